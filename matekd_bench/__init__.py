@@ -1,0 +1,117 @@
+"""matekd-bench: compare text perturbation methods for knowledge distillation.
+
+This module is the face for plugin authors and notebooks; every other module is private to the project. Names
+are imported when they are first used, so that ``import matekd_bench`` costs nothing and loads no library.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matekd_bench.errors import (
+        BenchError,
+        CheckpointError,
+        DataError,
+        PluginError,
+        ResultsError,
+        RunError,
+        UsageError,
+    )
+    from matekd_bench.methods.base import (
+        Cycle,
+        Encoded,
+        Perturbation,
+        Perturbed,
+        Row,
+        TextPerturbation,
+        TokenPerturbation,
+        Views,
+    )
+    from matekd_bench.methods.interfaces import Context, Models, Tokens, Trained
+    from matekd_bench.methods.record import Method, NoParams, Params
+    from matekd_bench.methods.views import Batch, Joint, Seen, View
+    from matekd_bench.plugins.hookspecs import hookimpl
+    from matekd_bench.seeds import seed_of
+    from matekd_bench.tasks.record import Split, Suite, Task
+    from matekd_bench.tasks.toml import load_suites, load_tasks
+
+    __version__: str
+
+_HOMES = {
+    "errors": "BenchError CheckpointError DataError PluginError ResultsError RunError UsageError",
+    "methods.base": "Cycle Encoded Perturbation Perturbed Row TextPerturbation TokenPerturbation",
+    "methods.interfaces": "Context Models Tokens Trained",
+    "methods.record": "Method NoParams Params",
+    "methods.views": "Batch Joint Seen View",
+    "plugins.hookspecs": "hookimpl",
+    "seeds": "seed_of",
+    "tasks.toml": "load_suites load_tasks",
+    "tasks.record": "Split Suite Task",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "Batch",
+    "BenchError",
+    "CheckpointError",
+    "Context",
+    "Cycle",
+    "DataError",
+    "Encoded",
+    "Joint",
+    "Method",
+    "Models",
+    "NoParams",
+    "Params",
+    "Perturbation",
+    "Perturbed",
+    "PluginError",
+    "ResultsError",
+    "Row",
+    "RunError",
+    "Seen",
+    "Split",
+    "Suite",
+    "Task",
+    "TextPerturbation",
+    "TokenPerturbation",
+    "Tokens",
+    "Trained",
+    "UsageError",
+    "View",
+    "Views",
+    "__version__",
+    "hookimpl",
+    "load_suites",
+    "load_tasks",
+    "seed_of",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name on first use."""
+    if name == "__version__":
+        value: Any = _version()
+    elif name == "Views":  # for annotations only: what it names are torch's types, which must not be loaded
+        value = Any
+    elif name in _HOME:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    else:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("matekd-bench")
+    except PackageNotFoundError:
+        return "0+not.installed"

@@ -1,0 +1,84 @@
+"""``matekd-bench methods``: which methods there are, and what one of them takes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from matekd_bench.cli.options import Json, Name, NoPlugins, PluginFiles
+from matekd_bench.cli.output import conflicts, load_host, print_fields, print_json, print_table
+
+if TYPE_CHECKING:
+    from matekd_bench.methods.record import Method
+    from matekd_bench.plugins.provided import Provided
+
+app = typer.Typer(help="List the methods; 'methods show NAME' describes one.")
+
+
+@app.callback(invoke_without_command=True)
+def methods(
+    context: typer.Context, json: Json = False, plugin: PluginFiles = None, no_plugins: NoPlugins = False
+) -> None:
+    """List the methods; 'methods show NAME' describes one."""
+    if context.invoked_subcommand is not None:
+        return
+    host = load_host(plugin, no_plugins)
+    found = [host.methods[name] for name in sorted(host.methods)]
+    if json:
+        print_json([_as_json(one) for one in found])
+        return
+    rows = [(one.record.name, one.record.level, one.record.summary) for one in found]
+    print_table(("method", "level", "summary"), sorted(rows + conflicts(host, "method")))
+
+
+@app.command("show")
+def show(name: Name, json: Json = False, plugin: PluginFiles = None, no_plugins: NoPlugins = False) -> None:
+    """Describe one method: its parameters with defaults and bounds, what it needs, whom to cite."""
+    from matekd_bench.methods.params import describe
+
+    found = load_host(plugin, no_plugins).method(name)
+    if json:
+        print_json(_as_json(found))
+        return
+    method = found.record
+    print_fields(
+        [
+            ("method", method.name),
+            ("summary", method.summary),
+            ("level", method.level + (", a control" if method.control else "")),
+            ("version", method.version),
+            ("needs", ", ".join(sorted(method.needs))),
+            ("overrides", ", ".join(f"{key}={value}" for key, value in method.overrides.items())),
+            ("from", str(found.by)),
+            ("cite", method.citation),
+        ]
+    )
+    parameters = [(one.name, one.type, one.default, one.bounds, one.description) for one in describe(method)]
+    typer.echo()
+    if not parameters:
+        typer.echo("no parameters")
+        return
+    print_table(("parameter", "type", "default", "bounds", "meaning"), parameters)
+    first = parameters[0]
+    typer.echo(
+        f"\nset one with --methods '{name}[{first[0]}={first[2]}]' or --set {name}.{first[0]}={first[2]}"
+    )
+
+
+def _as_json(found: Provided[Method]) -> dict[str, Any]:
+    from matekd_bench.methods.params import describe
+
+    method = found.record
+    return {
+        "name": method.name,
+        "summary": method.summary,
+        "level": method.level,
+        "version": method.version,
+        "control": method.control,
+        "needs": sorted(method.needs),
+        "citation": method.citation,
+        "parameters": [asdict(parameter) for parameter in describe(method)],
+        "provided_by": asdict(found.by),
+    }

@@ -1,0 +1,207 @@
+"""What a study shows while it runs: live bars on a terminal, plain lines elsewhere, or almost nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from matekd_bench.study.events import NoEvents
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from matekd_bench.study.events import Events, Plan, Summary
+
+
+@contextmanager
+def watcher(*, quiet: bool, verbose: bool, stream: TextIO | None = None) -> Iterator[Events]:
+    """The right watcher for the options and for `stream` (stderr, so that stdout holds the result alone)."""
+    stream = stream or sys.stderr
+    if quiet:
+        yield QuietEvents(stream)
+    elif not stream.isatty():
+        yield PlainEvents(stream, verbose=verbose)
+    else:
+        with RichEvents(stream, verbose=verbose) as events:
+            yield events
+
+
+class QuietEvents(NoEvents):
+    """Shows warnings alone, or also details if they are wanted."""
+
+    def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
+        self.stream = stream
+        self.verbose = verbose
+
+    def say(self, text: str) -> None:
+        """One line."""
+        print(text, file=self.stream, flush=True)
+
+    def warning(self, text: str) -> None:
+        """A line that starts with "warning"."""
+        self.say(f"warning: {text}")
+
+    def detail(self, text: str) -> None:
+        """As it is, if details are wanted."""
+        if self.verbose:
+            self.say(text)
+
+
+class PlainEvents(QuietEvents):
+    """Plain lines, at most one for each look: for log files and pipes."""
+
+    def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
+        super().__init__(stream, verbose=verbose)
+        self.seen: tuple[float | None, float | None] = (None, None)
+
+    def study_started(self, plan: Plan) -> None:
+        """The grid in one line."""
+        self.say(grid_line(plan))
+
+    def note(self, text: str) -> None:
+        """A notice, e.g. about skipped rows."""
+        self.say(f"note: {text}")
+
+    def stage(self, text: str) -> None:
+        """What is going on between runs."""
+        self.say(text)
+
+    def run_started(self, label: str, position: int, total: int) -> None:
+        """Which run of how many."""
+        self.seen = (None, None)
+        self.say(f"[{position}/{total}] {label}")
+
+    def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
+        """Kept for the line of the next look."""
+        self.seen = (loss, seconds_left)
+
+    def look_done(self, look: int, looks: int, score: float) -> None:
+        """Score, loss and time left."""
+        loss, left = self.seen
+        self.say(
+            f"  {look_line(look, looks, score, loss)}{'' if left is None else f', {duration(left)} left'}"
+        )
+
+    def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
+        """How the run ended."""
+        self.say(f"  {end_line(status, score, seconds)}")
+
+
+class RichEvents(QuietEvents):
+    """Live bars: one for the grid, one for the current run; lines for what should stay."""
+
+    def __init__(self, stream: TextIO, *, verbose: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        super().__init__(stream, verbose=verbose)
+        self.bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[detail]}", markup=False),
+            console=Console(file=stream),
+            transient=True,
+        )
+        self.grid: TaskID | None = None
+        self.current: TaskID | None = None
+
+    def __enter__(self) -> RichEvents:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def say(self, text: str) -> None:
+        """One line above the bars, as it is: brackets in method names are not markup."""
+        self.bars.console.print(text, markup=False, highlight=False)
+
+    def study_started(self, plan: Plan) -> None:
+        """The grid's bar, at what is already recorded."""
+        self.say(grid_line(plan))
+        self.grid = self.bars.add_task(
+            "runs", total=len(plan.runs), completed=len(plan.runs) - len(plan.todo), detail=""
+        )
+
+    def note(self, text: str) -> None:
+        """A notice, e.g. about skipped rows."""
+        self.say(f"note: {text}")
+
+    def stage(self, text: str) -> None:
+        """What is going on, beside the grid's bar."""
+        if self.grid is None:
+            self.say(text)
+        else:
+            self.bars.update(self.grid, detail=text)
+
+    def run_started(self, label: str, position: int, total: int) -> None:
+        """A bar for this run."""
+        if self.grid is not None:
+            self.bars.update(self.grid, detail="")
+        self.current = self.bars.add_task(label, total=None, detail="")
+
+    def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
+        """The run's bar, its loss and time left."""
+        if self.current is not None:
+            parts = [] if loss is None else [f"loss {loss:.3f}"]
+            parts += [] if seconds_left is None else [f"{duration(seconds_left)} left"]
+            self.bars.update(self.current, completed=done, total=limit, detail=", ".join(parts))
+
+    def look_done(self, look: int, looks: int, score: float) -> None:
+        """A line, if they are wanted."""
+        if self.verbose:
+            self.say(f"  {look_line(look, looks, score, None)}")
+
+    def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
+        """A line that stays; the run's bar goes."""
+        self.say(f"{label}: {end_line(status, score, seconds)}")
+        if self.current is not None:
+            self.bars.remove_task(self.current)
+            self.current = None
+        if self.grid is not None:
+            self.bars.advance(self.grid)
+
+    def study_finished(self, summary: Summary) -> None:
+        """Removes the grid's bar."""
+        if self.grid is not None:
+            self.bars.remove_task(self.grid)
+            self.grid = None
+
+
+def grid_line(plan: Plan) -> str:
+    """The grid in one sentence."""
+    left = len(plan.todo)
+    state = f"{left} to do" if left else "all recorded"
+    time = "" if plan.seconds is None or not left else f", about {duration(plan.seconds)}"
+    return (
+        f"{len(plan.runs)} runs ({_count(plan.methods, 'method')} x {_count(plan.tasks, 'task')} x "
+        f"{_count(plan.seeds, 'seed')}), {state}{time}; records go to {plan.results}"
+    )
+
+
+def look_line(look: int, looks: int, score: float, loss: float | None) -> str:
+    """One look as text; the score in points."""
+    return f"look {look}/{looks}: {100 * score:.1f}{'' if loss is None else f', loss {loss:.3f}'}"
+
+
+def end_line(status: str, score: float | None, seconds: float) -> str:
+    """How a run ended, as text; the score in points."""
+    shown = "" if score is None else f" {100 * score:.1f}"
+    return f"{status}{shown} after {duration(seconds)}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "42 s", "3 min", "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours else f"{minutes} min"
+
+
+def _count(things: tuple[object, ...], word: str) -> str:
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"

@@ -1,0 +1,193 @@
+"""``matekd-bench run``: trains what a study still lacks, then prints its leaderboard."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from matekd_bench.cli.options import RESULTS, Control, Json, NoControl, NoPlugins, PluginFiles, Results
+
+if TYPE_CHECKING:
+    from matekd_bench.plugins.host import Host
+    from matekd_bench.study.events import Summary
+    from matekd_bench.study.request import StudyRequest
+
+Option = typer.Option
+Settings = partial(Option, rich_help_panel="Settings")
+Data = partial(Option, rich_help_panel="Data")
+Models = partial(Option, rich_help_panel="Models")
+Machine = partial(Option, rich_help_panel="Machine")
+
+
+def run(
+    context: typer.Context,
+    methods: Annotated[
+        str | None, Option("--methods", metavar="LIST", help=r"Methods, e.g. 'matekd,eda\[alpha=0.1|0.2]'.")
+    ] = None,
+    tasks: Annotated[
+        str | None, Option("--tasks", metavar="LIST", help="Tasks and suites, e.g. 'rte,mrpc'.")
+    ] = None,
+    preset: Annotated[
+        str | None, Settings("--preset", metavar="NAME", help="Settings to start from.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        Settings(
+            "--config",
+            metavar="FILE",
+            help="A TOML file that changes the preset and may name methods and tasks.",
+        ),
+    ] = None,
+    glue_dir: Annotated[
+        Path | None,
+        Data("--glue-dir", metavar="DIR", envvar="GLUE_DIR", help="Read tasks from a GLUE folder."),
+    ] = None,
+    teacher: Annotated[
+        str | None, Models("--teacher", metavar="MODEL", help="Hub id or folder of the teacher.")
+    ] = None,
+    student: Annotated[
+        str | None, Models("--student", metavar="MODEL", help="Hub id, folder, or e.g. layers:0,1,3,5.")
+    ] = None,
+    generator: Annotated[
+        str | None, Models("--generator", metavar="MODEL", help="Masked language model for methods with one.")
+    ] = None,
+    seeds: Annotated[
+        int | None, Settings("--seeds", metavar="N", min=1, help="Runs of every method on every task.")
+    ] = None,
+    first_seed: Annotated[
+        int | None, Settings("--first-seed", metavar="K", min=0, help="The seeds are K, K+1, ...")
+    ] = None,
+    results: Results = RESULTS,
+    sets: Annotated[
+        list[str] | None,
+        Settings("--set", metavar="METHOD.PARAM=VALUE", help="A parameter of every such method in the list."),
+    ] = None,
+    limit_train: Annotated[
+        int | None, Data("--limit-train", metavar="N", min=1, help="At most so many training rows.")
+    ] = None,
+    limit_eval: Annotated[
+        int | None, Data("--limit-eval", metavar="N", min=1, help="At most so many rows of a dev split.")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        Settings("--budget", metavar="KIND=N", help="What a run may spend, e.g. student_updates=500."),
+    ] = None,
+    eval_on: Annotated[
+        str | None,
+        Data("--eval-on", metavar="dev|holdout", help="Score on dev, or on rows held out of train."),
+    ] = None,
+    device: Annotated[str | None, Machine("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")] = None,
+    precision: Annotated[
+        str | None, Machine("--precision", metavar="auto|bf16|float32", help="Of the forward passes.")
+    ] = None,
+    threads: Annotated[
+        int | None, Machine("--threads", metavar="N", min=1, help="CPU threads; they change the last bits.")
+    ] = None,
+    control: Control = None,
+    no_control: NoControl = False,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Show the grid, what exists and an estimate; train nothing.")
+    ] = False,
+    plugin: PluginFiles = None,
+    no_plugins: NoPlugins = False,
+    json: Json = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Only warnings, errors and the result.")] = False,
+    verbose: Annotated[bool, Option("--verbose", "-v", help="Show every look, also on a terminal.")] = False,
+) -> int:
+    """Train every method on every task and seed that has no record yet, then print the leaderboard."""
+    from matekd_bench.cli.board import chosen_control
+    from matekd_bench.cli.output import load_host
+    from matekd_bench.study.request import StudyRequest
+
+    request = StudyRequest(
+        methods=methods,
+        tasks=tasks,
+        preset=preset,
+        config=config,
+        glue_dir=glue_dir,
+        teacher=teacher,
+        student=student,
+        generator=generator,
+        seeds=seeds,
+        first_seed=first_seed,
+        results=results,
+        sets=tuple(sets or ()),
+        limit_train=limit_train,
+        limit_eval=limit_eval,
+        budget=budget,
+        device=device,
+        precision=precision,
+        threads=threads,
+        control=chosen_control(control, no_control),
+        eval_on=eval_on,
+        command=_command(context),
+    )
+    host = load_host(plugin, no_plugins)
+    summary = _watched(request, host, dry_run=dry_run, quiet=quiet, verbose=verbose)
+    if dry_run:
+        _print_plan(summary, json)
+        return 0
+    _print_result(request, host, summary, json)
+    return 1 if summary.failed else 0
+
+
+def _watched(request: StudyRequest, host: Host, *, dry_run: bool, quiet: bool, verbose: bool) -> Summary:
+    """Runs the study with the watcher that the options ask for."""
+    from matekd_bench.cli.progress import watcher
+    from matekd_bench.study import run as run_study
+
+    with watcher(quiet=quiet, verbose=verbose) as events:
+        return run_study(request, host, events, dry_run=dry_run)
+
+
+def _print_result(request: StudyRequest, host: Host, summary: Summary, as_json: bool) -> None:
+    """The leaderboard of this study's runs and what can be done next."""
+    from matekd_bench.cli.board import print_leaderboard
+
+    print_leaderboard(host, request.results, summary.plan.control, set(summary.run_ids), as_json)
+    if not as_json:
+        typer.echo(_closing(summary, request.results))
+
+
+def _command(context: typer.Context) -> str:
+    """The command as it was typed, quoted so that it can be pasted."""
+    import shlex
+
+    return shlex.join(["matekd-bench", *(context.find_root().obj or ())])
+
+
+def _print_plan(summary: Summary, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from matekd_bench.cli.output import print_json, print_table
+
+    plan = summary.plan
+    if as_json:
+        print_json(asdict(plan))
+        return
+    rows = [
+        (run.method, run.task, str(run.seed), str(run.updates or "-"), "recorded" if run.done else "to do")
+        for run in plan.runs
+    ]
+    print_table(("method", "task", "seed", "updates", "state"), rows)
+    for task, state in plan.data_states.items():
+        typer.echo(f"data of {task}: {state}")
+    typer.echo(f"{len(plan.runs)} runs, {len(plan.todo)} to do{_estimate(plan.seconds)}.")
+
+
+def _estimate(seconds: float | None) -> str:
+    from matekd_bench.cli.progress import duration
+
+    return "" if seconds is None else f", about {duration(seconds)}"
+
+
+def _closing(summary: Summary, results: Path) -> str:
+    """What happened in one sentence, and the next useful command."""
+    folder = "" if results == RESULTS else f" --results {results}"
+    counts = f"{summary.trained} trained, {summary.skipped} already recorded, {summary.failed} failed"
+    if summary.failed:
+        return f"{counts}; the same command tries failed runs again, --verbose shows more."
+    return f"{counts}; 'matekd-bench export leaderboard.csv{folder}' writes the table to a file."

@@ -1,0 +1,1 @@
+"""Distillation: one trainer, one objective and one evaluation for every method."""

@@ -1,0 +1,97 @@
+"""From text to token ids: one encoder per tokenizer, and the vocabulary's fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from matekd_bench.distill.checkpoints import Checkpoint
+from matekd_bench.errors import CheckpointError
+from matekd_bench.hashing import digest
+from matekd_bench.methods.base import Encoded
+from matekd_bench.methods.interfaces import Tokens
+
+
+class Encoder:
+    """A checkpoint's tokenizer, cutting at `max_length` tokens (special tokens included)."""
+
+    def __init__(self, checkpoint: Checkpoint, max_length: int) -> None:
+        self.max_length = max_length
+        self._tokenizer: Any = load_tokenizer(checkpoint)
+        self.tokens = describe_tokens(self._tokenizer)
+        self.typed = "token_type_ids" in self._tokenizer.model_input_names
+
+    def __call__(self, texts: Sequence[tuple[str, ...]]) -> list[Encoded]:
+        """Encodes texts or pairs; all rows have the same number of segments.
+
+        A pair that is too long is cut from its longer segment, token by token.
+        """
+        if not texts:
+            return []
+        columns = [list(column) for column in zip(*texts, strict=True)]
+        out = self._tokenizer(
+            *columns,
+            truncation=True,
+            max_length=self.max_length,
+            return_special_tokens_mask=True,
+            return_token_type_ids=self.typed,
+            return_attention_mask=False,
+        )
+        types = out["token_type_ids"] if self.typed else [None] * len(texts)
+        return [
+            Encoded(ids=ids, types=kinds, special=[bool(flag) for flag in special])
+            for ids, kinds, special in zip(out["input_ids"], types, out["special_tokens_mask"], strict=True)
+        ]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids, special tokens left out."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def save(self, folder: Any) -> None:
+        """Writes the tokenizer's files into a folder."""
+        self._tokenizer.save_pretrained(folder)
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> Any:
+    """The fast tokenizer of a checkpoint; CheckpointError where it has none that works."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, use_fast=True, local_files_only=True)
+    except (OSError, ValueError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"the tokenizer of '{checkpoint.id}' can't be loaded: {reason}") from None
+    if tokenizer.pad_token_id is None:
+        raise CheckpointError(f"the tokenizer of '{checkpoint.id}' has no padding token.")
+    return tokenizer
+
+
+def describe_tokens(tokenizer: Any) -> Tokens:
+    """What methods may know of a tokenizer, its vocabulary as a digest."""
+    vocabulary = tokenizer.get_vocab()
+    return Tokens(
+        size=len(tokenizer),
+        mask=tokenizer.mask_token_id,
+        pad=tokenizer.pad_token_id,
+        special=frozenset(tokenizer.all_special_ids),
+        vocabulary=digest(vocabulary),
+    )
+
+
+@lru_cache(maxsize=64)
+def tokens_of(checkpoint: Checkpoint) -> Tokens:
+    """What methods may know of a checkpoint's tokenizer."""
+    return describe_tokens(load_tokenizer(checkpoint))
+
+
+def check_vocabularies(roles: dict[str, tuple[Checkpoint, Tokens]], reason: str) -> None:
+    """Raises CheckpointError unless all these models share one vocabulary; names the two that differ."""
+    (first, (checkpoint, tokens)), *others = roles.items()
+    for role, (other, its) in others:
+        if its.vocabulary != tokens.vocabulary:
+            raise CheckpointError(
+                f"{reason} needs one vocabulary, but the {first} '{checkpoint.id}' ({tokens.size} tokens) and "
+                f"the {role} '{other.id}' ({its.size} tokens) have different ones.",
+                hint="Choose models of one family, or methods that work on text (such as eda).",
+            )

@@ -1,0 +1,119 @@
+"""What a run costs: passes, tokens and floating-point operations, counted at every forward and summed afterwards."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+Kind = Literal["forward", "train", "inputs"]
+ROWS, LENGTHS = 2, (16, 32, 64)
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """FLOPs of one pass over B rows of L tokens: ``B * (constant + linear * L + quadratic * L^2)``."""
+
+    constant: int
+    linear: int
+    quadratic: int
+
+    def __call__(self, rows: int, length: int) -> int:
+        return rows * (self.constant + self.linear * length + self.quadratic * length**2)
+
+
+def fit(flops: Callable[[int, int], int]) -> Polynomial:
+    """The polynomial through `flops(rows, length)` at three lengths; exact, since attention is quadratic."""
+    a, b, c = (flops(ROWS, length) / ROWS for length in LENGTHS)
+    x, y, z = LENGTHS
+    quadratic = ((c - a) / (z - x) - (b - a) / (y - x)) / (z - y)
+    linear = (b - a) / (y - x) - quadratic * (x + y)
+    constant = a - linear * x - quadratic * x**2
+    return Polynomial(round(constant), round(linear), round(quadratic))
+
+
+class FlopModel:
+    """FLOPs of the passes of an encoder or classifier by kind, measured on the meta device under eager attention.
+
+    SDPA on a CPU counts as nothing in torch's counter, hence eager attention. Kinds: "forward" without a graph,
+    "train" with gradients of all weights, "inputs" with gradients of the word embeddings only.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._config = copy.deepcopy(model.config)
+        self._config._attn_implementation = "eager"
+        self._type: Any = type(model)
+
+    @cached_property
+    def _model(self) -> Any:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            return self._type(self._config).eval()
+
+    def __call__(self, kind: Kind) -> Polynomial:
+        """The polynomial for one kind of pass."""
+        return fit(lambda rows, length: self._measure(kind, rows, length))
+
+    def _measure(self, kind: Kind, rows: int, length: int) -> int:
+        model = self._model.requires_grad_(kind == "train")
+        table = model.get_input_embeddings()
+        with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(kind != "forward"):
+            embedded = table(torch.zeros(rows, length, dtype=torch.long, device="meta")).detach()
+            output = model(inputs_embeds=embedded.requires_grad_(kind != "forward"))[0]
+            if kind != "forward":
+                output.sum().backward()
+        return int(counter.get_total_flops())
+
+
+class Meter:
+    """Counts passes by model, kind and shape: a few dictionary additions at run time, FLOPs at the end."""
+
+    def __init__(self) -> None:
+        self._passes: Counter[tuple[str, Kind, int, int]] = Counter()
+        self._flops: dict[tuple[str, Kind], Polynomial] = {}
+        self._models: dict[str, Callable[[Kind], Polynomial]] = {}
+        self.extra_flops = 0
+        self.real_tokens = 0
+        self.padded_tokens = 0
+
+    def register(self, name: str, flops: Callable[[Kind], Polynomial]) -> None:
+        """Names a model and says how its FLOPs are found."""
+        self._models[name] = flops
+
+    def book(self, name: str, kind: Kind, rows: int, length: int) -> None:
+        """Counts one forward pass (and, unless its kind is "forward", the backward pass to come)."""
+        self._passes[name, kind, rows, length] += 1
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of everything booked so far."""
+        return self.extra_flops + sum(
+            count * self.cost(name, kind, rows, length)
+            for (name, kind, rows, length), count in self._passes.items()
+        )
+
+    def cost(self, name: str, kind: Kind, rows: int, length: int) -> int:
+        """Floating-point operations of one pass of a registered model."""
+        if (name, kind) not in self._flops:
+            self._flops[name, kind] = self._models[name](kind)
+        return self._flops[name, kind](rows, length)
+
+    def forwards(self) -> Mapping[str, int]:
+        """Forward passes by model."""
+        return self._count(lambda kind: True)
+
+    def backwards(self) -> Mapping[str, int]:
+        """Backward passes by model."""
+        return self._count(lambda kind: kind != "forward")
+
+    def _count(self, wanted: Callable[[Kind], bool]) -> Mapping[str, int]:
+        totals: Counter[str] = Counter()
+        for (name, kind, _, _), count in self._passes.items():
+            if wanted(kind):
+                totals[name] += count
+        return dict(sorted(totals.items()))

@@ -1,0 +1,251 @@
+"""The teacher: given already fine-tuned, or fine-tuned once per task and cached; its label order and its logits."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from matekd_bench.distill.batches import Assembler, Corpus, Order
+from matekd_bench.distill.cache import cached_folder
+from matekd_bench.distill.checkpoints import Checkpoint, describe
+from matekd_bench.distill.context import RunContext
+from matekd_bench.distill.device import ResolvedPrecision, contained_randomness
+from matekd_bench.distill.encoding import Encoder
+from matekd_bench.distill.evaluation import predict
+from matekd_bench.distill.meter import FlopModel, Meter
+from matekd_bench.distill.models import Moment, RunModels
+from matekd_bench.distill.networks import Source, load_classifier, quiet_transformers
+from matekd_bench.distill.settings import Objective, TeacherSettings
+from matekd_bench.distill.trainer import Trainer
+from matekd_bench.errors import CheckpointError
+from matekd_bench.hashing import short_digest
+from matekd_bench.methods.base import Perturbation
+from matekd_bench.methods.interfaces import Models
+from matekd_bench.methods.record import NoParams
+from matekd_bench.methods.views import Batch
+from matekd_bench.seeds import seed_of
+from matekd_bench.tasks.record import Examples, Task
+
+if TYPE_CHECKING:
+    from matekd_bench.methods.base import Views
+
+ENGINE = "1"  # raised when teachers or logits made by older code may differ
+GATE_MARGIN, GATE_P = 0.10, 0.001
+Progress = Callable[[int, int, float | None], None]
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A teacher ready for use; its logits come in the task's class order.
+
+    `order` says which of the checkpoint's columns belongs to each class, None where nothing had to be moved.
+    """
+
+    model: Any
+    checkpoint: Checkpoint
+    given: bool
+    label_map_checked: bool = False
+    order: tuple[int, ...] | None = None
+    train_flops: int = 0
+    train_seconds: float = 0.0
+
+
+class _Plain(Perturbation[NoParams]):
+    """Fine-tuning: the gold labels and nothing else."""
+
+    def views(self, batch: Batch, models: Models) -> Views:
+        yield batch.clean.weighted(gold=1.0, soft=0.0)
+
+
+def fine_tuned(
+    base: Checkpoint,
+    settings: TeacherSettings,
+    task: Task,
+    corpus: Corpus,
+    data_key: str,
+    encoder: Encoder,
+    *,
+    device: torch.device,
+    precision: ResolvedPrecision,
+    progress: Progress,
+) -> Teacher:
+    """The base checkpoint fine-tuned on the task's gold labels, taken from the cache where it was made before."""
+    recipe = {
+        "engine": ENGINE,
+        "base": base.sha256,
+        "settings": settings.model_dump(mode="json", exclude={"checkpoint", "revision"}),
+        "task": task.name,
+        "data": data_key,
+        "max_length": encoder.max_length,
+        "precision": precision,
+        "device": device.type,
+    }
+
+    def build(folder: Path) -> None:
+        started = time.perf_counter()
+        model = load_classifier(
+            Source(base), task.outputs, task.labels, seed_of(0, task.name, "teacher-init")
+        )
+        meter = _fine_tune(model.to(device), settings, task, corpus, encoder, device, precision, progress)
+        with quiet_transformers():
+            model.save_pretrained(folder)
+        encoder.save(folder)
+        facts = {"recipe": recipe, "flops": meter.flops, "seconds": time.perf_counter() - started}
+        (folder / "teacher.json").write_text(json.dumps(facts, indent=1) + "\n")
+
+    folder, _ = cached_folder("teachers", f"{task.name}-{short_digest(recipe)}", build)
+    facts = json.loads((folder / "teacher.json").read_text())
+    checkpoint = describe(folder, id=base.id, revision=base.revision)
+    model = load_classifier(Source(checkpoint), task.outputs, task.labels, 0).to(device).requires_grad_(False)
+    return Teacher(model, checkpoint, given=False, train_flops=facts["flops"], train_seconds=facts["seconds"])
+
+
+def _fine_tune(
+    model: Any,
+    settings: TeacherSettings,
+    task: Task,
+    corpus: Corpus,
+    encoder: Encoder,
+    device: torch.device,
+    precision: ResolvedPrecision,
+    progress: Progress,
+) -> Meter:
+    """Trains the model in place with the one trainer, gold labels only; the teacher's seed is always 0."""
+    objective, meter, moment = Objective(gold=1.0, soft=0.0), Meter(), Moment(0, task.name)
+    meter.register("student", FlopModel(model))
+    size = settings.optimiser.batch_size
+    kind, limit = settings.budget.kind, settings.budget.resolve(task.name, len(corpus), size)
+    context = RunContext(
+        task=task, seed=0, device=device, precision=precision, updates=limit, objective=objective,
+        student_encoder=encoder, teacher_encoder=None, meter=meter, moment=moment,
+    )  # fmt: skip
+    models = RunModels(
+        model,
+        None,
+        objective=objective,
+        regression=not task.labels,
+        precision=precision,
+        moment=moment,
+        meter=meter,
+    )
+    trainer = Trainer(
+        name="teacher", models=models, perturbation=_Plain(NoParams(), context), context=context,
+        optimiser=settings.optimiser, objective=objective, budget=(kind, limit),
+    )  # fmt: skip
+    order = Order(corpus.lengths, size, 0, task.name, "teacher-order")
+    with contained_randomness(device):
+        for loss in trainer.run(order, order, Assembler(corpus, 0, task.name)):
+            progress(int(trainer.progress * limit), limit, loss)
+    return meter
+
+
+def given(checkpoint: Checkpoint, task: Task, device: torch.device) -> Teacher:
+    """A checkpoint that is already a classifier, its output columns mapped to the task by label string.
+
+    Raises CheckpointError where the number of outputs or the label names do not fit the task.
+    """
+    config = checkpoint.config
+    names = {int(index): str(name) for index, name in (config.get("id2label") or {}).items()}
+    outputs = len(names) or int(config.get("num_labels", 2))
+    if outputs != task.outputs:
+        raise CheckpointError(
+            f"the given teacher '{checkpoint.id}' has {outputs} outputs, but task '{task.name}' has {task.outputs}."
+        )
+    order = _order_by_name(names, task, checkpoint)
+    source = Source(checkpoint)
+    model = load_classifier(source, task.outputs, task.labels, 0).to(device).requires_grad_(False)
+    if order is not None:
+        model.register_forward_hook(lambda module, inputs, output: _reordered(output, order))
+    return Teacher(model, checkpoint, given=True, order=order)
+
+
+def _reordered(output: Any, order: tuple[int, ...]) -> Any:
+    output.logits = output.logits[:, list(order)]
+    return output
+
+
+def _order_by_name(names: Mapping[int, str], task: Task, checkpoint: Checkpoint) -> tuple[int, ...] | None:
+    """Which output column belongs to each class, by label string; None where the names say nothing."""
+    if not task.labels or all(name.upper().startswith("LABEL_") for name in names.values()):
+        return None
+    columns = {_plain(name): index for index, name in names.items()}
+    wanted = [_plain(label) for label in task.labels]
+    if set(wanted) != set(columns):
+        raise CheckpointError(
+            f"the labels of the given teacher '{checkpoint.id}' ({', '.join(names.values())}) are not those of task "
+            f"'{task.name}' ({', '.join(task.labels)})."
+        )
+    order = tuple(columns[label] for label in wanted)
+    return None if order == tuple(range(len(order))) else order
+
+
+def _plain(label: str) -> str:
+    return label.lower().replace("-", "_").replace(" ", "_")
+
+
+def check_labels(
+    task: Task, teacher: Teacher, logits: Sequence[Tensor], dev: Sequence[Examples]
+) -> str | None:
+    """The label gate for a given teacher: stops if another label order fits dev significantly better.
+
+    Raises CheckpointError if another permutation of the outputs is right on 10 points more of the dev examples and the
+    exact McNemar test gives p < .001; returns a warning where it is only better. Not applied to
+    regression, nor to tasks that opt out (WNLI, whose teachers are at chance).
+    """
+    if not task.labels or not task.label_gate:
+        return None
+    predicted = torch.cat([part.argmax(-1) for part in logits])
+    gold = torch.tensor([label for examples in dev for label in examples.labels or ()])
+    right = predicted == gold
+    best, best_right = max(
+        (
+            (order, torch.tensor(order)[predicted] == gold)
+            for order in itertools.permutations(range(task.outputs))
+        ),
+        key=lambda pair: int(pair[1].sum()),
+    )
+    gain = float(best_right.float().mean() - right.float().mean())
+    if gain <= 0:
+        return None
+    named = ", ".join(f"{task.labels[i]} as {task.labels[j]}" for i, j in enumerate(best) if i != j)
+    text = (
+        f"the given teacher '{teacher.checkpoint.id}' fits task '{task.name}' better by {100 * gain:.1f} points "
+        f"when its outputs are read as: {named}"
+    )
+    if gain >= GATE_MARGIN and _mcnemar(right, best_right) < GATE_P:
+        raise CheckpointError(
+            f"{text}.", hint="Its labels are in another order: set id2label in its config.json."
+        )
+    return text
+
+
+def _mcnemar(first: Tensor, second: Tensor) -> float:
+    """Two-sided exact McNemar p of two paired vectors of right and wrong."""
+    from scipy.stats import binomtest
+
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    discordant = only_first + only_second
+    return 1.0 if discordant == 0 else float(binomtest(only_first, discordant, 0.5).pvalue)
+
+
+def clean_logits(teacher: Teacher, corpus: Corpus, data_key: str, max_length: int) -> Tensor:
+    """The teacher's logits [n, C] on every clean training row, in float32, from the cache where they are."""
+    from safetensors.torch import load_file, save_file
+
+    device = next(teacher.model.parameters()).device.type
+    key = short_digest([ENGINE, teacher.checkpoint.sha256, teacher.order, data_key, max_length, device])
+
+    def build(folder: Path) -> None:
+        logits = predict(teacher.model, corpus.encoded, corpus.pad)
+        save_file({"logits": logits.contiguous()}, str(folder / "logits.safetensors"))
+
+    folder, _ = cached_folder("logits", key, build)
+    return load_file(str(folder / "logits.safetensors"))["logits"]

@@ -1,0 +1,165 @@
+"""The base classes a method extends: Perturbation, and two simpler ones for text and for tokens.
+
+Nothing here imports torch at module level: listing methods must stay instant.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
+
+from matekd_bench.methods.record import Params
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from matekd_bench.methods.interfaces import Context, Models
+    from matekd_bench.methods.views import Batch, Joint, Seen, View
+
+    Views: TypeAlias = Generator[View | tuple[View, ...] | Joint, Seen, None]
+
+P = TypeVar("P", bound=Params)
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """Which updates are the method's own: before every `student` student updates come `own` of its own.
+
+    `stream="own"` draws the own updates' batches from a stream of their own, so that the student sees the same
+    batches as under every other method; "student" lets them use up the student's.
+    """
+
+    own: int
+    student: int
+    stream: Literal["own", "student"] = "own"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training example as :meth:`Perturbation.ahead` sees it, with one or two segments of text."""
+
+    uid: str
+    texts: tuple[str, ...]
+    epoch: int
+    seed: Callable[[str], int]  # purpose -> seed for this example in this epoch
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Token ids, token types and special-token flags of one text or pair, unpadded.
+
+    `types` is None where the model has no token types.
+    """
+
+    ids: list[int]
+    types: list[int] | None
+    special: list[bool]
+
+
+@dataclass(frozen=True)
+class Perturbed:
+    """One perturbed version of a row: its encoding for the student and, where tokenizers differ, the teacher."""
+
+    texts: tuple[str, ...]
+    student: Encoded
+    teacher: Encoded | None
+
+
+class Perturbation(Generic[P]):
+    """A method at work in one run. Extend it and write :meth:`views`.
+
+    `notices` are sentences for the user, known once the method is made, e.g. that a resource was not found; the
+    suite shows each once a study.
+    """
+
+    cycle: Cycle | None = None
+    notices: Sequence[str] = ()
+
+    def __init__(self, params: P, context: Context) -> None:
+        self.params = params
+        self.context = context
+
+    def views(self, batch: Batch, models: Models) -> Views:
+        """Yields what the student learns from in one update.
+
+        After each `yield` the trainer has run forward and backward, and `seen = yield view` receives what it saw.
+        In an own phase (``batch.phase == "own"``) nothing is yielded. What is yielded may depend on
+        `batch.update` and on nothing that another piece of the same update would see otherwise.
+        """
+        raise NotImplementedError
+
+    def ahead(self, rows: Sequence[Row]) -> Sequence[Any] | None:
+        """Prepares a batch in the background, one entry a row, found later in `batch.prepared`; None: nothing."""
+        return None
+
+    def warm_up(self, batches: Iterable[Batch], models: Models) -> None:
+        """Called once before the first update; what it costs is counted."""
+
+    def diagnostics(self) -> dict[str, float]:
+        """What the method has to say of itself after the last update, for the record."""
+        return {}
+
+
+class TextPerturbation(Perturbation[P]):
+    """A method that rewrites text: write :meth:`perturb`, and the core does pairs, encoding and seeding.
+
+    Segments are perturbed one by one, a fresh draw per epoch. `variants` perturbed views per example share
+    half of the soft weight, the clean view has the other half.
+    """
+
+    variants: int = 1
+    segments: Literal["both", "first", "second"] = "both"
+
+    def prepare(self, texts: Sequence[str]) -> None:
+        """Called once with every training text, for methods that work on the whole data set first."""
+
+    def perturb(self, text: str, rng: random.Random) -> str:
+        """A perturbed version of `text`; every random choice comes from `rng`."""
+        raise NotImplementedError
+
+    def rewrite(self, row: Row, variant: int) -> tuple[str, ...]:
+        """The texts of a row with the chosen segments perturbed; one private generator for each segment."""
+        texts = []
+        for index, text in enumerate(row.texts):
+            chosen = self.segments == "both" or index == (0 if self.segments == "first" else 1)
+            if not chosen and len(row.texts) > 1:
+                texts.append(text)
+                continue
+            rng = random.Random(row.seed(f"text/{variant}/{index}"))
+            texts.append(self.perturb(text, rng))
+        return tuple(texts)
+
+    def ahead(self, rows: Sequence[Row]) -> Sequence[Any]:
+        """Perturbs and encodes every row: a list of :class:`Perturbed` for each."""
+        return [
+            [self.context.encode(self.rewrite(row, variant)) for variant in range(self.variants)]
+            for row in rows
+        ]
+
+    def views(self, batch: Batch, models: Models) -> Views:
+        """The clean view, then the variants, which the teacher labels: (CE(x) + D(x) + mean_j D(x'_j)) / 3."""
+        yield batch.clean.weighted(gold=1.0, soft=0.5)
+        for variant in range(self.variants):
+            view = self.context.collate([row[variant] for row in batch.prepared or ()], dropout=variant + 1)
+            yield view.weighted(gold=0.0, soft=0.5 / self.variants)
+
+
+class TokenPerturbation(Perturbation[P]):
+    """A method that rewrites token ids on the device: write :meth:`perturb`."""
+
+    def perturb(self, batch: Batch, maskable: Tensor) -> Tensor:
+        """New ids [B, L] for ``batch.ids``; only true positions of `maskable` [B, L] may change.
+
+        Noise comes from ``self.context.draw(batch, purpose)``.
+        """
+        raise NotImplementedError
+
+    def views(self, batch: Batch, models: Models) -> Views:
+        """The clean view, then the perturbed one, which the teacher labels: (CE(x) + D(x) + D(x')) / 3."""
+        from dataclasses import replace
+
+        yield batch.clean.weighted(gold=1.0, soft=0.5)
+        ids = self.perturb(batch, ~batch.special)
+        yield replace(batch.clean, ids=ids, teacher="same", labels=None, gold=0.0, soft=0.5, dropout=1)

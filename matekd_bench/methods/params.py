@@ -1,0 +1,214 @@
+"""From the text of ``--methods`` and ``--set`` to checked parameters, and back to the text of tables."""
+
+from __future__ import annotations
+
+import json
+import math
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from matekd_bench.errors import UsageError, unknown
+from matekd_bench.methods.grammar import MethodRef, factor_text, parse, value_text
+from matekd_bench.methods.record import Method, Params
+
+BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multiple of"}
+
+
+@dataclass(frozen=True)
+class ResolvedMethod:
+    """A method with its parameters, ready to run.
+
+    `variant` is how tables name it, e.g. ``eda[alpha=0.2]@2x``: only what differs from the defaults, in the
+    order of the fields, and in the grammar of ``--methods``.
+    """
+
+    name: str
+    variant: str
+    params: Params
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What ``methods show`` prints of one parameter."""
+
+    name: str
+    type: str
+    default: str
+    bounds: str
+    description: str
+
+
+def parse_sets(items: Iterable[str]) -> dict[str, str]:
+    """``("eda.alpha=0.2",)`` as {"eda.alpha": "0.2"}; the last of several for one parameter counts."""
+    sets = {}
+    for item in items:
+        target, equals, value = item.partition("=")
+        method, dot, parameter = target.strip().rpartition(".")
+        if not (equals and dot and method and parameter):
+            raise UsageError(f"--set '{item}' is not of the form METHOD.PARAMETER=VALUE, e.g. eda.alpha=0.2.")
+        sets[f"{method}.{parameter}"] = value.strip()
+    return sets
+
+
+def resolve_all(
+    text: str, lookup: Callable[[str], Method], sets: Mapping[str, str]
+) -> tuple[ResolvedMethod, ...]:
+    """Every method that `text` lists, looked up and checked, in order; equal ones once.
+
+    `lookup` raises for unknown names. Raises UsageError for a ``--set`` of a method that is not listed.
+    """
+    refs = parse(text)
+    listed = {name for ref in refs for name in names_in(ref)}
+    for target in sets:
+        method = target.rpartition(".")[0]
+        if method not in listed:
+            lookup(method)
+            raise UsageError(
+                f"--set {target}={sets[target]}: method '{method}' is not in the study "
+                f"({', '.join(sorted(listed))})."
+            )
+    found = (resolve(ref, lookup(ref.name), sets) for ref in refs)
+    return tuple({(one.name, one.variant): one for one in found}.values())
+
+
+def resolve(ref: MethodRef, method: Method, sets: Mapping[str, str]) -> ResolvedMethod:
+    """Types and checks the parameters of `ref`; values from `sets` fill in what `ref` leaves open.
+
+    A wrapped method is passed on as the text of the parameter `inner`. Raises UsageError naming the
+    parameter, the value and what is allowed.
+    """
+    if ref.inner and "inner" not in method.params.model_fields:
+        raise UsageError(f"method '{method.name}' wraps no other method, so '{ref}' makes no sense.")
+    ref = _with_sets(ref, sets)
+    given = {key: str(value) for key, value in ref.params}
+    if ref.inner:
+        given["inner"] = str(ref.inner)
+    params = validate(method, given)
+    return ResolvedMethod(method.name, _variant(method, params, ref.factor), params, ref.factor)
+
+
+def validate(method: Method, given: Mapping[str, str]) -> Params:
+    """The parameters of `method` from text; what is not given has its default."""
+    fields = method.params.model_fields
+    command = f"matekd-bench methods show {method.name}"
+    for key in given:
+        if key not in fields:
+            allowed = [f"{method.name}.{name}" for name in fields]
+            raise unknown("parameter", f"{method.name}.{key}", allowed, command=command)
+    try:
+        params = method.params.model_validate({key: _plain(fields[key], text) for key, text in given.items()})
+    except ValidationError as error:
+        raise _usage_error(method, given, error) from error
+    for key, value in params.model_dump().items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(
+                f"parameter '{key}' of method '{method.name}' must be a finite number, not {value}."
+            )
+    return params
+
+
+def describe(method: Method) -> tuple[Parameter, ...]:
+    """The parameters of `method` in the order of its fields."""
+    defaults = method.params().model_dump(mode="json")
+    return tuple(
+        Parameter(
+            name=name,
+            type=_type_text(field.annotation),
+            default=_text(defaults[name]),
+            bounds=_bounds_text(field),
+            description=" ".join((field.description or "").split()),
+        )
+        for name, field in method.params.model_fields.items()
+    )
+
+
+def names_in(ref: MethodRef) -> list[str]:
+    """The method's name and those of the methods it wraps."""
+    return [ref.name, *(names_in(ref.inner) if ref.inner else [])]
+
+
+def _with_sets(ref: MethodRef, sets: Mapping[str, str]) -> MethodRef:
+    own = {key.rpartition(".")[2]: value for key, value in sets.items() if key.rpartition(".")[0] == ref.name}
+    params = tuple(sorted({**own, **dict(ref.params)}.items()))
+    return replace(ref, params=params, inner=_with_sets(ref.inner, sets) if ref.inner else None)
+
+
+def _variant(method: Method, params: Params, factor: float) -> str:
+    default = method.params().model_dump(mode="json")
+    changed = {key: value for key, value in params.model_dump(mode="json").items() if value != default[key]}
+    inner = changed.pop("inner", None)
+    arguments = [] if inner is None else [str(inner)]
+    arguments += [f"{key}={value_text(_text(value))}" for key, value in changed.items()]
+    listed = f"[{','.join(arguments)}]" if arguments else ""
+    return f"{method.name}{listed}{factor_text(factor)}"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+
+
+def _plain(field: FieldInfo, text: str) -> Any:
+    """Text as pydantic can type it: None and choices that are not text have no spelling there."""
+    choices = _choices(field.annotation)
+    if None in choices and text.lower() == "none":
+        return None
+    if text.startswith("["):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return next((choice for choice in choices if choice is not None and _text(choice) == text), text)
+
+
+def _choices(annotation: Any) -> list[Any]:
+    """The values of the literals in a type, and None where it allows None."""
+    if annotation is type(None):
+        return [None]
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [choice for part in get_args(annotation) for choice in _choices(part)]
+    return []
+
+
+def _type_text(annotation: Any) -> str:
+    if annotation is type(None):
+        return "none"
+    if get_origin(annotation) is Literal:
+        return " | ".join(_text(choice) for choice in get_args(annotation))
+    if get_origin(annotation) in (Union, types.UnionType):
+        return " | ".join(_type_text(part) for part in get_args(annotation))
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+
+
+def _bounds_text(field: FieldInfo) -> str:
+    found = [
+        f"{sign} {getattr(rule, name)}"
+        for rule in field.metadata
+        for name, sign in BOUNDS.items()
+        if getattr(rule, name, None) is not None
+    ]
+    return ", ".join(found)
+
+
+def _usage_error(method: Method, given: Mapping[str, str], error: ValidationError) -> UsageError:
+    """The first problem of a ValidationError as one line."""
+    problem = error.errors(include_url=False)[0]
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    hint = f"'matekd-bench methods show {method.name}' describes it."
+    if not problem["loc"]:
+        return UsageError(f"parameters of method '{method.name}': {message}.", hint=hint)
+    key = str(problem["loc"][0])
+    return UsageError(
+        f"parameter '{key}' of method '{method.name}' cannot be '{given[key]}': {message}.", hint=hint
+    )

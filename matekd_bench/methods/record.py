@@ -1,0 +1,56 @@
+"""The record by which a plugin announces a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Level = Literal["control", "text", "token", "embedding", "generator"]
+
+
+class Params(BaseModel):
+    """Base of a method's parameters: a frozen pydantic model in which unknown names are errors.
+
+    Field defaults, bounds and descriptions are what ``methods show NAME`` prints and what
+    ``--set NAME.field=value`` and ``--methods "NAME[field=value]"`` check.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class NoParams(Params):
+    """The parameters of a method that has none."""
+
+
+def _no_resources(params: Any) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A perturbation strategy as the suite knows it.
+
+    `factory` is called as ``factory(params, context)`` and returns a `Perturbation`; heavy imports belong inside
+    it. `level` says what the method perturbs. `version` changes whenever the method's results may change.
+    `needs` names the resources it uses: "generator" (a masked language model), "thesaurus". `control` marks
+    the methods others are compared with. `overrides` are settings of the study that this method replaces, as dotted
+    names (rows of such methods are shown unranked). `resources`, called with the parameters, names the external
+    resources in use, by kind, e.g. which thesaurus: they are part of a run's identity and of its record. `refused` says why a name that users may expect cannot be had,
+    and what does the same: such a record is not listed, it only answers those who ask for it.
+    """
+
+    name: str
+    summary: str
+    factory: Callable[[Any, Any], Any]
+    level: Level
+    version: str
+    params: type[Params] = NoParams
+    citation: str = ""
+    needs: frozenset[str] = frozenset()
+    control: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    refused: str | None = None
+    resources: Callable[[Any], Mapping[str, str]] = _no_resources

@@ -1,0 +1,91 @@
+"""Finding plugins: the entry points of installed distributions, and single files given by path."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.abc import ExecutionLoader
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from matekd_bench.errors import PluginError
+from matekd_bench.plugins.provided import ProvidedBy
+
+GROUP = "matekd_bench"
+OWN_DISTRIBUTION = "matekd-bench"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A plugin that was found and is not imported yet; `load` imports it."""
+
+    by: ProvidedBy
+    load: Callable[[], object]
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it belongs to matekd-bench itself."""
+        return _normalised(self.by.distribution or "") == OWN_DISTRIBUTION
+
+
+def installed() -> Iterator[Candidate]:
+    """The plugins of installed distributions, matekd-bench's own first, then by distribution and name."""
+    found = [_candidate(entry) for entry in entry_points(group=GROUP)]
+    yield from sorted(found, key=lambda one: (not one.built_in, one.by.distribution or "", one.by.plugin))
+
+
+def _candidate(entry: EntryPoint) -> Candidate:
+    distribution = entry.dist
+    by = ProvidedBy(
+        plugin=entry.name,
+        distribution=distribution.name if distribution else "an unnamed distribution",
+        version=distribution.version if distribution else "without version",
+    )
+    return Candidate(by, entry.load)
+
+
+def _normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def from_file(path: Path) -> Candidate:
+    """The one-file plugin at `path`; read once, so that the digest is of exactly what will run."""
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise PluginError(f"the plugin file '{path}' cannot be read: {error.strerror or error}.") from error
+    by = ProvidedBy(plugin=path.stem, path=str(path), source_digest=hashlib.sha256(source).hexdigest())
+    return Candidate(by, lambda: _import_source(path, source))
+
+
+class _OneFile(ExecutionLoader):
+    """Runs source that is already in memory, so that no stale byte code can take its place."""
+
+    def __init__(self, path: Path, source: bytes) -> None:
+        self.path, self.source = path, source
+
+    def get_filename(self, fullname: str) -> str:
+        return str(self.path)
+
+    def get_source(self, fullname: str) -> str:
+        return importlib.util.decode_source(self.source)
+
+
+def _import_source(path: Path, source: bytes) -> object:
+    """Imports under a private name, which no installed module can have."""
+    name = f"_matekd_bench_plugin_{hashlib.sha256(str(path).encode() + source).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_loader(name, _OneFile(path, source))
+    if spec is None or spec.loader is None:
+        raise ImportError(f"no module can be made of {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # pydantic and dataclasses look up a class's module while it is defined
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -1,0 +1,113 @@
+"""A record together with the plugin it came from, and the rules a record must keep to be let in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
+
+from matekd_bench.errors import PluginError
+from matekd_bench.methods.record import Level, Method, Params
+from matekd_bench.tasks.record import Suite, Task
+
+AnyRecord: TypeAlias = Method | Task | Suite
+Record = TypeVar("Record", bound=AnyRecord, covariant=True)
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*(:[a-z0-9][a-z0-9-]*)*")
+KINDS: dict[str, type[AnyRecord]] = {
+    "matekd_bench_methods": Method,
+    "matekd_bench_tasks": Task,
+    "matekd_bench_suites": Suite,
+}
+
+
+@dataclass(frozen=True)
+class ProvidedBy:
+    """Where a plugin comes from: an installed distribution, or a file whose SHA-256 is `source_digest`."""
+
+    plugin: str
+    distribution: str | None = None
+    version: str | None = None
+    path: str | None = None
+    source_digest: str | None = None
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"the file {self.path}"
+        return f"{self.distribution} {self.version} (plugin '{self.plugin}')"
+
+
+@dataclass(frozen=True)
+class Provided(Generic[Record]):
+    """A method, task or suite and who provides it."""
+
+    record: Record
+    by: ProvidedBy
+
+
+@dataclass(frozen=True)
+class PluginInfo:
+    """One row of ``matekd-bench plugins``.
+
+    `provides` lists kind and name, e.g. "method eda". `reason` says why a broken plugin was left out.
+    """
+
+    by: ProvidedBy
+    provides: tuple[str, ...] = ()
+    status: Literal["ok", "broken"] = "ok"
+    reason: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The entry point's name, or the file's."""
+        return self.by.plugin
+
+
+def checked(records: Any, hook: str) -> list[AnyRecord]:
+    """The records a hook returned; PluginError for the first of a wrong type or not well formed."""
+    kind = KINDS[hook]
+    if not isinstance(records, Iterable):
+        raise PluginError(f"{hook} gave {records!r}; return a list of records, or yield them.")
+    result: list[AnyRecord] = []
+    for record in records:
+        if not isinstance(record, kind):
+            raise PluginError(f"{hook} gave a {type(record).__name__}, not a {kind.__name__}.")
+        problem = problem_of(record)
+        if problem:
+            raise PluginError(f"{kind.__name__.lower()} {record.name!r}: {problem}.")
+        result.append(record)
+    return result
+
+
+def kind_of(record: AnyRecord) -> str:
+    """The word for a record: "method", "task" or "suite"."""
+    return next(kind.__name__.lower() for kind in KINDS.values() if isinstance(record, kind))
+
+
+def problem_of(record: AnyRecord) -> str | None:
+    """What is wrong with a record, or None; a task has checked itself when it was made."""
+    if isinstance(record, Task):
+        return None
+    if not isinstance(record.name, str) or not NAME.fullmatch(record.name):
+        return "a name is made of lower-case letters, digits and '-', with ':' between its parts"
+    if isinstance(record, Method):
+        return _method_problem(record)
+    if isinstance(record, Suite) and not record.tasks:
+        return "a suite names at least one task"
+    return None
+
+
+def _method_problem(method: Method) -> str | None:
+    if not callable(method.factory):
+        return "factory must be callable with (params, context)"
+    if not (isinstance(method.params, type) and issubclass(method.params, Params)):
+        return "params must be a subclass of matekd_bench.Params"
+    required = [name for name, field in method.params.model_fields.items() if field.is_required()]
+    if required:
+        return f"parameter '{required[0]}' needs a default"
+    if method.level not in get_args(Level):
+        return f"level is {method.level!r}, allowed are {', '.join(get_args(Level))}"
+    if not (isinstance(method.version, str) and method.version):
+        return "version must be a text that changes whenever results may change"
+    return None

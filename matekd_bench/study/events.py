@@ -1,0 +1,106 @@
+"""What a study tells its watchers while it runs, and a watcher that says nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One cell of the grid: a student to be trained by one method on one task with one seed."""
+
+    run_id: str
+    method: str  # as shown in tables, e.g. "eda[alpha=0.2]"
+    task: str
+    seed: int
+    updates: int | None  # planned student updates, None where the budget counts something else
+    done: bool
+
+    @property
+    def label(self) -> str:
+        """A short name for screens: method, task and seed."""
+        return f"{self.method} on {self.task}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole grid of a study, in the order in which it will be run."""
+
+    runs: tuple[PlannedRun, ...]
+    tasks: tuple[str, ...]
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    preset: str
+    data_states: dict[str, str]
+    results: str
+    control: str | None = None  # the variant that the others are compared with
+    seconds: float | None = None  # an estimate for what is left, None where nothing is known
+
+    @property
+    def todo(self) -> tuple[PlannedRun, ...]:
+        """The runs that have no record yet."""
+        return tuple(run for run in self.runs if not run.done)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a study ended: the plan and the number of runs trained, found done, and failed."""
+
+    plan: Plan
+    trained: int
+    skipped: int
+    failed: int
+    run_ids: tuple[str, ...]
+
+
+class Events(Protocol):
+    """Everything a study reports; a watcher prints it, logs it or ignores it.
+
+    A `detail`, e.g. the traceback of what a method raised, is only for those who look for a fault.
+    """
+
+    def study_started(self, plan: Plan) -> None: ...
+    def note(self, text: str) -> None: ...
+    def detail(self, text: str) -> None: ...
+    def warning(self, text: str) -> None: ...
+    def stage(self, text: str) -> None: ...
+    def run_started(self, label: str, position: int, total: int) -> None: ...
+    def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None: ...
+    def look_done(self, look: int, looks: int, score: float) -> None: ...
+    def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None: ...
+    def study_finished(self, summary: Summary) -> None: ...
+
+
+class NoEvents:
+    """A watcher that ignores everything."""
+
+    def study_started(self, plan: Plan) -> None:
+        """Ignored."""
+
+    def note(self, text: str) -> None:
+        """Ignored."""
+
+    def detail(self, text: str) -> None:
+        """Ignored."""
+
+    def warning(self, text: str) -> None:
+        """Ignored."""
+
+    def stage(self, text: str) -> None:
+        """Ignored."""
+
+    def run_started(self, label: str, position: int, total: int) -> None:
+        """Ignored."""
+
+    def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
+        """Ignored."""
+
+    def look_done(self, look: int, looks: int, score: float) -> None:
+        """Ignored."""
+
+    def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
+        """Ignored."""
+
+    def study_finished(self, summary: Summary) -> None:
+        """Ignored."""

@@ -1,0 +1,201 @@
+"""From a request to the grid: methods, tasks and data looked up, every run with its identity and budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from matekd_bench.distill.assets import Recipe
+from matekd_bench.distill.checkpoints import find_checkpoint
+from matekd_bench.distill.device import resolve_device, resolve_precision
+from matekd_bench.distill.networks import Source, parse_layers
+from matekd_bench.distill.run import Job
+from matekd_bench.distill.settings import BudgetKind
+from matekd_bench.errors import UsageError
+from matekd_bench.methods.grammar import parse
+from matekd_bench.methods.params import ResolvedMethod, names_in, parse_sets, resolve_all
+from matekd_bench.plugins.host import Host
+from matekd_bench.study.identity import protocol_id, run_id
+from matekd_bench.study.request import StudyRequest
+from matekd_bench.study.spec import StudySpec, preset_table, study_spec
+from matekd_bench.tasks.record import Task, TaskData
+from matekd_bench.tasks.sources import GlueFolder, Hub, load_task
+from matekd_bench.tasks.sources import Source as DataSource
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run to be: what to train on which data with which models, under which identity."""
+
+    run_id: str
+    protocol_id: str
+    job: Job
+    data: TaskData
+    recipe: Recipe
+
+    @property
+    def label(self) -> str:
+        """A short name for screens: method, task and seed."""
+        return f"{self.job.variant} on {self.data.task.name}, seed {self.job.seed}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A study looked up and checked: its settings, its runs in order, and the control's variant."""
+
+    spec: StudySpec
+    cells: tuple[Cell, ...]
+    methods: tuple[ResolvedMethod, ...]
+    data: Mapping[str, TaskData]
+    control: str | None
+    device: torch.device
+    threads: int | None
+
+
+def make_grid(request: StudyRequest, host: Host, stage: Callable[[str], None]) -> Grid:
+    """Looks everything up that a study names; raises a BenchError, before any training, for what does not fit.
+
+    `stage` is told what may take a while.
+    """
+    spec = study_spec(request)
+    methods = chosen_methods(request, spec, host)
+    control = methods[0].variant if request.control is not None else None
+    tasks = chosen_tasks(spec.tasks, host)
+    device = resolve_device(spec.device)
+    threads = _threads(spec, device)
+    source: DataSource = GlueFolder(spec.glue_dir) if spec.glue_dir else Hub()
+    generating = any("generator" in host.method(method.name).record.needs for method in methods)
+    recipes = {task.name: make_recipe(spec, task, device, generating) for task in tasks}
+    data = {task.name: _read(task, source, spec, stage) for task in tasks}
+    protocol = protocol_id(spec, recipes[tasks[0].name], source.name)
+    cells = tuple(
+        _cell(spec, method, seed, data[task.name], recipes[task.name], host, protocol, threads)
+        for task in tasks
+        for seed in range(spec.first_seed, spec.first_seed + spec.seeds)
+        for method in methods
+    )
+    return Grid(spec, cells, methods, data, control, device, threads)
+
+
+def chosen_methods(request: StudyRequest, spec: StudySpec, host: Host) -> tuple[ResolvedMethod, ...]:
+    """The methods of the study, each once, with the control (unless there is none) before all others.
+
+    A method that is listed is the control only where it is the very same: `kd@2x` or a `kd` with other parameters is
+    compared with it.
+    """
+    control = () if request.control is None else parse(request.control)
+    if len(control) > 1:
+        raise UsageError(
+            f"--control '{request.control}' names several methods: others are compared with one."
+        )
+    listed = {name for ref in (*control, *parse(spec.methods)) for name in names_in(ref)}
+    sets = {**_standing_sets(spec, listed, host), **parse_sets(request.sets)}
+    text = ",".join([*map(str, control), spec.methods])
+    return resolve_all(text, lambda name: host.method(name).record, sets)
+
+
+def _standing_sets(spec: StudySpec, listed: Collection[str], host: Host) -> dict[str, str]:
+    """The parameters that preset and config file set, of those methods that are in the study.
+
+    Only a config file's are checked for methods that do not exist: a preset may name one that is not installed.
+    """
+    preset = preset_table(spec.preset).get("sets", {})
+    targets = {key: key.rpartition(".")[0] for key in spec.sets}
+    for key, method in targets.items():
+        if not method:
+            raise UsageError(f"setting 'sets.{key}' must be named METHOD.PARAMETER, e.g. 'eda.alpha'.")
+        if key not in preset:
+            host.method(method)
+    return {key: value for key, value in spec.sets.items() if targets[key] in listed}
+
+
+def chosen_tasks(text: str, host: Host) -> tuple[Task, ...]:
+    """The tasks that a comma-separated list of tasks and suites names, each once, in order."""
+    names: list[str] = []
+    for item in (part.strip() for part in text.split(",")):
+        if not item:
+            raise UsageError(f"--tasks '{text}' has an empty entry.")
+        names += host.suite(item).record.tasks if item in host.suites else [item]
+    tasks = []
+    for name in dict.fromkeys(names):
+        if name not in host.tasks:
+            raise host.absent("task", name, [*host.tasks, *host.suites])
+        task = host.task(name).record
+        if task.train is None:
+            raise UsageError(f"task '{name}' has no training data: it only evaluates models of other tasks.")
+        tasks.append(task)
+    return tuple(tasks)
+
+
+def _read(task: Task, source: DataSource, spec: StudySpec, stage: Callable[[str], None]) -> TaskData:
+    if isinstance(source, Hub):
+        stage(f"reading {task.name} from the Hub")  # without a network its retries take long and say nothing
+    return load_task(
+        task, source, limit_train=spec.limit_train, limit_eval=spec.limit_eval, eval_on=spec.eval_on
+    )
+
+
+def make_recipe(spec: StudySpec, task: Task, device: torch.device, generating: bool) -> Recipe:
+    """The models of a study for one task, found on disk or on the Hub; a generator only if `generating`."""
+    teacher = find_checkpoint(spec.teacher.checkpoint.replace("{task}", task.name), spec.teacher.revision)
+
+    def part(checkpoint: str, revision: str | None) -> Source:
+        if checkpoint.startswith("layers:"):
+            return Source(teacher, parse_layers(checkpoint, teacher))
+        return Source(find_checkpoint(checkpoint, revision))
+
+    generator = spec.generator if generating else None
+    return Recipe(
+        teacher=teacher,
+        teacher_settings=spec.teacher,
+        student=part(spec.student.checkpoint, spec.student.revision),
+        generator=part(generator.checkpoint, generator.revision) if generator else None,
+        generator_settings=generator,
+        max_length=spec.training.max_length,
+        device=device,
+        precision=resolve_precision(spec.training.precision, device),
+    )
+
+
+def _threads(spec: StudySpec, device: torch.device) -> int | None:
+    """CPU threads of this study: part of a run's identity on a CPU, where they change the last bits."""
+    if spec.threads is not None:
+        torch.set_num_threads(spec.threads)
+    return torch.get_num_threads() if device.type == "cpu" else None
+
+
+def _cell(
+    spec: StudySpec,
+    method: ResolvedMethod,
+    seed: int,
+    data: TaskData,
+    recipe: Recipe,
+    host: Host,
+    protocol: str,
+    threads: int | None,
+) -> Cell:
+    provided = host.method(method.name)
+    job = Job(
+        variant=method.variant,
+        method=provided.record,
+        params=method.params,
+        seed=seed,
+        training=spec.training,
+        budget=budget_of(spec, data, method.factor),
+    )
+    key = run_id(job, data, recipe, spec, threads, provided.by.source_digest)
+    return Cell(run_id=key, protocol_id=protocol, job=job, data=data, recipe=recipe)
+
+
+def budget_of(spec: StudySpec, data: TaskData, factor: float) -> tuple[BudgetKind, int]:
+    """The budget of a run on this data; `factor` is that of rows like `kd@2x`."""
+    examples = len(data.train or ())
+    try:
+        limit = spec.budget.resolve(data.task.name, examples, spec.training.optimiser.batch_size)
+    except ValueError as error:
+        raise UsageError(
+            f"{error}.", hint="Give one with --budget, e.g. --budget student_updates=300."
+        ) from None
+    return spec.budget.kind, max(1, round(limit * factor))

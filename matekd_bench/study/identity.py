@@ -1,0 +1,108 @@
+"""The identities of runs and protocols: hashes of what determines a result, never of where it was computed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matekd_bench.distill.assets import Recipe
+from matekd_bench.distill.run import Job
+from matekd_bench.hashing import short_digest
+from matekd_bench.study.spec import StudySpec
+from matekd_bench.tasks.record import TaskData
+
+ENGINE = "1"  # raised when the same settings may give other numbers than before
+
+
+def run_id(
+    job: Job, data: TaskData, recipe: Recipe, spec: StudySpec, threads: int | None, source_digest: str | None
+) -> str:
+    """The identity of one run: same id, same result, so it is never trained twice.
+
+    Made of method, version and full parameters (and a one-file plugin's source), the digests of the splits, the
+    models by content, every hyper-parameter, the resolved precision, CPU threads and the seed. Not of paths, the
+    device's name or the order in which runs are done.
+    """
+    name = f"{data.task.name}-{job.method.name}-{job.seed}".replace(":", "-").replace("_", "-")
+    return f"{name}-{short_digest(run_identity(job, data, recipe, spec, threads, source_digest))}"
+
+
+def run_identity(
+    job: Job, data: TaskData, recipe: Recipe, spec: StudySpec, threads: int | None, source_digest: str | None
+) -> dict[str, Any]:
+    """What :func:`run_id` hashes, in words."""
+    uses_generator = "generator" in job.method.needs
+    return {
+        "engine": ENGINE,
+        "method": {
+            "name": job.method.name,
+            "version": job.method.version,
+            "params": job.params.model_dump(mode="json"),
+            "source": source_digest,
+            "resources": dict(job.method.resources(job.params)),
+        },
+        "task": data.task.name,
+        "metrics": list(data.task.metrics),
+        "data": dict(data.digests),
+        "eval_on": spec.eval_on,
+        "models": models_identity(recipe),
+        "generator": generator_identity(recipe) if uses_generator else None,
+        "training": job.training.model_dump(mode="json", exclude={"precision"}),
+        "budget": list(job.budget),
+        "precision": recipe.precision,
+        "device": recipe.device.type,
+        "threads": threads,
+        "seed": job.seed,
+    }
+
+
+def models_identity(recipe: Recipe) -> dict[str, Any]:
+    """Teacher (with its recipe unless it was given) and student, by content."""
+    recipe_of_teacher = recipe.teacher_settings.model_dump(mode="json", exclude={"checkpoint", "revision"})
+    return {
+        "teacher": recipe.teacher.sha256,
+        "teacher_recipe": None if recipe.teacher.classifies else recipe_of_teacher,
+        "student": recipe.student.identity,
+    }
+
+
+def generator_identity(recipe: Recipe) -> dict[str, Any] | None:
+    """The generator and its warm-up, by content."""
+    if recipe.generator is None or recipe.generator_settings is None:
+        return None
+    settings = recipe.generator_settings.model_dump(mode="json", exclude={"checkpoint", "revision"})
+    return {**recipe.generator.identity, "settings": settings}
+
+
+def resources_of(job: Job, recipe: Recipe) -> dict[str, str]:
+    """What a method uses besides teacher and student, by kind: its thesaurus, its generator with warm-up."""
+    resources = dict(job.method.resources(job.params))
+    generator = generator_identity(recipe) if "generator" in job.method.needs else None
+    if generator is not None and recipe.generator is not None:
+        resources["generator"] = f"{recipe.generator.name} ({short_digest(generator, 12)})"
+    return resources
+
+
+def protocol_id(spec: StudySpec, recipe: Recipe, source: str) -> str:
+    """The identity of the protocol: rows are ranked together only where it is the same.
+
+    Made of data source and limits, teacher, student, objective, the budget's rule, looks, optimiser and precision;
+    not of method, task or seed.
+    """
+    models = models_identity(recipe)
+    if "{task}" in spec.teacher.checkpoint:  # a teacher (and its layers) for each task: names stand for them
+        models["teacher"] = spec.teacher.checkpoint
+        models["student"] = spec.student.model_dump(mode="json")
+    return short_digest(
+        {
+            "engine": ENGINE,
+            "source": source,
+            "limits": [spec.limit_train, spec.limit_eval],
+            "eval_on": spec.eval_on,
+            "models": models,
+            "training": spec.training.model_dump(mode="json", exclude={"precision"}),
+            "budget": spec.budget.model_dump(mode="json"),
+            "precision": recipe.precision,
+            "tuning": None,
+        },
+        length=12,
+    )

@@ -1,0 +1,55 @@
+"""What is checked before anything is trained: vocabularies, mask tokens, and the labels of given teachers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from matekd_bench.distill.assets import Recipe, TaskAssets
+from matekd_bench.distill.encoding import check_vocabularies, tokens_of
+from matekd_bench.errors import CheckpointError, UsageError
+from matekd_bench.methods.record import Method
+from matekd_bench.study.grid import Cell
+
+NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})
+
+
+def check_methods(cells: Sequence[Cell]) -> None:
+    """Raises a BenchError for the first method whose needs the study's models do not meet."""
+    for cell in {(id(cell.recipe), cell.job.method.name): cell for cell in cells}.values():
+        check_needs(cell.job.method, cell.recipe)
+
+
+def check_given_teachers(cells: Sequence[Cell], assets: Callable[[Cell], TaskAssets]) -> None:
+    """Loads every teacher that was given fine-tuned: a CheckpointError where its outputs or labels do not fit.
+
+    `assets` gives what the runs on a cell's task share.
+    """
+    for cell in {cell.data.task.name: cell for cell in cells}.values():
+        if cell.recipe.teacher.classifies:
+            _ = assets(cell).teacher  # checks number, names and order of its labels
+
+
+def check_needs(method: Method, recipe: Recipe) -> None:
+    """Raises an error unless the study's models offer what a method's record says it needs."""
+    unknown_needs = sorted(method.needs - NEEDS)
+    if unknown_needs:
+        raise UsageError(
+            f"method '{method.name}' needs '{unknown_needs[0]}', which this version does not offer."
+        )
+    if "generator" in method.needs and recipe.generator is None:
+        raise UsageError(
+            f"method '{method.name}' needs a generator and this study names none.",
+            hint="Give a masked language model with --generator.",
+        )
+    if not method.needs & {"one-vocabulary", "mask-token", "generator"}:
+        return
+    student = tokens_of(recipe.student.checkpoint)
+    if "mask-token" in method.needs and student.mask is None:
+        raise CheckpointError(f"method '{method.name}' needs a mask token, '{recipe.student.name}' has none.")
+    roles = {"student": (recipe.student.checkpoint, student)}
+    if "one-vocabulary" in method.needs:
+        roles["teacher"] = (recipe.teacher, tokens_of(recipe.teacher))
+    if "generator" in method.needs and recipe.generator is not None:
+        checkpoint = recipe.generator.checkpoint
+        roles["generator"] = (checkpoint, tokens_of(checkpoint))
+    check_vocabularies(roles, f"method '{method.name}'")

@@ -1,0 +1,33 @@
+"""What the user asked for, before presets and files have filled in the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRequest:
+    """The options of one `run` command; None means "as the preset or config says"."""
+
+    methods: str | None = None
+    tasks: str | None = None
+    preset: str | None = None
+    config: Path | None = None
+    glue_dir: Path | None = None
+    teacher: str | None = None
+    student: str | None = None
+    generator: str | None = None
+    seeds: int | None = None
+    first_seed: int | None = None
+    results: Path = Path("results")
+    sets: tuple[str, ...] = ()
+    limit_train: int | None = None
+    limit_eval: int | None = None
+    budget: str | None = None
+    device: str | None = None
+    precision: str | None = None
+    threads: int | None = None
+    control: str | None = "kd"
+    eval_on: str | None = None
+    command: str = ""

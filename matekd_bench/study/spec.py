@@ -1,0 +1,174 @@
+"""What a study is, fully said: preset, then config file, then options, merged and checked."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from matekd_bench.distill.settings import (
+    Budget,
+    GeneratorSettings,
+    Settings,
+    StudentSettings,
+    TeacherSettings,
+    Training,
+)
+from matekd_bench.errors import UsageError, unknown
+from matekd_bench.study.complaints import Origin, as_usage_error
+from matekd_bench.study.request import StudyRequest
+
+PRESETS = resources.files(__package__) / "presets"
+BUDGET_KINDS = ("student_updates", "clean_examples", "train_flops")
+RULE = frozenset({"kind", "limit", "epochs"})
+# Options that go by their own name into the top of a config's tables.
+OPTIONS = (
+    *("methods", "tasks", "glue_dir", "limit_train", "limit_eval", "eval_on"),
+    *("seeds", "first_seed", "device", "threads"),
+)
+
+
+class StudySpec(Settings):
+    """Everything about a study: what is compared on which data, and every setting."""
+
+    preset: str
+    summary: str = ""
+    methods: str
+    """In the grammar of ``--methods``."""
+    tasks: str
+    """Tasks and suites, separated by commas."""
+    glue_dir: Path | None = None
+    """The GLUE folder to read tasks from; None: the Hub."""
+    teacher: TeacherSettings
+    student: StudentSettings
+    generator: GeneratorSettings | None = None
+    training: Training
+    budget: Budget
+    seeds: int = Field(default=1, ge=1)
+    first_seed: int = Field(default=0, ge=0)
+    threads: int | None = Field(default=None, ge=1)
+    device: str = "auto"
+    limit_train: int | None = Field(default=None, ge=1)
+    limit_eval: int | None = Field(default=None, ge=1)
+    eval_on: Literal["dev", "holdout"] = "dev"
+    sets: dict[str, str] = Field(default_factory=dict)
+    """Parameters of methods, as `METHOD.PARAMETER`; they hold where the method is in the study."""
+
+    @field_validator("sets", mode="before")
+    @classmethod
+    def _flat(cls, sets: Any) -> Any:
+        """A table for each method is taken too, and so are numbers and booleans."""
+        return dict(_flattened(sets)) if isinstance(sets, Mapping) else sets
+
+
+def _flattened(sets: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in sets.items():
+        if isinstance(value, Mapping):
+            yield from _flattened(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the suite."""
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in PRESETS.iterdir() if entry.name.endswith(".toml")
+    )
+
+
+def preset_table(name: str) -> dict[str, Any]:
+    """The settings of a preset as its TOML file says them; UsageError for an unknown name."""
+    if name not in preset_names():
+        raise unknown("preset", name, preset_names())
+    return tomllib.loads((PRESETS / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def study_spec(request: StudyRequest) -> StudySpec:
+    """The settings of the requested study: preset < config file < options.
+
+    Raises UsageError, one line naming the key, for an unknown preset or key, a value out of bounds, or a study
+    without methods or tasks.
+    """
+    config = _config(request.config)
+    for wanted in ("methods", "tasks"):
+        if getattr(request, wanted) is None and wanted not in config:
+            raise UsageError(
+                f'no {wanted} are named: give --{wanted} LIST, or {wanted} = "LIST" in a --config file.',
+                hint=f"'matekd-bench {wanted}' lists them.",
+            )
+    name = request.preset or config.pop("preset", None)
+    if not isinstance(name, str):
+        raise UsageError(
+            f"name a preset with --preset: {', '.join(preset_names())}.",
+            hint="E.g. --preset minilm --glue-dir DIR.",
+        )
+    options = _options(request)
+    table = merged(merged(preset_table(name), config), options)
+    try:
+        return StudySpec.model_validate({**table, "preset": name})
+    except ValidationError as error:
+        raise as_usage_error(error, StudySpec, Origin(options, config, request.config)) from None
+
+
+def _config(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"the config file '{path}' can't be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the config file '{path}' is not TOML: {error}.") from None
+
+
+def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """`lower` with the values of `upper` over it, table by table.
+
+    A budget is one rule: a new kind, limit or number of epochs replaces all of it. Another checkpoint loses the
+    revision that was pinned for the one below it.
+    """
+    result = dict(lower)
+    if "checkpoint" in upper:
+        result.pop("revision", None)
+    for key, value in upper.items():
+        below = result.get(key)
+        another_rule = key == "budget" and isinstance(value, Mapping) and RULE & value.keys()
+        if isinstance(value, Mapping) and isinstance(below, Mapping) and not another_rule:
+            result[key] = merged(below, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _options(request: StudyRequest) -> dict[str, Any]:
+    """The options that were given, as the tables of a config file."""
+    tables: dict[str, Any] = {
+        name: getattr(request, name) for name in OPTIONS if getattr(request, name) is not None
+    }
+    for name in ("teacher", "student", "generator"):
+        if (checkpoint := getattr(request, name)) is not None:
+            tables[name] = {"checkpoint": checkpoint}
+    if request.precision is not None:
+        tables["training"] = {"precision": request.precision}
+    if request.budget is not None:
+        tables["budget"] = _budget(request.budget)
+    return tables
+
+
+def _budget(text: str) -> dict[str, Any]:
+    """The budget that `KIND=N` on the command line says, the same for every task."""
+    kind, equals, number = text.partition("=")
+    try:
+        limit = int(float(number))
+    except (ValueError, OverflowError):
+        limit = 0
+    if not equals or limit < 1:
+        raise UsageError(f"--budget '{text}' is not of the form KIND=N, e.g. student_updates=500.")
+    if kind not in BUDGET_KINDS:
+        raise unknown("budget", kind, BUDGET_KINDS)
+    return {"kind": kind, "limit": limit}

@@ -1,0 +1,173 @@
+"""The records that describe a task, a suite, and the data a source delivers for a task."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from matekd_bench.errors import DataError
+
+DataState = Literal["official", "partial", "mini"]
+MetricName = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
+HOLDOUT = "holdout"  # the split that is cut off train where dev must stay unseen
+
+# Read by pydantic where records come from TOML: a misspelt key or a number in quotes is an error.
+STRICT: Mapping[str, object] = {"extra": "forbid", "strict": True}
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a task: where a source finds it and how many rows the official one has."""
+
+    hub: str  # the split's name on the Hub; empty: the Hub has no such split
+    file: str  # the file's name in a GLUE folder
+    rows: int  # official row count, after what the task says must be dropped
+    labelled: bool = True
+    header: bool = True  # False: the file has no header, and columns are positions counted from 0
+    columns: Mapping[str, str] = field(
+        default_factory=dict
+    )  # where this file differs from the task's columns
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set with its metrics.
+
+    `labels` are the label strings in class-id order, empty for regression. `fields` are the names of one or
+    two text columns. `splits` maps `train`, `dev` (MNLI: `dev-matched`, `dev-mismatched`), `test...` to their
+    places. `metrics` are the names whose mean is the task's score on one split; the task's score is the mean
+    over its dev splits. Raises DataError where the parts contradict each other.
+    """
+
+    name: str
+    title: str
+    summary: str
+    kind: Literal["classification", "regression"]
+    fields: tuple[str, ...]
+    labels: tuple[str, ...]
+    metrics: tuple[MetricName, ...]
+    splits: Mapping[str, Split]
+    train: str | None = "train"  # the split to train on; None: evaluation only
+    dev: tuple[str, ...] = ("dev",)
+    test: tuple[str, ...] = ("test",)
+    score_range: tuple[float, float] | None = None  # of a regression's gold scores
+    hub_id: str | None = None
+    hub_config: str | None = None
+    hub_revision: str | None = None
+    folder: str | None = None  # the sub-folder of a GLUE folder
+    columns: Mapping[str, str] = field(default_factory=dict)  # field or "label" -> column in the files
+    label_values: Mapping[str, str] = field(default_factory=dict)  # what a file writes -> label string
+    skip_broken: bool = False  # rows with too few or too many columns are left out and counted (QQP)
+    evaluated_with: str | None = None  # AX: the task whose models are evaluated on it
+    in_score: bool = True
+    label_gate: bool = True  # whether a given teacher's label order can be told from its score on dev
+    licence: str = ""
+    citation: str = ""
+    notes: str = ""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+    def __post_init__(self) -> None:
+        for wrong, reason in (
+            (
+                not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", self.name),
+                "name: lower-case letters, digits, - and _",
+            ),
+            (len(self.fields) not in (1, 2), "fields: one or two text columns"),
+            (self.kind == "classification" and len(set(self.labels)) < 2, "labels: two or more for classes"),
+            (len(set(self.labels)) != len(self.labels), "labels: each one once"),
+            (self.kind == "regression" and bool(self.labels), "labels: none for regression"),
+            (not self.metrics, "metrics: at least one"),
+            (not set(self.label_values.values()) <= set(self.labels), "label_values: values must be labels"),
+            (not self._needed_splits() <= set(self.splits), "splits: train and dev must be among them"),
+            (not self._numbered(), "columns: whole numbers where a split's file has no header"),
+        ):
+            if wrong:
+                raise DataError(f"task '{self.name}' contradicts itself: {reason}.")
+
+    def _needed_splits(self) -> set[str]:
+        return {*self.dev, *((self.train,) if self.train else ())}
+
+    def _numbered(self) -> bool:
+        bare = [split for split in self.splits.values() if not split.header]
+        return all(name.isdecimal() for split in bare for name in self.columns_of(split).values())
+
+    def columns_of(self, split: Split) -> dict[str, str]:
+        """Each field, and "label" where the split has labels, with the name (or position) of its column."""
+        wanted = (*self.fields, *(("label",) if split.labelled else ()))
+        return {want: split.columns.get(want, self.columns.get(want, want)) for want in wanted}
+
+    @property
+    def outputs(self) -> int:
+        """Width of the logits: the number of classes, or 1 for regression."""
+        return len(self.labels) or 1
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named list of tasks, in the order their columns are shown."""
+
+    name: str
+    tasks: tuple[str, ...]
+    summary: str = ""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The rows of one split, column by column, in the file's order.
+
+    `uids` are stable example ids (hash of task, split, texts and occurrence number). `texts` holds one tuple
+    a row with one or two strings. `labels` are class ids (int) or gold scores (float); None where the split
+    is unlabelled. `official_rows` is what the complete split has; for a holdout, the rows of the train it was
+    cut from.
+    """
+
+    split: str
+    uids: tuple[str, ...]
+    texts: tuple[tuple[str, ...], ...]
+    labels: tuple[int, ...] | tuple[float, ...] | None
+    official_rows: int
+    skipped: int = 0  # broken rows left out, e.g. in QQP
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """What a source delivers for one task: its splits, where they come from and how complete they are.
+
+    `digests` maps a split to the SHA-256 of its uids, texts and labels. `notices` are to be shown to
+    the user after the task's name (rows skipped, a split that is absent); they name no folder.
+    """
+
+    task: Task
+    source: str  # "hub" or "glue-dir"
+    revision: str | None
+    train: Examples | None
+    dev: tuple[Examples, ...]
+    state: DataState
+    digests: Mapping[str, str]
+    notices: tuple[str, ...] = ()
+
+    @property
+    def state_text(self) -> str:
+        """The data state as shown to people: "official" or e.g. "partial (train 256 of 2490)"."""
+        if self.state != "partial":
+            return self.state
+        loaded = (*((self.train,) if self.train else ()), *self.dev)
+        parts = [
+            f"{examples.split} {len(examples)} of {examples.official_rows}"
+            for examples in loaded
+            if len(examples) != examples.official_rows or examples.split == HOLDOUT
+        ]
+        names = {examples.split for examples in self.dev}
+        if HOLDOUT not in names:
+            parts += [f"{name} absent" for name in self.task.dev if name not in names]
+        return f"partial ({', '.join(parts) or 'not the official rows'})"

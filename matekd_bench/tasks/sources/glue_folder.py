@@ -1,0 +1,109 @@
+"""Tasks read from a local folder in the official GLUE layout: a sub-folder of TSV files for each task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import compress
+from pathlib import Path
+
+from matekd_bench.errors import DataError
+from matekd_bench.tasks.record import Split, Task
+from matekd_bench.tasks.sources.base import MissingSplitError, Rows, gold_score, label_id, what_is_there
+from matekd_bench.tasks.sources.tsv import Table, read_table
+
+
+@dataclass(frozen=True)
+class GlueFolder:
+    """A folder such as the official download unpacks to, given with ``--glue-dir`` or ``GLUE_DIR``."""
+
+    path: Path
+    name: str = "glue-dir"
+
+    def revision(self, task: Task) -> str | None:
+        """None: files have no version, their rows' digests identify them."""
+        return None
+
+    def read(self, task: Task, split: str) -> Rows:
+        """The rows of the split's file. Raises MissingSplitError, or DataError with file and line."""
+        place = task.splits[split]
+        table = read_table(self._file(task, split), header=place.header)
+        columns = _columns(task, place, table)
+        rows, skipped = _sound_rows(task, table, columns)
+        texts = [tuple(cells[columns[field]] for field in task.fields) for _, cells in rows]
+        if not place.labelled:
+            return Rows(texts, None, skipped)
+        column = columns["label"]
+        written = ((cells[column], f"'{table.file}', line {number}") for number, cells in rows)
+        if task.kind == "regression":
+            return Rows(texts, [gold_score(task, text, where) for text, where in written], skipped)
+        return Rows(texts, [label_id(task, text, where) for text, where in written], skipped)
+
+    def _file(self, task: Task, split: str) -> Path:
+        folder = self._folder(task)
+        file = folder / task.splits[split].file
+        if not file.is_file():
+            there = what_is_there(file.name, [entry.name for entry in folder.iterdir() if entry.is_file()])
+            raise MissingSplitError(
+                f"no file '{file.name}' ({task.name} {split}) in '{folder}': {there}",
+                absent=f"no file '{task.folder}/{file.name}'",
+            )
+        return file
+
+    def _folder(self, task: Task) -> Path:
+        if not self.path.is_dir():
+            raise DataError(
+                f"no GLUE folder at '{self.path}'.",
+                hint="Give the folder that holds CoLA, RTE, ... with --glue-dir DIR.",
+            )
+        if task.folder is None:
+            raise DataError(f"task {task.name} has no place in a GLUE folder.")
+        folder = self.path / task.folder
+        if not folder.is_dir():
+            there = what_is_there(
+                task.folder, [entry.name for entry in self.path.iterdir() if entry.is_dir()]
+            )
+            nearby = [
+                entry for entry in (self.path.parent, self.path / "glue") if (entry / task.folder).is_dir()
+            ]
+            hint = f"Try --glue-dir '{nearby[0]}'." if nearby else None
+            raise DataError(f"no folder '{task.folder}' ({task.name}) in '{self.path}': {there}", hint=hint)
+        return folder
+
+
+def _columns(task: Task, place: Split, table: Table) -> Mapping[str, int]:
+    """Where each field, and "label" where there is one, stands in a row."""
+    names, header = task.columns_of(place), table.header
+    if header is None:
+        return {want: int(name) for want, name in names.items()}
+    for name in names.values():
+        if name not in header:
+            raise DataError(
+                f"no column '{name}' ({task.name}) in '{table.file}': {what_is_there(name, header)}"
+            )
+    return {want: header.index(name) for want, name in names.items()}
+
+
+def _sound_rows(
+    task: Task, table: Table, columns: Mapping[str, int]
+) -> tuple[list[tuple[int, list[str]]], int]:
+    """The rows whose cells can be trusted, and how many others were skipped.
+
+    A task that is known to have broken rows loses every row that is not exactly as wide as the header, or
+    whose label is empty; in any other task a row that lacks a wanted cell is an error.
+    """
+    if task.skip_broken:
+        sound = list(_soundness(table, columns))
+        return list(compress(table.rows, sound)), sound.count(False)
+    needed = max(columns.values()) + 1
+    for number, cells in table.rows:
+        if len(cells) < needed:
+            raise DataError(f"'{table.file}', line {number}: {len(cells)} columns where {needed} are needed.")
+    return table.rows, 0
+
+
+def _soundness(table: Table, columns: Mapping[str, int]) -> Iterator[bool]:
+    width = len(table.header) if table.header else max(columns.values()) + 1
+    label = columns.get("label")
+    for _, cells in table.rows:
+        yield len(cells) == width and (label is None or cells[label] != "")

@@ -1,0 +1,127 @@
+"""Tasks read from the Hugging Face Hub, at a pinned revision, with the library `datasets`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matekd_bench.errors import DataError
+from matekd_bench.tasks.record import Task
+from matekd_bench.tasks.sources.base import MissingSplitError, Rows, gold_score, label_id, what_is_there
+
+HINT = "Use local files with --glue-dir DIR, or connect once: what was downloaded is kept."
+
+
+@dataclass(frozen=True)
+class Hub:
+    """The Hub, or a local folder of parquet, CSV or JSON files where a task's `hub_id` is one.
+
+    `cache` is the folder that `datasets` keeps its files in; None: its usual place.
+    """
+
+    cache: Path | None = None
+    name: str = "hub"
+    _loaded: dict[str, Mapping[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def revision(self, task: Task) -> str | None:
+        """The commit that the task's record pins."""
+        return task.hub_revision
+
+    def read(self, task: Task, split: str) -> Rows:
+        """The rows of one split. Raises MissingSplitError or DataError naming the data set and the row."""
+        splits = self._splits(task)
+        name = task.splits[split].hub
+        if name not in splits:
+            missing = f"no split '{name}'" if name else "no labelled rows"
+            raise MissingSplitError(
+                f"{missing} ({task.name} {split}) in {_place(task)}: {what_is_there(name, list(splits))}",
+                absent=missing,
+                hint="A GLUE folder may have them: --glue-dir DIR.",
+            )
+        return _rows(task, split, splits[name])
+
+    def _splits(self, task: Task) -> Mapping[str, Any]:
+        place = _place(task)
+        if place not in self._loaded:
+            self._loaded[place] = self._load(task)
+        return self._loaded[place]
+
+    def _load(self, task: Task) -> Mapping[str, Any]:
+        """Every split of the task's data set, memory-mapped; code from a data set is never run."""
+        if task.hub_id is None:
+            raise DataError(f"task {task.name} names no data set on the Hub.", hint="Use --glue-dir DIR.")
+        with _quiet():
+            import datasets
+
+            try:
+                loaded: Mapping[str, Any] = datasets.load_dataset(
+                    task.hub_id,
+                    task.hub_config,
+                    revision=task.hub_revision,
+                    cache_dir=None if self.cache is None else str(self.cache),
+                )
+            except (ConnectionError, TimeoutError) as error:
+                raise DataError(f"the Hub could not be reached for {_place(task)}.", hint=HINT) from error
+            except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+                reason = " ".join(str(error).split())[:200]
+                raise DataError(f"{_place(task)} could not be loaded: {reason}.", hint=HINT) from error
+        return loaded
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and no lines about retries: there are bars of our own, and an error is one line."""
+    import datasets
+
+    logger = logging.getLogger("huggingface_hub")
+    level, bars = logger.level, not datasets.are_progress_bars_disabled()
+    logger.setLevel(logging.ERROR)
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        if bars:
+            datasets.enable_progress_bars()
+
+
+def _place(task: Task) -> str:
+    config = f" ({task.hub_config})" if task.hub_config else ""
+    revision = f" at {task.hub_revision[:8]}" if task.hub_revision else ""
+    return f"data set '{task.hub_id}'{config}{revision}"
+
+
+def _rows(task: Task, split: str, data: Any) -> Rows:
+    """The texts and labels of a `datasets.Dataset`."""
+    labelled = task.splits[split].labelled
+    present: list[str] = data.column_names
+    for name in (*task.fields, *(["label"] if labelled else [])):
+        if name not in present:
+            place = f"{task.name} {split}, {_place(task)}"
+            raise DataError(f"no column '{name}' ({place}): {what_is_there(name, present)}")
+    texts = list(zip(*(data[name][:] for name in task.fields), strict=True))
+    for row, segments in enumerate(texts):
+        if not all(isinstance(text, str) for text in segments):
+            raise DataError(f"{_place(task)}, {split} row {row}: a text is missing.")
+    return Rows(texts, _labels(task, split, data) if labelled else None)
+
+
+def _labels(task: Task, split: str, data: Any) -> list[int] | list[float]:
+    """Class ids by label name, whatever the order in which the data set numbers them, or gold scores."""
+    place = f"{_place(task)}, {split} row"
+    values = data["label"][:]
+    for row, value in enumerate(values):
+        if value is None or (task.labels and value == -1):
+            raise DataError(f"{place} {row}: the label is missing.")
+    if task.kind == "regression":
+        return [gold_score(task, value, f"{place} {row}") for row, value in enumerate(values)]
+    names = getattr(data.features["label"], "names", None)
+    if names is not None and set(names) != set(task.labels):
+        theirs, ours = ", ".join(names), ", ".join(task.labels)
+        raise DataError(f"{_place(task)} has the labels {theirs}, task {task.name} has {ours}.")
+    written = [str(value) if names is None else names[value] for value in values]
+    return [label_id(task, label, f"{place} {row}") for row, label in enumerate(written)]

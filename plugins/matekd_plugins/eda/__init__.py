@@ -1,0 +1,26 @@
+"""EDA: synonym replacement, random insertion, random swap and random deletion of words (Wei and Zou 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from matekd_bench import Method, hookimpl
+from matekd_plugins.eda.method import EDA, EDAParams, resources
+
+__all__ = ["EDA", "EDAParams", "matekd_bench_methods"]
+
+
+@hookimpl
+def matekd_bench_methods() -> Iterator[Method]:
+    """Announces `eda`."""
+    yield Method(
+        name="eda",
+        summary="Easy Data Augmentation: one random edit of words (synonym, insertion, swap, deletion).",
+        params=EDAParams,
+        factory=EDA,
+        level="text",
+        version="1",
+        citation="Wei and Zou, EMNLP-IJCNLP 2019, arXiv:1901.11196",
+        needs=frozenset({"thesaurus"}),
+        resources=resources,
+    )

@@ -1,0 +1,107 @@
+"""The method `eda`: its parameters, and one operation drawn per text."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from matekd_bench import Params, TextPerturbation
+from matekd_plugins.eda.official import OfficialOperations
+from matekd_plugins.eda.operations import Operation, Operations
+from matekd_plugins.eda.thesaurus import load
+
+if TYPE_CHECKING:
+    from matekd_bench import Context
+
+Alpha = Field(default=None, gt=0, le=1)
+
+
+class EDAParams(Params):
+    """The parameters of `eda`; names and defaults follow the paper's section 2."""
+
+    alpha: float = Field(default=0.1, gt=0, le=1)
+    """Strength: max(1, floor(alpha * words)) edits; deletion drops each word with probability alpha."""
+    alpha_sr: float | None = Alpha
+    """Strength of synonym replacement, where it differs from alpha."""
+    alpha_ri: float | None = Alpha
+    """Strength of random insertion, where it differs from alpha."""
+    alpha_rs: float | None = Alpha
+    """Strength of random swap, where it differs from alpha."""
+    alpha_rd: float | None = Alpha
+    """Probability of deleting a word, where it differs from alpha."""
+    num_aug: int = Field(default=1, ge=1, le=64)
+    """Perturbed versions of each example and epoch, each with an operation of its own."""
+    variant: Literal["fixed", "official"] = "fixed"
+    """fixed keeps case, digits and punctuation; official behaves as the released script."""
+    segments: Literal["both", "first", "second"] = "both"
+    """Which segments of a text pair are perturbed, each on its own."""
+    synonym: bool = True
+    """Whether synonym replacement is among the operations."""
+    insert: bool = True
+    """Whether random insertion is among the operations."""
+    swap: bool = True
+    """Whether random swap is among the operations."""
+    delete: bool = True
+    """Whether random deletion is among the operations."""
+    thesaurus: Literal["auto", "wordnet", "embedded"] = "auto"
+    """Source of synonyms; auto takes WordNet where NLTK finds it, else the small embedded thesaurus."""
+
+    @model_validator(mode="after")
+    def _at_least_one_operation(self) -> EDAParams:
+        if not (self.synonym or self.insert or self.swap or self.delete):
+            raise ValueError("at least one of synonym, insert, swap and delete must be true")
+        return self
+
+
+class EDA(TextPerturbation[EDAParams]):
+    """One operation, drawn uniformly among the enabled ones, on the words of one text.
+
+    `notices` are sentences for the user: where the embedded thesaurus stands in for WordNet.
+    """
+
+    def __init__(self, params: EDAParams, context: Context) -> None:
+        super().__init__(params, context)
+        self.variants = params.num_aug
+        self.segments = params.segments
+        thesaurus = load(params.thesaurus) if params.synonym or params.insert else None
+        self.notices = list(thesaurus.notices) if thesaurus else []
+        self._thesaurus = thesaurus
+        self._operations = (
+            Operations(thesaurus) if params.variant == "fixed" else OfficialOperations(thesaurus)
+        )
+        self._enabled = _enabled(params, self._operations)
+
+    def prepare(self, texts: Sequence[str]) -> None:
+        """Looks up every word of the training texts, so that perturbing never waits for the thesaurus."""
+        if self._thesaurus:
+            for text in texts:
+                self._operations.look_up(text)
+
+    def perturb(self, text: str, rng: random.Random) -> str:
+        """`text` after one operation; as it is where the operation finds nothing to do.
+
+        Every choice is made from `rng.random()`, the one generator method whose sequence Python guarantees.
+        """
+        words = self._operations.split(text)
+        if not words:
+            return text
+        operation, alpha = self._enabled[int(rng.random() * len(self._enabled))]
+        return self._operations.join(operation(words, alpha, rng), text)
+
+def resources(params: EDAParams) -> dict[str, str]:
+    """Which thesaurus is in use, with a digest; nothing where no enabled operation needs one."""
+    return {"thesaurus": load(params.thesaurus).name} if params.synonym or params.insert else {}
+
+
+def _enabled(params: EDAParams, operations: Operations) -> list[tuple[Operation, float]]:
+    """The operations that are switched on, each with its strength."""
+    every = [
+        (params.synonym, operations.replace, params.alpha_sr),
+        (params.insert, operations.insert, params.alpha_ri),
+        (params.swap, operations.swap, params.alpha_rs),
+        (params.delete, operations.delete, params.alpha_rd),
+    ]
+    return [(operation, alpha or params.alpha) for enabled, operation, alpha in every if enabled]

@@ -1,0 +1,29 @@
+"""`kd`: knowledge distillation on the clean text alone, the control that every method is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from matekd_bench import Batch, Method, Models, NoParams, Perturbation, Views, hookimpl
+
+
+class KD(Perturbation[NoParams]):
+    """``(CE(x) + 2 D(x)) / 3`` with the study's default weights (Hinton et al. 2015, arXiv 1503.02531)."""
+
+    def views(self, batch: Batch, models: Models) -> Views:
+        """The clean view with the whole weight of labels and teacher."""
+        yield batch.clean
+
+
+@hookimpl
+def matekd_bench_methods() -> Iterator[Method]:
+    """Announces the method."""
+    yield Method(
+        name="kd",
+        summary="Control: knowledge distillation on the clean text, no perturbation.",
+        factory=KD,
+        level="control",
+        version="1",
+        control=True,
+        citation="Hinton, Vinyals, Dean 2015, Distilling the Knowledge in a Neural Network, arXiv 1503.02531",
+    )

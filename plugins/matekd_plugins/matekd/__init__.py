@@ -1,0 +1,47 @@
+"""`matekd`: a masked language model is trained to write the inputs on which teacher and student disagree most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from matekd_bench import Context, Method, Perturbation, hookimpl
+from matekd_plugins.masking import MaskParams
+
+
+class MateKDParams(MaskParams):
+    """Parameters of MATE-KD, named as in the paper where it names them."""
+
+    generator_lr: float = Field(default=5e-7, gt=0)
+    """Learning rate of the generator's AdamW. The paper's 5e-7 needs tens of thousands of updates to show."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Temperature of the Gumbel-softmax."""
+    generator_updates: int = Field(default=10, ge=0)
+    """n_G: generator updates before every `student_updates`; 0 leaves the generator as it is."""
+    student_updates: int = Field(default=100, ge=1)
+    """n_S: student updates between two rounds of generator updates."""
+    clip: float = Field(default=5.0, gt=0)
+    """Bound on the norm of the generator's gradient."""
+
+
+def _make(params: MateKDParams, context: Context) -> Perturbation[MateKDParams]:
+    from matekd_plugins.matekd.method import MateKD
+
+    return MateKD(params, context)
+
+
+@hookimpl
+def matekd_bench_methods() -> Iterator[Method]:
+    """Announces the method."""
+    yield Method(
+        name="matekd",
+        summary="A masked language model writes text on which teacher and student disagree most.",
+        params=MateKDParams,
+        factory=_make,
+        level="generator",
+        version="1",
+        needs=frozenset({"generator", "one-vocabulary", "mask-token"}),
+        citation="Rashid, Lioutas, Rezagholizadeh 2021, MATE-KD: Masked Adversarial TExt, a Companion to Knowledge "
+        "Distillation, ACL 2021, arXiv 2105.05912",
+    )

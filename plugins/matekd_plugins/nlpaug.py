@@ -1,0 +1,192 @@
+"""Word and character noise of the library nlpaug, by name: `nlpaug:swap`, `nlpaug:keyboard`, ..."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from matekd_bench import Method, Params, TextPerturbation, UsageError, hookimpl
+
+if TYPE_CHECKING:
+    from matekd_bench import Context
+
+CITATION = "Ma 2019, nlpaug (software), https://github.com/makcedward/nlpaug"
+
+
+class WordParams(Params):
+    """The parameters of nlpaug's word augmenters; names and defaults are nlpaug's."""
+
+    aug_p: float = Field(default=0.3, gt=0, le=1)
+    """Share of a text's tokens that is edited."""
+    aug_min: int = Field(default=1, ge=0, le=1000)
+    """At least this many tokens are edited."""
+    aug_max: int | None = Field(default=10, ge=1, le=1000)
+    """At most this many tokens are edited; none: no bound."""
+    segments: Literal["both", "first", "second"] = "both"
+    """Which segments of a text pair are perturbed, each on its own."""
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> WordParams:
+        _ordered("aug", self.aug_min, self.aug_max)
+        return self
+
+
+class CharParams(Params):
+    """The parameters of nlpaug's character augmenters; names and defaults are nlpaug's."""
+
+    aug_char_p: float = Field(default=0.3, gt=0, le=1)
+    """Share of a chosen token's characters that is edited."""
+    aug_char_min: int = Field(default=1, ge=0, le=1000)
+    """At least this many characters of a chosen token are edited."""
+    aug_char_max: int | None = Field(default=10, ge=1, le=1000)
+    """At most this many characters of a chosen token are edited; none: no bound."""
+    aug_word_p: float = Field(default=0.3, gt=0, le=1)
+    """Share of a text's tokens that is chosen."""
+    aug_word_min: int = Field(default=1, ge=0, le=1000)
+    """At least this many tokens are chosen."""
+    aug_word_max: int | None = Field(default=10, ge=1, le=1000)
+    """At most this many tokens are chosen; none: no bound."""
+    min_char: int = Field(default=4, ge=2, le=100)
+    """Tokens with fewer characters are never chosen."""
+    segments: Literal["both", "first", "second"] = "both"
+    """Which segments of a text pair are perturbed, each on its own."""
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> CharParams:
+        _ordered("aug_char", self.aug_char_min, self.aug_char_max)
+        _ordered("aug_word", self.aug_word_min, self.aug_word_max)
+        return self
+
+
+class OcrParams(CharParams):
+    """The parameters of nlpaug's OCR augmenter, which has defaults of its own."""
+
+    aug_char_min: int = Field(default=2, ge=0, le=1000)
+    """At least this many characters of a chosen token are edited."""
+    min_char: int = Field(default=1, ge=1, le=100)
+    """Tokens with fewer characters are never chosen."""
+
+
+def _ordered(name: str, least: int, most: int | None) -> None:
+    if most is not None and least > most:
+        raise ValueError(f"{name}_min ({least}) must not exceed {name}_max ({most})")
+
+
+class NlpAug(TextPerturbation[WordParams | CharParams]):
+    """One nlpaug augmenter with a private generator.
+
+    `make` imports nlpaug and returns the augmenter for the given settings. The augmenters offered here make
+    every random choice through their method `sample`, which uses Python's global generator: it is replaced by
+    the given generator's, so that global states are neither read nor changed.
+    """
+
+    def __init__(self, params: WordParams | CharParams, context: Context, make: Callable[..., Any]) -> None:
+        super().__init__(params, context)
+        self.segments = params.segments
+        self._augmenter = make(**params.model_dump(exclude={"segments"}))
+        self._lock = threading.Lock()  # one augmenter holds one generator at a time
+
+    def perturb(self, text: str, rng: random.Random) -> str:
+        """`text` after nlpaug; as it is where it is blank or nlpaug leaves nothing of it."""
+        if not text.strip():
+            return text
+        with self._lock:
+            self._augmenter.sample = rng.sample
+            changed = self._augmenter.augment(text)
+        return changed[0] if changed and changed[0].strip() else text
+
+
+def _resources(params: Params) -> dict[str, str]:
+    """The version of nlpaug, on which its augmenters' choices depend."""
+    return {"nlpaug": version("nlpaug")}
+
+
+def _random_word(action: str, **settings: Any) -> Any:
+    """nlpaug's RandomWordAug: adjacent tokens swapped, or tokens deleted."""
+    from nlpaug.augmenter.word import RandomWordAug
+
+    return RandomWordAug(action=action, **settings)
+
+
+def _spelling(**settings: Any) -> Any:
+    """nlpaug's SpellingAug with the dictionary of misspellings in its package."""
+    from nlpaug.augmenter.word import SpellingAug
+
+    augmenter = SpellingAug(**settings)
+    for candidates in augmenter.model.dict.values():
+        candidates.sort()  # nlpaug's order is that of a set: it changes with PYTHONHASHSEED
+    return augmenter
+
+
+def _char_swap(**settings: Any) -> Any:
+    """nlpaug's RandomCharAug: adjacent characters swapped."""
+    from nlpaug.augmenter.char import RandomCharAug
+
+    return RandomCharAug(action="swap", **settings)
+
+
+def _keyboard(**settings: Any) -> Any:
+    """nlpaug's KeyboardAug: characters replaced by neighbours on an English keyboard."""
+    from nlpaug.augmenter.char import KeyboardAug
+
+    return KeyboardAug(**settings)
+
+
+def _ocr(**settings: Any) -> Any:
+    """nlpaug's OcrAug: characters replaced by ones that scanners take them for."""
+    from nlpaug.augmenter.char import OcrAug
+
+    return OcrAug(**settings)
+
+
+AUGMENTERS: dict[str, tuple[str, type[WordParams] | type[CharParams], Callable[..., Any]]] = {
+    "swap": ("adjacent words swapped", WordParams, partial(_random_word, "swap")),
+    "delete": ("words deleted", WordParams, partial(_random_word, "delete")),
+    "spelling": ("words replaced by common misspellings", WordParams, _spelling),
+    "keyboard": ("characters replaced by neighbours on the keyboard", CharParams, _keyboard),
+    "ocr": ("characters replaced by look-alikes", OcrParams, _ocr),
+    "char-swap": ("adjacent characters swapped within words", CharParams, _char_swap),
+}
+
+
+def _refuse(**settings: Any) -> Any:
+    raise UsageError("this augmenter is not offered.")
+
+
+REFUSED = {
+    "synonym": "nlpaug's synonym augmenter needs an NLTK tagger; 'eda[insert=false,swap=false,delete=false]' "
+    "replaces synonyms.",
+    "contextual": "nlpaug's contextual augmenter fails on current transformers; 'matekd[generator_updates=0]' "
+    "replaces words by a masked language model's.",
+}
+
+
+@hookimpl
+def matekd_bench_methods() -> Iterator[Method]:
+    """Announces one method for each augmenter, and the augmenters that are refused."""
+    for name, (summary, params, make) in AUGMENTERS.items():
+        yield Method(
+            name=f"nlpaug:{name}",
+            summary=f"nlpaug: {summary}.",
+            params=params,
+            factory=partial(NlpAug, make=make),
+            level="text",
+            version="1",
+            citation=CITATION,
+            resources=_resources,
+        )
+    for name, reason in REFUSED.items():
+        yield Method(
+            name=f"nlpaug:{name}",
+            summary="not offered.",
+            factory=partial(NlpAug, make=_refuse),
+            level="text",
+            version="1",
+            refused=reason,
+        )

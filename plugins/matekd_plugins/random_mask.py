@@ -1,0 +1,38 @@
+"""`random-mask`: MATE-KD's masks with [MASK] left in, the control that has its noise and no adversary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from matekd_bench import Batch, Method, TokenPerturbation, hookimpl
+from matekd_plugins.masking import MaskParams, choose_masked, mask_id, report_changed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class RandomMask(TokenPerturbation[MaskParams]):
+    """Replaces each maskable token by [MASK] with probability `mask_rate`."""
+
+    def perturb(self, batch: Batch, maskable: Tensor) -> Tensor:
+        """The ids [B, L] with the chosen positions masked."""
+        at = choose_masked(self.context, batch, self.params.mask_rate) & maskable
+        ids = batch.ids.masked_fill(at, mask_id(self.context))
+        report_changed(self.context, batch, ids)
+        return ids
+
+
+@hookimpl
+def matekd_bench_methods() -> Iterator[Method]:
+    """Announces the method."""
+    yield Method(
+        name="random-mask",
+        summary="Control: 30 % of the tokens replaced by [MASK], relabelled by the teacher.",
+        params=MaskParams,
+        factory=RandomMask,
+        level="token",
+        version="1",
+        control=True,
+        needs=frozenset({"one-vocabulary", "mask-token"}),
+    )

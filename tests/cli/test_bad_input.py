@@ -1,0 +1,255 @@
+"""Bad input to `run`: one line on stderr that says what to do, exit code 2, nothing trained and nothing written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from matekd_bench.cli import main
+
+Refusal = Callable[..., str]
+
+
+@pytest.fixture
+def refusal(
+    study_options: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Refusal:
+    """Runs a small study with further options, which must be refused; gives the one line that says why."""
+
+    def untrained(*_: object) -> None:
+        raise AssertionError("training began")
+
+    monkeypatch.setattr("matekd_bench.study.runner.LocalExecutor.run", untrained)
+    monkeypatch.setattr("matekd_bench.distill.teacher.fine_tuned", untrained)
+
+    def refuse(*options: str | Path) -> str:
+        results = tmp_path / "results"
+        command = ["run", *study_options, "--methods", "kd", "--tasks", "rte", "--results", str(results)]
+        assert main([*command, *map(str, options)]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.count("\n") == 1, printed.err
+        assert not results.exists()
+        return printed.err
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (("--methods", "matkd"), ("unknown method 'matkd': did you mean 'matekd'?", "'matekd-bench methods'")),
+        (("--control", "finetun"), ("unknown method 'finetun': did you mean 'finetune'?",)),
+        (("--control", "kd,eda"), ("--control 'kd,eda' names several methods",)),
+        (("--tasks", "rtee"), ("unknown task 'rtee': did you mean 'rte'?", "'matekd-bench tasks'")),
+        (("--tasks", "rte,,sst2"), ("'rte,,sst2' has an empty entry",)),
+        (("--tasks", "ax"), ("task 'ax' has no training data",)),
+        (("--preset", "minilmm"), ("unknown preset 'minilmm': did you mean 'minilm'?",)),
+        (("--methods", "eda[alhpa=0.2]"), ("unknown parameter 'eda.alhpa': did you mean 'eda.alpha'?",)),
+        (("--methods", "eda[alpha=1.5]"), ("'alpha' of method 'eda' cannot be '1.5'", "less than or equal to 1")),
+        (("--methods", "eda[alpha=much]"), ("'alpha' of method 'eda' cannot be 'much'", "valid number")),
+        (("--methods", "eda["), ("expected a method name at position 5, found the end",)),
+        (("--methods", "kd[x=1]"), ("unknown parameter 'kd.x'",)),
+        (("--methods", "eda", "--set", "eda.alpha"), ("--set 'eda.alpha' is not of the form METHOD.PARAMETER=VALUE",)),
+        (("--methods", "eda", "--set", "eda.alhpa=1"), ("did you mean 'eda.alpha'?",)),
+        (("--methods", "eda", "--set", "ead.alpha=1"), ("unknown method 'ead': did you mean 'eda'?",)),
+        (("--set", "eda.alpha=0.2"), ("method 'eda' is not in the study (kd)",)),
+        (("--methods", "nlpaug:contextual"), ("not offered", "current transformers", "matekd[generator_updates=0]")),
+        (("--methods", "nlpaug:synonym"), ("not offered", "tagger", "eda[insert=false,swap=false,delete=false]")),
+        (("--budget", "student_updates"), ("--budget 'student_updates' is not of the form KIND=N",)),
+        (("--budget", "student_updates=0"), ("is not of the form KIND=N",)),
+        (("--budget", "student_updates=inf"), ("is not of the form KIND=N",)),
+        (("--budget", "student_update=5"), ("unknown budget 'student_update': did you mean 'student_updates'?",)),
+        (("--precision", "fp16"), ("--precision: it should be 'auto', 'float32' or 'bf16', not 'fp16'",)),
+        (("--eval-on", "test"), ("--eval-on: it should be 'dev' or 'holdout', not 'test'",)),
+        (("--device", "tpu9"), ("unknown device 'tpu9'",)),
+        (("--device", "cuda:99"), ("device 'cuda:99' is not available here", "--device auto")),
+        (("--student", "layers:0,9"), ("'layers:0,9' does not fit", "it has 4 layers, 0 to 3")),
+        (("--student", "layers:0"), ("'layers:0' does not fit",)),
+        (("--student", "layers:a"), ("'layers:a' is no choice of layers: write layers:0,1,3,5",)),
+        (("--teacher", "./nowhere"), ("no model folder './nowhere'",)),
+        (("--teacher", "someone/no-such-model"), ("'someone/no-such-model' can't be reached", "HF_HOME")),
+        (("--teacher", "package:no_such_package/model"), ("pip install no-such-package",)),
+        (("--glue-dir", "no-such-folder"), ("no GLUE folder at 'no-such-folder'", "--glue-dir DIR")),
+        (("--tasks", "cola"), ("no folder 'CoLA' (cola)", "there are RTE, SST-2, STS-B")),
+        (("--config", "no-such.toml"), ("the config file 'no-such.toml' can't be read",)),
+        (("--plugin", "no-such.py"), ("no-such.py' cannot be read",)),
+        (("--eval-on", "holdout"), ("rte: 64 training rows are too few to hold 100 of them out",)),
+        (("--results", "/proc/results"), ("/proc/results/runs cannot be written", "--results DIR")),
+    ],
+)  # fmt: skip
+def test_one_line_says_what_is_wrong(
+    options: tuple[str, ...], parts: tuple[str, ...], refusal: Refusal
+) -> None:
+    said = refusal(*options)
+    assert said.startswith("error: ")
+    for part in parts:
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    ("config", "parts"),
+    [
+        ("preset = minilm", ("is not TOML: ",)),
+        ('preset = "minilmm"', ("unknown preset 'minilmm': did you mean 'minilm'?",)),
+        ("lokos = 3", ("unknown setting", "'lokos'")),
+        ("seedz = 3", ("'seedz': did you mean 'seeds'?",)),
+        ("[training]\nlook = 3", ("'training.look': did you mean 'training.looks'?",)),
+        ("[training.optimiser]\nrl = 3", ("'training.optimiser.rl': did you mean 'training.optimiser.lr'?",)),
+        ("[teacher.budget]\nepoch = 3", ("'teacher.budget.epoch': did you mean 'teacher.budget.epochs'?",)),
+        ("[generator]\nmaskrate = 1", ("'generator.maskrate': did you mean 'generator.mask_rate'?",)),
+        ("[training]\nlooks = 0", ("setting 'training.looks' (in", "greater than or equal to 1, not 0")),
+        ("[training.optimiser]\nlr = -1.0", ("setting 'training.optimiser.lr' (in", "greater than 0, not -1.0")),
+        ("[budget]\ntasks = { rte = 'x' }", ("setting 'budget.tasks.rte' (in", "not 'x'")),
+        ("[budget]\nkind = 'clean_examples'", ("'budget' (in", "a budget needs a limit, limits for tasks, or epochs")),
+        ("training = 3", ("setting 'training' (in", "must be a table of settings, not 3")),
+        ("methods = ['kd']\n", ("setting 'methods' (in", "valid string, not ['kd']")),
+        ("[sets]\nalpha = 1", ("'sets.alpha' must be named METHOD.PARAMETER",)),
+        ("[sets.ead]\nalpha = 1", ("unknown method 'ead': did you mean 'eda'?",)),
+        ("[sets.eda]\nalhpa = 1", ("unknown parameter 'eda.alhpa': did you mean 'eda.alpha'?",)),
+    ],
+)  # fmt: skip
+def test_a_config_file_is_checked_key_by_key(
+    config: str, parts: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text(config)
+    command = ["run", "--config", str(file), "--tasks", "rte", "--results", str(tmp_path / "results")]
+    command += [] if "preset" in config else ["--preset", "minilm"]
+    command += [] if "methods" in config else ["--methods", "eda"]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    for part in parts:
+        assert part in said
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_study_has_methods_tasks_and_a_preset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = ["--results", str(tmp_path / "results")]
+    for command, said in (
+        (["--tasks", "rte"], 'no methods are named: give --methods LIST, or methods = "LIST" in a --config'),
+        (["--methods", "kd"], 'no tasks are named: give --tasks LIST, or tasks = "LIST" in a --config file.'),
+        (["--methods", "kd", "--tasks", "rte"], "name a preset with --preset: minilm, paper-bert, paper-rob"),
+    ):
+        assert main(["run", *command, *results]) == 2
+        assert capsys.readouterr().err.startswith(f"error: {said}")
+    assert not (tmp_path / "results").exists()
+
+
+def test_data_that_cannot_be_reached(
+    study_options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = study_options.index("--glue-dir")
+    options = [*study_options[:at], *study_options[at + 2 :], "--results", str(tmp_path / "results")]
+    options.remove("--quiet")
+    assert main(["run", *options, "--methods", "kd", "--tasks", "rte"]) == 2
+    stage, error = capsys.readouterr().err.splitlines()
+    assert stage == "reading rte from the Hub"  # said before, because waiting for a network may take long
+    assert error.startswith(
+        "error: the Hub could not be reached for data set 'nyu-mll/glue' (rte) at bcdcba79"
+    )
+    assert "--glue-dir DIR" in error
+    assert not (tmp_path / "results").exists()
+
+
+def test_broken_files_are_named(refusal: Refusal, small_glue: Path, tmp_path: Path) -> None:
+    glue = tmp_path / "glue"
+    shutil.copytree(small_glue, glue)
+    dev = glue / "RTE" / "dev.tsv"
+    text = dev.read_text()
+    dev.write_text(text.replace("sentence2", "sentence_2", 1))
+    assert f"no column 'sentence2' (rte) in '{dev}': did you mean 'sentence_2'?" in refusal(
+        "--glue-dir", glue
+    )
+    dev.write_text(text.replace("not_entailment", "neutral", 1))
+    assert "unknown label 'neutral': rte has entailment, not_entailment." in refusal("--glue-dir", glue)
+    dev.unlink()
+    assert f"no file 'dev.tsv' (rte dev) in '{dev.parent}': there are train.tsv." in refusal(
+        "--glue-dir", glue
+    )
+
+
+def test_models_of_other_vocabularies(refusal: Refusal, other_vocabulary: Path) -> None:
+    for role in ("--generator", "--student"):
+        said = refusal("--methods", "matekd", role, other_vocabulary)
+        assert "method 'matekd'" in said
+        assert "vocabular" in said
+        assert other_vocabulary.name in said
+
+
+def test_a_study_without_generator(refusal: Refusal, tmp_path: Path) -> None:
+    said = refusal("--methods", "matekd", "--generator", tmp_path)
+    assert f"'{tmp_path.name}' is no model: there is no config.json in its folder." in said
+
+
+def test_a_results_folder_that_is_a_file(refusal: Refusal, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "cannot be written" in refusal("--results", tmp_path / "file")
+    assert (tmp_path / "file").read_text() == ""
+
+
+@pytest.fixture(scope="module")
+def fine_tuned(
+    study_options: tuple[str, ...], tiny_config: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A teacher that has learnt the made-up SST-2, as the cache keeps it."""
+    folder = tmp_path_factory.mktemp("given")
+    config = folder / "study.toml"
+    text = tiny_config.read_text().replace("budget = { limit = 4 }", "budget = { limit = 80 }")
+    config.write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MATEKD_BENCH_CACHE", str(folder / "cache"))
+        command = ["run", *study_options, "--config", str(config), "--results", str(folder / "results")]
+        assert main([*command, "--methods", "kd", "--tasks", "sst2"]) == 0
+    [teacher] = (path for path in (folder / "cache" / "teachers").iterdir() if path.is_dir())
+    return teacher
+
+
+def test_a_given_teacher_is_taken_as_it_is(
+    fine_tuned: Path, study_options: tuple[str, ...], tmp_path: Path
+) -> None:
+    command = [
+        "run",
+        *study_options,
+        "--student",
+        "layers:2",
+        "--teacher",
+        str(fine_tuned),
+        "--tasks",
+        "sst2",
+    ]
+    assert main([*command, "--methods", "kd", "--results", str(tmp_path)]) == 0
+    [record] = (json.loads(path.read_text()) for path in tmp_path.glob("runs/*/record.json"))
+    assert (record["teacher"]["given"], record["teacher"]["label_map_checked"]) == (True, True)
+    assert record["teacher"]["task_score"] > 0.9
+
+
+def test_a_given_teacher_with_permuted_labels(fine_tuned: Path, refusal: Refusal, tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher"
+    shutil.copytree(fine_tuned, teacher)
+    config = json.loads((teacher / "config.json").read_text())
+    config["id2label"] = {"0": "positive", "1": "negative"}
+    config["label2id"] = {"positive": 0, "negative": 1}
+    (teacher / "config.json").write_text(json.dumps(config))
+    said = refusal("--tasks", "sst2", "--teacher", teacher)
+    assert "the given teacher 'teacher' fits task 'sst2' better by 100.0 points" in said
+    assert "negative as positive" in said
+    assert "set id2label in its config.json" in said
+
+
+def test_a_given_teacher_of_another_task(fine_tuned: Path, refusal: Refusal) -> None:
+    assert "has 2 outputs, but task 'stsb' has 1" in refusal("--tasks", "stsb", "--teacher", fine_tuned)
+    said = refusal("--tasks", "rte", "--teacher", fine_tuned)
+    assert "(negative, positive) are not those of task 'rte' (entailment, not_entailment)" in said
+
+
+def test_a_dry_run_is_refused_for_the_same_reasons(refusal: Refusal, other_vocabulary: Path) -> None:
+    assert "vocabular" in refusal("--dry-run", "--methods", "matekd", "--generator", other_vocabulary)

@@ -1,0 +1,186 @@
+"""The command line from outside: exit codes, one-line errors, and what start-up may import."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from matekd_bench.cli import main
+
+HEAVY = ("torch", "transformers", "datasets", "evaluate", "pandas", "nltk", "nlpaug", "scipy", "sklearn")
+PROBE = """
+import sys
+from matekd_bench.cli import main
+code = main(sys.argv[1:])
+print("IMPORTED", code, *[name for name in {heavy!r} if name in sys.modules])
+"""
+PLUGIN = '''
+from pydantic import Field
+from matekd_bench import Method, Params, TextPerturbation, hookimpl
+
+class ShoutParams(Params):
+    share: float = Field(default=0.5, ge=0, le=1)
+    """Share of words in capitals."""
+
+class Shout(TextPerturbation[ShoutParams]):
+    def perturb(self, text, rng):
+        return " ".join(w.upper() if rng.random() < self.params.share else w for w in text.split())
+
+@hookimpl
+def matekd_bench_methods():
+    yield Method(name="shout", summary="words in capitals", params=ShoutParams, factory=Shout,
+                 level="text", version="1", citation="nobody")
+'''
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> str:
+    file = tmp_path / "shout.py"
+    file.write_text(PLUGIN)
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    "command", [["--help"], ["run", "--help"], ["--version"], ["methods"], ["tasks"], ["plugins"]]
+)
+def test_start_up_imports_no_heavy_library(command: list[str]) -> None:
+    probe = PROBE.format(heavy=HEAVY)
+    done = subprocess.run([sys.executable, "-c", probe, *command], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "IMPORTED 0"
+
+
+def test_python_dash_m_passes_the_exit_code_on() -> None:
+    command = [sys.executable, "-m", "matekd_bench", "methods", "--no-such-option"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: unknown option '--no-such-option'")
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["rum"], "no such command 'rum'. Did you mean 'run'? 'matekd-bench --help'"),
+        (
+            ["run", "--metods", "kd"],
+            "unknown option '--metods': did you mean '--methods'? 'matekd-bench run --help'",
+        ),
+        (["run", "--tasks", "rte"], "no methods are named: give --methods LIST"),
+        (["run", "--methods", "kd", "--tasks", "rte", "--seeds", "0"], "invalid value for '--seeds'"),
+        (["run", "--methods", "kd", "--tasks", "rte", "--seeds", "x"], "invalid value for '--seeds'"),
+        (["run", "--methods", "kd", "--tasks", "rte", "--control", "kd", "--no-control"], "contradict"),
+        (["methods", "show"], "missing argument 'NAME'"),
+        (["methods", "--plugin", "no-such-file.py"], "no-such-file.py' cannot be read"),
+        (["leaderboard", "--results", "no-such-folder"], "there is no results folder 'no-such-folder'"),
+        (["export", "table.xlsx"], "extension '.xlsx'"),
+        (["export"], "missing argument 'FILE...'"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    command: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command) == 2
+    printed = capsys.readouterr()
+    [error] = [line for line in printed.err.splitlines() if not line.startswith("warning: ")]
+    assert error.startswith("error: ")
+    assert message in error
+    assert printed.out == ""
+
+
+def test_debug_shows_the_traceback_wherever_it_stands() -> None:
+    command = [sys.executable, "-m", "matekd_bench", "export", "--debug", "table.xlsx"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Traceback" in done.stderr
+    assert "UsageError" in done.stderr
+    assert done.returncode == 1
+
+
+def test_an_interrupt_is_one_line_and_exit_code_130(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "slow.py"
+    file.write_text("raise KeyboardInterrupt")
+    assert main(["methods", "--plugin", str(file)]) == 130
+    assert capsys.readouterr().err.startswith("interrupted; ")
+
+
+def test_no_command_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "leaderboard" in capsys.readouterr().out
+
+
+def test_methods_lists_a_plugin_file(plugin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods", "--plugin", plugin]) == 0
+    [row] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("shout")]
+    assert row.split() == ["shout", "text", "words", "in", "capitals"]
+
+
+def test_methods_show_describes_parameters(plugin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods", "show", "shout", "--plugin", plugin]) == 0
+    printed = capsys.readouterr().out
+    for part in (
+        "share",
+        "float",
+        "0.5",
+        ">= 0, <= 1",
+        "Share of words in capitals.",
+        "nobody",
+        "shout[share=0.5]",
+    ):
+        assert part in printed
+
+
+def test_methods_show_suggests_the_nearest_name(plugin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods", "show", "shuot", "--plugin", plugin]) == 2
+    assert "'shuot'" in capsys.readouterr().err
+
+
+def test_json_is_all_that_stdout_holds(plugin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods", "--json", "--plugin", plugin]) == 0
+    methods = {method["name"]: method for method in json.loads(capsys.readouterr().out)}
+    assert methods["shout"]["parameters"][0]["bounds"] == ">= 0, <= 1"
+    assert len(methods["shout"]["provided_by"]["source_digest"]) == 64
+    for command in (["tasks", "--json"], ["plugins", "--json"], ["methods", "show", "shout", "--json"]):
+        extra = [] if command[0] == "tasks" else ["--plugin", plugin]
+        assert main([*command, *extra]) == 0
+        json.loads(capsys.readouterr().out)
+
+
+def test_a_name_claimed_twice_is_listed_as_a_conflict(
+    plugin: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second = tmp_path / "louder.py"
+    second.write_text(PLUGIN)
+    both = ["--plugin", plugin, "--plugin", str(second)]
+    assert main(["methods", *both]) == 0
+    [row] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("shout")]
+    assert "conflict" in row
+    assert main(["methods", "show", "shout", *both]) == 2
+    error = capsys.readouterr().err
+    assert "shout.py" in error
+    assert "louder.py" in error
+
+
+def test_plugins_names_source_and_status(plugin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins", "--plugin", plugin, "--no-plugins"]) == 0
+    [row] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("shout")]
+    assert plugin in row
+    assert row.endswith("ok      method shout")
+
+
+def test_an_empty_results_folder_has_an_empty_leaderboard(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["leaderboard", "--results", str(tmp_path)]) == 0
+    assert "No runs are recorded." in capsys.readouterr().out
+
+
+def test_export_writes_every_file_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [str(tmp_path / "runs.csv"), str(tmp_path / "runs.json")]
+    assert main(["export", *files, "--table", "runs", "--results", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"wrote {file}" for file in files]
+    assert json.loads(Path(files[1]).read_text()) == []

@@ -1,0 +1,164 @@
+"""Fixtures that several test folders share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from rig import Rig
+
+HERE = Path(__file__).resolve().parent
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when the Hub's library is imported: no test waits for a network
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with real GLUE text; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("MATEKD_BENCH_TEST_DATA", HERE.parent.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("no real data: set MATEKD_BENCH_TEST_DATA to a folder that holds glue/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def glue_dir(shared_data: Path) -> Path:
+    """The official GLUE folder layout."""
+    return shared_data / "glue"
+
+
+TEXT = (
+    "a the an is are was not and or in on of to man woman dog cat child house car tree bird music plays sings runs "
+    "eats sees walks sleeps good bad great awful big small red blue old new film story movie very quite never "
+    "always he she it they who what when where why how many people some no all every . , ? ! ' -"
+)
+WORDS = TEXT.split()
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a real BERT of four tiny layers, an untrained MLM head and a WordPiece tokenizer."""
+    return make_checkpoint(tmp_path_factory.mktemp("tiny-bert"), WORDS)
+
+
+@pytest.fixture(scope="session")
+def other_vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint like `tiny_checkpoint` whose vocabulary is in another order."""
+    return make_checkpoint(tmp_path_factory.mktemp("other-bert"), tuple(reversed(WORDS)))
+
+
+def make_checkpoint(folder: Path, words: Sequence[str]) -> Path:
+    """Writes config, safetensors weights and tokenizer of a BERT with random weights; the same every time."""
+    import string
+
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    letters = [*string.ascii_lowercase, *(f"##{letter}" for letter in string.ascii_lowercase + string.digits)]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *letters, *string.digits]
+    (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(vocabulary)) + "\n")
+    BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(dict.fromkeys(vocabulary)), hidden_size=32, num_hidden_layers=4, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=128,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Teachers that tests make never meet the user's, and no GLUE folder of the user's takes part."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MATEKD_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("GLUE_DIR", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def small_glue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GLUE folder with a few dozen made-up rows for RTE, SST-2 and STS-B; SST-2 is easy to learn."""
+    folder = tmp_path_factory.mktemp("glue")
+    for split, first, count in (("train", 0, 64), ("dev", 64, 40)):
+        texts = [made_up(row) for row in range(first, first + count)]
+        write_tsv(
+            folder / "RTE" / f"{split}.tsv", ("index", "sentence1", "sentence2", "label"),
+            [(str(row), one, two, ("entailment", "not_entailment")[row * 7 % 3 > 0]) for row, one, two in texts],
+        )  # fmt: skip
+        write_tsv(
+            folder / "SST-2" / f"{split}.tsv", ("sentence", "label"),
+            [(f"{one} {('bad', 'good')[row % 2]} film", str(row % 2)) for row, one, _ in texts],
+        )  # fmt: skip
+        write_tsv(
+            folder / "STS-B" / f"{split}.tsv", ("index", "sentence1", "sentence2", "score"),
+            [(str(row), one, two, f"{row % 11 / 2:.3f}") for row, one, two in texts],
+        )  # fmt: skip
+    return folder
+
+
+def made_up(row: int) -> tuple[int, str, str]:
+    """Two sentences that no other row has."""
+    nouns, verbs = (
+        ("man", "woman", "dog", "cat", "child", "bird"),
+        ("runs", "eats", "sings", "walks", "sleeps"),
+    )
+    colour = ("red", "blue", "small")[row % 3]
+    one = f"the {nouns[row % 6]} {verbs[row % 5]} in the old house {row}"
+    return row, one, f"a {nouns[row * 5 % 6]} {verbs[row // 3 % 5]} on a {colour} tree , {row}"
+
+
+def write_tsv(file: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Writes a file as GLUE does."""
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("".join("\t".join(row) + "\n" for row in (header, *rows)), encoding="utf-8")
+
+
+TINY_CONFIG = """\
+preset = "minilm"
+
+[teacher]
+optimiser = { lr = 1e-3, batch_size = 16 }
+budget = { limit = 4 }
+
+[generator]
+budget = { limit = 2 }
+
+[training]
+looks = 2
+optimiser = { lr = 1e-3, batch_size = 8 }
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A config file under which teacher and generator are made in a second."""
+    file = tmp_path_factory.mktemp("config") / "tiny.toml"
+    file.write_text(TINY_CONFIG, encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="session")
+def study_options(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path) -> tuple[str, ...]:
+    """Options of `run` for real runs that take less than a second; an option given again later wins."""
+    return (
+        *("--config", str(tiny_config), "--glue-dir", str(small_glue), "--teacher", str(tiny_checkpoint)),
+        *("--student", "layers:2", "--generator", "layers:2", "--budget", "student_updates=4"),
+        *("--device", "cpu", "--precision", "float32", "--threads", "1", "--quiet"),
+    )
+
+
+@pytest.fixture
+def rig(tiny_checkpoint: Path) -> Callable[..., Rig]:
+    """A maker of runs in miniature, each with the same weights: `rig(kind="single", teacher=None, **options)`."""
+    from rig import Rig, toy_data
+
+    def make(kind: str = "single", teacher: Path | None = None, rows: int = 32, **options: Any) -> Rig:
+        return Rig(tiny_checkpoint, teacher or tiny_checkpoint, toy_data(kind, train=rows), **options)
+
+    return make

@@ -1,0 +1,65 @@
+"""Devices, precision, memory and the global random state."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from matekd_bench.distill import device as devices
+from matekd_bench.errors import UsageError
+
+CPU = torch.device("cpu")
+
+
+def test_auto_is_the_best_there_is():
+    best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    assert devices.resolve_device(None).type == best
+    assert devices.resolve_device("auto").type == best
+    assert devices.resolve_device("cpu") == CPU
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gpu", "unknown device 'gpu': use auto, cpu, cuda, cuda:N or mps."),
+        ("", "unknown device ''"),
+        ("cuda:99", "device 'cuda:99' is not available here: use --device auto or cpu."),
+        ("meta", "device 'meta' is not available here"),
+    ],
+)
+def test_other_devices_are_one_clear_line(name, words):
+    with pytest.raises(UsageError) as caught:
+        devices.resolve_device(name)
+    assert str(caught.value).startswith(words)
+
+
+def test_precision_is_what_was_asked_for():
+    assert devices.resolve_precision("float32", CPU) == "float32"
+    assert devices.resolve_precision("bf16", CPU) == "bf16"
+    assert devices.resolve_precision("auto", torch.device("mps")) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"), [({"avx512_bf16"}, "float32"), ({"amx_bf16", "fma"}, "bf16"), (set(), "float32")]
+)
+def test_auto_takes_bf16_on_a_processor_with_matrix_tiles_only(monkeypatch, flags, precision):
+    monkeypatch.setattr(devices, "cpu_flags", lambda: frozenset(flags))
+    assert devices.resolve_precision("auto", CPU) == precision
+
+
+def test_peak_memory_grows_with_what_was_allocated():
+    devices.reset_peak_memory(CPU)
+    before = devices.peak_memory(CPU)
+    if before is None:
+        pytest.skip("this system does not tell")
+    block = torch.ones(64 * 2**20, dtype=torch.uint8)
+    assert devices.peak_memory(CPU) >= before + 48 * 2**20
+    del block
+
+
+def test_the_global_generator_is_as_it_was():
+    state = torch.random.get_rng_state()
+    with devices.contained_randomness(CPU):
+        torch.manual_seed(5)
+        torch.rand(3)
+    assert torch.random.get_rng_state().equal(state)

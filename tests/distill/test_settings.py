@@ -1,0 +1,99 @@
+"""The validated settings: rate factors, budgets and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from matekd_bench.distill.settings import (
+    Budget,
+    GeneratorSettings,
+    Objective,
+    Optimiser,
+    StudentSettings,
+    TeacherSettings,
+    Training,
+)
+
+
+@pytest.mark.parametrize(
+    ("progress", "factor"), [(0.0, 0.0), (0.05, 0.5), (0.1, 1.0), (0.55, 0.5), (0.91, 0.1), (1.0, 0.0)]
+)
+def test_the_rate_rises_over_the_warm_up_and_falls_to_zero(progress, factor):
+    assert Optimiser(lr=1.0, warmup=0.1).factor(progress) == pytest.approx(factor, abs=1e-15)
+
+
+def test_without_warm_up_the_rate_starts_at_its_peak():
+    assert [Optimiser(lr=1.0, warmup=0.0).factor(progress) for progress in (0.0, 0.25, 1.0)] == [
+        1.0,
+        0.75,
+        0.0,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("budget", "limit"),
+    [
+        ({"limit": 300}, 300),
+        ({"limit": 300, "tasks": {"rte": 50}}, 50),
+        ({"limit": 300, "tasks": {"mrpc": 50}}, 300),
+        ({"epochs": 3}, 24),  # of 8 updates: 250 rows make 7 full batches and one of 26
+        ({"epochs": 0.3}, 3),
+        ({"epochs": 0.01}, 1),
+        ({"limit": 300, "max_epochs": 2}, 16),
+        ({"limit": 10, "max_epochs": 2}, 10),
+        ({"kind": "clean_examples", "epochs": 2}, 500),
+        ({"kind": "clean_examples", "limit": 900, "max_epochs": 3}, 750),
+        ({"kind": "train_flops", "limit": 10**15}, 10**15),
+    ],
+)
+def test_a_budget_is_a_limit_for_a_task_with_so_many_rows(budget, limit):
+    assert Budget(**budget).resolve("rte", examples=250, batch_size=32) == limit
+
+
+def test_a_budget_that_names_other_tasks_only_says_so():
+    with pytest.raises(ValueError, match="'rte'"):
+        Budget(tasks={"mrpc": 3}).resolve("rte", 250, 32)
+
+
+@pytest.mark.parametrize(
+    ("model", "values"),
+    [
+        (Budget, {}),
+        (Budget, {"limit": 0}),
+        (Budget, {"tasks": {"rte": 0}}),
+        (Budget, {"epochs": -1}),
+        (Budget, {"kind": "train_flops", "epochs": 3}),
+        (Budget, {"kind": "seconds", "limit": 3}),
+        (Optimiser, {"lr": 0}),
+        (Optimiser, {"lr": 1e-3, "warmup": 1}),
+        (Optimiser, {"lr": 1e-3, "batch_size": 0}),
+        (Optimiser, {"lr": 1e-3, "micro_batch": 0}),
+        (Optimiser, {"lr": 1e-3, "clip": 0}),
+        (Optimiser, {"lr": 1e-3, "learning_rate": 1e-3}),
+        (Optimiser, {}),
+        (Objective, {"gold": -1}),
+        (Objective, {"gold": 0, "soft": 0}),
+        (Objective, {"temperature": 0}),
+        (GeneratorSettings, {"checkpoint": "x", "mask_rate": 1}),
+        (GeneratorSettings, {"checkpoint": "x", "budget": {"kind": "clean_examples", "limit": 9}}),
+        (Training, {"optimiser": {"lr": 1}, "looks": 0}),
+        (Training, {"optimiser": {"lr": 1}, "precision": "float16"}),
+        (Training, {"optimiser": {"lr": 1}, "max_length": 7}),
+        (TeacherSettings, {}),
+        (StudentSettings, {"checkpoint": "x", "layers": 3}),
+    ],
+)
+def test_bad_settings_are_refused(model, values):
+    with pytest.raises(ValidationError):
+        model(**values)
+
+
+def test_the_objective_spends_a_third_on_gold_and_two_on_the_teacher():
+    assert Objective() == Objective(gold=1 / 3, soft=2 / 3, temperature=1.0)
+
+
+def test_settings_are_frozen_and_described():
+    with pytest.raises(ValidationError):
+        Objective().gold = 1.0
+    assert Training.model_fields["looks"].description.startswith("Evaluations on the dev set")

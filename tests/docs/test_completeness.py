@@ -1,0 +1,133 @@
+"""Nothing is left out: what the code has, the documents name, and what they name exists."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from matekd_bench import Method, Task
+from matekd_bench.methods.params import describe
+from matekd_bench.plugins import hookspecs
+from matekd_bench.plugins.host import Host
+from matekd_bench.results.record import Compute, Record
+from matekd_bench.results.rows import LEADERBOARD_COLUMNS, RUN_COLUMNS, TASK_COLUMNS
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+HOST = Host.load(only_builtin=True)
+CODE = re.compile(r"`([^`\n]+)`")
+
+
+def read(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def section(text: str, heading: str) -> str:
+    """What stands below a heading of the second level."""
+    return text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every table row, rules and headings included."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def first_cells(text: str) -> set[str]:
+    """Everything in code font in the first cell of a table row."""
+    return {name for row in rows(text) for name in CODE.findall(row[0])}
+
+
+@pytest.mark.parametrize("name", sorted(HOST.methods))
+def test_every_method_has_a_card_with_its_parameters(name: str) -> None:
+    card = read(f"methods/{name.partition(':')[0]}.md")
+    table = rows(card)
+    for parameter in describe(HOST.methods[name].record):
+        [default] = [row[1] for row in table if f"`{parameter.name}`" in row[0]]
+        # "none" means that something else stands in, which the card names
+        assert parameter.default == "none" or parameter.default in re.findall(r"[\w.+-]+", default)
+
+
+@pytest.mark.parametrize("card", sorted(path.name for path in (DOCS / "methods").iterdir()))
+def test_every_card_says_the_same_things(card: str) -> None:
+    text = read(f"methods/{card}")
+    families = {name.partition(":")[0] for name in HOST.methods}
+    assert card.removesuffix(".md") in families
+    assert text.startswith(f"# {card.removesuffix('.md')}")
+    for heading in ("What it does", "Parameters", "Deviations", "Seeds and cost", "Example"):
+        assert section(text, heading).strip()
+
+
+@pytest.mark.parametrize("hook", [name for name in vars(hookspecs) if name.startswith("matekd_bench_")])
+def test_every_hook_is_in_the_guide_with_its_arguments(hook: str) -> None:
+    arguments = ", ".join(inspect.signature(getattr(hookspecs, hook)).parameters)
+    assert f"{hook}({arguments})" in first_cells(section(read("write-a-method.md"), "The hooks"))
+
+
+def test_the_guide_names_every_field_of_a_method() -> None:
+    from matekd_bench.study.preflight import NEEDS
+
+    table = section(read("write-a-method.md"), "The record")
+    assert first_cells(table) - {"Method"} == set(Method.__dataclass_fields__)
+    [needs] = [row[1] for row in rows(table) if row[0] == "`needs`"]
+    assert set(CODE.findall(needs)) == NEEDS
+
+
+def test_every_column_of_the_leaderboard_is_explained() -> None:
+    explained = first_cells(section(read("results.md"), "Columns of leaderboard.csv"))
+    assert explained == {*LEADERBOARD_COLUMNS, *(f"<task>_{part}" for part in TASK_COLUMNS)}
+
+
+def test_every_column_of_the_runs_is_explained() -> None:
+    assert first_cells(section(read("results.md"), "Columns of runs.csv")) == set(RUN_COLUMNS)
+
+
+def test_every_field_of_a_record_is_explained() -> None:
+    text = section(read("results.md"), "Fields of a record")
+    fields = {field.alias or name for name, field in Record.model_fields.items()}
+    assert first_cells(text) == fields
+    assert set(Compute.model_fields) <= set(CODE.findall(text))
+
+
+def parts(model: type[BaseModel]) -> dict[str, type[BaseModel] | None]:
+    """The fields of a model, each with the model that it holds, if it does."""
+    found: dict[str, type[BaseModel] | None] = {}
+    for name, field in model.model_fields.items():
+        options = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        inner = [one for one in options if isinstance(one, type) and issubclass(one, BaseModel)]
+        found[name] = inner[0] if inner else None
+    return found
+
+
+def test_every_setting_is_explained() -> None:
+    from matekd_bench.distill.settings import Budget, Objective, Optimiser
+    from matekd_bench.study.spec import StudySpec
+
+    text = section(read("configuration.md"), "Config files")
+    named = set(CODE.findall(text))
+    for table, model in parts(StudySpec).items():
+        inside = parts(model) if model not in (None, Budget) and model is not None else {}
+        assert {f"{table}.{name}" for name in inside if inside[name] is not Objective} <= named, table
+        assert inside or table in named
+    for name in Objective.model_fields:
+        assert {f"training.objective.{name}", f".{name}"} & named
+    assert {*Optimiser.model_fields, *Budget.model_fields} <= named
+
+
+def test_every_preset_is_explained() -> None:
+    from matekd_bench.study.spec import preset_names
+
+    assert first_cells(section(read("configuration.md"), "Presets")) == set(preset_names())
+
+
+@pytest.mark.parametrize("task", [found.record for found in HOST.tasks.values()], ids=lambda task: task.name)
+def test_the_layout_of_the_glue_folder_is_that_of_the_tasks(task: Task) -> None:
+    [row] = [row for row in rows(section(read("data.md"), "A GLUE folder")) if row[0] == f"`{task.name}`"]
+    assert row[1] == f"`{task.folder}`"
+    assert set(CODE.findall(row[3])) == {task.splits[name].file for name in task.dev}
+    assert set(CODE.findall(row[2])) == ({task.splits[task.train].file} if task.train else set())
+    columns = task.columns_of(task.splits[task.dev[0]]).values()
+    assert all(column in row[4] for column in columns)

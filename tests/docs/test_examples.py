@@ -1,0 +1,195 @@
+"""The examples of README and docs are real: plugins load and train, commands and config files are understood."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from matekd_bench.cli import main
+from matekd_bench.plugins.host import Host
+from matekd_bench.results.store import ResultsStore
+from matekd_bench.study.request import StudyRequest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# ([\w-]+\.(?:py|toml))\n")  # a block that starts with a file name is that file
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    """The fenced blocks of a page in the given languages."""
+    found = FENCE.findall(page.read_text(encoding="utf-8"))
+    return [text for language, text in found if language in languages]
+
+
+def files(page: Path) -> dict[str, str]:
+    """The files that a page shows, by name."""
+    shown = [(FILE.match(block), block) for block in blocks(page, "python", "toml")]
+    return {match[1]: block for match, block in shown if match}
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """The arguments of every `matekd-bench` command in a page's shell blocks."""
+    for block in blocks(page, "sh", "console"):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line.removeprefix("$ "))
+            if words[:1] == ["matekd-bench"]:
+                yield words[1:]
+
+
+PLUGINS = [(page, name) for page in PAGES for name in files(page) if name.endswith(".py")]
+COMMANDS = [(page, command) for page in PAGES for command in commands(page)]
+
+
+def title(value: object) -> str:
+    """A readable test id."""
+    if isinstance(value, list):
+        return " ".join(value)
+    return str(value.relative_to(ROOT)) if isinstance(value, Path) else str(value)
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_files(page: Path) -> None:
+    """Puts the files that a page shows into the working folder."""
+    for name, text in files(page).items():
+        Path(name).write_text(text, encoding="utf-8")
+
+
+def test_there_is_something_to_test() -> None:
+    assert {page.name for page, _ in PLUGINS} == {"README.md", "write-a-method.md"}
+    assert len(COMMANDS) > 15
+
+
+def test_every_block_that_announces_a_method_names_its_file() -> None:
+    for page in PAGES:
+        announcing = [block for block in blocks(page, "python") if "@hookimpl" in block]
+        assert [block for block in announcing if not FILE.match(block)] == []
+
+
+def test_links_lead_to_files() -> None:
+    broken = [
+        f"{page.name}: {target}"
+        for page in [*PAGES, ROOT / "results" / "README.md"]
+        for target in LINK.findall(page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_the_plan_in_the_readme_is_the_real_one(
+    glue_dir: Path, in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = ROOT / "README.md"
+    [shown] = [block for block in blocks(readme, "text") if block.startswith("method ")]
+    command = next(commands(readme))
+    given = [str(glue_dir) if word == "DIR" else word for word in command]
+    assert main([*given, "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith(shown)
+
+
+class AskedError(Exception):
+    """Carries what `run` was asked for out of the command line, before anything is trained."""
+
+    def __init__(self, request: StudyRequest) -> None:
+        super().__init__(request)
+        self.request = request
+
+
+def ask(request: StudyRequest, *_: object, **__: object) -> None:
+    raise AskedError(request)
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS, ids=title)
+def test_commands_are_understood(
+    page: Path, command: list[str], in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`run` up to the door of training, `methods` and `tasks` for real, the rest as far as options go."""
+    write_files(page)
+    if command[0] == "run":
+        monkeypatch.setattr("matekd_bench.study.run", ask)
+        with pytest.raises(AskedError) as asked:
+            main(command)
+        check_request(asked.value.request, plugins_of(command))
+    else:
+        alone = command[0] in ("methods", "tasks", "plugins")
+        assert main(command if alone else [*command, "--help"]) == 0
+
+
+def plugins_of(command: Sequence[str]) -> list[Path]:
+    """The plugin files that a command names."""
+    return [Path(value) for option, value in pairwise(command) if option == "--plugin"]
+
+
+def check_request(request: StudyRequest, plugins: Sequence[Path]) -> None:
+    """Raises a BenchError unless preset, config, methods, parameters and tasks all exist."""
+    from matekd_bench.study.grid import chosen_methods, chosen_tasks
+    from matekd_bench.study.spec import study_spec
+
+    host, spec = Host.load(files=plugins), study_spec(request)
+    assert chosen_methods(request, spec, host)
+    assert chosen_tasks(spec.tasks, host)
+
+
+@pytest.mark.parametrize(("page", "name"), PLUGINS, ids=title)
+def test_plugins_load(page: Path, name: str, in_folder: Path) -> None:
+    write_files(page)
+    host = Host.load(files=[in_folder / name])
+    [info] = [info for info in host.plugins if info.by.path]
+    assert info.status == "ok"
+    assert info.provides
+    assert host.conflicts == {}
+
+
+SENTENCES = (
+    "the man plays music .",
+    "a big dog runs .",
+    "a woman sings , and the child sleeps .",
+    "the small cat sees a red bird .",
+)
+
+
+@pytest.fixture
+def glue(in_folder: Path) -> Path:
+    """A GLUE folder with a few rows of RTE."""
+    folder = in_folder / "glue" / "RTE"
+    folder.mkdir(parents=True)
+    for split, count in (("train", 32), ("dev", 16)):
+        rows = [
+            f"{row}\t{SENTENCES[row % 4]}\t{SENTENCES[row // 4 % 4]}\t"
+            f"{'entailment' if row % 4 == row // 4 % 4 else 'not_entailment'}"
+            for row in range(count)
+        ]
+        text = "\n".join(["index\tsentence1\tsentence2\tlabel", *rows])
+        (folder / f"{split}.tsv").write_text(text + "\n", encoding="utf-8")
+    return folder.parent
+
+
+@pytest.mark.parametrize(("page", "name"), PLUGINS, ids=title)
+def test_plugins_train(
+    page: Path, name: str, glue: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(glue.parent / "cache"))
+    write_files(page)
+    [method] = [
+        name for name, found in Host.load(files=[Path(name)]).methods.items() if found.by.path is not None
+    ]
+    models = ["--teacher", str(tiny_checkpoint), "--student", "layers:0,2", "--generator", "layers:0,2"]
+    study = ["--preset", "minilm", "--glue-dir", str(glue), "--tasks", "rte", "--budget", "student_updates=2"]
+    what = ["--plugin", name, "--methods", method, "--no-control", "--quiet"]
+    assert main(["run", *what, *models, *study]) == 0
+    [record] = ResultsStore(Path("results")).records()
+    assert record.status in ("ok", "collapsed")  # untrained networks may give one answer for all
+    assert record.compute.student_updates == 2
+    assert record.compute.forwards["student"] >= 4

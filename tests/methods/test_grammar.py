@@ -1,0 +1,94 @@
+"""The grammar of --methods: what it reads, what it refuses and where, and that it reads what it writes."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matekd_bench.errors import UsageError
+from matekd_bench.methods.grammar import MethodRef, parse
+
+NAMES = st.from_regex(r"\A[a-z0-9][a-z0-9-]{0,8}(:[a-z0-9]{1,5})?\Z")
+KEYS = st.from_regex(r"\A[a-z_][a-z0-9_]{0,6}\Z")
+FACTORS = st.sampled_from([1.0, 2.0, 4.0, 0.5, 2.25, 9999.0])
+
+
+def refs(depth: int = 2) -> st.SearchStrategy[MethodRef]:
+    """Methods without a factor; methods given as a parameter's value have arguments, as the grammar says."""
+    texts = st.text(st.characters(codec="utf-8"), max_size=8)
+    inner = refs(depth - 1) if depth else st.nothing()
+    values = st.one_of(texts, inner.filter(lambda ref: bool(ref.params or ref.inner)) if depth else texts)
+    params = st.dictionaries(KEYS, values, max_size=3).map(lambda found: tuple(sorted(found.items())))
+    return st.builds(MethodRef, NAMES, params, st.one_of(st.none(), inner) if depth else st.none())
+
+
+@given(st.lists(st.tuples(refs(), FACTORS), min_size=1, max_size=3))
+def test_what_is_written_is_read_back(drawn: list[tuple[MethodRef, float]]) -> None:
+    given_refs = [MethodRef(ref.name, ref.params, ref.inner, factor) for ref, factor in drawn]
+    assert parse(",".join(map(str, given_refs))) == tuple(dict.fromkeys(given_refs))
+
+
+@given(st.text('ab1[]=,|@x" .:', max_size=30))
+def test_any_text_is_refused_or_read_as_what_can_be_written(text: str) -> None:
+    found: tuple[MethodRef, ...] = ()
+    with contextlib.suppress(UsageError):
+        found = parse(text)
+    if found:
+        assert parse(",".join(map(str, found))) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("kd", ["kd"]),
+        (" kd , eda [ alpha = .1 ] ", ["kd", "eda[alpha=.1]"]),
+        ("nlpaug:swap,random-mask", ["nlpaug:swap", "random-mask"]),
+        ("kd@2x,kd@0.50x,kd@1x", ["kd@2x", "kd@0.5x", "kd"]),
+        ("eda[b=2,a=1]", ["eda[a=1,b=2]"]),
+        ("kd,kd,eda[a=1|1]", ["kd", "eda[a=1]"]),
+        ("matekd[p=0.1|0.2]", ["matekd[p=0.1]", "matekd[p=0.2]"]),
+        ("m[a=1|2,b=x|y]", ["m[a=1,b=x]", "m[a=1,b=y]", "m[a=2,b=x]", "m[a=2,b=y]"]),
+        ("worst-of-n[eda[alpha=.1],n=4]@2x", ["worst-of-n[eda[alpha=.1],n=4]@2x"]),
+        ("w[eda[a=1|2]|aeda]", ["w[eda[a=1]]", "w[eda[a=2]]", "w[aeda]"]),
+        ("w[of=eda[a=1|2]]", ["w[of=eda[a=1]]", "w[of=eda[a=2]]"]),
+        ('m[a="x,y]",b="plain",c=a=b]', ['m[a="x,y]",b=plain,c=a=b]']),
+    ],
+)
+def test_what_is_read(text: str, canonical: list[str]) -> None:
+    assert [str(ref) for ref in parse(text)] == canonical
+
+
+def test_the_parts_of_a_wrapper() -> None:
+    [ref] = parse("worst-of-n[eda[alpha=.1],n=4]@2.5x")
+    assert ref == MethodRef("worst-of-n", (("n", "4"),), MethodRef("eda", (("alpha", ".1"),)), 2.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a method name at position 1, found the end"),
+        ("kd,,eda", "expected a method name at position 4, found ','"),
+        ("kd,", "expected a method name at position 4, found the end"),
+        ("eda[", "expected a method name at position 5, found the end"),
+        ("eda[]", "expected a method name at position 5, found ']'"),
+        ("eda[a=1", "expected ']' at position 8, found the end"),
+        ("eda[a=]", "expected a value at position 7, found ']'"),
+        ("eda[a=1|]", "expected a value at position 9, found ']'"),
+        ("eda[a=1,b]", "expected 'parameter=value' at position 9, found 'b'"),
+        ("eda[a=1,a=2]", "parameter 'a' is given twice"),
+        ("eda]", "expected ',' at position 4, found ']'"),
+        ("kd eda", "expected ',' at position 4, found 'e'"),
+        ("kd@x", "expected ',' at position 3, found '@'"),
+        ("kd@0x", "cannot be multiplied by 0"),
+        ("w[kd@2x]", "expected ']' at position 5, found '@'"),
+        ('m[a="x]', "expected a closing quote at position 5"),
+    ],
+)
+def test_what_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(text)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,166 @@
+"""From text to checked parameters: types, bounds, --set, and the text shown in tables."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+from pydantic import Field, model_validator
+
+from matekd_bench.errors import UsageError
+from matekd_bench.methods.grammar import parse
+from matekd_bench.methods.params import ResolvedMethod, describe, parse_sets, resolve, resolve_all
+from matekd_bench.methods.record import Method, NoParams, Params
+
+
+class Own(Params):
+    """Parameters of every type that the grammar has to spell."""
+
+    alpha: float = Field(default=0.1, ge=0, le=1)
+    """Share of words."""
+    steps: int = Field(default=3, gt=0)
+    share: bool = True
+    where: Literal["both", "first"] = "both"
+    passes: Literal[2, 3] = 2
+    limit: float | None = None
+    words: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Own:
+        if self.steps > 10 and not self.share:
+            raise ValueError("more than 10 steps need share")
+        return self
+
+
+class Wrapping(Params):
+    """Parameters of a method that wraps another."""
+
+    inner: str = "kd"
+    n: int = 4
+
+
+def method(name: str, params: type[Params]) -> Method:
+    return Method(name=name, summary="", factory=NoParams, level="text", version="1", params=params)
+
+
+METHODS = {
+    "eda": method("eda", Own),
+    "kd": method("kd", NoParams),
+    "worst-of-n": method("worst-of-n", Wrapping),
+}
+
+
+def lookup(name: str) -> Method:
+    try:
+        return METHODS[name]
+    except KeyError:
+        raise UsageError(f"unknown method '{name}'") from None
+
+
+def one(text: str, *sets: str) -> ResolvedMethod:
+    [found] = resolve_all(text, lookup, parse_sets(sets))
+    return found
+
+
+def test_text_becomes_typed_values() -> None:
+    text = 'eda[alpha=.25,steps=7,share=false,where=first,passes=3,limit=2,words="[\\"a\\", \\"b\\"]"]'
+    assert one(text).params == Own(
+        alpha=0.25, steps=7, share=False, where="first", passes=3, limit=2.0, words=("a", "b")
+    )
+    assert one("eda[limit=none]").params == Own()
+
+
+@pytest.mark.parametrize(
+    ("text", "variant"),
+    [
+        ("eda", "eda"),
+        ("eda[alpha=0.10]", "eda"),
+        ("eda[steps=5,alpha=.2]", "eda[alpha=0.2,steps=5]"),
+        ("eda[share=no,limit=1]", "eda[share=false,limit=1.0]"),
+        ('eda[words="[\\"a\\"]"]', 'eda[words="[\\"a\\"]"]'),
+        ("kd@2x", "kd@2x"),
+        ("worst-of-n[eda[alpha=.2],n=3]", "worst-of-n[eda[alpha=.2],n=3]"),
+    ],
+)
+def test_the_variant_shows_what_differs_from_the_defaults_and_can_be_typed_again(
+    text: str, variant: str
+) -> None:
+    found = one(text)
+    assert found.variant == variant
+    assert one(variant) == found
+
+
+def test_the_budget_factor_is_kept() -> None:
+    assert (one("kd@2x").factor, one("kd").factor) == (2.0, 1.0)
+
+
+def test_equal_methods_are_merged_after_typing() -> None:
+    found = resolve_all("eda,eda[alpha=0.1|0.10|0.2],kd,kd@1x", lookup, {})
+    assert [one.variant for one in found] == ["eda", "eda[alpha=0.2]", "kd"]
+
+
+def test_set_fills_in_what_an_item_leaves_open() -> None:
+    found = resolve_all("eda[alpha=0.3],eda[steps=5]", lookup, parse_sets(["eda.alpha=0.2"]))
+    assert [one.variant for one in found] == ["eda[alpha=0.3]", "eda[alpha=0.2,steps=5]"]
+
+
+def test_set_reaches_a_wrapped_method() -> None:
+    assert one("worst-of-n[eda]", "eda.alpha=.2").variant == "worst-of-n[eda[alpha=.2]]"
+
+
+def test_the_last_set_of_a_parameter_counts_and_values_may_hold_signs() -> None:
+    assert parse_sets(["nlpaug:swap.p=1", "nlpaug:swap.p = a=b,c "]) == {"nlpaug:swap.p": "a=b,c"}
+
+
+@pytest.mark.parametrize("item", ["eda", "eda=1", "alpha=.1", "eda.=1", ".alpha=1", "eda.alpha"])
+def test_a_malformed_set_is_refused(item: str) -> None:
+    with pytest.raises(UsageError, match=r"METHOD\.PARAMETER=VALUE"):
+        parse_sets([item])
+
+
+@pytest.mark.parametrize(
+    ("text", "sets", "parts"),
+    [
+        ("eda[alhpa=1]", (), ("unknown parameter 'eda.alhpa'", "'eda.alpha'?", "methods show eda")),
+        ("kd[alpha=1]", (), ("unknown parameter 'kd.alpha': there are none.",)),
+        ("eda[alpha=1.5]", (), ("'alpha' of method 'eda' cannot be '1.5'", "less than or equal to 1")),
+        ("eda[alpha=nan]", (), ("'alpha'", "nan")),
+        ("eda[limit=inf]", (), ("'limit'", "finite")),
+        ("eda[steps=0]", (), ("'steps'", "'0'", "greater than 0")),
+        ("eda[steps=some]", (), ("'steps'", "'some'", "valid integer")),
+        ("eda[where=second]", (), ("'where'", "'both' or 'first'")),
+        ('eda[words="[1"]', (), ("'words'", "'[1'")),
+        ("eda[steps=11,share=no]", (), ("parameters of method 'eda': more than 10 steps need share",)),
+        ("eda[kd]", (), ("method 'eda' wraps no other method",)),
+        ("kd", ("eda.alpha=.1",), ("method 'eda' is not in the study (kd)",)),
+        ("kd", ("ead.alpha=.1",), ("unknown method 'ead'",)),
+        ("eda", ("eda.alpha=7",), ("cannot be '7'",)),
+    ],
+)
+def test_bad_parameters_are_one_line_that_names_them(
+    text: str, sets: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        one(text, *sets)
+    assert all(part in str(caught.value) for part in parts), str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_reference_can_be_resolved_alone() -> None:
+    [ref] = parse("eda[alpha=.2]")
+    assert resolve(ref, METHODS["eda"], {"kd.x": "1"}).variant == "eda[alpha=0.2]"
+
+
+def test_parameters_are_described_for_people() -> None:
+    rows = [
+        (one.name, one.type, one.default, one.bounds, one.description) for one in describe(METHODS["eda"])
+    ]
+    assert rows == [
+        ("alpha", "float", "0.1", ">= 0, <= 1", "Share of words."),
+        ("steps", "int", "3", "> 0", ""),
+        ("share", "bool", "true", "", ""),
+        ("where", "both | first", "both", "", ""),
+        ("passes", "2 | 3", "2", "", ""),
+        ("limit", "float | none", "none", "", ""),
+        ("words", "tuple[str, ...]", "[]", "", ""),
+    ]

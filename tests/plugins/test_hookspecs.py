@@ -1,0 +1,42 @@
+"""The hooks: their examples run, and the entry points in force are those of pyproject.toml."""
+
+from __future__ import annotations
+
+import doctest
+import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+
+from matekd_bench.plugins import hookspecs
+from matekd_bench.plugins.provided import KINDS
+
+ROOT = Path(__file__).resolve().parents[2]
+HOOKS = [name for name in vars(hookspecs) if name.startswith("matekd_bench_")]
+
+
+def test_every_hook_has_a_record_and_every_record_a_hook() -> None:
+    assert set(HOOKS) == set(KINDS)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_example_in_the_docstring_runs(hook: str) -> None:
+    [example] = doctest.DocTestFinder().find(getattr(hookspecs, hook), hook, globs={})
+    assert example.examples
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_called_as_a_function_gives_nothing(hook: str) -> None:
+    assert list(getattr(hookspecs, hook)()) == []
+
+
+def test_installed_entry_points_are_those_of_the_project() -> None:
+    try:
+        installed = distribution("matekd-bench")
+    except PackageNotFoundError:
+        pytest.skip("matekd-bench is not installed: run 'pip install -e .'")
+    written = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["matekd_bench"]
+    found = {entry.name: entry.value for entry in installed.entry_points if entry.group == "matekd_bench"}
+    assert found == written, "entry points are frozen at install: run 'pip install -e .' again"

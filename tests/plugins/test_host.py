@@ -1,0 +1,206 @@
+"""Discovery, isolation and conflicts, with real distributions that importlib.metadata finds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from matekd_bench.errors import PluginError, UsageError
+from matekd_bench.plugins.host import Host
+
+Install = Callable[..., Path]
+
+METHOD = """
+from matekd_bench import Method, Perturbation, hookimpl
+
+@hookimpl
+def matekd_bench_methods():
+    yield Method(name="{name}", summary="a test", factory=Perturbation, level="text", version="1")
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Installs a distribution with one module that is its only plugin."""
+    modules: list[str] = []
+
+    def build(distribution: str, source: str, *, plugin: str | None = None) -> Path:
+        module = f"plugin_of_{distribution.replace('-', '_')}"
+        site = tmp_path / f"site-{distribution}"
+        info = site / f"{module}-1.5.dist-info"
+        info.mkdir(parents=True)
+        (site / f"{module}.py").write_text(source)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.5\n")
+        (info / "entry_points.txt").write_text(f"[matekd_bench]\n{plugin or distribution} = {module}\n")
+        monkeypatch.syspath_prepend(str(site))
+        modules.append(module)
+        return site
+
+    yield build
+    for module in modules:
+        sys.modules.pop(module, None)
+
+
+def test_an_installed_method_is_found_with_its_distribution(install: Install) -> None:
+    install("probe-good", METHOD.format(name="probe:good"))
+    found = Host.load().method("probe:good")
+    assert found.record.summary == "a test"
+    assert (found.by.distribution, found.by.version, found.by.plugin) == ("probe-good", "1.5", "probe-good")
+    assert found.by.source_digest is None
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import probe_no_such_module", "ModuleNotFoundError: No module named 'probe_no_such_module'"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("def broken(:", "SyntaxError"),
+        ("raise ValueError('two\\nlines')", "ValueError: two lines"),
+        (METHOD.format(name="x").replace("yield", "raise RuntimeError('no'); yield"), "RuntimeError: no"),
+        (METHOD.format(name="Upper Case"), "method 'Upper Case': a name is made of lower-case letters"),
+        (METHOD.format(name="x").replace('"text"', '"word"'), "level is 'word', allowed are control"),
+        (
+            METHOD.format(name="x").replace("factory=", "params=dict, factory="),
+            "subclass of matekd_bench.Params",
+        ),
+        (METHOD.format(name="x").replace("_methods()", "_methods(config)"), "PluginValidationError"),
+        ("from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_methods():\n    return 7", "gave 7"),
+        (
+            "from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_tasks():\n    return [7]",
+            "not a Task",
+        ),
+        ("VALUE = 1", "it implements no hook"),
+    ],
+)
+def test_a_broken_plugin_costs_one_warning_and_its_own_row(
+    install: Install, source: str, reason: str
+) -> None:
+    install("probe-broken", source)
+    install("probe-good", METHOD.format(name="probe-good"))
+    host = Host.load()
+    assert "probe-good" in host.methods
+    [info] = [info for info in host.plugins if info.name == "probe-broken"]
+    assert info.status == "broken"
+    assert reason in str(info.reason)
+    [warning] = [line for line in host.warnings if "probe-broken" in line]
+    assert "probe-broken 1.5" in warning
+    assert reason in warning
+    assert "\n" not in warning
+
+
+def test_a_broken_plugin_leaves_none_of_its_records_behind(install: Install) -> None:
+    source = METHOD.format(name="probe-half") + "    raise RuntimeError('after the first')\n"
+    install("probe-broken", source)
+    assert "probe-half" not in Host.load().methods
+
+
+def test_a_misspelt_hook_is_reported_with_the_nearest_name(install: Install) -> None:
+    install("probe-typo", METHOD.format(name="x").replace("bench_methods", "bench_method"))
+    [info] = [info for info in Host.load().plugins if info.name == "probe-typo"]
+    assert info.reason == "there is no hook 'matekd_bench_method': did you mean 'matekd_bench_methods'?"
+
+
+def test_an_optional_hook_of_another_version_is_no_mistake(install: Install) -> None:
+    later = "\n@hookimpl(optionalhook=True)\ndef matekd_bench_reports():\n    return []\n"
+    install("probe-later", METHOD.format(name="probe-later") + later)
+    assert "probe-later" in Host.load().methods
+
+
+def test_asking_for_a_method_of_a_broken_plugin_gives_the_reason(install: Install) -> None:
+    install("probe-broken", "import probe_no_such_module", plugin="probe")
+    host = Host.load()
+    for name in ("probe", "probe:swap"):
+        with pytest.raises(PluginError, match=r"probe-broken 1\.5 .*is broken: ModuleNotFoundError"):
+            host.method(name)
+
+
+def test_one_name_from_two_packages_is_an_error_that_names_both(install: Install) -> None:
+    install("probe-one", METHOD.format(name="twin"))
+    install("probe-two", METHOD.format(name="twin"))
+    install("probe-three", METHOD.format(name="single"))
+    host = Host.load()
+    assert host.method("single").by.distribution == "probe-three"
+    assert "twin" not in host.methods
+    assert [claim.by.distribution for claim in host.conflicts["method", "twin"]] == ["probe-one", "probe-two"]
+    with pytest.raises(PluginError) as caught:
+        host.method("twin")
+    for part in ("'twin'", "probe-one 1.5", "probe-two 1.5", "uninstall", "--no-plugins"):
+        assert part in str(caught.value)
+
+
+def test_one_entry_point_name_in_two_packages_is_no_conflict(install: Install) -> None:
+    install("probe-one", METHOD.format(name="first"), plugin="methods")
+    install("probe-two", METHOD.format(name="second"), plugin="methods")
+    host = Host.load()
+    assert {"first", "second"} <= set(host.methods)
+
+
+def test_only_builtin_leaves_other_packages_out_and_does_not_import_them(install: Install) -> None:
+    install("probe-good", METHOD.format(name="probe-good"))
+    host = Host.load(only_builtin=True)
+    assert "probe-good" not in host.methods
+    assert {info.by.distribution for info in host.plugins} <= {"matekd-bench"}
+    assert "plugin_of_probe_good" not in sys.modules
+
+
+def test_unknown_names_suggest_the_nearest(install: Install) -> None:
+    install("matekd-bench", METHOD.format(name="probe-good"))  # stands in where the checkout is not installed
+    host = Host.load()
+    with pytest.raises(UsageError, match=r"unknown method 'prob-good': did you mean 'probe-good'\?"):
+        host.method("prob-good")
+    with pytest.raises(UsageError, match="matekd-bench tasks"):
+        host.suite("no-such-suite")
+
+
+def test_a_checkout_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    host = Host.load()
+    assert host.methods == {}
+    assert "pip install -e ." in host.warnings[0]
+    with pytest.raises(PluginError, match="unknown method 'kd': matekd-bench is not installed"):
+        host.method("kd")
+
+
+def test_a_file_is_a_plugin_with_the_digest_of_its_source(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(METHOD.format(name="from-file"))
+    first = Host.load([file, file]).method("from-file")
+    assert first.by.distribution is None
+    file.write_text(METHOD.format(name="from-file").replace("a test", "b test"))  # the same size and second
+    second = Host.load([file]).method("from-file")
+    assert second.record.summary == "b test"
+    assert first.by.source_digest != second.by.source_digest
+    assert len(str(second.by.source_digest)) == 64
+    assert not (tmp_path / "__pycache__").exists()
+
+
+def test_a_file_may_define_parameters(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    source = METHOD.format(name="from-file").replace("Perturbation, hook", "Params, Perturbation, hook")
+    source = source.replace(
+        "\n@hookimpl", '\nclass Own(Params):\n    alpha: float = 0.1\n    """Share."""\n\n@hookimpl'
+    )
+    file.write_text(source.replace("factory=", "params=Own, factory="))
+    params = Host.load([file]).method("from-file").record.params
+    assert params.model_fields["alpha"].description == "Share."
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (None, "cannot be read: No such file"),
+        ("import probe_no_such_module", "cannot be used: ModuleNotFoundError"),
+        (METHOD.format(name="x").replace("_methods", "_metods"), "did you mean 'matekd_bench_methods'"),
+    ],
+)
+def test_a_file_that_fails_is_an_error_since_the_user_named_it(
+    tmp_path: Path, source: str | None, message: str
+) -> None:
+    file = tmp_path / "mine.py"
+    if source is not None:
+        file.write_text(source)
+    with pytest.raises(PluginError, match=message):
+        Host.load([file])

@@ -1,0 +1,202 @@
+"""The method `eda`: parameters, draws, strange input and independence of the hash seed."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import random
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from matekd_plugins.eda import EDA, EDAParams, matekd_bench_methods
+from matekd_plugins.eda.method import resources
+
+TEXT = "The big movie is a very funny story about a strange child and his friend ."
+STRANGE = [
+    "",
+    " \n",
+    "7",
+    "12 34",
+    "word",
+    "the of and",
+    "😀 🎬",
+    "don't",
+    "word " * 1000,
+    "\u202eabc\x00",
+    "!" * 5000,
+]
+
+
+def make(**settings):
+    """`eda` with the embedded thesaurus, outside any run."""
+    return EDA(EDAParams(thesaurus="embedded", **settings), None)
+
+
+METHODS = {
+    f"{variant}-{alpha}": make(variant=variant, alpha=alpha)
+    for variant in ("fixed", "official")
+    for alpha in (0.1, 1.0)
+}
+
+
+def only(name, **settings):
+    """`eda` with one operation."""
+    return make(**{other: other == name for other in ("synonym", "insert", "swap", "delete")}, **settings)
+
+
+def test_one_record_is_announced():
+    (record,) = matekd_bench_methods()
+    assert (record.name, record.level, record.needs) == ("eda", "text", {"thesaurus"})
+    assert isinstance(record.factory(record.params(), None), EDA)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"alpha": 0},
+        {"alpha": 1.5},
+        {"alpha_rd": -0.1},
+        {"alpha": float("nan")},
+        {"num_aug": 0},
+        {"variant": "mine"},
+        {"segments": "third"},
+        {"thesaurus": "roget"},
+        {"beta": 1},
+    ],
+)
+def test_parameters_out_of_bounds_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        EDAParams(**wrong)
+
+
+def test_at_least_one_operation_must_be_on():
+    with pytest.raises(ValidationError, match="at least one of synonym, insert, swap and delete"):
+        EDAParams(synonym=False, insert=False, swap=False, delete=False)
+
+
+def test_operations_are_drawn_uniformly():
+    method = make()
+    words = len(TEXT.split())
+    seen: Counter[str] = Counter()
+    for seed in range(4000):
+        new = method.perturb(TEXT, random.Random(seed)).split()
+        if sorted(new) == sorted(TEXT.split()) and new != TEXT.split():
+            seen["swap"] += 1
+        elif set(new) <= set(TEXT.split()) and len(new) < words:
+            seen["delete"] += 1
+    # a quarter each; swapping "a" with "a" and deleting nothing leave the text as it is
+    swap = 1 - 1 / (words * (words - 1) / 2)
+    delete = 1 - 0.9**words
+    for name, share in (("swap", swap / 4), ("delete", delete / 4)):
+        assert abs(seen[name] - 4000 * share) < 4 * (4000 * share * (1 - share)) ** 0.5, name
+
+
+@pytest.mark.parametrize("name", ["synonym", "insert", "swap", "delete"])
+def test_one_operation_alone_does_only_that(name):
+    old = TEXT.split()
+    for seed in range(100):
+        new = only(name).perturb(TEXT, random.Random(seed)).split()
+        allowed = {
+            "synonym": len(new) >= len(old) and sum(word in old for word in new) == len(old) - 1,
+            "insert": len(new) > len(old),
+            "swap": sorted(new) == sorted(old),
+            "delete": len(new) <= len(old),
+        }
+        assert allowed[name], new
+
+
+def test_a_strength_of_its_own_overrides_alpha():
+    method = only("delete", alpha=0.01, alpha_rd=1.0)
+    assert len(method.perturb(TEXT, random.Random(0)).split()) == 1
+    assert resources(method.params) == {}  # deletion needs no thesaurus
+
+
+def test_num_aug_and_segments_reach_the_core():
+    row = SimpleNamespace(uid="1", texts=(TEXT, TEXT), epoch=0, seed=lambda purpose: hash_free(purpose))
+    for segments, changed in (("both", (True, True)), ("first", (True, False)), ("second", (False, True))):
+        method = only("swap", alpha=0.5, num_aug=3, segments=segments)
+        assert method.variants == 3
+        versions = [method.rewrite(row, variant) for variant in range(method.variants)]
+        assert {tuple(text != TEXT for text in version) for version in versions} == {changed}
+        assert len(set(versions)) == 3
+        assert versions == [method.rewrite(row, variant) for variant in range(method.variants)]
+
+
+def hash_free(purpose: str) -> int:
+    """A seed that depends on the text of `purpose` alone."""
+    return int.from_bytes(purpose.encode(), "big")
+
+
+def test_a_text_that_nothing_changes_comes_back_as_it_was():
+    text = "  the\tof  and\n"
+    assert only("synonym").perturb(text, random.Random(0)) == text
+    assert only("insert").perturb(text, random.Random(0)) == text
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+@pytest.mark.parametrize("text", STRANGE, ids=range(len(STRANGE)))
+def test_strange_texts_neither_crash_nor_vanish(method, text):
+    for seed in range(12):
+        assert bool(method.perturb(text, random.Random(seed)).strip()) == bool(text.strip())
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text(max_size=200), seed=st.integers(0, 2**63 - 1), name=st.sampled_from(sorted(METHODS)))
+def test_any_text_gives_the_same_text_for_the_same_seed(text, seed, name):
+    method = METHODS[name]
+    new = method.perturb(text, random.Random(seed))
+    assert new == method.perturb(text, random.Random(seed))
+    assert bool(new.strip()) == bool(text.strip())
+
+
+def test_looking_words_up_ahead_changes_no_result():
+    ahead, late = make(), make()
+    ahead.prepare([TEXT])
+    for seed in range(50):
+        assert ahead.perturb(TEXT, random.Random(seed)) == late.perturb(TEXT, random.Random(seed))
+
+
+def test_the_global_generator_is_neither_read_nor_changed():
+    state = random.getstate()
+    for method in METHODS.values():
+        method.perturb(TEXT, random.Random(4))
+    assert random.getstate() == state
+
+
+PROGRAM = """
+import random
+from matekd_plugins.eda import EDA, EDAParams
+for variant in ("fixed", "official"):
+    method = EDA(EDAParams(thesaurus="embedded", variant=variant, alpha=0.3), None)
+    for seed in range(200):
+        print(method.perturb({text!r}, random.Random(seed)))
+"""
+
+
+def test_results_do_not_depend_on_the_hash_seed():
+    printed = set()
+    for hash_seed in ("1", "2"):
+        env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-c", PROGRAM.format(text=TEXT)]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+        printed.add(done.stdout)
+    assert len(printed) == 1
+    assert len(set(printed.pop().splitlines())) > 100
+
+
+def test_the_example_of_the_card_is_true():
+    card = Path(__file__).resolve().parents[2] / "docs" / "methods" / "eda.md"
+    (example,) = re.findall(r"```pycon\n(.*?)```", card.read_text(encoding="utf-8"), re.DOTALL)
+    test = doctest.DocTestParser().get_doctest(example, {}, card.name, str(card), 0)
+    results = doctest.DocTestRunner().run(test)
+    assert results.attempted > 3
+    assert results.failed == 0

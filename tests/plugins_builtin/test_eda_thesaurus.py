@@ -1,0 +1,154 @@
+"""Where synonyms come from: WordNet folders and archives, refusals, and the embedded thesaurus."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from matekd_bench import UsageError
+from matekd_plugins.eda import EDA, EDAParams, thesaurus
+from matekd_plugins.eda.lexicon import STOP_WORDS
+from matekd_plugins.eda.method import resources
+
+SYNSETS = {
+    "noun": [("film", "movie", "motion_picture"), ("dog", "hound")],
+    "verb": [("film", "shoot")],
+    "adj": [("good", "fine")],
+    "adv": [("well", "good")],
+}
+
+
+def write_wordnet(folder: Path) -> Path:
+    """A WordNet of five synsets in the database format wndb(5)."""
+    folder.mkdir(parents=True)
+    for number, (part, synsets) in enumerate(SYNSETS.items()):
+        letter = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}[part]
+        data = "  1 WordNet 9.5 Copyright (test data) \n"
+        index: dict[str, list[str]] = {}
+        for words in synsets:
+            offset = f"{len(data):08d}"
+            listed = " ".join(f"{word} 0" for word in words)
+            frames = " 01 + 08 00" if part == "verb" else ""
+            data += f"{offset} {number:02d} {letter} {len(words):02x} {listed} 000{frames} | a gloss  \n"
+            for word in words:
+                index.setdefault(word, []).append(offset)
+        lines = [f"{word} {letter} {len(at)} 0 {len(at)} 0 {' '.join(at)}  \n" for word, at in index.items()]
+        (folder / f"data.{part}").write_text(data)
+        (folder / f"index.{part}").write_text("".join(sorted(lines)))
+        (folder / f"{part}.exc").write_text("geese goose\n" if part == "noun" else "")
+    (folder / "lexnames").write_text("".join(f"{n:02d}\tany.{n}\t1\n" for n in range(len(SYNSETS))))
+    for path in (folder, folder.parent, *folder.iterdir()):
+        path.chmod(path.stat().st_mode & ~0o022)
+    return folder
+
+
+@pytest.fixture
+def alone(tmp_path, monkeypatch):
+    """A machine whose only WordNet can be in NLTK_DATA, an empty folder so far."""
+    import nltk.data
+
+    monkeypatch.setattr(nltk.data, "path", [])
+    monkeypatch.setattr(thesaurus, "DEBIAN", tmp_path / "nowhere")
+    monkeypatch.setenv("NLTK_DATA", str(tmp_path / "nltk_data"))
+    (tmp_path / "nltk_data").mkdir()
+    (tmp_path / "nltk_data").chmod(0o700)
+    return tmp_path / "nltk_data"
+
+
+def test_wordnet_in_nltk_data_is_read(alone):
+    write_wordnet(alone / "corpora" / "wordnet")
+    found = thesaurus.load("auto")
+    assert found.name.startswith("WordNet 9.5 (nltk, sha256 ")
+    assert found.notices == ()
+    assert found.synonyms("film") == ("motion picture", "movie", "shoot")
+    assert found.synonyms("films") == ("film", "motion picture", "movie", "shoot")
+    assert found.synonyms("good") == ("fine", "well")
+    assert found.synonyms("xyzzy") == ()
+
+
+def test_wordnet_in_a_zip_archive_is_the_same(alone):
+    folder = write_wordnet(alone / "corpora" / "wordnet")
+    name = thesaurus.load("wordnet").name
+    archive = shutil.make_archive(str(folder), "zip", folder.parent, "wordnet")
+    Path(archive).chmod(0o600)
+    shutil.rmtree(folder)
+    packed = thesaurus.load("wordnet")
+    assert packed.name == name
+    assert packed.synonyms("movie") == ("film", "motion picture")
+
+
+def test_wordnet_in_debians_folder_is_read(alone, monkeypatch):
+    monkeypatch.setattr(thesaurus, "DEBIAN", write_wordnet(alone.parent / "usr" / "wordnet"))
+    assert thesaurus.load("wordnet").synonyms("dog") == ("hound",)
+
+
+def test_without_wordnet_the_embedded_thesaurus_is_used_and_said(alone):
+    found = thesaurus.load("auto")
+    assert found.name == thesaurus.embedded().name
+    (notice,) = found.notices
+    assert "no WordNet found" in notice
+    assert "nltk.downloader wordnet" in notice
+    method = EDA(EDAParams(), None)
+    assert method.notices == [notice]
+    assert resources(method.params) == {"thesaurus": found.name}
+    assert EDA(EDAParams(thesaurus="embedded"), None).notices == []
+
+
+def test_asking_for_wordnet_where_there_is_none_is_an_error(alone):
+    with pytest.raises(UsageError, match=r"no WordNet can be read.*nltk.downloader"):
+        EDA(EDAParams(thesaurus="wordnet"), None)
+
+
+def test_a_refusal_by_nltk_names_the_folder_and_the_remedy(alone):
+    import nltk
+
+    if tuple(map(int, nltk.__version__.split(".")[:2])) < (3, 10):
+        pytest.skip("NLTK before 3.10 reads files that others can write")
+    folder = write_wordnet(alone / "corpora" / "wordnet")
+    (folder / "data.noun").chmod(0o664)
+    with pytest.raises(UsageError) as caught:
+        thesaurus.load("wordnet")
+    assert f"chmod -R go-w {folder}" in str(caught.value)
+
+
+def test_a_damaged_wordnet_is_named(alone):
+    folder = write_wordnet(alone / "corpora" / "wordnet")
+    (folder / "lexnames").write_text("not a table\n")
+    with pytest.raises(UsageError, match="cannot be read"):
+        thesaurus.load("wordnet")
+    assert "cannot be read" in thesaurus.load("auto").notices[0]
+
+
+def test_embedded_groups_are_clean():
+    text = (Path(thesaurus.__file__).parent / "synonyms.txt").read_text(encoding="utf-8")
+    groups = [
+        [word.strip() for word in line.split(",")] for line in text.splitlines() if not line.startswith("#")
+    ]
+    assert len(groups) >= 200
+    assert all(len(set(group)) == len(group) > 1 for group in groups)
+    assert all(word == word.lower() and word for group in groups for word in group)
+    assert Counter(map(tuple, groups)).most_common(1)[0][1] == 1
+    assert {"the", "n't", "don't", "about"} <= STOP_WORDS
+
+
+def test_embedded_synonyms_are_sorted_and_leave_the_word_out():
+    small = thesaurus.embedded()
+    assert small.synonyms("film") == ("motion picture", "movie", "picture")
+    assert small.synonyms("great") == ("splendid", "superb", "terrific", "wonderful")
+    assert small.synonyms("xyzzy") == ()
+
+
+def test_real_wordnet(shared_data, alone, monkeypatch):
+    monkeypatch.setenv("NLTK_DATA", str(shared_data / "nltk_data"))
+    method = EDA(EDAParams(swap=False, delete=False, thesaurus="wordnet"), None)
+    found = thesaurus.load("wordnet")
+    assert resources(method.params) == {"thesaurus": found.name}
+    assert {"motion picture", "film"} <= set(found.synonyms("movie"))
+    assert list(found.synonyms("good")) == sorted(found.synonyms("good"))
+    assert found.synonyms("qwzx") == ()
+    for text in ("", "don't", "😀", "a/b ../c", "\x00", "the movie ... good"):
+        method.perturb(text, random.Random(1))

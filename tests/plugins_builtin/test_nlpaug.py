@@ -1,0 +1,191 @@
+"""The family `nlpaug:NAME`: nlpaug's own results from a private generator."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from matekd_plugins.nlpaug import matekd_bench_methods
+
+TEXT = "A deep and meaningful film, because it isn't trying to receive any prizes."
+STRANGE = ["", "  ", "a", "7", "word", "...", "!", "😀", "don't", "\u00df", "word " * 1000, "ABCD"]
+RECORDS = {record.name: record for record in matekd_bench_methods() if record.refused is None}
+NAMES = sorted(RECORDS)
+
+
+def make(name, **settings):
+    """A method of the family, outside any run."""
+    record = RECORDS[name]
+    return record.factory(record.params(**settings), None)
+
+
+@pytest.fixture(scope="module")
+def methods():
+    """Every method of the family with its defaults."""
+    return {name: make(name) for name in NAMES}
+
+
+def test_the_family():
+    assert [
+        f"nlpaug:{name}" for name in ("char-swap", "delete", "keyboard", "ocr", "spelling", "swap")
+    ] == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_seed_decides_and_global_generators_stay_untouched(methods, name):
+    method = methods[name]
+    states = random.getstate(), repr(np.random.get_state())
+    first = [method.perturb(TEXT, random.Random(seed)) for seed in range(20)]
+    assert (random.getstate(), repr(np.random.get_state())) == states
+    random.seed(99)
+    np.random.seed(99)
+    assert first == [method.perturb(TEXT, random.Random(seed)) for seed in range(20)]
+    random.setstate(states[0])
+    assert len(set(first)) > 10
+
+
+def test_the_results_are_those_of_nlpaug_under_the_same_seed(methods):
+    from nlpaug.augmenter.char import KeyboardAug, OcrAug, RandomCharAug
+    from nlpaug.augmenter.word import RandomWordAug
+
+    originals = {
+        "nlpaug:swap": RandomWordAug(action="swap"),
+        "nlpaug:delete": RandomWordAug(action="delete"),
+        "nlpaug:keyboard": KeyboardAug(),
+        "nlpaug:ocr": OcrAug(),
+        "nlpaug:char-swap": RandomCharAug(action="swap"),
+    }
+    state = random.getstate()
+    for name, original in originals.items():
+        for seed in range(10):
+            random.seed(seed)
+            (expected,) = original.augment(TEXT)
+            assert methods[name].perturb(TEXT, random.Random(seed)) == expected
+    random.setstate(state)
+
+
+def test_swap_moves_words_and_delete_drops_them(methods):
+    text = "one two three four five six seven eight nine ten"
+    for seed in range(20):
+        swapped = methods["nlpaug:swap"].perturb(text, random.Random(seed)).lower().split()
+        assert sorted(swapped) == sorted(text.split())
+        deleted = methods["nlpaug:delete"].perturb(text, random.Random(seed)).lower().split()
+        # nlpaug brings the second word back where it deletes the first, to give it a capital
+        assert len(deleted) == 7 or (len(deleted) == 8 and deleted[0] == "two")
+        assert set(deleted) < set(text.split())
+
+
+def test_aug_p_sets_the_share_of_words():
+    text = "one two three four five six seven eight nine ten"
+    assert len(make("nlpaug:delete", aug_p=0.8).perturb(text, random.Random(0)).split()) in (2, 3)
+    assert len(make("nlpaug:delete", aug_p=0.8, aug_max=1).perturb(text, random.Random(0)).split()) == 9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_strange_texts_neither_crash_nor_vanish(methods, name):
+    strongest = {
+        key: 1.0 for key in ("aug_p", "aug_char_p", "aug_word_p") if key in RECORDS[name].params.model_fields
+    }
+    for method in (methods[name], make(name, **strongest)):
+        for text in STRANGE:
+            for seed in range(3):
+                new = method.perturb(text, random.Random(seed))
+                assert bool(new.strip()) == bool(text.strip())
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text(max_size=100), seed=st.integers(0, 2**63 - 1), name=st.sampled_from(NAMES))
+def test_any_text_gives_text(methods, text, seed, name):
+    new = methods[name].perturb(text, random.Random(seed))
+    assert bool(new.strip()) == bool(text.strip())
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("nlpaug:swap", {"aug_p": 0}),
+        ("nlpaug:swap", {"aug_p": 1.1}),
+        ("nlpaug:swap", {"aug_min": 5, "aug_max": 2}),
+        ("nlpaug:swap", {"aug_char_p": 0.1}),
+        ("nlpaug:char-swap", {"min_char": 1}),
+        ("nlpaug:keyboard", {"aug_word_min": 11}),
+    ],
+)
+def test_parameters_out_of_bounds_are_refused(name, wrong):
+    with pytest.raises(ValidationError):
+        RECORDS[name].params(**wrong)
+
+
+def test_defaults_are_those_of_nlpaug(methods):
+    from nlpaug.augmenter.char import KeyboardAug, OcrAug, RandomCharAug
+    from nlpaug.augmenter.word import RandomWordAug, SpellingAug
+
+    originals = {
+        "nlpaug:swap": RandomWordAug(action="swap"),
+        "nlpaug:spelling": SpellingAug(),
+        "nlpaug:keyboard": KeyboardAug(),
+        "nlpaug:ocr": OcrAug(),
+        "nlpaug:char-swap": RandomCharAug(action="swap"),
+    }
+    for name, original in originals.items():
+        for key, value in RECORDS[name].params().model_dump(exclude={"segments"}).items():
+            assert getattr(original, key) == value, (name, key)
+
+
+def test_segments_and_version_are_known():
+    import nlpaug
+
+    assert make("nlpaug:swap", segments="second").segments == "second"
+    (record,) = [one for one in matekd_bench_methods() if one.name == "nlpaug:swap"]
+    assert record.resources(record.params()) == {"nlpaug": nlpaug.__version__}
+
+
+PROGRAM = """
+import random
+from matekd_plugins.nlpaug import matekd_bench_methods
+record = next(record for record in matekd_bench_methods() if record.name == "nlpaug:spelling")
+method = record.factory(record.params(aug_p=0.9), None)
+for seed in range(50):
+    print(method.perturb({text!r}, random.Random(seed)))
+"""
+
+
+def test_misspellings_do_not_depend_on_the_hash_seed():
+    printed = set()
+    for hash_seed in ("1", "2"):
+        env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-c", PROGRAM.format(text=TEXT)]
+        printed.add(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout)
+    assert len(printed) == 1
+
+
+def test_announcing_the_family_loads_neither_nlpaug_nor_torch():
+    program = (
+        "import sys; from matekd_plugins.nlpaug import matekd_bench_methods as hook; list(hook());"
+        "print(sorted({'nlpaug', 'torch', 'transformers', 'nltk', 'numpy', 'pandas'} & set(sys.modules)))"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_example_of_the_card_is_true():
+    card = Path(__file__).resolve().parents[2] / "docs" / "methods" / "nlpaug.md"
+    (example,) = re.findall(r"```pycon\n(.*?)```", card.read_text(encoding="utf-8"), re.DOTALL)
+    test = doctest.DocTestParser().get_doctest(example, {}, card.name, str(card), 0)
+    results = doctest.DocTestRunner().run(test)
+    assert results.attempted > 3
+    assert results.failed == 0

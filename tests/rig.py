@@ -1,0 +1,189 @@
+"""A run in miniature on toy text: what the tests of distillation and of methods are made with."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from matekd_bench.distill import settings
+from matekd_bench.distill.batches import Assembler, Corpus, Planned
+from matekd_bench.distill.checkpoints import describe
+from matekd_bench.distill.context import RunContext
+from matekd_bench.distill.encoding import Encoder
+from matekd_bench.distill.evaluation import predict
+from matekd_bench.distill.masked_lm import load_masked_lm
+from matekd_bench.distill.meter import FlopModel, Meter
+from matekd_bench.distill.models import Moment, RunModels
+from matekd_bench.distill.networks import Source, load_classifier
+from matekd_bench.distill.trainer import Trainer
+from matekd_bench.hashing import digest
+from matekd_bench.tasks.record import Examples, Split, Task, TaskData
+
+TEXT = """the a man woman dog cat child house car tree bird music plays sings runs eats sees walks sleeps big small red
+blue old new film story movie very quite never always he she they what when where people some all every"""
+WORDS = TEXT.split()  # all of them in the vocabulary of the fixture `tiny_checkpoint`
+KINDS = {"single": ("text",), "pairs": ("premise", "hypothesis"), "regression": ("first", "second")}
+
+
+def toy_task(kind: str = "single") -> Task:
+    """A task on toy text: which of "good" and "bad" occurs, in one text or in pairs, or a score for pairs."""
+    scores = kind == "regression"
+    return Task(
+        name=f"toy-{kind}", title="Toy", summary="", kind="regression" if scores else "classification",
+        fields=KINDS[kind], labels=() if scores else ("bad", "good"),
+        metrics=("pearson",) if scores else ("accuracy",),
+        splits={"train": Split("train", "train.tsv", 64), "dev": Split("dev", "dev.tsv", 40)},
+    )  # fmt: skip
+
+
+def toy_examples(task: Task, split: str, rows: int) -> Examples:
+    """Random sentences of the tiny vocabulary's words, 2 to 11 words a text; the same every time."""
+    rng = random.Random(f"{task.name}/{split}")
+    texts, labels = [], []
+    for _ in range(rows):
+        label = rng.randrange(2)
+        words = [[*rng.choices(WORDS, k=rng.randint(1, 10))] for _ in task.fields]
+        words[0].insert(rng.randint(0, len(words[0])), ("bad", "good")[label])
+        texts.append(tuple(" ".join(segment) for segment in words))
+        labels.append(label if task.labels else label * 4 + rng.random())
+    uids = tuple(f"{split}-{row}" for row in range(rows))
+    return Examples(split, uids, tuple(texts), tuple(labels), official_rows=rows)
+
+
+def toy_data(kind: str = "single", train: int = 64, dev: int = 40) -> TaskData:
+    """Toy text as a source delivers it."""
+    task = toy_task(kind)
+    splits = [toy_examples(task, "train", train), toy_examples(task, "dev", dev)]
+    digests = {part.split: digest([part.uids, part.texts, part.labels]) for part in splits}
+    return TaskData(task, "toy", None, splits[0], (splits[1],), "mini", digests)
+
+
+@cache
+def classifier(folder: Path, layers: tuple[int, ...] | None, task: str, seed: int) -> Any:
+    """A classifier for a toy task; copy it before changing it."""
+    made = toy_task(task)
+    source = Source(describe(folder, id=folder.name), layers)
+    return load_classifier(source, made.outputs, made.labels, seed)
+
+
+@cache
+def masked_lm(folder: Path) -> Any:
+    """A masked language model with a random head; copy it before changing it."""
+    return load_masked_lm(Source(describe(folder, id=folder.name)), 3)[0]
+
+
+class Rig:
+    """Student, teacher and all that a trainer needs, in float64 with dropout off, on one toy task.
+
+    Weights are four times as large as BERT's first ones, so that logits differ between rows. `cached` says whether
+    batches carry the teacher's logits of the clean input.
+    """
+
+    def __init__(
+        self, student: Path, teacher: Path, data: TaskData, *, objective: Any = None, dropout: bool = False,
+        cached: bool = True, seed: int = 7, dtype: torch.dtype = torch.float64,
+    ) -> None:  # fmt: skip
+
+        self.data, self.task, self.seed = data, data.task, seed
+        self.objective = objective or settings.Objective()
+        self._dropout, self._dtype = dropout, dtype
+        kind = data.task.name.removeprefix("toy-")
+        self.encoder = Encoder(describe(student, id="student"), 32)
+        self.teacher_encoder = Encoder(describe(teacher, id="teacher"), 32)
+        self.student = self._exact(classifier(student, (0, 2), kind, 1))
+        self.teacher = self._exact(classifier(teacher, None, kind, 2)).requires_grad_(False)
+        self._generator = self._exact(masked_lm(student))
+        self.meter, self.moment = Meter(), Moment(seed, self.task.name)
+        self.meter.register("student", FlopModel(self.student))
+        self.meter.register("teacher", FlopModel(self.teacher))
+        self.models = RunModels(
+            self.student, self.teacher, objective=self.objective, regression=not self.task.labels, precision="float32",
+            moment=self.moment, meter=self.meter,
+        )  # fmt: skip
+        self.corpus = self._corpus(cached)
+        self.context = self._context()
+        self.grads: dict[str, Any] = {}
+
+    def _exact(self, original: Any) -> Any:
+        model = copy.deepcopy(original)
+
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.mul_(4 if weight.ndim > 1 else 1)
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout) and not self._dropout:
+                module.p = 0.0
+        return model.to(self._dtype)
+
+    def _corpus(self, cached: bool) -> Any:
+        rows = self.data.train
+        encoded = self.encoder(rows.texts)
+        labels = torch.tensor(rows.labels, dtype=torch.long if self.task.labels else torch.float32)
+        theirs = self.teacher_encoder
+        logits = predict(self.teacher, theirs(rows.texts), theirs.tokens.pad) if cached else None
+        return Corpus(rows.uids, rows.texts, encoded, labels, self.encoder.tokens.pad, logits)
+
+    def _context(self) -> Any:
+        shared = self.encoder.tokens.vocabulary == self.teacher_encoder.tokens.vocabulary
+        return RunContext(
+            task=self.task, seed=self.seed, device=torch.device("cpu"), precision="float32", updates=10,
+            objective=self.objective, student_encoder=self.encoder,
+            teacher_encoder=None if shared else self.teacher_encoder, meter=self.meter, moment=self.moment,
+            generator=lambda: copy.deepcopy(self._generator).requires_grad_(True).train(),
+        )  # fmt: skip
+
+    def batch(
+        self, method: Any, rows: Sequence[int], *, update: int = 0, phase: Any = "student", epoch: int = 0
+    ) -> Any:
+        """The batch of these rows, with what the method prepares."""
+        assemble = Assembler(self.corpus, self.seed, self.task.name, method.ahead)
+        return assemble(Planned(phase, update, epoch, list(rows)))
+
+    def trainer(
+        self, method: Any, *, micro_batch: int | None = None, budget: Any = None, **optimiser: Any
+    ) -> Any:
+        """A trainer for the method, without clipping, with a constant rate unless told otherwise."""
+        defaults = {"lr": 1e-3, "warmup": 0.0, "clip": None, "batch_size": 16, **optimiser}
+        return Trainer(
+            name="tested", models=self.models, perturbation=method, context=self.context,
+            optimiser=settings.Optimiser(micro_batch=micro_batch, **defaults),
+            objective=self.objective, budget=budget or ("student_updates", 10),
+        )  # fmt: skip
+
+    def update(self, method: Any, batch: Any, **trainer: Any) -> float | None:
+        """One update: its loss; the gradients that were stepped are in `grads`, by "student." or "own." and name.
+
+        BERT's `key.bias` is left out: its true gradient is zero, what is computed is rounding.
+        """
+        named = {id(weight): f"student.{name}" for name, weight in self.student.named_parameters()}
+        for own in self.context.trained:
+            named |= {id(weight): f"own.{name}" for name, weight in own.module.named_parameters()}
+
+        def keep(optimizer: Any, args: Any, kwargs: Any) -> None:
+            for weight in (weight for group in optimizer.param_groups for weight in group["params"]):
+                name = named[id(weight)]
+                if weight.grad is not None and not name.endswith("key.bias"):
+                    self.grads[name] = weight.grad.detach().clone()
+
+        self.grads.clear()
+        hook = register_optimizer_step_pre_hook(keep)
+        try:
+            loss: float | None = self.trainer(method, **trainer).update(batch)
+        finally:
+            hook.remove()
+        return loss
+
+
+def gap(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
+    """How far two sets of gradients lie apart: the largest norm of a difference relative to the norm of the whole."""
+    assert first.keys() == second.keys()
+    size = sum(float(value.norm()) ** 2 for value in first.values()) ** 0.5
+    assert size > 0
+    return max(float((first[name] - second[name]).norm()) for name in first) / size
