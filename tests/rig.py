@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from matekd_bench import NoParams, Perturbation, TextPerturbation, TokenPerturbation
 from matekd_bench.distill import settings
 from matekd_bench.distill.batches import Assembler, Corpus, Planned
 from matekd_bench.distill.checkpoints import describe
@@ -66,23 +67,40 @@ def toy_data(kind: str = "single", train: int = 64, dev: int = 40) -> TaskData:
 
 
 @cache
-def classifier(folder: Path, layers: tuple[int, ...] | None, task: str, seed: int) -> Any:
-    """A classifier for a toy task; copy it before changing it."""
-    made = toy_task(task)
-    source = Source(describe(folder, id=folder.name), layers)
-    return load_classifier(source, made.outputs, made.labels, seed)
+def classifier(folder: Path, layers: tuple[int, ...] | None, kind: str, seed: int) -> Any:
+    """A classifier for a toy task as it is loaded; copy it before changing it."""
+    task = toy_task(kind)
+    return load_classifier(Source(describe(folder, id=folder.name), layers), task.outputs, task.labels, seed)
 
 
 @cache
-def masked_lm(folder: Path) -> Any:
+def frozen_teacher(folder: Path, kind: str, dtype: torch.dtype) -> Any:
+    """The teacher of every rig with this task: nobody changes it."""
+    return exact(classifier(folder, None, kind, 2), dtype, dropout=False).requires_grad_(False)
+
+
+@cache
+def generator(folder: Path, dtype: torch.dtype, dropout: bool) -> Any:
     """A masked language model with a random head; copy it before changing it."""
-    return load_masked_lm(Source(describe(folder, id=folder.name)), 3)[0]
+    return exact(load_masked_lm(Source(describe(folder, id=folder.name)), 3)[0], dtype, dropout)
+
+
+def exact(original: Any, dtype: torch.dtype, dropout: bool) -> Any:
+    """A copy with larger weights, in this precision, with dropout off unless asked for."""
+    model = copy.deepcopy(original)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(8 if weight.ndim > 1 else 1)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout) and not dropout:
+            module.p = 0.0
+    return model.to(dtype)
 
 
 class Rig:
     """Student, teacher and all that a trainer needs, in float64 with dropout off, on one toy task.
 
-    Weights are four times as large as BERT's first ones, so that logits differ between rows. `cached` says whether
+    Weights are eight times as large as BERT's first ones, so that logits differ between rows. `cached` says whether
     batches carry the teacher's logits of the clean input.
     """
 
@@ -93,13 +111,12 @@ class Rig:
 
         self.data, self.task, self.seed = data, data.task, seed
         self.objective = objective or settings.Objective()
-        self._dropout, self._dtype = dropout, dtype
         kind = data.task.name.removeprefix("toy-")
         self.encoder = Encoder(describe(student, id="student"), 32)
         self.teacher_encoder = Encoder(describe(teacher, id="teacher"), 32)
-        self.student = self._exact(classifier(student, (0, 2), kind, 1))
-        self.teacher = self._exact(classifier(teacher, None, kind, 2)).requires_grad_(False)
-        self._generator = self._exact(masked_lm(student))
+        self.student = exact(classifier(student, (0, 2), kind, 1), dtype, dropout)
+        self.teacher = frozen_teacher(teacher, kind, dtype)
+        self._generator = generator(student, dtype, dropout)
         self.meter, self.moment = Meter(), Moment(seed, self.task.name)
         self.meter.register("student", FlopModel(self.student))
         self.meter.register("teacher", FlopModel(self.teacher))
@@ -110,17 +127,6 @@ class Rig:
         self.corpus = self._corpus(cached)
         self.context = self._context()
         self.grads: dict[str, Any] = {}
-
-    def _exact(self, original: Any) -> Any:
-        model = copy.deepcopy(original)
-
-        with torch.no_grad():
-            for weight in model.parameters():
-                weight.mul_(4 if weight.ndim > 1 else 1)
-        for module in model.modules():
-            if isinstance(module, torch.nn.Dropout) and not self._dropout:
-                module.p = 0.0
-        return model.to(self._dtype)
 
     def _corpus(self, cached: bool) -> Any:
         rows = self.data.train
@@ -133,7 +139,7 @@ class Rig:
     def _context(self) -> Any:
         shared = self.encoder.tokens.vocabulary == self.teacher_encoder.tokens.vocabulary
         return RunContext(
-            task=self.task, seed=self.seed, device=torch.device("cpu"), precision="float32", updates=10,
+            task=self.task, seed=self.seed, device=torch.device("cpu"), precision="float32",
             objective=self.objective, student_encoder=self.encoder,
             teacher_encoder=None if shared else self.teacher_encoder, meter=self.meter, moment=self.moment,
             generator=lambda: copy.deepcopy(self._generator).requires_grad_(True).train(),
@@ -187,3 +193,33 @@ def gap(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
     size = sum(float(value.norm()) ** 2 for value in first.values()) ** 0.5
     assert size > 0
     return max(float((first[name] - second[name]).norm()) for name in first) / size
+
+
+class Given(Perturbation[NoParams]):
+    """Yields what a function of batch and models makes; keeps what it was sent."""
+
+    def __init__(self, context, make, cycle=None):
+        super().__init__(NoParams(), context)
+        self.make, self.cycle, self.seen = make, cycle, []
+
+    def views(self, batch, models):
+        for view in self.make(batch, models):
+            self.seen.append((yield view))
+
+
+def kd(batch, models):
+    yield batch.clean
+
+
+class SameText(TextPerturbation[NoParams]):
+    """Leaves every text as it is."""
+
+    def perturb(self, text, rng):
+        return text
+
+
+class SameTokens(TokenPerturbation[NoParams]):
+    """Leaves every token as it is."""
+
+    def perturb(self, batch, maskable):
+        return batch.ids.clone()

@@ -55,6 +55,7 @@ class PlainEvents(QuietEvents):
     def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
         super().__init__(stream, verbose=verbose)
         self.seen: tuple[float | None, float | None] = (None, None)
+        self.stage_quarter: int | None = None  # of a preparation under way, None outside one
 
     def study_started(self, plan: Plan) -> None:
         """The grid in one line."""
@@ -65,17 +66,23 @@ class PlainEvents(QuietEvents):
         self.say(f"note: {text}")
 
     def stage(self, text: str) -> None:
-        """What is going on between runs."""
+        """What is being prepared."""
+        self.stage_quarter = 0
         self.say(text)
 
     def run_started(self, label: str, position: int, total: int) -> None:
         """Which run of how many."""
-        self.seen = (None, None)
+        self.seen, self.stage_quarter = (None, None), None
         self.say(f"[{position}/{total}] {label}")
 
     def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
-        """Kept for the line of the next look."""
+        """Kept for the line of the next look; of a preparation, a line at each quarter."""
         self.seen = (loss, seconds_left)
+        if seconds_left is not None or self.stage_quarter is None:
+            self.stage_quarter = None
+        elif (quarter := 4 * done // limit) > self.stage_quarter:
+            self.stage_quarter = quarter
+            self.say(f"  {25 * quarter} %{'' if loss is None else f', loss {loss:.3f}'}")
 
     def look_done(self, look: int, looks: int, score: float) -> None:
         """Score, loss and time left."""

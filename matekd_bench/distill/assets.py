@@ -71,7 +71,9 @@ class TaskAssets:
         """The student's tokenizer; the teacher's where only that one knows token types, which the teacher needs."""
         encoder = Encoder(self.recipe.student.checkpoint, self.recipe.max_length)
         shared = encoder.tokens.vocabulary == self.teacher_encoder.tokens.vocabulary
-        return self.teacher_encoder if shared and self.teacher_encoder.typed and not encoder.typed else encoder
+        return (
+            self.teacher_encoder if shared and self.teacher_encoder.typed and not encoder.typed else encoder
+        )
 
     @cached_property
     def teacher_encoder(self) -> Encoder:
@@ -161,7 +163,7 @@ class TaskAssets:
             network, _ = load_masked_lm(source, seed_of(0, "generator-init"))
             accuracy, flops, seconds = warm_up(
                 network, self._corpus(self.student_encoder), settings, tokens,
-                task=self.task.name, device=recipe.device, precision=recipe.precision,
+                task=self.task.name, device=recipe.device, precision=recipe.precision, progress=self._progress,
             )  # fmt: skip
             save_masked_lm(network, folder)
             self.student_encoder.save(folder)

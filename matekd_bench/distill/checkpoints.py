@@ -15,8 +15,10 @@ from matekd_bench.hashing import digest, file_digest
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.safetensors.index.json"]
-VOCABULARIES = """tokenizer.json vocab.txt vocab.json merges.txt spiece.model sentencepiece.bpe.model tokenizer.model
-added_tokens.json""".split()
+VOCABULARIES = [
+    *("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "added_tokens.json"),
+    *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
+]
 UNWANTED = ["onnx/*", "openvino/*", "*/*"]
 
 

@@ -80,7 +80,6 @@ class RunContext:
         seed: int,
         device: torch.device,
         precision: ResolvedPrecision,
-        updates: int,
         objective: Objective,
         student_encoder: Encoder,
         teacher_encoder: Encoder | None,
@@ -92,7 +91,6 @@ class RunContext:
         self.seed = seed
         self.device = device
         self.precision = precision
-        self.updates = updates
         self.meter = meter
         self.moment = moment
         self.gold_weight = objective.gold

@@ -62,6 +62,11 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     except (OSError, ValueError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"the tokenizer of '{checkpoint.id}' can't be loaded: {reason}") from None
+    # Where there are no files transformers makes a tokenizer that knows no word, without saying so.
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise CheckpointError(
+            f"the tokenizer of '{checkpoint.id}' can't be loaded: its folder holds no vocabulary."
+        )
     if tokenizer.pad_token_id is None:
         raise CheckpointError(f"the tokenizer of '{checkpoint.id}' has no padding token.")
     return tokenizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,6 +25,8 @@ from matekd_bench.errors import CheckpointError
 from matekd_bench.methods.interfaces import Tokens
 from matekd_bench.methods.views import Batch
 from matekd_bench.seeds import seed_of
+
+Progress = Callable[[int, int, float | None], None]
 
 
 class MaskedRowsLM(nn.Module):
@@ -104,9 +106,8 @@ def load_masked_lm(source: Source, seed: int) -> tuple[MaskedRowsLM, bool]:
     output = model.get_output_embeddings()
     if output is None:
         raise CheckpointError(f"'{source.checkpoint.id}' has no masked-language-model head to generate with.")
-    base = {f"{model.base_model_prefix}.{name}" for name, _ in model.base_model.named_parameters()}
     tied = {name for name, value in model.named_parameters(remove_duplicate=False) if value is output.weight}
-    return MaskedRowsLM(model), not (missing - base - tied - _pooler(missing))
+    return MaskedRowsLM(model), not (missing - tied - _pooler(missing))
 
 
 def _pooler(names: frozenset[str]) -> set[str]:
@@ -122,33 +123,36 @@ def warm_up(
     task: str,
     device: torch.device,
     precision: ResolvedPrecision,
+    progress: Progress = lambda done, limit, loss: None,
 ) -> tuple[float, int, float]:
     """Trains the head (and the rest) on a task's training text; returns held-out accuracy, FLOPs and seconds.
 
-    Every masked position shows [MASK], as it will in use. One row in twenty, by order of its id, is held out.
+    `progress` is told the updates done, their number and the loss. Every masked position shows [MASK], as it will in
+    use. One row in twenty, by order of its id, is held out.
     """
     started, meter = time.perf_counter(), Meter()
     meter.register("generator", network.flops)
     held = sorted(range(len(corpus)), key=lambda row: corpus.uids[row])[: max(1, min(256, len(corpus) // 20))]
     kept = sorted(set(range(len(corpus))) - set(held)) or held
+    limit = settings.budget.resolve(task, len(kept), settings.optimiser.batch_size)
     network.to(device).train()
     with contained_randomness(device):
-        for update, batch, optimizer in _updates(network, corpus, kept, settings, task):
+        for update, batch, optimizer in _updates(network, corpus, kept, settings, task, limit):
             torch.manual_seed(seed_of(0, task, "generator-dropout", update))
             batch, key = to_device(batch, device), f"{task}/{update}"
             loss, _ = _masked_loss(network, batch, settings.mask_rate, tokens, key, precision, meter)
             loss.backward()
             step(network, optimizer, settings.optimiser.clip, update=update, whose="the generator")
+            progress(update + 1, limit, float(loss.detach()))
     accuracy = _held_out(network, corpus, held, settings, tokens, precision)
     return accuracy, meter.flops, time.perf_counter() - started
 
 
 def _updates(
-    network: MaskedRowsLM, corpus: Corpus, kept: list[int], settings: GeneratorSettings, task: str
+    network: MaskedRowsLM, corpus: Corpus, kept: list[int], settings: GeneratorSettings, task: str, limit: int
 ) -> Iterator[tuple[int, Batch, torch.optim.Optimizer]]:
     """The warm-up's updates: number, batch on the CPU and the optimizer, its rate set for this update."""
     size = settings.optimiser.batch_size
-    limit = settings.budget.resolve(task, len(kept), size)
     optimizer = make_optimizer(network, settings.optimiser)
     assemble = Assembler(corpus, 0, task)
     order = Order([len(corpus.encoded[row].ids) for row in kept], size, 0, task, "generator-order")

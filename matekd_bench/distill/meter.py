@@ -38,6 +38,9 @@ def fit(flops: Callable[[int, int], int]) -> Polynomial:
     return Polynomial(round(constant), round(linear), round(quadratic))
 
 
+_measured: dict[tuple[type, str, bool, Kind], Polynomial] = {}
+
+
 class FlopModel:
     """FLOPs of the passes of an encoder or classifier by kind, measured on the meta device under eager attention.
 
@@ -49,15 +52,22 @@ class FlopModel:
         self._config = copy.deepcopy(model.config)
         self._config._attn_implementation = "eager"
         self._type: Any = type(model)
+        self._pooled = getattr(model, "pooler", None) is not None
 
     @cached_property
     def _model(self) -> Any:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            return self._type(self._config).eval()
+            model = self._type(self._config).eval()
+        if not self._pooled:  # as in masked language models, whatever the class does by itself
+            model.pooler = None
+        return model
 
     def __call__(self, kind: Kind) -> Polynomial:
-        """The polynomial for one kind of pass."""
-        return fit(lambda rows, length: self._measure(kind, rows, length))
+        """The polynomial for one kind of pass; measured once in a process for all models of one architecture."""
+        key = (self._type, self._config.to_json_string(), self._pooled, kind)
+        if key not in _measured:
+            _measured[key] = fit(lambda rows, length: self._measure(kind, rows, length))
+        return _measured[key]
 
     def _measure(self, kind: Kind, rows: int, length: int) -> int:
         model = self._model.requires_grad_(kind == "train")

@@ -88,7 +88,8 @@ def quiet_transformers() -> Iterator[None]:
 def load(auto: str, source: Source, seed: int, **config: Any) -> tuple[Any, frozenset[str]]:
     """A model of transformers' class `auto` in float32, cut to the source's layers, in eval mode.
 
-    Weights the checkpoint lacks are drawn under `seed`; their names are returned too. Raises CheckpointError.
+    Weights of the head (and pooler) that the checkpoint lacks are drawn under `seed`; their names are returned too.
+    Raises CheckpointError, also where the encoder's own are missing.
     """
     import transformers
 
@@ -107,9 +108,16 @@ def load(auto: str, source: Source, seed: int, **config: Any) -> tuple[Any, froz
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             reason = str(error).strip().splitlines()[0]
             raise CheckpointError(f"'{source.checkpoint.id}' can't be loaded as {auto}: {reason}") from None
+    missing = frozenset(info["missing_keys"])
+    lost = sorted(name for name in missing if name.startswith(f"{model.base_model_prefix}."))
+    if encoder := [name for name in lost if ".pooler." not in name]:
+        raise CheckpointError(
+            f"'{source.checkpoint.id}' lacks {len(encoder)} weights of the encoder itself, such as {encoder[0]}.",
+            hint="It was saved from another kind of model than its config.json says.",
+        )
     if source.layers is not None:
         keep_layers(model, source.layers)
-    return model.eval(), frozenset(info["missing_keys"])
+    return model.eval(), missing
 
 
 def load_classifier(source: Source, outputs: int, labels: tuple[str, ...], seed: int) -> Any:
@@ -164,7 +172,11 @@ def text_inputs(model: Any, mask: Tensor, types: Tensor | None) -> dict[str, Ten
 
     Teacher and student may share a vocabulary and still differ in this (BERT and DistilBERT).
     """
-    if types is None or not _takes_types(type(model)) or (getattr(model.config, "type_vocab_size", 0) or 0) < 2:
+    if (
+        types is None
+        or not _takes_types(type(model))
+        or (getattr(model.config, "type_vocab_size", 0) or 0) < 2
+    ):
         return {"attention_mask": mask}
     return {"attention_mask": mask, "token_type_ids": types}
 

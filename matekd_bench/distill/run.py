@@ -114,7 +114,7 @@ class _Run:
         meter.register("teacher", FlopModel(teacher.model))
         objective = job.training.objective
         self._context = RunContext(
-            task=task, seed=job.seed, device=device, precision=precision, updates=job.budget[1],
+            task=task, seed=job.seed, device=device, precision=precision,
             objective=objective, student_encoder=assets.student_encoder,
             teacher_encoder=None if assets.one_vocabulary else assets.teacher_encoder, meter=meter, moment=moment,
             generator=self._generator if "generator" in job.method.needs else None,

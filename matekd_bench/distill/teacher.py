@@ -124,7 +124,7 @@ def _fine_tune(
     size = settings.optimiser.batch_size
     kind, limit = settings.budget.kind, settings.budget.resolve(task.name, len(corpus), size)
     context = RunContext(
-        task=task, seed=0, device=device, precision=precision, updates=limit, objective=objective,
+        task=task, seed=0, device=device, precision=precision, objective=objective,
         student_encoder=encoder, teacher_encoder=None, meter=meter, moment=moment,
     )  # fmt: skip
     models = RunModels(
@@ -174,7 +174,7 @@ def _reordered(output: Any, order: tuple[int, ...]) -> Any:
 
 def _order_by_name(names: Mapping[int, str], task: Task, checkpoint: Checkpoint) -> tuple[int, ...] | None:
     """Which output column belongs to each class, by label string; None where the names say nothing."""
-    if not task.labels or all(name.upper().startswith("LABEL_") for name in names.values()):
+    if not task.labels or all(_says_nothing(index, name) for index, name in names.items()):
         return None
     columns = {_plain(name): index for index, name in names.items()}
     wanted = [_plain(label) for label in task.labels]
@@ -185,6 +185,10 @@ def _order_by_name(names: Mapping[int, str], task: Task, checkpoint: Checkpoint)
         )
     order = tuple(columns[label] for label in wanted)
     return None if order == tuple(range(len(order))) else order
+
+
+def _says_nothing(index: int, name: str) -> bool:
+    return name == str(index) or name.upper().startswith("LABEL_")
 
 
 def _plain(label: str) -> str:

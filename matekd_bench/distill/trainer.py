@@ -115,7 +115,7 @@ class Trainer:
                     raise PluginError(
                         f"method '{self._name}' yields a view in an own phase, where the student does not learn."
                     )
-                seen = self._learn(_joint(item), piece, single=isinstance(item, View))
+                seen = self._learn(self._joint(item), piece, single=isinstance(item, View))
                 total = total + seen.loss.sum()
                 try:
                     item = views.send(seen)
@@ -127,8 +127,8 @@ class Trainer:
     def _check_modes(self) -> None:
         """A generator suspended inside a context manager leaks it into the trainer: say so instead of training on."""
         leaks = {
+            "torch.inference_mode()": torch.is_inference_mode_enabled(),  # before no_grad, which it implies
             "torch.no_grad()": not torch.is_grad_enabled(),
-            "torch.inference_mode()": torch.is_inference_mode_enabled(),
             "autocast()": torch.is_autocast_enabled(self._context.device.type),
             "frozen_student()": self._models.frozen,
         }
@@ -138,6 +138,17 @@ class Trainer:
                 raise PluginError(
                     f"method '{self._name}' yields a view inside `with {manager}`: leave the block before the yield."
                 )
+
+    def _joint(self, item: View | tuple[View, ...] | Joint) -> Joint:
+        """What was yielded as one objective; PluginError for anything else, since methods are written by anyone."""
+        joint = item if isinstance(item, Joint) else Joint(item if isinstance(item, tuple) else (item,))
+        for view in joint.views:
+            if not isinstance(view, View):
+                raise PluginError(
+                    f"method '{self._name}' yields a {type(view).__name__}: "
+                    "yield a View, a tuple of views or a Joint."
+                )
+        return joint
 
     def _learn(self, joint: Joint, piece: Batch, *, single: bool) -> Seen:
         """Forward and backward of what was yielded; views without a common term go backward one by one."""
@@ -266,9 +277,3 @@ class Trainer:
                 )  # fmt: skip
             trained.optimizer.zero_grad(set_to_none=True)
             trained.learned = False
-
-
-def _joint(item: View | tuple[View, ...] | Joint) -> Joint:
-    if isinstance(item, View):
-        return Joint((item,))
-    return item if isinstance(item, Joint) else Joint(tuple(item))

@@ -67,12 +67,11 @@ class Tokens:
 class Context(Protocol):
     """The run as a method sees it.
 
-    `updates` is the budget's limit; `gold_weight` and `soft_weight` are the study's weights of the two terms.
+    `gold_weight` and `soft_weight` are the study's weights of the two terms.
     """
 
     task: Task
     device: torch.device
-    updates: int
     gold_weight: float
     soft_weight: float
 

@@ -38,8 +38,9 @@ class Method:
     `needs` names the resources it uses: "generator" (a masked language model), "thesaurus". `control` marks
     the methods others are compared with. `overrides` are settings of the study that this method replaces, as dotted
     names (rows of such methods are shown unranked). `resources`, called with the parameters, names the external
-    resources in use, by kind, e.g. which thesaurus: they are part of a run's identity and of its record. `refused` says why a name that users may expect cannot be had,
-    and what does the same: such a record is not listed, it only answers those who ask for it.
+    resources in use, by kind, e.g. which thesaurus: they are part of a run's identity and of its record. `refused`
+    says why a name that users may expect cannot be had, and what does the same: such a record is not listed, it only
+    answers those who ask for it.
     """
 
     name: str

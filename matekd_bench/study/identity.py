@@ -6,6 +6,7 @@ from typing import Any
 
 from matekd_bench.distill.assets import Recipe
 from matekd_bench.distill.run import Job
+from matekd_bench.errors import BenchError, PluginError
 from matekd_bench.hashing import short_digest
 from matekd_bench.study.spec import StudySpec
 from matekd_bench.tasks.record import TaskData
@@ -38,7 +39,7 @@ def run_identity(
             "version": job.method.version,
             "params": job.params.model_dump(mode="json"),
             "source": source_digest,
-            "resources": dict(job.method.resources(job.params)),
+            "resources": _named_resources(job),
         },
         "task": data.task.name,
         "metrics": list(data.task.metrics),
@@ -75,11 +76,25 @@ def generator_identity(recipe: Recipe) -> dict[str, Any] | None:
 
 def resources_of(job: Job, recipe: Recipe) -> dict[str, str]:
     """What a method uses besides teacher and student, by kind: its thesaurus, its generator with warm-up."""
-    resources = dict(job.method.resources(job.params))
+    resources = _named_resources(job)
     generator = generator_identity(recipe) if "generator" in job.method.needs else None
     if generator is not None and recipe.generator is not None:
         resources["generator"] = f"{recipe.generator.name} ({short_digest(generator, 12)})"
     return resources
+
+
+def _named_resources(job: Job) -> dict[str, str]:
+    """What the method's record names; PluginError, before any training, where it cannot or where it is no text."""
+    try:
+        named = dict(job.method.resources(job.params))
+    except BenchError:
+        raise
+    except Exception as error:  # foreign code, and no run exists yet that could be recorded as failed
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise PluginError(f"method '{job.method.name}' cannot name its resources: {reason}.") from error
+    if wrong := [value for pair in named.items() for value in pair if not isinstance(value, str)]:
+        raise PluginError(f"method '{job.method.name}' names {wrong[0]!r} among its resources: use text.")
+    return named
 
 
 def protocol_id(spec: StudySpec, recipe: Recipe, source: str) -> str:

@@ -13,7 +13,9 @@ class FineTune(Perturbation[NoParams]):
     def __init__(self, params: NoParams, context: Context) -> None:
         super().__init__(params, context)
         if not context.gold_weight:
-            raise UsageError("method 'finetune' learns from gold labels alone, whose weight in this study is 0.")
+            raise UsageError(
+                "method 'finetune' learns from gold labels alone, whose weight in this study is 0."
+            )
 
     def views(self, batch: Batch, models: Models) -> Views:
         """The clean view; the study's weight on gold labels is undone, since here it is the whole objective."""

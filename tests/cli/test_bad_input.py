@@ -177,6 +177,12 @@ def test_broken_files_are_named(refusal: Refusal, small_glue: Path, tmp_path: Pa
     )
 
 
+def test_a_resource_that_is_not_there(refusal: Refusal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matekd_plugins.eda.thesaurus._places", lambda: iter(()))
+    said = refusal("--methods", "eda[thesaurus=wordnet]")
+    assert "thesaurus=wordnet, but no WordNet can be read. 'python -m nltk.downloader wordnet'" in said
+
+
 def test_models_of_other_vocabularies(refusal: Refusal, other_vocabulary: Path) -> None:
     for role in ("--generator", "--student"):
         said = refusal("--methods", "matekd", role, other_vocabulary)

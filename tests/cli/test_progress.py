@@ -33,6 +33,8 @@ def act(events: Events) -> None:
     events.study_started(PLAN)
     events.note("3 broken rows skipped")
     events.stage("fine-tuning the teacher on rte")
+    for done in range(1, 9):
+        events.progress(done, 8, 0.25, None)
     events.warning("no WordNet")
     events.detail("Traceback: ...")
     events.run_started(RUN.label, 2, 2)
@@ -52,6 +54,10 @@ def test_plain_lines_hold_one_line_for_each_look() -> None:
         "2 runs (2 methods x 1 task x 1 seed), 1 to do; records go to results",
         "note: 3 broken rows skipped",
         "fine-tuning the teacher on rte",
+        "  25 %, loss 0.250",
+        "  50 %, loss 0.250",
+        "  75 %, loss 0.250",
+        "  100 %, loss 0.250",
         "warning: no WordNet",
         "[2/2] eda[alpha=0.2] on rte, seed 0",
         "  look 1/2: 50.0, loss 0.512, 2 min left",

@@ -134,7 +134,7 @@ def test_weights_that_are_not_the_models_are_refused(tiny_checkpoint, tmp_path):
     renamed = {name.replace("encoder.layer", "blocks"): value for name, value in weights.items()}
     save_file(renamed, checkpoint.path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(
-        CheckpointError, match=r"^'spoilt' lacks weights of the model itself: encoder\.layer\.0\."
+        CheckpointError, match=r"^'spoilt' lacks 64 weights of the encoder itself, such as bert\.encoder\."
     ):
         load_classifier(Source(describe(checkpoint.path, id="spoilt")), 2, LABELS, seed=1)
 

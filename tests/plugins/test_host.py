@@ -52,6 +52,20 @@ def test_an_installed_method_is_found_with_its_distribution(install: Install) ->
     assert found.by.source_digest is None
 
 
+def test_a_refused_method_is_not_listed_and_says_why(install: Install) -> None:
+    source = METHOD.format(name="probe:refused").replace("version=", 'refused="Use probe:good.", version=')
+    install("probe-refusing", source)
+    host = Host.load()
+    assert "probe:refused" not in host.methods
+    [info] = (info for info in host.plugins if info.name == "probe-refusing")
+    assert (info.status, info.provides) == ("ok", ())
+    with pytest.raises(UsageError, match=r"the method 'probe:refused' is not offered: Use probe:good\."):
+        host.method("probe:refused")
+    with pytest.raises(UsageError) as caught:
+        host.method("probe:refuse")
+    assert "did you mean 'probe:refused'" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [

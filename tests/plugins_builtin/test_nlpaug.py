@@ -42,6 +42,20 @@ def test_the_family():
     ] == NAMES
 
 
+def test_what_is_refused_names_a_method_that_does_the_same():
+    from matekd_bench.methods.grammar import parse
+    from matekd_bench.methods.params import resolve
+    from matekd_bench.plugins.host import Host
+
+    host = Host.load(only_builtin=True)
+    refused = {record.name: record for record in matekd_bench_methods() if record.refused}
+    assert set(refused) == {"nlpaug:contextual", "nlpaug:synonym"}
+    for record in refused.values():
+        text = re.search(r"'([a-z]+\[.*?\])'", record.refused)[1]
+        (ref,) = parse(text)
+        assert resolve(ref, host.method(ref.name).record, {}).variant == text
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_seed_decides_and_global_generators_stay_untouched(methods, name):
     method = methods[name]

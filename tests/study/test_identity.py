@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from matekd_bench.errors import PluginError
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.grid import Cell, Grid, make_grid
 from matekd_bench.study.identity import run_id
@@ -97,6 +98,22 @@ def test_versions_sources_and_threads_count(grid: Make) -> None:
     newer = replace(cell, job=replace(cell.job, method=replace(cell.job.method, version="2")))
     assert identity(cell) == cell.run_id
     assert len({identity(cell), identity(cell, threads=2), identity(cell, source="ab"), identity(newer)}) == 4
+
+
+def test_resources_count_and_must_be_text(grid: Make) -> None:
+    made = grid(methods="eda")
+    cell = made.cells[1]
+
+    def identity(resources: Callable[[Any], Any]) -> str:
+        method = replace(cell.job.method, resources=resources)
+        return run_id(replace(cell.job, method=method), cell.data, cell.recipe, made.spec, 1, None)
+
+    assert identity(cell.job.method.resources) == cell.run_id
+    assert identity(lambda params: {"thesaurus": "another"}) != cell.run_id
+    with pytest.raises(PluginError, match=r"method 'eda' cannot name its resources: KeyError: 'x'\."):
+        identity(lambda params: {}["x"])
+    with pytest.raises(PluginError, match=r"method 'eda' names 3 among its resources: use text"):
+        identity(lambda params: {"thesaurus": 3})
 
 
 def test_a_protocol_is_shared_by_methods_tasks_and_seeds(grid: Make) -> None:

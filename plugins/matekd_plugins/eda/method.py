@@ -91,6 +91,7 @@ class EDA(TextPerturbation[EDAParams]):
         operation, alpha = self._enabled[int(rng.random() * len(self._enabled))]
         return self._operations.join(operation(words, alpha, rng), text)
 
+
 def resources(params: EDAParams) -> dict[str, str]:
     """Which thesaurus is in use, with a digest; nothing where no enabled operation needs one."""
     return {"thesaurus": load(params.thesaurus).name} if params.synonym or params.insert else {}

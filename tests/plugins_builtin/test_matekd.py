@@ -1,0 +1,248 @@
+"""MATE-KD against a dense float64 reference: one-hot times matrix, every position through the vocabulary head."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy.stats import chisquare
+
+from matekd_plugins.masking import choose_masked
+from matekd_plugins.matekd import MateKDParams, matekd_bench_methods
+from matekd_plugins.matekd.method import MateKD, embedder
+from matekd_plugins.matekd.sampling import StraightThroughLookup, gumbel_softmax, sample
+from rig import gap
+
+ROWS = [3, 17, 4, 30, 9, 1, 25, 12]
+
+
+def made(lab, **params):
+    """The method, its gradients unclipped."""
+    return MateKD(MateKDParams(clip=1e9, **params), lab.context)
+
+
+def kl(student, teacher):
+    p = teacher.softmax(-1)
+    return (p * (teacher.log_softmax(-1) - student.log_softmax(-1))).sum(-1)
+
+
+def vocabulary_logits(lab, batch, at):
+    """The generator's logits [B, L, V] at every position of the masked input, by the whole model."""
+    generator = lab.context.trained[0].module.model
+    ids = torch.where(at, lab.encoder.tokens.mask, batch.ids)
+    return generator.train()(input_ids=ids, attention_mask=batch.mask, token_type_ids=batch.types).logits
+
+
+def through_matrix(model, batch, rows):
+    """Logits of a model that reads distributions over the vocabulary [B, L, V] as `rows @ W`."""
+    embedded = rows @ model.get_input_embeddings().weight.detach()
+    inputs = {"attention_mask": batch.mask, "token_type_ids": batch.types}
+    return model(inputs_embeds=embedded, **inputs).logits
+
+
+@pytest.mark.parametrize("kind", ["single", "pairs", "regression"])
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_the_generators_step_is_the_dense_straight_through_gradient(rig, kind, temperature):
+    lab = rig(kind)
+    method = made(lab, temperature=temperature)
+    batch = lab.batch(method, ROWS, phase="own", update=5)
+    at = choose_masked(lab.context, batch, 0.3)
+    logits = vocabulary_logits(lab, batch, at)
+    size = logits.shape[-1]
+    uniform = torch.full(logits.shape, 0.5, dtype=torch.float64)
+    uniform[at] = lab.context.draw(batch, "gumbel", width=size, at=at).double()
+    soft = ((logits - (-uniform.log()).log()) / temperature).softmax(-1)
+    hard = F.one_hot(soft.argmax(-1), size).double()
+    plain = F.one_hot(batch.ids, size).double()
+    rows = torch.where(at.unsqueeze(-1), hard + soft - soft.detach(), plain)
+    student, teacher = (
+        through_matrix(lab.student.train(), batch, rows),
+        through_matrix(lab.teacher, batch, rows),
+    )
+    distance = (student - teacher).square().squeeze(1) if kind == "regression" else kl(student, teacher)
+    names = [name for name, _ in lab.context.trained[0].module.named_parameters()]
+    weights = [lab.context.trained[0].module.get_parameter(name) for name in names]
+    grads = torch.autograd.grad(-distance.mean(), weights, allow_unused=True)
+    reference = {
+        f"own.{name}": grad
+        for name, grad in zip(names, grads, strict=True)
+        if grad is not None and not name.endswith("key.bias")
+    }
+    assert lab.update(method, batch) is None
+    assert gap(reference, lab.grads) < 1e-9
+    assert lab.context.diagnostics()["generator_divergence"] == pytest.approx(float(distance.detach().mean()))
+
+
+@pytest.mark.parametrize("kind", ["single", "pairs"])
+def test_the_students_step_is_the_dense_objective(rig, kind):
+    """(CE(x) + D(T(x), S(x)) + D(T(x'), S(x'))) / 3, x' drawn from the whole model's softmax, fed as one-hot rows."""
+    lab = rig(kind)
+    method = made(lab)
+    batch = lab.batch(method, ROWS, update=5)
+    at = choose_masked(lab.context, batch, 0.3)
+    with torch.no_grad():
+        probabilities = vocabulary_logits(lab, batch, at).softmax(-1)[at]
+    uniform = lab.context.draw(batch, "sample", at=at).double()
+    drawn = [
+        next(token for token, mass in enumerate(row.cumsum(0)) if mass > u)
+        for row, u in zip(probabilities, uniform, strict=True)
+    ]
+    ids = batch.ids.clone()
+    ids[at] = torch.tensor(drawn)
+    size = probabilities.shape[-1]
+    lab.student.train()
+    clean, written = (F.one_hot(part, size).double() for part in (batch.ids, ids))
+    s, s_written = (through_student(lab, batch, rows) for rows in (clean, written))
+    with torch.no_grad():
+        t, t_written = (through_matrix(lab.teacher, batch, rows) for rows in (clean, written))
+    loss = (F.cross_entropy(s, batch.labels) + kl(s, t).mean() + kl(s_written, t_written).mean()) / 3
+    names = [name for name, _ in lab.student.named_parameters() if not name.endswith("key.bias")]
+    grads = torch.autograd.grad(loss, [lab.student.get_parameter(name) for name in names])
+    reference = {f"student.{name}": grad for name, grad in zip(names, grads, strict=True)}
+    assert lab.update(method, batch) == pytest.approx(float(loss.detach()), rel=1e-12)
+    assert gap(reference, lab.grads) < 1e-9
+
+
+def through_student(lab, batch, rows):
+    """As `through_matrix`, with the gradient of the matrix itself, which the student learns."""
+    embedded = rows @ lab.student.get_input_embeddings().weight
+    return lab.student(inputs_embeds=embedded, attention_mask=batch.mask, token_type_ids=batch.types).logits
+
+
+def test_a_generators_step_climbs(rig):
+    """Its gradient is that of minus the divergence: a small step along it raises the divergence."""
+    lab = rig(rows=32)
+    method = made(lab, generator_lr=1e-3)
+    means = []
+    for _ in range(6):
+        lab.update(method, lab.batch(method, range(32), phase="own"))  # the same update: the same noise
+        means.append(lab.context.diagnostics()["generator_divergence"])
+    first, last = means[0], 6 * means[5] - 5 * means[4]
+    assert last > first
+
+
+def test_a_students_step_leaves_the_generator_alone(rig):
+    lab = rig()
+    method = made(lab)
+    (trained,) = lab.context.trained
+    before = {name: value.clone() for name, value in trained.module.state_dict().items()}
+    lab.update(method, lab.batch(method, ROWS))
+    assert all(value.equal(before[name]) for name, value in trained.module.state_dict().items())
+    assert all(weight.grad is None for weight in trained.module.parameters())
+    assert method.diagnostics() == {"generator_moved": 0.0}
+
+
+def test_how_far_the_generator_moved_is_told(rig):
+    lab = rig()
+    method = made(lab, generator_lr=1e-3)
+    (trained,) = lab.context.trained
+    before = [weight.detach().clone() for weight in trained.module.parameters()]
+    lab.update(method, lab.batch(method, ROWS, phase="own"))
+    after = list(trained.module.parameters())
+    moved = sum(float((a - b).detach().square().sum()) for a, b in zip(after, before, strict=True)) ** 0.5
+    size = sum(float(b.square().sum()) for b in before) ** 0.5
+    assert moved > 0
+    assert method.diagnostics()["generator_moved"] == pytest.approx(moved / size)
+
+
+def test_only_masked_tokens_are_rewritten(rig):
+    lab = rig("pairs")
+    method = made(lab, mask_rate=0.5)
+    batch = lab.batch(method, ROWS)
+    lab.moment.batch = batch
+    _, written = method.views(batch, lab.models)
+    at = choose_masked(lab.context, batch, 0.5)
+    assert written.ids[~at].equal(batch.ids[~at])
+    assert (written.ids != batch.ids).any()
+    assert (written.teacher, written.gold, written.soft, written.dropout) == ("same", 0.0, 0.5, 1)
+
+
+def test_text_of_nothing_but_special_tokens_passes_through(rig):
+    lab = rig()
+    method = made(lab)
+    batch = lab.batch(method, ROWS)
+    bare = replace(batch, special=torch.ones_like(batch.special))
+    lab.update(method, bare)
+    assert lab.update(method, replace(bare, phase="own")) is None
+    assert not any(name.startswith("own.") for name in lab.grads)
+
+
+def test_the_schedule_is_ten_before_every_hundred_and_none_for_a_frozen_generator(rig):
+    cycle = made(rig()).cycle
+    assert (cycle.own, cycle.student, cycle.stream) == (10, 100, "own")
+    assert made(rig(), generator_updates=0).cycle is None
+    assert made(rig(), generator_updates=2, student_updates=7).cycle.student == 7
+
+
+def test_the_record_says_what_it_needs():
+    (record,) = matekd_bench_methods()
+    assert record.needs == {"generator", "one-vocabulary", "mask-token"}
+    assert (record.level, record.params) == ("generator", MateKDParams)
+
+
+LOGITS = torch.tensor([2.0, 0.5, -1.0, 0.0, 1.5, -3.0, float("-inf"), 0.3])
+DRAWS = 40_000
+
+
+def frequencies(ids):
+    """p of the chi-square test that token ids come from the softmax of the logits."""
+    counts = torch.bincount(ids, minlength=len(LOGITS))
+    possible = LOGITS.isfinite()
+    assert counts[~possible].sum() == 0
+    expected = LOGITS.double().softmax(0)[possible] * len(ids)
+    return chisquare(counts[possible].numpy(), (expected * len(ids) / expected.sum()).numpy()).pvalue
+
+
+def uniform(*shape):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(11))
+
+
+def test_sampling_by_inverse_cdf_has_the_softmaxs_distribution():
+    assert frequencies(sample(LOGITS.expand(DRAWS, -1), uniform(DRAWS))) > 0.001
+
+
+def test_the_argmax_of_the_relaxed_sample_has_the_softmaxs_distribution():
+    noise = uniform(DRAWS, len(LOGITS))
+    assert frequencies(gumbel_softmax(LOGITS.expand(DRAWS, -1), noise, 1.0).argmax(-1)) > 0.001
+
+
+def test_the_ends_of_the_unit_interval_give_possible_tokens():
+    ends = torch.tensor([0.0, 1 - 2**-24])
+    logits = torch.tensor([float("-inf"), 0.0, 1.0, float("-inf")])
+    assert sample(logits.expand(2, -1), ends).tolist() == [1, 2]
+    assert bool(gumbel_softmax(torch.zeros(1, 2), torch.tensor([[0.0, 1 - 2**-24]]), 1.0).isfinite().all())
+
+
+def test_neither_draw_changes_what_it_was_given():
+    logits, noise = LOGITS.expand(3, -1).clone(), uniform(3, len(LOGITS))
+    kept = logits.clone(), noise.clone()
+    sample(logits, noise[:, 0])
+    gumbel_softmax(logits, noise, 0.5)
+    assert logits.equal(kept[0])
+    assert noise.equal(kept[1])
+
+
+def test_the_look_up_is_exact_and_its_gradient_that_of_the_soft_product():
+    weight = torch.randn(9, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    soft = torch.rand(5, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    ids = soft.argmax(-1)
+    found = StraightThroughLookup.look_up(soft, ids, weight)
+    assert found.equal(weight[ids])
+    upstream = torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    (grad,) = torch.autograd.grad((found * upstream).sum(), soft)
+    (reference,) = torch.autograd.grad(((soft @ weight) * upstream).sum(), soft)
+    assert torch.allclose(grad, reference, rtol=1e-14)
+
+
+def test_the_embedding_that_a_generator_writes_is_the_look_up_of_its_ids():
+    table = torch.nn.Embedding(9, 4).double()
+    ids = torch.tensor([[2, 5, 3], [2, 7, 3]])
+    at = torch.tensor([[False, True, False], [False, False, False]])
+    soft = torch.rand(1, 9, dtype=torch.float64).requires_grad_()
+    embedded = embedder(ids, at, soft)(table)
+    assert embedded.equal(table(ids))
+    embedded.sum().backward()
+    assert table.weight.grad is None
+    assert torch.allclose(soft.grad[0], table.weight.detach().sum(dim=1))

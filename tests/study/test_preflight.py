@@ -1,0 +1,86 @@
+"""What a method needs is compared with what a study has, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from matekd_bench import CheckpointError, Method, UsageError
+from matekd_bench.distill.assets import Recipe
+from matekd_bench.distill.checkpoints import describe
+from matekd_bench.distill.networks import Source
+from matekd_bench.distill.settings import TeacherSettings
+from matekd_bench.methods.base import Perturbation
+from matekd_bench.study.preflight import NEEDS, check_needs
+
+Models = Callable[..., Recipe]
+
+
+def needing(*needs: str) -> Method:
+    """A method that needs these things."""
+    return Method(
+        name="m", summary="", factory=Perturbation, level="token", version="1", needs=frozenset(needs)
+    )
+
+
+@pytest.fixture
+def recipe(tiny_checkpoint: Path) -> Recipe:
+    """One tiny checkpoint as teacher, student and generator."""
+    checkpoint = describe(tiny_checkpoint, id="tiny")
+    source = Source(checkpoint)
+    return Recipe(
+        teacher=checkpoint, teacher_settings=TeacherSettings(checkpoint="tiny"), student=source, generator=source,
+        generator_settings=None, max_length=16, device=torch.device("cpu"), precision="float32",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("need", sorted(NEEDS))
+def test_what_is_there_suffices(need: str, recipe: Recipe) -> None:
+    check_needs(needing(need), recipe)
+    check_needs(needing(), recipe)
+
+
+def test_an_unknown_need(recipe: Recipe) -> None:
+    with pytest.raises(UsageError, match="method 'm' needs 'wings', which this version does not offer"):
+        check_needs(needing("wings"), recipe)
+
+
+def test_a_generator_that_is_not_named(recipe: Recipe) -> None:
+    lacking = replace(recipe, generator=None)
+    check_needs(needing("mask-token", "one-vocabulary"), lacking)
+    with pytest.raises(
+        UsageError, match=r"needs a generator and this study names none\. Give .* --generator"
+    ):
+        check_needs(needing("generator"), lacking)
+
+
+def test_vocabularies_that_differ(recipe: Recipe, other_vocabulary: Path) -> None:
+    other = describe(other_vocabulary, id="other")
+    for mixed, need in (
+        (replace(recipe, teacher=other), "one-vocabulary"),
+        (replace(recipe, student=Source(other)), "one-vocabulary"),
+        (replace(recipe, generator=Source(other)), "generator"),
+    ):
+        with pytest.raises(CheckpointError, match=r"method 'm' needs one vocabulary.*'other'"):
+            check_needs(needing(need), mixed)
+        check_needs(needing("mask-token"), mixed)
+    check_needs(needing("generator"), replace(recipe, teacher=other))
+
+
+def test_a_tokenizer_without_mask_token(recipe: Recipe, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from transformers import AutoTokenizer
+
+    bare = tmp_path / "bare"
+    shutil.copytree(tiny_checkpoint, bare)
+    tokenizer = AutoTokenizer.from_pretrained(bare)
+    tokenizer.mask_token = None
+    tokenizer.save_pretrained(bare)
+    without = replace(recipe, student=Source(describe(bare, id="bare")))
+    with pytest.raises(CheckpointError, match="method 'm' needs a mask token, 'bare' has none"):
+        check_needs(needing("mask-token"), without)
