@@ -94,7 +94,10 @@ class ScoreItem(Part):
 
 
 class Teacher(Part):
-    """The frozen teacher; `given` says that the user brought it fine-tuned, `sha256` is of its weights."""
+    """The frozen teacher; `given` says that the user brought it fine-tuned, `sha256` is of its weights.
+
+    `fine_tune_flops` and `fine_tune_seconds` are what its fine-tuning cost when it was made: 0 for a given one.
+    """
 
     id: str
     revision: str | None
@@ -103,6 +106,8 @@ class Teacher(Part):
     task_score: Fraction | None
     label_map_checked: bool
     given: bool
+    fine_tune_flops: Count
+    fine_tune_seconds: Seconds
 
 
 class Student(Part):

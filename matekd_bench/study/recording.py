@@ -169,6 +169,7 @@ def _teacher(assets: TaskAssets) -> records.Teacher:
         id=assets.recipe.teacher.id, revision=assets.recipe.teacher.revision, sha256=teacher.checkpoint.sha256,
         scores=tuple(_items(splits, "last")), task_score=task_score(splits),
         label_map_checked=teacher.label_map_checked, given=teacher.given,
+        fine_tune_flops=teacher.train_flops, fine_tune_seconds=teacher.train_seconds,
     )  # fmt: skip
 
 

@@ -30,6 +30,8 @@ TEACHER = {
     "scores": [{"split": "dev", "selection": "last", "metric": "accuracy", "value": 0.9, "n": 100}],
     "task_score": 0.9,
     "label_map_checked": False,
+    "fine_tune_flops": 10**12,
+    "fine_tune_seconds": 60.0,
     "given": False,
 }
 

@@ -60,6 +60,8 @@ def test_a_record_says_what_was_done(study: Study) -> None:
     assert (record.student.layers, record.student.id.partition("[")[2]) == ((0, 1), "layers:0,1]")
     assert record.teacher is not None
     assert record.teacher.given is False
+    assert record.teacher.fine_tune_flops > 0
+    assert record.teacher.fine_tune_seconds > 0
     assert {(item.split, item.metric, item.n) for item in record.teacher.scores} == {("dev", "accuracy", 40)}
     assert record.data.majority_score == 0.5
     assert record.data.notices == ()
