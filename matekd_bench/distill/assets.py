@@ -21,6 +21,7 @@ from matekd_bench.distill.masked_lm import Generator, load_masked_lm, save_maske
 from matekd_bench.distill.networks import Source
 from matekd_bench.distill.settings import GeneratorSettings, TeacherSettings
 from matekd_bench.distill.teacher import Teacher
+from matekd_bench.distill.trainer import Progress
 from matekd_bench.errors import CheckpointError
 from matekd_bench.hashing import short_digest
 from matekd_bench.methods.base import Encoded
@@ -28,7 +29,6 @@ from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.record import Examples, TaskData
 
 Stage = Callable[[str], None]
-Progress = Callable[[int, int, float | None], None]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,12 +21,11 @@ from matekd_bench.distill.networks import Source, load, quiet_transformers, text
 from matekd_bench.distill.objective import wide
 from matekd_bench.distill.optimizer import make_optimizer, step
 from matekd_bench.distill.settings import GeneratorSettings
+from matekd_bench.distill.trainer import Progress
 from matekd_bench.errors import CheckpointError
 from matekd_bench.methods.interfaces import Tokens
 from matekd_bench.methods.views import Batch
 from matekd_bench.seeds import seed_of
-
-Progress = Callable[[int, int, float | None], None]
 
 
 class MaskedRowsLM(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from matekd_bench.distill.meter import FlopModel, Meter
 from matekd_bench.distill.models import Moment, RunModels
 from matekd_bench.distill.networks import Source, load_classifier, quiet_transformers
 from matekd_bench.distill.settings import Objective, TeacherSettings
-from matekd_bench.distill.trainer import Trainer
+from matekd_bench.distill.trainer import Progress, Trainer
 from matekd_bench.errors import CheckpointError
 from matekd_bench.hashing import short_digest
 from matekd_bench.methods.base import Perturbation
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 ENGINE = "1"  # raised when teachers or logits made by older code may differ
 GATE_MARGIN, GATE_P = 0.10, 0.001
-Progress = Callable[[int, int, float | None], None]
 
 
 @dataclass(frozen=True)

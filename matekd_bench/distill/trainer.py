@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -19,6 +19,7 @@ from matekd_bench.errors import PluginError
 from matekd_bench.methods.base import Perturbation
 from matekd_bench.methods.views import Batch, Joint, Seen, View
 
+Progress: TypeAlias = Callable[[int, int, float | None], None]  # updates done, their number, the loss
 Pass: TypeAlias = tuple[
     Tensor, Tensor | None, Tensor
 ]  # the student's logits, its soft target, the losses [B]
