@@ -29,12 +29,13 @@ if TYPE_CHECKING:
         TokenPerturbation,
         Views,
     )
-    from matekd_bench.methods.interfaces import Context, Models, Tokens, Trained
+    from matekd_bench.methods.interfaces import Context, Models, Tokens, Trained, WordEmbeddings
     from matekd_bench.methods.record import Method, NoParams, Params
     from matekd_bench.methods.views import Batch, Joint, Seen, View
+    from matekd_bench.methods.wrapping import WrapperParams
     from matekd_bench.plugins.hookspecs import hookimpl
     from matekd_bench.seeds import seed_of
-    from matekd_bench.tasks.record import Split, Suite, Task
+    from matekd_bench.tasks.record import Rows, Split, Suite, Task
     from matekd_bench.tasks.toml import load_suites, load_tasks
 
     __version__: str
@@ -42,13 +43,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "errors": "BenchError CheckpointError DataError PluginError ResultsError RunError UsageError",
     "methods.base": "Cycle Encoded Perturbation Perturbed Row TextPerturbation TokenPerturbation",
-    "methods.interfaces": "Context Models Tokens Trained",
+    "methods.interfaces": "Context Models Tokens Trained WordEmbeddings",
     "methods.record": "Method NoParams Params",
     "methods.views": "Batch Joint Seen View",
+    "methods.wrapping": "WrapperParams",
     "plugins.hookspecs": "hookimpl",
     "seeds": "seed_of",
     "tasks.toml": "load_suites load_tasks",
-    "tasks.record": "Split Suite Task",
+    "tasks.record": "Rows Split Suite Task",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -70,6 +72,7 @@ __all__ = [
     "PluginError",
     "ResultsError",
     "Row",
+    "Rows",
     "RunError",
     "Seen",
     "Split",
@@ -82,6 +85,8 @@ __all__ = [
     "UsageError",
     "View",
     "Views",
+    "WordEmbeddings",
+    "WrapperParams",
     "__version__",
     "hookimpl",
     "load_suites",

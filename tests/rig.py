@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from matekd_bench import NoParams, Perturbation, TextPerturbation, TokenPerturbation
+from matekd_bench import Joint, NoParams, Perturbation, TextPerturbation, TokenPerturbation
 from matekd_bench.distill import settings
 from matekd_bench.distill.batches import Assembler, Corpus, Planned
 from matekd_bench.distill.checkpoints import describe
@@ -142,7 +142,7 @@ class Rig:
             task=self.task, seed=self.seed, device=torch.device("cpu"), precision="float32",
             objective=self.objective, student_encoder=self.encoder,
             teacher_encoder=None if shared else self.teacher_encoder, meter=self.meter, moment=self.moment,
-            generator=lambda: copy.deepcopy(self._generator).requires_grad_(True).train(),
+            generator=lambda: copy.deepcopy(self._generator).requires_grad_(True).train(), student=self.student,
         )  # fmt: skip
 
     def batch(
@@ -187,6 +187,21 @@ class Rig:
         return loss
 
 
+def reference(lab: Rig, loss: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The gradients of a loss in the student's weights, named as :meth:`Rig.update` names them."""
+    names = [name for name, _ in lab.student.named_parameters() if not name.endswith("key.bias")]
+    grads = torch.autograd.grad(loss, [lab.student.get_parameter(name) for name in names], allow_unused=True)
+    return {f"student.{name}": grad for name, grad in zip(names, grads, strict=True) if grad is not None}
+
+
+def at_shift(lab: Rig, batch: Any, shift: Any = 0.0) -> torch.Tensor:
+    """The student's logits at its word embeddings plus `shift`, by the bare model in train mode."""
+    embedded = lab.student.get_input_embeddings().weight[batch.ids] + shift
+    inputs = {"attention_mask": batch.mask, "token_type_ids": batch.types}
+    logits: torch.Tensor = lab.student.train()(inputs_embeds=embedded, **inputs).logits
+    return logits
+
+
 def gap(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
     """How far two sets of gradients lie apart: the largest norm of a difference relative to the norm of the whole."""
     assert first.keys() == second.keys()
@@ -209,6 +224,33 @@ class Given(Perturbation[NoParams]):
 
 def kd(batch, models):
     yield batch.clean
+
+
+class Watched(Perturbation[Any]):
+    """A method that passes on what another yields; keeps every view in `given` and every answer in `seen`."""
+
+    def __init__(self, method):
+        super().__init__(method.params, method.context)
+        self.method, self.given, self.seen = method, [], []
+
+    def views(self, batch, models):
+        inner, seen = self.method.views(batch, models), None
+        while True:
+            try:
+                item = inner.send(seen)
+            except StopIteration:
+                return
+            views = item.views if isinstance(item, Joint) else item
+            self.given += views if isinstance(views, tuple) else (views,)
+            seen = yield item
+            self.seen.append(seen)
+
+
+def yielded(lab: Rig, method: Any, batch: Any) -> list[Any]:
+    """Every view of one real update: what is learnt from one may shape the next."""
+    watched = Watched(method)
+    lab.update(watched, batch)
+    return watched.given
 
 
 class SameText(TextPerturbation[NoParams]):

@@ -112,7 +112,7 @@ def test_the_leaderboard_names_control_teacher_and_every_method(first: Done) -> 
     names = {line.partition(" | ")[0].strip() for line in first.out.splitlines()}
     assert {"teacher", "kd (control)", *METHODS[1:]} <= names
     assert "no GLUE score" in " ".join(first.out.split())
-    assert first.closing.startswith("6 trained, 0 already recorded, 0 failed; ")
+    assert first.closing.startswith("6 trained, 0 already recorded, 0 failed.")
 
 
 def test_the_same_command_trains_nothing_and_prints_the_same_table(
@@ -121,7 +121,7 @@ def test_the_same_command_trains_nothing_and_prints_the_same_table(
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*")}
     again = call(*study)
     assert (again.code, again.table) == (0, first.table)
-    assert again.closing.startswith("0 trained, 6 already recorded, 0 failed; ")
+    assert again.closing.startswith("0 trained, 6 already recorded, 0 failed.")
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*")} == before
 
 
@@ -140,7 +140,7 @@ def test_a_deleted_run_is_trained_again_alone_to_the_same_bits(study: Options, r
     predictions = (folder / "predictions.npz").read_bytes()
     shutil.rmtree(folder)
     done = call(*study)
-    assert done.closing.startswith("1 trained, 5 already recorded, 0 failed; ")
+    assert done.closing.startswith("1 trained, 5 already recorded, 0 failed.")
     after = records(results)
     assert lasting(after.pop("matekd[generator_lr=5e-05] rte 0")) == lasting(lost)
     assert (folder / "predictions.npz").read_bytes() == predictions
@@ -376,12 +376,16 @@ def test_an_interrupt_keeps_what_is_finished(study_options: Options, tmp_path: P
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "stopping after this update; once more stops at once.\n"
+    process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert err == "interrupted; runs that had finished are kept, the same command continues.\n"
     kept = records(results)
     assert [(name, run.status in {"ok", "collapsed"}) for name, run in kept.items()] == [("kd rte 0", True)]
-    assert [path.name for path in (results / "runs").iterdir()] == [kept["kd rte 0"].run_id]
+    left = {path.name for path in (results / "runs").iterdir()}
+    assert left == {".partial", kept["kd rte 0"].run_id}
     done = call(*command)
     assert "2 trained, 1 already recorded, 0 failed" in done.closing
     assert records(results)["kd rte 0"] == kept["kd rte 0"]

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
 from matekd_bench.errors import BenchError
+from matekd_bench.study.interrupts import StoppedError
 
 INTERRUPTED = 130
+INTERRUPTION = "interrupted; runs that had finished are kept, the same command continues."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns 0, 1 where runs failed, 2 for bad input, 130 if it was interrupted.
+    """Runs one command; returns 0, 1 where runs failed, 2 for bad input, 130 (143) if it was interrupted (ended).
 
-    A BenchError is one line on stderr; with ``--debug``, which may stand anywhere, its traceback is shown.
+    A BenchError, or a file that the system refuses, is one line on stderr; with ``--debug``, which may stand
+    anywhere, its traceback is shown.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    _forget_useless_widths()
     try:
         code = _dispatch([argument for argument in given if argument != "--debug"])
     except BenchError as error:
@@ -24,11 +29,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if debug or error.filename is None:
+            raise
+        print(f"error: '{error.filename}': {error.strerror}. --debug shows where.", file=sys.stderr)
+        return BenchError.exit_code
+    except StoppedError as stopped:
+        print(str(stopped) or INTERRUPTION, file=sys.stderr)
+        return stopped.exit_code
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:
-        print("interrupted; runs that had finished are kept, the same command continues.", file=sys.stderr)
+        print(INTERRUPTION, file=sys.stderr)
     return code
+
+
+def _forget_useless_widths() -> None:
+    """Takes a screen width that is no number or zero out of the environment: rich would print nothing, or fail."""
+    for name in ("COLUMNS", "TERMINAL_WIDTH"):
+        value = os.environ.get(name)
+        if value is not None and not (value.isdecimal() and int(value)):
+            del os.environ[name]
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -6,21 +6,84 @@ from typing import Annotated
 
 import typer
 
-from matekd_bench.cli import export, leaderboard, methods, plugins, run, tasks
+from matekd_bench.cli import (
+    compare,
+    doctor,
+    export,
+    leaderboard,
+    merge,
+    methods,
+    plugins,
+    prepare,
+    run,
+    tasks,
+)
+from matekd_bench.cli.options import examples
 
 app = typer.Typer(
     name="matekd-bench",
     help="Compare text perturbation methods for knowledge distillation under one budget and one trainer.",
-    epilog="Start with 'matekd-bench methods' and 'matekd-bench tasks'.",
+    epilog=examples(
+        "run --methods matekd,eda --tasks glue", "doctor", "methods show eda", "export leaderboard.csv"
+    ),
+    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(run.run)
-app.command("leaderboard")(leaderboard.leaderboard)
-app.command("export")(export.export)
-app.add_typer(methods.app, name="methods")
-app.add_typer(tasks.app, name="tasks")
-app.command("plugins")(plugins.plugins)
+app.command(
+    "run",
+    epilog=examples(
+        "run --methods matekd,eda --tasks glue",
+        "run --methods matekd,eda --tasks rte,mrpc --glue-dir DIR",
+        "run --methods 'eda[alpha=0.1|0.2],kd@2x' --tasks rte --seeds 5",
+        "run --methods eda --set eda.alpha=0.2 --tasks rte --dry-run",
+        "run --methods eda --tasks rte --preset paper-bert --seeds 5",
+    ),
+)(run.run)
+app.command(
+    "leaderboard",
+    epilog=examples(
+        "leaderboard",
+        "leaderboard --by task --tasks rte,mrpc",
+        "leaderboard --cost --sort cost",
+        "leaderboard --failures",
+        "leaderboard --results DIR --results DIR2 --control finetune",
+    ),
+)(leaderboard.leaderboard)
+app.command(
+    "compare",
+    epilog=examples("compare rte-eda-0 rte-kd-0", "compare results/runs/RUN_A results/runs/RUN_B"),
+)(compare.compare)
+app.command(
+    "export",
+    epilog=examples(
+        "export leaderboard.csv table.md table.tex",
+        "export board.html cost.png forest.svg",
+        "export figure1.pdf --plot heatmap",
+        "export runs.csv --table runs --results DIR",
+    ),
+)(export.export)
+app.command("merge", epilog=examples("merge DIR-A DIR-B -o DIR"))(merge.merge)
+app.add_typer(
+    methods.app,
+    name="methods",
+    epilog=examples("methods", "methods show eda", "methods preview eda,matekd --task rte", "methods --json"),
+)
+app.add_typer(tasks.app, name="tasks", epilog=examples("tasks", "tasks show rte", "tasks --json"))
+app.add_typer(
+    plugins.app,
+    name="plugins",
+    epilog=examples("plugins", "plugins new my-method --level text", "plugins --json"),
+)
+app.command("doctor", epilog=examples("doctor", "doctor --network", "doctor --glue-dir DIR"))(doctor.doctor)
+app.command(
+    "prepare",
+    epilog=examples(
+        "prepare --preset paper-bert --tasks rte,mrpc",
+        "prepare --preset minilm --glue-dir DIR",
+        "prepare --config study.toml",
+    ),
+)(prepare.prepare)
 
 
 def _version(wanted: bool) -> None:

@@ -1,33 +1,61 @@
-"""From a results folder to the leaderboard on screen: what `run`, `leaderboard` and `export` share."""
+"""From results folders to the leaderboard on screen: what `run`, `leaderboard`, `export` and `compare` share."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from matekd_bench.cli.options import RESULTS
 from matekd_bench.cli.output import warn
-from matekd_bench.errors import ResultsError, UsageError
+from matekd_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
+    from matekd_bench.results.evidence import Evidence
     from matekd_bench.results.record import Record
+    from matekd_bench.results.sheets import View
+    from matekd_bench.results.table import Leaderboard
     from matekd_bench.tasks.record import Suite, Task
 
+Folders: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option("--results", metavar="DIR", help=f"A results folder. Default: `{RESULTS}`."),
+]
 
-def read_records(results: Path) -> list[Record]:
-    """Every whole record in a results folder; a warning line for each damaged one."""
-    from matekd_bench.results.store import ResultsStore
 
-    if not results.is_dir():
-        raise ResultsError(f"there is no results folder '{results}':", hint="'matekd-bench run' makes one.")
-    store = ResultsStore(results)
-    records = store.records()
-    for folder, reason in store.damaged:
+@dataclass(frozen=True)
+class Recorded:
+    """The records of some results folders, with what is needed to make tables of them."""
+
+    records: Sequence[Record]
+    evidence: Evidence
+    tasks: dict[str, Task]
+    suites: list[Suite]
+
+    def leaderboard(self, control: str | None) -> Leaderboard:
+        """The leaderboard of all these records."""
+        from matekd_bench.results.leaderboard import build
+
+        return build(
+            self.records, tasks=self.tasks, suites=self.suites, control=control, evidence=self.evidence
+        )
+
+
+def recorded(host: Host, folders: Sequence[Path] | None, only: Collection[str] | None = None) -> Recorded:
+    """What is recorded in `folders`, or the run ids in `only`; a warning line for each damaged record."""
+    from matekd_bench.results.evidence import Evidence
+    from matekd_bench.results.reading import read_folders
+
+    found = read_folders(folders or [RESULTS])
+    for folder, reason in found.damaged:
         warn(f"{folder} was left out: {reason}")
-    return records
+    records = [record for record in found.records if only is None or record.run_id in only]
+    tasks, suites = tasks_and_suites(host)
+    return Recorded(records, Evidence(found.homes), tasks, suites)
 
 
 def tasks_and_suites(host: Host) -> tuple[dict[str, Task], list[Suite]]:
@@ -40,11 +68,16 @@ def print_leaderboard(
     host: Host, results: Path, control: str | None, only: Collection[str] | None = None, json: bool = False
 ) -> None:
     """Prints the leaderboard of a folder, or of the run ids in `only`."""
-    from matekd_bench.results.leaderboard import build
+    from matekd_bench.results.views import ordered
 
-    records = [record for record in read_records(results) if only is None or record.run_id in only]
-    tasks, suites = tasks_and_suites(host)
-    leaderboard = build(records, tasks=tasks, suites=suites, control=control)
+    found = recorded(host, [results], only)
+    show(ordered(found.leaderboard(control), None), found.suites, json=json)
+
+
+def show(
+    leaderboard: Leaderboard, suites: Sequence[Suite], *, json: bool = False, view: View = "overall"
+) -> None:
+    """Prints a leaderboard as tables, or as JSON rows."""
     if json:
         from matekd_bench.results.export import to_json
         from matekd_bench.results.rows import leaderboard_rows
@@ -55,7 +88,7 @@ def print_leaderboard(
 
     from matekd_bench.results.render import render
 
-    render(leaderboard, Console())
+    render(leaderboard, Console(), view)
 
 
 def chosen_control(control: str | None, no_control: bool) -> str | None:

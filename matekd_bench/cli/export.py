@@ -7,33 +7,57 @@ from typing import Annotated
 
 import typer
 
-from matekd_bench.cli.options import RESULTS, Control, NoControl, NoPlugins, PluginFiles, Results
+from matekd_bench.cli.board import Folders, chosen_control, recorded
+from matekd_bench.cli.options import Control, NoControl, NoPlugins, PluginFiles
 from matekd_bench.cli.output import load_host
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Written as its extension says.")]
 Table = Annotated[
     str, typer.Option("--table", metavar="leaderboard|runs", help="A row per method, or a row per score.")
 ]
+PlotName = Annotated[
+    str | None,
+    typer.Option(
+        "--plot",
+        metavar="cost|forest|heatmap|curves",
+        help="What pictures show; without it the file's name says it, e.g. forest.svg.",
+    ),
+]
 
 
 def export(
     files: Files,
     table: Table = "leaderboard",
-    results: Results = RESULTS,
+    plot: PlotName = None,
+    results: Folders = None,
     control: Control = None,
     no_control: NoControl = False,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
-    """Write the leaderboard or the runs to files: .csv, .json or .md."""
-    from matekd_bench.cli.board import chosen_control, read_records, tasks_and_suites
+    """Write the leaderboard or the runs to files: .csv, .json or .md; the leaderboard also as .tex, .html or a picture.
+
+    Pictures are .png, .svg or .pdf.
+    """
     from matekd_bench.results import export as exporter
 
     reference = chosen_control(control, no_control)
     for path in files:
-        exporter.check_path(path)
-    tasks, suites = tasks_and_suites(load_host(plugin, no_plugins))
-    records = read_records(results)
+        exporter.check_path(path, table, plot)
+    host = load_host(plugin, no_plugins)
+    found = recorded(host, results)
+    board = found.leaderboard(reference) if table == "leaderboard" else None
     for path in files:
-        exporter.export(path, table, records, tasks=tasks, suites=suites, control=reference)
+        exporter.export(
+            path,
+            table,
+            found.records,
+            tasks=found.tasks,
+            suites=found.suites,
+            control=reference,
+            evidence=found.evidence,
+            leaderboard=board,
+            methods={name: provided.record for name, provided in host.methods.items()},
+            plot=plot,
+        )
         typer.echo(f"wrote {path}")

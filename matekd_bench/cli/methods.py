@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matekd_bench.cli.options import Json, Name, NoPlugins, PluginFiles
+from matekd_bench.cli import check, completion, preview
+from matekd_bench.cli.options import Json, NoPlugins, PluginFiles, examples
 from matekd_bench.cli.output import conflicts, load_host, print_fields, print_json, print_table
 
 if TYPE_CHECKING:
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
     from matekd_bench.plugins.provided import Provided
 
 app = typer.Typer(help="List the methods; 'methods show NAME' describes one.")
+app.command(
+    "preview",
+    epilog=examples("methods preview eda,matekd --task rte --n 5", "methods preview eda --html preview.html"),
+)(preview.preview)
+app.command("check", epilog=examples("methods check eda", "methods check my_method.py --only rows,memory"))(
+    check.check
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -33,8 +41,15 @@ def methods(
     print_table(("method", "level", "summary"), sorted(rows + conflicts(host, "method")))
 
 
-@app.command("show")
-def show(name: Name, json: Json = False, plugin: PluginFiles = None, no_plugins: NoPlugins = False) -> None:
+@app.command("show", epilog=examples("methods show eda", "methods show matekd --json"))
+def show(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="As the list has it.", autocompletion=completion.method)
+    ],
+    json: Json = False,
+    plugin: PluginFiles = None,
+    no_plugins: NoPlugins = False,
+) -> None:
     """Describe one method: its parameters with defaults and bounds, what it needs, whom to cite."""
     from matekd_bench.methods.params import describe
 
@@ -48,6 +63,7 @@ def show(name: Name, json: Json = False, plugin: PluginFiles = None, no_plugins:
             ("method", method.name),
             ("summary", method.summary),
             ("level", method.level + (", a control" if method.control else "")),
+            ("wraps", f"a method of level {method.wraps}, written first" if method.wraps else ""),
             ("version", method.version),
             ("needs", ", ".join(sorted(method.needs))),
             ("overrides", ", ".join(f"{key}={value}" for key, value in method.overrides.items())),
@@ -63,7 +79,8 @@ def show(name: Name, json: Json = False, plugin: PluginFiles = None, no_plugins:
     print_table(("parameter", "type", "default", "bounds", "meaning"), parameters)
     first = parameters[0]
     typer.echo(
-        f"\nset one with --methods '{name}[{first[0]}={first[2]}]' or --set {name}.{first[0]}={first[2]}"
+        f"\nset one with --methods '{name}[{'METHOD,' if method.wraps else ''}{first[0]}={first[2]}]' "
+        f"or --set {name}.{first[0]}={first[2]}"
     )
 
 
@@ -77,6 +94,7 @@ def _as_json(found: Provided[Method]) -> dict[str, Any]:
         "level": method.level,
         "version": method.version,
         "control": method.control,
+        "wraps": method.wraps,
         "needs": sorted(method.needs),
         "citation": method.citation,
         "parameters": [asdict(parameter) for parameter in describe(method)],

@@ -1,27 +1,97 @@
-"""The options that several commands share."""
+"""The options that several commands share, and how a command's examples are written below its help."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
+from matekd_bench.cli import completion
+
+Option = typer.Option
+Settings = partial(Option, rich_help_panel="Settings")
+Data = partial(Option, rich_help_panel="Data")
+Models = partial(Option, rich_help_panel="Models")
+Machine = partial(Option, rich_help_panel="Machine")
+
 PluginFiles: TypeAlias = Annotated[
     list[Path] | None,
-    typer.Option("--plugin", metavar="FILE", help="Also load the plugin in this file. Its code is run."),
+    Option("--plugin", metavar="FILE", help="Also load the plugin in this file. Its code is run."),
 ]
-NoPlugins: TypeAlias = Annotated[bool, typer.Option("--no-plugins", help="Load no other package's plugins.")]
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+NoPlugins: TypeAlias = Annotated[bool, Option("--no-plugins", help="Load no other package's plugins.")]
+Json: TypeAlias = Annotated[bool, Option("--json", help="Print JSON for scripts.")]
 Results: TypeAlias = Annotated[
-    Path, typer.Option("--results", metavar="DIR", help="The results folder; runs are under runs/ in it.")
+    Path, Option("--results", metavar="DIR", help="The results folder; runs are under runs/ in it.")
 ]
-Name: TypeAlias = Annotated[str, typer.Argument(metavar="NAME")]
 
 Control: TypeAlias = Annotated[
     str | None,
-    typer.Option("--control", metavar="NAME", help="The method that others are compared with; default: kd."),
+    Option(
+        "--control",
+        metavar="NAME",
+        help="The method that others are compared with; default: kd.",
+        autocompletion=completion.method,
+    ),
 ]
-NoControl: TypeAlias = Annotated[bool, typer.Option("--no-control", help="Compare with no control.")]
+NoControl: TypeAlias = Annotated[bool, Option("--no-control", help="Compare with no control.")]
+
+Methods: TypeAlias = Annotated[
+    str | None,
+    Option(
+        "--methods",
+        metavar="LIST",
+        help=r"Methods, e.g. 'matekd,eda\[alpha=0.1|0.2]'.",
+        autocompletion=completion.methods,
+    ),
+]
+Tasks: TypeAlias = Annotated[
+    str | None,
+    Option(
+        "--tasks",
+        metavar="LIST",
+        help="Tasks and suites, e.g. 'rte,mrpc' or 'glue'.",
+        autocompletion=completion.tasks,
+    ),
+]
+Preset: TypeAlias = Annotated[
+    str | None,
+    Settings("--preset", metavar="NAME", help="Settings to start from.", autocompletion=completion.presets),
+]
+Config: TypeAlias = Annotated[
+    Path | None,
+    Settings(
+        "--config", metavar="FILE", help="A TOML file that changes the preset and may name methods and tasks."
+    ),
+]
+GlueDir: TypeAlias = Annotated[
+    Path | None,
+    Data("--glue-dir", metavar="DIR", envvar="GLUE_DIR", help="Read tasks from a GLUE folder."),
+]
+Teacher: TypeAlias = Annotated[
+    str | None, Models("--teacher", metavar="MODEL", help="Hub id or folder of the teacher.")
+]
+Student: TypeAlias = Annotated[
+    str | None, Models("--student", metavar="MODEL", help="Hub id, folder, or e.g. layers:0,1,3,5.")
+]
+Generator: TypeAlias = Annotated[
+    str | None, Models("--generator", metavar="MODEL", help="Masked language model for methods with one.")
+]
 
 RESULTS = Path("results")
+
+
+def glue_folders(context: typer.Context, folder: Path | None) -> tuple[Path | None, Path | None]:
+    """The folder if it was typed, and the folder if it comes from the environment.
+
+    One that was typed decides what is run; one from the environment only says where GLUE lies.
+    """
+    source = context.get_parameter_source("glue_dir")
+    return (None, folder) if source is not None and source.name == "ENVIRONMENT" else (folder, None)
+
+
+def examples(*commands: str) -> str:
+    """The end of a command's help: examples, a line each, with brackets kept from being taken for markup."""
+    lines = [f"  matekd-bench {command}".replace("[", r"\[") for command in commands]
+    return "\n".join(["[bold]Examples[/bold]", *lines])

@@ -50,6 +50,15 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             typer.echo(" " * indent + line)
 
 
+def print_finding(state: str, text: str, todo: str) -> None:
+    """A state and what was found; below it, behind an arrow, what to do. Wrapped on a terminal."""
+    screen = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    for start, content in ((f"{state:<8} ", text), (f"{'':5} -> ", todo)):
+        if content:
+            first, *rest = textwrap.wrap(content, max(24, screen - len(start)), break_on_hyphens=False)
+            typer.echo("\n".join([start + first, *(" " * len(start) + line for line in rest)]))
+
+
 def print_fields(fields: Sequence[tuple[str, str]]) -> None:
     """Name and value, one a line; those without a value are left out."""
     shown = [(name, value) for name, value in fields if value]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from matekd_bench.cli.pace import Clock, Pace, StudyPace
 from matekd_bench.study.events import NoEvents
 
 if TYPE_CHECKING:
@@ -52,13 +54,17 @@ class QuietEvents(NoEvents):
 class PlainEvents(QuietEvents):
     """Plain lines, at most one for each look: for log files and pipes."""
 
-    def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
+    def __init__(self, stream: TextIO, *, verbose: bool = False, clock: Clock = time.monotonic) -> None:
         super().__init__(stream, verbose=verbose)
+        self.clock = clock
         self.seen: tuple[float | None, float | None] = (None, None)
         self.stage_quarter: int | None = None  # of a preparation under way, None outside one
+        self.stage_pace = Pace(self.clock)
+        self.study_pace: StudyPace | None = None
 
     def study_started(self, plan: Plan) -> None:
         """The grid in one line."""
+        self.study_pace = StudyPace(plan, self.clock)
         self.say(grid_line(plan))
 
     def note(self, text: str) -> None:
@@ -67,13 +73,14 @@ class PlainEvents(QuietEvents):
 
     def stage(self, text: str) -> None:
         """What is being prepared."""
-        self.stage_quarter = 0
+        self.stage_quarter, self.stage_pace = 0, Pace(self.clock)
         self.say(text)
 
     def run_started(self, label: str, position: int, total: int) -> None:
-        """Which run of how many."""
+        """Which run of how many, and the time left for all of them once one has been timed."""
         self.seen, self.stage_quarter = (None, None), None
-        self.say(f"[{position}/{total}] {label}")
+        left = None if self.study_pace is None else self.study_pace.left()
+        self.say(f"[{position}/{total}] {label}{'' if left is None else f'; {duration(left)} left in all'}")
 
     def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
         """Kept for the line of the next look; of a preparation, a line at each quarter."""
@@ -82,7 +89,8 @@ class PlainEvents(QuietEvents):
             self.stage_quarter = None
         elif (quarter := 4 * done // limit) > self.stage_quarter:
             self.stage_quarter = quarter
-            self.say(f"  {25 * quarter} %{'' if loss is None else f', loss {loss:.3f}'}")
+            parts = [f"{25 * quarter} %", *measures(loss, self.stage_pace.left(done, limit))]
+            self.say(f"  {', '.join(parts)}")
 
     def look_done(self, look: int, looks: int, score: float) -> None:
         """Score, loss and time left."""
@@ -93,17 +101,20 @@ class PlainEvents(QuietEvents):
 
     def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
         """How the run ended."""
+        if self.study_pace is not None:
+            self.study_pace.run_finished()
         self.say(f"  {end_line(status, score, seconds)}")
 
 
 class RichEvents(QuietEvents):
     """Live bars: one for the grid, one for the current run; lines for what should stay."""
 
-    def __init__(self, stream: TextIO, *, verbose: bool) -> None:
+    def __init__(self, stream: TextIO, *, verbose: bool, clock: Clock = time.monotonic) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         super().__init__(stream, verbose=verbose)
+        self.clock = clock
         self.bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -114,6 +125,9 @@ class RichEvents(QuietEvents):
         )
         self.grid: TaskID | None = None
         self.current: TaskID | None = None
+        self.label: str | None = None  # of the current run, while its bar shows a preparation
+        self.stage_pace = Pace(self.clock)
+        self.study_pace: StudyPace | None = None
 
     def __enter__(self) -> RichEvents:
         self.bars.start()
@@ -129,6 +143,7 @@ class RichEvents(QuietEvents):
     def study_started(self, plan: Plan) -> None:
         """The grid's bar, at what is already recorded."""
         self.say(grid_line(plan))
+        self.study_pace = StudyPace(plan, self.clock)
         self.grid = self.bars.add_task(
             "runs", total=len(plan.runs), completed=len(plan.runs) - len(plan.todo), detail=""
         )
@@ -138,24 +153,27 @@ class RichEvents(QuietEvents):
         self.say(f"note: {text}")
 
     def stage(self, text: str) -> None:
-        """What is going on, beside the grid's bar."""
-        if self.grid is None:
+        """What is being prepared, with a bar of its own in place of the run's."""
+        self.stage_pace = Pace(self.clock)
+        if self.current is None:
             self.say(text)
         else:
-            self.bars.update(self.grid, detail=text)
+            self.bars.remove_task(self.current)
+            self.current = self.bars.add_task(text, total=None, detail="")
 
     def run_started(self, label: str, position: int, total: int) -> None:
         """A bar for this run."""
-        if self.grid is not None:
-            self.bars.update(self.grid, detail="")
+        self.label = label
         self.current = self.bars.add_task(label, total=None, detail="")
 
     def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
-        """The run's bar, its loss and time left."""
-        if self.current is not None:
-            parts = [] if loss is None else [f"loss {loss:.3f}"]
-            parts += [] if seconds_left is None else [f"{duration(seconds_left)} left"]
-            self.bars.update(self.current, completed=done, total=limit, detail=", ".join(parts))
+        """The bar of the run or of its preparation, with loss and time left."""
+        if self.current is None:
+            return
+        left = self.stage_pace.left(done, limit) if seconds_left is None else seconds_left
+        if seconds_left is not None:
+            self.bars.update(self.current, description=self.label)
+        self.bars.update(self.current, completed=done, total=limit, detail=", ".join(measures(loss, left)))
 
     def look_done(self, look: int, looks: int, score: float) -> None:
         """A line, if they are wanted."""
@@ -168,14 +186,24 @@ class RichEvents(QuietEvents):
         if self.current is not None:
             self.bars.remove_task(self.current)
             self.current = None
-        if self.grid is not None:
-            self.bars.advance(self.grid)
+        if self.grid is not None and self.study_pace is not None:
+            self.study_pace.run_finished()
+            left = self.study_pace.left()
+            self.bars.update(
+                self.grid, advance=1, detail="" if left is None else f"{duration(left)} left in all"
+            )
 
     def study_finished(self, summary: Summary) -> None:
         """Removes the grid's bar."""
         if self.grid is not None:
             self.bars.remove_task(self.grid)
             self.grid = None
+
+
+def measures(loss: float | None, seconds_left: float | None) -> list[str]:
+    """Loss and time left as text, as far as they are known."""
+    parts = [] if loss is None else [f"loss {loss:.3f}"]
+    return parts if seconds_left is None else [*parts, f"{duration(seconds_left)} left"]
 
 
 def grid_line(plan: Plan) -> str:

@@ -2,58 +2,52 @@
 
 from __future__ import annotations
 
-from functools import partial
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matekd_bench.cli.options import RESULTS, Control, Json, NoControl, NoPlugins, PluginFiles, Results
+from matekd_bench.cli import completion
+from matekd_bench.cli.options import (
+    RESULTS,
+    Config,
+    Control,
+    Data,
+    Generator,
+    GlueDir,
+    Json,
+    Machine,
+    Methods,
+    NoControl,
+    NoPlugins,
+    Option,
+    PluginFiles,
+    Preset,
+    Results,
+    Settings,
+    Student,
+    Tasks,
+    Teacher,
+    glue_folders,
+)
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
     from matekd_bench.study.events import Summary
     from matekd_bench.study.request import StudyRequest
 
-Option = typer.Option
-Settings = partial(Option, rich_help_panel="Settings")
-Data = partial(Option, rich_help_panel="Data")
-Models = partial(Option, rich_help_panel="Models")
-Machine = partial(Option, rich_help_panel="Machine")
-
 
 def run(
     context: typer.Context,
-    methods: Annotated[
-        str | None, Option("--methods", metavar="LIST", help=r"Methods, e.g. 'matekd,eda\[alpha=0.1|0.2]'.")
-    ] = None,
-    tasks: Annotated[
-        str | None, Option("--tasks", metavar="LIST", help="Tasks and suites, e.g. 'rte,mrpc'.")
-    ] = None,
-    preset: Annotated[
-        str | None, Settings("--preset", metavar="NAME", help="Settings to start from.")
-    ] = None,
-    config: Annotated[
-        Path | None,
-        Settings(
-            "--config",
-            metavar="FILE",
-            help="A TOML file that changes the preset and may name methods and tasks.",
-        ),
-    ] = None,
-    glue_dir: Annotated[
-        Path | None,
-        Data("--glue-dir", metavar="DIR", envvar="GLUE_DIR", help="Read tasks from a GLUE folder."),
-    ] = None,
-    teacher: Annotated[
-        str | None, Models("--teacher", metavar="MODEL", help="Hub id or folder of the teacher.")
-    ] = None,
-    student: Annotated[
-        str | None, Models("--student", metavar="MODEL", help="Hub id, folder, or e.g. layers:0,1,3,5.")
-    ] = None,
-    generator: Annotated[
-        str | None, Models("--generator", metavar="MODEL", help="Masked language model for methods with one.")
-    ] = None,
+    methods: Methods = None,
+    tasks: Tasks = None,
+    preset: Preset = None,
+    config: Config = None,
+    glue_dir: GlueDir = None,
+    teacher: Teacher = None,
+    student: Student = None,
+    generator: Generator = None,
     seeds: Annotated[
         int | None, Settings("--seeds", metavar="N", min=1, help="Runs of every method on every task.")
     ] = None,
@@ -73,7 +67,12 @@ def run(
     ] = None,
     budget: Annotated[
         str | None,
-        Settings("--budget", metavar="KIND=N", help="What a run may spend, e.g. student_updates=500."),
+        Settings(
+            "--budget",
+            metavar="KIND=N",
+            help="What a run may spend, e.g. student_updates=500.",
+            autocompletion=completion.budgets,
+        ),
     ] = None,
     eval_on: Annotated[
         str | None,
@@ -91,6 +90,7 @@ def run(
     dry_run: Annotated[
         bool, Option("--dry-run", help="Show the grid, what exists and an estimate; train nothing.")
     ] = False,
+    fail_fast: Annotated[bool, Option("--fail-fast", help="Stop at the first run that fails.")] = False,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
     json: Json = False,
@@ -102,12 +102,14 @@ def run(
     from matekd_bench.cli.output import load_host
     from matekd_bench.study.request import StudyRequest
 
+    typed, home = glue_folders(context, glue_dir)
     request = StudyRequest(
         methods=methods,
         tasks=tasks,
         preset=preset,
         config=config,
-        glue_dir=glue_dir,
+        glue_dir=typed,
+        glue_home=home,
         teacher=teacher,
         student=student,
         generator=generator,
@@ -123,6 +125,7 @@ def run(
         threads=threads,
         control=chosen_control(control, no_control),
         eval_on=eval_on,
+        fail_fast=fail_fast,
         command=_command(context),
     )
     host = load_host(plugin, no_plugins)
@@ -131,6 +134,8 @@ def run(
         _print_plan(summary, json)
         return 0
     _print_result(request, host, summary, json)
+    if not json:
+        typer.echo(f"{_counts(summary)}.{'' if quiet else _next(summary, request.results)}")
     return 1 if summary.failed else 0
 
 
@@ -144,18 +149,14 @@ def _watched(request: StudyRequest, host: Host, *, dry_run: bool, quiet: bool, v
 
 
 def _print_result(request: StudyRequest, host: Host, summary: Summary, as_json: bool) -> None:
-    """The leaderboard of this study's runs and what can be done next."""
+    """The leaderboard of this study's runs."""
     from matekd_bench.cli.board import print_leaderboard
 
     print_leaderboard(host, request.results, summary.plan.control, set(summary.run_ids), as_json)
-    if not as_json:
-        typer.echo(_closing(summary, request.results))
 
 
 def _command(context: typer.Context) -> str:
     """The command as it was typed, quoted so that it can be pasted."""
-    import shlex
-
     return shlex.join(["matekd-bench", *(context.find_root().obj or ())])
 
 
@@ -184,10 +185,16 @@ def _estimate(seconds: float | None) -> str:
     return "" if seconds is None else f", about {duration(seconds)}"
 
 
-def _closing(summary: Summary, results: Path) -> str:
-    """What happened in one sentence, and the next useful command."""
-    folder = "" if results == RESULTS else f" --results {results}"
+def _counts(summary: Summary) -> str:
+    """What happened to how many runs."""
     counts = f"{summary.trained} trained, {summary.skipped} already recorded, {summary.failed} failed"
+    return f"{counts}, {summary.left} not begun" if summary.left else counts
+
+
+def _next(summary: Summary, results: Path) -> str:
+    """The next useful command, in a sentence."""
+    folder = "" if results == RESULTS else f" --results {shlex.quote(str(results))}"
     if summary.failed:
-        return f"{counts}; the same command tries failed runs again, --verbose shows more."
-    return f"{counts}; 'matekd-bench export leaderboard.csv{folder}' writes the table to a file."
+        command = f"matekd-bench leaderboard --failures{folder}"
+        return f" '{command}' lists the reasons, the same command tries them again."
+    return f" Next: 'matekd-bench export leaderboard.csv{folder}' writes the table to a file."

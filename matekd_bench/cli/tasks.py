@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matekd_bench.cli.options import Json, Name, NoPlugins, PluginFiles
+from matekd_bench.cli import completion
+from matekd_bench.cli.options import Json, NoPlugins, PluginFiles, examples
 from matekd_bench.cli.output import conflicts, load_host, print_fields, print_json, print_table
 
 if TYPE_CHECKING:
@@ -43,8 +44,15 @@ def tasks(
         print_table(("suite", "tasks"), [(suite.name, ", ".join(suite.tasks)) for suite in suites])
 
 
-@app.command("show")
-def show(name: Name, json: Json = False, plugin: PluginFiles = None, no_plugins: NoPlugins = False) -> None:
+@app.command("show", epilog=examples("tasks show rte", "tasks show mnli --json"))
+def show(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="As the list has it.", autocompletion=completion.task)
+    ],
+    json: Json = False,
+    plugin: PluginFiles = None,
+    no_plugins: NoPlugins = False,
+) -> None:
     """Describe one task: its texts, labels, metrics, splits and where its data come from."""
     found = load_host(plugin, no_plugins).task(name)
     if json:
@@ -84,4 +92,6 @@ def _ordered(host: Host) -> list[str]:
 
 
 def _as_json(found: Provided[Task]) -> dict[str, Any]:
-    return {**asdict(found.record), "provided_by": asdict(found.by)}
+    record = asdict(found.record)
+    del record["reader"]  # a function
+    return {**record, "provided_by": asdict(found.by)}

@@ -12,6 +12,7 @@ from typing import Any
 
 from matekd_bench.errors import CheckpointError
 from matekd_bench.hashing import digest, file_digest
+from matekd_bench.network import without_retries
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.safetensors.index.json"]
@@ -92,6 +93,8 @@ def _config(folder: Path) -> Mapping[str, Any]:
 
 def _package_folder(reference: str) -> Path:
     package, _, inside = reference.removeprefix("package:").partition("/")
+    if not package:
+        raise CheckpointError(f"'{reference}' names no package: write package:NAME/FOLDER.")
     found = importlib.util.find_spec(package) if package.isidentifier() else None
     if found is None or found.origin is None:
         raise CheckpointError(
@@ -101,16 +104,42 @@ def _package_folder(reference: str) -> Path:
     return Path(found.origin).parent / inside
 
 
-def _download(reference: str, revision: str | None) -> Path:
+def found_locally(reference: str, revision: str | None = None) -> Path | None:
+    """The folder of a checkpoint as :func:`find_checkpoint` would find it without a network; None where it could not.
+
+    The weights are not read.
+    """
+    try:
+        if reference.startswith("package:"):
+            folder = _package_folder(reference)
+        elif not (folder := Path(reference).expanduser()).is_dir():
+            folder = _snapshot(reference, revision, local_files_only=True)
+    except (CheckpointError, OSError, ValueError, RuntimeError):  # nothing there, no Hub id, no home folder
+        return None
+    whole = (folder / "config.json").is_file() and any((folder / name).is_file() for name in WEIGHTS)
+    return folder if whole else None
+
+
+def _snapshot(reference: str, revision: str | None, *, local_files_only: bool = False) -> Path:
     from huggingface_hub import snapshot_download
+
+    folder = snapshot_download(
+        reference,
+        revision=revision,
+        allow_patterns=WANTED,
+        ignore_patterns=UNWANTED,
+        local_files_only=local_files_only,
+        tqdm_class=None,
+    )
+    return Path(folder)
+
+
+def _download(reference: str, revision: str | None) -> Path:
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:
-        return Path(
-            snapshot_download(
-                reference, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED, tqdm_class=None
-            )
-        )
+        with without_retries():
+            return _snapshot(reference, revision)
     except HFValidationError:
         raise CheckpointError(f"'{reference}' is neither a folder nor a Hub id.") from None
     except RepositoryNotFoundError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from matekd_bench.distill.meter import Kind, Meter, Polynomial
 from matekd_bench.distill.models import Moment, autocast
 from matekd_bench.distill.settings import Objective
 from matekd_bench.methods.base import Perturbed
-from matekd_bench.methods.interfaces import Tokens
+from matekd_bench.methods.interfaces import Tokens, WordEmbeddings
 from matekd_bench.methods.views import Batch, View
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.record import Task
@@ -86,6 +87,7 @@ class RunContext:
         meter: Meter,
         moment: Moment,
         generator: Callable[[], nn.Module] | None = None,
+        student: Any | None = None,
     ) -> None:
         self.task = task
         self.seed = seed
@@ -99,6 +101,7 @@ class RunContext:
         self._student = student_encoder
         self._teacher = teacher_encoder
         self._generator = generator
+        self._network = student
         self._sums: dict[str, tuple[Tensor | float, Tensor | float]] = {}
 
     @property
@@ -110,6 +113,15 @@ class RunContext:
     def teacher_tokens(self) -> Tokens:
         """The teacher's tokenizer, as far as methods may know it."""
         return (self._teacher or self._student).tokens
+
+    @cached_property
+    def word_embeddings(self) -> WordEmbeddings:
+        """The student's word embeddings in numbers, measured when first asked for."""
+        if self._network is None:
+            raise RuntimeError("this context was made without a student")
+        table = self._network.get_input_embeddings().weight.detach()
+        median = table.norm(dim=1).median()
+        return WordEmbeddings(width=table.shape[1], median_norm=float(median), dtype=table.dtype)
 
     @property
     def one_vocabulary(self) -> bool:
@@ -135,6 +147,10 @@ class RunContext:
         """Tokens of a text or pair for the student and, where its tokenizer differs, for the teacher."""
         teacher = None if self._teacher is None else self._teacher([texts])[0]
         return Perturbed(texts=texts, student=self._student([texts])[0], teacher=teacher)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids of the student's tokenizer, special tokens left out."""
+        return self._student.decode(ids)
 
     def collate(self, rows: Sequence[Perturbed], dropout: int = 1) -> View:
         """A view of perturbed rows, without gold labels, relabelled by the teacher on the same text."""
@@ -193,6 +209,21 @@ class RunContext:
             if float(count):
                 ratios[name] = float(total) / float(count)
         return ratios
+
+    def state(self) -> dict[str, Any]:
+        """What :meth:`restore` takes: the sums behind the diagnostics."""
+        return {name: list(pair) for name, pair in self._sums.items()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on where another context was; call it before the student's weights are restored."""
+        if self._network is not None:
+            _ = self.word_embeddings  # measured now: they are those at the start of the run
+        self._sums = {
+            name: (self._placed(total), self._placed(count)) for name, (total, count) in state.items()
+        }
+
+    def _placed(self, value: Tensor | float) -> Tensor | float:
+        return value.to(self.device) if isinstance(value, Tensor) else value
 
 
 def _detached(value: Tensor | float) -> Tensor | float:

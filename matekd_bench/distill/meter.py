@@ -121,6 +121,23 @@ class Meter:
         """Backward passes by model."""
         return self._count(lambda kind: kind != "forward")
 
+    def state(self) -> dict[str, Any]:
+        """What :meth:`restore` takes: everything counted so far, as plain values."""
+        return {
+            "passes": [[*key, count] for key, count in self._passes.items()],
+            "extra_flops": self.extra_flops,
+            "real_tokens": self.real_tokens,
+            "padded_tokens": self.padded_tokens,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Forgets what it counted and goes on from what another meter had."""
+        self._passes = Counter(
+            {(name, kind, rows, length): count for name, kind, rows, length, count in state["passes"]}
+        )
+        self.extra_flops = state["extra_flops"]
+        self.real_tokens, self.padded_tokens = state["real_tokens"], state["padded_tokens"]
+
     def _count(self, wanted: Callable[[Kind], bool]) -> Mapping[str, int]:
         totals: Counter[str] = Counter()
         for (name, kind, _, _), count in self._passes.items():

@@ -71,11 +71,11 @@ class RunModels:
         """Student logits [B, C] of each view, in train mode (dropout on) unless `train` is false."""
         if self.student.training is not train:
             self.student.train(train)
-        precision: ResolvedPrecision = "float32" if precise else self._precision
         logits = []
         for view in views:
             if train:
                 torch.manual_seed(self._moment.dropout("student", view.dropout))
+            precision: ResolvedPrecision = "float32" if precise or view.precise else self._precision
             logits.append(self._forward("student", self.student, view, view.shift, precision))
         return logits[0] if len(views) == 1 else tuple(logits)
 

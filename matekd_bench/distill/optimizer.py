@@ -36,14 +36,22 @@ def make_optimizer(model: nn.Module, settings: Optimiser) -> torch.optim.Optimiz
 
 
 def step(
-    module: nn.Module, optimizer: torch.optim.Optimizer, clip: float | None, *, update: int, whose: str
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    clip: float | None,
+    *,
+    update: int,
+    whose: str,
+    loss: float = 0.0,
 ) -> None:
     """Clips the gradient's norm, steps and clears the gradient.
 
-    Raises DivergedError for a norm that is not finite, before it reaches the weights.
+    Raises DivergedError for a norm or a loss that is not finite, before anything reaches the weights.
     """
     norm = float(nn.utils.clip_grad_norm_(module.parameters(), math.inf if clip is None else clip))
     if not math.isfinite(norm):
         raise DivergedError(update, f"the gradient norm of {whose}", norm)
+    if not math.isfinite(loss):  # with a gradient that is finite, e.g. of another of the terms
+        raise DivergedError(update, f"the loss of {whose}", loss)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)

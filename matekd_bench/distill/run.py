@@ -1,13 +1,15 @@
-"""One run from initial weights to the last look: everything measured, nothing written."""
+"""One run from initial weights to the last look: everything measured, nothing written but checkpoints."""
 
 from __future__ import annotations
 
+import gc
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,16 +19,30 @@ from matekd_bench.distill.batches import Assembler, Order
 from matekd_bench.distill.context import RunContext
 from matekd_bench.distill.device import contained_randomness, peak_memory, reset_peak_memory
 from matekd_bench.distill.evaluation import look_points, predict
-from matekd_bench.distill.meter import FlopModel, Meter
+from matekd_bench.distill.history import Window
+from matekd_bench.distill.meter import FlopModel
 from matekd_bench.distill.models import Moment, RunModels
 from matekd_bench.distill.networks import load_classifier, parameter_count, weights_digest
 from matekd_bench.distill.optimizer import DivergedError
+from matekd_bench.distill.outcome import Look, Outcome, Watch
+from matekd_bench.distill.resume import (
+    Checkpoints,
+    NoCheckpoints,
+    PausedError,
+    check_plain,
+    ran_out_of_memory,
+    read_state,
+    read_weights,
+    software,
+    write,
+)
 from matekd_bench.distill.settings import BudgetKind, Training
-from matekd_bench.distill.trainer import Spent, Trainer
+from matekd_bench.distill.trainer import Trainer
+from matekd_bench.errors import CheckpointError, RunError
 from matekd_bench.methods.base import Perturbation, TextPerturbation
 from matekd_bench.methods.record import Method, Params
 from matekd_bench.seeds import seed_of
-from matekd_bench.tasks.metrics import SplitScore, score_split, task_score
+from matekd_bench.tasks.metrics import score_split, task_score
 
 HISTORY_POINTS = 200
 
@@ -43,63 +59,53 @@ class Job:
     budget: tuple[BudgetKind, int]
 
 
-@dataclass(frozen=True)
-class Look:
-    """One evaluation on the dev splits. `logits` holds [n, C] float32 for each split by name."""
-
-    look: int
-    update: int
-    logits: dict[str, Tensor]
-    splits: dict[str, SplitScore]
-    score: float
-    train_loss: float | None
-
-
-@dataclass
-class Outcome:
-    """What a run produced and what it cost."""
-
-    status: Literal["ok", "collapsed", "diverged"] = "ok"
-    reason: str | None = None
-    looks: list[Look] = field(default_factory=list)
-    history: list[dict[str, float | int]] = field(default_factory=list)
-    diagnostics: dict[str, float] = field(default_factory=dict)
-    spent: Spent = field(default_factory=Spent)
-    spent_budget: int = 0
-    meter: Meter = field(default_factory=Meter)
-    train_seconds: float = 0.0
-    eval_seconds: float = 0.0
-    peak_memory: int | None = None
-    student_sha256: str = ""
-    student_parameters: int = 0
-    perturber_parameters: int = 0
-    perturber_trainable: int = 0
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Where a run reports: `progress(done, limit, loss, seconds_left)`, `look(number, of, score)`, `note(text)`."""
-
-    progress: Callable[[int, int, float | None, float | None], None]
-    look: Callable[[int, int, float], None]
-    note: Callable[[str], None] = lambda text: None
-
-
-def train(job: Job, assets: TaskAssets, watch: Watch) -> Outcome:
-    """Trains one student and evaluates it at equal intervals of the budget.
+def train(job: Job, assets: TaskAssets, watch: Watch, checkpoints: Checkpoints | None = None) -> Outcome:
+    """Trains one student and evaluates it at equal intervals of the budget, from the newest checkpoint if there is one.
 
     A loss or gradient that is not finite ends the run with status "diverged"; a last look that predicts one class
-    for every example, or one value, is "collapsed". What a method raises is passed on.
+    for every example, or one value, is "collapsed". Where memory is too small, it goes on from the last checkpoint
+    with half the rows per pass. Raises PausedError where `watch` asks to stop; what a method raises is passed on.
     """
+    micro_batch: int | None = None
     with contained_randomness(assets.recipe.device):
-        return _Run(job, assets, watch).outcome()
+        while True:
+            done = _attempt(job, assets, watch, checkpoints or NoCheckpoints(), micro_batch)
+            if isinstance(done, Outcome):
+                return done
+            micro_batch = done
+            gc.collect()  # the failed attempt's networks and graphs
+            if assets.recipe.device.type == "cuda":
+                torch.cuda.empty_cache()
+            watch.note(f"{job.variant}: out of memory; going on with {micro_batch} rows per pass")
+
+
+def _attempt(
+    job: Job, assets: TaskAssets, watch: Watch, checkpoints: Checkpoints, micro_batch: int | None
+) -> Outcome | int:
+    """The run's outcome, or the number of rows per pass to try next where memory was too small.
+
+    Nothing is tried again in here: the exception would keep alive what filled the memory.
+    """
+    run = _Run(job, assets, watch, checkpoints, micro_batch)
+    try:
+        return run.outcome()
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        rows = run.rows_per_pass
+        if rows == 1:
+            raise RunError("out of memory, even with one row per pass.") from error
+        return (rows + 1) // 2
 
 
 class _Run:
     """The state of one run while it lasts."""
 
-    def __init__(self, job: Job, assets: TaskAssets, watch: Watch) -> None:
+    def __init__(
+        self, job: Job, assets: TaskAssets, watch: Watch, checkpoints: Checkpoints, micro_batch: int | None
+    ) -> None:
         self._job, self._assets, self._watch = job, assets, watch
+        self._checkpoints, self._micro_batch = checkpoints, micro_batch
         self._result = Outcome()
         task, recipe = assets.task, assets.recipe
         device, precision = recipe.device, recipe.precision
@@ -117,7 +123,7 @@ class _Run:
             task=task, seed=job.seed, device=device, precision=precision,
             objective=objective, student_encoder=assets.student_encoder,
             teacher_encoder=None if assets.one_vocabulary else assets.teacher_encoder, meter=meter, moment=moment,
-            generator=self._generator if "generator" in job.method.needs else None,
+            generator=self._generator if "generator" in job.method.needs else None, student=self._student,
         )  # fmt: skip
         torch.manual_seed(seed_of(job.seed, task.name, "method-init"))  # for modules a method makes itself
         self._method: Perturbation[Any] = job.method.factory(job.params, self._context)
@@ -135,6 +141,9 @@ class _Run:
         self._order = Order(corpus.lengths, size, job.seed, task.name, "data-order")
         self._own = Order(corpus.lengths, size, job.seed, task.name, "own-data-order")
         self._assembler = Assembler(corpus, job.seed, task.name, self._method.ahead)
+        self._window = Window(max(1, job.budget[1] // HISTORY_POINTS), self._result.history)
+        self._clock = time.perf_counter()  # when this part of the run began, moved on by what is not counted
+        self._last_loss: float | None = None
 
     def _generator(self) -> torch.nn.Module:
         return self._assets.generator.copy()
@@ -142,18 +151,20 @@ class _Run:
     def outcome(self) -> Outcome:
         """Trains to the end of the budget or to divergence, and returns what was measured."""
         result = self._result
-        started = time.perf_counter()
+        self._clock = time.perf_counter()
         try:
-            self._train(started)
+            self._train()
             if result.looks and all(split.collapsed for split in result.looks[-1].splits.values()):
                 result.status = "collapsed"
                 result.reason = "the last look predicts one value for every example"
         except DivergedError as error:
-            result.status, result.reason = "diverged", str(error)
-        result.train_seconds = time.perf_counter() - started - result.eval_seconds
+            result.status, result.reason = "diverged", self._diverged(error)
+        result.train_seconds = self._elapsed() - result.eval_seconds
         result.spent = self._trainer.spent
         result.spent_budget = self._spent_budget()
-        result.peak_memory = peak_memory(self._assets.recipe.device)
+        result.peak_memory = self._peak_memory()
+        if self._trainer.micro_batch != self._job.training.optimiser.micro_batch:
+            result.micro_batch = self._trainer.micro_batch
         result.diagnostics = self._finite({**self._context.diagnostics(), **self._method.diagnostics()})
         for trained in self._context.trained:
             result.perturber_parameters += parameter_count(trained.module)
@@ -162,21 +173,119 @@ class _Run:
             )
         return result
 
-    def _train(self, started: float) -> None:
+    def _diverged(self, error: DivergedError) -> str:
+        before = "" if self._last_loss is None else f"; the last loss was {self._last_loss:.4g}"
+        return f"{error}{before}"
+
+    @property
+    def rows_per_pass(self) -> int:
+        """The most rows that go through a forward pass at a time."""
+        return self._trainer.micro_batch or self._job.training.optimiser.batch_size
+
+    def _train(self) -> None:
         """Trains to the end of the budget, with a look whenever its point has been reached."""
         limit = self._job.budget[1]
         points = look_points(limit, self._job.training.looks)
-        window = _Window(max(1, limit // HISTORY_POINTS), self._result.history)
         if isinstance(self._method, TextPerturbation):
             self._method.prepare([text for texts in self._assets.train.texts for text in texts])
+        self._resume()
         with closing(self._trainer.run(self._order, self._own, self._assembler)) as losses:
             for loss in losses:
                 spent, update = self._spent_budget(), self._trainer.spent.student_updates
-                window.add(update, loss)
-                if spent >= limit or spent >= points[len(self._result.looks)]:
-                    self._look(update, window.mean_since_look(), len(points))
-                self._tell(min(spent, limit), loss, time.perf_counter() - started)
-        window.flush(self._trainer.spent.student_updates)
+                self._last_loss = loss
+                self._window.add(update, loss)
+                looked = spent >= limit or spent >= points[len(self._result.looks)]
+                if looked:
+                    self._look(update, self._window.mean_since_look(), len(points))
+                self._tell(min(spent, limit), loss, self._elapsed())
+                if spent < limit:
+                    self._secure(update, looked)
+        self._window.flush(self._trainer.spent.student_updates)
+
+    def _secure(self, update: int, looked: bool) -> None:
+        """Saves a checkpoint after a look; also where the run is asked to stop, and then it stops."""
+        stopping = self._watch.stopping()
+        if looked or stopping:
+            started = time.perf_counter()
+            state = self._state()
+            self._checkpoints.save(update, lambda folder: write(folder, self._modules, state))
+            self._clock += time.perf_counter() - started
+        if stopping:
+            raise PausedError(update)
+
+    def _resume(self) -> None:
+        """Goes on from the newest checkpoint of this very run, if there is one."""
+        for folder in self._checkpoints.folders():
+            try:
+                state = read_state(folder)
+            except CheckpointError as error:
+                self._watch.note(f"{self._job.variant}: a checkpoint is left aside: {error}")
+                continue
+            if state.get("origin") == self._origin():
+                self._restore(folder, state)
+                self._watch.note(f"{self._job.variant}: goes on behind update {state['update']}")
+                break
+            self._watch.note(f"{self._job.variant}: a checkpoint made by other versions is left aside")
+        if self._micro_batch is not None:
+            self._trainer.micro_batch = self._micro_batch
+
+    @property
+    def _modules(self) -> list[torch.nn.Module]:
+        return [self._student, *(trained.module for trained in self._context.trained)]
+
+    def _origin(self) -> dict[str, Any]:
+        """What must be the same for a checkpoint to be this run's."""
+        teacher = self._assets.teacher.checkpoint.sha256
+        return {
+            **software(),
+            "student": self._result.student_sha256,
+            "teacher": teacher,
+            "modules": [trained.name for trained in self._context.trained],
+        }
+
+    def _state(self) -> dict[str, Any]:
+        """Everything that changes while the run lasts, but for the weights."""
+        result, method = self._result, self._method.state()
+        check_plain(method, self._job.variant)
+        return {
+            "origin": self._origin(),
+            "update": self._trainer.spent.student_updates,
+            "resumed": result.resumed,
+            "seconds": (self._elapsed(), result.eval_seconds),
+            "peak_memory": self._peak_memory(),
+            "looks": [(look.update, look.logits, look.train_loss) for look in result.looks],
+            "last_loss": self._last_loss,
+            "window": self._window.state(),
+            "meter": result.meter.state(),
+            "trainer": self._trainer.state(),
+            "context": self._context.state(),
+            "method": method,
+        }
+
+    def _restore(self, folder: Path, state: Mapping[str, Any]) -> None:
+        """Takes over a checkpoint; the seconds since it was made are lost, and not counted."""
+        result = self._result
+        self._context.restore(state["context"])
+        read_weights(folder, self._modules)
+        self._trainer.restore(state["trainer"])
+        result.meter.restore(state["meter"])
+        self._window.restore(state["window"])
+        self._last_loss = state["last_loss"]
+        for update, logits, train_loss in state["looks"]:
+            result.looks.append(self._judged(update, logits, train_loss))
+        self._method.restore(state["method"])
+        result.resumed, result.peak_memory = state["resumed"] + 1, state["peak_memory"]
+        elapsed, result.eval_seconds = state["seconds"]
+        self._clock = time.perf_counter() - elapsed
+
+    def _elapsed(self) -> float:
+        """Seconds spent on the run so far, in all its parts; saving checkpoints is not counted."""
+        return time.perf_counter() - self._clock
+
+    def _peak_memory(self) -> int | None:
+        """The most memory in this part of the run and those before it."""
+        now, before = peak_memory(self._assets.recipe.device), self._result.peak_memory
+        return now if before is None or now is None else max(now, before)
 
     def _tell(self, spent: int, loss: float, elapsed: float) -> None:
         progress = self._trainer.progress
@@ -191,8 +300,7 @@ class _Run:
     def _look(self, update: int, train_loss: float | None, looks: int) -> None:
         """Evaluates the student on every dev split."""
         started = time.perf_counter()
-        assets, task = self._assets, self._assets.task
-        logits, splits = {}, {}
+        assets, logits = self._assets, {}
         for examples, rows in zip(assets.data.dev, assets.dev, strict=True):
             predicted = predict(
                 self._student, rows, assets.student_encoder.tokens.pad,
@@ -201,44 +309,20 @@ class _Run:
             if not bool(predicted.isfinite().all()):
                 raise DivergedError(update, "a prediction", math.nan)
             logits[examples.split] = predicted
-            splits[examples.split] = score_split(task, examples.labels, predicted.numpy(), examples.split)
-        score = task_score(list(splits.values()))
-        number = len(self._result.looks) + 1
-        self._result.looks.append(Look(number, update, logits, splits, score, train_loss))
+        look = self._judged(update, logits, train_loss)
+        self._result.looks.append(look)
         self._result.eval_seconds += time.perf_counter() - started
-        self._watch.look(number, looks, score)
+        self._watch.look(look.look, looks, look.score)
+
+    def _judged(self, update: int, logits: dict[str, Tensor], train_loss: float | None) -> Look:
+        """The next look, made of the logits of every dev split."""
+        task, number = self._assets.task, len(self._result.looks) + 1
+        splits = {
+            examples.split: score_split(task, examples.labels, logits[examples.split].numpy(), examples.split)
+            for examples in self._assets.data.dev
+        }
+        return Look(number, update, logits, splits, task_score(list(splits.values())), train_loss)
 
     @staticmethod
     def _finite(values: dict[str, float]) -> dict[str, float]:
         return {name: float(value) for name, value in values.items() if math.isfinite(value)}
-
-
-class _Window:
-    """Training losses, averaged over a window for the history and since the last look for the curve."""
-
-    def __init__(self, width: int, history: list[dict[str, float | int]]) -> None:
-        self._width = width
-        self._history = history
-        self._losses: list[float] = []
-        self._since_look: list[float] = []
-
-    def add(self, update: int, loss: float) -> None:
-        """Takes in one update's loss."""
-        self._losses.append(loss)
-        self._since_look.append(loss)
-        if len(self._losses) >= self._width:
-            self.flush(update)
-
-    def flush(self, update: int) -> None:
-        """Writes the mean of the window down."""
-        if self._losses:
-            mean = sum(self._losses) / len(self._losses)
-            if math.isfinite(mean):
-                self._history.append({"update": update, "loss": mean})
-            self._losses.clear()
-
-    def mean_since_look(self) -> float | None:
-        """The mean loss since the last look."""
-        mean = sum(self._since_look) / len(self._since_look) if self._since_look else math.nan
-        self._since_look.clear()
-        return mean if math.isfinite(mean) else None

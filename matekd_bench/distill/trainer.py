@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any, TypeAlias
 
 import torch
@@ -36,7 +37,10 @@ class Spent:
 
 
 class Trainer:
-    """Trains a student with one method until the budget is spent."""
+    """Trains a student with one method until the budget is spent.
+
+    `micro_batch` is the number of rows that go through a forward pass at a time, None: the whole batch.
+    """
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class Trainer:
         budget: tuple[BudgetKind, int],
     ) -> None:
         self.spent = Spent()
+        self.micro_batch = optimiser.micro_batch
         self._name = name
         self._models = models
         self._method = perturbation
@@ -67,10 +72,15 @@ class Trainer:
         return min(1.0, spent / limit)
 
     def run(self, order: Order, own: Order, assembler: Assembler) -> Generator[float, None, None]:
-        """Trains; yields the loss per example after each student update. Close it to stop early."""
-        self._method.warm_up(self._warm_up_batches(own, assembler), self._models)
-        self._end_own_update()
-        planned = schedule(order, own, self._method.cycle)
+        """Trains; yields the loss per example after each student update. Close it to stop early.
+
+        A trainer that was restored goes on behind the updates that were done; its method is warm by then.
+        """
+        done = self.spent.own_updates + self.spent.student_updates
+        if not done:
+            self._method.warm_up(self._warm_up_batches(own, assembler), self._models)
+            self._end_own_update()
+        planned = islice(schedule(order, own, self._method.cycle), done, None)
         with closing(Prefetch(assembler(item) for item in planned)) as batches:
             while self.progress < 1.0:
                 loss = self.update(to_device(next(batches), self._context.device))
@@ -80,16 +90,34 @@ class Trainer:
     def update(self, batch: Batch) -> float | None:
         """One update from one batch, in pieces if they are asked for: the mean loss, None in an own phase."""
         self._set_rates(batch)
-        size = self._settings.micro_batch or len(batch)
+        size = self.micro_batch or len(batch)
         starts = range(0, len(batch), size)
         total = sum(self._piece(batch.rows(start, min(start + size, len(batch)))) for start in starts)
         if batch.phase == "own":
             self._end_own_update()
             self.spent.own_updates += 1
             return None
+        loss = float(total) / batch.total
         self._step_modules()
-        self._step_student(batch)
-        return float(total) / batch.total
+        self._step_student(batch, loss)
+        return loss
+
+    def state(self) -> dict[str, Any]:
+        """What :meth:`restore` takes: what was spent, and the optimizers of the student and the method's modules."""
+        optimizers = [self._optimizer, *(trained.optimizer for trained in self._context.trained)]
+        return {
+            "spent": asdict(self.spent),
+            "micro_batch": self.micro_batch,
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on where another trainer of the same method was; the weights are not its business."""
+        self.spent = Spent(**state["spent"])
+        self.micro_batch = state["micro_batch"]
+        optimizers = [self._optimizer, *(trained.optimizer for trained in self._context.trained)]
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
 
     def _warm_up_batches(self, own: Order, assembler: Assembler) -> Iterator[Batch]:
         """The method's own stream of batches; what it learnt from one is stepped when it asks for the next."""
@@ -226,6 +254,8 @@ class Trainer:
         """Diagnostics every method reports: divergence on clean and perturbed input, teacher label flips."""
         for view, logits, target in zip(joint.views, students, teachers, strict=True):
             if target is None:
+                changed = view.ids is not piece.ids or view.embed is not None or view.shift is not None
+                self.spent.perturbed_examples += len(logits) if changed else 0
                 continue
             relabelled = isinstance(view.teacher, Tensor) or view.teacher != "clean"
             clean = not relabelled and view.ids is piece.ids and view.embed is None and view.shift is None
@@ -257,10 +287,10 @@ class Trainer:
             cost = 1 if kind == "student_updates" else batch.total
         return min(1.0, self.progress + cost / 2 / limit)
 
-    def _step_student(self, batch: Batch) -> None:
+    def _step_student(self, batch: Batch, loss: float) -> None:
         step(
             self._models.student, self._optimizer, self._settings.clip,
-            update=self.spent.student_updates, whose="the student",
+            update=self.spent.student_updates, whose="the student", loss=loss,
         )  # fmt: skip
         self.spent.student_updates += 1
         self.spent.clean_examples += batch.total

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
+from matekd_bench.methods.diffing import edits_between
 from matekd_bench.methods.record import Params
 
 if TYPE_CHECKING:
@@ -60,11 +61,16 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Perturbed:
-    """One perturbed version of a row: its encoding for the student and, where tokenizers differ, the teacher."""
+    """One perturbed version of a row: its encoding for the student and, where tokenizers differ, the teacher.
+
+    `edits` of the row's `words` were changed, where that was counted.
+    """
 
     texts: tuple[str, ...]
     student: Encoded
     teacher: Encoded | None
+    edits: int = 0
+    words: int = 0
 
 
 class Perturbation(Generic[P]):
@@ -96,6 +102,16 @@ class Perturbation(Generic[P]):
 
     def warm_up(self, batches: Iterable[Batch], models: Models) -> None:
         """Called once before the first update; what it costs is counted."""
+
+    def state(self) -> dict[str, Any]:
+        """What the method must remember to go on after an interruption, besides the modules it handed over.
+
+        Called after an update; tensors, numbers, texts, lists and dictionaries of these.
+        """
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from what :meth:`state` gave to another process; called once, before the first update."""
 
     def diagnostics(self) -> dict[str, float]:
         """What the method has to say of itself after the last update, for the record."""
@@ -133,17 +149,26 @@ class TextPerturbation(Perturbation[P]):
 
     def ahead(self, rows: Sequence[Row]) -> Sequence[Any]:
         """Perturbs and encodes every row: a list of :class:`Perturbed` for each."""
-        return [
-            [self.context.encode(self.rewrite(row, variant)) for variant in range(self.variants)]
-            for row in rows
-        ]
+        return [[self._perturbed(row, variant) for variant in range(self.variants)] for row in rows]
+
+    def _perturbed(self, row: Row, variant: int) -> Perturbed:
+        texts = self.rewrite(row, variant)
+        edits, words = edits_between(row.texts, texts)
+        return replace(self.context.encode(texts), edits=edits, words=words)
 
     def views(self, batch: Batch, models: Models) -> Views:
         """The clean view, then the variants, which the teacher labels: (CE(x) + D(x) + mean_j D(x'_j)) / 3."""
         yield batch.clean.weighted(gold=1.0, soft=0.5)
         for variant in range(self.variants):
-            view = self.context.collate([row[variant] for row in batch.prepared or ()], dropout=variant + 1)
+            rows = [row[variant] for row in batch.prepared or ()]
+            self._report(rows)
+            view = self.context.collate(rows, dropout=variant + 1)
             yield view.weighted(gold=0.0, soft=0.5 / self.variants)
+
+    def _report(self, rows: Sequence[Perturbed]) -> None:
+        """Books the share of words that changed and of rows left as they were."""
+        self.context.report("words_changed", sum(row.edits for row in rows), sum(row.words for row in rows))
+        self.context.report("texts_unchanged", sum(not row.edits for row in rows), len(rows))
 
 
 class TokenPerturbation(Perturbation[P]):
@@ -158,8 +183,6 @@ class TokenPerturbation(Perturbation[P]):
 
     def views(self, batch: Batch, models: Models) -> Views:
         """The clean view, then the perturbed one, which the teacher labels: (CE(x) + D(x) + D(x')) / 3."""
-        from dataclasses import replace
-
         yield batch.clean.weighted(gold=1.0, soft=0.5)
         ids = self.perturb(batch, ~batch.special)
         yield replace(batch.clean, ids=ids, teacher="same", labels=None, gold=0.0, soft=0.5, dropout=1)

@@ -7,13 +7,15 @@
              | parameter "=" value {"|" value}     several values are a sweep: one method for each
     value   = plain text | quoted text | name "[" ... "]"
 
-Plain text is anything without ``, [ ] | "``; quoted text follows JSON. Spaces around tokens are ignored.
+Plain text is anything without ``, [ ] | "``; quoted text follows JSON. Spaces around tokens are ignored. Several sweeps
+give every combination, in the order in which they are written: the last one varies fastest.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +28,10 @@ PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 KEY = re.compile(rf"({PARAMETER.pattern})\s*=")
 FACTOR = re.compile(r"@(\d{1,4}(?:\.\d{1,4})?)x")
 PLAIN = re.compile(r'[^,\[\]|"]*')
+MOST = 256  # methods in one list: more is a slip, and its runs would take weeks
+DEEPEST = 8  # methods within methods
+EXAMPLE = "write e.g. 'kd,eda[alpha=0.2]' or 'eda[alpha=0.1|0.2]'."
+QUOTES = "in a shell the whole list stands in quotes, or it reads '|', '[' and spaces itself."
 
 Value: TypeAlias = "str | MethodRef"
 
@@ -65,18 +71,20 @@ def factor_text(factor: float) -> str:
 def parse(text: str) -> tuple[MethodRef, ...]:
     """The methods that `text` lists, sweeps expanded, in order, equal ones once.
 
-    Raises UsageError with the position (from 1) of the first thing that does not fit.
+    Raises UsageError with the position (from 1) of the first thing that does not fit, or where there are more than
+    256.
     """
     reader = _Reader(text)
-    found = list(reader.items())
-    return tuple(dict.fromkeys(found))
+    found = tuple(dict.fromkeys(reader.items()))
+    reader.check_number(len(found))
+    return found
 
 
 class _Reader:
     """Reads the grammar from left to right; each method returns every alternative of what it read."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.at = text, 0
+        self.text, self.at, self.depth = text, 0, 0
 
     def items(self) -> Iterator[MethodRef]:
         """The whole text."""
@@ -93,6 +101,9 @@ class _Reader:
         name = self.match(NAME)
         if not name:
             self.fail("a method name")
+        if self.depth == DEEPEST:
+            raise UsageError(f"methods '{self.text}': more than {DEEPEST} methods within one another.")
+        self.depth += 1
         inner: list[MethodRef | None] = [None]
         params: dict[str, list[Value]] = {}
         if self.skip("["):
@@ -100,13 +111,31 @@ class _Reader:
                 inner = list(self.alternatives_of_method())
             if inner == [None] or self.skip(","):
                 self.parameters(params)
-            self.expect("]")
-        keys = sorted(params)
+            self.close()
+        self.depth -= 1
+        self.check_number(len(inner) * math.prod(map(len, params.values())))
         return [
-            MethodRef(name[0], tuple(zip(keys, values, strict=True)), one)
+            MethodRef(name[0], tuple(sorted(zip(params, values, strict=True), key=_key)), one)
             for one in inner
-            for values in itertools.product(*(params[key] for key in keys))
+            for values in itertools.product(*params.values())
         ]
+
+    def close(self) -> None:
+        """The bracket that ends a method's arguments."""
+        if self.peek(re.compile("@")):
+            raise UsageError(
+                f"methods '{self.text}': a wrapped method has no budget of its own (position {self.at + 1}):",
+                hint="'@' follows the outermost bracket.",
+            )
+        self.expect("]")
+
+    def check_number(self, count: int) -> None:
+        """UsageError where a list or its sweeps make more methods than a study can have."""
+        if count > MOST:
+            raise UsageError(
+                f"methods '{self.text}' make {count} methods: at most {MOST} can be in one study.",
+                hint="Sweep fewer values.",
+            )
 
     def alternatives_of_method(self) -> list[MethodRef]:
         """One or more wrapped methods, separated by bars."""
@@ -154,6 +183,8 @@ class _Reader:
         """What follows ``@``, or 1."""
         factor = self.match(FACTOR)
         if factor is None:
+            if self.peek(re.compile("@")):
+                self.fail("a budget's factor such as '@2x'")
             return 1.0
         if float(factor[1]) == 0:
             raise UsageError(f"methods '{self.text}': a budget cannot be multiplied by {factor[1]}.")
@@ -184,8 +215,13 @@ class _Reader:
         return self.peek(re.compile(r"\Z")) is not None
 
     def fail(self, expected: str) -> NoReturn:
-        found = f"'{self.text[self.at]}'" if self.at < len(self.text) else "the end"
+        ended = self.at >= len(self.text)
+        found = "the end" if ended else f"'{self.text[self.at]}'"
         raise UsageError(
             f"methods '{self.text}': expected {expected} at position {self.at + 1}, found {found};",
-            hint="write e.g. 'kd,eda[alpha=0.2]' or 'eda[alpha=0.1|0.2]'.",
+            hint=QUOTES if ended and self.depth else EXAMPLE,
         )
+
+
+def _key(pair: tuple[str, Value]) -> str:
+    return pair[0]

@@ -64,6 +64,19 @@ class Tokens:
     vocabulary: str
 
 
+@dataclass(frozen=True)
+class WordEmbeddings:
+    """What a method may know of the student's table of word embeddings, as it is at the start of the run.
+
+    `width` is the length of one embedding (the last dimension of a view's `shift`), `median_norm` the median of the
+    L2 norms of the table's rows, `dtype` the table's, in which shifts are best computed.
+    """
+
+    width: int
+    median_norm: float
+    dtype: torch.dtype
+
+
 class Context(Protocol):
     """The run as a method sees it.
 
@@ -83,6 +96,10 @@ class Context(Protocol):
     def teacher_tokens(self) -> Tokens:
         """The teacher's tokenizer: the student's own where the two share a vocabulary."""
 
+    @property
+    def word_embeddings(self) -> WordEmbeddings:
+        """The student's word embeddings in numbers, measured when first asked for: ask when the method is made."""
+
     def draw(self, batch: Batch, purpose: str, width: int | None = None, at: Tensor | None = None) -> Tensor:
         """Uniform noise in [0, 1), float32, drawn per example: [B, L], or [B, L, width] if `width` is given.
 
@@ -93,6 +110,9 @@ class Context(Protocol):
 
     def encode(self, texts: tuple[str, ...]) -> Perturbed:
         """Tokens of a text or pair for the student and, where its tokenizer differs, for the teacher."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids of the student's tokenizer, special tokens left out."""
 
     def collate(self, rows: Sequence[Perturbed], dropout: int = 1) -> View:
         """A view of perturbed rows, padded and on the device, without gold labels, relabelled by the teacher."""

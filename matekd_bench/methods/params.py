@@ -6,7 +6,7 @@ import json
 import math
 import types
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import ValidationError
@@ -15,7 +15,9 @@ from pydantic.fields import FieldInfo
 from matekd_bench.errors import UsageError, unknown
 from matekd_bench.methods.grammar import MethodRef, factor_text, parse, value_text
 from matekd_bench.methods.record import Method, Params
+from matekd_bench.methods.wrapping import Wrapped, WrapperParams, check_wrapping, paired
 
+WRAPPED = frozenset(WrapperParams.model_fields)
 BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multiple of"}
 
 
@@ -24,13 +26,22 @@ class ResolvedMethod:
     """A method with its parameters, ready to run.
 
     `variant` is how tables name it, e.g. ``eda[alpha=0.2]@2x``: only what differs from the defaults, in the
-    order of the fields, and in the grammar of ``--methods``.
+    order of the fields, and in the grammar of ``--methods``. `inner` is the method that it wraps; `record` is the
+    method's own, or for a wrapper that of the two as one. With `factor` times the study's budget a method is no
+    control: it is compared with those that keep to the budget.
     """
 
     name: str
     variant: str
     params: Params
     factor: float = 1.0
+    inner: ResolvedMethod | None = None
+    record: Method = field(kw_only=True, compare=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The method's name, then that of the method it wraps."""
+        return (self.name, *(self.inner.names if self.inner else ()))
 
 
 @dataclass(frozen=True)
@@ -73,29 +84,42 @@ def resolve_all(
                 f"--set {target}={sets[target]}: method '{method}' is not in the study "
                 f"({', '.join(sorted(listed))})."
             )
-    found = (resolve(ref, lookup(ref.name), sets) for ref in refs)
+    found = (_resolve(ref, lookup, sets) for ref in refs)
     return tuple({(one.name, one.variant): one for one in found}.values())
 
 
-def resolve(ref: MethodRef, method: Method, sets: Mapping[str, str]) -> ResolvedMethod:
+def _resolve(ref: MethodRef, lookup: Callable[[str], Method], sets: Mapping[str, str]) -> ResolvedMethod:
+    method = lookup(ref.name)
+    if ref.inner and method.wraps is None:  # what stands there need not be the name of a method
+        check_wrapping(method, method, str(ref))
+    return resolve(ref, method, sets, _resolve(ref.inner, lookup, sets) if ref.inner else None)
+
+
+def resolve(
+    ref: MethodRef, method: Method, sets: Mapping[str, str], inner: ResolvedMethod | None = None
+) -> ResolvedMethod:
     """Types and checks the parameters of `ref`; values from `sets` fill in what `ref` leaves open.
 
-    A wrapped method is passed on as the text of the parameter `inner`. Raises UsageError naming the
-    parameter, the value and what is allowed.
+    `inner` is the method that `ref` wraps, resolved. Raises UsageError naming the parameter, the value and what is
+    allowed.
     """
-    if ref.inner and "inner" not in method.params.model_fields:
-        raise UsageError(f"method '{method.name}' wraps no other method, so '{ref}' makes no sense.")
-    ref = _with_sets(ref, sets)
-    given = {key: str(value) for key, value in ref.params}
-    if ref.inner:
-        given["inner"] = str(ref.inner)
-    params = validate(method, given)
-    return ResolvedMethod(method.name, _variant(method, params, ref.factor), params, ref.factor)
+    check_wrapping(method, inner.record if inner else None, str(ref))
+    own = {key.rpartition(".")[2]: value for key, value in sets.items() if key.rpartition(".")[0] == ref.name}
+    params = validate(method, own | {key: str(value) for key, value in ref.params})
+    variant = _variant(method, params, ref.factor, inner)
+    record = method
+    if inner is not None:
+        wrapped = Wrapped(method=inner.name, params=inner.params.model_dump(mode="json"))
+        params = params.model_copy(update={"inner": wrapped})
+        record = paired(method, inner.record, inner.params)
+    if ref.factor != 1.0:
+        record = replace(record, control=False)
+    return ResolvedMethod(method.name, variant, params, ref.factor, inner, record=record)
 
 
 def validate(method: Method, given: Mapping[str, str]) -> Params:
     """The parameters of `method` from text; what is not given has its default."""
-    fields = method.params.model_fields
+    fields = own_fields(method)
     command = f"matekd-bench methods show {method.name}"
     for key in given:
         if key not in fields:
@@ -113,8 +137,14 @@ def validate(method: Method, given: Mapping[str, str]) -> Params:
     return params
 
 
+def own_fields(method: Method) -> dict[str, FieldInfo]:
+    """The fields of a method's parameters that are set by name: not the method that a wrapper wraps."""
+    fields = method.params.model_fields
+    return {name: field for name, field in fields.items() if method.wraps is None or name not in WRAPPED}
+
+
 def describe(method: Method) -> tuple[Parameter, ...]:
-    """The parameters of `method` in the order of its fields."""
+    """The parameters of `method` that are set by name, in the order of its fields."""
     defaults = method.params().model_dump(mode="json")
     return tuple(
         Parameter(
@@ -124,7 +154,7 @@ def describe(method: Method) -> tuple[Parameter, ...]:
             bounds=_bounds_text(field),
             description=" ".join((field.description or "").split()),
         )
-        for name, field in method.params.model_fields.items()
+        for name, field in own_fields(method).items()
     )
 
 
@@ -133,17 +163,10 @@ def names_in(ref: MethodRef) -> list[str]:
     return [ref.name, *(names_in(ref.inner) if ref.inner else [])]
 
 
-def _with_sets(ref: MethodRef, sets: Mapping[str, str]) -> MethodRef:
-    own = {key.rpartition(".")[2]: value for key, value in sets.items() if key.rpartition(".")[0] == ref.name}
-    params = tuple(sorted({**own, **dict(ref.params)}.items()))
-    return replace(ref, params=params, inner=_with_sets(ref.inner, sets) if ref.inner else None)
-
-
-def _variant(method: Method, params: Params, factor: float) -> str:
-    default = method.params().model_dump(mode="json")
-    changed = {key: value for key, value in params.model_dump(mode="json").items() if value != default[key]}
-    inner = changed.pop("inner", None)
-    arguments = [] if inner is None else [str(inner)]
+def _variant(method: Method, params: Params, factor: float, inner: ResolvedMethod | None) -> str:
+    default, given = method.params().model_dump(mode="json"), params.model_dump(mode="json")
+    changed = {key: given[key] for key in own_fields(method) if given[key] != default[key]}
+    arguments = [inner.variant] if inner else []
     arguments += [f"{key}={value_text(_text(value))}" for key, value in changed.items()]
     listed = f"[{','.join(arguments)}]" if arguments else ""
     return f"{method.name}{listed}{factor_text(factor)}"

@@ -36,7 +36,9 @@ class Method:
     `factory` is called as ``factory(params, context)`` and returns a `Perturbation`; heavy imports belong inside
     it. `level` says what the method perturbs. `version` changes whenever the method's results may change.
     `needs` names the resources it uses: "generator" (a masked language model), "thesaurus". `control` marks
-    the methods others are compared with. `overrides` are settings of the study that this method replaces, as dotted
+    the methods others are compared with. `wraps` says that this one takes another method of that level: then `params`
+    is a `WrapperParams`, and the factory is called as ``factory(params, context, inner)`` with the inner
+    `Perturbation`. `overrides` are settings of the study that this method replaces, as dotted
     names (rows of such methods are shown unranked). `resources`, called with the parameters, names the external
     resources in use, by kind, e.g. which thesaurus: they are part of a run's identity and of its record. `refused`
     says why a name that users may expect cannot be had, and what does the same: such a record is not listed, it only
@@ -45,13 +47,14 @@ class Method:
 
     name: str
     summary: str
-    factory: Callable[[Any, Any], Any]
+    factory: Callable[..., Any]
     level: Level
     version: str
     params: type[Params] = NoParams
     citation: str = ""
     needs: frozenset[str] = frozenset()
     control: bool = False
+    wraps: Level | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     refused: str | None = None
     resources: Callable[[Any], Mapping[str, str]] = _no_resources

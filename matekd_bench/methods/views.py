@@ -27,7 +27,8 @@ class View:
     teacher on this view, another view, logits [B, C], or None. `labels` are class ids [B], distributions [B, C] or
     floats [B]. `gold` and `soft` are this view's shares of the study's weights for the gold labels and for the
     teacher: over the views of one update each sums to 1 in methods that spend what every method spends. Views with
-    the same `dropout` number use the same dropout masks.
+    the same `dropout` number use the same dropout masks. `precise` runs the student in float32 on this view, also
+    where the study runs in half precision: for perturbations too small to survive its rounding.
     """
 
     ids: Tensor
@@ -40,6 +41,7 @@ class View:
     gold: float = 1.0
     soft: float = 1.0
     dropout: int = 0
+    precise: bool = False
 
     def weighted(self, *, gold: float, soft: float) -> View:
         """The same view with other shares of the two loss terms."""

@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from matekd_bench.errors import PluginError
 from matekd_bench.methods.record import Level, Method, Params
+from matekd_bench.methods.wrapping import WrapperParams
 from matekd_bench.tasks.record import Suite, Task
 
 AnyRecord: TypeAlias = Method | Task | Suite
@@ -108,6 +109,10 @@ def _method_problem(method: Method) -> str | None:
         return f"parameter '{required[0]}' needs a default"
     if method.level not in get_args(Level):
         return f"level is {method.level!r}, allowed are {', '.join(get_args(Level))}"
+    if method.wraps not in (None, *get_args(Level)):
+        return f"wraps is {method.wraps!r}, allowed are {', '.join(get_args(Level))}"
+    if method.wraps is not None and not issubclass(method.params, WrapperParams):
+        return "a method that wraps another has params of matekd_bench.WrapperParams"
     if not (isinstance(method.version, str) and method.version):
         return "version must be a text that changes whenever results may change"
     return None

@@ -1,4 +1,4 @@
-"""Leaderboard and runs as files: CSV, JSON and Markdown, the same bytes for the same records."""
+"""Leaderboard and runs as files, as the extension says: the same bytes for the same records."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from matekd_bench.errors import ResultsError, UsageError, unknown
+from matekd_bench.methods.record import Method
+from matekd_bench.results import documents
 from matekd_bench.results.files import write_atomically
 from matekd_bench.results.leaderboard import build
 from matekd_bench.results.record import Record
-from matekd_bench.results.render import markdown_table, to_markdown
+from matekd_bench.results.render import markdown_table
 from matekd_bench.results.rows import Flat, Value, leaderboard_rows, run_rows
+from matekd_bench.results.table import Leaderboard
 from matekd_bench.results.wording import Sheet
 from matekd_bench.tasks.record import Suite, Task
+
+if TYPE_CHECKING:
+    from matekd_bench.results.evidence import Evidence
 
 TABLES = ("leaderboard", "runs")
 # What a spreadsheet takes for the start of a formula (OWASP, "CSV injection").
@@ -30,34 +37,46 @@ def export(
     tasks: Mapping[str, Task],
     suites: Sequence[Suite],
     control: str | None = "kd",
+    evidence: Evidence | None = None,
+    leaderboard: Leaderboard | None = None,
+    methods: Mapping[str, Method] | None = None,
+    plot: str | None = None,
 ) -> None:
     """Writes `table` ("leaderboard" or "runs") to `path` in the format of its extension.
 
-    Scores are fractions. Raises UsageError for another table or extension, ResultsError where the file cannot
+    Where `leaderboard` is given it is written, and not built again from the records and their `evidence`.
+    Scores are fractions. `methods` are those installed, for a web page; `plot` names what a picture shows, where the
+    file's name does not. Raises UsageError as `check_path` and for an empty picture, ResultsError where the file cannot
     be written; an existing file is replaced whole or not at all.
     """
-    write = check_path(path)
-    if table not in TABLES:
-        raise unknown("table", table, TABLES)
-    if table == "leaderboard":
-        leaderboard = build(records, tasks=tasks, suites=suites, control=control)
-        markdown = path.suffix.lower() == ".md"
-        text = to_markdown(leaderboard) if markdown else write(leaderboard_rows(leaderboard, suites))
+    check_path(path, table, plot)
+    extension = path.suffix.lower()
+    if table == "runs":
+        rows = run_rows(records, evidence.xfits(records, tasks) if evidence else {})
+        content = WRITERS[extension](rows).encode()
     else:
-        text = write(run_rows(records))
+        if leaderboard is None:
+            leaderboard = build(records, tasks=tasks, suites=suites, control=control, evidence=evidence)
+        if extension in documents.EXTENSIONS:
+            content = documents.document(path, leaderboard, records, methods or {}, plot)
+        else:
+            content = WRITERS[extension](leaderboard_rows(leaderboard, suites)).encode()
     try:
-        write_atomically(path, text.encode())
+        write_atomically(path, content)
     except OSError as error:
         raise ResultsError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
-def check_path(path: Path) -> Callable[[Flat], str]:
-    """The writer for the path's extension; UsageError naming those that exist where there is none."""
-    try:
-        return WRITERS[path.suffix.lower()]
-    except KeyError:
+def check_path(path: Path, table: str = "leaderboard", plot: str | None = None) -> None:
+    """Raises UsageError, naming what there is, for another table, extension or plot."""
+    if table not in TABLES:
+        raise unknown("table", table, TABLES)
+    allowed = list(dict.fromkeys([*WRITERS, *(documents.EXTENSIONS if table == "leaderboard" else ())]))
+    if path.suffix.lower() not in allowed:
         given = f"extension '{path.suffix}'" if path.suffix else "no extension"
-        raise UsageError(f"cannot export to {path}: {given}; there are {', '.join(WRITERS)}.") from None
+        what = f"the runs to {path}" if table == "runs" else f"to {path}"
+        raise UsageError(f"cannot export {what}: {given}; there are {', '.join(allowed)}.")
+    documents.check(path, plot)
 
 
 def to_csv(flat: Flat) -> str:

@@ -69,6 +69,13 @@ def arrange(records: Sequence[Record], suites: Sequence[Suite]) -> Grid:
     return Grid(columns, cells, tuple(dict.fromkeys(notes)))
 
 
+def last_score(run: Record) -> float:
+    """The headline score: at the last look."""
+    if run.task_score is None:
+        raise ValueError(f"run {run.run_id} has no score")
+    return run.task_score.last
+
+
 def row_key(record: Record) -> RowKey:
     """The row that a record belongs to: a method in another version or with other resources is another method."""
     resources = sorted(record.perturber.resources.items()) if record.perturber else []

@@ -136,7 +136,11 @@ class Budget(Part):
 
 
 class Compute(Part):
-    """What the run cost. `own_updates` are the method's own; forwards and backwards are per model."""
+    """What the run cost. `own_updates` are the method's own; forwards and backwards are per model.
+
+    `resumed` counts how often it went on from a checkpoint; `micro_batch` is the number of rows per pass it had to
+    come down to where memory was too small for what `hparams` say. The text leaves both out where they say nothing.
+    """
 
     student_updates: Count
     own_updates: Count
@@ -155,6 +159,8 @@ class Compute(Part):
     device: str
     precision: str
     threads: Count | None
+    resumed: Count = 0
+    micro_batch: Count | None = None
 
 
 class SelectionRule(Part):
@@ -245,6 +251,9 @@ def to_json(record: Record) -> str:
     """
     plain = record.model_dump(mode="json", by_alias=True)
     plain["data"]["splits"] = dict(sorted(plain["data"]["splits"].items()))
+    for rare in ("resumed", "micro_batch"):  # so that earlier records keep their text
+        if not plain["compute"][rare]:
+            del plain["compute"][rare]
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -252,13 +261,18 @@ def from_json(text: str) -> Record:
     """The record that `text` holds.
 
     Raises ResultsError, one line that names what is wrong: not JSON, another schema, a field that is unknown,
-    missing or of the wrong type, NaN. Nothing is coerced and no default is filled in.
+    missing or of the wrong type, NaN. Nothing is coerced.
     """
-    _check_schema(text)
     try:
-        return Record.model_validate_json(text, strict=True)
+        found = Record.model_validate_json(text, strict=True)
     except ValidationError as error:
+        _check_schema(text)
         raise ResultsError(f"damaged record: {_first_fault(error)}.") from error
+    if (
+        "schema_" not in found.model_fields_set
+    ):  # a default fills it in where a record is made, not where it is read
+        _check_schema(text)
+    return found
 
 
 def _check_schema(text: str) -> None:

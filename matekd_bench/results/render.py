@@ -9,22 +9,25 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from matekd_bench.results import wording
+from matekd_bench.results import sheets, wording
+from matekd_bench.results.sheets import View
 from matekd_bench.results.table import Leaderboard, Table
 from matekd_bench.results.wording import Sheet
 
 SEPARATOR = 3  # columns between two cells
 NAME_WIDTH = 26  # longer method names are folded
-ASCII = str.maketrans({"±": "+/-", "×": "x", "–": "-", "—": "-", "’": "'", "“": '"', "”": '"'})
+ASCII = str.maketrans(
+    {"±": "+/-", "×": "x", "↑": "^", "↓": "v", "≈": "~", "–": "-", "—": "-", "’": "'", "“": '"', "”": '"'}
+)
 
 Plain = Callable[[str], str]
 
 
-def render(leaderboard: Leaderboard, console: Console) -> None:
-    """Prints the leaderboard: a score table, a cost table and the sentences that belong to them.
+def render(leaderboard: Leaderboard, console: Console, view: View = "overall") -> None:
+    """Prints the leaderboard: the tables of a view and the sentences that belong to them.
 
-    Fits the console's width: tasks that do not fit go into further score tables below. Where the console is
-    no terminal only ASCII is printed.
+    Fits the console's width: columns that do not fit go into further tables below. Where the console is no
+    terminal only ASCII is printed.
     """
     plain = str if console.is_terminal else ascii_only
     tables = leaderboard.tables
@@ -33,10 +36,12 @@ def render(leaderboard: Leaderboard, console: Console) -> None:
     for number, table in enumerate(tables):
         if number:
             console.print()
-        _render_table(table, console, plain)
+        _render_table(table, console, plain, view)
     if note := wording.between(tables):
         console.print()
         _say(console, note, plain)
+    for line in wording.protocol_lines(leaderboard):
+        _say(console, line, plain)
 
 
 def ascii_only(text: str) -> str:
@@ -44,9 +49,12 @@ def ascii_only(text: str) -> str:
     return text.translate(ASCII).encode("ascii", "backslashreplace").decode()
 
 
-def _render_table(table: Table, console: Console, plain: Plain) -> None:
+def _render_table(table: Table, console: Console, plain: Plain, view: View) -> None:
     _say(console, wording.title(table), plain, style="bold")
-    for sheet in (wording.score_sheet(table), wording.cost_sheet(table)):
+    for heading, sheet in sheets.of_view(table, view):
+        if heading:
+            console.print()
+            _say(console, heading, plain)
         for part in fit(_translated(sheet, plain), console.width):
             console.print()
             console.print(_rich(part, console.is_terminal))
@@ -132,12 +140,16 @@ def _markdown(leaderboard: Leaderboard) -> Iterator[str]:
     for table in leaderboard.tables:
         yield from (escape(wording.title(table)), "")
         yield from (*markdown_table(wording.score_sheet(table)), "", escape(wording.reading(table)), "")
+        if sheets.has_claims(table):
+            yield from (*markdown_table(sheets.comparison_sheet(table)), "")
         yield from (*markdown_table(wording.cost_sheet(table)), "")
         yield from (f"- {escape(wording.data_line(column, table))}" for column in table.columns)
         yield from (f"- {escape(remark)}" for remark in wording.remarks(table))
         yield ""
     if note := wording.between(leaderboard.tables):
         yield from (note, "")
+    if leaderboard.differences:
+        yield from (*(f"- {escape(line)}" for line in wording.protocol_lines(leaderboard)), "")
 
 
 def markdown_table(sheet: Sheet) -> Iterator[str]:

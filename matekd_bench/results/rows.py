@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TypeAlias
@@ -16,7 +16,7 @@ from matekd_bench.tasks.record import Suite
 Value: TypeAlias = str | int | float | bool | None
 FlatRow: TypeAlias = dict[str, Value]
 
-# Fixed columns come first and are never reordered; the statistics of a later version fill those still empty.
+# Fixed columns come first and are never reordered.
 LEADERBOARD_COLUMNS = (
     *("schema", "rank_lo", "rank_hi", "method", "method_version", "params", "control", "preset", "teacher"),
     *(
@@ -126,12 +126,20 @@ def _method_row(row: Row, table: Table) -> FlatRow:
         "params": canonical(dict(row.params)),
         "control": row.control,
         "student": _joined(row.students),
-        "budget": _budget(table),
+        "budget": _budget(row, table),
         "n_tasks": sum(cell.mean is not None for cell in cells),
         "n_seeds_min": min(cell.n for cell in cells),
         "n_failed": sum(cell.n_failed for cell in cells),
+        "rank_lo": row.rank_lo,
+        "rank_hi": row.rank_hi,
         "delta": row.delta,
-        "verdict": None if row.ranked else "unranked",
+        "delta_ci_lo": row.delta_ci_lo,
+        "delta_ci_hi": row.delta_ci_hi,
+        "p_holm": row.p_holm,
+        "verdict": row.verdict if row.ranked else "unranked",
+        "delta_matched": row.delta_matched,
+        "tasks_won": row.tasks_won,
+        "prob_improve": row.prob_improve,
         "worst_task_delta": min(deltas) if row.delta is not None else None,
         "optimism_mean": fmean(optimism) if optimism else None,
         "device": _joined(row.devices),
@@ -141,15 +149,17 @@ def _method_row(row: Row, table: Table) -> FlatRow:
     return flat | _score(row, table) | _cost(row) | _tasks(row, table)
 
 
-def _budget(table: Table) -> str:
-    limits = sorted({limit for column in table.columns for limit in column.budget})
+def _budget(row: Row, table: Table) -> str:
+    limits = sorted({limit for those in row.budget.values() for limit in those})
     return f"{'/'.join(table.budget_kinds)}={'/'.join(map(str, limits))}"
 
 
 def _score(row: Row, table: Table) -> FlatRow:
-    """The headline GLUE score, or how many of its tasks are complete and no score."""
-    if "glue8" in row.scores:
-        return {"score_definition": "glue8", "score": row.scores["glue8"]}
+    """The headline score: GLUE's, or how many of its tasks are complete and no score; mini-GLUE's mean as `mini`."""
+    name = "mini" if table.synthetic else "glue8"
+    low, high = row.scores_ci.get(name, (None, None))
+    if table.synthetic or name in row.scores:
+        return {"score_definition": name, "score": row.scores.get(name), "ci_lo": low, "ci_hi": high}
     return {"score_definition": None if table.glue_tasks is None else f"{row.glue_tasks} of 8 tasks"}
 
 
@@ -172,17 +182,20 @@ def _tasks(row: Row, table: Table) -> FlatRow:
             flat[f"{column.name}_sd"] = cell.sd
             flat[f"{column.name}_n"] = cell.n
             flat[f"{column.name}_delta"] = cell.delta
-            flat[f"{column.name}_verdict"] = "uninformative" if column.uninformative else None
+            flat[f"{column.name}_verdict"] = "uninformative" if column.uninformative else cell.verdict
     return flat
 
 
-def run_rows(records: Sequence[Record]) -> Flat:
+def run_rows(records: Sequence[Record], xfits: Mapping[str, float] | None = None) -> Flat:
     """Long form: a row per run, selection and metric; a failed run has one row without a value.
 
-    The task's score is the metric `task_score` of split `all`; its selection may also be `xfit`.
+    The task's score is the metric `task_score` of split `all`; its selection is also `xfit` for the runs in `xfits`
+    (run id -> cross-fitted score).
     """
+    known = xfits or {}
     ordered = sorted(records, key=_run_order)
-    return Flat(RUN_COLUMNS, tuple(_filled(RUN_COLUMNS, row) for run in ordered for row in _run(run)))
+    rows = (row for run in ordered for row in _run(run, known.get(run.run_id)))
+    return Flat(RUN_COLUMNS, tuple(_filled(RUN_COLUMNS, row) for row in rows))
 
 
 def _run_order(run: Record) -> tuple[str, str, str, int, str]:
@@ -190,14 +203,15 @@ def _run_order(run: Record) -> tuple[str, str, str, int, str]:
     return identity.protocol_id, identity.task, identity.variant, identity.seed, run.run_id
 
 
-def _run(run: Record) -> Iterator[FlatRow]:
+def _run(run: Record, xfit: float | None) -> Iterator[FlatRow]:
     about = _about(run)
     for item in run.scores:
         yield about | item.model_dump()
     if run.task_score is None:
         yield about
         return
-    for selection, value in run.task_score.model_dump(exclude={"optimism"}).items():
+    selections = {"last": run.task_score.last, "best_dev": run.task_score.best_dev, "xfit": xfit}
+    for selection, value in selections.items():
         if value is not None:
             yield about | {"split": "all", "selection": selection, "metric": "task_score", "value": value}
 

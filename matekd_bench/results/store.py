@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from matekd_bench.results import devset, files, record
 from matekd_bench.results.devset import DevSet
 from matekd_bench.results.predictions import Predictions
 from matekd_bench.results.record import PredictionsFile, Record
+from matekd_bench.results.underway import RunUnderWay
 
 RECORD, PREDICTIONS, HISTORY = "record.json", "predictions.npz", "history.jsonl"
 
@@ -46,20 +48,34 @@ class ResultsStore:
         Raises ResultsError, one line, where that cannot be done.
         """
         for folder in (self.runs, self.data):
-            trial = files.beside(folder / "trial", "tmp")
             absent = [place for place in (folder, *folder.parents) if not place.exists()]
+            try:
+                self._try(folder)
+            except OSError as error:
+                raise self._unwritable(folder, error) from error
+            finally:
+                for place in absent:
+                    with suppress(OSError):  # another process has begun to use it
+                        place.rmdir()
+
+    def _try(self, folder: Path) -> None:
+        """Writes a trial file; again where another process has just taken away the folder that it made for its own."""
+        trial = files.beside(folder / "trial", "tmp")
+        for last in (False, False, True):
             try:
                 files.inside(self.root, folder).mkdir(parents=True, exist_ok=True)
                 try:
                     files.write_synced(trial, b"")
                 finally:
                     trial.unlink(missing_ok=True)
-            except OSError as error:
-                raise self._unwritable(folder, error) from error
-            finally:
-                for place in absent:
-                    if place.is_dir():
-                        place.rmdir()
+                return
+            except FileNotFoundError:
+                if last:
+                    raise
+
+    def under_way(self, run_id: str) -> RunUnderWay:
+        """The lock and the checkpoints of a run that is, or is to be, trained."""
+        return RunUnderWay(self.root, run_id)
 
     def has(self, run_id: str) -> bool:
         """Whether the run is done: a whole record with the predictions it names. Failed is not done."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from matekd_bench.results.statistics.power import Power
+    from matekd_bench.results.statistics.verdicts import Verdict
 
 SCHEMA = "matekd.leaderboard/1"
 
@@ -16,6 +20,11 @@ class Cell:
     `mean` and `sd` (ddof 1) are over the `n` seeds that have a score, collapsed and diverged ones included;
     `sd` is None below two seeds. `delta` is the mean difference to the control over the `delta_n` common
     seeds, None where there is none, where the task is uninformative or the row is not compared.
+
+    `ci_lo` to `ci_hi` is the 95 % interval of the mean over seeds, None below three. `delta_ci_lo`, `delta_ci_hi`,
+    `p_holm` (over methods x tasks) and `verdict` are of the difference; where one is None nothing is claimed, and
+    `missing` says why if a difference is there. `best_dev` and `xfit` are means over the same seeds of the score
+    at the best look on dev and of the cross-fitted one (None: a run has no predictions, or dev is too small).
     """
 
     n: int
@@ -27,6 +36,15 @@ class Cell:
     n_failed: int = 0
     n_collapsed: int = 0
     n_diverged: int = 0
+    ci_lo: float | None = None
+    ci_hi: float | None = None
+    delta_ci_lo: float | None = None
+    delta_ci_hi: float | None = None
+    p_holm: float | None = None
+    verdict: Verdict | None = None
+    missing: str | None = None
+    best_dev: float | None = None
+    xfit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +61,8 @@ class Column:
     metrics: tuple[str, ...]
     source: str
     data_state: str
-    official: bool  # complete official data, scored on dev
+    complete: bool  # all rows of the official or the synthetic data, scored on dev
+    synthetic: bool  # made by a generator: its score is never one of GLUE
     eval_on: Literal["dev", "holdout"]
     eval_rows: Mapping[str, int]  # split -> examples scored
     budget: tuple[int, ...]  # the limits that runs had, in units of the table's budget kind
@@ -60,6 +79,7 @@ class Cost:
     """What a row's runs cost: means over seeds, then over tasks.
 
     `flops_x_control` is the FLOPs of training and preparation over the control's, summed over common runs.
+    `peak_memory_bytes` is the largest of the runs, None where a run does not know it.
     """
 
     student_updates: float
@@ -67,6 +87,9 @@ class Cost:
     train_seconds: float
     train_flops: float
     flops_x_control: float | None
+    precompute_flops: float = 0.0
+    eval_seconds: float = 0.0
+    peak_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +97,18 @@ class Row:
     """One method variant in one version. `label` is its variant, with the version where there are several.
 
     `delta` is the mean of the cells' differences, None unless there is one for every informative column;
-    `scores` holds `glue8` and `glue9` where all their tasks are there with official data.
+    `scores` holds `glue8` and `glue9` where all their tasks are there with official data, and `mini` where those of
+    mini-GLUE are; `scores_ci` their 95 % intervals over seeds, on these dev sets. `mean` is the plain mean over the
+    informative columns, None unless all are there without a failed seed.
+
+    `delta_ci_lo`, `delta_ci_hi`, `p_holm` (over the study's methods) and `verdict` are of `delta`; where they are None
+    nothing is claimed, `missing` says why. The rank is between `rank_lo` and `rank_hi` (1 is best); `with_best`: the
+    row cannot be told from the one with the highest mean. `delta_matched` is the difference to `matched_rival`, the
+    cheapest row of the control (`kd`, `kd@2x`, ...) that cost at least as much, with its interval.
+
+    Described, not tested: `tasks_won`, `prob_improve` (probability of improvement), `trimmed` (mean difference
+    without the outer quarters), `seed_correlation`. `diagnostics` are means over seeds, then tasks. `budget` gives
+    the limits of the row's runs by column, in units of the table's budget kind.
     """
 
     label: str
@@ -93,6 +127,26 @@ class Row:
     students: tuple[str, ...]
     bench_versions: tuple[str, ...]
     runs_digest: str  # of the records the row is computed from
+    mean: float | None = None
+    scores_ci: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # definition -> low, high
+    delta_ci_lo: float | None = None
+    delta_ci_hi: float | None = None
+    p_holm: float | None = None
+    verdict: Verdict | None = None
+    missing: str | None = None
+    rank_lo: int | None = None
+    rank_hi: int | None = None
+    with_best: bool | None = None  # None: no claim
+    delta_matched: float | None = None
+    delta_matched_ci_lo: float | None = None
+    delta_matched_ci_hi: float | None = None
+    matched_rival: str | None = None
+    tasks_won: int | None = None
+    prob_improve: float | None = None
+    trimmed: float | None = None
+    seed_correlation: float | None = None
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+    budget: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # column name -> limits
 
 
 @dataclass(frozen=True)
@@ -101,7 +155,10 @@ class Table:
 
     `control` is the label of the row that others are compared with, None where it is absent. `glue_tasks` is
     how many tasks of `glue8` are official and informative, None where no GLUE task is shown. `seeds` is the
-    largest number of seeds in a cell.
+    largest number of seeds in a cell. `family` are the labels of the rows that the study tests: its methods without
+    the controls. `power` gives for a column what the comparison with the median noise could have found. `settings`
+    are what the records say of the protocol, nested. `compared` counts the informative columns of the study; `view`
+    says what was left out of sight, None where nothing was.
     """
 
     protocol_id: str
@@ -113,6 +170,32 @@ class Table:
     seeds: int
     glue_tasks: int | None
     notes: tuple[str, ...]
+    family: tuple[str, ...] = ()
+    power: Mapping[str, Power] = field(default_factory=dict)  # column name -> power
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    compared: int = 0
+    view: str | None = None
+
+    @property
+    def power_lines(self) -> tuple[str, ...]:
+        """One line for each task: what this design could have found, and what would find more."""
+        from matekd_bench.results.statistics.power import power_line
+
+        return tuple(power_line(name, found) for name, found in self.power.items())
+
+    @property
+    def budgets_differ(self) -> bool:
+        """Whether some rows had another budget than others on the same task, as `kd@2x` has."""
+        limits: dict[str, set[int]] = {}
+        for row in self.rows:
+            for name, those in row.budget.items():
+                limits.setdefault(name, set()).update(those)
+        return any(len(found) > 1 for found in limits.values())
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any column is no real data."""
+        return any(column.synthetic for column in self.columns)
 
     @property
     def informative(self) -> tuple[Column, ...]:
@@ -122,6 +205,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """One table per protocol."""
+    """One table per protocol. `differences` names the settings in which the protocols differ, one a line."""
 
     tables: tuple[Table, ...]
+    differences: tuple[str, ...] = ()

@@ -45,13 +45,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Summary:
-    """How a study ended: the plan and the number of runs trained, found done, and failed."""
+    """How a study ended: the plan and the number of runs trained, found done, failed, and left after a failure."""
 
     plan: Plan
     trained: int
     skipped: int
     failed: int
     run_ids: tuple[str, ...]
+    left: int = 0
 
 
 class Events(Protocol):

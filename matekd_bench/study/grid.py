@@ -19,9 +19,9 @@ from matekd_bench.methods.params import ResolvedMethod, names_in, parse_sets, re
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.identity import protocol_id, run_id
 from matekd_bench.study.request import StudyRequest
-from matekd_bench.study.spec import StudySpec, preset_table, study_spec
+from matekd_bench.study.spec import StudySpec, preset_table
 from matekd_bench.tasks.record import Task, TaskData
-from matekd_bench.tasks.sources import GlueFolder, Hub, load_task
+from matekd_bench.tasks.sources import GlueFolder, Hub, load_task, source_of
 from matekd_bench.tasks.sources import Source as DataSource
 
 
@@ -54,24 +54,23 @@ class Grid:
     threads: int | None
 
 
-def make_grid(request: StudyRequest, host: Host, stage: Callable[[str], None]) -> Grid:
+def make_grid(spec: StudySpec, request: StudyRequest, host: Host, stage: Callable[[str], None]) -> Grid:
     """Looks everything up that a study names; raises a BenchError, before any training, for what does not fit.
 
-    `stage` is told what may take a while.
+    `spec` is made of `request`; `stage` is told what may take a while.
     """
-    spec = study_spec(request)
     methods = chosen_methods(request, spec, host)
     control = methods[0].variant if request.control is not None else None
-    tasks = chosen_tasks(spec.tasks, host)
+    tasks = chosen_tasks(spec.tasks, host, stand_ins=spec.stand_ins)
     device = resolve_device(spec.device)
     threads = _threads(spec, device)
     source: DataSource = GlueFolder(spec.glue_dir) if spec.glue_dir else Hub()
-    generating = any("generator" in host.method(method.name).record.needs for method in methods)
+    generating = any("generator" in method.record.needs for method in methods)
     recipes = {task.name: make_recipe(spec, task, device, generating) for task in tasks}
     data = {task.name: _read(task, source, spec, stage) for task in tasks}
-    protocol = protocol_id(spec, recipes[tasks[0].name], source.name)
+    protocols = {name: protocol_id(spec, recipes[name], read.source) for name, read in data.items()}
     cells = tuple(
-        _cell(spec, method, seed, data[task.name], recipes[task.name], host, protocol, threads)
+        _cell(spec, method, seed, data[task.name], recipes[task.name], host, protocols[task.name], threads)
         for task in tasks
         for seed in range(spec.first_seed, spec.first_seed + spec.seeds)
         for method in methods
@@ -111,17 +110,23 @@ def _standing_sets(spec: StudySpec, listed: Collection[str], host: Host) -> dict
     return {key: value for key, value in spec.sets.items() if targets[key] in listed}
 
 
-def chosen_tasks(text: str, host: Host) -> tuple[Task, ...]:
-    """The tasks that a comma-separated list of tasks and suites names, each once, in order."""
+def chosen_tasks(text: str, host: Host, *, stand_ins: bool = False) -> tuple[Task, ...]:
+    """The tasks that a comma-separated list of tasks and suites names, each once, in order.
+
+    With `stand_ins` a task that has a synthetic stand-in is replaced by it.
+    """
     names: list[str] = []
     for item in (part.strip() for part in text.split(",")):
         if not item:
             raise UsageError(f"--tasks '{text}' has an empty entry.")
         names += host.suite(item).record.tasks if item in host.suites else [item]
-    tasks = []
-    for name in dict.fromkeys(names):
+    for name in names:
         if name not in host.tasks:
             raise host.absent("task", name, [*host.tasks, *host.suites])
+    records = [found.record for found in host.tasks.values()] if stand_ins else []
+    acting = {task.stands_for: task.name for task in records if task.stands_for is not None}
+    tasks = []
+    for name in dict.fromkeys(acting.get(name, name) for name in names):
         task = host.task(name).record
         if task.train is None:
             raise UsageError(f"task '{name}' has no training data: it only evaluates models of other tasks.")
@@ -130,6 +135,7 @@ def chosen_tasks(text: str, host: Host) -> tuple[Task, ...]:
 
 
 def _read(task: Task, source: DataSource, spec: StudySpec, stage: Callable[[str], None]) -> TaskData:
+    source = source_of(task, source)
     if isinstance(source, Hub):
         stage(f"reading {task.name} from the Hub")  # without a network its retries take long and say nothing
     return load_task(
@@ -176,17 +182,22 @@ def _cell(
     protocol: str,
     threads: int | None,
 ) -> Cell:
-    provided = host.method(method.name)
     job = Job(
         variant=method.variant,
-        method=provided.record,
+        method=method.record,
         params=method.params,
         seed=seed,
         training=spec.training,
         budget=budget_of(spec, data, method.factor),
     )
-    key = run_id(job, data, recipe, spec, threads, provided.by.source_digest)
+    key = run_id(job, data, recipe, spec, threads, _sources(method, host))
     return Cell(run_id=key, protocol_id=protocol, job=job, data=data, recipe=recipe)
+
+
+def _sources(method: ResolvedMethod, host: Host) -> str | None:
+    """The digest of the one-file plugin a method comes from, with that of the method it wraps; None for neither."""
+    digests = [host.method(name).by.source_digest for name in method.names]
+    return "+".join(digest or "" for digest in digests) if any(digests) else None
 
 
 def budget_of(spec: StudySpec, data: TaskData, factor: float) -> tuple[BudgetKind, int]:

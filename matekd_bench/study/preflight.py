@@ -15,7 +15,9 @@ NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})
 
 def check_methods(cells: Sequence[Cell]) -> None:
     """Raises a BenchError for the first method whose needs the study's models do not meet."""
-    for cell in {(id(cell.recipe), cell.job.method.name): cell for cell in cells}.values():
+    for cell in {
+        (id(cell.recipe), cell.job.method.name, cell.job.method.needs): cell for cell in cells
+    }.values():
         check_needs(cell.job.method, cell.recipe)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from matekd_bench.distill.assets import TaskAssets
-from matekd_bench.distill.run import Look, Outcome
+from matekd_bench.distill.outcome import Look, Outcome
 from matekd_bench.results import record as records
 from matekd_bench.results.predictions import Predictions
 from matekd_bench.seeds import seed_of
@@ -208,7 +208,7 @@ def _compute(
         precompute_flops=precompute_flops, train_seconds=outcome.train_seconds,
         eval_seconds=outcome.eval_seconds, precompute_seconds=precompute_seconds,
         peak_memory_bytes=outcome.peak_memory, device=grid.device.type, precision=cell.recipe.precision,
-        threads=grid.threads,
+        threads=grid.threads, resumed=outcome.resumed, micro_batch=outcome.micro_batch,
     )  # fmt: skip
 
 

@@ -8,13 +8,17 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRequest:
-    """The options of one `run` command; None means "as the preset or config says"."""
+    """The options of one `run` command; None means "as the preset or config says".
+
+    `glue_dir` was typed; `glue_home` is where GLUE files lie on this machine, used only where a study reads GLUE.
+    """
 
     methods: str | None = None
     tasks: str | None = None
     preset: str | None = None
     config: Path | None = None
     glue_dir: Path | None = None
+    glue_home: Path | None = None
     teacher: str | None = None
     student: str | None = None
     generator: str | None = None
@@ -30,4 +34,5 @@ class StudyRequest:
     threads: int | None = None
     control: str | None = "kd"
     eval_on: str | None = None
+    fail_fast: bool = False
     command: str = ""

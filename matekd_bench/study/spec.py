@@ -25,6 +25,8 @@ from matekd_bench.study.request import StudyRequest
 
 PRESETS = resources.files(__package__) / "presets"
 BUDGET_KINDS = ("student_updates", "clean_examples", "train_flops")
+DEFAULT_PRESET = "mini"
+GLUE_PRESET = "minilm"  # where a GLUE folder is named and no preset
 RULE = frozenset({"kind", "limit", "epochs"})
 # Options that go by their own name into the top of a config's tables.
 OPTIONS = (
@@ -44,6 +46,8 @@ class StudySpec(Settings):
     """Tasks and suites, separated by commas."""
     glue_dir: Path | None = None
     """The GLUE folder to read tasks from; None: the Hub."""
+    stand_ins: bool = False
+    """Whether each GLUE task that is named is replaced by its synthetic stand-in of mini-GLUE."""
     teacher: TeacherSettings
     student: StudentSettings
     generator: GeneratorSettings | None = None
@@ -101,18 +105,36 @@ def study_spec(request: StudyRequest) -> StudySpec:
                 f'no {wanted} are named: give --{wanted} LIST, or {wanted} = "LIST" in a --config file.',
                 hint=f"'matekd-bench {wanted}' lists them.",
             )
-    name = request.preset or config.pop("preset", None)
-    if not isinstance(name, str):
-        raise UsageError(
-            f"name a preset with --preset: {', '.join(preset_names())}.",
-            hint="E.g. --preset minilm --glue-dir DIR.",
-        )
     options = _options(request)
+    in_file = config.pop("preset", None)
+    name = _preset(in_file if request.preset is None else request.preset, {**config, **options})
     table = merged(merged(preset_table(name), config), options)
     try:
-        return StudySpec.model_validate({**table, "preset": name})
+        spec = StudySpec.model_validate({**table, "preset": name})
     except ValidationError as error:
         raise as_usage_error(error, StudySpec, Origin(options, config, request.config)) from None
+    return _with_data(spec, request)
+
+
+def _preset(named: object, typed: Mapping[str, Any]) -> str:
+    """The preset that was named, else the one that what was typed asks for; never what happens to be installed."""
+    if named is None:
+        return GLUE_PRESET if "glue_dir" in typed else DEFAULT_PRESET
+    if not isinstance(named, str):
+        raise UsageError(f"preset = {named!r} is no name: there are {', '.join(preset_names())}.")
+    return named
+
+
+def _with_data(spec: StudySpec, request: StudyRequest) -> StudySpec:
+    """The spec with the machine's GLUE folder where it reads GLUE; UsageError for a folder it could not use."""
+    if not spec.stand_ins:
+        return spec.model_copy(update={"glue_dir": spec.glue_dir or request.glue_home})
+    if spec.glue_dir is not None:
+        raise UsageError(
+            f"preset '{spec.preset}' makes its own synthetic data and reads no GLUE folder.",
+            hint=f"For GLUE itself: --preset {GLUE_PRESET} --glue-dir DIR.",
+        )
+    return spec
 
 
 def _config(path: Path | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -34,13 +34,24 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """The rows of one split as they are read: texts, class ids or gold scores (or None), count of broken rows."""
+
+    texts: Sequence[tuple[str, ...]]
+    labels: Sequence[int] | Sequence[float] | None
+    skipped: int = 0
+
+
+@dataclass(frozen=True)
 class Task:
     """A data set with its metrics.
 
     `labels` are the label strings in class-id order, empty for regression. `fields` are the names of one or
     two text columns. `splits` maps `train`, `dev` (MNLI: `dev-matched`, `dev-mismatched`), `test...` to their
     places. `metrics` are the names whose mean is the task's score on one split; the task's score is the mean
-    over its dev splits. Raises DataError where the parts contradict each other.
+    over its dev splits. A task that brings its own data has a `reader`, which is asked for the rows of a split by
+    its name; every other task is read from the study's source. Raises DataError where the parts contradict each
+    other.
     """
 
     name: str
@@ -63,6 +74,9 @@ class Task:
     label_values: Mapping[str, str] = field(default_factory=dict)  # what a file writes -> label string
     skip_broken: bool = False  # rows with too few or too many columns are left out and counted (QQP)
     evaluated_with: str | None = None  # AX: the task whose models are evaluated on it
+    reader: Callable[[str], Rows] | None = field(default=None, repr=False)
+    synthetic: bool = False  # made by a generator: no score on it is a score on the task it stands for
+    stands_for: str | None = None  # the task that a synthetic one is the stand-in of
     in_score: bool = True
     label_gate: bool = True  # whether a given teacher's label order can be told from its score on dev
     licence: str = ""
@@ -84,6 +98,7 @@ class Task:
             (not self.metrics, "metrics: at least one"),
             (not set(self.label_values.values()) <= set(self.labels), "label_values: values must be labels"),
             (not self._needed_splits() <= set(self.splits), "splits: train and dev must be among them"),
+            (self.synthetic and self.reader is None, "synthetic: a reader must make the data"),
             (not self._numbered(), "columns: whole numbers where a split's file has no header"),
         ):
             if wrong:
@@ -148,7 +163,7 @@ class TaskData:
     """
 
     task: Task
-    source: str  # "hub" or "glue-dir"
+    source: str  # "hub", "glue-dir" or "embedded"
     revision: str | None
     train: Examples | None
     dev: tuple[Examples, ...]
@@ -158,8 +173,8 @@ class TaskData:
 
     @property
     def state_text(self) -> str:
-        """The data state as shown to people: "official" or e.g. "partial (train 256 of 2490)"."""
-        if self.state != "partial":
+        """The data state as shown to people: "official", "mini" or e.g. "partial (train 256 of 2490)"."""
+        if self.state == "official":
             return self.state
         loaded = (*((self.train,) if self.train else ()), *self.dev)
         parts = [
@@ -170,4 +185,6 @@ class TaskData:
         names = {examples.split for examples in self.dev}
         if HOLDOUT not in names:
             parts += [f"{name} absent" for name in self.task.dev if name not in names]
+        if self.state == "mini":
+            return f"mini ({', '.join(parts)})" if parts else "mini"
         return f"partial ({', '.join(parts) or 'not the official rows'})"

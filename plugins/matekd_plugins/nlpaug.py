@@ -73,6 +73,13 @@ class OcrParams(CharParams):
     """Tokens with fewer characters are never chosen."""
 
 
+class SplitParams(WordParams):
+    """The parameters of nlpaug's SplitAug."""
+
+    min_char: int = Field(default=4, ge=3, le=100)
+    """Tokens with fewer characters are never chosen."""
+
+
 def _ordered(name: str, least: int, most: int | None) -> None:
     if most is not None and least > most:
         raise ValueError(f"{name}_min ({least}) must not exceed {name}_max ({most})")
@@ -97,9 +104,14 @@ class NlpAug(TextPerturbation[WordParams | CharParams]):
         if not text.strip():
             return text
         with self._lock:
-            self._augmenter.sample = rng.sample
+            self._augmenter.sample = partial(_sample, rng)
             changed = self._augmenter.augment(text)
         return changed[0] if changed and changed[0].strip() else text
+
+
+def _sample(rng: random.Random, items: list[Any] | int, number: int) -> Any:
+    """What nlpaug's `sample` gives: `number` distinct items, or, for a length, a place inside it to split at."""
+    return rng.sample(items, number) if isinstance(items, list) else 1 + int(rng.random() * (items - 2))
 
 
 def _resources(params: Params) -> dict[str, str]:
@@ -108,7 +120,7 @@ def _resources(params: Params) -> dict[str, str]:
 
 
 def _random_word(action: str, **settings: Any) -> Any:
-    """nlpaug's RandomWordAug: adjacent tokens swapped, or tokens deleted."""
+    """nlpaug's RandomWordAug: adjacent tokens swapped, tokens deleted, or replaced by an underscore."""
     from nlpaug.augmenter.word import RandomWordAug
 
     return RandomWordAug(action=action, **settings)
@@ -124,11 +136,18 @@ def _spelling(**settings: Any) -> Any:
     return augmenter
 
 
-def _char_swap(**settings: Any) -> Any:
-    """nlpaug's RandomCharAug: adjacent characters swapped."""
+def _split(**settings: Any) -> Any:
+    """nlpaug's SplitAug: a token in two."""
+    from nlpaug.augmenter.word import SplitAug
+
+    return SplitAug(**settings)
+
+
+def _random_char(action: str, **settings: Any) -> Any:
+    """nlpaug's RandomCharAug: adjacent characters swapped; characters deleted, inserted or replaced."""
     from nlpaug.augmenter.char import RandomCharAug
 
-    return RandomCharAug(action="swap", **settings)
+    return RandomCharAug(action=action, **settings)
 
 
 def _keyboard(**settings: Any) -> Any:
@@ -151,19 +170,43 @@ AUGMENTERS: dict[str, tuple[str, type[WordParams] | type[CharParams], Callable[.
     "spelling": ("words replaced by common misspellings", WordParams, _spelling),
     "keyboard": ("characters replaced by neighbours on the keyboard", CharParams, _keyboard),
     "ocr": ("characters replaced by look-alikes", OcrParams, _ocr),
-    "char-swap": ("adjacent characters swapped within words", CharParams, _char_swap),
-}
+    "char-swap": ("adjacent characters swapped within words", CharParams, partial(_random_char, "swap")),
+    "substitute": ("words replaced by an underscore", WordParams, partial(_random_word, "substitute")),
+    "split": ("words split in two", SplitParams, _split),
+    "char-delete": ("characters deleted", CharParams, partial(_random_char, "delete")),
+    "char-insert": ("random characters inserted", CharParams, partial(_random_char, "insert")),
+    "char-substitute": (
+        "characters replaced by random ones", CharParams, partial(_random_char, "substitute"),
+    ),
+}  # fmt: skip
 
 
 def _refuse(**settings: Any) -> Any:
     raise UsageError("this augmenter is not offered.")
 
 
+_SYNONYMS = "eda[insert=false,swap=false,delete=false"
 REFUSED = {
-    "synonym": "nlpaug's synonym augmenter needs an NLTK tagger; 'eda[insert=false,swap=false,delete=false]' "
-    "replaces synonyms.",
-    "contextual": "nlpaug's contextual augmenter fails on current transformers; 'matekd[generator_updates=0]' "
-    "replaces words by a masked language model's.",
+    "synonym": f"nlpaug's synonym augmenter needs an NLTK tagger; '{_SYNONYMS}]' replaces synonyms.",
+    "antonym": "nlpaug's antonym augmenter needs an NLTK tagger; "
+    f"'{_SYNONYMS},thesaurus=antonyms.txt]' replaces words by those that stand with them in a file.",
+    "reserved": "nlpaug's reserved-token augmenter needs lists of words; "
+    f"'{_SYNONYMS},thesaurus=reserved.txt]' takes them from a file.",
+    "contextual": "nlpaug's contextual augmenter fails on current transformers; 'frozen-generator' replaces words "
+    "by a masked language model's.",
+    "word-embs": "nlpaug's word-embedding augmenter needs a file of word vectors; 'tinybert-aug' replaces words "
+    "by similar ones that fit.",
+    "tfidf": "nlpaug's TF-IDF augmenter needs a model that was fitted before; 'random-token' replaces tokens by "
+    "random ones.",
+    "back-translation": "nlpaug's back-translation needs two translation models, which a study does not name; "
+    "'tinybert-aug' rewrites texts with the study's generator.",
+    "crop": "nlpaug's crop raises errors on short texts; 'cutoff[kind=span]' erases a span.",
+    "sentence-random": "nlpaug's sentence shuffling needs an NLTK tokenizer, and most GLUE texts are one sentence; "
+    "'nlpaug:swap' swaps words.",
+    "sentence-contextual": "nlpaug's sentence generation fails on current transformers; 'frozen-generator' rewrites "
+    "text with a masked language model.",
+    "abst-summ": "nlpaug's summaries need a model that a study does not name; 'nlpaug:delete' shortens texts.",
+    "lambada": "nlpaug's LAMBADA needs a generator trained on the task before; 'matekd' trains one.",
 }
 
 

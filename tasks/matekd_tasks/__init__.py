@@ -1,4 +1,4 @@
-"""The tasks and suites that come with matekd-bench, one TOML file for each task."""
+"""The tasks and suites that come with matekd-bench: GLUE, one TOML file for each task, and mini-GLUE."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from matekd_bench import Suite, Task, hookimpl, load_suites, load_tasks
+from matekd_tasks.mini import mini_tasks
 
 HERE = Path(__file__).parent
 
 
 @hookimpl
 def matekd_bench_tasks() -> Iterator[Task]:
-    """The nine tasks of GLUE and its diagnostic set."""
+    """The nine tasks of GLUE, its diagnostic set, and the nine synthetic tasks that stand for GLUE's."""
     yield from load_tasks(HERE)
+    yield from mini_tasks()
 
 
 @hookimpl
 def matekd_bench_suites() -> Iterator[Suite]:
-    """The suites `glue` and `glue8`."""
+    """The suites `glue`, `glue8` and `mini-glue`."""
     yield from load_suites(HERE)

@@ -48,6 +48,18 @@ def refusal(
         (("--methods", "matkd"), ("unknown method 'matkd': did you mean 'matekd'?", "'matekd-bench methods'")),
         (("--control", "finetun"), ("unknown method 'finetun': did you mean 'finetune'?",)),
         (("--control", "kd,eda"), ("--control 'kd,eda' names several methods",)),
+        (("--methods", ""), ("methods '': expected a method name at position 1, found the end",)),
+        (("--methods", "kd,,eda"), ("expected a method name at position 4, found ','",)),
+        (("--tasks", ""), ("--tasks '' has an empty entry",)),
+        (("--tasks", "gleu"), ("unknown task 'gleu': did you mean 'glue'?", "'matekd-bench tasks'")),
+        (("--sedes", "3"), ("unknown option '--sedes': did you mean '--seeds'?", "'matekd-bench run --help'")),
+        (("--seeds",), ("option '--seeds' requires an argument",)),
+        (("--seeds", "0"), ("--seeds cannot be '0': it should be greater than or equal to 1",)),
+        (("--seeds=some",), ("--seeds cannot be 'some': it should be a valid integer",)),
+        (("--first-seed", "-1"), ("--first-seed cannot be '-1': it should be greater than or equal to 0",)),
+        (("--threads", "0"), ("--threads cannot be '0': it should be greater than or equal to 1",)),
+        (("--limit-train", "0"), ("--limit-train cannot be '0'",)),
+        (("something",), ("got unexpected extra argument(s) (something)",)),
         (("--tasks", "rtee"), ("unknown task 'rtee': did you mean 'rte'?", "'matekd-bench tasks'")),
         (("--tasks", "rte,,sst2"), ("'rte,,sst2' has an empty entry",)),
         (("--tasks", "ax"), ("task 'ax' has no training data",)),
@@ -61,9 +73,10 @@ def refusal(
         (("--methods", "eda", "--set", "eda.alhpa=1"), ("did you mean 'eda.alpha'?",)),
         (("--methods", "eda", "--set", "ead.alpha=1"), ("unknown method 'ead': did you mean 'eda'?",)),
         (("--set", "eda.alpha=0.2"), ("method 'eda' is not in the study (kd)",)),
-        (("--methods", "nlpaug:contextual"), ("not offered", "current transformers", "matekd[generator_updates=0]")),
+        (("--methods", "nlpaug:contextual"), ("not offered", "current transformers", "frozen-generator")),
         (("--methods", "nlpaug:synonym"), ("not offered", "tagger", "eda[insert=false,swap=false,delete=false]")),
         (("--budget", "student_updates"), ("--budget 'student_updates' is not of the form KIND=N",)),
+        (("--budget", "a lot"), ("--budget 'a lot' is not of the form KIND=N, e.g. student_updates=500",)),
         (("--budget", "student_updates=0"), ("is not of the form KIND=N",)),
         (("--budget", "student_updates=inf"), ("is not of the form KIND=N",)),
         (("--budget", "student_update=5"), ("unknown budget 'student_update': did you mean 'student_updates'?",)),
@@ -76,10 +89,13 @@ def refusal(
         (("--student", "layers:a"), ("'layers:a' is no choice of layers: write layers:0,1,3,5",)),
         (("--teacher", "./nowhere"), ("no model folder './nowhere'",)),
         (("--teacher", "someone/no-such-model"), ("'someone/no-such-model' can't be reached", "HF_HOME")),
+        (("--teacher", "package:"), ("'package:' names no package: write package:NAME/FOLDER",)),
         (("--teacher", "package:no_such_package/model"), ("pip install no-such-package",)),
         (("--glue-dir", "no-such-folder"), ("no GLUE folder at 'no-such-folder'", "--glue-dir DIR")),
         (("--tasks", "cola"), ("no folder 'CoLA' (cola)", "there are RTE, SST-2, STS-B")),
+        (("--config", "."), ("the config file '.' can't be read: Is a directory",)),
         (("--config", "no-such.toml"), ("the config file 'no-such.toml' can't be read",)),
+        (("--plugin", "."), ("the plugin file '", "cannot be read: Is a directory")),
         (("--plugin", "no-such.py"), ("no-such.py' cannot be read",)),
         (("--eval-on", "holdout"), ("rte: 64 training rows are too few to hold 100 of them out",)),
         (("--results", "/proc/results"), ("/proc/results/runs cannot be written", "--results DIR")),
@@ -98,6 +114,7 @@ def test_one_line_says_what_is_wrong(
     ("config", "parts"),
     [
         ("preset = minilm", ("is not TOML: ",)),
+        ("\udcff", ("is not TOML: 'utf-8' codec can't decode",)),
         ('preset = "minilmm"', ("unknown preset 'minilmm': did you mean 'minilm'?",)),
         ("lokos = 3", ("unknown setting", "'lokos'")),
         ("seedz = 3", ("'seedz': did you mean 'seeds'?",)),
@@ -120,7 +137,7 @@ def test_a_config_file_is_checked_key_by_key(
     config: str, parts: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "study.toml"
-    file.write_text(config)
+    file.write_text(config, encoding="utf-8", errors="surrogateescape")
     command = ["run", "--config", str(file), "--tasks", "rte", "--results", str(tmp_path / "results")]
     command += [] if "preset" in config else ["--preset", "minilm"]
     command += [] if "methods" in config else ["--methods", "eda"]
@@ -132,12 +149,11 @@ def test_a_config_file_is_checked_key_by_key(
     assert not (tmp_path / "results").exists()
 
 
-def test_a_study_has_methods_tasks_and_a_preset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_study_has_methods_and_tasks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = ["--results", str(tmp_path / "results")]
     for command, said in (
         (["--tasks", "rte"], 'no methods are named: give --methods LIST, or methods = "LIST" in a --config'),
         (["--methods", "kd"], 'no tasks are named: give --tasks LIST, or tasks = "LIST" in a --config file.'),
-        (["--methods", "kd", "--tasks", "rte"], "name a preset with --preset: minilm, paper-bert, paper-rob"),
     ):
         assert main(["run", *command, *results]) == 2
         assert capsys.readouterr().err.startswith(f"error: {said}")
@@ -175,6 +191,41 @@ def test_broken_files_are_named(refusal: Refusal, small_glue: Path, tmp_path: Pa
     assert f"no file 'dev.tsv' (rte dev) in '{dev.parent}': there are train.tsv." in refusal(
         "--glue-dir", glue
     )
+
+
+def test_folders_and_files_that_are_something_else(
+    refusal: Refusal, small_glue: Path, tmp_path: Path
+) -> None:
+    glue = tmp_path / "glue"
+    (glue / "RTE").mkdir(parents=True)
+    assert f"no file 'train.tsv' (rte train) in '{glue / 'RTE'}': there is nothing." in refusal(
+        "--glue-dir", glue
+    )
+    (glue / "RTE" / "train.tsv").write_text("")
+    assert f"'{glue / 'RTE' / 'train.tsv'}' holds no rows." in refusal("--glue-dir", glue)
+    (glue / "RTE" / "train.tsv").write_bytes(b"index\tsentence1\n1\t\xff\n")
+    assert "train.tsv', line 2: not UTF-8 text" in refusal("--glue-dir", glue)
+    assert f"no GLUE folder at '{small_glue / 'RTE' / 'dev.tsv'}'" in refusal(
+        "--glue-dir", small_glue / "RTE" / "dev.tsv"
+    )
+    assert f"Try --glue-dir '{small_glue}'." in refusal("--glue-dir", small_glue / "RTE")
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("def broken(:", "SyntaxError: "),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("x = 1", "it implements no hook"),
+    ],
+)
+def test_a_plugin_file_that_cannot_be_used(
+    source: str, reason: str, refusal: Refusal, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(f"{source}\n")
+    assert f"error: the file {file} cannot be used: {reason}" in refusal("--plugin", file)
 
 
 def test_a_resource_that_is_not_there(refusal: Refusal, monkeypatch: pytest.MonkeyPatch) -> None:

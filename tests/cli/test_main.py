@@ -45,7 +45,17 @@ def plugin(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "command", [["--help"], ["run", "--help"], ["--version"], ["methods"], ["tasks"], ["plugins"]]
+    "command",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["--version"],
+        ["methods"],
+        ["tasks"],
+        ["plugins"],
+        ["doctor", "--help"],
+        ["prepare", "--help"],
+    ],
 )
 def test_start_up_imports_no_heavy_library(command: list[str]) -> None:
     probe = PROBE.format(heavy=HEAVY)
@@ -70,8 +80,8 @@ def test_python_dash_m_passes_the_exit_code_on() -> None:
             "unknown option '--metods': did you mean '--methods'? 'matekd-bench run --help'",
         ),
         (["run", "--tasks", "rte"], "no methods are named: give --methods LIST"),
-        (["run", "--methods", "kd", "--tasks", "rte", "--seeds", "0"], "invalid value for '--seeds'"),
-        (["run", "--methods", "kd", "--tasks", "rte", "--seeds", "x"], "invalid value for '--seeds'"),
+        (["run", "--methods", "kd", "--tasks", "rte", "--seeds", "0"], "--seeds cannot be '0'"),
+        (["run", "--methods", "kd", "--tasks", "rte", "--seeds", "x"], "--seeds cannot be 'x'"),
         (["run", "--methods", "kd", "--tasks", "rte", "--control", "kd", "--no-control"], "contradict"),
         (["methods", "show"], "missing argument 'NAME'"),
         (["methods", "--plugin", "no-such-file.py"], "no-such-file.py' cannot be read"),

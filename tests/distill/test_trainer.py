@@ -306,6 +306,19 @@ def test_diagnostics_tell_clean_from_perturbed(rig):
     assert found["divergence_clean"] > 0
 
 
+def test_a_shifted_view_without_a_target_counts_as_perturbed(rig):
+    def two(batch, models):
+        bare = replace(batch.clean, teacher=None)
+        yield bare, replace(bare, shift=torch.zeros(*batch.ids.shape, 32), gold=0.0)
+
+    lab = rig()
+    method = Given(lab.context, two)
+    trainer = lab.trainer(method)
+    trainer.update(lab.batch(method, ROWS))
+    assert trainer.spent.perturbed_examples == 16  # the bare clean view is none
+    assert "divergence_perturbed" not in lab.context.diagnostics()
+
+
 def test_every_batch_is_cut_into_pieces_of_the_size_asked_for(rig):
     sizes = []
 

@@ -37,7 +37,11 @@ def row(*texts, epoch=0, uid="u1"):
 
 
 def method(**attributes):
-    made = Numbered(NoParams(), SimpleNamespace(encode=encode))
+    booked = {}
+    context = SimpleNamespace(
+        encode=encode, report=lambda *what: booked.setdefault(what[0], what[1:]), booked=booked
+    )
+    made = Numbered(NoParams(), context)
     for name, value in attributes.items():
         setattr(made, name, value)
     return made
@@ -96,6 +100,20 @@ def test_text_views_share_the_soft_weight_between_clean_and_perturbed(variants):
     assert [view.soft for view in perturbed] == [0.5 / variants] * variants
     assert all(view.gold == 0.0 and view.labels is None for view in perturbed)
     assert [view.dropout for view in perturbed] == list(range(1, variants + 1))
+
+
+def test_what_changed_is_counted_ahead_and_booked_when_it_is_seen():
+    """Batches are made ahead of their time, and some are never trained on."""
+    made = method()
+    made.context.collate = lambda rows, dropout: View(torch.zeros(1, 1), torch.ones(1, 1))
+    made.perturb = lambda text, rng: text.replace("b", "x y")
+    prepared = made.ahead([row("a b", "c d e"), row("a a")])
+    assert [(one.edits, one.words) for (one,) in prepared] == [(2, 5), (0, 2)]
+    assert made.context.booked == {}
+    list(
+        made.views(SimpleNamespace(clean=View(torch.zeros(1, 1), torch.ones(1, 1)), prepared=prepared), None)
+    )
+    assert made.context.booked == {"words_changed": (2, 7), "texts_unchanged": (1, 2)}
 
 
 def test_token_views_keep_everything_but_the_ids():

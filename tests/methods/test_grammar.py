@@ -51,8 +51,10 @@ def test_any_text_is_refused_or_read_as_what_can_be_written(text: str) -> None:
         ("kd,kd,eda[a=1|1]", ["kd", "eda[a=1]"]),
         ("matekd[p=0.1|0.2]", ["matekd[p=0.1]", "matekd[p=0.2]"]),
         ("m[a=1|2,b=x|y]", ["m[a=1,b=x]", "m[a=1,b=y]", "m[a=2,b=x]", "m[a=2,b=y]"]),
+        ("m[b=x|y,a=1|2]", ["m[a=1,b=x]", "m[a=2,b=x]", "m[a=1,b=y]", "m[a=2,b=y]"]),
         ("worst-of-n[eda[alpha=.1],n=4]@2x", ["worst-of-n[eda[alpha=.1],n=4]@2x"]),
         ("w[eda[a=1|2]|aeda]", ["w[eda[a=1]]", "w[eda[a=2]]", "w[aeda]"]),
+        ("w[eda|aeda,n=2|4]@2x", ["w[eda,n=2]@2x", "w[eda,n=4]@2x", "w[aeda,n=2]@2x", "w[aeda,n=4]@2x"]),
         ("w[of=eda[a=1|2]]", ["w[of=eda[a=1]]", "w[of=eda[a=2]]"]),
         ('m[a="x,y]",b="plain",c=a=b]', ['m[a="x,y]",b=plain,c=a=b]']),
     ],
@@ -81,9 +83,10 @@ def test_the_parts_of_a_wrapper() -> None:
         ("eda[a=1,a=2]", "parameter 'a' is given twice"),
         ("eda]", "expected ',' at position 4, found ']'"),
         ("kd eda", "expected ',' at position 4, found 'e'"),
-        ("kd@x", "expected ',' at position 3, found '@'"),
+        ("kd@x", "expected a budget's factor such as '@2x' at position 3, found '@'"),
+        ("kd@2,eda", "expected a budget's factor such as '@2x' at position 3, found '@'"),
         ("kd@0x", "cannot be multiplied by 0"),
-        ("w[kd@2x]", "expected ']' at position 5, found '@'"),
+        ("w[kd@2x]", "a wrapped method has no budget of its own (position 5): '@' follows the outermost"),
         ('m[a="x]', "expected a closing quote at position 5"),
     ],
 )
@@ -92,3 +95,46 @@ def test_what_is_refused(text: str, message: str) -> None:
         parse(text)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_shell_cuts_off_is_answered_with_quotes() -> None:
+    """`--methods eda[alpha=0.1|0.2]` without quotes: the shell starts a program called `0.2]`."""
+    with pytest.raises(UsageError) as caught:
+        parse("kd,eda[alpha=0.1")
+    assert str(caught.value).startswith(
+        "methods 'kd,eda[alpha=0.1': expected ']' at position 17, found the end;"
+    )
+    assert "in quotes" in str(caught.value)
+    with pytest.raises(UsageError) as caught:
+        parse("kd,")
+    assert "in quotes" not in str(caught.value)
+
+
+VALUES = "|".join(map(str, range(16)))
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (f"m[a={VALUES},b={VALUES}|16]", 272),
+        (f"m[a={VALUES},b={VALUES}],kd", 257),
+        (f"w[m[a={VALUES}],b={VALUES}|16]", 272),
+        (f"m[{','.join(f'p{at}={VALUES}' for at in range(8))}]", 16**8),
+    ],
+)
+def test_the_number_of_methods_has_a_limit(text: str, count: int) -> None:
+    with pytest.raises(UsageError, match=f" make {count} methods: at most 256 can be in one study") as caught:
+        parse(text)
+    assert f"methods '{text}'" in str(caught.value)
+
+
+def test_the_limit_counts_each_method_once() -> None:
+    assert len(parse(f"m[a={VALUES},b={VALUES}]")) == 256
+    assert len(parse(f"m[a={VALUES},b={VALUES}],m[b=1,a=1]")) == 256
+
+
+def test_methods_within_methods_have_a_limit() -> None:
+    assert len(str(parse(f"{'a[' * 7}a{']' * 7}")[0])) == 22
+    for text in (f"{'a[' * 8}a{']' * 8}", "a[" * 5000, "a[b=a[" * 5000):
+        with pytest.raises(UsageError, match="more than 8 methods within one another"):
+            parse(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from pydantic import Field, model_validator
@@ -11,6 +11,7 @@ from matekd_bench.errors import UsageError
 from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.params import ResolvedMethod, describe, parse_sets, resolve, resolve_all
 from matekd_bench.methods.record import Method, NoParams, Params
+from matekd_bench.methods.wrapping import WrapperParams
 
 
 class Own(Params):
@@ -32,21 +33,21 @@ class Own(Params):
         return self
 
 
-class Wrapping(Params):
+class Wrapping(WrapperParams):
     """Parameters of a method that wraps another."""
 
-    inner: str = "kd"
     n: int = 4
 
 
-def method(name: str, params: type[Params]) -> Method:
-    return Method(name=name, summary="", factory=NoParams, level="text", version="1", params=params)
+def method(name: str, params: type[Params], **fields: Any) -> Method:
+    return Method(name=name, summary="", params=params, **{**STANDARD, **fields})
 
 
+STANDARD: dict[str, Any] = {"factory": NoParams, "level": "text", "version": "1"}
 METHODS = {
     "eda": method("eda", Own),
-    "kd": method("kd", NoParams),
-    "worst-of-n": method("worst-of-n", Wrapping),
+    "kd": method("kd", NoParams, level="control", control=True),
+    "worst-of-n": method("worst-of-n", Wrapping, wraps="text"),
 }
 
 
@@ -79,7 +80,8 @@ def test_text_becomes_typed_values() -> None:
         ("eda[share=no,limit=1]", "eda[share=false,limit=1.0]"),
         ('eda[words="[\\"a\\"]"]', 'eda[words="[\\"a\\"]"]'),
         ("kd@2x", "kd@2x"),
-        ("worst-of-n[eda[alpha=.2],n=3]", "worst-of-n[eda[alpha=.2],n=3]"),
+        ("worst-of-n[eda[alpha=.20],n=3]", "worst-of-n[eda[alpha=0.2],n=3]"),
+        ("worst-of-n[eda[alpha=.1],n=4]@4x", "worst-of-n[eda]@4x"),
     ],
 )
 def test_the_variant_shows_what_differs_from_the_defaults_and_can_be_typed_again(
@@ -105,7 +107,30 @@ def test_set_fills_in_what_an_item_leaves_open() -> None:
 
 
 def test_set_reaches_a_wrapped_method() -> None:
-    assert one("worst-of-n[eda]", "eda.alpha=.2").variant == "worst-of-n[eda[alpha=.2]]"
+    assert one("worst-of-n[eda]", "eda.alpha=.2").variant == "worst-of-n[eda[alpha=0.2]]"
+    both = resolve_all("eda,worst-of-n[eda]", lookup, parse_sets(["eda.alpha=.2", "worst-of-n.n=2"]))
+    assert [one.variant for one in both] == ["eda[alpha=0.2]", "worst-of-n[eda[alpha=0.2],n=2]"]
+
+
+def test_a_sweep_over_what_is_wrapped_and_the_wrapper_runs_equal_ones_once() -> None:
+    found = resolve_all("worst-of-n[eda|eda[alpha=.1|.2],n=2|4]", lookup, {})
+    assert [one.variant for one in found] == [
+        "worst-of-n[eda,n=2]",
+        "worst-of-n[eda]",
+        "worst-of-n[eda[alpha=0.2],n=2]",
+        "worst-of-n[eda[alpha=0.2]]",
+    ]
+    assert found[2].names == ("worst-of-n", "eda")
+
+
+def test_a_method_with_another_budget_is_no_control() -> None:
+    assert [one(text).record.control for text in ("kd", "kd@1x", "kd@2x", "kd@0.5x")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert one("eda@2x").record.name == "eda"
 
 
 def test_the_last_set_of_a_parameter_counts_and_values_may_hold_signs() -> None:
@@ -131,7 +156,19 @@ def test_a_malformed_set_is_refused(item: str) -> None:
         ("eda[where=second]", (), ("'where'", "'both' or 'first'")),
         ('eda[words="[1"]', (), ("'words'", "'[1'")),
         ("eda[steps=11,share=no]", (), ("parameters of method 'eda': more than 10 steps need share",)),
-        ("eda[kd]", (), ("method 'eda' wraps no other method",)),
+        ("eda[kd]", (), ("method 'eda' wraps no other method, so 'eda[kd]'", "PARAMETER=VALUE")),
+        ("eda[alpha]", (), ("method 'eda' wraps no other method, so 'eda[alpha]'",)),
+        (
+            "worst-of-n[n=3]",
+            (),
+            ("wraps one of level text, and 'worst-of-n[n=3]' names none", "'worst-of-n[METHOD]'"),
+        ),
+        ("worst-of-n[kd]", (), ("in 'worst-of-n[kd]' 'kd' is of level control",)),
+        ("worst-of-n[worst-of-n[eda]]", (), ("'worst-of-n[worst-of-n[eda]]' 'worst-of-n' wraps one itself",)),
+        ("worst-of-n[ead]", (), ("unknown method 'ead'",)),
+        ("worst-of-n[eda[alpha=7]]", (), ("parameter 'alpha' of method 'eda' cannot be '7'",)),
+        ("worst-of-n[eda,inner=eda]", (), ("unknown parameter 'worst-of-n.inner'",)),
+        ("worst-of-n[eda]", ("worst-of-n.inner=eda",), ("unknown parameter 'worst-of-n.inner'",)),
         ("kd", ("eda.alpha=.1",), ("method 'eda' is not in the study (kd)",)),
         ("kd", ("ead.alpha=.1",), ("unknown method 'ead'",)),
         ("eda", ("eda.alpha=7",), ("cannot be '7'",)),
@@ -164,3 +201,7 @@ def test_parameters_are_described_for_people() -> None:
         ("limit", "float | none", "none", "", ""),
         ("words", "tuple[str, ...]", "[]", "", ""),
     ]
+
+
+def test_a_wrapped_method_is_not_among_the_parameters() -> None:
+    assert [one.name for one in describe(METHODS["worst-of-n"])] == ["n"]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from matekd_bench.methods.record import Method, NoParams, Params
+from matekd_bench.methods.wrapping import WrapperParams
 from matekd_bench.plugins.provided import ProvidedBy, kind_of, problem_of
 from matekd_bench.tasks.record import Split, Suite, Task
 
@@ -44,11 +45,17 @@ def test_bad_names(name: str) -> None:
     [
         (replace(METHOD, params=Required), "parameter 'alpha' needs a default"),
         (replace(METHOD, version=""), "version"),
+        (replace(METHOD, wraps="word", params=WrapperParams), "wraps is 'word', allowed are control, text"),
+        (replace(METHOD, wraps="text"), "params of matekd_bench.WrapperParams"),
         (Suite(name="empty", tasks=()), "at least one task"),
     ],
 )
 def test_problems_are_named(record: Method | Task | Suite, problem: str) -> None:
     assert problem in str(problem_of(record))
+
+
+def test_a_method_that_wraps_another_is_let_in() -> None:
+    assert problem_of(replace(METHOD, wraps="text", params=WrapperParams)) is None
 
 
 def test_a_task_that_stands_is_let_in() -> None:

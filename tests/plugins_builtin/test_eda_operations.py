@@ -151,6 +151,12 @@ def test_official_cleaning(text, words):
     assert OfficialOperations(None).split(text) == words
 
 
+def test_official_synonyms_are_cleaned_as_the_text_is():
+    written = ["Carbon-14_dating", "1", "it's", "X", "x"]
+    operations = OfficialOperations(Thesaurus("numbers", lambda word: written))
+    assert operations.synonyms["x"] == ("carbon dating", "its")
+
+
 def test_operations_leave_their_input_alone():
     for operations in (Operations(SMALL), OfficialOperations(SMALL)):
         for operation in (operations.replace, operations.insert, operations.swap, operations.delete):

@@ -36,24 +36,69 @@ def methods():
     return {name: make(name) for name in NAMES}
 
 
-def test_the_family():
-    assert [
-        f"nlpaug:{name}" for name in ("char-swap", "delete", "keyboard", "ocr", "spelling", "swap")
-    ] == NAMES
+OFFERED = {
+    "RandomWordAug": {"swap", "delete", "substitute"},
+    "SpellingAug": {"spelling"},
+    "SplitAug": {"split"},
+    "KeyboardAug": {"keyboard"},
+    "OcrAug": {"ocr"},
+    "RandomCharAug": {"char-swap", "char-delete", "char-insert", "char-substitute"},
+}
+NOT_OFFERED = {
+    "RandomWordAug": {"crop"},
+    "SynonymAug": {"synonym"},
+    "AntonymAug": {"antonym"},
+    "ReservedAug": {"reserved"},
+    "ContextualWordEmbsAug": {"contextual"},
+    "WordEmbsAug": {"word-embs"},
+    "TfIdfAug": {"tfidf"},
+    "BackTranslationAug": {"back-translation"},
+    "RandomSentAug": {"sentence-random"},
+    "ContextualWordEmbsForSentenceAug": {"sentence-contextual"},
+    "AbstSummAug": {"abst-summ"},
+    "LambadaAug": {"lambada"},
+}
 
 
-def test_what_is_refused_names_a_method_that_does_the_same():
+def named(table):
+    """The names of methods in a table of augmenters."""
+    return {f"nlpaug:{name}" for names in table.values() for name in names}
+
+
+def test_every_augmenter_of_nlpaug_for_text_is_offered_or_refused():
+    from nlpaug.augmenter import char, sentence, word
+
+    classes = {name for part in (char, sentence, word) for name in vars(part) if name.endswith("Aug")}
+    assert classes == {*OFFERED, *NOT_OFFERED}
+    assert set(NAMES) == named(OFFERED)
+    assert {one.name for one in matekd_bench_methods() if one.refused} == named(NOT_OFFERED)
+
+
+def test_what_is_refused_names_a_method_that_comes_near():
     from matekd_bench.methods.grammar import parse
     from matekd_bench.methods.params import resolve
     from matekd_bench.plugins.host import Host
 
     host = Host.load(only_builtin=True)
-    refused = {record.name: record for record in matekd_bench_methods() if record.refused}
-    assert set(refused) == {"nlpaug:contextual", "nlpaug:synonym"}
-    for record in refused.values():
-        text = re.search(r"'([a-z]+\[.*?\])'", record.refused)[1]
-        (ref,) = parse(text)
-        assert resolve(ref, host.method(ref.name).record, {}).variant == text
+    for record in matekd_bench_methods():
+        if record.refused:
+            text = re.search(r"; '([a-z:-]+(?:\[.*?\])?)'", record.refused)[1]
+            (ref,) = parse(text)
+            assert resolve(ref, host.method(ref.name).record, {}).variant == text
+
+
+@pytest.mark.parametrize("text", ["one", "one two", "one two three"])
+def test_crop_fails_on_short_texts_in_this_nlpaug(text):
+    """Where this stops being so the method can be offered."""
+    from nlpaug.augmenter.word import RandomWordAug
+
+    crop = RandomWordAug(action="crop")
+    draws = random.Random(0)
+    crop.sample = lambda items, number: (
+        [1] if items == [-1, 1] else draws.sample(items, number)
+    )  # to the right
+    with pytest.raises(ValueError, match="larger than population"):
+        crop.augment(text)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,7 +123,10 @@ def test_the_results_are_those_of_nlpaug_under_the_same_seed(methods):
         "nlpaug:delete": RandomWordAug(action="delete"),
         "nlpaug:keyboard": KeyboardAug(),
         "nlpaug:ocr": OcrAug(),
-        "nlpaug:char-swap": RandomCharAug(action="swap"),
+        "nlpaug:substitute": RandomWordAug(action="substitute"),
+        **{
+            f"nlpaug:char-{do}": RandomCharAug(action=do) for do in ("swap", "delete", "insert", "substitute")
+        },
     }
     state = random.getstate()
     for name, original in originals.items():
@@ -98,6 +146,37 @@ def test_swap_moves_words_and_delete_drops_them(methods):
         # nlpaug brings the second word back where it deletes the first, to give it a capital
         assert len(deleted) == 7 or (len(deleted) == 8 and deleted[0] == "two")
         assert set(deleted) < set(text.split())
+
+
+def test_split_cuts_long_words_anywhere_inside(methods):
+    seen = set()
+    for seed in range(400):
+        new = methods["nlpaug:split"].perturb("an abcdef", random.Random(seed))
+        assert new.replace(" ", "") == "anabcdef"
+        seen.add(new)
+    assert seen == {
+        f"an {'abcdef'[:cut]} {'abcdef'[cut:]}" for cut in range(1, 5)
+    }  # as nlpaug: never the last one
+    assert methods["nlpaug:split"].perturb("an old cat", random.Random(0)) == "an old cat"
+
+
+def test_character_noise_has_the_effect_it_is_named_for(methods):
+    for seed in range(20):
+        deleted, inserted, replaced = (
+            methods[f"nlpaug:char-{do}"].perturb("characters", random.Random(seed))
+            for do in ("delete", "insert", "substitute")
+        )
+        assert (len(deleted), len(inserted), len(replaced)) == (7, 13, 10)
+        assert is_part(deleted, "characters")
+        assert is_part("characters", inserted)
+        assert sum(new != old for new, old in zip(replaced, "characters", strict=True)) <= 3
+        assert methods["nlpaug:substitute"].perturb("one two six", random.Random(seed)).count("_") == 1
+
+
+def is_part(part, whole):
+    """Whether the characters of `part` occur in `whole` in this order."""
+    rest = iter(whole)
+    return all(character in rest for character in part)
 
 
 def test_aug_p_sets_the_share_of_words():
@@ -133,6 +212,7 @@ def test_any_text_gives_text(methods, text, seed, name):
         ("nlpaug:swap", {"aug_min": 5, "aug_max": 2}),
         ("nlpaug:swap", {"aug_char_p": 0.1}),
         ("nlpaug:char-swap", {"min_char": 1}),
+        ("nlpaug:split", {"min_char": 2}),
         ("nlpaug:keyboard", {"aug_word_min": 11}),
     ],
 )
@@ -143,11 +223,12 @@ def test_parameters_out_of_bounds_are_refused(name, wrong):
 
 def test_defaults_are_those_of_nlpaug(methods):
     from nlpaug.augmenter.char import KeyboardAug, OcrAug, RandomCharAug
-    from nlpaug.augmenter.word import RandomWordAug, SpellingAug
+    from nlpaug.augmenter.word import RandomWordAug, SpellingAug, SplitAug
 
     originals = {
         "nlpaug:swap": RandomWordAug(action="swap"),
         "nlpaug:spelling": SpellingAug(),
+        "nlpaug:split": SplitAug(),
         "nlpaug:keyboard": KeyboardAug(),
         "nlpaug:ocr": OcrAug(),
         "nlpaug:char-swap": RandomCharAug(action="swap"),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pytest
 
 from matekd_bench.hashing import short_digest
+from matekd_bench.results.predictions import Predictions
 from matekd_bench.results.record import Record
+from matekd_bench.results.store import ResultsStore
+from matekd_bench.seeds import seed_of
 
 
 class MakeRecord(Protocol):
@@ -125,3 +131,66 @@ def make(
 def make_record() -> MakeRecord:
     """A factory of synthetic records."""
     return make
+
+
+class WriteStudy(Protocol):
+    """Writes a study with predictions: `gains` says by method how much better than chance it answers.
+
+    `labels` are 0 and 1; a run's score is the accuracy of its answers at the second of two looks. `budgets` gives
+    the updates of a method (default 300), `skip` the (method, task, seed) to leave out.
+    """
+
+    def __call__(
+        self,
+        root: Path,
+        gains: Mapping[str, float],
+        *,
+        tasks: Sequence[str] = ...,
+        seeds: int = ...,
+        n: int = ...,
+        skip: Collection[tuple[str, str, int]] = ...,
+        budgets: Mapping[str, int] | None = ...,
+        **changes: Any,
+    ) -> ResultsStore: ...
+
+
+def write(
+    root: Path,
+    gains: Mapping[str, float],
+    *,
+    tasks: Sequence[str] = ("rte", "sst2"),
+    seeds: int = 3,
+    n: int = 240,
+    skip: Collection[tuple[str, str, int]] = (),
+    budgets: Mapping[str, int] | None = None,
+    **changes: Any,
+) -> ResultsStore:
+    """See WriteStudy."""
+    store = ResultsStore(root)
+    for task in tasks:
+        rng = np.random.default_rng(seed_of("study", task))
+        labels, ease = rng.integers(2, size=n), rng.normal(0.8, 1, n)
+        uids = tuple(f"{task}-{row}" for row in range(n))
+        store.write_data(f"dev-{task}", task=task, split="dev", uids=uids, labels=labels.tolist())
+        for method, gain in gains.items():
+            for seed in range(seeds):
+                own = np.random.default_rng(seed_of(method, task, seed))
+                looks = [
+                    np.where(ease + part * gain + own.normal(0, 0.3, n) > 0, labels, 1 - labels)
+                    for part in (0.5, 1)
+                ]
+                updates = (budgets or {}).get(method, 300)
+                record = make(
+                    method, task, seed, float(np.mean(looks[-1] == labels)), limit=updates, spent=updates,
+                    student_updates=updates, train_flops=updates * 10**9, precompute_flops=0, **changes,
+                )  # fmt: skip
+                if (method, task, seed) not in skip:
+                    logits = tuple({"dev": np.eye(2, dtype=np.float32)[look]} for look in looks)
+                    store.write(record, Predictions(logits, {"dev": uids}))
+    return store
+
+
+@pytest.fixture(scope="session")
+def write_study() -> WriteStudy:
+    """A writer of synthetic studies with predictions."""
+    return write

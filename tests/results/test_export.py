@@ -94,6 +94,17 @@ def test_the_glue_score_names_its_definition(tmp_path: Path, make_record: Any) -
     assert list(frame["score"])[1] == pytest.approx(0.75)
 
 
+def test_a_synthetic_score_is_called_mini(tmp_path: Path, make_record: Any) -> None:
+    mini = {"score": 0.75, "state": "mini", "state_text": "mini"}
+    records = [make_record("kd", f"mini-{task}", **mini) for task in GLUE8]
+    frame = pd.read_csv(write(tmp_path / "b.csv", records)).set_index("method")
+    assert frame.loc["kd", "score_definition"] == "mini"
+    assert frame.loc["kd", "score"] == pytest.approx(0.75)
+    part = pd.read_csv(write(tmp_path / "part.csv", records[1:])).set_index("method")
+    assert part.loc["kd", "score_definition"] == "mini"
+    assert pd.isna(part.loc["kd", "score"])
+
+
 def test_uninformative_and_unranked_are_said(tmp_path: Path, make_record: Any) -> None:
     records = [make_record(score=0.5), make_record("eda", score=0.4), make_record("x", score=0, ranked=False)]
     frame = pd.read_csv(write(tmp_path / "b.csv", records)).set_index("method")

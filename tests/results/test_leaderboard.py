@@ -173,6 +173,23 @@ def test_anything_less_has_no_glue_score(make_record: Any) -> None:
     assert only([make_record("kd", "own-task")]).glue_tasks is None
 
 
+def test_mini_glue_has_a_mean_of_its_own_and_no_glue_score(make_record: Any) -> None:
+    mini = {"state": "mini", "state_text": "mini"}
+    records = glue_records(make_record, tuple(f"mini-{name}" for name in GLUE8), **mini)
+    table = only(records)
+    assert (table.synthetic, table.glue_tasks) == (True, None)
+    assert row(table, "kd").scores == {"mini": pytest.approx(0.635)}
+    limited = make_record("kd", "mini-rte", state="mini", state_text="mini (train 9 of 1200)")
+    assert row(only([*records[:-1], limited]), "kd").scores == {}
+
+
+def test_synthetic_data_under_the_name_of_a_glue_task_count_for_nothing(make_record: Any) -> None:
+    table = only(glue_records(make_record, state="mini", state_text="mini"))
+    assert (table.glue_tasks, row(table, "kd").scores) == (None, {})
+    named = only(glue_records(make_record, tuple(f"mini-{name}" for name in GLUE8)))
+    assert row(named, "kd").scores == {}  # a mean called mini is of synthetic data only
+
+
 def test_protocols_are_separate_tables(make_record: Any) -> None:
     tables = board([make_record("kd"), make_record("eda", protocol_id="p2")]).tables
     assert [(table.protocol_id, [row.label for row in table.rows]) for table in tables] == [
@@ -248,7 +265,7 @@ def test_columns_know_their_task(make_record: Any) -> None:
     (table,) = board([make_record(notices=["12 rows skipped"])], tasks={"rte": task}).tables
     column = table.columns[0]
     assert (column.title, column.metrics, column.majority_score) == ("RTE", ("accuracy",), 0.5)
-    assert (column.eval_rows, column.budget, column.official) == ({"dev": 100}, (300,), True)
+    assert (column.eval_rows, column.budget, column.complete) == ({"dev": 100}, (300,), True)
     assert column.notices == ("12 rows skipped",)
 
 

@@ -106,3 +106,13 @@ def test_records_are_frozen(make_record: Any) -> None:
 
 def test_a_correlation_may_exceed_one_by_rounding(make_record: Any) -> None:
     assert make_record(score=0.99, majority_score=1.0000000000000002).data.majority_score > 1
+
+
+def test_what_is_rare_stands_in_the_text_only_where_it_says_something(make_record: Any) -> None:
+    usual = make_record()
+    assert "resumed" not in to_json(usual)
+    assert "micro_batch" not in json.loads(to_json(usual))["compute"]
+    compute = usual.compute.model_copy(update={"resumed": 2, "micro_batch": 4})
+    rare = usual.model_copy(update={"compute": compute})
+    assert json.loads(to_json(rare))["compute"]["resumed"] == 2
+    assert from_json(to_json(rare)) == rare

@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from matekd_bench.results.evidence import Evidence
 from matekd_bench.results.leaderboard import build
+from matekd_bench.results.reading import read_folders
 from matekd_bench.results.record import Record
 from matekd_bench.results.render import ascii_only, render, to_markdown
+from matekd_bench.results.sheets import View, failures
+from matekd_bench.results.table import Leaderboard
 from matekd_bench.results.wording import points
 from matekd_bench.tasks.record import Suite
 
@@ -123,6 +127,95 @@ def test_protocols_are_said_to_be_incomparable(make_record: Any) -> None:
     assert "protocol p1" in text
     assert "protocol p2" in text
     assert "Tables have different protocols and are not compared." in text
+
+
+def test_what_protocols_differ_in_is_named(make_record: Any) -> None:
+    other = make_record("eda", protocol_id="p2", hparams={"lr": 1e-4, "batch_size": 32}, precision="bf16")
+    text = shown([make_record(), other])
+    assert "different: hparams.lr: 5e-05 (p1), 0.0001 (p2)." in text
+    assert 'different: precision: "fp32" (p1), "bf16" (p2).' in text
+    unknown = shown([make_record(), make_record(protocol_id="p2")])
+    assert "different: in something that records do not hold" in unknown
+
+
+@pytest.fixture(scope="module")
+def claimed(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Leaderboard:
+    """A leaderboard with something to claim."""
+    gains = {"kd": 0.0, "kd@2x": 0.1, "good": 0.7, "bad": -0.7, "same": 0.0}
+    found = read_folders([write_study(tmp_path_factory.mktemp("s"), gains, budgets={"kd@2x": 600}).root])
+    return build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.homes))
+
+
+def printed(leaderboard: Leaderboard, view: View = "overall", width: int = 80, terminal: bool = False) -> str:
+    file = io.StringIO()
+    console = Console(
+        file=file, width=width, force_terminal=terminal, no_color=True, legacy_windows=False, height=100
+    )
+    render(leaderboard, console, view)
+    return file.getvalue()
+
+
+def test_claims_are_said_with_what_they_rest_on(claimed: Leaderboard) -> None:
+    text = printed(claimed, width=200)
+    (table,) = claimed.tables
+    good = next(row for row in table.rows if row.label == "good")
+    [line] = [line for line in text.splitlines() if line.startswith("good *") and "better" in line]
+    cells = [cell.strip() for cell in line.split("|")]
+    assert cells[1] == points(good.delta, signed=True)
+    assert cells[2] == f"{points(good.delta_ci_lo, signed=True)} to {points(good.delta_ci_hi, signed=True)}"
+    assert cells[4:7] == ["better", "1", f"{points(good.delta_matched, signed=True)} to kd"]
+    assert f"({points(good.cells['rte'].delta, signed=True)} ^)" in text
+    for said in (
+        "Holm over 3 methods x 2 tasks.",
+        "^ better, v worse, no mark: inconclusive, which is not equal.",
+        "* cannot be told from the row with the highest mean.",
+        "note: rte: 3 seeds can find ",
+        "budget",
+    ):
+        assert said in " ".join(text.split()), said
+    assert "↑" in printed(claimed, terminal=True)
+
+
+@pytest.mark.parametrize("view", ["overall", "task", "cost", "diagnostics"])
+@pytest.mark.parametrize("width", [80, 200])
+def test_every_view_fits(claimed: Leaderboard, view: View, width: int) -> None:
+    text = printed(claimed, view, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for label in ("kd@2x", "good", "bad"):
+        assert label in text
+
+
+def test_each_view_has_its_numbers(claimed: Leaderboard) -> None:
+    (table,) = claimed.tables
+    good = next(row for row in table.rows if row.label == "good")
+    cell = good.cells["rte"]
+    by_task = printed(claimed, "task", 200)
+    for said in (points(cell.xfit), points(cell.best_dev), f"{points(cell.ci_lo)} to {points(cell.ci_hi)}"):
+        assert said in by_task
+    diagnostics = printed(claimed, "diagnostics")
+    assert "changed_tokens" in diagnostics
+    assert re.search(r"good \*\s*\|\s*0\.1\s*$", diagnostics, re.MULTILINE)
+    cost = printed(claimed, "cost", 200)
+    [line] = [line for line in cost.splitlines() if line.startswith("kd@2x")]
+    assert [cell.strip() for cell in line.split("|")][1:3] == ["600", "600"]
+    assert line.split("|")[9].strip() == "2.00"
+
+
+def test_failures_come_with_reason_and_command(make_record: Any) -> None:
+    records = [
+        make_record("eda", seed=1, score=None),
+        make_record("eda", seed=2, score=0.5, status="diverged", reason="loss is NaN at update 3"),
+        make_record("kd"),
+    ]
+    lines = list(failures(records))
+    assert lines[0].startswith("failed: eda on rte, seed 1: RuntimeError: out of memory (")
+    assert lines[1].startswith("diverged: eda on rte, seed 2: loss is NaN at update 3 (")
+    assert lines[2:4] == [
+        "To try the failed runs again (finished ones are kept):",
+        "  matekd-bench run",
+    ]
+    assert list(failures(records[2:])) == ["No run failed, diverged or collapsed."]
 
 
 def test_no_records(make_record: Any) -> None:

@@ -15,6 +15,7 @@ from matekd_bench.study.estimate import matrix_speed, mean_tokens, seconds_left,
 from matekd_bench.study.events import NoEvents
 from matekd_bench.study.grid import Cell, make_grid
 from matekd_bench.study.request import StudyRequest
+from matekd_bench.study.spec import study_spec
 
 HOST = Host.load(only_builtin=True)
 
@@ -31,7 +32,7 @@ def request_(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path, tmp_pat
 @pytest.fixture
 def cells(request_: StudyRequest) -> tuple[Cell, ...]:
     """Plain distillation and EDA."""
-    return make_grid(request_, HOST, lambda text: None).cells
+    return make_grid(study_spec(request_), request_, HOST, lambda text: None).cells
 
 
 def test_nothing_to_do_takes_no_estimate(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ def variants(methods: str, **options: Any) -> list[str]:
         ("kd@2x,eda", {}, ["kd", "kd@2x", "eda"]),
         ("kd@2x,kd@1x", {}, ["kd", "kd@2x"]),
         ("eda,eda[alpha=0.1]", {}, ["kd", "eda"]),
+        ("eda[alpha=0.3|0.2|0.3]@2x", {}, ["kd", "eda[alpha=0.3]@2x", "eda[alpha=0.2]@2x"]),
+        ("worst-of-n[eda]", {"sets": ("eda.alpha=0.2",)}, ["kd", "worst-of-n[eda[alpha=0.2]]"]),
         ("eda", {"control": None}, ["eda"]),
         ("eda", {"control": "finetune"}, ["finetune", "eda"]),
         ("eda[alpha=0.2]", {"control": "eda"}, ["eda", "eda[alpha=0.2]"]),
@@ -83,6 +85,20 @@ def test_a_control_is_one_method_that_exists(options: dict[str, Any], said: str)
     with pytest.raises(UsageError) as caught:
         chosen("eda", **options)
     assert said in str(caught.value)
+
+
+def test_only_the_studys_own_budget_makes_a_control() -> None:
+    found = {method.variant: method.record.control for method in chosen("kd@2x,kd@4x,eda,random-mask")}
+    assert found == {"kd": True, "kd@2x": False, "kd@4x": False, "eda": False, "random-mask": True}
+
+
+def test_a_wrapped_methods_preset_counts_too(tmp_path: Path) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text("[sets.eda]\nalpha = 0.3\n")
+    assert [method.variant for method in chosen("worst-of-n[eda]", config=file)] == [
+        "kd",
+        "worst-of-n[eda[alpha=0.3]]",
+    ]
 
 
 def test_positions_in_a_list_are_those_of_what_was_typed() -> None:

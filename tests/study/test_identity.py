@@ -12,8 +12,9 @@ import pytest
 from matekd_bench.errors import PluginError
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.grid import Cell, Grid, make_grid
-from matekd_bench.study.identity import run_id
+from matekd_bench.study.identity import run_id, run_identity
 from matekd_bench.study.request import StudyRequest
+from matekd_bench.study.spec import study_spec
 
 HOST = Host.load(only_builtin=True)
 Make = Callable[..., Grid]
@@ -23,12 +24,13 @@ Make = Callable[..., Grid]
 def grid(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path) -> Make:
     """Makes the grid of a small study; options change it."""
 
-    def make(**options: Any) -> Grid:
+    def make(host: Host = HOST, **options: Any) -> Grid:
         standard = {
             "methods": "matekd,eda", "tasks": "rte", "config": tiny_config, "glue_dir": small_glue, "threads": 1,
             "teacher": str(tiny_checkpoint), "student": "layers:2", "generator": "layers:2", "device": "cpu",
         }  # fmt: skip
-        return make_grid(StudyRequest(**{**standard, **options}), HOST, lambda text: None)
+        request = StudyRequest(**{**standard, **options})
+        return make_grid(study_spec(request), request, host, lambda text: None)
 
     return make
 
@@ -98,6 +100,56 @@ def test_versions_sources_and_threads_count(grid: Make) -> None:
     newer = replace(cell, job=replace(cell.job, method=replace(cell.job.method, version="2")))
     assert identity(cell) == cell.run_id
     assert len({identity(cell), identity(cell, threads=2), identity(cell, source="ab"), identity(newer)}) == 4
+
+
+def test_what_a_method_is_identified_by(grid: Make) -> None:
+    """The keys and their values: a change here would train everything again."""
+    made = grid(methods="eda[thesaurus=embedded]", sets=())
+    cell = made.cells[1]
+    found = run_identity(cell.job, cell.data, cell.recipe, made.spec, 1, None)
+    assert found["method"] == {
+        "name": "eda", "version": "1", "params": cell.job.params.model_dump(mode="json"), "source": None,
+        "resources": dict(cell.job.method.resources(cell.job.params)),
+    }  # fmt: skip
+    assert found["budget"] == list(cell.job.budget)
+
+
+def test_a_wrapper_is_identified_by_what_it_wraps(grid: Make) -> None:
+    made = grid(methods="worst-of-n[eda[thesaurus=embedded],n=2]")
+    cell = made.cells[1]
+    found = run_identity(cell.job, cell.data, cell.recipe, made.spec, 1, None)["method"]
+    assert (found["name"], found["version"], found["params"]["n"]) == ("worst-of-n", "1+eda-1", 2)
+    assert found["params"]["inner"]["method"] == "eda"
+    assert found["params"]["inner"]["params"]["thesaurus"] == "embedded"
+    assert set(found["resources"]) == {"thesaurus"}
+    for other in (
+        "worst-of-n[eda,n=2]",
+        "worst-of-n[eda[thesaurus=embedded,alpha=0.2],n=2]",
+        "worst-of-n[nlpaug:swap,n=2]",
+    ):
+        assert grid(methods=other).cells[1].run_id != cell.run_id
+    assert cell.run_id.startswith("rte-worst-of-n-0-")
+
+
+def test_a_wrapped_methods_file_counts(grid: Make, tmp_path: Path) -> None:
+    text = (
+        "from matekd_bench import Method, TextPerturbation, hookimpl\n\n\n@hookimpl\ndef matekd_bench_methods():\n"
+        "    yield Method(name='mine', summary='', factory=TextPerturbation, level='text', version='1')\n"
+    )
+    found = []
+    for source in (text, text + "# changed\n"):
+        (tmp_path / "mine.py").write_text(source)
+        host = Host.load(files=[tmp_path / "mine.py"], only_builtin=True)
+        found.append([cell.run_id for cell in grid(host=host, methods="mine,worst-of-n[mine],eda").cells])
+    assert [old == new for old, new in zip(*found, strict=True)] == [True, False, False, True]
+
+
+def test_a_budget_is_in_the_run_and_not_in_the_protocol(grid: Make) -> None:
+    made = grid(methods="kd@2x,kd@4x", budget="student_updates=6")
+    assert [cell.job.budget for cell in made.cells] == [("student_updates", size) for size in (6, 12, 24)]
+    assert len({cell.run_id for cell in made.cells}) == 3
+    assert len({cell.protocol_id for cell in made.cells}) == 1
+    assert made.cells[0].run_id == grid(methods="eda", budget="student_updates=6").cells[0].run_id
 
 
 def test_resources_count_and_must_be_text(grid: Make) -> None:

@@ -15,7 +15,11 @@ from matekd_bench.distill.checkpoints import describe
 from matekd_bench.distill.networks import Source
 from matekd_bench.distill.settings import TeacherSettings
 from matekd_bench.methods.base import Perturbation
-from matekd_bench.study.preflight import NEEDS, check_needs
+from matekd_bench.plugins.host import Host
+from matekd_bench.study.grid import Grid, make_grid
+from matekd_bench.study.preflight import NEEDS, check_methods, check_needs
+from matekd_bench.study.request import StudyRequest
+from matekd_bench.study.spec import study_spec
 
 Models = Callable[..., Recipe]
 
@@ -38,10 +42,35 @@ def recipe(tiny_checkpoint: Path) -> Recipe:
     )  # fmt: skip
 
 
+@pytest.fixture
+def grid(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path) -> Callable[[str], Grid]:
+    """Makes the grid of a small study of some methods."""
+
+    def make(methods: str) -> Grid:
+        request = StudyRequest(
+            methods=methods, tasks="rte", config=tiny_config, glue_dir=small_glue, threads=1, device="cpu",
+            teacher=str(tiny_checkpoint), student="layers:2", generator="layers:2",
+        )  # fmt: skip
+        return make_grid(study_spec(request), request, Host.load(only_builtin=True), lambda text: None)
+
+    return make
+
+
 @pytest.mark.parametrize("need", sorted(NEEDS))
 def test_what_is_there_suffices(need: str, recipe: Recipe) -> None:
     check_needs(needing(need), recipe)
     check_needs(needing(), recipe)
+
+
+def test_what_a_wrapped_method_needs_is_asked_for_each(grid: Callable[[str], Grid]) -> None:
+    """Wrappers of one name may wrap methods with different needs."""
+    cells = [cell for cell in grid("worst-of-n[tinybert-aug],worst-of-n[eda]").cells if "worst" in cell.label]
+    check_methods(cells)
+    lacking = [replace(cell, recipe=replace(cells[0].recipe, generator=None)) for cell in cells]
+    same = [replace(cell, recipe=lacking[0].recipe) for cell in lacking]
+    with pytest.raises(UsageError, match="method 'worst-of-n' needs a generator"):
+        check_methods(same)
+    check_methods(same[1:])
 
 
 def test_an_unknown_need(recipe: Recipe) -> None:

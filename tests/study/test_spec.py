@@ -106,9 +106,42 @@ def test_merging_leaves_its_arguments_alone() -> None:
         ({"seeds": 0}, r"--seeds: it should be greater than or equal to 1, not 0\."),
         ({"budget": "updates=3"}, r"unknown budget 'updates': did you mean 'student_updates'\?"),
         ({"budget": "=3"}, r"unknown budget '': there are clean_examples, student_updates, train_flops\."),
-        ({"preset": None}, r"name a preset with --preset: minilm, paper-bert, paper-roberta\."),
     ],
 )
 def test_an_option_is_named_as_it_was_typed(options: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         spec(**options)
+
+
+@pytest.mark.parametrize(
+    ("typed", "preset"),
+    [({}, "mini"), ({"glue_dir": Path("glue")}, "minilm"), ({"glue_home": Path("glue")}, "mini")],
+)
+def test_what_runs_depends_on_what_was_typed(typed: dict[str, Any], preset: str) -> None:
+    found = spec(preset=None, **typed)
+    assert (found.preset, found.stand_ins) == (preset, preset == "mini")
+
+
+def test_a_folder_in_a_config_file_counts_as_typed(tmp_path: Path) -> None:
+    assert spec(written(tmp_path, 'glue_dir = "glue"\n'), preset=None).preset == "minilm"
+
+
+def test_the_folder_of_the_machine_is_used_where_glue_is_read_and_none_is_typed() -> None:
+    home, typed = Path("home"), Path("typed")
+    assert spec(glue_home=home).glue_dir == home
+    assert spec(glue_home=home, glue_dir=typed).glue_dir == typed
+    assert spec(preset="mini", glue_home=home).glue_dir is None
+
+
+def test_synthetic_data_and_a_glue_folder_exclude_each_other() -> None:
+    with pytest.raises(
+        UsageError, match="preset 'mini' makes its own synthetic data and reads no GLUE folder"
+    ):
+        spec(preset="mini", glue_dir=Path("glue"))
+
+
+def test_a_preset_in_a_file_is_a_name(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"preset = 3 is no name: there are mini, minilm, paper-bert, paper-roberta\."
+    ):
+        spec(written(tmp_path, "preset = 3\n"), preset=None)

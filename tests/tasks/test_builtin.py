@@ -35,8 +35,13 @@ METRICS = {
 
 def test_suites() -> None:
     glue = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
-    assert {name: suite.tasks for name, suite in SUITES.items()} == {"glue": glue, "glue8": glue[:-1]}
-    assert set(TASKS) == {*glue, "ax"}
+    mini = tuple(f"mini-{name}" for name in glue)
+    assert {name: suite.tasks for name, suite in SUITES.items()} == {
+        "glue": glue,
+        "glue8": glue[:-1],
+        "mini-glue": mini,
+    }
+    assert set(TASKS) == {*glue, "ax", *mini}
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -88,7 +93,7 @@ def test_every_record_is_pinned_and_complete(name: str) -> None:
 
 def test_label_one_means_what_each_task_says() -> None:
     """WNLI counts the other way round than RTE and QNLI, and F1 is that of the positive class."""
-    ones = {name: task.labels[1] for name, task in TASKS.items() if task.labels}
+    ones = {name: task.labels[1] for name, task in TASKS.items() if task.labels and not task.synthetic}
     assert ones == {
         "cola": "acceptable",
         "sst2": "positive",
@@ -101,6 +106,26 @@ def test_label_one_means_what_each_task_says() -> None:
         "ax": "neutral",
     }
     assert TASKS["stsb"].score_range == (0.0, 5.0)
+
+
+def test_a_stand_in_has_the_shape_of_what_it_stands_for() -> None:
+    stand_ins = [task for task in TASKS.values() if task.synthetic]
+    assert [task.stands_for for task in stand_ins] == [
+        "cola",
+        "sst2",
+        "mrpc",
+        "stsb",
+        "qqp",
+        "mnli",
+        "qnli",
+        "rte",
+        "wnli",
+    ]
+    for task in stand_ins:
+        real = TASKS[str(task.stands_for)]
+        assert task.name == f"mini-{real.name}"
+        for part in ("kind", "fields", "labels", "metrics", "dev", "score_range"):
+            assert getattr(task, part) == getattr(real, part)
 
 
 def test_written_numbers_are_the_class_ids() -> None:

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Protocol
 
 from matekd_bench.errors import DataError
-from matekd_bench.tasks.record import Task
+from matekd_bench.tasks.record import Rows, Task
 
 DECIMALS = 6  # of gold scores: the Hub stores 3.8 as a float32, 3.7999999523, and files write 3.800
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The rows of one split as a source delivers them: texts, gold labels or None, count of broken rows."""
-
-    texts: Sequence[tuple[str, ...]]
-    labels: Sequence[int] | Sequence[float] | None
-    skipped: int = 0
 
 
 class MissingSplitError(DataError):
@@ -39,7 +29,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """The word for the source in records: "hub" or "glue-dir"."""
+        """The word for the source in records: "hub", "glue-dir" or "embedded"."""
 
     def revision(self, task: Task) -> str | None:
         """The pinned version of the task's data, where the source has such a thing."""

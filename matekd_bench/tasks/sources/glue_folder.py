@@ -8,8 +8,8 @@ from itertools import compress
 from pathlib import Path
 
 from matekd_bench.errors import DataError
-from matekd_bench.tasks.record import Split, Task
-from matekd_bench.tasks.sources.base import MissingSplitError, Rows, gold_score, label_id, what_is_there
+from matekd_bench.tasks.record import Rows, Split, Task
+from matekd_bench.tasks.sources.base import MissingSplitError, gold_score, label_id, what_is_there
 from matekd_bench.tasks.sources.tsv import Table, read_table
 
 

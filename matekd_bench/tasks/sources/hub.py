@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from matekd_bench.errors import DataError
-from matekd_bench.tasks.record import Task
-from matekd_bench.tasks.sources.base import MissingSplitError, Rows, gold_score, label_id, what_is_there
+from matekd_bench.network import without_retries
+from matekd_bench.tasks.record import Rows, Task
+from matekd_bench.tasks.sources.base import MissingSplitError, gold_score, label_id, what_is_there
 
 HINT = "Use local files with --glue-dir DIR, or connect once: what was downloaded is kept."
 
@@ -54,9 +55,9 @@ class Hub:
         """Every split of the task's data set, memory-mapped; code from a data set is never run."""
         if task.hub_id is None:
             raise DataError(f"task {task.name} names no data set on the Hub.", hint="Use --glue-dir DIR.")
-        with _quiet():
-            import datasets
+        import datasets
 
+        with without_retries(), _quiet():
             try:
                 loaded: Mapping[str, Any] = datasets.load_dataset(
                     task.hub_id,

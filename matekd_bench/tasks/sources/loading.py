@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import Literal
 
 from matekd_bench.errors import UsageError, unknown
-from matekd_bench.tasks.record import HOLDOUT, Examples, Task, TaskData
+from matekd_bench.tasks.record import HOLDOUT, DataState, Examples, Task, TaskData
 from matekd_bench.tasks.sources.base import MissingSplitError, Source
+from matekd_bench.tasks.sources.embedded import Embedded
 from matekd_bench.tasks.sources.examples import example_ids, order_key, split_digest, take
 from matekd_bench.tasks.sources.holdout import split_holdout
+
+
+def source_of(task: Task, source: Source) -> Source:
+    """Where `task` is read from: itself where it brings its data, else the study's `source`."""
+    return Embedded() if task.reader is not None else source
 
 
 def load_task(
@@ -36,17 +42,23 @@ def load_task(
         train = _limited(train, limit_train, notices)
     dev = [_limited(examples, limit_eval, notices) for examples in dev]
     used = [*([train] if train is not None else []), *dev]
-    whole = all(len(examples) == examples.official_rows for examples in used)
     return TaskData(
         task=task,
         source=source.name,
         revision=source.revision(task),
         train=train,
         dev=tuple(dev),
-        state="official" if whole and tuple(examples.split for examples in dev) == task.dev else "partial",
+        state=_state(task, used, tuple(examples.split for examples in dev)),
         digests={examples.split: split_digest(examples) for examples in used},
         notices=tuple(notices),
     )
+
+
+def _state(task: Task, used: list[Examples], dev: tuple[str, ...]) -> DataState:
+    if task.synthetic:
+        return "mini"
+    whole = all(len(examples) == examples.official_rows for examples in used)
+    return "official" if whole and dev == task.dev else "partial"
 
 
 def load_split(task: Task, source: Source, split: str) -> Examples:

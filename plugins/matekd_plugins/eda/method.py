@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from matekd_bench import Params, TextPerturbation
+from matekd_plugins.eda.groups import check_choice
 from matekd_plugins.eda.official import OfficialOperations
 from matekd_plugins.eda.operations import Operation, Operations
 from matekd_plugins.eda.thesaurus import load
@@ -46,8 +47,9 @@ class EDAParams(Params):
     """Whether random swap is among the operations."""
     delete: bool = True
     """Whether random deletion is among the operations."""
-    thesaurus: Literal["auto", "wordnet", "embedded"] = "auto"
-    """Source of synonyms; auto takes WordNet where NLTK finds it, else the small embedded thesaurus."""
+    thesaurus: Annotated[str, AfterValidator(check_choice)] = "auto"
+    """Source of synonyms: wordnet, embedded, auto (WordNet where NLTK finds it, else the small embedded thesaurus),
+    mini (that of mini-GLUE), or a file of synonym groups as a path or package:NAME/PATH."""
 
     @model_validator(mode="after")
     def _at_least_one_operation(self) -> EDAParams:

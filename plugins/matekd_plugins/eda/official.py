@@ -99,4 +99,4 @@ class Candidates(dict[str, tuple[str, ...]]):
 
 def _plain(synonym: str) -> str:
     """A synonym in the script's alphabet."""
-    return re.sub(r"[^a-z ]", "", synonym.lower().replace("-", " ")).strip()
+    return " ".join(re.sub(r"[^a-z ]", "", synonym.lower().replace("-", " ")).split())

@@ -1,4 +1,4 @@
-"""Where synonyms come from: WordNet through NLTK where found, else a small thesaurus in this package."""
+"""Where synonyms come from: WordNet through NLTK, a file of synonym groups, or the small one in this package."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from matekd_bench import UsageError
+from matekd_plugins.eda import groups
 
 DEBIAN = Path("/usr/share/wordnet")
 INSTALL = (
@@ -42,13 +43,20 @@ class Thesaurus:
         return tuple(sorted(synonym for synonym in found if synonym.lower() != word))
 
 
-def load(choice: Literal["auto", "wordnet", "embedded"]) -> Thesaurus:
+def load(choice: str) -> Thesaurus:
     """The thesaurus of that name; "auto" is WordNet where readable, else the embedded one with a notice.
 
-    Raises UsageError for "wordnet" where there is none, or none that NLTK agrees to read.
+    "mini" is that of mini-GLUE. Anything else but "wordnet" and "embedded" is a file of synonym groups: a path or
+    ``package:NAME/PATH``. Raises UsageError for a file that cannot be read or holds no group, and for "wordnet" where
+    there is none, or none that NLTK agrees to read.
     """
     if choice == "embedded":
         return embedded()
+    if choice == "mini":
+        choice = groups.MINI
+    if choice not in groups.NAMED:
+        name, text = groups.read_file(choice)
+        return _of_groups(f"{name} (sha256 {_short_digest(text)})", groups.parse_file(choice, text))
     refused = []
     for place in _places():
         try:
@@ -68,13 +76,15 @@ def load(choice: Literal["auto", "wordnet", "embedded"]) -> Thesaurus:
 def embedded() -> Thesaurus:
     """The thesaurus in this package: groups of common English words that can stand for one another."""
     text = files("matekd_plugins.eda").joinpath("synonyms.txt").read_text(encoding="utf-8")
-    table: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        group = [] if line.startswith("#") else [word.strip() for word in line.split(",")]
-        for word in group:
-            table.setdefault(word, []).extend(group)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Thesaurus(f"embedded thesaurus v1 (sha256 {digest})", lambda word: table.get(word, ()))
+    return _of_groups(f"embedded thesaurus v1 (sha256 {_short_digest(text)})", groups.parse(text))
+
+
+def _of_groups(name: str, table: dict[str, list[str]]) -> Thesaurus:
+    return Thesaurus(name, lambda word: table.get(word, ()))
+
+
+def _short_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _places() -> Iterator[Path]:

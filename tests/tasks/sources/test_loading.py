@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from matekd_bench.errors import DataError, UsageError
-from matekd_bench.tasks.record import Split, Task
-from matekd_bench.tasks.sources import MissingSplitError, Rows, load_split, load_task
+from matekd_bench.tasks.record import Rows, Split, Task
+from matekd_bench.tasks.sources import MissingSplitError, load_split, load_task
 from matekd_bench.tasks.sources.examples import example_ids, split_digest
 from matekd_tasks import matekd_bench_tasks
 

@@ -1,0 +1,42 @@
+"""How long what is under way will still take, judged by how long the part that is done took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matekd_bench.study.events import Plan
+
+Clock = Callable[[], float]
+
+
+class Pace:
+    """Of one thing of known size, e.g. the fine-tuning of a teacher."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._started = clock()
+
+    def left(self, done: float, size: float) -> float | None:
+        """Seconds until all of `size` is done; None as long as nothing is, and at the end."""
+        if not 0 < done < size:
+            return None
+        return (self._clock() - self._started) * (size - done) / done
+
+
+class StudyPace:
+    """Of the runs of a study, each counted by its planned updates."""
+
+    def __init__(self, plan: Plan, clock: Clock) -> None:
+        self._sizes = [run.updates or 1 for run in plan.todo]
+        self._pace = Pace(clock)
+        self._finished = 0
+
+    def run_finished(self) -> None:
+        """One more run is done; they come in the order of the plan."""
+        self._finished += 1
+
+    def left(self) -> float | None:
+        """Seconds for all runs that are not done; None before the first has finished and after the last."""
+        return self._pace.left(sum(self._sizes[: self._finished]), sum(self._sizes))

@@ -1,0 +1,117 @@
+"""Checkpoints inside a run: everything it needs to go on, in another process, to the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from matekd_bench.errors import CheckpointError, PluginError, RunError
+
+FORMAT = 1  # raised when the state holds other things than before
+STATE = "state.pt"
+
+
+class PausedError(RunError):
+    """A run that was asked to stop, and did at the end of an update; it is saved if it has checkpoints."""
+
+    def __init__(self, update: int) -> None:
+        super().__init__(f"stopped after update {update}")
+        self.update = update
+
+
+class Checkpoints(Protocol):
+    """Where a run keeps its checkpoints."""
+
+    def save(self, update: int, write: Callable[[Path], None]) -> None:
+        """Keeps what `write` puts into an empty folder: whole or, where the disk refuses it, not at all."""
+
+    def folders(self) -> Iterable[Path]:
+        """The checkpoints there are, each whole, the newest first."""
+
+
+class NoCheckpoints:
+    """Keeps nothing: a run that is interrupted starts again."""
+
+    def save(self, update: int, write: Callable[[Path], None]) -> None:
+        """Ignored."""
+
+    def folders(self) -> Iterable[Path]:
+        """None."""
+        return ()
+
+
+def write(folder: Path, modules: Sequence[nn.Module], state: Mapping[str, Any]) -> None:
+    """Writes weights as safetensors and the rest, tensors and plain values, as a file that needs no pickle.
+
+    Raises OSError where the disk refuses it.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_model
+
+    try:
+        for index, module in enumerate(modules):
+            save_model(module, str(_weights(folder, index)))
+        torch.save(dict(state), folder / STATE)
+    except (SafetensorError, RuntimeError) as error:  # how the two libraries say that the disk is full
+        raise OSError(str(error)) from error
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """What :func:`write` was given as state, on the CPU; nothing in the file is executed.
+
+    Raises CheckpointError for a file that holds anything else than tensors and plain values.
+    """
+    try:
+        state: dict[str, Any] = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+    except UnpicklingError:
+        raise CheckpointError(f"{folder / STATE} holds more than tensors and plain values.") from None
+    return state
+
+
+def check_plain(value: Any, method: str) -> None:
+    """Raises PluginError where a method's state holds what a checkpoint cannot give back."""
+    if isinstance(value, (dict, list, tuple)):
+        for part in value.values() if isinstance(value, dict) else value:
+            check_plain(part, method)
+    elif value is not None and type(value) not in (bool, int, float, str, torch.Tensor):
+        raise PluginError(
+            f"method '{method}' gives a {type(value).__name__} as state: tensors, numbers, texts, lists and "
+            "dictionaries can be saved."
+        )
+
+
+def read_weights(folder: Path, modules: Sequence[nn.Module]) -> None:
+    """Puts the saved weights into the modules, in the order in which they were written."""
+    from safetensors.torch import load_model
+
+    for index, module in enumerate(modules):
+        load_model(module, _weights(folder, index))
+
+
+def _weights(folder: Path, index: int) -> Path:
+    return folder / f"module-{index}.safetensors"
+
+
+def software() -> dict[str, str]:
+    """The versions that a checkpoint is only good for: under others a run would not end with the same bits."""
+    found = {"format": str(FORMAT), "torch": str(torch.__version__)}
+    for name in ("transformers", "matekd-bench"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was too small, on a GPU or a CPU; torch has several ways of saying so."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    said = str(error)
+    return isinstance(error, RuntimeError) and ("out of memory" in said or "DefaultCPUAllocator" in said)

@@ -1,0 +1,59 @@
+"""The cache folders: where they lie, whether they can be written, how large they are."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from matekd_bench.distill.cache import cache_root
+from matekd_bench.health.check import Check
+
+TOPIC = "caches"
+
+
+def caches() -> Iterator[Check]:
+    """A line for the suite's cache and one for that of the Hub's libraries."""
+    from huggingface_hub import constants
+
+    try:
+        own = cache_root()
+    except RuntimeError:  # "~" where the user has no home
+        text = f"'{os.environ.get('MATEKD_BENCH_CACHE', '~')}' can't be found: this user has no home folder"
+        yield Check(TOPIC, "own", "problem", text, "set MATEKD_BENCH_CACHE to a folder")
+    else:
+        yield folder("own", own, "teachers, logits and generators", "MATEKD_BENCH_CACHE")
+    yield folder("hub", Path(constants.HF_HOME), "models and data of the Hub", "HF_HOME")
+
+
+def folder(name: str, path: Path, holds: str, variable: str) -> Check:
+    """Whether a cache folder, or the place where it will be made, can be written."""
+    there = next((place for place in (path, *path.parents) if place.exists()), path)
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        text = f"{path} ({holds}) can't be written: {error.strerror or error}"
+        return Check(TOPIC, name, "problem", text, f"set {variable} to a folder that can")
+    size = readable(size_of(path)) if path.is_dir() else "not made yet"
+    return Check(TOPIC, name, "ok", f"{path} ({holds}): {size}; {variable} moves it")
+
+
+def size_of(path: Path) -> int:
+    """Bytes of all files below a folder; links are not followed, files that vanish meanwhile do not count."""
+    total = 0
+    for home, _, names in os.walk(path):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(home, name)).st_size
+            except OSError:
+                continue
+    return total
+
+
+def readable(size: int) -> str:
+    """A number of bytes as people say it: "12 MB", "1.4 GB"."""
+    if size < 10**6:
+        return f"{size / 10**3:.0f} kB"
+    return f"{size / 10**6:.0f} MB" if size < 10**9 else f"{size / 10**9:.1f} GB"

@@ -1,0 +1,210 @@
+"""Trains the runs of a study in this process, one after another, and shares them with other processes by locks."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matekd_bench.distill.assets import TaskAssets
+from matekd_bench.distill.outcome import Watch
+from matekd_bench.distill.resume import PausedError
+from matekd_bench.distill.run import train
+from matekd_bench.errors import BenchError, ResultsError
+from matekd_bench.results.record import Record
+from matekd_bench.results.store import ResultsStore
+from matekd_bench.results.underway import RunUnderWay
+from matekd_bench.study import recording
+from matekd_bench.study.events import Events
+from matekd_bench.study.grid import Cell, Grid
+from matekd_bench.study.interrupts import Interruptions
+
+POLL_SECONDS = 2.0  # between two looks at what other processes train
+
+
+@dataclass
+class Tally:
+    """How many runs were trained here, recorded meanwhile by other processes, failed, and not begun."""
+
+    trained: int = 0
+    elsewhere: int = 0
+    failed: int = 0
+    left: int = 0
+
+    @property
+    def done(self) -> int:
+        """How many came to an end, here or elsewhere."""
+        return self.trained + self.elsewhere + self.failed
+
+
+class LocalExecutor:
+    """Trains runs one after another in this process; what the runs of a task share is made once.
+
+    A run that another process holds is left to it and looked at again later. With `fail_fast` the first run that
+    fails is the last.
+    """
+
+    def __init__(
+        self, grid: Grid, store: ResultsStore, events: Events, command: str, interruptions: Interruptions,
+        *, fail_fast: bool = False,
+    ) -> None:  # fmt: skip
+        self._grid = grid
+        self._store = store
+        self._events = events
+        self._command = command
+        self._interruptions = interruptions
+        self._fail_fast = fail_fast
+        self._assets: dict[str, TaskAssets] = {}
+        self._noted: set[str] = set()
+        self._waited: set[str] = set()
+
+    def assets(self, cell: Cell) -> TaskAssets:
+        """What the runs on this cell's task share."""
+        name = cell.data.task.name
+        if name not in self._assets:
+            self._assets[name] = TaskAssets(
+                cell.data,
+                cell.recipe,
+                stage=self._events.stage,
+                progress=lambda done, limit, loss: self._events.progress(done, limit, loss, None),
+            )
+        return self._assets[name]
+
+    def run(self, cells: Sequence[Cell]) -> Tally:
+        """Trains and records every cell that no other process takes, and waits for those."""
+        tally, pending = Tally(), list(cells)
+        while pending:
+            held: list[Cell] = []
+            for at, cell in enumerate(pending):
+                if not self._take(cell, tally, len(cells)):
+                    held.append(cell)
+                elif tally.failed and self._fail_fast:
+                    tally.left = len(held) + len(pending) - at - 1
+                    return tally
+                self._forget(cell, [*held, *pending[at + 1 :]])
+            if len(held) == len(pending):
+                time.sleep(POLL_SECONDS)
+            pending = held
+        return tally
+
+    def _take(self, cell: Cell, tally: Tally, total: int) -> bool:
+        """Trains the cell and counts it, or what another process made of it; False where one is still at it."""
+        under_way = self._store.under_way(cell.run_id)
+        if not under_way.acquire():
+            if cell.run_id not in self._waited:
+                self._events.note(f"{cell.label}: left to {under_way.holder()}")
+                self._waited.add(cell.run_id)
+            return False
+        try:
+            position, started = tally.done + 1, time.perf_counter()
+            found = self._elsewhere(cell)
+            self._events.run_started(cell.label, position, total)
+            status, score = self._one(cell, under_way) if found is None else _end(found)
+            if status == "failed":
+                tally.failed += 1
+            elif found is None:
+                tally.trained += 1
+            else:
+                tally.elsewhere += 1
+            self._events.run_finished(cell.label, status, score, time.perf_counter() - started)
+        finally:
+            under_way.release(done=self._store.has(cell.run_id))
+        self._interruptions.calm()
+        return True
+
+    def _elsewhere(self, cell: Cell) -> Record | None:
+        """The record that another process has written meanwhile; a failed one only where it was waited for."""
+        done = self._store.has(cell.run_id)
+        if not done and cell.run_id not in self._waited:
+            return None
+        try:
+            found = self._store.read(cell.run_id)
+        except ResultsError:  # it was waited for, and stopped without a record
+            return None
+        return found if done or found.status == "failed" else None
+
+    def _forget(self, cell: Cell, later: Sequence[Cell]) -> None:
+        """Lets go of what a task's runs share after the last of them: its teacher need not stay in memory."""
+        name = cell.data.task.name
+        if all(other.data.task.name != name for other in later):
+            self._assets.pop(name, None)
+
+    def _one(self, cell: Cell, under_way: RunUnderWay) -> tuple[str, float | None]:
+        """Trains and records one run; a failure is its result. Raises what stops the study."""
+        started = time.perf_counter()
+        try:
+            assets = self.assets(cell)
+            watch = Watch(
+                self._events.progress, self._events.look_done, self._note, self._interruptions.asked
+            )
+            outcome = train(cell.job, assets, watch, _Saving(under_way, cell, self._events))
+            record = recording.finished(cell, self._grid, assets, outcome, self._command)
+        except ResultsError:
+            raise
+        except PausedError as paused:
+            raise self._interruptions.stopped(_how_to_go_on(cell, paused, under_way)) from None
+        except Exception as error:  # a method may raise anything: it costs its own run, with the reason kept
+            reason = _reason(error)
+            self._events.warning(f"{cell.label}: {reason}")
+            self._events.detail("".join(traceback.format_exception(error)).rstrip())
+            seconds = time.perf_counter() - started
+            self._store.write(recording.failed(cell, self._grid, reason, seconds, self._command))
+            under_way.remove()  # it is tried again from the start
+            return "failed", None
+        self._write_data(cell)
+        self._store.write(record, recording.predictions_of(cell, outcome), outcome.history)
+        return _end(record)
+
+    def _note(self, text: str) -> None:
+        """Passes a method's notice on, once a study."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._events.note(text)
+
+    def _write_data(self, cell: Cell) -> None:
+        for examples in cell.data.dev:
+            self._store.write_data(
+                cell.data.digests[examples.split],
+                task=cell.data.task.name,
+                split=examples.split,
+                uids=examples.uids,
+                labels=examples.labels or (),
+            )
+
+
+class _Saving:
+    """The checkpoints of a run; the first that the disk refuses is a warning."""
+
+    def __init__(self, under_way: RunUnderWay, cell: Cell, events: Events) -> None:
+        self._under_way, self._cell, self._events = under_way, cell, events
+        self.folders = under_way.folders
+
+    def save(self, update: int, write: Callable[[Path], None]) -> None:
+        """Saves one, or says why it could not."""
+        before = self._under_way.problem
+        self._under_way.save(update, write)
+        problem = self._under_way.problem
+        if problem is not None and before is None:
+            self._events.warning(f"{self._cell.label}: no checkpoint could be saved: {problem}")
+
+
+def _end(record: Record) -> tuple[str, float | None]:
+    """How a run ended: its status and score."""
+    return record.status, record.task_score.last if record.task_score else None
+
+
+def _how_to_go_on(cell: Cell, paused: PausedError, under_way: RunUnderWay) -> str:
+    """What was saved of a run that was asked to stop, and what continues it, in one line."""
+    if under_way.problem is not None:
+        return f"stopped; {cell.label} could not be saved ({under_way.problem}), the same command starts it again."
+    return (
+        f"stopped; {cell.label} is saved behind update {paused.update}, the same command goes on from there."
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Why a run failed, in one line."""
+    text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split()).removesuffix(":") or "no reason given"

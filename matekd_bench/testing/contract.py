@@ -1,0 +1,91 @@
+"""The contract as a whole: every promise asked of one method, as a report or as tests for pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from matekd_bench.errors import unknown
+from matekd_bench.methods.record import Method
+from matekd_bench.testing import chance, conduct, trial, views
+from matekd_bench.testing.bench import Bench
+from matekd_bench.testing.promises import PROMISES, BrokenError, NotAskedError, Promise
+from matekd_bench.testing.subject import Subject, subject_of
+
+HOMES = [
+    module.__name__ for module in (views, chance, conduct, trial)
+]  # each adds its promises when imported
+CONTRACT = tuple(sorted(PROMISES, key=lambda one: HOMES.index(one.check.__module__)))
+RAISED = "'--debug' or the test's traceback shows where."
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How one promise was kept: what was `expected`, what `happened` instead, how to `mend` it.
+
+    `state` is "kept", "broken", or "not asked" where the promise is not this method's; then `happened` says why.
+    """
+
+    promise: str
+    expected: str
+    state: Literal["kept", "broken", "not asked"]
+    happened: str = ""
+    mend: str = ""
+
+    def __str__(self) -> str:
+        said = f"{self.promise}: expected that {self.expected}."
+        return " ".join(part for part in (said, self.happened, self.mend) if part)
+
+
+def names() -> tuple[str, ...]:
+    """The promises of the contract, in order."""
+    return tuple(one.name for one in CONTRACT)
+
+
+def only(name: str) -> Promise:
+    """One promise by its name; UsageError with the nearest match."""
+    found = [one for one in CONTRACT if one.name == name]
+    if not found:
+        raise unknown("promise", name, names())
+    return found[0]
+
+
+def check(subject: Subject, wanted: Sequence[str] = ()) -> list[Finding]:
+    """Asks every promise (or those wanted) of a method; whatever the method raises is a finding."""
+    return [ask(subject, only(name)) for name in wanted or names()]
+
+
+def ask(subject: Subject, promise: Promise) -> Finding:
+    """Asks one promise."""
+    made = partial(Finding, promise.name, promise.expected)
+    try:
+        promise.check(subject, partial(Bench, subject))
+    except BrokenError as error:
+        return made("broken", error.happened, error.mend)
+    except NotAskedError as error:
+        return made("not asked", str(error))
+    except Exception as error:  # a method is foreign code: whatever it raises is what there is to report
+        text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".:")
+        return made("broken", f"It raises {text}.", RAISED)
+    return made("kept")
+
+
+def contract_tests(method: Method, **params: Any) -> Callable[[str], None]:
+    """The contract as tests, one for each promise: ``test_contract = contract_tests(METHOD)`` in a test module.
+
+    `method` is the record that your hook yields; `params` replace defaults. Needs pytest.
+    """
+    import pytest
+
+    @pytest.mark.parametrize("promise", names())
+    def test_contract(promise: str) -> None:
+        __tracebackhide__ = True
+        finding = ask(subject_of(method, **params), only(promise))
+        if finding.state == "not asked":
+            pytest.skip(finding.happened)
+        if finding.state == "broken":
+            pytest.fail(str(finding), pytrace=False)
+
+    return test_contract

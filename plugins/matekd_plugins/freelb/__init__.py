@@ -1,0 +1,67 @@
+"""`freelb`: the student learns from several points of an ascent in its word embeddings, all in one update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from matekd_bench import Context, Method, Params, Perturbation, hookimpl
+from matekd_plugins.embeddings import Norm
+
+TABLED = ("norm", "steps", "passes", "adv_lr", "init_mag", "max_norm", "relative")
+
+
+class FreeLBParams(Params):
+    """Parameters of FreeLB, named as in its authors' scripts."""
+
+    norm: Norm = "l2"
+    """The norm in which the ascent steps and the perturbation is bounded."""
+    steps: int = Field(default=3, ge=1)
+    """K: passes of an update, or ascent steps where `passes` is fairseq."""
+    passes: Literal["transformers", "fairseq"] = "transformers"
+    """transformers: K passes with K - 1 ascent steps between them; fairseq: K + 1 passes with K steps."""
+    share_dropout: bool = True
+    """Whether the passes of an update share their dropout masks."""
+    adv_lr: float = Field(default=0.1, ge=0)
+    """Length of an ascent step."""
+    init_mag: float = Field(default=0.2, ge=0)
+    """Size of the first, random perturbation: its norm is about `init_mag` / sqrt(3) under l2."""
+    max_norm: float = Field(default=0.3, ge=0)
+    """Bound on the norm of the perturbation after a step; 0: no bound."""
+    relative: bool = True
+    """Whether sizes are multiples of the student's median word-embedding norm (linf: that norm / sqrt(width))."""
+    published: Literal["none", "roberta", "albert"] = "none"
+    """Sizes by task from the authors' scripts for RoBERTa-large or ALBERT-xxlarge-v2, in place of those above."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> FreeLBParams:
+        defaults = type(self).model_fields
+        changed = [name for name in TABLED if getattr(self, name) != defaults[name].default]
+        if self.published != "none" and changed:
+            raise ValueError(
+                f"published={self.published} sets {', '.join(changed)} itself; leave one of them out"
+            )
+        return self
+
+
+def _make(params: FreeLBParams, context: Context) -> Perturbation[FreeLBParams]:
+    from matekd_plugins.freelb.method import FreeLB
+
+    return FreeLB(params, context)
+
+
+@hookimpl
+def matekd_bench_methods() -> Iterator[Method]:
+    """Announces the method."""
+    yield Method(
+        name="freelb",
+        summary="Several passes along an ascent in the word embeddings, one step for all of them.",
+        params=FreeLBParams,
+        factory=_make,
+        level="embedding",
+        version="1",
+        citation="Zhu et al. 2020, FreeLB: Enhanced Adversarial Training for Natural Language Understanding, ICLR, "
+        "arXiv 1909.11764",
+    )

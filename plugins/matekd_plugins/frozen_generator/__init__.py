@@ -1,0 +1,35 @@
+"""`frozen-generator`: MATE-KD whose generator is never trained, the control that differs in the adversary alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from matekd_bench import Context, Method, hookimpl
+from matekd_plugins.masking import MaskParams
+
+if TYPE_CHECKING:
+    from matekd_plugins.frozen_generator.method import FrozenGenerator
+
+
+def _make(params: MaskParams, context: Context) -> FrozenGenerator:
+    from matekd_plugins.frozen_generator.method import FrozenGenerator
+
+    return FrozenGenerator(params, context)
+
+
+@hookimpl
+def matekd_bench_methods() -> Iterator[Method]:
+    """Announces the method."""
+    yield Method(
+        name="frozen-generator",
+        summary="Control: 30 % of the tokens rewritten by the generator as it is, relabelled by the teacher.",
+        params=MaskParams,
+        factory=_make,
+        level="generator",
+        version="1",
+        control=True,
+        needs=frozenset({"generator", "one-vocabulary", "mask-token"}),
+        citation="Rashid, Lioutas, Rezagholizadeh 2021, MATE-KD: Masked Adversarial TExt, a Companion to Knowledge "
+        "Distillation, ACL 2021, arXiv 2105.05912",
+    )

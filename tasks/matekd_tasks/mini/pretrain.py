@@ -1,0 +1,314 @@
+"""Makes the tiny pretrained checkpoint that mini-GLUE's teacher, student and generator are taken from.
+
+``python -m matekd_tasks.mini.pretrain FOLDER`` trains a BERT of 4 layers and width 128 on the text and the exercises
+of `corpus`, with heads that are thrown away: masked language modelling (Devlin et al. 2019); on the pooled first
+position, the exercises' classifications and regressions; and at every token of a pair, whether the other segment has
+the word or a synonym of it. Without the last, comparing two segments is not learnt within thousands of updates: the
+one bit of an exercise says too little about which words to compare. No name of the tasks occurs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import string
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from matekd_bench import seed_of
+from matekd_tasks.mini.corpus import EXERCISES, exercises, sentences, word_list
+from matekd_tasks.mini.thesaurus import groups
+from matekd_tasks.mini.vocabulary import namesakes
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+PAD, MASK = SPECIAL.index("[PAD]"), SPECIAL.index("[MASK]")
+LAYERS, WIDTH, HEADS, LENGTH = 4, 128, 4, 128
+EARLY = 2  # the generator is cut there, so the vocabulary head learns to read that layer too
+READ = (EARLY, LAYERS)
+DROPOUT = 0.1  # of fine-tuning; pretraining has none
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the checkpoint is made with; `masked` is the share of tokens to be predicted."""
+
+    updates: int = 4500
+    batch: int = 64
+    passages_batch: int = 32
+    rate: float = 2e-3
+    warm_up: float = 0.05
+    masked: float = 0.2
+    passages: int = 60_000
+    exercises: int = 60_000
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Token ids and segment types [N, L], padded, with targets [N] where there are any."""
+
+    ids: Tensor
+    types: Tensor
+    targets: Tensor | None = None
+
+    def draw(self, rng: torch.Generator, batch: int) -> tuple[dict[str, Tensor], Tensor | None]:
+        """The model's inputs for rows drawn at random, no longer than the longest of them, and their targets."""
+        rows = torch.randint(len(self.ids), (batch,), generator=rng)
+        ids = self.ids[rows]
+        ids = ids[:, : int((ids != PAD).sum(dim=1).max())]
+        inputs = {"input_ids": ids, "attention_mask": (ids != PAD).long()}
+        inputs["token_type_ids"] = self.types[rows, : ids.shape[1]]
+        return inputs, None if self.targets is None else self.targets[rows]
+
+
+def make_tokenizer() -> Any:
+    """A lower-casing WordPiece tokenizer: the lexicon's words are tokens, every other word is spelt out."""
+    from transformers import BertTokenizer
+
+    letters = string.ascii_lowercase + string.digits
+    spelt = (*letters, *(f"##{letter}" for letter in letters))
+    pieces = (*SPECIAL, *string.punctuation, *sorted({word.lower() for word in word_list()}), *spelt)
+    vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+    return BertTokenizer(vocab=vocabulary, model_max_length=LENGTH)
+
+
+def make_model(size: int) -> Any:
+    """The encoder with pooler and vocabulary head, weights fresh."""
+    from transformers import BertConfig, BertForPreTraining
+
+    config = BertConfig(
+        vocab_size=size,
+        hidden_size=WIDTH,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        intermediate_size=4 * WIDTH,
+        max_position_embeddings=LENGTH,
+        hidden_dropout_prob=0.0,  # no text is seen twice
+        attention_probs_dropout_prob=0.0,
+    )
+    return BertForPreTraining(config)
+
+
+def encode(
+    tokenizer: Any, texts: Iterable[tuple[str, ...]], targets: Iterable[float] | None = None
+) -> Encoded:
+    """The texts as token ids; a row is one or two segments."""
+    rows = [tokenizer(*row, truncation=True, max_length=LENGTH) for row in texts]
+    width = max(len(row["input_ids"]) for row in rows)
+    ids = torch.full((len(rows), width), PAD)
+    types = torch.zeros_like(ids)
+    for number, row in enumerate(rows):
+        ids[number, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
+        types[number, : len(row["input_ids"])] = torch.tensor(row["token_type_ids"])
+    return Encoded(ids, types, None if targets is None else torch.tensor(list(targets)))
+
+
+def read_exercises(tokenizer: Any, recipe: Recipe) -> dict[str, Encoded]:
+    """The exercises by name."""
+    by_name: dict[str, list[tuple[tuple[str, ...], float]]] = {name: [] for name in EXERCISES}
+    for exercise in exercises(recipe.exercises, recipe.seed):
+        by_name[exercise.name].append((exercise.texts, exercise.target))
+    return {
+        name: encode(tokenizer, (texts for texts, _ in rows), (target for _, target in rows))
+        for name, rows in by_name.items()
+    }
+
+
+def senses(tokenizer: Any) -> Tensor:
+    """For each token id a number [V] that it shares with its synonyms."""
+    numbers = torch.arange(len(tokenizer))
+    for group in groups():
+        ids = tokenizer.convert_tokens_to_ids([word for word in group if word in tokenizer.get_vocab()])
+        numbers[ids] = min(ids)
+    return numbers
+
+
+def occurs_across(inputs: dict[str, Tensor], senses: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether the other segment has a token of the same sense, and which positions are words, both [B, L]."""
+    ids, types = inputs["input_ids"], inputs["token_type_ids"]
+    sense = senses[ids]
+    words = ids >= len(SPECIAL)
+    across = (types[:, :, None] != types[:, None, :]) & words[:, None, :]
+    return (across & (sense[:, :, None] == sense[:, None, :])).any(dim=2), words
+
+
+class Pretraining(nn.Module):
+    """The model with a linear head for each exercise and one for matching words, and the losses."""
+
+    def __init__(self, model: Any, outputs: Mapping[str, int], senses: Tensor) -> None:
+        super().__init__()
+        self.model = model
+        self.senses = senses
+        self.matches = nn.ModuleList([nn.Linear(WIDTH, 1) for _ in READ])
+        self.heads = nn.ModuleDict({name: nn.Linear(WIDTH, count) for name, count in outputs.items()})
+
+    def masked_lm(self, inputs: dict[str, Tensor], share: float, rng: torch.Generator) -> Tensor:
+        """Cross-entropy at masked positions, read from the last layer and, at half weight, from the early one."""
+        ids = inputs["input_ids"]
+        chosen = (torch.rand(ids.shape, generator=rng) < share) & (ids >= len(SPECIAL))
+        # Some positions keep their token, so that the encoder also works on text without masks.
+        shown = torch.where(chosen & (torch.rand(ids.shape, generator=rng) < 0.9), MASK, ids)
+        states = self.model.bert(**{**inputs, "input_ids": shown}, output_hidden_states=True).hidden_states
+        losses = [
+            F.cross_entropy(self.model.cls.predictions(states[layer][chosen]), ids[chosen]) for layer in READ
+        ]
+        return losses[0] / 2 + losses[1]
+
+    def exercise(self, name: str, inputs: dict[str, Tensor], targets: Tensor) -> Tensor:
+        """Cross-entropy of a classification, squared error of a regression; for pairs also that of matching words."""
+        encoded = self.model.bert(**inputs, output_hidden_states=True)
+        output = self.heads[name](encoded.pooler_output)
+        if output.shape[1] == 1:
+            loss = F.mse_loss(output.squeeze(1), targets.float())
+        else:
+            loss = F.cross_entropy(output, targets.long())
+        if not inputs["token_type_ids"].any():
+            return loss
+        found, words = occurs_across(inputs, self.senses)
+        for layer, head in zip(READ, self.matches, strict=True):
+            guessed = head(encoded.hidden_states[layer]).squeeze(2)
+            loss = loss + F.binary_cross_entropy_with_logits(guessed[words], found[words].float())
+        return loss
+
+
+def train(recipe: Recipe, report: Any = print) -> tuple[Any, Any, dict[str, float]]:
+    """Trains as the recipe says; returns model, tokenizer and scores on rows that were not trained on."""
+    torch.manual_seed(seed_of(recipe.seed, "mini-pretraining"))
+    rng = torch.Generator().manual_seed(seed_of(recipe.seed, "mini-batches"))
+    tokenizer = make_tokenizer()
+    passages = encode(tokenizer, ((text,) for text in sentences(recipe.passages, recipe.seed)))
+    drills = read_exercises(tokenizer, recipe)
+    network = Pretraining(make_model(len(tokenizer)), EXERCISES, senses(tokenizer)).train()
+    optimizer, schedule = _optimizer(network, recipe)
+    order = random.Random(seed_of(recipe.seed, "mini-order"))
+    started = time.perf_counter()
+    for update in range(1, recipe.updates + 1):
+        name = order.choice(sorted(drills))
+        inputs, targets = drills[name].draw(rng, recipe.batch)
+        text = passages if update % 2 else drills[order.choice(sorted(drills))]
+        loss = network.masked_lm(text.draw(rng, recipe.passages_batch)[0], recipe.masked, rng)
+        if targets is not None:
+            loss = loss + network.exercise(name, inputs, targets)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if update % 500 == 0 or update == recipe.updates:
+            report(
+                f"{update} of {recipe.updates} updates, {time.perf_counter() - started:.0f} s: {loss.item():.3f}"
+            )
+            report(json.dumps(evaluate(network, tokenizer, recipe)))
+    return network.model, tokenizer, evaluate(network, tokenizer, recipe)
+
+
+def _optimizer(network: nn.Module, recipe: Recipe) -> tuple[torch.optim.Optimizer, Any]:
+    optimizer = torch.optim.AdamW(
+        network.parameters(), recipe.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+    )
+    ramp = max(1, round(recipe.warm_up * recipe.updates))
+
+    def factor(update: int) -> float:
+        return min((update + 1) / ramp, (recipe.updates - update) / (recipe.updates - ramp))
+
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
+@torch.no_grad()
+def evaluate(network: Pretraining, tokenizer: Any, recipe: Recipe) -> dict[str, float]:
+    """Accuracy (regression: correlation) of each exercise and of masked tokens, on text of another seed."""
+    fresh = Recipe(passages=512, exercises=256 * len(EXERCISES), seed=recipe.seed + 1)
+    network.eval()
+    scores = {}
+    for name, drill in read_exercises(tokenizer, fresh).items():
+        inputs = {
+            "input_ids": drill.ids,
+            "attention_mask": (drill.ids != PAD).long(),
+            "token_type_ids": drill.types,
+        }
+        output, targets = network.heads[name](network.model.bert(**inputs).pooler_output), drill.targets
+        if targets is not None:
+            scores[name] = round(_score(output, targets), 3)
+    rng = torch.Generator().manual_seed(0)
+    passages = encode(tokenizer, ((text,) for text in sentences(fresh.passages, fresh.seed)))
+    inputs, _ = passages.draw(rng, fresh.passages)
+    ids = inputs["input_ids"]
+    chosen = (torch.rand(ids.shape, generator=rng) < recipe.masked) & (ids >= len(SPECIAL))
+    states = network.model.bert(
+        **{**inputs, "input_ids": torch.where(chosen, MASK, ids)}, output_hidden_states=True
+    ).hidden_states
+    for layer in READ:
+        guessed = network.model.cls.predictions(states[layer][chosen]).argmax(1)
+        scores[f"masked tokens, layer {layer}"] = round((guessed == ids[chosen]).double().mean().item(), 3)
+    network.train()
+    return scores
+
+
+def _score(output: Tensor, targets: Tensor) -> float:
+    if output.shape[1] == 1:
+        return torch.corrcoef(torch.stack([output.squeeze(1), targets.float()]))[0, 1].item()
+    return (output.argmax(1) == targets).double().mean().item()
+
+
+@torch.no_grad()
+def name_the_strangers(model: Any, tokenizer: Any) -> None:
+    """Gives each name of the tasks, which no text of the corpus has, the embedding of its namesake in the corpus.
+
+    Otherwise all of them would be the same stranger, and no task could ask who did what to whom. Of the tasks' texts
+    the checkpoint still knows nothing.
+    """
+    words = model.bert.embeddings.word_embeddings.weight
+    bias = model.cls.predictions.bias
+    for stranger, namesake in namesakes().items():
+        ours, theirs = tokenizer.convert_tokens_to_ids([stranger, namesake])
+        words[ours], bias[ours] = words[theirs], bias[theirs]
+
+
+def save(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Writes the checkpoint as one for masked language modelling that has kept its pooler, in half precision."""
+    from safetensors.torch import save_file
+
+    weights = {name: value for name, value in model.state_dict().items() if _kept(name)}
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save_pretrained(folder)
+    model.config.architectures = ["BertForMaskedLM"]
+    model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = DROPOUT
+    model.config.save_pretrained(folder)
+    halves = {name: value.half().contiguous() for name, value in sorted(weights.items())}
+    save_file(halves, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def _kept(name: str) -> bool:
+    """Not the head for the next sentence, nor what is tied to the word embeddings."""
+    return not name.startswith(("cls.seq_relationship", "cls.predictions.decoder"))
+
+
+def _lines(recipe: Recipe, scores: dict[str, float]) -> Iterator[str]:
+    yield json.dumps({"recipe": asdict(recipe), "scores": scores}, indent=1)
+
+
+def main() -> None:
+    """Reads the command line, trains, saves."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--updates", type=int, default=Recipe.updates)
+    parser.add_argument("--seed", type=int, default=Recipe.seed)
+    typed = parser.parse_args()
+    recipe = Recipe(updates=typed.updates, seed=typed.seed)
+    model, tokenizer, scores = train(recipe, partial(print, flush=True))
+    name_the_strangers(model, tokenizer)
+    save(model, tokenizer, typed.folder)
+    (typed.folder / "made.json").write_text("\n".join(_lines(recipe, scores)) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

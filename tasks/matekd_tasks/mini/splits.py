@@ -1,0 +1,130 @@
+"""The rows of every split of mini-GLUE: exactly balanced, without repetition, and without overlap of splits."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from matekd_bench import DataError, Rows
+
+from . import answers, entailment, grammar, inference, paraphrase, pronouns, sentiment
+from .world import LETTERS, NEWS, Dice, Register
+
+Texts = tuple[str, ...]
+Made = tuple[Texts, int | float]
+SIZES: Mapping[str, int] = {"train": 1200, "dev": 300, "test": 150}
+WNLI_SIZES: Mapping[str, int] = {"train": 120, "dev": 60, "test": 40}
+WNLI_SHARED = 30  # dev rows whose sentence is in train too, with the other reading and so the opposite label
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one task's rows are made: a maker, and of `sum(shares)` rows how many of each class.
+
+    A regression has one share; its maker draws the score.
+    """
+
+    make: Callable[[Dice, int, Register], Made]
+    shares: tuple[int, ...]
+    splits: Mapping[str, Register]
+
+
+def _plain(make: Callable[[Dice, int, Register], Texts]) -> Callable[[Dice, int, Register], Made]:
+    return lambda dice, label, register: (make(dice, label, register), label)
+
+
+ONE_REGISTER = {"train": NEWS, "dev": NEWS, "test": NEWS}
+MATCHED = {
+    "train": NEWS,
+    "dev-matched": NEWS,
+    "dev-mismatched": LETTERS,
+    "test-matched": NEWS,
+    "test-mismatched": LETTERS,
+}
+RECIPES: Mapping[str, Recipe] = {
+    "cola": Recipe(_plain(grammar.acceptable), (3, 7), ONE_REGISTER),
+    "sst2": Recipe(
+        _plain(lambda dice, label, _: sentiment.opinion(dice, label, sentiment.FILMS)), (1, 1), ONE_REGISTER
+    ),
+    "mrpc": Recipe(_plain(paraphrase.same_meaning), (4, 6), ONE_REGISTER),
+    "stsb": Recipe(lambda dice, _, register: paraphrase.overlap(dice, register), (1,), ONE_REGISTER),
+    "qqp": Recipe(_plain(paraphrase.questions), (6, 4), ONE_REGISTER),
+    "mnli": Recipe(_plain(inference.inference), (1, 1, 1), MATCHED),
+    "qnli": Recipe(_plain(answers.answers), (1, 1), ONE_REGISTER),
+    "rte": Recipe(_plain(entailment.entailment), (1, 1), ONE_REGISTER),
+}
+TASKS = (*RECIPES, "wnli")
+
+
+def sizes(task: str) -> dict[str, int]:
+    """The row count of every split of a task, which is named without "mini-"."""
+    if task == "wnli":
+        return dict(WNLI_SIZES)
+    return {split: SIZES[split.split("-")[0]] for split in RECIPES[task].splits}
+
+
+def rows(task: str, split: str) -> Rows:
+    """The rows of a split, e.g. ``rows("mnli", "dev-matched")``; test rows come without labels.
+
+    Raises DataError for a task or split that is not there.
+    """
+    if task not in TASKS or split not in sizes(task):
+        raise DataError(f"mini-GLUE has no split '{split}' of a task '{task}'.")
+    made = _made(task)[split]
+    labels = None if split.startswith("test") else [label for _, label in made]
+    return Rows([texts for texts, _ in made], labels)
+
+
+@functools.cache
+def _made(task: str) -> dict[str, list[Made]]:
+    """All splits of a task, one after another: a later one takes nothing that an earlier one has."""
+    if task == "wnli":
+        return _wnli()
+    recipe, splits = RECIPES[task], {}
+    earlier: set[str] = set()
+    for split, count in sizes(task).items():
+        splits[split] = list(_split(task, split, recipe, count, earlier))
+        earlier.update(texts[0] for texts, _ in splits[split])
+    return splits
+
+
+def _split(task: str, split: str, recipe: Recipe, count: int, earlier: set[str]) -> Iterator[Made]:
+    dice = Dice(task, split)
+    whole = sum(recipe.shares)
+    labels = [label for label, share in enumerate(recipe.shares) for _ in range(count * share // whole)]
+    seen: set[Texts] = set()
+    for label in dice.shuffled(labels):
+        made = recipe.make(dice, label, recipe.splits[split])
+        while made[0] in seen or made[0][0] in earlier:
+            made = recipe.make(dice, label, recipe.splits[split])
+        seen.add(made[0])
+        yield made
+
+
+def _wnli() -> dict[str, list[Made]]:
+    """One reading a sentence; `WNLI_SHARED` sentences of train come again in dev with the other reading."""
+    dice = Dice("wnli")
+    found: dict[str, tuple[str, str]] = {}
+    total = sum(WNLI_SIZES.values()) - WNLI_SHARED
+    while len(found) < total:
+        text, readings = pronouns.readings(dice, NEWS)
+        found[text] = readings
+    pool = list(found.items())
+    train = pool[: WNLI_SIZES["train"]]
+    fresh = WNLI_SIZES["dev"] - WNLI_SHARED
+    splits = {
+        "train": _read(train, 0),
+        "dev": _read(train[:WNLI_SHARED], 1) + _read(pool[len(train) : len(train) + fresh], 0),
+        "test": _read(pool[len(train) + fresh :], 0),
+    }
+    return {split: dice.shuffled(made) for split, made in splits.items()}
+
+
+def _read(pool: list[tuple[str, tuple[str, str]]], turn: int) -> list[Made]:
+    """Every sentence with its right reading (1) and its wrong one (0) in turn, beginning with `turn`."""
+    made: list[Made] = []
+    for place, (text, readings) in enumerate(pool):
+        label = (place + turn) % 2
+        made.append(((text, readings[1 - label]), label))
+    return made

@@ -1,0 +1,240 @@
+"""Surroundings that do not fit: files in the way, odd environments, narrow terminals, and Ctrl-C at every stage."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from matekd_bench.cli import main
+from matekd_bench.results.store import ResultsStore
+
+Command = Callable[..., list[str]]
+
+
+@pytest.fixture
+def command(study_options: tuple[str, ...], tmp_path: Path) -> Command:
+    """A small study's command, with records in `results` below the test's folder, and further options."""
+    fixed = [
+        "run",
+        *study_options,
+        "--results",
+        str(tmp_path / "results"),
+        "--methods",
+        "kd",
+        "--tasks",
+        "rte",
+    ]
+    return lambda *options: [*fixed, *options]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            "leaderboard --results {file}",
+            "there is no results folder '{file}': 'matekd-bench run' makes one.",
+        ),
+        ("leaderboard --results {folder}/none", "there is no results folder '{folder}/none'"),
+        ("leaderboard --jsn", "unknown option '--jsn': did you mean '--json'?"),
+        (
+            "export {folder}/table.xlsx",
+            "extension '.xlsx'; there are .csv, .json, .md, .tex, .html, .png, .svg, .pdf.",
+        ),
+        ("export {folder}/table", "no extension; there are .csv, .json, .md, .tex, .html, .png, .svg, .pdf."),
+        ("export {folder}/t.csv --results {folder}/none", "there is no results folder '{folder}/none'"),
+        (
+            "export {folder}/t.csv --results {folder} --table rusn",
+            "unknown table 'rusn': did you mean 'runs'?",
+        ),
+        (
+            "export {folder}/none/t.csv --results {folder}",
+            "{folder}/none/t.csv cannot be written: No such file",
+        ),
+        ("export {file}/t.csv --results {folder}", "{file}/t.csv cannot be written: Not a directory"),
+        ("tasks show rtee", "unknown task 'rtee': did you mean 'rte'?"),
+        ("methods show ead", "unknown method 'ead': did you mean 'eda'?"),
+        ("methods --plugin {file}", "the file {file} cannot be used: "),
+        ("doctor --plugin {folder}/none.py", "the plugin file '{folder}/none.py' cannot be read"),
+        ("prepare --preset minilmm", "unknown preset 'minilmm': did you mean 'minilm'?"),
+        ("prepare --config {folder}", "the config file '{folder}' can't be read: Is a directory."),
+        ("prepare --methods ead", "unknown method 'ead': did you mean 'eda'?"),
+        ("doctr", "no such command 'doctr'. Did you mean 'doctor'?"),
+    ],
+)
+def test_one_line_and_exit_code_2(
+    words: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("not python")
+    places = {"file": tmp_path / "file", "folder": tmp_path}
+    assert main([word.format(**places) for word in words.split()]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("error: ")
+    assert said.format(**places) in printed.err
+
+
+def test_a_cache_that_is_a_file(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    cache.write_text("")
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(cache))
+    assert main(command()) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"the cache folder '{cache / 'teachers'}' can't be written" in said
+    assert "Set MATEKD_BENCH_CACHE to a folder that can." in said
+
+
+def test_a_glue_folder_of_the_environment_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLUE_DIR", str(tmp_path / "nowhere"))
+    assert main(["run", "--preset", "minilm", "--methods", "kd", "--tasks", "rte", "--dry-run"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"no GLUE folder at '{tmp_path / 'nowhere'}'" in said
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_file_that_may_not_be_read(
+    small_glue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "study.toml"
+    config.write_text("")
+    config.chmod(0)
+    assert main(["run", "--config", str(config), "--methods", "kd", "--tasks", "rte"]) == 2
+    assert "Permission denied" in capsys.readouterr().err
+
+
+def test_what_the_system_refuses_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path))
+
+    monkeypatch.setattr("matekd_bench.results.reading.read_folders", refuse)
+    assert main(["leaderboard"]) == 2
+    assert capsys.readouterr().err == f"error: '{tmp_path}': No space left on device. --debug shows where.\n"
+    with pytest.raises(OSError, match="No space left"):
+        main(["leaderboard", "--debug"])
+
+
+@pytest.mark.parametrize("columns", ["abc", "0", "-3", "", "40"])
+@pytest.mark.parametrize("words", ["--help", "run --help", "methods", "tasks"])
+def test_any_width_of_the_terminal_will_do(
+    columns: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("TERMINAL_WIDTH", columns)
+    assert main(words.split()) == 0
+    printed = capsys.readouterr()
+    assert len(printed.out.split()) > 30
+    assert printed.err == ""
+
+
+def test_a_table_on_forty_columns(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main(command("--tasks", "rte,sst2,stsb", "--methods", "kd,finetune")) == 0
+    capsys.readouterr()
+    assert main(["leaderboard", "--results", str(tmp_path / "results")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 40
+    for word in ("finetune", "rte", "sst2", "stsb"):
+        assert any(word in line for line in lines)
+
+
+@pytest.mark.parametrize("words", ["methods", "tasks", "doctor"])
+def test_no_home_is_needed(words: str, tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if name not in ("HOME", "USERPROFILE")}
+    done = subprocess.run(
+        [sys.executable, "-m", "matekd_bench", words],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env=kept,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@contextmanager
+def interrupted_at(place: str, calls: int = 1) -> Iterator[None]:
+    """Ctrl-C is pressed when a function is called for the given time; earlier calls go through."""
+    module, _, name = place.rpartition(".")
+    if module.endswith("ResultsStore"):
+        owner: object = ResultsStore
+    else:
+        owner = __import__(module, fromlist=[name])
+    original, count = getattr(owner, name), 0
+
+    def press(*arguments: object, **options: object) -> object:
+        nonlocal count
+        count += 1
+        if count == calls:
+            raise KeyboardInterrupt
+        return original(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, press)
+        yield
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "matekd_bench.study.grid.find_checkpoint",  # models
+        "matekd_bench.study.grid.load_task",  # data
+        "matekd_bench.study.runner.check_methods",  # preflight
+        "matekd_bench.distill.teacher._fine_tune",
+        "matekd_bench.distill.teacher.clean_logits",
+        "matekd_bench.distill.assets.warm_up",  # the generator
+        "matekd_bench.study.executor.train",
+        "matekd_bench.results.store.ResultsStore.write",
+        "matekd_bench.results.reading.read_folders",  # the table
+    ],
+)
+def test_an_interrupt_at_any_stage_of_a_run(
+    place: str,
+    command: Command,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))
+    with interrupted_at(place):
+        assert main(command("--methods", "matekd")) == 130
+    printed = capsys.readouterr()
+    assert printed.err == "interrupted; runs that had finished are kept, the same command continues.\n"
+    assert not list((tmp_path / "results").rglob(".*tmp*"))  # no half-written run
+    assert not [folder for folder in (tmp_path / "cache").glob("*/.*") if folder.is_dir()]
+
+
+def test_finished_runs_are_kept_and_the_same_command_continues(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with interrupted_at("matekd_bench.study.executor.train", calls=2):
+        assert main(command("--methods", "finetune")) == 130
+    store = ResultsStore(tmp_path / "results")
+    assert [record.identity.method for record in store.records()] == ["kd"]
+    assert main(command("--methods", "finetune")) == 0
+    assert [record.identity.method for record in store.records()] == ["finetune", "kd"]
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("matekd_bench.health.preparing.find_checkpoint", "prepare --preset minilm --tasks rte"),
+        ("matekd_bench.health.versions.versions", "doctor"),
+        ("matekd_bench.cli.methods.load_host", "methods"),
+    ],
+)
+def test_an_interrupt_of_other_commands(place: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with interrupted_at(place):
+        assert main(words.split()) == 130
+    assert capsys.readouterr().err.count("\n") == 1

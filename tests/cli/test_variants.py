@@ -1,0 +1,93 @@
+"""Sweeps, wrappers and budgets from the command line to the table, with real runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from matekd_bench.cli import main
+from matekd_bench.plugins.host import Host
+from matekd_bench.results.leaderboard import build
+from matekd_bench.results.store import ResultsStore
+
+METHODS = "eda[thesaurus=embedded,alpha=0.2|0.1|0.20],kd@2x,worst-of-n[eda[thesaurus=embedded],n=2|3]"
+VARIANTS = [
+    "kd",
+    "eda[alpha=0.2,thesaurus=embedded]",
+    "eda[thesaurus=embedded]",
+    "kd@2x",
+    "worst-of-n[eda[thesaurus=embedded],n=2]",
+    "worst-of-n[eda[thesaurus=embedded],n=3]",
+]
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def run(study_options: tuple[str, ...], tmp_path: Path) -> Run:
+    """`run` on one small task, its results in the test's folder."""
+    given = ("--tasks", "sst2", "--results", str(tmp_path), *study_options)
+    return lambda methods, *options: main(["run", "--methods", methods, *given, *options])
+
+
+def test_the_plan_has_a_row_for_each_variant(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(METHODS, "--dry-run") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if " sst2 " in line]
+    assert [row[0] for row in rows] == VARIANTS
+    assert [row[3] for row in rows] == ["4", "4", "4", "8", "4", "4"]
+
+
+def test_variants_are_rows_of_one_table(run: Run, tmp_path: Path) -> None:
+    assert run(METHODS) == 0
+    records = {record.identity.variant: record for record in ResultsStore(tmp_path).records()}
+    assert sorted(records) == sorted(VARIANTS)
+    host = Host.load(only_builtin=True)
+    tasks = {name: found.record for name, found in host.tasks.items()}
+    [table] = build(list(records.values()), tasks=tasks, suites=[]).tables
+    rows = {row.label: row for row in table.rows}
+    assert sorted(rows) == sorted(VARIANTS)
+    assert (table.control, rows["kd"].control, rows["kd@2x"].control) == ("kd", True, False)
+    twice = records["kd@2x"]
+    assert (twice.budget.limit, twice.budget.spent, twice.compute.student_updates) == (8, 8, 8)
+    assert [look.update for look in twice.curve] == [2 * look.update for look in records["kd"].curve]
+    cost = rows["kd@2x"].cost
+    assert cost is not None
+    assert cost.flops_x_control == pytest.approx(2, rel=0.1)
+    for n in (2, 3):  # four updates, each with the clean text, the worst of n, and n passes to find it
+        compute = records[f"worst-of-n[eda[thesaurus=embedded],n={n}]"].compute
+        assert compute.forwards == {"student": 4 * (2 + n), "teacher": 4 * n}
+        assert compute.backwards == {"student": 4 * 2}
+    worst = records[VARIANTS[-1]]
+    assert worst.identity.method_version == "1+eda-1"
+    assert worst.identity.params["inner"]["params"]["alpha"] == 0.1
+    assert (worst.diagnostics["divergence_worst"] or 0) > (worst.diagnostics["divergence_drawn"] or 1)
+
+
+@pytest.mark.parametrize(
+    ("methods", "said"),
+    [
+        ("eda[alpha=0.1", "methods 'eda[alpha=0.1': expected ']' at position 14, found the end; in a shell"),
+        ("worst-of-n", "method 'worst-of-n' wraps one of level text, and 'worst-of-n' names none"),
+        ("worst-of-n[matekd]", "and in 'worst-of-n[matekd]' 'matekd' is of level generator"),
+        ("worst-of-n[eda@2x]", "a wrapped method has no budget of its own"),
+    ],
+)
+def test_mistakes_are_one_line(
+    run: Run, methods: str, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(methods) == 2
+    error = capsys.readouterr().err.strip()
+    assert said in error
+    assert "\n" not in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_show_says_what_a_wrapper_wraps(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods", "show", "worst-of-n"]) == 0
+    shown = capsys.readouterr().out
+    assert "wraps    a method of level text, written first" in shown
+    assert "--methods 'worst-of-n[METHOD,n=4]'" in shown
+    assert main(["methods", "show", "worst-of-n", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["wraps"] == "text"

@@ -1,0 +1,40 @@
+"""A synthetic study with real verdicts, as the tests of the exports use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matekd_bench.results.evidence import Evidence
+from matekd_bench.results.leaderboard import build
+from matekd_bench.results.reading import read_folders
+from matekd_bench.results.record import Record
+from matekd_bench.results.table import Leaderboard
+from matekd_bench.tasks.record import Suite
+
+SUITES = (Suite("glue", ("sst2", "rte")),)
+GAINS = {"kd": 0.0, "good": 0.7, "bad": -0.7, "same[x=1]": 0.0}
+UPDATES = {"kd": 100, "good": 400, "bad": 200, "same[x=1]": 1600}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A folder, its records and the leaderboard made of them."""
+
+    root: Path
+    runs: list[Record]
+    board: Leaderboard
+
+
+def study(root: Path, write_study: Any) -> Study:
+    """Four methods on two tasks with three seeds; `good` and `bad` are what they are called."""
+    write_study(root, GAINS, budgets=UPDATES)
+    found = read_folders([root])
+    board = build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.homes))
+    return Study(root, list(found.records), board)
+
+
+def board_of(records: list[Record], control: str | None = "kd") -> Leaderboard:
+    """The leaderboard of records without predictions."""
+    return build(records, tasks={}, suites=SUITES, control=control)

@@ -1,0 +1,89 @@
+"""A wrapper and the method in it as one method: its record, its identity, and what its factory is given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from matekd_bench.errors import UsageError
+from matekd_bench.methods.params import ResolvedMethod, resolve_all
+from matekd_bench.methods.record import Method, Params
+from matekd_bench.methods.wrapping import Wrapped, WrapperParams, check_wrapping
+
+
+class InnerParams(Params):
+    """Parameters of the wrapped method."""
+
+    alpha: float = 0.1
+
+
+class OuterParams(WrapperParams):
+    """Parameters of the wrapper."""
+
+    n: int = 4
+
+
+def called(name: str) -> Any:
+    """A factory that shows what it was called with."""
+    return lambda *arguments: (name, *arguments)
+
+
+INNER = Method(
+    name="inner", summary="", params=InnerParams, factory=called("inner"), level="text", version="3",
+    needs=frozenset({"thesaurus"}), overrides={"training.looks": 1, "training.max_length": 64},
+    resources=lambda params: {"thesaurus": f"words {params.alpha}", "library": "1"},
+)  # fmt: skip
+OUTER = Method(
+    name="outer", summary="", params=OuterParams, factory=called("outer"), level="text", version="2", wraps="text",
+    needs=frozenset({"mask-token"}), overrides={"training.looks": 2},
+    resources=lambda params: {"library": f"of {params.n}"},
+)  # fmt: skip
+
+
+def resolved(text: str, inner: Method = INNER) -> ResolvedMethod:
+    [found] = resolve_all(text, {"inner": inner, "outer": OUTER}.__getitem__, {})
+    return found
+
+
+def test_the_parameters_hold_all_of_the_wrapped_methods() -> None:
+    params = resolved("outer[inner[alpha=.2]]").params
+    assert params == OuterParams(inner=Wrapped(method="inner", params={"alpha": 0.2}), n=4)
+    assert params.model_dump(mode="json") == {"inner": {"method": "inner", "params": {"alpha": 0.2}}, "n": 4}
+    assert resolved("outer[inner]").params.model_dump()["inner"]["params"] == {"alpha": 0.1}
+
+
+def test_the_factory_gets_the_wrapped_method_at_work() -> None:
+    found = resolved("outer[inner[alpha=.2],n=3]")
+    assert found.record.factory(found.params, "context") == (
+        "outer", found.params, "context", ("inner", InnerParams(alpha=0.2), "context"),
+    )  # fmt: skip
+
+
+def test_the_record_says_what_both_need_use_and_override() -> None:
+    found = resolved("outer[inner[alpha=.2]]")
+    assert found.record.needs == {"mask-token", "thesaurus"}
+    assert found.record.overrides == {"training.looks": 2, "training.max_length": 64}
+    assert found.record.resources(found.params) == {"thesaurus": "words 0.2", "library": "of 4"}
+
+
+def test_another_version_of_the_wrapped_method_is_another_version() -> None:
+    assert resolved("outer[inner]").record.version == "2+inner-3"
+    assert resolved("outer[inner]", replace(INNER, version="4")).record.version == "2+inner-4"
+    assert resolved("inner").record is INNER
+
+
+def test_what_fits_passes() -> None:
+    check_wrapping(OUTER, INNER, "outer[inner]")
+    check_wrapping(INNER, None, "inner")
+
+
+@pytest.mark.parametrize("level", ["control", "token", "embedding", "generator"])
+def test_other_levels_are_refused_in_one_line(level: Any) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_wrapping(OUTER, replace(INNER, level=level), "outer[inner,n=2]")
+    assert str(caught.value) == (
+        f"method 'outer' wraps one of level text, and in 'outer[inner,n=2]' 'inner' is of level {level}: "
+        "write 'outer[METHOD]' with one of those that 'matekd-bench methods' lists as text."
+    )

@@ -1,0 +1,142 @@
+"""A user's own synonyms: files of groups, by path and out of installed packages."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from pydantic import ValidationError
+
+from matekd_bench import UsageError
+from matekd_bench.methods.grammar import parse as parse_methods
+from matekd_bench.methods.params import describe, resolve
+from matekd_plugins.eda import EDA, EDAParams, groups, matekd_bench_methods, thesaurus
+from matekd_plugins.eda.method import resources
+
+TEXT = "# cinema\nfilm, movie,motion  picture\n\nfilm, reel\nalone\nGood, fine,\n"
+PACKAGED = "package:matekd_plugins/eda/synonyms.txt"
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A file of groups."""
+    path = tmp_path / "words.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def test_groups_are_read_line_by_line():
+    assert groups.parse(TEXT) == {
+        "film": ["film", "movie", "motion picture", "film", "reel"],
+        "movie": ["film", "movie", "motion picture"],
+        "motion picture": ["film", "movie", "motion picture"],
+        "reel": ["film", "reel"],
+        "good": ["Good", "fine"],
+        "fine": ["Good", "fine"],
+    }
+
+
+def test_a_file_is_a_thesaurus_named_with_its_digest(file):
+    found = thesaurus.load(str(file))
+    assert found.synonyms("film") == ("motion picture", "movie", "reel")
+    assert found.synonyms("fine") == ("Good",)
+    assert found.synonyms("alone") == ()
+    assert found.name.startswith("words.txt (sha256 ")
+    assert str(file.parent) not in found.name
+    file.write_text(TEXT + "one, another\n", encoding="utf-8")
+    assert thesaurus.load(str(file)).name != found.name
+
+
+def test_eda_draws_from_the_file(file):
+    params = EDAParams(thesaurus=str(file), insert=False, swap=False, delete=False)
+    method = EDA(params, None)
+    seen = {method.perturb("a FILM (good)", random.Random(seed)) for seed in range(200)}
+    assert seen == {"a MOTION PICTURE (good)", "a MOVIE (good)", "a REEL (good)", "a FILM (fine)"}
+    assert method.notices == []
+    assert resources(params) == {"thesaurus": thesaurus.load(str(file)).name}
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_word(file):
+    file.write_bytes(b"\xef\xbb\xbffilm, movie\n")
+    assert thesaurus.load(str(file)).synonyms("film") == ("movie",)
+
+
+def test_a_package_holds_the_same_synonyms_everywhere():
+    packaged, embedded = thesaurus.load(PACKAGED), thesaurus.embedded()
+    for word in ("film", "great", "xyzzy"):
+        assert packaged.synonyms(word) == embedded.synonyms(word)
+    assert packaged.name.startswith(f"{PACKAGED} (sha256 ")
+    digest = packaged.name.partition("sha256")[2]
+    assert embedded.name.endswith(digest)
+
+
+@pytest.mark.parametrize(
+    ("choice", "reason"),
+    [
+        ("nowhere/words.txt", "there is no such file"),
+        ("./", "it cannot be read: is a directory"),
+        ("package:matekd_plugin/eda/synonyms.txt", "no package 'matekd_plugin' is installed"),
+        ("package:__main__/words.txt", "no package '__main__' is installed"),
+        ("package:no-package/words.txt", "no package 'no-package' is installed"),
+        ("package:matekd_plugins", "it names no file: write package:matekd_plugins/PATH"),
+        ("package:matekd_plugins/eda/none.csv", r"there is no such file\."),
+        (
+            "package:matekd_plugins/eda/synonym.txt",
+            r"there is no such file \(the nearest is 'synonyms.txt'\)\.",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_one_line(choice, reason):
+    with pytest.raises(UsageError, match=reason) as caught:
+        thesaurus.load(choice)
+    assert str(caught.value).startswith(f"thesaurus={choice}: ")
+    assert "One group a line" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no line of it is a group"),
+        (b"# film, movie\nfilm\n,\n", "no line of it is a group"),
+        (b"\xff\xfe\x00", "it is not UTF-8"),
+    ],
+)
+def test_a_file_without_groups_is_an_error(file, content, reason):
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=reason):
+        EDA(EDAParams(thesaurus=str(file)), None)
+
+
+@pytest.mark.parametrize("choice", ["roget", "", "WordNet", "synonyms"])
+def test_what_is_neither_a_name_nor_a_path_is_refused(choice):
+    with pytest.raises(ValidationError, match="auto, wordnet, embedded, mini, a file of synonym groups"):
+        EDAParams(thesaurus=choice)
+
+
+@pytest.mark.parametrize("choice", [*groups.NAMED, "words.txt", "sub/words", "C:\\words", PACKAGED])
+def test_names_and_paths_are_accepted_as_they_are_written(choice):
+    assert EDAParams(thesaurus=choice).thesaurus == choice
+
+
+def test_the_command_line_takes_a_file_and_names_the_nearest_name(file):
+    (record,) = matekd_bench_methods()
+    (ref,) = parse_methods(f"eda[thesaurus={file}]")
+    assert resolve(ref, record, {}).params.thesaurus == str(file)
+    (ref,) = parse_methods("eda[thesaurus=wordnets]")
+    with pytest.raises(UsageError, match=r"cannot be 'wordnets'.*the nearest is 'wordnet'"):
+        resolve(ref, record, {})
+
+
+def test_the_default_is_unchanged_in_what_identifies_a_run():
+    assert EDAParams().model_dump(mode="json")["thesaurus"] == "auto"
+    (record,) = matekd_bench_methods()
+    assert (record.version, record.params) == ("1", EDAParams)
+    [shown] = [one for one in describe(record) if one.name == "thesaurus"]
+    assert (shown.type, shown.default) == ("str", "auto")
+
+
+def test_mini_is_the_thesaurus_of_mini_glue() -> None:
+    found = thesaurus.load("mini")
+    assert found.name.startswith("package:matekd_tasks/mini/synonyms.txt (sha256 ")
+    assert found.synonyms("physician") == ("doctor",)
