@@ -30,8 +30,9 @@ def test_merged_folders_give_the_leaderboard_of_the_whole(
     in_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["merge", "a", "b", "-o", "c"]) == 0
-    whole = len(list((STUDY / "runs").iterdir()))
-    assert capsys.readouterr().out == f"wrote c: runs: {whole} (1 of them in several folders); data sets: 2\n"
+    whole, sets = (len(list((STUDY / kind).iterdir())) for kind in ("runs", "data"))
+    said = f"wrote c: runs: {whole} (1 of them in several folders); data sets: {sets}\n"
+    assert capsys.readouterr().out == said
     assert main(["export", "c.json", "--results", "c"]) == 0
     assert main(["export", "whole.json", "--results", str(STUDY)]) == 0
     assert Path("c.json").read_bytes() == Path("whole.json").read_bytes()
