@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.results.evidence import Evidence
-from matekd_bench.results.leaderboard import build
-from matekd_bench.results.reading import read_folders
-from matekd_bench.results.record import Record
-from matekd_bench.results.table import Leaderboard
+from matekd_bench.results.board.evidence import Evidence
+from matekd_bench.results.board.leaderboard import build
+from matekd_bench.results.board.table import Leaderboard
+from matekd_bench.results.folder.reading import read_folders
+from matekd_bench.results.records.record import Record
 from matekd_bench.tasks.record import Suite
 
 SUITES = (Suite("glue", ("sst2", "rte")),)

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from matekd_bench.cli import main
-from matekd_bench.results.record import Record, from_json, to_json
-from matekd_bench.results.store import ResultsStore
+from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.results.records.record import Record, from_json, to_json
 
 METHODS = ("kd", "finetune", "random-mask", "eda", "nlpaug:swap", "matekd[generator_lr=5e-05]")
 LISTED = "finetune,random-mask,eda,nlpaug:swap,matekd"

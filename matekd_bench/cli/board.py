@@ -15,10 +15,10 @@ from matekd_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
-    from matekd_bench.results.evidence import Evidence
-    from matekd_bench.results.record import Record
-    from matekd_bench.results.sheets import View
-    from matekd_bench.results.table import Leaderboard
+    from matekd_bench.results.board.evidence import Evidence
+    from matekd_bench.results.board.table import Leaderboard
+    from matekd_bench.results.output.sheets import View
+    from matekd_bench.results.records.record import Record
     from matekd_bench.tasks.record import Suite, Task
 
 Folders: TypeAlias = Annotated[
@@ -38,7 +38,7 @@ class Recorded:
 
     def leaderboard(self, control: str | None) -> Leaderboard:
         """The leaderboard of all these records."""
-        from matekd_bench.results.leaderboard import build
+        from matekd_bench.results.board.leaderboard import build
 
         return build(
             self.records, tasks=self.tasks, suites=self.suites, control=control, evidence=self.evidence
@@ -47,8 +47,8 @@ class Recorded:
 
 def recorded(host: Host, folders: Sequence[Path] | None, only: Collection[str] | None = None) -> Recorded:
     """What is recorded in `folders`, or the run ids in `only`; a warning line for each damaged record."""
-    from matekd_bench.results.evidence import Evidence
-    from matekd_bench.results.reading import read_folders
+    from matekd_bench.results.board.evidence import Evidence
+    from matekd_bench.results.folder.reading import read_folders
 
     found = read_folders(folders or [RESULTS])
     for folder, reason in found.damaged:
@@ -68,7 +68,7 @@ def print_leaderboard(
     host: Host, results: Path, control: str | None, only: Collection[str] | None = None, json: bool = False
 ) -> None:
     """Prints the leaderboard of a folder, or of the run ids in `only`."""
-    from matekd_bench.results.views import ordered
+    from matekd_bench.results.board.views import ordered
 
     found = recorded(host, [results], only)
     show(ordered(found.leaderboard(control), None), found.suites, json=json)
@@ -79,14 +79,14 @@ def show(
 ) -> None:
     """Prints a leaderboard as tables, or as JSON rows."""
     if json:
-        from matekd_bench.results.export import to_json
-        from matekd_bench.results.rows import leaderboard_rows
+        from matekd_bench.results.output.export import to_json
+        from matekd_bench.results.output.rows import leaderboard_rows
 
         typer.echo(to_json(leaderboard_rows(leaderboard, suites)), nl=False)
         return
     from rich.console import Console
 
-    from matekd_bench.results.render import render
+    from matekd_bench.results.output.render import render
 
     render(leaderboard, Console(), view)
 

@@ -13,7 +13,7 @@ from matekd_bench.cli.options import RESULTS, Json, NoPlugins, PluginFiles
 from matekd_bench.cli.output import load_host, print_json
 
 if TYPE_CHECKING:
-    from matekd_bench.results.comparing import Comparison
+    from matekd_bench.results.board.comparing import Comparison
 
 NAMED = "A run id, the start of one, or the run's folder."
 RunA = Annotated[str, typer.Argument(metavar="RUN_A", help=NAMED)]
@@ -32,7 +32,7 @@ def compare(
 
     The answer is about these two checkpoints only. It says nothing of the methods: another seed makes others.
     """
-    from matekd_bench.results.comparing import compare_runs, find_run
+    from matekd_bench.results.board.comparing import compare_runs, find_run
 
     folders, names = [*(results or [])], []
     for given in (run_a, run_b):
@@ -56,7 +56,7 @@ def _folder_of(run: str) -> Path | None:
 
 
 def _lines(result: Comparison) -> Iterator[str]:
-    from matekd_bench.results.wording import points
+    from matekd_bench.results.output.wording import points
 
     found = result.found
     for letter, run, score in (("A", result.own, found.own), ("B", result.other, found.other)):

@@ -39,7 +39,7 @@ def export(
 
     Pictures are .png, .svg or .pdf.
     """
-    from matekd_bench.results import export as exporter
+    from matekd_bench.results.output import export as exporter
 
     reference = chosen_control(control, no_control)
     for path in files:

@@ -14,7 +14,7 @@ from matekd_bench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from matekd_bench.cli.board import Recorded
-    from matekd_bench.results.sheets import View
+    from matekd_bench.results.output.sheets import View
 
 Look = partial(typer.Option, rich_help_panel="View")
 By = Annotated[
@@ -54,7 +54,7 @@ def leaderboard(
 
     A view shows fewer rows or other columns; intervals, corrections and verdicts stay those of the whole study.
     """
-    from matekd_bench.results import views
+    from matekd_bench.results.board import views
 
     view = _view(by, cost=cost, diagnostics=diagnostics, failures=failures)
     reference = chosen_control(control, no_control)
@@ -81,7 +81,7 @@ def _view(by: str | None, *, cost: bool, diagnostics: bool, failures: bool) -> V
 
 
 def _print_failures(found: Recorded) -> None:
-    from matekd_bench.results.sheets import failures
+    from matekd_bench.results.output.sheets import failures
 
     for line in failures(found.records):
         typer.echo(line)

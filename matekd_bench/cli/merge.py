@@ -20,7 +20,7 @@ def merge(folders: Folders, output: Output) -> None:
 
     Runs and data sets that are alike are taken once. Where they contradict each other nothing is written.
     """
-    from matekd_bench.results import merging
+    from matekd_bench.results.folder import merging
 
     merged = merging.merge(folders, output)
     for reason in merged.left_out:

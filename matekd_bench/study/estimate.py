@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 
 from matekd_bench.distill.networks import count_layers
-from matekd_bench.results.record import Record
-from matekd_bench.results.store import ResultsStore
+from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.results.records.record import Record
 from matekd_bench.study.grid import Cell
 
 TOKENS_PER_WORD = 1.35  # of English text under a vocabulary of 30,000 pieces

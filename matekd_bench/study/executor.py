@@ -13,9 +13,9 @@ from matekd_bench.distill.outcome import Watch
 from matekd_bench.distill.resume import PausedError
 from matekd_bench.distill.run import train
 from matekd_bench.errors import BenchError, ResultsError
-from matekd_bench.results.record import Record
-from matekd_bench.results.store import ResultsStore
-from matekd_bench.results.underway import RunUnderWay
+from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.results.folder.underway import RunUnderWay
+from matekd_bench.results.records.record import Record
 from matekd_bench.study import recording
 from matekd_bench.study.events import Events
 from matekd_bench.study.grid import Cell, Grid

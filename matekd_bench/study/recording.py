@@ -13,8 +13,8 @@ from typing import Any
 
 from matekd_bench.distill.assets import TaskAssets
 from matekd_bench.distill.outcome import Look, Outcome
-from matekd_bench.results import record as records
-from matekd_bench.results.predictions import Predictions
+from matekd_bench.results.records import record as records
+from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.seeds import seed_of
 from matekd_bench.study.grid import Cell, Grid
 from matekd_bench.study.identity import resources_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matekd_bench.results.store import ResultsStore
-from matekd_bench.results.underway import tidy
+from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.results.folder.underway import tidy
 from matekd_bench.study.estimate import seconds_left
 from matekd_bench.study.events import Events, Plan, PlannedRun, Summary
 from matekd_bench.study.executor import LocalExecutor, Tally

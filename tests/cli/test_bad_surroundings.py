@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from matekd_bench.cli import main
-from matekd_bench.results.store import ResultsStore
+from matekd_bench.results.folder.store import ResultsStore
 
 Command = Callable[..., list[str]]
 
@@ -120,7 +120,7 @@ def test_what_the_system_refuses_is_one_line(
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path))
 
-    monkeypatch.setattr("matekd_bench.results.reading.read_folders", refuse)
+    monkeypatch.setattr("matekd_bench.results.folder.reading.read_folders", refuse)
     assert main(["leaderboard"]) == 2
     assert capsys.readouterr().err == f"error: '{tmp_path}': No space left on device. --debug shows where.\n"
     with pytest.raises(OSError, match="No space left"):
@@ -195,8 +195,8 @@ def interrupted_at(place: str, calls: int = 1) -> Iterator[None]:
         "matekd_bench.distill.teacher.clean_logits",
         "matekd_bench.distill.assets.warm_up",  # the generator
         "matekd_bench.study.executor.train",
-        "matekd_bench.results.store.ResultsStore.write",
-        "matekd_bench.results.reading.read_folders",  # the table
+        "matekd_bench.results.folder.store.ResultsStore.write",
+        "matekd_bench.results.folder.reading.read_folders",  # the table
     ],
 )
 def test_an_interrupt_at_any_stage_of_a_run(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from matekd_bench.cli import main
-from matekd_bench.results.store import ResultsStore
+from matekd_bench.results.folder.store import ResultsStore
 
 Say = Callable[..., str]
 

@@ -17,7 +17,7 @@ from matekd_bench.distill.run import Job, train
 from matekd_bench.distill.settings import Optimiser, Training
 from matekd_bench.errors import CheckpointError, PluginError, RunError
 from matekd_bench.plugins.host import Host
-from matekd_bench.results.underway import RunUnderWay
+from matekd_bench.results.folder.underway import RunUnderWay
 from matekd_plugins.worst_of_n import WorstOfN, WorstOfNParams
 from rig import toy_data
 

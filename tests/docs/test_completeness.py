@@ -13,8 +13,8 @@ from matekd_bench import Method, Task
 from matekd_bench.methods.params import describe
 from matekd_bench.plugins import hookspecs
 from matekd_bench.plugins.host import Host
-from matekd_bench.results.record import Compute, Record
-from matekd_bench.results.rows import LEADERBOARD_COLUMNS, RUN_COLUMNS, TASK_COLUMNS
+from matekd_bench.results.output.rows import LEADERBOARD_COLUMNS, RUN_COLUMNS, TASK_COLUMNS
+from matekd_bench.results.records.record import Compute, Record
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HOST = Host.load(only_builtin=True)

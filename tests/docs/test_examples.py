@@ -12,7 +12,7 @@ import pytest
 
 from matekd_bench.cli import main
 from matekd_bench.plugins.host import Host
-from matekd_bench.results.store import ResultsStore
+from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.study.request import StudyRequest
 
 ROOT = Path(__file__).resolve().parents[2]

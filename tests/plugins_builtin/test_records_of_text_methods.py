@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from matekd_bench.cli import main
-from matekd_bench.results.record import Record
-from matekd_bench.results.store import ResultsStore
+from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.results.records.record import Record
 
 METHODS = (
     "eda[thesaurus=embedded]",

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from matekd_bench.hashing import short_digest
-from matekd_bench.results.predictions import Predictions
-from matekd_bench.results.record import Record
-from matekd_bench.results.store import ResultsStore
+from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.results.records.predictions import Predictions
+from matekd_bench.results.records.record import Record
 from matekd_bench.seeds import seed_of
 
 

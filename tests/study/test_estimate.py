@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from matekd_bench.plugins.host import Host
-from matekd_bench.results.store import ResultsStore
+from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.study import run
 from matekd_bench.study.estimate import matrix_speed, mean_tokens, seconds_left, training_flops
 from matekd_bench.study.events import NoEvents

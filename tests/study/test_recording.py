@@ -11,8 +11,8 @@ import pytest
 
 from matekd_bench.errors import UsageError
 from matekd_bench.plugins.host import Host
-from matekd_bench.results.record import Record
-from matekd_bench.results.store import ResultsStore
+from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.results.records.record import Record
 from matekd_bench.study import run
 from matekd_bench.study.events import NoEvents, Summary
 from matekd_bench.study.recording import environment

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from matekd_bench.cli import main
-from matekd_bench.results.record import Record, to_json
-from matekd_bench.results.store import ResultsStore
+from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.results.records.record import Record, to_json
 
 Options = tuple[str, ...]
 METHODS = "eda,matekd,freelb"  # and kd, the control
@@ -212,7 +212,7 @@ def test_a_disk_without_room_for_checkpoints_is_a_warning(
     def full(folder: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("matekd_bench.results.underway._seal", full)
+    monkeypatch.setattr("matekd_bench.results.folder.underway._seal", full)
     assert main(list(plain)) == 0
     said = "warning: plain on rte, seed 0: no checkpoint could be saved: No space left on device\n"
     assert capsys.readouterr().err.count(said) == 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from matekd_bench.results.leaderboard import build
+from matekd_bench.results.board.leaderboard import build
 from matekd_bench.tasks.record import Suite
 
 TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")

@@ -1,0 +1,1 @@
+"""Results folders on disk: written, read, continued and merged."""

@@ -1,0 +1,261 @@
+"""The results folder: one folder per run, written whole or not at all, and the dev sets scored on."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from matekd_bench.errors import ResultsError
+from matekd_bench.hashing import file_digest
+from matekd_bench.results import files
+from matekd_bench.results.folder.underway import RunUnderWay
+from matekd_bench.results.records import devset, record
+from matekd_bench.results.records.devset import DevSet
+from matekd_bench.results.records.predictions import Predictions
+from matekd_bench.results.records.record import PredictionsFile, Record
+
+RECORD, PREDICTIONS, HISTORY = "record.json", "predictions.npz", "history.jsonl"
+
+
+class ResultsStore:
+    """Reads and writes ``<root>/runs/<run_id>/`` and ``<root>/data/<digest>.json``.
+
+    Records are immutable: what is there is never trained or written again, except a failed run. `damaged`
+    lists, after :meth:`records`, the folders that were skipped, each with the reason.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.damaged: list[tuple[Path, str]] = []
+
+    @property
+    def runs(self) -> Path:
+        """The folder of the runs."""
+        return self.root / "runs"
+
+    @property
+    def data(self) -> Path:
+        """The folder of the dev sets."""
+        return self.root / "data"
+
+    def check_writable(self) -> None:
+        """Writes a trial file into each folder and takes it away, with the folders made for it.
+
+        Raises ResultsError, one line, where that cannot be done.
+        """
+        for folder in (self.runs, self.data):
+            absent = [place for place in (folder, *folder.parents) if not place.exists()]
+            try:
+                self._try(folder)
+            except OSError as error:
+                raise self._unwritable(folder, error) from error
+            finally:
+                for place in absent:
+                    with suppress(OSError):  # another process has begun to use it
+                        place.rmdir()
+
+    def _try(self, folder: Path) -> None:
+        """Writes a trial file; again where another process has just taken away the folder that it made for its own."""
+        trial = files.beside(folder / "trial", "tmp")
+        for last in (False, False, True):
+            try:
+                files.inside(self.root, folder).mkdir(parents=True, exist_ok=True)
+                try:
+                    files.write_synced(trial, b"")
+                finally:
+                    trial.unlink(missing_ok=True)
+                return
+            except FileNotFoundError:
+                if last:
+                    raise
+
+    def under_way(self, run_id: str) -> RunUnderWay:
+        """The lock and the checkpoints of a run that is, or is to be, trained."""
+        return RunUnderWay(self.root, run_id)
+
+    def has(self, run_id: str) -> bool:
+        """Whether the run is done: a whole record with the predictions it names. Failed is not done."""
+        try:
+            found = self.read(run_id)
+        except ResultsError:
+            return False
+        if found.predictions is not None and not (self._folder(run_id) / found.predictions.path).is_file():
+            return False
+        return found.status != "failed"
+
+    def read(self, run_id: str) -> Record:
+        """The record of one run; ResultsError where there is none, or it is damaged or another run's."""
+        path = self._folder(run_id) / RECORD
+        try:
+            text = files.inside(self.root, path).read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise ResultsError(f"{self.runs} has no whole record of run '{run_id}'.") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise ResultsError(f"{path} cannot be read: {error}.") from error
+        try:
+            found = record.from_json(text)
+        except ResultsError as error:
+            raise ResultsError(f"{path}: {error.message}", hint=error.hint) from error
+        if found.run_id != run_id:
+            raise ResultsError(f"{path}: damaged record: it is of run '{found.run_id}'.")
+        return found
+
+    def records(self) -> list[Record]:
+        """Every readable record, sorted by run_id; what is damaged is named in `damaged` and left out."""
+        self.damaged, whole = [], []
+        for folder in sorted(self.runs.iterdir()) if self.runs.is_dir() else ():
+            if folder.name.startswith(".") or not folder.is_dir():
+                continue
+            try:
+                whole.append(self.read(folder.name))
+            except ResultsError as error:
+                self.damaged.append((folder, str(error)))
+        return whole
+
+    def read_predictions(self, run_id: str) -> Predictions | None:
+        """The run's predictions, None where it has none; ResultsError where the file is another one."""
+        named = self.read(run_id).predictions
+        if named is None:
+            return None
+        folder = self._folder(run_id)
+        path = files.inside(folder, folder / named.path)
+        try:
+            if file_digest(path) != named.sha256:
+                raise ResultsError(f"{path} is damaged: its SHA-256 is not the recorded one.")
+            return Predictions.from_bytes(path.read_bytes())
+        except OSError as error:
+            raise ResultsError(f"{path} cannot be read: {error}.") from error
+
+    def read_history(self, run_id: str) -> list[dict[str, Any]]:
+        """The run's history, one entry a line of the file."""
+        path = files.inside(self.root, self._folder(run_id) / HISTORY)
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError) as error:
+            raise ResultsError(f"{path} cannot be read: {error}.") from error
+
+    def write(
+        self, new: Record, predictions: Predictions | None = None, history: Iterable[Mapping[str, Any]] = ()
+    ) -> Record:
+        """Writes a run and returns its record as stored, `predictions` filled in (file name and SHA-256).
+
+        A crash at any moment leaves the run either absent or whole. A failed or damaged earlier record is
+        replaced (a damaged one is kept under a hidden name); a whole one is not: ResultsError. Numbers of the
+        history that are not finite become null.
+        """
+        target = self._folder(new.run_id)
+        if self.has(new.run_id):
+            raise ResultsError(
+                f"run '{new.run_id}' is already recorded in {self.runs}; records are immutable."
+            )
+        temporary = files.beside(target, "tmp")
+        try:
+            temporary.mkdir(parents=True)
+            stored = _fill(temporary, new, predictions, history)
+            self._swap(temporary, target)
+        except OSError as error:
+            raise self._unwritable(target, error) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return stored
+
+    def write_data(
+        self,
+        digest: str,
+        *,
+        task: str,
+        split: str,
+        uids: Sequence[str],
+        labels: Sequence[int] | Sequence[float],
+    ) -> None:
+        """Stores a dev set under its digest, once: where it is already stored whole nothing is written."""
+        path = self._data_file(digest)
+        wanted = DevSet(
+            digest=digest, task=task, split=split, n=len(uids), uids=tuple(uids), labels=tuple(labels)
+        )
+        try:
+            if self.read_data(digest) == wanted:
+                return
+        except ResultsError:
+            pass  # absent or damaged: written below
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.write_atomically(path, devset.to_json(wanted).encode())
+        except OSError as error:
+            raise self._unwritable(path, error) from error
+
+    def read_data(self, digest: str) -> DevSet:
+        """The dev set with this digest; ResultsError where it is absent or damaged."""
+        path = self._data_file(digest)
+        try:
+            found = devset.from_json(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ResultsError(f"{self.data} has no data set '{digest}'.") from error
+        except ResultsError as error:
+            raise ResultsError(f"{path}: {error.message}") from error
+        if found.digest != digest:
+            raise ResultsError(f"{path}: damaged data set: it is '{found.digest}'.")
+        return found
+
+    def _folder(self, run_id: str) -> Path:
+        return files.inside(self.root, self.runs / files.check_name("run id", run_id))
+
+    def _data_file(self, digest: str) -> Path:
+        return files.inside(self.root, self.data / f"{files.check_name('data digest', digest)}.json")
+
+    def _swap(self, temporary: Path, target: Path) -> None:
+        """Puts a finished folder in its place; what was there goes away if failed, aside if damaged."""
+        aside = None
+        if target.exists():
+            aside = files.beside(target, "failed" if self._is_failed(target.name) else "damaged")
+            target.rename(aside)
+        temporary.rename(target)
+        files.sync_folder(target.parent)
+        if aside is not None and aside.name.startswith(".failed-"):
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _is_failed(self, run_id: str) -> bool:
+        try:
+            return self.read(run_id).status == "failed"
+        except ResultsError:
+            return False
+
+    def _unwritable(self, path: Path, error: OSError) -> ResultsError:
+        reason = error.strerror or error
+        return ResultsError(
+            f"{path} cannot be written: {reason}.", hint="Choose another folder with --results DIR."
+        )
+
+
+def _fill(
+    folder: Path, new: Record, predictions: Predictions | None, history: Iterable[Mapping[str, Any]]
+) -> Record:
+    """Writes the three files of a run, the record last, and returns the record as written."""
+    named = None
+    if predictions is not None:
+        files.write_synced(folder / PREDICTIONS, predictions.to_bytes())
+        named = PredictionsFile(path=PREDICTIONS, sha256=file_digest(folder / PREDICTIONS))
+    lines = (
+        json.dumps(_finite(dict(entry)), ensure_ascii=False, allow_nan=False) + "\n" for entry in history
+    )
+    files.write_synced(folder / HISTORY, "".join(lines).encode())
+    stored = new.model_copy(update={"predictions": named})
+    files.write_synced(folder / RECORD, record.to_json(stored).encode())
+    files.sync_folder(folder)
+    return stored
+
+
+def _finite(value: Any) -> Any:
+    """`value` with None in place of every number that is not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return value
