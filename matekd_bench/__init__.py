@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from matekd_bench.methods.interfaces import Context, Models, Tokens, Trained, WordEmbeddings
     from matekd_bench.methods.record import Method, NoParams, Params
+    from matekd_bench.methods.search import Choice, Range
     from matekd_bench.methods.views import Batch, Joint, Seen, View
     from matekd_bench.methods.wrapping import WrapperParams
     from matekd_bench.plugins.hookspecs import hookimpl
@@ -45,6 +46,7 @@ _HOMES = {
     "methods.base": "Cycle Encoded Perturbation Perturbed Row TextPerturbation TokenPerturbation",
     "methods.interfaces": "Context Models Tokens Trained WordEmbeddings",
     "methods.record": "Method NoParams Params",
+    "methods.search": "Choice Range",
     "methods.views": "Batch Joint Seen View",
     "methods.wrapping": "WrapperParams",
     "plugins.hookspecs": "hookimpl",
@@ -58,6 +60,7 @@ __all__ = [
     "Batch",
     "BenchError",
     "CheckpointError",
+    "Choice",
     "Context",
     "Cycle",
     "DataError",
@@ -70,6 +73,7 @@ __all__ = [
     "Perturbation",
     "Perturbed",
     "PluginError",
+    "Range",
     "ResultsError",
     "Row",
     "Rows",

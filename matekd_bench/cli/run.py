@@ -78,6 +78,16 @@ def run(
         str | None,
         Data("--eval-on", metavar="dev|holdout", help="Score on dev, or on rows held out of train."),
     ] = None,
+    tune: Annotated[
+        int | None,
+        Settings("--tune", metavar="N", min=2, max=256, help="Trials of every method on a holdout of train."),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        Settings(
+            "--keep", metavar="last|none", help="Keep the trained students for `predict`; default: last."
+        ),
+    ] = None,
     device: Annotated[str | None, Machine("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")] = None,
     precision: Annotated[
         str | None, Machine("--precision", metavar="auto|bf16|float32", help="Of the forward passes.")
@@ -125,6 +135,8 @@ def run(
         threads=threads,
         control=chosen_control(control, no_control),
         eval_on=eval_on,
+        tune=tune,
+        keep=keep,
         fail_fast=fail_fast,
         command=_command(context),
     )
@@ -176,6 +188,8 @@ def _print_plan(summary: Summary, as_json: bool) -> None:
     print_table(("method", "task", "seed", "updates", "state"), rows)
     for task, state in plan.data_states.items():
         typer.echo(f"data of {task}: {state}")
+    if plan.trials:
+        typer.echo(f"tuning: {plan.trials} trials before, {plan.trials_todo} to do")
     typer.echo(f"{len(plan.runs)} runs, {len(plan.todo)} to do{_estimate(plan.seconds)}.")
 
 

@@ -28,7 +28,8 @@ class ResolvedMethod:
     `variant` is how tables name it, e.g. ``eda[alpha=0.2]@2x``: only what differs from the defaults, in the
     order of the fields, and in the grammar of ``--methods``. `inner` is the method that it wraps; `record` is the
     method's own, or for a wrapper that of the two as one. With `factor` times the study's budget a method is no
-    control: it is compared with those that keep to the budget.
+    control: it is compared with those that keep to the budget. `written` are the parameters whose values the list of
+    methods says itself.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ResolvedMethod:
     params: Params
     factor: float = 1.0
     inner: ResolvedMethod | None = None
+    written: frozenset[str] = field(default=frozenset(), compare=False)
     record: Method = field(kw_only=True, compare=False)
 
     @property
@@ -106,7 +108,7 @@ def resolve(
     check_wrapping(method, inner.record if inner else None, str(ref))
     own = {key.rpartition(".")[2]: value for key, value in sets.items() if key.rpartition(".")[0] == ref.name}
     params = validate(method, own | {key: str(value) for key, value in ref.params})
-    variant = _variant(method, params, ref.factor, inner)
+    variant = variant_of(method, params, ref.factor, inner)
     record = method
     if inner is not None:
         wrapped = Wrapped(method=inner.name, params=inner.params.model_dump(mode="json"))
@@ -114,7 +116,8 @@ def resolve(
         record = paired(method, inner.record, inner.params)
     if ref.factor != 1.0:
         record = replace(record, control=False)
-    return ResolvedMethod(method.name, variant, params, ref.factor, inner, record=record)
+    written = frozenset(name for name, _ in ref.params)
+    return ResolvedMethod(method.name, variant, params, ref.factor, inner, written, record=record)
 
 
 def validate(method: Method, given: Mapping[str, str]) -> Params:
@@ -163,7 +166,8 @@ def names_in(ref: MethodRef) -> list[str]:
     return [ref.name, *(names_in(ref.inner) if ref.inner else [])]
 
 
-def _variant(method: Method, params: Params, factor: float, inner: ResolvedMethod | None) -> str:
+def variant_of(method: Method, params: Params, factor: float, inner: ResolvedMethod | None) -> str:
+    """How tables name a method with these parameters: what differs from the defaults, in the grammar of lists."""
     default, given = method.params().model_dump(mode="json"), params.model_dump(mode="json")
     changed = {key: given[key] for key in own_fields(method) if given[key] != default[key]}
     arguments = [inner.variant] if inner else []

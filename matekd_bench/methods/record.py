@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from matekd_bench.methods.search import Space
+
 Level = Literal["control", "text", "token", "embedding", "generator"]
 
 
@@ -40,7 +42,8 @@ class Method:
     is a `WrapperParams`, and the factory is called as ``factory(params, context, inner)`` with the inner
     `Perturbation`. `overrides` are settings of the study that this method replaces, as dotted
     names (rows of such methods are shown unranked). `resources`, called with the parameters, names the external
-    resources in use, by kind, e.g. which thesaurus: they are part of a run's identity and of its record. `refused`
+    resources in use, by kind, e.g. which thesaurus: they are part of a run's identity and of its record. `search` says
+    which parameters tuning may change, and within what; every method's tuning also tries learning rates. `refused`
     says why a name that users may expect cannot be had, and what does the same: such a record is not listed, it only
     answers those who ask for it.
     """
@@ -56,5 +59,6 @@ class Method:
     control: bool = False
     wraps: Level | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, Space] = field(default_factory=dict)
     refused: str | None = None
     resources: Callable[[Any], Mapping[str, str]] = _no_resources

@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
+from pydantic import ValidationError
+
 from matekd_bench.errors import PluginError
 from matekd_bench.methods.record import Level, Method, Params
+from matekd_bench.methods.search import Choice, Range
 from matekd_bench.methods.wrapping import WrapperParams
 from matekd_bench.tasks.record import Suite, Task
 
@@ -115,4 +118,19 @@ def _method_problem(method: Method) -> str | None:
         return "a method that wraps another has params of matekd_bench.WrapperParams"
     if not (isinstance(method.version, str) and method.version):
         return "version must be a text that changes whenever results may change"
+    return _search_problem(method)
+
+
+def _search_problem(method: Method) -> str | None:
+    """What is wrong with a method's search space: the ends of each part are asked of the parameters themselves."""
+    for name, space in method.search.items():
+        if name not in method.params.model_fields or name in WrapperParams.model_fields:
+            return f"search names '{name}', which is no parameter of it"
+        if not isinstance(space, (Range, Choice)):
+            return f"search gives {space!r} for '{name}': use matekd_bench.Range or matekd_bench.Choice"
+        for value in space.values if isinstance(space, Choice) else (space.low, space.high):
+            try:
+                method.params.model_validate({name: value})
+            except ValidationError:
+                return f"search allows {value!r} for '{name}', and its parameters do not"
     return None

@@ -36,6 +36,8 @@ class Plan:
     results: str
     control: str | None = None  # the variant that the others are compared with
     seconds: float | None = None  # an estimate for what is left, None where nothing is known
+    trials: int = 0  # of tuning, before the runs that are to do
+    trials_todo: int = 0
 
     @property
     def todo(self) -> tuple[PlannedRun, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 
@@ -16,10 +16,13 @@ from matekd_bench.distill.settings import BudgetKind
 from matekd_bench.errors import UsageError
 from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.params import ResolvedMethod, names_in, parse_sets, resolve_all
+from matekd_bench.methods.search import Space
 from matekd_bench.plugins.host import Host
+from matekd_bench.results.records.record import Tuning
 from matekd_bench.study.identity import protocol_id, run_id
 from matekd_bench.study.request import StudyRequest
 from matekd_bench.study.spec import StudySpec, preset_table
+from matekd_bench.study.trials import spaces_of, tuning_identity
 from matekd_bench.tasks.record import Task, TaskData
 from matekd_bench.tasks.sources import GlueFolder, Hub, load_task, source_of
 from matekd_bench.tasks.sources import Source as DataSource
@@ -34,16 +37,21 @@ class Cell:
     job: Job
     data: TaskData
     recipe: Recipe
+    tuning: Tuning | None = None  # what its trials found, where there were any
+    trial: str = ""  # which of how many it is itself
 
     @property
     def label(self) -> str:
         """A short name for screens: method, task and seed."""
-        return f"{self.job.variant} on {self.data.task.name}, seed {self.job.seed}"
+        return f"{self.job.variant} on {self.data.task.name}, {self.trial or f'seed {self.job.seed}'}"
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A study looked up and checked: its settings, its runs in order, and the control's variant."""
+    """A study looked up and checked: its settings, its runs in order, and the control's variant.
+
+    `spaces` are what tuning tries, by variant; empty where nothing is tuned.
+    """
 
     spec: StudySpec
     cells: tuple[Cell, ...]
@@ -52,6 +60,7 @@ class Grid:
     control: str | None
     device: torch.device
     threads: int | None
+    spaces: Mapping[str, Mapping[str, Space]] = field(default_factory=dict)
 
 
 def make_grid(spec: StudySpec, request: StudyRequest, host: Host, stage: Callable[[str], None]) -> Grid:
@@ -64,18 +73,28 @@ def make_grid(spec: StudySpec, request: StudyRequest, host: Host, stage: Callabl
     tasks = chosen_tasks(spec.tasks, host, stand_ins=spec.stand_ins)
     device = resolve_device(spec.device)
     threads = _threads(spec, device)
-    source: DataSource = GlueFolder(spec.glue_dir) if spec.glue_dir else Hub()
     generating = any("generator" in method.record.needs for method in methods)
     recipes = {task.name: make_recipe(spec, task, device, generating) for task in tasks}
-    data = {task.name: _read(task, source, spec, stage) for task in tasks}
+    data = {task.name: read(task, spec, stage) for task in tasks}
     protocols = {name: protocol_id(spec, recipes[name], read.source) for name, read in data.items()}
+    spaces = _spaces(methods, spec, request) if spec.tune else {}
     cells = tuple(
-        _cell(spec, method, seed, data[task.name], recipes[task.name], host, protocols[task.name], threads)
+        make_cell(
+            spec,
+            method,
+            seed,
+            data[task.name],
+            recipes[task.name],
+            host,
+            protocols[task.name],
+            threads,
+            spaces.get(method.variant),
+        )
         for task in tasks
         for seed in range(spec.first_seed, spec.first_seed + spec.seeds)
         for method in methods
     )
-    return Grid(spec, cells, methods, data, control, device, threads)
+    return Grid(spec, cells, methods, data, control, device, threads, spaces)
 
 
 def chosen_methods(request: StudyRequest, spec: StudySpec, host: Host) -> tuple[ResolvedMethod, ...]:
@@ -134,8 +153,20 @@ def chosen_tasks(text: str, host: Host, *, stand_ins: bool = False) -> tuple[Tas
     return tuple(tasks)
 
 
-def _read(task: Task, source: DataSource, spec: StudySpec, stage: Callable[[str], None]) -> TaskData:
-    source = source_of(task, source)
+def _spaces(
+    methods: Sequence[ResolvedMethod], spec: StudySpec, request: StudyRequest
+) -> dict[str, Mapping[str, Space]]:
+    """What is tried of each method: not what options or config file set; what a preset sets is only a start."""
+    preset = preset_table(spec.preset).get("sets", {})
+    fixed = {key for key, value in spec.sets.items() if preset.get(key) != value} | parse_sets(
+        request.sets
+    ).keys()
+    return {method.variant: spaces_of(method, fixed) for method in methods}
+
+
+def read(task: Task, spec: StudySpec, stage: Callable[[str], None]) -> TaskData:
+    """The data of a task as the study uses it; `stage` is told where that may take a while."""
+    source: DataSource = source_of(task, GlueFolder(spec.glue_dir) if spec.glue_dir else Hub())
     if isinstance(source, Hub):
         stage(f"reading {task.name} from the Hub")  # without a network its retries take long and say nothing
     return load_task(
@@ -172,7 +203,7 @@ def _threads(spec: StudySpec, device: torch.device) -> int | None:
     return torch.get_num_threads() if device.type == "cpu" else None
 
 
-def _cell(
+def make_cell(
     spec: StudySpec,
     method: ResolvedMethod,
     seed: int,
@@ -181,7 +212,9 @@ def _cell(
     host: Host,
     protocol: str,
     threads: int | None,
+    spaces: Mapping[str, Space] | None = None,
 ) -> Cell:
+    """One run to be, with its identity; `spaces` are what is tried for it before, None where it is not tuned."""
     job = Job(
         variant=method.variant,
         method=method.record,
@@ -190,7 +223,8 @@ def _cell(
         training=spec.training,
         budget=budget_of(spec, data, method.factor),
     )
-    key = run_id(job, data, recipe, spec, threads, _sources(method, host))
+    tuning = tuning_identity(spaces, spec.tune) if spaces and spec.tune else None
+    key = run_id(job, data, recipe, spec, threads, _sources(method, host), tuning)
     return Cell(run_id=key, protocol_id=protocol, job=job, data=data, recipe=recipe)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from matekd_bench.distill.assets import Recipe
@@ -9,22 +10,33 @@ from matekd_bench.distill.run import Job
 from matekd_bench.errors import BenchError, PluginError
 from matekd_bench.hashing import short_digest
 from matekd_bench.study.spec import StudySpec
+from matekd_bench.study.trials import protocol_tuning
 from matekd_bench.tasks.record import TaskData
 
 ENGINE = "1"  # raised when the same settings may give other numbers than before
 
 
 def run_id(
-    job: Job, data: TaskData, recipe: Recipe, spec: StudySpec, threads: int | None, source_digest: str | None
+    job: Job,
+    data: TaskData,
+    recipe: Recipe,
+    spec: StudySpec,
+    threads: int | None,
+    source_digest: str | None,
+    tuning: Mapping[str, Any] | None = None,
 ) -> str:
     """The identity of one run: same id, same result, so it is never trained twice.
 
     Made of method, version and full parameters (and a one-file plugin's source), the digests of the splits, the
     models by content, every hyper-parameter, the resolved precision, CPU threads and the seed. Not of paths, the
-    device's name or the order in which runs are done.
+    device's name or the order in which runs are done. A tuned run has the settings that it sets out from and the rule
+    by which trials are made: what is chosen follows from these.
     """
     name = f"{data.task.name}-{job.method.name}-{job.seed}".replace(":", "-").replace("_", "-")
-    return f"{name}-{short_digest(run_identity(job, data, recipe, spec, threads, source_digest))}"
+    found = run_identity(job, data, recipe, spec, threads, source_digest)
+    if tuning is not None:
+        found["tuning"] = dict(tuning)
+    return f"{name}-{short_digest(found)}"
 
 
 def run_identity(
@@ -100,8 +112,8 @@ def _named_resources(job: Job) -> dict[str, str]:
 def protocol_id(spec: StudySpec, recipe: Recipe, source: str) -> str:
     """The identity of the protocol: rows are ranked together only where it is the same.
 
-    Made of data source and limits, teacher, student, objective, the budget's rule, looks, optimiser and precision;
-    not of method, task or seed.
+    Made of data source and limits, teacher, student, objective, the budget's rule, looks, optimiser, precision
+    and how methods are tuned; not of method, task or seed.
     """
     models = models_identity(recipe)
     if "{task}" in spec.teacher.checkpoint:  # a teacher (and its layers) for each task: names stand for them
@@ -117,7 +129,7 @@ def protocol_id(spec: StudySpec, recipe: Recipe, source: str) -> str:
             "training": spec.training.model_dump(mode="json", exclude={"precision"}),
             "budget": spec.budget.model_dump(mode="json"),
             "precision": recipe.precision,
-            "tuning": None,
+            "tuning": protocol_tuning(spec.tune),
         },
         length=12,
     )

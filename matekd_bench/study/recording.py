@@ -119,6 +119,7 @@ def _common(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
     return {
         "run_id": cell.run_id,
         "predictions": None,
+        "tuning": cell.tuning,
         "identity": records.Identity(
             method=job.method.name, variant=job.variant, method_version=job.method.version,
             params=job.params.model_dump(mode="json"), control=job.method.control,

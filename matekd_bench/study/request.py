@@ -34,5 +34,7 @@ class StudyRequest:
     threads: int | None = None
     control: str | None = "kd"
     eval_on: str | None = None
+    tune: int | None = None
+    keep: str | None = None
     fail_fast: bool = False
     command: str = ""

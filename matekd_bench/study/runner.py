@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from matekd_bench.results.folder.store import ResultsStore
@@ -13,6 +14,7 @@ from matekd_bench.study.grid import Grid, make_grid
 from matekd_bench.study.interrupts import Interruptions
 from matekd_bench.study.preflight import check_given_teachers, check_methods
 from matekd_bench.study.spec import study_spec
+from matekd_bench.study.tuning import Tuner, make_tuner
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
@@ -43,12 +45,14 @@ def _run(
         events.note(SYNTHETIC)
     grid = make_grid(spec, request, host, events.stage)
     store = ResultsStore(request.results)
-    plan = make_plan(grid, store, str(request.results))
-    todo = [cell for cell, planned in zip(grid.cells, plan.runs, strict=True) if not planned.done]
+    done = [store.has(cell.run_id) for cell in grid.cells]
+    todo = [cell for cell, recorded in zip(grid.cells, done, strict=True) if not recorded]
     check_methods(todo)
     for data in grid.data.values():
         for notice in data.notices:
             events.note(f"{data.task.name}: {notice}")
+    tuner = make_tuner(grid, todo, request.results, host, events.stage) if spec.tune and todo else None
+    plan = make_plan(grid, store, str(request.results), done, tuner)
     if dry_run:
         return _summary(grid, plan, Tally())
     local = LocalExecutor(grid, store, events, request.command, interruptions, fail_fast=request.fail_fast)
@@ -56,10 +60,23 @@ def _run(
         store.check_writable()
         tidy(store.root)
         check_given_teachers(todo, local.assets)
+    if tuner is not None:
+        _tune(tuner, plan, events, request.command, interruptions)
+        todo = tuner.settled(todo)
     events.study_started(plan)
     summary = _summary(grid, plan, local.run(todo))
     events.study_finished(summary)
     return summary
+
+
+def _tune(tuner: Tuner, plan: Plan, events: Events, command: str, interruptions: Interruptions) -> None:
+    """Trains the trials that have no record; one that fails is recorded like any run, and not chosen."""
+    if cells := tuner.todo:
+        events.note(
+            f"tuning on a holdout of train: {plan.trials} trials, {len(cells)} to do; records go to {tuner.store.root}"
+        )
+        tidy(tuner.store.root)
+        LocalExecutor(tuner.grid, tuner.store, events, command, interruptions).run(cells)
 
 
 def _summary(grid: Grid, plan: Plan, tally: Tally) -> Summary:
@@ -68,8 +85,10 @@ def _summary(grid: Grid, plan: Plan, tally: Tally) -> Summary:
     return Summary(plan, tally.trained, skipped, tally.failed, run_ids, left=tally.left)
 
 
-def make_plan(grid: Grid, store: ResultsStore, results: str) -> Plan:
-    """The grid as it is shown to people, with what is already recorded."""
+def make_plan(
+    grid: Grid, store: ResultsStore, results: str, done: Sequence[bool], tuner: Tuner | None
+) -> Plan:
+    """The grid as it is shown to people, with what is already recorded: `done` says it of each cell."""
     runs = tuple(
         PlannedRun(
             run_id=cell.run_id,
@@ -77,11 +96,12 @@ def make_plan(grid: Grid, store: ResultsStore, results: str) -> Plan:
             task=cell.data.task.name,
             seed=cell.job.seed,
             updates=cell.job.budget[1] if cell.job.budget[0] == "student_updates" else None,
-            done=store.has(cell.run_id),
+            done=recorded,
         )
-        for cell in grid.cells
+        for cell, recorded in zip(grid.cells, done, strict=True)
     )
-    todo = [cell for cell, planned in zip(grid.cells, runs, strict=True) if not planned.done]
+    todo = [cell for cell, recorded in zip(grid.cells, done, strict=True) if not recorded]
+    trials = tuner.todo if tuner is not None else []
     return Plan(
         runs=runs,
         tasks=tuple(grid.data),
@@ -91,5 +111,7 @@ def make_plan(grid: Grid, store: ResultsStore, results: str) -> Plan:
         data_states={name: data.state_text for name, data in grid.data.items()},
         results=results,
         control=grid.control,
-        seconds=seconds_left(todo, store),
+        seconds=seconds_left([*trials, *todo], store),
+        trials=len(tuner.grid.cells) if tuner is not None else 0,
+        trials_todo=len(trials),
     )

@@ -31,7 +31,7 @@ RULE = frozenset({"kind", "limit", "epochs"})
 # Options that go by their own name into the top of a config's tables.
 OPTIONS = (
     *("methods", "tasks", "glue_dir", "limit_train", "limit_eval", "eval_on"),
-    *("seeds", "first_seed", "device", "threads"),
+    *("seeds", "first_seed", "device", "threads", "tune", "keep"),
 )
 
 
@@ -60,6 +60,10 @@ class StudySpec(Settings):
     limit_train: int | None = Field(default=None, ge=1)
     limit_eval: int | None = Field(default=None, ge=1)
     eval_on: Literal["dev", "holdout"] = "dev"
+    tune: int | None = Field(default=None, ge=2, le=256)
+    """Trials of every method on a holdout of train, the settings as they are being the first; None: no tuning."""
+    keep: Literal["last", "none"] = "last"
+    """Whether the student is kept as it is at the end of a run; no part of any identity."""
     sets: dict[str, str] = Field(default_factory=dict)
     """Parameters of methods, as `METHOD.PARAMETER`; they hold where the method is in the study."""
 
@@ -113,6 +117,10 @@ def study_spec(request: StudyRequest) -> StudySpec:
         spec = StudySpec.model_validate({**table, "preset": name})
     except ValidationError as error:
         raise as_usage_error(error, StudySpec, Origin(options, config, request.config)) from None
+    if spec.tune is not None and spec.eval_on == "holdout":
+        raise UsageError(
+            "tuning chooses on the holdout, so results are scored on dev: leave --eval-on holdout out."
+        )
     return _with_data(spec, request)
 
 

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from matekd_bench import Batch, Context, Joint, Method, Models, Params, Perturbation, View, Views, hookimpl
+from matekd_bench import (
+    Batch,
+    Choice,
+    Context,
+    Joint,
+    Method,
+    Models,
+    Params,
+    Perturbation,
+    Range,
+    View,
+    Views,
+    hookimpl,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,6 +128,7 @@ def matekd_bench_methods() -> Iterator[Method]:
         name="cutoff",
         summary="Tokens, a span of them or features erased, relabelled by the teacher.",
         params=CutoffParams,
+        search={"ratio": Range(0.03, 0.3, log=True), "consistency": Choice((0.0, 0.5, 1.0))},
         factory=Cutoff,
         level="embedding",
         version="1",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from matekd_bench import Batch, Context, Params
+from matekd_bench import Batch, Context, Params, Range
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,6 +17,9 @@ class MaskParams(Params):
 
     mask_rate: float = Field(default=0.3, gt=0, lt=1)
     """Probability with which each token that is neither special nor padding is masked."""
+
+
+MASK_SEARCH = {"mask_rate": Range(0.1, 0.5)}
 
 
 def choose_masked(context: Context, batch: Batch, rate: float) -> Tensor:

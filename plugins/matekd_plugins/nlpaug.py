@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from matekd_bench import Method, Params, TextPerturbation, UsageError, hookimpl
+from matekd_bench import Method, Params, Range, TextPerturbation, UsageError, hookimpl
 
 if TYPE_CHECKING:
     from matekd_bench import Context
@@ -218,6 +218,7 @@ def matekd_bench_methods() -> Iterator[Method]:
             name=f"nlpaug:{name}",
             summary=f"nlpaug: {summary}.",
             params=params,
+            search={("aug_p" if issubclass(params, WordParams) else "aug_word_p"): Range(0.05, 0.5)},
             factory=partial(NlpAug, make=make),
             level="text",
             version="1",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from matekd_bench import Batch, Joint, Method, Models, Params, Perturbation, Views, hookimpl
+from matekd_bench import Batch, Joint, Method, Models, Params, Perturbation, Range, Views, hookimpl
 from matekd_plugins.embeddings import answers_apart, gaussian, uniform, unlabelled
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def matekd_bench_methods() -> Iterator[Method]:
         name="r3f",
         summary="Tiny noise on the word embeddings, one answer with and without it.",
         params=R3FParams,
+        search={"weight": Range(0.1, 10.0, log=True)},
         factory=R3F,
         level="embedding",
         version="1",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from matekd_bench import Batch, Method, TokenPerturbation, hookimpl
-from matekd_plugins.masking import MaskParams, choose_masked, mask_id, report_changed
+from matekd_plugins.masking import MASK_SEARCH, MaskParams, choose_masked, mask_id, report_changed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +30,7 @@ def matekd_bench_methods() -> Iterator[Method]:
         name="random-mask",
         summary="Control: 30 % of the tokens replaced by [MASK], relabelled by the teacher.",
         params=MaskParams,
+        search=MASK_SEARCH,
         factory=RandomMask,
         level="token",
         version="1",

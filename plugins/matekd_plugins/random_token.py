@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from matekd_bench import Batch, Context, Method, TokenPerturbation, hookimpl
-from matekd_plugins.masking import MaskParams, choose_masked, report_changed
+from matekd_plugins.masking import MASK_SEARCH, MaskParams, choose_masked, report_changed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,6 +42,7 @@ def matekd_bench_methods() -> Iterator[Method]:
         name="random-token",
         summary="Control: 30 % of the tokens replaced by random ones, relabelled by the teacher.",
         params=MaskParams,
+        search=MASK_SEARCH,
         factory=RandomToken,
         level="token",
         version="1",

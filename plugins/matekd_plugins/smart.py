@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from matekd_bench import Batch, Joint, Method, Models, Params, Perturbation, View, Views, hookimpl
+from matekd_bench import Batch, Joint, Method, Models, Params, Perturbation, Range, View, Views, hookimpl
 from matekd_plugins.embeddings import answers_apart, direction, gaussian, slope, unlabelled
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def matekd_bench_methods() -> Iterator[Method]:
         name="smart",
         summary="One answer within a tiny ball around the word embeddings, at its worst point.",
         params=SmartParams,
+        search={"weight": Range(0.1, 10.0, log=True)},
         factory=Smart,
         level="embedding",
         version="1",

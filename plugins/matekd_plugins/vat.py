@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from matekd_bench import Batch, Context, Joint, Method, Models, Params, Perturbation, View, Views, hookimpl
+from matekd_bench import (
+    Batch,
+    Context,
+    Joint,
+    Method,
+    Models,
+    Params,
+    Perturbation,
+    Range,
+    View,
+    Views,
+    hookimpl,
+)
 from matekd_plugins.embeddings import direction, gaussian, slope, unlabelled
 
 if TYPE_CHECKING:
@@ -72,6 +84,7 @@ def matekd_bench_methods() -> Iterator[Method]:
         name="vat",
         summary="Word embeddings shifted to where the student's own answer changes most.",
         params=VATParams,
+        search={"epsilon": Range(0.1, 1.0, log=True), "weight": Range(0.1, 10.0, log=True)},
         factory=VAT,
         level="embedding",
         version="1",

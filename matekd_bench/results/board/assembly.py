@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from matekd_bench.hashing import lines_digest
-from matekd_bench.results.board import glue
+from matekd_bench.results.board import glue, tuned
 from matekd_bench.results.board.claims import Claims
 from matekd_bench.results.board.columns import unique
 from matekd_bench.results.board.costs import row_cost
@@ -43,7 +43,7 @@ class RowMaker:
             method=identity.method,
             variant=identity.variant,
             method_version=identity.method_version,
-            params=identity.params,
+            params=tuned.common_params(runs),
             control=identity.control,
             ranked=identity.ranked,
             cells=cells,
@@ -63,6 +63,12 @@ class RowMaker:
                 for name, cell in cells_of.items()
                 if cell
             },
+            chosen={
+                name: said
+                for name, cell in cells_of.items()
+                if cell and (said := tuned.chosen(next(iter(cell.values()))))
+            },
+            tuning_flops=tuned.tuning_flops(cells_of),
         )
         return self._with_claims(row, compared is not None)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from matekd_bench.results.board import glue, protocol
+from matekd_bench.results.board import glue, protocol, tuned
 from matekd_bench.results.board.assembly import RowMaker
 from matekd_bench.results.board.claims import Study
 from matekd_bench.results.board.columns import make_column, unique
@@ -74,6 +74,7 @@ def _table(
         family=claims.family,
         power=claims.power,
         settings=protocol.settings(runs),
+        tuning=tuned.how(runs),
         compared=sum(column.uninformative is None for column in columns),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from matekd_bench.results.board import tuned
 from matekd_bench.results.board.columns import with_study_budget
 from matekd_bench.results.board.table import Table
 from matekd_bench.results.records.record import Record
@@ -28,11 +29,17 @@ def settings(runs: Sequence[Record]) -> dict[str, Any]:
         "student": _said(run.student.id for run in used if run.student),
         "precision": _said(run.compute.precision for run in used),
         "budget_kind": _said(run.budget.kind for run in used),
-        "hparams": {name: _said(run.hparams.get(name) for run in used) for name in names},
+        "tuning": tuned.how(used),
+        "hparams": {name: _said(_given(run, name) for run in used) for name in names},
         "data": {task: _said(run.data.state_text for run in runs) for task, runs in of.items()},
         "budget": {task: _said(run.budget.limit for run in runs) for task, runs in of.items()},
         "max_length": {task: _said(run.data.max_length for run in runs) for task, runs in of.items()},
     }
+
+
+def _given(run: Record, name: str) -> Any:
+    """A hyper-parameter of the study: of a tuned run the learning rate that tuning set out from."""
+    return run.tuning.trials[0].lr if run.tuning is not None and name == "lr" else run.hparams.get(name)
 
 
 def _said(values: Iterable[Any]) -> Any:

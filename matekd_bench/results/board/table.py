@@ -108,7 +108,8 @@ class Row:
 
     Described, not tested: `tasks_won`, `prob_improve` (probability of improvement), `trimmed` (mean difference
     without the outer quarters), `seed_correlation`. `diagnostics` are means over seeds, then tasks. `budget` gives
-    the limits of the row's runs by column, in units of the table's budget kind.
+    the limits of the row's runs by column, in units of the table's budget kind. Of `params` those are left out in
+    which the row's runs differ: where a row is tuned, `chosen` says what each task got.
     """
 
     label: str
@@ -147,6 +148,8 @@ class Row:
     seed_correlation: float | None = None
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     budget: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # column name -> limits
+    chosen: Mapping[str, str] = field(default_factory=dict)  # column name -> the trial that tuning chose
+    tuning_flops: float | None = None  # of all trials of one task, mean over tasks; None: not tuned
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ class Table:
     largest number of seeds in a cell. `family` are the labels of the rows that the study tests: its methods without
     the controls. `power` gives for a column what the comparison with the median noise could have found. `settings`
     are what the records say of the protocol, nested. `compared` counts the informative columns of the study; `view`
-    says what was left out of sight, None where nothing was.
+    says what was left out of sight, None where nothing was. `tuning` says how settings were chosen.
     """
 
     protocol_id: str
@@ -175,6 +178,7 @@ class Table:
     settings: Mapping[str, Any] = field(default_factory=dict)
     compared: int = 0
     view: str | None = None
+    tuning: str = "defaults"
 
     @property
     def power_lines(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import TypeAlias
 
 from matekd_bench.hashing import canonical
+from matekd_bench.results.board import tuned
 from matekd_bench.results.board.grouping import task_order
 from matekd_bench.results.board.table import SCHEMA, Leaderboard, Row, Table
 from matekd_bench.results.records.record import Record
@@ -42,6 +43,7 @@ LEADERBOARD_COLUMNS = (
     ),
     *("worst_task_delta", "optimism_mean", "train_pflops", "flops_x_control", "train_seconds", "device"),
     *("protocol_id", "runs_digest", "bench_version"),
+    *("tuning", "tuning_pflops"),
 )
 TASK_COLUMNS = ("mean", "sd", "n", "delta", "verdict", "data_state")
 
@@ -63,6 +65,7 @@ RUN_COLUMNS = (
     *("split", "selection", "metric", "value", "n", "student_updates", "own_updates", "train_flops"),
     *("precompute_flops", "train_seconds", "eval_seconds", "peak_memory_bytes", "device", "precision"),
     *("created", "bench_version"),
+    *("tuning", "lr"),
 )
 
 
@@ -100,6 +103,7 @@ def _common(table: Table) -> FlatRow:
         "preset": _joined(table.presets),
         "teacher": _joined(column.teacher for column in table.columns if column.teacher),
         "protocol_id": table.protocol_id,
+        "tuning": table.tuning,
     }
 
 
@@ -145,6 +149,7 @@ def _method_row(row: Row, table: Table) -> FlatRow:
         "device": _joined(row.devices),
         "runs_digest": row.runs_digest,
         "bench_version": _joined(row.bench_versions),
+        "tuning_pflops": None if row.tuning_flops is None else row.tuning_flops / 1e15,
     }
     return flat | _score(row, table) | _cost(row) | _tasks(row, table)
 
@@ -241,4 +246,6 @@ def _about(run: Record) -> FlatRow:
         **compute,
         "created": run.provenance.created,
         "bench_version": run.env.get("matekd_bench"),
+        "tuning": tuned.how([run]),
+        "lr": run.hparams.get("lr"),
     }

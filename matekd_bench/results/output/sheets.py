@@ -26,6 +26,11 @@ def of_view(table: Table, view: View) -> Iterator[tuple[str, Sheet]]:
         yield "", cost_detail_sheet(table)
     elif view == "diagnostics":
         yield "Diagnostics, means over seeds, then tasks", diagnostics_sheet(table)
+        if any(row.chosen for row in table.rows):
+            yield (
+                f"Chosen on a holdout of train ({table.tuning}; trial: what it changed)",
+                chosen_sheet(table),
+            )
     else:
         yield "", score_sheet(table)
         if has_claims(table):
@@ -111,16 +116,18 @@ def cost_detail_sheet(table: Table) -> Sheet:
     """What each method cost, and its difference to the control's row that cost as much."""
     names = ["method", "budget", "updates", "own updates", "train s", "looks s", "peak GB", "train PFLOPs"]
     names += ["prep. PFLOPs"]
+    tuned = any(row.tuning_flops is not None for row in table.rows)
+    names += ["tuning PFLOPs"] * tuned
     if table.control is not None:
         names += [f"x {table.control} FLOPs", "at equal cost", "95% interval"]
-    rows = [(label(row), (budget(row),), *_cost_cells(row))[: len(names)] for row in table.rows]
+    rows = [(label(row), (budget(row),), *_cost_cells(row, tuned))[: len(names)] for row in table.rows]
     return Sheet(tuple((name,) for name in names), tuple(rows))
 
 
-def _cost_cells(row: Row) -> Line:
+def _cost_cells(row: Row, tuned: bool) -> Line:
     cost = row.cost
     if cost is None:
-        return (NONE,) * 10
+        return (NONE,) * (11 if tuned else 10)
     peak, ratio = cost.peak_memory_bytes, cost.flops_x_control
     equal = f"{points(row.delta_matched, signed=True)} to {row.matched_rival}"
     return (
@@ -131,6 +138,7 @@ def _cost_cells(row: Row) -> Line:
         (f"{peak / 1e9:.1f}" if peak is not None else "-",),
         (f"{cost.train_flops / 1e15:.3g}",),
         (f"{cost.precompute_flops / 1e15:.3g}",),
+        *([(f"{(row.tuning_flops or 0.0) / 1e15:.3g}",)] if tuned else []),
         (f"{ratio:.2f}" if ratio is not None else "-",),
         (equal if row.delta_matched is not None else "-",),
         (interval(row.delta_matched_ci_lo, row.delta_matched_ci_hi, signed=True),),
@@ -146,6 +154,16 @@ def diagnostics_sheet(table: Table) -> Sheet:
             label(row),
             *((f"{row.diagnostics[name]:.4g}",) if name in row.diagnostics else NONE for name in names),
         )
+        for row in table.rows
+    )
+    return Sheet(header, tuple(rows))
+
+
+def chosen_sheet(table: Table) -> Sheet:
+    """Which trial tuning chose for each row and task."""
+    header = (("method",), *((column.name,) for column in table.columns))
+    rows = (
+        (label(row), *(tuple(row.chosen.get(column.name, "-").split(", ")) for column in table.columns))
         for row in table.rows
     )
     return Sheet(header, tuple(rows))

@@ -129,6 +129,7 @@ def title(table: Table) -> str:
     parts = [*synthetic, f"preset {', '.join(table.presets)}", f"protocol {table.protocol_id}"]
     parts += [f"teacher {', '.join(teachers)}"] if teachers else []
     parts += [f"student {', '.join(students)}"] if students else []
+    parts += [table.tuning]
     return "; ".join(parts)
 
 

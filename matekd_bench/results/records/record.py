@@ -189,6 +189,38 @@ class Look(Part):
     train_loss: float | None
 
 
+class Trial(Part):
+    """One setting that was tried: the run that tried it, its learning rate, the parameters that it changed.
+
+    `score` is the task's at the last look on the holdout, None where the run failed.
+    """
+
+    trial: Count
+    run_id: Identifier
+    status: Status
+    lr: float
+    params: Settings
+    score: Fraction | None
+    train_flops: Count
+    train_seconds: Seconds
+
+
+class Tuning(Part):
+    """How the settings of a tuned run were chosen: the trials, the number of the chosen one, the holdout's rows.
+
+    The first trial has the settings as they were given. The chosen one has the highest score; the earlier of equals.
+    """
+
+    chosen: Count
+    holdout_n: Count
+    trials: tuple[Trial, ...]
+
+    @property
+    def pick(self) -> Trial:
+        """The chosen trial."""
+        return next(trial for trial in self.trials if trial.trial == self.chosen)
+
+
 class PredictionsFile(Part):
     """Where the per-look predictions lie, relative to the run's folder, and the SHA-256 of that file."""
 
@@ -207,7 +239,8 @@ class Provenance(Part):
 class Record(Part):
     """A finished run. A failed one has no scores but a reason; every other one has both kinds of score.
 
-    `teacher` and `student` are None only where a run failed before they existed.
+    `teacher` and `student` are None only where a run failed before they existed. `tuning` is None, and the text leaves
+    it out, where settings are as they were given.
     """
 
     schema_: Literal["matekd.run/1"] = Field(default=SCHEMA, alias="schema")
@@ -224,6 +257,7 @@ class Record(Part):
     budget: Budget
     compute: Compute
     selection: SelectionRule
+    tuning: Tuning | None = None
     scores: tuple[ScoreItem, ...]
     task_score: TaskScore | None
     curve: tuple[Look, ...]
@@ -231,6 +265,14 @@ class Record(Part):
     predictions: PredictionsFile | None
     env: Names
     provenance: Provenance
+
+    @model_validator(mode="after")
+    def _one_trial_was_chosen(self) -> Record:
+        if self.tuning is not None and self.tuning.chosen not in {
+            trial.trial for trial in self.tuning.trials
+        }:
+            raise ValueError(f"trial {self.tuning.chosen} was chosen and is not among the trials")
+        return self
 
     @model_validator(mode="after")
     def _status_and_scores_agree(self) -> Record:
@@ -254,6 +296,8 @@ def to_json(record: Record) -> str:
     for rare in ("resumed", "micro_batch"):  # so that earlier records keep their text
         if not plain["compute"][rare]:
             del plain["compute"][rare]
+    if plain["tuning"] is None:
+        del plain["tuning"]
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

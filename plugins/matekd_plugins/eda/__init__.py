@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from matekd_bench import Method, hookimpl
+from matekd_bench import Method, Range, hookimpl
 from matekd_plugins.eda.method import EDA, EDAParams, resources
 
 __all__ = ["EDA", "EDAParams", "matekd_bench_methods"]
@@ -17,6 +17,7 @@ def matekd_bench_methods() -> Iterator[Method]:
         name="eda",
         summary="Easy Data Augmentation: one random edit of words (synonym, insertion, swap, deletion).",
         params=EDAParams,
+        search={"alpha": Range(0.05, 0.5, log=True)},
         factory=EDA,
         level="text",
         version="1",

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from matekd_bench import Context, Method, Params, Perturbation, hookimpl
+from matekd_bench import Context, Method, Params, Perturbation, Range, hookimpl
 from matekd_plugins.embeddings import Norm
 
 TABLED = ("norm", "steps", "passes", "adv_lr", "init_mag", "max_norm", "relative")
@@ -59,6 +59,7 @@ def matekd_bench_methods() -> Iterator[Method]:
         name="freelb",
         summary="Several passes along an ascent in the word embeddings, one step for all of them.",
         params=FreeLBParams,
+        search={"adv_lr": Range(0.03, 0.3, log=True), "init_mag": Range(0.06, 0.6, log=True)},
         factory=_make,
         level="embedding",
         version="1",

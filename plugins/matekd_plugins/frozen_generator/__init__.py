@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from matekd_bench import Context, Method, hookimpl
-from matekd_plugins.masking import MaskParams
+from matekd_plugins.masking import MASK_SEARCH, MaskParams
 
 if TYPE_CHECKING:
     from matekd_plugins.frozen_generator.method import FrozenGenerator
@@ -25,6 +25,7 @@ def matekd_bench_methods() -> Iterator[Method]:
         name="frozen-generator",
         summary="Control: 30 % of the tokens rewritten by the generator as it is, relabelled by the teacher.",
         params=MaskParams,
+        search=MASK_SEARCH,
         factory=_make,
         level="generator",
         version="1",

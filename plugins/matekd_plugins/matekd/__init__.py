@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from matekd_bench import Context, Method, Perturbation, hookimpl
-from matekd_plugins.masking import MaskParams
+from matekd_bench import Context, Method, Perturbation, Range, hookimpl
+from matekd_plugins.masking import MASK_SEARCH, MaskParams
 
 
 class MateKDParams(MaskParams):
@@ -38,6 +38,7 @@ def matekd_bench_methods() -> Iterator[Method]:
         name="matekd",
         summary="A masked language model writes text on which teacher and student disagree most.",
         params=MateKDParams,
+        search={"generator_lr": Range(5e-6, 5e-4, log=True), **MASK_SEARCH},
         factory=_make,
         level="generator",
         version="1",

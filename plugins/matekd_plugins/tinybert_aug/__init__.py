@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from matekd_bench import Context, Method, Params, hookimpl
+from matekd_bench import Context, Method, Params, Range, hookimpl
 
 if TYPE_CHECKING:
     from matekd_plugins.tinybert_aug.method import TinyBertAug
@@ -39,6 +39,7 @@ def matekd_bench_methods() -> Iterator[Method]:
         name="tinybert-aug",
         summary="TinyBERT's augmentation: words replaced by a masked language model's candidates.",
         params=TinyBertAugParams,
+        search={"replace_rate": Range(0.1, 0.6)},
         factory=_make,
         level="text",
         version="1",
