@@ -18,6 +18,7 @@ from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.params import ResolvedMethod, names_in, parse_sets, resolve_all
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.identity import protocol_id, run_id
+from matekd_bench.study.overriding import overridden
 from matekd_bench.study.request import StudyRequest
 from matekd_bench.study.spec import StudySpec, preset_table
 from matekd_bench.tasks.record import Task, TaskData
@@ -187,7 +188,7 @@ def _cell(
         method=method.record,
         params=method.params,
         seed=seed,
-        training=spec.training,
+        training=overridden(spec.training, method.record, method.params, spec.budget.kind),
         budget=budget_of(spec, data, method.factor),
     )
     key = run_id(job, data, recipe, spec, threads, _sources(method, host))
