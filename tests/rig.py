@@ -153,14 +153,15 @@ class Rig:
         return assemble(Planned(phase, update, epoch, list(rows)))
 
     def trainer(
-        self, method: Any, *, micro_batch: int | None = None, budget: Any = None, **optimiser: Any
-    ) -> Any:
+        self, method: Any, *, micro_batch: int | None = None, budget: Any = None, own_updates: Any = "besides",
+        **optimiser: Any,
+    ) -> Any:  # fmt: skip
         """A trainer for the method, without clipping, with a constant rate unless told otherwise."""
         defaults = {"lr": 1e-3, "warmup": 0.0, "clip": None, "batch_size": 16, **optimiser}
         return Trainer(
             name="tested", models=self.models, perturbation=method, context=self.context,
             optimiser=settings.Optimiser(micro_batch=micro_batch, **defaults),
-            objective=self.objective, budget=budget or ("student_updates", 10),
+            objective=self.objective, budget=budget or ("student_updates", 10), own_updates=own_updates,
         )  # fmt: skip
 
     def update(self, method: Any, batch: Any, **trainer: Any) -> float | None:

@@ -51,6 +51,7 @@ def show(
     no_plugins: NoPlugins = False,
 ) -> None:
     """Describe one method: its parameters with defaults and bounds, what it needs, whom to cite."""
+    from matekd_bench.methods.overriding import overrides_in_words
     from matekd_bench.methods.params import describe
 
     found = load_host(plugin, no_plugins).method(name)
@@ -66,7 +67,7 @@ def show(
             ("wraps", f"a method of level {method.wraps}, written first" if method.wraps else ""),
             ("version", method.version),
             ("needs", ", ".join(sorted(method.needs))),
-            ("overrides", ", ".join(f"{key}={value}" for key, value in method.overrides.items())),
+            ("overrides", overrides_in_words(method)),
             ("from", str(found.by)),
             ("cite", method.citation),
         ]
@@ -85,6 +86,7 @@ def show(
 
 
 def _as_json(found: Provided[Method]) -> dict[str, Any]:
+    from matekd_bench.methods.overriding import overrides_in_words
     from matekd_bench.methods.params import describe
 
     method = found.record
@@ -96,6 +98,7 @@ def _as_json(found: Provided[Method]) -> dict[str, Any]:
         "control": method.control,
         "wraps": method.wraps,
         "needs": sorted(method.needs),
+        "overrides": overrides_in_words(method),
         "citation": method.citation,
         "parameters": [asdict(parameter) for parameter in describe(method)],
         "provided_by": asdict(found.by),

@@ -151,13 +151,13 @@ def _updates(
     network: MaskedRowsLM, corpus: Corpus, kept: list[int], settings: GeneratorSettings, task: str, limit: int
 ) -> Iterator[tuple[int, Batch, torch.optim.Optimizer]]:
     """The warm-up's updates: number, batch on the CPU and the optimizer, its rate set for this update."""
-    size = settings.optimiser.batch_size
-    optimizer = make_optimizer(network, settings.optimiser)
+    size, optimiser = settings.optimiser.batch_size, settings.optimiser
+    optimizer = make_optimizer(network, optimiser)
     assemble = Assembler(corpus, 0, task)
     order = Order([len(corpus.encoded[row].ids) for row in kept], size, 0, task, "generator-order")
     for update, (epoch, rows) in zip(range(limit), order, strict=False):
         for group in optimizer.param_groups:
-            group["lr"] = settings.optimiser.lr * settings.optimiser.factor((update + 0.5) / limit)
+            group["lr"] = optimiser.lr * optimiser.factor((update + 0.5) / limit, ("student_updates", limit))
         yield update, assemble(Planned("student", update, epoch, [kept[row] for row in rows])), optimizer
 
 

@@ -95,7 +95,14 @@ class RunModels:
         return logits
 
     def divergence(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """D per example [B] under the study's temperature; squared error for regression."""
+        """D per example [B] in the study's form and temperature; squared error for regression."""
+        return divergence(
+            student, teacher, temperature=self._objective.temperature, regression=self.regression,
+            form=self._objective.divergence,
+        )  # fmt: skip
+
+    def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """What diagnostics report: D as KL, zero for equal answers, whatever form the objective has."""
         return divergence(
             student, teacher, temperature=self._objective.temperature, regression=self.regression
         )

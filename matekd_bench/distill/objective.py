@@ -5,6 +5,8 @@ The objective of every method is ``gold * CE + soft * D`` per example, summed ov
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,12 +17,19 @@ def wide(logits: Tensor) -> Tensor:
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
-def divergence(student: Tensor, teacher: Tensor, *, temperature: float, regression: bool) -> Tensor:
+def divergence(
+    student: Tensor,
+    teacher: Tensor,
+    *,
+    temperature: float,
+    regression: bool,
+    form: Literal["kl", "cross-entropy"] = "kl",
+) -> Tensor:
     """D per example [B] for logits [B, C].
 
-    Classification: ``KL(softmax(t / tau) || softmax(s / tau)) * tau^2``, the form of Hinton et al. (2015,
-    arXiv 1503.02531) with the teacher's entropy subtracted; its gradient in s equals that of cross-entropy with soft
-    targets. Regression: squared error between the outputs. Differentiable in both arguments.
+    Classification: ``KL(softmax(t / tau) || softmax(s / tau)) * tau^2``, or with `form` "cross-entropy" that of Hinton
+    et al. (2015, arXiv 1503.02531), which adds the teacher's entropy: its gradient in s is the same, in t it is not.
+    Regression: squared error between the outputs in either form. Differentiable in both arguments.
     """
     student, teacher = wide(student), wide(teacher)
     dtype = torch.promote_types(student.dtype, teacher.dtype)
@@ -29,7 +38,8 @@ def divergence(student: Tensor, teacher: Tensor, *, temperature: float, regressi
         return (student - teacher).square().mean(dim=-1)
     t = F.log_softmax(teacher / temperature, dim=-1)
     s = F.log_softmax(student / temperature, dim=-1)
-    return (t.exp() * (t - s)).sum(dim=-1) * temperature**2
+    apart = t - s if form == "kl" else -s
+    return (t.exp() * apart).sum(dim=-1) * temperature**2
 
 
 def gold_loss(student: Tensor, labels: Tensor, *, regression: bool) -> Tensor:

@@ -20,10 +20,11 @@ class DivergedError(RunError):
 
 
 def make_optimizer(model: nn.Module, settings: Optimiser) -> torch.optim.Optimizer:
-    """AdamW with weight decay on matrices and embeddings only, not on biases and layer norms."""
+    """AdamW or Adam, with weight decay on matrices and embeddings only, not on biases and layer norms."""
+    algorithm = torch.optim.AdamW if settings.algorithm == "adamw" else torch.optim.Adam
     matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-    return torch.optim.AdamW(
+    return algorithm(
         [
             {"params": matrices, "weight_decay": settings.weight_decay},
             {"params": vectors, "weight_decay": 0.0},

@@ -36,7 +36,7 @@ from matekd_bench.distill.resume import (
     software,
     write,
 )
-from matekd_bench.distill.settings import BudgetKind, Training
+from matekd_bench.distill.settings import Allowance, Training
 from matekd_bench.distill.trainer import Trainer
 from matekd_bench.errors import CheckpointError, RunError
 from matekd_bench.methods.base import Perturbation, TextPerturbation
@@ -56,7 +56,7 @@ class Job:
     params: Params
     seed: int
     training: Training
-    budget: tuple[BudgetKind, int]
+    budget: Allowance
 
 
 def train(job: Job, assets: TaskAssets, watch: Watch, checkpoints: Checkpoints | None = None) -> Outcome:
@@ -136,6 +136,7 @@ class _Run:
         self._trainer = Trainer(
             name=job.variant, models=self._models, perturbation=self._method, context=self._context,
             optimiser=job.training.optimiser, objective=objective, budget=job.budget,
+            own_updates=job.training.own_updates,
         )  # fmt: skip
         size = job.training.optimiser.batch_size
         self._order = Order(corpus.lengths, size, job.seed, task.name, "data-order")
@@ -161,7 +162,7 @@ class _Run:
             result.status, result.reason = "diverged", self._diverged(error)
         result.train_seconds = self._elapsed() - result.eval_seconds
         result.spent = self._trainer.spent
-        result.spent_budget = self._spent_budget()
+        result.spent_budget = self._trainer.spent_budget
         result.peak_memory = self._peak_memory()
         if self._trainer.micro_batch != self._job.training.optimiser.micro_batch:
             result.micro_batch = self._trainer.micro_batch
@@ -191,7 +192,7 @@ class _Run:
         self._resume()
         with closing(self._trainer.run(self._order, self._own, self._assembler)) as losses:
             for loss in losses:
-                spent, update = self._spent_budget(), self._trainer.spent.student_updates
+                spent, update = self._trainer.spent_budget, self._trainer.spent.student_updates
                 self._last_loss = loss
                 self._window.add(update, loss)
                 looked = spent >= limit or spent >= points[len(self._result.looks)]
@@ -200,7 +201,10 @@ class _Run:
                 self._tell(min(spent, limit), loss, self._elapsed())
                 if spent < limit:
                     self._secure(update, looked)
-        self._window.flush(self._trainer.spent.student_updates)
+        update = self._trainer.spent.student_updates
+        if not self._result.looks or self._result.looks[-1].update < update:  # own updates spent the rest
+            self._look(update, self._window.mean_since_look(), len(points))
+        self._window.flush(update)
 
     def _secure(self, update: int, looked: bool) -> None:
         """Saves a checkpoint after a look; also where the run is asked to stop, and then it stops."""
@@ -290,12 +294,6 @@ class _Run:
     def _tell(self, spent: int, loss: float, elapsed: float) -> None:
         progress = self._trainer.progress
         self._watch.progress(spent, self._job.budget[1], loss, elapsed * (1 - progress) / max(progress, 1e-9))
-
-    def _spent_budget(self) -> int:
-        kind, _ = self._job.budget
-        if kind == "train_flops":
-            return self._result.meter.flops
-        return int(getattr(self._trainer.spent, kind))
 
     def _look(self, update: int, train_loss: float | None, looks: int) -> None:
         """Evaluates the student on every dev split."""

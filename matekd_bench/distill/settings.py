@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 BudgetKind = Literal["student_updates", "clean_examples", "train_flops"]
 Precision = Literal["auto", "float32", "bf16"]
+OwnUpdates = Literal["besides", "within"]
+Allowance: TypeAlias = tuple[BudgetKind, int]  # what a run may spend of which kind
 
 
 class Settings(BaseModel):
     """Base of all settings: frozen, unknown names are errors, docstrings below a field describe it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def _later(default: Any, **rules: Any) -> Any:
+    """A field that is younger than the first records: identities leave it out where it says what always was."""
+    return Field(default=default, exclude_if=lambda value: value == default, **rules)
 
 
 class Objective(Settings):
@@ -26,6 +33,8 @@ class Objective(Settings):
     """Weight of the divergence from the teacher, shared by all views."""
     temperature: float = Field(default=1.0, gt=0)
     """Softmax temperature of teacher and student; the divergence is multiplied by its square."""
+    divergence: Literal["kl", "cross-entropy"] = _later("kl")
+    """What the soft term is, for classes: cross-entropy is KL plus the teacher's entropy. Scores: squared error."""
 
     @model_validator(mode="after")
     def _something(self) -> Objective:
@@ -35,7 +44,7 @@ class Objective(Settings):
 
 
 class Optimiser(Settings):
-    """AdamW with linear warm-up and linear decay to zero at the end of the budget."""
+    """Adam with linear warm-up and linear decay to zero at the end of the budget."""
 
     lr: float = Field(gt=0)
     """Peak learning rate."""
@@ -46,18 +55,26 @@ class Optimiser(Settings):
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of the budget over which the rate rises."""
     weight_decay: float = Field(default=0.01, ge=0)
-    """AdamW's decoupled weight decay, on matrices only."""
+    """On matrices only; decoupled from the gradient in AdamW, part of it in Adam."""
     clip: float | None = Field(default=1.0, gt=0)
     """Bound on the gradient's norm; None: no bound."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
     beta2: float = Field(default=0.999, ge=0, lt=1)
     eps: float = Field(default=1e-8, gt=0)
+    algorithm: Literal["adamw", "adam"] = _later("adamw")
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), or Adam (Kingma and Ba 2015)."""
+    warmup_updates: int | None = _later(None, ge=0)
+    """Updates over which the rate rises, in place of the share `warmup`; it may outlast the budget."""
 
-    def factor(self, progress: float) -> float:
-        """What the peak rate is multiplied by after a share `progress` in [0, 1] of the budget."""
-        if progress < self.warmup:
-            return progress / self.warmup
-        return max(0.0, (1.0 - progress) / (1.0 - self.warmup))
+    def factor(self, progress: float, allowance: Allowance) -> float:
+        """What the peak rate is multiplied by after a share `progress` in [0, 1] of what a run may spend."""
+        rising = self.warmup
+        if self.warmup_updates is not None:
+            kind, limit = allowance
+            rising = self.warmup_updates * (self.batch_size if kind == "clean_examples" else 1) / limit
+        if progress < rising:
+            return progress / rising
+        return max(0.0, (1.0 - progress) / (1.0 - rising)) if rising < 1.0 else 1.0
 
 
 class Budget(Settings):
@@ -98,6 +115,12 @@ class Budget(Settings):
         return max(1, limit)
 
 
+def check_warm_up(optimiser: Optimiser, kind: BudgetKind) -> None:
+    """Raises ValueError for a warm-up in updates under a budget that does not say how many there will be."""
+    if optimiser.warmup_updates is not None and kind == "train_flops":
+        raise ValueError("warmup_updates needs a budget in student_updates or clean_examples")
+
+
 class TeacherSettings(Settings):
     """The teacher: which checkpoint, and how it is fine-tuned where it is not yet."""
 
@@ -107,6 +130,11 @@ class TeacherSettings(Settings):
     """Hub revision (a commit)."""
     optimiser: Optimiser = Optimiser(lr=5e-5)
     budget: Budget = Budget(epochs=3)
+
+    @model_validator(mode="after")
+    def _known_warm_up(self) -> TeacherSettings:
+        check_warm_up(self.optimiser, self.budget.kind)
+        return self
 
 
 class StudentSettings(Settings):
@@ -148,3 +176,6 @@ class Training(Settings):
     precision: Precision = "auto"
     """bf16 autocast or float32; auto: bf16 where the hardware has it."""
     eval_batch_size: int = Field(default=64, ge=1)
+    """Rows per forward pass in evaluation."""
+    own_updates: OwnUpdates = _later("besides")
+    """Whether a method's own updates come on top of the budget or use it up."""

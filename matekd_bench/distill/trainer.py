@@ -15,7 +15,7 @@ from matekd_bench.distill.batches import Assembler, Order, Planned, Prefetch, sc
 from matekd_bench.distill.context import RunContext
 from matekd_bench.distill.models import RunModels
 from matekd_bench.distill.optimizer import make_optimizer, step
-from matekd_bench.distill.settings import BudgetKind, Objective, Optimiser
+from matekd_bench.distill.settings import Allowance, Objective, Optimiser, OwnUpdates
 from matekd_bench.errors import PluginError
 from matekd_bench.methods.base import Perturbation
 from matekd_bench.methods.views import Batch, Joint, Seen, View
@@ -34,12 +34,14 @@ class Spent:
     own_updates: int = 0
     clean_examples: int = 0
     perturbed_examples: int = 0
+    own_examples: int = 0
 
 
 class Trainer:
     """Trains a student with one method until the budget is spent.
 
-    `micro_batch` is the number of rows that go through a forward pass at a time, None: the whole batch.
+    `micro_batch` is the number of rows that go through a forward pass at a time, None: the whole batch. Where
+    `own_updates` are "within" the budget, they spend it as the student's do; its rate then moves with its own alone.
     """
 
     def __init__(
@@ -51,7 +53,8 @@ class Trainer:
         context: RunContext,
         optimiser: Optimiser,
         objective: Objective,
-        budget: tuple[BudgetKind, int],
+        budget: Allowance,
+        own_updates: OwnUpdates = "besides",
     ) -> None:
         self.spent = Spent()
         self.micro_batch = optimiser.micro_batch
@@ -62,14 +65,27 @@ class Trainer:
         self._settings = optimiser
         self._objective = objective
         self._budget = budget
+        self._own_updates = own_updates
         self._optimizer = make_optimizer(models.student, optimiser)
+
+    @property
+    def spent_budget(self) -> int:
+        """What of the budget is spent, in units of its kind."""
+        kind, _ = self._budget
+        own = 0
+        if self._own_updates == "within" and kind != "train_flops":  # there the method's passes count anyway
+            own = self.spent.own_updates if kind == "student_updates" else self.spent.own_examples
+        return self._spent_by_student + own
+
+    @property
+    def _spent_by_student(self) -> int:
+        kind, _ = self._budget
+        return self._context.meter.flops if kind == "train_flops" else int(getattr(self.spent, kind))
 
     @property
     def progress(self) -> float:
         """The share of the budget that is spent, from 0 to 1."""
-        kind, limit = self._budget
-        spent = self._context.meter.flops if kind == "train_flops" else getattr(self.spent, kind)
-        return min(1.0, spent / limit)
+        return min(1.0, self.spent_budget / self._budget[1])
 
     def run(self, order: Order, own: Order, assembler: Assembler) -> Generator[float, None, None]:
         """Trains; yields the loss per example after each student update. Close it to stop early.
@@ -96,6 +112,7 @@ class Trainer:
         if batch.phase == "own":
             self._end_own_update()
             self.spent.own_updates += 1
+            self.spent.own_examples += batch.total
             return None
         loss = float(total) / batch.total
         self._step_modules()
@@ -261,7 +278,7 @@ class Trainer:
             clean = not relabelled and view.ids is piece.ids and view.embed is None and view.shift is None
             rows = len(target)
             kind = "clean" if clean else "perturbed"
-            self._context.report(f"divergence_{kind}", self._models.divergence(logits, target).sum(), rows)
+            self._context.report(f"divergence_{kind}", self._models.distance(logits, target).sum(), rows)
             if clean:
                 continue
             self.spent.perturbed_examples += rows
@@ -270,7 +287,7 @@ class Trainer:
                 self._context.report("teacher_flip_rate", flips.sum(), rows)
 
     def _set_rates(self, batch: Batch) -> None:
-        factor = self._settings.factor(self._middle(batch))
+        factor = self._settings.factor(self._middle(batch), self._budget)
         for group in self._optimizer.param_groups:
             group["lr"] = self._settings.lr * factor
         for trained in self._context.trained:
@@ -285,7 +302,7 @@ class Trainer:
             cost: float = self._context.meter.cost("student", "train", *batch.ids.shape)
         else:
             cost = 1 if kind == "student_updates" else batch.total
-        return min(1.0, self.progress + cost / 2 / limit)
+        return min(1.0, min(1.0, self._spent_by_student / limit) + cost / 2 / limit)
 
     def _step_student(self, batch: Batch, loss: float) -> None:
         step(

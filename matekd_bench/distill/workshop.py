@@ -16,7 +16,7 @@ from matekd_bench.distill.device import ResolvedPrecision
 from matekd_bench.distill.encoding import Encoder
 from matekd_bench.distill.meter import FlopModel, Meter
 from matekd_bench.distill.models import Moment, RunModels
-from matekd_bench.distill.settings import BudgetKind, Objective, Optimiser
+from matekd_bench.distill.settings import Allowance, Objective, Optimiser, OwnUpdates
 from matekd_bench.distill.trainer import Trainer
 from matekd_bench.methods.base import Perturbation, TextPerturbation
 from matekd_bench.methods.interfaces import Models
@@ -101,12 +101,16 @@ class Workshop:
         return to_device(self.assembler()(Planned(phase, update, epoch, list(rows))), self.parts.device)
 
     def trainer(
-        self, method: Perturbation[Any], optimiser: Optimiser, budget: tuple[BudgetKind, int]
+        self,
+        method: Perturbation[Any],
+        optimiser: Optimiser,
+        budget: Allowance,
+        own_updates: OwnUpdates = "besides",
     ) -> Trainer:
         """The trainer of a run, with this method or one that passes on what it yields."""
         return Trainer(
             name=self.name, models=self.models, perturbation=method, context=self.context, optimiser=optimiser,
-            objective=self.parts.objective, budget=budget,
+            objective=self.parts.objective, budget=budget, own_updates=own_updates,
         )  # fmt: skip
 
 

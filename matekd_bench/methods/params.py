@@ -11,6 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from matekd_bench.errors import UsageError, unknown
 from matekd_bench.methods.grammar import MethodRef, factor_text, parse, value_text
@@ -148,7 +149,7 @@ def own_fields(method: Method) -> dict[str, FieldInfo]:
 
 def describe(method: Method) -> tuple[Parameter, ...]:
     """The parameters of `method` that are set by name, in the order of its fields."""
-    defaults = method.params().model_dump(mode="json")
+    defaults = _values(method.params())
     return tuple(
         Parameter(
             name=name,
@@ -168,12 +169,17 @@ def names_in(ref: MethodRef) -> list[str]:
 
 def variant_of(method: Method, params: Params, factor: float, inner: ResolvedMethod | None) -> str:
     """How tables name a method with these parameters: what differs from the defaults, in the grammar of lists."""
-    default, given = method.params().model_dump(mode="json"), params.model_dump(mode="json")
+    default, given = _values(method.params()), _values(params)
     changed = {key: given[key] for key in own_fields(method) if given[key] != default[key]}
     arguments = [inner.variant] if inner else []
     arguments += [f"{key}={value_text(_text(value))}" for key, value in changed.items()]
     listed = f"[{','.join(arguments)}]" if arguments else ""
     return f"{method.name}{listed}{factor_text(factor)}"
+
+
+def _values(params: Params) -> dict[str, Any]:
+    """All parameters as JSON has them, those included that an identity leaves out."""
+    return {name: to_jsonable_python(value) for name, value in params}
 
 
 def _text(value: Any) -> str:

@@ -27,7 +27,7 @@ class NoParams(Params):
     """The parameters of a method that has none."""
 
 
-def _no_resources(params: Any) -> Mapping[str, str]:
+def _none(params: Any) -> Mapping[str, Any]:
     return {}
 
 
@@ -35,17 +35,18 @@ def _no_resources(params: Any) -> Mapping[str, str]:
 class Method:
     """A perturbation strategy as the suite knows it.
 
-    `factory` is called as ``factory(params, context)`` and returns a `Perturbation`; heavy imports belong inside
-    it. `level` says what the method perturbs. `version` changes whenever the method's results may change.
-    `needs` names the resources it uses: "generator" (a masked language model), "thesaurus". `control` marks
-    the methods others are compared with. `wraps` says that this one takes another method of that level: then `params`
-    is a `WrapperParams`, and the factory is called as ``factory(params, context, inner)`` with the inner
-    `Perturbation`. `overrides` are settings of the study that this method replaces, as dotted
-    names (rows of such methods are shown unranked). `resources`, called with the parameters, names the external
-    resources in use, by kind, e.g. which thesaurus: they are part of a run's identity and of its record. `search` says
-    which parameters tuning may change, and within what; every method's tuning also tries learning rates. `refused`
-    says why a name that users may expect cannot be had, and what does the same: such a record is not listed, it only
-    answers those who ask for it.
+    `factory` is called as ``factory(params, context)`` and returns a `Perturbation`; heavy imports belong
+    inside it. `level` says what the method perturbs. `version` changes whenever the method's results may
+    change. `needs` names the resources it uses: "generator" (a masked language model), "thesaurus". `control`
+    marks the methods others are compared with. `wraps` says that this one takes another method of that level:
+    then `params` is a `WrapperParams`, and the factory is called as ``factory(params, context, inner)`` with
+    the inner `Perturbation`. `overrides`, called with the parameters, gives the settings of the study's
+    training that the method replaces, by their dotted names in a config file: the trainer obeys them, the
+    record holds them, and such rows are shown unranked. `resources`, called with the parameters, names the
+    external resources in use, by kind, e.g. which thesaurus: they are part of a run's identity and of its
+    record. `search` says which parameters tuning may change, and within what; every method's tuning also tries
+    learning rates. `refused` says why a name that users may expect cannot be had, and what does the same: such a record
+    is not listed, it only answers those who ask for it.
     """
 
     name: str
@@ -58,7 +59,7 @@ class Method:
     needs: frozenset[str] = frozenset()
     control: bool = False
     wraps: Level | None = None
-    overrides: Mapping[str, Any] = field(default_factory=dict)
     search: Mapping[str, Space] = field(default_factory=dict)
     refused: str | None = None
-    resources: Callable[[Any], Mapping[str, str]] = _no_resources
+    overrides: Callable[[Any], Mapping[str, Any]] = _none
+    resources: Callable[[Any], Mapping[str, str]] = _none

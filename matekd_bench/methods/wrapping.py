@@ -42,6 +42,10 @@ class Pair:
         """The wrapper's `Perturbation`, given the wrapped method's."""
         return self.outer.factory(params, context, self.inner.factory(self.inner_params, context))
 
+    def overrides(self, params: Params) -> Mapping[str, Any]:
+        """The settings that either replaces; of one setting the wrapper's value."""
+        return {**self.inner.overrides(self.inner_params), **self.outer.overrides(params)}
+
     def resources(self, params: Params) -> Mapping[str, str]:
         """What both use, by kind; of one kind the wrapper's own comes first."""
         return {**self.inner.resources(self.inner_params), **self.outer.resources(params)}
@@ -56,7 +60,7 @@ def paired(outer: Method, inner: Method, inner_params: Params) -> Method:
         resources=both.resources,
         version=f"{outer.version}+{inner.name}-{inner.version}",
         needs=outer.needs | inner.needs,
-        overrides={**inner.overrides, **outer.overrides},
+        overrides=both.overrides,
     )
 
 

@@ -20,6 +20,7 @@ from matekd_bench.methods.search import Space
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.record import Tuning
 from matekd_bench.study.identity import protocol_id, run_id
+from matekd_bench.study.overriding import overridden
 from matekd_bench.study.request import StudyRequest
 from matekd_bench.study.spec import StudySpec, preset_table
 from matekd_bench.study.trials import spaces_of, tuning_identity
@@ -220,7 +221,7 @@ def make_cell(
         method=method.record,
         params=method.params,
         seed=seed,
-        training=spec.training,
+        training=overridden(spec.training, method.record, method.params, spec.budget.kind),
         budget=budget_of(spec, data, method.factor),
     )
     tuning = tuning_identity(spaces, spec.tune) if spaces and spec.tune else None

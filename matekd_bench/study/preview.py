@@ -114,7 +114,9 @@ class _Look:
         if not updates:
             return
         job, corpus, task = self.cell.job, self.assets.train, self.assets.task
-        trainer = self.shop.trainer(self.shop.method, job.training.optimiser, job.budget)
+        trainer = self.shop.trainer(
+            self.shop.method, job.training.optimiser, job.budget, job.training.own_updates
+        )
         size = job.training.optimiser.batch_size
         order = Order(corpus.lengths, size, job.seed, task.name, "data-order")
         own = Order(corpus.lengths, size, job.seed, task.name, "own-data-order")
@@ -245,7 +247,7 @@ class _Look:
 
     def _diagnostics(self, kept: _Kept, teacher: Tensor, student: Tensor) -> dict[str, float | None]:
         """Shares over all rows and versions."""
-        apart = self.shop.models.divergence
+        apart = self.shop.models.distance
         edits = torch.cat(kept.edits) if kept.edits else None
         flips = (
             [target.argmax(-1) != teacher.argmax(-1) for target in kept.teachers if target is not None]

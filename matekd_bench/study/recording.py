@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +13,8 @@ from typing import Any
 
 from matekd_bench.distill.assets import TaskAssets
 from matekd_bench.distill.outcome import Look, Outcome
+from matekd_bench.distill.settings import Training
+from matekd_bench.methods.overriding import overrides_of
 from matekd_bench.results.records import record as records
 from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.seeds import seed_of
@@ -115,7 +117,7 @@ def _perturber(cell: Cell, outcome: Outcome) -> records.Perturber | None:
 def _common(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
     """The parts of a record that are known before the run."""
     job, task = cell.job, cell.data.task
-    training = job.training.model_dump(mode="json", exclude={"precision"})
+    overrides = overrides_of(job.method, job.params)
     return {
         "run_id": cell.run_id,
         "predictions": None,
@@ -123,19 +125,25 @@ def _common(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
         "identity": records.Identity(
             method=job.method.name, variant=job.variant, method_version=job.method.version,
             params=job.params.model_dump(mode="json"), control=job.method.control,
-            ranked=not job.method.overrides, task=task.name, seed=job.seed, preset=grid.spec.preset,
+            ranked=not overrides, task=task.name, seed=job.seed, preset=grid.spec.preset,
             protocol_id=cell.protocol_id,
         ),
         "seeds": {
             purpose: seed_of(job.seed, task.name, purpose) for purpose in ("init", "data-order", "dropout")
         },
         "data": _data(cell, grid),
-        "hparams": {**training["optimiser"], "objective": training["objective"], "looks": training["looks"]},
+        "hparams": _hparams(job.training, overrides),
         "env": environment(),
         "provenance": records.Provenance(
             command=command, git_commit=git_commit(), created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         ),
     }  # fmt: skip
+
+
+def _hparams(training: Training, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in force, and which of them the method put in place of the study's."""
+    table = training.model_dump(mode="json", include={"optimiser", "objective", "looks", "own_updates"})
+    return {**table.pop("optimiser"), **table, **({"overrides": overrides} if overrides else {})}
 
 
 def _data(cell: Cell, grid: Grid) -> records.Data:

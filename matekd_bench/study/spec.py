@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from matekd_bench.distill.settings import (
     Budget,
@@ -18,6 +18,7 @@ from matekd_bench.distill.settings import (
     StudentSettings,
     TeacherSettings,
     Training,
+    check_warm_up,
 )
 from matekd_bench.errors import UsageError, unknown
 from matekd_bench.study.complaints import Origin, as_usage_error
@@ -72,6 +73,11 @@ class StudySpec(Settings):
     def _flat(cls, sets: Any) -> Any:
         """A table for each method is taken too, and so are numbers and booleans."""
         return dict(_flattened(sets)) if isinstance(sets, Mapping) else sets
+
+    @model_validator(mode="after")
+    def _known_warm_up(self) -> StudySpec:
+        check_warm_up(self.training.optimiser, self.budget.kind)
+        return self
 
 
 def _flattened(sets: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

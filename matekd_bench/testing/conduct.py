@@ -14,9 +14,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from matekd_bench.distill.context import RunContext
+from matekd_bench.distill.settings import Training
+from matekd_bench.errors import BenchError
 from matekd_bench.methods.base import Row, TextPerturbation
 from matekd_bench.seeds import seed_of
-from matekd_bench.testing.bench import Bench, Make
+from matekd_bench.study.overriding import overridden
+from matekd_bench.testing.bench import OPTIMISER, Bench, Make
 from matekd_bench.testing.promises import BrokenError, NotAskedError, promise
 from matekd_bench.testing.subject import Subject
 
@@ -200,7 +203,7 @@ def _counted(bench: Bench, phase: Any) -> tuple[Counter[str], Counter[str]]:
     return passes, flops
 
 
-@promise("record", "what it says of itself can be recorded: diagnostics, resources, notices")
+@promise("record", "what it says of itself can be recorded: diagnostics, resources, notices, overrides")
 def record(subject: Subject, make: Make) -> None:
     """Raises BrokenError where one of them has the wrong type."""
     bench = make("single")
@@ -215,5 +218,11 @@ def record(subject: Subject, make: Make) -> None:
             raise BrokenError(
                 f"The resource '{name}' is {value!r}, no text.", "Name it, with a digest of its content."
             )
+    try:
+        overridden(Training(optimiser=OPTIMISER), subject.record, subject.params, "student_updates")
+    except BenchError as error:
+        raise BrokenError(
+            str(error), "Name settings as a config file does: training.optimiser.clip."
+        ) from error
     if wrong := [one for one in bench.method.notices if not isinstance(one, str)]:
         raise BrokenError(f"A notice is {wrong[0]!r}, no text.", "Notices are sentences for the user.")

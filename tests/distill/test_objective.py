@@ -50,6 +50,36 @@ def test_the_divergence_can_be_differentiated_in_the_teacher_too():
     assert torch.allclose(teacher.grad, p * (ratio - (p * ratio).sum(-1, keepdim=True)), rtol=0, atol=1e-15)
 
 
+def entropy(logits):
+    return -(logits.softmax(-1) * logits.log_softmax(-1)).sum(-1)
+
+
+@pytest.mark.parametrize("tau", [1.0, 2.0])
+def test_cross_entropy_is_kl_plus_the_teachers_entropy_and_so_are_its_gradients(tau):
+    """In the student nothing changes; in the teacher the entropy's gradient is added, which MATE-KD's code climbs."""
+    options = {"temperature": tau, "regression": False}
+    student, teacher = STUDENT.clone().requires_grad_(), TEACHER.clone().requires_grad_()
+    ce = divergence(student, teacher, form="cross-entropy", **options)
+    kl = divergence(student, teacher, **options)
+    h = entropy(teacher / tau) * tau**2
+    assert torch.allclose(ce, kl + h, rtol=1e-14)
+    assert float(h.min().detach()) > 0.05
+    of_ce, of_kl = (torch.autograd.grad(one.sum(), (student, teacher), retain_graph=True) for one in (ce, kl))
+    (of_h,) = torch.autograd.grad(h.sum(), teacher)
+    assert torch.allclose(of_ce[0], of_kl[0], rtol=0, atol=1e-15)
+    assert torch.allclose(of_ce[1], of_kl[1] + of_h, rtol=0, atol=1e-14)
+    assert not torch.allclose(of_ce[1], of_kl[1], rtol=0, atol=1e-3)
+
+
+def test_scores_have_squared_errors_in_either_form():
+    one, other = STUDENT[:, :1], TEACHER[:, :1]
+    forms = [
+        divergence(one, other, temperature=1.0, regression=True, form=form)
+        for form in ("kl", "cross-entropy")
+    ]
+    assert forms[0].equal(forms[1])
+
+
 def test_for_regression_both_terms_are_squared_errors():
     student, teacher = torch.tensor([[1.5], [-2.0]]), torch.tensor([[1.0], [1.0]])
     assert divergence(student, teacher, temperature=3.0, regression=True).tolist() == [0.25, 9.0]

@@ -38,6 +38,14 @@ def test_a_first_step_is_adamws(module):
     assert all(weight.grad is None for weight in module.parameters())
 
 
+def test_a_first_step_of_plain_adam_takes_the_decay_into_the_gradient(module):
+    """L2 on top of the gradient 1 changes nothing but its size, which Adam divides away (Kingma and Ba 2015)."""
+    before = module[1].weight.detach().clone()
+    optimizer = make_optimizer(module, Optimiser(lr=0.1, weight_decay=0.3, eps=1e-8, algorithm="adam"))
+    step(module, optimizer, None, update=0, whose="the student")
+    assert torch.allclose(module[1].weight, before - 0.1, atol=1e-6)
+
+
 @pytest.mark.parametrize(("clip", "scale"), [(None, 1.0), (100.0, 1.0), (1.0, 1 / 27**0.5)])
 def test_the_norm_of_the_whole_gradient_is_clipped(module, clip, scale):
     """15 + 6 + 2 + 2 + 2 = 27 ones have norm sqrt(27)."""

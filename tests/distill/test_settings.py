@@ -20,15 +20,37 @@ from matekd_bench.distill.settings import (
     ("progress", "factor"), [(0.0, 0.0), (0.05, 0.5), (0.1, 1.0), (0.55, 0.5), (0.91, 0.1), (1.0, 0.0)]
 )
 def test_the_rate_rises_over_the_warm_up_and_falls_to_zero(progress, factor):
-    assert Optimiser(lr=1.0, warmup=0.1).factor(progress) == pytest.approx(factor, abs=1e-15)
+    found = Optimiser(lr=1.0, warmup=0.1).factor(progress, ("student_updates", 9))
+    assert found == pytest.approx(factor, abs=1e-15)
 
 
 def test_without_warm_up_the_rate_starts_at_its_peak():
-    assert [Optimiser(lr=1.0, warmup=0.0).factor(progress) for progress in (0.0, 0.25, 1.0)] == [
-        1.0,
-        0.75,
-        0.0,
-    ]
+    made = Optimiser(lr=1.0, warmup=0.0)
+    assert [made.factor(share, ("train_flops", 9)) for share in (0.0, 0.25, 1.0)] == [1.0, 0.75, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("allowance", "factors"),
+    [
+        (("student_updates", 40), [0.0, 0.5, 1.0, 2 / 3, 0.0]),  # ten of forty
+        (("clean_examples", 320), [0.0, 0.5, 1.0, 2 / 3, 0.0]),  # eight a batch
+        (("student_updates", 8), [0.0, 0.1, 0.2, 0.4, 0.8]),  # it ends before the warm-up does
+    ],
+)
+def test_a_warm_up_in_updates_takes_as_many_under_every_budget(allowance, factors):
+    made = Optimiser(lr=1.0, batch_size=8, warmup=0.9, warmup_updates=10)
+    shares = [0.0, 0.125, 0.25, 0.5, 1.0]
+    assert [made.factor(share, allowance) for share in shares] == pytest.approx(factors)
+
+
+def test_settings_that_came_later_are_in_no_identity_until_they_say_something_new():
+    plain = Training(optimiser=Optimiser(lr=1)).model_dump()
+    assert {"algorithm", "warmup_updates"}.isdisjoint(plain["optimiser"])
+    assert "divergence" not in plain["objective"]
+    assert "own_updates" not in plain
+    new = Training(optimiser=Optimiser(lr=1, algorithm="adam"), own_updates="within").model_dump()
+    assert (new["optimiser"]["algorithm"], new["own_updates"]) == ("adam", "within")
+    assert Training.model_validate(new).model_dump() == new
 
 
 @pytest.mark.parametrize(
@@ -70,6 +92,8 @@ def test_a_budget_that_names_other_tasks_only_says_so():
         (Optimiser, {"lr": 1e-3, "batch_size": 0}),
         (Optimiser, {"lr": 1e-3, "micro_batch": 0}),
         (Optimiser, {"lr": 1e-3, "clip": 0}),
+        (Optimiser, {"lr": 1e-3, "warmup_updates": -1}),
+        (Optimiser, {"lr": 1e-3, "algorithm": "sgd"}),
         (Optimiser, {"lr": 1e-3, "learning_rate": 1e-3}),
         (Optimiser, {}),
         (Objective, {"gold": -1}),
@@ -81,6 +105,14 @@ def test_a_budget_that_names_other_tasks_only_says_so():
         (Training, {"optimiser": {"lr": 1}, "precision": "float16"}),
         (Training, {"optimiser": {"lr": 1}, "max_length": 7}),
         (TeacherSettings, {}),
+        (
+            TeacherSettings,
+            {
+                "checkpoint": "x",
+                "optimiser": {"lr": 1, "warmup_updates": 3},
+                "budget": {"kind": "train_flops", "limit": 9},
+            },
+        ),
         (StudentSettings, {"checkpoint": "x", "layers": 3}),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,16 +24,24 @@ class MateKD(Perturbation[MateKDParams]):
 
     def __init__(self, params: MateKDParams, context: Context) -> None:
         super().__init__(params, context)
+        official = params.variant == "official"
         if params.generator_updates:
-            self.cycle = Cycle(own=params.generator_updates, student=params.student_updates)
+            stream: Literal["own", "student"] = "student" if official else "own"
+            self.cycle = Cycle(params.generator_updates, params.student_updates, stream)
         self._mask = mask_id(context)
         self._generator = context.prepare(
             context.masked_lm(),
             lambda weights: torch.optim.AdamW(weights, lr=params.generator_lr, weight_decay=0.0),
             clip=params.clip,
+            schedule=self._falling if official else None,
             name="generator",
         )
         self._start = [weight.detach().clone() for weight in self._generator.module.parameters()]
+
+    def _falling(self, progress: float) -> float:
+        """The released schedule: linear from the peak to zero over all batches, one step for each of its own."""
+        own, student = self.params.generator_updates, self.params.student_updates
+        return 1.0 - progress * own / (own + student)
 
     def views(self, batch: Batch, models: Models) -> Views:
         """``(CE(x) + D(x) + D(x')) / 3`` on generated text x'; in an own phase the generator's step."""

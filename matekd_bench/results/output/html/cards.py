@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matekd_bench.hashing import canonical
+from matekd_bench.methods.overriding import overrides_in_words
 from matekd_bench.methods.params import describe
 from matekd_bench.methods.record import Method
 from matekd_bench.results.board.table import Leaderboard, Row
@@ -48,7 +49,7 @@ def _card(name: str, rows: Sequence[Row], method: Method | None) -> Card:
         return Card(name, summary, tuple(facts), (), tuple(sorted(variants.items())))
     facts += [("installed version", method.version), ("level", method.level), ("cite", method.citation)]
     facts += [("needs", ", ".join(sorted(method.needs))), ("control", "yes" if method.control else "")]
-    facts += [("overrides", ", ".join(f"{key}={value}" for key, value in sorted(method.overrides.items())))]
+    facts += [("overrides", overrides_in_words(method))]
     return Card(
         name=name,
         summary=method.summary,
