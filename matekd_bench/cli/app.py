@@ -15,6 +15,7 @@ from matekd_bench.cli import (
     methods,
     plugins,
     prepare,
+    reproduce,
     run,
     tasks,
 )
@@ -63,6 +64,12 @@ app.command(
         "export runs.csv --table runs --results DIR",
     ),
 )(export.export)
+app.command(
+    "reproduce",
+    epilog=examples(
+        "reproduce rte-eda-0", "reproduce RUN --fresh --into DIR", "reproduce RUN --glue-dir DIR"
+    ),
+)(reproduce.reproduce)
 app.command("merge", epilog=examples("merge DIR-A DIR-B -o DIR"))(merge.merge)
 app.add_typer(
     methods.app,

@@ -79,6 +79,10 @@ Generator: TypeAlias = Annotated[
     str | None, Models("--generator", metavar="MODEL", help="Masked language model for methods with one.")
 ]
 
+Deterministic: TypeAlias = Annotated[
+    bool, Machine("--deterministic", help="Only kernels that give the same bits every time.")
+]
+
 RESULTS = Path("results")
 
 

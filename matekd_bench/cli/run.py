@@ -14,6 +14,7 @@ from matekd_bench.cli.options import (
     Config,
     Control,
     Data,
+    Deterministic,
     Generator,
     GlueDir,
     Json,
@@ -85,6 +86,7 @@ def run(
     threads: Annotated[
         int | None, Machine("--threads", metavar="N", min=1, help="CPU threads; they change the last bits.")
     ] = None,
+    deterministic: Deterministic = False,
     control: Control = None,
     no_control: NoControl = False,
     dry_run: Annotated[
@@ -123,6 +125,7 @@ def run(
         device=device,
         precision=precision,
         threads=threads,
+        deterministic=deterministic or None,
         control=chosen_control(control, no_control),
         eval_on=eval_on,
         fail_fast=fail_fast,

@@ -14,7 +14,7 @@ from matekd_bench.distill import teacher as teachers
 from matekd_bench.distill.batches import Corpus
 from matekd_bench.distill.cache import cached_folder
 from matekd_bench.distill.checkpoints import Checkpoint, describe
-from matekd_bench.distill.device import ResolvedPrecision
+from matekd_bench.distill.device import ResolvedPrecision, kernel_facts
 from matekd_bench.distill.encoding import Encoder
 from matekd_bench.distill.evaluation import predict
 from matekd_bench.distill.masked_lm import Generator, load_masked_lm, save_masked_lm, warm_up
@@ -157,6 +157,7 @@ class TaskAssets:
             "engine": teachers.ENGINE, "source": source.identity, "data": self.data_key, "task": self.task.name,
             "settings": settings.model_dump(mode="json", exclude={"checkpoint", "revision"}),
             "max_length": recipe.max_length, "precision": recipe.precision, "device": recipe.device.type,
+            **kernel_facts(),
         }  # fmt: skip
 
         def build(folder: Path) -> None:

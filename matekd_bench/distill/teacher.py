@@ -17,7 +17,7 @@ from matekd_bench.distill.batches import Assembler, Corpus, Order
 from matekd_bench.distill.cache import cached_folder
 from matekd_bench.distill.checkpoints import Checkpoint, describe
 from matekd_bench.distill.context import RunContext
-from matekd_bench.distill.device import ResolvedPrecision, contained_randomness
+from matekd_bench.distill.device import ResolvedPrecision, contained_randomness, kernel_facts
 from matekd_bench.distill.encoding import Encoder
 from matekd_bench.distill.evaluation import predict
 from matekd_bench.distill.meter import FlopModel, Meter
@@ -86,6 +86,7 @@ def fine_tuned(
         "max_length": encoder.max_length,
         "precision": precision,
         "device": device.type,
+        **kernel_facts(),
     }
 
     def build(folder: Path) -> None:

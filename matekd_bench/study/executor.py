@@ -57,6 +57,7 @@ class LocalExecutor:
         self._interruptions = interruptions
         self._fail_fast = fail_fast
         self._assets: dict[str, TaskAssets] = {}
+        self._settings = grid.spec.model_dump(mode="json")
         self._noted: set[str] = set()
         self._waited: set[str] = set()
 
@@ -150,11 +151,14 @@ class LocalExecutor:
             self._events.warning(f"{cell.label}: {reason}")
             self._events.detail("".join(traceback.format_exception(error)).rstrip())
             seconds = time.perf_counter() - started
-            self._store.write(recording.failed(cell, self._grid, reason, seconds, self._command))
+            self._store.write(
+                recording.failed(cell, self._grid, reason, seconds, self._command), study=self._settings
+            )
             under_way.remove()  # it is tried again from the start
             return "failed", None
         self._write_data(cell)
-        self._store.write(record, recording.predictions_of(cell, outcome), outcome.history)
+        predictions = recording.predictions_of(cell, outcome)
+        self._store.write(record, predictions, outcome.history, study=self._settings)
         return _end(record)
 
     def _note(self, text: str) -> None:

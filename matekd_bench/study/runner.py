@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from matekd_bench.distill.device import deterministic_kernels
 from matekd_bench.results.store import ResultsStore
 from matekd_bench.results.underway import tidy
 from matekd_bench.study.estimate import seconds_left
@@ -57,7 +58,8 @@ def _run(
         tidy(store.root)
         check_given_teachers(todo, local.assets)
     events.study_started(plan)
-    summary = _summary(grid, plan, local.run(todo))
+    with deterministic_kernels(spec.deterministic):
+        summary = _summary(grid, plan, local.run(todo))
     events.study_finished(summary)
     return summary
 
