@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from matekd_bench.cli import (
+    cache,
     compare,
     doctor,
     export,
@@ -82,6 +83,7 @@ app.add_typer(
     name="plugins",
     epilog=examples("plugins", "plugins new my-method --level text", "plugins --json"),
 )
+app.add_typer(cache.app, name="cache", epilog=examples("cache info", "cache clear --older-than 30d"))
 app.command("doctor", epilog=examples("doctor", "doctor --network", "doctor --glue-dir DIR"))(doctor.doctor)
 app.command(
     "prepare",

@@ -22,6 +22,7 @@ from matekd_bench.cli.options import (
     Methods,
     NoControl,
     NoPlugins,
+    Offline,
     Option,
     PluginFiles,
     Preset,
@@ -31,6 +32,7 @@ from matekd_bench.cli.options import (
     Tasks,
     Teacher,
     glue_folders,
+    go_offline,
 )
 
 if TYPE_CHECKING:
@@ -87,6 +89,7 @@ def run(
         int | None, Machine("--threads", metavar="N", min=1, help="CPU threads; they change the last bits.")
     ] = None,
     deterministic: Deterministic = False,
+    offline: Offline = False,
     control: Control = None,
     no_control: NoControl = False,
     dry_run: Annotated[
@@ -104,6 +107,7 @@ def run(
     from matekd_bench.cli.output import load_host
     from matekd_bench.study.request import StudyRequest
 
+    go_offline(context, offline)
     typed, home = glue_folders(context, glue_dir)
     request = StudyRequest(
         methods=methods,

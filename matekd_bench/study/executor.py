@@ -70,6 +70,8 @@ class LocalExecutor:
                 cell.recipe,
                 stage=self._events.stage,
                 progress=lambda done, limit, loss: self._events.progress(done, limit, loss, None),
+                warn=self._events.warning,
+                stopping=self._interruptions.asked,
             )
         return self._assets[name]
 
@@ -201,11 +203,10 @@ def _end(record: Record) -> tuple[str, float | None]:
 
 def _how_to_go_on(cell: Cell, paused: PausedError, under_way: RunUnderWay) -> str:
     """What was saved of a run that was asked to stop, and what continues it, in one line."""
-    if under_way.problem is not None:
-        return f"stopped; {cell.label} could not be saved ({under_way.problem}), the same command starts it again."
-    return (
-        f"stopped; {cell.label} is saved behind update {paused.update}, the same command goes on from there."
-    )
+    what, problem = paused.what or cell.label, paused.problem or under_way.problem
+    if problem is not None:
+        return f"stopped; {what} could not be saved ({problem}), the same command starts it again."
+    return f"stopped; {what} is saved behind update {paused.update}, the same command goes on from there."
 
 
 def _reason(error: Exception) -> str:

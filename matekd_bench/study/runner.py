@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from matekd_bench.distill.device import deterministic_kernels
+from matekd_bench.distill.upkeep import cache_limit
 from matekd_bench.results.store import ResultsStore
 from matekd_bench.results.underway import tidy
 from matekd_bench.study.estimate import seconds_left
@@ -54,6 +55,7 @@ def _run(
         return _summary(grid, plan, Tally())
     local = LocalExecutor(grid, store, events, request.command, interruptions, fail_fast=request.fail_fast)
     if todo:
+        cache_limit()  # a bad one is said now
         store.check_writable()
         tidy(store.root)
         check_given_teachers(todo, local.assets)

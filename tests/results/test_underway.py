@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from matekd_bench.durable import KEPT
 from matekd_bench.errors import ResultsError
 from matekd_bench.results import files
 from matekd_bench.results.store import ResultsStore
-from matekd_bench.results.underway import KEPT, STALE_SECONDS, RunUnderWay, tidy
+from matekd_bench.results.underway import STALE_SECONDS, RunUnderWay, tidy
 
 HOLDER = """
 import sys, time
