@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from matekd_bench.cli import (
+    cache,
     compare,
     doctor,
     export,
@@ -15,6 +16,7 @@ from matekd_bench.cli import (
     methods,
     plugins,
     prepare,
+    reproduce,
     run,
     tasks,
 )
@@ -63,6 +65,12 @@ app.command(
         "export runs.csv --table runs --results DIR",
     ),
 )(export.export)
+app.command(
+    "reproduce",
+    epilog=examples(
+        "reproduce rte-eda-0", "reproduce RUN --fresh --into DIR", "reproduce RUN --glue-dir DIR"
+    ),
+)(reproduce.reproduce)
 app.command("merge", epilog=examples("merge DIR-A DIR-B -o DIR"))(merge.merge)
 app.add_typer(
     methods.app,
@@ -75,6 +83,7 @@ app.add_typer(
     name="plugins",
     epilog=examples("plugins", "plugins new my-method --level text", "plugins --json"),
 )
+app.add_typer(cache.app, name="cache", epilog=examples("cache info", "cache clear --older-than 30d"))
 app.command("doctor", epilog=examples("doctor", "doctor --network", "doctor --glue-dir DIR"))(doctor.doctor)
 app.command(
     "prepare",

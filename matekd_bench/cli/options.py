@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -79,6 +80,14 @@ Generator: TypeAlias = Annotated[
     str | None, Models("--generator", metavar="MODEL", help="Masked language model for methods with one.")
 ]
 
+Deterministic: TypeAlias = Annotated[
+    bool, Machine("--deterministic", help="Only kernels that give the same bits every time.")
+]
+
+Offline: TypeAlias = Annotated[
+    bool, Machine("--offline", help="Use what is on this machine; refuse every connection to another.")
+]
+
 RESULTS = Path("results")
 
 
@@ -89,6 +98,26 @@ def glue_folders(context: typer.Context, folder: Path | None) -> tuple[Path | No
     """
     source = context.get_parameter_source("glue_dir")
     return (None, folder) if source is not None and source.name == "ENVIRONMENT" else (folder, None)
+
+
+def go_offline(context: typer.Context, wanted: bool) -> None:
+    """Until the command ends no other machine is asked for anything, if that is wanted."""
+    if wanted:
+        from matekd_bench.network import offline
+
+        context.with_resource(offline(_fetching(context)))
+
+
+def _fetching(context: typer.Context) -> str:
+    """The `prepare` command for the study that was typed."""
+    words = ["matekd-bench", "prepare"]
+    for name in ("preset", "config", "methods", "tasks", "teacher", "student", "generator", "plugin"):
+        given = context.params.get(name)
+        for value in given if isinstance(given, (list, tuple)) else [given]:
+            words += [] if value is None else [f"--{name}", str(value)]
+    if glue_folders(context, context.params.get("glue_dir"))[0] is not None:
+        words += ["--glue-dir", str(context.params["glue_dir"])]
+    return shlex.join(words)
 
 
 def examples(*commands: str) -> str:

@@ -14,15 +14,18 @@ from matekd_bench.cli.options import (
     Json,
     Methods,
     NoPlugins,
+    Offline,
     PluginFiles,
     Preset,
     Student,
     Tasks,
     Teacher,
     glue_folders,
+    go_offline,
 )
 from matekd_bench.cli.output import load_host, print_finding, print_json
 from matekd_bench.errors import UsageError
+from matekd_bench.network import advice
 
 if TYPE_CHECKING:
     from matekd_bench.health.preparing import Part
@@ -38,17 +41,20 @@ def prepare(
     teacher: Teacher = None,
     student: Student = None,
     generator: Generator = None,
+    offline: Offline = False,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
     json: Json = False,
 ) -> None:
     """Fetch and check all that a study reads, models, data and thesaurus, so that it later runs offline.
 
-    Without --methods it is what any method needs; without --tasks the tasks of GLUE.
+    With --offline nothing is fetched: what is missing is named. Without --methods it is what any method needs;
+    without --tasks the tasks of GLUE.
     """
     from matekd_bench.health.preparing import prepare as prepare_study
     from matekd_bench.study.request import StudyRequest
 
+    go_offline(context, offline)
     typed, home = glue_folders(context, glue_dir)
     request = StudyRequest(
         methods=methods,
@@ -82,7 +88,7 @@ def _end(parts: list[Part], json: bool) -> None:
     if lacking:
         raise UsageError(
             f"{len(lacking)} of {len(parts)} can't be had ({', '.join(lacking)}):",
-            hint="the lines above say why; the same command tries again.",
+            hint=advice("the lines above say why; the same command tries again."),
         )
     if not json:
         typer.echo("All that is needed is on this machine: the study runs without a network.")

@@ -14,6 +14,7 @@ from matekd_bench.cli.options import (
     Config,
     Control,
     Data,
+    Deterministic,
     Generator,
     GlueDir,
     Json,
@@ -21,6 +22,7 @@ from matekd_bench.cli.options import (
     Methods,
     NoControl,
     NoPlugins,
+    Offline,
     Option,
     PluginFiles,
     Preset,
@@ -30,6 +32,7 @@ from matekd_bench.cli.options import (
     Tasks,
     Teacher,
     glue_folders,
+    go_offline,
 )
 
 if TYPE_CHECKING:
@@ -95,6 +98,8 @@ def run(
     threads: Annotated[
         int | None, Machine("--threads", metavar="N", min=1, help="CPU threads; they change the last bits.")
     ] = None,
+    deterministic: Deterministic = False,
+    offline: Offline = False,
     control: Control = None,
     no_control: NoControl = False,
     dry_run: Annotated[
@@ -112,6 +117,7 @@ def run(
     from matekd_bench.cli.output import load_host
     from matekd_bench.study.request import StudyRequest
 
+    go_offline(context, offline)
     typed, home = glue_folders(context, glue_dir)
     request = StudyRequest(
         methods=methods,
@@ -133,6 +139,7 @@ def run(
         device=device,
         precision=precision,
         threads=threads,
+        deterministic=deterministic or None,
         control=chosen_control(control, no_control),
         eval_on=eval_on,
         tune=tune,

@@ -14,14 +14,16 @@ from matekd_bench.distill import teacher as teachers
 from matekd_bench.distill.batches import Corpus
 from matekd_bench.distill.cache import cached_folder
 from matekd_bench.distill.checkpoints import Checkpoint, describe
-from matekd_bench.distill.device import ResolvedPrecision
+from matekd_bench.distill.device import ResolvedPrecision, kernel_facts
 from matekd_bench.distill.encoding import Encoder
 from matekd_bench.distill.evaluation import predict
+from matekd_bench.distill.keeper import Keeper
 from matekd_bench.distill.masked_lm import Generator, load_masked_lm, save_masked_lm, warm_up
 from matekd_bench.distill.networks import Source
 from matekd_bench.distill.settings import GeneratorSettings, TeacherSettings
 from matekd_bench.distill.teacher import Teacher
 from matekd_bench.distill.trainer import Progress
+from matekd_bench.durable import CheckpointFolder
 from matekd_bench.errors import CheckpointError
 from matekd_bench.hashing import short_digest
 from matekd_bench.methods.base import Encoded
@@ -48,12 +50,26 @@ class Recipe:
 class TaskAssets:
     """Everything the runs on one task share; each part is made when it is first asked for, then kept."""
 
-    def __init__(self, data: TaskData, recipe: Recipe, stage: Stage, progress: Progress) -> None:
+    def __init__(
+        self,
+        data: TaskData,
+        recipe: Recipe,
+        stage: Stage,
+        progress: Progress,
+        *,
+        warn: Stage = lambda text: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.data = data
         self.task = data.task
         self.recipe = recipe
         self._stage = stage
         self._progress = progress
+        self._warn = warn
+        self._stopping = stopping
+
+    def _keeper(self, what: str, checkpoints: CheckpointFolder) -> Keeper:
+        return Keeper(what, checkpoints, self._stopping, self._stage)
 
     @property
     def data_key(self) -> str:
@@ -95,6 +111,7 @@ class TaskAssets:
         return teachers.fine_tuned(
             recipe.teacher, recipe.teacher_settings, self.task, self._corpus(self.teacher_encoder), self.data_key,
             self.teacher_encoder, device=recipe.device, precision=recipe.precision, progress=self._progress,
+            keeper=self._keeper, say=self._warn,
         )  # fmt: skip
 
     def _gated(self, teacher: Teacher) -> Teacher:
@@ -122,7 +139,7 @@ class TaskAssets:
         source = corpus if self.one_vocabulary else self._corpus(self.teacher_encoder)
         teacher = self.teacher
         self._stage(f"teacher logits of {self.task.name}")
-        logits = teachers.clean_logits(teacher, source, self.data_key, self.recipe.max_length)
+        logits = teachers.clean_logits(teacher, source, self.data_key, self.recipe.max_length, self._warn)
         return replace(corpus, teacher_logits=logits)
 
     def _corpus(self, encoder: Encoder) -> Corpus:
@@ -157,23 +174,32 @@ class TaskAssets:
             "engine": teachers.ENGINE, "source": source.identity, "data": self.data_key, "task": self.task.name,
             "settings": settings.model_dump(mode="json", exclude={"checkpoint", "revision"}),
             "max_length": recipe.max_length, "precision": recipe.precision, "device": recipe.device.type,
+            **kernel_facts(),
         }  # fmt: skip
 
-        def build(folder: Path) -> None:
+        def build(folder: Path, checkpoints: CheckpointFolder) -> None:
             network, _ = load_masked_lm(source, seed_of(0, "generator-init"))
             accuracy, flops, seconds = warm_up(
                 network, self._corpus(self.student_encoder), settings, tokens,
                 task=self.task.name, device=recipe.device, precision=recipe.precision, progress=self._progress,
+                keeping=self._keeper(f"the generator of {self.task.name}", checkpoints),
             )  # fmt: skip
             save_masked_lm(network, folder)
             self.student_encoder.save(folder)
             made = {"recipe": facts, "accuracy": accuracy, "flops": flops, "seconds": seconds}
             (folder / "generator.json").write_text(json.dumps(made, indent=1) + "\n")
 
-        folder, _ = cached_folder("generators", f"{self.task.name}-{short_digest(facts)}", build)
+        entry = cached_folder("generators", f"{self.task.name}-{short_digest(facts)}", build, self._warn)
+        folder = entry.path
         made = json.loads((folder / "generator.json").read_text())
         self._stage(f"generator of {self.task.name}: masked-token accuracy {made['accuracy']:.1%}")
         network, _ = load_masked_lm(Source(describe(folder, id=source.name)), 0)
         return Generator(
-            source, tokens, network.to(recipe.device), made["accuracy"], made["flops"], made["seconds"]
+            source,
+            tokens,
+            network.to(recipe.device),
+            made["accuracy"],
+            made["flops"],
+            made["seconds"],
+            entry.use,
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 from matekd_bench.errors import CheckpointError
 from matekd_bench.hashing import digest, file_digest
-from matekd_bench.network import without_retries
+from matekd_bench.network import advice, without_retries
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.safetensors.index.json"]
@@ -147,5 +147,5 @@ def _download(reference: str, revision: str | None) -> Path:
     except (LocalEntryNotFoundError, OSError):
         raise CheckpointError(
             f"the Hub model '{reference}' can't be reached and is not in the local cache.",
-            hint="Connect once, set HF_HOME to a cache that has it, or give a folder.",
+            hint=advice("Connect once, set HF_HOME to a cache that has it, or give a folder."),
         ) from None

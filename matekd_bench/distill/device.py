@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import re
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -62,6 +65,33 @@ def cpu_flags() -> frozenset[str]:
 def contained_randomness(device: torch.device) -> AbstractContextManager[None]:
     """Within it torch's global generators may be seeded at will; afterwards they are as they were."""
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
+@contextmanager
+def deterministic_kernels(wanted: bool) -> Iterator[None]:
+    """Within it, if `wanted`, torch uses only kernels that give the same bits every time, and refuses the others."""
+    if not wanted:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def kernel_facts() -> dict[str, bool]:
+    """What the kept product of a training has to say about its kernels: nothing where they were the usual ones."""
+    return {"deterministic": True} if torch.are_deterministic_algorithms_enabled() else {}
+
+
+def processor(device: torch.device) -> str:
+    """The processor that a device is, as far as it decides the last bits."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def reset_peak_memory(device: torch.device) -> None:

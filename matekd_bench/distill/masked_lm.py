@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from matekd_bench.distill.batches import Assembler, Corpus, Order, Planned, to_device
 from matekd_bench.distill.device import ResolvedPrecision, contained_randomness
+from matekd_bench.distill.keeper import Keeper
 from matekd_bench.distill.meter import FlopModel, Kind, Meter, Polynomial
 from matekd_bench.distill.models import autocast
 from matekd_bench.distill.networks import Source, load, quiet_transformers, text_inputs
@@ -22,6 +23,7 @@ from matekd_bench.distill.objective import wide
 from matekd_bench.distill.optimizer import make_optimizer, step
 from matekd_bench.distill.settings import GeneratorSettings
 from matekd_bench.distill.trainer import Progress
+from matekd_bench.distill.upkeep import Use
 from matekd_bench.errors import CheckpointError
 from matekd_bench.methods.interfaces import Tokens
 from matekd_bench.methods.views import Batch
@@ -93,6 +95,7 @@ class Generator:
     accuracy: float | None
     warm_up_flops: int = 0
     warm_up_seconds: float = 0.0
+    use: Use | None = None  # keeps its folder in the cache
 
     def copy(self) -> MaskedRowsLM:
         """A copy of its own, trainable, in train mode."""
@@ -123,42 +126,60 @@ def warm_up(
     device: torch.device,
     precision: ResolvedPrecision,
     progress: Progress = lambda done, limit, loss: None,
+    keeping: Keeper | None = None,
 ) -> tuple[float, int, float]:
     """Trains the head (and the rest) on a task's training text; returns held-out accuracy, FLOPs and seconds.
 
     `progress` is told the updates done, their number and the loss. Every masked position shows [MASK], as it will in
     use. One row in twenty, by order of its id, is held out.
     """
-    started, meter = time.perf_counter(), Meter()
+    keeping, meter = keeping or Keeper("the generator"), Meter()
     meter.register("generator", network.flops)
     held = sorted(range(len(corpus)), key=lambda row: corpus.uids[row])[: max(1, min(256, len(corpus) // 20))]
     kept = sorted(set(range(len(corpus))) - set(held)) or held
     limit = settings.budget.resolve(task, len(kept), settings.optimiser.batch_size)
     network.to(device).train()
+    optimizer = make_optimizer(network, settings.optimiser)
+    done = 0
+    if (state := keeping.begin(network)) is not None:
+        done = state["update"]
+        optimizer.load_state_dict(state["optimizer"])
+        meter.restore(state["meter"])
     with contained_randomness(device):
-        for update, batch, optimizer in _updates(network, corpus, kept, settings, task, limit):
+        for update, batch in islice(_updates(optimizer, corpus, kept, settings, task, limit), done, None):
             torch.manual_seed(seed_of(0, task, "generator-dropout", update))
             batch, key = to_device(batch, device), f"{task}/{update}"
             loss, _ = _masked_loss(network, batch, settings.mask_rate, tokens, key, precision, meter)
             loss.backward()
             step(network, optimizer, settings.optimiser.clip, update=update, whose="the generator")
             progress(update + 1, limit, float(loss.detach()))
+            if update + 1 < limit:
+                keeping.after(
+                    update + 1,
+                    network,
+                    lambda: {"optimizer": optimizer.state_dict(), "meter": meter.state()},
+                )
     accuracy = _held_out(network, corpus, held, settings, tokens, precision)
-    return accuracy, meter.flops, time.perf_counter() - started
+    return accuracy, meter.flops, keeping.seconds
 
 
 def _updates(
-    network: MaskedRowsLM, corpus: Corpus, kept: list[int], settings: GeneratorSettings, task: str, limit: int
-) -> Iterator[tuple[int, Batch, torch.optim.Optimizer]]:
-    """The warm-up's updates: number, batch on the CPU and the optimizer, its rate set for this update."""
-    size, optimiser = settings.optimiser.batch_size, settings.optimiser
-    optimizer = make_optimizer(network, optimiser)
+    optimizer: torch.optim.Optimizer,
+    corpus: Corpus,
+    kept: list[int],
+    settings: GeneratorSettings,
+    task: str,
+    limit: int,
+) -> Iterator[tuple[int, Batch]]:
+    """The warm-up's updates: number and batch on the CPU; the optimizer's rate is set for each."""
+    optimiser = settings.optimiser
+    size = optimiser.batch_size
     assemble = Assembler(corpus, 0, task)
     order = Order([len(corpus.encoded[row].ids) for row in kept], size, 0, task, "generator-order")
     for update, (epoch, rows) in zip(range(limit), order, strict=False):
         for group in optimizer.param_groups:
             group["lr"] = optimiser.lr * optimiser.factor((update + 0.5) / limit, ("student_updates", limit))
-        yield update, assemble(Planned("student", update, epoch, [kept[row] for row in rows])), optimizer
+        yield update, assemble(Planned("student", update, epoch, [kept[row] for row in rows]))
 
 
 @torch.no_grad()

@@ -18,11 +18,16 @@ STATE = "state.pt"
 
 
 class PausedError(RunError):
-    """A run that was asked to stop, and did at the end of an update; it is saved if it has checkpoints."""
+    """A run that was asked to stop, and did at the end of an update; it is saved if it has checkpoints.
 
-    def __init__(self, update: int) -> None:
+    `what` names a preparation that was under way instead, `problem` what kept it from being saved.
+    """
+
+    def __init__(self, update: int, what: str | None = None, problem: str | None = None) -> None:
         super().__init__(f"stopped after update {update}")
         self.update = update
+        self.what = what
+        self.problem = problem
 
 
 class Checkpoints(Protocol):
@@ -72,6 +77,22 @@ def read_state(folder: Path) -> dict[str, Any]:
     except UnpicklingError:
         raise CheckpointError(f"{folder / STATE} holds more than tensors and plain values.") from None
     return state
+
+
+def newest(
+    checkpoints: Checkpoints, origin: Mapping[str, Any], say: Callable[[str], None]
+) -> tuple[Path, dict[str, Any]] | None:
+    """The newest checkpoint of this very origin with its state; `say` is told of those that are left aside."""
+    for folder in checkpoints.folders():
+        try:
+            state = read_state(folder)
+        except CheckpointError as error:
+            say(f"a checkpoint is left aside: {error}")
+            continue
+        if state.get("origin") == origin:
+            return folder, state
+        say("a checkpoint made by other versions is left aside")
+    return None
 
 
 def check_plain(value: Any, method: str) -> None:

@@ -30,15 +30,15 @@ from matekd_bench.distill.resume import (
     NoCheckpoints,
     PausedError,
     check_plain,
+    newest,
     ran_out_of_memory,
-    read_state,
     read_weights,
     software,
     write,
 )
 from matekd_bench.distill.settings import Allowance, Training
 from matekd_bench.distill.trainer import Trainer
-from matekd_bench.errors import CheckpointError, RunError
+from matekd_bench.errors import RunError
 from matekd_bench.methods.base import Perturbation, TextPerturbation
 from matekd_bench.methods.record import Method, Params
 from matekd_bench.seeds import seed_of
@@ -219,17 +219,12 @@ class _Run:
 
     def _resume(self) -> None:
         """Goes on from the newest checkpoint of this very run, if there is one."""
-        for folder in self._checkpoints.folders():
-            try:
-                state = read_state(folder)
-            except CheckpointError as error:
-                self._watch.note(f"{self._job.variant}: a checkpoint is left aside: {error}")
-                continue
-            if state.get("origin") == self._origin():
-                self._restore(folder, state)
-                self._watch.note(f"{self._job.variant}: goes on behind update {state['update']}")
-                break
-            self._watch.note(f"{self._job.variant}: a checkpoint made by other versions is left aside")
+        name = self._job.variant
+        found = newest(self._checkpoints, self._origin(), lambda text: self._watch.note(f"{name}: {text}"))
+        if found is not None:
+            folder, state = found
+            self._restore(folder, state)
+            self._watch.note(f"{name}: goes on behind update {state['update']}")
         if self._micro_batch is not None:
             self._trainer.micro_batch = self._micro_batch
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +17,17 @@ from matekd_bench.distill.batches import Assembler, Corpus, Order
 from matekd_bench.distill.cache import cached_folder
 from matekd_bench.distill.checkpoints import Checkpoint, describe
 from matekd_bench.distill.context import RunContext
-from matekd_bench.distill.device import ResolvedPrecision, contained_randomness
+from matekd_bench.distill.device import ResolvedPrecision, contained_randomness, kernel_facts
 from matekd_bench.distill.encoding import Encoder
 from matekd_bench.distill.evaluation import predict
+from matekd_bench.distill.keeper import Keeper
 from matekd_bench.distill.meter import FlopModel, Meter
 from matekd_bench.distill.models import Moment, RunModels
 from matekd_bench.distill.networks import Source, load_classifier, quiet_transformers
 from matekd_bench.distill.settings import Objective, TeacherSettings
 from matekd_bench.distill.trainer import Progress, Trainer
+from matekd_bench.distill.upkeep import Use
+from matekd_bench.durable import CheckpointFolder
 from matekd_bench.errors import CheckpointError
 from matekd_bench.hashing import short_digest
 from matekd_bench.methods.base import Perturbation
@@ -55,6 +58,7 @@ class Teacher:
     order: tuple[int, ...] | None = None
     train_flops: int = 0
     train_seconds: float = 0.0
+    use: Use | None = None  # keeps its folder in the cache
 
 
 class _Plain(Perturbation[NoParams]):
@@ -75,8 +79,13 @@ def fine_tuned(
     device: torch.device,
     precision: ResolvedPrecision,
     progress: Progress,
+    keeper: Callable[[str, CheckpointFolder], Keeper] = Keeper,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Teacher:
-    """The base checkpoint fine-tuned on the task's gold labels, taken from the cache where it was made before."""
+    """The base checkpoint fine-tuned on the task's gold labels, taken from the cache where it was made before.
+
+    `keeper` is asked for what keeps the fine-tuning's checkpoints; `say` is told of a damaged cache.
+    """
     recipe = {
         "engine": ENGINE,
         "base": base.sha256,
@@ -86,25 +95,36 @@ def fine_tuned(
         "max_length": encoder.max_length,
         "precision": precision,
         "device": device.type,
+        **kernel_facts(),
     }
 
-    def build(folder: Path) -> None:
-        started = time.perf_counter()
+    def build(folder: Path, checkpoints: CheckpointFolder) -> None:
+        keeping = keeper(f"the teacher of {task.name}", checkpoints)
         model = load_classifier(
             Source(base), task.outputs, task.labels, seed_of(0, task.name, "teacher-init")
         )
-        meter = _fine_tune(model.to(device), settings, task, corpus, encoder, device, precision, progress)
+        meter = _fine_tune(
+            model.to(device), settings, task, corpus, encoder, device, precision, progress, keeping
+        )
         with quiet_transformers():
             model.save_pretrained(folder)
         encoder.save(folder)
-        facts = {"recipe": recipe, "flops": meter.flops, "seconds": time.perf_counter() - started}
+        facts = {"recipe": recipe, "flops": meter.flops, "seconds": keeping.seconds}
         (folder / "teacher.json").write_text(json.dumps(facts, indent=1) + "\n")
 
-    folder, _ = cached_folder("teachers", f"{task.name}-{short_digest(recipe)}", build)
+    entry = cached_folder("teachers", f"{task.name}-{short_digest(recipe)}", build, say)
+    folder = entry.path
     facts = json.loads((folder / "teacher.json").read_text())
     checkpoint = describe(folder, id=base.id, revision=base.revision)
     model = load_classifier(Source(checkpoint), task.outputs, task.labels, 0).to(device).requires_grad_(False)
-    return Teacher(model, checkpoint, given=False, train_flops=facts["flops"], train_seconds=facts["seconds"])
+    return Teacher(
+        model,
+        checkpoint,
+        given=False,
+        train_flops=facts["flops"],
+        train_seconds=facts["seconds"],
+        use=entry.use,
+    )
 
 
 def _fine_tune(
@@ -116,6 +136,7 @@ def _fine_tune(
     device: torch.device,
     precision: ResolvedPrecision,
     progress: Progress,
+    keeping: Keeper,
 ) -> Meter:
     """Trains the model in place with the one trainer, gold labels only; the teacher's seed is always 0."""
     objective, meter, moment = Objective(gold=1.0, soft=0.0), Meter(), Moment(0, task.name)
@@ -140,9 +161,21 @@ def _fine_tune(
         optimiser=settings.optimiser, objective=objective, budget=(kind, limit),
     )  # fmt: skip
     order = Order(corpus.lengths, size, 0, task.name, "teacher-order")
-    with contained_randomness(device):
-        for loss in trainer.run(order, order, Assembler(corpus, 0, task.name)):
+    if (state := keeping.begin(model)) is not None:
+        trainer.restore(state["trainer"])
+        meter.restore(state["meter"])
+    with (
+        contained_randomness(device),
+        closing(trainer.run(order, order, Assembler(corpus, 0, task.name))) as losses,
+    ):
+        for loss in losses:
             progress(int(trainer.progress * limit), limit, loss)
+            if trainer.progress < 1.0:
+                keeping.after(
+                    trainer.spent.student_updates,
+                    model,
+                    lambda: {"trainer": trainer.state(), "meter": meter.state()},
+                )
     return meter
 
 
@@ -239,16 +272,22 @@ def _mcnemar(first: Tensor, second: Tensor) -> float:
     return 1.0 if discordant == 0 else float(binomtest(only_first, discordant, 0.5).pvalue)
 
 
-def clean_logits(teacher: Teacher, corpus: Corpus, data_key: str, max_length: int) -> Tensor:
+def clean_logits(
+    teacher: Teacher,
+    corpus: Corpus,
+    data_key: str,
+    max_length: int,
+    say: Callable[[str], None] = lambda text: None,
+) -> Tensor:
     """The teacher's logits [n, C] on every clean training row, in float32, from the cache where they are."""
     from safetensors.torch import load_file, save_file
 
     device = next(teacher.model.parameters()).device.type
     key = short_digest([ENGINE, teacher.checkpoint.sha256, teacher.order, data_key, max_length, device])
 
-    def build(folder: Path) -> None:
+    def build(folder: Path, checkpoints: CheckpointFolder) -> None:
         logits = predict(teacher.model, corpus.encoded, corpus.pad)
         save_file({"logits": logits.contiguous()}, str(folder / "logits.safetensors"))
 
-    folder, _ = cached_folder("logits", key, build)
-    return load_file(str(folder / "logits.safetensors"))["logits"]
+    entry = cached_folder("logits", key, build, say)
+    return load_file(str(entry.path / "logits.safetensors"))["logits"]

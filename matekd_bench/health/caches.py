@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from matekd_bench.distill.cache import cache_root
+from matekd_bench.distill.upkeep import size_of
 from matekd_bench.health.check import Check
 
 TOPIC = "caches"
@@ -38,18 +39,6 @@ def folder(name: str, path: Path, holds: str, variable: str) -> Check:
         return Check(TOPIC, name, "problem", text, f"set {variable} to a folder that can")
     size = readable(size_of(path)) if path.is_dir() else "not made yet"
     return Check(TOPIC, name, "ok", f"{path} ({holds}): {size}; {variable} moves it")
-
-
-def size_of(path: Path) -> int:
-    """Bytes of all files below a folder; links are not followed, files that vanish meanwhile do not count."""
-    total = 0
-    for home, _, names in os.walk(path):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(home, name)).st_size
-            except OSError:
-                continue
-    return total
 
 
 def readable(size: int) -> str:

@@ -57,6 +57,7 @@ class LocalExecutor:
         self._interruptions = interruptions
         self._fail_fast = fail_fast
         self._assets: dict[str, TaskAssets] = {}
+        self._settings = grid.spec.model_dump(mode="json")
         self._noted: set[str] = set()
         self._waited: set[str] = set()
 
@@ -69,6 +70,8 @@ class LocalExecutor:
                 cell.recipe,
                 stage=self._events.stage,
                 progress=lambda done, limit, loss: self._events.progress(done, limit, loss, None),
+                warn=self._events.warning,
+                stopping=self._interruptions.asked,
             )
         return self._assets[name]
 
@@ -150,11 +153,14 @@ class LocalExecutor:
             self._events.warning(f"{cell.label}: {reason}")
             self._events.detail("".join(traceback.format_exception(error)).rstrip())
             seconds = time.perf_counter() - started
-            self._store.write(recording.failed(cell, self._grid, reason, seconds, self._command))
+            self._store.write(
+                recording.failed(cell, self._grid, reason, seconds, self._command), study=self._settings
+            )
             under_way.remove()  # it is tried again from the start
             return "failed", None
         self._write_data(cell)
-        self._store.write(record, recording.predictions_of(cell, outcome), outcome.history)
+        predictions = recording.predictions_of(cell, outcome)
+        self._store.write(record, predictions, outcome.history, study=self._settings)
         return _end(record)
 
     def _note(self, text: str) -> None:
@@ -197,11 +203,10 @@ def _end(record: Record) -> tuple[str, float | None]:
 
 def _how_to_go_on(cell: Cell, paused: PausedError, under_way: RunUnderWay) -> str:
     """What was saved of a run that was asked to stop, and what continues it, in one line."""
-    if under_way.problem is not None:
-        return f"stopped; {cell.label} could not be saved ({under_way.problem}), the same command starts it again."
-    return (
-        f"stopped; {cell.label} is saved behind update {paused.update}, the same command goes on from there."
-    )
+    what, problem = paused.what or cell.label, paused.problem or under_way.problem
+    if problem is not None:
+        return f"stopped; {what} could not be saved ({problem}), the same command starts it again."
+    return f"stopped; {what} is saved behind update {paused.update}, the same command goes on from there."
 
 
 def _reason(error: Exception) -> str:

@@ -65,6 +65,7 @@ def run_identity(
         "device": recipe.device.type,
         "threads": threads,
         "seed": job.seed,
+        **({"deterministic": True} if spec.deterministic else {}),  # left out, so that earlier ids stay
     }
 
 

@@ -11,7 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from matekd_bench.distill.assets import TaskAssets
+from matekd_bench.distill.device import processor
 from matekd_bench.distill.outcome import Look, Outcome
 from matekd_bench.distill.settings import Training
 from matekd_bench.methods.overriding import overrides_of
@@ -44,7 +47,7 @@ def finished(cell: Cell, grid: Grid, assets: TaskAssets, outcome: Outcome, comma
     best_score = last if best is None or diverged else best.score
     generator = assets.generator if "generator" in cell.job.method.needs else None
     return records.Record(
-        **_common(cell, grid, command),
+        **common(cell, grid, command),
         status="diverged" if diverged else outcome.status,
         reason=outcome.reason,
         teacher=_teacher(assets),
@@ -77,7 +80,7 @@ def finished(cell: Cell, grid: Grid, assets: TaskAssets, outcome: Outcome, comma
 def failed(cell: Cell, grid: Grid, reason: str, seconds: float, command: str) -> records.Record:
     """The record of a run that could not be finished: no scores, but the reason."""
     return records.Record(
-        **_common(cell, grid, command),
+        **common(cell, grid, command),
         status="failed",
         reason=" ".join(reason.split()) or "no reason given",
         teacher=None,
@@ -114,7 +117,7 @@ def _perturber(cell: Cell, outcome: Outcome) -> records.Perturber | None:
     )  # fmt: skip
 
 
-def _common(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
+def common(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
     """The parts of a record that are known before the run."""
     job, task = cell.job, cell.data.task
     overrides = overrides_of(job.method, job.params)
@@ -133,7 +136,7 @@ def _common(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
         },
         "data": _data(cell, grid),
         "hparams": _hparams(job.training, overrides),
-        "env": environment(),
+        "env": environment(grid.device),
         "provenance": records.Provenance(
             command=command, git_commit=git_commit(), created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         ),
@@ -218,12 +221,13 @@ def _compute(
         eval_seconds=outcome.eval_seconds, precompute_seconds=precompute_seconds,
         peak_memory_bytes=outcome.peak_memory, device=grid.device.type, precision=cell.recipe.precision,
         threads=grid.threads, resumed=outcome.resumed, micro_batch=outcome.micro_batch,
+        deterministic=grid.spec.deterministic,
     )  # fmt: skip
 
 
-def environment() -> dict[str, str]:
-    """Versions of Python and of the libraries that results depend on."""
-    found = {"python": platform.python_version()}
+def environment(device: torch.device) -> dict[str, str]:
+    """Versions of Python and of the libraries that results depend on, and the kind of processor."""
+    found = {"python": platform.python_version(), "processor": processor(device)}
     for name in LIBRARIES:
         try:
             found[name.replace("-", "_")] = version(name)

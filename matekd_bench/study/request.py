@@ -32,6 +32,7 @@ class StudyRequest:
     device: str | None = None
     precision: str | None = None
     threads: int | None = None
+    deterministic: bool | None = None
     control: str | None = "kd"
     eval_on: str | None = None
     tune: int | None = None

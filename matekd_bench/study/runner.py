@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from matekd_bench.distill.device import deterministic_kernels
+from matekd_bench.distill.upkeep import cache_limit
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.folder.underway import tidy
 from matekd_bench.study.estimate import seconds_left
@@ -57,14 +59,16 @@ def _run(
         return _summary(grid, plan, Tally())
     local = LocalExecutor(grid, store, events, request.command, interruptions, fail_fast=request.fail_fast)
     if todo:
+        cache_limit()  # a bad one is said now
         store.check_writable()
         tidy(store.root)
         check_given_teachers(todo, local.assets)
-    if tuner is not None:
-        _tune(tuner, plan, events, request.command, interruptions)
-        todo = tuner.settled(todo)
-    events.study_started(plan)
-    summary = _summary(grid, plan, local.run(todo))
+    with deterministic_kernels(spec.deterministic):
+        if tuner is not None:
+            _tune(tuner, plan, events, request.command, interruptions)
+            todo = tuner.settled(todo)
+        events.study_started(plan)
+        summary = _summary(grid, plan, local.run(todo))
     events.study_finished(summary)
     return summary
 

@@ -32,7 +32,7 @@ RULE = frozenset({"kind", "limit", "epochs"})
 # Options that go by their own name into the top of a config's tables.
 OPTIONS = (
     *("methods", "tasks", "glue_dir", "limit_train", "limit_eval", "eval_on"),
-    *("seeds", "first_seed", "device", "threads", "tune", "keep"),
+    *("seeds", "first_seed", "device", "threads", "tune", "keep", "deterministic"),
 )
 
 
@@ -58,6 +58,8 @@ class StudySpec(Settings):
     first_seed: int = Field(default=0, ge=0)
     threads: int | None = Field(default=None, ge=1)
     device: str = "auto"
+    deterministic: bool = False
+    """Whether only kernels are used that give the same bits every time; on a GPU others are faster."""
     limit_train: int | None = Field(default=None, ge=1)
     limit_eval: int | None = Field(default=None, ge=1)
     eval_on: Literal["dev", "holdout"] = "dev"

@@ -8,8 +8,9 @@ import pytest
 import torch
 from huggingface_hub import constants
 
+from matekd_bench.distill.upkeep import size_of
 from matekd_bench.health import caches, devices, models
-from matekd_bench.health.caches import folder, readable, size_of
+from matekd_bench.health.caches import folder, readable
 from matekd_bench.study.spec import preset_names, preset_table
 
 

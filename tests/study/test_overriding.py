@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas
 import pytest
-from matekd_bench.results.store import ResultsStore
 
 from matekd_bench import Method, Params
 from matekd_bench.cli import main
@@ -18,6 +17,7 @@ from matekd_bench.distill.settings import Optimiser, Training
 from matekd_bench.errors import PluginError, UsageError
 from matekd_bench.methods.overriding import overrides_in_words, overrides_of
 from matekd_bench.plugins.host import Host
+from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.study.grid import make_grid
 from matekd_bench.study.overriding import overridden
 from matekd_bench.study.request import StudyRequest

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from matekd_bench.errors import UsageError
 from matekd_bench.plugins.host import Host
@@ -138,7 +139,7 @@ def test_labels_are_kept_so_that_scores_can_be_recomputed(study: Study, tmp_path
 def test_the_environment_names_versions() -> None:
     from importlib.metadata import version
 
-    found = environment()
+    found = environment(torch.device("cpu"))
     assert found["torch"] == version("torch")
     assert found["scikit_learn"] == version("scikit-learn")
-    assert {"python", "transformers", "matekd_bench"} <= set(found)
+    assert {"python", "processor", "transformers", "matekd_bench"} <= set(found)

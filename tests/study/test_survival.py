@@ -212,7 +212,7 @@ def test_a_disk_without_room_for_checkpoints_is_a_warning(
     def full(folder: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("matekd_bench.results.folder.underway._seal", full)
+    monkeypatch.setattr("matekd_bench.durable.seal", full)
     assert main(list(plain)) == 0
     said = "warning: plain on rte, seed 0: no checkpoint could be saved: No space left on device\n"
     assert capsys.readouterr().err.count(said) == 1

@@ -19,7 +19,8 @@ from matekd_bench.results.records.devset import DevSet
 from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.results.records.record import PredictionsFile, Record
 
-RECORD, PREDICTIONS, HISTORY = "record.json", "predictions.npz", "history.jsonl"
+RECORD, PREDICTIONS, HISTORY, STUDY = "record.json", "predictions.npz", "history.jsonl", "study.json"
+STUDY_SCHEMA = "matekd.study/1"
 
 
 class ResultsStore:
@@ -139,14 +140,33 @@ class ResultsStore:
         except (OSError, ValueError) as error:
             raise ResultsError(f"{path} cannot be read: {error}.") from error
 
+    def read_study(self, run_id: str) -> dict[str, Any] | None:
+        """The settings of the study that made the run; None where an older version kept none."""
+        path = files.inside(self.root, self._folder(run_id) / STUDY)
+        try:
+            plain = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as error:
+            raise ResultsError(f"{path} cannot be read: {error}.") from error
+        if not isinstance(plain, dict) or plain.get("schema") != STUDY_SCHEMA:
+            raise ResultsError(f"{path}: the schema '{STUDY_SCHEMA}' is expected.")
+        if not isinstance(plain.get("spec"), dict):
+            raise ResultsError(f"{path}: damaged: it holds no settings.")
+        return dict(plain["spec"])
+
     def write(
-        self, new: Record, predictions: Predictions | None = None, history: Iterable[Mapping[str, Any]] = ()
+        self,
+        new: Record,
+        predictions: Predictions | None = None,
+        history: Iterable[Mapping[str, Any]] = (),
+        study: Mapping[str, Any] | None = None,
     ) -> Record:
         """Writes a run and returns its record as stored, `predictions` filled in (file name and SHA-256).
 
         A crash at any moment leaves the run either absent or whole. A failed or damaged earlier record is
         replaced (a damaged one is kept under a hidden name); a whole one is not: ResultsError. Numbers of the
-        history that are not finite become null.
+        history that are not finite become null. `study` are the settings that train the run again.
         """
         target = self._folder(new.run_id)
         if self.has(new.run_id):
@@ -156,7 +176,7 @@ class ResultsStore:
         temporary = files.beside(target, "tmp")
         try:
             temporary.mkdir(parents=True)
-            stored = _fill(temporary, new, predictions, history)
+            stored = _fill(temporary, new, predictions, history, study)
             self._swap(temporary, target)
         except OSError as error:
             raise self._unwritable(target, error) from error
@@ -233,9 +253,13 @@ class ResultsStore:
 
 
 def _fill(
-    folder: Path, new: Record, predictions: Predictions | None, history: Iterable[Mapping[str, Any]]
+    folder: Path,
+    new: Record,
+    predictions: Predictions | None,
+    history: Iterable[Mapping[str, Any]],
+    study: Mapping[str, Any] | None,
 ) -> Record:
-    """Writes the three files of a run, the record last, and returns the record as written."""
+    """Writes the files of a run, the record last, and returns the record as written."""
     named = None
     if predictions is not None:
         files.write_synced(folder / PREDICTIONS, predictions.to_bytes())
@@ -244,6 +268,9 @@ def _fill(
         json.dumps(_finite(dict(entry)), ensure_ascii=False, allow_nan=False) + "\n" for entry in history
     )
     files.write_synced(folder / HISTORY, "".join(lines).encode())
+    if study is not None:
+        settings = json.dumps({"schema": STUDY_SCHEMA, "spec": dict(study)}, indent=1, ensure_ascii=False)
+        files.write_synced(folder / STUDY, f"{settings}\n".encode())
     stored = new.model_copy(update={"predictions": named})
     files.write_synced(folder / RECORD, record.to_json(stored).encode())
     files.sync_folder(folder)

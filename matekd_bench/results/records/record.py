@@ -139,7 +139,8 @@ class Compute(Part):
     """What the run cost. `own_updates` are the method's own; forwards and backwards are per model.
 
     `resumed` counts how often it went on from a checkpoint; `micro_batch` is the number of rows per pass it had to
-    come down to where memory was too small for what `hparams` say. The text leaves both out where they say nothing.
+    come down to where memory was too small for what `hparams` say; `deterministic` that only kernels were used that
+    give the same bits every time. The text leaves all three out where they say nothing.
     """
 
     student_updates: Count
@@ -161,6 +162,7 @@ class Compute(Part):
     threads: Count | None
     resumed: Count = 0
     micro_batch: Count | None = None
+    deterministic: bool = False
 
 
 class SelectionRule(Part):
@@ -293,7 +295,7 @@ def to_json(record: Record) -> str:
     """
     plain = record.model_dump(mode="json", by_alias=True)
     plain["data"]["splits"] = dict(sorted(plain["data"]["splits"].items()))
-    for rare in ("resumed", "micro_batch"):  # so that earlier records keep their text
+    for rare in ("resumed", "micro_batch", "deterministic"):  # so that earlier records keep their text
         if not plain["compute"][rare]:
             del plain["compute"][rare]
     if plain["tuning"] is None:

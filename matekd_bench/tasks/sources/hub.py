@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from matekd_bench.errors import DataError
-from matekd_bench.network import without_retries
+from matekd_bench.network import advice, without_retries
 from matekd_bench.tasks.record import Rows, Task
 from matekd_bench.tasks.sources.base import MissingSplitError, gold_score, label_id, what_is_there
 
@@ -66,10 +66,14 @@ class Hub:
                     cache_dir=None if self.cache is None else str(self.cache),
                 )
             except (ConnectionError, TimeoutError) as error:
-                raise DataError(f"the Hub could not be reached for {_place(task)}.", hint=HINT) from error
+                raise DataError(
+                    f"the Hub could not be reached for {_place(task)}.", hint=advice(HINT)
+                ) from error
             except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
                 reason = " ".join(str(error).split())[:200]
-                raise DataError(f"{_place(task)} could not be loaded: {reason}.", hint=HINT) from error
+                raise DataError(
+                    f"{_place(task)} could not be loaded: {reason}.", hint=advice(HINT)
+                ) from error
         return loaded
 
 

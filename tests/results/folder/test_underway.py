@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from matekd_bench.durable import KEPT
 from matekd_bench.errors import ResultsError
 from matekd_bench.results import files
 from matekd_bench.results.folder.store import ResultsStore
-from matekd_bench.results.folder.underway import KEPT, STALE_SECONDS, RunUnderWay, tidy
+from matekd_bench.results.folder.underway import STALE_SECONDS, RunUnderWay, tidy
 
 HOLDER = """
 import sys, time
