@@ -31,6 +31,7 @@ from matekd_bench.cli.options import (
     Teacher,
     glue_folders,
 )
+from matekd_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
@@ -90,6 +91,14 @@ def run(
     dry_run: Annotated[
         bool, Option("--dry-run", help="Show the grid, what exists and an estimate; train nothing.")
     ] = False,
+    devices: Annotated[
+        int | None,
+        Machine("--devices", metavar="N", min=1, help="With --dry-run: what the study takes on N devices."),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        Machine("--shard", metavar="I/N", help="Only this part of the grid; 'merge' joins the folders."),
+    ] = None,
     fail_fast: Annotated[bool, Option("--fail-fast", help="Stop at the first run that fails.")] = False,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
@@ -102,6 +111,8 @@ def run(
     from matekd_bench.cli.output import load_host
     from matekd_bench.study.request import StudyRequest
 
+    if devices is not None and not dry_run:
+        raise UsageError("--devices is for planning: add --dry-run.")
     typed, home = glue_folders(context, glue_dir)
     request = StudyRequest(
         methods=methods,
@@ -126,6 +137,8 @@ def run(
         control=chosen_control(control, no_control),
         eval_on=eval_on,
         fail_fast=fail_fast,
+        shard=shard,
+        devices=devices,
         command=_command(context),
     )
     host = load_host(plugin, no_plugins)
@@ -176,7 +189,13 @@ def _print_plan(summary: Summary, as_json: bool) -> None:
     print_table(("method", "task", "seed", "updates", "state"), rows)
     for task, state in plan.data_states.items():
         typer.echo(f"data of {task}: {state}")
-    typer.echo(f"{len(plan.runs)} runs, {len(plan.todo)} to do{_estimate(plan.seconds)}.")
+    part = "" if plan.shard is None else f" in shard {plan.shard}"
+    typer.echo(f"{len(plan.runs)} runs{part}, {len(plan.todo)} to do{_estimate(plan.seconds)}.")
+    if plan.forecast is not None:
+        from matekd_bench.cli.forecast import lines
+
+        for line in lines(plan.forecast):
+            typer.echo(line)
 
 
 def _estimate(seconds: float | None) -> str:

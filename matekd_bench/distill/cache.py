@@ -51,6 +51,11 @@ def cached_folder(kind: str, key: str, build: Callable[[Path], None]) -> tuple[P
     return folder, True
 
 
+def is_there(kind: str, key: str) -> bool:
+    """Whether :func:`cached_folder` would find the folder of `key`."""
+    return (cache_root() / kind / key).is_dir()
+
+
 def _unwritable(folder: Path, error: OSError) -> ResultsError:
     return ResultsError(
         f"the cache folder '{folder}' can't be written: {error.strerror or error}.",

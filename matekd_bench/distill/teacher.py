@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from matekd_bench.distill.batches import Assembler, Corpus, Order
-from matekd_bench.distill.cache import cached_folder
+from matekd_bench.distill.cache import cached_folder, is_there
 from matekd_bench.distill.checkpoints import Checkpoint, describe
 from matekd_bench.distill.context import RunContext
 from matekd_bench.distill.device import ResolvedPrecision, contained_randomness
@@ -77,16 +77,9 @@ def fine_tuned(
     progress: Progress,
 ) -> Teacher:
     """The base checkpoint fine-tuned on the task's gold labels, taken from the cache where it was made before."""
-    recipe = {
-        "engine": ENGINE,
-        "base": base.sha256,
-        "settings": settings.model_dump(mode="json", exclude={"checkpoint", "revision"}),
-        "task": task.name,
-        "data": data_key,
-        "max_length": encoder.max_length,
-        "precision": precision,
-        "device": device.type,
-    }
+    recipe = _recipe(
+        base, settings, task, data_key, max_length=encoder.max_length, precision=precision, device=device
+    )
 
     def build(folder: Path) -> None:
         started = time.perf_counter()
@@ -100,11 +93,44 @@ def fine_tuned(
         facts = {"recipe": recipe, "flops": meter.flops, "seconds": time.perf_counter() - started}
         (folder / "teacher.json").write_text(json.dumps(facts, indent=1) + "\n")
 
-    folder, _ = cached_folder("teachers", f"{task.name}-{short_digest(recipe)}", build)
+    folder, _ = cached_folder("teachers", _name(task, recipe), build)
     facts = json.loads((folder / "teacher.json").read_text())
     checkpoint = describe(folder, id=base.id, revision=base.revision)
     model = load_classifier(Source(checkpoint), task.outputs, task.labels, 0).to(device).requires_grad_(False)
     return Teacher(model, checkpoint, given=False, train_flops=facts["flops"], train_seconds=facts["seconds"])
+
+
+def is_cached(
+    base: Checkpoint, settings: TeacherSettings, task: Task, data_key: str,
+    *, max_length: int, precision: ResolvedPrecision, device: torch.device,
+) -> bool:  # fmt: skip
+    """Whether :func:`fine_tuned` would find this teacher in the cache."""
+    recipe = _recipe(
+        base, settings, task, data_key, max_length=max_length, precision=precision, device=device
+    )
+    return is_there("teachers", _name(task, recipe))
+
+
+def _recipe(
+    base: Checkpoint, settings: TeacherSettings, task: Task, data_key: str,
+    *, max_length: int, precision: ResolvedPrecision, device: torch.device,
+) -> dict[str, Any]:  # fmt: skip
+    """Everything that decides what a fine-tuned teacher is."""
+    return {
+        "engine": ENGINE,
+        "base": base.sha256,
+        "settings": settings.model_dump(mode="json", exclude={"checkpoint", "revision"}),
+        "task": task.name,
+        "data": data_key,
+        "max_length": max_length,
+        "precision": precision,
+        "device": device.type,
+    }
+
+
+def _name(task: Task, recipe: Mapping[str, Any]) -> str:
+    """The name of a teacher's folder in the cache."""
+    return f"{task.name}-{short_digest(recipe)}"
 
 
 def _fine_tune(

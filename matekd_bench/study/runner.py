@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from matekd_bench.results.store import ResultsStore
 from matekd_bench.results.underway import tidy
-from matekd_bench.study.estimate import seconds_left
+from matekd_bench.study.estimate import teacher_flops, training_flops, work_of
 from matekd_bench.study.events import Events, Plan, PlannedRun, Summary
 from matekd_bench.study.executor import LocalExecutor, Tally
 from matekd_bench.study.grid import Grid, make_grid
 from matekd_bench.study.interrupts import Interruptions
+from matekd_bench.study.planning import forecast
 from matekd_bench.study.preflight import check_given_teachers, check_methods
+from matekd_bench.study.shards import Shard, divide, parse_shard, slurm_shard
 from matekd_bench.study.spec import study_spec
 
 if TYPE_CHECKING:
@@ -41,9 +45,12 @@ def _run(
     spec = study_spec(request)
     if spec.stand_ins:
         events.note(SYNTHETIC)
+    shard = _shard(request, events)
     grid = make_grid(spec, request, host, events.stage)
+    if shard is not None:
+        grid = part_of(grid, shard)
     store = ResultsStore(request.results)
-    plan = make_plan(grid, store, str(request.results))
+    plan = make_plan(grid, store, str(request.results), shard=shard, devices=request.devices)
     todo = [cell for cell, planned in zip(grid.cells, plan.runs, strict=True) if not planned.done]
     check_methods(todo)
     for data in grid.data.values():
@@ -68,8 +75,33 @@ def _summary(grid: Grid, plan: Plan, tally: Tally) -> Summary:
     return Summary(plan, tally.trained, skipped, tally.failed, run_ids, left=tally.left)
 
 
-def make_plan(grid: Grid, store: ResultsStore, results: str) -> Plan:
-    """The grid as it is shown to people, with what is already recorded."""
+def _shard(request: StudyRequest, events: Events) -> Shard | None:
+    """The part of the grid that was asked for, by an option or by Slurm; None for all of it."""
+    if request.shard is not None:
+        return parse_shard(request.shard)
+    shard = slurm_shard(os.environ)
+    if shard is not None:
+        events.note(f"shard {shard} of the grid, as SLURM_ARRAY_TASK_ID says; --shard 1/1 is all of it")
+    return shard
+
+
+def part_of(grid: Grid, shard: Shard) -> Grid:
+    """The grid with the cells of one shard alone, in the same order.
+
+    The division depends on the grid alone, never on what is recorded, so that machines agree without talking.
+    """
+    tasks = [cell.data.task.name for cell in grid.cells]
+    first = {cell.data.task.name: cell for cell in reversed(grid.cells)}
+    teachers = {task: teacher_flops(cell) for task, cell in first.items()}
+    placed = divide(tasks, [training_flops(cell) for cell in grid.cells], teachers, shard.count)
+    mine = (cell for cell, at in zip(grid.cells, placed, strict=True) if at == shard.index - 1)
+    return replace(grid, cells=tuple(mine))
+
+
+def make_plan(
+    grid: Grid, store: ResultsStore, results: str, *, shard: Shard | None = None, devices: int | None = None
+) -> Plan:
+    """The grid as it is shown to people, with what is already recorded, and what `devices` would make of the rest."""
     runs = tuple(
         PlannedRun(
             run_id=cell.run_id,
@@ -82,6 +114,7 @@ def make_plan(grid: Grid, store: ResultsStore, results: str) -> Plan:
         for cell in grid.cells
     )
     todo = [cell for cell, planned in zip(grid.cells, runs, strict=True) if not planned.done]
+    work, bases = work_of(todo, store)
     return Plan(
         runs=runs,
         tasks=tuple(grid.data),
@@ -91,5 +124,7 @@ def make_plan(grid: Grid, store: ResultsStore, results: str) -> Plan:
         data_states={name: data.state_text for name, data in grid.data.items()},
         results=results,
         control=grid.control,
-        seconds=seconds_left(todo, store),
+        seconds=sum(one.seconds for one in work) if work else None,
+        shard=None if shard is None else str(shard),
+        forecast=forecast(work, devices, bases) if work and devices else None,
     )
