@@ -34,6 +34,7 @@ from matekd_bench.cli.options import (
     glue_folders,
     go_offline,
 )
+from matekd_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
@@ -105,6 +106,14 @@ def run(
     dry_run: Annotated[
         bool, Option("--dry-run", help="Show the grid, what exists and an estimate; train nothing.")
     ] = False,
+    devices: Annotated[
+        int | None,
+        Machine("--devices", metavar="N", min=1, help="With --dry-run: what the study takes on N devices."),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        Machine("--shard", metavar="I/N", help="Only this part of the grid; 'merge' joins the folders."),
+    ] = None,
     fail_fast: Annotated[bool, Option("--fail-fast", help="Stop at the first run that fails.")] = False,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
@@ -117,6 +126,8 @@ def run(
     from matekd_bench.cli.output import load_host
     from matekd_bench.study.request import StudyRequest
 
+    if devices is not None and not dry_run:
+        raise UsageError("--devices is for planning: add --dry-run.")
     go_offline(context, offline)
     typed, home = glue_folders(context, glue_dir)
     request = StudyRequest(
@@ -145,6 +156,8 @@ def run(
         tune=tune,
         keep=keep,
         fail_fast=fail_fast,
+        shard=shard,
+        devices=devices,
         command=_command(context),
     )
     host = load_host(plugin, no_plugins)
@@ -197,7 +210,13 @@ def _print_plan(summary: Summary, as_json: bool) -> None:
         typer.echo(f"data of {task}: {state}")
     if plan.trials:
         typer.echo(f"tuning: {plan.trials} trials before, {plan.trials_todo} to do")
-    typer.echo(f"{len(plan.runs)} runs, {len(plan.todo)} to do{_estimate(plan.seconds)}.")
+    part = "" if plan.shard is None else f" in shard {plan.shard}"
+    typer.echo(f"{len(plan.runs)} runs{part}, {len(plan.todo)} to do{_estimate(plan.seconds)}.")
+    if plan.forecast is not None:
+        from matekd_bench.cli.forecast import lines
+
+        for line in lines(plan.forecast):
+            typer.echo(line)
 
 
 def _estimate(seconds: float | None) -> str:

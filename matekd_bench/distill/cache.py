@@ -93,6 +93,11 @@ def _make(home: Path, key: str, build: Build) -> None:
     checkpoints.remove()
 
 
+def is_there(kind: str, key: str) -> bool:
+    """Whether :func:`cached_folder` would find the folder of `key`."""
+    return (cache_root() / kind / key).is_dir()
+
+
 def _unwritable(folder: Path, error: Exception) -> ResultsError:
     reason = getattr(error, "strerror", None) or error
     return ResultsError(

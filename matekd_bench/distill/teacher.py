@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from matekd_bench.distill.batches import Assembler, Corpus, Order
-from matekd_bench.distill.cache import cached_folder
+from matekd_bench.distill.cache import cached_folder, is_there
 from matekd_bench.distill.checkpoints import Checkpoint, describe
 from matekd_bench.distill.context import RunContext
 from matekd_bench.distill.device import ResolvedPrecision, contained_randomness, kernel_facts
@@ -86,17 +86,9 @@ def fine_tuned(
 
     `keeper` is asked for what keeps the fine-tuning's checkpoints; `say` is told of a damaged cache.
     """
-    recipe = {
-        "engine": ENGINE,
-        "base": base.sha256,
-        "settings": settings.model_dump(mode="json", exclude={"checkpoint", "revision"}),
-        "task": task.name,
-        "data": data_key,
-        "max_length": encoder.max_length,
-        "precision": precision,
-        "device": device.type,
-        **kernel_facts(),
-    }
+    recipe = _recipe(
+        base, settings, task, data_key, max_length=encoder.max_length, precision=precision, device=device
+    )
 
     def build(folder: Path, checkpoints: CheckpointFolder) -> None:
         keeping = keeper(f"the teacher of {task.name}", checkpoints)
@@ -112,7 +104,7 @@ def fine_tuned(
         facts = {"recipe": recipe, "flops": meter.flops, "seconds": keeping.seconds}
         (folder / "teacher.json").write_text(json.dumps(facts, indent=1) + "\n")
 
-    entry = cached_folder("teachers", f"{task.name}-{short_digest(recipe)}", build, say)
+    entry = cached_folder("teachers", _name(task, recipe), build, say)
     folder = entry.path
     facts = json.loads((folder / "teacher.json").read_text())
     checkpoint = describe(folder, id=base.id, revision=base.revision)
@@ -125,6 +117,40 @@ def fine_tuned(
         train_seconds=facts["seconds"],
         use=entry.use,
     )
+
+
+def is_cached(
+    base: Checkpoint, settings: TeacherSettings, task: Task, data_key: str,
+    *, max_length: int, precision: ResolvedPrecision, device: torch.device,
+) -> bool:  # fmt: skip
+    """Whether :func:`fine_tuned` would find this teacher in the cache."""
+    recipe = _recipe(
+        base, settings, task, data_key, max_length=max_length, precision=precision, device=device
+    )
+    return is_there("teachers", _name(task, recipe))
+
+
+def _recipe(
+    base: Checkpoint, settings: TeacherSettings, task: Task, data_key: str,
+    *, max_length: int, precision: ResolvedPrecision, device: torch.device,
+) -> dict[str, Any]:  # fmt: skip
+    """Everything that decides what a fine-tuned teacher is."""
+    return {
+        "engine": ENGINE,
+        "base": base.sha256,
+        "settings": settings.model_dump(mode="json", exclude={"checkpoint", "revision"}),
+        "task": task.name,
+        "data": data_key,
+        "max_length": max_length,
+        "precision": precision,
+        "device": device.type,
+        **kernel_facts(),
+    }
+
+
+def _name(task: Task, recipe: Mapping[str, Any]) -> str:
+    """The name of a teacher's folder in the cache."""
+    return f"{task.name}-{short_digest(recipe)}"
 
 
 def _fine_tune(

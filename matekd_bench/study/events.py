@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from matekd_bench.study.planning import Forecast
+
 
 @dataclass(frozen=True)
 class PlannedRun:
@@ -38,6 +40,8 @@ class Plan:
     seconds: float | None = None  # an estimate for what is left, None where nothing is known
     trials: int = 0  # of tuning, before the runs that are to do
     trials_todo: int = 0
+    shard: str | None = None  # the part of the grid that these runs are, e.g. "2/8"
+    forecast: Forecast | None = None  # what is left on several devices, where that was asked for
 
     @property
     def todo(self) -> tuple[PlannedRun, ...]:

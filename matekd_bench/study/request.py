@@ -11,6 +11,7 @@ class StudyRequest:
     """The options of one `run` command; None means "as the preset or config says".
 
     `glue_dir` was typed; `glue_home` is where GLUE files lie on this machine, used only where a study reads GLUE.
+    `devices` is how many to plan for.
     """
 
     methods: str | None = None
@@ -38,4 +39,6 @@ class StudyRequest:
     tune: int | None = None
     keep: str | None = None
     fail_fast: bool = False
+    shard: str | None = None
+    devices: int | None = None
     command: str = ""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from matekd_bench.distill.device import deterministic_kernels
 from matekd_bench.distill.upkeep import cache_limit
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.folder.underway import tidy
-from matekd_bench.study.estimate import seconds_left
-from matekd_bench.study.events import Events, Plan, PlannedRun, Summary
+from matekd_bench.study.events import Events, Plan, Summary
 from matekd_bench.study.executor import LocalExecutor, Tally
 from matekd_bench.study.grid import Grid, make_grid
 from matekd_bench.study.interrupts import Interruptions
+from matekd_bench.study.plans import chosen_shard, make_plan, part_of
 from matekd_bench.study.preflight import check_given_teachers, check_methods
 from matekd_bench.study.spec import study_spec
 from matekd_bench.study.tuning import Tuner, make_tuner
@@ -45,7 +44,10 @@ def _run(
     spec = study_spec(request)
     if spec.stand_ins:
         events.note(SYNTHETIC)
+    shard = chosen_shard(request, events)
     grid = make_grid(spec, request, host, events.stage)
+    if shard is not None:
+        grid = part_of(grid, shard)
     store = ResultsStore(request.results)
     done = [store.has(cell.run_id) for cell in grid.cells]
     todo = [cell for cell, recorded in zip(grid.cells, done, strict=True) if not recorded]
@@ -54,7 +56,7 @@ def _run(
         for notice in data.notices:
             events.note(f"{data.task.name}: {notice}")
     tuner = make_tuner(grid, todo, request.results, host, events.stage) if spec.tune and todo else None
-    plan = make_plan(grid, store, str(request.results), done, tuner)
+    plan = make_plan(grid, store, request, done, tuner=tuner, shard=shard)
     if dry_run:
         return _summary(grid, plan, Tally())
     local = LocalExecutor(grid, store, events, request.command, interruptions, fail_fast=request.fail_fast)
@@ -87,35 +89,3 @@ def _summary(grid: Grid, plan: Plan, tally: Tally) -> Summary:
     skipped = len(plan.runs) - len(plan.todo) + tally.elsewhere
     run_ids = tuple(cell.run_id for cell in grid.cells)
     return Summary(plan, tally.trained, skipped, tally.failed, run_ids, left=tally.left)
-
-
-def make_plan(
-    grid: Grid, store: ResultsStore, results: str, done: Sequence[bool], tuner: Tuner | None
-) -> Plan:
-    """The grid as it is shown to people, with what is already recorded: `done` says it of each cell."""
-    runs = tuple(
-        PlannedRun(
-            run_id=cell.run_id,
-            method=cell.job.variant,
-            task=cell.data.task.name,
-            seed=cell.job.seed,
-            updates=cell.job.budget[1] if cell.job.budget[0] == "student_updates" else None,
-            done=recorded,
-        )
-        for cell, recorded in zip(grid.cells, done, strict=True)
-    )
-    todo = [cell for cell, recorded in zip(grid.cells, done, strict=True) if not recorded]
-    trials = tuner.todo if tuner is not None else []
-    return Plan(
-        runs=runs,
-        tasks=tuple(grid.data),
-        methods=tuple(method.variant for method in grid.methods),
-        seeds=tuple(range(grid.spec.first_seed, grid.spec.first_seed + grid.spec.seeds)),
-        preset=grid.spec.preset,
-        data_states={name: data.state_text for name, data in grid.data.items()},
-        results=results,
-        control=grid.control,
-        seconds=seconds_left([*trials, *todo], store),
-        trials=len(tuner.grid.cells) if tuner is not None else 0,
-        trials_todo=len(trials),
-    )

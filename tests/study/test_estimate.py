@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,20 @@ import torch
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.study import run
-from matekd_bench.study.estimate import matrix_speed, mean_tokens, seconds_left, training_flops
+from matekd_bench.study.estimate import (
+    ALIKE,
+    FLOPS,
+    GUESS,
+    SAME,
+    matrix_speed,
+    mean_tokens,
+    teacher_flops,
+    training_flops,
+    work_of,
+)
 from matekd_bench.study.events import NoEvents
 from matekd_bench.study.grid import Cell, make_grid
+from matekd_bench.study.planning import TEACHERS
 from matekd_bench.study.request import StudyRequest
 from matekd_bench.study.spec import study_spec
 
@@ -35,15 +47,20 @@ def cells(request_: StudyRequest) -> tuple[Cell, ...]:
     return make_grid(study_spec(request_), request_, HOST, lambda text: None).cells
 
 
-def test_nothing_to_do_takes_no_estimate(tmp_path: Path) -> None:
-    assert seconds_left([], ResultsStore(tmp_path)) is None
+def seconds(cells: Sequence[Cell], results: Path) -> list[float]:
+    """What each run is thought to take."""
+    work, _ = work_of(cells, ResultsStore(results))
+    return [one.seconds for one in work if one.method != TEACHERS]
+
+
+def test_nothing_to_do_is_no_work(tmp_path: Path) -> None:
+    assert work_of([], ResultsStore(tmp_path)) == ([], {})
 
 
 def test_without_records_flops_are_counted(cells: tuple[Cell, ...], tmp_path: Path) -> None:
     control, eda = cells
-    seconds = seconds_left(cells, ResultsStore(tmp_path))
-    assert seconds is not None
-    assert seconds > 0
+    assert min(seconds(cells, tmp_path)) > 0
+    assert work_of(cells, ResultsStore(tmp_path))[1] == {GUESS: 2}
     layers, width, updates, batch = 2, 32, 4, 8
     assert training_flops(control) == 6 * layers * 12 * width**2 * updates * batch * mean_tokens(control)
     assert training_flops(eda) > 2 * training_flops(control)
@@ -69,12 +86,36 @@ def test_records_are_believed_more_than_arithmetic(
     store = ResultsStore(tmp_path)
     [record] = store.records()
     spent = record.compute.train_seconds + record.compute.eval_seconds
-    control = cells[0]
-    assert seconds_left([control], store) == pytest.approx(spent)
+    control, eda = cells
+    assert work_of(cells, store)[1] == {SAME: 1, FLOPS: 1}
     longer = replace(control, job=replace(control.job, budget=("student_updates", 40)))
-    assert seconds_left([longer, control], store) == pytest.approx(11 * spent)
-    other = replace(control, job=replace(control.job, budget=("train_flops", 10**12)))
-    assert seconds_left([other], store) != pytest.approx(spent)  # another currency: the record says nothing
+    assert seconds([longer, control], tmp_path) == pytest.approx([10 * spent, spent])
+    doubled = replace(control, job=replace(control.job, variant="kd@2x"))
+    assert seconds([doubled], tmp_path) == pytest.approx([spent])
+    other = replace(control, job=replace(control.job, budget=("clean_examples", 32)))
+    assert work_of([other], store)[1] == {ALIKE: 1}  # another currency: what a token took is still known
+    speed = record.compute.train_flops / spent
+    assert seconds([eda], tmp_path) == pytest.approx([training_flops(eda) / speed])
+
+
+def test_teachers_are_work_until_they_are_made(
+    request_: StudyRequest, cells: tuple[Cell, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))
+    store = ResultsStore(tmp_path)
+    teacher, *runs = work_of(cells, store)[0]
+    assert (teacher.name, teacher.task, teacher.method) == ("the teacher of rte", "rte", TEACHERS)
+    assert {run.teacher for run in runs} == {teacher.name}
+    layers, width, rows, updates, batch = 4, 32, 64, 4, 16
+    passes = 6 * updates * batch + 2 * rows
+    assert teacher_flops(cells[0]) == passes * layers * 12 * width**2 * mean_tokens(cells[0])
+    run(replace(request_, methods="kd"), HOST, NoEvents())
+    assert [one.teacher for one in work_of(cells, store)[0]] == [None, None]
+    [record] = store.records()
+    assert record.teacher is not None
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "another"))
+    again = work_of(cells, store)[0][0]
+    assert again.seconds == record.teacher.fine_tune_seconds  # as long as it took before
 
 
 def test_a_machine_has_a_speed() -> None:

@@ -1,0 +1,84 @@
+"""The plan of a study: which part of its grid is meant, what of it is recorded, and what the rest will take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.study.estimate import teacher_flops, training_flops, work_of
+from matekd_bench.study.events import Events, Plan, PlannedRun
+from matekd_bench.study.grid import Cell, Grid
+from matekd_bench.study.planning import forecast
+from matekd_bench.study.request import StudyRequest
+from matekd_bench.study.shards import Shard, divide, parse_shard, slurm_shard
+from matekd_bench.study.tuning import Tuner
+
+
+def chosen_shard(request: StudyRequest, events: Events) -> Shard | None:
+    """The part of the grid that was asked for, by an option or by Slurm; None for all of it."""
+    if request.shard is not None:
+        return parse_shard(request.shard)
+    shard = slurm_shard(os.environ)
+    if shard is not None:
+        events.note(f"shard {shard} of the grid, as SLURM_ARRAY_TASK_ID says; --shard 1/1 is all of it")
+    return shard
+
+
+def part_of(grid: Grid, shard: Shard) -> Grid:
+    """The grid with the cells of one shard alone, in the same order.
+
+    The division depends on the grid alone, never on what is recorded, so that machines agree without talking.
+    """
+    tasks = [cell.data.task.name for cell in grid.cells]
+    first = {cell.data.task.name: cell for cell in reversed(grid.cells)}
+    teachers = {task: teacher_flops(cell) for task, cell in first.items()}
+    placed = divide(tasks, [training_flops(cell) for cell in grid.cells], teachers, shard.count)
+    mine = (cell for cell, at in zip(grid.cells, placed, strict=True) if at == shard.index - 1)
+    return replace(grid, cells=tuple(mine))
+
+
+def make_plan(
+    grid: Grid,
+    store: ResultsStore,
+    request: StudyRequest,
+    done: Sequence[bool],
+    *,
+    tuner: Tuner | None = None,
+    shard: Shard | None = None,
+) -> Plan:
+    """The grid as it is shown to people, with what is already recorded: `done` says it of each cell.
+
+    Where the request names a number of devices, with what they would make of the rest.
+    """
+    todo = [cell for cell, recorded in zip(grid.cells, done, strict=True) if not recorded]
+    trials = tuner.todo if tuner is not None else []
+    work, bases = work_of([*trials, *todo], store)
+    return Plan(
+        runs=tuple(_planned(cell, recorded) for cell, recorded in zip(grid.cells, done, strict=True)),
+        tasks=tuple(grid.data),
+        methods=tuple(method.variant for method in grid.methods),
+        seeds=tuple(range(grid.spec.first_seed, grid.spec.first_seed + grid.spec.seeds)),
+        preset=grid.spec.preset,
+        data_states={name: data.state_text for name, data in grid.data.items()},
+        results=str(request.results),
+        control=grid.control,
+        seconds=sum(one.seconds for one in work) if work else None,
+        trials=len(tuner.grid.cells) if tuner is not None else 0,
+        trials_todo=len(trials),
+        shard=None if shard is None else str(shard),
+        forecast=forecast(work, request.devices, bases) if work and request.devices else None,
+    )
+
+
+def _planned(cell: Cell, recorded: bool) -> PlannedRun:
+    kind, limit = cell.job.budget
+    return PlannedRun(
+        run_id=cell.run_id,
+        method=cell.job.variant,
+        task=cell.data.task.name,
+        seed=cell.job.seed,
+        updates=limit if kind == "student_updates" else None,
+        done=recorded,
+    )
