@@ -91,6 +91,15 @@ def run(
         bool, Option("--dry-run", help="Show the grid, what exists and an estimate; train nothing.")
     ] = False,
     fail_fast: Annotated[bool, Option("--fail-fast", help="Stop at the first run that fails.")] = False,
+    track: Annotated[
+        str | None,
+        Option(
+            "--track",
+            metavar="LIST",
+            help="Also report to trackers, e.g. 'tensorboard,mlflow'.",
+            autocompletion=completion.trackers,
+        ),
+    ] = None,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
     json: Json = False,
@@ -126,6 +135,7 @@ def run(
         control=chosen_control(control, no_control),
         eval_on=eval_on,
         fail_fast=fail_fast,
+        track=track,
         command=_command(context),
     )
     host = load_host(plugin, no_plugins)

@@ -35,4 +35,5 @@ class StudyRequest:
     control: str | None = "kd"
     eval_on: str | None = None
     fail_fast: bool = False
+    track: str | None = None  # names of trackers, separated by commas
     command: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from matekd_bench.plugins.announcing import Announcer, chosen_trackers
 from matekd_bench.results.store import ResultsStore
 from matekd_bench.results.underway import tidy
 from matekd_bench.study.estimate import seconds_left
@@ -13,6 +14,7 @@ from matekd_bench.study.grid import Grid, make_grid
 from matekd_bench.study.interrupts import Interruptions
 from matekd_bench.study.preflight import check_given_teachers, check_methods
 from matekd_bench.study.spec import study_spec
+from matekd_bench.study.telling import Telling, record_reader
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
@@ -38,7 +40,8 @@ def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = Fa
 def _run(
     request: StudyRequest, host: Host, events: Events, interruptions: Interruptions, dry_run: bool
 ) -> Summary:
-    spec = study_spec(request)
+    trackers = chosen_trackers(host, request.track)
+    spec = study_spec(request, host)
     if spec.stand_ins:
         events.note(SYNTHETIC)
     grid = make_grid(spec, request, host, events.stage)
@@ -51,14 +54,22 @@ def _run(
             events.note(f"{data.task.name}: {notice}")
     if dry_run:
         return _summary(grid, plan, Tally())
-    local = LocalExecutor(grid, store, events, request.command, interruptions, fail_fast=request.fail_fast)
-    if todo:
-        store.check_writable()
-        tidy(store.root)
-        check_given_teachers(todo, local.assets)
-    events.study_started(plan)
-    summary = _summary(grid, plan, local.run(todo))
-    events.study_finished(summary)
+    with Announcer(host, events.warning) as announcer:
+        for tracker in trackers:
+            announcer.start(tracker, request.results)
+        told = Telling(events, announcer, record_reader(store.runs))
+        local = LocalExecutor(grid, store, told, request.command, interruptions, fail_fast=request.fail_fast)
+        if todo:
+            store.check_writable()
+            tidy(store.root)
+            check_given_teachers(todo, local.assets)
+        told.study_started(plan)
+        try:
+            summary = _summary(grid, plan, local.run(todo))
+        except BaseException:
+            told.study_stopped()
+            raise
+        told.study_finished(summary)
     return summary
 
 

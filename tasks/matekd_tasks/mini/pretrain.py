@@ -35,7 +35,9 @@ LAYERS, WIDTH, HEADS, LENGTH = 4, 128, 4, 128
 EARLY = 2  # the generator is cut there, so the vocabulary head learns to read that layer too
 READ = (EARLY, LAYERS)
 DROPOUT = 0.1  # of fine-tuning; pretraining has none
-EASY = frozenset({"attitude", "acceptable"})  # learnt within the first thousand updates: practised half as often
+EASY = frozenset(
+    {"attitude", "acceptable"}
+)  # learnt within the first thousand updates: practised half as often
 
 
 @dataclass(frozen=True)
