@@ -32,9 +32,13 @@ if TYPE_CHECKING:
     from matekd_bench.methods.interfaces import Context, Models, Tokens, Trained, WordEmbeddings
     from matekd_bench.methods.record import Method, NoParams, Params
     from matekd_bench.methods.search import Choice, Range
+    from matekd_bench.methods.thesaurus import Synonyms, Thesaurus, groups_in
     from matekd_bench.methods.views import Batch, Joint, Seen, View
     from matekd_bench.methods.wrapping import WrapperParams
+    from matekd_bench.plugins.events import LookInfo, RunEnd, RunInfo, StudyEnd, StudyInfo
     from matekd_bench.plugins.hookspecs import hookimpl
+    from matekd_bench.plugins.offers import Exporter, ExportTable, Preset, Tracker, load_presets
+    from matekd_bench.plugins.thesauri import find_thesaurus, thesaurus_names
     from matekd_bench.seeds import seed_of
     from matekd_bench.tasks.record import Rows, Split, Suite, Task
     from matekd_bench.tasks.toml import load_suites, load_tasks
@@ -47,9 +51,13 @@ _HOMES = {
     "methods.interfaces": "Context Models Tokens Trained WordEmbeddings",
     "methods.record": "Method NoParams Params",
     "methods.search": "Choice Range",
+    "methods.thesaurus": "Synonyms Thesaurus groups_in",
     "methods.views": "Batch Joint Seen View",
     "methods.wrapping": "WrapperParams",
+    "plugins.events": "LookInfo RunEnd RunInfo StudyEnd StudyInfo",
     "plugins.hookspecs": "hookimpl",
+    "plugins.offers": "ExportTable Exporter Preset Tracker load_presets",
+    "plugins.thesauri": "find_thesaurus thesaurus_names",
     "seeds": "seed_of",
     "tasks.toml": "load_suites load_tasks",
     "tasks.record": "Rows Split Suite Task",
@@ -65,7 +73,10 @@ __all__ = [
     "Cycle",
     "DataError",
     "Encoded",
+    "ExportTable",
+    "Exporter",
     "Joint",
+    "LookInfo",
     "Method",
     "Models",
     "NoParams",
@@ -73,18 +84,26 @@ __all__ = [
     "Perturbation",
     "Perturbed",
     "PluginError",
+    "Preset",
     "Range",
     "ResultsError",
     "Row",
     "Rows",
+    "RunEnd",
     "RunError",
+    "RunInfo",
     "Seen",
     "Split",
+    "StudyEnd",
+    "StudyInfo",
     "Suite",
+    "Synonyms",
     "Task",
     "TextPerturbation",
+    "Thesaurus",
     "TokenPerturbation",
     "Tokens",
+    "Tracker",
     "Trained",
     "UsageError",
     "View",
@@ -92,10 +111,14 @@ __all__ = [
     "WordEmbeddings",
     "WrapperParams",
     "__version__",
+    "find_thesaurus",
+    "groups_in",
     "hookimpl",
+    "load_presets",
     "load_suites",
     "load_tasks",
     "seed_of",
+    "thesaurus_names",
 ]
 
 

@@ -37,7 +37,14 @@ def presets(incomplete: str) -> Offer:
     """Presets."""
     from matekd_bench.study.spec import preset_names, preset_table
 
-    return _matching(incomplete, ((name, preset_table(name).get("summary", "")) for name in preset_names()))
+    host = _host()
+    offers = ((name, preset_table(name, host).get("summary", "")) for name in preset_names(host))
+    return _matching(incomplete, offers)
+
+
+def trackers(incomplete: str) -> Offer:
+    """Trackers; after a comma the next one."""
+    return _next(incomplete, ((name, one.record.summary) for name, one in _host().trackers.items()))
 
 
 def budgets(incomplete: str) -> Offer:

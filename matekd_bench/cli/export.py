@@ -37,14 +37,14 @@ def export(
 ) -> None:
     """Write the leaderboard or the runs to files: .csv, .json or .md; the leaderboard also as .tex, .html or a picture.
 
-    Pictures are .png, .svg or .pdf.
+    Pictures are .png, .svg or .pdf. Plugins may know more extensions.
     """
     from matekd_bench.results.output import export as exporter
 
     reference = chosen_control(control, no_control)
-    for path in files:
-        exporter.check_path(path, table, plot)
     host = load_host(plugin, no_plugins)
+    for path in files:
+        exporter.check_path(path, table, plot, host.exporters)
     found = recorded(host, results)
     board = found.leaderboard(reference) if table == "leaderboard" else None
     for path in files:
@@ -59,5 +59,6 @@ def export(
             leaderboard=board,
             methods={name: provided.record for name, provided in host.methods.items()},
             plot=plot,
+            exporters=host.exporters,
         )
         typer.echo(f"wrote {path}")

@@ -20,7 +20,8 @@ def plugins(
     context: typer.Context, json: Json = False, plugin: PluginFiles = None, no_plugins: NoPlugins = False
 ) -> None:
     """List the plugins: where they come from, what they provide, and why a broken one was left out."""
-    from matekd_bench.plugins.host import NOT_INSTALLED, Host, conflict
+    from matekd_bench.plugins.host import NOT_INSTALLED, Host
+    from matekd_bench.plugins.naming import conflict
 
     if context.invoked_subcommand is not None:
         return

@@ -115,6 +115,15 @@ def run(
         Machine("--shard", metavar="I/N", help="Only this part of the grid; 'merge' joins the folders."),
     ] = None,
     fail_fast: Annotated[bool, Option("--fail-fast", help="Stop at the first run that fails.")] = False,
+    track: Annotated[
+        str | None,
+        Option(
+            "--track",
+            metavar="LIST",
+            help="Also report to trackers, e.g. 'tensorboard,mlflow'.",
+            autocompletion=completion.trackers,
+        ),
+    ] = None,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
     json: Json = False,
@@ -158,6 +167,7 @@ def run(
         fail_fast=fail_fast,
         shard=shard,
         devices=devices,
+        track=track,
         command=_command(context),
     )
     host = load_host(plugin, no_plugins)

@@ -196,9 +196,9 @@ class _Run:
                 self._last_loss = loss
                 self._window.add(update, loss)
                 looked = spent >= limit or spent >= points[len(self._result.looks)]
+                self._tell(min(spent, limit), loss, self._elapsed())
                 if looked:
                     self._look(update, self._window.mean_since_look(), len(points))
-                self._tell(min(spent, limit), loss, self._elapsed())
                 if spent < limit:
                     self._secure(update, looked)
         update = self._trainer.spent.student_updates

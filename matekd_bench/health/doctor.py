@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from matekd_bench.health.check import Check
-from matekd_bench.plugins.host import Host, conflict
+from matekd_bench.plugins.host import Host
+from matekd_bench.plugins.naming import conflict
 
 SECONDS = 3.0  # for the Hub to answer
 

@@ -49,7 +49,7 @@ def prepare(request: StudyRequest, host: Host, stage: Callable[[str], None]) -> 
     if request.config is None:
         placeholder = request.methods or next(iter(host.methods), None)
         request = replace(request, methods=placeholder, tasks=request.tasks or SUITE)
-    spec = study_spec(request)
+    spec = study_spec(request, host)
     methods = () if every else chosen_methods(request, spec, host)
     records = [one.record for one in host.methods.values()] if every else [one.record for one in methods]
     tasks = chosen_tasks(spec.tasks, host, stand_ins=spec.stand_ins)

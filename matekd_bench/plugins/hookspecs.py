@@ -1,8 +1,8 @@
-"""The hooks: three functions by which a plugin announces methods, tasks and suites.
+"""The hooks by which a plugin offers something: functions without arguments that return or yield records.
 
 A plugin is a module named by an entry point of the group `matekd_bench`, or a file given with
-``--plugin FILE``. It implements any of these hooks, marks them with `hookimpl`, and
-returns or yields plain records.
+``--plugin FILE``. It implements any of these hooks, or of the events in `eventspecs.py`, and marks them with
+`hookimpl`. A hook may gain arguments: an implementation takes those it wants.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ import pluggy
 
 if TYPE_CHECKING:
     from matekd_bench.methods.record import Method
+    from matekd_bench.methods.thesaurus import Thesaurus
+    from matekd_bench.plugins.offers import Exporter, Preset, Tracker
     from matekd_bench.tasks.record import Suite, Task
 
 PROJECT = "matekd_bench"
-
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
 def matekd_bench_methods() -> Iterable[Method]:
-    """The methods of this plugin. Import what is heavy inside the factory: listing methods must stay instant.
+    """Methods. Import what is heavy inside the factory: listing methods must stay instant.
 
     >>> from matekd_bench import Method, TextPerturbation, hookimpl
     >>> class Reverse(TextPerturbation):
@@ -32,9 +33,7 @@ def matekd_bench_methods() -> Iterable[Method]:
     ...         return " ".join(reversed(text.split()))
     >>> @hookimpl
     ... def matekd_bench_methods():
-    ...     yield Method(
-    ...         name="reverse", summary="words in reverse order", factory=Reverse, level="text", version="1"
-    ...     )
+    ...     yield Method(name="reverse", summary="Reversed.", factory=Reverse, level="text", version="1")
     >>> [method.name for method in matekd_bench_methods()]
     ['reverse']
     """
@@ -43,7 +42,7 @@ def matekd_bench_methods() -> Iterable[Method]:
 
 @hookspec
 def matekd_bench_tasks() -> Iterable[Task]:
-    """The tasks of this plugin.
+    """Tasks; `load_tasks(folder)` reads them from TOML files.
 
     >>> from matekd_bench import Split, Task, hookimpl
     >>> @hookimpl
@@ -61,7 +60,7 @@ def matekd_bench_tasks() -> Iterable[Task]:
 
 @hookspec
 def matekd_bench_suites() -> Iterable[Suite]:
-    """The suites of this plugin: named lists of tasks, its own or those of other plugins.
+    """Suites: named lists of tasks, the plugin's own or those of others.
 
     >>> from matekd_bench import Suite, hookimpl
     >>> @hookimpl
@@ -69,5 +68,68 @@ def matekd_bench_suites() -> Iterable[Suite]:
     ...     yield Suite(name="paraphrase", tasks=("mrpc", "qqp"))
     >>> [suite.tasks for suite in matekd_bench_suites()]
     [('mrpc', 'qqp')]
+    """
+    return ()
+
+
+@hookspec
+def matekd_bench_thesauri() -> Iterable[Thesaurus]:
+    """Thesauri, for methods that replace words by synonyms: ``eda[thesaurus=NAME]``.
+
+    >>> from matekd_bench import Synonyms, Thesaurus, hookimpl
+    >>> @hookimpl
+    ... def matekd_bench_thesauri():
+    ...     groups = lambda: Synonyms.of_groups("films v1", "film, movie, picture")
+    ...     yield Thesaurus(name="films", summary="Words of the cinema.", load=groups)
+    >>> [thesaurus.load().synonyms("movie") for thesaurus in matekd_bench_thesauri()]
+    [('film', 'picture')]
+    """
+    return ()
+
+
+@hookspec
+def matekd_bench_presets() -> Iterable[Preset]:
+    """Presets, for ``--preset NAME``; `load_presets(folder)` reads them from TOML files.
+
+    >>> from matekd_bench import Preset, hookimpl
+    >>> @hookimpl
+    ... def matekd_bench_presets():
+    ...     yield Preset(name="five-seeds", summary="minilm, repeated.", settings={"preset": "minilm", "seeds": 5})
+    >>> [preset.settings["seeds"] for preset in matekd_bench_presets()]
+    [5]
+    """
+    return ()
+
+
+@hookspec
+def matekd_bench_exporters() -> Iterable[Exporter]:
+    """File formats of ``matekd-bench export FILE``, by extension.
+
+    >>> from matekd_bench import Exporter, ExportTable, hookimpl
+    >>> def names(table):
+    ...     return "".join(f"{row['method']}\\n" for row in table.rows).encode()
+    >>> @hookimpl
+    ... def matekd_bench_exporters():
+    ...     yield Exporter(extension=".names", summary="The methods alone.", write=names)
+    >>> [exporter.write(ExportTable("runs", ["method"], [{"method": "kd"}])) for exporter in matekd_bench_exporters()]
+    [b'kd\\n']
+    """
+    return ()
+
+
+@hookspec
+def matekd_bench_trackers() -> Iterable[Tracker]:
+    """Trackers, for ``run --track NAME``: what `start` returns implements events, as in `eventspecs.py`.
+
+    >>> from matekd_bench import Tracker, hookimpl
+    >>> class Beep:
+    ...     @hookimpl
+    ...     def matekd_bench_study_finished(self, end):
+    ...         print("beep:", end.status)
+    >>> @hookimpl
+    ... def matekd_bench_trackers():
+    ...     yield Tracker(name="beep", summary="Rings when a study is over.", start=lambda results: Beep())
+    >>> [tracker.name for tracker in matekd_bench_trackers()]
+    ['beep']
     """
     return ()

@@ -7,27 +7,29 @@ clear error.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar
+
+import pluggy
 
 from matekd_bench.errors import BenchError, PluginError, UsageError, unknown
 from matekd_bench.methods.record import Method
-from matekd_bench.plugins.discovery import from_file, installed
+from matekd_bench.methods.thesaurus import Thesaurus
+from matekd_bench.plugins.discovery import installed
 from matekd_bench.plugins.loading import load_one, new_manager
-from matekd_bench.plugins.provided import AnyRecord, PluginInfo, Provided, kind_of
+from matekd_bench.plugins.naming import Claims, R, by_name, conflict, of_type
+from matekd_bench.plugins.offers import Exporter, Preset, Tracker
+from matekd_bench.plugins.paths import from_path
+from matekd_bench.plugins.provided import PluginInfo, Provided
 from matekd_bench.tasks.record import Suite, Task
 
 NOT_INSTALLED = (
     "matekd-bench is not installed, so its own methods and tasks are missing: "
     "run 'pip install -e .' in its folder."
 )
-
-LISTED_BY = {"method": "methods", "task": "tasks", "suite": "tasks"}
-R = TypeVar("R", Method, Task, Suite)
-Claims = tuple[Provided[AnyRecord], ...]
+LISTED_BY = {"method": "methods", "task": "tasks", "suite": "tasks"}  # the command that lists a kind
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,13 @@ class Host:
     """What plugins provide, by name; a name that two plugins claim is found in `conflicts` alone.
 
     `conflicts` is keyed by kind and name, e.g. ("method", "eda"). `refused` holds the methods that a plugin only
-    announces to say why it does not offer them. `warnings` are lines to show to the user.
+    announces to say why it does not offer them. `warnings` are lines to show to the user. `manager` knows every
+    plugin that was loaded: events are told through it.
     """
+
+    latest: ClassVar[Host | None] = (
+        None  # the one loaded last in this process: see methods that ask for a thesaurus
+    )
 
     methods: Mapping[str, Provided[Method]]
     tasks: Mapping[str, Provided[Task]]
@@ -45,6 +52,11 @@ class Host:
     conflicts: Mapping[tuple[str, str], Claims]
     refused: Mapping[str, Provided[Method]]
     warnings: tuple[str, ...] = ()
+    thesauri: Mapping[str, Provided[Thesaurus]] = field(default_factory=dict)
+    presets: Mapping[str, Provided[Preset]] = field(default_factory=dict)
+    exporters: Mapping[str, Provided[Exporter]] = field(default_factory=dict)
+    trackers: Mapping[str, Provided[Tracker]] = field(default_factory=dict)
+    manager: pluggy.PluginManager = field(default_factory=new_manager, compare=False)
 
     @classmethod
     def load(cls, files: Sequence[Path] = (), only_builtin: bool = False) -> Host:
@@ -55,7 +67,7 @@ class Host:
         found = list(installed())
         warnings = [] if any(one.built_in for one in found) else [NOT_INSTALLED]
         candidates = [one for one in found if one.built_in or not only_builtin]
-        candidates += [from_file(path) for path in dict.fromkeys(path.resolve() for path in files)]
+        candidates += [from_path(path) for path in dict.fromkeys(path.resolve() for path in files)]
         manager, infos, provided = new_manager(), [], []
         for candidate in candidates:
             info, records = load_one(manager, candidate)
@@ -63,31 +75,44 @@ class Host:
                 raise PluginError(f"{info.by} cannot be used: {info.reason}")
             if info.status == "broken":
                 warnings.append(f"{info.by} was left out: {info.reason}")
+            warnings += [f"{info.by}: {notice}." for notice in info.notices]
             infos.append(info)
             provided += records
-        unique, conflicts = _by_name(provided)
-        methods = _of_type(unique, Method)
-        return cls(
+        unique, conflicts = by_name(provided)
+        methods = of_type(unique, Method)
+        Host.latest = cls(
             methods={name: one for name, one in methods.items() if one.record.refused is None},
-            tasks=_of_type(unique, Task),
-            suites=_of_type(unique, Suite),
+            tasks=of_type(unique, Task),
+            suites=of_type(unique, Suite),
             plugins=tuple(infos),
             conflicts=conflicts,
             refused={name: one for name, one in methods.items() if one.record.refused is not None},
             warnings=tuple(warnings),
+            thesauri=of_type(unique, Thesaurus),
+            presets=of_type(unique, Preset),
+            exporters=of_type(unique, Exporter),
+            trackers=of_type(unique, Tracker),
+            manager=manager,
         )
+        return Host.latest
 
     def method(self, name: str) -> Provided[Method]:
         """The method called `name`; UsageError with the nearest match, PluginError for a conflict."""
-        return self._get("method", name, self.methods)
+        return self.get("method", name, self.methods)
 
     def task(self, name: str) -> Provided[Task]:
         """The task called `name`; UsageError with the nearest match, PluginError for a conflict."""
-        return self._get("task", name, self.tasks)
+        return self.get("task", name, self.tasks)
 
     def suite(self, name: str) -> Provided[Suite]:
         """The suite called `name`; UsageError with the nearest match, PluginError for a conflict."""
-        return self._get("suite", name, self.suites)
+        return self.get("suite", name, self.suites)
+
+    def get(self, kind: str, name: str, among: Mapping[str, Provided[R]]) -> Provided[R]:
+        """The record called `name` among those of its kind; errors as for a method."""
+        if name not in among:
+            raise self.absent(kind, name, list(among))
+        return among[name]
 
     def absent(self, kind: str, name: str, allowed: Sequence[str]) -> BenchError:
         """Why there is no such name: a conflict, a broken plugin, no installation, or a slip of the pen."""
@@ -100,35 +125,7 @@ class Host:
                 return PluginError(f"the {kind} '{name}' is missing: {info.by} is broken: {info.reason}")
         if NOT_INSTALLED in self.warnings:
             return PluginError(f"unknown {kind} '{name}': {NOT_INSTALLED}")
-        error = unknown(kind, name, allowed, command=f"matekd-bench {LISTED_BY[kind]}")
+        error = unknown(kind, name, allowed, command=f"matekd-bench {LISTED_BY.get(kind, 'plugins')}")
         if any(info.status == "broken" for info in self.plugins):
             error.hint = "Some plugins were left out: 'matekd-bench plugins' says why."
         return error
-
-    def _get(self, kind: str, name: str, among: Mapping[str, Provided[R]]) -> Provided[R]:
-        if name not in among:
-            raise self.absent(kind, name, list(among))
-        return among[name]
-
-
-def conflict(kind: str, name: str, claims: Claims) -> PluginError:
-    """The error for a name that several plugins claim; it names them all."""
-    return PluginError(
-        f"the {kind} name '{name}' is claimed by {' and by '.join(str(claim.by) for claim in claims)}:",
-        hint="uninstall or rename one, or leave other packages out with --no-plugins.",
-    )
-
-
-def _by_name(
-    provided: Sequence[Provided[AnyRecord]],
-) -> tuple[list[Provided[AnyRecord]], dict[tuple[str, str], Claims]]:
-    """Records whose name is theirs alone, and the claims on every other name."""
-    claims: defaultdict[tuple[str, str], list[Provided[AnyRecord]]] = defaultdict(list)
-    for one in provided:
-        claims[kind_of(one.record), one.record.name].append(one)
-    unique = [single for single, *others in claims.values() if not others]
-    return unique, {key: tuple(several) for key, several in claims.items() if len(several) > 1}
-
-
-def _of_type(provided: Sequence[Provided[AnyRecord]], kind: type[R]) -> dict[str, Provided[R]]:
-    return {one.record.name: Provided(one.record, one.by) for one in provided if isinstance(one.record, kind)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
@@ -12,10 +12,12 @@ from pydantic import ValidationError
 from matekd_bench.errors import PluginError
 from matekd_bench.methods.record import Level, Method, Params
 from matekd_bench.methods.search import Choice, Range
+from matekd_bench.methods.thesaurus import Thesaurus
 from matekd_bench.methods.wrapping import WrapperParams
+from matekd_bench.plugins.offers import Exporter, Preset, Tracker
 from matekd_bench.tasks.record import Suite, Task
 
-AnyRecord: TypeAlias = Method | Task | Suite
+AnyRecord: TypeAlias = Method | Task | Suite | Thesaurus | Preset | Exporter | Tracker
 Record = TypeVar("Record", bound=AnyRecord, covariant=True)
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*(:[a-z0-9][a-z0-9-]*)*")
@@ -23,6 +25,10 @@ KINDS: dict[str, type[AnyRecord]] = {
     "matekd_bench_methods": Method,
     "matekd_bench_tasks": Task,
     "matekd_bench_suites": Suite,
+    "matekd_bench_thesauri": Thesaurus,
+    "matekd_bench_presets": Preset,
+    "matekd_bench_exporters": Exporter,
+    "matekd_bench_trackers": Tracker,
 }
 
 
@@ -44,7 +50,7 @@ class ProvidedBy:
 
 @dataclass(frozen=True)
 class Provided(Generic[Record]):
-    """A method, task or suite and who provides it."""
+    """A method, task or whatever else a hook gives, and who provides it."""
 
     record: Record
     by: ProvidedBy
@@ -54,13 +60,15 @@ class Provided(Generic[Record]):
 class PluginInfo:
     """One row of ``matekd-bench plugins``.
 
-    `provides` lists kind and name, e.g. "method eda". `reason` says why a broken plugin was left out.
+    `provides` lists kind and name, e.g. "method eda", and events, e.g. "event look done". `reason` says why a broken
+    plugin was left out; `notices` are about what it should do otherwise before long.
     """
 
     by: ProvidedBy
     provides: tuple[str, ...] = ()
     status: Literal["ok", "broken"] = "ok"
     reason: str | None = None
+    notices: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -85,7 +93,7 @@ def checked(records: Any, hook: str) -> list[AnyRecord]:
 
 
 def kind_of(record: AnyRecord) -> str:
-    """The word for a record: "method", "task" or "suite"."""
+    """The word for a record: "method", "task", "suite", "thesaurus" and so on."""
     return next(kind.__name__.lower() for kind in KINDS.values() if isinstance(record, kind))
 
 
@@ -97,9 +105,19 @@ def problem_of(record: AnyRecord) -> str | None:
         return "a name is made of lower-case letters, digits and '-', with ':' between its parts"
     if isinstance(record, Method):
         return _method_problem(record)
-    if isinstance(record, Suite) and not record.tasks:
-        return "a suite names at least one task"
-    return None
+    if isinstance(record, Suite):
+        return None if record.tasks else "a suite names at least one task"
+    return _offer_problem(record)
+
+
+def _offer_problem(record: Thesaurus | Preset | Exporter | Tracker) -> str | None:
+    if isinstance(record, Preset):
+        fits = isinstance(record.settings, Mapping)
+        return None if fits else "settings must be the tables of a config file, as a dictionary"
+    if isinstance(record, Exporter) and record.extension != f".{record.name}":
+        return "extension starts with a dot and is written in lower case, e.g. '.xlsx'"
+    role = {Thesaurus: "load", Exporter: "write", Tracker: "start"}[type(record)]
+    return None if callable(getattr(record, role)) else f"{role} must be callable"
 
 
 def _method_problem(method: Method) -> str | None:

@@ -24,18 +24,24 @@ OPTION_OF: Mapping[Key, str] = {
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the settings came from: the options, the config file's tables, and that file."""
+    """Where the settings came from: the options, the config file's tables, that file, and the preset."""
 
     options: Mapping[str, Any]
     config: Mapping[str, Any]
     file: Path | None
+    preset: str = ""
 
     def name(self, key: Key) -> str:
         """How the user wrote the setting: as an option, or as a key of the config file or the preset."""
         if _holds(self.options, key):
             return OPTION_OF.get(key, f"--{key[0].replace('_', '-')}")
-        place = f" (in {self.file})" if self.file and _holds(self.config, key[:1]) else ""
-        return f"setting '{'.'.join(key)}'{place}"
+        return f"setting '{'.'.join(key)}'{self.place(key)}"
+
+    def place(self, key: Key) -> str:
+        """In which file the setting stands, or in which preset where none of the file's tables has its name."""
+        if self.file and _holds(self.config, key[:1]):
+            return f" (in {self.file})"
+        return f" (in preset '{self.preset}')" if self.preset else ""
 
 
 def _holds(table: Any, key: Key) -> bool:
@@ -51,9 +57,8 @@ def as_usage_error(error: ValidationError, model: type[Settings], origin: Origin
     fault = error.errors(include_url=False)[0]
     key = tuple(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        place = f" (in {origin.file})" if origin.file else ""
         near = [".".join((*key[:-1], name)) for name in _names(model, key[:-1])]
-        return unknown(f"setting{place}", ".".join(key), near)
+        return unknown(f"setting{origin.place(key)}", ".".join(key), near)
     name = origin.name(key)
     if fault["type"] == "missing":
         return UsageError(f"{name} is missing.")

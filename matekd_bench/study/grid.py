@@ -120,7 +120,7 @@ def _standing_sets(spec: StudySpec, listed: Collection[str], host: Host) -> dict
 
     Only a config file's are checked for methods that do not exist: a preset may name one that is not installed.
     """
-    preset = preset_table(spec.preset).get("sets", {})
+    preset = preset_table(spec.preset, host).get("sets", {})
     targets = {key: key.rpartition(".")[0] for key in spec.sets}
     for key, method in targets.items():
         if not method:

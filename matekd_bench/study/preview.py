@@ -38,7 +38,7 @@ def preview(
 
     Nothing is recorded. Raises a BenchError for what the study would refuse.
     """
-    spec = study_spec(request)
+    spec = study_spec(request, host)
     grid = make_grid(spec, request, host, stage)
     check_methods(grid.cells)
     first = grid.cells[0]

@@ -41,4 +41,5 @@ class StudyRequest:
     fail_fast: bool = False
     shard: str | None = None
     devices: int | None = None
+    track: str | None = None  # names of trackers, separated by commas
     command: str = ""

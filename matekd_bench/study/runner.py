@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from matekd_bench.distill.device import deterministic_kernels
 from matekd_bench.distill.upkeep import cache_limit
+from matekd_bench.plugins.announcing import Announcer, chosen_trackers
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.folder.underway import tidy
 from matekd_bench.study.events import Events, Plan, Summary
@@ -15,6 +16,7 @@ from matekd_bench.study.interrupts import Interruptions
 from matekd_bench.study.plans import chosen_shard, make_plan, part_of
 from matekd_bench.study.preflight import check_given_teachers, check_methods
 from matekd_bench.study.spec import study_spec
+from matekd_bench.study.telling import Telling, record_reader
 from matekd_bench.study.tuning import Tuner, make_tuner
 
 if TYPE_CHECKING:
@@ -41,7 +43,8 @@ def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = Fa
 def _run(
     request: StudyRequest, host: Host, events: Events, interruptions: Interruptions, dry_run: bool
 ) -> Summary:
-    spec = study_spec(request)
+    trackers = chosen_trackers(host, request.track)
+    spec = study_spec(request, host)
     if spec.stand_ins:
         events.note(SYNTHETIC)
     shard = chosen_shard(request, events)
@@ -59,19 +62,27 @@ def _run(
     plan = make_plan(grid, store, request, done, tuner=tuner, shard=shard)
     if dry_run:
         return _summary(grid, plan, Tally())
-    local = LocalExecutor(grid, store, events, request.command, interruptions, fail_fast=request.fail_fast)
-    if todo:
-        cache_limit()  # a bad one is said now
-        store.check_writable()
-        tidy(store.root)
-        check_given_teachers(todo, local.assets)
-    with deterministic_kernels(spec.deterministic):
-        if tuner is not None:
-            _tune(tuner, plan, events, request.command, interruptions)
-            todo = tuner.settled(todo)
-        events.study_started(plan)
-        summary = _summary(grid, plan, local.run(todo))
-    events.study_finished(summary)
+    with Announcer(host, events.warning) as announcer:
+        for tracker in trackers:
+            announcer.start(tracker, request.results)
+        told = Telling(events, announcer, record_reader(store.runs))
+        local = LocalExecutor(grid, store, told, request.command, interruptions, fail_fast=request.fail_fast)
+        if todo:
+            cache_limit()  # a bad one is said now
+            store.check_writable()
+            tidy(store.root)
+            check_given_teachers(todo, local.assets)
+        with deterministic_kernels(spec.deterministic):
+            if tuner is not None:
+                _tune(tuner, plan, events, request.command, interruptions)
+                todo = tuner.settled(todo)
+            told.study_started(plan)
+            try:
+                summary = _summary(grid, plan, local.run(todo))
+            except BaseException:
+                told.study_stopped()
+                raise
+            told.study_finished(summary)
     return summary
 
 

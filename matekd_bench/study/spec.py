@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -20,9 +20,12 @@ from matekd_bench.distill.settings import (
     Training,
     check_warm_up,
 )
-from matekd_bench.errors import UsageError, unknown
+from matekd_bench.errors import PluginError, UsageError, unknown
 from matekd_bench.study.complaints import Origin, as_usage_error
 from matekd_bench.study.request import StudyRequest
+
+if TYPE_CHECKING:
+    from matekd_bench.plugins.host import Host
 
 PRESETS = resources.files(__package__) / "presets"
 BUDGET_KINDS = ("student_updates", "clean_examples", "train_flops")
@@ -90,22 +93,44 @@ def _flattened(sets: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def preset_names() -> list[str]:
-    """The presets that come with the suite."""
-    return sorted(
-        entry.name.removesuffix(".toml") for entry in PRESETS.iterdir() if entry.name.endswith(".toml")
-    )
+def preset_names(host: Host | None = None) -> list[str]:
+    """The presets that come with the suite, and those of a host's plugins."""
+    own = (entry.name for entry in PRESETS.iterdir() if entry.name.endswith(".toml"))
+    return sorted({*(name.removesuffix(".toml") for name in own), *(host.presets if host else ())})
 
 
-def preset_table(name: str) -> dict[str, Any]:
-    """The settings of a preset as its TOML file says them; UsageError for an unknown name."""
-    if name not in preset_names():
-        raise unknown("preset", name, preset_names())
-    return tomllib.loads((PRESETS / f"{name}.toml").read_text(encoding="utf-8"))
+def preset_table(name: str, host: Host | None = None) -> dict[str, Any]:
+    """The settings of a preset, those of the preset that it changes among them.
+
+    Raises UsageError for an unknown name, PluginError for one that is claimed twice.
+    """
+    return _preset_table(name, host, ())
 
 
-def study_spec(request: StudyRequest) -> StudySpec:
-    """The settings of the requested study: preset < config file < options.
+def _preset_table(name: str, host: Host | None, above: tuple[str, ...]) -> dict[str, Any]:
+    file = PRESETS / f"{name}.toml"
+    offered = host.presets.get(name) if host else None
+    if name in preset_names() and offered is None:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    if offered is None:
+        raise _no_preset(name, host)
+    if name in preset_names():
+        raise PluginError(f"the preset '{name}' comes with matekd-bench, and {offered.by} gives another.")
+    if name in above:
+        raise PluginError(f"the preset '{name}' of {offered.by} is made of itself.")
+    table = {"summary": offered.record.summary, **offered.record.settings}
+    base = table.pop("preset", None)
+    return table if base is None else merged(_preset_table(str(base), host, (*above, name)), table)
+
+
+def _no_preset(name: str, host: Host | None) -> Exception:
+    if host is not None and ("preset", name) in host.conflicts:
+        return host.absent("preset", name, ())
+    return unknown("preset", name, preset_names(host))
+
+
+def study_spec(request: StudyRequest, host: Host | None = None) -> StudySpec:
+    """The settings of the requested study: preset < config file < options; `host` has the plugins' presets.
 
     Raises UsageError, one line naming the key, for an unknown preset or key, a value out of bounds, or a study
     without methods or tasks.
@@ -119,12 +144,13 @@ def study_spec(request: StudyRequest) -> StudySpec:
             )
     options = _options(request)
     in_file = config.pop("preset", None)
-    name = _preset(in_file if request.preset is None else request.preset, {**config, **options})
-    table = merged(merged(preset_table(name), config), options)
+    named = in_file if request.preset is None else request.preset
+    name = _preset(named, {**config, **options}, preset_names(host))
+    table = merged(merged(preset_table(name, host), config), options)
     try:
         spec = StudySpec.model_validate({**table, "preset": name})
     except ValidationError as error:
-        raise as_usage_error(error, StudySpec, Origin(options, config, request.config)) from None
+        raise as_usage_error(error, StudySpec, Origin(options, config, request.config, name)) from None
     if spec.tune is not None and spec.eval_on == "holdout":
         raise UsageError(
             "tuning chooses on the holdout, so results are scored on dev: leave --eval-on holdout out."
@@ -132,12 +158,12 @@ def study_spec(request: StudyRequest) -> StudySpec:
     return _with_data(spec, request)
 
 
-def _preset(named: object, typed: Mapping[str, Any]) -> str:
+def _preset(named: object, typed: Mapping[str, Any], names: list[str]) -> str:
     """The preset that was named, else the one that what was typed asks for; never what happens to be installed."""
     if named is None:
         return GLUE_PRESET if "glue_dir" in typed else DEFAULT_PRESET
     if not isinstance(named, str):
-        raise UsageError(f"preset = {named!r} is no name: there are {', '.join(preset_names())}.")
+        raise UsageError(f"preset = {named!r} is no name: there are {', '.join(names)}.")
     return named
 
 

@@ -29,7 +29,12 @@ def load_tasks(folder: Path) -> list[Task]:
     files = sorted(file for file in _existing(folder).glob("*.toml") if file.name != SUITES)
     if not files:
         raise DataError(f"no task files (*.toml) in '{folder}'.")
-    return [_record(Task, _trained_or_not(_parsed(file)), file) for file in files]
+    return [load_task_file(file) for file in files]
+
+
+def load_task_file(file: Path) -> Task:
+    """The task of one TOML file; DataError naming the file and the key."""
+    return _record(Task, _trained_or_not(_parsed(file)), file)
 
 
 def load_suites(folder: Path) -> list[Suite]:

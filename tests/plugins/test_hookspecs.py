@@ -9,20 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from matekd_bench.plugins import hookspecs
+from matekd_bench.plugins import eventspecs, hookspecs
 from matekd_bench.plugins.provided import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 HOOKS = [name for name in vars(hookspecs) if name.startswith("matekd_bench_")]
+EVENTS = [name for name in vars(eventspecs) if name.startswith("matekd_bench_")]
 
 
 def test_every_hook_has_a_record_and_every_record_a_hook() -> None:
     assert set(HOOKS) == set(KINDS)
 
 
-@pytest.mark.parametrize("hook", HOOKS)
+def test_the_plugin_system_is_read_in_two_minutes() -> None:
+    folder = Path(hookspecs.__file__).parent
+    for file in ("hookspecs.py", "eventspecs.py", "host.py"):
+        assert len((folder / file).read_text(encoding="utf-8").splitlines()) < 150
+
+
+@pytest.mark.parametrize("hook", [*HOOKS, *EVENTS])
 def test_the_example_in_the_docstring_runs(hook: str) -> None:
-    [example] = doctest.DocTestFinder().find(getattr(hookspecs, hook), hook, globs={})
+    home = hookspecs if hook in HOOKS else eventspecs
+    [example] = doctest.DocTestFinder().find(getattr(home, hook), hook, globs={})
     assert example.examples
     assert doctest.DocTestRunner().run(example).failed == 0
 

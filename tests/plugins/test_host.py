@@ -80,7 +80,10 @@ def test_a_refused_method_is_not_listed_and_says_why(install: Install) -> None:
             METHOD.format(name="x").replace("factory=", "params=dict, factory="),
             "subclass of matekd_bench.Params",
         ),
-        (METHOD.format(name="x").replace("_methods()", "_methods(config)"), "PluginValidationError"),
+        (
+            METHOD.format(name="x").replace("_methods()", "_methods(config)"),
+            "argument 'config': the hook gives no argument.",
+        ),
         ("from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_methods():\n    return 7", "gave 7"),
         (
             "from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_tasks():\n    return [7]",
@@ -121,6 +124,55 @@ def test_an_optional_hook_of_another_version_is_no_mistake(install: Install) -> 
     later = "\n@hookimpl(optionalhook=True)\ndef matekd_bench_reports():\n    return []\n"
     install("probe-later", METHOD.format(name="probe-later") + later)
     assert "probe-later" in Host.load().methods
+
+
+OFFER = """
+from matekd_bench import Exporter, Preset, Synonyms, Thesaurus, Tracker, hookimpl
+
+@hookimpl
+def matekd_bench_{kind}():
+    yield {record}
+"""
+OFFERS = {
+    "thesauri": 'Thesaurus(name="probe", summary="", load=lambda: Synonyms("probe", lambda word: ()))',
+    "presets": 'Preset(name="probe", settings={"seeds": 2})',
+    "exporters": 'Exporter(extension=".probe", summary="", write=lambda table: b"")',
+    "trackers": 'Tracker(name="probe", summary="", start=lambda results: None)',
+}
+
+
+@pytest.mark.parametrize("kind", OFFERS)
+def test_other_offers_are_found_and_claimed_like_methods(install: Install, kind: str) -> None:
+    source = OFFER.format(kind=kind, record=OFFERS[kind])
+    install("probe-one", source)
+    host = Host.load()
+    word = {"thesauri": "thesaurus"}.get(kind, kind.removesuffix("s"))
+    found = getattr(host, kind)["probe"]
+    assert (found.record.name, found.by.distribution) == ("probe", "probe-one")
+    [info] = [info for info in host.plugins if info.name == "probe-one"]
+    assert info.provides == (f"{word} probe",)
+    with pytest.raises(UsageError, match=f"unknown {word} 'prob': did you mean 'probe'"):
+        host.get(word, "prob", getattr(host, kind))
+    install("probe-two", source)
+    host = Host.load()
+    with pytest.raises(PluginError, match=rf"the {word} name 'probe' is claimed by probe-one.*probe-two"):
+        host.get(word, "probe", getattr(host, kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "record", "problem"),
+    [
+        ("presets", 'Preset(name="x", settings=3)', "settings must be the tables of a config file"),
+        ("exporters", 'Exporter(extension="XLS", summary="", write=print)', "a name is made of lower-case"),
+        ("exporters", 'Exporter(extension="xls", summary="", write=print)', "extension starts with a dot"),
+        ("trackers", 'Tracker(name="x", summary="", start=3)', "start must be callable"),
+        ("thesauri", 'Thesaurus(name="x", summary="", load=3)', "load must be callable"),
+    ],
+)
+def test_offers_that_cannot_be_used_are_named(install: Install, kind: str, record: str, problem: str) -> None:
+    install("probe-broken", OFFER.format(kind=kind, record=record))
+    [info] = [info for info in Host.load().plugins if info.name == "probe-broken"]
+    assert problem in str(info.reason)
 
 
 def test_asking_for_a_method_of_a_broken_plugin_gives_the_reason(install: Install) -> None:

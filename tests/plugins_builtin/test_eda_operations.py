@@ -7,17 +7,17 @@ from collections import Counter
 
 import pytest
 
+from matekd_bench import Synonyms
 from matekd_plugins.eda.lexicon import STOP_WORDS, Lexicon
 from matekd_plugins.eda.official import OfficialOperations
 from matekd_plugins.eda.operations import Operations, count, sample
-from matekd_plugins.eda.thesaurus import Thesaurus
 
 WORDS = {
     "film": ["movie", "Motion_Picture", "film"],
     "good": ["fine", "well-made", "fine"],
     "about": ["around"],  # a stop word with a synonym
 }
-SMALL = Thesaurus("small", lambda word: WORDS.get(word, ()))
+SMALL = Synonyms("small", lambda word: WORDS.get(word, ()))
 LETTERS = [f"w{letter}" for letter in "abcdefghij"]
 
 
@@ -153,7 +153,7 @@ def test_official_cleaning(text, words):
 
 def test_official_synonyms_are_cleaned_as_the_text_is():
     written = ["Carbon-14_dating", "1", "it's", "X", "x"]
-    operations = OfficialOperations(Thesaurus("numbers", lambda word: written))
+    operations = OfficialOperations(Synonyms("numbers", lambda word: written))
     assert operations.synonyms["x"] == ("carbon dating", "its")
 
 
@@ -172,7 +172,7 @@ def test_the_thesaurus_is_asked_once_for_each_lower_cased_word():
         asked.append(word)
         return WORDS.get(word, ())
 
-    lexicon = Lexicon(Thesaurus("counting", lookup))
+    lexicon = Lexicon(Synonyms("counting", lookup))
     for word in ["Film", "FILM,", "film", "film", "the", "7", "x", "\u201cgood\u201d"]:
         lexicon[word]
     assert asked == ["film", "good"]

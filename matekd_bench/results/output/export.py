@@ -7,10 +7,13 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from matekd_bench.errors import ResultsError, UsageError, unknown
+from matekd_bench.errors import PluginError, ResultsError, UsageError, unknown
 from matekd_bench.methods.record import Method
+from matekd_bench.plugins.announcing import check_packages
+from matekd_bench.plugins.offers import ExportTable
+from matekd_bench.plugins.provided import Provided
 from matekd_bench.results.board.leaderboard import build
 from matekd_bench.results.board.table import Leaderboard
 from matekd_bench.results.files import write_atomically
@@ -22,11 +25,13 @@ from matekd_bench.results.records.record import Record
 from matekd_bench.tasks.record import Suite, Task
 
 if TYPE_CHECKING:
+    from matekd_bench.plugins.offers import Exporter
     from matekd_bench.results.board.evidence import Evidence
 
 TABLES = ("leaderboard", "runs")
 # What a spreadsheet takes for the start of a formula (OWASP, "CSV injection").
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+Exporters: TypeAlias = Mapping[str, "Provided[Exporter]"]
 
 
 def export(
@@ -41,38 +46,68 @@ def export(
     leaderboard: Leaderboard | None = None,
     methods: Mapping[str, Method] | None = None,
     plot: str | None = None,
+    exporters: Exporters | None = None,
 ) -> None:
     """Writes `table` ("leaderboard" or "runs") to `path` in the format of its extension.
 
     Where `leaderboard` is given it is written, and not built again from the records and their `evidence`.
     Scores are fractions. `methods` are those installed, for a web page; `plot` names what a picture shows, where the
-    file's name does not. Raises UsageError as `check_path` and for an empty picture, ResultsError where the file cannot
-    be written; an existing file is replaced whole or not at all.
+    file's name does not; `exporters` are those of plugins, by extension without the dot. Raises UsageError as
+    `check_path` and for an empty picture, ResultsError where the file cannot be written; an existing file is replaced
+    whole or not at all.
     """
-    check_path(path, table, plot)
+    check_path(path, table, plot, exporters)
     extension = path.suffix.lower()
     if table == "runs":
         rows = run_rows(records, evidence.xfits(records, tasks) if evidence else {})
-        content = WRITERS[extension](rows).encode()
+        content = _written(path, table, rows, exporters or {})
     else:
         if leaderboard is None:
             leaderboard = build(records, tasks=tasks, suites=suites, control=control, evidence=evidence)
         if extension in documents.EXTENSIONS:
             content = documents.document(path, leaderboard, records, methods or {}, plot)
         else:
-            content = WRITERS[extension](leaderboard_rows(leaderboard, suites)).encode()
+            content = _written(path, table, leaderboard_rows(leaderboard, suites), exporters or {})
     try:
         write_atomically(path, content)
     except OSError as error:
         raise ResultsError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
-def check_path(path: Path, table: str = "leaderboard", plot: str | None = None) -> None:
-    """Raises UsageError, naming what there is, for another table, extension or plot."""
+def _written(path: Path, table: str, flat: Flat, exporters: Exporters) -> bytes:
+    """The rows in the format of the extension; PluginError where a plugin's exporter fails."""
+    extension = path.suffix.lower()
+    if extension in WRITERS:
+        return WRITERS[extension](flat).encode()
+    exporter = exporters[extension.removeprefix(".")]
+    try:
+        content = exporter.record.write(ExportTable(table, flat.columns, flat.rows))
+    except Exception as error:  # foreign code: whatever it raises is about this file
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+        raise PluginError(f"{path}: the exporter '{extension}' of {exporter.by} failed: {reason}.") from error
+    if not isinstance(content, bytes):
+        kind = type(content).__name__
+        raise PluginError(f"{path}: the exporter '{extension}' of {exporter.by} gave {kind}, not bytes.")
+    return content
+
+
+def check_path(
+    path: Path, table: str = "leaderboard", plot: str | None = None, exporters: Exporters | None = None
+) -> None:
+    """Raises UsageError, naming what there is, for another table, extension or plot, or a package that is absent."""
     if table not in TABLES:
         raise unknown("table", table, TABLES)
-    allowed = list(dict.fromkeys([*WRITERS, *(documents.EXTENSIONS if table == "leaderboard" else ())]))
-    if path.suffix.lower() not in allowed:
+    extension, own = path.suffix.lower(), dict.fromkeys([*WRITERS, *documents.EXTENSIONS])
+    found = (exporters or {}).get(extension.removeprefix("."))
+    if found is not None and extension in own:
+        raise PluginError(f"'{extension}' is written by matekd-bench itself, and {found.by} claims it too.")
+    if found is not None:
+        check_packages(f"the exporter '{extension}'", found.record)
+        return
+    allowed = list(own if table == "leaderboard" else WRITERS) + [
+        f".{name}" for name in sorted(exporters or ())
+    ]
+    if extension not in allowed:
         given = f"extension '{path.suffix}'" if path.suffix else "no extension"
         what = f"the runs to {path}" if table == "runs" else f"to {path}"
         raise UsageError(f"cannot export {what}: {given}; there are {', '.join(allowed)}.")

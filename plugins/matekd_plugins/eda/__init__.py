@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from matekd_bench import Method, Range, hookimpl
+from matekd_bench import Method, Range, Thesaurus, hookimpl
 from matekd_plugins.eda.method import EDA, EDAParams, resources
+from matekd_plugins.eda.thesaurus import thesauri
 
-__all__ = ["EDA", "EDAParams", "matekd_bench_methods"]
+__all__ = ["EDA", "EDAParams", "matekd_bench_methods", "matekd_bench_thesauri"]
 
 
 @hookimpl
@@ -25,3 +26,9 @@ def matekd_bench_methods() -> Iterator[Method]:
         needs=frozenset({"thesaurus"}),
         resources=resources,
     )
+
+
+@hookimpl
+def matekd_bench_thesauri() -> Iterator[Thesaurus]:
+    """Announces `auto`, `wordnet` and `embedded`."""
+    yield from thesauri()

@@ -1,4 +1,4 @@
-"""Files of synonym groups, one group a line: the form of the embedded thesaurus and of a user's own."""
+"""A choice of thesaurus: a name that a plugin gives, or a file of synonym groups of the user's own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import difflib
 import importlib.util
 from pathlib import Path
 
-from matekd_bench import UsageError
+from matekd_bench import Synonyms, UsageError, groups_in, thesaurus_names
 
-NAMED = ("auto", "wordnet", "embedded", "mini")
 PACKAGE = "package:"
-MINI = "package:matekd_tasks/mini/synonyms.txt"
 FORM = "One group a line, words separated by commas; lines that start with '#' are comments."
 
 
@@ -19,18 +17,27 @@ def check_choice(choice: str) -> str:
 
     Raises ValueError otherwise, with the nearest name. Whether the file exists is found out when it is read.
     """
-    if choice in NAMED or choice.startswith(PACKAGE) or _is_path(choice):
+    if is_file(choice) or choice in (names := thesaurus_names()):
         return choice
-    near = difflib.get_close_matches(choice.lower(), NAMED, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(choice.lower(), names, n=1, cutoff=0.6)
     suggested = f" (the nearest is '{near[0]}')" if near else ""
     raise ValueError(
-        f"it should be {', '.join(NAMED)}, a file of synonym groups (a path with a suffix or a slash) "
+        f"it should be {', '.join(names)}, a file of synonym groups (a path with a suffix or a slash) "
         f"or {PACKAGE}NAME/PATH{suggested}"
     )
 
 
-def _is_path(choice: str) -> bool:
-    return "/" in choice or "\\" in choice or bool(Path(choice).suffix)
+def is_file(choice: str) -> bool:
+    """Whether `choice` is a path or ``package:NAME/PATH``, and not the name of a thesaurus."""
+    return choice.startswith(PACKAGE) or "/" in choice or "\\" in choice or bool(Path(choice).suffix)
+
+
+def read(choice: str) -> Synonyms:
+    """The synonyms of a file; UsageError where it cannot be read, or where not one line holds two words."""
+    name, text = read_file(choice)
+    if not groups_in(text):
+        raise _unreadable(choice, "no line of it is a group of two or more words")
+    return Synonyms.of_groups(name, text)
 
 
 def read_file(choice: str) -> tuple[str, str]:
@@ -47,26 +54,6 @@ def read_file(choice: str) -> tuple[str, str]:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error.strerror).lower()
         raise _unreadable(choice, f"it cannot be read: {reason}") from None
     return (choice if choice.startswith(PACKAGE) else path.name), text
-
-
-def parse(text: str) -> dict[str, list[str]]:
-    """Each lower-cased word with the members of its groups, as written, itself among them."""
-    table: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        if line.startswith("#"):
-            continue
-        group = [word for part in line.split(",") if (word := " ".join(part.split()))]
-        for word in group if len(group) > 1 else ():
-            table.setdefault(word.lower(), []).extend(group)
-    return table
-
-
-def parse_file(choice: str, text: str) -> dict[str, list[str]]:
-    """As :func:`parse`; UsageError where not one line holds two words."""
-    table = parse(text)
-    if not table:
-        raise _unreadable(choice, "no line of it is a group of two or more words")
-    return table
 
 
 def _in_package(choice: str) -> Path:

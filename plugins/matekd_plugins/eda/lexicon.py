@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
 
-from matekd_plugins.eda.thesaurus import Thesaurus
+from matekd_bench import Synonyms
 
 _DIGIT = re.compile(r"\d")
 
@@ -46,7 +46,7 @@ class Lexicon(dict[str, Entry | None]):
     lower-cased word.
     """
 
-    def __init__(self, thesaurus: Thesaurus | None) -> None:
+    def __init__(self, thesaurus: Synonyms | None) -> None:
         super().__init__()
         self._thesaurus = thesaurus
         self._synonyms: dict[str, tuple[str, ...]] = {}

@@ -49,7 +49,7 @@ class EDAParams(Params):
     """Whether random deletion is among the operations."""
     thesaurus: Annotated[str, AfterValidator(check_choice)] = "auto"
     """Source of synonyms: wordnet, embedded, auto (WordNet where NLTK finds it, else the small embedded thesaurus),
-    mini (that of mini-GLUE), or a file of synonym groups as a path or package:NAME/PATH."""
+    mini (that of mini-GLUE), another plugin's, or a file of synonym groups as a path or package:NAME/PATH."""
 
     @model_validator(mode="after")
     def _at_least_one_operation(self) -> EDAParams:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import re
 
+from matekd_bench import Synonyms
 from matekd_plugins.eda.lexicon import STOP_WORDS
 from matekd_plugins.eda.operations import Operations, count, pick, sample
-from matekd_plugins.eda.thesaurus import Thesaurus
 
 _APOSTROPHES = str.maketrans("", "", "'\u2019")
 _NOT_LETTERS = re.compile(r"[^a-z]+")
@@ -22,7 +22,7 @@ class OfficialOperations(Operations):
     the first in alphabetical order.
     """
 
-    def __init__(self, thesaurus: Thesaurus | None) -> None:
+    def __init__(self, thesaurus: Synonyms | None) -> None:
         super().__init__(thesaurus)
         self.synonyms = Candidates(thesaurus)
 
@@ -86,7 +86,7 @@ class Candidates(dict[str, tuple[str, ...]]):
     Lower case, underscores and hyphens as spaces, everything but letters and spaces dropped.
     """
 
-    def __init__(self, thesaurus: Thesaurus | None) -> None:
+    def __init__(self, thesaurus: Synonyms | None) -> None:
         super().__init__()
         self._thesaurus = thesaurus
 

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
+from matekd_bench import Synonyms
 from matekd_plugins.eda.lexicon import Lexicon
-from matekd_plugins.eda.thesaurus import Thesaurus
 
 T = TypeVar("T")
 Operation: TypeAlias = Callable[[list[str], float, random.Random], list[str]]
@@ -20,7 +20,7 @@ class Operations:
     new words, never none, and leaves the list it was given as it is.
     """
 
-    def __init__(self, thesaurus: Thesaurus | None) -> None:
+    def __init__(self, thesaurus: Synonyms | None) -> None:
         self.lexicon = Lexicon(thesaurus)
 
     def split(self, text: str) -> list[str]:

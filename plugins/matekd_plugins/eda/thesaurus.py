@@ -1,4 +1,4 @@
-"""Where synonyms come from: WordNet through NLTK, a file of synonym groups, or the small one in this package."""
+"""Where synonyms come from: the thesauri of this package, WordNet among them, of other plugins, or a file."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import functools
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from matekd_bench import UsageError
+from matekd_bench import Synonyms, Thesaurus, UsageError, find_thesaurus
 from matekd_plugins.eda import groups
 
 DEBIAN = Path("/usr/share/wordnet")
@@ -25,66 +25,59 @@ _FILES = tuple(f"{kind}.{part}" for kind in ("data", "index") for part in _PARTS
 )
 
 
-@dataclass(frozen=True)
-class Thesaurus:
-    """A source of synonyms.
+def load(choice: str) -> Synonyms:
+    """What the thesaurus of that name holds, or the file of synonym groups: a path or ``package:NAME/PATH``.
 
-    `name` identifies it in records, with a digest of its files. `lookup` gives the synonyms of a lower-cased
-    word as the source writes them, in any order and with repetitions. `notices` are sentences for the user.
-    """
-
-    name: str
-    lookup: Callable[[str], Iterable[str]]
-    notices: tuple[str, ...] = ()
-
-    def synonyms(self, word: str) -> tuple[str, ...]:
-        """The distinct synonyms of a lower-cased word in alphabetical order, the word itself left out."""
-        found = {synonym.replace("_", " ") for synonym in self.lookup(word)}
-        return tuple(sorted(synonym for synonym in found if synonym.lower() != word))
-
-
-def load(choice: str) -> Thesaurus:
-    """The thesaurus of that name; "auto" is WordNet where readable, else the embedded one with a notice.
-
-    "mini" is that of mini-GLUE. Anything else but "wordnet" and "embedded" is a file of synonym groups: a path or
-    ``package:NAME/PATH``. Raises UsageError for a file that cannot be read or holds no group, and for "wordnet" where
+    Raises UsageError for an unknown name, for a file that cannot be read or holds no group, and for "wordnet" where
     there is none, or none that NLTK agrees to read.
     """
-    if choice == "embedded":
-        return embedded()
-    if choice == "mini":
-        choice = groups.MINI
-    if choice not in groups.NAMED:
-        name, text = groups.read_file(choice)
-        return _of_groups(f"{name} (sha256 {_short_digest(text)})", groups.parse_file(choice, text))
+    if groups.is_file(choice):
+        return groups.read(choice)
+    return find_thesaurus(choice).load()
+
+
+def thesauri() -> Iterator[Thesaurus]:
+    """The three that come with this package."""
+    yield Thesaurus(
+        name="auto", summary="WordNet where NLTK finds it, else the embedded one.", load=automatic
+    )
+    yield Thesaurus(name="wordnet", summary="WordNet, through NLTK.", load=wordnet)
+    yield Thesaurus(name="embedded", summary="A small one of common English words.", load=embedded)
+
+
+def automatic() -> Synonyms:
+    """WordNet where it can be read, else the embedded thesaurus with a notice."""
+    found, why = _first()
+    notice = f"eda uses its small embedded thesaurus: no WordNet found. {why}"
+    return found or replace(embedded(), notices=(notice,))
+
+
+def wordnet() -> Synonyms:
+    """WordNet; UsageError where it cannot be read."""
+    found, why = _first()
+    if found is None:
+        raise UsageError("thesaurus=wordnet, but no WordNet can be read.", hint=why)
+    return found
+
+
+def _first() -> tuple[Synonyms | None, str]:
+    """The first WordNet on this machine that can be read, or why there is none."""
     refused = []
     for place in _places():
         try:
-            return _wordnet(place)
+            return _wordnet(place), ""
         except PermissionError:
             refused.append(f"NLTK refuses {place}: 'chmod -R go-w {place}' makes it private to its owner.")
         except (OSError, ValueError, LookupError, AssertionError) as error:
             refused.append(f"{place} cannot be read ({type(error).__name__}).")
-    why = " ".join(refused) or INSTALL
-    if choice == "wordnet":
-        raise UsageError("thesaurus=wordnet, but no WordNet can be read.", hint=why)
-    small = embedded()
-    return replace(small, notices=(f"eda uses its small embedded thesaurus: no WordNet found. {why}",))
+    return None, " ".join(refused) or INSTALL
 
 
 @functools.cache
-def embedded() -> Thesaurus:
+def embedded() -> Synonyms:
     """The thesaurus in this package: groups of common English words that can stand for one another."""
     text = files("matekd_plugins.eda").joinpath("synonyms.txt").read_text(encoding="utf-8")
-    return _of_groups(f"embedded thesaurus v1 (sha256 {_short_digest(text)})", groups.parse(text))
-
-
-def _of_groups(name: str, table: dict[str, list[str]]) -> Thesaurus:
-    return Thesaurus(name, lambda word: table.get(word, ()))
-
-
-def _short_digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Synonyms.of_groups("embedded thesaurus v1", text)
 
 
 def _places() -> Iterator[Path]:
@@ -101,7 +94,7 @@ def _places() -> Iterator[Path]:
 
 
 @functools.cache
-def _wordnet(place: Path) -> Thesaurus:
+def _wordnet(place: Path) -> Synonyms:
     """WordNet in a folder or zip archive of its database files; read once in a process.
 
     Raises OSError where files are missing, PermissionError where NLTK does not trust them.
@@ -114,7 +107,7 @@ def _wordnet(place: Path) -> Thesaurus:
             return [lemma for synset in reader.synsets(word) for lemma in synset.lemma_names()]
 
     version = reader.get_version() or "without a number"
-    return Thesaurus(f"WordNet {version} (nltk, sha256 {_digest(reader)})", lookup)
+    return Synonyms(f"WordNet {version} (nltk, sha256 {_digest(reader)})", lookup)
 
 
 def _reader(place: Path) -> Any:
