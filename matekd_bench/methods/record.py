@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from matekd_bench.methods.search import Space
+from matekd_bench.tasks.record import Task
 
 Level = Literal["control", "text", "token", "embedding", "generator"]
 
@@ -31,6 +32,10 @@ def _none(params: Any) -> Mapping[str, Any]:
     return {}
 
 
+def _fits(params: Any, task: Task) -> str | None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """A perturbation strategy as the suite knows it.
@@ -45,8 +50,9 @@ class Method:
     record holds them, and such rows are shown unranked. `resources`, called with the parameters, names the
     external resources in use, by kind, e.g. which thesaurus: they are part of a run's identity and of its
     record. `search` says which parameters tuning may change, and within what; every method's tuning also tries
-    learning rates. `refused` says why a name that users may expect cannot be had, and what does the same: such a record
-    is not listed, it only answers those who ask for it.
+    learning rates. `unfit`, called with the parameters and a task, says in a sentence why the method cannot be had
+    there, or None: asked before any training. `refused` says why a name that users may expect cannot be had,
+    and what does the same: such a record is not listed, it only answers those who ask for it.
     """
 
     name: str
@@ -63,3 +69,4 @@ class Method:
     refused: str | None = None
     overrides: Callable[[Any], Mapping[str, Any]] = _none
     resources: Callable[[Any], Mapping[str, str]] = _none
+    unfit: Callable[[Any, Task], str | None] = _fits

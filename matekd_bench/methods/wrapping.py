@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from matekd_bench.errors import UsageError
 from matekd_bench.methods.record import Method, Params
+from matekd_bench.tasks.record import Task
 
 
 class Wrapped(BaseModel):
@@ -46,6 +47,10 @@ class Pair:
         """The settings that either replaces; of one setting the wrapper's value."""
         return {**self.inner.overrides(self.inner_params), **self.outer.overrides(params)}
 
+    def unfit(self, params: Params, task: Task) -> str | None:
+        """Why either cannot be had on a task."""
+        return self.inner.unfit(self.inner_params, task) or self.outer.unfit(params, task)
+
     def resources(self, params: Params) -> Mapping[str, str]:
         """What both use, by kind; of one kind the wrapper's own comes first."""
         return {**self.inner.resources(self.inner_params), **self.outer.resources(params)}
@@ -61,6 +66,7 @@ def paired(outer: Method, inner: Method, inner_params: Params) -> Method:
         version=f"{outer.version}+{inner.name}-{inner.version}",
         needs=outer.needs | inner.needs,
         overrides=both.overrides,
+        unfit=both.unfit,
     )
 
 

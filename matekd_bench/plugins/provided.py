@@ -123,8 +123,8 @@ def _offer_problem(record: Thesaurus | Preset | Exporter | Tracker) -> str | Non
 def _method_problem(method: Method) -> str | None:
     if not callable(method.factory):
         return "factory must be callable with (params, context)"
-    if not (callable(method.overrides) and callable(method.resources)):
-        return "overrides and resources must be callable with the parameters"
+    if not (callable(method.overrides) and callable(method.resources) and callable(method.unfit)):
+        return "overrides, resources and unfit must be callable with the parameters"
     if not (isinstance(method.params, type) and issubclass(method.params, Params)):
         return "params must be a subclass of matekd_bench.Params"
     required = [name for name, field in method.params.model_fields.items() if field.is_required()]

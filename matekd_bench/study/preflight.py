@@ -14,11 +14,15 @@ NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})
 
 
 def check_methods(cells: Sequence[Cell]) -> None:
-    """Raises a BenchError for the first method whose needs the study's models do not meet."""
+    """Raises a BenchError for the first method whose needs the models do not meet, or that does not suit its task."""
     for cell in {
         (id(cell.recipe), cell.job.method.name, cell.job.method.needs): cell for cell in cells
     }.values():
         check_needs(cell.job.method, cell.recipe)
+    for cell in {(cell.job.variant, cell.data.task.name): cell for cell in cells}.values():
+        reason = cell.job.method.unfit(cell.job.params, cell.data.task)
+        if reason is not None:
+            raise UsageError(f"method '{cell.job.variant}' on task '{cell.data.task.name}': {reason}")
 
 
 def check_given_teachers(cells: Sequence[Cell], assets: Callable[[Cell], TaskAssets]) -> None:

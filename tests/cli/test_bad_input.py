@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from matekd_bench.cli import main
+from matekd_bench.plugins.host import Host
 
 Refusal = Callable[..., str]
 
@@ -306,6 +307,28 @@ def test_a_given_teacher_of_another_task(fine_tuned: Path, refusal: Refusal) -> 
     assert "has 2 outputs, but task 'stsb' has 1" in refusal("--tasks", "stsb", "--teacher", fine_tuned)
     said = refusal("--tasks", "rte", "--teacher", fine_tuned)
     assert "(negative, positive) are not those of task 'rte' (entailment, not_entailment)" in said
+
+
+def test_methods_that_share_ids_with_the_teacher_need_its_vocabulary(
+    refusal: Refusal, other_vocabulary: Path, tiny_checkpoint: Path, study_options: tuple[str, ...], tmp_path: Path
+) -> None:  # fmt: skip
+    """Each is refused in one line; all others take a teacher with any tokenizer."""
+    records = [found.record for found in Host.load(only_builtin=True).methods.values()]
+    sharing = sorted(record.name for record in records if "one-vocabulary" in record.needs)
+    assert sharing == ["cutoff", "frozen-generator", "matekd", "random-mask", "random-token"]
+    models = ("--teacher", other_vocabulary, "--student", tiny_checkpoint, "--generator", tiny_checkpoint)
+    for name in sharing:
+        assert f"method '{name}'" in refusal("--methods", name, *models)
+    free = sorted(record.name for record in records if record.name not in sharing and not record.wraps)
+    listed = ",".join([*free, "worst-of-n[aeda]"])
+    options = (*map(str, models), "--results", str(tmp_path / "none"), "--dry-run")
+    assert main(["run", *study_options, "--methods", listed, "--tasks", "rte", *options]) == 0
+
+
+def test_sizes_that_were_never_published_for_a_task(refusal: Refusal) -> None:
+    for name in ("freelb[published=roberta]", "freelb[published=roberta,share_dropout=false]"):
+        said = refusal("--methods", name, "--tasks", "rte")
+        assert "on task 'rte': published=roberta has no sizes for it, only for cola, mnli," in said
 
 
 def test_a_dry_run_is_refused_for_the_same_reasons(refusal: Refusal, other_vocabulary: Path) -> None:

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -158,6 +159,46 @@ def test_any_text_gives_the_same_text_for_the_same_seed(text, seed, name):
     assert bool(new.strip()) == bool(text.strip())
 
 
+PIECES = [
+    *"😀🎬👩\u200d👧é\u0301\u202e\x00\t\n  .,!'-_’",
+    *("the", "of", "film", "good", "GOOD", "naïve", "фильм", "映画", "سينما", "ß", "don't", "7", "1,000.5", "e-mail"),
+    *("a" * 200, "\ud800"),
+]  # fmt: skip
+
+
+def strange(rng):
+    """A text of the pieces above: mostly short, now and then of a thousand words."""
+    count = rng.choice([0, 1, 1, 2, 3, 5, 8, 13, 21, 1000]) if rng.random() < 0.02 else rng.randrange(9)
+    return rng.choice(["", " ", "  "]).join(rng.choices(PIECES, k=count))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**63 - 1))
+def test_ten_thousand_strange_texts_neither_crash_nor_vanish(seed):
+    """Empty, emoji, digits, stop words, mixed scripts, lone surrogates, a thousand words: 20 times 500."""
+    rng = random.Random(seed)
+    for method in (METHODS["fixed-0.1"], METHODS["fixed-1.0"]):
+        for _ in range(250):
+            text, state = strange(rng), rng.randrange(2**63)
+            new = method.perturb(text, random.Random(state))
+            assert bool(new.strip()) == bool(text.strip()), (text, state)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_results_do_not_depend_on_the_number_of_workers(workers):
+    rng = random.Random(5)
+    texts = [strange(rng) for _ in range(400)] + [TEXT] * 100
+
+    def rewritten(at):
+        return method.perturb(texts[at], random.Random(at))
+
+    method = make(alpha=0.3)
+    alone = [rewritten(at) for at in range(len(texts))]
+    method = make(alpha=0.3)  # its cache of synonyms is empty again
+    with ThreadPoolExecutor(workers) as pool:
+        assert list(pool.map(rewritten, range(len(texts)))) == alone
+
+
 def test_looking_words_up_ahead_changes_no_result():
     ahead, late = make(), make()
     ahead.prepare([TEXT])
@@ -179,6 +220,8 @@ for variant in ("fixed", "official"):
     method = EDA(EDAParams(thesaurus="embedded", variant=variant, alpha=0.3), None)
     for seed in range(200):
         print(method.perturb({text!r}, random.Random(seed)))
+    for text in {strange!r}:
+        print(ascii(method.perturb(text, random.Random(7))))
 """
 
 
@@ -186,7 +229,7 @@ def test_results_do_not_depend_on_the_hash_seed():
     printed = set()
     for hash_seed in ("1", "2"):
         env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
-        command = [sys.executable, "-c", PROGRAM.format(text=TEXT)]
+        command = [sys.executable, "-c", PROGRAM.format(text=TEXT, strange=STRANGE)]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
         printed.add(done.stdout)
     assert len(printed) == 1

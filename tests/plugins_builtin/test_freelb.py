@@ -80,12 +80,14 @@ def test_the_gradient_is_that_of_the_mean_loss_over_passes(rig, kind, norm, pass
     assert lab.meter.forwards() == lab.meter.backwards() == {"student": count}
 
 
-def test_single_precision_agrees_with_the_reference(rig):
+@pytest.mark.parametrize(("norm", "passes", "count"), [("l2", "transformers", 3), ("linf", "fairseq", 4)])
+def test_single_precision_agrees_with_the_reference(rig, norm, passes, count):
     lab, exact = rig(dtype=torch.float32), rig()
-    method = made(lab, **SIZES)
-    losses, _ = reference_passes(exact, exact.batch(method, ROWS), 3, "l2")
-    expected = reference(exact, torch.stack(losses).mean())
-    lab.update(method, lab.batch(method, ROWS))
+    method = made(lab, norm=norm, passes=passes, **SIZES)
+    losses, _ = reference_passes(exact, exact.batch(method, ROWS), count, norm)
+    loss = torch.stack(losses).mean()
+    expected = reference(exact, loss)
+    assert lab.update(method, lab.batch(method, ROWS)) == pytest.approx(float(loss.detach()), rel=1e-3)
     assert gap(expected, {name: grad.double() for name, grad in lab.grads.items()}) < 1e-3
 
 
@@ -202,7 +204,8 @@ def test_a_task_without_published_sizes_is_one_clear_line(rig, monkeypatch):
     lab = rig()
     monkeypatch.setattr(lab.context, "task", replace(lab.task, name="rte"))
     with pytest.raises(
-        UsageError, match=r"^freelb\[published=roberta\] has no sizes for task 'rte': there are cola,"
+        UsageError,
+        match=r"^published=roberta has no sizes for it, only for cola, mnli, mrpc, qnli, qqp, sst2, stsb\.",
     ):
         made(lab, published="roberta")
 

@@ -57,9 +57,10 @@ def normal_noise(lab, batch, purpose):
     return torch.special.ndtri(drawn.clamp(min=2.0**-25)) * mask
 
 
-def r3f_loss(lab, batch):
+def r3f_loss(lab, batch, noise="uniform"):
     drawn, mask = uniform_noise(lab, batch, "r3f")
-    clean, noised = at_shift(lab, batch), at_shift(lab, batch, 0.3 * (2 * drawn - 1) * mask)
+    shift = (2 * drawn - 1) * mask if noise == "uniform" else normal_noise(lab, batch, "r3f")
+    clean, noised = at_shift(lab, batch), at_shift(lab, batch, 0.3 * shift)
     return (kd_losses(lab, batch, clean) + 2 * apart(lab, clean, noised)).mean()
 
 
@@ -111,12 +112,23 @@ def test_loss_and_gradient_are_the_references(rig, kind, name):
     assert told == pytest.approx((float(loss.detach()) - plain) / 2, rel=1e-4)
 
 
+def test_r3fs_other_noise_is_the_references(rig):
+    lab = rig()
+    method = made(lab, "r3f", noise="normal", **LARGE["r3f"])
+    batch = lab.batch(method, ROWS, update=3)
+    loss = r3f_loss(lab, batch, "normal")
+    expected = reference(lab, loss)
+    assert lab.update(method, batch) == pytest.approx(float(loss.detach()), rel=1e-6)
+    assert gap(expected, lab.grads) < 1e-6
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_single_precision_agrees_with_the_reference(rig, name):
     lab, exact = rig(dtype=torch.float32), rig()
     method = made(lab, name, **LARGE[name])
-    expected = reference(exact, REFERENCES[name](exact, exact.batch(method, ROWS)))
-    lab.update(method, lab.batch(method, ROWS))
+    loss = REFERENCES[name](exact, exact.batch(method, ROWS))
+    expected = reference(exact, loss)
+    assert lab.update(method, lab.batch(method, ROWS)) == pytest.approx(float(loss.detach()), rel=1e-3)
     assert gap(expected, {key: grad.double() for key, grad in lab.grads.items()}) < 1e-3
 
 

@@ -146,4 +146,4 @@ def test_a_record_whose_overrides_cannot_be_called_is_not_let_in() -> None:
     from matekd_bench.plugins.provided import problem_of
 
     broken = replace(method(lambda params: {}), overrides={"training.looks": 1})
-    assert problem_of(broken) == "overrides and resources must be callable with the parameters"
+    assert problem_of(broken) == "overrides, resources and unfit must be callable with the parameters"

@@ -7,8 +7,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from matekd_bench import Context, Method, Params, Perturbation, Range, hookimpl
+from matekd_bench import Context, Method, Params, Perturbation, Range, Task, hookimpl
 from matekd_plugins.embeddings import Norm
+from matekd_plugins.freelb.published import lacking
 
 TABLED = ("norm", "steps", "passes", "adv_lr", "init_mag", "max_norm", "relative")
 
@@ -46,6 +47,10 @@ class FreeLBParams(Params):
         return self
 
 
+def _unfit(params: FreeLBParams, task: Task) -> str | None:
+    return None if params.published == "none" else lacking(params.published, task.name)
+
+
 def _make(params: FreeLBParams, context: Context) -> Perturbation[FreeLBParams]:
     from matekd_plugins.freelb.method import FreeLB
 
@@ -61,6 +66,7 @@ def matekd_bench_methods() -> Iterator[Method]:
         params=FreeLBParams,
         search={"adv_lr": Range(0.03, 0.3, log=True), "init_mag": Range(0.06, 0.6, log=True)},
         factory=_make,
+        unfit=_unfit,
         level="embedding",
         version="1",
         citation="Zhu et al. 2020, FreeLB: Enhanced Adversarial Training for Natural Language Understanding, ICLR, "

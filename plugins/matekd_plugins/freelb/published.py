@@ -45,10 +45,17 @@ TABLES = {"roberta": ROBERTA, "albert": ALBERT}
 
 def published(table: str, task: str) -> Sizes:
     """The sizes of `task` in `table`, in absolute units; UsageError where there are none."""
-    sizes = TABLES[table].get(task)
-    if sizes is None:
-        raise UsageError(
-            f"freelb[published={table}] has no sizes for task '{task}': there are {', '.join(TABLES[table])}.",
-            hint="Leave 'published' out, or give adv_lr, init_mag and max_norm.",
-        )
-    return sizes
+    reason = lacking(table, task)
+    if reason is not None:
+        raise UsageError(reason)
+    return TABLES[table][task]
+
+
+def lacking(table: str, task: str) -> str | None:
+    """Why `table` says nothing about `task`; None where it does."""
+    if task in TABLES[table]:
+        return None
+    return (
+        f"published={table} has no sizes for it, only for {', '.join(TABLES[table])}. "
+        "Leave 'published' out, or give adv_lr, init_mag and max_norm."
+    )
