@@ -14,8 +14,10 @@ from matekd_bench.cli import (
     merge,
     methods,
     plugins,
+    predict,
     prepare,
     run,
+    submit,
     tasks,
 )
 from matekd_bench.cli.options import examples
@@ -63,6 +65,17 @@ app.command(
         "export runs.csv --table runs --results DIR",
     ),
 )(export.export)
+app.command(
+    "predict",
+    epilog=examples(
+        "predict rte-eda-0 --glue-dir DIR",
+        "predict mnli-kd-0 --task ax -o ax.tsv",
+        "predict results/runs/RUN --file texts.csv -o answers.csv",
+    ),
+)(predict.predict)
+app.command("submit", epilog=examples("submit glue.zip --method matekd --seed 0 --glue-dir DIR"))(
+    submit.submit
+)
 app.command("merge", epilog=examples("merge DIR-A DIR-B -o DIR"))(merge.merge)
 app.add_typer(
     methods.app,

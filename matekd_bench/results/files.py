@@ -39,6 +39,12 @@ def write_synced(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def sync_file(path: Path) -> None:
+    """Returns only when the disk has the content of a file that is there."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Makes the names in `folder` durable, where the system can (POSIX)."""
     if os.name != "posix":

@@ -143,8 +143,7 @@ def tidy(root: Path, now: float | None = None) -> None:
 def _seal(folder: Path) -> None:
     """Waits until the disk has every file, and writes down their digests, last."""
     for path in folder.iterdir():
-        with path.open("r+b") as file:
-            os.fsync(file.fileno())
+        files.sync_file(path)
     digests = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
     files.write_synced(folder / MANIFEST, json.dumps(digests).encode())
     files.sync_folder(folder)
