@@ -18,6 +18,8 @@ from matekd_bench.results.statistics.intervals import (
     t_test,
 )
 
+FEW_SEEDS = "fewer than three common seeds"
+
 
 @dataclass(frozen=True, eq=False)
 class Entry:
@@ -93,7 +95,7 @@ def difference(own: Entry, other: Entry) -> Difference | None:
     if not (own.complete and other.complete):
         return Difference(delta, n, missing="a seed failed")
     if n < MIN_SEEDS:
-        return Difference(delta, n, missing="fewer than three common seeds")
+        return Difference(delta, n, missing=FEW_SEEDS)
     if (
         own.effects is None
         or other.effects is None
