@@ -59,6 +59,18 @@ def stamp(path: Path) -> Stamp:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
+def sharing(run: Record, pool: dict[str, Any]) -> Record:
+    """`run` with its shared parts taken from `pool`, where an earlier one had the same: many records fit in memory."""
+    parts = {
+        name: pool.setdefault(name + _text(part), part) for name in SHARED if (part := getattr(run, name))
+    }
+    return run.model_copy(update=parts)
+
+
+def _text(part: Any) -> str:
+    return part.model_dump_json() if isinstance(part, Part) else json.dumps(part)
+
+
 def read(root: Path, version: str) -> dict[str, Entry]:
     """Records by run id with the stamp of the file that each was read from; nothing where the index is no good.
 
@@ -97,8 +109,7 @@ def _packed(entries: Mapping[str, Entry]) -> Iterator[bytes]:
     numbers: dict[str, int] = {}
 
     def number(value: Any) -> int:
-        text = value.model_dump_json() if isinstance(value, Part) else json.dumps(value)
-        return numbers.setdefault(text, len(numbers))
+        return numbers.setdefault(_text(value), len(numbers))
 
     runs = [
         _Own.model_construct(

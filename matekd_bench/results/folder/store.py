@@ -111,6 +111,7 @@ class ResultsStore:
         """Every readable record, sorted by run_id; what is damaged is named in `damaged` and left out."""
         self.damaged, whole = [], []
         indexed: dict[str, index.Entry] = {}
+        pool: dict[str, Any] = {}
         names = self._names()
         known = index.read(self.root, _version()) if len(names) >= index.LEAST else {}
         fresh = 0
@@ -120,7 +121,7 @@ class ResultsStore:
                 if name in known and known[name][0] == stamp:
                     indexed[name] = known[name]
                 else:
-                    indexed[name] = (stamp, self.read(name))
+                    indexed[name] = (stamp, index.sharing(self.read(name), pool))
                     fresh += 1
                 whole.append(indexed[name][1])
             except (ResultsError, OSError) as error:

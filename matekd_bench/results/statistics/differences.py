@@ -85,7 +85,7 @@ def difference(own: Entry, other: Entry) -> Difference | None:
     """`own` less `other` on one task over their common seeds; None where there is none.
 
     V = sd_own^2/n + sd_other^2/n + V_ex, degrees of freedom after Satterthwaite. Seeds are paired, yet taken
-    as independent: where they correlate the interval is too wide, never too narrow.
+    as independent: where they go up and down together the interval is too wide.
     """
     seeds = sorted(own.scores.keys() & other.scores.keys())
     if not seeds:
