@@ -28,6 +28,12 @@ def write_synced(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def sync_file(path: Path) -> None:
+    """Returns only when the disk has the content of a file that is there."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Makes the names in `folder` durable, where the system can (POSIX)."""
     if os.name != "posix":
@@ -56,8 +62,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 def seal(folder: Path) -> None:
     """Waits until the disk has every file of a folder, and writes down their digests, last."""
     for path in folder.iterdir():
-        with path.open("r+b") as file:
-            os.fsync(file.fileno())
+        sync_file(path)
     digests = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
     write_synced(folder / MANIFEST, json.dumps(digests).encode())
     sync_folder(folder)

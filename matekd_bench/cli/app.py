@@ -15,9 +15,11 @@ from matekd_bench.cli import (
     merge,
     methods,
     plugins,
+    predict,
     prepare,
     reproduce,
     run,
+    submit,
     tasks,
 )
 from matekd_bench.cli.options import examples
@@ -71,6 +73,16 @@ app.command(
         "reproduce rte-eda-0", "reproduce RUN --fresh --into DIR", "reproduce RUN --glue-dir DIR"
     ),
 )(reproduce.reproduce)
+    "predict",
+    epilog=examples(
+        "predict rte-eda-0 --glue-dir DIR",
+        "predict mnli-kd-0 --task ax -o ax.tsv",
+        "predict results/runs/RUN --file texts.csv -o answers.csv",
+    ),
+)(predict.predict)
+app.command("submit", epilog=examples("submit glue.zip --method matekd --seed 0 --glue-dir DIR"))(
+    submit.submit
+)
 app.command("merge", epilog=examples("merge DIR-A DIR-B -o DIR"))(merge.merge)
 app.add_typer(
     methods.app,

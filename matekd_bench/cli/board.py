@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
     from matekd_bench.results.board.evidence import Evidence
     from matekd_bench.results.board.table import Leaderboard
+    from matekd_bench.results.folder.store import ResultsStore
     from matekd_bench.results.output.sheets import View
     from matekd_bench.results.records.record import Record
     from matekd_bench.tasks.record import Suite, Task
@@ -29,12 +30,13 @@ Folders: TypeAlias = Annotated[
 
 @dataclass(frozen=True)
 class Recorded:
-    """The records of some results folders, with what is needed to make tables of them."""
+    """The records of some results folders, with what is needed to make tables of them; `homes` by run id."""
 
     records: Sequence[Record]
     evidence: Evidence
     tasks: dict[str, Task]
     suites: list[Suite]
+    homes: Mapping[str, ResultsStore]
 
     def leaderboard(self, control: str | None) -> Leaderboard:
         """The leaderboard of all these records."""
@@ -55,7 +57,23 @@ def recorded(host: Host, folders: Sequence[Path] | None, only: Collection[str] |
         warn(f"{folder} was left out: {reason}")
     records = [record for record in found.records if only is None or record.run_id in only]
     tasks, suites = tasks_and_suites(host)
-    return Recorded(records, Evidence(found.homes), tasks, suites)
+    return Recorded(records, Evidence(found.homes), tasks, suites, found.homes)
+
+
+def one_run(host: Host, run: str, folders: Sequence[Path] | None) -> tuple[Record, Path, dict[str, Task]]:
+    """A recorded run by its id, the start of it, or its folder; with the results folder that it lies in."""
+    from matekd_bench.results.board.comparing import find_run
+
+    home = folder_of(run)
+    found = recorded(host, [home] if home else folders)
+    record = find_run(found.records, Path(run).resolve().name if home else run)
+    return record, found.homes[record.run_id].root, found.tasks
+
+
+def folder_of(run: str) -> Path | None:
+    """The results folder that holds a run named by its folder; None for a name."""
+    path = Path(run)
+    return path.resolve().parent.parent if (path / "record.json").is_file() else None
 
 
 def tasks_and_suites(host: Host) -> tuple[dict[str, Task], list[Suite]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matekd_bench.cli.board import Folders, recorded
+from matekd_bench.cli.board import Folders, folder_of, recorded
 from matekd_bench.cli.options import RESULTS, Json, NoPlugins, PluginFiles
 from matekd_bench.cli.output import load_host, print_json
 
@@ -36,7 +36,7 @@ def compare(
 
     folders, names = [*(results or [])], []
     for given in (run_a, run_b):
-        home = _folder_of(given)
+        home = folder_of(given)
         folders += [home] if home else []
         names.append(Path(given).resolve().name if home else given)
     found = recorded(load_host(plugin, no_plugins), folders or [RESULTS])
@@ -47,12 +47,6 @@ def compare(
         return
     for line in _lines(result):
         typer.echo(line)
-
-
-def _folder_of(run: str) -> Path | None:
-    """The results folder that holds a run named by its folder; None for a name."""
-    path = Path(run)
-    return path.resolve().parent.parent if (path / "record.json").is_file() else None
 
 
 def _lines(result: Comparison) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -51,6 +52,15 @@ class Encoder:
     def save(self, folder: Any) -> None:
         """Writes the tokenizer's files into a folder."""
         self._tokenizer.save_pretrained(folder)
+
+    def save_for(self, folder: Any, *, typed: bool) -> None:
+        """Writes the tokenizer for use outside: it cuts as here, and gives token types only if the model is `typed`."""
+        tokenizer = copy.deepcopy(self._tokenizer)
+        tokenizer.model_max_length = self.max_length
+        if not typed:
+            names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
+            tokenizer.model_input_names = names
+        tokenizer.save_pretrained(folder)
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:

@@ -172,17 +172,15 @@ def text_inputs(model: Any, mask: Tensor, types: Tensor | None) -> dict[str, Ten
 
     Teacher and student may share a vocabulary and still differ in this (BERT and DistilBERT).
     """
-    if (
-        types is None
-        or not _takes_types(type(model))
-        or (getattr(model.config, "type_vocab_size", 0) or 0) < 2
-    ):
+    if types is None or not takes_types(model):
         return {"attention_mask": mask}
     return {"attention_mask": mask, "token_type_ids": types}
 
 
-def _takes_types(kind: Any) -> bool:
-    return "token_type_ids" in inspect.signature(kind.forward).parameters
+def takes_types(model: Any) -> bool:
+    """Whether a model tells token types apart."""
+    takes = "token_type_ids" in inspect.signature(type(model).forward).parameters
+    return takes and (getattr(model.config, "type_vocab_size", 0) or 0) >= 2
 
 
 def parameter_count(model: nn.Module) -> int:

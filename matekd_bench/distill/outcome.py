@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from matekd_bench.distill.history import Entry
 from matekd_bench.distill.meter import Meter
@@ -31,7 +31,7 @@ class Outcome:
     """What a run produced and what it cost.
 
     `resumed` counts how often it went on from a checkpoint; `micro_batch` is set where memory was too small for the
-    rows per pass that the study asks for.
+    rows per pass that the study asks for. `student` is the network as it is at the end.
     """
 
     status: Literal["ok", "collapsed", "diverged"] = "ok"
@@ -51,6 +51,7 @@ class Outcome:
     perturber_trainable: int = 0
     resumed: int = 0
     micro_batch: int | None = None
+    student: nn.Module | None = None
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,7 @@ class _Run:
         result.peak_memory = self._peak_memory()
         if self._trainer.micro_batch != self._job.training.optimiser.micro_batch:
             result.micro_batch = self._trainer.micro_batch
+        result.student = self._student
         result.diagnostics = self._finite({**self._context.diagnostics(), **self._method.diagnostics()})
         for trained in self._context.trained:
             result.perturber_parameters += parameter_count(trained.module)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from matekd_bench.durable import beside, sync_folder, write_atomically, write_synced
+from matekd_bench.durable import beside, sync_file, sync_folder, write_atomically, write_synced
 from matekd_bench.errors import ResultsError
 
-__all__ = ["beside", "check_name", "inside", "sync_folder", "write_atomically", "write_synced"]
+__all__ = ["beside", "check_name", "inside", "sync_file", "sync_folder", "write_atomically", "write_synced"]
 
 NAME = re.compile(r"[a-z0-9-]+")
 

@@ -8,12 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import nn
+
 from matekd_bench.distill.assets import TaskAssets
+from matekd_bench.distill.networks import weights_digest
 from matekd_bench.distill.outcome import Watch
 from matekd_bench.distill.resume import PausedError
 from matekd_bench.distill.run import train
+from matekd_bench.distill.students import Card, save_student
 from matekd_bench.errors import BenchError, ResultsError
 from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.results.folder.students import KeptStudents
 from matekd_bench.results.folder.underway import RunUnderWay
 from matekd_bench.results.records.record import Record
 from matekd_bench.study import recording
@@ -159,9 +164,24 @@ class LocalExecutor:
             under_way.remove()  # it is tried again from the start
             return "failed", None
         self._write_data(cell)
+        if self._grid.spec.keep == "last" and record.status != "diverged" and outcome.student is not None:
+            self._keep(cell, assets, outcome.student)
         predictions = recording.predictions_of(cell, outcome)
         self._store.write(record, predictions, outcome.history, study=self._settings)
         return _end(record)
+
+    def _keep(self, cell: Cell, assets: TaskAssets, student: nn.Module) -> None:
+        """Keeps the student, before there is a record that lets one expect it; a disk that refuses costs no run."""
+        card = Card(
+            run_id=cell.run_id, task=cell.data.task.name, labels=cell.data.task.labels,
+            max_length=cell.recipe.max_length, precision=cell.recipe.precision,
+            eval_batch_size=cell.job.training.eval_batch_size, sha256=weights_digest(student),
+        )  # fmt: skip
+        problem = KeptStudents(self._store.root).keep(
+            cell.run_id, lambda folder: save_student(folder, student, assets.student_encoder, card)
+        )
+        if problem is not None:
+            self._events.warning(f"{cell.label}: the student could not be kept: {problem}")
 
     def _note(self, text: str) -> None:
         """Passes a method's notice on, once a study."""

@@ -8,6 +8,7 @@ from matekd_bench.distill.device import deterministic_kernels
 from matekd_bench.distill.upkeep import cache_limit
 from matekd_bench.plugins.announcing import Announcer, chosen_trackers
 from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.results.folder.students import KeptStudents
 from matekd_bench.results.folder.underway import tidy
 from matekd_bench.study.events import Events, Plan, Summary
 from matekd_bench.study.executor import LocalExecutor, Tally
@@ -58,6 +59,10 @@ def _run(
     for data in grid.data.values():
         for notice in data.notices:
             events.note(f"{data.task.name}: {notice}")
+    if request.keep == "last" and (lacking := _without_student(grid, store, done)):
+        events.note(
+            f"{lacking} recorded runs kept no student: 'matekd-bench predict RUN' says how to make one again."
+        )
     tuner = make_tuner(grid, todo, request.results, host, events.stage) if spec.tune and todo else None
     plan = make_plan(grid, store, request, done, tuner=tuner, shard=shard)
     if dry_run:
@@ -84,6 +89,14 @@ def _run(
                 raise
             told.study_finished(summary)
     return summary
+
+
+def _without_student(grid: Grid, store: ResultsStore, done: Sequence[bool]) -> int:
+    """How many of the recorded runs have no student: being recorded, they are not trained again for it."""
+    kept = KeptStudents(store.root)
+    return sum(
+        recorded and not kept.has(cell.run_id) for cell, recorded in zip(grid.cells, done, strict=True)
+    )
 
 
 def _tune(tuner: Tuner, plan: Plan, events: Events, command: str, interruptions: Interruptions) -> None:

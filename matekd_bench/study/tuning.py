@@ -64,7 +64,7 @@ def make_tuner(
 
     Raises a BenchError for a train too small to hold rows out, or a search space that does not fit the parameters.
     """
-    spec = grid.spec.model_copy(update={"eval_on": "holdout", "tune": None})
+    spec = grid.spec.model_copy(update={"eval_on": "holdout", "tune": None, "keep": "none"})
     places = dict.fromkeys(_place(cell) for cell in todo)
     tasks = {cell.data.task.name: cell for cell in todo}
     data = {name: read(cell.data.task, spec, stage) for name, cell in tasks.items()}

@@ -40,7 +40,7 @@ def test_views(say: Say) -> None:
     assert "kd@2x" in overall
     assert "Holm over 1 method." in " ".join(overall.split())
     assert "At equal cost: no row of kd cost as much as cutoff (kd@3x would)." in " ".join(overall.split())
-    assert "xfit" in say("leaderboard", "--by", "task")
+    assert "best dev" in say("leaderboard", "--by", "task")
     assert "looks s" in say("leaderboard", "--cost", "--sort", "cost")
     assert "Diagnostics" in say("leaderboard", "--diagnostics")
     assert say("leaderboard", "--failures").startswith("collapsed: cutoff on sst2, seed 0: the last look")

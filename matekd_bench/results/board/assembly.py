@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev
+from statistics import fmean
 
 from matekd_bench.hashing import lines_digest
 from matekd_bench.results.board import glue, tuned
@@ -123,7 +123,7 @@ class RowMaker:
         cell = Cell(
             n=len(scores),
             mean=fmean(scores) if scores else None,
-            sd=stdev(scores) if len(scores) > 1 else None,
+            sd=None,
             delta=fmean(differences) if differences else None,
             delta_n=len(differences),
             optimism=fmean(part.optimism for part in parts) if parts else None,
@@ -138,6 +138,8 @@ class RowMaker:
     def _claimed(self, cell: Cell, label: str, column: str, compared: bool) -> Cell:
         """`cell` with what the statistics say of it."""
         found = self.claims.summary.cells[label, column]
+        if found.spread is not None:
+            cell = replace(cell, sd=found.spread.sd)
         if found.spread is not None and found.spread.interval is not None:
             cell = replace(cell, ci_lo=found.spread.interval.low, ci_hi=found.spread.interval.high)
         if not compared or found.difference is None:

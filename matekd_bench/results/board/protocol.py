@@ -46,7 +46,7 @@ def _said(values: Iterable[Any]) -> Any:
     """The value that all have, or the list of those that there are."""
     different: list[Any] = []
     for value in values:
-        if value not in different:
+        if not different or (value != different[-1] and value not in different):
             different.append(value)
     return different[0] if len(different) == 1 else sorted(different, key=str)
 

@@ -16,8 +16,10 @@ def how(runs: Iterable[Record]) -> str:
 
 
 def common_params(runs: Sequence[Record]) -> dict[str, Any]:
-    """The parameters in which all runs of a row agree: all of them, unless the row is tuned."""
+    """The parameters of a row: where it is tuned, those in which all its runs agree."""
     first = runs[0].identity.params
+    if all(run.tuning is None for run in runs):
+        return first
     return {
         name: value
         for name, value in first.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import Any
 from matekd_bench.errors import ResultsError
 from matekd_bench.hashing import file_digest
 from matekd_bench.results import files
+from matekd_bench.results.folder import index
 from matekd_bench.results.folder.underway import RunUnderWay
 from matekd_bench.results.records import devset, record
 from matekd_bench.results.records.devset import DevSet
@@ -95,7 +97,7 @@ class ResultsStore:
         try:
             text = files.inside(self.root, path).read_text(encoding="utf-8")
         except FileNotFoundError as error:
-            raise ResultsError(f"{self.runs} has no whole record of run '{run_id}'.") from error
+            raise ResultsError(self._absent(run_id)) from error
         except (OSError, UnicodeDecodeError) as error:
             raise ResultsError(f"{path} cannot be read: {error}.") from error
         try:
@@ -109,14 +111,38 @@ class ResultsStore:
     def records(self) -> list[Record]:
         """Every readable record, sorted by run_id; what is damaged is named in `damaged` and left out."""
         self.damaged, whole = [], []
-        for folder in sorted(self.runs.iterdir()) if self.runs.is_dir() else ():
-            if folder.name.startswith(".") or not folder.is_dir():
-                continue
+        indexed: dict[str, index.Entry] = {}
+        pool: dict[str, Any] = {}
+        names = self._names()
+        known = index.read(self.root, _version()) if len(names) >= index.LEAST else {}
+        fresh = 0
+        for name in names:
             try:
-                whole.append(self.read(folder.name))
-            except ResultsError as error:
-                self.damaged.append((folder, str(error)))
+                stamp = index.stamp(self.runs / name / RECORD)
+                if name in known and known[name][0] == stamp:
+                    indexed[name] = known[name]
+                else:
+                    indexed[name] = (stamp, index.sharing(self.read(name), pool))
+                    fresh += 1
+                whole.append(indexed[name][1])
+            except (ResultsError, OSError) as error:
+                reason = str(error) if isinstance(error, ResultsError) else self._absent(name)
+                self.damaged.append((self.runs / name, reason))
+        if len(names) >= index.LEAST and (fresh or len(known) != len(indexed)):
+            index.write(self.root, _version(), indexed)
         return whole
+
+    def _names(self) -> list[str]:
+        """The folders of the runs, sorted."""
+        if not self.runs.is_dir():
+            return []
+        with os.scandir(self.runs) as entries:
+            return sorted(
+                entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()
+            )
+
+    def _absent(self, run_id: str) -> str:
+        return f"{self.runs} has no whole record of run '{run_id}'."
 
     def read_predictions(self, run_id: str) -> Predictions | None:
         """The run's predictions, None where it has none; ResultsError where the file is another one."""
@@ -250,6 +276,13 @@ class ResultsStore:
         return ResultsError(
             f"{path} cannot be written: {reason}.", hint="Choose another folder with --results DIR."
         )
+
+
+def _version() -> str:
+    """The package's version: an index of another one is not read."""
+    import matekd_bench
+
+    return matekd_bench.__version__
 
 
 def _fill(

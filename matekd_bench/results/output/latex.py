@@ -115,9 +115,11 @@ def _table(table: Table) -> Iterator[str]:
         scores = [_score(row.cells.get(column.name), table) for column in table.columns]
         cells = [_name(row), *scores, *(points(row.scores.get(name)) for name in means)]
         cells += [_difference(row)] * over_tasks
-        yield _line([*cells, *([_ratio(row)] * (table.control is not None))], len(header))
-        if any(small := [_below(row.cells.get(column.name)) for column in table.columns]):
-            yield _line(["", *small], len(header))
+        small = [_below(row.cells.get(column.name)) for column in table.columns]
+        ratio = [_ratio(row)] * (table.control is not None)
+        yield _line([*cells, *ratio], len(header), last=not any(small))
+        if any(small):
+            yield _line(["", *small], len(header), last=True)
     yield r"\bottomrule"
     yield r"\end{tabular}"
     yield rf"\caption{{{_caption(table)}}}"
@@ -125,10 +127,10 @@ def _table(table: Table) -> Iterator[str]:
     yield r"\end{table}"
 
 
-def _line(cells: Iterable[str], width: int) -> str:
-    """One line of the table, filled up with empty cells."""
+def _line(cells: Iterable[str], width: int, *, last: bool = False) -> str:
+    """One line of the table, filled up with empty cells; a little room follows the `last` of a row's."""
     given = list(cells)
-    return " & ".join([*given, *[""] * (width - len(given))]) + r" \\"
+    return " & ".join([*given, *[""] * (width - len(given))]) + (r" \\[2pt]" if last else r" \\")
 
 
 def _reference(name: str, scores: Iterable[float | None]) -> Iterator[str]:

@@ -87,6 +87,7 @@ def fit(sheet: Sheet, width: int) -> list[Sheet]:
     joined = _joined(sheet)
     if sum(_widths(joined)) <= width:
         return [joined]
+    sheet = _names_joined(sheet)
     widths = _widths(sheet)
     parts: list[list[int]] = [[]]
     for index in range(1, len(widths)):
@@ -100,6 +101,16 @@ def fit(sheet: Sheet, width: int) -> list[Sheet]:
 def _joined(sheet: Sheet) -> Sheet:
     rows = tuple(tuple((" ".join(cell),) for cell in row) for row in sheet.rows)
     return Sheet(tuple((" ".join(cell),) for cell in sheet.header), rows, sheet.references)
+
+
+def _names_joined(sheet: Sheet) -> Sheet:
+    """The sheet with each row's name on one line where it is short enough."""
+
+    def name(cell: tuple[str, ...]) -> tuple[str, ...]:
+        joined = " ".join(cell)
+        return (joined,) if len(joined) <= NAME_WIDTH else cell
+
+    return Sheet(sheet.header, tuple((name(row[0]), *row[1:]) for row in sheet.rows), sheet.references)
 
 
 def _columns(sheet: Sheet, indices: Sequence[int]) -> Sheet:

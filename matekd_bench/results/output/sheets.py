@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from matekd_bench.results.board.table import Cell, Column, Row, Table
 from matekd_bench.results.output.wording import Sheet, budget, cost_sheet, label, points, score_sheet
 from matekd_bench.results.records.record import Record
+from matekd_bench.results.statistics.differences import FEW_SEEDS
 
 View: TypeAlias = Literal["overall", "task", "cost", "diagnostics"]
 Line: TypeAlias = tuple[tuple[str, ...], ...]
@@ -93,7 +94,17 @@ def task_sheet(column: Column, table: Table) -> Sheet:
         (label(row), *_task_cells(row.cells[column.name])) for row in table.rows if column.name in row.cells
     ]
     names = (*header, "p (Holm)", "verdict")
-    return Sheet(tuple((name,) for name in names), tuple(rows))
+    return _telling(Sheet(tuple((name,) for name in names), tuple(rows)))
+
+
+def _telling(sheet: Sheet) -> Sheet:
+    """The sheet without the columns that say nothing of any row: a sentence below says what few seeds leave open."""
+    if not sheet.rows:
+        return sheet
+    silent = {NONE, (f"none: {FEW_SEEDS}",)}
+    kept = [at for at in range(len(sheet.header)) if any(row[at] not in silent for row in sheet.rows)]
+    pick = [tuple(row[at] for at in kept) for row in (sheet.header, *sheet.rows)]
+    return Sheet(pick[0], tuple(pick[1:]), sheet.references)
 
 
 def _task_cells(cell: Cell) -> Line:
@@ -121,7 +132,9 @@ def cost_detail_sheet(table: Table) -> Sheet:
     if table.control is not None:
         names += [f"x {table.control} FLOPs", "at equal cost", "95% interval"]
     rows = [(label(row), (budget(row),), *_cost_cells(row, tuned))[: len(names)] for row in table.rows]
-    return Sheet(tuple((name,) for name in names), tuple(rows))
+    stacked = ("updates", "FLOPs", "cost")
+    header = [tuple(name.rsplit(" ", 1)) if name.endswith(stacked) else (name,) for name in names]
+    return _telling(Sheet(tuple(header), tuple(rows)))
 
 
 def _cost_cells(row: Row, tuned: bool) -> Line:

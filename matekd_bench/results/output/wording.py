@@ -58,9 +58,10 @@ def score_sheet(table: Table) -> Sheet:
 
 def cost_sheet(table: Table) -> Sheet:
     """What each method cost, a run on average; FLOPs as a multiple of the control's where there is one."""
-    header = [("method",), ("updates",), ("own updates",), ("train s",), ("train PFLOPs",)]
+    header: list[tuple[str, ...]] = [("method",), ("updates",), ("own", "updates"), ("train s",)]
+    header.append(("train", "PFLOPs"))
     if table.control is not None:
-        header.append((f"x {table.control} FLOPs",))
+        header.append((f"x {table.control}", "FLOPs"))
     rows = [list(_cost(row, len(header))) for row in table.rows]
     if table.budgets_differ:
         header.append(("budget",))

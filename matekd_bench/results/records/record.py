@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Annotated, Any, Final, Literal, NoReturn
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -15,14 +16,21 @@ SCHEMA: Final = "matekd.run/1"
 
 Status = Literal["ok", "collapsed", "diverged", "failed"]
 Selection = Literal["last", "best_dev"]
+SIMPLE = frozenset({str, int, bool, type(None)})
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
     """`value` as JSON gives it back, keys sorted; NaN, infinity and what JSON has no word for are errors."""
+    if all(type(key) is str and _simple(one) for key, one in value.items()):
+        return dict(sorted(value.items()))  # what the lines below come to, in a tenth of the time
     try:
         return dict(json.loads(canonical(value)))
     except TypeError as error:
         raise ValueError(str(error)) from error
+
+
+def _simple(value: Any) -> bool:
+    return type(value) in SIMPLE or (type(value) is float and math.isfinite(value))
 
 
 Plain = AfterValidator(_plain)

@@ -18,6 +18,8 @@ from matekd_bench.results.statistics.intervals import (
     t_test,
 )
 
+FEW_SEEDS = "fewer than three common seeds"
+
 
 @dataclass(frozen=True, eq=False)
 class Entry:
@@ -83,7 +85,7 @@ def difference(own: Entry, other: Entry) -> Difference | None:
     """`own` less `other` on one task over their common seeds; None where there is none.
 
     V = sd_own^2/n + sd_other^2/n + V_ex, degrees of freedom after Satterthwaite. Seeds are paired, yet taken
-    as independent: where they correlate the interval is too wide, never too narrow.
+    as independent: where they go up and down together the interval is too wide.
     """
     seeds = sorted(own.scores.keys() & other.scores.keys())
     if not seeds:
@@ -93,7 +95,7 @@ def difference(own: Entry, other: Entry) -> Difference | None:
     if not (own.complete and other.complete):
         return Difference(delta, n, missing="a seed failed")
     if n < MIN_SEEDS:
-        return Difference(delta, n, missing="fewer than three common seeds")
+        return Difference(delta, n, missing=FEW_SEEDS)
     if (
         own.effects is None
         or other.effects is None

@@ -21,7 +21,7 @@ FIXED = (
     "schema,rank_lo,rank_hi,method,method_version,params,control,preset,teacher,student,budget,n_tasks,"
     "n_seeds_min,n_failed,score_definition,score,ci_lo,ci_hi,delta,delta_ci_lo,delta_ci_hi,p_holm,verdict,"
     "delta_matched,tasks_won,prob_improve,worst_task_delta,optimism_mean,train_pflops,flops_x_control,"
-    "train_seconds,device,protocol_id,runs_digest,bench_version"
+    "train_seconds,device,protocol_id,runs_digest,bench_version,tuning,tuning_pflops"
 )
 
 

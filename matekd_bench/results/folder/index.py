@@ -1,0 +1,136 @@
+"""A copy of very many records in one file that loads fast; each counts only while its own file is unchanged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from pydantic import TypeAdapter
+
+from matekd_bench.errors import ResultsError
+from matekd_bench.results import files
+from matekd_bench.results.records import record as records
+from matekd_bench.results.records.record import Part, Record
+
+FILE, SCHEMA = ".index.json", "matekd.index/2"
+LEAST = 1000  # records; fewer are read in a second
+CHUNK = 2000  # runs a line: what is checked at once lies in memory twice
+Stamp: TypeAlias = tuple[int, int, int]
+Entry: TypeAlias = tuple[Stamp, Record]
+
+# Parts that many records have in common: written, checked and kept in memory once.
+SHARED: Final = ("data", "teacher", "student", "perturber", "selection", "tuning", "hparams", "env")
+ADAPTERS: Final[Mapping[str, TypeAdapter[Any]]] = {
+    name: TypeAdapter(Record.model_fields[name].annotation) for name in SHARED
+}
+
+
+class _Own(Part):
+    """What is a record's own, the numbers of its shared parts, and the stamp of its file."""
+
+    stamp: Stamp
+    parts: tuple[int, ...]
+    run_id: records.Identifier
+    status: records.Status
+    reason: str | None
+    identity: records.Identity
+    seeds: records.Counts
+    budget: records.Budget
+    compute: records.Compute
+    scores: tuple[records.ScoreItem, ...]
+    task_score: records.TaskScore | None
+    curve: tuple[records.Look, ...]
+    diagnostics: dict[str, float | None]
+    predictions: records.PredictionsFile | None
+    provenance: records.Provenance
+
+
+OWN: Final = tuple(name for name in _Own.model_fields if name not in ("stamp", "parts"))
+RUNS: Final = TypeAdapter(list[_Own])
+
+
+def stamp(path: Path) -> Stamp:
+    """Size and times of a file: a record that was written or replaced has another one. OSError where there is none."""
+    found = path.lstat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def sharing(run: Record, pool: dict[str, Any]) -> Record:
+    """`run` with its shared parts taken from `pool`, where an earlier one had the same: many records fit in memory."""
+    parts = {
+        name: pool.setdefault(name + _text(part), part) for name in SHARED if (part := getattr(run, name))
+    }
+    return run.model_copy(update=parts)
+
+
+def _text(part: Any) -> str:
+    return part.model_dump_json() if isinstance(part, Part) else json.dumps(part)
+
+
+def read(root: Path, version: str) -> dict[str, Entry]:
+    """Records by run id with the stamp of the file that each was read from; nothing where the index is no good.
+
+    `version` is that of the package: an index that another one wrote is not read.
+    """
+    try:
+        path = files.inside(root, root / FILE)
+        with path.open("rb") as file:
+            if json.loads(file.readline()) != _head(file, version):
+                return {}
+        with path.open("rb") as file:
+            file.readline()
+            return dict(_unpacked(json.loads(file.readline()), file))
+    except (OSError, ValueError, IndexError, ResultsError):
+        return {}
+
+
+def write(root: Path, version: str, entries: Mapping[str, Entry]) -> None:
+    """Writes the index; a folder that cannot be written goes without."""
+    lines = [line + b"\n" for line in _packed(entries)]
+    with suppress(OSError):
+        head = json.dumps(_head(lines, version)).encode() + b"\n"
+        files.write_atomically(files.inside(root, root / FILE), head + b"".join(lines))
+
+
+def _head(lines: Iterable[bytes], version: str) -> dict[str, str]:
+    """The first line of an index, with the digest of all others."""
+    state = sha256()
+    for line in lines:
+        state.update(line)
+    return {"schema": SCHEMA, "version": version, "sha256": state.hexdigest()}
+
+
+def _packed(entries: Mapping[str, Entry]) -> Iterator[bytes]:
+    """Lines of JSON: the shared parts, each as text, then runs, some thousands a line, which name them by number."""
+    numbers: dict[str, int] = {}
+
+    def number(value: Any) -> int:
+        return numbers.setdefault(_text(value), len(numbers))
+
+    runs = [
+        _Own.model_construct(
+            stamp=found,
+            parts=tuple(number(getattr(run, name)) for name in SHARED),
+            **{name: getattr(run, name) for name in OWN},
+        )
+        for found, run in entries.values()
+    ]
+    yield json.dumps(list(numbers)).encode()
+    for start in range(0, len(runs), CHUNK):
+        yield RUNS.dump_json(runs[start : start + CHUNK])
+
+
+def _unpacked(shared: list[str], lines: Iterable[bytes]) -> Iterator[tuple[str, Entry]]:
+    made: dict[tuple[str, int], Any] = {}
+    for line in lines:
+        for own in RUNS.validate_json(line):
+            fields = {name: getattr(own, name) for name in OWN}
+            for name, at in zip(SHARED, own.parts, strict=True):
+                if (name, at) not in made:
+                    made[name, at] = ADAPTERS[name].validate_json(shared[at], strict=True)
+                fields[name] = made[name, at]
+            yield own.run_id, (own.stamp, Record.model_construct(schema_=records.SCHEMA, **fields))
