@@ -104,7 +104,9 @@ def check_path(
     if found is not None:
         check_packages(f"the exporter '{extension}'", found.record)
         return
-    allowed = list(own if table == "leaderboard" else WRITERS) + [f".{name}" for name in sorted(exporters or ())]
+    allowed = list(own if table == "leaderboard" else WRITERS) + [
+        f".{name}" for name in sorted(exporters or ())
+    ]
     if extension not in allowed:
         given = f"extension '{path.suffix}'" if path.suffix else "no extension"
         what = f"the runs to {path}" if table == "runs" else f"to {path}"
