@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -13,7 +14,7 @@ from matekd_bench.distill.device import resolve_device, resolve_precision
 from matekd_bench.distill.networks import Source, parse_layers
 from matekd_bench.distill.run import Job
 from matekd_bench.distill.settings import BudgetKind
-from matekd_bench.errors import UsageError
+from matekd_bench.errors import BenchError, UsageError
 from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.params import ResolvedMethod, names_in, parse_sets, resolve_all
 from matekd_bench.plugins.host import Host
@@ -122,7 +123,7 @@ def chosen_tasks(text: str, host: Host, *, stand_ins: bool = False) -> tuple[Tas
         names += host.suite(item).record.tasks if item in host.suites else [item]
     for name in names:
         if name not in host.tasks:
-            raise host.absent("task", name, [*host.tasks, *host.suites])
+            raise _absent_task(name, host)
     records = [found.record for found in host.tasks.values()] if stand_ins else []
     acting = {task.stands_for: task.name for task in records if task.stands_for is not None}
     tasks = []
@@ -132,6 +133,18 @@ def chosen_tasks(text: str, host: Host, *, stand_ins: bool = False) -> tuple[Tas
             raise UsageError(f"task '{name}' has no training data: it only evaluates models of other tasks.")
         tasks.append(task)
     return tuple(tasks)
+
+
+def _absent_task(name: str, host: Host) -> BenchError:
+    """Why there is no such task; where a file of that name lies here, how it is given."""
+    error = host.absent("task", name, [*host.tasks, *host.suites])
+    file = Path(name if name.endswith(".toml") else f"{name}.toml")
+    if file.is_file():
+        return UsageError(
+            f"unknown task '{name}', but there is a file '{file}':",
+            hint=f"give it with --plugin {file}, and --tasks has the name that it holds.",
+        )
+    return error
 
 
 def _read(task: Task, source: DataSource, spec: StudySpec, stage: Callable[[str], None]) -> TaskData:

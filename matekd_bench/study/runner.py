@@ -25,6 +25,11 @@ SYNTHETIC = (
     "(minilm, paper-bert, paper-roberta)"
 )
 
+FOREIGN = (
+    "the preset's tiny checkpoint knows only the words of mini-GLUE and can learn little from other text: "
+    "use --preset minilm, or --teacher and --student"
+)
+
 
 def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = False) -> Summary:
     """Trains every run of the requested study that has no record, in the order of the plan.
@@ -42,9 +47,13 @@ def _run(
 ) -> Summary:
     trackers = chosen_trackers(host, request.track)
     spec = study_spec(request, host)
-    if spec.stand_ins:
-        events.note(SYNTHETIC)
     grid = make_grid(spec, request, host, events.stage)
+    if spec.stand_ins:
+        own = [name for name, data in grid.data.items() if data.task.own]
+        for note in ([SYNTHETIC] if len(own) < len(grid.data) else []) + [
+            f"{', '.join(own)}: {FOREIGN}"
+        ] * bool(own):
+            events.note(note)
     store = ResultsStore(request.results)
     plan = make_plan(grid, store, str(request.results))
     todo = [cell for cell, planned in zip(grid.cells, plan.runs, strict=True) if not planned.done]
