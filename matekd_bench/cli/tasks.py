@@ -22,10 +22,9 @@ app = typer.Typer(
 app.command(
     "new",
     epilog=examples(
-        "tasks new reviews --train train.csv --dev dev.csv --text review --label stars",
-        "tasks new claims --train train.jsonl --dev dev.jsonl --text claim,evidence --label verdict",
-        "tasks new similarity --train train.tsv --dev dev.tsv --text a,b --label score --kind regression",
-        "tasks new imdb --hub stanfordnlp/imdb --dev test --text text --label label",
+        "tasks new mine --train a.csv --dev b.csv --text review --label y",
+        "tasks new pairs --train a.tsv --dev b.tsv --text q,r --label y",
+        "tasks new mine --hub USER/DATA --text text --label label",
     ),
 )(new_task.new)
 
