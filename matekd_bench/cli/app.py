@@ -73,6 +73,7 @@ app.command(
         "reproduce rte-eda-0", "reproduce RUN --fresh --into DIR", "reproduce RUN --glue-dir DIR"
     ),
 )(reproduce.reproduce)
+app.command(
     "predict",
     epilog=examples(
         "predict rte-eda-0 --glue-dir DIR",

@@ -9,7 +9,7 @@ import typer
 
 from matekd_bench.cli import check, completion, preview
 from matekd_bench.cli.options import Json, NoPlugins, PluginFiles, examples
-from matekd_bench.cli.output import conflicts, load_host, print_fields, print_json, print_table
+from matekd_bench.cli.output import conflicts, load_host, print_fields, print_finding, print_json, print_table
 
 if TYPE_CHECKING:
     from matekd_bench.methods.record import Method
@@ -50,13 +50,16 @@ def show(
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
-    """Describe one method: its parameters with defaults and bounds, what it needs, whom to cite."""
+    """Describe one method: its parameters with defaults and bounds, what it needs and has here, whom to cite."""
+    from matekd_bench.health.needs import needs
     from matekd_bench.methods.overriding import overrides_in_words
     from matekd_bench.methods.params import describe
 
-    found = load_host(plugin, no_plugins).method(name)
+    host = load_host(plugin, no_plugins)
+    found = host.method(name)
+    wanted = list(needs(found.record, host))
     if json:
-        print_json(_as_json(found))
+        print_json({**_as_json(found), "needs_here": [asdict(one) for one in wanted]})
         return
     method = found.record
     print_fields(
@@ -66,13 +69,16 @@ def show(
             ("level", method.level + (", a control" if method.control else "")),
             ("wraps", f"a method of level {method.wraps}, written first" if method.wraps else ""),
             ("version", method.version),
-            ("needs", ", ".join(sorted(method.needs))),
             ("tuned", "; ".join(f"{name}: {space}" for name, space in method.search.items())),
             ("overrides", overrides_in_words(method)),
             ("from", str(found.by)),
             ("cite", method.citation),
         ]
     )
+    if wanted:
+        typer.echo("\nneeds")
+        for one in wanted:
+            print_finding(one.state, f"{one.name}: {one.text}", one.todo)
     parameters = [(one.name, one.type, one.default, one.bounds, one.description) for one in describe(method)]
     typer.echo()
     if not parameters:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matekd_bench.cli import completion
+from matekd_bench.cli import completion, new_task
 from matekd_bench.cli.options import Json, NoPlugins, PluginFiles, examples
 from matekd_bench.cli.output import conflicts, load_host, print_fields, print_json, print_table
 
@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from matekd_bench.plugins.provided import Provided
     from matekd_bench.tasks.record import Task
 
-app = typer.Typer(help="List the tasks and suites; 'tasks show NAME' describes one task.")
+app = typer.Typer(
+    help="List the tasks and suites; 'tasks show NAME' describes one, 'tasks new NAME' makes one."
+)
+app.command(
+    "new",
+    epilog=examples(
+        "tasks new mine --train a.csv --dev b.csv --text review --label y",
+        "tasks new pairs --train a.tsv --dev b.tsv --text q,r --label y",
+        "tasks new mine --hub USER/DATA --text text --label label",
+    ),
+)(new_task.new)
 
 
 @app.callback(invoke_without_command=True)
@@ -59,7 +69,8 @@ def show(
         print_json(_as_json(found))
         return
     task = found.record
-    hub = f"{task.hub_id}, {task.hub_config} at {task.hub_revision}" if task.hub_id else ""
+    pinned = f" at {task.hub_revision}" if task.hub_revision else ""
+    hub = ", ".join(filter(None, (task.hub_id, task.hub_config))) + pinned if task.hub_id else ""
     print_fields(
         [
             ("task", f"{task.name} ({task.title})"),
@@ -78,7 +89,12 @@ def show(
     )
     typer.echo()
     rows = [
-        (split, f"{place.rows}", place.file, "" if place.labelled else "labels are hidden")
+        (
+            split,
+            f"{place.rows or '-'}",
+            place.file or place.hub,
+            "" if place.labelled else "labels are hidden",
+        )
         for split, place in task.splits.items()
     ]
     print_table(("split", "rows", "file", ""), rows)

@@ -36,7 +36,7 @@ def check_packages(what: str, offer: Tracker | Exporter) -> None:
     if missing:
         raise UsageError(
             f"{what} needs the package '{missing[0]}', which is not installed.",
-            hint=f"'{offer.install or f'pip install {missing[0]}'}' gets it.",
+            hint=f"Get it with: {offer.install or f'pip install {missing[0]}'}",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 
@@ -13,7 +14,7 @@ from matekd_bench.distill.device import resolve_device, resolve_precision
 from matekd_bench.distill.networks import Source, parse_layers
 from matekd_bench.distill.run import Job
 from matekd_bench.distill.settings import BudgetKind
-from matekd_bench.errors import UsageError
+from matekd_bench.errors import BenchError, UsageError
 from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.params import ResolvedMethod, names_in, parse_sets, resolve_all
 from matekd_bench.methods.search import Space
@@ -78,7 +79,7 @@ def make_grid(spec: StudySpec, request: StudyRequest, host: Host, stage: Callabl
     recipes = {task.name: make_recipe(spec, task, device, generating) for task in tasks}
     data = {task.name: read(task, spec, stage) for task in tasks}
     protocols = {name: protocol_id(spec, recipes[name], read.source) for name, read in data.items()}
-    spaces = _spaces(methods, spec, request) if spec.tune else {}
+    spaces = _spaces(methods, spec, request, host) if spec.tune else {}
     cells = tuple(
         make_cell(
             spec,
@@ -142,7 +143,7 @@ def chosen_tasks(text: str, host: Host, *, stand_ins: bool = False) -> tuple[Tas
         names += host.suite(item).record.tasks if item in host.suites else [item]
     for name in names:
         if name not in host.tasks:
-            raise host.absent("task", name, [*host.tasks, *host.suites])
+            raise _absent_task(name, host)
     records = [found.record for found in host.tasks.values()] if stand_ins else []
     acting = {task.stands_for: task.name for task in records if task.stands_for is not None}
     tasks = []
@@ -154,11 +155,23 @@ def chosen_tasks(text: str, host: Host, *, stand_ins: bool = False) -> tuple[Tas
     return tuple(tasks)
 
 
+def _absent_task(name: str, host: Host) -> BenchError:
+    """Why there is no such task; where a file of that name lies here, how it is given."""
+    error = host.absent("task", name, [*host.tasks, *host.suites])
+    file = Path(name if name.endswith(".toml") else f"{name}.toml")
+    if file.is_file():
+        return UsageError(
+            f"unknown task '{name}', but there is a file '{file}':",
+            hint=f"give it with --plugin {file}, and --tasks has the name that it holds.",
+        )
+    return error
+
+
 def _spaces(
-    methods: Sequence[ResolvedMethod], spec: StudySpec, request: StudyRequest
+    methods: Sequence[ResolvedMethod], spec: StudySpec, request: StudyRequest, host: Host
 ) -> dict[str, Mapping[str, Space]]:
     """What is tried of each method: not what options or config file set; what a preset sets is only a start."""
-    preset = preset_table(spec.preset).get("sets", {})
+    preset = preset_table(spec.preset, host).get("sets", {})
     fixed = {key for key, value in spec.sets.items() if preset.get(key) != value} | parse_sets(
         request.sets
     ).keys()

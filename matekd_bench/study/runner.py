@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from matekd_bench.distill.device import deterministic_kernels
@@ -29,6 +30,11 @@ SYNTHETIC = (
     "(minilm, paper-bert, paper-roberta)"
 )
 
+FOREIGN = (
+    "the preset's tiny checkpoint knows only the words of mini-GLUE and can learn little from other text: "
+    "use --preset minilm, or --teacher and --student"
+)
+
 
 def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = False) -> Summary:
     """Trains every run of the requested study that has no record, in the order of the plan.
@@ -46,10 +52,10 @@ def _run(
 ) -> Summary:
     trackers = chosen_trackers(host, request.track)
     spec = study_spec(request, host)
-    if spec.stand_ins:
-        events.note(SYNTHETIC)
     shard = chosen_shard(request, events)
     grid = make_grid(spec, request, host, events.stage)
+    if spec.stand_ins:
+        _say_what_is_synthetic(grid, events)
     if shard is not None:
         grid = part_of(grid, shard)
     store = ResultsStore(request.results)
@@ -97,6 +103,15 @@ def _without_student(grid: Grid, store: ResultsStore, done: Sequence[bool]) -> i
     return sum(
         recorded and not kept.has(cell.run_id) for cell, recorded in zip(grid.cells, done, strict=True)
     )
+
+
+def _say_what_is_synthetic(grid: Grid, events: Events) -> None:
+    """Which of the tasks are stand-ins, and that others are no GLUE either."""
+    own = [name for name, data in grid.data.items() if data.task.own]
+    if len(own) < len(grid.data):
+        events.note(SYNTHETIC)
+    if own:
+        events.note(f"{', '.join(own)}: {FOREIGN}")
 
 
 def _tune(tuner: Tuner, plan: Plan, events: Events, command: str, interruptions: Interruptions) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from matekd_bench.errors import DataError
 
-DataState = Literal["official", "partial", "mini"]
+DataState = Literal["official", "partial", "mini", "own"]
 MetricName = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
 HOLDOUT = "holdout"  # the split that is cut off train where dev must stay unseen
 
@@ -77,6 +77,7 @@ class Task:
     reader: Callable[[str], Rows] | None = field(default=None, repr=False)
     synthetic: bool = False  # made by a generator: no score on it is a score on the task it stands for
     stands_for: str | None = None  # the task that a synthetic one is the stand-in of
+    own: bool = False  # the user's data: complete as they are, and no score on them is a GLUE score
     in_score: bool = True
     label_gate: bool = True  # whether a given teacher's label order can be told from its score on dev
     licence: str = ""
@@ -173,7 +174,7 @@ class TaskData:
 
     @property
     def state_text(self) -> str:
-        """The data state as shown to people: "official", "mini" or e.g. "partial (train 256 of 2490)"."""
+        """The data state as shown to people: "official", "mini", "own" or e.g. "partial (train 256 of 2490)"."""
         if self.state == "official":
             return self.state
         loaded = (*((self.train,) if self.train else ()), *self.dev)
@@ -185,6 +186,6 @@ class TaskData:
         names = {examples.split for examples in self.dev}
         if HOLDOUT not in names:
             parts += [f"{name} absent" for name in self.task.dev if name not in names]
-        if self.state == "mini":
-            return f"mini ({', '.join(parts)})" if parts else "mini"
+        if self.state in ("mini", "own"):
+            return f"{self.state} ({', '.join(parts)})" if parts else self.state
         return f"partial ({', '.join(parts) or 'not the official rows'})"

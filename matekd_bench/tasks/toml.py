@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Iterable
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from matekd_bench.errors import DataError
+from matekd_bench.tasks.own.form import is_own
 from matekd_bench.tasks.record import Split, Suite, Task
 
 if TYPE_CHECKING:
@@ -33,8 +35,11 @@ def load_tasks(folder: Path) -> list[Task]:
 
 
 def load_task_file(file: Path) -> Task:
-    """The task of one TOML file; DataError naming the file and the key."""
-    return _record(Task, _trained_or_not(_parsed(file)), file)
+    """The task of one TOML file, a record or the flat form of data of one's own; DataError naming file and key."""
+    table = _parsed(file)
+    if is_own(table):
+        return load_own(table, file)
+    return _record(Task, _trained_or_not(table), file)
 
 
 def load_suites(folder: Path) -> list[Suite]:
@@ -76,6 +81,20 @@ def _parsed(file: Path) -> dict[str, Any]:
         raise DataError(f"{file}: not valid TOML: {error}.") from error
 
 
+def load_own(table: dict[str, Any], file: Path) -> Task:
+    """The task of a table in the flat form; `file` is named in errors, its folder is where data files lie."""
+    from pydantic import ValidationError
+
+    from matekd_bench.tasks.own.toml import OwnTask, own_task
+
+    try:
+        return own_task(OwnTask.model_validate_json(json.dumps(table, default=str)), file.parent)
+    except ValidationError as error:
+        raise DataError(f"{file}: {_complaint(OwnTask.model_fields, error.errors())}") from error
+    except DataError as error:
+        raise DataError(f"{file}: {error.message}") from error
+
+
 def _record(kind: type[Record], table: dict[str, Any], file: Path) -> Record:
     """`table` as a record; by way of JSON, where pydantic's strict mode takes lists for tuples."""
     from pydantic import TypeAdapter, ValidationError
@@ -83,12 +102,13 @@ def _record(kind: type[Record], table: dict[str, Any], file: Path) -> Record:
     try:
         return TypeAdapter(kind).validate_json(json.dumps(table, default=str))
     except ValidationError as error:
-        raise DataError(f"{file}: {_complaint(kind, error.errors())}") from error
+        known = [field.name for field in fields(kind)]
+        raise DataError(f"{file}: {_complaint(known, error.errors())}") from error
     except DataError as error:
         raise DataError(f"{file}: {error.message}") from error
 
 
-def _complaint(kind: type[Task] | type[Suite], problems: list[ErrorDetails]) -> str:
+def _complaint(known: Iterable[str], problems: list[ErrorDetails]) -> str:
     """One problem in our words: an unknown key before the key that its misspelling leaves missing."""
     problem = next((found for found in problems if found["type"] in UNKNOWN), problems[0])
     *parents, last = (str(part) for part in problem["loc"])
@@ -96,6 +116,7 @@ def _complaint(kind: type[Task] | type[Suite], problems: list[ErrorDetails]) -> 
     if problem["type"] == "missing":
         return f"missing key '{key}'."
     if problem["type"] in UNKNOWN:
-        near = get_close_matches(last, [field.name for field in fields(Split if parents else kind)], n=1)
+        names = [field.name for field in fields(Split)] if parents else list(known)
+        near = get_close_matches(last, names, n=1)
         return f"unknown key '{key}'" + (f": did you mean '{near[0]}'?" if near else ".")
     return f"key '{key}': {problem['msg'][0].lower()}{problem['msg'][1:]}, not {problem['input']!r}."

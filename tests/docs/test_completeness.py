@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from pydantic import BaseModel
 
 from matekd_bench import Method, Task
 from matekd_bench.methods.params import describe
-from matekd_bench.plugins import hookspecs
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.output.rows import LEADERBOARD_COLUMNS, RUN_COLUMNS, TASK_COLUMNS
 from matekd_bench.results.records.record import Compute, Record
@@ -59,12 +57,6 @@ def test_every_card_says_the_same_things(card: str) -> None:
     assert text.startswith(f"# {card.removesuffix('.md')}")
     for heading in ("What it does", "Parameters", "Deviations", "Seeds and cost", "Example"):
         assert section(text, heading).strip()
-
-
-@pytest.mark.parametrize("hook", [name for name in vars(hookspecs) if name.startswith("matekd_bench_")])
-def test_every_hook_is_in_the_guide_with_its_arguments(hook: str) -> None:
-    arguments = ", ".join(inspect.signature(getattr(hookspecs, hook)).parameters)
-    assert f"{hook}({arguments})" in first_cells(section(read("write-a-method.md"), "The hooks"))
 
 
 def test_the_guide_names_every_field_of_a_method() -> None:
@@ -121,6 +113,36 @@ def test_every_preset_is_explained() -> None:
     from matekd_bench.study.spec import preset_names
 
     assert first_cells(section(read("configuration.md"), "Presets")) == set(preset_names())
+
+
+def test_every_tracker_is_explained() -> None:
+    assert set(HOST.trackers) <= first_cells(read("trackers.md"))
+
+
+def test_every_key_of_an_own_task_is_explained() -> None:
+    from matekd_bench.tasks.own.toml import OwnTask
+
+    named = set(CODE.findall(read("own-data.md"))) | set(re.findall(r"^(\w+) = ", read("own-data.md"), re.M))
+    assert set(OwnTask.model_fields) <= named
+
+
+def test_every_public_name_is_on_the_page_of_names() -> None:
+    import matekd_bench
+
+    page = read("api.md")
+    homes = {f"{home}.{name}" for home, names in matekd_bench._HOMES.items() for name in names.split()}
+    shown = set(re.findall(r"^::: matekd_bench\.([\w.]+)$", page, re.M))
+    assert homes - shown == {"plugins.hookspecs.hookimpl"}
+    assert {one for one in shown - homes if not one.startswith("testing.")} == set()
+    for name in ("hookimpl", "Views", "__version__"):
+        assert f"`{name}`" in page
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    listed = set(
+        re.findall(r"([\w/-]+\.md)$", (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8"), re.M)
+    )
+    assert listed == {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
 
 
 READ = [found.record for found in HOST.tasks.values() if found.record.reader is None]

@@ -97,5 +97,5 @@ def test_a_missing_package_is_one_line_with_the_command(module: str) -> None:
     with pytest.raises(UsageError) as caught:
         chosen_trackers(here, "one")
     assert str(caught.value) == (
-        f"tracker 'probe' needs the package '{module}', which is not installed. 'pip install probe' gets it."
+        f"tracker 'probe' needs the package '{module}', which is not installed. Get it with: pip install probe"
     )

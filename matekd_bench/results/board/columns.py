@@ -28,7 +28,7 @@ def make_column(name: str, members: Sequence[Record], grid: Grid, tasks: Mapping
         metrics=metrics_of([first, *members], tasks),
         source=f"{data.source}@{data.revision}" if data.revision else data.source,
         data_state=data.state_text,
-        complete=data.state_text in ("official", "mini") and data.eval_on == "dev",
+        complete=data.state_text in ("official", "mini", "own") and data.eval_on == "dev",
         synthetic=data.state == "mini",
         eval_on=data.eval_on,
         eval_rows={split: info.n for split, info in sorted(data.splits.items()) if split != "train"},

@@ -61,7 +61,7 @@ class Column:
     metrics: tuple[str, ...]
     source: str
     data_state: str
-    complete: bool  # all rows of the official or the synthetic data, scored on dev
+    complete: bool  # all rows of the official, the synthetic or the user's data, scored on dev
     synthetic: bool  # made by a generator: its score is never one of GLUE
     eval_on: Literal["dev", "holdout"]
     eval_rows: Mapping[str, int]  # split -> examples scored

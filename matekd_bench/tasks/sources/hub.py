@@ -34,7 +34,7 @@ class Hub:
 
     def read(self, task: Task, split: str) -> Rows:
         """The rows of one split. Raises MissingSplitError or DataError naming the data set and the row."""
-        splits = self._splits(task)
+        splits = self.splits(task)
         name = task.splits[split].hub
         if name not in splits:
             missing = f"no split '{name}'" if name else "no labelled rows"
@@ -45,7 +45,8 @@ class Hub:
             )
         return _rows(task, split, splits[name])
 
-    def _splits(self, task: Task) -> Mapping[str, Any]:
+    def splits(self, task: Task) -> Mapping[str, Any]:
+        """Every split of the task's data set by its name there, as `datasets` gives them."""
         place = _place(task)
         if place not in self._loaded:
             self._loaded[place] = self._load(task)
@@ -104,27 +105,35 @@ def _rows(task: Task, split: str, data: Any) -> Rows:
     """The texts and labels of a `datasets.Dataset`."""
     labelled = task.splits[split].labelled
     present: list[str] = data.column_names
-    for name in (*task.fields, *(["label"] if labelled else [])):
+    names = _columns(task)
+    for name in (names[want] for want in (*task.fields, *(["label"] if labelled else []))):
         if name not in present:
             place = f"{task.name} {split}, {_place(task)}"
             raise DataError(f"no column '{name}' ({place}): {what_is_there(name, present)}")
-    texts = list(zip(*(data[name][:] for name in task.fields), strict=True))
+    texts = list(zip(*(data[names[field]][:] for field in task.fields), strict=True))
     for row, segments in enumerate(texts):
         if not all(isinstance(text, str) for text in segments):
             raise DataError(f"{_place(task)}, {split} row {row}: a text is missing.")
     return Rows(texts, _labels(task, split, data) if labelled else None)
 
 
+def _columns(task: Task) -> dict[str, str]:
+    """The columns of fields and label: on the Hub GLUE's bear our names, one's own bear theirs."""
+    named = task.columns if task.own else {}
+    return {want: named.get(want, want) for want in (*task.fields, "label")}
+
+
 def _labels(task: Task, split: str, data: Any) -> list[int] | list[float]:
     """Class ids by label name, whatever the order in which the data set numbers them, or gold scores."""
     place = f"{_place(task)}, {split} row"
-    values = data["label"][:]
+    column = _columns(task)["label"]
+    values = data[column][:]
     for row, value in enumerate(values):
         if value is None or (task.labels and value == -1):
             raise DataError(f"{place} {row}: the label is missing.")
     if task.kind == "regression":
         return [gold_score(task, value, f"{place} {row}") for row, value in enumerate(values)]
-    names = getattr(data.features["label"], "names", None)
+    names = getattr(data.features[column], "names", None)
     if names is not None and set(names) != set(task.labels):
         theirs, ours = ", ".join(names), ", ".join(task.labels)
         raise DataError(f"{_place(task)} has the labels {theirs}, task {task.name} has {ours}.")

@@ -10,10 +10,13 @@ from matekd_bench.tasks.sources.base import MissingSplitError, Source
 from matekd_bench.tasks.sources.embedded import Embedded
 from matekd_bench.tasks.sources.examples import example_ids, order_key, split_digest, take
 from matekd_bench.tasks.sources.holdout import split_holdout
+from matekd_bench.tasks.sources.hub import Hub
 
 
 def source_of(task: Task, source: Source) -> Source:
-    """Where `task` is read from: itself where it brings its data, else the study's `source`."""
+    """Where `task` is read from: itself where it brings its data or its place on the Hub, else the study's `source`."""
+    if task.own:
+        return Hub() if task.reader is None else Embedded(name="own")
     return Embedded() if task.reader is not None else source
 
 
@@ -38,6 +41,8 @@ def load_task(
             raise UsageError(f"a limit of {limit} rows leaves nothing: the least is 1.")
     notices: list[str] = []
     train, dev = _splits(task, source, eval_on, notices)
+    if task.own:
+        notices += own_notices(task, train, dev)
     if train is not None:
         train = _limited(train, limit_train, notices)
     dev = [_limited(examples, limit_eval, notices) for examples in dev]
@@ -55,8 +60,8 @@ def load_task(
 
 
 def _state(task: Task, used: list[Examples], dev: tuple[str, ...]) -> DataState:
-    if task.synthetic:
-        return "mini"
+    if task.synthetic or task.own:
+        return "own" if task.own else "mini"
     whole = all(len(examples) == examples.official_rows for examples in used)
     return "official" if whole and dev == task.dev else "partial"
 
@@ -75,7 +80,7 @@ def load_split(task: Task, source: Source, split: str) -> Examples:
         uids=example_ids(task.name, split, texts),
         texts=texts,
         labels=None if rows.labels is None else tuple(rows.labels),
-        official_rows=task.splits[split].rows,
+        official_rows=len(texts) if task.own else task.splits[split].rows,
         skipped=rows.skipped,
     )
 
@@ -114,6 +119,22 @@ def _noticed(examples: Examples, notices: list[str]) -> Examples:
     if examples.skipped:
         notices.append(f"{examples.skipped} broken rows of {examples.split} skipped.")
     return examples
+
+
+def own_notices(task: Task, train: Examples | None, dev: list[Examples]) -> list[str]:
+    """What a user should know of their data: dev rows that are in train too, and classes that dev lacks."""
+    known = set(train.texts) if train is not None else set()
+    notices = []
+    for examples in dev:
+        shared = sum(texts in known for texts in examples.texts)
+        if shared:
+            notices.append(
+                f"{shared} of {len(examples)} {examples.split} rows are in train too, word for word."
+            )
+        absent = [task.labels[one] for one in range(len(task.labels)) if one not in (examples.labels or ())]
+        if absent:
+            notices.append(f"{examples.split} has no row labelled {', '.join(absent)}.")
+    return notices
 
 
 def _limited(examples: Examples, limit: int | None, notices: list[str]) -> Examples:

@@ -1,0 +1,45 @@
+"""The method `wordswap`: each word that has synonyms gives way to one of them with a given probability."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from matekd_bench import Params, Synonyms, TextPerturbation, find_thesaurus
+
+if TYPE_CHECKING:
+    from matekd_bench import Context
+
+
+class WordSwapParams(Params):
+    """The parameters of `wordswap`; the docstrings are what `matekd-bench methods show wordswap` prints."""
+
+    rate: float = Field(default=0.2, ge=0, le=1)
+    """Probability with which a word that has synonyms gives way to one."""
+    thesaurus: str = "auto"
+    """A thesaurus by name: auto, wordnet, embedded, kitchen, or another plugin's."""
+
+    def synonyms(self) -> Synonyms:
+        """What the thesaurus holds."""
+        return find_thesaurus(self.thesaurus).load()
+
+
+class WordSwap(TextPerturbation[WordSwapParams]):
+    """One version of each text, drawn anew in every epoch."""
+
+    def __init__(self, params: WordSwapParams, context: Context) -> None:
+        super().__init__(params, context)
+        self._synonyms = params.synonyms()
+        self.notices = list(self._synonyms.notices)
+
+    def perturb(self, text: str, rng: random.Random) -> str:
+        """`text` with some words replaced; every random choice comes from `rng`."""
+        return " ".join(self._swapped(word, rng) for word in text.split())
+
+    def _swapped(self, word: str, rng: random.Random) -> str:
+        if rng.random() >= self.params.rate:
+            return word
+        found = self._synonyms.synonyms(word.lower())
+        return found[int(rng.random() * len(found))] if found else word

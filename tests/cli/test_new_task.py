@@ -1,0 +1,102 @@
+"""``tasks new``: from the user's files to a study, and every slip in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from matekd_bench.cli import main
+
+NEW = ["tasks", "new", "reviews", "--train", "data/train.csv", "--dev", "data/dev.csv"]
+COLUMNS = ["--text", "review", "--label", "stars"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with two files of reviews."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    for split, count in (("train", 24), ("dev", 16)):
+        rows = [
+            f"the {split} film number {at} is {('bad', 'good')[at % 2]},{('neg', 'pos')[at % 2]}"
+            for at in range(count)
+        ]
+        (tmp_path / "data" / f"{split}.csv").write_text("review,stars\n" + "\n".join(rows) + "\n")
+    return tmp_path
+
+
+def test_from_files_to_a_leaderboard(
+    folder: Path, study_options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*NEW, *COLUMNS, "--folder", "tasks"]) == 0
+    out = capsys.readouterr().out
+    for part in (
+        "reviews: classification of single texts", "neg, pos", "accuracy", "median 7, longest 7", "neg 12, pos 12",
+        "the train film number 0 is bad", "wrote tasks/reviews.toml", "--plugin tasks/reviews.toml --tasks reviews",
+    ):  # fmt: skip
+        assert part in out
+    assert 'train = "../data/train.csv"' in (folder / "tasks" / "reviews.toml").read_text()
+
+    plugin = ["--plugin", "tasks"]  # a folder of such files is a plugin too
+    assert main(["tasks", "show", "reviews", *plugin]) == 0
+    assert main(["run", *study_options, *plugin, "--methods", "kd", "--tasks", "reviews"]) == 0
+    out = capsys.readouterr().out
+    assert "reviews: own; 16 dev; accuracy" in out
+    assert "GLUE" not in out
+    [record] = (folder / "results" / "runs").glob("*/record.json")
+    data = json.loads(record.read_text())["data"]
+    assert (data["source"], data["state"], data["labels"]) == ("own", "own", ["neg", "pos"])
+    assert main(["leaderboard"]) == 0  # the record is enough where the task is not given
+    assert "reviews" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([*NEW, "--text", "reviw", "--label", "stars"], "no column 'reviw' in 'data/train.csv': did you mean 'review'"),
+        ([*NEW, "--text", "a,b,c", "--label", "stars"], "--text 'a,b,c' names 3 columns"),
+        ([*NEW, *COLUMNS, "--metrics", "acuracy"], "unknown metric 'acuracy': did you mean 'accuracy'"),
+        ([*NEW, *COLUMNS, "--metrics", "pearson"], "'pearson' does not fit a classification"),
+        ([*NEW, *COLUMNS, "--labels", "neg,positive"], "unknown label 'pos': reviews has neg, positive"),
+        ([*NEW, *COLUMNS, "--kind", "regression"], "the score 'neg' is not a number"),
+        ([*NEW[:4], "none.csv", *NEW[5:], *COLUMNS], "--train: there is no file 'none.csv'"),
+        (["tasks", "new", "rte", *NEW[3:], *COLUMNS], "there is a task or suite 'rte' already"),
+        (["tasks", "new", "My Task", *NEW[3:], *COLUMNS], "'My Task' can't name a task"),
+        (["run", "--tasks", "mine", "--methods", "kd"], "unknown task 'mine', but there is a file 'mine.toml'"),
+        (["run", "--tasks", "kd", "--methods", "kd", "--plugin", "no.toml"], "no.toml cannot be used: there is no"),
+        (["tasks", "--plugin", "data"], "it holds no task (*.toml), no suites.toml and no folder 'presets'"),
+        (["tasks", "--plugin", "mine.toml"], "mine.toml: missing key"),
+    ],
+)  # fmt: skip
+def test_slips_are_one_line(
+    folder: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "mine.toml").write_text('name = "mine"\n')
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (folder / "reviews.toml").exists()
+
+
+def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "reviews.toml").write_text("mine")
+    assert main([*NEW, *COLUMNS]) == 2
+    assert "'reviews.toml' is there already" in capsys.readouterr().err
+    assert (folder / "reviews.toml").read_text() == "mine"
+
+
+def test_a_folder_may_hold_suites_and_presets(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*NEW, *COLUMNS, "--folder", "lab"]) == 0
+    (folder / "lab" / "suites.toml").write_text('[ours]\ntasks = ["reviews"]\n')
+    (folder / "lab" / "presets").mkdir()
+    (folder / "lab" / "presets" / "short.toml").write_text('preset = "mini"\nbudget.limit = 7\n')
+    (folder / "lab" / "presets" / "wrong.toml").write_text('preset = "mini"\nbudgets.limit = 7\n')
+    run = ["run", "--plugin", "lab", "--methods", "kd", "--tasks", "ours", "--dry-run"]
+    assert main([*run, "--preset", "short"]) == 0
+    assert "kd      reviews  0     7        to do" in capsys.readouterr().out
+    assert main([*run, "--preset", "wrong"]) == 2
+    err = capsys.readouterr().err
+    assert "unknown setting (in preset 'wrong') 'budgets': did you mean 'budget'" in err

@@ -1,0 +1,102 @@
+"""The page of hooks: every hook with its arguments, every field of what they hold, and examples that work."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import matekd_bench
+from matekd_bench import ExportTable, LookInfo, RunEnd, RunInfo, StudyEnd, StudyInfo
+from matekd_bench.plugins import eventspecs, hookspecs
+from matekd_bench.plugins.announcing import Announcer
+from matekd_bench.plugins.host import Host
+from matekd_bench.tasks.sources import Hub, load_task, source_of
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
+HOOKS = {
+    name: hook
+    for home in (hookspecs, eventspecs)
+    for name, hook in vars(home).items()
+    if name.startswith("matekd_bench_")
+}
+RUN = RunInfo(run_id="rte-kd-0-ab12", method="kd", task="rte", seed=0)
+STUDY = StudyInfo(results=Path("results"), preset="mini", methods=("kd",), tasks=("rte",), seeds=(0,))
+TOLD = {
+    "study": STUDY,
+    "run": RUN,
+    "look": LookInfo(number=1, total=2, score=0.5, spent=5, limit=10),
+}
+ENDS = {
+    "matekd_bench_run_finished": RunEnd(status="failed", score=None, seconds=1.0, record={"reason": "no"}),
+    "matekd_bench_study_finished": StudyEnd(status="done", trained=1),
+}
+
+
+def section(hook: str) -> str:
+    """What stands below a hook's heading."""
+    return re.split(r"^##+ ", PAGE.split(f"\n### {hook}\n")[1], maxsplit=1, flags=re.M)[0]
+
+
+def example(hook: str, folder: Path) -> Host:
+    """The plugin that the page shows for a hook, loaded as a file."""
+    [(name, source)] = re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", section(hook), re.M | re.S)
+    assert f"def {hook}(" in source
+    (folder / name).write_text(source, encoding="utf-8")
+    return Host.load([folder / name])
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_is_listed_and_its_arguments_are_described(hook: str) -> None:
+    arguments = list(inspect.signature(HOOKS[hook]).parameters)
+    assert f"| `{hook}({', '.join(arguments)})` |" in PAGE
+    for argument in arguments:
+        assert f"`{argument}`" in section(hook)
+
+
+RECORDS = (
+    *("StudyInfo", "RunInfo", "LookInfo", "RunEnd", "StudyEnd"),
+    *("Thesaurus", "Synonyms", "Preset", "Exporter", "ExportTable", "Tracker"),
+)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_every_field_of_a_record_is_explained(name: str) -> None:
+    table = PAGE.split(f"| field of `{name}` | meaning |\n")[1].split("\n\n")[0]
+    cells = [row.split("|")[1] for row in table.splitlines()[1:]]
+    named = {found for cell in cells for found in re.findall(r"`(\w+)`", cell)}
+    assert named == {field.name for field in fields(getattr(matekd_bench, name))}
+
+
+@pytest.mark.parametrize("hook", vars(eventspecs).keys() & HOOKS.keys())
+def test_the_example_of_an_event_is_told_of_it(
+    hook: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {**TOLD, "end": ENDS.get(hook)}
+    arguments = {name: told[name] for name in inspect.signature(HOOKS[hook]).parameters}
+    with Announcer(example(hook, tmp_path), pytest.fail) as announcer:
+        announcer.tell(hook, **arguments)
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_the_examples_of_offers_offer_what_they_say(tmp_path: Path) -> None:
+    assert example("matekd_bench_suites", tmp_path).suite("pairs").record.tasks == ("mrpc", "qqp", "rte")
+    found = example("matekd_bench_thesauri", tmp_path).thesauri["cinema"].record.load()
+    assert found.synonyms("movie") == ("film", "picture")
+    assert example("matekd_bench_presets", tmp_path).presets["glance"].record.settings["preset"] == "mini"
+    task = example("matekd_bench_tasks", tmp_path).task("parity").record
+    assert len(load_task(task, source_of(task, Hub())).dev[0]) == 20
+    table = ExportTable("leaderboard", ("method", "score"), [{"method": "kd", "score": None}])
+    written = example("matekd_bench_exporters", tmp_path).exporters["rst"].record.write(table).decode()
+    assert written.endswith("   * - method\n     - score\n   * - kd\n     - \n")
+
+
+def test_the_example_of_a_tracker_tracks(tmp_path: Path) -> None:
+    host = example("matekd_bench_trackers", tmp_path)
+    with Announcer(host, pytest.fail) as announcer:
+        announcer.start(host.trackers["log"], tmp_path / "results")
+        announcer.tell("matekd_bench_run_finished", run=RUN, end=RunEnd(status="ok", score=0.5, seconds=1.0))
+    assert (tmp_path / "results" / "log.txt").read_text() == "kd rte 0 ok 0.5\n"
