@@ -101,6 +101,7 @@ def load(auto: str, source: Source, seed: int, **config: Any) -> tuple[Any, froz
                 dtype=torch.float32,
                 use_safetensors=True,
                 local_files_only=True,
+                trust_remote_code=False,  # left out, transformers would ask the user
                 output_loading_info=True,
                 ignore_mismatched_sizes=False,
                 **config,

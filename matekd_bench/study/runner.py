@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matekd_bench.distill.device import deterministic_kernels
 from matekd_bench.distill.upkeep import cache_limit
 from matekd_bench.results.store import ResultsStore
-from matekd_bench.results.underway import tidy
+from matekd_bench.results.underway import sweep, tidy
 from matekd_bench.study.estimate import seconds_left
 from matekd_bench.study.events import Events, Plan, PlannedRun, Summary
 from matekd_bench.study.executor import LocalExecutor, Tally
@@ -53,6 +53,7 @@ def _run(
             events.note(f"{data.task.name}: {notice}")
     if dry_run:
         return _summary(grid, plan, Tally())
+    sweep(store.root, store.has)
     local = LocalExecutor(grid, store, events, request.command, interruptions, fail_fast=request.fail_fast)
     if todo:
         cache_limit()  # a bad one is said now
