@@ -207,5 +207,23 @@ def test_formulas_and_code_in_options_are_text(capsys: pytest.CaptureFixture[str
         ["--methods", "eda", "--budget", f"student_updates={code}"],
     ):  # fmt: skip
         assert main(["run", *words, "--tasks", "rte"]) == 2
-        assert capsys.readouterr().err.count("\n") == 1
+        assert [line[:7] for line in capsys.readouterr().err.splitlines()][-1] == "error: "
     assert not executed.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("matekd-bench run --methods kd; rm -rf ~", "  matekd-bench run --methods 'kd;' rm -rf '~'"),
+        ("matekd-bench run --methods $(evil)", "  matekd-bench run --methods '$(evil)'"),
+        ("rm -rf ~", "  (no command of matekd-bench: 'rm -rf ~')"),
+        ("matekd-bench 'run", '  (no command: "matekd-bench \'run")'),
+    ],
+)
+def test_a_command_in_a_record_that_is_to_be_pasted(
+    command: str, shown: str, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = {"status": "failed", "reason": "x", "scores": [], "task_score": None}
+    changed(results, **failed, provenance__command=command)
+    assert main(["leaderboard", "--failures", "--results", str(results)]) == 0
+    assert shown in capsys.readouterr().out.splitlines()
