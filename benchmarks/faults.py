@@ -235,8 +235,8 @@ class _Written:
         return self._file.write(content)
 
 
-def calls(study: Study) -> int:
-    """How many calls of an undisturbed study change files."""
+def undisturbed(study: Study) -> tuple[dict[str, Any], float, int]:
+    """What the study leaves when nothing happens, its seconds, and how many calls change a file; all is cleared."""
     counting = Call(study.home, -1, lambda event: None)
     noted = Path(tempfile.mkdtemp()) / "count"
 
@@ -254,20 +254,13 @@ def calls(study: Study) -> int:
 
         executor.LocalExecutor.run = run  # type: ignore[method-assign]
 
-    assert study.run(fault).code == 0
-    found = int(noted.read_text())
-    shutil.rmtree(noted.parent)
-    return found
-
-
-def undisturbed(study: Study) -> tuple[dict[str, Any], float]:
-    """What the study leaves when nothing happens, and its seconds; all is taken away again."""
     started = time.monotonic()
-    ended = study.run()
+    ended = study.run(fault)
     assert ended.code == 0, ended.err
-    left, seconds = study.left(), time.monotonic() - started
+    left, seconds, total = study.left(), time.monotonic() - started, int(noted.read_text())
+    shutil.rmtree(noted.parent)
     study.clear()
-    return left, seconds
+    return left, seconds, total
 
 
 def killed(study: Study, kills: int, seed: int) -> dict[str, int]:
@@ -276,9 +269,7 @@ def killed(study: Study, kills: int, seed: int) -> dict[str, int]:
     Whenever a study ends before it is killed, what it left is compared and another one begins.
     """
     rng = random.Random(seed)
-    expected, seconds = undisturbed(study)
-    total = calls(study)
-    study.clear()
+    expected, seconds, total = undisturbed(study)
     done: Counter[str] = Counter()
     while done["kills"] < kills:
         if rng.random() < 0.5:
@@ -311,9 +302,7 @@ def failing_writes(study: Study, which: Callable[[int], bool], *, onwards: bool)
 
     The errors take turns. Each time the same command follows, on a disk that is well again.
     """
-    expected, _ = undisturbed(study)
-    total = calls(study)
-    study.clear()
+    expected, _, total = undisturbed(study)
     done: Counter[str] = Counter(calls=total)
     for at in filter(which, range(total)):
         number = ERRORS[at % len(ERRORS)]
@@ -337,7 +326,7 @@ def full_disk(study: Study, disk: Path, megabytes: int = 20) -> dict[str, int]:
 
     `disk` is where a tmpfs of so many megabytes is mounted; PermissionError where that is not allowed.
     """
-    expected, _ = undisturbed(study)
+    expected, _, _ = undisturbed(study)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(disk)],
         capture_output=True,

@@ -12,8 +12,10 @@ import gc
 import io
 import json
 import os
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,8 +50,14 @@ def sample(runs: int) -> Sample:
     return Sample(runs, round(size, 1), len(os.listdir("/proc/self/fd")), threads)
 
 
-def soak(runs: int, home: Path, every: int, methods: str = "kd,eda") -> list[Sample]:
-    """Trains so many runs in this process; a sample after every so many."""
+def soak(
+    runs: int,
+    home: Path,
+    every: int,
+    methods: str = "kd,eda",
+    show: Callable[[Sample], None] = lambda taken: None,
+) -> list[Sample]:
+    """Trains so many runs in this process; a sample after every so many, which `show` is given at once."""
     from matekd_bench.cli import main
     from matekd_bench.study.executor import LocalExecutor
 
@@ -62,6 +70,7 @@ def soak(runs: int, home: Path, every: int, methods: str = "kd,eda") -> list[Sam
         done += taken
         if done % every == 0:
             found.append(sample(done))
+            show(found[-1])
         return taken
 
     (home / "tiny.toml").write_text(CONFIG)
@@ -102,13 +111,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--every", type=int, default=50)
+    parser.add_argument("--methods", default="kd,eda")
     given = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as home:
-        samples = soak(given.runs, Path(home), given.every)
-    for one in samples:
-        print(json.dumps(asdict(one)))
+        samples = soak(given.runs, Path(home), given.every, given.methods, _show)
     print(json.dumps({**growth(samples), "seconds": round(time.monotonic() - started)}))
+
+
+def _show(taken: Sample) -> None:
+    print(json.dumps(asdict(taken)), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ def test_results(
         place = ["--results", str(folder)]
         words = rng.choice((
             ["leaderboard", *place], ["leaderboard", "--json", *place], ["leaderboard", "--failures", *place],
-            ["export", str(folder / "t.csv"), str(folder / "t.html"), "--force", *place][:3] + place,
+            ["export", str(folder / "t.csv"), str(folder / "t.md"), *place],
             ["compare", "sst2-kd", "sst2-eda", *place], ["merge", str(results), str(folder), "-o", str(folder / "m")],
         ))  # fmt: skip
         codes.add(ends_well(words, f"{number}: {file.name}", capsys))
