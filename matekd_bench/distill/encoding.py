@@ -68,7 +68,9 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, use_fast=True, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            checkpoint.path, use_fast=True, local_files_only=True, trust_remote_code=False
+        )
     except (OSError, ValueError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"the tokenizer of '{checkpoint.id}' can't be loaded: {reason}") from None

@@ -92,6 +92,7 @@ def load(auto: str, source: Source, seed: int, **config: Any) -> tuple[Any, froz
     Raises CheckpointError, also where the encoder's own are missing.
     """
     import transformers
+    from safetensors import SafetensorError
 
     with quiet_transformers(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -101,11 +102,12 @@ def load(auto: str, source: Source, seed: int, **config: Any) -> tuple[Any, froz
                 dtype=torch.float32,
                 use_safetensors=True,
                 local_files_only=True,
+                trust_remote_code=False,  # left out, transformers would ask the user
                 output_loading_info=True,
                 ignore_mismatched_sizes=False,
                 **config,
             )
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise CheckpointError(f"'{source.checkpoint.id}' can't be loaded as {auto}: {reason}") from None
     missing = frozenset(info["missing_keys"])

@@ -70,12 +70,16 @@ def write(folder: Path, modules: Sequence[nn.Module], state: Mapping[str, Any]) 
 def read_state(folder: Path) -> dict[str, Any]:
     """What :func:`write` was given as state, on the CPU; nothing in the file is executed.
 
-    Raises CheckpointError for a file that holds anything else than tensors and plain values.
+    Raises CheckpointError for a file that holds anything else than tensors and plain values, or is none.
     """
     try:
-        state: dict[str, Any] = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+        state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
     except UnpicklingError:
         raise CheckpointError(f"{folder / STATE} holds more than tensors and plain values.") from None
+    except Exception as error:  # torch has no error of its own for a file that is something else
+        raise CheckpointError(f"{folder / STATE} cannot be read ({type(error).__name__}).") from None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{folder / STATE} holds no state.")
     return state
 
 

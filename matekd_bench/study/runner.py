@@ -10,7 +10,7 @@ from matekd_bench.distill.upkeep import cache_limit
 from matekd_bench.plugins.announcing import Announcer, chosen_trackers
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.folder.students import KeptStudents
-from matekd_bench.results.folder.underway import tidy
+from matekd_bench.results.folder.underway import sweep, tidy
 from matekd_bench.study.events import Events, Plan, Summary
 from matekd_bench.study.executor import LocalExecutor, Tally
 from matekd_bench.study.grid import Grid, make_grid
@@ -73,6 +73,7 @@ def _run(
     plan = make_plan(grid, store, request, done, tuner=tuner, shard=shard)
     if dry_run:
         return _summary(grid, plan, Tally())
+    sweep(store.root, store.has)
     with Announcer(host, events.warning) as announcer:
         for tracker in trackers:
             announcer.start(tracker, request.results)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,10 +78,16 @@ def test_the_same_numbers_to_the_last_bit(
     assert sorted(recorded.rglob("*")) == before
 
 
-def test_a_run_named_by_its_folder_with_teacher_and_all_made_anew(recorded: Path, tmp_path: Path) -> None:
+def test_in_another_process_under_another_hash_seed_with_teacher_and_all_made_anew(
+    recorded: Path, tmp_path: Path
+) -> None:
     run_id = run_of(recorded, "kd").run_id
     command = ["reproduce", str(recorded / "runs" / run_id), "--fresh", "--into", str(tmp_path), "--quiet"]
-    assert main(command) == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "matekd_bench", *command],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONHASHSEED": "123"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
     assert run_of(tmp_path, "kd").scores == run_of(recorded, "kd").scores
     assert run_of(tmp_path, "kd").provenance.command == f"matekd-bench reproduce {run_id}"
 

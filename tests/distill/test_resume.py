@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import torch
 from matekd_bench import Method, NoParams, Perturbation, TextPerturbation
 from matekd_bench.distill import resume
 from matekd_bench.distill.assets import TaskAssets
+from matekd_bench.distill.checkpoints import describe
+from matekd_bench.distill.networks import Source
 from matekd_bench.distill.outcome import Outcome, Watch
 from matekd_bench.distill.resume import PausedError, ran_out_of_memory
 from matekd_bench.distill.run import Job, train
@@ -275,6 +279,23 @@ def test_rows_per_pass_are_halved_until_memory_is_enough(shared, kept):
     assert watch.notes == [f"given: out of memory; going on with {rows} rows per pass" for rows in (8, 4)]
     same(replace(smaller, micro_batch=4), outcome)
     assert outcome.spent.clean_examples == 6 * 16  # the update is as large as before
+
+
+def test_without_dropout_smaller_passes_learn_the_same(recipe, tiny_checkpoint, tmp_path):
+    """The update is as large as before, so its gradient is the same but for rounding."""
+    shutil.copytree(tiny_checkpoint, tmp_path / "still")
+    config = json.loads((tmp_path / "still" / "config.json").read_text())
+    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (tmp_path / "still" / "config.json").write_text(json.dumps({**config, **still}))
+    student = Source(describe(tmp_path / "still", id="still"), (0, 2))
+    assets = TaskAssets(toy_data(), recipe(student=student), lambda text: None, lambda *progress: None)
+    whole = train(job(method(kd), lr=1e-4), assets, never().watch)
+    pieces = train(job(method(hungry(most=5)), lr=1e-4), assets, never().watch)
+    assert (whole.micro_batch, pieces.micro_batch) == (None, 4)
+    assert whole.spent == pieces.spent
+    first, last = whole.looks[0].logits["dev"], whole.looks[-1].logits["dev"]
+    moved = float((last - first).abs().max())
+    assert float((pieces.looks[-1].logits["dev"] - last).abs().max()) < moved / 1000
 
 
 def test_out_of_memory_in_the_middle_goes_on_from_the_last_checkpoint(shared, kept):

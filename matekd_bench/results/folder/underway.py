@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,6 +88,18 @@ class RunUnderWay(CheckpointFolder):
             return f"process {int(name['pid'])} on {name['host']} since {name['since']}"
         except (OSError, ValueError, KeyError, TypeError):  # just being written, or already gone
             return "another process"
+
+
+def sweep(root: Path, done: Callable[[str], bool]) -> None:
+    """Takes away what a process that was killed at the end of a run left of it: `done` says whether it is recorded."""
+    home = root / "runs" / PARTIAL
+    for run_id in {path.name.partition(".")[0] for path in home.glob("[!.]*")}:
+        with suppress(ResultsError):  # a name that no run has, or a folder that can only be read
+            under_way = RunUnderWay(root, run_id)
+            if done(run_id) and under_way.acquire():
+                under_way.release(done=True)
+    with suppress(OSError):
+        home.rmdir()
 
 
 def tidy(root: Path, now: float | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
@@ -194,8 +195,19 @@ def failures(records: Sequence[Record]) -> Iterator[str]:
     failed = [run for run in troubled if run.status == "failed"]
     if failed:
         yield "To try the failed runs again (finished ones are kept):"
-        yield from (f"  {command}" for command in sorted({run.provenance.command for run in failed}))
+        yield from sorted({f"  {_pasteable(run.provenance.command)}" for run in failed})
     if len(failed) < len(troubled):
         yield "Diverged and collapsed runs stay in with their score: tried again they end the same."
     if not troubled:
         yield "No run failed, diverged or collapsed."
+
+
+def _pasteable(command: str) -> str:
+    """A recorded command as one that can be pasted into a shell: every word quoted, whoever wrote the record."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return f"(no command: {command!r})"
+    return (
+        shlex.join(words) if words[:1] == ["matekd-bench"] else f"(no command of matekd-bench: {command!r})"
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -65,8 +64,9 @@ class Predictions:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return cls._of({name: arrays[name] for name in arrays.files})
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise ResultsError(f"damaged predictions: {error}.") from error
+        except Exception as error:  # numpy, zipfile and zlib refuse a damaged file in a dozen ways
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise ResultsError(f"damaged predictions: {reason}.") from error
 
     @classmethod
     def _of(cls, arrays: Mapping[str, NDArray[Any]]) -> Predictions:

@@ -33,6 +33,12 @@ def _simple(value: Any) -> bool:
     return type(value) in SIMPLE or (type(value) is float and math.isfinite(value))
 
 
+def _shown(value: str) -> str:
+    """`value` with a sign in place of what would steer a terminal, break a line or turn the writing's direction."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in value)
+
+
+Shown = Annotated[str, AfterValidator(_shown)]
 Plain = AfterValidator(_plain)
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -53,16 +59,16 @@ class Part(BaseModel):
 class Identity(Part):
     """Which run this is. `variant` is the canonical text shown in tables, e.g. ``eda[alpha=0.2]``."""
 
-    method: str
-    variant: str
-    method_version: str
+    method: Shown
+    variant: Shown
+    method_version: Shown
     params: Settings
     control: bool
     ranked: bool
-    task: str
+    task: Shown
     seed: Count
-    preset: str
-    protocol_id: str
+    preset: Shown
+    protocol_id: Shown
 
 
 class SplitInfo(Part):
@@ -79,14 +85,14 @@ class Data(Part):
     `labels` are in class-id order; `majority_score` is the majority class's task score on these dev splits.
     """
 
-    source: str
+    source: Shown
     revision: str | None
     state: DataState
-    state_text: str
+    state_text: Shown
     splits: dict[str, SplitInfo]
     max_length: Count
     labels: tuple[str, ...]
-    notices: tuple[str, ...]
+    notices: tuple[Shown, ...]
     eval_on: Literal["dev", "holdout"]
     majority_score: Fraction | None
 
@@ -107,7 +113,7 @@ class Teacher(Part):
     `fine_tune_flops` and `fine_tune_seconds` are what its fine-tuning cost when it was made: 0 for a given one.
     """
 
-    id: str
+    id: Shown
     revision: str | None
     sha256: str
     scores: tuple[ScoreItem, ...]
@@ -121,7 +127,7 @@ class Teacher(Part):
 class Student(Part):
     """The student; `sha256` is of its initial weights, `layers` those kept of the checkpoint (None: all)."""
 
-    id: str
+    id: Shown
     sha256: str
     layers: tuple[int, ...] | None
     parameters: Count
@@ -241,7 +247,7 @@ class PredictionsFile(Part):
 class Provenance(Part):
     """Who made this: the command, the git commit if known, and the moment in UTC (ISO 8601)."""
 
-    command: str
+    command: Shown
     git_commit: str | None
     created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$")]
 
@@ -256,7 +262,7 @@ class Record(Part):
     schema_: Literal["matekd.run/1"] = Field(default=SCHEMA, alias="schema")
     run_id: Identifier
     status: Status
-    reason: str | None
+    reason: Shown | None
     identity: Identity
     seeds: Counts
     data: Data

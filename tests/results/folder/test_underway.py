@@ -16,7 +16,7 @@ from matekd_bench.durable import KEPT
 from matekd_bench.errors import ResultsError
 from matekd_bench.results import files
 from matekd_bench.results.folder.store import ResultsStore
-from matekd_bench.results.folder.underway import STALE_SECONDS, RunUnderWay, tidy
+from matekd_bench.results.folder.underway import STALE_SECONDS, RunUnderWay, sweep, tidy
 
 HOLDER = """
 import sys, time
@@ -131,6 +131,22 @@ def test_what_a_kill_leaves_of_a_checkpoint_is_ignored_and_goes_away(tmp_path: P
     assert half.exists()  # it may be another process's, under way
     tidy(tmp_path, now=time.time() + STALE_SECONDS + 60)
     assert [path.name for path in run.folder.iterdir()] == ["000000001"]
+
+
+def test_what_a_kill_leaves_of_a_recorded_run_is_swept_away(tmp_path: Path) -> None:
+    recorded, other = RunUnderWay(tmp_path, "recorded"), RunUnderWay(tmp_path, "other")
+    for run in (recorded, other):
+        assert run.acquire()
+        run.save(1, content("one"))
+        run.release(done=False)
+    (partial(tmp_path) / "No Name.lock").touch()
+    sweep(tmp_path, lambda run_id: run_id == "recorded")
+    assert {path.name for path in partial(tmp_path).iterdir()} == {"other", "other.lock", "No Name.lock"}
+    held = RunUnderWay(tmp_path, "held")
+    assert held.acquire()
+    sweep(tmp_path, lambda run_id: True)
+    assert {path.name for path in partial(tmp_path).glob("held*")} == {"held.lock", "held.holder"}
+    sweep(tmp_path / "nowhere", lambda run_id: True)
 
 
 def test_tidying_takes_away_old_leftovers_alone(tmp_path: Path) -> None:
