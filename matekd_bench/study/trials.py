@@ -97,5 +97,5 @@ def _changed(method: ResolvedMethod, values: Mapping[str, Value]) -> Any:
         said = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
         raise UsageError(
             f"--tune cannot try {', '.join(values)} of '{method.variant}': {said}:",
-            hint="give such parameters values of their own, then they are not tuned.",
+            hint="name such parameters in the list, at their defaults if you like: what is named is not tuned.",
         ) from None

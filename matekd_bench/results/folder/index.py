@@ -51,6 +51,14 @@ class _Own(Part):
 
 OWN: Final = tuple(name for name in _Own.model_fields if name not in ("stamp", "parts"))
 RUNS: Final = TypeAdapter(list[_Own])
+PARTS: Final = ("identity", "budget", "compute", "task_score", "predictions", "provenance")
+NAMES: Final[Mapping[type, set[str]]] = {
+    kind: set(kind.model_fields)
+    for kind in (
+        *(Record, records.Identity, records.Budget, records.Compute, records.TaskScore, records.ScoreItem),
+        *(records.PredictionsFile, records.Provenance, records.Look),
+    )
+}
 
 
 def stamp(path: Path) -> Stamp:
@@ -64,7 +72,15 @@ def sharing(run: Record, pool: dict[str, Any]) -> Record:
     parts = {
         name: pool.setdefault(name + _text(part), part) for name in SHARED if (part := getattr(run, name))
     }
-    return run.model_copy(update=parts)
+    return _slim(run.model_copy(update=parts))
+
+
+def _slim(run: Record) -> Record:
+    """`run` with one set of field names for all parts of a kind: pydantic's own sets are half of a record's memory."""
+    for part in (run, *(getattr(run, name) for name in PARTS), *run.scores, *run.curve):
+        if part is not None:
+            object.__setattr__(part, "__pydantic_fields_set__", NAMES[type(part)])
+    return run
 
 
 def _text(part: Any) -> str:
@@ -133,4 +149,4 @@ def _unpacked(shared: list[str], lines: Iterable[bytes]) -> Iterator[tuple[str, 
                 if (name, at) not in made:
                     made[name, at] = ADAPTERS[name].validate_json(shared[at], strict=True)
                 fields[name] = made[name, at]
-            yield own.run_id, (own.stamp, Record.model_construct(schema_=records.SCHEMA, **fields))
+            yield own.run_id, (own.stamp, _slim(Record.model_construct(schema_=records.SCHEMA, **fields)))

@@ -108,7 +108,7 @@ def tidy(root: Path, now: float | None = None) -> None:
     Whole runs, checkpoints and damaged records that were put aside stay.
     """
     limit = (time.time() if now is None else now) - STALE_SECONDS
-    for place in (root / "runs", root / "data", *(root / "runs" / PARTIAL).glob("*/")):
+    for place in (root / "runs", root / "data", root / "students", *(root / "runs" / PARTIAL).glob("*/")):
         for left in (*place.glob(".tmp-*"), *place.glob(".failed-*"), *place.glob(".trial-*")):
             with suppress(OSError):
                 if left.is_symlink() or left.lstat().st_mtime > limit:
