@@ -144,8 +144,17 @@ class TextPerturbation(Perturbation[P]):
                 texts.append(text)
                 continue
             rng = random.Random(row.seed(f"text/{variant}/{index}"))
-            texts.append(self.perturb(text, rng))
+            texts.append(self._text(text, rng))
         return tuple(texts)
+
+    def _text(self, text: str, rng: random.Random) -> str:
+        """What `perturb` makes of a text; TypeError where it is no text."""
+        perturbed: object = self.perturb(text, rng)
+        if not isinstance(perturbed, str):
+            raise TypeError(
+                f"perturb() returned {perturbed!r}: return the text as it is where nothing is to do"
+            )
+        return perturbed
 
     def ahead(self, rows: Sequence[Row]) -> Sequence[Any]:
         """Perturbs and encodes every row: a list of :class:`Perturbed` for each."""

@@ -107,13 +107,16 @@ class Bench:
         rows: Sequence[int] | None = None,
         number: int = 2,
         micro_batch: int | None = None,
+        look: Callable[[View, Batch], None] = lambda view, batch: None,
     ) -> Update:
-        """One update, watched."""
+        """One update, watched; `look` gets every view before the suite does anything with it."""
         with contained_randomness(CPU):
             done = Update(self.shop.batch(rows or self.rows, update=number, epoch=number, phase=phase))
 
             def show(batch: Batch, models: Models, views: tuple[View, ...]) -> None:
                 done.views.extend(views)
+                for view in views:
+                    look(view, batch)
 
             relay = Relay(self.method, show, partial(self._watching_student, done))
             with self._stepped(done.grads):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from matekd_bench.errors import unknown
@@ -18,7 +21,6 @@ HOMES = [
     module.__name__ for module in (views, chance, conduct, trial)
 ]  # each adds its promises when imported
 CONTRACT = tuple(sorted(PROMISES, key=lambda one: HOMES.index(one.check.__module__)))
-RAISED = "'--debug' or the test's traceback shows where."
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,21 @@ def ask(subject: Subject, promise: Promise) -> Finding:
         return made("not asked", str(error))
     except Exception as error:  # a method is foreign code: whatever it raises is what there is to report
         text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".:")
-        return made("broken", f"It raises {text}.", RAISED)
+        return made("broken", f"It raises {text}.", _where(error, subject))
     return made("kept")
+
+
+def _where(error: Exception, subject: Subject) -> str:
+    """The innermost line of the method's own file that was at work, or that the suite failed at what it was given."""
+    try:
+        own = inspect.getsourcefile(subject.record.factory)
+    except TypeError:  # neither a class nor a function of Python's
+        own = None
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename == own]
+    if not frames:
+        return "The suite failed at what the method gave it: compare with what 'shapes' expects."
+    last = frames[-1]
+    return f"Line {last.lineno} of {Path(last.filename).name}, in {last.name}(): {last.line}"
 
 
 def contract_tests(method: Method, **params: Any) -> Callable[[str], None]:

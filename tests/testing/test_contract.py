@@ -230,9 +230,31 @@ def test_padding_that_is_written_into_is_found():
 
 def test_a_tensor_of_the_wrong_size_is_named():
     [finding] = broken(method(TooShort, "control"), "shapes").values()
-    assert re.search(
-        r"mask' of a view has shape \(12, \d+\) where \(12, \d+\)|RuntimeError|ValueError", str(finding)
+    assert re.search(r"'mask' of a view has shape \(12, \d+\) where \(12, \d+\) is needed", str(finding))
+
+
+class Undefined(TextPerturbation[NoParams]):
+    """Calls what there is not."""
+
+    def perturb(self, text, rng):
+        return text.undefined()
+
+
+class Nothing(TextPerturbation[NoParams]):
+    """Returns nothing."""
+
+    def perturb(self, text, rng):
+        """Forgets the return."""
+
+
+def test_where_a_method_raises_is_said():
+    [finding] = broken(method(Undefined), "shapes").values()
+    assert finding.happened == "It raises AttributeError: 'str' object has no attribute 'undefined'."
+    assert re.fullmatch(
+        r"Line \d+ of test_contract.py, in perturb\(\): return text.undefined\(\)", finding.mend
     )
+    [finding] = broken(method(Nothing), "shapes").values()
+    assert "perturb() returned None: return the text as it is" in finding.happened
 
 
 @pytest.mark.parametrize(
