@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,35 +13,9 @@ from matekd_bench.cli import main
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.study.request import StudyRequest
+from pages import NAMED, PAGES, ROOT, blocks, commands, files
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"# ([\w-]+\.(?:py|toml))\n")  # a block that starts with a file name is that file
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
-
-
-def blocks(page: Path, *languages: str) -> list[str]:
-    """The fenced blocks of a page in the given languages."""
-    found = FENCE.findall(page.read_text(encoding="utf-8"))
-    return [text for language, text in found if language in languages]
-
-
-def files(page: Path) -> dict[str, str]:
-    """The files that a page shows, by name."""
-    shown = [(FILE.match(block), block) for block in blocks(page, "python", "toml")]
-    return {match[1]: block for match, block in shown if match}
-
-
-def commands(page: Path) -> Iterator[list[str]]:
-    """The arguments of every `matekd-bench` command in a page's shell blocks."""
-    for block in blocks(page, "sh", "console"):
-        for line in block.replace("\\\n", " ").splitlines():
-            words = shlex.split(line.removeprefix("$ "))
-            if words[:1] == ["matekd-bench"]:
-                yield words[1:]
-
-
 PLUGINS = [(page, name) for page in PAGES for name in files(page) if name.endswith(".py")]
 METHODS = [(page, name) for page, name in PLUGINS if "matekd_bench_methods" in files(page)[name]]
 COMMANDS = [(page, command) for page in PAGES for command in commands(page)]
@@ -103,7 +76,7 @@ def test_there_is_something_to_test() -> None:
 def test_every_block_that_announces_a_method_names_its_file() -> None:
     for page in PAGES:
         announcing = [block for block in blocks(page, "python") if "@hookimpl" in block]
-        assert [block for block in announcing if not FILE.match(block)] == []
+        assert [block for block in announcing if not NAMED.match(block)] == []
 
 
 def test_links_lead_to_files() -> None:

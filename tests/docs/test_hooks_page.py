@@ -71,7 +71,7 @@ def test_every_field_of_a_record_is_explained(name: str) -> None:
     assert named == {field.name for field in fields(getattr(matekd_bench, name))}
 
 
-@pytest.mark.parametrize("hook", vars(eventspecs).keys() & HOOKS.keys())
+@pytest.mark.parametrize("hook", sorted(vars(eventspecs).keys() & HOOKS.keys()))
 def test_the_example_of_an_event_is_told_of_it(
     hook: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

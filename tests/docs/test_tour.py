@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_examples import ROOT, blocks, commands, files
 
 from matekd_bench.cli import main
+from pages import ROOT, blocks, commands, files
 
 TOUR = ROOT / "docs" / "tour.md"
 COMMANDS = list(commands(TOUR))
@@ -31,8 +31,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def shortened(command: list[str], glue: Path, models: tuple[str, ...]) -> list[str]:
-    """The command with the real GLUE folder, and with options that make it brief."""
-    given = [str(glue) if word == "DIR" else word for word in command]
+    """The command with the real GLUE folder, fewer tasks, and options that make it brief."""
+    instead = {"DIR": str(glue), "glue": "rte,stsb,cola,sst2"}
+    given = [instead.get(word, word) for word in command]
     if given[0] == "run":
         given += [*BRIEF, "--config", "brief.toml", "--quiet"]
     if given[:2] == ["methods", "preview"]:
@@ -49,7 +50,7 @@ def test_every_command_works(place: int, folder: Path, small_glue: Path, tiny_ch
 def test_what_the_tour_leaves_behind(folder: Path) -> None:
     """Runs after the commands: the files it speaks of are there and hold what it says."""
     board = pd.read_csv(folder / "leaderboard.csv")
-    assert set(board["score_definition"]) == {"mini"}
+    assert set(board["score_definition"].dropna()) == {"mini"}
     assert {"teacher", "kd", "eda[thesaurus=mini]"} <= set(board["method"])
     runs = pd.read_csv(folder / "runs.csv")
     assert set(runs[runs["task"] == "mini-rte"]["seed"]) == {0, 1, 2}
