@@ -91,6 +91,10 @@ def run(
     dry_run: Annotated[
         bool, Option("--dry-run", help="Show the grid, what exists and an estimate; train nothing.")
     ] = False,
+    jobs: Annotated[
+        str | None,
+        Machine("--jobs", "-j", metavar="N|auto", help="Runs at a time, each in a process of its own."),
+    ] = None,
     devices: Annotated[
         int | None,
         Machine("--devices", metavar="N", min=1, help="With --dry-run: what the study takes on N devices."),
@@ -139,6 +143,7 @@ def run(
         fail_fast=fail_fast,
         shard=shard,
         devices=devices,
+        jobs=jobs,
         command=_command(context),
     )
     host = load_host(plugin, no_plugins)

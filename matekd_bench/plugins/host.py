@@ -35,7 +35,8 @@ class Host:
     """What plugins provide, by name; a name that two plugins claim is found in `conflicts` alone.
 
     `conflicts` is keyed by kind and name, e.g. ("method", "eda"). `refused` holds the methods that a plugin only
-    announces to say why it does not offer them. `warnings` are lines to show to the user.
+    announces to say why it does not offer them. `warnings` are lines to show to the user. `files` and
+    `only_builtin` are what it was loaded with.
     """
 
     methods: Mapping[str, Provided[Method]]
@@ -45,6 +46,8 @@ class Host:
     conflicts: Mapping[tuple[str, str], Claims]
     refused: Mapping[str, Provided[Method]]
     warnings: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    only_builtin: bool = False
 
     @classmethod
     def load(cls, files: Sequence[Path] = (), only_builtin: bool = False) -> Host:
@@ -75,6 +78,8 @@ class Host:
             conflicts=conflicts,
             refused={name: one for name, one in methods.items() if one.record.refused is not None},
             warnings=tuple(warnings),
+            files=tuple(path.resolve() for path in files),
+            only_builtin=only_builtin,
         )
 
     def method(self, name: str) -> Provided[Method]:

@@ -14,7 +14,6 @@ from matekd_bench.distill.networks import count_layers
 from matekd_bench.distill.settings import Budget, Optimiser
 from matekd_bench.distill.teacher import is_cached
 from matekd_bench.results.record import Record
-from matekd_bench.results.store import ResultsStore
 from matekd_bench.study.grid import Cell
 from matekd_bench.study.planning import Work
 
@@ -30,9 +29,9 @@ SAME, ALIKE, FLOPS, GUESS = (
 )
 
 
-def work_of(cells: Sequence[Cell], store: ResultsStore) -> tuple[list[Work], Counter[str]]:
-    """The cells as work, teachers that are not made yet first, and how many runs were judged by what."""
-    speeds = Speeds(store.records(), cells[0]) if cells else None
+def work_of(cells: Sequence[Cell], records: Iterable[Record]) -> tuple[list[Work], Counter[str]]:
+    """The cells as work, with the teachers that are not made yet, and how many runs were judged by what."""
+    speeds = Speeds(records, cells[0]) if cells else None
     work: list[Work] = []
     bases: Counter[str] = Counter()
     made: dict[str, str | None] = {}

@@ -75,6 +75,9 @@ class Events(Protocol):
     def look_done(self, look: int, looks: int, score: float) -> None: ...
     def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None: ...
     def study_finished(self, summary: Summary) -> None: ...
+    def lane(self, number: int) -> Events:
+        """A watcher for one of several runs at a time, which shows its run in the same view."""
+        ...
 
 
 class NoEvents:
@@ -109,3 +112,7 @@ class NoEvents:
 
     def study_finished(self, summary: Summary) -> None:
         """Ignored."""
+
+    def lane(self, number: int) -> Events:
+        """The same watcher."""
+        return self

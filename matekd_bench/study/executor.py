@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from matekd_bench.distill.assets import TaskAssets
 from matekd_bench.distill.outcome import Watch
@@ -24,6 +25,9 @@ from matekd_bench.study.interrupts import Interruptions
 POLL_SECONDS = 2.0  # between two looks at what other processes train
 
 
+How = Literal["trained", "elsewhere", "failed"]
+
+
 @dataclass
 class Tally:
     """How many runs were trained here, recorded meanwhile by other processes, failed, and not begun."""
@@ -37,6 +41,20 @@ class Tally:
     def done(self) -> int:
         """How many came to an end, here or elsewhere."""
         return self.trained + self.elsewhere + self.failed
+
+    def count(self, how: How) -> None:
+        """One more has come to its end."""
+        setattr(self, how, getattr(self, how) + 1)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run came to its end, with its status, score and seconds."""
+
+    how: How
+    status: str
+    score: float | None
+    seconds: float
 
 
 class LocalExecutor:
@@ -78,9 +96,11 @@ class LocalExecutor:
         while pending:
             held: list[Cell] = []
             for at, cell in enumerate(pending):
-                if not self._take(cell, tally, len(cells)):
+                if (ended := self.take(cell, tally.done + 1, len(cells))) is None:
                     held.append(cell)
-                elif tally.failed and self._fail_fast:
+                    continue
+                tally.count(ended.how)
+                if tally.failed and self._fail_fast:
                     tally.left = len(held) + len(pending) - at - 1
                     return tally
                 self._forget(cell, [*held, *pending[at + 1 :]])
@@ -89,30 +109,24 @@ class LocalExecutor:
             pending = held
         return tally
 
-    def _take(self, cell: Cell, tally: Tally, total: int) -> bool:
-        """Trains the cell and counts it, or what another process made of it; False where one is still at it."""
+    def take(self, cell: Cell, position: int = 1, total: int = 1) -> Ended | None:
+        """Trains and records the cell, or finds what another process made of it; None where one is still at it."""
         under_way = self._store.under_way(cell.run_id)
         if not under_way.acquire():
             if cell.run_id not in self._waited:
                 self._events.note(f"{cell.label}: left to {under_way.holder()}")
                 self._waited.add(cell.run_id)
-            return False
+            return None
         try:
-            position, started = tally.done + 1, time.perf_counter()
-            found = self._elsewhere(cell)
+            started, found = time.perf_counter(), self._elsewhere(cell)
             self._events.run_started(cell.label, position, total)
             status, score = self._one(cell, under_way) if found is None else _end(found)
-            if status == "failed":
-                tally.failed += 1
-            elif found is None:
-                tally.trained += 1
-            else:
-                tally.elsewhere += 1
-            self._events.run_finished(cell.label, status, score, time.perf_counter() - started)
+            ended = Ended(_how(status, found), status, score, time.perf_counter() - started)
+            self._events.run_finished(cell.label, status, score, ended.seconds)
         finally:
             under_way.release(done=self._store.has(cell.run_id))
         self._interruptions.calm()
-        return True
+        return ended
 
     def _elsewhere(self, cell: Cell) -> Record | None:
         """The record that another process has written meanwhile; a failed one only where it was waited for."""
@@ -188,6 +202,12 @@ class _Saving:
         problem = self._under_way.problem
         if problem is not None and before is None:
             self._events.warning(f"{self._cell.label}: no checkpoint could be saved: {problem}")
+
+
+def _how(status: str, found: Record | None) -> How:
+    if status == "failed":
+        return "failed"
+    return "trained" if found is None else "elsewhere"
 
 
 def _end(record: Record) -> tuple[str, float | None]:

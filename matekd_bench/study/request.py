@@ -38,4 +38,5 @@ class StudyRequest:
     fail_fast: bool = False
     shard: str | None = None
     devices: int | None = None
+    jobs: str | None = None
     command: str = ""

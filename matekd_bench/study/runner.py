@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from matekd_bench.distill.device import resolve_device
 from matekd_bench.results.store import ResultsStore
 from matekd_bench.results.underway import tidy
 from matekd_bench.study.estimate import teacher_flops, training_flops, work_of
 from matekd_bench.study.events import Events, Plan, PlannedRun, Summary
 from matekd_bench.study.executor import LocalExecutor, Tally
-from matekd_bench.study.grid import Grid, make_grid
+from matekd_bench.study.grid import Cell, Grid, make_grid
 from matekd_bench.study.interrupts import Interruptions
+from matekd_bench.study.jobs import places, resolve_jobs, share_of_threads
 from matekd_bench.study.planning import forecast
+from matekd_bench.study.pool import PoolExecutor
 from matekd_bench.study.preflight import check_given_teachers, check_methods
 from matekd_bench.study.shards import Shard, divide, parse_shard, slurm_shard
 from matekd_bench.study.spec import study_spec
+from matekd_bench.study.worker import Study
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
@@ -46,6 +52,13 @@ def _run(
     if spec.stand_ins:
         events.note(SYNTHETIC)
     shard = _shard(request, events)
+    said, device = spec.threads, resolve_device(spec.device)
+    jobs = resolve_jobs(request.jobs, device, said)
+    if device.type == "cpu" and jobs > 1 and said is None:
+        spec = spec.model_copy(update={"threads": share_of_threads(jobs, None)})
+        events.note(
+            f"{jobs} runs at a time with --threads {spec.threads} each: on a CPU these are other runs than with more"
+        )
     grid = make_grid(spec, request, host, events.stage)
     if shard is not None:
         grid = part_of(grid, shard)
@@ -58,15 +71,47 @@ def _run(
             events.note(f"{data.task.name}: {notice}")
     if dry_run:
         return _summary(grid, plan, Tally())
+    if said is None and grid.threads is not None:
+        _warn_of_other_threads(todo, store, grid.threads, events)
     local = LocalExecutor(grid, store, events, request.command, interruptions, fail_fast=request.fail_fast)
     if todo:
         store.check_writable()
         tidy(store.root)
         check_given_teachers(todo, local.assets)
     events.study_started(plan)
-    summary = _summary(grid, plan, local.run(todo))
+    executor: LocalExecutor | PoolExecutor = local
+    if jobs > 1:
+        study = Study(
+            replace(request, threads=grid.threads, jobs=None, shard=None), host.files, host.only_builtin
+        )
+        executor = PoolExecutor(
+            grid, store, events, study, interruptions, jobs=jobs, places=places(device),
+            threads=share_of_threads(jobs, spec.threads), fail_fast=request.fail_fast,
+        )  # fmt: skip
+    summary = _summary(grid, plan, executor.run(todo))
     events.study_finished(summary)
     return summary
+
+
+def _warn_of_other_threads(todo: Sequence[Cell], store: ResultsStore, threads: int, events: Events) -> None:
+    """Says which runs are recorded with another number of CPU threads, which makes them other runs."""
+    wanted = {(cell.job.variant, cell.data.task.name, cell.job.seed, cell.protocol_id) for cell in todo}
+    others: Counter[int] = Counter()
+    for record in store.records():
+        one, other = record.identity, record.compute.threads
+        known = (one.variant, one.task, one.seed, one.protocol_id) in wanted
+        if (
+            known
+            and record.status != "failed"
+            and record.compute.device == "cpu"
+            and other not in (None, threads)
+        ):
+            others[other or 0] += 1
+    for other, runs in sorted(others.items()):
+        events.warning(
+            f"{runs} of these runs are recorded with {other} CPU threads and would be trained again with {threads}, "
+            f"as other runs: --threads {other} takes them as they are"
+        )
 
 
 def _summary(grid: Grid, plan: Plan, tally: Tally) -> Summary:
@@ -114,7 +159,7 @@ def make_plan(
         for cell in grid.cells
     )
     todo = [cell for cell, planned in zip(grid.cells, runs, strict=True) if not planned.done]
-    work, bases = work_of(todo, store)
+    work, bases = work_of(todo, store.records())
     return Plan(
         runs=runs,
         tasks=tuple(grid.data),

@@ -1,0 +1,301 @@
+"""Trains several runs at a time on this machine, in worker processes that are pinned to devices."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matekd_bench.results.store import ResultsStore
+from matekd_bench.results.underway import PARTIAL
+from matekd_bench.study import recording
+from matekd_bench.study.agenda import Agenda
+from matekd_bench.study.estimate import work_of
+from matekd_bench.study.events import Events
+from matekd_bench.study.executor import POLL_SECONDS, How, Tally
+from matekd_bench.study.grid import Cell, Grid
+from matekd_bench.study.interrupts import Interruptions
+from matekd_bench.study.packing import Packing, Place
+from matekd_bench.study.planning import TEACHERS, Work
+from matekd_bench.study.worker import Study
+
+WATCH_SECONDS = 0.5  # between two looks at whether a signal has come
+LAST_LINES = 5  # of a dead worker's log that are shown
+
+
+@dataclass
+class Assignment:
+    """What a worker is at."""
+
+    work: Work
+    place: Place
+    since: float
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What is taken to need the same memory."""
+        return self.work.method, self.work.task
+
+
+class Worker:
+    """One worker process; its reports arrive in `inbox` as (worker, report), None when it has ended."""
+
+    def __init__(
+        self, number: int, place: Place, study: Study, threads: int, logs: Path, inbox: Inbox
+    ) -> None:
+        self.number, self.place = number, place
+        self.at: Assignment | None = None
+        self.task: str | None = None  # whose data it has at hand
+        self.log = logs / f"worker-{os.getpid()}-{number}.log"
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+        environment = {**os.environ, **dict.fromkeys(names, str(threads)), **place.environment}
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "matekd_bench.study.worker"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True,
+                start_new_session=True,  # Ctrl-C is for the driver, who passes it on once
+            )  # fmt: skip
+        self._send(study.to_json())
+        threading.Thread(target=self._read, args=(inbox,), daemon=True).start()
+
+    def _send(self, line: str) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError):  # it has died: its end is reported
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+
+    def _read(self, inbox: Inbox) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            inbox.put((self, json.loads(line)))
+        self._process.wait()
+        inbox.put((self, None))
+
+    def begin(self, assignment: Assignment, run_id: str | None) -> None:
+        """Hands out a piece of work: a run, or without `run_id` what the runs of its task share."""
+        self.at, self.task = assignment, assignment.work.task
+        order = ["prepare", self.task] if run_id is None else ["train", self.task, run_id]
+        self._send(json.dumps(order))
+
+    def stop(self) -> None:
+        """Asks it to save what it is at, and to end."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def close(self) -> None:
+        """Ends it: at once if it is at work, which keeps its last checkpoint."""
+        if self.at is None:
+            with suppress(OSError):
+                assert self._process.stdin is not None
+                self._process.stdin.close()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=10)
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process.returncode in (0, -signal.SIGKILL):
+            self.log.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.log.parent.rmdir()
+
+    @property
+    def how_it_ended(self) -> str:
+        """The signal or exit code of a process that has ended."""
+        code = self._process.returncode
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+Inbox = queue.Queue[tuple[Worker, list[Any] | None]]
+
+
+class PoolExecutor:
+    """Trains runs in worker processes, `jobs` at a time, teachers before the runs that need them.
+
+    A worker that dies costs its own run, which is recorded as failed. A signal has every worker save its run.
+    """
+
+    def __init__(
+        self, grid: Grid, store: ResultsStore, events: Events, study: Study, interruptions: Interruptions,
+        *, jobs: int, threads: int, places: Sequence[Place], fail_fast: bool = False,
+    ) -> None:  # fmt: skip
+        self._grid, self._store, self._events = grid, store, events
+        self._study, self._interruptions = study, interruptions
+        self._threads, self._fail_fast = threads, fail_fast
+        self._packing = Packing(places, jobs)
+        self._workers: list[Worker] = []
+        self._lanes: dict[int, Events] = {}
+        self._inbox: Inbox = queue.Queue()
+        self._said: set[str] = set()
+        self._tally = Tally()
+        self._started = 0
+        self._retry_at = math.inf  # when to look again at runs that other processes had
+
+    def run(self, cells: Sequence[Cell]) -> Tally:
+        """Has every cell trained and recorded, or finds what other processes made of it."""
+        if not cells:
+            return self._tally
+        self._cells = {cell.label: cell for cell in cells}
+        self._agenda = Agenda(work_of(cells, self._store.records())[0])
+        try:
+            while len(self._agenda) or self._busy:
+                if time.monotonic() >= self._retry_at:
+                    self._agenda.retry()
+                    self._retry_at = math.inf
+                self._hand_out()
+                self._hear()
+                if self._interruptions.asked():
+                    self._stop_all()
+                    raise self._interruptions.stopped("stopped; the same command goes on from there.")
+                if self._fail_fast and self._tally.failed:
+                    self._tally.left = len(self._agenda) + self._stop_all()
+                    break
+        finally:
+            for worker in self._workers:
+                worker.close()
+        return self._tally
+
+    @property
+    def _busy(self) -> list[Worker]:
+        return [worker for worker in self._workers if worker.at is not None]
+
+    def _hand_out(self) -> None:
+        """Gives out work for as long as there is room for it."""
+        idle = [worker for worker in self._workers if worker.at is None]
+        while True:
+            near = idle[0].task if idle else None
+            work = self._agenda.take(lambda one: self._packing.room((one.method, one.task)) is not None, near)
+            if work is None:
+                return
+            place = self._packing.room((work.method, work.task))
+            assert place is not None
+            worker = self._worker_at(place, work.task, idle)
+            self._packing.begin(place, (work.method, work.task))
+            worker.begin(Assignment(work, place, time.perf_counter()), self._run_id(work))
+            self._announce(worker, work)
+
+    def _run_id(self, work: Work) -> str | None:
+        return None if work.method == TEACHERS else self._cells[work.name].run_id
+
+    def _worker_at(self, place: Place, task: str, idle: list[Worker]) -> Worker:
+        """An idle worker there, if possible one that has the task at hand; else a new one."""
+        there = sorted((one for one in idle if one.place == place), key=lambda one: one.task != task)
+        if there:
+            idle.remove(there[0])
+            return there[0]
+        taken = {worker.number for worker in self._workers}
+        number = next(number for number in range(1, len(taken) + 2) if number not in taken)
+        worker = Worker(number, place, self._study, self._threads, self._store.runs / PARTIAL, self._inbox)
+        self._workers.append(worker)
+        self._lanes.setdefault(number, self._events.lane(number))
+        return worker
+
+    def _announce(self, worker: Worker, work: Work) -> None:
+        if work.method == TEACHERS:
+            return
+        self._started += 1
+        self._lanes[worker.number].run_started(work.name, self._started, len(self._cells))
+
+    def _hear(self) -> None:
+        """Waits a moment for reports and takes them down."""
+        with suppress(queue.Empty):
+            self._take_down(*self._inbox.get(timeout=WATCH_SECONDS))
+            while True:
+                self._take_down(*self._inbox.get_nowait())
+
+    def _take_down(self, worker: Worker, report: list[Any] | None) -> None:
+        lane = self._lanes[worker.number]
+        match report:
+            case None:
+                self._died(worker)
+            case ["note" | "warning" as kind, text] if text in self._said:
+                assert kind
+            case ["note" | "warning" as kind, text]:
+                self._said.add(text)
+                getattr(lane, kind)(text)
+            case ["memory", peak] if worker.at is not None:
+                self._packing.measured(worker.at.kind, peak)
+            case ["prepared"]:
+                self._agenda.done(self._free(worker).work)
+            case ["held", *_]:
+                self._agenda.put_back(self._free(worker).work)
+                self._started -= 1
+                self._retry_at = min(self._retry_at, time.monotonic() + POLL_SECONDS)
+            case ["ended", how, status, score, seconds]:
+                self._count(worker, self._free(worker).work, how, status, score, seconds)
+            case ["stopped", text] if text:
+                self._events.note(text)
+            case ["detail" | "stage" | "progress" | "look_done" as kind, *values]:
+                getattr(lane, kind)(*values)
+
+    def _free(self, worker: Worker) -> Assignment:
+        at = worker.at
+        assert at is not None
+        worker.at = None
+        self._packing.end(at.place, at.kind)
+        return at
+
+    def _count(
+        self, worker: Worker, work: Work, how: How, status: str, score: float | None, seconds: float
+    ) -> None:
+        self._tally.count(how)
+        self._agenda.done(work)
+        self._lanes[worker.number].run_finished(work.name, status, score, seconds)
+
+    def _died(self, worker: Worker) -> None:
+        """A worker that has ended is replaced when there is work; one that was at something has failed in it."""
+        self._workers.remove(worker)
+        if worker.at is None:
+            return
+        at = self._free(worker)
+        if at.work.method == TEACHERS:
+            self._events.warning(f"{at.work.name}: {self._obituary(worker)}")
+            self._agenda.done(at.work)  # the first run that needs it tries again
+            return
+        cell, seconds = self._cells[at.work.name], time.perf_counter() - at.since
+        if self._store.has(cell.run_id):  # it died after its work was done
+            record = self._store.read(cell.run_id)
+            score = record.task_score.last if record.task_score else None
+            self._count(worker, at.work, "trained", record.status, score, seconds)
+            return
+        reason = self._obituary(worker)
+        self._events.warning(f"{cell.label}: {reason}")
+        command = self._study.request.command
+        self._store.write(recording.failed(cell, self._grid, reason, seconds, command))
+        self._count(worker, at.work, "failed", "failed", None, seconds)
+
+    def _obituary(self, worker: Worker) -> str:
+        """How a worker died, and the end of its log."""
+        text = worker.log.read_text(encoding="utf-8", errors="replace") if worker.log.exists() else ""
+        last = " | ".join(line.strip() for line in text.splitlines()[-LAST_LINES:] if line.strip())
+        kept = self._store.root / f"{worker.log.name}"
+        if last:
+            shutil.move(worker.log, kept)
+        said = f"; its log, {kept}, ends: {last}" if last else ""
+        return f"the worker process died ({worker.how_it_ended}){said}"
+
+    def _stop_all(self) -> int:
+        """Has every run saved, and returns how many were under way."""
+        busy = self._busy
+        for worker in busy:
+            worker.stop()
+        while self._busy:
+            worker, report = self._inbox.get()
+            if report is None:
+                self._workers.remove(worker)
+                worker.at = None
+                worker.close()
+            elif report[0] in ("stopped", "ended", "held"):
+                self._take_down(worker, report)
+        return len(busy)
