@@ -40,6 +40,13 @@ def presets(incomplete: str) -> Offer:
     return _matching(incomplete, ((name, preset_table(name).get("summary", "")) for name in preset_names()))
 
 
+def executors(incomplete: str) -> Offer:
+    """Where runs may be trained."""
+    from matekd_bench.study.request import EXECUTORS
+
+    return _matching(incomplete, ((name, "") for name in EXECUTORS))
+
+
 def budgets(incomplete: str) -> Offer:
     """Kinds of budget, up to the number."""
     from matekd_bench.study.spec import BUDGET_KINDS

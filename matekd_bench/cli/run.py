@@ -95,6 +95,18 @@ def run(
         str | None,
         Machine("--jobs", "-j", metavar="N|auto", help="Runs at a time, each in a process of its own."),
     ] = None,
+    executor: Annotated[
+        str,
+        Machine(
+            "--executor",
+            metavar="local|ray",
+            help="Where runs are trained: here, or on a Ray cluster.",
+            autocompletion=completion.executors,
+        ),
+    ] = "local",
+    ray_address: Annotated[
+        str, Machine("--ray-address", metavar="ADDRESS", help="The cluster; auto: the one of this machine.")
+    ] = "auto",
     devices: Annotated[
         int | None,
         Machine("--devices", metavar="N", min=1, help="With --dry-run: what the study takes on N devices."),
@@ -144,6 +156,8 @@ def run(
         shard=shard,
         devices=devices,
         jobs=jobs,
+        executor=executor,
+        ray_address=ray_address,
         command=_command(context),
     )
     host = load_host(plugin, no_plugins)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -20,6 +22,39 @@ def cache_root() -> Path:
     return Path(named).expanduser() if named else user_cache_path("matekd-bench", appauthor=False)
 
 
+_watchers: list[list[Path]] = []
+
+
+@contextmanager
+def folders_used() -> Iterator[list[Path]]:
+    """Lists the folders of the cache that are used within it."""
+    used: list[Path] = []
+    _watchers.append(used)
+    try:
+        yield used
+    finally:
+        _watchers.remove(used)
+
+
+def adopt(files: Mapping[str, bytes]) -> None:
+    """Puts folders of another machine's cache into this one, given as ``kind/key/path`` and content.
+
+    A folder that is there stays as it is. Raises ResultsError where the cache cannot be written.
+    """
+    folders: dict[tuple[str, str], dict[str, bytes]] = defaultdict(dict)
+    for name, content in files.items():
+        kind, key, path = name.split("/", 2)
+        folders[kind, key][path] = content
+    for (kind, key), contents in folders.items():
+
+        def build(folder: Path, contents: Mapping[str, bytes] = contents) -> None:
+            for path, content in contents.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(content)
+
+        cached_folder(kind, key, build)
+
+
 def cached_folder(kind: str, key: str, build: Callable[[Path], None]) -> tuple[Path, bool]:
     """The cache folder of `key`, made by `build(folder)` if it is not there; also whether it was made now.
 
@@ -29,6 +64,8 @@ def cached_folder(kind: str, key: str, build: Callable[[Path], None]) -> tuple[P
     """
     home = cache_root() / kind
     folder = home / key
+    for used in _watchers:
+        used.append(folder)
     if folder.is_dir():
         return folder, False
     try:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from matekd_bench.study.planning import TEACHERS, Work, ways
 
-NEARLY = 0.8  # of the longest way: so long work on a task whose data are at hand is taken before it
+NEARLY = 0.5  # of the longest way: so long work on a task whose data are at hand is taken before it
 
 
 class Agenda:

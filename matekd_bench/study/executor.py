@@ -25,6 +25,7 @@ from matekd_bench.study.interrupts import Interruptions
 POLL_SECONDS = 2.0  # between two looks at what other processes train
 
 
+Saved = Callable[[int, Path], None]  # told of every checkpoint: the update, and the folder it lies in
 How = Literal["trained", "elsewhere", "failed"]
 
 
@@ -66,8 +67,9 @@ class LocalExecutor:
 
     def __init__(
         self, grid: Grid, store: ResultsStore, events: Events, command: str, interruptions: Interruptions,
-        *, fail_fast: bool = False,
+        *, fail_fast: bool = False, saved: Saved = lambda update, folder: None,
     ) -> None:  # fmt: skip
+        self._saved = saved
         self._grid = grid
         self._store = store
         self._events = events
@@ -153,7 +155,7 @@ class LocalExecutor:
             watch = Watch(
                 self._events.progress, self._events.look_done, self._note, self._interruptions.asked
             )
-            outcome = train(cell.job, assets, watch, _Saving(under_way, cell, self._events))
+            outcome = train(cell.job, assets, watch, _Saving(under_way, cell, self._events, self._saved))
             record = recording.finished(cell, self._grid, assets, outcome, self._command)
         except ResultsError:
             raise
@@ -167,7 +169,7 @@ class LocalExecutor:
             self._store.write(recording.failed(cell, self._grid, reason, seconds, self._command))
             under_way.remove()  # it is tried again from the start
             return "failed", None
-        self._write_data(cell)
+        write_data(cell, self._store)
         self._store.write(record, recording.predictions_of(cell, outcome), outcome.history)
         return _end(record)
 
@@ -177,22 +179,24 @@ class LocalExecutor:
             self._noted.add(text)
             self._events.note(text)
 
-    def _write_data(self, cell: Cell) -> None:
-        for examples in cell.data.dev:
-            self._store.write_data(
-                cell.data.digests[examples.split],
-                task=cell.data.task.name,
-                split=examples.split,
-                uids=examples.uids,
-                labels=examples.labels or (),
-            )
+
+def write_data(cell: Cell, store: ResultsStore) -> None:
+    """Stores the dev sets that a run is scored on."""
+    for examples in cell.data.dev:
+        store.write_data(
+            cell.data.digests[examples.split],
+            task=cell.data.task.name,
+            split=examples.split,
+            uids=examples.uids,
+            labels=examples.labels or (),
+        )
 
 
 class _Saving:
     """The checkpoints of a run; the first that the disk refuses is a warning."""
 
-    def __init__(self, under_way: RunUnderWay, cell: Cell, events: Events) -> None:
-        self._under_way, self._cell, self._events = under_way, cell, events
+    def __init__(self, under_way: RunUnderWay, cell: Cell, events: Events, saved: Saved) -> None:
+        self._under_way, self._cell, self._events, self._saved = under_way, cell, events, saved
         self.folders = under_way.folders
 
     def save(self, update: int, write: Callable[[Path], None]) -> None:
@@ -200,6 +204,8 @@ class _Saving:
         before = self._under_way.problem
         self._under_way.save(update, write)
         problem = self._under_way.problem
+        if problem is None:
+            self._saved(update, next(iter(self._under_way.folders())))
         if problem is not None and before is None:
             self._events.warning(f"{self._cell.label}: no checkpoint could be saved: {problem}")
 

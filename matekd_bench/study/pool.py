@@ -6,7 +6,6 @@ import json
 import math
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import sys
@@ -69,7 +68,8 @@ class Worker:
                 start_new_session=True,  # Ctrl-C is for the driver, who passes it on once
             )  # fmt: skip
         self._send(study.to_json())
-        threading.Thread(target=self._read, args=(inbox,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
+        self._reader.start()
 
     def _send(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -79,8 +79,9 @@ class Worker:
 
     def _read(self, inbox: Inbox) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            inbox.put((self, json.loads(line)))
+        with self._process.stdout:
+            for line in self._process.stdout:
+                inbox.put((self, json.loads(line)))
         self._process.wait()
         inbox.put((self, None))
 
@@ -96,19 +97,22 @@ class Worker:
 
     def close(self) -> None:
         """Ends it: at once if it is at work, which keeps its last checkpoint."""
+        with suppress(OSError):
+            assert self._process.stdin is not None
+            self._process.stdin.close()
         if self.at is None:
-            with suppress(OSError):
-                assert self._process.stdin is not None
-                self._process.stdin.close()
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=10)
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-        if self._process.returncode in (0, -signal.SIGKILL):
-            self.log.unlink(missing_ok=True)
-            with suppress(OSError):
-                self.log.parent.rmdir()
+        self._reader.join()
+
+    def forget(self) -> None:
+        """Takes its log away."""
+        self.log.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.log.parent.rmdir()
 
     @property
     def how_it_ended(self) -> str:
@@ -164,6 +168,7 @@ class PoolExecutor:
         finally:
             for worker in self._workers:
                 worker.close()
+                worker.forget()
         return self._tally
 
     @property
@@ -228,7 +233,7 @@ class PoolExecutor:
                 self._packing.measured(worker.at.kind, peak)
             case ["prepared"]:
                 self._agenda.done(self._free(worker).work)
-            case ["held", *_]:
+            case ["held"]:
                 self._agenda.put_back(self._free(worker).work)
                 self._started -= 1
                 self._retry_at = min(self._retry_at, time.monotonic() + POLL_SECONDS)
@@ -256,9 +261,10 @@ class PoolExecutor:
     def _died(self, worker: Worker) -> None:
         """A worker that has ended is replaced when there is work; one that was at something has failed in it."""
         self._workers.remove(worker)
-        if worker.at is None:
+        at = self._free(worker) if worker.at is not None else None
+        worker.close()
+        if at is None:
             return
-        at = self._free(worker)
         if at.work.method == TEACHERS:
             self._events.warning(f"{at.work.name}: {self._obituary(worker)}")
             self._agenda.done(at.work)  # the first run that needs it tries again
@@ -277,12 +283,11 @@ class PoolExecutor:
 
     def _obituary(self, worker: Worker) -> str:
         """How a worker died, and the end of its log."""
-        text = worker.log.read_text(encoding="utf-8", errors="replace") if worker.log.exists() else ""
+        text = worker.log.read_text(encoding="utf-8", errors="replace")
         last = " | ".join(line.strip() for line in text.splitlines()[-LAST_LINES:] if line.strip())
-        kept = self._store.root / f"{worker.log.name}"
-        if last:
-            shutil.move(worker.log, kept)
-        said = f"; its log, {kept}, ends: {last}" if last else ""
+        said = f"; its log {worker.log} ends: {last}" if last else ""
+        if not last:
+            worker.forget()
         return f"the worker process died ({worker.how_it_ended}){said}"
 
     def _stop_all(self) -> int:
@@ -296,6 +301,7 @@ class PoolExecutor:
                 self._workers.remove(worker)
                 worker.at = None
                 worker.close()
+                worker.forget()
             elif report[0] in ("stopped", "ended", "held"):
                 self._take_down(worker, report)
         return len(busy)

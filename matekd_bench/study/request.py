@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+EXECUTORS = ("local", "ray")
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRequest:
@@ -39,4 +41,6 @@ class StudyRequest:
     shard: str | None = None
     devices: int | None = None
     jobs: str | None = None
+    executor: str = "local"
+    ray_address: str = "auto"
     command: str = ""

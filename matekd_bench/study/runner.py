@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from matekd_bench.distill.device import resolve_device
+from matekd_bench.errors import UsageError, unknown
 from matekd_bench.results.store import ResultsStore
 from matekd_bench.results.underway import tidy
+from matekd_bench.study.cluster import RayExecutor
 from matekd_bench.study.estimate import teacher_flops, training_flops, work_of
 from matekd_bench.study.events import Events, Plan, PlannedRun, Summary
 from matekd_bench.study.executor import LocalExecutor, Tally
@@ -20,13 +22,13 @@ from matekd_bench.study.jobs import places, resolve_jobs, share_of_threads
 from matekd_bench.study.planning import forecast
 from matekd_bench.study.pool import PoolExecutor
 from matekd_bench.study.preflight import check_given_teachers, check_methods
+from matekd_bench.study.request import EXECUTORS, StudyRequest
 from matekd_bench.study.shards import Shard, divide, parse_shard, slurm_shard
 from matekd_bench.study.spec import study_spec
 from matekd_bench.study.worker import Study
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
-    from matekd_bench.study.request import StudyRequest
 
 SYNTHETIC = (
     "SYNTHETIC mini-GLUE: for GLUE itself use --glue-dir DIR or --preset NAME "
@@ -52,6 +54,10 @@ def _run(
     if spec.stand_ins:
         events.note(SYNTHETIC)
     shard = _shard(request, events)
+    if request.executor not in EXECUTORS:
+        raise unknown("executor", request.executor, EXECUTORS)
+    if request.executor == "ray" and request.jobs is not None:
+        raise UsageError("--jobs is for this machine; with --executor ray the cluster's resources decide.")
     said, device = spec.threads, resolve_device(spec.device)
     jobs = resolve_jobs(request.jobs, device, said)
     if device.type == "cpu" and jobs > 1 and said is None:
@@ -79,11 +85,15 @@ def _run(
         tidy(store.root)
         check_given_teachers(todo, local.assets)
     events.study_started(plan)
-    executor: LocalExecutor | PoolExecutor = local
-    if jobs > 1:
-        study = Study(
-            replace(request, threads=grid.threads, jobs=None, shard=None), host.files, host.only_builtin
-        )
+    asked = replace(request, threads=grid.threads, jobs=None, shard=None)
+    study = Study(asked, host.files, host.only_builtin)
+    executor: LocalExecutor | PoolExecutor | RayExecutor = local
+    if request.executor == "ray":
+        executor = RayExecutor(
+            grid, store, events, study, interruptions, address=request.ray_address,
+            resources=spec.resources, fail_fast=request.fail_fast,
+        )  # fmt: skip
+    elif jobs > 1:
         executor = PoolExecutor(
             grid, store, events, study, interruptions, jobs=jobs, places=places(device),
             threads=share_of_threads(jobs, spec.threads), fail_fast=request.fail_fast,

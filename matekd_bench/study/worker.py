@@ -23,7 +23,7 @@ from matekd_bench.distill.device import peak_memory
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.store import ResultsStore
 from matekd_bench.study.events import NoEvents
-from matekd_bench.study.executor import LocalExecutor
+from matekd_bench.study.executor import Ended, LocalExecutor, Saved
 from matekd_bench.study.grid import Cell, Grid, make_grid
 from matekd_bench.study.interrupts import Interruptions, StoppedError
 from matekd_bench.study.request import StudyRequest
@@ -52,9 +52,10 @@ class Desk:
     """A study at work in a process that is told what to do: makes the grid of a task when it comes up."""
 
     def __init__(
-        self, study: Study, store: ResultsStore, events: Reports, interruptions: Interruptions
-    ) -> None:
-        self._study, self._store = study, store
+        self, study: Study, store: ResultsStore, events: Reports, interruptions: Interruptions,
+        saved: Saved = lambda update, folder: None,
+    ) -> None:  # fmt: skip
+        self._study, self._store, self._saved = study, store, saved
         self._events, self._interruptions = events, interruptions
         self._host = Host.load(study.plugins, only_builtin=study.only_builtin)
         self._task: str | None = None
@@ -68,7 +69,7 @@ class Desk:
             request = replace(self._study.request, tasks=task)
             self._grid = make_grid(study_spec(request), request, self._host, self._events.stage)
             self._local = LocalExecutor(
-                self._grid, self._store, self._events, request.command, self._interruptions
+                self._grid, self._store, self._events, request.command, self._interruptions, saved=self._saved
             )
             self._task = task
         return self._grid, self._local
@@ -81,18 +82,15 @@ class Desk:
         if any("generator" in cell.job.method.needs for cell in grid.cells):
             _ = assets.generator
 
-    def train(self, task: str, run_id: str) -> None:
-        """Trains and records one run, and reports how it ended or that another process has it."""
+    def take(self, task: str, run_id: str) -> Ended | None:
+        """Trains and records one run; None where another process has it."""
         grid, local = self._at(task)
         cell = self._cell(grid, run_id)
         self._events.device = cell.recipe.device
         ended = local.take(cell)
         if cell.recipe.device.type == "cuda":
             torch.cuda.empty_cache()  # others share the device
-        if ended is None:
-            self._events.report("held", self._store.under_way(run_id).holder())
-        else:
-            self._events.report("ended", ended.how, ended.status, ended.score, ended.seconds)
+        return ended
 
     @staticmethod
     def _cell(grid: Grid, run_id: str) -> Cell:
@@ -176,7 +174,11 @@ def _obey(desk: Desk, order: list[str], events: Reports) -> None:
                 events.report("detail", f"preparing {task}: {type(error).__name__}: {error}")
             events.report("prepared")
         case ["train", task, run_id]:
-            desk.train(task, run_id)
+            ended = desk.take(task, run_id)
+            if ended is None:
+                events.report("held")
+            else:
+                events.report("ended", ended.how, ended.status, ended.score, ended.seconds)
 
 
 def _listen(orders: TextIO, todo: queue.Queue[list[str] | None], busy: threading.Event) -> None:
