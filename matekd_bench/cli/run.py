@@ -95,6 +95,12 @@ def run(
         str | None,
         Machine("--jobs", "-j", metavar="N|auto", help="Runs at a time, each in a process of its own."),
     ] = None,
+    processes: Annotated[
+        int | None,
+        Machine(
+            "--processes", metavar="N", min=1, help="Processes that train each run together, as torchrun's."
+        ),
+    ] = None,
     executor: Annotated[
         str,
         Machine(
@@ -158,10 +164,13 @@ def run(
         jobs=jobs,
         executor=executor,
         ray_address=ray_address,
+        processes=processes,
         command=_command(context),
     )
     host = load_host(plugin, no_plugins)
     summary = _watched(request, host, dry_run=dry_run, quiet=quiet, verbose=verbose)
+    if summary.follows:
+        return 0
     if dry_run:
         _print_plan(summary, json)
         return 0

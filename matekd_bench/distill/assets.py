@@ -19,6 +19,7 @@ from matekd_bench.distill.encoding import Encoder
 from matekd_bench.distill.evaluation import predict
 from matekd_bench.distill.masked_lm import Generator, load_masked_lm, save_masked_lm, warm_up
 from matekd_bench.distill.networks import Source
+from matekd_bench.distill.ranks import ALONE, Ranks
 from matekd_bench.distill.settings import GeneratorSettings, TeacherSettings
 from matekd_bench.distill.teacher import Teacher
 from matekd_bench.distill.trainer import Progress
@@ -43,6 +44,7 @@ class Recipe:
     max_length: int
     device: torch.device
     precision: ResolvedPrecision
+    ranks: Ranks = ALONE  # the processes that train one run together
 
 
 class TaskAssets:
@@ -95,6 +97,7 @@ class TaskAssets:
         return teachers.fine_tuned(
             recipe.teacher, recipe.teacher_settings, self.task, self._corpus(self.teacher_encoder), self.data_key,
             self.teacher_encoder, device=recipe.device, precision=recipe.precision, progress=self._progress,
+            ranks=recipe.ranks,
         )  # fmt: skip
 
     def _gated(self, teacher: Teacher) -> Teacher:
@@ -122,7 +125,9 @@ class TaskAssets:
         source = corpus if self.one_vocabulary else self._corpus(self.teacher_encoder)
         teacher = self.teacher
         self._stage(f"teacher logits of {self.task.name}")
-        logits = teachers.clean_logits(teacher, source, self.data_key, self.recipe.max_length)
+        logits = teachers.clean_logits(
+            teacher, source, self.data_key, self.recipe.max_length, self.recipe.ranks
+        )
         return replace(corpus, teacher_logits=logits)
 
     def _corpus(self, encoder: Encoder) -> Corpus:

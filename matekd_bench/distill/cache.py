@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from matekd_bench.distill.ranks import ALONE, Ranks
 from matekd_bench.errors import ResultsError
 
 
@@ -55,18 +56,23 @@ def adopt(files: Mapping[str, bytes]) -> None:
         cached_folder(kind, key, build)
 
 
-def cached_folder(kind: str, key: str, build: Callable[[Path], None]) -> tuple[Path, bool]:
+def cached_folder(
+    kind: str, key: str, build: Callable[[Path], None], ranks: Ranks = ALONE
+) -> tuple[Path, bool]:
     """The cache folder of `key`, made by `build(folder)` if it is not there; also whether it was made now.
 
     Only one process builds; the folder appears under its name when it is complete, so that an interrupted build
-    leaves nothing behind that could be mistaken for a whole one. Raises ResultsError where the cache cannot be
+    leaves nothing behind that could be mistaken for a whole one. Where several `ranks` build together, the leader
+    keeps what came of it. Raises ResultsError where the cache cannot be
     written.
     """
     home = cache_root() / kind
     folder = home / key
     for used in _watchers:
         used.append(folder)
-    if folder.is_dir():
+    if not ranks.leads:
+        return _beside_the_leader(folder, build, ranks)
+    if ranks.size == 1 and folder.is_dir():
         return folder, False
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -74,7 +80,7 @@ def cached_folder(kind: str, key: str, build: Callable[[Path], None]) -> tuple[P
     except OSError as error:
         raise _unwritable(home, error) from None
     with lock:
-        if folder.is_dir():
+        if not ranks.announce(not folder.is_dir()):
             return folder, False
         try:
             work = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=home))
@@ -85,7 +91,23 @@ def cached_folder(kind: str, key: str, build: Callable[[Path], None]) -> tuple[P
             work.rename(folder)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+    ranks.any(False)  # it is there for all
     return folder, True
+
+
+def _beside_the_leader(folder: Path, build: Callable[[Path], None], ranks: Ranks) -> tuple[Path, bool]:
+    """The folder that the leader makes or finds, built together with it."""
+    missing = ranks.announce(False)
+    if missing:
+        with tempfile.TemporaryDirectory() as work:
+            build(Path(work))
+        ranks.any(False)
+    if not folder.is_dir():
+        raise ResultsError(
+            f"the cache folder '{folder.parent}' is not that of the first process:",
+            hint="all processes of a run need one cache, set MATEKD_BENCH_CACHE.",
+        )
+    return folder, missing
 
 
 def is_there(kind: str, key: str) -> bool:

@@ -23,6 +23,7 @@ from matekd_bench.distill.evaluation import predict
 from matekd_bench.distill.meter import FlopModel, Meter
 from matekd_bench.distill.models import Moment, RunModels
 from matekd_bench.distill.networks import Source, load_classifier, quiet_transformers
+from matekd_bench.distill.ranks import ALONE, Ranks
 from matekd_bench.distill.settings import Objective, TeacherSettings
 from matekd_bench.distill.trainer import Progress, Trainer
 from matekd_bench.errors import CheckpointError
@@ -75,10 +76,18 @@ def fine_tuned(
     device: torch.device,
     precision: ResolvedPrecision,
     progress: Progress,
+    ranks: Ranks = ALONE,
 ) -> Teacher:
     """The base checkpoint fine-tuned on the task's gold labels, taken from the cache where it was made before."""
     recipe = _recipe(
-        base, settings, task, data_key, max_length=encoder.max_length, precision=precision, device=device
+        base,
+        settings,
+        task,
+        data_key,
+        max_length=encoder.max_length,
+        precision=precision,
+        device=device,
+        ranks=ranks,
     )
 
     def build(folder: Path) -> None:
@@ -86,14 +95,16 @@ def fine_tuned(
         model = load_classifier(
             Source(base), task.outputs, task.labels, seed_of(0, task.name, "teacher-init")
         )
-        meter = _fine_tune(model.to(device), settings, task, corpus, encoder, device, precision, progress)
+        meter = _fine_tune(
+            model.to(device), settings, task, corpus, encoder, device, precision, progress, ranks
+        )
         with quiet_transformers():
             model.save_pretrained(folder)
         encoder.save(folder)
         facts = {"recipe": recipe, "flops": meter.flops, "seconds": time.perf_counter() - started}
         (folder / "teacher.json").write_text(json.dumps(facts, indent=1) + "\n")
 
-    folder, _ = cached_folder("teachers", _name(task, recipe), build)
+    folder, _ = cached_folder("teachers", _name(task, recipe), build, ranks)
     facts = json.loads((folder / "teacher.json").read_text())
     checkpoint = describe(folder, id=base.id, revision=base.revision)
     model = load_classifier(Source(checkpoint), task.outputs, task.labels, 0).to(device).requires_grad_(False)
@@ -102,18 +113,18 @@ def fine_tuned(
 
 def is_cached(
     base: Checkpoint, settings: TeacherSettings, task: Task, data_key: str,
-    *, max_length: int, precision: ResolvedPrecision, device: torch.device,
+    *, max_length: int, precision: ResolvedPrecision, device: torch.device, ranks: Ranks = ALONE,
 ) -> bool:  # fmt: skip
     """Whether :func:`fine_tuned` would find this teacher in the cache."""
     recipe = _recipe(
-        base, settings, task, data_key, max_length=max_length, precision=precision, device=device
+        base, settings, task, data_key, max_length=max_length, precision=precision, device=device, ranks=ranks
     )
     return is_there("teachers", _name(task, recipe))
 
 
 def _recipe(
     base: Checkpoint, settings: TeacherSettings, task: Task, data_key: str,
-    *, max_length: int, precision: ResolvedPrecision, device: torch.device,
+    *, max_length: int, precision: ResolvedPrecision, device: torch.device, ranks: Ranks,
 ) -> dict[str, Any]:  # fmt: skip
     """Everything that decides what a fine-tuned teacher is."""
     return {
@@ -125,6 +136,7 @@ def _recipe(
         "max_length": max_length,
         "precision": precision,
         "device": device.type,
+        **({"processes": ranks.size} if ranks.size > 1 else {}),
     }
 
 
@@ -142,6 +154,7 @@ def _fine_tune(
     device: torch.device,
     precision: ResolvedPrecision,
     progress: Progress,
+    ranks: Ranks,
 ) -> Meter:
     """Trains the model in place with the one trainer, gold labels only; the teacher's seed is always 0."""
     objective, meter, moment = Objective(gold=1.0, soft=0.0), Meter(), Moment(0, task.name)
@@ -163,12 +176,14 @@ def _fine_tune(
     )
     trainer = Trainer(
         name="teacher", models=models, perturbation=_Plain(NoParams(), context), context=context,
-        optimiser=settings.optimiser, objective=objective, budget=(kind, limit),
+        optimiser=settings.optimiser, objective=objective, budget=(kind, limit), ranks=ranks,
     )  # fmt: skip
     order = Order(corpus.lengths, size, 0, task.name, "teacher-order")
     with contained_randomness(device):
         for loss in trainer.run(order, order, Assembler(corpus, 0, task.name)):
             progress(int(trainer.progress * limit), limit, loss)
+    for theirs in ranks.gather(meter.state())[1:]:
+        meter.absorb(theirs)
     return meter
 
 
@@ -265,7 +280,9 @@ def _mcnemar(first: Tensor, second: Tensor) -> float:
     return 1.0 if discordant == 0 else float(binomtest(only_first, discordant, 0.5).pvalue)
 
 
-def clean_logits(teacher: Teacher, corpus: Corpus, data_key: str, max_length: int) -> Tensor:
+def clean_logits(
+    teacher: Teacher, corpus: Corpus, data_key: str, max_length: int, ranks: Ranks = ALONE
+) -> Tensor:
     """The teacher's logits [n, C] on every clean training row, in float32, from the cache where they are."""
     from safetensors.torch import load_file, save_file
 
@@ -273,8 +290,8 @@ def clean_logits(teacher: Teacher, corpus: Corpus, data_key: str, max_length: in
     key = short_digest([ENGINE, teacher.checkpoint.sha256, teacher.order, data_key, max_length, device])
 
     def build(folder: Path) -> None:
-        logits = predict(teacher.model, corpus.encoded, corpus.pad)
+        logits = predict(teacher.model, corpus.encoded, corpus.pad, ranks=ranks)
         save_file({"logits": logits.contiguous()}, str(folder / "logits.safetensors"))
 
-    folder, _ = cached_folder("logits", key, build)
+    folder, _ = cached_folder("logits", key, build, ranks)
     return load_file(str(folder / "logits.safetensors"))["logits"]

@@ -13,6 +13,7 @@ from matekd_bench.tasks.record import DataState
 
 SCHEMA: Final = "matekd.run/1"
 
+RARE: Final = {"resumed": 0, "micro_batch": None, "processes": 1}  # left out of the text with these values
 Status = Literal["ok", "collapsed", "diverged", "failed"]
 Selection = Literal["last", "best_dev"]
 
@@ -139,7 +140,8 @@ class Compute(Part):
     """What the run cost. `own_updates` are the method's own; forwards and backwards are per model.
 
     `resumed` counts how often it went on from a checkpoint; `micro_batch` is the number of rows per pass it had to
-    come down to where memory was too small for what `hparams` say. The text leaves both out where they say nothing.
+    come down to where memory was too small for what `hparams` say; `processes` is the number of processes that
+    trained the run together. The text leaves the three out where they say nothing.
     """
 
     student_updates: Count
@@ -161,6 +163,7 @@ class Compute(Part):
     threads: Count | None
     resumed: Count = 0
     micro_batch: Count | None = None
+    processes: Annotated[int, Field(ge=1)] = 1
 
 
 class SelectionRule(Part):
@@ -251,8 +254,8 @@ def to_json(record: Record) -> str:
     """
     plain = record.model_dump(mode="json", by_alias=True)
     plain["data"]["splits"] = dict(sorted(plain["data"]["splits"].items()))
-    for rare in ("resumed", "micro_batch"):  # so that earlier records keep their text
-        if not plain["compute"][rare]:
+    for rare, nothing in RARE.items():  # so that earlier records keep their text
+        if plain["compute"][rare] == nothing:
             del plain["compute"][rare]
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -56,6 +56,7 @@ def has_teacher(cell: Cell) -> bool:
     return is_cached(
         recipe.teacher, recipe.teacher_settings, cell.data.task, cell.data.digests[cell.data.train.split],
         max_length=recipe.max_length, precision=recipe.precision, device=recipe.device,
+        ranks=recipe.ranks,
     )  # fmt: skip
 
 

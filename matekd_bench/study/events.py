@@ -57,6 +57,7 @@ class Summary:
     failed: int
     run_ids: tuple[str, ...]
     left: int = 0
+    follows: bool = False  # of a process that only helps another one
 
 
 class Events(Protocol):

@@ -155,7 +155,10 @@ class LocalExecutor:
             watch = Watch(
                 self._events.progress, self._events.look_done, self._note, self._interruptions.asked
             )
-            outcome = train(cell.job, assets, watch, _Saving(under_way, cell, self._events, self._saved))
+            saving = _Saving(under_way, cell, self._events, self._saved)
+            ranks = cell.recipe.ranks
+            ranks.announce(cell.run_id)  # the other processes of the run join in
+            outcome = ranks.together(lambda: train(cell.job, assets, watch, saving))
             record = recording.finished(cell, self._grid, assets, outcome, self._command)
         except ResultsError:
             raise

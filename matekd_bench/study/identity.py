@@ -53,6 +53,7 @@ def run_identity(
         "device": recipe.device.type,
         "threads": threads,
         "seed": job.seed,
+        **({"processes": recipe.ranks.size} if recipe.ranks.size > 1 else {}),  # they change the last bits
     }
 
 

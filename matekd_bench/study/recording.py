@@ -209,6 +209,7 @@ def _compute(
         eval_seconds=outcome.eval_seconds, precompute_seconds=precompute_seconds,
         peak_memory_bytes=outcome.peak_memory, device=grid.device.type, precision=cell.recipe.precision,
         threads=grid.threads, resumed=outcome.resumed, micro_batch=outcome.micro_batch,
+        processes=cell.recipe.ranks.size,
     )  # fmt: skip
 
 

@@ -43,4 +43,5 @@ class StudyRequest:
     jobs: str | None = None
     executor: str = "local"
     ray_address: str = "auto"
+    processes: int | None = None
     command: str = ""
