@@ -54,16 +54,11 @@ def test_two_processes_do_what_one_does(study: list[str], tmp_path: Path) -> Non
         assert (run.compute.processes, other.compute.processes) == (2, 1)
         assert run.run_id != other.run_id
         assert run.identity.protocol_id == other.identity.protocol_id
-        losses = [
-            [json.loads(line)["loss"] for line in (folder / "runs" / record.run_id / "history.jsonl").open()]
-            for folder, record in ((one, other), (two, run))
-        ]
+        stores = [(ResultsStore(one), other), (ResultsStore(two), run)]
+        losses = [[entry["loss"] for entry in store.read_history(record.run_id)] for store, record in stores]
         assert len(losses[0]) == 20
         np.testing.assert_allclose(losses[1], losses[0], rtol=0, atol=1e-5, err_msg=method)
-        predictions = [
-            ResultsStore(one).read_predictions(other.run_id),
-            ResultsStore(two).read_predictions(run.run_id),
-        ]
+        predictions = [store.read_predictions(record.run_id) for store, record in stores]
         assert predictions[0] is not None
         assert predictions[1] is not None
         assert predictions[0].uids == predictions[1].uids  # the dev set, each row once
