@@ -63,6 +63,7 @@ class PlainEvents(QuietEvents):
         self.stage_pace = Pace(self.clock)
         self.study_pace: StudyPace | None = None
         self.whose: str | None = None  # what a lane's lines are about, None where there is one run at a time
+        self.running = ""  # the run of a lane, whose preparation may be what its lines are about
 
     def lane(self, number: int) -> PlainEvents:
         """The same lines, each beginning with the run that it is about."""
@@ -93,6 +94,7 @@ class PlainEvents(QuietEvents):
     def run_started(self, label: str, position: int, total: int) -> None:
         """Which run of how many, and the time left for all of them once one has been timed."""
         self.seen, self.stage_quarter = (None, None), None
+        self.running = label
         self.whose = None if self.whose is None else label
         left = None if self.study_pace is None else self.study_pace.left()
         self.say(f"[{position}/{total}] {label}{'' if left is None else f'; {duration(left)} left in all'}")
@@ -110,6 +112,7 @@ class PlainEvents(QuietEvents):
     def look_done(self, look: int, looks: int, score: float) -> None:
         """Score, loss and time left."""
         loss, left = self.seen
+        self.whose = None if self.whose is None else self.running
         self.about(
             f"{look_line(look, looks, score, loss)}{'' if left is None else f', {duration(left)} left'}"
         )

@@ -186,3 +186,42 @@ def test_the_watcher_fits_the_stream(stream: io.StringIO, quiet: bool, kind: typ
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_lines_of_several_runs_at_a_time_begin_with_theirs(three: Plan) -> None:
+    stream = io.StringIO()
+    events = PlainEvents(stream, clock=Watch())
+    events.study_started(three)
+    first, second = events.lane(1), events.lane(2)
+    first.stage("the teacher of rte")
+    first.progress(1, 2, 0.5, None)
+    second.run_started("kd on rte, seed 1", 1, 3)
+    second.stage("the generator of rte")
+    first.run_started("kd on rte, seed 3", 2, 3)
+    second.progress(5, 10, 0.5, 60.0)
+    second.look_done(1, 2, 0.5)
+    first.run_finished("kd on rte, seed 3", "ok", 0.5, 60.0)
+    assert stream.getvalue().splitlines()[1:] == [
+        "the teacher of rte",
+        "the teacher of rte: 50 %, loss 0.500, 0 s left",
+        "[1/3] kd on rte, seed 1",
+        "the generator of rte",
+        "[2/3] kd on rte, seed 3",
+        "kd on rte, seed 1: look 1/2: 50.0, loss 0.500, 1 min left",
+        "kd on rte, seed 3: ok 50.0 after 1 min",
+    ]
+
+
+def test_bars_of_several_runs_at_a_time_stand_together(three: Plan) -> None:
+    with RichEvents(Terminal(), verbose=False, clock=Watch()) as events:
+        events.study_started(three)
+        lanes = [events.lane(1), events.lane(2)]
+        for lane, run in zip(lanes, three.todo, strict=False):
+            lane.run_started(run.label, 1, 3)
+        assert [bar.description for bar in events.bars.tasks] == [
+            "runs",
+            "kd on rte, seed 1",
+            "kd on rte, seed 3",
+        ]
+        lanes[0].run_finished("kd on rte, seed 1", "ok", 0.5, 1.0)
+        assert [bar.description for bar in events.bars.tasks] == ["runs", "kd on rte, seed 3"]

@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +19,8 @@ from matekd_bench.results.store import ResultsStore
 
 pytestmark = pytest.mark.ray
 Options = tuple[str, ...]
+PATIENCE = 400  # seconds: starting Python on every node takes a while on a busy machine
+NO_RAY = "Ray is not installed: pip install -c constraints.txt -e '.[ray]'"
 
 # Starts a cluster, says its address, adds or kills nodes as it is told, and takes all down when its input ends.
 CLUSTER = """
@@ -39,42 +42,51 @@ cluster.shutdown()
 """
 
 PLUGIN = """
-import os, time
+import time
+from pathlib import Path
 from matekd_bench import Method, NoParams, Perturbation, hookimpl
 
-class Slow(Perturbation[NoParams]):
+class Gated(Perturbation[NoParams]):
     def views(self, batch, models):
-        if batch.update == 3:  # behind the first look
-            time.sleep(2)
+        while batch.update == 2 and not Path("GATES", f"open-{self.context.seed}").exists():  # behind the first look
+            time.sleep(0.05)
         yield batch.clean
 
 @hookimpl
 def matekd_bench_methods():
-    yield Method(name="slow", summary="as kd", factory=Slow, level="text", version="1")
+    yield Method(name="gated", summary="as kd", factory=Gated, level="text", version="1")
 """
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[subprocess.Popen[str]]:
-    """A head that trains nothing and two nodes of one core; `address` is theirs."""
-    pytest.importorskip("ray", reason="Ray is not installed: pip install -c constraints.txt '.[ray]'")
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", CLUSTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True, env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
-    )  # fmt: skip
-    assert process.stdout is not None
-    process.address = next(line.strip() for line in process.stdout if ":" in line)  # type: ignore[attr-defined]
-    yield process
-    process.communicate(timeout=60)
+@dataclass
+class Nodes:
+    """A head that trains nothing and two nodes of one core."""
+
+    process: subprocess.Popen[str]
+    address: str
+
+    def replace_one(self) -> None:
+        """Kills a node and adds another."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("replace\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "replaced\n"
 
 
 @pytest.fixture
-def study(study_options: Options, tmp_path: Path) -> Options:
-    """Six runs that take two seconds each at least, with a plugin of one file."""
-    file = tmp_path / "slow.py"
-    file.write_text(PLUGIN)
-    options = [option for option in study_options if option != "--quiet"]
-    return ("run", *options, "--plugin", str(file), "--methods", "slow", "--tasks", "rte", "--seeds", "3")
+def nodes(tmp_path: Path) -> Iterator[Nodes]:
+    """A cluster of this test alone."""
+    with (tmp_path / "ray.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", CLUSTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=log, text=True, env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+        )  # fmt: skip
+    assert process.stdout is not None
+    address = process.stdout.readline().strip()
+    assert address, (tmp_path / "ray.log").read_text()
+    yield Nodes(process, address)
+    process.communicate(timeout=120)
 
 
 def start(study: Options, results: Path, address: str, cache: Path) -> subprocess.Popen[str]:
@@ -85,6 +97,15 @@ def start(study: Options, results: Path, address: str, cache: Path) -> subproces
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "MATEKD_BENCH_CACHE": str(cache)},
     )  # fmt: skip
+
+
+def wait(driver: subprocess.Popen[str], until: Callable[[], bool]) -> None:
+    """Waits for something that the driver brings about."""
+    deadline = time.monotonic() + PATIENCE
+    while not until():
+        assert driver.poll() is None, driver.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def table(results: Path, capsys: pytest.CaptureFixture[str]) -> str:
@@ -103,43 +124,46 @@ def table(results: Path, capsys: pytest.CaptureFixture[str]) -> str:
     return str(frame.drop(columns=timed).to_csv(index=False))
 
 
+@pytest.mark.skipif(find_spec("ray") is None, reason=NO_RAY)
 def test_a_cluster_makes_the_local_table_though_a_node_and_the_driver_are_killed(
-    study: Options, cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    study_options: Options, nodes: Nodes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    results, cache = tmp_path / "cluster", tmp_path / "cache"
-    first = start(study, results, cluster.address, cache)
-    store = ResultsStore(results)
-    partial = results / "runs" / ".partial"
-    deadline = time.monotonic() + 300
-    while not list(partial.glob("*/0*")):  # a first checkpoint has come back
-        assert first.poll() is None, first.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    cluster.stdin.write("replace a node\n")
-    cluster.stdin.flush()
-    assert cluster.stdout.readline() == "replaced\n"
-    while len(store.records()) < 2:
-        assert first.poll() is None, first.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    results, cache, plugin = tmp_path / "cluster", tmp_path / "cache", tmp_path / "gated.py"
+    plugin.write_text(PLUGIN.replace("GATES", str(tmp_path)))
+    options = [option for option in study_options if option != "--quiet"]
+    what = ("--plugin", str(plugin), "--methods", "gated", "--no-control", "--tasks", "rte", "--seeds", "4")
+    study, store = ("run", *options, *what), ResultsStore(results)
+
+    def checkpoints() -> int:
+        return len(list((results / "runs" / ".partial").glob("*/0*")))
+
+    first = start(study, results, nodes.address, cache)
+    wait(first, lambda: checkpoints() == 2)  # a run waits at its gate on each node
+    nodes.replace_one()
+    (tmp_path / "open-0").touch()
+    wait(first, lambda: len(store.records()) == 1)
     first.send_signal(signal.SIGKILL)
     _, err = first.communicate()
-    done = {run.run_id: run.provenance.created for run in store.records()}
-    again = start(study, results, cluster.address, cache)
-    out, said = again.communicate(timeout=300)
-    assert again.returncode == 0, said
-    assert f"{6 - len(done)} trained, {len(done)} already recorded, 0 failed" in out
-    assert "25 %" not in said  # the teacher was kept here
-    assert {run.run_id: run.provenance.created for run in store.records() if run.run_id in done} == done
+    [done] = store.records()
+    for seed in range(1, 4):
+        (tmp_path / f"open-{seed}").touch()
+    out, said = start(study, results, nodes.address, cache).communicate(timeout=PATIENCE)
+    assert out.splitlines()[-1].startswith("3 trained, 1 already recorded, 0 failed."), said
+    assert "its node was lost" in err + said
+    assert "goes on behind update 2" in err + said
+    assert "25 %" in err  # of the teacher, which came back to this machine's cache
+    assert "25 %" not in said
+    assert done in store.records()
+    assert sum(run.compute.resumed for run in store.records()) >= 1
     assert main([*study, "--quiet", "--results", str(tmp_path / "local")]) == 0
     assert table(results, capsys) == table(tmp_path / "local", capsys)
-    assert sum(run.compute.resumed for run in store.records()) >= 1, err + said
 
 
-def test_no_cluster_is_one_line(study: Options, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("ray", reason="Ray is not installed: pip install -c constraints.txt '.[ray]'")
+def test_what_does_not_go_together_is_one_line(
+    study_options: Options, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = ["run", *study_options, "--methods", "kd", "--tasks", "rte"]
     assert main([*study, "--executor", "ray", "--jobs", "2"]) == 2
-    assert (
-        "error: --jobs is for this machine; with --executor ray the cluster's resources decide."
-        in capsys.readouterr().err
-    )
+    assert "error: --jobs is for this machine; with --executor ray the cluster's" in capsys.readouterr().err
+    assert main([*study, "--executor", "rya"]) == 2
+    assert "error: unknown executor 'rya': did you mean 'ray'?" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from matekd_bench.study.worker import Study
 Options = tuple[str, ...]
 
 PLUGIN = """
-import os, signal
+import os, signal, time
 from matekd_bench import Method, NoParams, Perturbation, hookimpl
 
 class Plain(Perturbation[NoParams]):
@@ -28,8 +28,9 @@ class Plain(Perturbation[NoParams]):
         if batch.update == 3 and str(self.context.seed) == os.environ.get("KILL"):
             print("a last word", flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
-        if batch.update == 3 and str(self.context.seed) == os.environ.get("STOP_DRIVER"):
+        if batch.update == 2 and str(self.context.seed) == os.environ.get("STOP_DRIVER"):
             os.kill(os.getppid(), signal.SIGTERM)
+            time.sleep(3)  # the driver passes it on meanwhile
         yield batch.clean
 
 @hookimpl
@@ -114,7 +115,9 @@ def test_a_signal_has_every_worker_save_its_run(plain: Options, tmp_path: Path) 
     )  # fmt: skip
     assert done.returncode == 128 + signal.SIGTERM, done.stderr
     assert "stopped; the same command goes on from there." in done.stderr
-    assert " is saved behind update " in done.stderr
+    assert (
+        "plain on rte, seed 0 is saved behind update 3, the same command goes on from there." in done.stderr
+    )
     assert main(list(plain)) == 0
     assert len(records(tmp_path / "results")) == 4
 
