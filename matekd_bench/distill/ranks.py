@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor
 from matekd_bench.distill.resume import PausedError
 from matekd_bench.errors import RunError
 
+MEETING = timedelta(minutes=10)  # for all processes to start
+WAITING = timedelta(days=7)  # for each other: one may wait for a lock; one that dies is noticed at once
 T = TypeVar("T")
 
 
@@ -78,7 +81,7 @@ class Group(Ranks):
         from torch.distributed.rendezvous import rendezvous
 
         self._device = device
-        self._store, self.rank, self.size = next(iter(rendezvous("env://")))
+        self._store, self.rank, self.size = next(iter(rendezvous("env://", timeout=MEETING)))
         self._generation = 0
         self._connect()
 
@@ -87,7 +90,7 @@ class Group(Ranks):
 
         backend = "nccl" if self._device.type == "cuda" else "gloo"
         store = PrefixStore(f"generation-{self._generation}", self._store)
-        init_process_group(backend, store=store, rank=self.rank, world_size=self.size)
+        init_process_group(backend, store=store, rank=self.rank, world_size=self.size, timeout=WAITING)
 
     def close(self) -> None:
         """Leaves the group."""

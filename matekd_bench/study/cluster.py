@@ -221,6 +221,8 @@ class RayExecutor:
         ended = done.ended
         assert ended is not None
         how = "failed" if record.status == "failed" else "trained"
+        if how == "failed":
+            self._locks[one.name].remove()  # it is tried again from the start
         self._end(one, how, ended.status, ended.score, ended.seconds)
 
     def _failed(self, one: Work, reason: str) -> None:

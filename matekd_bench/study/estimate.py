@@ -72,7 +72,9 @@ class Speeds:
         self._flops, self._seconds = 0.0, 0.0
         for record in records:
             ended = record.status in ("ok", "collapsed") and bool(record.budget.spent)
-            if ended and (record.compute.device, record.compute.threads) == (self._device.type, threads):
+            compute = record.compute
+            like_it = (self._device.type, threads, like.recipe.ranks.size)
+            if ended and (compute.device, compute.threads, compute.processes) == like_it:
                 self._take(record)
 
     def _take(self, record: Record) -> None:

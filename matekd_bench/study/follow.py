@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -99,11 +99,15 @@ def _start(request: StudyRequest, host: Host, wanted: int) -> list[subprocess.Po
     return started
 
 
-def follow(grid: Grid, ranks: Ranks) -> None:
-    """Trains with the leader whatever it announces, until it announces nothing; reports and writes nothing."""
+def follow(grid: Grid, ranks: Ranks, asked: Callable[[], bool] = lambda: False) -> None:
+    """Trains with the leader whatever it announces, until it announces nothing; reports and writes nothing.
+
+    `asked` says whether this process was asked to stop; then all stop at the end of the update.
+    """
+    asked()  # from here on a signal is waited for: the leader says when to stop
     cells = {cell.run_id: cell for cell in grid.cells}
     assets: TaskAssets | None = None
-    watch = Watch(lambda done, limit, loss, left: None, lambda look, looks, score: None)
+    watch = Watch(lambda done, limit, loss, left: None, lambda look, looks, score: None, stopping=asked)
     while (run_id := ranks.announce("")) is not None:
         cell = cells[run_id]
         if assets is None or assets.task.name != cell.data.task.name:

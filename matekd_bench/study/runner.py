@@ -15,7 +15,7 @@ from matekd_bench.study.executor import LocalExecutor, Tally
 from matekd_bench.study.follow import follow, processes
 from matekd_bench.study.grid import Grid, make_grid
 from matekd_bench.study.interrupts import Interruptions
-from matekd_bench.study.planning import forecast
+from matekd_bench.study.planning import forecast, schedule
 from matekd_bench.study.preflight import check_given_teachers, check_methods
 from matekd_bench.study.request import StudyRequest
 from matekd_bench.study.shards import Shard
@@ -43,7 +43,7 @@ def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = Fa
     with Interruptions() as interruptions, processes(request, division, host, dry_run=dry_run) as ranks:
         if not ranks.leads:
             grid = make_grid(division.spec, request, host, lambda text: None, ranks)
-            follow(grid, ranks)
+            follow(grid, ranks, interruptions.asked)
             return replace(_summary(grid, _no_plan(grid), Tally()), follows=True)
         return _run(request, division, host, events, interruptions, ranks, dry_run)
 
@@ -61,7 +61,9 @@ def _run(
     if division.shard is not None:
         grid = part_of(grid, division.shard)
     store = ResultsStore(request.results)
-    plan = make_plan(grid, store, str(request.results), shard=division.shard, devices=request.devices)
+    plan = make_plan(
+        grid, store, str(request.results), shard=division.shard, devices=request.devices, jobs=division.jobs
+    )
     todo = [cell for cell, planned in zip(grid.cells, plan.runs, strict=True) if not planned.done]
     check_methods(todo)
     for data in grid.data.values():
@@ -96,8 +98,9 @@ def _no_plan(grid: Grid) -> Plan:
 
 
 def make_plan(
-    grid: Grid, store: ResultsStore, results: str, *, shard: Shard | None = None, devices: int | None = None
-) -> Plan:
+    grid: Grid, store: ResultsStore, results: str,
+    *, shard: Shard | None = None, devices: int | None = None, jobs: int = 1,
+) -> Plan:  # fmt: skip
     """The grid as it is shown to people, with what is already recorded, and what `devices` would make of the rest."""
     runs = tuple(
         PlannedRun(
@@ -121,7 +124,7 @@ def make_plan(
         data_states={name: data.state_text for name, data in grid.data.items()},
         results=results,
         control=grid.control,
-        seconds=sum(one.seconds for one in work) if work else None,
+        seconds=schedule(work, jobs) if work else None,
         shard=None if shard is None else str(shard),
         forecast=forecast(work, devices, bases) if work and devices else None,
     )

@@ -79,6 +79,35 @@ def test_two_processes_do_what_one_does(study: list[str], tmp_path: Path) -> Non
             assert value == pytest.approx(other.diagnostics[name], abs=1e-3), (method, name)
 
 
+PLUGIN = """
+import os
+from matekd_bench import Method, NoParams, Perturbation, hookimpl
+
+class Unlucky(Perturbation[NoParams]):
+    def views(self, batch, models):
+        if os.environ["RANK"] == "1" and self.context.seed == 0 and batch.update == 2:
+            raise ValueError("no luck")
+        yield batch.clean
+
+@hookimpl
+def matekd_bench_methods():
+    yield Method(name="unlucky", summary="as kd", factory=Unlucky, level="text", version="1")
+"""
+
+
+def test_what_one_process_raises_is_the_failure_of_its_run_alone(
+    study_options: tuple[str, ...], tmp_path: Path
+) -> None:
+    file = tmp_path / "unlucky.py"
+    file.write_text(PLUGIN)
+    what = ["--plugin", str(file), "--methods", "unlucky", "--no-control", "--tasks", "rte", "--seeds", "2"]
+    assert main(["run", *study_options, *what, "--processes", "2", "--results", str(tmp_path / "r")]) == 1
+    failed, trained = sorted(ResultsStore(tmp_path / "r").records(), key=lambda run: run.identity.seed)
+    assert (failed.status, failed.reason) == ("failed", "ValueError: no luck")
+    assert trained.status in ("ok", "collapsed")
+    assert trained.compute.student_updates == 4
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
