@@ -143,7 +143,7 @@ class RayExecutor:
         run_id = None if one.method == TEACHERS else self._cells[one.name].run_id
         order = Order(self._study, self._inputs, os.getcwd(), self._place, one.name, one.task, run_id)
         checkpoint = None if run_id is None else _newest(self._locks[one.name])
-        task = self._task.options(**self._asks())
+        task = self._task.options(name=one.name, **self._asks())
         ref = task.remote(order, self._shared.get(one.task), checkpoint, self._mailbox)
         self._flying[ref] = one
         self._since[one.name] = time.perf_counter()
