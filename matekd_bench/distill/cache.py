@@ -63,8 +63,7 @@ def cached_folder(
 
     Only one process builds; the folder appears under its name when it is complete, so that an interrupted build
     leaves nothing behind that could be mistaken for a whole one. Where several `ranks` build together, the leader
-    keeps what came of it. Raises ResultsError where the cache cannot be
-    written.
+    keeps what came of it. Raises ResultsError where the cache cannot be written.
     """
     home = cache_root() / kind
     folder = home / key

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.distill.cache import adopt, cache_root
+from matekd_bench.distill.cache import adopt
 from matekd_bench.errors import ResultsError, UsageError
 from matekd_bench.hashing import short_digest
-from matekd_bench.results.files import write_atomically
 from matekd_bench.results.store import ResultsStore
 from matekd_bench.results.underway import MANIFEST, RunUnderWay
 from matekd_bench.study import recording
@@ -25,10 +23,10 @@ from matekd_bench.study.estimate import work_of
 from matekd_bench.study.events import Events
 from matekd_bench.study.executor import Tally, write_data
 from matekd_bench.study.grid import Cell, Grid
-from matekd_bench.study.identity import generator_identity, models_identity
 from matekd_bench.study.interrupts import Interruptions
 from matekd_bench.study.planning import TEACHERS, Work
-from matekd_bench.study.remote import Checkpoint, Done, Files, Mailbox, Order, files_of, shared_files, work
+from matekd_bench.study.remote import Checkpoint, Done, Files, Mailbox, Order, files_of, work
+from matekd_bench.study.shared import known, remember
 from matekd_bench.study.spec import Resources
 from matekd_bench.study.worker import Study
 
@@ -83,7 +81,7 @@ class RayExecutor:
         first = {cell.data.task.name: cell for cell in reversed(cells)}
         work_list, makers = [], {}
         for task, cell in first.items():
-            if (files := _known(cell)) is not None:
+            if (files := known(cell)) is not None:
                 self._shared[task] = ray.put(files)
                 continue
             makers[task] = f"the teacher of {task}"
@@ -210,7 +208,7 @@ class RayExecutor:
         """Keeps what the runs of a task share in this machine's cache, and gives it to the cluster."""
         adopt(files)
         cell = next(cell for cell in self._cells.values() if cell.data.task.name == one.task)
-        _remember(cell, files)
+        remember(cell, files)
         self._shared[one.task] = self._ray.put(files)
         self._agenda.done(one)
 
@@ -283,30 +281,3 @@ def _newest(lock: RunUnderWay) -> Checkpoint | None:
         files.pop(MANIFEST, None)
         return int(folder.name), files
     return None
-
-
-def _memo(cell: Cell) -> Path:
-    """Where this machine's cache lists the folders that the runs on the cell's task share."""
-    recipe, data = cell.recipe, cell.data
-    key = short_digest(
-        [models_identity(recipe), generator_identity(recipe), dict(data.digests), recipe.max_length,
-         recipe.precision, recipe.device.type]
-    )  # fmt: skip
-    return cache_root() / "shared" / f"{data.task.name}-{key}.json"
-
-
-def _known(cell: Cell) -> Files | None:
-    """What the runs on the cell's task share, where this machine's cache has all of it."""
-    with suppress(OSError, ValueError):
-        folders: list[str] = json.loads(_memo(cell).read_text(encoding="utf-8"))
-        if all((cache_root() / folder).is_dir() for folder in folders):
-            return shared_files(folders)
-    return None
-
-
-def _remember(cell: Cell, files: Files) -> None:
-    """Lists the folders that the runs on the cell's task share."""
-    memo = _memo(cell)
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    folders = sorted({"/".join(name.split("/")[:2]) for name in files})
-    write_atomically(memo, json.dumps(folders).encode())

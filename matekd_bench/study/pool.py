@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import queue
-import signal
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from matekd_bench.results.store import ResultsStore
@@ -29,99 +21,9 @@ from matekd_bench.study.interrupts import Interruptions
 from matekd_bench.study.packing import Packing, Place
 from matekd_bench.study.planning import TEACHERS, Work
 from matekd_bench.study.worker import Study
+from matekd_bench.study.workers import Assignment, Inbox, Worker
 
 WATCH_SECONDS = 0.5  # between two looks at whether a signal has come
-LAST_LINES = 5  # of a dead worker's log that are shown
-
-
-@dataclass
-class Assignment:
-    """What a worker is at."""
-
-    work: Work
-    place: Place
-    since: float
-
-    @property
-    def kind(self) -> tuple[str, str]:
-        """What is taken to need the same memory."""
-        return self.work.method, self.work.task
-
-
-class Worker:
-    """One worker process; its reports arrive in `inbox` as (worker, report), None when it has ended."""
-
-    def __init__(
-        self, number: int, place: Place, study: Study, threads: int, logs: Path, inbox: Inbox
-    ) -> None:
-        self.number, self.place = number, place
-        self.at: Assignment | None = None
-        self.task: str | None = None  # whose data it has at hand
-        self.log = logs / f"worker-{os.getpid()}-{number}.log"
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-        environment = {**os.environ, **dict.fromkeys(names, str(threads)), **place.environment}
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "matekd_bench.study.worker"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True,
-                start_new_session=True,  # Ctrl-C is for the driver, who passes it on once
-            )  # fmt: skip
-        self._send(study.to_json())
-        self._reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
-        self._reader.start()
-
-    def _send(self, line: str) -> None:
-        assert self._process.stdin is not None
-        with suppress(OSError):  # it has died: its end is reported
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-
-    def _read(self, inbox: Inbox) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout:
-            for line in self._process.stdout:
-                inbox.put((self, json.loads(line)))
-        self._process.wait()
-        inbox.put((self, None))
-
-    def begin(self, assignment: Assignment, run_id: str | None) -> None:
-        """Hands out a piece of work: a run, or without `run_id` what the runs of its task share."""
-        self.at, self.task = assignment, assignment.work.task
-        order = ["prepare", self.task] if run_id is None else ["train", self.task, run_id]
-        self._send(json.dumps(order))
-
-    def stop(self) -> None:
-        """Asks it to save what it is at, and to end."""
-        self._process.send_signal(signal.SIGTERM)
-
-    def close(self) -> None:
-        """Ends it: at once if it is at work, which keeps its last checkpoint."""
-        with suppress(OSError):
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-        if self.at is None:
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=10)
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join()
-
-    def forget(self) -> None:
-        """Takes its log away."""
-        self.log.unlink(missing_ok=True)
-        with suppress(OSError):
-            self.log.parent.rmdir()
-
-    @property
-    def how_it_ended(self) -> str:
-        """The signal or exit code of a process that has ended."""
-        code = self._process.returncode
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-
-Inbox = queue.Queue[tuple[Worker, list[Any] | None]]
 
 
 class PoolExecutor:
@@ -266,7 +168,7 @@ class PoolExecutor:
         if at is None:
             return
         if at.work.method == TEACHERS:
-            self._events.warning(f"{at.work.name}: {self._obituary(worker)}")
+            self._events.warning(f"{at.work.name}: {worker.obituary()}")
             self._agenda.done(at.work)  # the first run that needs it tries again
             return
         cell, seconds = self._cells[at.work.name], time.perf_counter() - at.since
@@ -275,20 +177,11 @@ class PoolExecutor:
             score = record.task_score.last if record.task_score else None
             self._count(worker, at.work, "trained", record.status, score, seconds)
             return
-        reason = self._obituary(worker)
+        reason = worker.obituary()
         self._events.warning(f"{cell.label}: {reason}")
         command = self._study.request.command
         self._store.write(recording.failed(cell, self._grid, reason, seconds, command))
         self._count(worker, at.work, "failed", "failed", None, seconds)
-
-    def _obituary(self, worker: Worker) -> str:
-        """How a worker died, and the end of its log."""
-        text = worker.log.read_text(encoding="utf-8", errors="replace")
-        last = " | ".join(line.strip() for line in text.splitlines()[-LAST_LINES:] if line.strip())
-        said = f"; its log {worker.log} ends: {last}" if last else ""
-        if not last:
-            worker.forget()
-        return f"the worker process died ({worker.how_it_ended}){said}"
 
     def _stop_all(self) -> int:
         """Has every run saved, and returns how many were under way."""
