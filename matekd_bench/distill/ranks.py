@@ -40,8 +40,15 @@ class Ranks:
         """The rows of a piece, so that every process has one; None: the whole batch."""
         return micro_batch
 
-    def reduce(self, parameters: Sequence[Tensor], numbers: Sequence[float]) -> list[float]:
-        """Sums gradients over the processes, in place, and returns the sums of the numbers."""
+    def reduce(
+        self, parameters: Sequence[Tensor], numbers: Sequence[float], error: Exception | None = None
+    ) -> list[float]:
+        """Sums gradients over the processes, in place, and returns the sums of the numbers.
+
+        Raises the `error` that kept this process from computing them, LostPeerError in the others.
+        """
+        if error is not None:
+            raise error
         return list(numbers)
 
     def any(self, flag: bool) -> bool:
@@ -98,15 +105,11 @@ class Group(Ranks):
 
         self._device = device
         self._store, self.rank, self.size = next(iter(rendezvous("env://", timeout=MEETING)))
-        self._generation = 0
-        self._connect()
-
-    def _connect(self) -> None:
-        from torch.distributed.distributed_c10d import PrefixStore, init_process_group
-
-        backend = "nccl" if self._device.type == "cuda" else "gloo"
-        store = PrefixStore(f"generation-{self._generation}", self._store)
-        init_process_group(backend, store=store, rank=self.rank, world_size=self.size, timeout=WAITING)
+        self._acts = 0
+        torch.distributed.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo", store=self._store, rank=self.rank, world_size=self.size,
+            timeout=WAITING,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Leaves the group."""
@@ -117,15 +120,21 @@ class Group(Ranks):
         share = -(-batch_size // self.size)
         return share if micro_batch is None else min(micro_batch, share)
 
-    def reduce(self, parameters: Sequence[Tensor], numbers: Sequence[float]) -> list[float]:
+    def reduce(
+        self, parameters: Sequence[Tensor], numbers: Sequence[float], error: Exception | None = None
+    ) -> list[float]:
         """One flat all-reduce: gradients, a flag for each parameter that has one anywhere, and the numbers."""
         flags = [float(one.grad is not None) for one in parameters]
         dtype = parameters[0].dtype if parameters else torch.float32
-        rest = torch.tensor([*flags, *numbers], dtype=dtype, device=self._device)
+        rest = torch.tensor([*flags, *numbers, float(error is not None)], dtype=dtype, device=self._device)
         parts = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
         flat = torch.cat([*(part.reshape(-1).to(dtype) for part in parts), rest])
         self._call(lambda: torch.distributed.all_reduce(flat))
         sums: list[float] = flat[len(flat) - len(rest) :].tolist()
+        if error is not None:
+            raise error
+        if sums.pop():
+            raise LostPeerError("another process of this run failed")
         start = 0
         for one, flag in zip(parameters, sums, strict=False):
             if flag:
@@ -160,22 +169,28 @@ class Group(Ranks):
             ) from error
 
     def together(self, act: Callable[[], T]) -> T:
-        """Where one process fails, the others find their connections closed; all meet again in a new group."""
+        """Where `act` raises in one process it raises in all, with its reason; they meet before they go on."""
+        self._acts += 1
         try:
-            done = act()
-            self.any(False)
+            return act()
         except PausedError:  # all stop at the same update
             raise
         except Exception as error:
             own = "" if isinstance(error, LostPeerError) else f"{type(error).__name__}: {error}"
-            self.close()
-            self._generation += 1
-            self._connect()
-            reasons = [reason for reason in self.gather(own) if reason]
+            reasons = [reason for reason in self._told(own) if reason]
             if isinstance(error, LostPeerError) and reasons:
                 raise RunError(reasons[0]) from error
             raise
-        return done
+
+    def _told(self, reason: str) -> list[str]:
+        """Why `act` failed in each process; where one does not fail too it is beyond meeting, and this one ends."""
+        keys = [f"act-{self._acts}-{rank}" for rank in range(self.size)]
+        self._store.set(keys[self.rank], reason)
+        try:
+            self._store.wait(keys, MEETING)
+        except RuntimeError as error:
+            raise SystemExit("the processes of a run lost each other; the same command goes on.") from error
+        return [self._store.get(key).decode() for key in keys]
 
 
 def asked_for(environment: Mapping[str, str] = os.environ) -> int:

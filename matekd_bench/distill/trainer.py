@@ -111,8 +111,14 @@ class Trainer:
         self._set_rates(batch)
         size = self.micro_batch or len(batch)
         starts = self._ranks.mine(range(0, len(batch), size))
-        pieces = sum(self._piece(batch.rows(start, min(start + size, len(batch)))) for start in starts)
-        total = self._reduced(batch, float(pieces))
+        pieces, error = 0.0, None
+        try:
+            pieces = float(
+                sum(self._piece(batch.rows(start, min(start + size, len(batch)))) for start in starts)
+            )
+        except Exception as raised:  # other processes wait for this one's gradients: they are told
+            error = raised
+        total = self._reduced(batch, pieces, error)
         if batch.phase == "own":
             self._end_own_update()
             self.spent.own_updates += 1
@@ -123,14 +129,14 @@ class Trainer:
         self._step_student(batch, loss)
         return loss
 
-    def _reduced(self, batch: Batch, total: float) -> float:
+    def _reduced(self, batch: Batch, total: float, error: Exception | None) -> float:
         """The summed loss of all processes; their gradients are summed, and so is which modules learnt."""
         own = self._context.trained
         student = [self._models.student] if batch.phase == "student" else []
         weights = [
             weight for module in (*student, *(one.module for one in own)) for weight in module.parameters()
         ]
-        total, *learned = self._ranks.reduce(weights, [total, *(float(one.learned) for one in own)])
+        total, *learned = self._ranks.reduce(weights, [total, *(float(one.learned) for one in own)], error)
         for one, flag in zip(own, learned, strict=True):
             one.learned = flag > 0
         return total
