@@ -27,6 +27,11 @@ def short_digest(value: Any, length: int = 16) -> str:
     return digest(value)[:length]
 
 
+def bytes_digest(content: bytes) -> str:
+    """SHA-256 of bytes, as 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as file:

@@ -99,6 +99,11 @@ def offline(fetching: str) -> Iterator[None]:
         yield
 
 
+def fetching() -> str | None:
+    """The command that, with a network, gets what may be missing; None where this process is not offline."""
+    return _offline[-1] if _offline else None
+
+
 def advice(usual: str) -> str:
     """What to do about something that must be fetched: the command that does it while offline, else `usual`."""
     return f"With a network '{_offline[-1]}' fetches it." if _offline else usual

@@ -147,6 +147,20 @@ def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tunable_glue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SST-2 with enough rows to hold some out."""
+    folder = tmp_path_factory.mktemp("tunable")
+    for split, first, count in (("train", 0, 220), ("dev", 220, 30)):
+        texts = [made_up(row) for row in range(first, first + count)]
+        rows = [(f"{one} {('bad', 'good')[row % 2]} film", str(row % 2)) for row, one, _ in texts]
+        write_tsv(folder / "SST-2" / f"{split}.tsv", ("sentence", "label"), rows)
+    write_tsv(
+        folder / "SST-2" / "test.tsv", ("index", "sentence"), [("0", "a good film"), ("1", "bad , bad")]
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
 def study_options(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path) -> tuple[str, ...]:
     """Options of `run` for real runs that take less than a second; an option given again later wins."""
     return (

@@ -47,6 +47,13 @@ def trackers(incomplete: str) -> Offer:
     return _next(incomplete, ((name, one.record.summary) for name, one in _host().trackers.items()))
 
 
+def executors(incomplete: str) -> Offer:
+    """Where runs may be trained."""
+    from matekd_bench.study.request import EXECUTORS
+
+    return _matching(incomplete, ((name, "") for name in EXECUTORS))
+
+
 def budgets(incomplete: str) -> Offer:
     """Kinds of budget, up to the number."""
     from matekd_bench.study.spec import BUDGET_KINDS

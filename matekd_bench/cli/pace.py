@@ -29,14 +29,14 @@ class StudyPace:
     """Of the runs of a study, each counted by its planned updates."""
 
     def __init__(self, plan: Plan, clock: Clock) -> None:
-        self._sizes = [run.updates or 1 for run in plan.todo]
+        self._sizes = {run.label: run.updates or 1 for run in plan.todo}
+        self._size = sum(self._sizes.values())
         self._pace = Pace(clock)
-        self._finished = 0
 
-    def run_finished(self) -> None:
-        """One more run is done; they come in the order of the plan."""
-        self._finished += 1
+    def run_finished(self, label: str) -> None:
+        """One more run is done."""
+        self._sizes.pop(label, None)
 
     def left(self) -> float | None:
         """Seconds for all runs that are not done; None before the first has finished and after the last."""
-        return self._pace.left(sum(self._sizes[: self._finished]), sum(self._sizes))
+        return self._pace.left(self._size - sum(self._sizes.values()), self._size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import time
 from collections.abc import Iterator
@@ -61,6 +62,18 @@ class PlainEvents(QuietEvents):
         self.stage_quarter: int | None = None  # of a preparation under way, None outside one
         self.stage_pace = Pace(self.clock)
         self.study_pace: StudyPace | None = None
+        self.whose: str | None = None  # what a lane's lines are about, None where there is one run at a time
+        self.running = ""  # the run of a lane, whose preparation may be what its lines are about
+
+    def lane(self, number: int) -> PlainEvents:
+        """The same lines, each beginning with the run that it is about."""
+        lane = copy.copy(self)
+        lane.whose = ""
+        return lane
+
+    def about(self, text: str) -> None:
+        """A line about what is under way."""
+        self.say(f"  {text}" if self.whose is None else f"{self.whose}: {text}")
 
     def study_started(self, plan: Plan) -> None:
         """The grid in one line."""
@@ -74,11 +87,15 @@ class PlainEvents(QuietEvents):
     def stage(self, text: str) -> None:
         """What is being prepared."""
         self.stage_quarter, self.stage_pace = 0, Pace(self.clock)
+        if self.whose is not None:
+            self.whose = text
         self.say(text)
 
     def run_started(self, label: str, position: int, total: int) -> None:
         """Which run of how many, and the time left for all of them once one has been timed."""
         self.seen, self.stage_quarter = (None, None), None
+        self.running = label
+        self.whose = None if self.whose is None else label
         left = None if self.study_pace is None else self.study_pace.left()
         self.say(f"[{position}/{total}] {label}{'' if left is None else f'; {duration(left)} left in all'}")
 
@@ -90,20 +107,22 @@ class PlainEvents(QuietEvents):
         elif (quarter := 4 * done // limit) > self.stage_quarter:
             self.stage_quarter = quarter
             parts = [f"{25 * quarter} %", *measures(loss, self.stage_pace.left(done, limit))]
-            self.say(f"  {', '.join(parts)}")
+            self.about(", ".join(parts))
 
     def look_done(self, look: int, looks: int, score: float) -> None:
         """Score, loss and time left."""
         loss, left = self.seen
-        self.say(
-            f"  {look_line(look, looks, score, loss)}{'' if left is None else f', {duration(left)} left'}"
+        self.whose = None if self.whose is None else self.running
+        self.about(
+            f"{look_line(look, looks, score, loss)}{'' if left is None else f', {duration(left)} left'}"
         )
 
     def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
         """How the run ended."""
         if self.study_pace is not None:
-            self.study_pace.run_finished()
-        self.say(f"  {end_line(status, score, seconds)}")
+            self.study_pace.run_finished(label)
+        self.whose = None if self.whose is None else label
+        self.about(end_line(status, score, seconds))
 
 
 class RichEvents(QuietEvents):
@@ -136,6 +155,12 @@ class RichEvents(QuietEvents):
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
+    def lane(self, number: int) -> RichEvents:
+        """A watcher with a bar of its own below those of the others."""
+        lane = copy.copy(self)
+        lane.current = lane.label = None
+        return lane
+
     def say(self, text: str) -> None:
         """One line above the bars, as it is: brackets in method names are not markup."""
         self.bars.console.print(text, markup=False, highlight=False)
@@ -158,12 +183,13 @@ class RichEvents(QuietEvents):
         if self.current is None:
             self.say(text)
         else:
-            self.bars.remove_task(self.current)
+            self._remove_bar()
             self.current = self.bars.add_task(text, total=None, detail="")
 
     def run_started(self, label: str, position: int, total: int) -> None:
         """A bar for this run."""
         self.label = label
+        self._remove_bar()
         self.current = self.bars.add_task(label, total=None, detail="")
 
     def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
@@ -183,15 +209,18 @@ class RichEvents(QuietEvents):
     def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
         """A line that stays; the run's bar goes."""
         self.say(f"{label}: {end_line(status, score, seconds)}")
-        if self.current is not None:
-            self.bars.remove_task(self.current)
-            self.current = None
+        self._remove_bar()
         if self.grid is not None and self.study_pace is not None:
-            self.study_pace.run_finished()
+            self.study_pace.run_finished(label)
             left = self.study_pace.left()
             self.bars.update(
                 self.grid, advance=1, detail="" if left is None else f"{duration(left)} left in all"
             )
+
+    def _remove_bar(self) -> None:
+        if self.current is not None:
+            self.bars.remove_task(self.current)
+            self.current = None
 
     def study_finished(self, summary: Summary) -> None:
         """Removes the grid's bar."""

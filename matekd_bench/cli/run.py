@@ -106,6 +106,28 @@ def run(
     dry_run: Annotated[
         bool, Option("--dry-run", help="Show the grid, what exists and an estimate; train nothing.")
     ] = False,
+    jobs: Annotated[
+        str | None,
+        Machine("--jobs", "-j", metavar="N|auto", help="Runs at a time, each in a process of its own."),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        Machine(
+            "--processes", metavar="N", min=1, help="Processes that train each run together, as torchrun's."
+        ),
+    ] = None,
+    executor: Annotated[
+        str,
+        Machine(
+            "--executor",
+            metavar="local|ray",
+            help="Where runs are trained: here, or on a Ray cluster.",
+            autocompletion=completion.executors,
+        ),
+    ] = "local",
+    ray_address: Annotated[
+        str, Machine("--ray-address", metavar="ADDRESS", help="The cluster; auto: the one of this machine.")
+    ] = "auto",
     devices: Annotated[
         int | None,
         Machine("--devices", metavar="N", min=1, help="With --dry-run: what the study takes on N devices."),
@@ -168,10 +190,16 @@ def run(
         shard=shard,
         devices=devices,
         track=track,
+        jobs=jobs,
+        executor=executor,
+        ray_address=ray_address,
+        processes=processes,
         command=_command(context),
     )
     host = load_host(plugin, no_plugins)
     summary = _watched(request, host, dry_run=dry_run, quiet=quiet, verbose=verbose)
+    if summary.follows:
+        return 0
     if dry_run:
         _print_plan(summary, json)
         return 0

@@ -20,6 +20,7 @@ from matekd_bench.distill.evaluation import predict
 from matekd_bench.distill.keeper import Keeper
 from matekd_bench.distill.masked_lm import Generator, load_masked_lm, save_masked_lm, warm_up
 from matekd_bench.distill.networks import Source
+from matekd_bench.distill.ranks import ALONE, Ranks
 from matekd_bench.distill.settings import GeneratorSettings, TeacherSettings
 from matekd_bench.distill.teacher import Teacher
 from matekd_bench.distill.trainer import Progress
@@ -45,6 +46,7 @@ class Recipe:
     max_length: int
     device: torch.device
     precision: ResolvedPrecision
+    ranks: Ranks = ALONE  # the processes that train one run together
 
 
 class TaskAssets:
@@ -68,8 +70,8 @@ class TaskAssets:
         self._warn = warn
         self._stopping = stopping
 
-    def _keeper(self, what: str, checkpoints: CheckpointFolder) -> Keeper:
-        return Keeper(what, checkpoints, self._stopping, self._stage)
+    def _keeper(self, what: str, checkpoints: CheckpointFolder, ranks: Ranks = ALONE) -> Keeper:
+        return Keeper(what, checkpoints, self._stopping, self._stage, ranks)
 
     @property
     def data_key(self) -> str:
@@ -111,7 +113,7 @@ class TaskAssets:
         return teachers.fine_tuned(
             recipe.teacher, recipe.teacher_settings, self.task, self._corpus(self.teacher_encoder), self.data_key,
             self.teacher_encoder, device=recipe.device, precision=recipe.precision, progress=self._progress,
-            keeper=self._keeper, say=self._warn,
+            keeper=self._keeper, say=self._warn, ranks=recipe.ranks,
         )  # fmt: skip
 
     def _gated(self, teacher: Teacher) -> Teacher:
@@ -139,7 +141,9 @@ class TaskAssets:
         source = corpus if self.one_vocabulary else self._corpus(self.teacher_encoder)
         teacher = self.teacher
         self._stage(f"teacher logits of {self.task.name}")
-        logits = teachers.clean_logits(teacher, source, self.data_key, self.recipe.max_length, self._warn)
+        logits = teachers.clean_logits(
+            teacher, source, self.data_key, self.recipe.max_length, self._warn, self.recipe.ranks
+        )
         return replace(corpus, teacher_logits=logits)
 
     def _corpus(self, encoder: Encoder) -> Corpus:
@@ -158,13 +162,16 @@ class TaskAssets:
     @cached_property
     def generator(self) -> Generator:
         """The generator; where its head came untrained, after a warm-up on this task's training text (cached)."""
-        source, settings = self.recipe.generator, self.recipe.generator_settings
+        recipe, source, settings = self.recipe, self.recipe.generator, self.recipe.generator_settings
         if source is None or settings is None:
             raise CheckpointError("this study names no generator.")
         network, trained = load_masked_lm(source, seed_of(0, "generator-init"))
         tokens = self.student_encoder.tokens
         if trained:
-            return Generator(source, tokens, network.to(self.recipe.device), None)
+            return Generator(source, tokens, network.to(recipe.device), None)
+        if recipe.ranks.leads:  # the leader warms it up alone
+            return recipe.ranks.jointly(lambda: self._warmed(source, settings))
+        recipe.ranks.jointly(lambda: None)
         return self._warmed(source, settings)
 
     def _warmed(self, source: Source, settings: GeneratorSettings) -> Generator:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,15 @@ from typing import Any
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from matekd_bench.distill.ranks import ALONE, LostPeerError, Ranks
 from matekd_bench.distill.upkeep import Use, trim
 from matekd_bench.durable import MANIFEST, CheckpointFolder, seal, whole
 from matekd_bench.errors import ResultsError
 
 Build = Callable[[Path, CheckpointFolder], None]
+Say = Callable[[str], None]
+
+_watchers: list[list[Path]] = []
 
 
 def cache_root() -> Path:
@@ -36,27 +41,94 @@ class Entry:
     use: Use
 
 
-def cached_folder(kind: str, key: str, build: Build, say: Callable[[str], None] = lambda text: None) -> Entry:
+@contextmanager
+def folders_used() -> Iterator[list[Path]]:
+    """Lists the folders of the cache that are used within it."""
+    used: list[Path] = []
+    _watchers.append(used)
+    try:
+        yield used
+    finally:
+        _watchers.remove(used)
+
+
+def adopt(files: Mapping[str, bytes]) -> None:
+    """Puts folders of another machine's cache into this one, given as ``kind/key/name`` and content.
+
+    A folder that is there whole stays as it is. Raises ResultsError where the cache cannot be written.
+    """
+    folders: dict[tuple[str, str], dict[str, bytes]] = defaultdict(dict)
+    for name, content in files.items():
+        kind, key, file = name.split("/")
+        if file != MANIFEST:  # written anew, when all is there
+            folders[kind, key][file] = content
+    for (kind, key), contents in folders.items():
+
+        def build(folder: Path, _: CheckpointFolder, contents: Mapping[str, bytes] = contents) -> None:
+            for file, content in contents.items():
+                (folder / file).write_bytes(content)
+
+        cached_folder(kind, key, build)
+
+
+def cached_folder(
+    kind: str, key: str, build: Build, say: Say = lambda text: None, ranks: Ranks = ALONE
+) -> Entry:
     """The cache folder of `key`, made by `build(folder, checkpoints)` if it is not there.
 
     Only one process builds; the folder appears under its name when it is complete, so that an interrupted build
     leaves nothing behind that could be mistaken for a whole one; what it put into `checkpoints` is there when it is
-    tried again. Files that are not as they were written are noticed, which `say` is told, and made again. Then the
-    cache is trimmed to its limit. Raises ResultsError where the cache cannot be written.
+    tried again. Files that are not as they were written are noticed, which `say` is told, and made again. Where
+    several `ranks` build together, the leader looks, and keeps what came of it. Then the cache is trimmed to its
+    limit. Raises ResultsError where the cache cannot be written.
     """
     home = cache_root() / kind
     folder = home / key
-    with _lock(home, key, folder):
+    for used in _watchers:
+        used.append(folder)
+    if not ranks.leads:
+        return _beside_the_leader(home, key, build, ranks)
+    try:
+        lock = _lock(home, key, folder)
+    except ResultsError:
+        ranks.announce(None)
+        raise
+    with lock:
         use = Use(home, key)
-        if folder.is_dir():
-            if whole(folder):
-                with suppress(OSError):  # a cache that others write
-                    os.utime(folder / MANIFEST)  # what was used last is cleared away last
-                return Entry(folder, False, use)
-            say(f"what the cache has in {folder} is damaged: made again")
-        _make(home, key, build)
-    trim(cache_root())
-    return Entry(folder, True, use)
+        missing = ranks.announce(not _is_whole(folder, say))
+        if missing:
+            ranks.jointly(lambda: _make(home, key, build))
+    if missing:
+        trim(cache_root())
+    return Entry(folder, missing, use)
+
+
+def _is_whole(folder: Path, say: Say) -> bool:
+    """Whether the entry is there as it was written, which counts as a use of it."""
+    if not folder.is_dir():
+        return False
+    if not whole(folder):
+        say(f"what the cache has in {folder} is damaged: made again")
+        return False
+    with suppress(OSError):  # a cache that others write
+        os.utime(folder / MANIFEST)  # what was used last is cleared away last
+    return True
+
+
+def _beside_the_leader(home: Path, key: str, build: Build, ranks: Ranks) -> Entry:
+    """The entry that the leader finds, or makes together with this process, whose own copy is thrown away."""
+    missing: bool | None = ranks.announce(None)
+    if missing is None:
+        raise LostPeerError("the first process cannot use its cache")
+    if missing:
+        with tempfile.TemporaryDirectory() as work:
+            ranks.jointly(lambda: build(Path(work), CheckpointFolder(Path(work) / "none")))
+    if not (home / key).is_dir():
+        raise ResultsError(
+            f"the cache folder '{home}' is not that of the first process:",
+            hint="all processes of a run need one cache, set MATEKD_BENCH_CACHE.",
+        )
+    return Entry(home / key, missing, Use(home, key))
 
 
 def _lock(home: Path, key: str, folder: Path) -> Any:

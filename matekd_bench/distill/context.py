@@ -214,6 +214,19 @@ class RunContext:
         """What :meth:`restore` takes: the sums behind the diagnostics."""
         return {name: list(pair) for name, pair in self._sums.items()}
 
+    def totals(self) -> dict[str, tuple[float, float]]:
+        """The sums behind the diagnostics as plain numbers."""
+        return {name: (float(total), float(count)) for name, (total, count) in self._sums.items()}
+
+    def absorb(self, totals: Mapping[str, tuple[float, float]]) -> None:
+        """Adds what another process reported."""
+        for name, (total, count) in totals.items():
+            self.report(name, total, count)
+
+    def forget(self) -> None:
+        """Begins to sum anew: what was reported is another's now."""
+        self._sums.clear()
+
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on where another context was; call it before the student's weights are restored."""
         if self._network is not None:

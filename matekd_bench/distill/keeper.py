@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from matekd_bench.distill.networks import weights_digest
+from matekd_bench.distill.ranks import ALONE, Ranks
 from matekd_bench.distill.resume import (
     Checkpoints,
     NoCheckpoints,
@@ -25,7 +26,8 @@ SAVE_SECONDS = 300.0  # between two checkpoints: when they are made changes no n
 class Keeper:
     """Saves a preparation now and then, and where `stopping()` says so, and gives the newest checkpoint back.
 
-    `what` names it in the lines that `say` is told.
+    `what` names it in the lines that `say` is told. Where several `ranks` train it, the leader keeps the checkpoints,
+    and all go on from the same one.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class Keeper:
         checkpoints: Checkpoints | None = None,
         stopping: Callable[[], bool] = lambda: False,
         say: Callable[[str], None] = lambda text: None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self._what = what
         self._checkpoints = checkpoints or NoCheckpoints()
         self._stopping = stopping
         self._say = say
+        self._ranks = ranks
         self._clock = self._saved = time.perf_counter()
         self._origin: dict[str, Any] = {}
 
@@ -50,7 +54,12 @@ class Keeper:
     def begin(self, module: nn.Module) -> dict[str, Any] | None:
         """The state to go on from, the module's weights put back; None where it starts from the beginning."""
         self._origin = {**software(), "start": weights_digest(module)}
-        found = newest(self._checkpoints, self._origin, lambda text: self._say(f"{self._what}: {text}"))
+        found = newest(
+            self._checkpoints,
+            self._origin,
+            lambda text: self._say(f"{self._what}: {text}"),
+            self._ranks.announce,
+        )
         if found is None:
             return None
         folder, state = found
@@ -60,11 +69,16 @@ class Keeper:
         return state
 
     def after(self, update: int, module: nn.Module, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Called after every update but the last. Raises PausedError, once all is saved, where it has to stop."""
-        stopping = self._stopping()
-        if stopping or time.perf_counter() - self._saved >= SAVE_SECONDS:
-            kept = {**state(), "origin": self._origin, "update": update, "seconds": self.seconds}
+        """Called after every update but the last. Raises PausedError, once all is saved, where it has to stop.
+
+        All processes save and stop at the same update, whichever of them is the first to want it.
+        """
+        asked = self._stopping()
+        if not self._ranks.any(asked or time.perf_counter() - self._saved >= SAVE_SECONDS):
+            return
+        kept = {**state(), "origin": self._origin, "update": update, "seconds": self.seconds}
+        if self._ranks.leads:
             self._checkpoints.save(update, lambda folder: write(folder, [module], kept))
-            self._saved = time.perf_counter()
-        if stopping:
+        self._saved = time.perf_counter()
+        if self._ranks.any(asked):
             raise PausedError(update, self._what, getattr(self._checkpoints, "problem", None))

@@ -138,6 +138,17 @@ class Meter:
         self.extra_flops = state["extra_flops"]
         self.real_tokens, self.padded_tokens = state["real_tokens"], state["padded_tokens"]
 
+    def absorb(self, state: Mapping[str, Any]) -> None:
+        """Adds the passes that another process counted; tokens are those of whole batches, which each counts."""
+        for name, kind, rows, length, count in state["passes"]:
+            self._passes[name, kind, rows, length] += count
+        self.extra_flops += state["extra_flops"]
+
+    def forget_passes(self) -> None:
+        """Begins to count passes anew: what was counted is another's now."""
+        self._passes.clear()
+        self.extra_flops = 0
+
     def _count(self, wanted: Callable[[Kind], bool]) -> Mapping[str, int]:
         totals: Counter[str] = Counter()
         for (name, kind, _, _), count in self._passes.items():

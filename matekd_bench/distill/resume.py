@@ -83,10 +83,31 @@ def read_state(folder: Path) -> dict[str, Any]:
     return state
 
 
+Agree = Callable[[str | None], str | None]
+
+
 def newest(
+    checkpoints: Checkpoints,
+    origin: Mapping[str, Any],
+    say: Callable[[str], None],
+    agree: Agree = lambda folder: folder,
+) -> tuple[Path, dict[str, Any]] | None:
+    """The newest checkpoint of this very origin with its state; `say` is told of those that are left aside.
+
+    `agree` turns what this process has found into what all processes of the run take.
+    """
+    found = _newest(checkpoints, origin, say)
+    agreed = agree(None if found is None else str(found[0]))
+    if agreed is None:
+        return None
+    if found is not None and agreed == str(found[0]):
+        return found
+    return Path(agreed), read_state(Path(agreed))
+
+
+def _newest(
     checkpoints: Checkpoints, origin: Mapping[str, Any], say: Callable[[str], None]
 ) -> tuple[Path, dict[str, Any]] | None:
-    """The newest checkpoint of this very origin with its state; `say` is told of those that are left aside."""
     for folder in checkpoints.folders():
         try:
             state = read_state(folder)

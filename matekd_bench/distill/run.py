@@ -90,7 +90,7 @@ def _attempt(
     try:
         return run.outcome()
     except (RuntimeError, MemoryError) as error:
-        if not ran_out_of_memory(error):
+        if not ran_out_of_memory(error) or assets.recipe.ranks.size > 1:  # the others would not know
             raise
         rows = run.rows_per_pass
         if rows == 1:
@@ -105,6 +105,7 @@ class _Run:
         self, job: Job, assets: TaskAssets, watch: Watch, checkpoints: Checkpoints, micro_batch: int | None
     ) -> None:
         self._job, self._assets, self._watch = job, assets, watch
+        self._ranks = assets.recipe.ranks
         self._checkpoints, self._micro_batch = checkpoints, micro_batch
         self._result = Outcome()
         task, recipe = assets.task, assets.recipe
@@ -136,7 +137,7 @@ class _Run:
         self._trainer = Trainer(
             name=job.variant, models=self._models, perturbation=self._method, context=self._context,
             optimiser=job.training.optimiser, objective=objective, budget=job.budget,
-            own_updates=job.training.own_updates,
+            own_updates=job.training.own_updates, ranks=self._ranks,
         )  # fmt: skip
         size = job.training.optimiser.batch_size
         self._order = Order(corpus.lengths, size, job.seed, task.name, "data-order")
@@ -160,11 +161,14 @@ class _Run:
                 result.reason = "the last look predicts one value for every example"
         except DivergedError as error:
             result.status, result.reason = "diverged", self._diverged(error)
+        self._collect()
         result.train_seconds = self._elapsed() - result.eval_seconds
         result.spent = self._trainer.spent
         result.spent_budget = self._trainer.spent_budget
         result.peak_memory = self._peak_memory()
-        if self._trainer.micro_batch != self._job.training.optimiser.micro_batch:
+        if self._micro_batch is not None or (
+            self._ranks.size == 1 and self._trainer.micro_batch != self._job.training.optimiser.micro_batch
+        ):
             result.micro_batch = self._trainer.micro_batch
         result.student = self._student
         result.diagnostics = self._finite({**self._context.diagnostics(), **self._method.diagnostics()})
@@ -209,19 +213,47 @@ class _Run:
 
     def _secure(self, update: int, looked: bool) -> None:
         """Saves a checkpoint after a look; also where the run is asked to stop, and then it stops."""
-        stopping = self._watch.stopping()
+        stopping = self._ranks.any(self._watch.stopping())
         if looked or stopping:
             started = time.perf_counter()
+            self._collect()
             state = self._state()
-            self._checkpoints.save(update, lambda folder: write(folder, self._modules, state))
+            if self._ranks.leads:
+                self._checkpoints.save(update, lambda folder: write(folder, self._modules, state))
             self._clock += time.perf_counter() - started
         if stopping:
             raise PausedError(update)
 
+    def _collect(self) -> None:
+        """Leaves everything that the processes of the run counted with the leader."""
+        if self._ranks.size == 1:
+            return
+        meter, spent = self._result.meter, self._trainer.spent
+        mine = (meter.state(), self._context.totals(), spent.perturbed_examples)
+        gathered = self._ranks.gather(mine)
+        if not self._ranks.leads:
+            self._forget()
+            return
+        for passes, totals, perturbed in gathered[1:]:
+            meter.absorb(passes)
+            self._context.absorb(totals)
+            spent.perturbed_examples += perturbed
+
+    def _forget(self) -> None:
+        """Counts anew: what there was is the leader's now."""
+        self._result.meter.forget_passes()
+        self._context.forget()
+        self._trainer.spent.perturbed_examples = 0
+
     def _resume(self) -> None:
-        """Goes on from the newest checkpoint of this very run, if there is one."""
+        """Goes on from the newest checkpoint of this very run, if there is one; all processes from the same."""
         name = self._job.variant
-        found = newest(self._checkpoints, self._origin(), lambda text: self._watch.note(f"{name}: {text}"))
+        found = newest(
+            self._checkpoints,
+            self._origin(),
+            lambda text: self._watch.note(f"{name}: {text}"),
+            self._ranks.announce,
+        )
         if found is not None:
             folder, state = found
             self._restore(folder, state)
@@ -277,6 +309,8 @@ class _Run:
         result.resumed, result.peak_memory = state["resumed"] + 1, state["peak_memory"]
         elapsed, result.eval_seconds = state["seconds"]
         self._clock = time.perf_counter() - elapsed
+        if not self._ranks.leads:
+            self._forget()
 
     def _elapsed(self) -> float:
         """Seconds spent on the run so far, in all its parts; saving checkpoints is not counted."""
@@ -299,6 +333,7 @@ class _Run:
             predicted = predict(
                 self._student, rows, assets.student_encoder.tokens.pad,
                 batch_size=self._job.training.eval_batch_size, precision=assets.recipe.precision,
+                ranks=self._ranks,
             )  # fmt: skip
             if not bool(predicted.isfinite().all()):
                 raise DivergedError(update, "a prediction", math.nan)

@@ -24,6 +24,7 @@ from matekd_bench.distill.keeper import Keeper
 from matekd_bench.distill.meter import FlopModel, Meter
 from matekd_bench.distill.models import Moment, RunModels
 from matekd_bench.distill.networks import Source, load_classifier, quiet_transformers
+from matekd_bench.distill.ranks import ALONE, Ranks
 from matekd_bench.distill.settings import Objective, TeacherSettings
 from matekd_bench.distill.trainer import Progress, Trainer
 from matekd_bench.distill.upkeep import Use
@@ -79,24 +80,35 @@ def fine_tuned(
     device: torch.device,
     precision: ResolvedPrecision,
     progress: Progress,
-    keeper: Callable[[str, CheckpointFolder], Keeper] = Keeper,
+    keeper: Callable[[str, CheckpointFolder, Ranks], Keeper] = lambda what, kept, ranks: Keeper(
+        what, kept, ranks=ranks
+    ),
     say: Callable[[str], None] = lambda text: None,
+    ranks: Ranks = ALONE,
 ) -> Teacher:
     """The base checkpoint fine-tuned on the task's gold labels, taken from the cache where it was made before.
 
-    `keeper` is asked for what keeps the fine-tuning's checkpoints; `say` is told of a damaged cache.
+    `keeper` is asked for what keeps the fine-tuning's checkpoints; `say` is told of a damaged cache. Several `ranks`
+    fine-tune it together.
     """
     recipe = _recipe(
-        base, settings, task, data_key, max_length=encoder.max_length, precision=precision, device=device
+        base,
+        settings,
+        task,
+        data_key,
+        max_length=encoder.max_length,
+        precision=precision,
+        device=device,
+        ranks=ranks,
     )
 
     def build(folder: Path, checkpoints: CheckpointFolder) -> None:
-        keeping = keeper(f"the teacher of {task.name}", checkpoints)
+        keeping = keeper(f"the teacher of {task.name}", checkpoints, ranks)
         model = load_classifier(
             Source(base), task.outputs, task.labels, seed_of(0, task.name, "teacher-init")
         )
         meter = _fine_tune(
-            model.to(device), settings, task, corpus, encoder, device, precision, progress, keeping
+            model.to(device), settings, task, corpus, encoder, device, precision, progress, keeping, ranks
         )
         with quiet_transformers():
             model.save_pretrained(folder)
@@ -104,7 +116,7 @@ def fine_tuned(
         facts = {"recipe": recipe, "flops": meter.flops, "seconds": keeping.seconds}
         (folder / "teacher.json").write_text(json.dumps(facts, indent=1) + "\n")
 
-    entry = cached_folder("teachers", _name(task, recipe), build, say)
+    entry = cached_folder("teachers", _name(task, recipe), build, say, ranks)
     folder = entry.path
     facts = json.loads((folder / "teacher.json").read_text())
     checkpoint = describe(folder, id=base.id, revision=base.revision)
@@ -121,18 +133,18 @@ def fine_tuned(
 
 def is_cached(
     base: Checkpoint, settings: TeacherSettings, task: Task, data_key: str,
-    *, max_length: int, precision: ResolvedPrecision, device: torch.device,
+    *, max_length: int, precision: ResolvedPrecision, device: torch.device, ranks: Ranks = ALONE,
 ) -> bool:  # fmt: skip
     """Whether :func:`fine_tuned` would find this teacher in the cache."""
     recipe = _recipe(
-        base, settings, task, data_key, max_length=max_length, precision=precision, device=device
+        base, settings, task, data_key, max_length=max_length, precision=precision, device=device, ranks=ranks
     )
     return is_there("teachers", _name(task, recipe))
 
 
 def _recipe(
     base: Checkpoint, settings: TeacherSettings, task: Task, data_key: str,
-    *, max_length: int, precision: ResolvedPrecision, device: torch.device,
+    *, max_length: int, precision: ResolvedPrecision, device: torch.device, ranks: Ranks,
 ) -> dict[str, Any]:  # fmt: skip
     """Everything that decides what a fine-tuned teacher is."""
     return {
@@ -145,6 +157,7 @@ def _recipe(
         "precision": precision,
         "device": device.type,
         **kernel_facts(),
+        **({"processes": ranks.size} if ranks.size > 1 else {}),
     }
 
 
@@ -163,6 +176,7 @@ def _fine_tune(
     precision: ResolvedPrecision,
     progress: Progress,
     keeping: Keeper,
+    ranks: Ranks,
 ) -> Meter:
     """Trains the model in place with the one trainer, gold labels only; the teacher's seed is always 0."""
     objective, meter, moment = Objective(gold=1.0, soft=0.0), Meter(), Moment(0, task.name)
@@ -184,12 +198,19 @@ def _fine_tune(
     )
     trainer = Trainer(
         name="teacher", models=models, perturbation=_Plain(NoParams(), context), context=context,
-        optimiser=settings.optimiser, objective=objective, budget=(kind, limit),
+        optimiser=settings.optimiser, objective=objective, budget=(kind, limit), ranks=ranks,
     )  # fmt: skip
     order = Order(corpus.lengths, size, 0, task.name, "teacher-order")
     if (state := keeping.begin(model)) is not None:
         trainer.restore(state["trainer"])
         meter.restore(state["meter"])
+        if not ranks.leads:
+            meter.forget_passes()  # they are the leader's
+
+    def state_now() -> dict[str, Any]:
+        _collect(meter, ranks)
+        return {"trainer": trainer.state(), "meter": meter.state()}
+
     with (
         contained_randomness(device),
         closing(trainer.run(order, order, Assembler(corpus, 0, task.name))) as losses,
@@ -197,12 +218,19 @@ def _fine_tune(
         for loss in losses:
             progress(int(trainer.progress * limit), limit, loss)
             if trainer.progress < 1.0:
-                keeping.after(
-                    trainer.spent.student_updates,
-                    model,
-                    lambda: {"trainer": trainer.state(), "meter": meter.state()},
-                )
+                keeping.after(trainer.spent.student_updates, model, state_now)
+    _collect(meter, ranks)
     return meter
+
+
+def _collect(meter: Meter, ranks: Ranks) -> None:
+    """Leaves the passes that all processes counted with the leader."""
+    gathered = ranks.gather(meter.state())
+    if not ranks.leads:
+        meter.forget_passes()
+        return
+    for theirs in gathered[1:]:
+        meter.absorb(theirs)
 
 
 def given(checkpoint: Checkpoint, task: Task, device: torch.device) -> Teacher:
@@ -304,6 +332,7 @@ def clean_logits(
     data_key: str,
     max_length: int,
     say: Callable[[str], None] = lambda text: None,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """The teacher's logits [n, C] on every clean training row, in float32, from the cache where they are."""
     from safetensors.torch import load_file, save_file
@@ -312,8 +341,8 @@ def clean_logits(
     key = short_digest([ENGINE, teacher.checkpoint.sha256, teacher.order, data_key, max_length, device])
 
     def build(folder: Path, checkpoints: CheckpointFolder) -> None:
-        logits = predict(teacher.model, corpus.encoded, corpus.pad)
+        logits = predict(teacher.model, corpus.encoded, corpus.pad, ranks=ranks)
         save_file({"logits": logits.contiguous()}, str(folder / "logits.safetensors"))
 
-    entry = cached_folder("logits", key, build, say)
+    entry = cached_folder("logits", key, build, say, ranks)
     return load_file(str(entry.path / "logits.safetensors"))["logits"]

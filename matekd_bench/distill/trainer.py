@@ -15,6 +15,7 @@ from matekd_bench.distill.batches import Assembler, Order, Planned, Prefetch, sc
 from matekd_bench.distill.context import RunContext
 from matekd_bench.distill.models import RunModels
 from matekd_bench.distill.optimizer import make_optimizer, step
+from matekd_bench.distill.ranks import ALONE, Ranks
 from matekd_bench.distill.settings import Allowance, Objective, Optimiser, OwnUpdates
 from matekd_bench.errors import PluginError
 from matekd_bench.methods.base import Perturbation
@@ -55,9 +56,11 @@ class Trainer:
         objective: Objective,
         budget: Allowance,
         own_updates: OwnUpdates = "besides",
+        ranks: Ranks = ALONE,
     ) -> None:
         self.spent = Spent()
-        self.micro_batch = optimiser.micro_batch
+        self.micro_batch = ranks.rows_per_pass(optimiser.micro_batch, optimiser.batch_size)
+        self._ranks = ranks
         self._name = name
         self._models = models
         self._method = perturbation
@@ -107,17 +110,36 @@ class Trainer:
         """One update from one batch, in pieces if they are asked for: the mean loss, None in an own phase."""
         self._set_rates(batch)
         size = self.micro_batch or len(batch)
-        starts = range(0, len(batch), size)
-        total = sum(self._piece(batch.rows(start, min(start + size, len(batch)))) for start in starts)
+        starts = self._ranks.mine(range(0, len(batch), size))
+        pieces, error = 0.0, None
+        try:
+            pieces = float(
+                sum(self._piece(batch.rows(start, min(start + size, len(batch)))) for start in starts)
+            )
+        except Exception as raised:  # other processes wait for this one's gradients: they are told
+            error = raised
+        total = self._reduced(batch, pieces, error)
         if batch.phase == "own":
             self._end_own_update()
             self.spent.own_updates += 1
             self.spent.own_examples += batch.total
             return None
-        loss = float(total) / batch.total
+        loss = total / batch.total
         self._step_modules()
         self._step_student(batch, loss)
         return loss
+
+    def _reduced(self, batch: Batch, total: float, error: Exception | None) -> float:
+        """The summed loss of all processes; their gradients are summed, and so is which modules learnt."""
+        own = self._context.trained
+        student = [self._models.student] if batch.phase == "student" else []
+        weights = [
+            weight for module in (*student, *(one.module for one in own)) for weight in module.parameters()
+        ]
+        total, *learned = self._ranks.reduce(weights, [total, *(float(one.learned) for one in own)], error)
+        for one, flag in zip(own, learned, strict=True):
+            one.learned = flag > 0
+        return total
 
     def state(self) -> dict[str, Any]:
         """What :meth:`restore` takes: what was spent, and the optimizers of the student and the method's modules."""

@@ -38,7 +38,7 @@ class Host:
 
     `conflicts` is keyed by kind and name, e.g. ("method", "eda"). `refused` holds the methods that a plugin only
     announces to say why it does not offer them. `warnings` are lines to show to the user. `manager` knows every
-    plugin that was loaded: events are told through it.
+    plugin that was loaded: events are told through it. `files` and `only_builtin` are what it was loaded with.
     """
 
     latest: ClassVar[Host | None] = (
@@ -57,6 +57,8 @@ class Host:
     exporters: Mapping[str, Provided[Exporter]] = field(default_factory=dict)
     trackers: Mapping[str, Provided[Tracker]] = field(default_factory=dict)
     manager: pluggy.PluginManager = field(default_factory=new_manager, compare=False)
+    files: tuple[Path, ...] = ()
+    only_builtin: bool = False
 
     @classmethod
     def load(cls, files: Sequence[Path] = (), only_builtin: bool = False) -> Host:
@@ -93,6 +95,8 @@ class Host:
             exporters=of_type(unique, Exporter),
             trackers=of_type(unique, Tracker),
             manager=manager,
+            files=tuple(path.resolve() for path in files),
+            only_builtin=only_builtin,
         )
         return Host.latest
 

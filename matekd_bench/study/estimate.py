@@ -13,7 +13,6 @@ from matekd_bench.distill.checkpoints import Checkpoint
 from matekd_bench.distill.networks import count_layers
 from matekd_bench.distill.settings import Budget, Optimiser
 from matekd_bench.distill.teacher import is_cached
-from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.records.record import Record
 from matekd_bench.study.grid import Cell
 from matekd_bench.study.planning import Work
@@ -30,9 +29,9 @@ SAME, ALIKE, FLOPS, GUESS = (
 )
 
 
-def work_of(cells: Sequence[Cell], store: ResultsStore) -> tuple[list[Work], Counter[str]]:
-    """The cells as work, teachers that are not made yet first, and how many runs were judged by what."""
-    speeds = Speeds(store.records(), cells[0]) if cells else None
+def work_of(cells: Sequence[Cell], records: Iterable[Record]) -> tuple[list[Work], Counter[str]]:
+    """The cells as work, with the teachers that are not made yet, and how many runs were judged by what."""
+    speeds = Speeds(records, cells[0]) if cells else None
     work: list[Work] = []
     bases: Counter[str] = Counter()
     made: dict[str, str | None] = {}
@@ -57,6 +56,7 @@ def has_teacher(cell: Cell) -> bool:
     return is_cached(
         recipe.teacher, recipe.teacher_settings, cell.data.task, cell.data.digests[cell.data.train.split],
         max_length=recipe.max_length, precision=recipe.precision, device=recipe.device,
+        ranks=recipe.ranks,
     )  # fmt: skip
 
 
@@ -72,7 +72,9 @@ class Speeds:
         self._flops, self._seconds = 0.0, 0.0
         for record in records:
             ended = record.status in ("ok", "collapsed") and bool(record.budget.spent)
-            if ended and (record.compute.device, record.compute.threads) == (self._device.type, threads):
+            compute = record.compute
+            like_it = (self._device.type, threads, like.recipe.ranks.size)
+            if ended and (compute.device, compute.threads, compute.processes) == like_it:
                 self._take(record)
 
     def _take(self, record: Record) -> None:

@@ -59,6 +59,7 @@ class Summary:
     failed: int
     run_ids: tuple[str, ...]
     left: int = 0
+    follows: bool = False  # of a process that only helps another one
 
 
 class Events(Protocol):
@@ -77,6 +78,9 @@ class Events(Protocol):
     def look_done(self, look: int, looks: int, score: float) -> None: ...
     def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None: ...
     def study_finished(self, summary: Summary) -> None: ...
+    def lane(self, number: int) -> Events:
+        """A watcher for one of several runs at a time, which shows its run in the same view."""
+        ...
 
 
 class NoEvents:
@@ -111,3 +115,7 @@ class NoEvents:
 
     def study_finished(self, summary: Summary) -> None:
         """Ignored."""
+
+    def lane(self, number: int) -> Events:
+        """The same watcher."""
+        return self

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from torch import nn
 
@@ -20,13 +21,17 @@ from matekd_bench.errors import BenchError, ResultsError
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.folder.students import KeptStudents
 from matekd_bench.results.folder.underway import RunUnderWay
-from matekd_bench.results.records.record import Record
+from matekd_bench.results.records.record import Record, Tuning
 from matekd_bench.study import recording
 from matekd_bench.study.events import Events
 from matekd_bench.study.grid import Cell, Grid
 from matekd_bench.study.interrupts import Interruptions
 
 POLL_SECONDS = 2.0  # between two looks at what other processes train
+
+
+Saved = Callable[[int, Path], None]  # told of every checkpoint: the update, and the folder it lies in
+How = Literal["trained", "elsewhere", "failed"]
 
 
 @dataclass
@@ -43,6 +48,29 @@ class Tally:
         """How many came to an end, here or elsewhere."""
         return self.trained + self.elsewhere + self.failed
 
+    def count(self, how: How) -> None:
+        """One more has come to its end."""
+        setattr(self, how, getattr(self, how) + 1)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run came to its end, with its status, score and seconds."""
+
+    how: How
+    status: str
+    score: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the process that leads tells the others of the run: its id, its tuning, and the tasks it keeps at hand."""
+
+    run_id: str
+    tuning: Tuning | None
+    tasks: tuple[str, ...]
+
 
 class LocalExecutor:
     """Trains runs one after another in this process; what the runs of a task share is made once.
@@ -53,9 +81,10 @@ class LocalExecutor:
 
     def __init__(
         self, grid: Grid, store: ResultsStore, events: Events, command: str, interruptions: Interruptions,
-        *, fail_fast: bool = False,
+        *, fail_fast: bool = False, saved: Saved = lambda update, folder: None,
     ) -> None:  # fmt: skip
-        self._grid = grid
+        self._saved = saved
+        self.grid = self._grid = grid
         self._store = store
         self._events = events
         self._command = command
@@ -86,9 +115,11 @@ class LocalExecutor:
         while pending:
             held: list[Cell] = []
             for at, cell in enumerate(pending):
-                if not self._take(cell, tally, len(cells)):
+                if (ended := self.take(cell, tally.done + 1, len(cells))) is None:
                     held.append(cell)
-                elif tally.failed and self._fail_fast:
+                    continue
+                tally.count(ended.how)
+                if tally.failed and self._fail_fast:
                     tally.left = len(held) + len(pending) - at - 1
                     return tally
                 self._forget(cell, [*held, *pending[at + 1 :]])
@@ -97,30 +128,24 @@ class LocalExecutor:
             pending = held
         return tally
 
-    def _take(self, cell: Cell, tally: Tally, total: int) -> bool:
-        """Trains the cell and counts it, or what another process made of it; False where one is still at it."""
+    def take(self, cell: Cell, position: int = 1, total: int = 1) -> Ended | None:
+        """Trains and records the cell, or finds what another process made of it; None where one is still at it."""
         under_way = self._store.under_way(cell.run_id)
         if not under_way.acquire():
             if cell.run_id not in self._waited:
                 self._events.note(f"{cell.label}: left to {under_way.holder()}")
                 self._waited.add(cell.run_id)
-            return False
+            return None
         try:
-            position, started = tally.done + 1, time.perf_counter()
-            found = self._elsewhere(cell)
+            started, found = time.perf_counter(), self._elsewhere(cell)
             self._events.run_started(cell.label, position, total)
             status, score = self._one(cell, under_way) if found is None else _end(found)
-            if status == "failed":
-                tally.failed += 1
-            elif found is None:
-                tally.trained += 1
-            else:
-                tally.elsewhere += 1
-            self._events.run_finished(cell.label, status, score, time.perf_counter() - started)
+            ended = Ended(_how(status, found), status, score, time.perf_counter() - started)
+            self._events.run_finished(cell.label, status, score, ended.seconds)
         finally:
             under_way.release(done=self._store.has(cell.run_id))
         self._interruptions.calm()
-        return True
+        return ended
 
     def _elsewhere(self, cell: Cell) -> Record | None:
         """The record that another process has written meanwhile; a failed one only where it was waited for."""
@@ -147,13 +172,18 @@ class LocalExecutor:
             watch = Watch(
                 self._events.progress, self._events.look_done, self._note, self._interruptions.asked
             )
-            outcome = train(cell.job, assets, watch, _Saving(under_way, cell, self._events))
+            saving = _Saving(under_way, cell, self._events, self._saved)
+            ranks = cell.recipe.ranks
+            ranks.announce(Call(cell.run_id, cell.tuning, tuple(self._assets)))  # the others join in
+            outcome = ranks.together(lambda: train(cell.job, assets, watch, saving))
             record = recording.finished(cell, self._grid, assets, outcome, self._command)
         except ResultsError:
             raise
         except PausedError as paused:
             raise self._interruptions.stopped(_how_to_go_on(cell, paused, under_way)) from None
         except Exception as error:  # a method may raise anything: it costs its own run, with the reason kept
+            if cell.recipe.ranks.size > 1:
+                self._assets.pop(cell.data.task.name, None)  # the others may have got another part of them
             reason = _reason(error)
             self._events.warning(f"{cell.label}: {reason}")
             self._events.detail("".join(traceback.format_exception(error)).rstrip())
@@ -163,7 +193,7 @@ class LocalExecutor:
             )
             under_way.remove()  # it is tried again from the start
             return "failed", None
-        self._write_data(cell)
+        write_data(cell, self._store)
         if self._grid.spec.keep == "last" and record.status != "diverged" and outcome.student is not None:
             self._keep(cell, assets, outcome.student)
         predictions = recording.predictions_of(cell, outcome)
@@ -189,22 +219,24 @@ class LocalExecutor:
             self._noted.add(text)
             self._events.note(text)
 
-    def _write_data(self, cell: Cell) -> None:
-        for examples in cell.data.dev:
-            self._store.write_data(
-                cell.data.digests[examples.split],
-                task=cell.data.task.name,
-                split=examples.split,
-                uids=examples.uids,
-                labels=examples.labels or (),
-            )
+
+def write_data(cell: Cell, store: ResultsStore) -> None:
+    """Stores the dev sets that a run is scored on."""
+    for examples in cell.data.dev:
+        store.write_data(
+            cell.data.digests[examples.split],
+            task=cell.data.task.name,
+            split=examples.split,
+            uids=examples.uids,
+            labels=examples.labels or (),
+        )
 
 
 class _Saving:
     """The checkpoints of a run; the first that the disk refuses is a warning."""
 
-    def __init__(self, under_way: RunUnderWay, cell: Cell, events: Events) -> None:
-        self._under_way, self._cell, self._events = under_way, cell, events
+    def __init__(self, under_way: RunUnderWay, cell: Cell, events: Events, saved: Saved) -> None:
+        self._under_way, self._cell, self._events, self._saved = under_way, cell, events, saved
         self.folders = under_way.folders
 
     def save(self, update: int, write: Callable[[Path], None]) -> None:
@@ -212,8 +244,16 @@ class _Saving:
         before = self._under_way.problem
         self._under_way.save(update, write)
         problem = self._under_way.problem
+        if problem is None:
+            self._saved(update, next(iter(self._under_way.folders())))
         if problem is not None and before is None:
             self._events.warning(f"{self._cell.label}: no checkpoint could be saved: {problem}")
+
+
+def _how(status: str, found: Record | None) -> How:
+    if status == "failed":
+        return "failed"
+    return "trained" if found is None else "elsewhere"
 
 
 def _end(record: Record) -> tuple[str, float | None]:

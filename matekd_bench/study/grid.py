@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from matekd_bench.distill.assets import Recipe
 from matekd_bench.distill.checkpoints import find_checkpoint
 from matekd_bench.distill.device import resolve_device, resolve_precision
 from matekd_bench.distill.networks import Source, parse_layers
+from matekd_bench.distill.ranks import ALONE, Ranks
 from matekd_bench.distill.run import Job
 from matekd_bench.distill.settings import BudgetKind
 from matekd_bench.errors import BenchError, UsageError
@@ -65,10 +66,12 @@ class Grid:
     spaces: Mapping[str, Mapping[str, Space]] = field(default_factory=dict)
 
 
-def make_grid(spec: StudySpec, request: StudyRequest, host: Host, stage: Callable[[str], None]) -> Grid:
+def make_grid(
+    spec: StudySpec, request: StudyRequest, host: Host, stage: Callable[[str], None], ranks: Ranks = ALONE
+) -> Grid:
     """Looks everything up that a study names; raises a BenchError, before any training, for what does not fit.
 
-    `spec` is made of `request`; `stage` is told what may take a while.
+    `spec` is made of `request`; `stage` is told what may take a while; `ranks` train each run together.
     """
     methods = chosen_methods(request, spec, host)
     control = methods[0].variant if request.control is not None else None
@@ -76,7 +79,7 @@ def make_grid(spec: StudySpec, request: StudyRequest, host: Host, stage: Callabl
     device = resolve_device(spec.device)
     threads = _threads(spec, device)
     generating = any("generator" in method.record.needs for method in methods)
-    recipes = {task.name: make_recipe(spec, task, device, generating) for task in tasks}
+    recipes = {task.name: replace(make_recipe(spec, task, device, generating), ranks=ranks) for task in tasks}
     data = {task.name: read(task, spec, stage) for task in tasks}
     protocols = {name: protocol_id(spec, recipes[name], read.source) for name, read in data.items()}
     spaces = _spaces(methods, spec, request, host) if spec.tune else {}

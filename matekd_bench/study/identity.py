@@ -66,6 +66,7 @@ def run_identity(
         "threads": threads,
         "seed": job.seed,
         **({"deterministic": True} if spec.deterministic else {}),  # left out, so that earlier ids stay
+        **({"processes": recipe.ranks.size} if recipe.ranks.size > 1 else {}),  # they change the last bits
     }
 
 

@@ -10,7 +10,7 @@ from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.study.estimate import teacher_flops, training_flops, work_of
 from matekd_bench.study.events import Events, Plan, PlannedRun
 from matekd_bench.study.grid import Cell, Grid
-from matekd_bench.study.planning import forecast
+from matekd_bench.study.planning import forecast, schedule
 from matekd_bench.study.request import StudyRequest
 from matekd_bench.study.shards import Shard, divide, parse_shard, slurm_shard
 from matekd_bench.study.tuning import Tuner
@@ -47,14 +47,16 @@ def make_plan(
     *,
     tuner: Tuner | None = None,
     shard: Shard | None = None,
+    jobs: int = 1,
 ) -> Plan:
     """The grid as it is shown to people, with what is already recorded: `done` says it of each cell.
 
-    Where the request names a number of devices, with what they would make of the rest.
+    The time that is left is that of `jobs` runs at a time. Where the request names a number of devices, with what
+    they would make of the rest.
     """
     todo = [cell for cell, recorded in zip(grid.cells, done, strict=True) if not recorded]
     trials = tuner.todo if tuner is not None else []
-    work, bases = work_of([*trials, *todo], store)
+    work, bases = work_of([*trials, *todo], store.records())
     return Plan(
         runs=tuple(_planned(cell, recorded) for cell, recorded in zip(grid.cells, done, strict=True)),
         tasks=tuple(grid.data),
@@ -64,7 +66,7 @@ def make_plan(
         data_states={name: data.state_text for name, data in grid.data.items()},
         results=str(request.results),
         control=grid.control,
-        seconds=sum(one.seconds for one in work) if work else None,
+        seconds=schedule(work, jobs) if work else None,
         trials=len(tuner.grid.cells) if tuner is not None else 0,
         trials_todo=len(trials),
         shard=None if shard is None else str(shard),

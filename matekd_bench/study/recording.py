@@ -222,6 +222,7 @@ def _compute(
         peak_memory_bytes=outcome.peak_memory, device=grid.device.type, precision=cell.recipe.precision,
         threads=grid.threads, resumed=outcome.resumed, micro_batch=outcome.micro_batch,
         deterministic=grid.spec.deterministic,
+        processes=cell.recipe.ranks.size,
     )  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+EXECUTORS = ("local", "ray")
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRequest:
@@ -42,4 +44,8 @@ class StudyRequest:
     shard: str | None = None
     devices: int | None = None
     track: str | None = None  # names of trackers, separated by commas
+    jobs: str | None = None
+    executor: str = "local"
+    ray_address: str = "auto"
+    processes: int | None = None
     command: str = ""

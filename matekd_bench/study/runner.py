@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from matekd_bench.distill.device import deterministic_kernels
+from matekd_bench.distill.ranks import Ranks
 from matekd_bench.distill.upkeep import cache_limit
 from matekd_bench.plugins.announcing import Announcer, chosen_trackers
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.folder.students import KeptStudents
 from matekd_bench.results.folder.underway import sweep, tidy
+from matekd_bench.study.division import Division, Executor, Staff, divided, warn_of_other_threads
 from matekd_bench.study.events import Events, Plan, Summary
 from matekd_bench.study.executor import LocalExecutor, Tally
-from matekd_bench.study.grid import Grid, make_grid
+from matekd_bench.study.follow import follow, processes
+from matekd_bench.study.grid import Cell, Grid, make_grid
 from matekd_bench.study.interrupts import Interruptions
 from matekd_bench.study.plans import chosen_shard, make_plan, part_of
 from matekd_bench.study.preflight import check_given_teachers, check_methods
+from matekd_bench.study.roster import Roster
 from matekd_bench.study.spec import study_spec
 from matekd_bench.study.telling import Telling, record_reader
 from matekd_bench.study.tuning import Tuner, make_tuner
@@ -36,25 +41,53 @@ FOREIGN = (
 )
 
 
+@dataclass(frozen=True)
+class _Study:
+    """A study that was looked up, checked and planned: what there is to do, and whose trials it waits for."""
+
+    grid: Grid
+    store: ResultsStore
+    todo: list[Cell]
+    tuner: Tuner | None
+    plan: Plan
+
+
 def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = False) -> Summary:
     """Trains every run of the requested study that has no record, in the order of the plan.
 
     A run that fails is recorded with its reason and the rest goes on. Raises a BenchError before any training for
     whatever can be known to be wrong by then. With `dry_run` nothing is trained or written. A signal to stop saves
-    the run under way and raises StoppedError.
+    the run under way and raises StoppedError. Where several processes train each run, those that do not lead train
+    what the first announces, and say nothing.
     """
-    with Interruptions() as interruptions:
-        return _run(request, host, events, interruptions, dry_run)
-
-
-def _run(
-    request: StudyRequest, host: Host, events: Events, interruptions: Interruptions, dry_run: bool
-) -> Summary:
     trackers = chosen_trackers(host, request.track)
-    spec = study_spec(request, host)
+    division = divided(request, study_spec(request, host))
+    with (
+        Interruptions() as interruptions,
+        deterministic_kernels(division.spec.deterministic),
+        processes(request, division, host, dry_run=dry_run) as ranks,
+    ):
+        if not ranks.leads:
+            roster = Roster.of(division.spec, request, host, lambda text: None, ranks)
+            follow(roster, ranks, interruptions.asked)
+            return replace(_summary(roster.grid, _no_plan(roster.grid), Tally()), follows=True)
+        study = _planned(request, division, host, events, ranks)
+        if dry_run:
+            return _summary(study.grid, study.plan, Tally())
+        staff = Staff(division, request, host, interruptions)
+        with Announcer(host, events.warning) as announcer:
+            for tracker in trackers:
+                announcer.start(tracker, request.results)
+            return _train(study, staff, events, announcer)
+
+
+def _planned(request: StudyRequest, division: Division, host: Host, events: Events, ranks: Ranks) -> _Study:
+    """Looks everything up, checks what can be known before training, and says what is worth knowing."""
+    for note in division.notes:
+        events.note(note)
     shard = chosen_shard(request, events)
-    grid = make_grid(spec, request, host, events.stage)
-    if spec.stand_ins:
+    grid = make_grid(division.spec, request, host, events.stage, ranks)
+    if division.spec.stand_ins:
         _say_what_is_synthetic(grid, events)
     if shard is not None:
         grid = part_of(grid, shard)
@@ -69,33 +102,43 @@ def _run(
         events.note(
             f"{lacking} recorded runs kept no student: 'matekd-bench predict RUN' says how to make one again."
         )
-    tuner = make_tuner(grid, todo, request.results, host, events.stage) if spec.tune and todo else None
-    plan = make_plan(grid, store, request, done, tuner=tuner, shard=shard)
-    if dry_run:
-        return _summary(grid, plan, Tally())
+    tuner = (
+        make_tuner(grid, todo, request.results, host, events.stage) if division.spec.tune and todo else None
+    )
+    plan = make_plan(grid, store, request, done, tuner=tuner, shard=shard, jobs=division.jobs)
+    return _Study(grid, store, todo, tuner, plan)
+
+
+def _train(study: _Study, staff: Staff, events: Events, announcer: Announcer) -> Summary:
+    """Has the trials and then the runs trained that are to do, and tells of it."""
+    grid, store, plan, todo = study.grid, study.store, study.plan, study.todo
     sweep(store.root, store.has)
-    with Announcer(host, events.warning) as announcer:
-        for tracker in trackers:
-            announcer.start(tracker, request.results)
-        told = Telling(events, announcer, record_reader(store.runs))
-        local = LocalExecutor(grid, store, told, request.command, interruptions, fail_fast=request.fail_fast)
-        if todo:
-            cache_limit()  # a bad one is said now
-            store.check_writable()
-            tidy(store.root)
-            check_given_teachers(todo, local.assets)
-        with deterministic_kernels(spec.deterministic):
-            if tuner is not None:
-                _tune(tuner, plan, events, request.command, interruptions)
-                todo = tuner.settled(todo)
-            told.study_started(plan)
-            try:
-                summary = _summary(grid, plan, local.run(todo))
-            except BaseException:
-                told.study_stopped()
-                raise
-            told.study_finished(summary)
+    told = Telling(events, announcer, record_reader(store.runs))
+    executor = staff.executor(grid, store, told, fail_fast=staff.request.fail_fast)
+    if todo:
+        _check_the_rest(study, staff, executor, events)
+    if study.tuner is not None:
+        _tune(study.tuner, plan, staff, events)
+        todo = study.tuner.settled(todo)
+    told.study_started(plan)
+    try:
+        summary = _summary(grid, plan, executor.run(todo))
+    except BaseException:
+        told.study_stopped()
+        raise
+    told.study_finished(summary)
     return summary
+
+
+def _check_the_rest(study: _Study, staff: Staff, executor: Executor, events: Events) -> None:
+    """What must be right before the first run, and is only looked at where there is one."""
+    cache_limit()  # a bad one is said now
+    study.store.check_writable()
+    tidy(study.store.root)
+    if staff.division.threads_by_default and study.grid.threads is not None:
+        warn_of_other_threads(study.todo, study.store, study.grid.threads, events)
+    local = executor if isinstance(executor, LocalExecutor) else staff.here(study.grid, study.store, events)
+    check_given_teachers(study.todo, local.assets)
 
 
 def _without_student(grid: Grid, store: ResultsStore, done: Sequence[bool]) -> int:
@@ -115,17 +158,22 @@ def _say_what_is_synthetic(grid: Grid, events: Events) -> None:
         events.note(f"{', '.join(own)}: {FOREIGN}")
 
 
-def _tune(tuner: Tuner, plan: Plan, events: Events, command: str, interruptions: Interruptions) -> None:
-    """Trains the trials that have no record; one that fails is recorded like any run, and not chosen."""
+def _tune(tuner: Tuner, plan: Plan, staff: Staff, events: Events) -> None:
+    """Has the trials trained that have no record; one that fails is recorded like any run, and not chosen."""
     if cells := tuner.todo:
         events.note(
             f"tuning on a holdout of train: {plan.trials} trials, {len(cells)} to do; records go to {tuner.store.root}"
         )
         tidy(tuner.store.root)
-        LocalExecutor(tuner.grid, tuner.store, events, command, interruptions).run(cells)
+        staff.executor(tuner.grid, tuner.store, events, fail_fast=False).run(cells)
 
 
 def _summary(grid: Grid, plan: Plan, tally: Tally) -> Summary:
     skipped = len(plan.runs) - len(plan.todo) + tally.elsewhere
     run_ids = tuple(cell.run_id for cell in grid.cells)
     return Summary(plan, tally.trained, skipped, tally.failed, run_ids, left=tally.left)
+
+
+def _no_plan(grid: Grid) -> Plan:
+    """For a process that does not lead: nothing of its own to do."""
+    return Plan((), tuple(grid.data), (), (), grid.spec.preset, {}, "")

@@ -39,6 +39,17 @@ OPTIONS = (
 )
 
 
+class Resources(Settings):
+    """What one run asks of a cluster, besides its CPU threads; no part of what a run is."""
+
+    cpus: float = Field(default=1.0, gt=0)
+    """Cores of a run on a GPU; on a CPU it asks for as many as it has threads."""
+    gpus: float = Field(default=1.0, gt=0)
+    """The share of a GPU that a run takes, where the study's device is one."""
+    memory_gib: float | None = Field(default=None, gt=0)
+    """Main memory of a run in GiB; None: no bound."""
+
+
 class StudySpec(Settings):
     """Everything about a study: what is compared on which data, and every setting."""
 
@@ -63,6 +74,7 @@ class StudySpec(Settings):
     device: str = "auto"
     deterministic: bool = False
     """Whether only kernels are used that give the same bits every time; on a GPU others are faster."""
+    resources: Resources = Resources()
     limit_train: int | None = Field(default=None, ge=1)
     limit_eval: int | None = Field(default=None, ge=1)
     eval_on: Literal["dev", "holdout"] = "dev"

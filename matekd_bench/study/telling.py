@@ -17,6 +17,7 @@ class Telling:
 
     def __init__(self, inner: Events, announcer: Announcer, record: Callable[[str], dict[str, Any]]) -> None:
         self._inner = inner
+        self._announcer = announcer
         self._tell = announcer.tell
         self._record = record
         self._ids: dict[str, tuple[str, str, str, int]] = {}  # of every run, by its label
@@ -29,7 +30,7 @@ class Telling:
     def study_started(self, plan: Plan) -> None:
         """The event of that name."""
         self._inner.study_started(plan)
-        self._ids = {run.label: (run.run_id, run.method, run.task, run.seed) for run in plan.runs}
+        self._ids.update((run.label, (run.run_id, run.method, run.task, run.seed)) for run in plan.runs)
         self._study = StudyInfo(
             results=Path(plan.results),
             preset=plan.preset,
@@ -76,6 +77,12 @@ class Telling:
         self._inner.study_finished(summary)
         end = StudyEnd(status="done", trained=summary.trained, skipped=summary.skipped, failed=summary.failed)
         self._tell("matekd_bench_study_finished", study=self._study, end=end)
+
+    def lane(self, number: int) -> Telling:
+        """The same for one of several runs at a time."""
+        lane = Telling(self._inner.lane(number), self._announcer, self._record)
+        lane._ids = self._ids
+        return lane
 
     def study_stopped(self) -> None:
         """The same event, where the study ends by a signal or an error."""

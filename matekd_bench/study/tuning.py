@@ -47,14 +47,19 @@ class Tuner:
         found = {place: self._chosen(tried) for place, tried in self.tried.items()}
         return [_settled(cell, *found[_place(cell)]) for cell in cells]
 
+    def settle(self, cell: Cell, tuning: records.Tuning) -> Cell:
+        """The cell with the settings of the trial that another process has chosen."""
+        tried = self.tried[_place(cell)]
+        return _settled(cell, _job_of(tried, tuning.chosen), tuning)
+
     def _chosen(self, tried: Sequence[Tried]) -> tuple[Job, records.Tuning]:
         """The job of the best trial and what is recorded of all of them."""
         outcomes = [_outcome(one, self.store) for one in tried]
         scored = [one for one in outcomes if one.score is not None]
         best = max(scored, key=lambda one: (one.score, -one.trial), default=outcomes[0])
-        job = next(one.cell.job for one in tried if one.trial.number == best.trial)
         holdout = sum(len(examples) for examples in tried[0].cell.data.dev)
-        return job, records.Tuning(chosen=best.trial, holdout_n=holdout, trials=tuple(outcomes))
+        tuning = records.Tuning(chosen=best.trial, holdout_n=holdout, trials=tuple(outcomes))
+        return _job_of(tried, best.trial), tuning
 
 
 def make_tuner(
@@ -96,6 +101,10 @@ def _trial_cell(
     protocol = protocol_id(spec, cell.recipe, data.source)
     made = make_cell(spec, tried, SEED, data, cell.recipe, host, protocol, grid.threads)
     return replace(made, trial=f"trial {trial.number} of {count}")
+
+
+def _job_of(tried: Sequence[Tried], number: int) -> Job:
+    return next(one.cell.job for one in tried if one.trial.number == number)
 
 
 def _place(cell: Cell) -> Place:

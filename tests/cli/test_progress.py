@@ -113,11 +113,16 @@ def test_plain_lines_say_how_long_all_runs_will_take(three: Plan) -> None:
     events = PlainEvents(stream, clock=clock)
     events.study_started(three)
     for position in (1, 2, 3):
-        events.run_started("kd", position, 3)
+        label = three.todo[position - 1].label
+        events.run_started(label, position, 3)
         clock.now += 60
-        events.run_finished("kd", "ok", 0.5, 60.0)
+        events.run_finished(label, "ok", 0.5, 60.0)
     starts = [line for line in stream.getvalue().splitlines() if line.startswith("[")]
-    assert starts == ["[1/3] kd", "[2/3] kd; 9 min left in all", "[3/3] kd; 3 min left in all"]
+    assert starts == [
+        "[1/3] kd on rte, seed 1",
+        "[2/3] kd on rte, seed 3; 9 min left in all",
+        "[3/3] kd on rte, seed 6; 3 min left in all",
+    ]
 
 
 def test_the_bar_of_a_run_shows_its_preparation_first(three: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +130,7 @@ def test_the_bar_of_a_run_shows_its_preparation_first(three: Plan, monkeypatch: 
     clock = Watch()
     with RichEvents(Terminal(), verbose=False, clock=clock) as events:
         events.study_started(three)
-        events.run_started("kd on rte", 1, 3)
+        events.run_started("kd on rte, seed 1", 1, 3)
         events.stage("the teacher of rte")
         clock.now += 60
         events.progress(1, 4, 0.5, None)
@@ -133,8 +138,8 @@ def test_the_bar_of_a_run_shows_its_preparation_first(three: Plan, monkeypatch: 
         events.stage("the generator of rte")
         assert shown(events) == ("the generator of rte", 0, None, "")
         events.progress(5, 100, 0.25, 42.0)
-        assert shown(events) == ("kd on rte", 5, 100, "loss 0.250, 42 s left")
-        events.run_finished("kd on rte", "ok", 0.5, 60.0)
+        assert shown(events) == ("kd on rte, seed 1", 5, 100, "loss 0.250, 42 s left")
+        events.run_finished("kd on rte, seed 1", "ok", 0.5, 60.0)
         assert shown(events) == ("runs", 2, 4, "9 min left in all")
 
 
@@ -150,9 +155,9 @@ def test_time_left_is_known_only_in_the_middle(three: Plan) -> None:
     clock.now = 10.0
     assert [pace.left(done, 8) for done in (0, 2, 8)] == [None, 30.0, None]
     left = []
-    for _ in range(4):
+    for run in (*three.todo, three.todo[-1]):
         left.append(study.left())
-        study.run_finished()
+        study.run_finished(run.label)
     assert left == [None, 90.0, 15.0, None]
 
 
@@ -181,3 +186,42 @@ def test_the_watcher_fits_the_stream(stream: io.StringIO, quiet: bool, kind: typ
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_lines_of_several_runs_at_a_time_begin_with_theirs(three: Plan) -> None:
+    stream = io.StringIO()
+    events = PlainEvents(stream, clock=Watch())
+    events.study_started(three)
+    first, second = events.lane(1), events.lane(2)
+    first.stage("the teacher of rte")
+    first.progress(1, 2, 0.5, None)
+    second.run_started("kd on rte, seed 1", 1, 3)
+    second.stage("the generator of rte")
+    first.run_started("kd on rte, seed 3", 2, 3)
+    second.progress(5, 10, 0.5, 60.0)
+    second.look_done(1, 2, 0.5)
+    first.run_finished("kd on rte, seed 3", "ok", 0.5, 60.0)
+    assert stream.getvalue().splitlines()[1:] == [
+        "the teacher of rte",
+        "the teacher of rte: 50 %, loss 0.500, 0 s left",
+        "[1/3] kd on rte, seed 1",
+        "the generator of rte",
+        "[2/3] kd on rte, seed 3",
+        "kd on rte, seed 1: look 1/2: 50.0, loss 0.500, 1 min left",
+        "kd on rte, seed 3: ok 50.0 after 1 min",
+    ]
+
+
+def test_bars_of_several_runs_at_a_time_stand_together(three: Plan) -> None:
+    with RichEvents(Terminal(), verbose=False, clock=Watch()) as events:
+        events.study_started(three)
+        lanes = [events.lane(1), events.lane(2)]
+        for lane, run in zip(lanes, three.todo, strict=False):
+            lane.run_started(run.label, 1, 3)
+        assert [bar.description for bar in events.bars.tasks] == [
+            "runs",
+            "kd on rte, seed 1",
+            "kd on rte, seed 3",
+        ]
+        lanes[0].run_finished("kd on rte, seed 1", "ok", 0.5, 1.0)
+        assert [bar.description for bar in events.bars.tasks] == ["runs", "kd on rte, seed 3"]

@@ -49,18 +49,18 @@ def cells(request_: StudyRequest) -> tuple[Cell, ...]:
 
 def seconds(cells: Sequence[Cell], results: Path) -> list[float]:
     """What each run is thought to take."""
-    work, _ = work_of(cells, ResultsStore(results))
+    work, _ = work_of(cells, ResultsStore(results).records())
     return [one.seconds for one in work if one.method != TEACHERS]
 
 
 def test_nothing_to_do_is_no_work(tmp_path: Path) -> None:
-    assert work_of([], ResultsStore(tmp_path)) == ([], {})
+    assert work_of([], ResultsStore(tmp_path).records()) == ([], {})
 
 
 def test_without_records_flops_are_counted(cells: tuple[Cell, ...], tmp_path: Path) -> None:
     control, eda = cells
     assert min(seconds(cells, tmp_path)) > 0
-    assert work_of(cells, ResultsStore(tmp_path))[1] == {GUESS: 2}
+    assert work_of(cells, ResultsStore(tmp_path).records())[1] == {GUESS: 2}
     layers, width, updates, batch = 2, 32, 4, 8
     assert training_flops(control) == 6 * layers * 12 * width**2 * updates * batch * mean_tokens(control)
     assert training_flops(eda) > 2 * training_flops(control)
@@ -87,13 +87,15 @@ def test_records_are_believed_more_than_arithmetic(
     [record] = store.records()
     spent = record.compute.train_seconds + record.compute.eval_seconds
     control, eda = cells
-    assert work_of(cells, store)[1] == {SAME: 1, FLOPS: 1}
+    assert work_of(cells, store.records())[1] == {SAME: 1, FLOPS: 1}
     longer = replace(control, job=replace(control.job, budget=("student_updates", 40)))
     assert seconds([longer, control], tmp_path) == pytest.approx([10 * spent, spent])
     doubled = replace(control, job=replace(control.job, variant="kd@2x"))
     assert seconds([doubled], tmp_path) == pytest.approx([spent])
     other = replace(control, job=replace(control.job, budget=("clean_examples", 32)))
-    assert work_of([other], store)[1] == {ALIKE: 1}  # another currency: what a token took is still known
+    assert work_of([other], store.records())[1] == {
+        ALIKE: 1
+    }  # another currency: what a token took is still known
     speed = record.compute.train_flops / spent
     assert seconds([eda], tmp_path) == pytest.approx([training_flops(eda) / speed])
 
@@ -103,18 +105,18 @@ def test_teachers_are_work_until_they_are_made(
 ) -> None:
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))
     store = ResultsStore(tmp_path)
-    teacher, *runs = work_of(cells, store)[0]
+    teacher, *runs = work_of(cells, store.records())[0]
     assert (teacher.name, teacher.task, teacher.method) == ("the teacher of rte", "rte", TEACHERS)
     assert {run.teacher for run in runs} == {teacher.name}
     layers, width, rows, updates, batch = 4, 32, 64, 4, 16
     passes = 6 * updates * batch + 2 * rows
     assert teacher_flops(cells[0]) == passes * layers * 12 * width**2 * mean_tokens(cells[0])
     run(replace(request_, methods="kd"), HOST, NoEvents())
-    assert [one.teacher for one in work_of(cells, store)[0]] == [None, None]
+    assert [one.teacher for one in work_of(cells, store.records())[0]] == [None, None]
     [record] = store.records()
     assert record.teacher is not None
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "another"))
-    again = work_of(cells, store)[0][0]
+    again = work_of(cells, store.records())[0][0]
     assert again.seconds == record.teacher.fine_tune_seconds  # as long as it took before
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import made_up, write_tsv  # type: ignore[import-not-found]
 from matekd_bench.cli import main
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.records.record import Record
@@ -20,22 +19,8 @@ TUNE = ("--methods", "random-mask", "--tasks", "sst2", "--tune", "3")
 
 
 @pytest.fixture(scope="module")
-def glue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """SST-2 with enough rows to hold some out."""
-    folder = tmp_path_factory.mktemp("tunable")
-    for split, first, count in (("train", 0, 220), ("dev", 220, 30)):
-        texts = [made_up(row) for row in range(first, first + count)]
-        rows = [(f"{one} {('bad', 'good')[row % 2]} film", str(row % 2)) for row, one, _ in texts]
-        write_tsv(folder / "SST-2" / f"{split}.tsv", ("sentence", "label"), rows)
-    write_tsv(
-        folder / "SST-2" / "test.tsv", ("index", "sentence"), [("0", "a good film"), ("1", "bad , bad")]
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def options(study_options: tuple[str, ...], glue: Path) -> list[str]:
-    return [*study_options, "--glue-dir", str(glue), *TUNE]
+def options(study_options: tuple[str, ...], tunable_glue: Path) -> list[str]:
+    return [*study_options, "--glue-dir", str(tunable_glue), *TUNE]
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +132,9 @@ def predicted(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[list[
 
 
 def test_the_kept_student_gives_the_answers_it_was_scored_with(
-    results: Path, run: Record, glue: Path, capsys: pytest.CaptureFixture[str]
+    results: Path, run: Record, tunable_glue: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    where = ("--results", str(results), "--glue-dir", str(glue))
+    where = ("--results", str(results), "--glue-dir", str(tunable_glue))
     header, *rows = predicted(capsys, run.run_id, *where, "--split", "dev")
     stored = ResultsStore(results).read_predictions(run.run_id)
     assert stored is not None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from matekd_bench.errors import ResultsError
-from matekd_bench.hashing import file_digest
+from matekd_bench.hashing import bytes_digest, file_digest
 from matekd_bench.results import files
 from matekd_bench.results.folder import index
 from matekd_bench.results.folder.underway import RunUnderWay
@@ -209,6 +209,32 @@ class ResultsStore:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return stored
+
+    def land(self, run_id: str, contents: Mapping[str, bytes]) -> Record:
+        """Takes in a run that was recorded on another machine, its files by name, under the rules of :meth:`write`.
+
+        Raises ResultsError where they are not the whole files of this run.
+        """
+        target = self._folder(run_id)
+        new = record.from_json(contents.get(RECORD, b"").decode())
+        named = new.predictions
+        whole = named is None or bytes_digest(contents.get(named.path, b"")) == named.sha256
+        if new.run_id != run_id or not whole or not set(contents) <= {RECORD, PREDICTIONS, HISTORY, STUDY}:
+            raise ResultsError(f"what came back for run '{run_id}' is not its whole record.")
+        if self.has(run_id):
+            return self.read(run_id)
+        temporary = files.beside(target, "tmp")
+        try:
+            temporary.mkdir(parents=True)
+            for name in sorted(contents, key=lambda name: name == RECORD):  # the record last
+                files.write_synced(temporary / name, contents[name])
+            files.sync_folder(temporary)
+            self._swap(temporary, target)
+        except OSError as error:
+            raise self._unwritable(target, error) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return new
 
     def write_data(
         self,

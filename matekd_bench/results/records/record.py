@@ -14,6 +14,12 @@ from matekd_bench.tasks.record import DataState
 
 SCHEMA: Final = "matekd.run/1"
 
+RARE: Final = {  # left out of the text with these values
+    "resumed": 0,
+    "micro_batch": None,
+    "deterministic": False,
+    "processes": 1,
+}
 Status = Literal["ok", "collapsed", "diverged", "failed"]
 Selection = Literal["last", "best_dev"]
 SIMPLE = frozenset({str, int, bool, type(None)})
@@ -154,7 +160,8 @@ class Compute(Part):
 
     `resumed` counts how often it went on from a checkpoint; `micro_batch` is the number of rows per pass it had to
     come down to where memory was too small for what `hparams` say; `deterministic` that only kernels were used that
-    give the same bits every time. The text leaves all three out where they say nothing.
+    give the same bits every time; `processes` is the number of processes that trained the run together. The text
+    leaves all four out where they say nothing.
     """
 
     student_updates: Count
@@ -177,6 +184,7 @@ class Compute(Part):
     resumed: Count = 0
     micro_batch: Count | None = None
     deterministic: bool = False
+    processes: Annotated[int, Field(ge=1)] = 1
 
 
 class SelectionRule(Part):
@@ -309,8 +317,8 @@ def to_json(record: Record) -> str:
     """
     plain = record.model_dump(mode="json", by_alias=True)
     plain["data"]["splits"] = dict(sorted(plain["data"]["splits"].items()))
-    for rare in ("resumed", "micro_batch", "deterministic"):  # so that earlier records keep their text
-        if not plain["compute"][rare]:
+    for rare, nothing in RARE.items():  # so that earlier records keep their text
+        if plain["compute"][rare] == nothing:
             del plain["compute"][rare]
     if plain["tuning"] is None:
         del plain["tuning"]

@@ -1,0 +1,57 @@
+"""How many runs go at a time on this machine, on which devices, and with how many threads each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import torch
+
+from matekd_bench.errors import UsageError
+from matekd_bench.study.packing import Place
+
+PER_GPU = 8  # runs that `auto` lets share one GPU at most: more only wait for each other
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    allowed: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
+
+
+def resolve_jobs(text: str | None, device: torch.device, threads: int | None) -> int:
+    """How many runs at a time ``--jobs N|auto`` means on this device; UsageError for anything else.
+
+    `auto` is as many as have cores of their own on a CPU, and on GPUs as many as have a core each.
+    """
+    if text is None:
+        return 1
+    if text == "auto":
+        if device.type == "cpu":
+            return max(1, cores() // (threads or 1))
+        return max(1, min(cores(), PER_GPU * len(places(device))))
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--jobs '{text}' is not a number of runs from 1 on, or auto.")
+    return int(text)
+
+
+def share_of_threads(jobs: int, threads: int | None) -> int:
+    """The CPU threads of each of so many runs at a time: those asked for, else an equal part of the cores."""
+    return threads if threads is not None else max(1, cores() // jobs)
+
+
+def places(device: torch.device) -> list[Place]:
+    """The devices that runs are spread over: all GPUs where the study's device is CUDA without a number."""
+    if device.type != "cuda":
+        return [Place(device.type)]
+    numbers = [device.index] if device.index is not None else range(torch.cuda.device_count())
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(number) for number in range(torch.cuda.device_count())]
+    return [
+        Place(
+            f"cuda:{number}",
+            {"CUDA_VISIBLE_DEVICES": names[number]},
+            int(torch.cuda.get_device_properties(number).total_memory),
+        )
+        for number in numbers
+    ]

@@ -1,0 +1,227 @@
+"""A worker process: trains the runs it is told to, one at a time, and reports to the process that started it.
+
+Orders come as lines of JSON on stdin, the study first; reports go as lines of JSON to stdout, anything else that is
+printed to stderr. When stdin ends the worker saves what is under way and stops.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+from pydantic import TypeAdapter
+
+from matekd_bench.distill.device import deterministic_kernels, peak_memory
+from matekd_bench.distill.resume import PausedError
+from matekd_bench.network import offline
+from matekd_bench.plugins.host import Host
+from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.results.records.record import Tuning
+from matekd_bench.study.events import NoEvents
+from matekd_bench.study.executor import Ended, LocalExecutor, Saved
+from matekd_bench.study.grid import Cell, Grid
+from matekd_bench.study.interrupts import Interruptions, StoppedError
+from matekd_bench.study.request import StudyRequest
+from matekd_bench.study.roster import Roster
+from matekd_bench.study.spec import study_spec
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a worker has to know to make the cells of a study again."""
+
+    request: StudyRequest
+    plugins: tuple[Path, ...] = ()
+    only_builtin: bool = False
+    fetching: str | None = None  # where no other machine may be asked: the command that gets what is missing
+
+    def to_json(self) -> str:
+        """As one line."""
+        return TypeAdapter(Study).dump_json(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> Study:
+        """What :meth:`to_json` wrote."""
+        return TypeAdapter(Study).validate_json(text)
+
+
+class Desk:
+    """A study at work in a process that is told what to do: makes the grid of a task when it comes up."""
+
+    def __init__(
+        self, study: Study, store: ResultsStore, events: Reports, interruptions: Interruptions,
+        saved: Saved = lambda update, folder: None,
+    ) -> None:  # fmt: skip
+        self._study, self._store, self._saved = study, store, saved
+        self._events, self._interruptions = events, interruptions
+        self._host = Host.load(study.plugins, only_builtin=study.only_builtin)
+        self._spec = study_spec(study.request, self._host)
+        self._task: str | None = None
+        self._roster: Roster | None = None
+        self._local: LocalExecutor | None = None
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Within it the process works as the study asks: offline, with kernels that repeat."""
+        network = nullcontext() if self._study.fetching is None else offline(self._study.fetching)
+        with network, deterministic_kernels(self._spec.deterministic):
+            yield
+
+    def _on(self, task: str) -> Roster:
+        """The task's part of the study; what belongs to another task is let go of."""
+        if self._task != task or self._roster is None:
+            self._roster = self._local = None
+            request = replace(self._study.request, tasks=task)
+            self._roster = Roster.of(study_spec(request, self._host), request, self._host, self._events.stage)
+            self._task = task
+        return self._roster
+
+    def _at(self, task: str, run_id: str, tuning: Tuning | None = None) -> tuple[Grid, Cell, LocalExecutor]:
+        """A run, the grid that it belongs to, and who trains it."""
+        grid, cell = self._on(task).find(run_id, tuning)
+        if self._local is None or self._local.grid is not grid:
+            store, command = self.store(task, run_id), self._study.request.command
+            self._local = LocalExecutor(
+                grid, store, self._events, command, self._interruptions, saved=self._saved
+            )
+        return grid, cell, self._local
+
+    def store(self, task: str, run_id: str) -> ResultsStore:
+        """Where a run is recorded: trials have a folder of their own."""
+        return ResultsStore(self._on(task).root(run_id, self._store.root))
+
+    def prepare(self, task: str, run_id: str) -> None:
+        """Makes what a run shares with all on its task: teacher, its logits and, where one needs it, the generator."""
+        grid, cell, local = self._at(task, run_id)
+        assets = local.assets(cell)
+        try:
+            _ = assets.train
+            if any("generator" in other.job.method.needs for other in grid.cells):
+                _ = assets.generator
+        except PausedError as paused:
+            raise self._interruptions.stopped(f"stopped; {paused.what} is saved as far as it came.") from None
+        self._interruptions.calm()
+
+    def take(self, task: str, run_id: str, tuning: Tuning | None = None) -> Ended | None:
+        """Trains and records one run; None where another process has it."""
+        _, cell, local = self._at(task, run_id, tuning)
+        self._events.device = cell.recipe.device
+        ended = local.take(cell)
+        if cell.recipe.device.type == "cuda":
+            torch.cuda.empty_cache()  # others share the device
+        return ended
+
+
+class Reports(NoEvents):
+    """Events as lines of JSON; after every look also the memory taken so far."""
+
+    device: torch.device | None = None
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def report(self, kind: str, *values: Any) -> None:
+        """One line; whoever should read it may be gone."""
+        try:
+            self._stream.write(json.dumps([kind, *values]) + "\n")
+            self._stream.flush()
+        except (BrokenPipeError, ValueError):
+            pass
+
+    def note(self, text: str) -> None:
+        """Passed on."""
+        self.report("note", text)
+
+    def detail(self, text: str) -> None:
+        """Passed on."""
+        self.report("detail", text)
+
+    def warning(self, text: str) -> None:
+        """Passed on."""
+        self.report("warning", text)
+
+    def stage(self, text: str) -> None:
+        """Passed on."""
+        self.report("stage", text)
+
+    def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
+        """Passed on."""
+        self.report("progress", done, limit, loss, seconds_left)
+
+    def run_started(self, label: str, position: int, total: int) -> None:
+        """That it has begun; which of how many it is, only the other process knows."""
+        self.report("began")
+
+    def look_done(self, look: int, looks: int, score: float) -> None:
+        """Passed on, with the memory that the run has taken so far."""
+        self.report("look_done", look, looks, score)
+        if self.device is not None and (peak := peak_memory(self.device)) is not None:
+            self.report("memory", peak)
+
+
+def serve(orders: TextIO, reports: TextIO) -> int:
+    """Obeys until the orders end or a signal comes; returns the exit code."""
+    study = Study.from_json(orders.readline())
+    events = Reports(reports)
+    todo: queue.Queue[list[Any] | None] = queue.Queue()
+    with ExitStack() as stack:
+        interruptions = stack.enter_context(Interruptions())
+        desk = Desk(study, ResultsStore(study.request.results), events, interruptions)
+        stack.enter_context(desk.open())
+        busy = threading.Event()
+        threading.Thread(target=_listen, args=(orders, todo, busy), daemon=True).start()
+        try:
+            while (order := todo.get()) is not None:
+                busy.set()
+                _obey(desk, order, events)
+                busy.clear()
+        except StoppedError as stopped:
+            events.report("stopped", str(stopped))
+            return stopped.exit_code
+    return 0
+
+
+def _obey(desk: Desk, order: list[Any], events: Reports) -> None:
+    match order:
+        case ["prepare", task, run_id, _]:
+            try:
+                desk.prepare(task, run_id)
+            except Exception as error:  # each run of the task will meet it again, and is recorded with it
+                events.report("detail", f"preparing {task}: {type(error).__name__}: {error}")
+            events.report("prepared")
+        case ["train", task, run_id, tuning]:
+            ended = desk.take(task, run_id, tuning and Tuning.model_validate(tuning))
+            if ended is None:
+                events.report("held")
+            else:
+                events.report("ended", ended.how, ended.status, ended.score, ended.seconds)
+
+
+def _listen(orders: TextIO, todo: queue.Queue[list[Any] | None], busy: threading.Event) -> None:
+    """Takes orders down; where they end in the middle of a run, whoever gave them is gone: stop as if asked to."""
+    for line in orders:
+        todo.put(json.loads(line))
+    todo.put(None)
+    if busy.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main() -> int:
+    """Reports go where stdout went; what libraries print must not get among them."""
+    reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return serve(sys.stdin, reports)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
