@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from pydantic import TypeAdapter
 
@@ -25,7 +25,7 @@ Entry: TypeAlias = tuple[Stamp, Record]
 # Parts that many records have in common: written, checked and kept in memory once.
 SHARED: Final = ("data", "teacher", "student", "perturber", "selection", "tuning", "hparams", "env")
 ADAPTERS: Final[Mapping[str, TypeAdapter[Any]]] = {
-    name: TypeAdapter(Record.model_fields[name].annotation) for name in SHARED
+    name: TypeAdapter(cast("Any", Record.model_fields[name].annotation)) for name in SHARED
 }
 
 
