@@ -62,12 +62,12 @@ def soak(
     from matekd_bench.study.executor import LocalExecutor
 
     found: list[Sample] = []
-    done, original = 0, LocalExecutor._take
+    done, original = 0, LocalExecutor.take
 
-    def take(self: LocalExecutor, *rest: object) -> bool:
+    def take(self: LocalExecutor, *rest: object) -> object:
         nonlocal done
         taken = original(self, *rest)  # type: ignore[arg-type]
-        done += taken
+        done += taken is not None
         if done % every == 0:
             found.append(sample(done))
             show(found[-1])
@@ -82,12 +82,12 @@ def soak(
     ]  # fmt: skip
     before = os.environ.get("MATEKD_BENCH_CACHE")
     os.environ["MATEKD_BENCH_CACHE"] = str(home / "cache")
-    LocalExecutor._take = take  # type: ignore[method-assign, assignment]
+    LocalExecutor.take = take  # type: ignore[method-assign, assignment]
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             assert main(command) == 0
     finally:
-        LocalExecutor._take = original  # type: ignore[method-assign]
+        LocalExecutor.take = original  # type: ignore[method-assign]
         os.environ.pop("MATEKD_BENCH_CACHE")
         if before is not None:
             os.environ["MATEKD_BENCH_CACHE"] = before

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matekd_bench.cli.options import Json, Option
+from matekd_bench.cli.options import Json, Option, examples
 from matekd_bench.cli.output import print_json, print_table
 from matekd_bench.errors import UsageError
 
@@ -21,7 +21,7 @@ AGE = re.compile(r"(\d+(?:\.\d+)?) *([smhd])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-@app.command("info")
+@app.command("info", epilog=examples("cache info", "cache info --json"))
 def info(json: Json = False) -> None:
     """Say where the cache lies, what is in it, how large it may become, and what is in use."""
     from matekd_bench.distill.cache import cache_root
@@ -45,7 +45,7 @@ def info(json: Json = False) -> None:
     typer.echo(f"{root}: {readable(sum(one.size for one in found))} of at most {readable(limit)}")
 
 
-@app.command("clear")
+@app.command("clear", epilog=examples("cache clear", "cache clear --older-than 30d"))
 def clear(
     older_than: Annotated[
         str | None,

@@ -198,7 +198,8 @@ def _conditions(record: Record) -> Mapping[str, Any]:
     compute = record.compute
     return {
         **record.env,
-        "device": compute.device, "threads": compute.threads, "precision": compute.precision,
+        "device": compute.device, "threads": compute.threads, "processes": compute.processes,
+        "precision": compute.precision,
         "deterministic kernels": compute.deterministic, "rows per pass": compute.micro_batch,
         "teacher": record.teacher.sha256 if record.teacher else None,
         "initial student": record.student.sha256 if record.student else None,

@@ -41,8 +41,9 @@ class Roster:
         for grid in self._grids:
             for cell in grid.cells:
                 if cell.run_id == run_id:
-                    tuned = self.tuner is not None and tuning is not None
-                    return grid, self.tuner.settle(cell, tuning) if tuned else cell
+                    if self.tuner is None or tuning is None:
+                        return grid, cell
+                    return grid, self.tuner.settle(cell, tuning)
         raise RuntimeError(
             f"run '{run_id}' is not in the grid that this process makes: versions, data or models differ here"
         )

@@ -96,7 +96,7 @@ def refusal(
         (("--tasks", "cola"), ("no folder 'CoLA' (cola)", "there are RTE, SST-2, STS-B")),
         (("--config", "."), ("the config file '.' can't be read: Is a directory",)),
         (("--config", "no-such.toml"), ("the config file 'no-such.toml' can't be read",)),
-        (("--plugin", "."), ("the plugin file '", "cannot be read: Is a directory")),
+        (("--plugin", "/proc/self/task"), ("cannot be used: it holds no task (*.toml)",)),
         (("--plugin", "no-such.py"), ("no-such.py' cannot be read",)),
         (("--eval-on", "holdout"), ("rte: 64 training rows are too few to hold 100 of them out",)),
         (("--results", "/proc/results"), ("/proc/results/runs cannot be written", "--results DIR")),

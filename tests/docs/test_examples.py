@@ -131,6 +131,7 @@ def test_commands_are_understood(
     else:
         slow = command[1:2] in (["preview"], ["check"])  # their own tests run them
         outside = "--hub" in command or command[1:3] == ["check", "hesitate"]
+        outside = outside or (command[:2] == ["tasks", "new"] and page.name == "cli.md")  # files of nobody's
         alone = command[0] in ("methods", "tasks", "plugins") and not slow and not outside
         assert main(command if alone else [*command, "--help"]) == 0
 

@@ -45,7 +45,7 @@ def test_what_waits_is_not_handed_out() -> None:
 def test_nearly_as_long_work_on_the_data_at_hand_is_preferred() -> None:
     work = [
         Work(f"{task}{n}", seconds, task, "kd")
-        for task, n, seconds in (("a", 1, 10), ("b", 1, 9), ("b", 2, 5))
+        for task, n, seconds in (("a", 1, 10), ("b", 1, 9), ("b", 2, 4))
     ]
     agenda = Agenda(work)
     assert [agenda.take(at_hand="b").name for _ in range(3)] == ["b1", "a1", "b2"]  # type: ignore[union-attr]

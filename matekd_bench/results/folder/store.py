@@ -268,6 +268,8 @@ class ResultsStore:
             found = devset.from_json(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ResultsError(f"{self.data} has no data set '{digest}'.") from error
+        except UnicodeDecodeError as error:
+            raise ResultsError(f"{path}: damaged data set: it is no text.") from error
         except ResultsError as error:
             raise ResultsError(f"{path}: {error.message}") from error
         if found.digest != digest:
