@@ -68,8 +68,8 @@ class StudySpec(Settings):
     generator: GeneratorSettings | None = None
     training: Training
     budget: Budget
-    seeds: int = Field(default=1, ge=1)
-    first_seed: int = Field(default=0, ge=0)
+    seeds: int = Field(default=1, ge=1, le=1000)
+    first_seed: int = Field(default=0, ge=0, le=2**31)
     threads: int | None = Field(default=None, ge=1)
     device: str = "auto"
     deterministic: bool = False

@@ -56,6 +56,7 @@ def refusal(
         (("--sedes", "3"), ("unknown option '--sedes': did you mean '--seeds'?", "'matekd-bench run --help'")),
         (("--seeds",), ("option '--seeds' requires an argument",)),
         (("--seeds", "0"), ("--seeds cannot be '0': it should be greater than or equal to 1",)),
+        (("--seeds", str(2**63)), ("--seeds: it should be less than or equal to 1000",)),
         (("--seeds=some",), ("--seeds cannot be 'some': it should be a valid integer",)),
         (("--first-seed", "-1"), ("--first-seed cannot be '-1': it should be greater than or equal to 0",)),
         (("--threads", "0"), ("--threads cannot be '0': it should be greater than or equal to 1",)),
