@@ -28,7 +28,7 @@ def benchmark() -> ModuleType:
 
 
 def test_thirty_runs_leave_nothing_open(benchmark: ModuleType, tmp_path: Path) -> None:
-    samples = benchmark.soak(30, tmp_path, 5)
+    samples = benchmark.soak(30, tmp_path, 5, "kd")
     assert [one.runs for one in samples] == [5, 10, 15, 20, 25, 30]
     found = benchmark.growth(samples)
     assert (found["files"], found["threads"]) == (0, 0)
