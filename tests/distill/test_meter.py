@@ -82,6 +82,26 @@ def test_cut_models_cost_less():
     assert costs[0] / costs[1] == pytest.approx(2, rel=0.01)
 
 
+def test_models_that_differ_only_in_the_names_of_labels_are_measured_once(monkeypatch):
+    def of(labels):
+        config = copy.deepcopy(SMALL)
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: place for place, label in enumerate(labels)}
+        return FlopModel(on_meta(BertForSequenceClassification, config))
+
+    measured = []
+    measure = FlopModel._measure
+    monkeypatch.setattr("matekd_bench.distill.meter._measured", {})
+    monkeypatch.setattr(FlopModel, "_measure", lambda *args: measured.append(args) or measure(*args))
+    two = of(("no", "yes"))("forward")
+    once = len(measured)
+    assert of(("worse", "better"))("forward") == two
+    assert len(measured) == once
+    three = of(("no", "maybe", "yes"))("forward")
+    assert len(measured) == 2 * once
+    assert three.constant - two.constant == 2 * SMALL.hidden_size
+
+
 def test_fit_finds_the_polynomial():
     assert fit(lambda rows, length: rows * (7 + 11 * length + 13 * length**2)) == Polynomial(7, 11, 13)
     assert Polynomial(7, 11, 13)(2, 10) == 2 * (7 + 110 + 1300)

@@ -34,7 +34,7 @@ PAD, MASK = SPECIAL.index("[PAD]"), SPECIAL.index("[MASK]")
 LAYERS, WIDTH, HEADS, LENGTH = 4, 128, 4, 128
 EARLY = 2  # the generator is cut there, so the vocabulary head learns to read that layer too
 READ = (EARLY, LAYERS)
-DROPOUT = 0.1  # of fine-tuning; pretraining has none
+DROPOUT = 0.0  # a text is seen a few times at most, in pretraining as in the fine-tuning of the tasks
 EASY = frozenset(
     {"attitude", "acceptable"}
 )  # learnt within the first thousand updates: practised half as often
@@ -95,8 +95,8 @@ def make_model(size: int) -> Any:
         num_attention_heads=HEADS,
         intermediate_size=4 * WIDTH,
         max_position_embeddings=LENGTH,
-        hidden_dropout_prob=0.0,  # a text is seen a few times at most
-        attention_probs_dropout_prob=0.0,
+        hidden_dropout_prob=DROPOUT,
+        attention_probs_dropout_prob=DROPOUT,
     )
     return BertForPreTraining(config)
 
@@ -285,7 +285,6 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
     model.config.architectures = ["BertForMaskedLM"]
-    model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = DROPOUT
     model.config.save_pretrained(folder)
     halves = {name: value.half().contiguous() for name, value in sorted(weights.items())}
     save_file(halves, folder / "model.safetensors", metadata={"format": "pt"})
