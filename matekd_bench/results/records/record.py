@@ -41,6 +41,8 @@ def _simple(value: Any) -> bool:
 
 def _shown(value: str) -> str:
     """`value` with a sign in place of what would steer a terminal, break a line or turn the writing's direction."""
+    if value.isprintable():
+        return value
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in value)
 
 
