@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # before torch: a worker has one core, and tiny networks need no more
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 HERE = Path(__file__).resolve().parent
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the Hub's library is imported: no test waits for a network
 

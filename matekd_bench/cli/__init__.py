@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     _forget_useless_widths()
+    _wait_asleep()
     try:
         code = _dispatch([argument for argument in given if argument != "--debug"])
     except BenchError as error:
@@ -50,6 +51,15 @@ def _forget_useless_widths() -> None:
         value = os.environ.get(name)
         if value is not None and not (value.isdecimal() and int(value)):
             del os.environ[name]
+
+
+def _wait_asleep() -> None:
+    """Has OpenMP's threads sleep while they wait for each other, unless the user has said how they should wait.
+
+    By default they spin. Where another process needs the cores too, those that wait take them from those that work, and
+    training takes ten times as long; on an idle machine the difference is none. Read when torch is loaded, which is later.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -194,3 +195,17 @@ def test_export_writes_every_file_named(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["export", *files, "--table", "runs", "--results", str(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines() == [f"wrote {file}" for file in files]
     assert json.loads(Path(files[1]).read_text()) == []
+
+
+@pytest.mark.parametrize(("set_to", "seen"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_wait_asleep_unless_the_user_says_otherwise(set_to, seen):
+    surroundings = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    code = (
+        "import os, sys; from matekd_bench.cli import main; assert main(['--version']) == 0; "
+        "assert 'torch' not in sys.modules; print(os.environ['OMP_WAIT_POLICY'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True,
+        env=surroundings | ({"OMP_WAIT_POLICY": set_to} if set_to else {}),
+    )  # fmt: skip
+    assert done.stdout.split()[-1] == seen
