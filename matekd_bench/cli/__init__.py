@@ -56,8 +56,8 @@ def _forget_useless_widths() -> None:
 def _wait_asleep() -> None:
     """Has OpenMP's threads sleep while they wait for each other, unless the user has said how they should wait.
 
-    By default they spin. Where another process needs the cores too, those that wait take them from those that work, and
-    training takes ten times as long; on an idle machine the difference is none. Read when torch is loaded, which is later.
+    By default they spin. Beside another process those that wait keep the cores from those that work, and training
+    takes ten times as long; alone on a machine there is no difference. Read when torch is loaded, which is later.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
