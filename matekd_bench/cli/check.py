@@ -33,9 +33,12 @@ def check(
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> int:
-    """Ask a method everything that all methods promise, on toy text and mini-GLUE; about ten seconds each."""
+    """Ask a method everything that all methods promise, on toy text and mini-GLUE; about ten seconds each"""
+    import torch
+
     from matekd_bench.testing import check as ask
 
+    torch.set_num_threads(1)  # toy networks gain nothing from more, and lose much where the cores are busy
     file = Path(what) if what.endswith(".py") else None
     host = load_host([*(plugin or []), *([file] if file else [])], no_plugins)
     wanted = [name.strip() for name in only.split(",")] if only else ()

@@ -89,5 +89,6 @@ def new(
         typer.echo(f"then: matekd-bench run --plugin {file} --methods {name} --tasks rte")
         return
     package = shlex.quote(str(first.parent))
-    typer.echo(f"next: pip install -e {package} && python -m pytest {package}")
+    extra = shlex.quote(f"{first.parent}[test]")
+    typer.echo(f"next: pip install -e {extra} && python -m pytest {package}")
     typer.echo(f"then: matekd-bench run --methods {name} --tasks rte")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
 
 from matekd_bench.distill.batches import Planned
 from matekd_bench.distill.device import contained_randomness
@@ -19,6 +20,13 @@ from matekd_bench.testing.promises import BrokenError, NotAskedError, promise
 from matekd_bench.testing.subject import Subject
 
 DRAW = "Draw from `rng` (text), or with context.draw(batch, purpose)."
+DRAWN = frozenset(
+    (
+        *("rand", "randn", "randint", "randperm", "rand_like", "randn_like"),
+        *("randint_like", "bernoulli", "bernoulli_", "multinomial", "normal", "normal_"),
+        *("uniform_", "exponential_", "geometric_", "log_normal_", "cauchy_", "random_"),
+    )
+)
 PIECE = 5  # rows: an update of twelve comes in pieces of 5, 5 and 2
 THREADS = 4
 
@@ -69,11 +77,30 @@ def random_state(subject: Subject, make: Make) -> None:
         raise BrokenError("The update changes with the global random state.", DRAW)
     bench = make("single")
     before = random.getstate(), _numpy_state()
-    bench.update()
+    with _Draws() as draws:
+        bench.update()
+    if draws.seen:  # the suite seeds torch's generator for dropout, so the update itself need not change
+        raise BrokenError(
+            f"torch.{draws.seen[0]} was called without a generator: it reads torch's global one.", DRAW
+        )
     after = random.getstate(), _numpy_state()
     for name, old, new in zip(("random", "numpy.random"), before, after, strict=True):
         if old != new:
             raise BrokenError(f"The global generator of '{name}' was used.", DRAW)
+
+
+class _Draws(TorchFunctionMode):
+    """Notes what is drawn from torch's global generator, dropout aside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        if name in DRAWN and (kwargs or {}).get("generator") is None:
+            self.seen.append(name)
+        return func(*args, **(kwargs or {}))
 
 
 def _numpy_state() -> str:

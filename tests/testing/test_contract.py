@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
 from pydantic import ConfigDict
 
 from matekd_bench import (
@@ -56,6 +57,14 @@ class GlobalNoise(TextPerturbation[NoParams]):
 
     def perturb(self, text, rng):
         return " ".join(word for word in text.split() if random.random() < 0.5)
+
+
+class TorchNoise(TokenPerturbation[NoParams]):
+    """Draws from torch's global generator."""
+
+    def perturb(self, batch, maskable):
+        at = (torch.rand(batch.ids.shape) < 0.5) & maskable
+        return batch.ids.masked_fill(at, self.context.student_tokens.mask)
 
 
 class Counting(TextPerturbation[NoParams]):
@@ -204,6 +213,7 @@ def test_a_careful_method_keeps_every_promise():
     ("factory", "level", "promises", "why"),
     [
         (GlobalNoise, "text", {"random-state", "rows"}, "changes with the global random state"),
+        (TorchNoise, "token", {"random-state", "pieces"}, r"torch\.rand was called without a generator"),
         (Counting, "text", {"rows"}, "Keep no state between calls"),
         (FirstWord, "text", {"awkward-text"}, "On the text '' it raises IndexError"),
         (Everywhere, "token", {"special-tokens"}, r"A special token \(\[CLS\], \[SEP\]\) was replaced"),

@@ -69,5 +69,5 @@ def _uninformative(name: str, grid: Grid, majority: float | None) -> str | None:
         return "every run collapsed"
     best = max(fmean(last_score(run) for run in runs) for runs in scored)
     if majority is not None and best < majority + MAJORITY_MARGIN:
-        return "every student is at the majority class"
+        return "no student is a point above the majority class"
     return None

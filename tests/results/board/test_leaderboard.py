@@ -114,7 +114,8 @@ def test_only_failed_runs_still_make_a_table(make_record: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("score", "reason"), [(0.5, "every student is at the majority class"), (0.509, "every"), (0.511, None)]
+    ("score", "reason"),
+    [(0.5, "no student is a point above the majority class"), (0.509, "no student"), (0.511, None)],
 )
 def test_the_majority_rule(make_record: Any, score: float, reason: str | None) -> None:
     records = [make_record(method, task="rte", score=0.45) for method in ("kd", "finetune")]

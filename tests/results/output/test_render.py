@@ -117,7 +117,7 @@ def test_an_uninformative_task_is_named_and_not_compared(make_record: Any) -> No
     records = [make_record(method, score=score) for method, score in (("kd", 0.5), ("eda", 0.502))]
     text = shown(records)
     assert "(uninformative)" in text
-    assert "rte: uninformative: every student is at the majority class" in text
+    assert "rte: uninformative: no student is a point above the majority class" in text
     assert "50.2" in text
     assert "(+0.2)" not in text
 
