@@ -249,12 +249,17 @@ def _print_plan(summary: Summary, as_json: bool) -> None:
     if plan.trials:
         typer.echo(f"tuning: {plan.trials} trials before, {plan.trials_todo} to do")
     part = "" if plan.shard is None else f" in shard {plan.shard}"
-    typer.echo(f"{len(plan.runs)} runs{part}, {len(plan.todo)} to do{_estimate(plan.seconds)}.")
+    teachers = "" if plan.teachers_todo == 0 else f" and {_teachers(plan.teachers_todo)} to fine-tune"
+    typer.echo(f"{len(plan.runs)} runs{part}, {len(plan.todo)} to do{teachers}{_estimate(plan.seconds)}.")
     if plan.forecast is not None:
         from matekd_bench.cli.forecast import lines
 
         for line in lines(plan.forecast):
             typer.echo(line)
+
+
+def _teachers(count: int) -> str:
+    return f"{count} teacher{'' if count == 1 else 's'}"
 
 
 def _estimate(seconds: float | None) -> str:

@@ -193,5 +193,15 @@ class TokenPerturbation(Perturbation[P]):
     def views(self, batch: Batch, models: Models) -> Views:
         """The clean view, then the perturbed one, which the teacher labels: (CE(x) + D(x) + D(x')) / 3."""
         yield batch.clean.weighted(gold=1.0, soft=0.5)
-        ids = self.perturb(batch, ~batch.special)
+        ids = self._ids(batch)
         yield replace(batch.clean, ids=ids, teacher="same", labels=None, gold=0.0, soft=0.5, dropout=1)
+
+    def _ids(self, batch: Batch) -> Tensor:
+        """What `perturb` makes of a batch; TypeError where it is no tensor of its size."""
+        perturbed = self.perturb(batch, ~batch.special)
+        if getattr(perturbed, "shape", None) != batch.ids.shape:
+            found = getattr(perturbed, "shape", type(perturbed).__name__)
+            raise TypeError(
+                f"perturb() returned {found}: return ids of the shape of batch.ids, {tuple(batch.ids.shape)}"
+            )
+        return perturbed

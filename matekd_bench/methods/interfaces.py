@@ -98,7 +98,7 @@ class Context(Protocol):
 
     @property
     def word_embeddings(self) -> WordEmbeddings:
-        """The student's word embeddings in numbers, measured when first asked for: ask when the method is made."""
+        """The student's word embeddings in numbers, measured once, when first asked for."""
 
     def draw(self, batch: Batch, purpose: str, width: int | None = None, at: Tensor | None = None) -> Tensor:
         """Uniform noise in [0, 1), float32, drawn per example: [B, L], or [B, L, width] if `width` is given.

@@ -37,7 +37,10 @@ class Plan:
     data_states: dict[str, str]
     results: str
     control: str | None = None  # the variant that the others are compared with
-    seconds: float | None = None  # an estimate for what is left, None where nothing is known
+    seconds: float | None = (
+        None  # an estimate for what is left, teachers included; None where nothing is known
+    )
+    teachers_todo: int = 0  # teachers that are to be fine-tuned for them
     trials: int = 0  # of tuning, before the runs that are to do
     trials_todo: int = 0
     shard: str | None = None  # the part of the grid that these runs are, e.g. "2/8"

@@ -10,7 +10,7 @@ from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.study.estimate import teacher_flops, training_flops, work_of
 from matekd_bench.study.events import Events, Plan, PlannedRun
 from matekd_bench.study.grid import Cell, Grid
-from matekd_bench.study.planning import forecast, schedule
+from matekd_bench.study.planning import TEACHERS, forecast, schedule
 from matekd_bench.study.request import StudyRequest
 from matekd_bench.study.shards import Shard, divide, parse_shard, slurm_shard
 from matekd_bench.study.tuning import Tuner
@@ -67,6 +67,7 @@ def make_plan(
         results=str(request.results),
         control=grid.control,
         seconds=schedule(work, jobs) if work else None,
+        teachers_todo=sum(one.method == TEACHERS for one in work),
         trials=len(tuner.grid.cells) if tuner is not None else 0,
         trials_todo=len(trials),
         shard=None if shard is None else str(shard),

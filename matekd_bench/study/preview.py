@@ -132,7 +132,7 @@ class _Look:
                 view.ids is batch.ids
                 and view.mask is batch.mask
                 and view.embed is None
-                and view.shift is None
+                and (view.shift is None or not bool(view.shift.detach().any()))
             ):
                 continue
             shift = self._shift(view, batch)

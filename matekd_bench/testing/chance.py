@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -77,8 +78,10 @@ def random_state(subject: Subject, make: Make) -> None:
         raise BrokenError("The update changes with the global random state.", DRAW)
     bench = make("single")
     before = random.getstate(), _numpy_state()
-    with _Draws() as draws:
+    with _Draws() as draws, _noted_seeding() as seeded_in:
         bench.update()
+    if seeded_in:
+        raise BrokenError(f"torch.manual_seed was called in {seeded_in[0]}.", DRAW)
     if draws.seen:  # the suite seeds torch's generator for dropout, so the update itself need not change
         raise BrokenError(
             f"torch.{draws.seen[0]} was called without a generator: it reads torch's global one.", DRAW
@@ -101,6 +104,24 @@ class _Draws(TorchFunctionMode):
         if name in DRAWN and (kwargs or {}).get("generator") is None:
             self.seen.append(name)
         return func(*args, **(kwargs or {}))
+
+
+@contextlib.contextmanager
+def _noted_seeding() -> Iterator[list[str]]:
+    """Notes modules that seed torch's global generator, the suite aside, which does so for dropout."""
+    seed, found = torch.manual_seed, list[str]()
+
+    def noted(value: int) -> torch.Generator:
+        module = sys._getframe(1).f_globals.get("__name__", "")
+        if module.partition(".")[0] not in ("matekd_bench", "torch"):
+            found.append(module)
+        return seed(value)
+
+    torch.manual_seed = noted  # type: ignore[assignment]
+    try:
+        yield found
+    finally:
+        torch.manual_seed = seed
 
 
 def _numpy_state() -> str:

@@ -82,7 +82,7 @@ def _where(error: Exception, subject: Subject) -> str:
         own = None
     frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename == own]
     if not frames:
-        return "The suite failed at what the method gave it: compare with what 'shapes' expects."
+        return "The suite failed at what the method gave it: docs/write-a-method.md says what that must be."
     last = frames[-1]
     return f"Line {last.lineno} of {Path(last.filename).name}, in {last.name}(): {last.line}"
 

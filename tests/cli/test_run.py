@@ -25,6 +25,7 @@ PLAN = Plan(
     data_states={"rte": "official"},
     results="results",
     seconds=130.0,
+    teachers_todo=1,
 )
 
 Study = Callable[..., Summary]
@@ -144,6 +145,6 @@ def test_a_dry_run_shows_the_grid_and_needs_no_results(capsys: pytest.CaptureFix
         ["kd", "rte", "0", "500", "recorded"],
         ["eda[alpha=0.2]", "rte", "0", "-", "to", "do"],
     ]
-    assert lines[-2:] == ["data of rte: official", "2 runs, 1 to do, about 2 min."]
+    assert lines[-2:] == ["data of rte: official", "2 runs, 1 to do and 1 teacher to fine-tune, about 2 min."]
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"][0]["done"] is True

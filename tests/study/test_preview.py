@@ -78,12 +78,21 @@ def test_erased_tokens_are_missing(found):
         assert len("".join(version.texts)) < len("".join(example.texts))
 
 
+def test_a_pass_that_moves_nothing_is_not_shown(request_of):
+    """A method that looks for the gradient at the clean embeddings first moves them only afterwards."""
+    [_, freelb] = look(request_of("kd,freelb[init_mag=0]")).methods
+    assert all(len(example.versions) == 2 for example in freelb.examples)
+    assert all(version.shift > 0 for example in freelb.examples for version in example.versions)
+
+
 def test_an_embedding_method_shows_how_far_it_went(found):
     freelb = of(found, "freelb")
     for example in freelb.examples:
         assert len(example.versions) == 3
         assert all(version.texts is None and version.teacher is None for version in example.versions)
         assert 0 < example.versions[0].shift < example.versions[2].shift < 1
+    sizes = [version.shift for example in freelb.examples for version in example.versions]
+    assert min(sizes) < freelb.diagnostics["shift"] < max(sizes)
     assert freelb.diagnostics["changed"] is None
     assert freelb.diagnostics["teacher_flip_rate"] is None
 

@@ -67,6 +67,14 @@ class TorchNoise(TokenPerturbation[NoParams]):
         return batch.ids.masked_fill(at, self.context.student_tokens.mask)
 
 
+class TorchSeeding(TokenPerturbation[NoParams]):
+    """Seeds torch's global generator."""
+
+    def perturb(self, batch, maskable):
+        torch.manual_seed(1)
+        return batch.ids.masked_fill(maskable, self.context.student_tokens.mask)
+
+
 class Counting(TextPerturbation[NoParams]):
     """What a text becomes depends on how many came before."""
 
@@ -214,6 +222,7 @@ def test_a_careful_method_keeps_every_promise():
     [
         (GlobalNoise, "text", {"random-state", "rows"}, "changes with the global random state"),
         (TorchNoise, "token", {"random-state", "pieces"}, r"torch\.rand was called without a generator"),
+        (TorchSeeding, "token", {"random-state"}, r"torch\.manual_seed was called in .*test_contract"),
         (Counting, "text", {"rows"}, "Keep no state between calls"),
         (FirstWord, "text", {"awkward-text"}, "On the text '' it raises IndexError"),
         (Everywhere, "token", {"special-tokens"}, r"A special token \(\[CLS\], \[SEP\]\) was replaced"),
@@ -257,6 +266,13 @@ class Nothing(TextPerturbation[NoParams]):
         """Forgets the return."""
 
 
+class NoIds(TokenPerturbation[NoParams]):
+    """Returns nothing."""
+
+    def perturb(self, batch, maskable):
+        """Forgets the return."""
+
+
 def test_where_a_method_raises_is_said():
     [finding] = broken(method(Undefined), "shapes").values()
     assert finding.happened == "It raises AttributeError: 'str' object has no attribute 'undefined'."
@@ -265,6 +281,12 @@ def test_where_a_method_raises_is_said():
     )
     [finding] = broken(method(Nothing), "shapes").values()
     assert "perturb() returned None: return the text as it is" in finding.happened
+    [finding] = broken(method(NoIds, "token", needs=NEEDS), "shapes").values()
+    assert "perturb() returned NoneType: return ids of the shape of batch.ids, (12, " in finding.happened
+    assert (
+        finding.mend
+        == "The suite failed at what the method gave it: docs/write-a-method.md says what that must be."
+    )
 
 
 @pytest.mark.parametrize(
