@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from matekd_bench.hashing import lines_digest
 from matekd_bench.results.board import glue, tuned
 from matekd_bench.results.board.claims import Claims
 from matekd_bench.results.board.columns import unique
@@ -54,7 +53,7 @@ class RowMaker:
             devices=unique(run.compute.device for run in runs),
             students=unique(run.student.id for run in runs if run.student),
             bench_versions=unique(run.env["matekd_bench"] for run in runs if "matekd_bench" in run.env),
-            runs_digest=lines_digest(sorted(run.model_dump_json() for run in runs))[:16],
+            runs=runs,
             mean=_over_tasks(self.columns, cells, "mean") if whole else None,
             scores_ci=self._score_intervals(key, cells),
             diagnostics=_diagnostics(cells_of),

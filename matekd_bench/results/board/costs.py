@@ -17,7 +17,7 @@ def row_cost(key: RowKey, grid: Grid, reference: RowKey | None) -> Cost | None:
         return None
 
     def mean(field: str) -> float:
-        return fmean(fmean(getattr(run.compute, field) for run in runs) for runs in by_task)
+        return fmean([fmean([getattr(run.compute, field) for run in runs]) for runs in by_task])
 
     peaks = [run.compute.peak_memory_bytes for runs in by_task for run in runs]
     known = [peak for peak in peaks if peak is not None]

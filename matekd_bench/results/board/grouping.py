@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 from matekd_bench.results.records.record import Record
@@ -31,7 +32,14 @@ class Grid:
 
     def scored(self, row: RowKey, column: str) -> dict[int, Record]:
         """The records of one cell that have a score."""
-        return {seed: record for seed, record in self.cell(row, column).items() if record.task_score}
+        return self._scored.get((row, column), {})
+
+    @cached_property
+    def _scored(self) -> dict[CellKey, dict[int, Record]]:
+        return {
+            key: {seed: record for seed, record in runs.items() if record.task_score}
+            for key, runs in self.cells.items()
+        }
 
     @property
     def rows(self) -> list[RowKey]:
@@ -49,8 +57,11 @@ def arrange(records: Sequence[Record], suites: Sequence[Suite]) -> Grid:
     """The grid of one protocol's records: nothing in a column differs in data or teacher."""
     columns: dict[str, list[Record]] = {}
     notes: list[str] = []
-    for task in task_order(suites, (record.identity.task for record in records)):
-        settings = _settings([record for record in records if record.identity.task == task])
+    of_task: dict[str, list[Record]] = {}
+    for record in records:
+        of_task.setdefault(record.identity.task, []).append(record)
+    for task in task_order(suites, of_task):
+        settings = _settings(of_task[task])
         for number, members in enumerate(settings, start=1):
             columns[task if number == 1 else f"{task}#{number}"] = members
         if len(settings) > 1:

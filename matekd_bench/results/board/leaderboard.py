@@ -15,6 +15,7 @@ from matekd_bench.results.board.claims import Study
 from matekd_bench.results.board.columns import make_column, unique
 from matekd_bench.results.board.grouping import Grid, RowKey, arrange
 from matekd_bench.results.board.table import Leaderboard, Table
+from matekd_bench.results.folder.bulk import uncollected
 from matekd_bench.results.records.record import Record
 from matekd_bench.tasks.record import Suite, Task
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from matekd_bench.results.board.evidence import Evidence
 
 
+@uncollected()
 def build(
     records: Sequence[Record],
     *,

@@ -18,9 +18,14 @@ BY_TASK = ("data", "budget", "max_length")  # settings that each task has of its
 def settings(runs: Sequence[Record]) -> dict[str, Any]:
     """The settings of one protocol's runs, nested; rows that change the protocol and `kd@2x` are left out."""
     used = with_study_budget([run for run in runs if run.identity.ranked] or runs)
-    names = sorted({name for run in used for name in run.hparams})
-    tasks = sorted({run.identity.task for run in used})
-    of = {task: [run for run in used if run.identity.task == task] for task in tasks}
+    distinct = {
+        (id(run.hparams), id(run.tuning)): run for run in used
+    }.values()  # what the index shares is one
+    names = sorted({name for run in distinct for name in run.hparams})
+    of: dict[str, list[Record]] = {}
+    for run in used:
+        of.setdefault(run.identity.task, []).append(run)
+    of = dict(sorted(of.items()))
     return {
         "preset": _said(run.identity.preset for run in used),
         "source": _said(f"{run.data.source}@{run.data.revision or ''}".rstrip("@") for run in used),
@@ -30,7 +35,7 @@ def settings(runs: Sequence[Record]) -> dict[str, Any]:
         "precision": _said(run.compute.precision for run in used),
         "budget_kind": _said(run.budget.kind for run in used),
         "tuning": tuned.how(used),
-        "hparams": {name: _said(_given(run, name) for run in used) for name in names},
+        "hparams": {name: _said(_given(run, name) for run in distinct) for name in names},
         "data": {task: _said(run.data.state_text for run in runs) for task, runs in of.items()},
         "budget": {task: _said(run.budget.limit for run in runs) for task, runs in of.items()},
         "max_length": {task: _said(run.data.max_length for run in runs) for task, runs in of.items()},

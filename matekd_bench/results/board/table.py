@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from matekd_bench.hashing import lines_digest
+
 if TYPE_CHECKING:
+    from matekd_bench.results.records.record import Record
     from matekd_bench.results.statistics.power import Power
     from matekd_bench.results.statistics.verdicts import Verdict
 
@@ -127,7 +130,7 @@ class Row:
     devices: tuple[str, ...]
     students: tuple[str, ...]
     bench_versions: tuple[str, ...]
-    runs_digest: str  # of the records the row is computed from
+    runs: Sequence[Record] = field(repr=False, compare=False)  # that the row is computed from
     mean: float | None = None
     scores_ci: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # definition -> low, high
     delta_ci_lo: float | None = None
@@ -150,6 +153,11 @@ class Row:
     budget: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # column name -> limits
     chosen: Mapping[str, str] = field(default_factory=dict)  # column name -> the trial that tuning chose
     tuning_flops: float | None = None  # of all trials of one task, mean over tasks; None: not tuned
+
+    @property
+    def runs_digest(self) -> str:
+        """A digest of the records that the row is computed from, whatever their order."""
+        return lines_digest(sorted(run.model_dump_json() for run in self.runs))[:16]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
@@ -61,9 +62,9 @@ NAMES: Final[Mapping[type, set[str]]] = {
 }
 
 
-def stamp(path: Path) -> Stamp:
+def stamp(path: str) -> Stamp:
     """Size and times of a file: a record that was written or replaced has another one. OSError where there is none."""
-    found = path.lstat()
+    found = os.lstat(path)
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
@@ -144,9 +145,19 @@ def _unpacked(shared: list[str], lines: Iterable[bytes]) -> Iterator[tuple[str, 
     made: dict[tuple[str, int], Any] = {}
     for line in lines:
         for own in RUNS.validate_json(line):
-            fields = {name: getattr(own, name) for name in OWN}
+            found = own.__dict__
             for name, at in zip(SHARED, own.parts, strict=True):
                 if (name, at) not in made:
                     made[name, at] = ADAPTERS[name].validate_json(shared[at], strict=True)
-                fields[name] = made[name, at]
-            yield own.run_id, (own.stamp, _slim(Record.model_construct(schema_=records.SCHEMA, **fields)))
+                found[name] = made[name, at]
+            found["schema_"] = records.SCHEMA
+            fields = {name: found[name] for name in Record.model_fields}  # written in this order
+            yield own.run_id, (own.stamp, _slim(_record(fields)))
+
+
+def _record(fields: dict[str, Any]) -> Record:
+    """A record of parts that were checked; `model_construct` asks of each field whether it was given."""
+    run = Record.__new__(Record)
+    for name, value in (("__dict__", fields), ("__pydantic_extra__", None), ("__pydantic_private__", None)):
+        object.__setattr__(run, name, value)
+    return run

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matekd_bench.errors import ResultsError
+from matekd_bench.results.folder.bulk import uncollected
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.records.record import Record, to_json
 
@@ -20,6 +21,7 @@ class Collection:
     damaged: tuple[tuple[Path, str], ...]
 
 
+@uncollected()
 def read_folders(folders: Sequence[Path]) -> Collection:
     """Every whole record in `folders`; a run that lies in several counts once.
 

@@ -118,7 +118,7 @@ class ResultsStore:
         fresh = 0
         for name in names:
             try:
-                stamp = index.stamp(self.runs / name / RECORD)
+                stamp = index.stamp(os.path.join(self.runs, name, RECORD))
                 if name in known and known[name][0] == stamp:
                     indexed[name] = known[name]
                 else:

@@ -20,7 +20,7 @@ def probability_of_improvement(pairs: Sequence[Pair]) -> float | None:
     All runs against all (Agarwal et al. 2021, the Mann-Whitney statistic); None where there is nothing to pair.
     """
     tasks = [
-        fmean((x > y) + (x == y) / 2 for x in own.scores.values() for y in other.scores.values())
+        fmean([(x > y) + (x == y) / 2 for x in own.scores.values() for y in other.scores.values()])
         for own, other in pairs
         if own.scores and other.scores
     ]

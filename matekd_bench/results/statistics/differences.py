@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, variance
+from statistics import fmean
 
 from matekd_bench.results.statistics.examples import ExampleEffects, example_variance
 from matekd_bench.results.statistics.intervals import (
@@ -16,6 +16,7 @@ from matekd_bench.results.statistics.intervals import (
     mean_variance,
     t_interval,
     t_test,
+    variance,
 )
 
 FEW_SEEDS = "fewer than three common seeds"

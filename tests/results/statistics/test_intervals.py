@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from matekd_bench.results.statistics.intervals import (
@@ -15,6 +18,7 @@ from matekd_bench.results.statistics.intervals import (
     spread,
     t_interval,
     t_test,
+    variance,
     variance_of_mean,
 )
 
@@ -97,3 +101,19 @@ def test_within_a_margin() -> None:
     assert t_interval(0.001, noise).within(0.005)
     assert not t_interval(0.003, noise).within(0.005)
     assert not t_interval(-0.003, noise).within(0.005)
+
+
+FRACTIONS = st.floats(-1, 1).map(lambda value: round(value, 6))
+
+
+@given(st.lists(FRACTIONS, min_size=2, max_size=12), st.randoms(use_true_random=False))
+def test_the_variance_is_that_of_exact_fractions_in_any_order(scores, rng) -> None:
+    found = variance(scores)
+    assert found == pytest.approx(statistics.variance(scores), rel=1e-12, abs=1e-30)
+    rng.shuffle(scores)
+    assert variance(scores) == found
+
+
+@given(FRACTIONS, st.integers(2, 12))
+def test_equal_scores_have_no_variance_at_all(score, n) -> None:
+    assert variance([score] * n) == 0.0
