@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from matekd_bench.distill.batches import pad
-from matekd_bench.distill.device import ResolvedPrecision
+from matekd_bench.distill.device import ResolvedPrecision, seed_draws
 from matekd_bench.distill.encoding import Encoder
 from matekd_bench.distill.meter import Kind, Meter, Polynomial
 from matekd_bench.distill.models import Moment, autocast
@@ -48,7 +48,7 @@ class TrainedModule:
         """The module's output in train mode, under the run's precision, with dropout seeded and cost booked."""
         context = self._context
         self.module.train()
-        torch.manual_seed(context.moment.dropout(self.name, 0))
+        seed_draws(context.moment.dropout(self.name, 0), context.device)
         book = getattr(self.module, "book", None)
         if book is not None:
             book(context.meter, self.name, *args, **inputs)

@@ -67,6 +67,17 @@ def contained_randomness(device: torch.device) -> AbstractContextManager[None]:
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
 
+def seed_draws(seed: int, device: torch.device) -> None:
+    """Seeds what is drawn on `device`, to the numbers that `torch.manual_seed` leads to.
+
+    That also asks after every kind of device there might be, with a traceback each time: a millisecond a call.
+    """
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
+
+
 @contextmanager
 def deterministic_kernels(wanted: bool) -> Iterator[None]:
     """Within it, if `wanted`, torch uses only kernels that give the same bits every time, and refuses the others."""

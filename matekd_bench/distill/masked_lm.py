@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from matekd_bench.distill.batches import Assembler, Corpus, Order, Planned, to_device
-from matekd_bench.distill.device import ResolvedPrecision, contained_randomness
+from matekd_bench.distill.device import ResolvedPrecision, contained_randomness, seed_draws
 from matekd_bench.distill.keeper import Keeper
 from matekd_bench.distill.meter import FlopModel, Kind, Meter, Polynomial
 from matekd_bench.distill.models import autocast
@@ -147,7 +147,7 @@ def warm_up(
         meter.restore(state["meter"])
     with contained_randomness(device):
         for update, batch in islice(_updates(optimizer, corpus, kept, settings, task, limit), done, None):
-            torch.manual_seed(seed_of(0, task, "generator-dropout", update))
+            seed_draws(seed_of(0, task, "generator-dropout", update), device)
             batch, key = to_device(batch, device), f"{task}/{update}"
             loss, _ = _masked_loss(network, batch, settings.mask_rate, tokens, key, precision, meter)
             loss.backward()

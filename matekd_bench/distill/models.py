@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from matekd_bench.distill.device import ResolvedPrecision
+from matekd_bench.distill.device import ResolvedPrecision, seed_draws
 from matekd_bench.distill.meter import Kind, Meter
 from matekd_bench.distill.networks import text_inputs
 from matekd_bench.distill.objective import divergence, gold_loss, wide
@@ -74,7 +74,7 @@ class RunModels:
         logits = []
         for view in views:
             if train:
-                torch.manual_seed(self._moment.dropout("student", view.dropout))
+                seed_draws(self._moment.dropout("student", view.dropout), self._device)
             precision: ResolvedPrecision = "float32" if precise or view.precise else self._precision
             logits.append(self._forward("student", self.student, view, view.shift, precision))
         return logits[0] if len(views) == 1 else tuple(logits)

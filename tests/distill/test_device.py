@@ -63,3 +63,13 @@ def test_the_global_generator_is_as_it_was():
         torch.manual_seed(5)
         torch.rand(3)
     assert torch.random.get_rng_state().equal(state)
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**40 + 3, 2**63 - 1])
+def test_draws_are_those_of_the_usual_seeding(seed):
+    with devices.contained_randomness(CPU):
+        torch.manual_seed(seed)
+        usual = torch.rand(5), torch.nn.functional.dropout(torch.ones(50))
+        devices.seed_draws(seed, CPU)
+        assert torch.rand(5).equal(usual[0])
+        assert torch.nn.functional.dropout(torch.ones(50)).equal(usual[1])
