@@ -54,6 +54,7 @@ class RowMaker:
             students=unique(run.student.id for run in runs if run.student),
             bench_versions=unique(run.env["matekd_bench"] for run in runs if "matekd_bench" in run.env),
             runs=runs,
+            resources=key[2],
             mean=_over_tasks(self.columns, cells, "mean") if whole else None,
             scores_ci=self._score_intervals(key, cells),
             diagnostics=_diagnostics(cells_of),

@@ -89,9 +89,13 @@ def last_score(run: Record) -> float:
 
 def row_key(record: Record) -> RowKey:
     """The row that a record belongs to: a method in another version or with other resources is another method."""
+    return record.identity.variant, record.identity.method_version, resources_of(record)
+
+
+def resources_of(record: Record) -> str:
+    """What the run's method used that comes with neither package nor data, e.g. ``thesaurus: WordNet 3.0``."""
     resources = sorted(record.perturber.resources.items()) if record.perturber else []
-    used = ", ".join(f"{kind}: {name}" for kind, name in resources)
-    return record.identity.variant, record.identity.method_version, used
+    return ", ".join(f"{kind}: {name}" for kind, name in resources)
 
 
 def _preference(record: Record) -> tuple[bool, str, str]:

@@ -131,6 +131,7 @@ class Row:
     students: tuple[str, ...]
     bench_versions: tuple[str, ...]
     runs: Sequence[Record] = field(repr=False, compare=False)  # that the row is computed from
+    resources: str = ""  # what its methods used, e.g. a thesaurus with version and digest
     mean: float | None = None
     scores_ci: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # definition -> low, high
     delta_ci_lo: float | None = None

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from matekd_bench.hashing import canonical
 from matekd_bench.results.board import tuned
-from matekd_bench.results.board.grouping import task_order
+from matekd_bench.results.board.grouping import resources_of, task_order
 from matekd_bench.results.board.table import SCHEMA, Leaderboard, Row, Table
 from matekd_bench.results.records.record import Record
 from matekd_bench.tasks.record import Suite
@@ -43,7 +43,7 @@ LEADERBOARD_COLUMNS = (
     ),
     *("worst_task_delta", "optimism_mean", "train_pflops", "flops_x_control", "train_seconds", "device"),
     *("protocol_id", "runs_digest", "bench_version"),
-    *("tuning", "tuning_pflops"),
+    *("tuning", "tuning_pflops", "resources"),
 )
 TASK_COLUMNS = ("mean", "sd", "n", "delta", "verdict", "data_state")
 
@@ -65,7 +65,7 @@ RUN_COLUMNS = (
     *("split", "selection", "metric", "value", "n", "student_updates", "own_updates", "train_flops"),
     *("precompute_flops", "train_seconds", "eval_seconds", "peak_memory_bytes", "device", "precision"),
     *("created", "bench_version"),
-    *("tuning", "lr"),
+    *("tuning", "lr", "resources"),
 )
 
 
@@ -148,6 +148,7 @@ def _method_row(row: Row, table: Table) -> FlatRow:
         "optimism_mean": fmean(optimism) if optimism else None,
         "device": _joined(row.devices),
         "runs_digest": row.runs_digest,
+        "resources": row.resources or None,
         "bench_version": _joined(row.bench_versions),
         "tuning_pflops": None if row.tuning_flops is None else row.tuning_flops / 1e15,
     }
@@ -248,4 +249,5 @@ def _about(run: Record) -> FlatRow:
         "bench_version": run.env.get("matekd_bench"),
         "tuning": tuned.how([run]),
         "lr": run.hparams.get("lr"),
+        "resources": resources_of(run) or None,
     }

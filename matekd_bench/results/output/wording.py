@@ -195,6 +195,9 @@ def remarks(table: Table) -> Iterator[str]:
         yield f"{complete} with official, informative data: no GLUE score."
     yield from table.power_lines
     yield from unmatched(table)
+    for row in table.rows:
+        if row.resources and row.resources not in row.label:
+            yield f"{row.label} used {row.resources}."
     yield from table.notes
     if table.view is not None:
         yield table.view

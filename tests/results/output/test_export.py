@@ -21,7 +21,7 @@ FIXED = (
     "schema,rank_lo,rank_hi,method,method_version,params,control,preset,teacher,student,budget,n_tasks,"
     "n_seeds_min,n_failed,score_definition,score,ci_lo,ci_hi,delta,delta_ci_lo,delta_ci_hi,p_holm,verdict,"
     "delta_matched,tasks_won,prob_improve,worst_task_delta,optimism_mean,train_pflops,flops_x_control,"
-    "train_seconds,device,protocol_id,runs_digest,bench_version,tuning,tuning_pflops"
+    "train_seconds,device,protocol_id,runs_digest,bench_version,tuning,tuning_pflops,resources"
 )
 
 
@@ -190,3 +190,16 @@ def test_numbers_are_written_in_full(tmp_path: Path, make_record: Any) -> None:
     record = make_record(score=2 / 3)
     with write(tmp_path / "b.csv", [record]).open(encoding="utf-8") as file:
         assert [row["rte_mean"] for row in csv.DictReader(file)] == ["0.9", repr(2 / 3)]
+
+
+def test_what_a_method_used_stands_in_both_tables_and_below_the_one_on_screen(
+    tmp_path: Path, make_record: Any
+) -> None:
+    used = {"parameters": 0, "trainable": 0, "resources": {"thesaurus": "WordNet 3.0"}}
+    done = [make_record("kd", "rte", 0, 0.7), make_record("eda", "rte", 0, 0.8, perturber=used)]
+    for table in ("leaderboard", "runs"):
+        frame = pd.read_csv(write(tmp_path / f"{table}.csv", done, table))
+        assert set(frame[frame["method"] == "eda"]["resources"]) == {"thesaurus: WordNet 3.0"}
+        assert frame[frame["method"] == "kd"]["resources"].isna().all()
+    text = write(tmp_path / "board.md", done).read_text(encoding="utf-8")
+    assert "eda used thesaurus: WordNet 3.0." in text
