@@ -43,7 +43,7 @@ LEADERBOARD_COLUMNS = (
     ),
     *("worst_task_delta", "optimism_mean", "train_pflops", "flops_x_control", "train_seconds", "device"),
     *("protocol_id", "runs_digest", "bench_version"),
-    *("tuning", "tuning_pflops", "resources"),
+    *("tuning", "tuning_pflops", "resources", "compared_with"),
 )
 TASK_COLUMNS = ("mean", "sd", "n", "delta", "verdict", "data_state")
 
@@ -149,6 +149,7 @@ def _method_row(row: Row, table: Table) -> FlatRow:
         "device": _joined(row.devices),
         "runs_digest": row.runs_digest,
         "resources": row.resources or None,
+        "compared_with": table.control if row.ranked and row.label != table.control else None,
         "bench_version": _joined(row.bench_versions),
         "tuning_pflops": None if row.tuning_flops is None else row.tuning_flops / 1e15,
     }

@@ -21,7 +21,7 @@ FIXED = (
     "schema,rank_lo,rank_hi,method,method_version,params,control,preset,teacher,student,budget,n_tasks,"
     "n_seeds_min,n_failed,score_definition,score,ci_lo,ci_hi,delta,delta_ci_lo,delta_ci_hi,p_holm,verdict,"
     "delta_matched,tasks_won,prob_improve,worst_task_delta,optimism_mean,train_pflops,flops_x_control,"
-    "train_seconds,device,protocol_id,runs_digest,bench_version,tuning,tuning_pflops,resources"
+    "train_seconds,device,protocol_id,runs_digest,bench_version,tuning,tuning_pflops,resources,compared_with"
 )
 
 
@@ -201,5 +201,7 @@ def test_what_a_method_used_stands_in_both_tables_and_below_the_one_on_screen(
         frame = pd.read_csv(write(tmp_path / f"{table}.csv", done, table))
         assert set(frame[frame["method"] == "eda"]["resources"]) == {"thesaurus: WordNet 3.0"}
         assert frame[frame["method"] == "kd"]["resources"].isna().all()
+    board = pd.read_csv(write(tmp_path / "again.csv", done)).set_index("method")
+    assert board["compared_with"].dropna().to_dict() == {"eda": "kd"}
     text = write(tmp_path / "board.md", done).read_text(encoding="utf-8")
     assert "eda used thesaurus: WordNet 3.0." in text
