@@ -17,12 +17,19 @@ class Pace:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._started = clock()
+        self._before: float | None = None
+
+    def step(self, done: float) -> None:
+        """Tells of each step; what the first one stands behind was done earlier and takes no time now."""
+        if self._before is None:
+            self._before = done - 1
 
     def left(self, done: float, size: float) -> float | None:
         """Seconds until all of `size` is done; None as long as nothing is, and at the end."""
-        if not 0 < done < size:
+        now = done - (self._before or 0)
+        if now <= 0 or not 0 < done < size:
             return None
-        return (self._clock() - self._started) * (size - done) / done
+        return (self._clock() - self._started) * (size - done) / now
 
 
 class StudyPace:

@@ -102,6 +102,7 @@ class PlainEvents(QuietEvents):
     def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
         """Kept for the line of the next look; of a preparation, a line at each quarter."""
         self.seen = (loss, seconds_left)
+        self.stage_pace.step(done)
         if seconds_left is not None or self.stage_quarter is None:
             self.stage_quarter = None
         elif (quarter := 4 * done // limit) > self.stage_quarter:
@@ -196,6 +197,7 @@ class RichEvents(QuietEvents):
         """The bar of the run or of its preparation, with loss and time left."""
         if self.current is None:
             return
+        self.stage_pace.step(done)
         left = self.stage_pace.left(done, limit) if seconds_left is None else seconds_left
         if seconds_left is not None:
             self.bars.update(self.current, description=self.label)

@@ -97,6 +97,12 @@ def resources_of(job: Job, recipe: Recipe) -> dict[str, str]:
     return resources
 
 
+def used_by(job: Job) -> str | None:
+    """What a method brings from outside, as a sentence, known before training; None where it brings nothing."""
+    named = sorted(_named_resources(job).items())
+    return f"{job.variant} uses {', '.join(f'{kind}: {name}' for kind, name in named)}" if named else None
+
+
 def _named_resources(job: Job) -> dict[str, str]:
     """What the method's record names; PluginError, before any training, where it cannot or where it is no text."""
     try:

@@ -18,6 +18,7 @@ from matekd_bench.study.events import Events, Plan, Summary
 from matekd_bench.study.executor import LocalExecutor, Tally
 from matekd_bench.study.follow import follow, processes
 from matekd_bench.study.grid import Cell, Grid, make_grid
+from matekd_bench.study.identity import used_by
 from matekd_bench.study.interrupts import Interruptions
 from matekd_bench.study.plans import chosen_shard, make_plan, part_of
 from matekd_bench.study.preflight import check_given_teachers, check_methods
@@ -95,6 +96,9 @@ def _planned(request: StudyRequest, division: Division, host: Host, events: Even
     done = [store.has(cell.run_id) for cell in grid.cells]
     todo = [cell for cell, recorded in zip(grid.cells, done, strict=True) if not recorded]
     check_methods(todo)
+    for used in dict.fromkeys(used_by(cell.job) for cell in todo):
+        if used is not None:
+            events.note(used)
     for data in grid.data.values():
         for notice in data.notices:
             events.note(f"{data.task.name}: {notice}")

@@ -161,6 +161,19 @@ def test_time_left_is_known_only_in_the_middle(three: Plan) -> None:
     assert left == [None, 90.0, 15.0, None]
 
 
+def test_what_was_done_before_an_interruption_took_no_time_now(three: Plan) -> None:
+    stream, clock = io.StringIO(), Watch()
+    events = PlainEvents(stream, clock=clock)
+    events.study_started(three)
+    events.stage("the teacher of rte")
+    for done in range(51, 76):
+        clock.now += 4
+        events.progress(done, 100, 0.5, None)
+    assert (
+        "  75 %, loss 0.500, 1 min left" in stream.getvalue().splitlines()
+    )  # 25 of 4 s each, not 75 in 100 s
+
+
 def test_a_failed_run_has_no_score() -> None:
     stream = io.StringIO()
     PlainEvents(stream).run_finished(RUN.label, "failed", None, 3.0)

@@ -28,6 +28,7 @@ def row_cost(key: RowKey, grid: Grid, reference: RowKey | None) -> Cost | None:
         train_flops=mean("train_flops"),
         flops_x_control=_flops_ratio(key, grid, reference) if reference else None,
         precompute_flops=mean("precompute_flops"),
+        precompute_seconds=mean("precompute_seconds"),
         eval_seconds=mean("eval_seconds"),
         peak_memory_bytes=max(known) if len(known) == len(peaks) else None,
     )

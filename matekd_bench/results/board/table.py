@@ -91,6 +91,7 @@ class Cost:
     train_flops: float
     flops_x_control: float | None
     precompute_flops: float = 0.0
+    precompute_seconds: float = 0.0
     eval_seconds: float = 0.0
     peak_memory_bytes: int | None = None
 

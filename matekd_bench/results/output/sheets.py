@@ -126,8 +126,8 @@ def _task_cells(cell: Cell) -> Line:
 
 def cost_detail_sheet(table: Table) -> Sheet:
     """What each method cost, and its difference to the control's row that cost as much."""
-    names = ["method", "budget", "updates", "own updates", "train s", "looks s", "peak GB", "train PFLOPs"]
-    names += ["prep. PFLOPs"]
+    names = ["method", "budget", "updates", "own updates", "train s", "prep. s", "looks s", "peak GB"]
+    names += ["train PFLOPs", "prep. PFLOPs"]
     tuned = any(row.tuning_flops is not None for row in table.rows)
     names += ["tuning PFLOPs"] * tuned
     if table.control is not None:
@@ -141,13 +141,14 @@ def cost_detail_sheet(table: Table) -> Sheet:
 def _cost_cells(row: Row, tuned: bool) -> Line:
     cost = row.cost
     if cost is None:
-        return (NONE,) * (11 if tuned else 10)
+        return (NONE,) * (12 if tuned else 11)
     peak, ratio = cost.peak_memory_bytes, cost.flops_x_control
     equal = f"{points(row.delta_matched, signed=True)} to {row.matched_rival}"
     return (
         (f"{cost.student_updates:.0f}",),
         (f"{cost.own_updates:.0f}",),
         (f"{cost.train_seconds:.1f}",),
+        (f"{cost.precompute_seconds:.1f}",),
         (f"{cost.eval_seconds:.1f}",),
         (f"{peak / 1e9:.1f}" if peak is not None else "-",),
         (f"{cost.train_flops / 1e15:.3g}",),

@@ -193,6 +193,8 @@ def remarks(table: Table) -> Iterator[str]:
     if table.glue_tasks is not None and table.glue_tasks < len(GLUE8):
         complete = f"{table.glue_tasks} of {len(GLUE8)} tasks"
         yield f"{complete} with official, informative data: no GLUE score."
+    if any("mini" in row.scores for row in table.rows):
+        yield "mini: the mean over eight tasks, without mini-wnli; differences are over all."
     yield from table.power_lines
     yield from unmatched(table)
     for row in table.rows:
