@@ -170,7 +170,7 @@ def test_what_was_done_before_an_interruption_took_no_time_now(three: Plan) -> N
         clock.now += 4
         events.progress(done, 100, 0.5, None)
     assert (
-        "  75 %, loss 0.500, 1 min left" in stream.getvalue().splitlines()
+        "  75 %, loss 0.500, 2 min left" in stream.getvalue().splitlines()
     )  # 25 of 4 s each, not 75 in 100 s
 
 
