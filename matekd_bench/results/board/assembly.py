@@ -14,7 +14,7 @@ from matekd_bench.results.board.grouping import Grid, RowKey, last_score
 from matekd_bench.results.board.table import Cell, Column, Row
 from matekd_bench.results.records.record import Record
 from matekd_bench.results.statistics.differences import Difference
-from matekd_bench.results.statistics.intervals import mean_interval
+from matekd_bench.results.statistics.intervals import MIN_SEEDS, mean_interval
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,14 @@ class RowMaker:
         if not compared or row.delta is None or found.difference is None:
             return row
         low, high = _interval(found.difference)
+        if found.difference.n >= MIN_SEEDS:  # of a single seed each a probability would be 0 or 1
+            row = replace(
+                row,
+                tasks_won=found.tasks_won,
+                prob_improve=found.prob_improve,
+                trimmed=found.trimmed_mean,
+                seed_correlation=found.seed_correlation,
+            )
         row = replace(
             row,
             delta_ci_lo=low,
@@ -90,10 +98,6 @@ class RowMaker:
             p_holm=found.p_holm,
             verdict=found.verdict,
             missing=found.difference.missing,
-            tasks_won=found.tasks_won,
-            prob_improve=found.prob_improve,
-            trimmed=found.trimmed_mean,
-            seed_correlation=found.seed_correlation,
         )
         if (matched := self.claims.matched.get(row.label)) is None:
             return row

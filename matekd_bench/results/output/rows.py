@@ -183,8 +183,8 @@ def _cost(row: Row) -> FlatRow:
 def _tasks(row: Row, table: Table) -> FlatRow:
     flat: FlatRow = {}
     for column in table.columns:
-        flat[f"{column.name}_data_state"] = column.data_state
         if (cell := row.cells.get(column.name)) is not None:
+            flat[f"{column.name}_data_state"] = column.data_state
             flat[f"{column.name}_mean"] = cell.mean
             flat[f"{column.name}_sd"] = cell.sd
             flat[f"{column.name}_n"] = cell.n

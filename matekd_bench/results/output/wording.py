@@ -190,6 +190,8 @@ def remarks(table: Table) -> Iterator[str]:
     for column in table.columns:
         if column.uninformative:
             yield f"{column.name}: uninformative: {column.uninformative}; not compared, in no mean."
+        if lacking := [row.label for row in table.rows if column.name not in row.cells]:
+            yield f"{column.name}: no run of {', '.join(lacking)}; costs over different tasks are not comparable."
     if table.glue_tasks is not None and table.glue_tasks < len(GLUE8):
         complete = f"{table.glue_tasks} of {len(GLUE8)} tasks"
         yield f"{complete} with official, informative data: no GLUE score."

@@ -203,5 +203,17 @@ def test_what_a_method_used_stands_in_both_tables_and_below_the_one_on_screen(
         assert frame[frame["method"] == "kd"]["resources"].isna().all()
     board = pd.read_csv(write(tmp_path / "again.csv", done)).set_index("method")
     assert board["compared_with"].dropna().to_dict() == {"eda": "kd"}
+    assert (
+        board[["tasks_won", "prob_improve"]].isna().all(axis=None)
+    )  # of one seed they would be 1 of 1 and 1.0
     text = write(tmp_path / "board.md", done).read_text(encoding="utf-8")
     assert "eda used thesaurus: WordNet 3.0." in text
+
+
+def test_a_study_that_is_not_finished_says_what_is_lacking(tmp_path: Path, make_record: Any) -> None:
+    done = [make_record("kd", task, 0, 0.7) for task in ("rte", "cola")]
+    done += [make_record("eda", "rte", 0, 0.8)]
+    text = write(tmp_path / "board.md", done).read_text(encoding="utf-8")
+    assert "cola: no run of eda; costs over different tasks are not comparable." in text
+    board = pd.read_csv(write(tmp_path / "board.csv", done)).set_index("method")
+    assert board["cola_data_state"].isna().to_dict() == {"teacher": False, "kd": False, "eda": True}
