@@ -211,7 +211,6 @@ def train(recipe: Recipe, report: Any = print) -> tuple[Any, Any, dict[str, floa
             report(
                 f"{update} of {recipe.updates} updates, {time.perf_counter() - started:.0f} s: {loss.item():.3f}"
             )
-            report(json.dumps(evaluate(network, tokenizer, recipe)))
     return network.model, tokenizer, evaluate(network, tokenizer, recipe)
 
 
