@@ -150,7 +150,9 @@ def main() -> None:
         folder = Path(name)
         os.environ["MATEKD_BENCH_CACHE"] = str(folder / "cache")
         one, two, planned = folder / "one", folder / "two", folder / "planned"
-        finished(begin(planned, "--first-seed", str(EARLIER), "--quiet"))  # 12 runs, and the teachers
+        finished(
+            begin(planned, "--first-seed", str(EARLIER), "--quiet", "--jobs", "2")
+        )  # 12 runs, and the teachers
         print(f"one at a time: {(alone := timed(one)):.0f} s", flush=True)
         local = table(one)
         print(

@@ -44,19 +44,27 @@ class Forecast:
     set_by_one: bool
     shares: Mapping[str, Mapping[str, float]]
     bases: Mapping[str, int] = field(default_factory=dict)
+    start_seconds: float = 0.0  # of `end`: until processes have started
 
 
-def forecast(work: Sequence[Work], devices: int, bases: Mapping[str, int] | None = None) -> Forecast:
-    """What to expect of `work` on so many devices that take one piece at a time."""
+def forecast(
+    work: Sequence[Work], devices: int, bases: Mapping[str, int] | None = None, start: float = 0.0
+) -> Forecast:
+    """What to expect of `work` on so many devices that take one piece at a time.
+
+    `start` is what a process takes until its first piece, in seconds: this one, and then those of the devices.
+    """
     by_name = {one.name: one for one in work}
     total = sum(one.seconds for one in work)
     last = max(work, key=lambda one: _path(one, by_name))  # nothing can end before this and its teacher
     longest = max((one.seconds for one in work if one.method != TEACHERS), default=last.seconds)
     path, end = _path(last, by_name), schedule(work, devices)
+    starting = start * (1 if devices == 1 else 2)
     return Forecast(
         devices=devices,
         device_seconds=total,
-        end=end,
+        end=end + starting,
+        start_seconds=starting,
         bound=max(total / devices, longest),
         longest_run_seconds=longest,
         last=last.name,

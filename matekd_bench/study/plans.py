@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ from matekd_bench.study.planning import TEACHERS, forecast, schedule
 from matekd_bench.study.request import StudyRequest
 from matekd_bench.study.shards import Shard, divide, parse_shard, slurm_shard
 from matekd_bench.study.tuning import Tuner
+
+MOST_START = 60.0  # seconds; what a process took that has done other work before says nothing
 
 
 def chosen_shard(request: StudyRequest, events: Events) -> Shard | None:
@@ -71,8 +74,13 @@ def make_plan(
         trials=len(tuner.grid.cells) if tuner is not None else 0,
         trials_todo=len(trials),
         shard=None if shard is None else str(shard),
-        forecast=forecast(work, request.devices, bases) if work and request.devices else None,
+        forecast=forecast(work, request.devices, bases, _start()) if work and request.devices else None,
     )
+
+
+def _start() -> float:
+    """Seconds that a process like this one takes until it can train: this one has just done it."""
+    return min(time.process_time(), MOST_START)
 
 
 def _planned(cell: Cell, recorded: bool) -> PlannedRun:

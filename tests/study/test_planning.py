@@ -97,3 +97,10 @@ def test_dry_run_plans_for_devices(
     assert plan["bound"] <= plan["end"]
     assert main([*study, "--devices", "2"]) == 2
     assert capsys.readouterr().err == "error: --devices is for planning: add --dry-run.\n"
+
+
+def test_processes_have_to_start() -> None:
+    plain, starting = forecast([TEACHER, *RUNS], 4), forecast([TEACHER, *RUNS], 4, start=10.0)
+    assert starting.end == plain.end + 20.0  # of this process, then of those on the devices
+    assert (starting.start_seconds, starting.bound) == (20.0, plain.bound)
+    assert forecast([TEACHER, *RUNS], 1, start=10.0).start_seconds == 10.0  # there is this one alone
