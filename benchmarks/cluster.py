@@ -150,9 +150,7 @@ def main() -> None:
         folder = Path(name)
         os.environ["MATEKD_BENCH_CACHE"] = str(folder / "cache")
         one, two, planned = folder / "one", folder / "two", folder / "planned"
-        finished(
-            begin(planned, "--first-seed", str(EARLIER), "--quiet", "--jobs", "2")
-        )  # 12 runs, and the teachers
+        finished(begin(folder / "warm", "--budget", "student_updates=1", "--quiet"))  # makes the teachers
         print(f"one at a time: {(alone := timed(one)):.0f} s", flush=True)
         local = table(one)
         print(
@@ -161,13 +159,15 @@ def main() -> None:
         )
         print(f"same table: {table(two) == local}", flush=True)
 
-        plan = json.loads(
-            finished(begin(planned, "--seeds", str(SEEDS), "--dry-run", "--devices", "2", "--json"))
-        )
-        foreseen = plan["forecast"]["end"]
         with cluster(folder / "ray.log") as nodes:
             ray = ("--executor", "ray", "--ray-address", nodes.address)
-            found = timed(planned, *ray)
+            finished(
+                begin(planned, "--first-seed", str(EARLIER), "--quiet", *ray)
+            )  # 12 runs that tell how fast it is
+            plan = json.loads(
+                finished(begin(planned, "--seeds", str(SEEDS), "--dry-run", "--devices", "2", "--json"))
+            )
+            found, foreseen = timed(planned, *ray), plan["forecast"]["end"]
         print(
             f"on the cluster: {found:.0f} s, {foreseen:.0f} s foreseen ({foreseen / found - 1:+.0%})",
             flush=True,
