@@ -93,11 +93,12 @@ def _planned(request: StudyRequest, division: Division, host: Host, events: Even
     if shard is not None:
         grid = part_of(grid, shard)
     store = ResultsStore(request.results)
-    done = [store.has(cell.run_id) for cell in grid.cells]
+    names = store.names()
+    done = [cell.run_id in names and store.has(cell.run_id) for cell in grid.cells]
     todo = [cell for cell, recorded in zip(grid.cells, done, strict=True) if not recorded]
     check_methods(todo)
-    for used in dict.fromkeys(used_by(cell.job) for cell in todo):
-        if used is not None:
+    for job in {cell.job.variant: cell.job for cell in todo}.values():
+        if (used := used_by(job)) is not None:
             events.note(used)
     for data in grid.data.values():
         for notice in data.notices:

@@ -108,6 +108,16 @@ class ResultsStore:
             raise ResultsError(f"{path}: damaged record: it is of run '{found.run_id}'.")
         return found
 
+    def names(self) -> frozenset[str]:
+        """The ids of all runs that have a folder, whole or not: one look instead of one for each run.
+
+        None where the folder cannot be read: what is wrong with it is said where it is written to.
+        """
+        try:
+            return frozenset(self._names())
+        except OSError:
+            return frozenset()
+
     def records(self) -> list[Record]:
         """Every readable record, sorted by run_id; what is damaged is named in `damaged` and left out."""
         self.damaged, whole = [], []
