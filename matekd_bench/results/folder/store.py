@@ -111,7 +111,7 @@ class ResultsStore:
     def names(self) -> frozenset[str]:
         """The ids of all runs that have a folder, whole or not: one look instead of one for each run.
 
-        None where the folder cannot be read: what is wrong with it is said where it is written to.
+        No ids where the folder cannot be read: what is wrong with it is said where it is written to.
         """
         try:
             return frozenset(self._names())
