@@ -15,24 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-STUDY = (
-    *(
-        "run",
-        "--preset",
-        "mini",
-        "--methods",
-        "kd,eda,matekd",
-        "--tasks",
-        "rte,mrpc,sst2,cola",
-        "--threads",
-        "1",
-    ),
-    *("--device", "cpu"),
-)
+METHODS, TASKS = "kd,eda,matekd", "rte,mrpc,sst2,cola"
+STUDY = f"run --preset mini --methods {METHODS} --tasks {TASKS} --threads 1 --device cpu".split()
 SEEDS, RUNS = 2, 24
 EARLIER = 100  # the seed of the records that the prediction rests on
 PATIENCE = 1800.0  # seconds
@@ -52,6 +40,7 @@ print(cluster.address, flush=True)
 for line in sys.stdin:
     cluster.remove_node(nodes.pop(), allow_graceful=False)
     nodes.append(cluster.add_node(**node(3, 1)))
+    print("replaced", flush=True)
 cluster.shutdown()
 """
 
@@ -73,8 +62,10 @@ class Nodes:
     def replace_one(self) -> None:
         """Kills a node as power loss would; another joins."""
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write("replace\n")
         self._process.stdin.flush()
+        assert self._process.stdout.readline() == "replaced\n"
 
     def close(self) -> None:
         """Takes all nodes down."""
@@ -126,7 +117,7 @@ def until(study: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def table(results: Path, seeds: Sequence[int] = range(SEEDS)) -> str:
+def table(results: Path) -> str:
     """The runs of a folder as CSV, without what depends on the machine: seconds, memory, resumptions."""
     import pandas as pd
 
@@ -134,7 +125,7 @@ def table(results: Path, seeds: Sequence[int] = range(SEEDS)) -> str:
     command = [sys.executable, "-m", "matekd_bench", "export", str(file), "--table", "runs"]
     subprocess.run([*command, "--results", str(results)], check=True, capture_output=True)
     frame = pd.read_csv(file)
-    frame = frame[frame["seed"].isin(list(seeds))]
+    frame = frame[frame["seed"] < SEEDS]
     timed = [
         name
         for name in frame

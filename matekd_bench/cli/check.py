@@ -33,7 +33,7 @@ def check(
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> int:
-    """Ask a method everything that all methods promise, on toy text and mini-GLUE; about ten seconds each"""
+    """Ask a method everything that all methods promise, on toy text and mini-GLUE; about ten seconds each."""
     import torch
 
     from matekd_bench.testing import check as ask

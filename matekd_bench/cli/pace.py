@@ -20,7 +20,7 @@ class Pace:
         self._before: float | None = None
 
     def step(self, done: float) -> None:
-        """Tells of each step; what the first one stands behind was done earlier and takes no time now."""
+        """Hears of each step by its number from 1; what lies before the first that it hears of was done earlier."""
         if self._before is None:
             self._before = done - 1
 

@@ -37,9 +37,7 @@ class Plan:
     data_states: dict[str, str]
     results: str
     control: str | None = None  # the variant that the others are compared with
-    seconds: float | None = (
-        None  # an estimate for what is left, teachers included; None where nothing is known
-    )
+    seconds: float | None = None  # estimated for what is left, teachers included; None: unknown
     teachers_todo: int = 0  # teachers that are to be fine-tuned for them
     trials: int = 0  # of tuning, before the runs that are to do
     trials_todo: int = 0

@@ -79,7 +79,7 @@ def make_plan(
 
 
 def _start() -> float:
-    """Seconds that a process like this one takes until it can train: this one has just done it."""
+    """CPU seconds that a process like this one takes until it can train: this one has just done it."""
     return min(time.process_time(), MOST_START)
 
 

@@ -117,7 +117,7 @@ def _noted_seeding() -> Iterator[list[str]]:
             found.append(module)
         return seed(value)
 
-    torch.manual_seed = noted  # type: ignore[assignment]
+    torch.manual_seed = noted  # type: ignore[assignment]  # put back below; torch has no hook for it
     try:
         yield found
     finally:

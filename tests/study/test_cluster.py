@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,26 +21,8 @@ from matekd_bench.results.folder.store import ResultsStore
 pytestmark = pytest.mark.ray
 Options = tuple[str, ...]
 PATIENCE = 400  # seconds: starting Python on every node takes a while on a busy machine
+SCRIPT = runpy.run_path(str(Path(__file__).resolve().parents[2] / "benchmarks" / "cluster.py"))
 NO_RAY = "Ray is not installed: pip install -c constraints.txt -e '.[ray]'"
-
-# Starts a cluster, says its address, adds or kills nodes as it is told, and takes all down when its input ends.
-CLUSTER = """
-import sys
-from ray.cluster_utils import Cluster
-
-def node(number, cpus):
-    return dict(num_cpus=cpus, object_store_memory=80 * 2**20, resources={f"n{number}": 1}, include_dashboard=False)
-
-cluster = Cluster(initialize_head=True, head_node_args=node(0, 0))
-nodes = [cluster.add_node(**node(number, 1)) for number in (1, 2)]
-cluster.wait_for_nodes()
-print(cluster.address, flush=True)
-for line in sys.stdin:
-    cluster.remove_node(nodes.pop(), allow_graceful=False)
-    nodes.append(cluster.add_node(**node(3, 1)))
-    print("replaced", flush=True)
-cluster.shutdown()
-"""
 
 PLUGIN = """
 import time
@@ -58,35 +41,11 @@ def matekd_bench_methods():
 """
 
 
-@dataclass
-class Nodes:
-    """A head that trains nothing and two nodes of one core."""
-
-    process: subprocess.Popen[str]
-    address: str
-
-    def replace_one(self) -> None:
-        """Kills a node and adds another."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write("replace\n")
-        self.process.stdin.flush()
-        assert self.process.stdout.readline() == "replaced\n"
-
-
 @pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[Nodes]:
-    """A cluster of this test alone."""
-    with (tmp_path / "ray.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", CLUSTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=log, text=True, env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
-        )  # fmt: skip
-    assert process.stdout is not None
-    address = process.stdout.readline().strip()
-    assert address, (tmp_path / "ray.log").read_text()
-    yield Nodes(process, address)
-    process.communicate(timeout=120)
+def nodes(tmp_path: Path) -> Iterator[Any]:
+    """A cluster of this test alone: a head that trains nothing and two nodes of one core."""
+    with SCRIPT["cluster"](tmp_path / "ray.log") as nodes:
+        yield nodes
 
 
 def start(study: Options, results: Path, address: str, cache: Path) -> subprocess.Popen[str]:
@@ -126,7 +85,7 @@ def table(results: Path, capsys: pytest.CaptureFixture[str]) -> str:
 
 @pytest.mark.skipif(find_spec("ray") is None, reason=NO_RAY)
 def test_a_cluster_makes_the_local_table_though_a_node_and_the_driver_are_killed(
-    study_options: Options, nodes: Nodes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    study_options: Options, nodes: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     results, cache, plugin = tmp_path / "cluster", tmp_path / "cache", tmp_path / "gated.py"
     plugin.write_text(PLUGIN.replace("GATES", str(tmp_path)))
