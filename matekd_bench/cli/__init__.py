@@ -66,11 +66,13 @@ def _dispatch(arguments: list[str]) -> int:
     """Hands the arguments to Typer; what it has to complain about becomes a UsageError."""
     import typer
 
-    from matekd_bench.cli.app import app
+    from matekd_bench.cli.app import application
     from matekd_bench.cli.complaints import as_usage_error
 
     try:
-        result = app(arguments, prog_name="matekd-bench", standalone_mode=False, obj=tuple(arguments))
+        result = application()(
+            arguments, prog_name="matekd-bench", standalone_mode=False, obj=tuple(arguments)
+        )
     except typer.TyperException as error:
         raise as_usage_error(error) from error
     except typer.Abort:

@@ -25,11 +25,9 @@ be repeated. Results go to stdout, everything else to stderr.
 
 def manual() -> str:
     """The whole page: every command with its usage, options by panel, and examples."""
-    from typer.main import get_command
+    from matekd_bench.cli.app import application
 
-    from matekd_bench.cli.app import app
-
-    sections = [_section(command, path) for path, command in commands(get_command(app), "matekd-bench")]
+    sections = [_section(command, path) for path, command in commands(application(), "matekd-bench")]
     return "\n".join([HEAD, *sections])
 
 

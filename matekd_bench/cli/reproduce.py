@@ -121,15 +121,15 @@ def _cache(folder: Path) -> Iterator[None]:
 
 def _request(command: str) -> StudyRequest:
     """What a recorded command asked for; ResultsError where it is no command of this version."""
-    from matekd_bench.cli.app import app
+    from matekd_bench.cli.app import application
     from matekd_bench.study.request import StudyRequest
 
-    run = typer.main.get_command(app)
+    run = application()
     try:
         program, name, *words = shlex.split(command)
         if (program, name) != ("matekd-bench", "run"):
             raise ValueError("it is no 'run'")
-        given: dict[str, Any] = run.commands[name].make_context(name, words).params  # type: ignore[attr-defined]
+        given: dict[str, Any] = run.commands[name].make_context(name, words).params
     except (ValueError, typer.TyperException) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ResultsError(

@@ -105,6 +105,12 @@ def processor(device: torch.device) -> str:
     return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
+def free_cached_memory(device: torch.device) -> None:
+    """Gives back the memory that torch keeps for itself on a GPU."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
 def reset_peak_memory(device: torch.device) -> None:
     """Starts a new measurement of :func:`peak_memory`."""
     if device.type == "cuda":

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from matekd_bench.bulk import uncollected
 from matekd_bench.distill.checkpoints import Checkpoint
 from matekd_bench.errors import CheckpointError
 from matekd_bench.hashing import digest
@@ -65,7 +66,8 @@ class Encoder:
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:
     """The fast tokenizer of a checkpoint; CheckpointError where it has none that works."""
-    from transformers import AutoTokenizer
+    with uncollected():
+        from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from matekd_bench.bulk import uncollected
 from matekd_bench.distill.checkpoints import Checkpoint
 from matekd_bench.errors import CheckpointError, UsageError
 
@@ -94,7 +95,7 @@ def load(auto: str, source: Source, seed: int, **config: Any) -> tuple[Any, froz
     import transformers
     from safetensors import SafetensorError
 
-    with quiet_transformers(), torch.random.fork_rng(devices=[]):
+    with uncollected(), quiet_transformers(), torch.random.fork_rng(devices=[]):  # imports the architecture
         torch.manual_seed(seed)
         try:
             model, info = getattr(transformers, auto).from_pretrained(

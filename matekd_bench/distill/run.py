@@ -17,7 +17,12 @@ from torch import Tensor
 from matekd_bench.distill.assets import TaskAssets
 from matekd_bench.distill.batches import Assembler, Order
 from matekd_bench.distill.context import RunContext
-from matekd_bench.distill.device import contained_randomness, peak_memory, reset_peak_memory
+from matekd_bench.distill.device import (
+    contained_randomness,
+    free_cached_memory,
+    peak_memory,
+    reset_peak_memory,
+)
 from matekd_bench.distill.evaluation import look_points, predict
 from matekd_bench.distill.history import Window
 from matekd_bench.distill.meter import FlopModel
@@ -74,8 +79,7 @@ def train(job: Job, assets: TaskAssets, watch: Watch, checkpoints: Checkpoints |
                 return done
             micro_batch = done
             gc.collect()  # the failed attempt's networks and graphs
-            if assets.recipe.device.type == "cuda":
-                torch.cuda.empty_cache()
+            free_cached_memory(assets.recipe.device)
             watch.note(f"{job.variant}: out of memory; going on with {micro_batch} rows per pass")
 
 

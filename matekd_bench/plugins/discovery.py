@@ -34,18 +34,21 @@ class Candidate:
 
 def installed() -> Iterator[Candidate]:
     """The plugins of installed distributions, matekd-bench's own first, then by distribution and name."""
-    found = [_candidate(entry) for entry in entry_points(group=GROUP)]
+    facts: dict[int, tuple[str, str]] = {}
+    found = [_candidate(entry, facts) for entry in entry_points(group=GROUP)]
     yield from sorted(found, key=lambda one: (not one.built_in, one.by.distribution or "", one.by.plugin))
 
 
-def _candidate(entry: EntryPoint) -> Candidate:
+def _candidate(entry: EntryPoint, facts: dict[int, tuple[str, str]]) -> Candidate:
+    """`facts` are name and version by distribution, each of whose questions parses all of its metadata."""
     distribution = entry.dist
-    by = ProvidedBy(
-        plugin=entry.name,
-        distribution=distribution.name if distribution else "an unnamed distribution",
-        version=distribution.version if distribution else "without version",
-    )
-    return Candidate(by, entry.load)
+    if distribution is None:
+        name, version = "an unnamed distribution", "without version"
+    else:
+        if id(distribution) not in facts:
+            facts[id(distribution)] = distribution.name, distribution.version
+        name, version = facts[id(distribution)]
+    return Candidate(ProvidedBy(plugin=entry.name, distribution=name, version=version), entry.load)
 
 
 def _normalised(name: str) -> str:

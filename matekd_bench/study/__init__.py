@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = False) -> Summary:
     """Runs a study: see :func:`matekd_bench.study.runner.run`. Loads torch when called, not when imported."""
-    from matekd_bench.study.runner import run as run_study
+    from matekd_bench.bulk import uncollected
+
+    with uncollected():
+        from matekd_bench.study.runner import run as run_study
 
     return run_study(request, host, events, dry_run=dry_run)

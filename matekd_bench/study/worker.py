@@ -16,12 +16,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import torch
 from pydantic import TypeAdapter
 
-from matekd_bench.distill.device import deterministic_kernels, peak_memory
+from matekd_bench.distill.device import deterministic_kernels, free_cached_memory, peak_memory
 from matekd_bench.distill.resume import PausedError
 from matekd_bench.network import offline
 from matekd_bench.plugins.host import Host
@@ -34,6 +33,9 @@ from matekd_bench.study.interrupts import Interruptions, StoppedError
 from matekd_bench.study.request import StudyRequest
 from matekd_bench.study.roster import Roster
 from matekd_bench.study.spec import study_spec
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,7 @@ class Desk:
         _, cell, local = self._at(task, run_id, tuning)
         self._events.device = cell.recipe.device
         ended = local.take(cell)
-        if cell.recipe.device.type == "cuda":
-            torch.cuda.empty_cache()  # others share the device
+        free_cached_memory(cell.recipe.device)  # others share the device
         return ended
 
 

@@ -15,11 +15,13 @@ from matekd_bench.tasks.own.form import is_own
 from matekd_bench.tasks.record import Split, Suite, Task
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
     from pydantic_core import ErrorDetails
 
 SUITES = "suites.toml"
 UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")  # pydantic's words for an unknown key
 Record = TypeVar("Record", Task, Suite)
+_adapters: dict[type, TypeAdapter[Any]] = {}  # making one takes as long as reading a hundred files
 
 
 def load_tasks(folder: Path) -> list[Task]:
@@ -100,7 +102,10 @@ def _record(kind: type[Record], table: dict[str, Any], file: Path) -> Record:
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(table, default=str))
+        if kind not in _adapters:
+            _adapters[kind] = TypeAdapter(kind)
+        record: Record = _adapters[kind].validate_json(json.dumps(table, default=str))
+        return record
     except ValidationError as error:
         known = [field.name for field in fields(kind)]
         raise DataError(f"{file}: {_complaint(known, error.errors())}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 
 import torch
@@ -14,7 +14,6 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from matekd_bench.distill.batches import Corpus
 from matekd_bench.distill.device import contained_randomness
-from matekd_bench.distill.encoding import Encoder
 from matekd_bench.distill.evaluation import predict
 from matekd_bench.distill.settings import Objective, Optimiser
 from matekd_bench.distill.trainer import Trainer
@@ -68,14 +67,12 @@ class Bench:
         reverse: bool = False,
     ) -> None:
         task = toys.toy_task(kind)
-        texts = toys.awkward_texts(kind) if awkward else toys.toy_texts(kind)
-        self.encoder = Encoder(toys.checkpoint(), toys.MAX_LENGTH)
-        theirs = Encoder(toys.checkpoint(reverse), toys.MAX_LENGTH)
         self.student, teacher = toys.student(kind, dropout=dropout), toys.teacher(kind, reverse=reverse)
+        self.encoder, corpus = toys.encoder(), _corpus(kind, awkward, reverse)
         parts = Parts(
             task=task, student=self.student, teacher=teacher, student_encoder=self.encoder,
-            corpus=_corpus(texts, self.encoder, predict(teacher, theirs(texts), theirs.tokens.pad), bool(task.labels)),
-            teacher_encoder=theirs if reverse else None, generator=partial(toys.generator, dropout=dropout),
+            teacher_encoder=toys.encoder(reverse=True) if reverse else None, corpus=corpus,
+            generator=partial(toys.generator, dropout=dropout),
             objective=Objective(), device=CPU, precision="float32",
         )  # fmt: skip
         with contained_randomness(CPU):
@@ -88,7 +85,7 @@ class Bench:
                 context_type=KeepingContext,
             )
         self.method = self.shop.method
-        self.rows = tuple(range(len(texts))) if awkward else ROWS
+        self.rows = tuple(range(len(corpus))) if awkward else ROWS
 
     @property
     def phases(self) -> tuple[Literal["student", "own"], ...]:
@@ -177,10 +174,15 @@ class Bench:
 Make = Callable[..., Bench]  # `Bench` with its subject filled in
 
 
-def _corpus(texts: Sequence[tuple[str, ...]], encoder: Encoder, logits: Tensor, classes: bool) -> Corpus:
+@cache
+def _corpus(kind: toys.Kind, awkward: bool, reverse: bool) -> Corpus:
+    """Toy text, encoded, with labels and the teacher's logits; the same for all methods, so made once."""
+    classes, encoder, theirs = bool(toys.toy_task(kind).labels), toys.encoder(), toys.encoder(reverse=reverse)
+    texts = toys.awkward_texts(kind) if awkward else toys.toy_texts(kind)
     values = [row % 2 if classes else row % 11 / 2 for row in range(len(texts))]
     labels = torch.tensor(values, dtype=torch.long if classes else torch.float32)
     uids = tuple(f"row-{row}" for row in range(len(texts)))
+    logits = predict(toys.teacher(kind, reverse=reverse), theirs(texts), theirs.tokens.pad)
     return Corpus(uids, texts, encoder(texts), labels, encoder.tokens.pad, logits)
 
 

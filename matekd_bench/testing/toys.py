@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from matekd_bench.distill.checkpoints import Checkpoint, describe
+from matekd_bench.distill.encoding import Encoder
 from matekd_bench.distill.masked_lm import MaskedRowsLM, load_masked_lm
 from matekd_bench.distill.networks import Source, load_classifier, quiet_transformers
 from matekd_bench.tasks.record import Split, Task
@@ -97,6 +98,12 @@ def _folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="matekd-bench-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+@cache
+def encoder(*, reverse: bool = False) -> Encoder:
+    """The tiny checkpoint's tokenizer."""
+    return Encoder(checkpoint(reverse), MAX_LENGTH)
 
 
 def source(layers: Sequence[int] | None = None, reverse: bool = False) -> Source:

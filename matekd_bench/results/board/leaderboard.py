@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from matekd_bench.bulk import uncollected
 from matekd_bench.results.board import glue, protocol, tuned
 from matekd_bench.results.board.assembly import RowMaker
 from matekd_bench.results.board.claims import Study
 from matekd_bench.results.board.columns import make_column, unique
 from matekd_bench.results.board.grouping import Grid, RowKey, arrange
 from matekd_bench.results.board.table import Leaderboard, Table
-from matekd_bench.results.folder.bulk import uncollected
 from matekd_bench.results.records.record import Record
 from matekd_bench.tasks.record import Suite, Task
 

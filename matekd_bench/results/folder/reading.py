@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from matekd_bench.bulk import uncollected
 from matekd_bench.errors import ResultsError
-from matekd_bench.results.folder.bulk import uncollected
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.records.record import Record, to_json
 

@@ -1,4 +1,4 @@
-"""Very many records at a time."""
+"""Very many Python objects at a time: records, or the modules of the libraries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from contextlib import contextmanager
 def uncollected() -> Iterator[None]:
     """Within it, or within a function that it decorates, Python does not look for cycles.
 
-    Records have none, and among millions of objects the search takes as long as making them.
+    For what makes very many objects that stay: the search among them all takes as long as making records, and a
+    fifth of the time in which torch and transformers are imported.
     """
     on = gc.isenabled()
     gc.disable()
