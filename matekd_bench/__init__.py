@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matekd_bench.methods.interfaces import Context, Models, Tokens, Trained, WordEmbeddings
     from matekd_bench.methods.record import Method, NoParams, Params
     from matekd_bench.methods.search import Choice, Range
-    from matekd_bench.methods.thesaurus import Synonyms, Thesaurus, groups_in
+    from matekd_bench.methods.thesaurus import Synonyms, Thesaurus, groups_in, wordnet_places
     from matekd_bench.methods.views import Batch, Joint, Seen, View
     from matekd_bench.methods.wrapping import WrapperParams
     from matekd_bench.plugins.events import LookInfo, RunEnd, RunInfo, StudyEnd, StudyInfo
@@ -51,7 +51,7 @@ _HOMES = {
     "methods.interfaces": "Context Models Tokens Trained WordEmbeddings",
     "methods.record": "Method NoParams Params",
     "methods.search": "Choice Range",
-    "methods.thesaurus": "Synonyms Thesaurus groups_in",
+    "methods.thesaurus": "Synonyms Thesaurus groups_in wordnet_places",
     "methods.views": "Batch Joint Seen View",
     "methods.wrapping": "WrapperParams",
     "plugins.events": "LookInfo RunEnd RunInfo StudyEnd StudyInfo",
@@ -119,6 +119,7 @@ __all__ = [
     "load_tasks",
     "seed_of",
     "thesaurus_names",
+    "wordnet_places",
 ]
 
 

@@ -338,7 +338,7 @@ def test_the_source_of_a_one_file_plugin_is_part_of_its_runs(study_options: Opti
 def test_a_notice_of_a_method_is_said_once(
     study_options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("matekd_plugins.eda.thesaurus._places", lambda: iter(()))
+    monkeypatch.setattr("matekd_plugins.eda.thesaurus.wordnet_places", lambda: iter(()))
     options = [option for option in study_options if option != "--quiet"]
     command = ("run", *options, "--methods", "eda,eda[alpha=0.2]", "--tasks", "rte", "--seeds", "2")
     done = call(*command, "--results", tmp_path)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from matekd_bench.errors import DataError
 from matekd_bench.health.check import Check
+from matekd_bench.methods.thesaurus import wordnet_places
 from matekd_bench.plugins.host import Host
 from matekd_bench.tasks.record import Task
 from matekd_bench.tasks.sources import GlueFolder, MissingSplitError
@@ -71,14 +71,5 @@ def wordnet(host: Host) -> Iterator[Check]:
 
 
 def wordnet_place() -> Path | None:
-    """Where WordNet lies: below NLTK's folders (NLTK_DATA adds one), or where Debian puts it; None: nowhere."""
-    import nltk.data
-
-    bases = [*os.environ.get("NLTK_DATA", "").split(os.pathsep), *map(str, nltk.data.path)]
-    corpora = [Path(base).expanduser() / "corpora" / "wordnet" for base in bases if base]
-    for place in (*corpora, Path("/usr/share/wordnet")):
-        if (place / "data.noun").is_file():
-            return place
-        if (packed := place.with_suffix(".zip")).is_file():
-            return packed
-    return None
+    """Where WordNet lies, for methods that would read it from there; None: nowhere."""
+    return next(wordnet_places(), None)

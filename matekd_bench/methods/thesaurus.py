@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+
+DEBIAN = Path("/usr/share/wordnet")
+SHARED = ("/usr/share", "/usr/local/share", "/usr/lib", "/usr/local/lib")
 
 
 @dataclass(frozen=True)
@@ -58,3 +64,27 @@ def groups_in(text: str) -> dict[str, list[str]]:
         for word in group if len(group) > 1 else ():
             table.setdefault(word.lower(), []).extend(group)
     return table
+
+
+def wordnet_places() -> Iterator[Path]:
+    """Where WordNet lies on this machine, a folder or a zip archive: NLTK_DATA, NLTK's usual folders, Debian's own."""
+    bases = [*os.environ.get("NLTK_DATA", "").split(os.pathsep), *_nltk_folders()]
+    places = [Path(base).expanduser() / "corpora" / "wordnet" for base in bases if base]
+    for place in dict.fromkeys([*places, DEBIAN]):
+        if (place / "data.noun").exists():
+            yield place
+        elif (packed := place.with_suffix(".zip")).is_file():
+            yield packed
+
+
+def _nltk_folders() -> list[str]:
+    """Where NLTK looks for its data. To ask it takes seconds, since it loads scipy: it is asked where it is loaded."""
+    if sys.platform == "win32" or "nltk" in sys.modules:
+        import nltk.data
+
+        return list(map(str, nltk.data.path))
+    bases = [
+        os.path.expanduser("~"),
+        *(os.path.join(sys.prefix, *part) for part in ((), ("share",), ("lib",))),
+    ]
+    return [os.path.join(base, "nltk_data") for base in (*bases, *SHARED)]

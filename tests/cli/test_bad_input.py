@@ -231,7 +231,7 @@ def test_a_plugin_file_that_cannot_be_used(
 
 
 def test_a_resource_that_is_not_there(refusal: Refusal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("matekd_plugins.eda.thesaurus._places", lambda: iter(()))
+    monkeypatch.setattr("matekd_plugins.eda.thesaurus.wordnet_places", lambda: iter(()))
     said = refusal("--methods", "eda[thesaurus=wordnet]")
     assert "thesaurus=wordnet, but no WordNet can be read. 'python -m nltk.downloader wordnet'" in said
 

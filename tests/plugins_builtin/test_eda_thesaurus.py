@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -46,13 +48,19 @@ def write_wordnet(folder: Path) -> Path:
     return folder
 
 
+def be_debian(monkeypatch, folder):
+    """Debian's own folder is this one."""
+    monkeypatch.setattr(thesaurus, "DEBIAN", folder)
+    monkeypatch.setattr("matekd_bench.methods.thesaurus.DEBIAN", folder)
+
+
 @pytest.fixture
 def alone(tmp_path, monkeypatch):
     """A machine whose only WordNet can be in NLTK_DATA, an empty folder so far."""
     import nltk.data
 
     monkeypatch.setattr(nltk.data, "path", [])
-    monkeypatch.setattr(thesaurus, "DEBIAN", tmp_path / "nowhere")
+    be_debian(monkeypatch, tmp_path / "nowhere")
     monkeypatch.setenv("NLTK_DATA", str(tmp_path / "nltk_data"))
     (tmp_path / "nltk_data").mkdir()
     (tmp_path / "nltk_data").chmod(0o700)
@@ -82,7 +90,7 @@ def test_wordnet_in_a_zip_archive_is_the_same(alone):
 
 
 def test_wordnet_in_debians_folder_is_read(alone, monkeypatch):
-    monkeypatch.setattr(thesaurus, "DEBIAN", write_wordnet(alone.parent / "usr" / "wordnet"))
+    be_debian(monkeypatch, write_wordnet(alone.parent / "usr" / "wordnet"))
     assert thesaurus.load("wordnet").synonyms("dog") == ("hound",)
 
 
@@ -152,3 +160,16 @@ def test_real_wordnet(shared_data, alone, monkeypatch):
     assert found.synonyms("qwzx") == ()
     for text in ("", "don't", "😀", "a/b ../c", "\x00", "the movie ... good"):
         method.perturb(text, random.Random(1))
+
+
+def test_nltk_is_not_asked_where_it_looks_before_it_is_loaded(monkeypatch):
+    import nltk.data
+
+    from matekd_bench.methods.thesaurus import _nltk_folders
+
+    asked = _nltk_folders()
+    assert asked == list(nltk.data.path)
+    given = [folder for folder in os.environ.get("NLTK_DATA", "").split(os.pathsep) if folder]
+    monkeypatch.delitem(sys.modules, "nltk")
+    unasked = _nltk_folders()
+    assert [*given, *unasked] == [folder for folder in asked if folder != str(thesaurus.DEBIAN)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from matekd_bench import Synonyms, Thesaurus, UsageError, find_thesaurus
+from matekd_bench import Synonyms, Thesaurus, UsageError, find_thesaurus, wordnet_places
 from matekd_plugins.eda import groups
 
 DEBIAN = Path("/usr/share/wordnet")
@@ -63,7 +62,7 @@ def wordnet() -> Synonyms:
 def _first() -> tuple[Synonyms | None, str]:
     """The first WordNet on this machine that can be read, or why there is none."""
     refused = []
-    for place in _places():
+    for place in map(Path.resolve, wordnet_places()):
         try:
             return _wordnet(place), ""
         except PermissionError:
@@ -78,19 +77,6 @@ def embedded() -> Synonyms:
     """The thesaurus in this package: groups of common English words that can stand for one another."""
     text = files("matekd_plugins.eda").joinpath("synonyms.txt").read_text(encoding="utf-8")
     return Synonyms.of_groups("embedded thesaurus v1", text)
-
-
-def _places() -> Iterator[Path]:
-    """Where WordNet lies on this machine: NLTK_DATA, NLTK's usual folders, Debian's own folder."""
-    import nltk.data
-
-    bases = [*os.environ.get("NLTK_DATA", "").split(os.pathsep), *map(str, nltk.data.path)]
-    places = [Path(base).expanduser() / "corpora" / "wordnet" for base in bases if base]
-    for place in dict.fromkeys([*places, DEBIAN]):
-        if (place / "data.noun").exists():
-            yield place.resolve()
-        elif (packed := place.with_suffix(".zip")).is_file():
-            yield packed.resolve()
 
 
 @functools.cache
