@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,8 +17,15 @@ os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # before torch: a worker has one core, and tiny networks need no more
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
+gc.disable()  # until all tests are collected: what is made by then, the libraries' modules above all, stays
 HERE = Path(__file__).resolve().parent
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the Hub's library is imported: no test waits for a network
+
+
+def pytest_collection_finish() -> None:
+    """From here on Python looks for cycles again, but not among what is there by now."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

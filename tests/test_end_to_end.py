@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import re
 import shutil
 import signal
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from forked import start
 from matekd_bench.cli import main
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.records.record import Record, from_json, to_json
@@ -372,15 +372,11 @@ def test_an_interrupt_keeps_what_is_finished(study_options: Options, tmp_path: P
     results, mark = tmp_path / "results", tmp_path / "mark"
     command = ["run", *study_options, "--methods", "holding,finetune", "--tasks", "rte"]
     command += ["--results", str(results), "--plugin", str(tmp_path / "holding.py")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "matekd_bench", *command],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "HOLD": str(mark)},
-    )  # fmt: skip
+    process = start(command, HOLD=str(mark))
     while not mark.exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    assert process.stderr is not None
     assert process.stderr.readline() == "stopping after this update; once more stops at once.\n"
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)

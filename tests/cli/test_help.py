@@ -13,7 +13,7 @@ import pytest
 from typer.main import get_command
 
 from matekd_bench.cli import completion, main
-from matekd_bench.cli.app import app
+from matekd_bench.cli.app import app, application
 from matekd_bench.cli.manual import commands, manual, plain
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
@@ -106,7 +106,11 @@ def test_completion_can_be_shown_for_a_shell(
     shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
-    with pytest.raises(SystemExit) as end:
-        main(["--show-completion", shell])
+    application.cache_clear()  # whether a shell is found or named is settled when the commands are made
+    try:
+        with pytest.raises(SystemExit) as end:
+            main(["--show-completion", shell])
+    finally:
+        application.cache_clear()
     assert end.value.code == 0
     assert f"_MATEKD_BENCH_COMPLETE=complete_{shell}" in capsys.readouterr().out

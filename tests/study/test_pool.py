@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from forked import start
 from matekd_bench.cli import main
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.records.record import Record, to_json
@@ -103,22 +101,18 @@ def test_a_worker_that_dies_costs_its_own_run(
     assert failed.reason is not None
     assert failed.reason.startswith("the worker process died (signal SIGKILL)")
     monkeypatch.delenv("KILL")
-    assert main(list(plain)) == 0
+    assert main([*plain, "--jobs", "1"]) == 0
     assert "note: plain: goes on behind update 2\n" in capsys.readouterr().err
     assert len(records(tmp_path / "results")) == 4
 
 
 def test_a_signal_has_every_worker_save_its_run(plain: Options, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "matekd_bench", *plain], env={**os.environ, "STOP_DRIVER": "0"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 128 + signal.SIGTERM, done.stderr
-    assert "stopped; the same command goes on from there." in done.stderr
-    assert (
-        "plain on rte, seed 0 is saved behind update 3, the same command goes on from there." in done.stderr
-    )
-    assert main(list(plain)) == 0
+    driver = start(plain, STOP_DRIVER="0")
+    _, err = driver.communicate()
+    assert driver.returncode == 128 + signal.SIGTERM, err
+    assert "stopped; the same command goes on from there." in err
+    assert "plain on rte, seed 0 is saved behind update 3, the same command goes on from there." in err
+    assert main([*plain, "--jobs", "1"]) == 0
     assert len(records(tmp_path / "results")) == 4
 
 

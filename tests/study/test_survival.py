@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from forked import start
 from matekd_bench.cli import main
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.records.record import Record, to_json
+from matekd_bench.study.interrupts import Interruptions
 
 Options = tuple[str, ...]
 METHODS = "eda,matekd,freelb"  # and kd, the control
-
-STOPPING = """
-import os, signal, sys
-from matekd_bench.cli import main
-from matekd_bench.study.interrupts import Interruptions
-
-original, asked = Interruptions.asked, 0
-
-def counted(self):
-    global asked
-    asked += 1
-    original(self)  # from here on a signal is waited for
-    if asked == int(sys.argv[1]):
-        os.kill(os.getpid(), getattr(signal, sys.argv[2]))
-    return original(self)
-
-Interruptions.asked = counted
-sys.exit(main(sys.argv[3:]))
-"""
 
 PLUGIN = """
 import os, signal, time
@@ -73,12 +56,17 @@ def plain(tmp_path: Path, study_options: Options) -> Options:
     return ("run", *options, *study, "--results", str(tmp_path / "results"))
 
 
-def start(command: Options, **environment: str) -> subprocess.Popen[str]:
-    """A study in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "matekd_bench", *command],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment},
-    )  # fmt: skip
+def stopping(after: int, name: str) -> None:
+    """From here on this process gets a signal when it has been asked so many times whether to stop."""
+    original, asked = Interruptions.asked, itertools.count(1)
+
+    def counted(self: Interruptions) -> bool:
+        original(self)  # from here on a signal is waited for
+        if next(asked) == after:
+            os.kill(os.getpid(), getattr(signal, name))
+        return original(self)
+
+    Interruptions.asked = counted  # type: ignore[method-assign]
 
 
 def records(results: Path) -> dict[str, Record]:
@@ -103,13 +91,13 @@ def test_a_study_that_is_stopped_again_and_again_ends_with_the_same_records(
     assert main([*study, str(tmp_path / "whole")]) == 0
     parts, codes = tmp_path / "parts", []
     for name in ("SIGTERM", "SIGINT"):  # each after five of the twelve updates that may be interrupted
-        command = [sys.executable, "-c", STOPPING, "5", name, *study, str(parts)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        codes.append(done.returncode)
-        assert done.stdout == ""
-        assert done.stderr.splitlines()[0] == "stopping after this update; once more stops at once."
-        assert "is saved behind update" in done.stderr.splitlines()[1]
-        assert len(done.stderr.splitlines()) == 2
+        stopped = start([*study, str(parts)], before=partial(stopping, 5, name))
+        out, err = stopped.communicate()
+        codes.append(stopped.returncode)
+        assert out == ""
+        assert err.splitlines()[0] == "stopping after this update; once more stops at once."
+        assert "is saved behind update" in err.splitlines()[1]
+        assert len(err.splitlines()) == 2
     assert codes == [143, 130]
     assert main([*study, str(parts)]) == 0
     whole, resumed = records(tmp_path / "whole"), records(parts)
@@ -163,7 +151,6 @@ def test_a_run_of_a_killed_process_is_taken_over(plain: Options, tmp_path: Path)
         assert first.poll() is None
         time.sleep(0.05)
     second = start(plain)
-    assert second.stderr is not None
     said = next(line for line in second.stderr if line.startswith("note: plain on rte"))
     assert said.startswith(f"note: plain on rte, seed 0: left to process {first.pid} on ")
     assert records(tmp_path / "results") == {}
