@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,15 @@ def canonical(value: Any) -> str:
     Raises ValueError for NaN or infinity, TypeError for what JSON has no word for.
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def around(value: Mapping[str, Any], key: str) -> tuple[str, str]:
+    """What stands before and behind the value of `key` in the canonical JSON of `value`, which has further keys."""
+    before = {name: one for name, one in value.items() if name < key}
+    behind = {name: one for name, one in value.items() if name > key}
+    start = f"{canonical(before)[:-1]}," if before else "{"
+    end = f",{canonical(behind)[1:]}" if behind else "}"
+    return f"{start}{canonical(key)}:", end
 
 
 def digest(value: Any) -> str:

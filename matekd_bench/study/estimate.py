@@ -35,6 +35,7 @@ def work_of(cells: Sequence[Cell], records: Iterable[Record]) -> tuple[list[Work
     work: list[Work] = []
     bases: Counter[str] = Counter()
     made: dict[str, str | None] = {}
+    judged: dict[tuple[object, ...], tuple[float, str]] = {}  # for all seeds at once
     for cell in cells:
         assert speeds is not None
         task = cell.data.task.name
@@ -42,7 +43,10 @@ def work_of(cells: Sequence[Cell], records: Iterable[Record]) -> tuple[list[Work
             made[task] = None if has_teacher(cell) else f"the teacher of {task}"
             if (name := made[task]) is not None:
                 work.append(Work(name, speeds.teacher(cell), task))
-        seconds, basis = speeds.run(cell)
+        alike = cell.job.variant, task, cell.job.budget, id(cell.job.training)
+        if alike not in judged:
+            judged[alike] = speeds.run(cell)
+        seconds, basis = judged[alike]
         bases[basis] += 1
         work.append(Work(cell.label, seconds, task, cell.job.variant, made[task]))
     return work, bases

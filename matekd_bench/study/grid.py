@@ -21,7 +21,7 @@ from matekd_bench.methods.params import ResolvedMethod, names_in, parse_sets, re
 from matekd_bench.methods.search import Space
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.record import Tuning
-from matekd_bench.study.identity import protocol_id, run_id
+from matekd_bench.study.identity import protocol_id, run_ids
 from matekd_bench.study.overriding import overridden
 from matekd_bench.study.request import StudyRequest
 from matekd_bench.study.spec import StudySpec, preset_table
@@ -83,22 +83,18 @@ def make_grid(
     data = {task.name: read(task, spec, stage) for task in tasks}
     protocols = {name: protocol_id(spec, recipes[name], read.source) for name, read in data.items()}
     spaces = _spaces(methods, spec, request, host) if spec.tune else {}
-    cells = tuple(
-        make_cell(
-            spec,
-            method,
-            seed,
-            data[task.name],
-            recipes[task.name],
-            host,
-            protocols[task.name],
-            threads,
-            spaces.get(method.variant),
-        )
+    series = [
+        [
+            make_cells(
+                spec, method, data[task.name], recipes[task.name], host, protocols[task.name], threads,
+                spaces.get(method.variant),
+            )
+            for method in methods
+        ]
         for task in tasks
-        for seed in range(spec.first_seed, spec.first_seed + spec.seeds)
-        for method in methods
-    )
+    ]  # fmt: skip
+    seeds = range(spec.first_seed, spec.first_seed + spec.seeds)
+    cells = tuple(make(seed) for of_task in series for seed in seeds for make in of_task)
     return Grid(spec, cells, methods, data, control, device, threads, spaces)
 
 
@@ -220,29 +216,37 @@ def _threads(spec: StudySpec, device: torch.device) -> int | None:
     return torch.get_num_threads() if device.type == "cpu" else None
 
 
-def make_cell(
+def make_cells(
     spec: StudySpec,
     method: ResolvedMethod,
-    seed: int,
     data: TaskData,
     recipe: Recipe,
     host: Host,
     protocol: str,
     threads: int | None,
     spaces: Mapping[str, Space] | None = None,
-) -> Cell:
-    """One run to be, with its identity; `spaces` are what is tried for it before, None where it is not tuned."""
+) -> Callable[[int], Cell]:
+    """The runs to be of one method on one task by their seed, with their identities.
+
+    `spaces` are what is tried for them before, None where they are not tuned.
+    """
     job = Job(
         variant=method.variant,
         method=method.record,
         params=method.params,
-        seed=seed,
+        seed=spec.first_seed,
         training=overridden(spec.training, method.record, method.params, spec.budget.kind),
         budget=budget_of(spec, data, method.factor),
     )
     tuning = tuning_identity(spaces, spec.tune) if spaces and spec.tune else None
-    key = run_id(job, data, recipe, spec, threads, _sources(method, host), tuning)
-    return Cell(run_id=key, protocol_id=protocol, job=job, data=data, recipe=recipe)
+    ids = run_ids(job, data, recipe, spec, threads, _sources(method, host), tuning)
+
+    def of(seed: int) -> Cell:
+        return Cell(
+            run_id=ids(seed), protocol_id=protocol, job=replace(job, seed=seed), data=data, recipe=recipe
+        )
+
+    return of
 
 
 def _sources(method: ResolvedMethod, host: Host) -> str | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from matekd_bench.distill.assets import Recipe
 from matekd_bench.distill.run import Job
 from matekd_bench.errors import BenchError, PluginError
-from matekd_bench.hashing import short_digest
+from matekd_bench.hashing import around, bytes_digest, short_digest
 from matekd_bench.study.spec import StudySpec
 from matekd_bench.study.trials import protocol_tuning
 from matekd_bench.tasks.record import TaskData
@@ -32,11 +32,30 @@ def run_id(
     device's name or the order in which runs are done. A tuned run has the settings that it sets out from and the rule
     by which trials are made: what is chosen follows from these.
     """
-    name = f"{data.task.name}-{job.method.name}-{job.seed}".replace(":", "-").replace("_", "-")
+    return run_ids(job, data, recipe, spec, threads, source_digest, tuning)(job.seed)
+
+
+def run_ids(
+    job: Job,
+    data: TaskData,
+    recipe: Recipe,
+    spec: StudySpec,
+    threads: int | None,
+    source_digest: str | None,
+    tuning: Mapping[str, Any] | None = None,
+) -> Callable[[int], str]:
+    """The identity of each run that differs from `job` in its seed alone; what they share is written out once."""
     found = run_identity(job, data, recipe, spec, threads, source_digest)
     if tuning is not None:
         found["tuning"] = dict(tuning)
-    return f"{name}-{short_digest(found)}"
+    before, behind = around(found, "seed")
+    start = f"{data.task.name}-{job.method.name}"
+
+    def of(seed: int) -> str:
+        name = f"{start}-{seed}".replace(":", "-").replace("_", "-")
+        return f"{name}-{bytes_digest(f'{before}{seed}{behind}'.encode())[:16]}"
+
+    return of
 
 
 def run_identity(

@@ -12,7 +12,7 @@ from matekd_bench.methods.params import ResolvedMethod
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.records import record as records
-from matekd_bench.study.grid import Cell, Grid, make_cell, read
+from matekd_bench.study.grid import Cell, Grid, make_cells, read
 from matekd_bench.study.identity import protocol_id
 from matekd_bench.study.trials import SEED, Trial, trials_of, with_values
 from matekd_bench.tasks.record import TaskData
@@ -99,7 +99,7 @@ def _trial_cell(
     spec = grid.spec.model_copy(update={"training": grid.spec.training.model_copy(update=changed)})
     tried = with_values(method, trial.params, lambda name: host.method(name).record)
     protocol = protocol_id(spec, cell.recipe, data.source)
-    made = make_cell(spec, tried, SEED, data, cell.recipe, host, protocol, grid.threads)
+    made = make_cells(spec, tried, data, cell.recipe, host, protocol, grid.threads)(SEED)
     return replace(made, trial=f"trial {trial.number} of {count}")
 
 

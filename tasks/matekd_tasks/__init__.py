@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from matekd_bench import Suite, Synonyms, Task, Thesaurus, hookimpl, load_suites, load_tasks
@@ -30,6 +31,7 @@ def matekd_bench_thesauri() -> Iterator[Thesaurus]:
     yield Thesaurus(name="mini", summary="The words of mini-GLUE.", load=_mini_synonyms)
 
 
+@cache
 def _mini_synonyms() -> Synonyms:
     text = (HERE / "mini" / "synonyms.txt").read_text(encoding="utf-8-sig")
     return Synonyms.of_groups("package:matekd_tasks/mini/synonyms.txt", text)

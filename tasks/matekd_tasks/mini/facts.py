@@ -11,6 +11,7 @@ from .world import Dice, Register, Tense
 PARTS = ("who", "action", "look", "thing", "where")
 PEOPLE_PARTS = ("who", "action", "thing", "where")
 PERSON = "person"
+BY_JOB = tuple(tuple(f"the {word}" for word in job.words) for job in JOBS)
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,7 @@ class Fact:
 
 def person(dice: Dice, register: Register, *taken: Words) -> Words:
     """A name, or "the doctor" with its synonyms; never one of `taken`."""
-    jobs = [tuple(f"the {word}" for word in job.words) for job in JOBS]
-    names = [(name,) for name in register.people]
-    return dice.other(jobs if dice.chance(0.4) else names, *taken)
+    return dice.other(BY_JOB if dice.chance(0.4) else register.names, *taken)
 
 
 def drawn(dice: Dice, register: Register, people: bool = False) -> Fact:

@@ -7,6 +7,7 @@ word of a concept is written is drawn anew each time, so that knowing synonyms p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 Words: TypeAlias = tuple[str, ...]  # the synonyms of one concept
@@ -238,6 +239,7 @@ KINDS = tuple(dict.fromkeys(thing.kind for thing in THINGS))
 LIVING, GROWING = ("fish", "bird", "dog"), ("fruit", "flower")
 
 
+@cache
 def fitting(thing: Noun) -> tuple[Adjective, ...]:
     """The properties that one would say a thing has: no green dogs, no new apples."""
     if thing.kind in LIVING:
@@ -249,11 +251,13 @@ def fitting(thing: Noun) -> tuple[Adjective, ...]:
     return tuple(adjective for adjective in LOOKS + COLOURS if adjective.words[0] in allowed)
 
 
+@cache
 def doable(action: Action) -> tuple[Noun, ...]:
     """The things one can do this action to."""
     return tuple(thing for thing in THINGS if thing.kind in action.kinds)
 
 
+@cache
 def siblings(thing: Noun) -> tuple[Noun, ...]:
     """The other things of the same kind."""
     return tuple(other for other in THINGS if other.kind == thing.kind and other != thing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from matekd_bench import seed_of
@@ -106,11 +107,16 @@ class Register:
     openers: Words = ("{}",)
     corpus: bool = False  # the text for pretraining has frames of its own, in every family
 
-    @property
+    @cached_property
     def people(self) -> Words:
         return self.women + self.men
 
-    @property
+    @cached_property
+    def names(self) -> tuple[Words, ...]:
+        """Its people, each as the one word that there is for them."""
+        return tuple((name,) for name in self.people)
+
+    @cached_property
     def places(self) -> tuple[Words, ...]:
         return PLACES + tuple((f"in {town}",) for town in self.towns)
 
