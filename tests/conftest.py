@@ -22,6 +22,18 @@ HERE = Path(__file__).resolve().parent
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the Hub's library is imported: no test waits for a network
 
 
+LONGEST = (
+    *("study/test_pool.py", "contract/test_every_method.py", "study/test_away.py", "faults/test_faults.py"),
+    *("test_end_to_end.py", "study/test_processes.py", "scaffold/test_scaffold.py", "docs/test_tour.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: one that comes last keeps a worker busy while the others have nothing left to do."""
+    places = {HERE / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 def pytest_collection_finish() -> None:
     """From here on Python looks for cycles again, but not among what is there by now."""
     gc.freeze()
