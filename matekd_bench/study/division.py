@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -24,6 +24,7 @@ from matekd_bench.study.pool import PoolExecutor
 from matekd_bench.study.request import EXECUTORS, StudyRequest
 from matekd_bench.study.spec import StudySpec
 from matekd_bench.study.worker import Study
+from matekd_bench.study.workers import Crew
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
@@ -82,12 +83,13 @@ def divided(request: StudyRequest, spec: StudySpec) -> Division:
 
 @dataclass(frozen=True)
 class Staff:
-    """Who trains the runs of a study, and its trials."""
+    """Who trains the runs of a study, and its trials; dismiss the crew when all is done."""
 
     division: Division
     request: StudyRequest
     host: Host
     interruptions: Interruptions
+    crew: Crew = field(default_factory=Crew)
 
     def here(
         self, grid: Grid, store: ResultsStore, events: Events, *, fail_fast: bool = False
@@ -109,8 +111,8 @@ class Staff:
                 resources=grid.spec.resources, fail_fast=fail_fast,
             )  # fmt: skip
         return PoolExecutor(
-            grid, store, events, study, self.interruptions, jobs=division.jobs, places=places(division.device),
-            threads=share_of_threads(division.jobs, grid.threads), fail_fast=fail_fast,
+            grid, store, events, study, self.interruptions, crew=self.crew, jobs=division.jobs,
+            places=places(division.device), threads=share_of_threads(division.jobs, grid.threads), fail_fast=fail_fast,
         )  # fmt: skip
 
 

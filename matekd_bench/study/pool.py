@@ -21,7 +21,7 @@ from matekd_bench.study.interrupts import Interruptions
 from matekd_bench.study.packing import Packing, Place
 from matekd_bench.study.planning import TEACHERS, Work
 from matekd_bench.study.worker import Study
-from matekd_bench.study.workers import Assignment, Inbox, Worker
+from matekd_bench.study.workers import Assignment, Crew, Worker
 
 WATCH_SECONDS = 0.5  # between two looks at whether a signal has come
 
@@ -29,20 +29,20 @@ WATCH_SECONDS = 0.5  # between two looks at whether a signal has come
 class PoolExecutor:
     """Trains runs in worker processes, `jobs` at a time, teachers before the runs that need them.
 
-    A worker that dies costs its own run, which is recorded as failed. A signal has every worker save its run.
+    A worker that dies costs its own run, which is recorded as failed. A signal has every worker save its run. The
+    workers are the crew's, who dismisses them; where a study ends by an error they are dismissed here.
     """
 
     def __init__(
         self, grid: Grid, store: ResultsStore, events: Events, study: Study, interruptions: Interruptions,
-        *, jobs: int, threads: int, places: Sequence[Place], fail_fast: bool = False,
+        *, crew: Crew, jobs: int, threads: int, places: Sequence[Place], fail_fast: bool = False,
     ) -> None:  # fmt: skip
         self._grid, self._store, self._events = grid, store, events
         self._study, self._interruptions = study, interruptions
         self._threads, self._fail_fast = threads, fail_fast
         self._packing = Packing(places, jobs)
-        self._workers: list[Worker] = []
+        self._crew, self._workers, self._inbox = crew, crew.workers, crew.inbox
         self._lanes: dict[int, Events] = {}
-        self._inbox: Inbox = queue.Queue()
         self._said: set[str] = set()
         self._tally = Tally()
         self._settings = grid.spec.model_dump(mode="json")
@@ -68,10 +68,9 @@ class PoolExecutor:
                 if self._fail_fast and self._tally.failed:
                     self._tally.left = len(self._agenda) + self._stop_all()
                     break
-        finally:
-            for worker in self._workers:
-                worker.close()
-                worker.forget()
+        except BaseException:
+            self._crew.dismiss()
+            raise
         return self._tally
 
     @property
@@ -111,14 +110,19 @@ class PoolExecutor:
         number = next(number for number in range(1, len(taken) + 2) if number not in taken)
         worker = Worker(number, place, self._study, self._threads, self._store.runs / PARTIAL, self._inbox)
         self._workers.append(worker)
-        self._lanes.setdefault(number, self._events.lane(number))
         return worker
+
+    def _lane(self, worker: Worker) -> Events:
+        """Where what a worker reports is told; one that takes another's number over has its lane."""
+        if worker.number not in self._lanes:
+            self._lanes[worker.number] = self._events.lane(worker.number)
+        return self._lanes[worker.number]
 
     def _announce(self, worker: Worker, work: Work) -> None:
         """Says once of each run that it has begun."""
         if work.name not in self._begun:
             self._begun.add(work.name)
-            self._lanes[worker.number].run_started(work.name, len(self._begun), len(self._cells))
+            self._lane(worker).run_started(work.name, len(self._begun), len(self._cells))
 
     def _hear(self) -> None:
         """Waits a moment for reports and takes them down."""
@@ -128,7 +132,7 @@ class PoolExecutor:
                 self._take_down(*self._inbox.get_nowait())
 
     def _take_down(self, worker: Worker, report: list[Any] | None) -> None:
-        lane = self._lanes[worker.number]
+        lane = self._lane(worker)
         match report:
             case None:
                 self._died(worker)
@@ -166,7 +170,7 @@ class PoolExecutor:
         self._announce(worker, work)  # one that died at once has said nothing
         self._tally.count(how)
         self._agenda.done(work)
-        self._lanes[worker.number].run_finished(work.name, status, score, seconds)
+        self._lane(worker).run_finished(work.name, status, score, seconds)
 
     def _died(self, worker: Worker) -> None:
         """A worker that has ended is replaced when there is work; one that was at something has failed in it."""

@@ -79,7 +79,10 @@ def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = Fa
         with Announcer(host, events.warning) as announcer:
             for tracker in trackers:
                 announcer.start(tracker, request.results)
-            return _train(study, staff, events, announcer)
+            try:
+                return _train(study, staff, events, announcer)
+            finally:
+                staff.crew.dismiss()
 
 
 def _planned(request: StudyRequest, division: Division, host: Host, events: Events, ranks: Ranks) -> _Study:

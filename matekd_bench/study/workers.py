@@ -114,3 +114,18 @@ class Worker:
 
 
 Inbox = queue.Queue[tuple[Worker, list[Any] | None]]
+
+
+class Crew:
+    """The workers of a study: those that have nothing to do stay for its next part, with the libraries loaded."""
+
+    def __init__(self) -> None:
+        self.workers: list[Worker] = []
+        self.inbox: Inbox = queue.Queue()
+
+    def dismiss(self) -> None:
+        """Ends them all."""
+        while self.workers:
+            worker = self.workers.pop()
+            worker.close()
+            worker.forget()

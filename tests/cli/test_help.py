@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
 from matekd_bench.cli import completion, main
-from matekd_bench.cli.app import app, application
+from matekd_bench.cli.app import application
 from matekd_bench.cli.manual import commands, manual, plain
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
-COMMANDS = dict(commands(get_command(app), "matekd-bench"))
+COMMANDS = dict(commands(application(), "matekd-bench"))
 EXAMPLES = [
     shlex.split(line)
     for command in COMMANDS.values()
@@ -42,11 +41,11 @@ def test_help_is_readable_at_80_columns(
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=shlex.join)
 def test_examples_use_commands_and_options_that_exist(example: list[str]) -> None:
-    command: Any = get_command(app)
+    command: Any = application()
     words = example[1:]
     while getattr(command, "commands", None) and words and words[0] in command.commands:
         command, words = command.commands[words[0]], words[1:]
-    assert command is not get_command(app)
+    assert command is not application()
     command.make_context("tested", [word for word in words if word != "--help"])
 
 

@@ -25,7 +25,7 @@ class Plain(Perturbation[NoParams]):
         except OSError as error:
             told.append(str(error))
         with open(os.environ["SEEN"], "a") as file:
-            print(json.dumps(told), file=file)
+            print(json.dumps([*told, os.getpid()]), file=file)
         yield batch.clean
 
 class Diary:
@@ -99,9 +99,9 @@ def test_workers_tune_tell_keep_and_obey(study: list[str], tmp_path: Path) -> No
         told = [line for line in lines(tmp_path / "diary") if line["run"] == run.run_id]
         assert [line["event"] for line in told] == ["started", "look", "look", "finished"]
     assert {line["position"] for line in lines(tmp_path / "diary") if "position" in line} == {1, 2}
-    seen = {tuple(line) for line in lines(tmp_path / "seen")}
-    assert len(seen) == 1
-    [(deterministic, refused)] = seen
+    seen = [tuple(line) for line in lines(tmp_path / "seen")]
+    assert len({process for *_, process in seen}) <= 2  # the workers of the trials train the runs
+    [(deterministic, refused)] = {(deterministic, refused) for deterministic, refused, _ in seen}
     assert deterministic is True
     assert "a connection that --offline forbids" in str(refused)
 
