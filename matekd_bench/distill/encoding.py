@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -102,6 +103,15 @@ def describe_tokens(tokenizer: Any) -> Tokens:
 def tokens_of(checkpoint: Checkpoint) -> Tokens:
     """What methods may know of a checkpoint's tokenizer."""
     return describe_tokens(load_tokenizer(checkpoint))
+
+
+def names_mask(checkpoint: Checkpoint) -> bool:
+    """Whether the settings beside a checkpoint's tokenizer name a mask token; False where they cannot be read."""
+    try:
+        settings = json.loads((checkpoint.path / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(settings, dict) and bool(settings.get("mask_token"))
 
 
 def check_vocabularies(roles: dict[str, tuple[Checkpoint, Tokens]], reason: str) -> None:

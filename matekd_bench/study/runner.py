@@ -72,7 +72,7 @@ def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = Fa
             roster = Roster.of(division.spec, request, host, lambda text: None, ranks)
             follow(roster, ranks, interruptions.asked)
             return replace(_summary(roster.grid, _no_plan(roster.grid), Tally()), follows=True)
-        study = _planned(request, division, host, events, ranks)
+        study = _planned(request, division, host, events, ranks, quick=dry_run)
         if dry_run:
             return _summary(study.grid, study.plan, Tally())
         staff = Staff(division, request, host, interruptions)
@@ -85,8 +85,13 @@ def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = Fa
                 staff.crew.dismiss()
 
 
-def _planned(request: StudyRequest, division: Division, host: Host, events: Events, ranks: Ranks) -> _Study:
-    """Looks everything up, checks what can be known before training, and says what is worth knowing."""
+def _planned(
+    request: StudyRequest, division: Division, host: Host, events: Events, ranks: Ranks, *, quick: bool
+) -> _Study:
+    """Looks everything up, checks what can be known before training, and says what is worth knowing.
+
+    `quick`: nothing will be trained, so that tokenizers are not loaded without need.
+    """
     for note in division.notes:
         events.note(note)
     shard = chosen_shard(request, events)
@@ -99,7 +104,7 @@ def _planned(request: StudyRequest, division: Division, host: Host, events: Even
     names = store.names()
     done = [cell.run_id in names and store.has(cell.run_id) for cell in grid.cells]
     todo = [cell for cell, recorded in zip(grid.cells, done, strict=True) if not recorded]
-    check_methods(todo)
+    check_methods(todo, quick=quick)
     for job in {cell.job.variant: cell.job for cell in todo}.values():
         if (used := used_by(job)) is not None:
             events.note(used)

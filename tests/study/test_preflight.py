@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from matekd_bench import CheckpointError, Method, UsageError
+from matekd_bench import CheckpointError, Method, Tokens, UsageError
 from matekd_bench.distill.assets import Recipe
-from matekd_bench.distill.checkpoints import describe
+from matekd_bench.distill.checkpoints import Checkpoint, describe
 from matekd_bench.distill.networks import Source
 from matekd_bench.distill.settings import TeacherSettings
 from matekd_bench.methods.base import Perturbation
@@ -101,8 +102,6 @@ def test_vocabularies_that_differ(recipe: Recipe, other_vocabulary: Path) -> Non
 
 
 def test_a_tokenizer_without_mask_token(recipe: Recipe, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    import shutil
-
     from transformers import AutoTokenizer
 
     bare = tmp_path / "bare"
@@ -113,3 +112,31 @@ def test_a_tokenizer_without_mask_token(recipe: Recipe, tiny_checkpoint: Path, t
     without = replace(recipe, student=Source(describe(bare, id="bare")))
     with pytest.raises(CheckpointError, match="method 'm' needs a mask token, 'bare' has none"):
         check_needs(needing("mask-token"), without)
+
+
+@pytest.mark.parametrize("need", ["generator", "one-vocabulary", "mask-token"])
+def test_a_quick_look_loads_no_tokenizer_where_one_checkpoint_has_it(
+    need: str, recipe: Recipe, other_vocabulary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(checkpoint: Checkpoint) -> Tokens:
+        raise AssertionError(f"loads {checkpoint.id}")
+
+    monkeypatch.setattr("matekd_bench.study.preflight.tokens_of", load)
+    check_needs(needing(need), recipe, quick=True)
+    with pytest.raises(AssertionError, match="loads tiny"):
+        check_needs(needing(need), recipe)
+    if need != "mask-token":  # the student's alone
+        other = Source(describe(other_vocabulary, id="other"))
+        with pytest.raises(AssertionError, match="loads other"):
+            check_needs(needing(need), replace(recipe, student=other), quick=True)
+    bare = tmp_path / "bare"
+    shutil.copytree(recipe.teacher.path, bare)
+    for text in ("{}", "[]", "{"):
+        (bare / "tokenizer_config.json").write_text(text)
+        silent = describe(bare, id="silent")
+        with pytest.raises(AssertionError, match="loads silent"):
+            check_needs(
+                needing(need),
+                replace(recipe, teacher=silent, student=Source(silent), generator=Source(silent)),
+                quick=True,
+            )
