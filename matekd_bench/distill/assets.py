@@ -15,7 +15,7 @@ from matekd_bench.distill.batches import Corpus
 from matekd_bench.distill.cache import cached_folder
 from matekd_bench.distill.checkpoints import Checkpoint, describe
 from matekd_bench.distill.device import ResolvedPrecision, kernel_facts
-from matekd_bench.distill.encoding import Encoder
+from matekd_bench.distill.encoding import Encoder, encoder_of
 from matekd_bench.distill.evaluation import predict
 from matekd_bench.distill.keeper import Keeper
 from matekd_bench.distill.masked_lm import Generator, load_masked_lm, save_masked_lm, warm_up
@@ -87,7 +87,7 @@ class TaskAssets:
     @cached_property
     def student_encoder(self) -> Encoder:
         """The student's tokenizer; the teacher's where only that one knows token types, which the teacher needs."""
-        encoder = Encoder(self.recipe.student.checkpoint, self.recipe.max_length)
+        encoder = encoder_of(self.recipe.student.checkpoint, self.recipe.max_length)
         shared = encoder.tokens.vocabulary == self.teacher_encoder.tokens.vocabulary
         return (
             self.teacher_encoder if shared and self.teacher_encoder.typed and not encoder.typed else encoder
@@ -96,7 +96,7 @@ class TaskAssets:
     @cached_property
     def teacher_encoder(self) -> Encoder:
         """The teacher's tokenizer."""
-        return Encoder(self.recipe.teacher, self.recipe.max_length)
+        return encoder_of(self.recipe.teacher, self.recipe.max_length)
 
     @cached_property
     def one_vocabulary(self) -> bool:

@@ -65,6 +65,12 @@ class Encoder:
         tokenizer.save_pretrained(folder)
 
 
+@lru_cache(maxsize=8)
+def encoder_of(checkpoint: Checkpoint, max_length: int) -> Encoder:
+    """The encoder of a checkpoint: one for all runs of a process."""
+    return Encoder(checkpoint, max_length)
+
+
 def load_tokenizer(checkpoint: Checkpoint) -> Any:
     """The fast tokenizer of a checkpoint; CheckpointError where it has none that works."""
     with uncollected():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from pickle import UnpicklingError
@@ -148,11 +149,18 @@ def software() -> dict[str, str]:
     """The versions that a checkpoint is only good for: under others a run would not end with the same bits."""
     found = {"format": str(FORMAT), "torch": str(torch.__version__)}
     for name in ("transformers", "matekd-bench"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
+        if (known := installed_version(name)) is not None:
+            found[name] = known
     return found
+
+
+@cache
+def installed_version(name: str) -> str | None:
+    """The version of an installed distribution, None where there is none. To ask reads all that it says of itself."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def ran_out_of_memory(error: BaseException) -> bool:

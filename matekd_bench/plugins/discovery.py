@@ -46,7 +46,8 @@ def _candidate(entry: EntryPoint, facts: dict[int, tuple[str, str]]) -> Candidat
         name, version = "an unnamed distribution", "without version"
     else:
         if id(distribution) not in facts:
-            facts[id(distribution)] = distribution.name, distribution.version
+            said = distribution.metadata
+            facts[id(distribution)] = said["Name"], said["Version"]
         name, version = facts[id(distribution)]
     return Candidate(ProvidedBy(plugin=entry.name, distribution=name, version=version), entry.load)
 

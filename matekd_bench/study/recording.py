@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from matekd_bench.distill.assets import TaskAssets
 from matekd_bench.distill.device import processor
 from matekd_bench.distill.outcome import Look, Outcome
+from matekd_bench.distill.resume import installed_version
 from matekd_bench.distill.settings import Training
 from matekd_bench.methods.overriding import overrides_of
 from matekd_bench.results.records import record as records
@@ -230,10 +230,8 @@ def environment(device: torch.device) -> dict[str, str]:
     """Versions of Python and of the libraries that results depend on, and the kind of processor."""
     found = {"python": platform.python_version(), "processor": processor(device)}
     for name in LIBRARIES:
-        try:
-            found[name.replace("-", "_")] = version(name)
-        except PackageNotFoundError:
-            continue
+        if (known := installed_version(name)) is not None:
+            found[name.replace("-", "_")] = known
     return found
 
 

@@ -122,6 +122,7 @@ def student(subject: Subject, make: Make) -> None:
 @promise("memory", f"memory does not grow over {STEPS} updates")
 def memory(subject: Subject, make: Make) -> None:
     """Raises BrokenError where something new stays alive at every update."""
+    frozen = gc.get_freeze_count()
     gc.freeze()  # what the libraries have made need not be looked at
     try:
         bench = make("single")
@@ -130,7 +131,8 @@ def memory(subject: Subject, make: Make) -> None:
         bench.run(FEW, range(WARM, STEPS))
         tensors, objects = _tensors() - before[0], held(bench.method) - before[1]
     finally:
-        gc.unfreeze()
+        if not frozen:
+            gc.unfreeze()
     mend = "Keep no tensors, views or texts from one update to the next."
     if tensors > FEWER:
         raise BrokenError(f"{tensors} more tensors are alive after {STEPS - WARM} updates.", mend)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from matekd_bench.distill.checkpoints import Checkpoint, describe
 from matekd_bench.distill.encoding import Encoder
@@ -123,8 +123,16 @@ def student(kind: Kind, *, dropout: bool) -> Any:
 
 
 def teacher(kind: Kind, *, reverse: bool = False) -> Any:
-    """Two layers, frozen, in float64."""
-    return louder(_classifier(kind, None, reverse, 2), dropout=False).requires_grad_(False).eval()
+    """Two layers, frozen, in float64: the same one each time, with the weights that it has at first."""
+    model, weights = _teacher(kind, reverse)
+    model.load_state_dict(weights)
+    return model.requires_grad_(False).eval()
+
+
+@cache
+def _teacher(kind: Kind, reverse: bool) -> tuple[Any, dict[str, Tensor]]:
+    model = louder(_classifier(kind, None, reverse, 2), dropout=False)
+    return model, copy.deepcopy(model.state_dict())
 
 
 @cache

@@ -15,8 +15,7 @@ HERE = Path(__file__).parent
 @hookimpl
 def matekd_bench_tasks() -> Iterator[Task]:
     """The nine tasks of GLUE, its diagnostic set, and the nine synthetic tasks that stand for GLUE's."""
-    yield from load_tasks(HERE)
-    yield from mini_tasks()
+    yield from _tasks()
 
 
 @hookimpl
@@ -29,6 +28,11 @@ def matekd_bench_suites() -> Iterator[Suite]:
 def matekd_bench_thesauri() -> Iterator[Thesaurus]:
     """The thesaurus `mini`, of mini-GLUE's words."""
     yield Thesaurus(name="mini", summary="The words of mini-GLUE.", load=_mini_synonyms)
+
+
+@cache
+def _tasks() -> tuple[Task, ...]:
+    return (*load_tasks(HERE), *mini_tasks())
 
 
 @cache
