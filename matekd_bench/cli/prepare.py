@@ -25,7 +25,6 @@ from matekd_bench.cli.options import (
 )
 from matekd_bench.cli.output import load_host, print_finding, print_json
 from matekd_bench.errors import UsageError
-from matekd_bench.network import advice
 
 if TYPE_CHECKING:
     from matekd_bench.health.preparing import Part
@@ -86,6 +85,8 @@ def _end(parts: list[Part], json: bool) -> None:
     """A sentence where all is there; UsageError where something that is needed can't be had."""
     lacking = [f"{part.kind} {part.name}" for part in parts if part.state == "missing" and part.needed]
     if lacking:
+        from matekd_bench.network import advice
+
         raise UsageError(
             f"{len(lacking)} of {len(parts)} can't be had ({', '.join(lacking)}):",
             hint=advice("the lines above say why; the same command tries again."),
