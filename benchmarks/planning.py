@@ -16,7 +16,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 METHODS = "finetune,random-mask,random-token,frozen-generator,matekd,eda,aeda,freelb,r3f,smart"  # and kd
-LIBRARIES = "import torch"
 
 
 @dataclass(frozen=True)
@@ -37,9 +36,9 @@ def timed(command: Sequence[str]) -> tuple[float, str]:
     return time.perf_counter() - started, done.stdout
 
 
-def libraries() -> float:
-    """Seconds until a process has loaded the libraries that any plan needs, with Python itself."""
-    return timed(["-c", LIBRARIES])[0]
+def torch_alone() -> float:
+    """Seconds that a process takes to start and to load torch, which any plan needs."""
+    return timed(["-c", "import torch"])[0]
 
 
 def plans(seeds: int, devices: Sequence[int], tasks: str = "glue") -> Iterator[Planned]:
@@ -61,8 +60,8 @@ def main() -> None:
     parser.add_argument("--devices", default="8,64,1024")
     parser.add_argument("--tasks", default="glue")
     typed = parser.parse_args()
-    libraries()  # once for the disk
-    print(json.dumps({"torch alone": round(libraries(), 2)}), flush=True)
+    torch_alone()  # once for the disk
+    print(json.dumps({"torch alone": round(torch_alone(), 2)}), flush=True)
     for planned in plans(typed.seeds, [int(count) for count in typed.devices.split(",")], typed.tasks):
         print(json.dumps({name: round(value, 2) for name, value in asdict(planned).items()}), flush=True)
 

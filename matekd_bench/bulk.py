@@ -11,8 +11,8 @@ from contextlib import contextmanager
 def uncollected() -> Iterator[None]:
     """Within it, or within a function that it decorates, Python does not look for cycles.
 
-    For what makes very many objects that stay: the search among them all takes as long as making records, and a
-    fifth of the time in which torch and transformers are imported.
+    For what makes very many objects that stay, as reading records and importing torch do: the search among all of them
+    takes much of the time.
     """
     on = gc.isenabled()
     gc.disable()

@@ -134,5 +134,5 @@ def start(
 
 @lru_cache(maxsize=1)
 def application() -> Any:
-    """All of it as what runs: made once in a process, which takes a tenth of a second."""
+    """All commands as the one that is called, made once in a process."""
     return typer.main.get_command(app)

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import flop_registry
 
 Kind = Literal["forward", "train", "inputs"]
 ROWS, LENGTHS = 2, (16, 32, 64)
-SMALL = 4_000_000  # weights up to which computing takes less time than torch's description of it
+SMALL = 4_000_000  # weights up to which a pass is computed, which is quicker than to describe it on the meta device
 NAMES = frozenset({"id2label", "label2id", "_name_or_path", "problem_type"})
 
 
@@ -48,11 +48,11 @@ _measured: dict[tuple[type, str, bool, Kind], Polynomial] = {}
 class _Count(TorchDispatchMode):
     """Adds up the FLOPs of what is computed within it, by torch's own formulas.
 
-    `FlopCounterMode` adds them up by module too, and takes three times as long.
+    `FlopCounterMode` does the same by module, which takes longer.
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch does not annotate it
         self.flops = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -16,25 +16,6 @@ from matekd_bench.tasks.record import TaskData
 ENGINE = "1"  # raised when the same settings may give other numbers than before
 
 
-def run_id(
-    job: Job,
-    data: TaskData,
-    recipe: Recipe,
-    spec: StudySpec,
-    threads: int | None,
-    source_digest: str | None,
-    tuning: Mapping[str, Any] | None = None,
-) -> str:
-    """The identity of one run: same id, same result, so it is never trained twice.
-
-    Made of method, version and full parameters (and a one-file plugin's source), the digests of the splits, the
-    models by content, every hyper-parameter, the resolved precision, CPU threads and the seed. Not of paths, the
-    device's name or the order in which runs are done. A tuned run has the settings that it sets out from and the rule
-    by which trials are made: what is chosen follows from these.
-    """
-    return run_ids(job, data, recipe, spec, threads, source_digest, tuning)(job.seed)
-
-
 def run_ids(
     job: Job,
     data: TaskData,
@@ -44,7 +25,13 @@ def run_ids(
     source_digest: str | None,
     tuning: Mapping[str, Any] | None = None,
 ) -> Callable[[int], str]:
-    """The identity of each run that differs from `job` in its seed alone; what they share is written out once."""
+    """Gives for a seed the identity of that run of `job`: same id, same result, so it is never trained twice.
+
+    Made of method, version and full parameters (and a one-file plugin's source), the digests of the splits, the
+    models by content, every hyper-parameter, the resolved precision, CPU threads and the seed. Not of paths, the
+    device's name or the order in which runs are done. A tuned run has the settings that it sets out from and the rule
+    by which trials are made: what is chosen follows from these. What seeds share is written out once for all.
+    """
     found = run_identity(job, data, recipe, spec, threads, source_digest)
     if tuning is not None:
         found["tuning"] = dict(tuning)
@@ -61,7 +48,7 @@ def run_ids(
 def run_identity(
     job: Job, data: TaskData, recipe: Recipe, spec: StudySpec, threads: int | None, source_digest: str | None
 ) -> dict[str, Any]:
-    """What :func:`run_id` hashes, in words."""
+    """What :func:`run_ids` hashes, in words."""
     uses_generator = "generator" in job.method.needs
     return {
         "engine": ENGINE,

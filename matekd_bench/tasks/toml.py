@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SUITES = "suites.toml"
 UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")  # pydantic's words for an unknown key
 Record = TypeVar("Record", Task, Suite)
-_adapters: dict[type, TypeAdapter[Any]] = {}  # making one takes as long as reading a hundred files
+_adapters: dict[type, TypeAdapter[Any]] = {}  # made once: that takes longer than reading a file
 
 
 def load_tasks(folder: Path) -> list[Task]:

@@ -1,15 +1,13 @@
-"""A short soak: what a study leaves in memory and open files after eighteen runs."""
+"""A short soak: what a study leaves in memory and open files after thirty runs."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "soak.py"
+from scripts import script
 
 if not Path("/proc/self/statm").exists():
     pytest.skip("memory is read as Linux tells it", allow_module_level=True)
@@ -18,18 +16,12 @@ if not Path("/proc/self/statm").exists():
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location("benchmark_of_soaking", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return script("soak")
 
 
-def test_eighteen_runs_leave_nothing_open(benchmark: ModuleType, tmp_path: Path) -> None:
-    samples = benchmark.soak(18, tmp_path, 3, "kd")
-    assert [one.runs for one in samples] == [3, 6, 9, 12, 15, 18]
+def test_thirty_runs_leave_nothing_open(benchmark: ModuleType, tmp_path: Path) -> None:
+    samples = benchmark.soak(30, tmp_path, 5, "kd")
+    assert [one.runs for one in samples] == [5, 10, 15, 20, 25, 30]
     found = benchmark.growth(samples)
     assert (found["files"], found["threads"]) == (0, 0)
     assert (

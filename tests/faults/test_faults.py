@@ -22,8 +22,8 @@ if not hasattr(os, "fork"):
 
 
 def test_killed_at_random_moments(driver: ModuleType, study: Any) -> None:
-    done = driver.killed(study, kills=4, seed=1)
-    assert done["kills"] == 4
+    done = driver.killed(study, kills=6, seed=1)
+    assert done["kills"] == 6
     assert done["studies"] >= 1
 
 

@@ -101,7 +101,7 @@ def test_a_worker_that_dies_costs_its_own_run(
     assert failed.reason is not None
     assert failed.reason.startswith("the worker process died (signal SIGKILL)")
     monkeypatch.delenv("KILL")
-    assert main([*plain, "--jobs", "1"]) == 0
+    assert main(list(plain)) == 0
     assert "note: plain: goes on behind update 2\n" in capsys.readouterr().err
     assert len(records(tmp_path / "results")) == 4
 
@@ -112,7 +112,7 @@ def test_a_signal_has_every_worker_save_its_run(plain: Options, tmp_path: Path) 
     assert driver.returncode == 128 + signal.SIGTERM, err
     assert "stopped; the same command goes on from there." in err
     assert "plain on rte, seed 0 is saved behind update 3, the same command goes on from there." in err
-    assert main([*plain, "--jobs", "1"]) == 0
+    assert main(list(plain)) == 0
     assert len(records(tmp_path / "results")) == 4
 
 

@@ -66,7 +66,7 @@ def stopping(after: int, name: str) -> None:
             os.kill(os.getpid(), getattr(signal, name))
         return original(self)
 
-    Interruptions.asked = counted  # type: ignore[method-assign]
+    Interruptions.asked = counted  # type: ignore[method-assign]  # in a fork, and gone with it
 
 
 def records(results: Path) -> dict[str, Record]:
