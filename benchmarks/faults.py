@@ -417,7 +417,7 @@ def tiny(home: Path, methods: str = "eda,random-mask", seeds: int = 2) -> Study:
     return Study(home, (
         *("--preset", "mini", "--config", str(config), "--methods", methods, "--tasks", "sst2"),
         *("--limit-train", "32", "--limit-eval", "20", "--budget", "student_updates=4", "--seeds", str(seeds)),
-        *("--device", "cpu", "--precision", "float32", "--threads", "1"),
+        *("--device", "cpu", "--precision", "float32", "--threads", "1", "--jobs", "1"),
     ))  # fmt: skip
 
 

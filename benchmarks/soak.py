@@ -78,7 +78,7 @@ def soak(
         *("run", "--preset", "mini", "--config", str(home / "tiny.toml"), "--methods", methods, "--tasks", "sst2"),
         *("--limit-train", "32", "--limit-eval", "20", "--budget", "student_updates=4"),
         *("--seeds", str(-(-runs // (methods.count(",") + 1))), "--device", "cpu", "--precision", "float32"),
-        *("--threads", "1", "--quiet", "--results", str(home / "results")),
+        *("--threads", "1", "--jobs", "1", "--quiet", "--results", str(home / "results")),
     ]  # fmt: skip
     before = os.environ.get("MATEKD_BENCH_CACHE")
     os.environ["MATEKD_BENCH_CACHE"] = str(home / "cache")

@@ -17,6 +17,7 @@ os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # before torch: a worker has one core, and tiny networks need no more
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")  # so a preset's `jobs = "auto"` starts no processes in tests
 gc.disable()  # until all tests are collected: what is made by then, the libraries' modules above all, stays
 HERE = Path(__file__).resolve().parent
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the Hub's library is imported: no test waits for a network

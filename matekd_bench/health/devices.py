@@ -47,11 +47,12 @@ def devices() -> Iterator[Check]:
 def cpu_text() -> str:
     """Cores, threads and whether the processor multiplies bf16 matrices."""
     import torch
+    from joblib import cpu_count
 
     from matekd_bench.distill.device import cpu_flags
 
     cores = os.cpu_count() or 1
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
+    usable = cpu_count()
     limit = f" ({usable} usable)" if usable != cores else ""
     amx = "bf16 matrices (AMX)" if "amx_bf16" in cpu_flags() else "no fast bf16"
     return f"{cores} cores{limit}, torch uses {torch.get_num_threads()} threads, {amx}"

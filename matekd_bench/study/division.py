@@ -41,7 +41,7 @@ class Executor(Protocol):
 class Division:
     """The spec with the threads of a run filled in where they are divided, and how its runs are spread.
 
-    `threads_by_default` says that nobody named a number of threads; `notes` are lines for the user.
+    `threads_by_default` says that the command names no number of threads; `notes` are lines for the user.
     """
 
     spec: StudySpec
@@ -72,13 +72,13 @@ def divided(request: StudyRequest, spec: StudySpec) -> Division:
             f"{count} processes need {count} GPUs; this machine has {torch.cuda.device_count()}."
         )
     notes: list[str] = []
-    jobs = resolve_jobs(request.jobs, device, said)
+    jobs = resolve_jobs(spec.jobs, device, said) if count == 1 and request.executor == "local" else 1
     if device.type == "cpu" and said is None and max(jobs, count) > 1:
         spec = spec.model_copy(update={"threads": share_of_threads(max(jobs, count), None)})
         notes.append(
             f"--threads {spec.threads} for each process: on a CPU these are other runs than with more"
         )
-    return Division(spec, device, jobs, count, said is None, tuple(notes))
+    return Division(spec, device, jobs, count, request.threads is None, tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,12 @@ class Staff:
         command = self.request.command
         return LocalExecutor(grid, store, events, command, self.interruptions, fail_fast=fail_fast)
 
-    def executor(self, grid: Grid, store: ResultsStore, events: Events, *, fail_fast: bool) -> Executor:
-        """This process, where it trains one run after another itself, else one that has them trained elsewhere."""
+    def executor(
+        self, grid: Grid, store: ResultsStore, events: Events, *, runs: int, fail_fast: bool
+    ) -> Executor:
+        """This process, where it trains so many `runs` one after another, else one that has them trained elsewhere."""
         request, division = self.request, self.division
-        if request.executor == "local" and division.jobs == 1:
+        if request.executor == "local" and min(division.jobs, runs) <= 1:
             return self.here(grid, store, events, fail_fast=fail_fast)
         asked = replace(request, threads=grid.threads, jobs=None, shard=None)
         study = Study(asked, self.host.files, self.host.only_builtin, fetching())

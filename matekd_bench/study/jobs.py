@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import torch
 
-from matekd_bench.errors import UsageError
 from matekd_bench.study.packing import Place
 
 PER_GPU = 8  # runs that `auto` lets share one GPU at most: more only wait for each other
 
 
 def cores() -> int:
-    """The cores that this process may use."""
-    allowed: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
+    """The cores that this process may use: by affinity, by a container's quota, and by LOKY_MAX_CPU_COUNT."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
 
 
-def resolve_jobs(text: str | None, device: torch.device, threads: int | None) -> int:
-    """How many runs at a time ``--jobs N|auto`` means on this device; UsageError for anything else.
+def resolve_jobs(text: str, device: torch.device, threads: int | None) -> int:
+    """How many runs at a time the setting `jobs`, a number or `auto`, means on this device.
 
-    `auto` is as many as have cores of their own on a CPU, and on GPUs as many as have a core each.
+    `auto` is as many as have cores of their own on a CPU, and on CUDA GPUs as many as have a core each; elsewhere one,
+    as the memory of a run is not known there.
     """
-    if text is None:
-        return 1
-    if text == "auto":
-        if device.type == "cpu":
-            return max(1, cores() // (threads or 1))
-        return max(1, min(cores(), PER_GPU * len(places(device))))
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"--jobs '{text}' is not a number of runs from 1 on, or auto.")
-    return int(text)
+    if text != "auto":
+        return int(text)
+    if device.type == "cpu":
+        return max(1, cores() // (threads or 1))
+    return max(1, min(cores(), PER_GPU * len(places(device)))) if device.type == "cuda" else 1
 
 
 def share_of_threads(jobs: int, threads: int | None) -> int:

@@ -127,7 +127,7 @@ def _train(study: _Study, staff: Staff, events: Events, announcer: Announcer) ->
     grid, store, plan, todo = study.grid, study.store, study.plan, study.todo
     sweep(store.root, store.has)
     told = Telling(events, announcer, record_reader(store.runs))
-    executor = staff.executor(grid, store, told, fail_fast=staff.request.fail_fast)
+    executor = staff.executor(grid, store, told, runs=len(todo), fail_fast=staff.request.fail_fast)
     if todo:
         _check_the_rest(study, staff, executor, events)
     if study.tuner is not None:
@@ -178,7 +178,7 @@ def _tune(tuner: Tuner, plan: Plan, staff: Staff, events: Events) -> None:
             f"tuning on a holdout of train: {plan.trials} trials, {len(cells)} to do; records go to {tuner.store.root}"
         )
         tidy(tuner.store.root)
-        staff.executor(tuner.grid, tuner.store, events, fail_fast=False).run(cells)
+        staff.executor(tuner.grid, tuner.store, events, runs=len(cells), fail_fast=False).run(cells)
 
 
 def _summary(grid: Grid, plan: Plan, tally: Tally) -> Summary:

@@ -35,7 +35,7 @@ RULE = frozenset({"kind", "limit", "epochs"})
 # Options that go by their own name into the top of a config's tables.
 OPTIONS = (
     *("methods", "tasks", "glue_dir", "limit_train", "limit_eval", "eval_on"),
-    *("seeds", "first_seed", "device", "threads", "tune", "keep", "deterministic"),
+    *("seeds", "first_seed", "device", "threads", "jobs", "tune", "keep", "deterministic"),
 )
 
 
@@ -71,6 +71,8 @@ class StudySpec(Settings):
     seeds: int = Field(default=1, ge=1, le=1000)
     first_seed: int = Field(default=0, ge=0, le=2**31)
     threads: int | None = Field(default=None, ge=1)
+    jobs: str = Field(default="1", exclude=True)
+    """Runs at a time on this machine, or `auto`; no part of any identity or record."""
     device: str = "auto"
     deterministic: bool = False
     """Whether only kernels are used that give the same bits every time; on a GPU others are faster."""
@@ -84,6 +86,15 @@ class StudySpec(Settings):
     """Whether the student is kept as it is at the end of a run; no part of any identity."""
     sets: dict[str, str] = Field(default_factory=dict)
     """Parameters of methods, as `METHOD.PARAMETER`; they hold where the method is in the study."""
+
+    @field_validator("jobs", mode="before")
+    @classmethod
+    def _countable(cls, jobs: Any) -> str:
+        """A number in a config file is taken as well as the text of an option."""
+        text = jobs if isinstance(jobs, str) else json.dumps(jobs, default=str)
+        if text != "auto" and not (text.isdecimal() and int(text) >= 1):
+            raise ValueError("it should be a number of runs from 1 on, or auto")
+        return text
 
     @field_validator("sets", mode="before")
     @classmethod

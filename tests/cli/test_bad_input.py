@@ -57,6 +57,8 @@ def refusal(
         (("--seeds",), ("option '--seeds' requires an argument",)),
         (("--seeds", "0"), ("--seeds cannot be '0': it should be greater than or equal to 1",)),
         (("--seeds", str(2**63)), ("--seeds: it should be less than or equal to 1000",)),
+        (("--jobs", "0"), ("--jobs: it should be a number of runs from 1 on, or auto, not '0'",)),
+        (("--jobs", "many"), ("--jobs: it should be a number of runs from 1 on, or auto, not 'many'",)),
         (("--seeds=some",), ("--seeds cannot be 'some': it should be a valid integer",)),
         (("--first-seed", "-1"), ("--first-seed cannot be '-1': it should be greater than or equal to 0",)),
         (("--threads", "0"), ("--threads cannot be '0': it should be greater than or equal to 1",)),

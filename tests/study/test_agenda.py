@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
-from matekd_bench.errors import UsageError
 from matekd_bench.study.agenda import Agenda
 from matekd_bench.study.jobs import cores, places, resolve_jobs, share_of_threads
 from matekd_bench.study.packing import CONTEXT, Packing, Place
@@ -114,15 +115,16 @@ def test_a_cpu_takes_as_many_as_there_are_jobs() -> None:
     assert packing.room("eda") is None
 
 
-def test_how_many_jobs_are_meant() -> None:
+def test_how_many_jobs_are_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matekd_bench.study.jobs.cores", lambda: 6)
     cpu = torch.device("cpu")
-    assert resolve_jobs(None, cpu, None) == 1
     assert resolve_jobs("3", cpu, 2) == 3
-    assert resolve_jobs("auto", cpu, 1) == cores()
-    assert resolve_jobs("auto", cpu, 2 * cores()) == 1
-    assert share_of_threads(3, 2) == 2
-    assert share_of_threads(cores(), None) == 1
-    assert share_of_threads(2 * cores(), None) == 1
-    for text in ("0", "-1", "many", ""):
-        with pytest.raises(UsageError, match="is not a number of runs from 1 on, or auto"):
-            resolve_jobs(text, cpu, None)
+    assert [resolve_jobs("auto", cpu, threads) for threads in (None, 1, 2, 4, 12)] == [6, 6, 3, 1, 1]
+    assert resolve_jobs("auto", torch.device("mps"), None) == 1
+    assert [share_of_threads(3, 2), share_of_threads(6, None), share_of_threads(12, None)] == [2, 1, 1]
+
+
+def test_cores_are_those_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cores() == 1  # as these tests have it
+    monkeypatch.delenv("LOKY_MAX_CPU_COUNT")
+    assert 1 <= cores() <= (os.cpu_count() or 1)

@@ -91,6 +91,19 @@ def test_sets_may_be_tables_and_numbers(tmp_path: Path) -> None:
     assert spec().sets == preset_table("minilm")["sets"]
 
 
+def test_jobs_may_be_a_number_or_auto_and_stand_in_no_record(tmp_path: Path) -> None:
+    assert [spec(preset=name).jobs for name in ("mini", "minilm")] == ["auto", "1"]
+    assert spec(written(tmp_path, "jobs = 3\n"), preset="mini").jobs == "3"
+    assert spec(written(tmp_path, 'jobs = "auto"\n')).jobs == "auto"
+    assert spec(written(tmp_path, "jobs = 3\n"), jobs="2").jobs == "2"
+    assert "jobs" not in spec(preset="mini").model_dump()
+    for wrong in ("0", "true", '"2.5"'):
+        with pytest.raises(
+            UsageError, match=r"setting 'jobs' \(in .*\): it should be a number of runs from 1"
+        ):
+            spec(written(tmp_path, f"jobs = {wrong}\n"))
+
+
 def test_merging_leaves_its_arguments_alone() -> None:
     lower = {"a": {"b": 1, "c": 2}, "d": 3}
     assert merged(lower, {"a": {"b": 4}, "e": 5}) == {"a": {"b": 4, "c": 2}, "d": 3, "e": 5}
