@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from matekd_bench.errors import ResultsError
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.folder.underway import PARTIAL
 from matekd_bench.study import recording
@@ -68,6 +69,10 @@ class PoolExecutor:
                 if self._fail_fast and self._tally.failed:
                     self._tally.left = len(self._agenda) + self._stop_all()
                     break
+        except ResultsError:
+            self._stop_all()
+            self._crew.dismiss()
+            raise
         except BaseException:
             self._crew.dismiss()
             raise
@@ -152,6 +157,9 @@ class PoolExecutor:
                 self._retry_at = min(self._retry_at, time.monotonic() + POLL_SECONDS)
             case ["ended", how, status, score, seconds]:
                 self._count(worker, self._free(worker).work, how, status, score, seconds)
+            case ["refused", message, hint]:
+                self._free(worker)
+                raise ResultsError(message, hint=hint)
             case ["stopped", text] if text:
                 self._events.note(text)
             case ["detail" | "stage" | "progress" | "look_done" as kind, *values]:

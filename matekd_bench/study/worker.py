@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 
 from matekd_bench.distill.device import deterministic_kernels, free_cached_memory, peak_memory
 from matekd_bench.distill.resume import PausedError
+from matekd_bench.errors import ResultsError
 from matekd_bench.network import offline
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.folder.store import ResultsStore
@@ -189,6 +190,9 @@ def serve(orders: TextIO, reports: TextIO) -> int:
         except StoppedError as stopped:
             events.report("stopped", str(stopped))
             return stopped.exit_code
+        except ResultsError as error:  # no run can be kept here: the study ends, as it would in one process
+            events.report("refused", error.message, error.hint)
+            return error.exit_code
     return 0
 
 
@@ -197,6 +201,8 @@ def _obey(desk: Desk, order: list[Any], events: Reports) -> None:
         case ["prepare", task, run_id, _]:
             try:
                 desk.prepare(task, run_id)
+            except ResultsError:
+                raise
             except Exception as error:  # each run of the task will meet it again, and is recorded with it
                 events.report("detail", f"preparing {task}: {type(error).__name__}: {error}")
             events.report("prepared")

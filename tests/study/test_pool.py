@@ -106,6 +106,23 @@ def test_a_worker_that_dies_costs_its_own_run(
     assert len(records(tmp_path / "results")) == 4
 
 
+def test_a_cache_that_cannot_be_written_ends_the_study_in_one_line(
+    study_options: Options,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(file / "cache"))
+    study = ("run", *study_options, "--methods", "eda", "--tasks", "rte,sst2", "--jobs", "2", "--results")
+    assert main([*study, str(tmp_path / "results")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: the cache folder '{file / 'cache' / 'teachers'}' can't be written: ")
+    assert said.count("\n") == 1
+    assert ResultsStore(tmp_path / "results").names() == set()
+
+
 def test_a_signal_has_every_worker_save_its_run(plain: Options, tmp_path: Path) -> None:
     driver = start(plain, STOP_DRIVER="0")
     _, err = driver.communicate()
