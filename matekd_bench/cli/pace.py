@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from matekd_bench.study.events import Plan
 
 Clock = Callable[[], float]
+PRIOR = 0.1  # of the work: what the plan weighs
 
 
 class Pace:
@@ -33,17 +34,36 @@ class Pace:
 
 
 class StudyPace:
-    """Of the runs of a study, each counted by its planned updates."""
+    """Of the runs of a study, each counted by the seconds it was planned to take, or else by its updates.
+
+    A task's teacher counts as done with the first of its runs. What the plan said of the whole weighs like a tenth of
+    the work, so that the first runs, for which most was to be prepared, do not speak for all others.
+    """
 
     def __init__(self, plan: Plan, clock: Clock) -> None:
-        self._sizes = {run.label: run.updates or 1 for run in plan.todo}
-        self._size = sum(self._sizes.values())
-        self._pace = Pace(clock)
+        self._runs = {run.label: (run.seconds or run.updates or 1, run.task) for run in plan.todo}
+        self._teachers = dict(plan.teachers)
+        self._size = self._ahead()
+        self._planned = plan.seconds
+        self._clock = clock
+        self._started = clock()
+
+    def _ahead(self) -> float:
+        return sum(size for size, _ in self._runs.values()) + sum(self._teachers.values())
 
     def run_finished(self, label: str) -> None:
         """One more run is done."""
-        self._sizes.pop(label, None)
+        if label in self._runs:
+            _, task = self._runs.pop(label)
+            self._teachers.pop(task, None)
 
     def left(self) -> float | None:
         """Seconds for all runs that are not done; None before the first has finished and after the last."""
-        return self._pace.left(self._size - sum(self._sizes.values()), self._size)
+        ahead = self._ahead()
+        if not 0 < ahead < self._size:
+            return None
+        took, done = self._clock() - self._started, self._size - ahead
+        if self._planned is None:
+            return took * ahead / done
+        prior, share = PRIOR * self._planned, self._planned / self._size
+        return ahead * share * (took + prior) / (done * share + prior)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from matekd_bench.study.planning import Forecast
@@ -18,6 +19,7 @@ class PlannedRun:
     seed: int
     updates: int | None  # planned student updates, None where the budget counts something else
     done: bool
+    seconds: float | None = None  # estimated for what is to do, its teacher apart; None: unknown
 
     @property
     def label(self) -> str:
@@ -38,11 +40,18 @@ class Plan:
     results: str
     control: str | None = None  # the variant that the others are compared with
     seconds: float | None = None  # estimated for what is left, teachers included; None: unknown
-    teachers_todo: int = 0  # teachers that are to be fine-tuned for them
+    teachers: Mapping[str, float] = field(
+        default_factory=dict
+    )  # by task, those to be fine-tuned: seconds estimated
     trials: int = 0  # of tuning, before the runs that are to do
     trials_todo: int = 0
     shard: str | None = None  # the part of the grid that these runs are, e.g. "2/8"
     forecast: Forecast | None = None  # what is left on several devices, where that was asked for
+
+    @property
+    def teachers_todo(self) -> int:
+        """How many teachers are to be fine-tuned."""
+        return len(self.teachers)
 
     @property
     def todo(self) -> tuple[PlannedRun, ...]:

@@ -60,8 +60,12 @@ def make_plan(
     todo = [cell for cell, recorded in zip(grid.cells, done, strict=True) if not recorded]
     trials = tuner.todo if tuner is not None else []
     work, bases = work_of([*trials, *todo], store.records())
+    seconds = {one.name: one.seconds for one in work if one.method != TEACHERS}
     return Plan(
-        runs=tuple(_planned(cell, recorded) for cell, recorded in zip(grid.cells, done, strict=True)),
+        runs=tuple(
+            _planned(cell, recorded, None if recorded else seconds[cell.label])
+            for cell, recorded in zip(grid.cells, done, strict=True)
+        ),
         tasks=tuple(grid.data),
         methods=tuple(method.variant for method in grid.methods),
         seeds=tuple(range(grid.spec.first_seed, grid.spec.first_seed + grid.spec.seeds)),
@@ -70,7 +74,7 @@ def make_plan(
         results=str(request.results),
         control=grid.control,
         seconds=schedule(work, jobs) if work else None,
-        teachers_todo=sum(one.method == TEACHERS for one in work),
+        teachers={one.task: one.seconds for one in work if one.method == TEACHERS},
         trials=len(tuner.grid.cells) if tuner is not None else 0,
         trials_todo=len(trials),
         shard=None if shard is None else str(shard),
@@ -83,7 +87,7 @@ def _start() -> float:
     return min(time.process_time(), MOST_START)
 
 
-def _planned(cell: Cell, recorded: bool) -> PlannedRun:
+def _planned(cell: Cell, recorded: bool, seconds: float | None) -> PlannedRun:
     kind, limit = cell.job.budget
     return PlannedRun(
         run_id=cell.run_id,
@@ -92,4 +96,5 @@ def _planned(cell: Cell, recorded: bool) -> PlannedRun:
         seed=cell.job.seed,
         updates=limit if kind == "student_updates" else None,
         done=recorded,
+        seconds=seconds,
     )

@@ -161,6 +161,24 @@ def test_time_left_is_known_only_in_the_middle(three: Plan) -> None:
     assert left == [None, 90.0, 15.0, None]
 
 
+def test_teachers_and_the_plan_weigh_in_the_time_left(three: Plan) -> None:
+    clock = Watch()
+    sized = [replace(run, seconds=100.0 * size) for run, size in zip(three.todo, (1, 3, 6), strict=True)]
+    plan = replace(three, runs=(three.runs[0], *sized), teachers={"rte": 1000.0, "mrpc": 2000.0})
+    study = StudyPace(plan, clock)
+    clock.now = 400.0
+    study.run_finished(sized[0].label)  # and rte's teacher: 1100 of 4000
+    assert study.left() == pytest.approx(400 * 2900 / 1100)
+    study = StudyPace(replace(plan, seconds=2000.0), clock)  # on two devices; the prior is 200 of them
+    clock.now += 400.0
+    study.run_finished(sized[0].label)
+    assert study.left() == pytest.approx(0.725 * 2000 * (400 + 200) / (0.275 * 2000 + 200))
+    study.run_finished("of another study")
+    for run in sized[1:]:
+        study.run_finished(run.label)
+    assert study.left() == pytest.approx(0.5 * 2000 * (400 + 200) / (0.5 * 2000 + 200))  # mrpc's teacher
+
+
 def test_what_was_done_before_an_interruption_took_no_time_now(three: Plan) -> None:
     stream, clock = io.StringIO(), Watch()
     events = PlainEvents(stream, clock=clock)
