@@ -19,7 +19,7 @@ from matekd_bench.errors import CheckpointError
 from matekd_bench.hashing import file_digest
 from matekd_bench.results.folder.store import ResultsStore
 
-REFERENCE = next((Path(__file__).parents[1] / "results" / "reference").glob("*/"))
+REFERENCE = min((Path(__file__).parents[1] / "results" / "reference").glob("*/runs")).parent
 TOUCH = "from pathlib import Path\nPath({place!r}).touch()\n"
 
 
