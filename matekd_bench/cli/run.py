@@ -108,7 +108,12 @@ def run(
     ] = False,
     jobs: Annotated[
         str | None,
-        Machine("--jobs", "-j", metavar="N|auto", help="Runs at a time, each in a process of its own."),
+        Machine(
+            "--jobs",
+            "-j",
+            metavar="N|auto",
+            help="Runs at a time, each in a process of its own; default: 1, in preset mini auto.",
+        ),
     ] = None,
     processes: Annotated[
         int | None,

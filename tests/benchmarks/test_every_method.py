@@ -1,0 +1,61 @@
+"""What the benchmark of every method makes of records."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+import scipy.stats
+
+from matekd_bench.study.request import StudyRequest
+from matekd_bench.study.spec import study_spec
+from scripts import script
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    return script("every_method")
+
+
+class Run:
+    """As much of a record as is read."""
+
+    def __init__(self, method: str, task: str, seed: int, protocol: str = "p", **diagnostics: float | None):
+        self.identity, self.status, self.diagnostics = self, "ok" if seed else "collapsed", diagnostics
+        self.method = self.variant = method
+        self.task, self.seed, self.protocol_id = task, seed, protocol
+
+
+def test_means_leave_out_what_a_run_does_not_have(benchmark: ModuleType) -> None:
+    runs = [
+        Run("eda", "rte", 0, words_changed=0.1),
+        Run("eda", "rte", 1, words_changed=0.3),
+        Run("kd", "rte", 1),
+    ]
+    (eda, ended, found), (kd, _, nothing) = benchmark.means(runs)
+    assert (eda, dict(ended), kd) == ("eda", {"collapsed": 1, "ok": 1}, "kd")
+    assert found["words_changed"] == pytest.approx(0.2)
+    assert set(nothing.values()) == {None}
+
+
+def test_differences_are_those_of_pairs(benchmark: ModuleType) -> None:
+    moved: list[Any] = [
+        Run(method, task, seed, x=value)
+        for method, values in (("matekd", (3.0, 5.0, 4.0)), ("frozen-generator", (1.0, 2.0, 2.5)))
+        for (task, seed), value in zip((("rte", 0), ("rte", 1), ("cola", 0)), values, strict=True)
+    ]
+    alone = [Run("matekd", "rte", 0, protocol="other", x=99.0), Run("matekd", "stsb", 0, x=None)]
+    mean, low, high, n = benchmark.difference([*moved, *alone], "x", "matekd", "frozen-generator")
+    expected = scipy.stats.ttest_rel([3.0, 5.0, 4.0], [1.0, 2.0, 2.5]).confidence_interval()
+    assert (mean, n) == (pytest.approx(6.5 / 3), 3)
+    assert (low, high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+
+
+def test_the_study_has_every_method_but_the_slow_one(benchmark: ModuleType) -> None:
+    from matekd_bench.plugins.host import Host
+
+    spec = study_spec(StudyRequest(config=benchmark.STUDY))
+    named = {one.split("[")[0].split(":")[0] for one in spec.methods.split(",")} | {"kd", benchmark.SLOW[1]}
+    known = {name.split(":")[0] for name in Host.load(only_builtin=True).methods}
+    assert named == known
