@@ -50,18 +50,18 @@ def means(records: Sequence[Record]) -> Iterator[tuple[str, Counter[str], dict[s
 
 
 def difference(
-    records: Sequence[Record], name: str, method: str, other: str
+    records: Sequence[Record], name: str, variant: str, other: str
 ) -> tuple[float, float, float, int]:
-    """Mean difference of a diagnostic between two methods over common tasks and seeds, its interval's ends, and n."""
+    """Mean difference of a diagnostic between two variants over common tasks and seeds, its interval's ends, and n."""
     values = {
-        (one.identity.method, one.identity.protocol_id, one.identity.task, one.identity.seed): value
+        (one.identity.variant, one.identity.protocol_id, one.identity.task, one.identity.seed): value
         for one in records
         if (value := one.diagnostics.get(name)) is not None
     }
     apart = [
         value - values[other, *place]
         for (which, *place), value in sorted(values.items())
-        if which == method and (other, *place) in values
+        if which == variant and (other, *place) in values
     ]
     half = float(t.ppf(0.975, len(apart) - 1)) * statistics.stdev(apart) / math.sqrt(len(apart))
     mean = statistics.fmean(apart)
@@ -84,10 +84,11 @@ def main() -> None:
         runs = ", ".join(f"{count} {status}" for status, count in sorted(ended.items(), reverse=True))
         cells = ("" if (value := found[name]) is None else f"{value:.4f}" for name in SHOWN)
         print(f"| `{variant}` | {runs} |", " | ".join(cells), "|")
-    print("\nmatekd less frozen-generator, 95 % interval:")
-    for name in COMPARED:
-        mean, low, high, n = difference(records, name, "matekd", "frozen-generator")
-        print(f"- {name}: {mean:+.4f} ({low:+.4f} to {high:+.4f}) over {n} pairs")
+    for variant in sorted({one.identity.variant for one in records if one.identity.method == "matekd"}):
+        print(f"\n{variant} less frozen-generator, 95 % interval:")
+        for name in COMPARED:
+            mean, low, high, n = difference(records, name, variant, "frozen-generator")
+            print(f"- {name}: {mean:+.4f} ({low:+.4f} to {high:+.4f}) over {n} pairs")
 
 
 if __name__ == "__main__":
