@@ -38,9 +38,10 @@ def train(glue: Path, results: Path) -> None:
 
 
 def means(records: Sequence[Record]) -> Iterator[tuple[str, Counter[str], dict[str, float | None]]]:
-    """By method: how its runs ended, and the mean of each diagnostic over the runs that have it."""
-    for variant in sorted({record.identity.variant for record in records}):
-        runs = [record for record in records if record.identity.variant == variant]
+    """By protocol and method: how its runs ended, and the mean of each diagnostic over the runs that have it."""
+    for protocol, variant in sorted({(one.identity.protocol_id, one.identity.variant) for one in records}):
+        place = protocol, variant
+        runs = [one for one in records if (one.identity.protocol_id, one.identity.variant) == place]
         found = {
             name: [value for run in runs if (value := run.diagnostics.get(name)) is not None]
             for name in SHOWN

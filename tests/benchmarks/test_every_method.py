@@ -33,8 +33,10 @@ def test_means_leave_out_what_a_run_does_not_have(benchmark: ModuleType) -> None
         Run("eda", "rte", 1, words_changed=0.3),
         Run("kd", "rte", 1),
     ]
-    (eda, ended, found), (kd, _, nothing) = benchmark.means(runs)
-    assert (eda, dict(ended), kd) == ("eda", {"collapsed": 1, "ok": 1}, "kd")
+    other = Run("eda", "rte", 1, protocol="q", words_changed=0.9)
+    (eda, ended, found), (kd, _, nothing), (again, _, alone) = benchmark.means([*runs, other])
+    assert (eda, dict(ended), kd, again) == ("eda", {"collapsed": 1, "ok": 1}, "kd", "eda")
+    assert alone["words_changed"] == 0.9
     assert found["words_changed"] == pytest.approx(0.2)
     assert set(nothing.values()) == {None}
 
