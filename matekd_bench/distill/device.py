@@ -40,6 +40,20 @@ def resolve_device(name: str | None) -> torch.device:
     return device
 
 
+def cores() -> int:
+    """The cores that this process may use: by affinity, by a container's quota, and by LOKY_MAX_CPU_COUNT.
+
+    Raises UsageError where that variable is no number.
+    """
+    from joblib import cpu_count
+
+    try:
+        return int(cpu_count())
+    except ValueError:
+        said = os.environ.get("LOKY_MAX_CPU_COUNT")
+        raise UsageError(f"the environment variable LOKY_MAX_CPU_COUNT is '{said}', not a number.") from None
+
+
 def resolve_precision(name: str, device: torch.device) -> ResolvedPrecision:
     """What `auto` means on this device: bf16 only where the hardware multiplies bf16 matrices faster.
 

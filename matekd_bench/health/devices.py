@@ -47,15 +47,13 @@ def devices() -> Iterator[Check]:
 def cpu_text() -> str:
     """Cores, threads and whether the processor multiplies bf16 matrices."""
     import torch
-    from joblib import cpu_count
 
-    from matekd_bench.distill.device import cpu_flags
+    from matekd_bench.distill.device import cores, cpu_flags
 
-    cores = os.cpu_count() or 1
-    usable = cpu_count()
-    limit = f" ({usable} usable)" if usable != cores else ""
+    there, usable = os.cpu_count() or 1, cores()
+    limit = f" ({usable} usable)" if usable != there else ""
     amx = "bf16 matrices (AMX)" if "amx_bf16" in cpu_flags() else "no fast bf16"
-    return f"{cores} cores{limit}, torch uses {torch.get_num_threads()} threads, {amx}"
+    return f"{there} cores{limit}, torch uses {torch.get_num_threads()} threads, {amx}"
 
 
 def _check(name: str, text: str, device: torch.device, chosen: torch.device) -> Check:

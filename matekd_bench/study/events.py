@@ -40,9 +40,7 @@ class Plan:
     results: str
     control: str | None = None  # the variant that the others are compared with
     seconds: float | None = None  # estimated for what is left, teachers included; None: unknown
-    teachers: Mapping[str, float] = field(
-        default_factory=dict
-    )  # by task, those to be fine-tuned: seconds estimated
+    teachers: Mapping[str, float] = field(default_factory=dict)  # to be fine-tuned, by task: seconds
     trials: int = 0  # of tuning, before the runs that are to do
     trials_todo: int = 0
     shard: str | None = None  # the part of the grid that these runs are, e.g. "2/8"

@@ -6,16 +6,10 @@ import os
 
 import torch
 
+from matekd_bench.distill.device import cores
 from matekd_bench.study.packing import Place
 
 PER_GPU = 8  # runs that `auto` lets share one GPU at most: more only wait for each other
-
-
-def cores() -> int:
-    """The cores that this process may use: by affinity, by a container's quota, and by LOKY_MAX_CPU_COUNT."""
-    from joblib import cpu_count
-
-    return int(cpu_count())
 
 
 def resolve_jobs(text: str, device: torch.device, threads: int | None) -> int:

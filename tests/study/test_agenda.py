@@ -7,8 +7,10 @@ import os
 import pytest
 import torch
 
+from matekd_bench.distill.device import cores
+from matekd_bench.errors import UsageError
 from matekd_bench.study.agenda import Agenda
-from matekd_bench.study.jobs import cores, places, resolve_jobs, share_of_threads
+from matekd_bench.study.jobs import places, resolve_jobs, share_of_threads
 from matekd_bench.study.packing import CONTEXT, Packing, Place
 from matekd_bench.study.planning import Work
 
@@ -126,5 +128,8 @@ def test_how_many_jobs_are_meant(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_cores_are_those_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cores() == 1  # as these tests have it
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "many")
+    with pytest.raises(UsageError, match="LOKY_MAX_CPU_COUNT is 'many', not a number"):
+        cores()
     monkeypatch.delenv("LOKY_MAX_CPU_COUNT")
     assert 1 <= cores() <= (os.cpu_count() or 1)
