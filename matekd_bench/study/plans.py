@@ -54,8 +54,8 @@ def make_plan(
 ) -> Plan:
     """The grid as it is shown to people, with what is already recorded: `done` says it of each cell.
 
-    The time that is left is that of `jobs` runs at a time. Where the request names a number of devices, with what
-    they would make of the rest.
+    The time that is left is that of `jobs` runs at a time, with the start of their processes. Where the request names
+    a number of devices, with what they would make of the rest.
     """
     todo = [cell for cell, recorded in zip(grid.cells, done, strict=True) if not recorded]
     trials = tuner.todo if tuner is not None else []
@@ -73,7 +73,7 @@ def make_plan(
         data_states={name: data.state_text for name, data in grid.data.items()},
         results=str(request.results),
         control=grid.control,
-        seconds=schedule(work, jobs) if work else None,
+        seconds=schedule(work, jobs) + (_start() if min(jobs, len(todo)) > 1 else 0.0) if work else None,
         teachers={one.task: one.seconds for one in work if one.method == TEACHERS},
         trials=len(tuner.grid.cells) if tuner is not None else 0,
         trials_todo=len(trials),
