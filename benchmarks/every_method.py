@@ -10,7 +10,6 @@ seeds with its 95 % t interval. The same command goes on where it was; `--only-p
 from __future__ import annotations
 
 import argparse
-import math
 import statistics
 import subprocess
 import sys
@@ -18,15 +17,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scipy.stats import t
-
 from matekd_bench.results.folder.reading import read_folders
 from matekd_bench.results.records.record import Record
+from matekd_bench.results.statistics.intervals import t_interval, variance_of_mean
 
 STUDY = Path(__file__).with_name("every_method.toml")
 SLOW = ("--methods", "tinybert-aug", "--limit-train", "400")
-SHOWN = ("words_changed", "tokens_changed", "texts_unchanged", "teacher_flip_rate", "divergence_clean")
-SHOWN = (*SHOWN, "divergence_perturbed", "generator_moved")
+SHOWN = (
+    *("words_changed", "tokens_changed", "texts_unchanged", "teacher_flip_rate"),
+    *("divergence_clean", "divergence_perturbed", "generator_moved"),
+)
 COMPARED = ("tokens_changed", "teacher_flip_rate", "divergence_perturbed", "generator_moved")
 
 
@@ -64,9 +64,9 @@ def difference(
         for (which, *place), value in sorted(values.items())
         if which == variant and (other, *place) in values
     ]
-    half = float(t.ppf(0.975, len(apart) - 1)) * statistics.stdev(apart) / math.sqrt(len(apart))
     mean = statistics.fmean(apart)
-    return mean, mean - half, mean + half, len(apart)
+    interval = t_interval(mean, variance_of_mean(apart))
+    return mean, interval.low, interval.high, len(apart)
 
 
 def main() -> None:
