@@ -51,5 +51,6 @@ def _cut(table: dict[str, object]) -> bool:
 
 def _by_preset(need: str, what: str, presets: list[str], otherwise: str) -> Check:
     if presets:
-        return Check(TOPIC, need, "ok", f"{what}: in the presets {', '.join(presets)}; {otherwise}")
+        noun = "preset" if len(presets) == 1 else "presets"
+        return Check(TOPIC, need, "ok", f"{what}: in the {noun} {', '.join(presets)}; {otherwise}")
     return Check(TOPIC, need, "missing", f"{what}: no preset on this machine has it", otherwise)

@@ -129,7 +129,9 @@ class Host:
                 return PluginError(f"the {kind} '{name}' is missing: {info.by} is broken: {info.reason}")
         if NOT_INSTALLED in self.warnings:
             return PluginError(f"unknown {kind} '{name}': {NOT_INSTALLED}")
-        error = unknown(kind, name, allowed, command=f"matekd-bench {LISTED_BY.get(kind, 'plugins')}")
+        error = unknown(kind, name, allowed)
+        command = f"matekd-bench {LISTED_BY.get(kind, 'plugins')}"
+        error.hint = f"'{command}' lists them; a file of your own is named with --plugin FILE."
         if any(info.status == "broken" for info in self.plugins):
             error.hint = "Some plugins were left out: 'matekd-bench plugins' says why."
         return error

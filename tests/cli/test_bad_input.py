@@ -47,6 +47,7 @@ def refusal(
     ("options", "parts"),
     [
         (("--methods", "matkd"), ("unknown method 'matkd': did you mean 'matekd'?", "'matekd-bench methods'")),
+        (("--methods", "neighbour-swap"), ("unknown method 'neighbour-swap'", "--plugin FILE")),
         (("--control", "finetun"), ("unknown method 'finetun': did you mean 'finetune'?",)),
         (("--control", "kd,eda"), ("--control 'kd,eda' names several methods",)),
         (("--methods", ""), ("methods '': expected a method name at position 1, found the end",)),
