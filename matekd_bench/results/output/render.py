@@ -15,7 +15,7 @@ from matekd_bench.results.output.sheets import View
 from matekd_bench.results.output.wording import Sheet
 
 SEPARATOR = 3  # columns between two cells
-NAME_WIDTH = 26  # longer method names are folded
+NAME_WIDTH = 28  # where the screen is too narrow for all columns, longer method names are folded
 ASCII = str.maketrans(
     {"±": "+/-", "×": "x", "↑": "^", "↓": "v", "≈": "~", "–": "-", "—": "-", "’": "'", "“": '"', "”": '"'}
 )
@@ -55,9 +55,9 @@ def _render_table(table: Table, console: Console, plain: Plain, view: View) -> N
         if heading:
             console.print()
             _say(console, heading, plain)
-        for part in fit(_translated(sheet, plain), console.width):
+        for part, names in fit(_translated(sheet, plain), console.width):
             console.print()
-            console.print(_rich(part, console.is_terminal))
+            console.print(_rich(part, names, console.is_terminal))
     console.print()
     _say(console, wording.reading(table), plain)
     for column in table.columns:
@@ -79,23 +79,29 @@ def _translated(sheet: Sheet, plain: Plain) -> Sheet:
     return Sheet(tuple(map(lines, sheet.header)), rows, sheet.references)
 
 
-def fit(sheet: Sheet, width: int) -> list[Sheet]:
-    """The sheet as one or more no wider than `width`, the names repeated in each.
+def fit(sheet: Sheet, width: int) -> list[tuple[Sheet, int]]:
+    """The sheet as one or more no wider than `width`, the names repeated in each, with the width of the names.
 
-    Where there is room a cell's lines are joined into one; where there is not they stay stacked.
+    Where there is room a cell's lines are joined into one and names stand unfolded; where there is not they stay
+    stacked, and longer names are folded.
     """
     joined = _joined(sheet)
-    if sum(_widths(joined)) <= width:
-        return [joined]
+    names, *others = _widths(joined)
+    for name in (names, min(names, NAME_WIDTH + SEPARATOR)):
+        if name + sum(others) <= width:
+            return [(joined, name - SEPARATOR)]
     sheet = _names_joined(sheet)
-    widths = _widths(sheet)
+    names, *others = _widths(sheet)
+    names = min(names, NAME_WIDTH + SEPARATOR)
     parts: list[list[int]] = [[]]
-    for index in range(1, len(widths)):
-        taken = widths[0] + sum(widths[other] for other in parts[-1])
-        if parts[-1] and taken + widths[index] > width:
+    taken = names
+    for index, other in enumerate(others, start=1):
+        if parts[-1] and taken + other > width:
             parts.append([])
+            taken = names
         parts[-1].append(index)
-    return [_columns(sheet, (0, *part)) for part in parts]
+        taken += other
+    return [(_columns(sheet, (0, *part)), names - SEPARATOR) for part in parts]
 
 
 def _joined(sheet: Sheet) -> Sheet:
@@ -121,18 +127,17 @@ def _columns(sheet: Sheet, indices: Sequence[int]) -> Sheet:
 
 
 def _widths(sheet: Sheet) -> list[int]:
-    """The width of every column with its separator; names count at most NAME_WIDTH."""
+    """The width of every column with its separator."""
     columns = zip(sheet.header, *sheet.rows, strict=True)
-    widths = [max(len(line) for cell in column for line in cell) + SEPARATOR for column in columns]
-    return [min(widths[0], NAME_WIDTH + SEPARATOR), *widths[1:]]
+    return [max(len(line) for cell in column for line in cell) + SEPARATOR for column in columns]
 
 
-def _rich(sheet: Sheet, terminal: bool) -> RichTable:
+def _rich(sheet: Sheet, names: int, terminal: bool) -> RichTable:
     table = RichTable(box=box.SIMPLE_HEAD if terminal else box.ASCII, show_edge=False, pad_edge=False)
     for index, heading in enumerate(sheet.header):
         text = Text("\n".join(heading))
         if index == 0:
-            table.add_column(text, overflow="fold", max_width=NAME_WIDTH)
+            table.add_column(text, overflow="fold", max_width=names)
         else:
             table.add_column(text, justify="right", no_wrap=True)
     for number, row in enumerate(sheet.rows, start=1):

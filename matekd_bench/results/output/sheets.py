@@ -49,7 +49,7 @@ def comparison_sheet(table: Table) -> Sheet:
     """Each row against the control over all informative tasks; ranks among the ranked rows."""
     header = [("method",), ("mean", "diff."), ("95% interval",), ("p", "(Holm)"), ("verdict",), ("rank",)]
     matched = any(row.delta_matched is not None for row in table.rows)
-    header += [("at equal", "cost")] * matched + [("tasks", "won"), ("P(im-", "prove)")]
+    header += [("at equal", "cost")] * matched + [("tasks", "won"), ("prob.", "improve")]
     return Sheet(tuple(header), tuple(_comparison(row, table, matched) for row in table.rows))
 
 

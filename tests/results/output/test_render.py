@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,6 +88,16 @@ def test_room_is_used(make_record: Any) -> None:
     assert len(shown(records, 200).splitlines()) < len(shown(records, 80).splitlines())
 
 
+def test_names_are_folded_only_where_the_width_asks_for_it(make_record: Any) -> None:
+    name = "worst-of-n[eda,n=8,alpha=0.25]"
+    records = [make_record(method, task) for method in (name, "kd") for task in ("rte", "mrpc", "cola")]
+    assert name in shown(records, 200)
+    narrow = shown(records, 60)
+    assert name not in narrow
+    assert f"{name[:28]} |" in narrow
+    assert f"\n{name[28:]} " in narrow
+
+
 def test_plain_output_is_ascii(make_record: Any) -> None:
     records = [*study(make_record), make_record("kd", "rte", 9, id="org/lehrer-ü")]
     assert shown(records).isascii()
@@ -144,6 +155,15 @@ def claimed(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Leade
     gains = {"kd": 0.0, "kd@2x": 0.1, "good": 0.7, "bad": -0.7, "same": 0.0}
     found = read_folders([write_study(tmp_path_factory.mktemp("s"), gains, budgets={"kd@2x": 600}).root])
     return build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.homes))
+
+
+def test_a_mark_stays_beside_its_name(tmp_path: Path, write_study: Any) -> None:
+    name = "matekd[generator_lr=5e-05]"
+    found = read_folders([write_study(tmp_path, {"kd": 0.0, name: 0.7}).root])
+    leaderboard = build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.homes))
+    for width in (80, 150):
+        assert f"\n{name} * |" in printed(leaderboard, width=width)
+    assert "prob. improve" in printed(leaderboard, width=150)
 
 
 def printed(leaderboard: Leaderboard, view: View = "overall", width: int = 80, terminal: bool = False) -> str:
