@@ -38,9 +38,7 @@ def installed(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     """A working folder, with the example among the installed packages."""
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        Host, "latest", Host.latest
-    )  # put back behind the test: other tests know no `kitchen`
+    monkeypatch.setattr(Host, "latest", Host.latest)  # put back when the test ends, for those behind it
     yield tmp_path
     for module in [name for name in sys.modules if name.startswith(MODULE)]:
         del sys.modules[module]
