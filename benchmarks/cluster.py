@@ -128,7 +128,7 @@ def table(results: Path) -> str:
     frame = frame[frame["seed"] < SEEDS]
     timed = [
         name
-        for name in frame
+        for name in map(str, frame)
         if "second" in name or "memory" in name or name in ("created", "command", "resumed")
     ]
     return str(frame.drop(columns=timed).to_csv(index=False))
@@ -151,7 +151,7 @@ def main() -> None:
         print(f"same table: {table(two) == local}", flush=True)
 
         with cluster(folder / "ray.log") as nodes:
-            ray = ("--executor", "ray", "--ray-address", nodes.address)
+            ray: tuple[str, ...] = ("--executor", "ray", "--ray-address", nodes.address)
             finished(
                 begin(planned, "--first-seed", str(EARLIER), "--quiet", *ray)
             )  # 12 runs that tell how fast it is

@@ -46,7 +46,7 @@ def means(records: Sequence[Record]) -> Iterator[tuple[str, Counter[str], dict[s
             name: [value for run in runs if (value := run.diagnostics.get(name)) is not None]
             for name in SHOWN
         }
-        ended = Counter(run.status for run in runs)
+        ended: Counter[str] = Counter(run.status for run in runs)
         yield variant, ended, {name: statistics.fmean(them) if them else None for name, them in found.items()}
 
 
@@ -54,7 +54,7 @@ def difference(
     records: Sequence[Record], name: str, variant: str, other: str
 ) -> tuple[float, float, float, int]:
     """Mean difference of a diagnostic between two variants over common tasks and seeds, its interval's ends, and n."""
-    values = {
+    values: dict[tuple[object, ...], float] = {
         (one.identity.variant, one.identity.protocol_id, one.identity.task, one.identity.seed): value
         for one in records
         if (value := one.diagnostics.get(name)) is not None

@@ -112,7 +112,7 @@ class Study:
             from matekd_bench.cli import main
             from matekd_bench.plugins.host import Host
 
-            Host.load = lambda *_, **__: _host()  # type: ignore[method-assign, assignment]
+            Host.load = lambda *_, **__: _host()  # type: ignore[method-assign]
             fault()
             code = main(self.command)
         except BaseException:
@@ -359,9 +359,10 @@ def together(study: Study, processes: int, *, kill: bool) -> dict[str, int]:
     log.unlink(missing_ok=True)
 
     def watched() -> None:
+        from matekd_bench.results.folder.store import ResultsStore
         from matekd_bench.study import executor
 
-        original = executor.ResultsStore.write
+        original = ResultsStore.write
 
         def write(store: Any, record: Any, *rest: Any, **options: Any) -> Any:
             stored = original(store, record, *rest, **options)
@@ -369,7 +370,7 @@ def together(study: Study, processes: int, *, kill: bool) -> dict[str, int]:
                 file.write(f"{record.run_id}\n")
             return stored
 
-        executor.ResultsStore.write = write  # type: ignore[method-assign]
+        ResultsStore.write = write  # type: ignore[method-assign, assignment]
         executor.POLL_SECONDS = 0.1
 
     started = [study.start(watched) for _ in range(processes)]

@@ -23,12 +23,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from minilm import LENGTH, MINILM, batches, parts_of
 
 LAYERS = (0, 1, 2)
 BATCH, ROWS = 32, 640
+Step: TypeAlias = Callable[[Sequence[int], int], object]
 MASKED, CLIP = 0.3, 5.0
 WANTED = {"rte": 8.0, "sst2": 25.0}  # times faster
 LESS_MEMORY = 3.0  # times
@@ -104,7 +105,7 @@ def plain(parts: Any, lr: float = 2e-5) -> Callable[[Sequence[int], int], float]
     return step
 
 
-CONTENDERS = {"plain": plain, "suite": suite}
+CONTENDERS: dict[str, Callable[[Any], Step]] = {"plain": plain, "suite": suite}
 PAIRS = (("plain", "rte"), ("suite", "rte"), ("suite", "sst2"))
 
 
@@ -120,11 +121,11 @@ def sample(contender: str, task: str, options: argparse.Namespace) -> Sample:
     started, processor = time.perf_counter(), time.process_time()
     for update, batch in enumerate(rows, start=1):
         step(batch, update)
-    taken = time.perf_counter() - started, time.process_time() - processor
+    seconds, processed = time.perf_counter() - started, time.process_time() - processor
     longest = [max(parts.corpus.lengths[row] for row in batch) for batch in rows]
     tokens = LENGTH if contender == "plain" else sum(longest) / len(longest)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Sample(*(part / len(rows) for part in taken), tokens, peak)
+    return Sample(seconds / len(rows), processed / len(rows), tokens, peak)
 
 
 def in_a_process(contender: str, task: str) -> Sample:
@@ -179,7 +180,8 @@ def main() -> None:
     """Reads the options, measures and prints."""
     options = options_of()
     if options.only:
-        print(json.dumps(asdict(sample(*options.only, options))))
+        contender, task = options.only
+        print(json.dumps(asdict(sample(contender, task, options))))
         return
     rounds: dict[tuple[str, str], list[Sample]] = {pair: [] for pair in PAIRS}
     for _ in range(options.rounds):

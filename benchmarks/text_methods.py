@@ -48,7 +48,7 @@ def contenders(texts: Sequence[str], thesaurus: str) -> dict[str, Perturb]:
     }
     operations = ("synonym", "insert", "swap", "delete")
     for only in operations:
-        switches = {name: name == only for name in operations}
+        switches: dict[str, Any] = {name: name == only for name in operations}
         every[f"eda, {only} only"] = EDA(EDAParams(thesaurus=thesaurus, **switches), nothing)
     for record in matekd_bench_methods():
         if not record.refused:

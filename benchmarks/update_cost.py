@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
+from unittest.mock import patch
 
 from minilm import MINILM, batches, parts_of
 
@@ -31,6 +32,7 @@ METHODS = (
     "worst-of-n[eda[thesaurus=embedded]],cutoff,freelb,r3f,smart,vat"
 )
 WITHIN, MATEKD, WAITING = 0.25, 3.8, 0.02
+Phase: TypeAlias = Literal["student", "own"]
 
 
 @dataclass
@@ -53,13 +55,13 @@ class Contender:
         self.shop = Workshop(resolved.record, resolved.params, parts, name=self.name)
         self.trainer = self.shop.trainer(self.shop.method, Optimiser(lr=1e-5), ("student_updates", 10**6))
         self.rows = batches(parts, SIZE, count)
-        self.phases = ("student", "own") if self.shop.method.cycle else ("student",)
+        self.phases: tuple[Phase, ...] = ("student", "own") if self.shop.method.cycle else ("student",)
         for phase in self.phases:  # optimizers make their state at the first step
             self.trainer.update(self.shop.batch(self.rows[0][:2], phase=phase))
 
-    def timed(self, phase: str) -> Cost:
+    def timed(self, phase: Phase) -> Cost:
         """The mean over the batches."""
-        made = [self.shop.batch(rows, update=at, phase=phase) for at, rows in enumerate(self.rows)]  # type: ignore[arg-type]
+        made = [self.shop.batch(rows, update=at, phase=phase) for at, rows in enumerate(self.rows)]
         flops, started = self.shop.meter.flops, time.process_time()
         for batch in made:
             self.trainer.update(batch)
@@ -97,7 +99,6 @@ class Contender:
 
     def waiting(self, updates: int) -> float:
         """The share of time that the trainer's loop waits for its next batch, the first one left out."""
-        from matekd_bench.distill import trainer
         from matekd_bench.distill.batches import Order, Prefetch
 
         waits: list[float] = []
@@ -109,17 +110,16 @@ class Contender:
                 waits.append(time.perf_counter() - started)
                 return item
 
-        original, trainer.Prefetch = trainer.Prefetch, Timed  # type: ignore[misc]
         order = Order(self.shop.parts.corpus.lengths, SIZE, 0, self.shop.parts.task.name, "waiting")
-        try:
-            with closing(self.trainer.run(order, order, self.shop.assembler())) as losses:
+        with (
+            patch("matekd_bench.distill.trainer.Prefetch", Timed),
+            closing(self.trainer.run(order, order, self.shop.assembler())) as losses,
+        ):
+            next(losses)
+            started, known = time.perf_counter(), len(waits)
+            for _ in range(updates):
                 next(losses)
-                started, known = time.perf_counter(), len(waits)
-                for _ in range(updates):
-                    next(losses)
-                return sum(waits[known:]) / (time.perf_counter() - started)
-        finally:
-            trainer.Prefetch = original  # type: ignore[misc]
+            return sum(waits[known:]) / (time.perf_counter() - started)
 
 
 def contenders(options: argparse.Namespace) -> list[Contender]:

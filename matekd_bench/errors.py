@@ -11,8 +11,10 @@ BenchError                 exit code 2: something the user typed, named or insta
 
 from __future__ import annotations
 
+import copyreg
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class BenchError(Exception):
@@ -30,6 +32,10 @@ class BenchError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without `__init__`, whose arguments subclasses change: Ray sends errors back pickled."""
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
 
 class UsageError(BenchError):

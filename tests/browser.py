@@ -5,23 +5,19 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
+from programs import program
 
 BINARIES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe")
 
 
 def binary() -> str:
-    """The browser's path; the test is skipped where there is none."""
-    found = next(filter(None, map(shutil.which, BINARIES)), None)
-    if found is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    return found
+    """The browser's path; where there is none the test is skipped, or fails on CI."""
+    return program(*BINARIES, package="chromium")
 
 
 class Page:

@@ -49,13 +49,13 @@ class Study:
     fetching: str | None = None  # where no other machine may be asked: the command that gets what is missing
 
     def to_json(self) -> str:
-        """As one line."""
-        return TypeAdapter(Study).dump_json(self).decode()
+        """One line of ASCII: the ends of a pipe may differ in encoding, and paths may hold any bytes."""
+        return json.dumps(TypeAdapter(Study).dump_python(self, mode="json"))
 
     @classmethod
     def from_json(cls, text: str) -> Study:
         """What :meth:`to_json` wrote."""
-        return TypeAdapter(Study).validate_json(text)
+        return TypeAdapter(Study).validate_python(json.loads(text))
 
 
 class Desk:

@@ -42,7 +42,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[StudyRequest]:
         failed = 1 if request.tasks == "wnli" and not dry_run else 0
         return Summary(plan=PLAN, trained=1, skipped=1, failed=failed, run_ids=("a1", "a2"))
 
-    monkeypatch.setattr("matekd_bench.study.run", study, raising=False)
+    monkeypatch.setattr("matekd_bench.study.run", study)
     return asked
 
 

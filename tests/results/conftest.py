@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -194,3 +195,23 @@ def write(
 def write_study() -> WriteStudy:
     """A writer of synthetic studies with predictions."""
     return write
+
+
+@pytest.fixture
+def renamed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, bool]]:
+    """For each folder that a test gives its name: what is in it (and itself, "."), and whether the disk has that."""
+    synced: set[int] = set()
+    found: list[dict[str, bool]] = []
+    sync, rename = os.fsync, Path.rename
+
+    def syncing(handle: int) -> None:
+        sync(handle)
+        synced.add(os.fstat(handle).st_ino)
+
+    def renaming(path: Path, target: Path) -> Path:
+        found.append({name: (path / name).stat().st_ino in synced for name in (".", *os.listdir(path))})
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    monkeypatch.setattr(Path, "rename", renaming)
+    return found

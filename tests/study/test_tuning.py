@@ -6,6 +6,8 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ import torch
 from matekd_bench.cli import main
 from matekd_bench.results.folder.store import ResultsStore
 from matekd_bench.results.records.record import Record
+from matekd_bench.study.trials import Trial
+from matekd_bench.study.tuning import Tried, Tuner
 
 TUNE = ("--methods", "random-mask", "--tasks", "sst2", "--tune", "3")
 
@@ -52,6 +56,29 @@ def test_every_method_gets_the_same_trials_and_the_best_on_the_holdout_is_taken(
         assert run.identity.params == {**run.identity.params, **run.tuning.pick.params}
     assert [trial.params for trial in found["kd"].tuning.trials] == [{}, {}, {}]  # type: ignore[union-attr]
     assert found["random-mask"].tuning.trials[1].params == {"mask_rate": 0.367}  # type: ignore[union-attr]
+
+
+def test_the_first_of_equal_trials_is_taken_and_a_failed_one_never() -> None:
+    scores = {"a": None, "b": 0.7, "c": 0.8, "d": 0.8}
+
+    def read(run_id: str) -> Any:
+        score = scores[run_id]
+        return SimpleNamespace(
+            run_id=run_id, status="failed" if score is None else "ok",
+            task_score=score and SimpleNamespace(last=score),
+            compute=SimpleNamespace(train_flops=1, train_seconds=1.0),
+        )  # fmt: skip
+
+    training = SimpleNamespace(optimiser=SimpleNamespace(lr=1e-3))
+    cells: list[Any] = [
+        SimpleNamespace(run_id=one, data=SimpleNamespace(dev=["xy"]), job=SimpleNamespace(training=training))
+        for one in scores
+    ]
+    tried = [Tried(Trial(number, 1.0, {}), cell) for number, cell in enumerate(cells, start=1)]
+    store: Any = SimpleNamespace(read=read)
+    job, tuning = Tuner(grid=store, store=store, tried={})._chosen(tried)
+    assert (tuning.chosen, tuning.holdout_n) == (3, 2)
+    assert job is cells[2].job
 
 
 def test_trials_see_no_dev_and_no_seed_of_the_study(results: Path, run: Record) -> None:

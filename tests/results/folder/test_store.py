@@ -142,6 +142,14 @@ def test_a_crash_before_the_rename_leaves_no_half_run(
     assert store.records() == []
 
 
+def test_a_run_is_on_the_disk_before_it_has_its_name(
+    store: ResultsStore, make_record: Any, predictions: Predictions, renamed: list[dict[str, bool]]
+) -> None:
+    store.write(make_record(), predictions, [{"update": 1}], study={"preset": "mini"})
+    files_of_a_run = ("history.jsonl", "predictions.npz", "record.json", "study.json")
+    assert renamed == [dict.fromkeys((".", *files_of_a_run), True)]
+
+
 def test_what_a_killed_process_leaves_is_ignored(store: ResultsStore, make_record: Any) -> None:
     record = make_record()
     left = store.runs / f".tmp-{record.run_id}-00000000"

@@ -74,6 +74,13 @@ def test_the_last_checkpoints_are_kept_the_newest_first(tmp_path: Path) -> None:
     assert [(folder / "weights").read_text() for folder in run.folders()] == ["again", "10"]
 
 
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, renamed: list[dict[str, bool]]
+) -> None:
+    RunUnderWay(tmp_path, "a-run").save(1, content("one"))
+    assert renamed == [{".": True, "manifest.json": True, "weights": True}]
+
+
 @pytest.mark.parametrize("damage", ["change", "cut", "remove", "manifest"])
 def test_a_damaged_checkpoint_is_none(tmp_path: Path, damage: str) -> None:
     run = RunUnderWay(tmp_path, "a-run")

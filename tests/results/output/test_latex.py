@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from exported import Study, board_of, study
 from matekd_bench.results.board.table import Leaderboard
 from matekd_bench.results.output.latex import escape, to_latex
+from programs import program
 
 NASTY = "\\input{x} $a_b^c$ 100% #1 & ~ \"q\" 'p' `b` <i>|[1] é ñ ç ï ± × ↑ 漢 Ω\n\n*"
 
@@ -88,9 +88,7 @@ def test_escapes(text: str, expected: str) -> None:
 
 
 def test_it_compiles(done: Study, make_record: Any, tmp_path: Path) -> None:
-    compiler = shutil.which("pdflatex")
-    if compiler is None:
-        pytest.skip("no LaTeX: apt-get install texlive-latex-base")
+    compiler = program("pdflatex", package="texlive-latex-base")
     nasty = [make_record(NASTY, protocol_id="p_2%", score=0.8), make_record("kd", protocol_id="p_2%")]
     boards = (done.board, board_of(nasty))
     for name, board in zip("ab", boards, strict=True):

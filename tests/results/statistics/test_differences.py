@@ -17,7 +17,7 @@ from matekd_bench.results.statistics.differences import (
     over_tasks,
     row_difference,
 )
-from matekd_bench.results.statistics.examples import ExampleEffects, example_variance
+from matekd_bench.results.statistics.examples import ExampleEffects, Gold, example_effects, example_variance
 from matekd_bench.results.statistics.intervals import Variance
 
 FLAT = ExampleEffects((0, 1, 2, 3, 4), (np.zeros((10, 5)),), (0.1,), 9.0)
@@ -48,6 +48,20 @@ def test_by_hand(simulate: Any) -> None:
     back = difference(other, own)
     assert back is not None
     assert (back.delta, back.p) == (-found.delta, found.p)
+
+
+def test_a_difference_that_is_resampled_is_the_same_whenever_it_is_asked() -> None:
+    labels = np.arange(60) % 2
+
+    def wrong_at_every(step: int) -> Entry:
+        runs = {s: (np.where(np.arange(60) % (step + s) == 0, 1 - labels, labels),) for s in range(3)}
+        return Entry({0: 0.7, 1: 0.72, 2: 0.74}, example_effects(Gold(("f1",), (labels,)), runs))
+
+    first, again = (difference(wrong_at_every(2), wrong_at_every(7)) for _ in range(2))
+    assert first is not None
+    assert first.noise is not None
+    assert first.noise.examples.value > 0
+    assert first == again
 
 
 def test_common_seeds_only() -> None:

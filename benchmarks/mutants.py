@@ -1,0 +1,463 @@
+"""Mistakes planted in a copy of the source, one at a time, each of which a named test must catch.
+
+`python benchmarks/mutants.py` prints a line for each mutant: killed, SURVIVED, or what is wrong with its entry. A
+mutant is known by a piece of source text and its test by a file name, so that both may move to other folders. The
+checkout is never edited: its tracked and its new files are copied to a temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import cache_from_source
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+SOURCES = ("matekd_bench", "plugins", "tasks")
+PACKAGES = ("matekd_bench", "matekd_plugins", "matekd_tasks")
+PATIENCE = 120.0  # seconds after which the tests of a mutant count as hanging
+BROKEN = ("NameError", "ImportError", "ModuleNotFoundError", "SyntaxError", "AttributeError")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One mistake: `old` becomes `new` in the one source file that holds it.
+
+    White space in `old` stands for any white space. The tests are those that `only` (an expression of `pytest -k`)
+    selects in the test file called `file`.
+    """
+
+    name: str
+    breaks: str
+    old: str
+    new: str
+    file: str
+    only: str
+
+
+# fmt: off
+MUTANTS = (
+    # Objective and training
+    Mutant(
+        "soft-weight", "The study's weight of the divergence is ignored.",
+        "self._objective.soft * view.soft *", "view.soft *",
+        "test_trainer_losses.py", "kd_is_its_definition",
+    ),
+    Mutant(
+        "gold-share", "Gold labels get half of the loss instead of a third.",
+        "gold: float = Field(default=1 / 3", "gold: float = Field(default=1 / 2",
+        "test_settings.py", "spends_a_third_on_gold",
+    ),
+    Mutant(
+        "kl-temperature", "The divergence loses its factor of the squared temperature.",
+        ".sum(dim=-1) * temperature**2", ".sum(dim=-1)",
+        "test_objective.py", "tau_squared",
+    ),
+    Mutant(
+        "data-order-epoch", "Every epoch has the batches of the first one.",
+        "seed_of(*self._key, epoch)", "seed_of(*self._key)",
+        "test_batches.py", "seed_task_purpose_and_epoch",
+    ),
+    Mutant(
+        "dropout-update", "Every update draws the dropout masks of the first one.",
+        "batch.phase, batch.update, batch.offset, number)", "batch.phase, batch.offset, number)",
+        "test_models.py", "masks_depend_on_update",
+    ),
+    Mutant(
+        "text-noise-segment", "Both segments of a pair are perturbed with the same random numbers.",
+        'f"text/{variant}/{index}"', 'f"text/{variant}"',
+        "test_base.py", "every_segment_draws",
+    ),
+    Mutant(
+        "gradient-clipping", "The gradient's norm is measured and never bounded.",
+        "math.inf if clip is None else clip", "math.inf",
+        "test_optimizer.py", "gradient_is_clipped",
+    ),
+    Mutant(
+        "accumulation", "Each piece of a batch counts as much as a whole batch.",
+        "if loss.requires_grad: (loss.sum() / piece.total).backward()",
+        "if loss.requires_grad:\n    loss.mean().backward()",
+        "test_trainer_losses.py", "in_whatever_piece",
+    ),
+    Mutant(
+        "rate-schedule", "The learning rate stays at its peak after the warm-up.",
+        "max(0.0, (1.0 - progress) / (1.0 - rising)) if", "1.0 if",
+        "test_settings.py", "rises_over_the_warm_up",
+    ),
+    Mutant(
+        "resume-optimizer", "A resumed run starts with fresh moments of Adam.",
+        "optimizer.load_state_dict(saved)", "pass",
+        "test_resume.py", "goes_on_to_the_same_bits and kd",
+    ),
+    Mutant(
+        "resume-data-order", "A resumed run starts its data again from the first batch.",
+        "self._method.cycle), done, None)", "self._method.cycle), 0, None)",
+        "test_resume.py", "goes_on_to_the_same_bits and kd",
+    ),
+    # Methods
+    Mutant(
+        "generator-sign", "MATE-KD's generator makes teacher and student agree.",
+        "learn(-divergence)", "learn(divergence)",
+        "test_matekd.py", "generators_step_climbs",
+    ),
+    Mutant(
+        "mask-special", "Special tokens and padding are masked too.",
+        'draw(batch, "mask") < rate) & ~batch.special', 'draw(batch, "mask") < rate)',
+        "test_masking.py", "each_ordinary_token",
+    ),
+    Mutant(
+        "straight-through", "The generator's step sees soft embeddings instead of those of drawn tokens.",
+        "return weight[ids]", "return soft @ weight",
+        "test_matekd.py", "look_up_is_exact",
+    ),
+    Mutant(
+        "eda-count", "EDA rounds its number of edits instead of cutting it off.",
+        "max(1, int(alpha * len(words)))", "max(1, round(alpha * len(words)))",
+        "test_eda_operations.py", "number_of_edits",
+    ),
+    Mutant(
+        "freelb-start", "FreeLB's first perturbation is divided by the size itself, not by its root.",
+        "tokens.sqrt().view(", "tokens.view(",
+        "test_freelb.py", "over_the_root_of_three",
+    ),
+    # Data and metrics
+    Mutant(
+        "label-names", "Class ids of a data set on the Hub are taken by number, not by name.",
+        "else names[value] for value in values]", "else task.labels[value] for value in values]",
+        "test_hub.py", "mapped_by_name",
+    ),
+    Mutant(
+        "constant-scores", "A regression that answers one value for every row is not flagged as collapsed.",
+        '_centred(guess) is None if task.kind == "regression"', 'False if task.kind == "regression"',
+        "test_metrics.py", "constant_regression",
+    ),
+    Mutant(
+        "mnli-one-task", "MNLI's two dev sets count by their sizes instead of half each.",
+        "np.mean([split.score for split in splits])",
+        "np.average([split.score for split in splits], weights=[split.n for split in splits])",
+        "test_metrics.py", "mnli_is_the_mean",
+    ),
+    # Statistics
+    Mutant(
+        "holm-order", "Holm's correction goes through the p values in the order of the rows.",
+        "sorted((p, i) for i, p in enumerate(p_values)", "list((p, i) for i, p in enumerate(p_values)",
+        "test_verdicts.py", "test_holm",
+    ),
+    Mutant(
+        "satterthwaite", "Degrees of freedom are summed from shares that are not squared.",
+        "(part.value / total) ** 2 / part.df", "(part.value / total) / part.df",
+        "test_intervals.py", "welch",
+    ),
+    Mutant(
+        "variance-ddof", "Standard deviations and t intervals divide by n instead of n - 1.",
+        "math.fsum(off) ** 2 / n) / (n - 1)", "math.fsum(off) ** 2 / n) / n",
+        "test_intervals.py", "interval_of_a_cell",
+    ),
+    Mutant(
+        "bootstrap-seed", "Bootstrap samples differ from one call to the next.",
+        'default_rng(seed_of("bootstrap", split, lines_digest(map(str, labels.tolist()))))', "default_rng()",
+        "test_differences.py", "same_whenever_it_is_asked",
+    ),
+    Mutant(
+        "xfit-ties", "Of equal looks the earlier is chosen.",
+        "scores.shape[1] - 1 - np.argmax(scores[:, ::-1], axis=1)", "np.argmax(scores, axis=1)",
+        "test_selection.py", "ties_go_to_the_later",
+    ),
+    Mutant(
+        "mcnemar-sides", "McNemar's test has one side.",
+        "2 * float(bdtr(", "float(bdtr(",
+        "test_comparing.py", "mcnemar",
+    ),
+    Mutant(
+        "matched-cost", "A method meets the costliest row of the control instead of the cheapest that cost as much.",
+        "min(enough)[1] if enough", "max(enough)[1] if enough",
+        "test_cost.py", "cheapest_that_cost_as_much",
+    ),
+    # Records and checkpoints
+    Mutant(
+        "run-lock", "A run is taken without its lock, so that two processes train it.",
+        "self._lock.acquire(timeout=0)", "pass",
+        "test_underway.py", "given_back_can_be_taken",
+    ),
+    Mutant(
+        "fsync", "A new file is not on the disk when its folder gets its name.",
+        "file.flush() os.fsync(file.fileno())", "file.flush()",
+        "test_store.py", "on_the_disk_before",
+    ),
+    Mutant(
+        "rename-before-seal", "A checkpoint gets its name before it is whole.",
+        "seal(temporary) shutil.rmtree(target, ignore_errors=True) temporary.rename(target)",
+        "shutil.rmtree(target, ignore_errors=True)\ntemporary.rename(target)\nseal(target)",
+        "test_underway.py", "on_the_disk_before",
+    ),
+    Mutant(
+        "manifest", "A damaged checkpoint counts as whole.",
+        "file_digest(folder / Path(name).name) == digest for", "(folder / Path(name).name).exists() for",
+        "test_underway.py", "damaged_checkpoint_is_none",
+    ),
+    Mutant(
+        "newest-first", "A run resumes from its oldest checkpoint, and the newest are deleted.",
+        "sorted(found, reverse=True)", "sorted(found)",
+        "test_underway.py", "newest_first",
+    ),
+    Mutant(
+        "record-overwritten", "A second result of a run replaces the first.",
+        "if self.has(new.run_id):", "if False:",
+        "test_store.py", "never_replaced",
+    ),
+    Mutant(
+        "failed-is-done", "A failed run counts as done and is not tried again.",
+        'return found.status != "failed"', "return True",
+        "test_store.py", "failed_run_is_not_done",
+    ),
+    Mutant(
+        "unknown-field", "A record with a field that nobody knows is read without a word.",
+        'frozen=True, extra="forbid", allow_inf_nan=False', 'frozen=True, extra="ignore", allow_inf_nan=False',
+        "test_reading.py", "damaged_records",
+    ),
+    # What is shown
+    Mutant(
+        "terminal-escape", "Texts of a record keep the signs that steer a terminal.",
+        r'sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}"', "sign",
+        "test_export.py", "formulas_are_defused",
+    ),
+    Mutant(
+        "html-escape", "Names become markup on the web page.",
+        "autoescape=True", "autoescape=False",
+        "test_html.py", "cannot_become_markup",
+    ),
+    Mutant(
+        "latex-escape", "An ampersand in a name ends the cell of a LaTeX table.",
+        r'"&": r"\&",', '"&": "&",',
+        "test_latex.py", "test_escapes",
+    ),
+    Mutant(
+        "csv-formula", "A spreadsheet runs names as formulas.",
+        "return f\"'{text}\" if text.startswith(FORMULA) else text", "return text",
+        "test_export.py", "formulas_in_method_names",
+    ),
+    # Studies
+    Mutant(
+        "tuning-ties", "Of equal trials the later is chosen, so that settings change without a gain.",
+        "(one.score, -one.trial)", "(one.score, one.trial)",
+        "test_tuning.py", "first_of_equal_trials",
+    ),
+    Mutant(
+        "shard-cut", "A large task is never cut, so that one machine trains all of it.",
+        "shard, load, setup = shard + 1, 0.0,", "shard, load, setup = shard, 0.0,",
+        "test_shards.py", "large_task_is_cut",
+    ),
+    Mutant(
+        "run-id-precision", "Runs in float32 and in bf16 share an id, so that one stands in for the other.",
+        '"precision": recipe.precision, "device": recipe.device.type, "threads"',
+        '"device": recipe.device.type, "threads"',
+        "test_identity.py", "determines_a_result",
+    ),
+    Mutant(
+        "offline-guard", "With --offline other machines are asked all the same.",
+        "sys.addaudithook(_guard)", "pass",
+        "test_offline.py", "this_machine_may_be_asked",
+    ),
+    Mutant(
+        "duplicate-names", "Of two plugins that claim a name the first gets it.",
+        "single for single, *others in claims.values() if not others", "single for single, *_ in claims.values()",
+        "test_host.py", "one_name_from_two_packages",
+    ),
+)
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A mutant whose place is known: the source file, its text before and after, and the test file."""
+
+    mutant: Mutant
+    file: Path
+    before: str
+    after: str
+    tests: Path
+
+    @property
+    def selection(self) -> list[str]:
+        """The arguments of pytest that select its tests."""
+        return [str(self.tests), "-k", self.mutant.only]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a run of pytest ended: its exit code (None: it was killed as it hung), what it printed, its seconds."""
+
+    code: int | None
+    printed: str
+    seconds: float
+
+
+def copy_of(checkout: Path, target: Path) -> Path:
+    """Copy every tracked file, and every new one that git does not ignore, to `target`."""
+    listing = ["git", "-C", str(checkout), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(listing, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (checkout / name).is_file():  # a file may be deleted and still tracked
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(checkout / name, target / name)
+    return target
+
+
+def environment(copy: Path) -> dict[str, str]:
+    """The environment in which Python takes the packages and the helpers of tests from the copy."""
+    paths = (copy, copy / "plugins", copy / "tasks", copy / "tests")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
+
+
+def imported_from(copy: Path) -> list[Path]:
+    """Where Python finds the packages, asked from another folder than the copy."""
+    code = f"import {', '.join(PACKAGES)}\nfor one in ({', '.join(PACKAGES)}): print(one.__file__)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, cwd=copy.parent, env=environment(copy), capture_output=True, text=True, check=True
+    )
+    return [Path(line) for line in done.stdout.splitlines()]
+
+
+def plant(mutant: Mutant, sources: Mapping[Path, str], tests: Path) -> Planted:
+    """Find the place of a mutant in `sources` (text by file) and its test file below `tests`.
+
+    Raises LookupError, one line, where there is no such place or more than one.
+    """
+    pattern = re.compile(r"\s+".join(map(re.escape, mutant.old.split())))
+    found = [(file, match) for file, text in sources.items() for match in pattern.finditer(text)]
+    if len(found) != 1:
+        places = ", ".join(file.name for file, _ in found)
+        raise LookupError(f"text in {len(found)} places: {places}" if found else "no such text")
+    files = list(tests.rglob(mutant.file))
+    if len(files) != 1:
+        raise LookupError(f"{len(files)} test files are called {mutant.file}")
+    [(file, match)] = found
+    before = sources[file]
+    line = before[before.rfind("\n", 0, match.start()) + 1 :]
+    indent = line[: len(line) - len(line.lstrip())]
+    new = mutant.new.replace("\n", f"\n{indent}")
+    return Planted(mutant, file, before, before[: match.start()] + new + before[match.end() :], files[0])
+
+
+@contextmanager
+def applied(planted: Planted) -> Iterator[None]:
+    """Within it the copy has the mistake; no bytecode of the file is left that could hide it."""
+    stat = planted.file.stat()
+    Path(cache_from_source(str(planted.file))).unlink(missing_ok=True)
+    planted.file.write_text(planted.after, encoding="utf-8")
+    try:
+        yield
+    finally:
+        planted.file.write_text(planted.before, encoding="utf-8")
+        os.utime(planted.file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def run_tests(copy: Path, selection: Sequence[str], patience: float, *, keep_bytecode: bool = False) -> Ran:
+    """Run the selected tests of the copy in a process of their own, and end what they leave running."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *selection]
+    env = environment(copy)
+    if not keep_bytecode:
+        env["PYTHONDONTWRITEBYTECODE"] = "1"
+    started = time.perf_counter()
+    with subprocess.Popen(
+        command, cwd=copy, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:  # fmt: skip
+        try:
+            printed, code = process.communicate(timeout=patience)[0], process.returncode
+        except subprocess.TimeoutExpired:
+            printed, code = f"no end within {patience:.0f} s", None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return Ran(code, printed, time.perf_counter() - started)
+
+
+def verdict(ran: Ran) -> tuple[str, str]:
+    """What the tests say of a mutant, and which of them said it or what went wrong."""
+    if ran.code == 0:
+        return "SURVIVED", ""
+    if ran.code is None:
+        return "killed", ran.printed
+    test = re.search(r"^(?:FAILED|ERROR) \S+?::(\w+)", ran.printed, re.MULTILINE)
+    if ran.code != 1 or test is None:
+        return "error", f"pytest ended with {ran.code}: {' '.join(ran.printed.split())[-200:]}"
+    if broken := re.search(rf"^E +({'|'.join(BROKEN)})\b.*", ran.printed, re.MULTILINE):
+        return "error", f"the mutant is no valid program: {broken[0].removeprefix('E').strip()}"
+    return "killed", test[1]
+
+
+def undisturbed(copy: Path, planted: Sequence[Planted]) -> Ran:
+    """Run the tests of all mutants on the copy as it is."""
+    files = dict.fromkeys(str(one.tests) for one in planted)
+    chosen = dict.fromkeys(f"({one.mutant.file} and ({one.mutant.only}))" for one in planted)
+    return run_tests(
+        copy, [*files, "-k", " or ".join(chosen)], PATIENCE + 10 * len(planted), keep_bytecode=True
+    )
+
+
+def try_all(mutants: Sequence[Mutant], copy: Path) -> int:
+    """Try every mutant on the copy and print a line for each; return the exit code."""
+    started = time.perf_counter()
+    files = (file for folder in SOURCES for file in sorted((copy / folder).rglob("*.py")))
+    sources = {file: file.read_text(encoding="utf-8") for file in files}
+    planted, killed = [], 0
+    for mutant in mutants:
+        try:
+            planted.append(plant(mutant, sources, copy / "tests"))
+        except LookupError as error:
+            print(f"{mutant.name:<20} {error.args[0]}", flush=True)
+    if not planted:
+        return 1
+    ran = undisturbed(copy, planted)
+    if ran.code != 0:
+        print(ran.printed, "error: these tests fail without any mutant.", sep="\n", file=sys.stderr)
+        return 2
+    print(f"without any mutant: {ran.printed.splitlines()[-1]}", flush=True)
+    for one in planted:
+        with applied(one):
+            ran = run_tests(copy, one.selection, PATIENCE)
+        said, why = verdict(ran)
+        killed += said == "killed"
+        why = why or one.mutant.breaks
+        print(f"{one.mutant.name:<20} {said:<8} {ran.seconds:5.1f} s  {why}", flush=True)
+    print(f"{killed} of {len(mutants)} mutants killed in {time.perf_counter() - started:.0f} s")
+    return 0 if killed == len(mutants) else 1
+
+
+def main() -> int:
+    """Read the command line and try the mutants; return the exit code."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="mutants to try (default: all)")
+    parser.add_argument("--list", action="store_true", help="list the mutants and try none")
+    typed = parser.parse_args()
+    known = {mutant.name: mutant for mutant in MUTANTS}
+    if unknown := [name for name in typed.names if name not in known]:
+        parser.error(f"unknown mutant '{unknown[0]}': --list shows all of them.")
+    chosen = [known[name] for name in typed.names] or list(MUTANTS)
+    if typed.list:
+        for mutant in chosen:
+            print(f"{mutant.name:<20} {mutant.breaks} [{mutant.file}: {mutant.only}]")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copy = copy_of(CHECKOUT, Path(folder).resolve() / "copy")
+        places = imported_from(copy)
+        if not all(place.is_relative_to(copy) for place in places):
+            print(f"error: tests would import {', '.join(map(str, places))}.", file=sys.stderr)
+            return 2
+        print(f"tests import {places[0]}", flush=True)
+        return try_all(chosen, copy)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,368 @@
+"""Compare the numbers of two checkouts bit by bit: `python benchmarks/same_numbers.py OLD NEW`.
+
+Both train the same small studies in one process with one thread: every method for four updates on two tasks of
+mini-GLUE, teachers and the generator's warm-up included; a tuned study; a run that is interrupted and resumed. Then
+the script compares
+
+- the logits of every evaluation, and the weights of teachers, generators and kept students, bit by bit,
+- every list of parts that a seed was made of, and how often,
+- the records, field by field, through the map of renamed fields below,
+- the exports of the committed reference study, line by line, through the map of renamed words below.
+
+Exit status 0: nothing differs. The two checkouts may spell settings and fields differently; whatever may be renamed
+between them is listed in `FIELDS` and `WORDS`. Identifiers (hashes) are compared as places, not as text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import difflib
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+METHODS = (
+    "finetune,random-mask,random-token,frozen-generator,matekd,matekd[variant=official],eda,aeda,tinybert-aug,"
+    "freelb,r3f,smart,vat,cutoff,worst-of-n[eda],nlpaug:char-delete,nlpaug:char-insert,nlpaug:char-substitute,"
+    "nlpaug:char-swap,nlpaug:delete,nlpaug:keyboard,nlpaug:ocr,nlpaug:spelling,nlpaug:split,nlpaug:substitute,"
+    "nlpaug:swap"
+)
+SMALL = (
+    *("--preset", "mini", "--limit-train", "64", "--limit-eval", "20", "--budget", "student_updates=4"),
+    *("--device", "cpu", "--precision", "float32", "--threads", "1", "--jobs", "1"),
+)
+STUDIES: Mapping[str, tuple[str, ...]] = {
+    "all": ("--methods", METHODS, "--tasks", "rte,stsb", "--set", "matekd.generator_updates=2",
+            "--set", "matekd.student_updates=2"),
+    "tuned": ("--methods", "eda", "--tasks", "rte", "--tune", "3", "--seeds", "2"),
+    "resumed": ("--methods", "stopping", "--tasks", "rte", "--seeds", "1"),
+}  # fmt: skip
+EXPORTS = tuple(f"leaderboard.{kind}" for kind in ("csv", "json", "md", "tex", "html"))
+PLOTS = tuple(f"{name}.svg" for name in ("forest", "curves", "cost", "heatmap"))
+
+# Settings, in the spelling of a checkout: (spelling today, spelling before).
+SPELLINGS = (("optimizer", "optimiser"), ("evaluations", "looks"))
+CONFIG = """\
+[teacher]
+{optimizer} = {{ lr = 1e-3, batch_size = 16 }}
+budget = {{ limit = 6 }}
+
+[generator]
+checkpoint = "{generator}"
+{optimizer} = {{ lr = 1e-3, batch_size = 16 }}
+budget = {{ limit = 6 }}
+
+[training]
+{evaluations} = 2
+{optimizer} = {{ lr = 1e-3, batch_size = 8, micro_batch = 4 }}
+"""
+# A method that stops its own process once, in the second of four updates.
+STOPPING = """\
+import os, signal
+from pathlib import Path
+from matekd_bench import Method, NoParams, Perturbation, hookimpl
+
+class Stopping(Perturbation[NoParams]):
+    def views(self, batch, models):
+        marker = Path(os.environ["SAME_NUMBERS_MARKER"])
+        if batch.update >= 2 and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGTERM)
+        yield batch.clean
+
+@hookimpl
+def matekd_bench_methods():
+    yield Method(name="stopping", summary="kd that is interrupted", params=NoParams, factory=Stopping,
+                 level="control", version="1")
+"""
+
+# Fields of records and columns: what each is called in OLD -> in NEW, as patterns over dotted paths.
+FIELDS: tuple[tuple[str, str], ...] = ()
+# Words in exported files, as patterns over lines, OLD -> NEW.
+WORDS: tuple[tuple[str, str], ...] = ()
+# Fields that name a moment, a machine, a version or a hash: not compared.
+PASSING = re.compile(
+    r"(^|\.)(run_id|protocol_id|env|provenance|schema|predictions\.sha256|predictions\.path|\w*_seconds|"
+    r"peak_memory_bytes|resumed|resources\.generator)($|\.)"
+)
+HASH = re.compile(r"\b[0-9a-f]{12,64}\b")
+
+
+def main() -> int:
+    """Run both checkouts and print what differs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("old", type=Path)
+    parser.add_argument("new", type=Path)
+    parser.add_argument(
+        "--keep", type=Path, help="Where to leave what both wrote; default: a temporary folder."
+    )
+    arguments = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        home = arguments.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        sides = [home / "old", home / "new"]
+        for checkout, side in zip((arguments.old, arguments.new), sides, strict=True):
+            if not (side / "done").exists():
+                shutil.rmtree(side, ignore_errors=True)
+                side.mkdir(parents=True)
+                _run(checkout.resolve(), side)
+                (side / "done").touch()
+        return _report(*sides)
+
+
+def _run(checkout: Path, side: Path) -> None:
+    """Train the studies and write the exports of one checkout in a process of its own."""
+    metadata = side / "metadata"
+    _write_metadata(checkout, metadata)
+    path = [metadata, checkout, checkout / "plugins", checkout / "tasks"]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, path)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MATEKD_BENCH_CACHE": str(side / "cache"),
+        "SAME_NUMBERS_MARKER": str(side / "interrupted"),
+        "OMP_NUM_THREADS": "1",
+        "COLUMNS": "200",
+    }
+    command = [sys.executable, __file__, "--probe", str(checkout), str(side)]
+    subprocess.run(command, check=True, env=environment, cwd=side)
+
+
+def _write_metadata(checkout: Path, folder: Path) -> None:
+    """Write the entry points of a checkout as an installed distribution has them, so that none must be installed."""
+    project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
+    info = folder / f"matekd_bench-{project['version']}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.4\nName: matekd-bench\nVersion: {project['version']}\n"
+    )
+    lines: list[str] = []
+    for group, entries in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in entries.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+def _probe(checkout: Path, side: Path) -> int:
+    """Train and export in this process, and write down every list of parts that a seed is made of."""
+    import matekd_bench
+    from matekd_bench import seeds
+
+    if not Path(matekd_bench.__file__).is_relative_to(checkout):
+        raise SystemExit(f"{matekd_bench.__file__} is not in {checkout}")
+    drawn: Counter[str] = Counter()
+    original = seeds.seed_of
+
+    def seed_of(*parts: str | int) -> int:
+        drawn[repr(parts)] += 1
+        return original(*parts)
+
+    seeds.seed_of = seed_of  # before any other module has taken the name
+    from matekd_bench.cli import main as command_line
+
+    (side / "stopping.py").write_text(STOPPING)
+    (side / "tiny.toml").write_text(_config(checkout, side))
+    for name, options in STUDIES.items():
+        command = [
+            "run",
+            *options,
+            *SMALL,
+            "--config",
+            str(side / "tiny.toml"),
+            "--results",
+            str(side / name),
+        ]
+        if name == "resumed":
+            command += ["--plugin", str(side / "stopping.py")]
+            drawn_before = Counter(drawn)
+            assert command_line([*command, "--quiet"]) == 128 + 15, "the run was not interrupted"
+            drawn = drawn_before  # how often a resumed run asks again depends on where it was stopped
+        if code := command_line([*command, "--quiet"]):
+            raise SystemExit(f"study '{name}' ended with exit code {code}")
+    (side / "seeds.json").write_text(json.dumps(drawn, indent=0, sort_keys=True))
+    for results in sorted((checkout / "results" / "reference").iterdir()):
+        _export(command_line, results, side / "exports" / results.name)
+    return 0
+
+
+def _export(command_line: Callable[[list[str]], int], results: Path, folder: Path) -> None:
+    """Write every export of a results folder, and what `leaderboard` prints."""
+    folder.mkdir(parents=True)
+    source = ["--results", str(results)]
+    files = [str(folder / name) for name in (*EXPORTS, *PLOTS)]
+    assert command_line(["export", *files, *source]) == 0
+    assert command_line(["export", str(folder / "runs.csv"), "--table", "runs", *source]) == 0
+    with contextlib.redirect_stdout(io.StringIO()) as screen:
+        assert command_line(["leaderboard", *source]) == 0
+    (folder / "screen.txt").write_text(screen.getvalue())
+
+
+def _config(checkout: Path, side: Path) -> str:
+    """The settings that options cannot say, in the spelling of the checkout."""
+    presets = "".join(path.read_text() for path in checkout.glob("matekd_bench/study/**/minilm.toml"))
+    spelled = {new: new if re.search(rf"^{new}\b", presets, re.M) else old for new, old in SPELLINGS}
+    return CONFIG.format(generator=_headless(checkout, side), **spelled)
+
+
+def _headless(checkout: Path, side: Path) -> Path:
+    """A copy of the tiny checkpoint without its vocabulary head, so that the generator needs a warm-up."""
+    from safetensors.torch import load_file, save_file
+
+    folder = side / "headless"
+    shutil.copytree(checkout / "tasks/matekd_tasks/mini/checkpoint", folder)
+    for path in folder.glob("*.safetensors"):
+        weights = {name: value for name, value in load_file(path).items() if not name.startswith("cls.")}
+        save_file(weights, path, metadata={"format": "pt"})
+    return folder
+
+
+def _report(old: Path, new: Path) -> int:
+    """Print one line per comparison and what differs; 1 if anything does."""
+    differing = 0
+    for name, problems in (
+        ("seeds", _compare_seeds(old, new)),
+        ("weights", _compare_weights(old, new)),
+        *((f"runs of '{study}'", _compare_runs(old / study, new / study)) for study in STUDIES),
+        ("trials", _compare_runs(old / "tuned" / "tuning", new / "tuned" / "tuning")),
+        ("exports", _compare_exports(old / "exports", new / "exports")),
+    ):
+        summary, found = next(problems), list(problems)
+        differing += len(found)
+        print(f"{name}: {summary}: {f'{len(found)} differ' if found else 'the same'}")
+        for line in found[:40]:
+            print(f"  {line}")
+    return 1 if differing else 0
+
+
+def _compare_seeds(old: Path, new: Path) -> Iterator[str]:
+    """Which lists of parts were asked for, and how often."""
+    before, now = (json.loads((side / "seeds.json").read_text()) for side in (old, new))
+    yield f"{len(before)} lists of parts, {sum(before.values())} seeds"
+    for parts in sorted(before.keys() | now.keys()):
+        if before.get(parts) != now.get(parts):
+            yield f"{parts}: {before.get(parts, 0)} times, now {now.get(parts, 0)}"
+
+
+def _compare_weights(old: Path, new: Path) -> Iterator[str]:
+    """What the cache and the kept students hold, by content: the names of folders are hashes."""
+
+    def digests(side: Path) -> Counter[tuple[str, str]]:
+        files = [path for path in side.rglob("*") if path.suffix in (".safetensors", ".npy", ".npz", ".pt")]
+        return Counter(
+            (f"{_place(path.relative_to(side))}", hashlib.sha256(path.read_bytes()).hexdigest())
+            for path in files
+            if path.name != "predictions.npz" and "headless" not in path.parts
+        )
+
+    before, now = digests(old), digests(new)
+    yield f"{sum(before.values())} files"
+    for change in sorted((before - now).keys() | (now - before).keys()):
+        yield f"{change[0]}: {change[1][:12]} {'only in OLD' if change in before else 'only in NEW'}"
+
+
+def _place(path: Path) -> str:
+    """A path without its hashes."""
+    return HASH.sub("*", str(path))
+
+
+def _compare_runs(old: Path, new: Path) -> Iterator[str]:
+    """Logits bit by bit and records field by field, runs matched by their names without hashes."""
+    before, now = ({_run_name(path): path for path in (side / "runs").iterdir()} for side in (old, new))
+    yield f"{len(before)} runs"
+    for name in sorted(before.keys() | now.keys()):
+        if name not in before or name not in now:
+            yield f"{name}: only in {'OLD' if name in before else 'NEW'}"
+            continue
+        yield from (f"{name}: {problem}" for problem in _compare_logits(before[name], now[name]))
+        yield from (f"{name}: {problem}" for problem in _compare_records(before[name], now[name]))
+
+
+def _run_name(folder: Path) -> str:
+    """Task, method and seed, and what tells variants of one method apart."""
+    identity = json.loads((folder / "record.json").read_text())["identity"]
+    return " ".join(str(identity[key]) for key in ("task", "variant", "seed")) + " " + _settings_of(folder)
+
+
+def _settings_of(folder: Path) -> str:
+    """The learning rate and parameters, by which trials of one method differ."""
+    record = json.loads((folder / "record.json").read_text())
+    return json.dumps([record["hparams"].get("lr"), record["identity"]["params"]], sort_keys=True)
+
+
+def _compare_logits(old: Path, new: Path) -> Iterator[str]:
+    import numpy as np
+
+    with np.load(old / "predictions.npz") as before, np.load(new / "predictions.npz") as now:
+        first, second = (
+            {re.sub(r"^[a-z]+(?=\d)", "", key): arrays[key] for key in arrays.files}
+            for arrays in (before, now)
+        )
+    if first.keys() != second.keys():
+        yield f"predictions hold {sorted(first)}, now {sorted(second)}"
+        return
+    for key in first:
+        if first[key].dtype != second[key].dtype or first[key].tobytes() != second[key].tobytes():
+            yield f"logits {key} differ"
+
+
+def _compare_records(old: Path, new: Path) -> Iterator[str]:
+    first, second = (json.loads((side / "record.json").read_text()) for side in (old, new))
+    before = {_renamed(path, FIELDS): value for path, value in _flat(first)}
+    now = dict(_flat(second))
+    for path in sorted(before.keys() | now.keys()):
+        if not PASSING.search(path) and before.get(path) != now.get(path):
+            yield f"{path}: {before.get(path)!r}, now {now.get(path)!r}"
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf of a record with its dotted path."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _flat(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and value:
+        for number, item in enumerate(value):
+            yield from _flat(item, f"{path}.{number}")
+    else:
+        yield path, value
+
+
+def _renamed(text: str, rules: tuple[tuple[str, str], ...]) -> str:
+    for pattern, replacement in rules:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def _compare_exports(old: Path, new: Path) -> Iterator[str]:
+    names = sorted(
+        {str(path.relative_to(side)) for side in (old, new) for path in side.rglob("*") if path.is_file()}
+    )
+    yield f"{len(names)} files"
+    for name in names:
+        if not (old / name).exists() or not (new / name).exists():
+            yield f"{name}: only in {'OLD' if (old / name).exists() else 'NEW'}"
+            continue
+        before, now = (_lines(side / name) for side in (old, new))
+        before = [_renamed(line, WORDS) for line in before]
+        for line in difflib.unified_diff(before, now, n=0, lineterm=""):
+            if not line.startswith(("---", "+++", "@@")):
+                yield f"{name}: {line[:300]}"
+
+
+def _lines(path: Path) -> list[str]:
+    return HASH.sub("*", path.read_text(encoding="utf-8")).splitlines()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--probe"]:
+        sys.exit(_probe(Path(sys.argv[2]), Path(sys.argv[3])))
+    sys.exit(main())
