@@ -17,9 +17,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from matekd_bench.results.folder.reading import read_folders
-from matekd_bench.results.records.record import Record
-from matekd_bench.results.statistics.intervals import t_interval, variance_of_mean
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.stats.intervals import t_interval, variance_of_mean
+from matekd_bench.results.store.collection import read_folders
 
 STUDY = Path(__file__).with_name("every_method.toml")
 SLOW = ("--methods", "tinybert-aug", "--limit-train", "400")

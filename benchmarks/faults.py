@@ -241,10 +241,10 @@ def undisturbed(study: Study) -> tuple[dict[str, Any], float, int]:
     noted = Path(tempfile.mkdtemp()) / "count"
 
     def fault() -> None:
-        from matekd_bench.study import executor
+        from matekd_bench.study.execute.backends import in_process
 
         counting.install()
-        original = executor.LocalExecutor.run
+        original = in_process.LocalExecutor.run
 
         def run(self: Any, cells: Any) -> Any:
             try:
@@ -252,7 +252,7 @@ def undisturbed(study: Study) -> tuple[dict[str, Any], float, int]:
             finally:
                 noted.write_text(str(counting.count))
 
-        executor.LocalExecutor.run = run  # type: ignore[method-assign]
+        in_process.LocalExecutor.run = run  # type: ignore[method-assign]
 
     started = time.monotonic()
     ended = study.run(fault)
@@ -359,8 +359,8 @@ def together(study: Study, processes: int, *, kill: bool) -> dict[str, int]:
     log.unlink(missing_ok=True)
 
     def watched() -> None:
-        from matekd_bench.results.folder.store import ResultsStore
-        from matekd_bench.study import executor
+        from matekd_bench.results.store.results_store import ResultsStore
+        from matekd_bench.study.execute.backends import in_process
 
         original = ResultsStore.write
 
@@ -371,7 +371,7 @@ def together(study: Study, processes: int, *, kill: bool) -> dict[str, int]:
             return stored
 
         ResultsStore.write = write  # type: ignore[method-assign, assignment]
-        executor.POLL_SECONDS = 0.1
+        in_process.POLL_SECONDS = 0.1
 
     started = [study.start(watched) for _ in range(processes)]
     if kill:

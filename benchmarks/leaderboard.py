@@ -23,8 +23,8 @@ BUILD = """
 import json, resource, sys, time
 from pathlib import Path
 start = time.perf_counter()
-from matekd_bench.results.board.leaderboard import build
-from matekd_bench.results.folder.reading import read_folders
+from matekd_bench.results.leaderboard.build import build
+from matekd_bench.results.store.collection import read_folders
 found = read_folders([Path(sys.argv[1])])
 read = time.perf_counter() - start
 board = build(found.records, tasks={}, suites=[])

@@ -37,31 +37,31 @@ def parts_of(
     """
     import torch
 
-    from matekd_bench.distill.batches import Corpus
-    from matekd_bench.distill.checkpoints import find_checkpoint
-    from matekd_bench.distill.encoding import Encoder
-    from matekd_bench.distill.masked_lm import load_masked_lm
-    from matekd_bench.distill.networks import Source, load_classifier
+    from matekd_bench.distill.data.corpus import Corpus
+    from matekd_bench.distill.harness import HarnessParts
+    from matekd_bench.distill.models.checkpoints import find_checkpoint
+    from matekd_bench.distill.models.masked_lm import load_masked_lm
+    from matekd_bench.distill.models.networks import ModelSource, load_classifier
+    from matekd_bench.distill.models.tokenizers import Encoder
     from matekd_bench.distill.settings import Objective
-    from matekd_bench.distill.workshop import Parts
     from matekd_bench.plugins.host import Host
 
     record, found = Host.load(only_builtin=True).task(task).record, find_checkpoint(checkpoint, None)
     encoder, texts = Encoder(found, LENGTH), texts_of(task, folder, rows)
     encoded, uids = encoder(texts), tuple(map(str, range(len(texts))))
     labels, logits = torch.arange(len(texts)) % 2, torch.randn(len(texts), 2)
-    return Parts(
-        task=record, teacher=load_classifier(Source(found), 2, record.labels, 0).requires_grad_(False),
-        student=load_classifier(Source(found, layers), 2, record.labels, 1),
+    return HarnessParts(
+        task=record, teacher=load_classifier(ModelSource(found), 2, record.labels, 0).requires_grad_(False),
+        student=load_classifier(ModelSource(found, layers), 2, record.labels, 1),
         corpus=Corpus(uids, texts, encoded, labels, encoder.tokens.pad, logits), student_encoder=encoder,
-        teacher_encoder=None, generator=lambda: load_masked_lm(Source(found, layers), 0)[0].train(),
+        teacher_encoder=None, generator=lambda: load_masked_lm(ModelSource(found, layers), 0)[0].train(),
         objective=Objective(), device=torch.device("cpu"), precision="float32",
     )  # fmt: skip
 
 
 def batches(parts: Any, size: int, count: int) -> list[list[int]]:
     """Rows of `count` batches as the trainer groups them: of all in an epoch, evenly spread from short to long ones."""
-    from matekd_bench.distill.batches import grouped_order
+    from matekd_bench.distill.data.order import grouped_order
 
     lengths = parts.corpus.lengths
     every = sorted(grouped_order(lengths, size, 0), key=lambda rows: max(lengths[row] for row in rows))

@@ -209,7 +209,7 @@ def _export(command_line: Callable[[list[str]], int], results: Path, folder: Pat
 
 def _config(checkout: Path, side: Path) -> str:
     """The settings that options cannot say, in the spelling of the checkout."""
-    presets = "".join(path.read_text() for path in checkout.glob("matekd_bench/study/**/minilm.toml"))
+    presets = "".join(path.read_text() for path in checkout.glob("matekd_bench/study/**/presets/minilm.toml"))
     spelled = {new: new if re.search(rf"^{new}\b", presets, re.M) else old for new, old in SPELLINGS}
     return CONFIG.format(generator=_headless(checkout, side), **spelled)
 

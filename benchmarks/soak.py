@@ -59,7 +59,7 @@ def soak(
 ) -> list[Sample]:
     """Trains so many runs in this process; a sample after every so many, which `show` is given at once."""
     from matekd_bench.cli import main
-    from matekd_bench.study.executor import LocalExecutor
+    from matekd_bench.study.execute.backends.in_process import LocalExecutor
 
     found: list[Sample] = []
     done, original = 0, LocalExecutor.take

@@ -47,13 +47,13 @@ class Sample:
 
 def suite(parts: Any) -> Callable[[Sequence[int], int], None]:
     """The suite's student step."""
-    from matekd_bench.distill.settings import Optimiser
-    from matekd_bench.distill.workshop import Workshop
+    from matekd_bench.distill.harness import MethodHarness
+    from matekd_bench.distill.settings import Optimizer
     from matekd_bench.plugins.host import Host
 
     record = Host.load(only_builtin=True).method("matekd").record
-    shop = Workshop(record, record.params(), parts, name="matekd")
-    trainer = shop.trainer(shop.method, Optimiser(lr=2e-5, clip=CLIP), ("student_updates", 10**6))
+    shop = MethodHarness(record, record.params(), parts, name="matekd")
+    trainer = shop.trainer(shop.method, Optimizer(lr=2e-5, clip=CLIP), ("student_updates", 10**6))
 
     def step(rows: Sequence[int], update: int) -> None:
         trainer.update(shop.batch(rows, update=update))
@@ -66,7 +66,7 @@ def plain(parts: Any, lr: float = 2e-5) -> Callable[[Sequence[int], int], float]
     import torch
     import torch.nn.functional as F
 
-    from matekd_bench.distill.batches import pad
+    from matekd_bench.distill.data.batches import pad
 
     student, teacher, generator = parts.student.train(), parts.teacher.eval(), parts.generator().model.train()
     optimizer = torch.optim.Adam(student.parameters(), lr=lr)

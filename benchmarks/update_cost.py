@@ -48,12 +48,12 @@ class Contender:
     """A method at work on the student that all share, with the batches it is timed on."""
 
     def __init__(self, resolved: Any, parts: Any, count: int) -> None:
-        from matekd_bench.distill.settings import Optimiser
-        from matekd_bench.distill.workshop import Workshop
+        from matekd_bench.distill.harness import MethodHarness
+        from matekd_bench.distill.settings import Optimizer
 
         self.name = resolved.variant
-        self.shop = Workshop(resolved.record, resolved.params, parts, name=self.name)
-        self.trainer = self.shop.trainer(self.shop.method, Optimiser(lr=1e-5), ("student_updates", 10**6))
+        self.shop = MethodHarness(resolved.record, resolved.params, parts, name=self.name)
+        self.trainer = self.shop.trainer(self.shop.method, Optimizer(lr=1e-5), ("student_updates", 10**6))
         self.rows = batches(parts, SIZE, count)
         self.phases: tuple[Phase, ...] = ("student", "own") if self.shop.method.cycle else ("student",)
         for phase in self.phases:  # optimizers make their state at the first step
@@ -86,7 +86,7 @@ class Contender:
         """Processor seconds of one step of the student's optimizer, the fastest of five."""
         import torch
 
-        from matekd_bench.distill.optimizer import step
+        from matekd_bench.distill.training.optimizer import step
 
         student, taken = self.shop.models.student, []
         for _ in range(5):
@@ -99,7 +99,8 @@ class Contender:
 
     def waiting(self, updates: int) -> float:
         """The share of time that the trainer's loop waits for its next batch, the first one left out."""
-        from matekd_bench.distill.batches import Order, Prefetch
+        from matekd_bench.distill.data.batches import Prefetch
+        from matekd_bench.distill.data.order import DataOrder
 
         waits: list[float] = []
 
@@ -110,9 +111,9 @@ class Contender:
                 waits.append(time.perf_counter() - started)
                 return item
 
-        order = Order(self.shop.parts.corpus.lengths, SIZE, 0, self.shop.parts.task.name, "waiting")
+        order = DataOrder(self.shop.parts.corpus.lengths, SIZE, 0, self.shop.parts.task.name, "waiting")
         with (
-            patch("matekd_bench.distill.trainer.Prefetch", Timed),
+            patch("matekd_bench.distill.training.trainer.Prefetch", Timed),
             closing(self.trainer.run(order, order, self.shop.assembler())) as losses,
         ):
             next(losses)

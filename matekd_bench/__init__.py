@@ -19,48 +19,41 @@ if TYPE_CHECKING:
         RunError,
         UsageError,
     )
-    from matekd_bench.methods.base import (
-        Cycle,
-        Encoded,
-        Perturbation,
-        Perturbed,
-        Row,
-        TextPerturbation,
-        TokenPerturbation,
-        Views,
-    )
-    from matekd_bench.methods.interfaces import Context, Models, Tokens, Trained, WordEmbeddings
-    from matekd_bench.methods.record import Method, NoParams, Params
-    from matekd_bench.methods.search import Choice, Range
+    from matekd_bench.methods.context import Context, Models, Tokens, Trained, WordEmbeddings
+    from matekd_bench.methods.method import Method, NoParams, Params
+    from matekd_bench.methods.perturbation import Perturbation, TextPerturbation, TokenPerturbation, Views
+    from matekd_bench.methods.rows import Cycle, Encoded, Perturbed, Row
+    from matekd_bench.methods.search_space import Choice, Range
     from matekd_bench.methods.thesaurus import Synonyms, Thesaurus, groups_in, wordnet_places
     from matekd_bench.methods.views import Batch, Joint, Seen, View
     from matekd_bench.methods.wrapping import WrapperParams
-    from matekd_bench.plugins.events import LookInfo, RunEnd, RunInfo, StudyEnd, StudyInfo
+    from matekd_bench.plugins.event_types import EvaluationInfo, RunEnd, RunInfo, StudyEnd, StudyInfo
     from matekd_bench.plugins.hookspecs import hookimpl
-    from matekd_bench.plugins.offers import Exporter, ExportTable, Preset, Tracker, load_presets
+    from matekd_bench.plugins.record_types import Exporter, ExportTable, Preset, Tracker, load_presets
     from matekd_bench.plugins.thesauri import find_thesaurus, thesaurus_names
     from matekd_bench.seeds import seed_of
-    from matekd_bench.tasks.record import Rows, Split, Suite, Task
-    from matekd_bench.tasks.toml import load_suites, load_tasks
+    from matekd_bench.tasks.task import Rows, Split, Suite, Task
+    from matekd_bench.tasks.task_files import load_suites, load_tasks
 
     __version__: str
 
 _HOMES = {
     "errors": "BenchError CheckpointError DataError PluginError ResultsError RunError UsageError",
-    "methods.base": "Cycle Encoded Perturbation Perturbed Row TextPerturbation TokenPerturbation",
-    "methods.interfaces": "Context Models Tokens Trained WordEmbeddings",
-    "methods.record": "Method NoParams Params",
-    "methods.search": "Choice Range",
+    "methods.perturbation": "Perturbation TextPerturbation TokenPerturbation",
+    "methods.context": "Context Models Tokens Trained WordEmbeddings",
+    "methods.method": "Method NoParams Params",
+    "methods.search_space": "Choice Range",
+    "methods.rows": "Cycle Encoded Perturbed Row",
     "methods.thesaurus": "Synonyms Thesaurus groups_in wordnet_places",
     "methods.views": "Batch Joint Seen View",
     "methods.wrapping": "WrapperParams",
-    "plugins.events": "LookInfo RunEnd RunInfo StudyEnd StudyInfo",
+    "plugins.event_types": "EvaluationInfo RunEnd RunInfo StudyEnd StudyInfo",
     "plugins.hookspecs": "hookimpl",
-    "plugins.offers": "ExportTable Exporter Preset Tracker load_presets",
+    "plugins.record_types": "ExportTable Exporter Preset Tracker load_presets",
     "plugins.thesauri": "find_thesaurus thesaurus_names",
     "seeds": "seed_of",
-    "tasks.toml": "load_suites load_tasks",
-    "tasks.record": "Rows Split Suite Task",
+    "tasks.task_files": "load_suites load_tasks",
+    "tasks.task": "Rows Split Suite Task",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -73,10 +66,10 @@ __all__ = [
     "Cycle",
     "DataError",
     "Encoded",
+    "EvaluationInfo",
     "ExportTable",
     "Exporter",
     "Joint",
-    "LookInfo",
     "Method",
     "Models",
     "NoParams",

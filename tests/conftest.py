@@ -24,8 +24,18 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when the Hub's library is imported: n
 
 
 LONGEST = (
-    *("study/test_pool.py", "contract/test_every_method.py", "study/test_away.py", "faults/test_faults.py"),
-    *("study/test_cluster.py", "test_end_to_end.py", "study/test_processes.py", "scaffold/test_scaffold.py"),
+    *(
+        "study/execute/backends/test_worker_pool.py",
+        "contract/test_every_method.py",
+        "study/execute/test_away.py",
+        "faults/test_faults.py",
+    ),
+    *(
+        "study/execute/backends/test_ray_cluster.py",
+        "test_end_to_end.py",
+        "study/execute/test_processes.py",
+        "scaffold/test_scaffold.py",
+    ),
     "docs/test_tour.py",
 )
 

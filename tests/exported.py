@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.results.board.evidence import Evidence
-from matekd_bench.results.board.leaderboard import build
-from matekd_bench.results.board.table import Leaderboard
-from matekd_bench.results.folder.reading import read_folders
-from matekd_bench.results.records.record import Record
-from matekd_bench.tasks.record import Suite
+from matekd_bench.results.leaderboard.build import build
+from matekd_bench.results.leaderboard.evidence import Evidence
+from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.store.collection import read_folders
+from matekd_bench.tasks.task import Suite
 
 SUITES = (Suite("glue", ("sst2", "rte")),)
 GAINS = {"kd": 0.0, "good": 0.7, "bad": -0.7, "same[x=1]": 0.0}

@@ -14,18 +14,21 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from matekd_bench import Joint, NoParams, Perturbation, TextPerturbation, TokenPerturbation
 from matekd_bench.distill import settings
-from matekd_bench.distill.batches import Assembler, Corpus, Planned
-from matekd_bench.distill.checkpoints import describe
-from matekd_bench.distill.context import RunContext
-from matekd_bench.distill.encoding import Encoder
-from matekd_bench.distill.evaluation import predict
-from matekd_bench.distill.masked_lm import load_masked_lm
-from matekd_bench.distill.meter import FlopModel, Meter
-from matekd_bench.distill.models import Moment, RunModels
-from matekd_bench.distill.networks import Source, load_classifier
-from matekd_bench.distill.trainer import Trainer
-from matekd_bench.hashing import digest
-from matekd_bench.tasks.record import Examples, Split, Task, TaskData
+from matekd_bench.distill.cost import FlopModel, Meter
+from matekd_bench.distill.data.batches import Assembler
+from matekd_bench.distill.data.corpus import Corpus
+from matekd_bench.distill.data.order import PlannedUpdate
+from matekd_bench.distill.models.checkpoints import describe
+from matekd_bench.distill.models.masked_lm import load_masked_lm
+from matekd_bench.distill.models.networks import ModelSource, load_classifier
+from matekd_bench.distill.models.tokenizers import Encoder
+from matekd_bench.distill.training.evaluation import predict
+from matekd_bench.distill.training.forward_passes import RunModels
+from matekd_bench.distill.training.run_context import RunContext
+from matekd_bench.distill.training.step_scope import StepScope
+from matekd_bench.distill.training.trainer import Trainer
+from matekd_bench.files.hashing import digest
+from matekd_bench.tasks.task import Examples, Split, Task, TaskData
 
 TEXT = """the a man woman dog cat child house car tree bird music plays sings runs eats sees walks sleeps big small red
 blue old new film story movie very quite never always he she they what when where people some all every"""
@@ -70,7 +73,9 @@ def toy_data(kind: str = "single", train: int = 64, dev: int = 40) -> TaskData:
 def classifier(folder: Path, layers: tuple[int, ...] | None, kind: str, seed: int) -> Any:
     """A classifier for a toy task as it is loaded; copy it before changing it."""
     task = toy_task(kind)
-    return load_classifier(Source(describe(folder, id=folder.name), layers), task.outputs, task.labels, seed)
+    return load_classifier(
+        ModelSource(describe(folder, id=folder.name), layers), task.outputs, task.labels, seed
+    )
 
 
 @cache
@@ -82,7 +87,7 @@ def frozen_teacher(folder: Path, kind: str, dtype: torch.dtype) -> Any:
 @cache
 def generator(folder: Path, dtype: torch.dtype, dropout: bool) -> Any:
     """A masked language model with a random head; copy it before changing it."""
-    return exact(load_masked_lm(Source(describe(folder, id=folder.name)), 3)[0], dtype, dropout)
+    return exact(load_masked_lm(ModelSource(describe(folder, id=folder.name)), 3)[0], dtype, dropout)
 
 
 def exact(original: Any, dtype: torch.dtype, dropout: bool) -> Any:
@@ -117,7 +122,7 @@ class Rig:
         self.student = exact(classifier(student, (0, 2), kind, 1), dtype, dropout)
         self.teacher = frozen_teacher(teacher, kind, dtype)
         self._generator = generator(student, dtype, dropout)
-        self.meter, self.moment = Meter(), Moment(seed, self.task.name)
+        self.meter, self.moment = Meter(), StepScope(seed, self.task.name)
         self.meter.register("student", FlopModel(self.student))
         self.meter.register("teacher", FlopModel(self.teacher))
         self.models = RunModels(
@@ -150,7 +155,7 @@ class Rig:
     ) -> Any:
         """The batch of these rows, with what the method prepares."""
         assemble = Assembler(self.corpus, self.seed, self.task.name, method.ahead)
-        return assemble(Planned(phase, update, epoch, list(rows)))
+        return assemble(PlannedUpdate(phase, update, epoch, list(rows)))
 
     def trainer(
         self, method: Any, *, micro_batch: int | None = None, budget: Any = None, own_updates: Any = "besides",
@@ -160,7 +165,7 @@ class Rig:
         defaults = {"lr": 1e-3, "warmup": 0.0, "clip": None, "batch_size": 16, **optimiser}
         return Trainer(
             name="tested", models=self.models, perturbation=method, context=self.context,
-            optimiser=settings.Optimiser(micro_batch=micro_batch, **defaults),
+            optimiser=settings.Optimizer(micro_batch=micro_batch, **defaults),
             objective=self.objective, budget=budget or ("student_updates", 10), own_updates=own_updates,
         )  # fmt: skip
 

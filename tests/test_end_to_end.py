@@ -19,8 +19,8 @@ import pytest
 
 from forked import start
 from matekd_bench.cli import main
-from matekd_bench.results.folder.store import ResultsStore
-from matekd_bench.results.records.record import Record, from_json, to_json
+from matekd_bench.results.records.run_record import Record, from_json, to_json
+from matekd_bench.results.store.results_store import ResultsStore
 
 METHODS = ("kd", "finetune", "random-mask", "eda", "nlpaug:swap", "matekd[generator_lr=5e-05]")
 LISTED = "finetune,random-mask,eda,nlpaug:swap,matekd"

@@ -63,7 +63,7 @@ def wheel(built: Path) -> zipfile.ZipFile:
 def test_the_list_of_files_is_not_empty() -> None:
     assert {
         "matekd_bench/py.typed",
-        "matekd_bench/study/presets/minilm.toml",
+        "matekd_bench/study/spec/presets/minilm.toml",
         "matekd_plugins/py.typed",
         "matekd_plugins/matekd/method.py",
         "matekd_plugins/eda/synonyms.txt",

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from matekd_bench.cli import main
-from matekd_bench.distill.checkpoints import describe
-from matekd_bench.distill.encoding import Encoder
-from matekd_bench.distill.networks import Source, load_classifier
+from matekd_bench.distill.models.checkpoints import describe
+from matekd_bench.distill.models.networks import ModelSource, load_classifier
+from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.errors import CheckpointError
-from matekd_bench.hashing import file_digest
-from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.files.hashing import file_digest
+from matekd_bench.results.store.results_store import ResultsStore
 
 REFERENCE = min((Path(__file__).parents[1] / "results" / "reference").glob("*/runs")).parent
 TOUCH = "from pathlib import Path\nPath({place!r}).touch()\n"
@@ -80,7 +80,7 @@ def test_weights_that_are_a_pickle(model: Path, executed: Path) -> None:
         describe(model, id="evil")
     (model / "model.safetensors").write_bytes(pickle.dumps(Evil(executed)))
     with pytest.raises(CheckpointError, match="can't be loaded"):
-        load_classifier(Source(describe(model, id="evil")), 2, ("a", "b"), 0)
+        load_classifier(ModelSource(describe(model, id="evil")), 2, ("a", "b"), 0)
     assert not executed.exists()
 
 
@@ -98,7 +98,7 @@ def test_a_repository_that_asks_for_its_own_code(
     (model / "tokenizer_config.json").write_text(json.dumps(tokenizer))
     (model / "evil.py").write_text(TOUCH.format(place=str(executed)) + "class Evil: pass\n")
     monkeypatch.setattr("builtins.input", lambda *_: "y")
-    source = Source(describe(model, id="evil"))
+    source = ModelSource(describe(model, id="evil"))
     if kind == "bert":
         assert type(load_classifier(source, 2, ("a", "b"), 0)).__name__ == "BertForSequenceClassification"
         assert Encoder(source.checkpoint, 16)([("a man",)])

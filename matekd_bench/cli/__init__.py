@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from matekd_bench.errors import BenchError
-from matekd_bench.study.interrupts import StoppedError
+from matekd_bench.study.execute.interrupts import StoppedError
 
 INTERRUPTED = 130
 INTERRUPTION = "interrupted; runs that had finished are kept, the same command continues."
@@ -67,7 +67,7 @@ def _dispatch(arguments: list[str]) -> int:
     import typer
 
     from matekd_bench.cli.app import application
-    from matekd_bench.cli.complaints import as_usage_error
+    from matekd_bench.cli.usage_errors import as_usage_error
 
     try:
         result = application()(

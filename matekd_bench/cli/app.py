@@ -7,21 +7,21 @@ from typing import Annotated, Any
 
 import typer
 
-from matekd_bench.cli import (
-    cache,
-    compare,
-    doctor,
-    export,
-    leaderboard,
-    merge,
-    methods,
-    plugins,
-    predict,
-    prepare,
-    reproduce,
-    run,
-    submit,
-    tasks,
+from matekd_bench.cli.commands import (
+    cache_commands,
+    compare_command,
+    doctor_command,
+    export_command,
+    leaderboard_command,
+    merge_command,
+    methods_commands,
+    plugins_commands,
+    predict_command,
+    prepare_command,
+    reproduce_command,
+    run_command,
+    submit_command,
+    tasks_commands,
 )
 from matekd_bench.cli.options import examples
 
@@ -44,7 +44,7 @@ app.command(
         "run --methods eda --set eda.alpha=0.2 --tasks rte --dry-run",
         "run --methods eda --tasks rte --preset paper-bert --seeds 5",
     ),
-)(run.run)
+)(run_command.run)
 app.command(
     "leaderboard",
     epilog=examples(
@@ -54,11 +54,11 @@ app.command(
         "leaderboard --failures",
         "leaderboard --results DIR --results DIR2 --control finetune",
     ),
-)(leaderboard.leaderboard)
+)(leaderboard_command.leaderboard)
 app.command(
     "compare",
     epilog=examples("compare rte-eda-0 rte-kd-0", "compare results/runs/RUN_A results/runs/RUN_B"),
-)(compare.compare)
+)(compare_command.compare)
 app.command(
     "export",
     epilog=examples(
@@ -67,13 +67,13 @@ app.command(
         "export figure1.pdf --plot heatmap",
         "export runs.csv --table runs --results DIR",
     ),
-)(export.export)
+)(export_command.export)
 app.command(
     "reproduce",
     epilog=examples(
         "reproduce rte-eda-0", "reproduce RUN --fresh --into DIR", "reproduce RUN --glue-dir DIR"
     ),
-)(reproduce.reproduce)
+)(reproduce_command.reproduce)
 app.command(
     "predict",
     epilog=examples(
@@ -81,24 +81,26 @@ app.command(
         "predict mnli-kd-0 --task ax -o ax.tsv",
         "predict results/runs/RUN --file texts.csv -o answers.csv",
     ),
-)(predict.predict)
+)(predict_command.predict)
 app.command("submit", epilog=examples("submit glue.zip --method matekd --seed 0 --glue-dir DIR"))(
-    submit.submit
+    submit_command.submit
 )
-app.command("merge", epilog=examples("merge DIR-A DIR-B -o DIR"))(merge.merge)
+app.command("merge", epilog=examples("merge DIR-A DIR-B -o DIR"))(merge_command.merge)
 app.add_typer(
-    methods.app,
+    methods_commands.app,
     name="methods",
     epilog=examples("methods", "methods show eda", "methods preview eda,matekd --task rte", "methods --json"),
 )
-app.add_typer(tasks.app, name="tasks", epilog=examples("tasks", "tasks show rte", "tasks --json"))
+app.add_typer(tasks_commands.app, name="tasks", epilog=examples("tasks", "tasks show rte", "tasks --json"))
 app.add_typer(
-    plugins.app,
+    plugins_commands.app,
     name="plugins",
     epilog=examples("plugins", "plugins new my-method --level text", "plugins --json"),
 )
-app.add_typer(cache.app, name="cache", epilog=examples("cache info", "cache clear --older-than 30d"))
-app.command("doctor", epilog=examples("doctor", "doctor --network", "doctor --glue-dir DIR"))(doctor.doctor)
+app.add_typer(cache_commands.app, name="cache", epilog=examples("cache info", "cache clear --older-than 30d"))
+app.command("doctor", epilog=examples("doctor", "doctor --network", "doctor --glue-dir DIR"))(
+    doctor_command.doctor
+)
 app.command(
     "prepare",
     epilog=examples(
@@ -106,7 +108,7 @@ app.command(
         "prepare --preset minilm --glue-dir DIR",
         "prepare --config study.toml",
     ),
-)(prepare.prepare)
+)(prepare_command.prepare)
 
 
 def _version(wanted: bool) -> None:

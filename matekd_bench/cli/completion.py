@@ -35,7 +35,7 @@ def task(incomplete: str) -> Offer:
 
 def presets(incomplete: str) -> Offer:
     """Presets."""
-    from matekd_bench.study.spec import preset_names, preset_table
+    from matekd_bench.study.spec.study_spec import preset_names, preset_table
 
     host = _host()
     offers = ((name, preset_table(name, host).get("summary", "")) for name in preset_names(host))
@@ -49,14 +49,14 @@ def trackers(incomplete: str) -> Offer:
 
 def executors(incomplete: str) -> Offer:
     """Where runs may be trained."""
-    from matekd_bench.study.request import EXECUTORS
+    from matekd_bench.study.spec.request import EXECUTORS
 
     return _matching(incomplete, ((name, "") for name in EXECUTORS))
 
 
 def budgets(incomplete: str) -> Offer:
     """Kinds of budget, up to the number."""
-    from matekd_bench.study.spec import BUDGET_KINDS
+    from matekd_bench.study.spec.study_spec import BUDGET_KINDS
 
     return _matching(incomplete, ((f"{kind}=", "") for kind in BUDGET_KINDS))
 

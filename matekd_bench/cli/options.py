@@ -103,7 +103,7 @@ def glue_folders(context: typer.Context, folder: Path | None) -> tuple[Path | No
 def go_offline(context: typer.Context, wanted: bool) -> None:
     """Until the command ends no other machine is asked for anything, if that is wanted."""
     if wanted:
-        from matekd_bench.network import offline
+        from matekd_bench.files.network import offline
 
         context.with_resource(offline(_fetching(context)))
 

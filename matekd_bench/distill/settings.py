@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 BudgetKind = Literal["student_updates", "clean_examples", "train_flops"]
 Precision = Literal["auto", "float32", "bf16"]
-OwnUpdates = Literal["besides", "within"]
-Allowance: TypeAlias = tuple[BudgetKind, int]  # what a run may spend of which kind
+AuxiliaryUpdates = Literal["besides", "within"]
+BudgetLimit: TypeAlias = tuple[BudgetKind, int]  # what a run may spend of which kind
 
 
 class Settings(BaseModel):
@@ -43,7 +43,7 @@ class Objective(Settings):
         return self
 
 
-class Optimiser(Settings):
+class Optimizer(Settings):
     """Adam with linear warm-up and linear decay to zero at the end of the budget."""
 
     lr: float = Field(gt=0)
@@ -66,7 +66,7 @@ class Optimiser(Settings):
     warmup_updates: int | None = _later(None, ge=0)
     """Updates over which the rate rises, in place of the share `warmup`; it may outlast the budget."""
 
-    def factor(self, progress: float, allowance: Allowance) -> float:
+    def factor(self, progress: float, allowance: BudgetLimit) -> float:
         """What the peak rate is multiplied by after a share `progress` in [0, 1] of what a run may spend."""
         rising = self.warmup
         if self.warmup_updates is not None:
@@ -115,7 +115,7 @@ class Budget(Settings):
         return max(1, limit)
 
 
-def check_warm_up(optimiser: Optimiser, kind: BudgetKind) -> None:
+def check_warm_up(optimiser: Optimizer, kind: BudgetKind) -> None:
     """Raises ValueError for a warm-up in updates under a budget that does not say how many there will be."""
     if optimiser.warmup_updates is not None and kind == "train_flops":
         raise ValueError("warmup_updates needs a budget in student_updates or clean_examples")
@@ -128,7 +128,7 @@ class TeacherSettings(Settings):
     """Hub id, folder or `package:NAME/FOLDER`; `{task}` in it stands for the task's name."""
     revision: str | None = None
     """Hub revision (a commit)."""
-    optimiser: Optimiser = Optimiser(lr=5e-5)
+    optimiser: Optimizer = Optimizer(lr=5e-5)
     budget: Budget = Budget(epochs=3)
 
     @model_validator(mode="after")
@@ -153,7 +153,7 @@ class GeneratorSettings(Settings):
     revision: str | None = None
     mask_rate: float = Field(default=0.3, gt=0, lt=1)
     """Share of tokens masked in the warm-up."""
-    optimiser: Optimiser = Optimiser(lr=5e-4)
+    optimiser: Optimizer = Optimizer(lr=5e-4)
     budget: Budget = Budget(limit=200)
     """Length of the warm-up in updates, for generators whose head came untrained."""
 
@@ -167,7 +167,7 @@ class GeneratorSettings(Settings):
 class Training(Settings):
     """Everything about a student's training that is the same for all methods of a study."""
 
-    optimiser: Optimiser
+    optimiser: Optimizer
     objective: Objective = Objective()
     looks: int = Field(default=10, ge=1)
     """Evaluations on the dev set, equally spaced in the budget."""
@@ -177,5 +177,5 @@ class Training(Settings):
     """bf16 autocast or float32; auto: bf16 where the hardware has it."""
     eval_batch_size: int = Field(default=64, ge=1)
     """Rows per forward pass in evaluation."""
-    own_updates: OwnUpdates = _later("besides")
+    own_updates: AuxiliaryUpdates = _later("besides")
     """Whether a method's own updates come on top of the budget or use it up."""

@@ -15,7 +15,7 @@ from pydantic_core import to_jsonable_python
 
 from matekd_bench.errors import UsageError, unknown
 from matekd_bench.methods.grammar import MethodRef, factor_text, parse, value_text
-from matekd_bench.methods.record import Method, Params
+from matekd_bench.methods.method import Method, Params
 from matekd_bench.methods.wrapping import Wrapped, WrapperParams, check_wrapping, paired
 
 WRAPPED = frozenset(WrapperParams.model_fields)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from matekd_bench.methods.record import Method
+    from matekd_bench.methods.method import Method
     from matekd_bench.methods.thesaurus import Thesaurus
-    from matekd_bench.plugins.offers import Exporter, Preset, Tracker
-    from matekd_bench.tasks.record import Suite, Task
+    from matekd_bench.plugins.record_types import Exporter, Preset, Tracker
+    from matekd_bench.tasks.task import Suite, Task
 
 PROJECT = "matekd_bench"
 hookspec = pluggy.HookspecMarker(PROJECT)

@@ -15,15 +15,15 @@ from typing import ClassVar
 import pluggy
 
 from matekd_bench.errors import BenchError, PluginError, UsageError, unknown
-from matekd_bench.methods.record import Method
+from matekd_bench.methods.method import Method
 from matekd_bench.methods.thesaurus import Thesaurus
 from matekd_bench.plugins.discovery import installed
 from matekd_bench.plugins.loading import load_one, new_manager
 from matekd_bench.plugins.naming import Claims, R, by_name, conflict, of_type
-from matekd_bench.plugins.offers import Exporter, Preset, Tracker
-from matekd_bench.plugins.paths import from_path
+from matekd_bench.plugins.plugin_paths import from_path
 from matekd_bench.plugins.provided import PluginInfo, Provided
-from matekd_bench.tasks.record import Suite, Task
+from matekd_bench.plugins.record_types import Exporter, Preset, Tracker
+from matekd_bench.tasks.task import Suite, Task
 
 NOT_INSTALLED = (
     "matekd-bench is not installed, so its own methods and tasks are missing: "

@@ -10,13 +10,13 @@ from typing import Any
 import pluggy
 
 from matekd_bench.errors import BenchError, PluginError
-from matekd_bench.methods.record import Method
-from matekd_bench.plugins import eventspecs, hookspecs
+from matekd_bench.methods.method import Method
+from matekd_bench.plugins import event_hookspecs, hookspecs
 from matekd_bench.plugins.calling import call, current_name, refuse_wrappers, register
 from matekd_bench.plugins.discovery import Candidate
 from matekd_bench.plugins.provided import KINDS, AnyRecord, PluginInfo, Provided, checked, kind_of
 
-SPECS: list[ModuleType | type] = [hookspecs, eventspecs]
+SPECS: list[ModuleType | type] = [hookspecs, event_hookspecs]
 ARGUMENTS: Mapping[str, Any] = {}  # of the hooks that offer something: none so far
 
 

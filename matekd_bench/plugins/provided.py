@@ -10,12 +10,12 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 from pydantic import ValidationError
 
 from matekd_bench.errors import PluginError
-from matekd_bench.methods.record import Level, Method, Params
-from matekd_bench.methods.search import Choice, Range
+from matekd_bench.methods.method import Level, Method, Params
+from matekd_bench.methods.search_space import Choice, Range
 from matekd_bench.methods.thesaurus import Thesaurus
 from matekd_bench.methods.wrapping import WrapperParams
-from matekd_bench.plugins.offers import Exporter, Preset, Tracker
-from matekd_bench.tasks.record import Suite, Task
+from matekd_bench.plugins.record_types import Exporter, Preset, Tracker
+from matekd_bench.tasks.task import Suite, Task
 
 AnyRecord: TypeAlias = Method | Task | Suite | Thesaurus | Preset | Exporter | Tracker
 Record = TypeVar("Record", bound=AnyRecord, covariant=True)

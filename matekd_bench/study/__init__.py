@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
-    from matekd_bench.study.events import Events, Summary
-    from matekd_bench.study.request import StudyRequest
+    from matekd_bench.study.events import Events, StudySummary
+    from matekd_bench.study.spec.request import StudyRequest
 
 
-def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = False) -> Summary:
-    """Runs a study: see :func:`matekd_bench.study.runner.run`. Loads torch when called, not when imported."""
-    from matekd_bench.bulk import uncollected
+def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = False) -> StudySummary:
+    """Runs a study: see :func:`matekd_bench.study.pipeline.run`. Loads torch when called, not when imported."""
+    from matekd_bench.gc_pause import gc_paused
 
-    with uncollected():
-        from matekd_bench.study.runner import run as run_study
+    with gc_paused():
+        from matekd_bench.study.pipeline import run as run_study
 
     return run_study(request, host, events, dry_run=dry_run)

@@ -6,7 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from matekd_bench.study.planning import Forecast
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is expected of some devices.
+
+    `end` and `device_seconds` are seconds; `bound` is the lower bound max(device_seconds / devices, longest run),
+    which no order of the work can beat; `last` is what no order can end before, with the seconds it takes and those
+    it waits for its teacher. `useful_devices` is where more devices would no longer help. `shares` are
+    parts of `device_seconds`, by what takes them, largest first. `bases` counts the runs by what they were judged by.
+    """
+
+    devices: int
+    device_seconds: float
+    end: float
+    bound: float
+    longest_run_seconds: float
+    last: str
+    last_seconds: float
+    waits_seconds: float
+    useful_devices: int
+    set_by_one: bool
+    shares: Mapping[str, Mapping[str, float]]
+    bases: Mapping[str, int] = field(default_factory=dict)
+    start_seconds: float = 0.0  # of `end`: until processes have started
 
 
 @dataclass(frozen=True)
@@ -58,7 +81,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Summary:
+class StudySummary:
     """How a study ended: the plan and the number of runs trained, found done, failed, and left after a failure."""
 
     plan: Plan
@@ -85,7 +108,7 @@ class Events(Protocol):
     def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None: ...
     def look_done(self, look: int, looks: int, score: float) -> None: ...
     def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None: ...
-    def study_finished(self, summary: Summary) -> None: ...
+    def study_finished(self, summary: StudySummary) -> None: ...
     def lane(self, number: int) -> Events:
         """A watcher for one of several runs at a time, which shows its run in the same view."""
         ...
@@ -121,7 +144,7 @@ class NoEvents:
     def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
         """Ignored."""
 
-    def study_finished(self, summary: Summary) -> None:
+    def study_finished(self, summary: StudySummary) -> None:
         """Ignored."""
 
     def lane(self, number: int) -> Events:

@@ -11,7 +11,7 @@ import datasets
 import evaluate
 
 from matekd_bench.tasks.metrics import score_predictions
-from matekd_bench.tasks.record import Task
+from matekd_bench.tasks.task import Task
 
 
 class GlueMetric(evaluate.Metric):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matekd_bench.errors import DataError, RunError
-from matekd_bench.tasks.record import MetricName, Task
+from matekd_bench.tasks.task import MetricName, Task
 
 Floats: TypeAlias = NDArray[np.float64]
 Labels: TypeAlias = Sequence[int] | Sequence[float] | NDArray[np.int64] | Floats

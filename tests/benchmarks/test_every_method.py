@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import scipy.stats
 
-from matekd_bench.study.request import StudyRequest
-from matekd_bench.study.spec import study_spec
+from matekd_bench.study.spec.request import StudyRequest
+from matekd_bench.study.spec.study_spec import study_spec
 from scripts import script
 
 

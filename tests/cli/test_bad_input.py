@@ -27,8 +27,8 @@ def refusal(
     def untrained(*_: object) -> None:
         raise AssertionError("training began")
 
-    monkeypatch.setattr("matekd_bench.study.runner.LocalExecutor.run", untrained)
-    monkeypatch.setattr("matekd_bench.distill.teacher.fine_tuned", untrained)
+    monkeypatch.setattr("matekd_bench.study.pipeline.LocalExecutor.run", untrained)
+    monkeypatch.setattr("matekd_bench.distill.artifacts.teacher.fine_tuned", untrained)
 
     def refuse(*options: str | Path) -> str:
         results = tmp_path / "results"

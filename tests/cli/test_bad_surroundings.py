@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from matekd_bench.cli import main
-from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.results.store.results_store import ResultsStore
 
 Command = Callable[..., list[str]]
 
@@ -120,7 +120,7 @@ def test_what_the_system_refuses_is_one_line(
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path))
 
-    monkeypatch.setattr("matekd_bench.results.folder.reading.read_folders", refuse)
+    monkeypatch.setattr("matekd_bench.results.store.collection.read_folders", refuse)
     assert main(["leaderboard"]) == 2
     assert capsys.readouterr().err == f"error: '{tmp_path}': No space left on device. --debug shows where.\n"
     with pytest.raises(OSError, match="No space left"):
@@ -188,15 +188,15 @@ def interrupted_at(place: str, calls: int = 1) -> Iterator[None]:
 @pytest.mark.parametrize(
     "place",
     [
-        "matekd_bench.study.grid.find_checkpoint",  # models
-        "matekd_bench.study.grid.load_task",  # data
-        "matekd_bench.study.runner.check_methods",  # preflight
-        "matekd_bench.distill.teacher._fine_tune",
-        "matekd_bench.distill.teacher.clean_logits",
-        "matekd_bench.distill.assets.warm_up",  # the generator
-        "matekd_bench.study.executor.train",
-        "matekd_bench.results.folder.store.ResultsStore.write",
-        "matekd_bench.results.folder.reading.read_folders",  # the table
+        "matekd_bench.study.plan.grid.find_checkpoint",  # models
+        "matekd_bench.study.plan.grid.load_task",  # data
+        "matekd_bench.study.pipeline.check_methods",  # preflight
+        "matekd_bench.distill.artifacts.teacher._fine_tune",
+        "matekd_bench.distill.artifacts.teacher.clean_logits",
+        "matekd_bench.distill.artifacts.task_assets.warm_up",  # the generator
+        "matekd_bench.study.execute.backends.in_process.train",
+        "matekd_bench.results.store.results_store.ResultsStore.write",
+        "matekd_bench.results.store.collection.read_folders",  # the table
     ],
 )
 def test_an_interrupt_at_any_stage_of_a_run(
@@ -218,7 +218,7 @@ def test_an_interrupt_at_any_stage_of_a_run(
 def test_finished_runs_are_kept_and_the_same_command_continues(
     command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with interrupted_at("matekd_bench.study.executor.train", calls=2):
+    with interrupted_at("matekd_bench.study.execute.backends.in_process.train", calls=2):
         assert main(command("--methods", "finetune")) == 130
     store = ResultsStore(tmp_path / "results")
     assert [record.identity.method for record in store.records()] == ["kd"]
@@ -229,9 +229,9 @@ def test_finished_runs_are_kept_and_the_same_command_continues(
 @pytest.mark.parametrize(
     ("place", "words"),
     [
-        ("matekd_bench.health.preparing.find_checkpoint", "prepare --preset minilm --tasks rte"),
-        ("matekd_bench.health.versions.versions", "doctor"),
-        ("matekd_bench.cli.methods.load_host", "methods"),
+        ("matekd_bench.tools.prepare.find_checkpoint", "prepare --preset minilm --tasks rte"),
+        ("matekd_bench.tools.doctor.versions.versions", "doctor"),
+        ("matekd_bench.cli.commands.methods_commands.load_host", "methods"),
     ],
 )
 def test_an_interrupt_of_other_commands(place: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:

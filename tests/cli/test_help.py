@@ -13,7 +13,7 @@ import pytest
 
 from matekd_bench.cli import completion, main
 from matekd_bench.cli.app import application
-from matekd_bench.cli.manual import commands, manual, plain
+from matekd_bench.cli.reference_page import commands, manual, plain
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
 COMMANDS = dict(commands(application(), "matekd-bench"))
@@ -50,7 +50,9 @@ def test_examples_use_commands_and_options_that_exist(example: list[str]) -> Non
 
 
 def test_the_page_of_the_manual_is_current() -> None:
-    assert PAGE.read_text(encoding="utf-8") == manual(), "python -m matekd_bench.cli.manual > docs/cli.md"
+    assert PAGE.read_text(encoding="utf-8") == manual(), (
+        "python -m matekd_bench.cli.reference_page > docs/cli.md"
+    )
 
 
 def test_the_manual_names_every_command_and_option() -> None:
@@ -67,7 +69,7 @@ def test_the_manual_names_every_command_and_option() -> None:
 
 
 def test_the_manual_is_printed_by_its_module() -> None:
-    command = [sys.executable, "-m", "matekd_bench.cli.manual"]
+    command = [sys.executable, "-m", "matekd_bench.cli.reference_page"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == manual()
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from matekd_bench.cli import main
-from matekd_bench.durable import MANIFEST, seal
+from matekd_bench.files.durable import MANIFEST, seal
 from matekd_bench.plugins.host import Host
-from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.results.store.results_store import ResultsStore
 
 HOST = Host.load(only_builtin=True)
 SECONDS, MEMORY = 120, 10**6  # of a hang; kilobytes that all of it may take
@@ -77,9 +77,9 @@ def mangle(path: Path, rng: random.Random) -> None:
 @pytest.fixture(autouse=True)
 def one_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plugins are loaded once for all of this."""
-    monkeypatch.setattr("matekd_bench.cli.output.load_host", lambda *_: HOST)
-    for name in ("leaderboard", "compare", "export"):
-        monkeypatch.setattr(f"matekd_bench.cli.{name}.load_host", lambda *_: HOST)
+    monkeypatch.setattr("matekd_bench.cli.ui.console.load_host", lambda *_: HOST)
+    for name in ("leaderboard_command", "compare_command", "export_command"):
+        monkeypatch.setattr(f"matekd_bench.cli.commands.{name}.load_host", lambda *_: HOST)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_results(
 
 
 def _sha256(path: Path) -> str:
-    from matekd_bench.hashing import file_digest
+    from matekd_bench.files.hashing import file_digest
 
     return file_digest(path)
 
@@ -258,7 +258,7 @@ def test_checkpoints_of_interrupted_runs(
     rng = random.Random(19)
     fixed = ["run", *study_options, "--methods", "kd", "--no-control", "--tasks", "rte", "--results"]
     with monkeypatch.context() as patch:
-        patch.setattr("matekd_bench.results.folder.underway.RunUnderWay.remove", lambda self: None)
+        patch.setattr("matekd_bench.results.store.under_way.RunUnderWay.remove", lambda self: None)
         assert main([*fixed, str(tmp_path / "whole")]) == 0
     expected = ResultsStore(tmp_path / "whole").records()[0].predictions
     for number in range(12):

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from matekd_bench.cli import main
-from matekd_bench.network import FORBIDDEN, offline
-from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.files.network import FORBIDDEN, offline
+from matekd_bench.results.store.results_store import ResultsStore
 
 Options = tuple[str, ...]
 CALLING_HOME = """

@@ -10,8 +10,8 @@ import pytest
 
 from matekd_bench.cli import main
 from matekd_bench.plugins.host import Host
-from matekd_bench.results.board.leaderboard import build
-from matekd_bench.results.folder.store import ResultsStore
+from matekd_bench.results.leaderboard.build import build
+from matekd_bench.results.store.results_store import ResultsStore
 
 METHODS = "eda[thesaurus=embedded,alpha=0.2|0.1|0.20],kd@2x,worst-of-n[eda[thesaurus=embedded],n=2|3]"
 VARIANTS = [

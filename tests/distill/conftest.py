@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from matekd_bench.distill.assets import Recipe, TaskAssets
-from matekd_bench.distill.checkpoints import describe
-from matekd_bench.distill.networks import Source
-from matekd_bench.distill.settings import Budget, GeneratorSettings, Optimiser, TeacherSettings
-from matekd_bench.tasks.record import TaskData
+from matekd_bench.distill.artifacts.task_assets import Recipe, TaskAssets
+from matekd_bench.distill.models.checkpoints import describe
+from matekd_bench.distill.models.networks import ModelSource
+from matekd_bench.distill.settings import Budget, GeneratorSettings, Optimizer, TeacherSettings
+from matekd_bench.tasks.task import TaskData
 from rig import toy_data
 
 
@@ -34,12 +34,12 @@ def recipe(tiny_checkpoint: Path) -> Callable[..., Recipe]:
         parts = {
             "teacher": place,
             "teacher_settings": TeacherSettings(
-                checkpoint="tiny", optimiser=Optimiser(lr=2e-3, batch_size=16), budget=Budget(limit=updates)
+                checkpoint="tiny", optimiser=Optimizer(lr=2e-3, batch_size=16), budget=Budget(limit=updates)
             ),
-            "student": Source(tiny, (0, 2)),
-            "generator": Source(tiny, (0, 1)),
+            "student": ModelSource(tiny, (0, 2)),
+            "generator": ModelSource(tiny, (0, 1)),
             "generator_settings": GeneratorSettings(
-                checkpoint="tiny", optimiser=Optimiser(lr=3e-3, batch_size=16), budget=Budget(limit=2)
+                checkpoint="tiny", optimiser=Optimizer(lr=3e-3, batch_size=16), budget=Budget(limit=2)
             ),
             "max_length": 32,
             "device": torch.device("cpu"),

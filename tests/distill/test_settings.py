@@ -9,7 +9,7 @@ from matekd_bench.distill.settings import (
     Budget,
     GeneratorSettings,
     Objective,
-    Optimiser,
+    Optimizer,
     StudentSettings,
     TeacherSettings,
     Training,
@@ -20,12 +20,12 @@ from matekd_bench.distill.settings import (
     ("progress", "factor"), [(0.0, 0.0), (0.05, 0.5), (0.1, 1.0), (0.55, 0.5), (0.91, 0.1), (1.0, 0.0)]
 )
 def test_the_rate_rises_over_the_warm_up_and_falls_to_zero(progress, factor):
-    found = Optimiser(lr=1.0, warmup=0.1).factor(progress, ("student_updates", 9))
+    found = Optimizer(lr=1.0, warmup=0.1).factor(progress, ("student_updates", 9))
     assert found == pytest.approx(factor, abs=1e-15)
 
 
 def test_without_warm_up_the_rate_starts_at_its_peak():
-    made = Optimiser(lr=1.0, warmup=0.0)
+    made = Optimizer(lr=1.0, warmup=0.0)
     assert [made.factor(share, ("train_flops", 9)) for share in (0.0, 0.25, 1.0)] == [1.0, 0.75, 0.0]
 
 
@@ -38,17 +38,17 @@ def test_without_warm_up_the_rate_starts_at_its_peak():
     ],
 )
 def test_a_warm_up_in_updates_takes_as_many_under_every_budget(allowance, factors):
-    made = Optimiser(lr=1.0, batch_size=8, warmup=0.9, warmup_updates=10)
+    made = Optimizer(lr=1.0, batch_size=8, warmup=0.9, warmup_updates=10)
     shares = [0.0, 0.125, 0.25, 0.5, 1.0]
     assert [made.factor(share, allowance) for share in shares] == pytest.approx(factors)
 
 
 def test_settings_that_came_later_are_in_no_identity_until_they_say_something_new():
-    plain = Training(optimiser=Optimiser(lr=1)).model_dump()
+    plain = Training(optimiser=Optimizer(lr=1)).model_dump()
     assert {"algorithm", "warmup_updates"}.isdisjoint(plain["optimiser"])
     assert "divergence" not in plain["objective"]
     assert "own_updates" not in plain
-    new = Training(optimiser=Optimiser(lr=1, algorithm="adam"), own_updates="within").model_dump()
+    new = Training(optimiser=Optimizer(lr=1, algorithm="adam"), own_updates="within").model_dump()
     assert (new["optimiser"]["algorithm"], new["own_updates"]) == ("adam", "within")
     assert Training.model_validate(new).model_dump() == new
 
@@ -87,15 +87,15 @@ def test_a_budget_that_names_other_tasks_only_says_so():
         (Budget, {"epochs": -1}),
         (Budget, {"kind": "train_flops", "epochs": 3}),
         (Budget, {"kind": "seconds", "limit": 3}),
-        (Optimiser, {"lr": 0}),
-        (Optimiser, {"lr": 1e-3, "warmup": 1}),
-        (Optimiser, {"lr": 1e-3, "batch_size": 0}),
-        (Optimiser, {"lr": 1e-3, "micro_batch": 0}),
-        (Optimiser, {"lr": 1e-3, "clip": 0}),
-        (Optimiser, {"lr": 1e-3, "warmup_updates": -1}),
-        (Optimiser, {"lr": 1e-3, "algorithm": "sgd"}),
-        (Optimiser, {"lr": 1e-3, "learning_rate": 1e-3}),
-        (Optimiser, {}),
+        (Optimizer, {"lr": 0}),
+        (Optimizer, {"lr": 1e-3, "warmup": 1}),
+        (Optimizer, {"lr": 1e-3, "batch_size": 0}),
+        (Optimizer, {"lr": 1e-3, "micro_batch": 0}),
+        (Optimizer, {"lr": 1e-3, "clip": 0}),
+        (Optimizer, {"lr": 1e-3, "warmup_updates": -1}),
+        (Optimizer, {"lr": 1e-3, "algorithm": "sgd"}),
+        (Optimizer, {"lr": 1e-3, "learning_rate": 1e-3}),
+        (Optimizer, {}),
         (Objective, {"gold": -1}),
         (Objective, {"gold": 0, "soft": 0}),
         (Objective, {"temperature": 0}),

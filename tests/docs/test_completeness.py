@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from matekd_bench import Method, Task
 from matekd_bench.methods.params import describe
 from matekd_bench.plugins.host import Host
-from matekd_bench.results.output.rows import LEADERBOARD_COLUMNS, RUN_COLUMNS, TASK_COLUMNS
-from matekd_bench.results.records.record import Compute, Record
+from matekd_bench.results.records.run_record import Compute, Record
+from matekd_bench.results.report.flat_rows import LEADERBOARD_COLUMNS, RUN_COLUMNS, TASK_COLUMNS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HOST = Host.load(only_builtin=True)
@@ -62,7 +62,7 @@ def test_every_card_says_the_same_things(card: str) -> None:
 
 
 def test_the_guide_names_every_field_of_a_method() -> None:
-    from matekd_bench.study.preflight import NEEDS
+    from matekd_bench.study.plan.preflight import NEEDS
 
     table = section(read("write-a-method.md"), "The record")
     assert first_cells(table) - {"Method"} == set(Method.__dataclass_fields__)
@@ -97,8 +97,8 @@ def parts(model: type[BaseModel]) -> dict[str, type[BaseModel] | None]:
 
 
 def test_every_setting_is_explained() -> None:
-    from matekd_bench.distill.settings import Budget, Objective, Optimiser
-    from matekd_bench.study.spec import StudySpec
+    from matekd_bench.distill.settings import Budget, Objective, Optimizer
+    from matekd_bench.study.spec.study_spec import StudySpec
 
     text = section(read("configuration.md"), "Config files")
     named = set(CODE.findall(text))
@@ -108,11 +108,11 @@ def test_every_setting_is_explained() -> None:
         assert inside or table in named
     for name in Objective.model_fields:
         assert {f"training.objective.{name}", f".{name}"} & named
-    assert {*Optimiser.model_fields, *Budget.model_fields} <= named
+    assert {*Optimizer.model_fields, *Budget.model_fields} <= named
 
 
 def test_every_preset_is_explained() -> None:
-    from matekd_bench.study.spec import preset_names
+    from matekd_bench.study.spec.study_spec import preset_names
 
     assert first_cells(section(read("configuration.md"), "Presets")) == set(preset_names())
 
@@ -122,7 +122,7 @@ def test_every_tracker_is_explained() -> None:
 
 
 def test_every_key_of_an_own_task_is_explained() -> None:
-    from matekd_bench.tasks.own.toml import OwnTask
+    from matekd_bench.tasks.own.own_task import OwnTask
 
     named = set(CODE.findall(read("own-data.md"))) | set(re.findall(r"^(\w+) = ", read("own-data.md"), re.M))
     assert set(OwnTask.model_fields) <= named
@@ -135,7 +135,7 @@ def test_every_public_name_is_on_the_page_of_names() -> None:
     homes = {f"{home}.{name}" for home, names in matekd_bench._HOMES.items() for name in names.split()}
     shown = set(re.findall(r"^::: matekd_bench\.([\w.]+)$", page, re.M))
     assert homes - shown == {"plugins.hookspecs.hookimpl"}
-    assert {one for one in shown - homes if not one.startswith("testing.")} == set()
+    assert {one for one in shown - homes if not one.startswith("contract.")} == set()
     for name in ("hookimpl", "Views", "__version__"):
         assert f"`{name}`" in page
 

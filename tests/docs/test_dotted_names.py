@@ -27,12 +27,12 @@ MODULE = r"[\w-]+(?:/[\w-]+)*/[\w-]+\.py"  # also one named from the package, as
 PATH = re.compile(rf"(?<![\w./<>{{}}*$-])(?:{BELOW}|{MODULE})(?![\w<{{*-])")
 UNREAL = {
     "matekd_bench.perturb": "tests/test_public_face.py asks for a public name that does not exist",
-    "matekd_bench.methods.base.Views": "bound for type checkers only",
+    "matekd_bench.methods.perturbation.Views": "bound for type checkers only",
 }
 ELSEWHERE = {
     "MATE-KD/train_adversarial_student.py": "a file of the released code of MATE-KD",
-    "tasks/reviews.toml": "a file that tests/cli/test_new_task.py writes",
-    "matekd_bench/no-such-model": "a model that tests/health/test_machine.py does not find",
+    "tasks/reviews.toml": "a file that tests/cli/commands/test_new_task_command.py writes",
+    "matekd_bench/no-such-model": "a model that tests/tools/doctor/test_machine.py does not find",
     "benchmarks/NAME.py": "any of the benchmarks, in tests/scripts.py",
 }
 SILENT = re.compile(r"raising\s*=\s*False")
@@ -136,7 +136,7 @@ def test_no_test_replaces_a_name_that_need_not_exist() -> None:
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("python -m matekd_bench.study.worker.", ["matekd_bench.study.worker"]),
+        ("python -m matekd_bench.study.execute.backends.worker.", ["matekd_bench.study.execute.backends.worker"]),
         ('"matekd_bench.cli:main"', ["matekd_bench.cli.main"]),
         (
             "from matekd_bench.errors import (\n    A,  # b\n    C as D,\n)",
@@ -152,8 +152,8 @@ def test_what_a_dotted_name_is(text: str, names: list[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "there"),
     [
-        ("matekd_bench.study.runner.LocalExecutor.run", True),  # of a class from another module
-        ("matekd_bench.study.spec.StudySpec.training", True),  # an annotation
+        ("matekd_bench.study.pipeline.LocalExecutor.run", True),  # of a class from another module
+        ("matekd_bench.study.spec.study_spec.StudySpec.training", True),  # an annotation
         ("matekd_bench.errors.BenchError.__cause__", True),  # of a base class that is not ours
         ("matekd_bench.Method", True),  # imported on first use
         ("matekd_plugins.matekd.method", True),

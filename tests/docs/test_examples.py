@@ -11,8 +11,8 @@ import pytest
 
 from matekd_bench.cli import main
 from matekd_bench.plugins.host import Host
-from matekd_bench.results.folder.store import ResultsStore
-from matekd_bench.study.request import StudyRequest
+from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.study.spec.request import StudyRequest
 from pages import NAMED, PAGES, ROOT, blocks, commands, files
 
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
@@ -146,8 +146,8 @@ def plugins_of(command: Sequence[str]) -> list[Path]:
 
 def check_request(request: StudyRequest, plugins: Sequence[Path]) -> None:
     """Raises a BenchError unless preset, config, methods, parameters and tasks all exist."""
-    from matekd_bench.study.grid import chosen_methods, chosen_tasks
-    from matekd_bench.study.spec import study_spec
+    from matekd_bench.study.plan.grid import chosen_methods, chosen_tasks
+    from matekd_bench.study.spec.study_spec import study_spec
 
     host = Host.load(files=plugins)
     spec = study_spec(request, host)

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 import matekd_bench
-from matekd_bench import ExportTable, LookInfo, RunEnd, RunInfo, StudyEnd, StudyInfo
-from matekd_bench.plugins import eventspecs, hookspecs
-from matekd_bench.plugins.announcing import Announcer
+from matekd_bench import EvaluationInfo, ExportTable, RunEnd, RunInfo, StudyEnd, StudyInfo
+from matekd_bench.plugins import event_hookspecs, hookspecs
+from matekd_bench.plugins.event_dispatch import EventDispatcher
 from matekd_bench.plugins.host import Host
 from matekd_bench.tasks.sources import Hub, load_task, source_of
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
 HOOKS = {
     name: hook
-    for home in (hookspecs, eventspecs)
+    for home in (hookspecs, event_hookspecs)
     for name, hook in vars(home).items()
     if name.startswith("matekd_bench_")
 }
@@ -28,7 +28,7 @@ STUDY = StudyInfo(results=Path("results"), preset="mini", methods=("kd",), tasks
 TOLD = {
     "study": STUDY,
     "run": RUN,
-    "look": LookInfo(number=1, total=2, score=0.5, spent=5, limit=10),
+    "look": EvaluationInfo(number=1, total=2, score=0.5, spent=5, limit=10),
 }
 ENDS = {
     "matekd_bench_run_finished": RunEnd(status="failed", score=None, seconds=1.0, record={"reason": "no"}),
@@ -58,7 +58,7 @@ def test_a_hook_is_listed_and_its_arguments_are_described(hook: str) -> None:
 
 
 RECORDS = (
-    *("StudyInfo", "RunInfo", "LookInfo", "RunEnd", "StudyEnd"),
+    *("StudyInfo", "RunInfo", "EvaluationInfo", "RunEnd", "StudyEnd"),
     *("Thesaurus", "Synonyms", "Preset", "Exporter", "ExportTable", "Tracker"),
 )
 
@@ -71,13 +71,13 @@ def test_every_field_of_a_record_is_explained(name: str) -> None:
     assert named == {field.name for field in fields(getattr(matekd_bench, name))}
 
 
-@pytest.mark.parametrize("hook", sorted(vars(eventspecs).keys() & HOOKS.keys()))
+@pytest.mark.parametrize("hook", sorted(vars(event_hookspecs).keys() & HOOKS.keys()))
 def test_the_example_of_an_event_is_told_of_it(
     hook: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = {**TOLD, "end": ENDS.get(hook)}
     arguments = {name: told[name] for name in inspect.signature(HOOKS[hook]).parameters}
-    with Announcer(example(hook, tmp_path), pytest.fail) as announcer:
+    with EventDispatcher(example(hook, tmp_path), pytest.fail) as announcer:
         announcer.tell(hook, **arguments)
     assert capsys.readouterr().out.count("\n") == 1
 
@@ -96,7 +96,7 @@ def test_the_examples_of_offers_offer_what_they_say(tmp_path: Path) -> None:
 
 def test_the_example_of_a_tracker_tracks(tmp_path: Path) -> None:
     host = example("matekd_bench_trackers", tmp_path)
-    with Announcer(host, pytest.fail) as announcer:
+    with EventDispatcher(host, pytest.fail) as announcer:
         announcer.start(host.trackers["log"], tmp_path / "results")
         announcer.tell("matekd_bench_run_finished", run=RUN, end=RunEnd(status="ok", score=0.5, seconds=1.0))
     assert (tmp_path / "results" / "log.txt").read_text() == "kd rte 0 ok 0.5\n"

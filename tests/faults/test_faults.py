@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from matekd_bench.distill.cache import cached_folder
-from matekd_bench.durable import CheckpointFolder
+from matekd_bench.distill.artifacts.artifact_cache import cached_folder
 from matekd_bench.errors import ResultsError
+from matekd_bench.files.durable import CheckpointFolder
 
 RUNS = 10  # that four processes share
 
@@ -93,7 +93,7 @@ class Refused:
 def test_every_single_call_of_a_record_a_checkpoint_and_the_cache_may_fail(
     driver: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from matekd_bench.results.folder.store import ResultsStore
+    from matekd_bench.results.store.results_store import ResultsStore
 
     source = next((Path(__file__).parents[2] / "results" / "reference").glob("*/"))
     record = ResultsStore(source).records()[0]

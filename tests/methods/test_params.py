@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from matekd_bench.errors import UsageError
 from matekd_bench.methods.grammar import parse
+from matekd_bench.methods.method import Method, NoParams, Params
 from matekd_bench.methods.params import ResolvedMethod, describe, parse_sets, resolve, resolve_all
-from matekd_bench.methods.record import Method, NoParams, Params
 from matekd_bench.methods.wrapping import WrapperParams
 
 

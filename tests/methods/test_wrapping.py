@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from matekd_bench.errors import UsageError
+from matekd_bench.methods.method import Method, Params
 from matekd_bench.methods.params import ResolvedMethod, resolve_all
-from matekd_bench.methods.record import Method, Params
 from matekd_bench.methods.wrapping import Wrapped, WrapperParams, check_wrapping
 
 

@@ -11,10 +11,10 @@ import pluggy
 import pytest
 
 from matekd_bench import Method, Perturbation, PluginError, Tracker, hookimpl
-from matekd_bench.plugins import eventspecs, hookspecs, loading
-from matekd_bench.plugins.announcing import Announcer
+from matekd_bench.plugins import event_hookspecs, hookspecs, loading
 from matekd_bench.plugins.calling import RenamedWarning, call
 from matekd_bench.plugins.discovery import Candidate
+from matekd_bench.plugins.event_dispatch import EventDispatcher
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.loading import load_one, new_manager
 from matekd_bench.plugins.provided import Provided, ProvidedBy
@@ -25,7 +25,9 @@ BY = ProvidedBy("probe", "probe-package", "1.0")
 
 def specs(*hooks: Callable[..., Any], without: str) -> list[Any]:
     """The hooks of a later version: today's, one left out, and what came in its place."""
-    kept = [hook for home in (hookspecs, eventspecs) for name, hook in vars(home).items() if name != without]
+    kept = [
+        hook for home in (hookspecs, event_hookspecs) for name, hook in vars(home).items() if name != without
+    ]
     later = ModuleType("later")
     for hook in [*kept, *hooks]:
         if getattr(hook, "__name__", "").startswith("matekd_bench_"):
@@ -101,7 +103,7 @@ def test_a_tracker_published_today_is_told_when_its_event_gains_an_argument(
     manager = new_manager()
     load_one(manager, Candidate(BY, lambda: plugin(today)))
     load_one(manager, Candidate(ProvidedBy("newer", "other", "2"), lambda: plugin(newer)))
-    with Announcer(host(manager), pytest.fail) as announcer:
+    with EventDispatcher(host(manager), pytest.fail) as announcer:
         announcer.tell("matekd_bench_look_done", run="a run", look="a look", student="a student")
     assert told == [("a student", "a run"), "a look"]
 
@@ -155,7 +157,7 @@ def test_a_renamed_event_and_argument_work_with_one_line(monkeypatch: pytest.Mon
         "the argument 'study' of 'matekd_bench_study_started' is called 'grid' now; the old name works until 2.0",
         "the hook 'matekd_bench_started' is called 'matekd_bench_study_started' now; the old name works until 3.0",
     ]
-    with Announcer(host(manager), pytest.fail) as announcer:
+    with EventDispatcher(host(manager), pytest.fail) as announcer:
         announcer.tell("matekd_bench_study_started", grid="all of it")
     assert told == ["all of it", "all of it"]
 
@@ -198,7 +200,7 @@ def test_an_argument_that_a_hook_does_not_have_is_named() -> None:
 def test_a_tracker_without_events_is_refused() -> None:
     tracker = Provided(Tracker(name="t", summary="", start=lambda results: object()), BY)
     with (
-        Announcer(host(new_manager()), print) as teller,
+        EventDispatcher(host(new_manager()), print) as teller,
         pytest.raises(PluginError, match="implements no event"),
     ):
         teller.start(tracker, Path())

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from matekd_bench.plugins import eventspecs, hookspecs
+from matekd_bench.plugins import event_hookspecs, hookspecs
 from matekd_bench.plugins.provided import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 HOOKS = [name for name in vars(hookspecs) if name.startswith("matekd_bench_")]
-EVENTS = [name for name in vars(eventspecs) if name.startswith("matekd_bench_")]
+EVENTS = [name for name in vars(event_hookspecs) if name.startswith("matekd_bench_")]
 
 
 def test_every_hook_has_a_record_and_every_record_a_hook() -> None:
@@ -23,13 +23,13 @@ def test_every_hook_has_a_record_and_every_record_a_hook() -> None:
 
 def test_the_plugin_system_is_read_in_two_minutes() -> None:
     folder = Path(hookspecs.__file__).parent
-    for file in ("hookspecs.py", "eventspecs.py", "host.py"):
+    for file in ("hookspecs.py", "event_hookspecs.py", "host.py"):
         assert len((folder / file).read_text(encoding="utf-8").splitlines()) < 150
 
 
 @pytest.mark.parametrize("hook", [*HOOKS, *EVENTS])
 def test_the_example_in_the_docstring_runs(hook: str) -> None:
-    home = hookspecs if hook in HOOKS else eventspecs
+    home = hookspecs if hook in HOOKS else event_hookspecs
     [example] = doctest.DocTestFinder().find(getattr(home, hook), hook, globs={})
     assert example.examples
     assert doctest.DocTestRunner().run(example).failed == 0

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from matekd_bench.methods.record import Method, NoParams, Params
+from matekd_bench.methods.method import Method, NoParams, Params
 from matekd_bench.methods.wrapping import WrapperParams
 from matekd_bench.plugins.provided import ProvidedBy, kind_of, problem_of
-from matekd_bench.tasks.record import Split, Suite, Task
+from matekd_bench.tasks.task import Split, Suite, Task
 
 METHOD = Method(name="eda", summary="", factory=NoParams, level="text", version="1")
 TASK = Task(

@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from matekd_bench.distill.batches import Assembler, Order, schedule
-from matekd_bench.distill.settings import Budget, Objective, Optimiser, Training
-from matekd_bench.methods.base import Cycle
+from matekd_bench.distill.data.batches import Assembler
+from matekd_bench.distill.data.order import DataOrder, schedule
+from matekd_bench.distill.settings import Budget, Objective, Optimizer, Training
+from matekd_bench.methods.rows import Cycle
 from matekd_bench.plugins.host import Host
-from matekd_bench.study.overriding import overridden
+from matekd_bench.study.spec.method_settings import overridden
 from matekd_plugins.matekd import MateKDParams
 from matekd_plugins.matekd.method import MateKD
 from rig import gap
@@ -21,7 +22,7 @@ from rig import gap
 HOST = Host.load(only_builtin=True)
 PARAMS = MateKDParams(variant="official")
 RELEASED = overridden(
-    Training(optimiser=Optimiser(lr=2e-5, batch_size=32)), HOST.method("matekd").record, PARAMS, "student_updates"
+    Training(optimiser=Optimizer(lr=2e-5, batch_size=32)), HOST.method("matekd").record, PARAMS, "student_updates"
 )  # fmt: skip
 # The rate at the end relative to its peak: what the released schedule gives with the official row counts.
 LAST = {
@@ -67,7 +68,7 @@ def run(lab, method, limit, **settings):
         return original(batch)
 
     trainer.update = watched
-    order = Order(lab.corpus.lengths, 16, lab.seed, lab.task.name, "data-order")
+    order = DataOrder(lab.corpus.lengths, 16, lab.seed, lab.task.name, "data-order")
     hook = register_optimizer_step_pre_hook(keep)
     try:
         with closing(trainer.run(order, order, Assembler(lab.corpus, lab.seed, lab.task.name))) as losses:
@@ -88,7 +89,7 @@ def test_a_run_obeys_it(rig):
     middles = [update + 0.5 for update in range(10)]
     assert rates["student"] == pytest.approx([m / 4 if m < 4 else (16 - m) / 12 for m in middles])
     assert rates["own"] == pytest.approx([1e-3 * (1 - place / 16 * 2 / 7) for place in (0, 1, 7, 8, 14, 15)])
-    order = islice(Order(lab.corpus.lengths, 16, lab.seed, lab.task.name, "data-order"), 16)
+    order = islice(DataOrder(lab.corpus.lengths, 16, lab.seed, lab.task.name, "data-order"), 16)
     expected = [tuple(lab.corpus.uids[row] for row in batch) for _, batch in order]
     at_own = {0, 1, 7, 8, 14, 15}
     assert rows["own"] == [expected[place] for place in sorted(at_own)]

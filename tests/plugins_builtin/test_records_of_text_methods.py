@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from matekd_bench.cli import main
-from matekd_bench.results.folder.store import ResultsStore
-from matekd_bench.results.records.record import Record
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.store.results_store import ResultsStore
 
 METHODS = (
     "eda[thesaurus=embedded]",

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from matekd_bench.distill.models import RunModels
+from matekd_bench.distill.training.forward_passes import RunModels
 from matekd_bench.plugins.host import Host
 from rig import ROWS, Watched, at_shift, gap, kd, reference, update, yielded
 

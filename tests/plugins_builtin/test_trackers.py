@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from matekd_bench import LookInfo, RunEnd, RunInfo, StudyEnd, StudyInfo
+from matekd_bench import EvaluationInfo, RunEnd, RunInfo, StudyEnd, StudyInfo
 from matekd_bench.cli import main
-from matekd_bench.plugins.announcing import Announcer, chosen_trackers
+from matekd_bench.plugins.event_dispatch import EventDispatcher, chosen_trackers
 from matekd_bench.plugins.host import Host
 
 RUN = RunInfo(run_id="rte-eda-0-ab12", method="eda[alpha=0.2]", task="rte", seed=0)
@@ -49,13 +49,13 @@ def study(name: str, results: Path) -> None:
         seeds=(0, 1),
         control="kd",
     )
-    with Announcer(host, pytest.fail) as announcer:
+    with EventDispatcher(host, pytest.fail) as announcer:
         announcer.start(tracker, results)
         announcer.tell("matekd_bench_study_started", study=told)
         for run, looks in ((RUN, 2), (CUT, 1)):
             announcer.tell("matekd_bench_run_started", run=run)
             for number in range(1, looks + 1):
-                look = LookInfo(
+                look = EvaluationInfo(
                     number=number,
                     total=2,
                     score=0.5 + number / 20,
@@ -144,7 +144,7 @@ def test_a_study_from_the_command_line_reports_to_tensorboard(
 def test_a_missing_package_is_said_before_anything_is_read(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("matekd_bench.plugins.announcing._importable", lambda module: False)
+    monkeypatch.setattr("matekd_bench.plugins.event_dispatch._importable", lambda module: False)
     assert main(["run", "--methods", "nonsense", "--tasks", "nonsense", "--track", name]) == 2
     assert capsys.readouterr().err == (
         f"error: tracker '{name}' needs the package '{name}', which is not installed. "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from matekd_bench.errors import ResultsError
-from matekd_bench.results.files import check_name
+from matekd_bench.files.safe_names import check_name
 
 if TYPE_CHECKING:
     import numpy as np

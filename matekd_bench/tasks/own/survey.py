@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matekd_bench.errors import DataError, unknown
-from matekd_bench.tasks.own.files import Line, read_lines
-from matekd_bench.tasks.own.reading import check_column, written
-from matekd_bench.tasks.own.toml import OwnTask, beside, own_task
-from matekd_bench.tasks.record import Examples, Task
-from matekd_bench.tasks.sources.base import what_is_there
+from matekd_bench.files.tables import TableLine, read_lines
+from matekd_bench.tasks.own.own_rows import check_column, written
+from matekd_bench.tasks.own.own_task import OwnTask, beside, own_task
 from matekd_bench.tasks.sources.hub import Hub
-from matekd_bench.tasks.sources.loading import load_split, own_notices, source_of
+from matekd_bench.tasks.sources.source import what_is_there
+from matekd_bench.tasks.sources.task_data import load_split, own_notices, source_of
+from matekd_bench.tasks.task import Examples, Task
 
 MOST_CLASSES = 20  # more different numbers than this are scores
 SHOWN_CLASSES = 6
@@ -96,7 +96,7 @@ def columns(file: Path) -> tuple[str, ...]:
 
 def _file_labels(own: OwnTask, folder: Path) -> list[str]:
     file = beside(folder, own.train)
-    lines: list[Line] = read_lines(file)
+    lines: list[TableLine] = read_lines(file)
     for column in (*own.texts, own.label):
         check_column(file, lines, column)
     return [written(line, own.label, file) for line in lines]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from matekd_bench.errors import BenchError, DataError
-from matekd_bench.tasks.record import Rows, Task
+from matekd_bench.tasks.task import Rows, Task
 
 
 @dataclass(frozen=True)

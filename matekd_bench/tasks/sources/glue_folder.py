@@ -8,9 +8,9 @@ from itertools import compress
 from pathlib import Path
 
 from matekd_bench.errors import DataError
-from matekd_bench.tasks.record import Rows, Split, Task
-from matekd_bench.tasks.sources.base import MissingSplitError, gold_score, label_id, what_is_there
-from matekd_bench.tasks.sources.tsv import Table, read_table
+from matekd_bench.files.tsv import TsvTable, read_table
+from matekd_bench.tasks.sources.source import MissingSplitError, gold_score, label_id, what_is_there
+from matekd_bench.tasks.task import Rows, Split, Task
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class GlueFolder:
         return folder
 
 
-def _columns(task: Task, place: Split, table: Table) -> Mapping[str, int]:
+def _columns(task: Task, place: Split, table: TsvTable) -> Mapping[str, int]:
     """Where each field, and "label" where there is one, stands in a row."""
     names, header = task.columns_of(place), table.header
     if header is None:
@@ -85,7 +85,7 @@ def _columns(task: Task, place: Split, table: Table) -> Mapping[str, int]:
 
 
 def _sound_rows(
-    task: Task, table: Table, columns: Mapping[str, int]
+    task: Task, table: TsvTable, columns: Mapping[str, int]
 ) -> tuple[list[tuple[int, list[str]]], int]:
     """The rows whose cells can be trusted, and how many others were skipped.
 
@@ -102,7 +102,7 @@ def _sound_rows(
     return table.rows, 0
 
 
-def _soundness(table: Table, columns: Mapping[str, int]) -> Iterator[bool]:
+def _soundness(table: TsvTable, columns: Mapping[str, int]) -> Iterator[bool]:
     width = len(table.header) if table.header else max(columns.values()) + 1
     label = columns.get("label")
     for _, cells in table.rows:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from matekd_bench.errors import DataError
-from matekd_bench.tasks.record import HOLDOUT, Examples, Task
-from matekd_bench.tasks.sources.examples import order_key, take
+from matekd_bench.tasks.sources.example_ids import order_key, take
+from matekd_bench.tasks.task import HOLDOUT, Examples, Task
 
 LEAST, MOST, SHARE = 100, 1000, 10  # a tenth of train, within these bounds
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from matekd_bench.errors import DataError
-from matekd_bench.network import advice, without_retries
-from matekd_bench.tasks.record import Rows, Task
-from matekd_bench.tasks.sources.base import MissingSplitError, gold_score, label_id, what_is_there
+from matekd_bench.files.network import advice, without_retries
+from matekd_bench.tasks.sources.source import MissingSplitError, gold_score, label_id, what_is_there
+from matekd_bench.tasks.task import Rows, Task
 
 HINT = "Use local files with --glue-dir DIR, or connect once: what was downloaded is kept."
 

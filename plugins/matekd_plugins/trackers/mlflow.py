@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from matekd_bench import LookInfo, RunEnd, RunInfo, StudyInfo, hookimpl
+from matekd_bench import EvaluationInfo, RunEnd, RunInfo, StudyInfo, hookimpl
 from matekd_plugins.trackers.facts import LOSS, PROJECT, SCORE, results, settings
 
 ENDS = {"ok": "FINISHED", "collapsed": "FINISHED", "diverged": "FAILED", "failed": "FAILED"}
@@ -43,7 +43,7 @@ class MLflow:
             self._client.log_param(self._run, name, value)
 
     @hookimpl
-    def matekd_bench_look_done(self, look: LookInfo) -> None:
+    def matekd_bench_look_done(self, look: EvaluationInfo) -> None:
         """Score and loss, over what was spent of the budget."""
         self._client.log_metric(self._run, SCORE, look.score, step=look.spent)
         if look.loss is not None:

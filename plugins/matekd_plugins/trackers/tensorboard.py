@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from matekd_bench import LookInfo, RunEnd, RunInfo, StudyInfo, hookimpl
+from matekd_bench import EvaluationInfo, RunEnd, RunInfo, StudyInfo, hookimpl
 from matekd_plugins.trackers.facts import LOSS, SCORE, results, settings
 
 
@@ -31,7 +31,7 @@ class TensorBoard:
         self._writer = self._open(str(self._folder / run.run_id))
 
     @hookimpl
-    def matekd_bench_look_done(self, look: LookInfo) -> None:
+    def matekd_bench_look_done(self, look: EvaluationInfo) -> None:
         """Score and loss, over what was spent of the budget."""
         self._writer.add_scalar(SCORE, look.score, look.spent)
         if look.loss is not None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from matekd_bench import LookInfo, RunEnd, RunInfo, StudyInfo, hookimpl
+from matekd_bench import EvaluationInfo, RunEnd, RunInfo, StudyInfo, hookimpl
 from matekd_plugins.trackers.facts import LOSS, PROJECT, SCORE, results, settings
 
 
@@ -41,7 +41,7 @@ class WandB:
         )
 
     @hookimpl
-    def matekd_bench_look_done(self, look: LookInfo) -> None:
+    def matekd_bench_look_done(self, look: EvaluationInfo) -> None:
         """Score and loss, over what was spent of the budget."""
         measured = {SCORE: look.score} | ({} if look.loss is None else {LOSS: look.loss})
         self._run.log(measured, step=look.spent)

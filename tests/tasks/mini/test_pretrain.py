@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from matekd_bench.distill.checkpoints import find_checkpoint
-from matekd_bench.distill.masked_lm import load_masked_lm
-from matekd_bench.distill.networks import Source, load_classifier
+from matekd_bench.distill.models.checkpoints import find_checkpoint
+from matekd_bench.distill.models.masked_lm import load_masked_lm
+from matekd_bench.distill.models.networks import ModelSource, load_classifier
 from matekd_tasks.mini import pretrain
 from matekd_tasks.mini.corpus import sentences
 from matekd_tasks.mini.splits import TASKS, rows, sizes
@@ -104,13 +104,13 @@ def test_making_is_reproducible(made: Path, tmp_path: Path) -> None:
 
 def test_what_is_made_loads_as_every_part_of_a_study(made: Path) -> None:
     checkpoint = find_checkpoint(str(made))
-    classifier = load_classifier(Source(checkpoint, (0, 1)), 2, ("no", "yes"), seed=0)
+    classifier = load_classifier(ModelSource(checkpoint, (0, 1)), 2, ("no", "yes"), seed=0)
     with safe_open(made / "model.safetensors", "pt") as file:
         pooler = file.get_tensor("bert.pooler.dense.weight").float()
     assert torch.equal(classifier.bert.pooler.dense.weight, pooler)  # pretrained, so not drawn anew
     assert len(classifier.bert.encoder.layer) == 2
     assert classifier.config.hidden_dropout_prob == pretrain.DROPOUT
-    _, trained = load_masked_lm(Source(checkpoint, (0, 1)), seed=0)
+    _, trained = load_masked_lm(ModelSource(checkpoint, (0, 1)), seed=0)
     assert trained
 
 
@@ -127,7 +127,7 @@ def test_the_shipped_checkpoint_is_what_the_script_makes(tokenizer: Any) -> None
 def test_the_shipped_vocabulary_head_reads_both_layers(
     tokenizer: Any, layers: tuple[int, ...] | None
 ) -> None:
-    network, trained = load_masked_lm(Source(find_checkpoint(SHIPPED), layers), seed=0)
+    network, trained = load_masked_lm(ModelSource(find_checkpoint(SHIPPED), layers), seed=0)
     assert trained
     passages = pretrain.encode(tokenizer, ((text,) for text in sentences(64, 99)))
     inputs, _ = passages.draw(torch.Generator().manual_seed(0), 64)

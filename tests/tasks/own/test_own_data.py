@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from matekd_bench import DataError, UsageError
-from matekd_bench.tasks.own.files import read_lines
+from matekd_bench.files.tables import read_lines
+from matekd_bench.tasks.own.own_task import OwnTask, own_task, to_toml
 from matekd_bench.tasks.own.survey import survey, with_labels
-from matekd_bench.tasks.own.toml import OwnTask, own_task, to_toml
-from matekd_bench.tasks.record import TaskData
 from matekd_bench.tasks.sources import Hub, load_task, source_of
-from matekd_bench.tasks.toml import load_task_file, load_tasks
+from matekd_bench.tasks.task import TaskData
+from matekd_bench.tasks.task_files import load_task_file, load_tasks
 
 Cells = Sequence[dict[str, Any]]
 TRAIN: Cells = [

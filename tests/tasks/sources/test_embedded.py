@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from matekd_bench.errors import DataError, UsageError
-from matekd_bench.tasks.record import Rows, Split, Task
 from matekd_bench.tasks.sources import Embedded, GlueFolder, load_split, load_task, source_of
+from matekd_bench.tasks.task import Rows, Split, Task
 
 SPLITS = {
     "train": Split(hub="", file="", rows=6),

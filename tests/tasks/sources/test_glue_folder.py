@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from matekd_bench.errors import DataError
-from matekd_bench.tasks.record import Rows
 from matekd_bench.tasks.sources import GlueFolder, MissingSplitError
+from matekd_bench.tasks.task import Rows
 from matekd_tasks import matekd_bench_tasks
 
 TASKS = {task.name: task for task in matekd_bench_tasks()}

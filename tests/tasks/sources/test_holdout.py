@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from matekd_bench.errors import DataError
-from matekd_bench.tasks.record import Examples
-from matekd_bench.tasks.sources.examples import example_ids, take
+from matekd_bench.tasks.sources.example_ids import example_ids, take
 from matekd_bench.tasks.sources.holdout import groups_by_text, split_holdout
+from matekd_bench.tasks.task import Examples
 from matekd_tasks import matekd_bench_tasks
 
 RTE = next(task for task in matekd_bench_tasks() if task.name == "rte")

@@ -14,8 +14,8 @@ import datasets
 import pytest
 
 from matekd_bench.errors import DataError
-from matekd_bench.tasks.record import Task
 from matekd_bench.tasks.sources import GlueFolder, Hub, MissingSplitError, load_split, load_task
+from matekd_bench.tasks.task import Task
 from matekd_tasks import matekd_bench_tasks
 
 TASKS = {task.name: task for task in matekd_bench_tasks()}

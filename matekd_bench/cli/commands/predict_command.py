@@ -1,0 +1,82 @@
+"""``matekd-bench predict``: what a kept student says to a test split or to a user's own texts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from matekd_bench.cli.options import GlueDir, NoPlugins, PluginFiles
+from matekd_bench.cli.ui.console import load_host
+from matekd_bench.cli.ui.leaderboards import Folders, one_run
+from matekd_bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from matekd_bench.tools.predict import StudentAnswers
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run id, the start of one, or the run's folder.")]
+
+
+def predict(
+    run: Run,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", metavar="NAME", help="Default: the run's own; ax for runs of mnli."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", metavar="NAME", help="Default: the task's test split.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", metavar="FILE", help="Your own texts: .tsv, .csv or .jsonl, columns as the task's."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="A .tsv, .csv or .jsonl file; default: TSV on screen."
+        ),
+    ] = None,
+    results: Folders = None,
+    glue_dir: GlueDir = None,
+    device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")] = "auto",
+    plugin: PluginFiles = None,
+    no_plugins: NoPlugins = False,
+) -> None:
+    """Print what the kept student of a run says: a row for each example, with probabilities.
+
+    Where the rows have labels the score goes to stderr.
+    """
+    from matekd_bench.tools.predict import StudentPredictor, as_text, fitting_task, read_split, score_of
+    from matekd_bench.tools.user_texts import FORMATS, read_texts
+
+    if file is not None and split is not None:
+        raise UsageError("--file and --split contradict each other: give one of them.")
+    if output is not None and output.suffix.lower() not in FORMATS:
+        raise UsageError(f"'{output}': predictions are written to {', '.join(FORMATS)} files.")
+    host = load_host(plugin, no_plugins)
+    found, home, tasks = one_run(host, run, results)
+    wanted = fitting_task(found, task, tasks)
+    student = StudentPredictor(found, home, device)
+    if file is not None:
+        answers = student.answer(read_texts(file, wanted.fields))
+    else:
+        examples = read_split(wanted, split, found, glue_dir)
+        answers = student.answer(examples.texts)
+        if (scores := score_of(wanted, examples, answers)) is not None:
+            said = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+            print(f"{wanted.name} {examples.split}, {len(examples)} rows: {said}", file=sys.stderr)
+    _write(answers, output, as_text(answers, output.suffix.lower() if output else ".tsv"))
+
+
+def _write(answers: StudentAnswers, output: Path | None, text: str) -> None:
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    from matekd_bench.files.safe_names import write_atomically
+
+    write_atomically(output, text.encode())
+    typer.echo(f"wrote {len(answers.logits)} predictions to {output}")

@@ -1,0 +1,163 @@
+"""``matekd-bench methods preview``: what methods do to a few rows, side by side, for screens, scripts and browsers."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from matekd_bench.cli import completion
+from matekd_bench.cli.options import (
+    Config,
+    Generator,
+    GlueDir,
+    Json,
+    Machine,
+    NoPlugins,
+    Option,
+    PluginFiles,
+    Preset,
+    Settings,
+    Student,
+    Teacher,
+    glue_folders,
+)
+from matekd_bench.cli.ui.console import load_host, print_json, print_table, warn
+from matekd_bench.cli.ui.preview_text import answers, changes, diagnostics, said
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from matekd_bench.tools.preview_examples import MethodPreview, Preview, PreviewExample, PreviewVersion
+
+STYLES = {"same": "", "removed": "red strike", "added": "bold green"}
+MARKS = {"same": "{}", "removed": "[-{}-]", "added": "{{+{}+}}"}  # where there are no colours
+
+
+def preview(
+    context: typer.Context,
+    methods: Annotated[
+        str,
+        typer.Argument(
+            metavar="METHODS", help="As in --methods, e.g. 'eda,matekd'.", autocompletion=completion.methods
+        ),
+    ],
+    task: Annotated[
+        str, Option("--task", metavar="NAME", help="Whose rows.", autocompletion=completion.task)
+    ] = "rte",
+    n: Annotated[int, Option("--n", metavar="N", min=1, max=64, help="Rows to show.")] = 5,
+    updates: Annotated[
+        int, Settings("--updates", metavar="N", min=0, help="Train so many updates first.")
+    ] = 0,
+    preset: Preset = None,
+    config: Config = None,
+    glue_dir: GlueDir = None,
+    teacher: Teacher = None,
+    student: Student = None,
+    generator: Generator = None,
+    seed: Annotated[
+        int | None, Settings("--seed", metavar="K", min=0, help="Other rows, other draws.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        Settings("--set", metavar="METHOD.PARAM=VALUE", help="A parameter of such a method."),
+    ] = None,
+    device: Annotated[str | None, Machine("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")] = None,
+    html: Annotated[Path | None, Option("--html", metavar="FILE", help="Write a page instead.")] = None,
+    json: Json = False,
+    plugin: PluginFiles = None,
+    no_plugins: NoPlugins = False,
+) -> None:
+    """Show what methods do to a few training rows: texts before and after, and what teacher and student say to them."""
+    from matekd_bench.study.spec.request import StudyRequest
+    from matekd_bench.tools.preview import preview as look
+
+    typed, home = glue_folders(context, glue_dir)
+    request = StudyRequest(
+        methods=methods, tasks=task, preset=preset, config=config, glue_dir=typed, glue_home=home, teacher=teacher,
+        student=student, generator=generator, first_seed=seed, seeds=1, sets=tuple(sets or ()), device=device,
+        control=None,
+    )  # fmt: skip
+    host = load_host(plugin, no_plugins)
+    found = look(request, host, lambda text: print(text, file=sys.stderr), examples=n, updates=updates)
+    for notice in dict.fromkeys(notice for one in found.methods for notice in one.notices):
+        warn(notice)
+    if html is not None:
+        from matekd_bench.cli.ui.preview_page import page
+
+        html.write_text(page(found), encoding="utf-8")
+        typer.echo(f"wrote {html}")
+    elif json:
+        print_json(asdict(found))
+    else:
+        _print(found)
+
+
+def _print(found: Preview) -> None:
+    """Examples by method, then the diagnostics of all."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for one in found.methods:
+        console.print(_examples(found, one, coloured=console.is_terminal))
+    typer.echo(said(found))
+    typer.echo()
+    print_table(*diagnostics(found))
+
+
+def _examples(found: Preview, one: MethodPreview, *, coloured: bool) -> Any:
+    """A table with a row for every version of every example."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    title = f"{one.method} on {found.task}"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_lines=True)
+    for column in ("original", "perturbed"):
+        table.add_column(column, ratio=3, overflow="fold")
+    for column in ("teacher", "student"):
+        table.add_column(column, overflow="fold")
+    for example in one.examples:
+        for number, version in enumerate(example.versions or (None,)):
+            table.add_row(*_row(example, version, number, coloured=coloured))
+    return table
+
+
+def _row(
+    example: PreviewExample, version: PreviewVersion | None, number: int, *, coloured: bool
+) -> tuple[Text, Text, str, str]:
+    from rich.text import Text
+
+    old = Text()
+    if number == 0:
+        old.append(f"{example.label}: ", "dim")
+    new = Text()
+    if len(example.versions) > 1:
+        new.append(f"{number + 1}: ", "dim")
+    texts = example.texts if version is None or version.texts is None else version.texts
+    for kind, words in _changes(example.texts, texts):
+        plain = words if coloured else MARKS[kind].format(words)
+        style = STYLES[kind] if coloured else ""
+        if kind != "added" and not (number and texts == example.texts):
+            old.append(plain + " ", style)
+        if kind != "removed" and texts != example.texts:
+            new.append(plain + " ", style)
+    if version is None:
+        return (
+            old,
+            Text("nothing is perturbed", style="dim"),
+            answers(example.teacher),
+            answers(example.student),
+        )
+    if version.shift is not None:
+        new.append(f"embeddings moved by {version.shift:.1%}", "italic")
+    elif version.texts is None:
+        new.append("the same text", "dim")
+    return old, new, answers(example.teacher, version.teacher), answers(example.student, version.student)
+
+
+def _changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The runs of words of both, segment by segment."""
+    return [change for part in changes(old, new) for change in part]

@@ -1,0 +1,288 @@
+"""``matekd-bench run``: trains what a study still lacks, then prints its leaderboard."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from matekd_bench.cli import completion
+from matekd_bench.cli.options import (
+    RESULTS,
+    Config,
+    Control,
+    Data,
+    Deterministic,
+    Generator,
+    GlueDir,
+    Json,
+    Machine,
+    Methods,
+    NoControl,
+    NoPlugins,
+    Offline,
+    Option,
+    PluginFiles,
+    Preset,
+    Results,
+    Settings,
+    Student,
+    Tasks,
+    Teacher,
+    glue_folders,
+    go_offline,
+)
+from matekd_bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from matekd_bench.plugins.host import Host
+    from matekd_bench.study.events import StudySummary
+    from matekd_bench.study.spec.request import StudyRequest
+
+
+def run(
+    context: typer.Context,
+    methods: Methods = None,
+    tasks: Tasks = None,
+    preset: Preset = None,
+    config: Config = None,
+    glue_dir: GlueDir = None,
+    teacher: Teacher = None,
+    student: Student = None,
+    generator: Generator = None,
+    seeds: Annotated[
+        int | None, Settings("--seeds", metavar="N", min=1, help="Runs of every method on every task.")
+    ] = None,
+    first_seed: Annotated[
+        int | None, Settings("--first-seed", metavar="K", min=0, help="The seeds are K, K+1, ...")
+    ] = None,
+    results: Results = RESULTS,
+    sets: Annotated[
+        list[str] | None,
+        Settings("--set", metavar="METHOD.PARAM=VALUE", help="A parameter of every such method in the list."),
+    ] = None,
+    limit_train: Annotated[
+        int | None, Data("--limit-train", metavar="N", min=1, help="At most so many training rows.")
+    ] = None,
+    limit_eval: Annotated[
+        int | None, Data("--limit-eval", metavar="N", min=1, help="At most so many rows of a dev split.")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        Settings(
+            "--budget",
+            metavar="KIND=N",
+            help="What a run may spend, e.g. student_updates=500.",
+            autocompletion=completion.budgets,
+        ),
+    ] = None,
+    eval_on: Annotated[
+        str | None,
+        Data("--eval-on", metavar="dev|holdout", help="Score on dev, or on rows held out of train."),
+    ] = None,
+    tune: Annotated[
+        int | None,
+        Settings("--tune", metavar="N", min=2, max=256, help="Trials of every method on a holdout of train."),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        Settings(
+            "--keep", metavar="last|none", help="Keep the trained students for `predict`; default: last."
+        ),
+    ] = None,
+    device: Annotated[str | None, Machine("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")] = None,
+    precision: Annotated[
+        str | None, Machine("--precision", metavar="auto|bf16|float32", help="Of the forward passes.")
+    ] = None,
+    threads: Annotated[
+        int | None, Machine("--threads", metavar="N", min=1, help="CPU threads; they change the last bits.")
+    ] = None,
+    deterministic: Deterministic = False,
+    offline: Offline = False,
+    control: Control = None,
+    no_control: NoControl = False,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Show the grid, what exists and an estimate; train nothing.")
+    ] = False,
+    jobs: Annotated[
+        str | None,
+        Machine(
+            "--jobs",
+            "-j",
+            metavar="N|auto",
+            help="Runs at a time, each in a process of its own; default: 1, in preset mini auto.",
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        Machine(
+            "--processes", metavar="N", min=1, help="Processes that train each run together, as torchrun's."
+        ),
+    ] = None,
+    executor: Annotated[
+        str,
+        Machine(
+            "--executor",
+            metavar="local|ray",
+            help="Where runs are trained: here, or on a Ray cluster.",
+            autocompletion=completion.executors,
+        ),
+    ] = "local",
+    ray_address: Annotated[
+        str, Machine("--ray-address", metavar="ADDRESS", help="The cluster; auto: the one of this machine.")
+    ] = "auto",
+    devices: Annotated[
+        int | None,
+        Machine("--devices", metavar="N", min=1, help="With --dry-run: what the study takes on N devices."),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        Machine("--shard", metavar="I/N", help="Only this part of the grid; 'merge' joins the folders."),
+    ] = None,
+    fail_fast: Annotated[bool, Option("--fail-fast", help="Stop at the first run that fails.")] = False,
+    track: Annotated[
+        str | None,
+        Option(
+            "--track",
+            metavar="LIST",
+            help="Also report to trackers, e.g. 'tensorboard,mlflow'.",
+            autocompletion=completion.trackers,
+        ),
+    ] = None,
+    plugin: PluginFiles = None,
+    no_plugins: NoPlugins = False,
+    json: Json = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Only warnings, errors and the result.")] = False,
+    verbose: Annotated[bool, Option("--verbose", "-v", help="Show every look, also on a terminal.")] = False,
+) -> int:
+    """Train every method on every task and seed that has no record yet, then print the leaderboard."""
+    from matekd_bench.cli.ui.console import load_host
+    from matekd_bench.cli.ui.leaderboards import chosen_control
+    from matekd_bench.study.spec.request import StudyRequest
+
+    if devices is not None and not dry_run:
+        raise UsageError("--devices is for planning: add --dry-run.")
+    go_offline(context, offline)
+    typed, home = glue_folders(context, glue_dir)
+    request = StudyRequest(
+        methods=methods,
+        tasks=tasks,
+        preset=preset,
+        config=config,
+        glue_dir=typed,
+        glue_home=home,
+        teacher=teacher,
+        student=student,
+        generator=generator,
+        seeds=seeds,
+        first_seed=first_seed,
+        results=results,
+        sets=tuple(sets or ()),
+        limit_train=limit_train,
+        limit_eval=limit_eval,
+        budget=budget,
+        device=device,
+        precision=precision,
+        threads=threads,
+        deterministic=deterministic or None,
+        control=chosen_control(control, no_control),
+        eval_on=eval_on,
+        tune=tune,
+        keep=keep,
+        fail_fast=fail_fast,
+        shard=shard,
+        devices=devices,
+        track=track,
+        jobs=jobs,
+        executor=executor,
+        ray_address=ray_address,
+        processes=processes,
+        command=_command(context),
+    )
+    host = load_host(plugin, no_plugins)
+    summary = _watched(request, host, dry_run=dry_run, quiet=quiet, verbose=verbose)
+    if summary.follows:
+        return 0
+    if dry_run:
+        _print_plan(summary, json)
+        return 0
+    _print_result(request, host, summary, json)
+    if not json:
+        typer.echo(f"{_counts(summary)}.{'' if quiet else _next(summary, request.results)}")
+    return 1 if summary.failed else 0
+
+
+def _watched(request: StudyRequest, host: Host, *, dry_run: bool, quiet: bool, verbose: bool) -> StudySummary:
+    """Runs the study with the watcher that the options ask for."""
+    from matekd_bench.cli.ui.progress import watcher
+    from matekd_bench.study import run as run_study
+
+    with watcher(quiet=quiet, verbose=verbose) as events:
+        return run_study(request, host, events, dry_run=dry_run)
+
+
+def _print_result(request: StudyRequest, host: Host, summary: StudySummary, as_json: bool) -> None:
+    """The leaderboard of this study's runs."""
+    from matekd_bench.cli.ui.leaderboards import print_leaderboard
+
+    print_leaderboard(host, request.results, summary.plan.control, set(summary.run_ids), as_json)
+
+
+def _command(context: typer.Context) -> str:
+    """The command as it was typed, quoted so that it can be pasted."""
+    return shlex.join(["matekd-bench", *(context.find_root().obj or ())])
+
+
+def _print_plan(summary: StudySummary, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from matekd_bench.cli.ui.console import print_json, print_table
+
+    plan = summary.plan
+    if as_json:
+        print_json(asdict(plan))
+        return
+    rows = [
+        (run.method, run.task, str(run.seed), str(run.updates or "-"), "recorded" if run.done else "to do")
+        for run in plan.runs
+    ]
+    print_table(("method", "task", "seed", "updates", "state"), rows)
+    for task, state in plan.data_states.items():
+        typer.echo(f"data of {task}: {state}")
+    if plan.trials:
+        typer.echo(f"tuning: {plan.trials} trials before, {plan.trials_todo} to do")
+    part = "" if plan.shard is None else f" in shard {plan.shard}"
+    teachers = "" if plan.teachers_todo == 0 else f" and {_teachers(plan.teachers_todo)} to fine-tune"
+    typer.echo(f"{len(plan.runs)} runs{part}, {len(plan.todo)} to do{teachers}{_estimate(plan.seconds)}.")
+    if plan.forecast is not None:
+        from matekd_bench.cli.ui.forecast_lines import lines
+
+        for line in lines(plan.forecast):
+            typer.echo(line)
+
+
+def _teachers(count: int) -> str:
+    return f"{count} teacher{'' if count == 1 else 's'}"
+
+
+def _estimate(seconds: float | None) -> str:
+    from matekd_bench.cli.ui.progress import duration
+
+    return "" if seconds is None else f", about {duration(seconds)}"
+
+
+def _counts(summary: StudySummary) -> str:
+    """What happened to how many runs."""
+    counts = f"{summary.trained} trained, {summary.skipped} already recorded, {summary.failed} failed"
+    return f"{counts}, {summary.left} not begun" if summary.left else counts
+
+
+def _next(summary: StudySummary, results: Path) -> str:
+    """The next useful command, in a sentence."""
+    folder = "" if results == RESULTS else f" --results {shlex.quote(str(results))}"
+    if summary.failed:
+        command = f"matekd-bench leaderboard --failures{folder}"
+        return f" '{command}' lists the reasons, the same command tries them again."
+    return f" Next: 'matekd-bench export leaderboard.csv{folder}' writes the table to a file."

@@ -1,0 +1,97 @@
+"""The reference of the command line as Markdown: ``python -m matekd_bench.cli.reference_page > docs/cli.md``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+HEAD = """\
+# Command line
+
+Made from the program itself by `python -m matekd_bench.cli.reference_page > docs/cli.md`;
+`matekd-bench COMMAND --help` shows the same. Options may stand in any order; one that is given again replaces the
+earlier one, unless it says that it may be repeated. Results go to stdout, everything else to stderr.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | runs failed, or `doctor` found something broken |
+| 2 | bad input: one line on stderr says what and what to do |
+| 130, 143 | interrupted, or ended by a signal; finished runs are kept, the one under way is saved |
+"""
+
+
+def manual() -> str:
+    """The whole page: every command with its usage, options by panel, and examples."""
+    from matekd_bench.cli.app import application
+
+    sections = [_section(command, path) for path, command in commands(application(), "matekd-bench")]
+    return "\n".join([HEAD, *sections])
+
+
+def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every command with its full name, parents before children, in the order of ``--help``."""
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, f"{path} {name}")
+
+
+def _section(command: Any, path: str) -> str:
+    """A command's heading, usage, description, options and examples."""
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
+    usage = [path, *(parameter.metavar for parameter in arguments), *(["[OPTIONS]"] if options else [])]
+    if getattr(command, "commands", {}):
+        usage.append("[COMMAND]")
+    parts = [f"## {path}", f"```text\n{' '.join(usage)}\n```", plain(command.help or "")]
+    if arguments:
+        parts.append(_table("argument", arguments))
+    for panel in dict.fromkeys(getattr(option, "rich_help_panel", None) for option in options):
+        inside = [option for option in options if getattr(option, "rich_help_panel", None) == panel]
+        parts.append(_table(panel.lower() if panel else "option", inside))
+    if command.epilog:
+        examples = [line.strip() for line in plain(command.epilog).splitlines()[1:]]
+        parts.append("```sh\n" + "\n".join(examples) + "\n```")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(title: str, parameters: list[Any]) -> str:
+    rows = [f"| {_name(parameter)} | {_meaning(parameter)} |" for parameter in parameters]
+    return "\n".join([f"| {title} | meaning |", "|---|---|", *rows])
+
+
+def _name(parameter: Any) -> str:
+    """Every spelling in code font, with what has to be given."""
+    if parameter.param_type_name == "argument":
+        return f"`{_in_a_cell(parameter.metavar)}`"
+    value = "" if parameter.is_flag else f" {parameter.metavar}"
+    return ", ".join(f"`{_in_a_cell(name + value)}`" for name in parameter.opts)
+
+
+def _meaning(parameter: Any) -> str:
+    """The help text, then the default, the bounds, the variable it is read from and whether it repeats."""
+    parts = [_in_a_cell(plain(parameter.help or ""))]
+    if parameter.min is not None:
+        parts.append(f"At least {parameter.min}.")
+    if parameter.default not in (None, False) and parameter.param_type_name == "option":
+        parts.append(f"Default: `{parameter.default}`.")
+    if parameter.envvar:
+        parts.append(f"Read from `{parameter.envvar}` where it is not given.")
+    if parameter.multiple:
+        parts.append("May be repeated.")
+    return " ".join(part for part in parts if part)
+
+
+def plain(text: str) -> str:
+    """Help text without rich's markup."""
+    return re.sub(r"(?<!\\)\[/?bold\]", "", text).replace(r"\[", "[").strip()
+
+
+def _in_a_cell(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(manual())

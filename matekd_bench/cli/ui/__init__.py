@@ -1,0 +1,1 @@
+"""What commands share to show things: the console, progress, leaderboards and previews."""

@@ -1,0 +1,81 @@
+"""The last promise: a short real run on mini-GLUE, from initial weights to the last look."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+
+from matekd_bench.contract import toys
+from matekd_bench.contract.bench import CPU, SEED, Make
+from matekd_bench.contract.checks import CheckFailedError, CheckSkippedError, contract_check
+from matekd_bench.contract.subject import Subject
+from matekd_bench.distill.artifacts.generator import Generator
+from matekd_bench.distill.artifacts.task_assets import Recipe, TaskAssets
+from matekd_bench.distill.artifacts.teacher import Teacher
+from matekd_bench.distill.data.corpus import Corpus
+from matekd_bench.distill.models.networks import load_classifier
+from matekd_bench.distill.settings import GeneratorSettings, Optimizer, TeacherSettings, Training
+from matekd_bench.distill.student_run import Job, train
+from matekd_bench.distill.training.evaluation import predict
+from matekd_bench.distill.training.outcome import RunCallbacks
+from matekd_bench.plugins.host import Host
+from matekd_bench.tasks.sources import Embedded, load_task
+
+TASK = "mini-rte"
+UPDATES = 6
+
+
+class TrialAssets(TaskAssets):
+    """Teacher and generator with random weights, made at once and kept out of the user's cache."""
+
+    @cached_property
+    def teacher(self) -> Teacher:
+        """Never fine-tuned: what it says is soft labels like any other."""
+        model = load_classifier(toys.source(), self.task.outputs, self.task.labels, 2)
+        return Teacher(model.requires_grad_(False), toys.checkpoint(), given=True)
+
+    @cached_property
+    def train(self) -> Corpus:
+        """The training rows with the teacher's logits."""
+        rows = self.data.train
+        assert rows is not None
+        assert rows.labels is not None
+        encoded, pad = self.student_encoder(rows.texts), self.student_encoder.tokens.pad
+        logits = predict(self.teacher.model, encoded, pad)
+        return Corpus(rows.uids, rows.texts, encoded, torch.tensor(rows.labels), pad, logits)
+
+    @cached_property
+    def generator(self) -> Generator:
+        """A masked language model with a random head."""
+        return Generator(toys.source(), self.student_encoder.tokens, toys.masked_lm(), None)
+
+
+@contract_check("mini-glue", f"a run of {UPDATES} updates on {TASK} ends with a score")
+def mini_glue(subject: Subject, make: Make) -> None:
+    """Raises BrokenError where the run diverges, or a cost is missing."""
+    host = Host.load(only_builtin=True)
+    if TASK not in host.tasks:
+        raise CheckSkippedError(f"this installation has no task {TASK}")
+    data = load_task(host.task(TASK).record, Embedded(), limit_train=48, limit_eval=24)
+    optimiser = Optimizer(lr=1e-3, batch_size=8)
+    recipe = Recipe(
+        teacher=toys.checkpoint(), teacher_settings=TeacherSettings(checkpoint=""), student=toys.source((0,)),
+        generator=toys.source(), generator_settings=GeneratorSettings(checkpoint=""), max_length=toys.MAX_LENGTH,
+        device=CPU, precision="float32",
+    )  # fmt: skip
+    job = Job(
+        variant=subject.name, method=subject.record, params=subject.params, seed=SEED,
+        training=Training(optimiser=optimiser, looks=2), budget=("student_updates", UPDATES),
+    )  # fmt: skip
+    watch = RunCallbacks(lambda *_: None, lambda *_: None)
+    outcome = train(job, TrialAssets(data, recipe, lambda _: None, lambda *_: None), watch)
+    if outcome.status == "diverged":
+        raise CheckFailedError(
+            f"The run diverged: {outcome.reason}.", "Bound the perturbation, or lower its steps."
+        )
+    if outcome.meter.flops <= 0 or outcome.spent.student_updates != UPDATES or len(outcome.looks) != 2:
+        raise CheckFailedError(
+            f"The run ended after {outcome.spent.student_updates} updates and {len(outcome.looks)} looks.",
+            "A method must not stop the trainer.",
+        )

@@ -1,0 +1,91 @@
+"""The trained student as a folder that transformers loads, and read back for predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from matekd_bench.distill.device import ResolvedPrecision
+from matekd_bench.distill.models.checkpoints import describe
+from matekd_bench.distill.models.networks import (
+    ModelSource,
+    load_classifier,
+    quiet_transformers,
+    takes_types,
+    weights_digest,
+)
+from matekd_bench.distill.models.tokenizers import Encoder
+from matekd_bench.distill.training.evaluation import predict
+from matekd_bench.errors import CheckpointError
+
+SCHEMA: Final = "matekd.student/1"
+CARD = "student.json"
+
+
+@dataclass(frozen=True)
+class StudentCard:
+    """What a kept student is, beside its weights: enough to give again, bit by bit, the answers it was scored with."""
+
+    run_id: str
+    task: str
+    labels: tuple[str, ...]
+    max_length: int
+    precision: ResolvedPrecision
+    eval_batch_size: int
+    sha256: str
+    schema: str = SCHEMA
+
+
+def save_student(folder: Path, network: Any, encoder: Encoder, card: StudentCard) -> None:
+    """Writes weights (safetensors), config, tokenizer and card into an empty folder.
+
+    `AutoModelForSequenceClassification` and `AutoTokenizer` read it. Raises OSError where the disk refuses it.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        with quiet_transformers():
+            network.save_pretrained(folder)
+        encoder.save_for(folder, typed=takes_types(network))
+    except SafetensorError as error:  # how it says that the disk is full
+        raise OSError(str(error)) from error
+    (folder / CARD).write_text(json.dumps(asdict(card), indent=1) + "\n", encoding="utf-8")
+
+
+class KeptStudent:
+    """A kept student, ready to answer. Raises CheckpointError where its folder is damaged or another run's."""
+
+    def __init__(self, folder: Path, run_id: str, device: torch.device) -> None:
+        self.card = _read_card(folder, run_id)
+        outputs = len(self.card.labels) or 1
+        checkpoint = describe(folder, id=run_id)
+        self.model = load_classifier(ModelSource(checkpoint), outputs, self.card.labels, 0).to(device)
+        if weights_digest(self.model) != self.card.sha256:
+            raise CheckpointError(
+                f"'{folder}' is damaged: its weights are not those that run '{run_id}' ended with."
+            )
+        self.encoder = Encoder(checkpoint, self.card.max_length)
+
+    def logits(self, texts: Sequence[tuple[str, ...]]) -> Tensor:
+        """Logits [n, C] in float32, the columns in the order of the card's labels."""
+        return predict(
+            self.model, self.encoder(texts), self.encoder.tokens.pad,
+            batch_size=self.card.eval_batch_size, precision=self.card.precision,
+        )  # fmt: skip
+
+
+def _read_card(folder: Path, run_id: str) -> StudentCard:
+    try:
+        plain = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        card = StudentCard(**{**plain, "labels": tuple(plain["labels"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"'{folder / CARD}' cannot be read: {error}.") from error
+    if card.schema != SCHEMA or card.run_id != run_id:
+        raise CheckpointError(f"'{folder}' holds '{card.schema}' of run '{card.run_id}', not of '{run_id}'.")
+    return card

@@ -1,0 +1,1 @@
+"""The training data of a run: encoded rows, their order, and the batches made of them."""

@@ -1,0 +1,33 @@
+"""The encoded rows of one split, with labels and the teacher's logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from matekd_bench.methods.rows import Encoded
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The encoded rows of one split, with labels and, for training, the teacher's logits of the clean input.
+
+    `labels` is [n] (int64 class ids or float32 scores); `teacher_logits` is [n, C] float32 or None.
+    """
+
+    uids: Sequence[str]
+    texts: Sequence[tuple[str, ...]]
+    encoded: Sequence[Encoded]
+    labels: Tensor
+    pad: int
+    teacher_logits: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Token counts of the rows, special tokens included."""
+        return [len(row.ids) for row in self.encoded]

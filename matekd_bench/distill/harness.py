@@ -1,0 +1,155 @@
+"""A method at work outside a run: for looking at what it does to a few rows, and for testing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import nn
+
+from matekd_bench.distill.cost import FlopModel, Meter
+from matekd_bench.distill.data.batches import Assembler, to_device
+from matekd_bench.distill.data.corpus import Corpus
+from matekd_bench.distill.data.order import PlannedUpdate
+from matekd_bench.distill.device import ResolvedPrecision
+from matekd_bench.distill.models.tokenizers import Encoder
+from matekd_bench.distill.settings import AuxiliaryUpdates, BudgetLimit, Objective, Optimizer
+from matekd_bench.distill.training.forward_passes import RunModels
+from matekd_bench.distill.training.run_context import RunContext
+from matekd_bench.distill.training.step_scope import StepScope
+from matekd_bench.distill.training.trainer import Trainer
+from matekd_bench.methods.context import Models
+from matekd_bench.methods.method import Method, Params
+from matekd_bench.methods.perturbation import Perturbation, TextPerturbation
+from matekd_bench.methods.views import Batch, Joint, View
+from matekd_bench.seeds import seed_of
+from matekd_bench.tasks.task import Task
+
+if TYPE_CHECKING:
+    from matekd_bench.methods.perturbation import Views
+
+
+@dataclass(frozen=True)
+class HarnessParts:
+    """What a method works with: data, networks and how they are read.
+
+    `teacher_encoder` is None where teacher and student share a vocabulary; `generator` makes a fresh copy.
+    """
+
+    task: Task
+    corpus: Corpus
+    student: Any
+    teacher: Any
+    student_encoder: Encoder
+    teacher_encoder: Encoder | None
+    generator: Callable[[], nn.Module] | None
+    objective: Objective
+    device: torch.device
+    precision: ResolvedPrecision
+
+
+class MethodHarness:
+    """One method with models, context and meter, as a run would put them together.
+
+    `context_type` may be a `RunContext` that keeps more than a run needs. Seeds torch's global generator as a run
+    does: use it within :func:`matekd_bench.distill.device.contained_randomness`.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        params: Params,
+        parts: HarnessParts,
+        *,
+        name: str,
+        seed: int = 0,
+        context_type: type[RunContext] = RunContext,
+    ) -> None:
+        self.name, self.parts, self.seed = name, parts, seed
+        task = parts.task
+        self.meter, self.moment = Meter(), StepScope(seed, task.name)
+        self.meter.register("student", FlopModel(parts.student))
+        self.meter.register("teacher", FlopModel(parts.teacher))
+        self.context = context_type(
+            task=task, seed=seed, device=parts.device, precision=parts.precision, objective=parts.objective,
+            student_encoder=parts.student_encoder, teacher_encoder=parts.teacher_encoder, meter=self.meter,
+            moment=self.moment, generator=parts.generator if "generator" in method.needs else None,
+            student=parts.student,
+        )  # fmt: skip
+        self.models = RunModels(
+            parts.student, parts.teacher, objective=parts.objective, regression=not task.labels,
+            precision=parts.precision, moment=self.moment, meter=self.meter,
+        )  # fmt: skip
+        torch.manual_seed(seed_of(seed, task.name, "method-init"))
+        self.method: Perturbation[Any] = method.factory(params, self.context)
+        if isinstance(self.method, TextPerturbation):
+            self.method.prepare([text for texts in parts.corpus.texts for text in texts])
+
+    def assembler(self) -> Assembler:
+        """Makes batches of the corpus with what the method prepares."""
+        return Assembler(self.parts.corpus, self.seed, self.parts.task.name, self.method.ahead)
+
+    def batch(
+        self,
+        rows: Sequence[int],
+        *,
+        update: int = 0,
+        epoch: int = 0,
+        phase: Literal["student", "own"] = "student",
+    ) -> Batch:
+        """The batch of these rows of the corpus, on the device."""
+        return to_device(self.assembler()(PlannedUpdate(phase, update, epoch, list(rows))), self.parts.device)
+
+    def trainer(
+        self,
+        method: Perturbation[Any],
+        optimiser: Optimizer,
+        budget: BudgetLimit,
+        own_updates: AuxiliaryUpdates = "besides",
+    ) -> Trainer:
+        """The trainer of a run, with this method or one that passes on what it yields."""
+        return Trainer(
+            name=self.name, models=self.models, perturbation=method, context=self.context, optimiser=optimiser,
+            objective=self.parts.objective, budget=budget, own_updates=own_updates,
+        )  # fmt: skip
+
+
+class ViewRelay(Perturbation[Any]):
+    """A method that passes on what another yields, and shows it on the way.
+
+    `show(batch, models, views)` sees the views of every item before the trainer does; the other method's own code
+    runs within `around()`.
+    """
+
+    def __init__(
+        self,
+        method: Perturbation[Any],
+        show: Callable[[Batch, Models, tuple[View, ...]], None] = lambda batch, models, views: None,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        super().__init__(method.params, method.context)
+        self.cycle = method.cycle
+        self._method, self._show, self._around = method, show, around
+
+    def views(self, batch: Batch, models: Models) -> Views:
+        """What the other method yields."""
+        with closing(self._method.views(batch, models)) as inner:
+            with self._around():
+                item = next(inner, None)
+            while item is not None:
+                self._show(batch, models, views_of(item))
+                seen = yield item
+                with self._around():
+                    try:
+                        item = inner.send(seen)
+                    except StopIteration:
+                        item = None
+
+
+def views_of(item: View | tuple[View, ...] | Joint) -> tuple[View, ...]:
+    """The views of what a method yields in one go."""
+    joint = item.views if isinstance(item, Joint) else item
+    return joint if isinstance(joint, tuple) else (joint,)

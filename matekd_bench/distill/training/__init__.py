@@ -1,0 +1,1 @@
+"""The training loop: trainer, loss, optimizer, forward passes, cost, evaluation and checkpoints."""

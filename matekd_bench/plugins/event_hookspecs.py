@@ -1,0 +1,82 @@
+"""The events: hooks that are told what happens in a study. What they return is ignored.
+
+Any plugin that implements one is told, and so is what ``--track NAME`` starts. An implementation takes the
+arguments it wants, by name. One that raises costs a warning line, never a run, and is told nothing more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matekd_bench.plugins.hookspecs import hookspec
+
+if TYPE_CHECKING:
+    from matekd_bench.plugins.event_types import EvaluationInfo, RunEnd, RunInfo, StudyEnd, StudyInfo
+
+
+@hookspec
+def matekd_bench_study_started(study: StudyInfo) -> None:
+    """Everything is checked, and training begins; not told by ``--dry-run``.
+
+    >>> from pathlib import Path
+    >>> from matekd_bench import StudyInfo, hookimpl
+    >>> @hookimpl
+    ... def matekd_bench_study_started(study):
+    ...     print(f"{study.todo} of {study.runs} runs to do under {study.preset}")
+    >>> matekd_bench_study_started(StudyInfo(
+    ...     results=Path("results"), preset="mini", methods=("kd",), tasks=("rte",), seeds=(0,), runs=5, todo=3))
+    3 of 5 runs to do under mini
+    """
+
+
+@hookspec
+def matekd_bench_run_started(run: RunInfo) -> None:
+    """A run begins, or goes on after an interruption.
+
+    >>> from matekd_bench import RunInfo, hookimpl
+    >>> @hookimpl
+    ... def matekd_bench_run_started(run):
+    ...     print(f"[{run.position}/{run.total}] {run.method} on {run.task}, seed {run.seed}")
+    >>> matekd_bench_run_started(RunInfo(run_id="rte-kd-0-ab12", method="kd", task="rte", seed=0, total=5))
+    [1/5] kd on rte, seed 0
+    """
+
+
+@hookspec
+def matekd_bench_look_done(run: RunInfo, look: EvaluationInfo) -> None:
+    """A run was scored on dev.
+
+    >>> from matekd_bench import EvaluationInfo, hookimpl
+    >>> @hookimpl
+    ... def matekd_bench_look_done(look):
+    ...     print(f"look {look.number} of {look.total}: {100 * look.score:.1f} points")
+    >>> matekd_bench_look_done(look=EvaluationInfo(number=3, total=10, score=0.617))
+    look 3 of 10: 61.7 points
+    """
+
+
+@hookspec
+def matekd_bench_run_finished(run: RunInfo, end: RunEnd) -> None:
+    """A run is recorded, or was recorded meanwhile by another process.
+
+    >>> from matekd_bench import RunEnd, RunInfo, hookimpl
+    >>> @hookimpl
+    ... def matekd_bench_run_finished(run, end):
+    ...     print(f"{run.run_id}: {end.status} after {end.seconds:.0f} s")
+    >>> run = RunInfo(run_id="rte-kd-0-ab12", method="kd", task="rte", seed=0)
+    >>> matekd_bench_run_finished(run, RunEnd(status="ok", score=0.61, seconds=42.0))
+    rte-kd-0-ab12: ok after 42 s
+    """
+
+
+@hookspec
+def matekd_bench_study_finished(study: StudyInfo, end: StudyEnd) -> None:
+    """The last run is over, or the study was stopped: the place to close files and connections.
+
+    >>> from matekd_bench import StudyEnd, hookimpl
+    >>> @hookimpl
+    ... def matekd_bench_study_finished(end):
+    ...     print(f"{end.status}: {end.trained} trained, {end.failed} failed")
+    >>> matekd_bench_study_finished(end=StudyEnd(status="done", trained=3))
+    done: 3 trained, 0 failed
+    """

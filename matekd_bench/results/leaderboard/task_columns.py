@@ -1,0 +1,73 @@
+"""One column of a table: its task, data and teacher, and whether anything may be concluded from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean
+
+from matekd_bench.results.leaderboard.grouping import RecordGrid, last_score
+from matekd_bench.results.leaderboard.table import Column
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.tasks.task import Task
+
+# A student less than a point above the majority class has learnt nothing that a comparison could rest on.
+MAJORITY_MARGIN = 0.01
+FACTOR = re.compile(r"@[\d.]+x$")  # kd@2x: a row with more than the study's budget
+
+
+def make_column(name: str, members: Sequence[Record], grid: RecordGrid, tasks: Mapping[str, Task]) -> Column:
+    """The column of these runs, which share data and teacher."""
+    first = next((run for run in members if run.teacher is not None), members[0])
+    task, data, teacher = tasks.get(first.identity.task), first.data, first.teacher
+    column = Column(
+        name=name,
+        task=first.identity.task,
+        title=task.title if task else first.identity.task,
+        metrics=metrics_of([first, *members], tasks),
+        source=f"{data.source}@{data.revision}" if data.revision else data.source,
+        data_state=data.state_text,
+        complete=data.state_text in ("official", "mini", "own") and data.eval_on == "dev",
+        synthetic=data.state == "mini",
+        eval_on=data.eval_on,
+        eval_rows={split: info.n for split, info in sorted(data.splits.items()) if split != "train"},
+        budget=tuple(sorted({run.budget.limit for run in with_study_budget(members)})),
+        teacher=teacher.id if teacher else None,
+        teacher_sha256=teacher.sha256 if teacher else None,
+        teacher_score=teacher.task_score if teacher else None,
+        majority_score=data.majority_score,
+        uninformative=None,
+        notices=tuple(dict.fromkeys(notice for run in members for notice in run.data.notices)),
+    )
+    return replace(column, uninformative=_uninformative(name, grid, data.majority_score))
+
+
+def metrics_of(runs: Sequence[Record], tasks: Mapping[str, Task]) -> tuple[str, ...]:
+    """The metrics of one task's runs: the task's own, or, where it is not installed, those that were recorded."""
+    task = tasks.get(runs[0].identity.task)
+    scored = (run for run in runs if run.status != "diverged")
+    return task.metrics if task else tuple(sorted({item.metric for run in scored for item in run.scores}))
+
+
+def with_study_budget(runs: Sequence[Record]) -> Sequence[Record]:
+    """The runs without those of rows such as `kd@2x`; all of them where there are no others."""
+    return [run for run in runs if not FACTOR.search(run.identity.variant)] or runs
+
+
+def unique(values: Iterable[str]) -> tuple[str, ...]:
+    """The different values, sorted."""
+    return tuple(sorted(set(values)))
+
+
+def _uninformative(name: str, grid: RecordGrid, majority: float | None) -> str | None:
+    """Why no student of a column learnt anything; None where one did, or none has a score."""
+    scored = [runs for key in grid.rows if (runs := list(grid.scored(key, name).values()))]
+    if not scored:
+        return None
+    if all(run.status in {"collapsed", "diverged"} for runs in scored for run in runs):
+        return "every run collapsed"
+    best = max(fmean(last_score(run) for run in runs) for runs in scored)
+    if majority is not None and best < majority + MAJORITY_MARGIN:
+        return "no student is a point above the majority class"
+    return None

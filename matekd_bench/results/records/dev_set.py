@@ -1,0 +1,49 @@
+"""The labels and ids of one dev set, stored once for all the runs that were scored on it."""
+
+from __future__ import annotations
+
+import json
+from typing import Final, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from matekd_bench.errors import ResultsError
+from matekd_bench.results.records.run_record import Count, Identifier, RecordPart
+
+SCHEMA: Final = "matekd.data/1"
+
+
+class DevSet(RecordPart):
+    """Gold labels (class ids or scores) by example id; `digest` is the split's in the records' data.
+
+    With it and the predictions of the runs every statistic can be computed without the texts.
+    """
+
+    schema_: Literal["matekd.data/1"] = Field(default=SCHEMA, alias="schema")
+    digest: Identifier
+    task: str
+    split: str
+    n: Count
+    uids: tuple[str, ...]
+    labels: tuple[int, ...] | tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _one_label_a_row(self) -> DevSet:
+        if not self.n == len(self.uids) == len(self.labels):
+            raise ValueError(f"{self.n} rows, {len(self.uids)} ids and {len(self.labels)} labels")
+        return self
+
+
+def to_json(devset: DevSet) -> str:
+    """The dev set as one line of JSON, fields in the schema's order."""
+    return json.dumps(devset.model_dump(mode="json", by_alias=True), allow_nan=False) + "\n"
+
+
+def from_json(text: str) -> DevSet:
+    """The dev set that `text` holds; ResultsError, one line, where it is damaged."""
+    try:
+        return DevSet.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(str(part) for part in fault["loc"]) or "whole"
+        raise ResultsError(f"damaged data set: {place}: {' '.join(fault['msg'].split())}.") from error

@@ -1,0 +1,66 @@
+"""Method cards: what each method of a leaderboard is, as far as records and installed plugins tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matekd_bench.files.hashing import canonical
+from matekd_bench.methods.method import Method
+from matekd_bench.methods.overrides import overrides_in_words
+from matekd_bench.methods.params import describe
+from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardRow
+
+ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
+LINK = re.compile(r"https?://[^\s)>\"']*[^\s)>\"'.,;]")
+
+
+@dataclass(frozen=True)
+class MethodCard:
+    """One method. `facts` are name and value; `parameters` name, default, bounds and meaning of each.
+
+    `variants` are the rows it has in the tables, each with its parameters as recorded.
+    """
+
+    name: str
+    summary: str
+    facts: tuple[tuple[str, str], ...]
+    parameters: tuple[tuple[str, str, str, str], ...]
+    variants: tuple[tuple[str, str], ...]
+    links: tuple[str, ...] = ()
+
+
+def cards(leaderboard: Leaderboard, methods: Mapping[str, Method]) -> list[MethodCard]:
+    """A card for every method that `leaderboard` shows, by name; `methods` are those that are installed."""
+    rows: dict[str, list[LeaderboardRow]] = {}
+    for table in leaderboard.tables:
+        for row in table.rows:
+            rows.setdefault(row.method, []).append(row)
+    return [_card(name, rows[name], methods.get(name)) for name in sorted(rows)]
+
+
+def _card(name: str, rows: Sequence[LeaderboardRow], method: Method | None) -> MethodCard:
+    recorded = ", ".join(sorted({row.method_version for row in rows}))
+    variants = {row.label: canonical(dict(row.params)) for row in rows}
+    facts = [("recorded version", recorded)]
+    if method is None:
+        summary = "This method is not installed here; what is known of it is what the records hold."
+        return MethodCard(name, summary, tuple(facts), (), tuple(sorted(variants.items())))
+    facts += [("installed version", method.version), ("level", method.level), ("cite", method.citation)]
+    facts += [("needs", ", ".join(sorted(method.needs))), ("control", "yes" if method.control else "")]
+    facts += [("overrides", overrides_in_words(method))]
+    return MethodCard(
+        name=name,
+        summary=method.summary,
+        facts=tuple(fact for fact in facts if fact[1]),
+        parameters=tuple((one.name, one.default, one.bounds, one.description) for one in describe(method)),
+        variants=tuple(sorted(variants.items())),
+        links=_links(method.citation),
+    )
+
+
+def _links(citation: str) -> tuple[str, ...]:
+    """The addresses in a citation, those of arXiv's papers among them."""
+    papers = [f"https://arxiv.org/abs/{number}" for number in ARXIV.findall(citation)]
+    return tuple(dict.fromkeys([*papers, *LINK.findall(citation)]))

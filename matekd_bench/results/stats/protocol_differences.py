@@ -1,0 +1,51 @@
+"""What distinguishes protocols: the settings in which several nested descriptions differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from matekd_bench.files.hashing import canonical
+
+ABSENT: Final = "(absent)"
+
+
+@dataclass(frozen=True)
+class DifferingSetting:
+    """One setting that differs: its dotted path and its value in each protocol, as JSON."""
+
+    path: str
+    values: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.path}: " + ", ".join(f"{value} ({name})" for name, value in self.values.items())
+
+
+def differing(protocols: Mapping[str, Mapping[str, Any]]) -> tuple[DifferingSetting, ...]:
+    """The settings in which `protocols` (name -> nested settings) are not all alike, by path.
+
+    Values are plain JSON. Lists are compared whole; a setting that one has and another has not is absent there.
+    """
+    flat = {name: dict(_leaves(settings, ())) for name, settings in protocols.items()}
+    paths = sorted({path for leaves in flat.values() for path in leaves})
+    fields = (
+        DifferingSetting(".".join(path), {name: leaves.get(path, ABSENT) for name, leaves in flat.items()})
+        for path in paths
+    )
+    return tuple(field for field in fields if len(set(field.values.values())) > 1)
+
+
+def _leaves(settings: Mapping[str, Any], path: tuple[str, ...]) -> list[tuple[tuple[str, ...], str]]:
+    leaves: list[tuple[tuple[str, ...], str]] = []
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            leaves += _leaves(value, (*path, key))
+        else:
+            leaves.append(((*path, key), canonical(value)))
+    return leaves
+
+
+def comparable(protocols: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the rows of these protocols may share a ranking: they differ in nothing."""
+    return not differing({str(number): settings for number, settings in enumerate(protocols)})

@@ -1,0 +1,1 @@
+"""Where runs are trained: in this process, in worker processes, or on a Ray cluster."""

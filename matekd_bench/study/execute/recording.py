@@ -1,0 +1,256 @@
+"""From what a run measured to its record."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from matekd_bench.distill.artifacts.task_assets import TaskAssets
+from matekd_bench.distill.device import processor
+from matekd_bench.distill.settings import Training
+from matekd_bench.distill.training.outcome import Evaluation, Outcome
+from matekd_bench.distill.training.resume import installed_version
+from matekd_bench.methods.overrides import overrides_of
+from matekd_bench.results.records import run_record as records
+from matekd_bench.results.records.predictions import Predictions
+from matekd_bench.seeds import seed_of
+from matekd_bench.study.plan.grid import Cell, Grid
+from matekd_bench.study.plan.identity import resources_of
+from matekd_bench.tasks.metrics import SplitScore, majority_score, score_split, task_score
+
+LIBRARIES = (
+    "matekd-bench",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+)
+
+
+def finished(cell: Cell, grid: Grid, assets: TaskAssets, outcome: Outcome, command: str) -> records.Record:
+    """The record of a run that came to an end, diverged ones included (with the majority class's score)."""
+    looks = outcome.looks
+    diverged = outcome.status == "diverged" or not looks
+    best = max(looks, key=lambda look: look.score) if looks else None
+    majority = _majority(cell)
+    last = majority if diverged else looks[-1].score
+    best_score = last if best is None or diverged else best.score
+    generator = assets.generator if "generator" in cell.job.method.needs else None
+    return records.Record(
+        **common(cell, grid, command),
+        status="diverged" if diverged else outcome.status,
+        reason=outcome.reason,
+        teacher=_teacher(assets),
+        student=records.StudentRecord(
+            id=cell.recipe.student.name, sha256=outcome.student_sha256, layers=cell.recipe.student.layers,
+            parameters=outcome.student_parameters,
+        ),
+        perturber=_perturber(cell, outcome),
+        budget=records.BudgetRecord(kind=cell.job.budget[0], limit=cell.job.budget[1], spent=outcome.spent_budget),
+        compute=_compute(
+            cell, grid, outcome,
+            generator.warm_up_flops if generator else 0, generator.warm_up_seconds if generator else 0.0,
+        ),
+        selection=records.SelectionRule(
+            rule="last", looks=len(looks), best_look=None if best is None or diverged else best.look
+        ),
+        scores=_scores(cell, [] if diverged else looks, best),
+        task_score=records.TaskScore(last=last, best_dev=best_score, optimism=best_score - last, xfit=None),
+        curve=tuple(
+            records.EvaluationRecord(look=look.look, update=look.update, score=look.score, train_loss=look.train_loss)
+            for look in looks
+        ),
+        diagnostics={
+            **outcome.diagnostics,
+            **({"generator_accuracy": generator.accuracy} if generator and generator.accuracy is not None else {}),
+        },
+    )  # fmt: skip
+
+
+def failed(cell: Cell, grid: Grid, reason: str, seconds: float, command: str) -> records.Record:
+    """The record of a run that could not be finished: no scores, but the reason."""
+    return records.Record(
+        **common(cell, grid, command),
+        status="failed",
+        reason=" ".join(reason.split()) or "no reason given",
+        teacher=None,
+        student=None,
+        perturber=_perturber(cell, Outcome()),
+        budget=records.BudgetRecord(kind=cell.job.budget[0], limit=cell.job.budget[1], spent=0),
+        compute=_compute(cell, grid, Outcome(train_seconds=seconds), 0, 0.0),
+        selection=records.SelectionRule(rule="last", looks=0, best_look=None),
+        scores=(),
+        task_score=None,
+        curve=(),
+        diagnostics={},
+    )
+
+
+def predictions_of(cell: Cell, outcome: Outcome) -> Predictions | None:
+    """The logits of every look, with the ids of the examples."""
+    if not outcome.looks:
+        return None
+    return Predictions(
+        looks=tuple(
+            {split: logits.numpy() for split, logits in look.logits.items()} for look in outcome.looks
+        ),
+        uids={examples.split: examples.uids for examples in cell.data.dev},
+    )
+
+
+def _perturber(cell: Cell, outcome: Outcome) -> records.Perturber | None:
+    resources = resources_of(cell.job, cell.recipe)
+    if not resources and not outcome.perturber_parameters:
+        return None
+    return records.Perturber(
+        parameters=outcome.perturber_parameters, trainable=outcome.perturber_trainable, resources=resources
+    )  # fmt: skip
+
+
+def common(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
+    """The parts of a record that are known before the run."""
+    job, task = cell.job, cell.data.task
+    overrides = overrides_of(job.method, job.params)
+    return {
+        "run_id": cell.run_id,
+        "predictions": None,
+        "tuning": cell.tuning,
+        "identity": records.Identity(
+            method=job.method.name, variant=job.variant, method_version=job.method.version,
+            params=job.params.model_dump(mode="json"), control=job.method.control,
+            ranked=not overrides, task=task.name, seed=job.seed, preset=grid.spec.preset,
+            protocol_id=cell.protocol_id,
+        ),
+        "seeds": {
+            purpose: seed_of(job.seed, task.name, purpose) for purpose in ("init", "data-order", "dropout")
+        },
+        "data": _data(cell, grid),
+        "hparams": _hparams(job.training, overrides),
+        "env": environment(grid.device),
+        "provenance": records.Provenance(
+            command=command, git_commit=git_commit(), created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        ),
+    }  # fmt: skip
+
+
+def _hparams(training: Training, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in force, and which of them the method put in place of the study's."""
+    table = training.model_dump(mode="json", include={"optimiser", "objective", "looks", "own_updates"})
+    return {**table.pop("optimiser"), **table, **({"overrides": overrides} if overrides else {})}
+
+
+def _data(cell: Cell, grid: Grid) -> records.Data:
+    data = cell.data
+    used = [*([data.train] if data.train else []), *data.dev]
+    return records.Data(
+        source=data.source, revision=data.revision, state=data.state, state_text=data.state_text,
+        splits={
+            examples.split: records.SplitInfo(
+                n=len(examples), official_n=examples.official_rows, digest=data.digests[examples.split]
+            )
+            for examples in used
+        },
+        max_length=cell.recipe.max_length, labels=data.task.labels, notices=data.notices,
+        eval_on=grid.spec.eval_on, majority_score=_majority(cell),
+    )  # fmt: skip
+
+
+def _majority(cell: Cell) -> float:
+    train = cell.data.train
+    labels = () if train is None or train.labels is None else train.labels
+    return majority_score(cell.data.task, labels, *(dev.labels or () for dev in cell.data.dev))
+
+
+def _teacher(assets: TaskAssets) -> records.TeacherRecord:
+    teacher = assets.teacher
+    splits = [
+        score_split(assets.task, dev.labels, logits.numpy(), dev.split)
+        for dev, logits in zip(assets.data.dev, assets.teacher_dev_logits, strict=True)
+    ]
+    return records.TeacherRecord(
+        id=assets.recipe.teacher.id, revision=assets.recipe.teacher.revision, sha256=teacher.checkpoint.sha256,
+        scores=tuple(_items(splits, "last")), task_score=task_score(splits),
+        label_map_checked=teacher.label_map_checked, given=teacher.given,
+        fine_tune_flops=teacher.train_flops, fine_tune_seconds=teacher.train_seconds,
+    )  # fmt: skip
+
+
+def _scores(
+    cell: Cell, looks: Sequence[Evaluation], best: Evaluation | None
+) -> tuple[records.ScoreItem, ...]:
+    """The metrics at the last look and at the best one; the majority class's where there is no look to report."""
+    if not looks or best is None:
+        majority = _majority(cell)
+        return tuple(
+            records.ScoreItem(
+                split=dev.split, selection="last", metric="majority", value=majority, n=len(dev)
+            )
+            for dev in cell.data.dev
+        )
+    last = _items(looks[-1].splits.values(), "last")
+    return (*last, *_items(best.splits.values(), "best_dev"))
+
+
+def _items(splits: Any, selection: records.Selection) -> list[records.ScoreItem]:
+    scored: list[SplitScore] = list(splits)
+    return [
+        records.ScoreItem(split=split.split, selection=selection, metric=name, value=value, n=split.n)
+        for split in scored
+        for name, value in split.metrics.items()
+    ]
+
+
+def _compute(
+    cell: Cell, grid: Grid, outcome: Outcome, precompute_flops: int, precompute_seconds: float
+) -> records.Compute:
+    meter, spent = outcome.meter, outcome.spent
+    return records.Compute(
+        student_updates=spent.student_updates, own_updates=spent.own_updates,
+        clean_examples=spent.clean_examples, perturbed_examples=spent.perturbed_examples,
+        real_tokens=meter.real_tokens, padded_tokens=meter.padded_tokens,
+        forwards=dict(meter.forwards()), backwards=dict(meter.backwards()), train_flops=meter.flops,
+        precompute_flops=precompute_flops, train_seconds=outcome.train_seconds,
+        eval_seconds=outcome.eval_seconds, precompute_seconds=precompute_seconds,
+        peak_memory_bytes=outcome.peak_memory, device=grid.device.type, precision=cell.recipe.precision,
+        threads=grid.threads, resumed=outcome.resumed, micro_batch=outcome.micro_batch,
+        deterministic=grid.spec.deterministic,
+        processes=cell.recipe.ranks.size,
+    )  # fmt: skip
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """Versions of Python and of the libraries that results depend on, and the kind of processor."""
+    found = {"python": platform.python_version(), "processor": processor(device)}
+    for name in LIBRARIES:
+        if (known := installed_version(name)) is not None:
+            found[name.replace("-", "_")] = known
+    return found
+
+
+@lru_cache(maxsize=1)
+def git_commit() -> str | None:
+    """The commit of the checkout this package runs from, None where it is not run from one."""
+    home = Path(__file__).resolve().parents[3]
+    if not (home / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(home), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,131 @@
+"""The flat TOML file that says what a task of one's own is, read strictly and written by ``tasks new``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from matekd_bench.errors import DataError
+from matekd_bench.files.tables import EXTENSIONS
+from matekd_bench.tasks.own.own_rows import OwnFiles
+from matekd_bench.tasks.task import MetricName, Rows, Split, Task
+
+METRICS: Mapping[str, tuple[MetricName, ...]] = {
+    "classification": ("accuracy", "f1", "matthews"),
+    "regression": ("pearson", "spearman"),
+}
+SPLITS = ("train", "dev")
+
+
+class OwnTask(BaseModel):
+    """What the file says. `train` and `dev` are files beside it, or, with `hub`, splits of that data set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    kind: Literal["classification", "regression"]
+    texts: tuple[str, ...]
+    """The column of the text, or the two of a pair."""
+    label: str
+    """The column of the label or score."""
+    train: str
+    dev: str
+    labels: tuple[str, ...] = ()
+    """The labels as the data write them, in the order of their class ids; of two, F1 is that of the second."""
+    label_values: dict[str, str] = Field(default_factory=dict)
+    """What the data write, where it is not the label itself."""
+    metrics: tuple[MetricName, ...] = ()
+    """Default: accuracy; of a regression both correlations. The task's score is their mean."""
+    score_range: tuple[float, float] | None = None
+    hub: str | None = None
+    """A data set on the Hub, or a folder of its files."""
+    config: str | None = None
+    revision: str | None = None
+    """The commit of the data set; part of the record."""
+    title: str = ""
+    summary: str = ""
+    licence: str = ""
+    citation: str = ""
+    notes: str = ""
+
+
+def own_task(own: OwnTask, folder: Path) -> Task:
+    """The record of the task; `folder` is what its files are relative to. Raises DataError for what cannot be."""
+    wrong = sorted(set(own.metrics) - set(METRICS[own.kind]))
+    if wrong:
+        allowed = ", ".join(METRICS[own.kind])
+        raise DataError(f"key 'metrics': '{wrong[0]}' does not fit a {own.kind}; there are {allowed}.")
+    if "f1" in own.metrics and len(own.labels) != 2:
+        raise DataError(f"key 'metrics': f1 is of two labels, '{own.name}' has {len(own.labels)}.")
+    if own.label in own.texts:
+        raise DataError(f"the column '{own.label}' cannot be both text and label.")
+    task = Task(
+        name=own.name,
+        title=own.title or own.name,
+        summary=own.summary or "Data of one's own.",
+        kind=own.kind,
+        fields=own.texts,
+        labels=own.labels,
+        metrics=own.metrics or (METRICS[own.kind] if own.kind == "regression" else ("accuracy",)),
+        splits={
+            name: Split(place if own.hub else "", "" if own.hub else place, 0)
+            for name, place in zip(SPLITS, (own.train, own.dev), strict=True)
+        },
+        test=(),
+        score_range=own.score_range,
+        columns={"label": own.label},
+        label_values=own.label_values,
+        hub_id=_place(own.hub, folder),
+        hub_config=own.config,
+        hub_revision=own.revision,
+        own=True,
+        licence=own.licence,
+        citation=own.citation,
+        notes=own.notes,
+    )
+    return task if own.hub else _with_files(task, folder)
+
+
+def _place(hub: str | None, folder: Path) -> str | None:
+    """A data set's id, or the path of the folder that it names."""
+    return str(folder / hub) if hub and (folder / hub).is_dir() else hub
+
+
+def _with_files(task: Task, folder: Path) -> Task:
+    for split in task.splits.values():
+        if Path(split.file).suffix.lower() not in EXTENSIONS:
+            raise DataError(f"'{split.file}' must be one of {', '.join(EXTENSIONS)}.")
+    files = OwnFiles({name: beside(folder, split.file) for name, split in task.splits.items()})
+    return replace(task, reader=partial(_rows, files, task))
+
+
+def beside(folder: Path, file: str) -> Path:
+    """Where a file lies that is named relative to `folder`, which need not exist yet."""
+    return Path(os.path.normpath(folder / file))
+
+
+def _rows(files: OwnFiles, task: Task, split: str) -> Rows:
+    return files.rows(task, split)
+
+
+def to_toml(own: OwnTask) -> str:
+    """The file, without keys that hold their defaults."""
+    lines = ["# A task of one's own: matekd-bench run --plugin THIS_FILE --tasks " + own.name]
+    for key, value in own.model_dump(exclude_defaults=True).items():
+        lines.append(f"{key} = {_toml(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_toml(key)} = {_toml(part)}' for key, part in value.items())} }}"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

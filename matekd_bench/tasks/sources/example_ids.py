@@ -1,0 +1,44 @@
+"""What identifies examples: their ids, the digest of a split, an order independent of the file's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from matekd_bench.files.hashing import canonical, lines_digest, short_digest
+from matekd_bench.tasks.task import Examples
+
+
+def example_ids(task: str, split: str, texts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """One id a row: a hash of task, split, texts and number of occurrence, 16 hexadecimal digits."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    ids = []
+    for row in texts:
+        ids.append(short_digest([task, split, row, seen[row]]))
+        seen[row] += 1
+    return tuple(ids)
+
+
+def split_digest(examples: Examples) -> str:
+    """SHA-256 of a split's ids, texts and labels, row by row."""
+    labels = examples.labels or (None,) * len(examples)
+    rows = zip(examples.uids, examples.texts, labels, strict=True)
+    return lines_digest(canonical(row) for row in rows)
+
+
+def take(examples: Examples, rows: Sequence[int]) -> Examples:
+    """The given rows of `examples`, in the given order."""
+    labels = examples.labels
+    return replace(
+        examples,
+        uids=tuple(examples.uids[row] for row in rows),
+        texts=tuple(examples.texts[row] for row in rows),
+        labels=None if labels is None else tuple(labels[row] for row in rows),
+    )
+
+
+def order_key(purpose: str, uid: str) -> bytes:
+    """A sort key that shuffles ids, the same way on every machine and differently for every `purpose`."""
+    return hashlib.sha256(f"{purpose}/{uid}".encode()).digest()

@@ -1,0 +1,146 @@
+"""A task's data as the rest of the suite sees it: example ids, limits, holdout, completeness."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from matekd_bench.errors import UsageError, unknown
+from matekd_bench.tasks.sources.embedded import Embedded
+from matekd_bench.tasks.sources.example_ids import example_ids, order_key, split_digest, take
+from matekd_bench.tasks.sources.holdout import split_holdout
+from matekd_bench.tasks.sources.hub import Hub
+from matekd_bench.tasks.sources.source import DataSource, MissingSplitError
+from matekd_bench.tasks.task import HOLDOUT, DataState, Examples, Task, TaskData
+
+
+def source_of(task: Task, source: DataSource) -> DataSource:
+    """Where `task` is read from: itself where it brings its data or its place on the Hub, else the study's `source`."""
+    if task.own:
+        return Hub() if task.reader is None else Embedded(name="own")
+    return Embedded() if task.reader is not None else source
+
+
+def load_task(
+    task: Task,
+    source: DataSource,
+    *,
+    limit_train: int | None = None,
+    limit_eval: int | None = None,
+    eval_on: Literal["dev", "holdout"] = "dev",
+) -> TaskData:
+    """Train and dev of `task`, read from `source`.
+
+    Limits keep that many rows of a split, chosen by a hash of their ids: the same rows every time, whatever
+    the file's order, and those of a smaller limit among those of a larger one. ``eval_on="holdout"``
+    evaluates on rows cut off train and does not read dev at all. An absent dev split is left out with a
+    notice while another is there. Raises DataError where train or every dev split is absent or a file cannot
+    be used, UsageError for limits under 1.
+    """
+    for limit in (limit_train, limit_eval):
+        if limit is not None and limit < 1:
+            raise UsageError(f"a limit of {limit} rows leaves nothing: the least is 1.")
+    notices: list[str] = []
+    train, dev = _splits(task, source, eval_on, notices)
+    if task.own:
+        notices += own_notices(task, train, dev)
+    if train is not None:
+        train = _limited(train, limit_train, notices)
+    dev = [_limited(examples, limit_eval, notices) for examples in dev]
+    used = [*([train] if train is not None else []), *dev]
+    return TaskData(
+        task=task,
+        source=source.name,
+        revision=source.revision(task),
+        train=train,
+        dev=tuple(dev),
+        state=_state(task, used, tuple(examples.split for examples in dev)),
+        digests={examples.split: split_digest(examples) for examples in used},
+        notices=tuple(notices),
+    )
+
+
+def _state(task: Task, used: list[Examples], dev: tuple[str, ...]) -> DataState:
+    if task.synthetic or task.own:
+        return "own" if task.own else "mini"
+    whole = all(len(examples) == examples.official_rows for examples in used)
+    return "official" if whole and dev == task.dev else "partial"
+
+
+def load_split(task: Task, source: DataSource, split: str) -> Examples:
+    """All rows of one split, e.g. a test split, whose labels are None.
+
+    Raises UsageError for a split that the task does not have, DataError as :func:`load_task`.
+    """
+    if split not in task.splits:
+        raise unknown(f"split of {task.name}", split, task.splits)
+    rows = source.read(task, split)
+    texts = tuple(rows.texts)
+    return Examples(
+        split=split,
+        uids=example_ids(task.name, split, texts),
+        texts=texts,
+        labels=None if rows.labels is None else tuple(rows.labels),
+        official_rows=len(texts) if task.own else task.splits[split].rows,
+        skipped=rows.skipped,
+    )
+
+
+def _splits(
+    task: Task, source: DataSource, eval_on: str, notices: list[str]
+) -> tuple[Examples | None, list[Examples]]:
+    """Train and the splits to evaluate on, before any limit."""
+    train = _noticed(load_split(task, source, task.train), notices) if task.train else None
+    if eval_on != HOLDOUT:
+        return train, _dev_splits(task, source, notices)
+    if train is None:
+        raise UsageError(f"task {task.name} has no training data to take a holdout from.")
+    train, held_out = split_holdout(task, train)
+    notices.append(f"evaluated on {len(held_out)} rows held out of train; dev is not read.")
+    return train, [held_out]
+
+
+def _dev_splits(task: Task, source: DataSource, notices: list[str]) -> list[Examples]:
+    """The dev splits that are there; the first one's error where none is."""
+    found: list[Examples] = []
+    missing: list[MissingSplitError] = []
+    for name in task.dev:
+        try:
+            found.append(_noticed(load_split(task, source, name), notices))
+        except MissingSplitError as error:
+            missing.append(error)
+    if missing and not found:
+        raise missing[0]
+    scored = ", ".join(examples.split for examples in found)
+    notices += [f"{error.absent}: evaluated on {scored} only." for error in missing]
+    return found
+
+
+def _noticed(examples: Examples, notices: list[str]) -> Examples:
+    if examples.skipped:
+        notices.append(f"{examples.skipped} broken rows of {examples.split} skipped.")
+    return examples
+
+
+def own_notices(task: Task, train: Examples | None, dev: list[Examples]) -> list[str]:
+    """What a user should know of their data: dev rows that are in train too, and classes that dev lacks."""
+    known = set(train.texts) if train is not None else set()
+    notices = []
+    for examples in dev:
+        shared = sum(texts in known for texts in examples.texts)
+        if shared:
+            notices.append(
+                f"{shared} of {len(examples)} {examples.split} rows are in train too, word for word."
+            )
+        absent = [task.labels[one] for one in range(len(task.labels)) if one not in (examples.labels or ())]
+        if absent:
+            notices.append(f"{examples.split} has no row labelled {', '.join(absent)}.")
+    return notices
+
+
+def _limited(examples: Examples, limit: int | None, notices: list[str]) -> Examples:
+    """The `limit` rows whose ids come first by hash, in the file's order."""
+    if limit is None or limit >= len(examples):
+        return examples
+    notices.append(f"{examples.split} limited to {limit} of {len(examples)} rows.")
+    ranked = sorted(range(len(examples)), key=lambda row: order_key("limit", examples.uids[row]))
+    return take(examples, sorted(ranked[:limit]))

@@ -1,0 +1,48 @@
+"""The cache folders: where they lie, whether they can be written, how large they are."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from matekd_bench.distill.artifacts.artifact_cache import cache_root
+from matekd_bench.distill.artifacts.eviction import size_of
+from matekd_bench.tools.doctor.finding import Finding
+
+TOPIC = "caches"
+
+
+def caches() -> Iterator[Finding]:
+    """A line for the suite's cache and one for that of the Hub's libraries."""
+    from huggingface_hub import constants
+
+    try:
+        own = cache_root()
+    except RuntimeError:  # "~" where the user has no home
+        text = f"'{os.environ.get('MATEKD_BENCH_CACHE', '~')}' can't be found: this user has no home folder"
+        yield Finding(TOPIC, "own", "problem", text, "set MATEKD_BENCH_CACHE to a folder")
+    else:
+        yield folder("own", own, "teachers, logits and generators", "MATEKD_BENCH_CACHE")
+    yield folder("hub", Path(constants.HF_HOME), "models and data of the Hub", "HF_HOME")
+
+
+def folder(name: str, path: Path, holds: str, variable: str) -> Finding:
+    """Whether a cache folder, or the place where it will be made, can be written."""
+    there = next((place for place in (path, *path.parents) if place.exists()), path)
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        text = f"{path} ({holds}) can't be written: {error.strerror or error}"
+        return Finding(TOPIC, name, "problem", text, f"set {variable} to a folder that can")
+    size = readable(size_of(path)) if path.is_dir() else "not made yet"
+    return Finding(TOPIC, name, "ok", f"{path} ({holds}): {size}; {variable} moves it")
+
+
+def readable(size: int) -> str:
+    """A number of bytes as people say it: "12 MB", "1.4 GB"."""
+    if size < 10**6:
+        return f"{size / 10**3:.0f} kB"
+    return f"{size / 10**6:.0f} MB" if size < 10**9 else f"{size / 10**9:.1f} GB"

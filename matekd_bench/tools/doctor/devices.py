@@ -1,0 +1,63 @@
+"""The devices that torch finds, and what the precision `auto` means on each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from matekd_bench.tools.doctor.finding import Finding
+
+if TYPE_CHECKING:
+    import torch
+
+TOPIC = "devices"
+
+
+def devices() -> Iterator[Finding]:
+    """A line for the CPU and for each accelerator; the one that studies use by default is marked."""
+    try:
+        import torch
+
+        from matekd_bench.distill.device import resolve_device
+    except (ImportError, OSError) as error:  # OSError: a library that torch loads is damaged or absent
+        reason = " ".join(str(error).split())
+        yield Finding(
+            TOPIC, "torch", "problem", f"can't be loaded: {reason}", "pip install --force-reinstall torch"
+        )
+        return
+    chosen = resolve_device("auto")
+    yield _check("cpu", cpu_text(), torch.device("cpu"), chosen)
+    for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        about = torch.cuda.get_device_properties(index)
+        text = f"{about.name}, {about.total_memory / 2**30:.0f} GiB"
+        yield _check(f"cuda:{index}", text, torch.device("cuda", index), chosen)
+    if torch.backends.mps.is_available():
+        yield _check("mps", "Apple GPU", torch.device("mps"), chosen)
+    if chosen.type == "cpu":
+        yield Finding(
+            TOPIC,
+            "gpu",
+            "missing",
+            "none: studies run on the CPU",
+            "choose small models, as preset minilm does",
+        )
+
+
+def cpu_text() -> str:
+    """Cores, threads and whether the processor multiplies bf16 matrices."""
+    import torch
+
+    from matekd_bench.distill.device import cores, cpu_flags
+
+    there, usable = os.cpu_count() or 1, cores()
+    limit = f" ({usable} usable)" if usable != there else ""
+    amx = "bf16 matrices (AMX)" if "amx_bf16" in cpu_flags() else "no fast bf16"
+    return f"{there} cores{limit}, torch uses {torch.get_num_threads()} threads, {amx}"
+
+
+def _check(name: str, text: str, device: torch.device, chosen: torch.device) -> Finding:
+    from matekd_bench.distill.device import resolve_precision
+
+    mark = "; used by default" if (device.type, device.index or 0) == (chosen.type, chosen.index or 0) else ""
+    return Finding(TOPIC, name, "ok", f"{text}; precision auto is {resolve_precision('auto', device)}{mark}")

@@ -1,0 +1,77 @@
+"""A look at everything on this machine that a study may need; nothing is fetched and nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from matekd_bench.plugins.host import Host
+from matekd_bench.plugins.naming import conflict
+from matekd_bench.tools.doctor.finding import Finding
+
+SECONDS = 3.0  # for the Hub to answer
+
+
+def examine(host: Host, glue_dir: Path | None, *, network: bool = False) -> Iterator[Finding]:
+    """Every check in turn, the quick ones first; the network is asked only with `network`."""
+    from matekd_bench.tools.doctor import caches, glue_and_wordnet, preset_models, versions
+
+    yield from guarded(versions.TOPIC, versions.versions)
+    yield from guarded("plugins", partial(plugins, host))
+    yield from guarded(caches.TOPIC, caches.caches)
+    yield from guarded(preset_models.TOPIC, preset_models.models)
+    yield from guarded(glue_and_wordnet.TOPIC, partial(glue_and_wordnet.glue_folder, glue_dir, host))
+    yield from guarded(glue_and_wordnet.TOPIC, partial(glue_and_wordnet.wordnet, host))
+    if network:
+        yield from guarded("network", hub)
+    from matekd_bench.tools.doctor import devices
+
+    yield from guarded(devices.TOPIC, devices.devices)
+
+
+def guarded(topic: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The checks of one look; a problem where it fails, so that the others are still made."""
+    try:
+        yield from look()
+    except (
+        Exception
+    ) as error:  # what is wrong with a machine is not known beforehand, and this is where it is told
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        yield Finding(topic, topic, "problem", f"can't be looked at: {reason}")
+
+
+def plugins(host: Host) -> Iterator[Finding]:
+    """A line for what plugins provide, and one for each that was left out or claims another's name."""
+    broken = [info for info in host.plugins if info.status == "broken"]
+    text = (
+        f"{len(host.methods)} methods, {len(host.tasks)} tasks from {len(host.plugins) - len(broken)} plugins"
+    )
+    yield Finding("plugins", "loaded", "ok" if host.methods else "problem", text)
+    for info in broken:
+        todo = "mend or uninstall it; --no-plugins leaves other packages out"
+        yield Finding("plugins", info.name, "problem", f"{info.by} was left out: {info.reason}", todo)
+    for (kind, name), claims in host.conflicts.items():
+        error = conflict(kind, name, claims)
+        yield Finding("plugins", name, "problem", error.message.removesuffix(":"), str(error.hint))
+
+
+def hub() -> Iterator[Finding]:
+    """Whether the Hub answers."""
+    from huggingface_hub import constants
+
+    from matekd_bench.files.network import hub_answers
+
+    if hub_answers(SECONDS):
+        yield Finding("network", "hub", "ok", f"{constants.ENDPOINT} answers")
+    elif constants.HF_HUB_OFFLINE:
+        yield Finding("network", "hub", "missing", "not asked: HF_HUB_OFFLINE is set", "unset HF_HUB_OFFLINE")
+    else:
+        text = f"{constants.ENDPOINT} does not answer within {SECONDS:.0f} s"
+        yield Finding(
+            "network",
+            "hub",
+            "missing",
+            text,
+            "use local files and folders, or set HF_ENDPOINT or HTTPS_PROXY",
+        )

@@ -1,0 +1,128 @@
+"""The zip that the GLUE server takes: eleven tables of predictions, checked row by row before anything is written."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from matekd_bench.errors import DataError, UsageError
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.tools.predict import StudentAnswers
+
+WHEN = (1980, 1, 1, 0, 0, 0)  # in the zip, so that equal predictions give equal bytes
+LOW, HIGH = 0.0, 5.0  # of STS-B's scores
+
+
+@dataclass(frozen=True)
+class SubmissionTable:
+    """One file of a submission: the task and split it answers, its rows, and how answers are written."""
+
+    file: str
+    task: str
+    split: str
+    rows: int
+    written: Literal["class", "word", "score"]
+    trained_on: str = ""  # where it is not the task itself
+
+    @property
+    def source(self) -> str:
+        """The task whose runs give the answers."""
+        return self.trained_on or self.task
+
+
+TABLES = (
+    SubmissionTable("CoLA.tsv", "cola", "test", 1063, "class"),
+    SubmissionTable("SST-2.tsv", "sst2", "test", 1821, "class"),
+    SubmissionTable("MRPC.tsv", "mrpc", "test", 1725, "class"),
+    SubmissionTable("STS-B.tsv", "stsb", "test", 1379, "score"),
+    SubmissionTable("QQP.tsv", "qqp", "test", 390965, "class"),
+    SubmissionTable("MNLI-m.tsv", "mnli", "test-matched", 9796, "word"),
+    SubmissionTable("MNLI-mm.tsv", "mnli", "test-mismatched", 9847, "word"),
+    SubmissionTable("QNLI.tsv", "qnli", "test", 5463, "word"),
+    SubmissionTable("RTE.tsv", "rte", "test", 3000, "word"),
+    SubmissionTable("WNLI.tsv", "wnli", "test", 146, "class"),
+    SubmissionTable("AX.tsv", "ax", "test", 1104, "word", trained_on="mnli"),
+)
+WORDS: Mapping[str, frozenset[str]] = {
+    "rte": frozenset({"entailment", "not_entailment"}),
+    "qnli": frozenset({"entailment", "not_entailment"}),
+    "mnli": frozenset({"entailment", "neutral", "contradiction"}),
+    "ax": frozenset({"entailment", "neutral", "contradiction"}),
+}
+
+
+def chosen_runs(runs: Sequence[Record]) -> dict[str, Record]:
+    """One run for each task of GLUE; UsageError, one line, for what is missing, doubled, synthetic or partial."""
+    wanted = list(dict.fromkeys(table.source for table in TABLES))
+    found: dict[str, Record] = {}
+    for run in runs:
+        task, data = run.identity.task, run.data
+        if data.state == "mini":
+            raise UsageError(
+                f"run '{run.run_id}' was trained on synthetic data: the server scores GLUE alone."
+            )
+        if task not in wanted:
+            raise UsageError(f"run '{run.run_id}' is of task '{task}', which is not part of a submission.")
+        if task in found:
+            raise UsageError(
+                f"task {task} has two runs, '{found[task].run_id}' and '{run.run_id}': name one."
+            )
+        if data.state != "official" or data.eval_on != "dev":
+            raise UsageError(
+                f"run '{run.run_id}' was trained on partial data ({data.state_text}): not a GLUE result."
+            )
+        found[task] = run
+    if missing := [task for task in wanted if task not in found]:
+        raise UsageError(
+            f"a submission needs all {len(wanted)} tasks; no run of {', '.join(missing)}.",
+            hint="'matekd-bench run --tasks glue' trains them.",
+        )
+    return found
+
+
+def file_text(table: SubmissionTable, answers: StudentAnswers) -> str:
+    """One file: ``index<TAB>prediction``, rows numbered from 0; DataError where the answers do not fit the table."""
+    lines = list(_written(table, answers))
+    if len(lines) != table.rows:
+        raise DataError(
+            f"{table.file} needs {table.rows} rows, and the test split has {len(lines)}: it is partial."
+        )
+    return "".join(["index\tprediction\n", *(f"{at}\t{said}\n" for at, said in enumerate(lines))])
+
+
+def _written(table: SubmissionTable, answers: StudentAnswers) -> Iterator[str]:
+    if table.written == "score":
+        if answers.labels:
+            raise DataError(f"{table.file} takes scores, and the run gives classes.")
+        yield from (_score(table, value) for value in answers.scores)
+    elif table.written == "class":
+        if len(answers.labels) != 2:
+            raise DataError(f"{table.file} takes two classes, and the run gives {len(answers.labels)}.")
+        yield from map(str, answers.classes)
+    else:
+        if set(answers.labels) != WORDS[table.task]:
+            raise DataError(
+                f"{table.file} takes {', '.join(sorted(WORDS[table.task]))}, not {answers.labels}."
+            )
+        yield from (answers.labels[chosen] for chosen in answers.classes)
+
+
+def _score(table: SubmissionTable, value: float) -> str:
+    if value != value:
+        raise DataError(f"{table.file}: a prediction is no number.")
+    return f"{min(max(value, LOW), HIGH):.3f}"
+
+
+def zipped(texts: Mapping[str, str]) -> bytes:
+    """The files as one zip; equal texts give equal bytes. DataError where one is missing."""
+    if missing := [table.file for table in TABLES if table.file not in texts]:
+        raise DataError(f"no predictions for {', '.join(missing)}.")
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for table in TABLES:
+            entry = zipfile.ZipInfo(table.file, WHEN)
+            archive.writestr(entry, texts[table.file].encode(), zipfile.ZIP_DEFLATED)
+    return content.getvalue()

@@ -1,0 +1,92 @@
+"""`cache info` and `cache clear`."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from matekd_bench.cli import main
+from matekd_bench.distill.artifacts.artifact_cache import CacheEntry, cached_folder
+from matekd_bench.files.durable import MANIFEST
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def cached(key: str, days: float = 0.0) -> CacheEntry:
+    entry = cached_folder("teachers", key, lambda folder, _: (folder / "x").write_bytes(bytes(2000)) and None)
+    moment = time.time() - days * 86400
+    os.utime(entry.path / MANIFEST, (moment, moment))
+    return entry
+
+
+def test_an_empty_cache(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cache", "info"]) == 0
+    assert capsys.readouterr().out == f"{root}: 0 kB of at most 50.0 GB\n"
+    assert main(["cache", "clear"]) == 0
+    assert capsys.readouterr().out == "0 cleared, 0 kB.\n"
+
+
+def test_what_there_is_and_clearing_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    held = cached("rte-1", days=50)
+    cached("rte-2", days=40)
+    cached("rte-3")
+    assert main(["cache", "info"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["teachers", "3", "6", "kB", "50", "days"]
+    assert main(["cache", "clear", "--older-than", "30d"]) == 0
+    assert capsys.readouterr().out == f"in use, kept: {held.path}\n1 cleared, 2 kB.\n"
+    assert main(["cache", "info", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["folder"], found["limit"], len(found["entries"])) == (str(root), 50 * 10**9, 2)
+    assert main(["cache", "clear", "--json"]) == 0
+    assert [one["cleared"] for one in json.loads(capsys.readouterr().out)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("clear --older-than soon", "--older-than 'soon' is no age: write e.g. 30d, 12h, 90m or 45s."),
+        ("clean", "no such command 'clean'"),
+    ],
+)
+def test_bad_input_is_one_line(words: str, said: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cache", *words.split()]) == 2
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert printed.count("\n") == 1
+
+
+def test_a_bad_limit_is_said_before_training(
+    root: Path,
+    study_options: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MATEKD_BENCH_CACHE_LIMIT", "plenty")
+    study = ["--methods", "kd", "--tasks", "rte", "--results", str(root / "results")]
+    assert main(["run", *study_options, *study]) == 2
+    assert "MATEKD_BENCH_CACHE_LIMIT is 'plenty'" in capsys.readouterr().err
+    assert not (root / "results").exists()
+
+
+def test_a_damaged_teacher_is_noticed_and_made_again(
+    root: Path, study_options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = ["run", *study_options, "--no-control", "--tasks", "rte", "--results", str(root / "results")]
+    assert main([*study, "--methods", "kd"]) == 0
+    [weights] = root.glob("teachers/*/model.safetensors")
+    before = weights.read_bytes()
+    weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    capsys.readouterr()
+    assert main([*study, "--methods", "finetune"]) == 0
+    assert capsys.readouterr().err == (
+        f"warning: what the cache has in {weights.parent} is damaged: made again\n"
+    )
+    assert weights.read_bytes() == before

@@ -1,0 +1,73 @@
+"""`merge` and the pictures of `export` from outside."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from matekd_bench.cli import main
+
+STUDY = Path(__file__).resolve().parents[3] / "results" / "reference" / "minilm-first-light"
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with the results of two machines, which share one run."""
+    if not STUDY.is_dir():
+        pytest.skip("no reference study in this copy")
+    monkeypatch.chdir(tmp_path)
+    runs = sorted(path.name for path in (STUDY / "runs").iterdir())
+    for name, own in (("a", runs[:5]), ("b", runs[4:])):
+        shutil.copytree(STUDY / "data", Path(name) / "data")
+        for run in own:
+            shutil.copytree(STUDY / "runs" / run, Path(name) / "runs" / run)
+    return tmp_path
+
+
+def test_merged_folders_give_the_leaderboard_of_the_whole(
+    in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["merge", "a", "b", "-o", "c"]) == 0
+    whole, sets = (len(list((STUDY / kind).iterdir())) for kind in ("runs", "data"))
+    said = f"wrote c: runs: {whole} (1 of them in several folders); data sets: {sets}\n"
+    assert capsys.readouterr().out == said
+    assert main(["export", "c.json", "--results", "c"]) == 0
+    assert main(["export", "whole.json", "--results", str(STUDY)]) == 0
+    assert Path("c.json").read_bytes() == Path("whole.json").read_bytes()
+
+
+def test_what_is_wrong_is_one_line(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["merge", "a", "b", "-o", "a"]) == 2
+    said = capsys.readouterr().err
+    assert said == "error: 'a' is there already: merge writes a new folder, name another.\n"
+    assert main(["merge", "a", "b"]) == 2
+    assert "--output" in capsys.readouterr().err
+
+
+def test_damage_is_a_warning(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = next(Path("a", "runs").iterdir())
+    (broken / "record.json").write_text("{", encoding="utf-8")
+    assert main(["merge", "a", "b", "--output", "c"]) == 0
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: left out: ")
+    assert broken.name in line
+    assert Path("c").is_dir()
+
+
+def test_a_plot_that_does_not_exist_stops_before_anything_is_written(
+    in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "board.csv", "picture.svg", "--results", "a"]) == 2
+    assert "which plot is picture.svg to show?" in capsys.readouterr().err
+    assert not Path("board.csv").exists()
+
+
+def test_page_and_pictures(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = ["board.html", "board.tex", "curves.svg"]
+    assert main(["export", *files, "--results", "a"]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"wrote {name}" for name in files]
+    page = Path("board.html").read_text(encoding="utf-8")
+    assert 'id="method-kd"' in page
+    assert "not installed here" not in page

@@ -1,0 +1,179 @@
+"""``methods preview`` and ``methods check`` as they are typed: on a screen, as JSON, as a page, and as exit codes."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from matekd_bench.cli import main
+from matekd_bench.cli.ui.preview_page import page
+from matekd_bench.cli.ui.preview_text import answers, changes, diagnostics
+from matekd_bench.tools.preview_examples import MethodPreview, Preview, PreviewExample, PreviewVersion
+
+BROKEN = """
+from matekd_bench import Method, TextPerturbation, hookimpl
+
+class First(TextPerturbation):
+    def perturb(self, text, rng):
+        return text.split()[0]
+
+@hookimpl
+def matekd_bench_methods():
+    yield Method(name="first", summary="the first word", factory=First, level="text", version="1")
+"""
+DIAGNOSTICS = {"changed": 0.25, "teacher_flip_rate": None}
+EXAMPLE = PreviewExample(
+    uid="rte-1", texts=("a <b> c", "d e"), label="yes", teacher=(0.9, 0.1), student=(0.5, 0.5),
+    versions=(
+        PreviewVersion(texts=("a x c", "d e"), shift=None, teacher=(0.8, 0.2), student=(0.4, 0.6)),
+        PreviewVersion(texts=None, shift=0.02, teacher=None, student=(0.3, 0.7)),
+    ),
+)  # fmt: skip
+FOUND = Preview("rte", ("yes", "no"), 64, 0, (MethodPreview("m", "text", (EXAMPLE,), DIAGNOSTICS),))
+
+
+@pytest.fixture
+def options(tiny_checkpoint: Path, tmp_path: Path) -> list[str]:
+    """Mini-RTE with tiny networks."""
+    config = tmp_path / "tiny.toml"
+    config.write_text('preset = "mini"\n[teacher]\nbudget = { limit = 4 }\n', encoding="utf-8")
+    models = ["--teacher", str(tiny_checkpoint), "--student", "layers:2", "--generator", "layers:2"]
+    return ["--task", "rte", "--config", str(config), "--device", "cpu", *models]
+
+
+class Tags(HTMLParser):
+    """The text inside each tag of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.found: dict[str, list[str]] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.open.remove(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.found.setdefault(self.open[-1] if self.open else "", []).append(data.strip())
+
+
+def test_a_preview_is_shown_side_by_side(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    assert main(["methods", "preview", "random-mask,freelb", "--n", "1", *options]) == 0
+    out = capsys.readouterr().out
+    assert "random-mask on mini-rte" in out
+    assert "{+" in out  # no terminal, so no colours
+    assert "[-" in out
+    assert "[MASK]" in out
+    assert "3: embeddings moved by" in out
+    header = next(line for line in out.splitlines() if line.startswith("method "))
+    assert header.split()[1] == "changed"
+
+
+def test_a_preview_is_json_for_scripts(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods", "preview", "aeda,kd", "--n", "2", "--json", *options]) == 0
+    found = json.loads(capsys.readouterr().out)
+    aeda, kd = found["methods"]
+    assert (found["task"], aeda["method"], kd["level"]) == ("mini-rte", "aeda", "control")
+    assert len(aeda["examples"]) == 2
+    assert kd["examples"][0]["versions"] == []
+    assert 0 < aeda["diagnostics"]["changed"] < 1
+
+
+def test_a_page_marks_what_changed_and_escapes_the_data() -> None:
+    tags = Tags()
+    text = page(FOUND)
+    tags.feed(text)
+    assert tags.open in ([], ["meta"])
+    assert tags.found["del"] == ["<b>"]
+    assert tags.found["ins"] == ["x"]
+    assert "<b>" not in text.split("</style>")[1]
+    assert "embeddings moved by 2.0%" in tags.found["span"]
+    assert "0.90 0.10 -> 0.80 0.20" in tags.found["td"]
+
+
+def test_a_page_is_written(options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "preview.html"
+    assert main(["methods", "preview", "aeda", "--n", "1", "--html", str(file), *options]) == 0
+    assert capsys.readouterr().out == f"wrote {file}\n"
+    assert file.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_what_does_not_apply_is_a_dash() -> None:
+    header, rows = diagnostics(FOUND)
+    assert header == ("method", "changed", "teacher flip rate")
+    assert rows == [("m", "0.25", "-")]
+
+
+def test_segments_are_compared_one_by_one() -> None:
+    assert changes(("a b", "c"), ("a x", "c")) == [
+        [("same", "a"), ("removed", "b"), ("added", "x")],
+        [("same", "|"), ("same", "c")],
+    ]
+    assert changes(("a b",), ("a", "b")) == [[("same", "a b")]]
+
+
+def test_answers_before_and_after() -> None:
+    assert answers((0.9, 0.1)) == "0.90 0.10"
+    assert answers((2.5,), (3.0,)) == "2.50 -> 3.00"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["preview", "edda"], "unknown method 'edda': did you mean 'eda'?"),
+        (["preview", "eda", "--task", "rta"], "unknown task 'rta': did you mean 'rte'?"),
+        (["preview", "eda", "--n", "0"], "--n cannot be '0'"),
+        (["check", "edda"], "unknown method 'edda': did you mean 'eda'?"),
+        (["check", "eda", "--only", "rowz"], "unknown promise 'rowz': did you mean 'rows'?"),
+        (["check", "none.py"], "none.py' cannot be read"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["methods", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    assert len(captured.err.strip().splitlines()) == 1
+
+
+def test_a_broken_promise_is_said_with_its_mend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "first.py"
+    file.write_text(BROKEN, encoding="utf-8")
+    assert main(["methods", "check", str(file), "--only", "weights,awkward-text"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "first",
+        "kept     weights: the views of one update spend the study's weights, no more and no less",
+        "broken   awkward-text: On the text '' it raises IndexError: list index out of range.",
+        "      -> expected: empty, long and strange texts are dealt with. "
+        "Return the text as it is where there is nothing to do.",
+        "first: 1 promises kept, 1 broken, 0 not asked.",
+    ]
+
+
+def test_variants_and_lists_are_checked_and_said_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["methods", "check", "aeda,worst-of-n[aeda,n=2]", "--only", "rows,vocabularies", "--json"]) == 0
+    )
+    found = json.loads(capsys.readouterr().out)
+    assert list(found) == ["aeda", "worst-of-n[aeda,n=2]"]
+    assert [one["state"] for one in found["aeda"]] == ["kept", "kept"]
+
+
+def test_a_file_without_methods_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "nothing.py"
+    file.write_text(
+        "from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_methods():\n    return []\n"
+    )
+    assert main(["methods", "check", str(file)]) == 2
+    assert "provides no method" in capsys.readouterr().err

@@ -1,0 +1,188 @@
+"""A recorded run is trained again: to the same bits, or what was different is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from matekd_bench.cli import main
+from matekd_bench.results.records.predictions import Predictions
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.store.results_store import ResultsStore
+
+Options = tuple[str, ...]
+OUTSIDERS = """
+from pathlib import Path
+from matekd_bench import Method, NoParams, Perturbation, hookimpl
+
+Path(__file__).with_suffix(".ran").touch()
+
+class Plain(Perturbation[NoParams]):
+    def views(self, batch, models):
+        yield batch.clean
+
+@hookimpl
+def matekd_bench_methods():
+    yield Method(name="plain", summary="as kd", factory=Plain, level="text", version="1")
+"""
+
+
+@pytest.fixture(scope="module")
+def recorded(study_options: Options, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with a run of kd, and one of eda with deterministic kernels."""
+    folder = tmp_path_factory.mktemp("recorded")
+    fixed = ("run", *study_options, "--tasks", "rte", "--results", str(folder), "--no-control")
+    assert main([*fixed, "--methods", "kd", "--seeds", "1", "--first-seed", "3"]) == 0
+    assert main([*fixed, "--methods", "eda[alpha=0.3]", "--deterministic"]) == 0
+    return folder
+
+
+def again(folder: Path, *options: str) -> int:
+    return main(["reproduce", *options, "--results", str(folder), "--quiet"])
+
+
+def run_of(folder: Path, method: str) -> Record:
+    [found] = [one for one in ResultsStore(folder).records() if one.identity.method == method]
+    return found
+
+
+def copied(
+    source: Path, target: Path, *, settings: bool = True, shift: float = 0.0, torch: str = "9.9"
+) -> Record:
+    """The run of kd in another folder, as another torch, or another chance, would have made it."""
+    store, record = ResultsStore(source), run_of(source, "kd")
+    found = store.read_predictions(record.run_id)
+    assert found is not None
+    looks = tuple({name: logits + shift * number for name, logits in look.items()}
+                  for number, look in enumerate(found.looks))  # fmt: skip
+    other = record.model_copy(update={"env": {**record.env, "torch": torch}})
+    study = store.read_study(record.run_id) if settings else None
+    return ResultsStore(target).write(other, Predictions(looks, found.uids), study=study)
+
+
+@pytest.mark.parametrize("run", ["rte-kd-3", "rte-eda-0"])
+def test_the_same_numbers_to_the_last_bit(
+    run: str, recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(recorded.rglob("*"))
+    assert again(recorded, run) == 0
+    assert capsys.readouterr().out.splitlines()[1] == (
+        "The same: logits of 2 looks, scores, losses and diagnostics, to the last bit."
+    )
+    assert sorted(recorded.rglob("*")) == before
+
+
+def test_in_another_process_under_another_hash_seed_with_teacher_and_all_made_anew(
+    recorded: Path, tmp_path: Path
+) -> None:
+    run_id = run_of(recorded, "kd").run_id
+    command = ["reproduce", str(recorded / "runs" / run_id), "--fresh", "--into", str(tmp_path), "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-m", "matekd_bench", *command],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONHASHSEED": "123"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert run_of(tmp_path, "kd").scores == run_of(recorded, "kd").scores
+    assert run_of(tmp_path, "kd").provenance.command == f"matekd-bench reproduce {run_id}"
+
+
+def test_a_folder_that_has_the_run_already(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert again(recorded, "rte-kd", "--into", str(recorded)) == 2
+    assert capsys.readouterr().err == (
+        f"error: {recorded} has this run already: name another folder with --into DIR.\n"
+    )
+
+
+def test_other_numbers_are_told_with_what_was_different(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = copied(recorded, tmp_path, shift=0.5)
+    assert again(tmp_path, run.run_id) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "Not the same: logits differ from look 2 on (dev), by at most 0.5."
+    assert lines[2:] == ["What was different:", f'  torch: "9.9" then, "{torch.__version__}" now']
+
+
+def test_the_same_numbers_under_other_versions(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied(recorded, tmp_path)
+    assert again(tmp_path, "rte-kd", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["same"], found["looks"], found["numbers"]) == (True, [], [])
+    assert [one["what"] for one in found["conditions"]] == ["torch"]
+
+
+def test_a_record_without_settings_is_made_from_its_command(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = copied(recorded, tmp_path, settings=False, torch=str(torch.__version__))
+    assert again(tmp_path, "rte-kd") == 0
+    assert "to the last bit." in capsys.readouterr().out
+    path = tmp_path / "runs" / run.run_id / "record.json"
+    path.write_text(path.read_text().replace("matekd-bench run", "rm -r"))
+    assert again(tmp_path, "rte-kd") == 2
+    said = "error: the record keeps no settings, and its command cannot be read: it is no 'run'.\n"
+    assert capsys.readouterr().err == said
+
+
+def test_other_data_stop_it_before_training(
+    recorded: Path, small_glue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "RTE").mkdir()
+    for split in ("train", "dev"):
+        text = (small_glue / "RTE" / f"{split}.tsv").read_text()
+        (tmp_path / "RTE" / f"{split}.tsv").write_text(text.replace("house", "car"))
+    assert again(recorded, "rte-kd", "--glue-dir", str(tmp_path)) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "cannot be trained again from what is here: data.dev: " in said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[1", "cannot be read: "),
+        ('{"schema": "matekd.study/2"}', "the schema 'matekd.study/1' is expected."),
+        ('{"schema": "matekd.study/1"}', "damaged: it holds no settings."),
+        ('{"schema": "matekd.study/1", "spec": {"preset": 3}}', "the settings of run 'rte-kd-3-"),
+    ],
+)
+def test_damaged_settings_are_one_line(
+    text: str, said: str, recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = copied(recorded, tmp_path)
+    (tmp_path / "runs" / run.run_id / "study.json").write_text(text)
+    assert again(tmp_path, run.run_id) == 2
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert printed.count("\n") == 1
+
+
+def test_a_plugin_that_a_record_names_is_run_only_where_it_is_given(
+    study_options: Options, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugin, results = tmp_path / "plain.py", tmp_path / "results"
+    plugin.write_text(OUTSIDERS)
+    study = ("--methods", "plain", "--no-control", "--tasks", "rte", "--plugin", str(plugin))
+    assert main(["run", *study_options, *study, "--results", str(results)]) == 0
+    (tmp_path / "plain.ran").unlink()
+    capsys.readouterr()
+    assert again(results, "rte-plain") == 2
+    assert capsys.readouterr().err.startswith("error: unknown method 'plain'")
+    assert not (tmp_path / "plain.ran").exists()
+    assert again(results, "rte-plain", "--plugin", str(plugin)) == 0
+
+
+def test_deterministic_kernels_are_recorded_and_another_run(recorded: Path) -> None:
+    usual, deterministic = (run_of(recorded, name) for name in ("kd", "eda"))
+    assert (usual.compute.deterministic, deterministic.compute.deterministic) == (False, True)
+    text = (recorded / "runs" / usual.run_id / "record.json").read_text()
+    assert "deterministic" not in text
+    assert not torch.are_deterministic_algorithms_enabled()

@@ -1,0 +1,86 @@
+"""What the runs on one task share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from matekd_bench.distill.artifacts.task_assets import TaskAssets
+from matekd_bench.distill.models.masked_lm import load_masked_lm
+from matekd_bench.distill.models.networks import ModelSource
+from matekd_bench.errors import CheckpointError
+from rig import toy_data
+
+
+def quiet(data, recipe):
+    return TaskAssets(data, recipe, lambda text: None, lambda *progress: None)
+
+
+def test_the_students_rows_carry_labels_and_the_teachers_logits(assets):
+    made = assets("pairs")
+    corpus = made.train
+    assert len(corpus) == 64
+    assert corpus.uids == made.data.train.uids
+    assert corpus.labels.tolist() == list(made.data.train.labels)
+    assert corpus.labels.dtype == torch.long
+    assert corpus.teacher_logits.shape == (64, 2)
+    assert corpus.lengths == [len(row.ids) for row in corpus.encoded]
+    assert made.train is corpus  # made once
+    assert [len(rows) for rows in made.dev] == [40]
+
+
+def test_regression_labels_are_floats(assets):
+    corpus = assets("regression").train
+    assert corpus.labels.dtype == torch.float32
+    assert corpus.teacher_logits.shape == (64, 1)
+
+
+def test_models_of_one_vocabulary_share_ids(assets, other_vocabulary):
+    assert assets().one_vocabulary
+    assert not assets(teacher=other_vocabulary).one_vocabulary
+
+
+def test_what_takes_long_is_announced(assets):
+    made = assets()
+    _ = made.train
+    _ = made.generator
+    assert made.stages[0] == "the teacher of toy-single"
+    assert "teacher logits of toy-single" in made.stages
+    assert "the generator of toy-single" in made.stages
+
+
+def test_an_untrained_generator_is_warmed_up_once(assets, cache):
+    first = assets().generator
+    assert 0 <= first.accuracy <= 1
+    assert first.warm_up_flops > 0
+    again = assets().generator
+    assert (again.accuracy, again.warm_up_seconds) == (first.accuracy, first.warm_up_seconds)
+    assert all(
+        value.equal(again.network.state_dict()[name]) for name, value in first.network.state_dict().items()
+    )
+    assert len(list((cache / "generators").glob("*/generator.json"))) == 1
+    assert len(first.network.model.bert.encoder.layer) == 2
+
+
+def test_a_trained_generator_is_taken_as_it_is(assets, recipe, cache):
+    folder = next(iter([assets().generator])) and next((cache / "generators").glob("*/generator.json")).parent
+    from matekd_bench.distill.models.checkpoints import describe
+
+    trained = ModelSource(describe(folder, id="warm"))
+    made = assets(generator=trained).generator
+    assert made.accuracy is None
+    assert made.warm_up_flops == 0
+    expected, _ = load_masked_lm(trained, 0)
+    assert all(value.equal(made.network.state_dict()[name]) for name, value in expected.state_dict().items())
+
+
+def test_a_study_without_generator_or_training_rows_says_so(recipe, cache):
+    data = toy_data()
+    with pytest.raises(CheckpointError, match=r"^this study names no generator\.$"):
+        _ = quiet(data, recipe(generator=None)).generator
+    with pytest.raises(CheckpointError, match=r"^task 'toy-single' has no training data\.$"):
+        _ = quiet(replace(data, train=None), recipe()).train
+    with pytest.raises(CheckpointError, match=r"^the training rows of 'toy-single' have no labels\.$"):
+        _ = quiet(replace(data, train=replace(data.train, labels=None)), recipe()).train

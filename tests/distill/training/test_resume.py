@@ -1,0 +1,339 @@
+"""A run that is interrupted and goes on ends as if nothing had happened, to the last bit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from matekd_bench import Method, NoParams, Perturbation, TextPerturbation
+from matekd_bench.distill.artifacts.task_assets import TaskAssets
+from matekd_bench.distill.models.checkpoints import describe
+from matekd_bench.distill.models.networks import ModelSource, weights_digest
+from matekd_bench.distill.settings import Optimizer, Training
+from matekd_bench.distill.student_run import Job, train
+from matekd_bench.distill.training import resume
+from matekd_bench.distill.training.outcome import Outcome, RunCallbacks
+from matekd_bench.distill.training.resume import PausedError, ran_out_of_memory
+from matekd_bench.errors import CheckpointError, PluginError, RunError
+from matekd_bench.plugins.host import Host
+from matekd_bench.results.store.under_way import RunUnderWay
+from matekd_plugins.worst_of_n import WorstOfN, WorstOfNParams
+from rig import toy_data
+
+HOST = Host.load(only_builtin=True)
+METHODS = ("kd", "eda", "matekd", "freelb", "tinybert-aug")
+TIMES = {"train_seconds", "eval_seconds", "peak_memory", "meter", "looks", "resumed"}
+
+
+def job(method: str | Method, budget=("student_updates", 6), **optimiser) -> Job:
+    """A job of three looks."""
+    record = HOST.method(method).record if isinstance(method, str) else method
+    params = record.params()
+    if method == "matekd":  # own updates on both sides of the interruption
+        params = record.params(generator_lr=1e-3, generator_updates=2, student_updates=2)
+    settings = Optimizer(**{"lr": 1e-3, "batch_size": 16, **optimiser})
+    return Job(record.name, record, params, 3, Training(optimiser=settings, looks=3, max_length=32), budget)
+
+
+def method(views, **attributes) -> Method:
+    """A method with these views."""
+
+    class Given(Perturbation[NoParams]):
+        def views(self, batch, models):
+            return views(batch, models)
+
+    factory = type("Given", (Given,), attributes)
+    return Method(name="given", summary="", factory=factory, level="control", version="1")
+
+
+def kd(batch, models):
+    yield batch.clean
+
+
+class Stopping:
+    """A watch that asks to stop after so many updates, and keeps the notices."""
+
+    def __init__(self, after: int) -> None:
+        self.left, self.notes = after, []
+        self.watch = RunCallbacks(lambda *told: None, lambda *told: None, self.notes.append, self._asked)
+
+    def _asked(self) -> bool:
+        self.left -= 1
+        return self.left == 0
+
+
+def never() -> Stopping:
+    return Stopping(-1)
+
+
+@pytest.fixture(scope="module")
+def shared(recipe) -> TaskAssets:
+    """Assets on toy text with a teacher of two updates."""
+    made = TaskAssets(toy_data(), recipe(), lambda text: None, lambda *progress: None)
+    assert len(made.train) == 64
+    return made
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> RunUnderWay:
+    """Where the run of a test keeps its checkpoints."""
+    return RunUnderWay(tmp_path, "toy-run")
+
+
+def same(first: Outcome, second: Outcome) -> None:
+    """Two outcomes are one, but for times."""
+    one, two = ({**asdict(end), "student": weights_digest(end.student)} for end in (first, second))
+    assert {name: one[name] for name in one.keys() - TIMES} == {
+        name: two[name] for name in two.keys() - TIMES
+    }
+    assert first.meter.state()["passes"].sort() == second.meter.state()["passes"].sort()
+    assert first.meter.flops == second.meter.flops
+    assert len(first.looks) == len(second.looks) > 0
+    for a, b in zip(first.looks, second.looks, strict=True):
+        assert replace(a, logits={}) == replace(b, logits={})
+        assert all(torch.equal(a.logits[split], b.logits[split]) for split in a.logits)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(name, shared, kept):
+    whole = train(job(name), shared, never().watch)
+    with pytest.raises(PausedError, match=r"^stopped after update 3$"):
+        train(job(name), shared, Stopping(3).watch, kept)
+    going_on = never()
+    outcome = train(job(name), shared, going_on.watch, kept)
+    assert f"{name}: goes on behind update 3" in going_on.notes
+    assert (whole.resumed, outcome.resumed) == (0, 1)
+    same(whole, outcome)
+
+
+def test_a_run_may_be_stopped_again_and_again(shared, kept):
+    whole = train(job("kd"), shared, never().watch)
+    for _ in range(5):
+        with pytest.raises(PausedError):
+            train(job("kd"), shared, Stopping(1).watch, kept)
+    outcome = train(job("kd"), shared, never().watch, kept)
+    assert outcome.resumed == 5
+    same(whole, outcome)
+
+
+@pytest.mark.parametrize("kind", ["clean_examples", "train_flops"])
+def test_every_kind_of_budget_goes_on(kind, shared, kept):
+    whole = train(job("eda"), shared, never().watch)
+    budget = (kind, whole.meter.flops if kind == "train_flops" else whole.spent.clean_examples)
+    whole = train(job("eda", budget), shared, never().watch)
+    assert whole.spent.student_updates == 6
+    with pytest.raises(PausedError):
+        train(job("eda", budget), shared, Stopping(2).watch, kept)
+    same(whole, train(job("eda", budget), shared, never().watch, kept))
+
+
+def test_a_checkpoint_is_made_at_every_look_but_the_last_and_two_are_kept(shared, kept):
+    train(job("kd", ("student_updates", 12)), shared, never().watch, kept)
+    assert sorted(path.name for path in kept.folder.iterdir()) == ["000000004", "000000008"]
+
+
+def test_what_came_after_the_last_checkpoint_is_done_again(shared, kept):
+    """As after SIGKILL, which leaves no time to save: an exception in the middle of an update."""
+
+    def cut(batch, models):
+        if batch.update == 5 and kept.folder.exists() and not killed:
+            killed.append(1)
+            raise SystemExit
+        yield batch.clean
+
+    killed: list[int] = []
+    whole = train(job(method(kd)), shared, never().watch)
+    with pytest.raises(SystemExit):
+        train(job(method(cut)), shared, never().watch, kept)
+    going_on = never()
+    outcome = train(job(method(cut)), shared, going_on.watch, kept)
+    assert going_on.notes == ["given: goes on behind update 4"]
+    same(whole, outcome)
+
+
+def test_what_a_method_remembers_goes_with_it(shared, kept):
+    """A method whose views depend on a number of its own."""
+
+    class Counting(Perturbation[NoParams]):
+        warm, seen = 0, 0
+
+        def warm_up(self, batches, models):
+            self.warm += 1
+
+        def views(self, batch, models):
+            self.seen += 1
+            yield batch.clean.weighted(gold=1.0, soft=1.0 / self.seen)
+
+        def state(self):
+            return {"seen": self.seen, "warm": self.warm}
+
+        def restore(self, state):
+            self.seen, self.warm = state["seen"], state["warm"]
+
+        def diagnostics(self):
+            return {"seen": self.seen, "warm": self.warm}
+
+    record = Method(name="counting", summary="", factory=Counting, level="control", version="1")
+    whole = train(job(record), shared, never().watch)
+    with pytest.raises(PausedError):
+        train(job(record), shared, Stopping(4).watch, kept)
+    outcome = train(job(record), shared, never().watch, kept)
+    assert (outcome.diagnostics["seen"], outcome.diagnostics["warm"]) == (6, 1)
+    same(whole, outcome)
+
+
+def test_a_wrapper_remembers_what_the_wrapped_method_does(rig):
+    class Inner(TextPerturbation[NoParams]):
+        seen = 0
+
+        def state(self):
+            return {"seen": self.seen}
+
+        def restore(self, state):
+            self.seen = state["seen"]
+
+    context = rig().context
+    inner = Inner(NoParams(), context)
+    outer = WorstOfN(WorstOfNParams(n=2), context, inner)
+    outer.restore({"seen": 3})
+    assert inner.seen == 3
+    assert outer.state() == {"seen": 3}
+
+
+def test_a_damaged_checkpoint_is_passed_over(shared, kept):
+    whole = train(job("kd"), shared, never().watch)
+    with pytest.raises(PausedError):
+        train(job("kd"), shared, Stopping(3).watch, kept)
+    (kept.folder / "000000003" / resume.STATE).write_bytes(b"half")
+    going_on = never()
+    same(whole, train(job("kd"), shared, going_on.watch, kept))
+    assert going_on.notes == ["kd: goes on behind update 2"]
+
+
+def test_a_checkpoint_of_other_versions_is_left_aside(shared, kept, monkeypatch):
+    whole = train(job("kd"), shared, never().watch)
+    with pytest.raises(PausedError):
+        train(job("kd"), shared, Stopping(1).watch, kept)
+    monkeypatch.setattr(resume, "FORMAT", 0)
+    going_on = never()
+    outcome = train(job("kd"), shared, going_on.watch, kept)
+    assert going_on.notes == ["kd: a checkpoint made by other versions is left aside"]
+    assert outcome.resumed == 0
+    same(whole, outcome)
+
+
+def test_a_pickle_in_a_checkpoint_is_not_executed(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "executed",))
+
+    torch.save({"state": Evil()}, tmp_path / resume.STATE)
+    with pytest.raises(CheckpointError, match=r"state\.pt holds more than tensors and plain values\.$"):
+        resume.read_state(tmp_path)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_state_that_could_not_be_read_again_is_refused_when_it_is_saved(shared, kept):
+    class Careless(Perturbation[NoParams]):
+        def views(self, batch, models):
+            yield batch.clean
+
+        def state(self):
+            return {"where": [Path("here")]}
+
+    record = Method(name="careless", summary="", factory=Careless, level="control", version="1")
+    with pytest.raises(PluginError, match=r"^method 'careless' gives a \w+Path as state: "):
+        train(job(record), shared, never().watch, kept)
+
+
+def test_seconds_add_up_over_the_parts(shared, kept):
+    with pytest.raises(PausedError):
+        train(job("kd"), shared, Stopping(3).watch, kept)
+    [newest, _] = kept.folders()
+    before, evaluating = resume.read_state(newest)["seconds"]
+    outcome = train(job("kd"), shared, never().watch, kept)
+    assert outcome.train_seconds + outcome.eval_seconds > before > evaluating > 0
+
+
+def hungry(most: int, first: int = 0):
+    """Views for which memory is too small from update `first` on, where more than `most` rows meet."""
+
+    def views(batch, models):
+        if batch.update >= first and len(batch) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        yield batch.clean
+
+    return views
+
+
+def test_rows_per_pass_are_halved_until_memory_is_enough(shared, kept):
+    watch = never()
+    outcome = train(job(method(hungry(most=5))), shared, watch.watch, kept)
+    smaller = train(job(method(kd), micro_batch=4), shared, never().watch)
+    assert (outcome.micro_batch, smaller.micro_batch, outcome.resumed) == (4, None, 0)
+    assert watch.notes == [f"given: out of memory; going on with {rows} rows per pass" for rows in (8, 4)]
+    same(replace(smaller, micro_batch=4), outcome)
+    assert outcome.spent.clean_examples == 6 * 16  # the update is as large as before
+
+
+def test_without_dropout_smaller_passes_learn_the_same(recipe, tiny_checkpoint, tmp_path):
+    """The update is as large as before, so its gradient is the same but for rounding."""
+    shutil.copytree(tiny_checkpoint, tmp_path / "still")
+    config = json.loads((tmp_path / "still" / "config.json").read_text())
+    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (tmp_path / "still" / "config.json").write_text(json.dumps({**config, **still}))
+    student = ModelSource(describe(tmp_path / "still", id="still"), (0, 2))
+    assets = TaskAssets(toy_data(), recipe(student=student), lambda text: None, lambda *progress: None)
+    whole = train(job(method(kd), lr=1e-4), assets, never().watch)
+    pieces = train(job(method(hungry(most=5)), lr=1e-4), assets, never().watch)
+    assert (whole.micro_batch, pieces.micro_batch) == (None, 4)
+    assert whole.spent == pieces.spent
+    first, last = whole.looks[0].logits["dev"], whole.looks[-1].logits["dev"]
+    moved = float((last - first).abs().max())
+    assert float((pieces.looks[-1].logits["dev"] - last).abs().max()) < moved / 1000
+
+
+def test_out_of_memory_in_the_middle_goes_on_from_the_last_checkpoint(shared, kept):
+    watch = never()
+    outcome = train(job(method(hungry(most=8, first=3))), shared, watch.watch, kept)
+    assert watch.notes == [
+        "given: out of memory; going on with 8 rows per pass",
+        "given: goes on behind update 2",
+    ]
+    assert (outcome.resumed, outcome.micro_batch) == (1, 8)
+    whole = train(job(method(kd)), shared, never().watch)
+    assert torch.equal(outcome.looks[0].logits["dev"], whole.looks[0].logits["dev"])
+    assert not torch.equal(outcome.looks[1].logits["dev"], whole.looks[1].logits["dev"])
+
+
+def test_the_smaller_pass_outlives_an_interruption(shared, kept):
+    with pytest.raises(PausedError):
+        train(job(method(hungry(most=8))), shared, Stopping(3).watch, kept)
+    outcome = train(job(method(kd)), shared, never().watch, kept)
+    assert outcome.micro_batch == 8
+    same(train(job(method(hungry(most=8))), shared, never().watch), outcome)
+
+
+def test_out_of_memory_with_a_single_row_is_one_line(shared, kept):
+    with pytest.raises(RunError, match=r"^out of memory, even with one row per pass\.$"):
+        train(job(method(hungry(most=0))), shared, never().watch, kept)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("shapes do not match"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_how_torch_says_that_memory_is_too_small(error, expected):
+    assert ran_out_of_memory(error) is expected

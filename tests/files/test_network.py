@@ -1,0 +1,93 @@
+"""Whether the Hub answers, asked of servers on this machine."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import datasets.config
+import pytest
+from huggingface_hub import constants
+
+from matekd_bench.files.network import hub_answers, without_retries
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """Answers every request with 403."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(403)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """The address of a server that refuses everything."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as serving:
+        thread = threading.Thread(target=serving.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{serving.server_port}"
+        serving.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def online(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As on a machine whose user did not ask for offline work; no answer is remembered."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    hub_answers.cache_clear()
+    yield
+    hub_answers.cache_clear()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_any_answer_counts(scheme: str, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # over https the server's answer is no TLS: a certificate that cannot be checked looks the same from here
+    monkeypatch.setattr(constants, "ENDPOINT", f"{scheme}://{server}")
+    assert hub_answers(5.0)
+
+
+def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}")
+        assert not hub_answers(5.0)
+
+
+def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert not hub_answers(0.2)
+
+
+def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "no address")
+    assert not hub_answers(5.0)
+
+
+def test_nobody_is_asked_offline(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://{server}")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert not hub_answers(5.0)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_libraries_work_offline_where_the_hub_is_silent(
+    answers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matekd_bench.files.network.hub_answers", lambda: answers)
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    with without_retries():
+        offline = (constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE)
+        assert offline == (not answers, not answers)
+        assert logger.level == logging.ERROR
+    assert (constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE) == (False, False)
+    assert logger.level == before

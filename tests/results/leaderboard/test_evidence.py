@@ -1,0 +1,120 @@
+"""Which predictions count, and which are named and left out."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from matekd_bench.results.leaderboard.evidence import Evidence
+from matekd_bench.results.records.predictions import Predictions
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.store.results_store import ResultsStore
+
+UIDS = ("a", "b", "c", "d")
+LABELS = (0, 1, 1, 0)
+LOGITS = np.array([[2, 1], [0, 1], [1, 0], [3, 2]], dtype=np.float32)  # three of four right
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ResultsStore:
+    made = ResultsStore(tmp_path)
+    made.write_data("dev-rte", task="rte", split="dev", uids=UIDS, labels=LABELS)
+    return made
+
+
+def written(store: ResultsStore, record: Record, logits: Any = LOGITS, uids: Any = UIDS) -> Record:
+    looks = ({"dev": np.zeros_like(logits)}, {"dev": logits})
+    return store.write(record, Predictions(looks, {"dev": tuple(uids)}))
+
+
+def refused(store: ResultsStore, record: Record, *metrics: str) -> str:
+    evidence = Evidence({record.run_id: store})
+    assert evidence.answers(record, metrics or ("accuracy",)) is None
+    return evidence.missing[record.run_id]
+
+
+def test_answers_are_those_of_the_last_look(store: ResultsStore, make_record: Any) -> None:
+    record = written(store, make_record(score=0.75))
+    evidence = Evidence({record.run_id: store})
+    answers = evidence.answers(record, ("accuracy",))
+    assert answers is not None
+    assert answers.last[0].tolist() == [0, 1, 0, 0]
+    assert answers.gold.labels[0].tolist() == list(LABELS)
+    assert (answers.xfit, evidence.missing) == (None, {})
+    assert evidence.answers(record, ("accuracy",)) is answers
+
+
+def test_examples_are_matched_by_id(store: ResultsStore, make_record: Any) -> None:
+    order = [2, 0, 3, 1]
+    record = written(store, make_record(score=0.75), LOGITS[order], [UIDS[place] for place in order])
+    answers = Evidence({record.run_id: store}).answers(record, ("accuracy",))
+    assert answers is not None
+    assert answers.last[0].tolist() == [0, 1, 0, 0]
+
+
+def test_scores_of_a_regression(store: ResultsStore, make_record: Any) -> None:
+    store.write_data("dev-stsb", task="stsb", split="dev", uids=UIDS, labels=(0.0, 1.0, 2.0, 4.0))
+    logits = np.array([[0.5], [1.5], [1.0], [2.5]], dtype=np.float32)
+    score = (np.corrcoef((0, 1, 2, 4), logits[:, 0])[0, 1] + 0.8) / 2  # ranks 1, 3, 2, 4
+    record = written(store, make_record(task="stsb", score=float(score), labels=[]), logits)
+    answers = Evidence({record.run_id: store}).answers(record, ("pearson", "spearman"))
+    assert answers is not None
+    assert answers.last[0].tolist() == [0.5, 1.5, 1.0, 2.5]
+
+
+def test_runs_of_one_dev_set_share_its_labels(store: ResultsStore, make_record: Any) -> None:
+    runs = [written(store, make_record(seed=seed, score=0.75)) for seed in range(2)]
+    evidence = Evidence(dict.fromkeys([run.run_id for run in runs], store))
+    one, two = (evidence.answers(run, ("accuracy",)) for run in runs)
+    assert one is not None
+    assert two is not None
+    assert one.gold is two.gold
+
+
+def test_what_does_not_fit_is_named(store: ResultsStore, make_record: Any) -> None:
+    seeds = iter(range(99))
+
+    def said(score: float = 0.75, logits: Any = LOGITS, uids: Any = UIDS) -> str:
+        return refused(store, written(store, make_record(seed=next(seeds), score=score), logits, uids))
+
+    assert said(score=0.7) == "the predictions do not give the recorded score."
+    assert said(uids="abce") == "the predictions for dev are not of the examples that have labels."
+    assert said(uids="aabc") == "the predictions for dev are not of the examples that have labels."
+    for value in (np.nan, np.inf):
+        assert said(logits=np.where(LOGITS == 3, value, LOGITS)) == "the predictions hold NaN or infinity."
+
+
+def test_what_is_not_there_is_named(store: ResultsStore, make_record: Any, tmp_path: Path) -> None:
+    assert refused(store, store.write(make_record(score=0.75))) == "no predictions were recorded."
+    other = written(store, make_record(task="mrpc", score=0.75))
+    assert refused(store, other).endswith("has no data set 'dev-mrpc'.")
+    assert refused(store, other, "accuracy", "bleu") == "metrics accuracy, bleu are not known here."
+    evidence = Evidence({})
+    assert evidence.answers(other, ("accuracy",)) is None
+    assert evidence.missing[other.run_id] == "it lies in no results folder."
+
+
+def test_a_file_that_was_changed_is_named(store: ResultsStore, make_record: Any) -> None:
+    record = written(store, make_record(score=0.75))
+    file = store.runs / record.run_id / "predictions.npz"
+    content = bytearray(file.read_bytes())
+    content[random.Random(0).randrange(len(content))] ^= 1
+    file.write_bytes(content)
+    assert refused(store, record) == f"{file} is damaged: its SHA-256 is not the recorded one."
+    file.unlink()
+    assert "cannot be read" in refused(store, record)
+
+
+def test_labels_that_were_changed_are_noticed(store: ResultsStore, make_record: Any) -> None:
+    record = written(store, make_record(score=0.75))
+    file = store.data / "dev-rte.json"
+    file.write_text(
+        file.read_text().replace("[0,1,1,0]", "[0,1,1,1]").replace("[0, 1, 1, 0]", "[0, 1, 1, 1]")
+    )
+    assert refused(store, record) == "the predictions do not give the recorded score."
+    file.write_text(file.read_text().replace('"n"', '"m"'))
+    assert "damaged data set" in refused(store, record)

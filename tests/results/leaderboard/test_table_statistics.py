@@ -1,0 +1,236 @@
+"""What the leaderboard claims: the statistics of the runs' own predictions, and nothing where they do not carry."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from matekd_bench.results.leaderboard import table_statistics
+from matekd_bench.results.leaderboard.build import build
+from matekd_bench.results.leaderboard.evidence import Evidence
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
+from matekd_bench.results.report.export import export
+from matekd_bench.results.stats.differences import RowScores, difference, row_difference
+from matekd_bench.results.stats.early_stopping import xfit
+from matekd_bench.results.stats.example_effects import Gold, example_effects
+from matekd_bench.results.stats.verdicts import holm
+from matekd_bench.results.store.collection import read_folders
+from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.tasks.task import Suite
+
+SUITES = (Suite("glue", ("sst2", "rte")),)
+GAINS = {"kd": 0.0, "good": 0.7, "same": 0.0, "bad": -0.7, "finetune": -0.3}
+FAMILY = ("bad", "good", "same")
+
+
+def table_of(*roots: Path, records: Any = None) -> LeaderboardTable:
+    found = read_folders(roots)
+    evidence = Evidence(found.homes)
+    (table,) = build(records or found.records, tasks={}, suites=SUITES, evidence=evidence).tables
+    return table
+
+
+def rows_of(table: LeaderboardTable) -> dict[str, LeaderboardRow]:
+    return {row.label: row for row in table.rows}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Path:
+    folder: Path = write_study(tmp_path_factory.mktemp("study"), GAINS).root
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(root: Path) -> LeaderboardTable:
+    return table_of(root)
+
+
+def entries(root: Path) -> dict[str, dict[str, RowScores]]:
+    """The entries of the study, made from its files by another way."""
+    store = ResultsStore(root)
+    runs: dict[tuple[str, str], dict[int, Any]] = {}
+    for record in store.records():
+        answers = store.read_predictions(record.run_id).looks[-1]["dev"].argmax(axis=1)
+        runs.setdefault((record.identity.method, record.identity.task), {})[record.identity.seed] = answers
+    found: dict[str, dict[str, RowScores]] = {}
+    for (method, task), by_seed in runs.items():
+        labels = np.array(store.read_data(f"dev-{task}").labels)
+        scores = {seed: float(np.mean(answers == labels)) for seed, answers in by_seed.items()}
+        effects = example_effects(Gold(("accuracy",), (labels,)), {s: (a,) for s, a in by_seed.items()})
+        found.setdefault(method, {})[task] = RowScores(scores, effects)
+    return found
+
+
+def test_rows_say_what_the_statistics_say(root: Path, table: LeaderboardTable) -> None:
+    known, rows = entries(root), rows_of(table)
+    tasks = ("sst2", "rte")
+    differences = {
+        label: row_difference(known[label], known["kd"], tasks) for label in GAINS if label != "kd"
+    }
+    ps = dict(zip(FAMILY, holm([differences[label].p for label in FAMILY]), strict=True))
+    assert table.family == FAMILY
+    for label, expected in differences.items():
+        row, interval = rows[label], expected.interval()
+        assert row.delta == pytest.approx(expected.delta, abs=1e-12)
+        assert (row.delta_ci_lo, row.delta_ci_hi) == pytest.approx((interval.low, interval.high), abs=1e-12)
+        assert row.p_holm == ps.get(label)
+    assert (rows["good"].verdict, rows["bad"].verdict) == ("better", "worse")
+    assert rows["same"].verdict in ("equivalent", "inconclusive")
+    assert (rows["finetune"].verdict, rows["kd"].verdict, rows["kd"].delta_ci_lo) == (None, None, None)
+    assert (rows["good"].rank_lo, rows["good"].rank_hi, rows["good"].with_best) == (1, 1, True)
+    assert (rows["bad"].rank_lo, rows["bad"].with_best) == (5, False)
+    assert (rows["good"].tasks_won, rows["good"].prob_improve) == (2, 1)
+    assert rows["good"].mean == pytest.approx(np.mean([cell.mean for cell in rows["good"].cells.values()]))
+
+
+def test_cells_say_what_the_statistics_say(root: Path, table: LeaderboardTable) -> None:
+    known, rows = entries(root), rows_of(table)
+    keys = [(label, task) for label in FAMILY for task in ("sst2", "rte")]
+    found = [difference(known[label][task], known["kd"][task]) for label, task in keys]
+    for (label, task), expected, p in zip(keys, found, holm([item.p for item in found]), strict=True):
+        cell, interval = rows[label].cells[task], expected.interval()
+        assert (cell.delta_ci_lo, cell.delta_ci_hi) == pytest.approx((interval.low, interval.high), abs=1e-12)
+        assert cell.p_holm == pytest.approx(p, abs=1e-12)
+    kd = rows["kd"].cells["rte"]
+    half = 4.302652729911275 * kd.sd / 3**0.5  # t(.975, 2)
+    assert (kd.ci_lo, kd.ci_hi) == pytest.approx((kd.mean - half, kd.mean + half), abs=1e-12)
+    assert rows["good"].cells["rte"].verdict == "better"
+    assert kd.verdict is None
+
+
+def test_xfit_and_best_dev_stand_beside(root: Path, table: LeaderboardTable) -> None:
+    store = ResultsStore(root)
+    devset = store.read_data("dev-rte")
+    gold = Gold(("accuracy",), (np.array(devset.labels),))
+    expected = []
+    for record in store.records():
+        if (record.identity.method, record.identity.task) == ("good", "rte"):
+            looks = store.read_predictions(record.run_id).looks
+            answers = [(look["dev"].argmax(axis=1),) for look in looks]
+            expected.append(xfit(gold, (devset.uids,), answers))
+    cell = rows_of(table)["good"].cells["rte"]
+    assert cell.xfit == pytest.approx(np.mean(expected), abs=1e-12)
+    assert cell.best_dev == pytest.approx(cell.mean + 0.01)
+
+
+def test_a_small_dev_set_has_no_xfit(tmp_path: Path, write_study: Any) -> None:
+    write_study(tmp_path, {"kd": 0.5}, tasks=["rte"], n=199)
+    assert rows_of(table_of(tmp_path))["kd"].cells["rte"].xfit is None
+
+
+def test_every_task_has_its_power(table: LeaderboardTable) -> None:
+    assert list(table.power) == ["sst2", "rte"]
+    cells = sorted(table.power_lines)
+    assert cells[0].startswith("rte: 3 seeds can find ")
+    assert 0 < table.power["rte"].floor < table.power["rte"].detectable < 0.2
+
+
+def test_the_files_are_the_same_whatever_the_order(root: Path, tmp_path: Path) -> None:
+    texts = []
+    for number in range(2):
+        found = read_folders([root])
+        records = list(found.records)
+        random.Random(number).shuffle(records)
+        for extension in ("csv", "md"):
+            path = tmp_path / f"{number}.{extension}"
+            export(path, "leaderboard", records, tasks={}, suites=SUITES, evidence=Evidence(found.homes))
+            texts.append(path.read_bytes())
+    assert texts[:2] == texts[2:]
+    assert b"better" in texts[0]
+
+
+def test_two_seeds_claim_nothing(tmp_path: Path, write_study: Any) -> None:
+    table = table_of(write_study(tmp_path, GAINS, seeds=2).root)
+    assert table.power == {}
+    for row in table.rows:
+        assert (row.delta_ci_lo, row.p_holm, row.verdict, row.rank_lo, row.with_best) == (None,) * 5
+        for cell in row.cells.values():
+            assert (cell.ci_lo, cell.delta_ci_lo, cell.p_holm, cell.verdict) == (None,) * 4
+    assert rows_of(table)["good"].missing == "fewer than three common seeds"
+
+
+def test_a_failed_seed_claims_nothing(tmp_path: Path, write_study: Any, make_record: Any) -> None:
+    store = write_study(tmp_path, GAINS, skip=[("good", "rte", 2)])
+    store.write(make_record("good", "rte", 2, None))
+    rows = rows_of(table_of(tmp_path))
+    assert (rows["good"].verdict, rows["good"].delta, rows["good"].rank_lo) == (None, None, None)
+    assert rows["good"].cells["rte"].missing == "a seed failed"
+    assert rows["good"].cells["sst2"].verdict == "better"
+    assert rows["bad"].verdict == "worse"
+
+
+def test_runs_without_predictions_keep_their_mean_and_lose_their_claims(
+    root: Path, table: LeaderboardTable, tmp_path: Path, write_study: Any
+) -> None:
+    store = write_study(tmp_path, GAINS)
+    lost = [run for run in store.records() if run.identity.method == "good"][:2]
+    for run in lost:
+        (store.runs / run.run_id / "predictions.npz").unlink()
+    found = table_of(tmp_path)
+    before, after = rows_of(table)["good"], rows_of(found)["good"]
+    assert (after.delta, after.mean) == (before.delta, before.mean)
+    assert (after.verdict, after.delta_ci_lo, after.rank_lo) == (None, None, None)
+    assert after.missing == "predictions are missing"
+    for run in lost:
+        assert any(run.run_id in note and "cannot be read" in note for note in found.notes)
+
+
+def test_a_diverged_run_counts_as_the_majority_class(
+    tmp_path: Path, write_study: Any, make_record: Any
+) -> None:
+    store = write_study(tmp_path, {"kd": 0.0, "good": 0.7}, tasks=["rte"], skip=[("good", "rte", 0)])
+    majority = float(np.mean(np.array(store.read_data("dev-rte").labels) == 1))
+    scores = [{"split": "dev", "selection": "last", "metric": "majority", "value": majority, "n": 240}]
+    store.write(make_record("good", "rte", 0, majority, status="diverged", reason="NaN", scores=scores))
+    table = table_of(tmp_path)
+    cell = rows_of(table)["good"].cells["rte"]
+    assert (cell.n_diverged, cell.missing) == (1, None)
+    assert cell.delta_ci_lo is not None
+    assert table.notes == ()
+    other = make_record("good", "rte", 3, 0.123, status="diverged", reason="NaN", scores=scores)
+    assert Evidence({other.run_id: store}).answers(other, ["accuracy"]) is None
+
+
+def test_more_budget_is_a_rival_and_no_method(tmp_path: Path, write_study: Any) -> None:
+    gains = {"kd": 0.0, "kd@2x": 0.2, "kd@4x": 0.4, "twice": 0.7, "cheap": 0.7}
+    budgets = {"kd@2x": 600, "kd@4x": 1200, "twice": 590, "cheap": 300}
+    table = table_of(write_study(tmp_path, gains, budgets=budgets).root)
+    rows = rows_of(table)
+    assert table.family == ("cheap", "twice")
+    assert (rows["kd@2x"].verdict, rows["kd@2x"].delta_matched) == (None, None)
+    assert (rows["twice"].matched_rival, rows["cheap"].matched_rival) == ("kd@2x", "kd")
+    assert rows["cheap"].delta_matched == pytest.approx(rows["cheap"].delta)
+    assert rows["twice"].delta_matched == pytest.approx(rows["twice"].mean - rows["kd@2x"].mean)
+    assert rows["twice"].delta_matched_ci_lo < rows["twice"].delta_matched < rows["twice"].delta
+    assert table.budgets_differ
+    assert rows["kd@2x"].budget == {"sst2": (600,), "rte": (600,)}
+    assert table.columns[0].budget == (300, 590)  # what the study gave, multiples of it left out
+
+
+def test_many_rows_have_no_rank(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_statistics, "MAX_PLACED", 4)
+    table = table_of(root)
+    assert all(row.rank_lo is None for row in table.rows)
+    assert table.notes == ("5 rows: no rank intervals are computed for more than 4.",)
+    assert rows_of(table)["good"].verdict == "better"
+
+
+def test_an_uninformative_task_is_in_no_claim(tmp_path: Path, write_study: Any) -> None:
+    table = table_of(write_study(tmp_path, GAINS, majority_score=0.99).root)
+    assert table.compared == 0
+    for row in table.rows:
+        assert (row.verdict, row.rank_lo, row.mean) == (None, None, None)
+        assert all(cell.ci_lo is not None and cell.verdict is None for cell in row.cells.values())
+
+
+def test_unranked_rows_are_not_tested(tmp_path: Path, write_study: Any) -> None:
+    write_study(tmp_path, {"kd": 0.0, "same": 0.0})
+    write_study(tmp_path, {"free": 0.7}, ranked=False)
+    table = table_of(tmp_path)
+    free = rows_of(table)["free"]
+    assert table.family == ("same",)
+    assert (free.verdict, free.rank_lo, free.tasks_won, free.cells["rte"].delta_ci_lo) == (None,) * 4

@@ -1,0 +1,118 @@
+"""The record: what goes in comes out, and what is damaged is named in one line."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from matekd_bench.errors import ResultsError
+from matekd_bench.results.records.run_record import EvaluationRecord, Record, from_json, to_json
+
+
+def test_a_record_survives_the_round_trip(make_record: Any) -> None:
+    for record in (make_record(), make_record(score=None), make_record("eda[alpha=0.2]", "mnli", 7, -0.25)):
+        text = to_json(record)
+        assert from_json(text) == record
+        assert to_json(from_json(text)) == text
+
+
+def test_text_is_stable_whatever_the_order_of_mappings(make_record: Any) -> None:
+    one = make_record(hparams={"lr": 1e-4, "batch": {"b": 1, "a": 2}})
+    two = make_record(hparams={"batch": {"a": 2, "b": 1}, "lr": 1e-4})
+    assert to_json(one) == to_json(two)
+    assert list(json.loads(to_json(one)))[:3] == ["schema", "run_id", "status"]
+    assert to_json(one).endswith("}\n")
+
+
+def changed(text: str, path: str, value: Any) -> str:
+    plain = json.loads(text)
+    place = plain
+    *parents, last = path.split(".")
+    for name in parents:
+        place = place[name]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return json.dumps(plain)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("schema", "matekd.run/9", "unknown record schema 'matekd.run/9': this version reads 'matekd.run/1'"),
+        ("schema", ..., "no field 'schema'"),
+        ("extra", 1, "unknown field 'extra'"),
+        ("compute.extra", 1, "unknown field 'compute.extra'"),
+        ("compute.train_flops", ..., "field 'compute.train_flops' is missing"),
+        ("perturber", ..., "field 'perturber' is missing"),
+        ("compute.train_flops", -1, "field 'compute.train_flops': "),
+        ("compute.train_flops", "12", "field 'compute.train_flops': "),
+        ("status", "fine", "field 'status': "),
+        ("status", "failed", "a failed run has a reason and no scores"),
+        ("task_score", None, "a run with status 'ok' has scores"),
+        ("task_score.last", 88.4, "field 'task_score.last': "),
+        ("task_score.last", math.nan, "NaN is not a JSON number"),
+        ("hparams.lr", math.inf, "Infinity is not a JSON number"),
+        ("run_id", "../escape", "field 'run_id': "),
+        ("provenance.created", "yesterday", "field 'provenance.created': "),
+    ],
+)
+def test_damage_is_named_in_one_line(make_record: Any, path: str, value: Any, said: str) -> None:
+    with pytest.raises(ResultsError) as caught:
+        from_json(changed(to_json(make_record()), path, value))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "[" * 100_000])
+def test_what_is_no_record_is_refused(text: str) -> None:
+    with pytest.raises(ResultsError) as caught:
+        from_json(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_number_too_large_for_a_float_is_refused(make_record: Any) -> None:
+    text = to_json(make_record(hparams={"lr": 0.125}))
+    with pytest.raises(ResultsError, match="hparams"):
+        from_json(text.replace("0.125", "1e999"))
+
+
+def test_several_faults_are_counted(make_record: Any) -> None:
+    text = changed(changed(to_json(make_record()), "env", ...), "curve", ...)
+    with pytest.raises(ResultsError, match=r"\(and 1 more\)"):
+        from_json(text)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_no_number_of_a_record_can_be_nan(make_record: Any, bad: float) -> None:
+    for change in ({"hparams": {"deep": [{"x": bad}]}}, {"diagnostics": {"x": bad}}, {"train_seconds": bad}):
+        with pytest.raises(ValidationError):
+            make_record(**change)
+    with pytest.raises(ValidationError):
+        EvaluationRecord(look=1, update=1, score=0.5, train_loss=bad)
+
+
+def test_records_are_frozen(make_record: Any) -> None:
+    record: Record = make_record()
+    field = "seed"
+    with pytest.raises(ValidationError):
+        setattr(record.identity, field, 3)
+
+
+def test_a_correlation_may_exceed_one_by_rounding(make_record: Any) -> None:
+    assert make_record(score=0.99, majority_score=1.0000000000000002).data.majority_score > 1
+
+
+def test_what_is_rare_stands_in_the_text_only_where_it_says_something(make_record: Any) -> None:
+    usual = make_record()
+    assert "resumed" not in to_json(usual)
+    assert "micro_batch" not in json.loads(to_json(usual))["compute"]
+    compute = usual.compute.model_copy(update={"resumed": 2, "micro_batch": 4})
+    rare = usual.model_copy(update={"compute": compute})
+    assert json.loads(to_json(rare))["compute"]["resumed"] == 2
+    assert from_json(to_json(rare)) == rare

@@ -1,0 +1,70 @@
+"""Exports for readers: which file holds what, and what is refused before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exported import SUITES
+from matekd_bench.errors import UsageError
+from matekd_bench.results.report.export import check_path, export
+
+
+@pytest.fixture
+def runs(make_record: Any) -> list[Any]:
+    return [make_record(method, seed=seed, score=0.7) for method in ("kd", "eda") for seed in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "plot", "start"),
+    [
+        ("board.tex", None, b"% A table"),
+        ("board.HTML", None, b"<!doctype html>"),
+        ("board.md", None, b"preset test"),
+        ("forest.svg", None, b"<?xml"),
+        ("Figure 1.png", "cost", b"\x89PNG"),
+        ("cost.PDF", "heatmap", b"%PDF"),
+    ],
+)
+def test_the_extension_says_what_is_written(
+    tmp_path: Path, runs: list[Any], name: str, plot: str | None, start: bytes
+) -> None:
+    path = tmp_path / name
+    export(path, "leaderboard", runs, tasks={}, suites=SUITES, plot=plot)
+    assert path.read_bytes().startswith(start)
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_the_name_of_the_plot_goes_before_that_of_the_file(tmp_path: Path, runs: list[Any]) -> None:
+    for path, plot in ((tmp_path / "cost.svg", "heatmap"), (tmp_path / "heatmap.svg", None)):
+        export(path, "leaderboard", runs, tasks={}, suites=SUITES, plot=plot)
+    assert (tmp_path / "cost.svg").read_bytes() == (tmp_path / "heatmap.svg").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "plot", "said"),
+    [
+        (
+            "runs.tex",
+            "runs",
+            None,
+            r"the runs to .*runs\.tex: extension '\.tex'; there are \.csv, \.json, \.md\.$",
+        ),
+        ("cost.png", "runs", None, r"extension '\.png'"),
+        (
+            "b.docx",
+            "leaderboard",
+            None,
+            r"there are \.csv, \.json, \.md, \.tex, \.html, \.png, \.svg, \.pdf\.$",
+        ),
+        ("b.png", "leaderboard", None, "say --plot cost, or name the file cost.png"),
+        ("b.png", "leaderboard", "costs", "unknown plot 'costs': did you mean 'cost'"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_read(
+    name: str, table: str, plot: str | None, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        check_path(Path(name), table, plot)

@@ -1,0 +1,219 @@
+"""The exported files: fixed columns, the same bytes, readable by pandas, harmless in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from matekd_bench.errors import ResultsError, UsageError
+from matekd_bench.results.leaderboard.glue_score import GLUE8
+from matekd_bench.results.report.export import defused, export
+from matekd_bench.tasks.task import Suite
+
+SUITES = (Suite("glue", (*GLUE8, "wnli")),)
+FIXED = (
+    "schema,rank_lo,rank_hi,method,method_version,params,control,preset,teacher,student,budget,n_tasks,"
+    "n_seeds_min,n_failed,score_definition,score,ci_lo,ci_hi,delta,delta_ci_lo,delta_ci_hi,p_holm,verdict,"
+    "delta_matched,tasks_won,prob_improve,worst_task_delta,optimism_mean,train_pflops,flops_x_control,"
+    "train_seconds,device,protocol_id,runs_digest,bench_version,tuning,tuning_pflops,resources,compared_with"
+)
+
+
+def write(path: Path, records: Any, table: str = "leaderboard") -> Path:
+    export(path, table, records, tasks={}, suites=SUITES)
+    return path
+
+
+@pytest.fixture
+def records(make_record: Any) -> list[Any]:
+    rng = random.Random(1)
+    done = [
+        make_record(method, task, seed, rng.uniform(0.6, 0.9), params={"alpha": 0.1})
+        for method in ("kd", "eda", "eda[alpha=0.2]")
+        for task in ("rte", "cola")
+        for seed in range(2)
+    ]
+    return [*done, make_record("kd", "rte", 7, None), make_record("=cmd", "own", 0, 0.8)]
+
+
+def test_leaderboard_columns_are_fixed(tmp_path: Path, records: list[Any]) -> None:
+    text = write(tmp_path / "board.csv", records).read_text(encoding="utf-8")
+    parts = ("mean", "sd", "n", "delta", "verdict", "data_state")
+    tasks = [f"{task}_{part}" for task in ("cola", "rte", "own") for part in parts]
+    assert text.splitlines()[0] == ",".join((FIXED, *tasks))
+
+
+@pytest.mark.parametrize("table", ["leaderboard", "runs"])
+@pytest.mark.parametrize("extension", ["csv", "json", "md"])
+def test_the_same_records_give_the_same_bytes(
+    tmp_path: Path, records: list[Any], table: str, extension: str
+) -> None:
+    first = write(tmp_path / f"a.{extension}", records, table).read_bytes()
+    random.Random(2).shuffle(records)
+    assert write(tmp_path / f"b.{extension}", records, table).read_bytes() == first
+    assert b"\r" not in first
+    assert first.endswith(b"\n")
+    assert b"nan" not in first.lower()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"a.{extension}", f"b.{extension}"]
+
+
+def test_pandas_reads_the_leaderboard(tmp_path: Path, records: list[Any]) -> None:
+    for frame in (
+        pd.read_csv(write(tmp_path / "board.csv", records)),
+        pd.read_json(write(tmp_path / "board.json", records)),
+    ):
+        assert frame["method"].iloc[0] == "teacher"
+        assert frame["control"].dtype == bool
+        kd = frame[frame["method"] == "kd"].iloc[0]
+        scores = [
+            run.task_score.last
+            for run in records
+            if (run.identity.method, run.identity.task) == ("kd", "cola")
+        ]
+        assert kd["cola_mean"] == pytest.approx(sum(scores) / 2, abs=1e-12)
+        assert kd["cola_n"] == 2
+        assert kd["n_failed"] == 1
+        assert pd.isna(kd["own_mean"])
+        assert pd.isna(kd["delta"])
+        assert kd["score_definition"] == "1 of 8 tasks"
+        assert pd.isna(kd["score"])
+        assert json.loads(kd["params"]) == {"alpha": 0.1}
+        for empty in ("rank_lo", "ci_lo", "delta_ci_hi", "p_holm", "verdict", "delta_matched", "tasks_won"):
+            assert frame[empty].isna().all()
+
+
+def test_the_glue_score_names_its_definition(tmp_path: Path, make_record: Any) -> None:
+    frame = pd.read_csv(write(tmp_path / "b.csv", [make_record("kd", task, score=0.75) for task in GLUE8]))
+    assert list(frame["score_definition"])[1] == "glue8"
+    assert list(frame["score"])[1] == pytest.approx(0.75)
+
+
+def test_a_synthetic_score_is_called_mini(tmp_path: Path, make_record: Any) -> None:
+    mini = {"score": 0.75, "state": "mini", "state_text": "mini"}
+    records = [make_record("kd", f"mini-{task}", **mini) for task in GLUE8]
+    frame = pd.read_csv(write(tmp_path / "b.csv", records)).set_index("method")
+    assert frame.loc["kd", "score_definition"] == "mini"
+    assert frame.loc["kd", "score"] == pytest.approx(0.75)
+    part = pd.read_csv(write(tmp_path / "part.csv", records[1:])).set_index("method")
+    assert part.loc["kd", "score_definition"] == "mini"
+    assert pd.isna(part.loc["kd", "score"])
+
+
+def test_uninformative_and_unranked_are_said(tmp_path: Path, make_record: Any) -> None:
+    records = [make_record(score=0.5), make_record("eda", score=0.4), make_record("x", score=0, ranked=False)]
+    frame = pd.read_csv(write(tmp_path / "b.csv", records)).set_index("method")
+    assert frame.loc["eda", "rte_verdict"] == "uninformative"
+    assert frame["rte_delta"].isna().all()
+    assert frame.loc["x", "verdict"] == "unranked"
+    assert frame["rte_verdict"].isna().tolist() == [True, False, False, False]
+
+
+def test_pandas_reads_the_runs(tmp_path: Path, records: list[Any]) -> None:
+    frame = pd.read_csv(write(tmp_path / "runs.csv", records, "runs"))
+    assert set(frame["run_id"]) == {run.run_id for run in records}
+    one = frame[frame["run_id"] == records[0].run_id]
+    assert sorted(zip(one["split"], one["selection"], one["metric"], strict=True)) == [
+        ("all", "best_dev", "task_score"),
+        ("all", "last", "task_score"),
+        ("dev", "best_dev", "accuracy"),
+        ("dev", "last", "accuracy"),
+    ]
+    last = one[(one["split"] == "all") & (one["selection"] == "last")].iloc[0]
+    assert last["value"] == pytest.approx(records[0].task_score.last, abs=1e-12)
+    failed = frame[frame["status"] == "failed"]
+    assert len(failed) == 1
+    assert failed["value"].isna().all()
+    assert failed["reason"].iloc[0] == "RuntimeError: out of memory"
+    as_json = pd.read_json(write(tmp_path / "runs.json", records, "runs"), dtype={"run_id": str})
+    assert list(as_json.columns) == list(frame.columns)
+    assert list(as_json["value"].dropna()) == pytest.approx(list(frame["value"].dropna()), abs=1e-12)
+
+
+def test_formulas_are_defused_and_numbers_stay_numbers(tmp_path: Path, make_record: Any) -> None:
+    nasty = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "plain", 'quo"te,\nline']
+    records = [make_record("kd", seed=seed, score=None, reason=reason) for seed, reason in enumerate(nasty)]
+    records.append(make_record("kd", seed=99, score=-0.25))
+    path = write(tmp_path / "runs.csv", records, "runs")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = {int(row["seed"]): row for row in csv.DictReader(file)}
+    assert [rows[seed]["reason"] for seed in range(len(nasty))] == [
+        *(f"'{text}" for text in nasty[:4]),
+        "\ufffdx",  # a record shows a sign in place of what would steer a terminal or a spreadsheet
+        "\ufffdx",
+        "plain",
+        'quo"te,\ufffdline',
+    ]
+    assert float(rows[99]["value"]) < 0
+    assert defused("a=b") == "a=b"
+
+
+def test_formulas_in_method_names(tmp_path: Path, records: list[Any]) -> None:
+    assert "'=cmd" in write(tmp_path / "b.csv", records).read_text()
+    assert '"=cmd"' in write(tmp_path / "b.json", records).read_text()  # JSON runs nothing
+
+
+def test_other_extensions_and_tables_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"extension '\.xlsx'; there are \.csv, \.json, \.md"):
+        write(tmp_path / "b.xlsx", [])
+    with pytest.raises(UsageError, match="no extension"):
+        write(tmp_path / "b", [])
+    with pytest.raises(UsageError, match="unknown table 'run': did you mean 'runs'"):
+        write(tmp_path / "b.csv", [], "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError) as caught:
+        write(tmp_path / "absent" / "b.csv", [])
+    assert "\n" not in str(caught.value)
+
+
+def test_no_records_give_a_header_alone(tmp_path: Path) -> None:
+    assert write(tmp_path / "b.csv", []).read_text() == FIXED + "\n"
+    assert pd.read_csv(tmp_path / "b.csv").empty
+
+
+def test_markdown_exports(tmp_path: Path, records: list[Any]) -> None:
+    assert write(tmp_path / "b.md", records).read_text().count("| method |") == 2
+    runs = write(tmp_path / "r.md", records, "runs").read_text().splitlines()
+    assert runs[0].startswith("| schema | run_id | status |")
+    assert len(runs) == 2 + 4 * 13 + 1
+
+
+def test_numbers_are_written_in_full(tmp_path: Path, make_record: Any) -> None:
+    record = make_record(score=2 / 3)
+    with write(tmp_path / "b.csv", [record]).open(encoding="utf-8") as file:
+        assert [row["rte_mean"] for row in csv.DictReader(file)] == ["0.9", repr(2 / 3)]
+
+
+def test_what_a_method_used_stands_in_both_tables_and_below_the_one_on_screen(
+    tmp_path: Path, make_record: Any
+) -> None:
+    used = {"parameters": 0, "trainable": 0, "resources": {"thesaurus": "WordNet 3.0"}}
+    done = [make_record("kd", "rte", 0, 0.7), make_record("eda", "rte", 0, 0.8, perturber=used)]
+    for table in ("leaderboard", "runs"):
+        frame = pd.read_csv(write(tmp_path / f"{table}.csv", done, table))
+        assert set(frame[frame["method"] == "eda"]["resources"]) == {"thesaurus: WordNet 3.0"}
+        assert frame[frame["method"] == "kd"]["resources"].isna().all()
+    board = pd.read_csv(write(tmp_path / "again.csv", done)).set_index("method")
+    assert board["compared_with"].dropna().to_dict() == {"eda": "kd"}
+    assert (
+        board[["tasks_won", "prob_improve"]].isna().all(axis=None)
+    )  # of one seed they would be 1 of 1 and 1.0
+    text = write(tmp_path / "board.md", done).read_text(encoding="utf-8")
+    assert "eda used thesaurus: WordNet 3.0." in text
+
+
+def test_a_study_that_is_not_finished_says_what_is_lacking(tmp_path: Path, make_record: Any) -> None:
+    done = [make_record("kd", task, 0, 0.7) for task in ("rte", "cola")]
+    done += [make_record("eda", "rte", 0, 0.8)]
+    text = write(tmp_path / "board.md", done).read_text(encoding="utf-8")
+    assert "cola: no run of eda; costs over different tasks are not comparable." in text
+    board = pd.read_csv(write(tmp_path / "board.csv", done)).set_index("method")
+    assert board["cola_data_state"].isna().to_dict() == {"teacher": False, "kd": False, "eda": True}

@@ -1,0 +1,221 @@
+"""The web page: whole, escaped, the same every time; what it says without a browser."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from exported import Study, board_of, study
+from matekd_bench.methods.method import Method, Params
+from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.records.run_record import to_json
+from matekd_bench.results.report import plots
+from matekd_bench.results.report.html import to_html
+from matekd_bench.results.report.html.html_tables import cost_grid, run_grid, score_grid
+from matekd_bench.results.report.html.method_cards import cards
+
+VOID = {"meta", "link", "input", "br"}
+LINKS = ("https://arxiv.org/abs/2001.01234", "https://example.org/paper")
+NASTY = "<script>alert('x')</script>&\"'"
+
+
+class GoodParams(Params):
+    rate: float = 0.5
+    """How <much>."""
+
+
+GOOD = Method(
+    name="good",
+    summary="A method & more.",
+    factory=object,
+    level="text",
+    version="2",
+    params=GoodParams,
+    citation="Nobody 2020, arXiv:2001.01234, https://example.org/paper.",
+)
+
+
+class Outline(HTMLParser):
+    """Tags in order; raises for one that is not closed. Keeps ids, links and what lies outside of the file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.outside: list[str] = []
+        self.scripts = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.scripts += tag == "script"
+        self.ids += [name for key, name in attrs if key == "id" and name]
+        if tag == "a":
+            self.links.append(values.get("href") or "")
+        elif any(values.get(name) for name in ("src", "href")) and tag != "use":
+            self.outside.append(values.get("src") or values.get("href") or "")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def outline(page: str) -> Outline:
+    parser = Outline()
+    parser.feed(page)
+    parser.close()
+    assert parser.open == []
+    return parser
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Study:
+    return study(tmp_path_factory.mktemp("study"), write_study)
+
+
+@pytest.fixture(scope="module")
+def page(done: Study) -> str:
+    return to_html(done.board, done.runs, cards(done.board, {"good": GOOD}))
+
+
+def test_the_page_is_whole_and_needs_nothing_else(page: str) -> None:
+    found = outline(page)
+    assert len(found.ids) == len(set(found.ids))
+    assert found.outside == ["data:,"]  # no icon is asked for
+    inner = {link.removeprefix("#") for link in found.links if link.startswith("#")}
+    assert inner <= set(found.ids)
+    assert [link for link in found.links if not link.startswith("#")] == list(LINKS)
+    assert found.scripts == 1
+    assert not re.search(r"url\((?!#)|@import|fetch\(|XMLHttp", page)
+    assert "default-src 'none'" in page
+
+
+def test_every_run_has_its_record_on_the_page(page: str, done: Study) -> None:
+    found = outline(page)
+    for run in done.runs:
+        assert found.links.count(f"#run-{run.run_id}") == 1
+        assert f"run-{run.run_id}" in found.ids
+    from markupsafe import escape
+
+    assert str(escape(to_json(done.runs[0]))) in page
+
+
+def test_the_same_records_are_the_same_page(page: str, done: Study) -> None:
+    again = cards(done.board, {"good": GOOD})
+    assert to_html(done.board, done.runs[::-1], again) == page
+    assert to_html(done.board, done.runs[1:], again) != page
+
+
+def test_names_cannot_become_markup(make_record: Any) -> None:
+    runs = [
+        make_record(NASTY, protocol_id=NASTY, notices=[NASTY], reason=NASTY, score=None, source=NASTY),
+        make_record("kd", protocol_id=NASTY, preset=NASTY),
+        make_record(NASTY, seed=1, protocol_id=NASTY, params={NASTY: NASTY}),
+    ]
+    board = board_of(runs)
+    page = to_html(board, runs, cards(board, {}))
+    assert outline(page).scripts == 1
+    assert "alert(" in page
+    assert "<script>alert" not in page
+
+
+def test_the_score_table(done: Study) -> None:
+    [table] = done.board.tables
+    grid = score_grid(table)
+    assert grid.header == ("method", "rank", "sst2", "rte", "mean difference to kd", "verdict")
+    rows = {row[0].sort: row for row in grid.rows}
+    good = next(row for row in table.rows if row.label == "good")
+    assert rows["good"][0].lines == ("good *",)
+    assert rows["good"][0].link == "method-good"
+    assert rows["good"][1].lines == ("1",)
+    cell = good.cells["sst2"]
+    assert rows["good"][2].sort == cell.mean
+    assert rows["good"][2].lines[1] == f"(+{100 * (cell.delta or 0):.1f} ↑)"
+    assert re.fullmatch(r"\[\+\d+\.\d, \+\d+\.\d\]", rows["good"][2].lines[2])
+    assert (rows["good"][5].sort, rows["bad"][5].sort) == ("better", "worse")
+    assert rows["good"][4].sort == good.delta
+    assert rows["kd"][4].lines == ("",)
+    assert grid.choices is not None
+    assert grid.choices[0] == 5
+    assert [reference[0].sort for reference in grid.references] == ["teacher", "majority class"]
+    assert {len(row) for row in (*grid.rows, *grid.references)} == {6}
+
+
+def test_differences_at_equal_cost_name_their_rival(done: Study) -> None:
+    [table] = done.board.tables
+    rows = tuple(
+        replace(row, delta_matched=0.02, matched_rival="kd@4x") if row.label == "good" else row
+        for row in table.rows
+    )
+    grid = score_grid(replace(table, rows=rows))
+    assert grid.header[-1] == "at equal cost"
+    last = {row[0].sort: row[-1].lines for row in grid.rows}
+    assert last == {"good": ("+2.0", "to kd@4x"), "bad": ("",), "kd": ("",), "same[x=1]": ("",)}
+
+
+def test_a_table_without_differences_has_no_column_for_them(make_record: Any) -> None:
+    [table] = board_of([make_record("eda"), make_record("own", "sst2", score=None)]).tables
+    grid = score_grid(table)
+    assert grid.header == ("method", "sst2", "rte")
+    assert grid.choices is None
+    rows = {row[0].sort: row for row in grid.rows}
+    assert rows["own"][1].lines == ("–", "1 failed")
+    assert rows["own"][2].lines == ("",)
+    assert cost_grid(table).header[-1] == "train PFLOPs"
+    assert {len(row) for row in cost_grid(table).rows} == {5}
+
+
+def test_the_table_of_runs(make_record: Any) -> None:
+    runs = [make_record(score=0.5), make_record("eda", seed=3, score=None)]
+    grid = run_grid(runs)
+    assert [entry.lines[0] for entry in grid.rows[0][1:6]] == ["kd", "rte", "ok", "0", "50.0"]
+    assert grid.rows[1][3].lines == ("failed", "RuntimeError: out of memory")
+    assert grid.rows[1][5].sort == ""
+    assert grid.choices == (3, ("failed", "ok"))
+
+
+def test_cards_come_from_records_and_from_what_is_installed(done: Study) -> None:
+    found = {card.name: card for card in cards(done.board, {"good": GOOD, "unused": GOOD})}
+    assert sorted(found) == ["bad", "good", "kd", "same"]
+    good = found["good"]
+    assert good.summary == "A method & more."
+    assert ("cite", GOOD.citation) in good.facts
+    assert ("recorded version", "1") in good.facts
+    assert ("installed version", "2") in good.facts
+    assert good.parameters == (("rate", "0.5", "", "How <much>."),)
+    assert good.links == LINKS
+    assert "not installed here" in found["bad"].summary
+    assert found["same"].variants == (("same[x=1]", "{}"),)
+
+
+def test_without_matplotlib_a_sentence_stands_for_the_plots(
+    done: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plots, "find_spec", lambda name: None)
+    page = to_html(done.board, done.runs)
+    assert "<svg" not in page
+    assert "matplotlib was not installed" in page
+    assert "#method-" not in page  # no cards, no links to them
+
+
+def test_no_runs_are_said() -> None:
+    page = to_html(Leaderboard(()), [])
+    outline(page)
+    assert "No runs are recorded." in page
+
+
+def test_several_protocols_are_said_to_be_no_comparison(make_record: Any) -> None:
+    runs = [make_record(protocol_id="p1"), make_record(protocol_id="p2")]
+    page = to_html(board_of(runs), runs)
+    assert outline(page).ids.count("table-2") == 1
+    assert "Tables have different protocols and are not compared." in page

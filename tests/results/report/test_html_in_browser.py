@@ -1,0 +1,126 @@
+"""The web page in a real browser: sorting, filtering, records, both colour schemes, with and without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from browser import Page, binary
+from exported import study
+from matekd_bench.results.report.html import to_html
+from matekd_bench.results.report.html.method_cards import cards
+
+ROLES = frozenset(
+    {"button", "link", "textbox", "searchbox", "combobox", "table", "image", "img", "dialog", "region"}
+)
+NAMES = "[...document.querySelectorAll('#scores-1 tbody tr:not([hidden]) th')].map(e => e.textContent)"
+OPENED = "document.querySelector('.record:target')?.id ?? null"
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Path:
+    binary()
+    folder = tmp_path_factory.mktemp("page")
+    done = study(folder / "study", write_study)
+    path = folder / "board.html"
+    path.write_text(to_html(done.board, done.runs, cards(done.board, {})), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def opened(file: Path, tmp_path: Path) -> Iterator[Callable[..., Page]]:
+    """Opens the page in a browser of its own and closes that afterwards."""
+    pages: list[Page] = []
+
+    def start(**how: bool) -> Page:
+        page = Page(tmp_path / f"profile{len(pages)}", **how)
+        pages.append(page)
+        page.open(file)
+        return page
+
+    yield start
+    for page in pages:
+        page.close()
+
+
+def test_tables_are_sorted_and_filtered_and_records_open(opened: Callable[..., Page]) -> None:
+    page = opened()
+    heading = "#scores-1 thead th:nth-child(3)"
+    assert len(page.js(NAMES)) == 4
+    page.click(f"{heading} button")
+    scores = "[...document.querySelectorAll('#scores-1 tbody td:nth-child(3)')].map(e => +e.dataset.sort)"
+    assert page.js(scores) == sorted(page.js(scores), reverse=True)
+    assert page.js(NAMES)[0].startswith("good")
+    assert page.js(f"document.querySelector('{heading}').ariaSort") == "descending"
+    page.click(f"{heading} button")
+    assert page.js(scores) == sorted(page.js(scores))
+    assert page.js("document.querySelectorAll('#scores-1 [aria-sort]').length") == 1
+    page.click("#scores-1 thead th:nth-child(5) button")
+    assert page.js(NAMES)[-1].startswith("kd")  # the control has no difference: last, whichever way
+    page.click("#scores-1 thead th:nth-child(5) button")
+    assert page.js(NAMES)[-1].startswith("kd")
+
+    page.click("form[data-for='scores-1'] input")
+    page.write("goo")
+    assert [name.split()[0] for name in page.js(NAMES)] == ["good"]
+    assert page.js("document.querySelector('form[data-for=scores-1] output').textContent") == "1 of 4 rows"
+    page.js("document.querySelector('form[data-for=scores-1]').reset(), 0")
+    page.js(
+        "(s => { s.value = 'worse'; s.dispatchEvent(new Event('input', {bubbles: true})); })"
+        "(document.querySelector('form[data-for=scores-1] select'))"
+    )
+    assert page.js(NAMES) == ["bad"]
+
+    link = page.js("document.querySelector('#all-runs tbody th a').hash")
+    page.click("#all-runs tbody th a")
+    assert page.js(OPENED) == link.removeprefix("#")
+    shown = page.js("JSON.parse(document.querySelector('.record:target pre').textContent)")
+    assert f"#run-{shown['run_id']}" == link
+    assert page.js("document.activeElement.id") == link.removeprefix("#")
+    page.press("Escape")
+    assert page.js(f"new Promise(r => setTimeout(() => r({OPENED}), 200))") is None
+    assert page.js("document.activeElement.hash") == link
+    assert page.nameless(ROLES) == []
+    assert page.errors == []
+    page.js("console.error('heard')")
+    assert "heard" in page.errors[0]
+
+
+def test_without_scripts_tables_stand_and_records_open(opened: Callable[..., Page]) -> None:
+    page = opened(scripts=False)
+    assert len(page.js(NAMES)) == 4
+    assert page.js("document.querySelectorAll('th button').length") == 0
+    assert page.js("[...document.querySelectorAll('form')].every(e => e.getClientRects().length === 0)")
+    page.click("#all-runs tbody th a")
+    assert page.js("document.querySelector('.record:target pre').getClientRects().length") == 1
+    page.click(".record:target .close")
+    assert page.js(OPENED) is None
+    assert page.errors == []
+
+
+CONTRAST = """
+(() => {
+  const light = c => { const v = c.match(/[\\d.]+/g).slice(0, 3).map(x => x / 255)
+    .map(x => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * v[0] + 0.7152 * v[1] + 0.0722 * v[2]; };
+  const paper = light(getComputedStyle(document.body).backgroundColor);
+  return [...document.querySelectorAll('p, th, td, small, a, figcaption, dt')].map(e => {
+    const ink = light(getComputedStyle(e).color);
+    return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05); }).reduce((a, b) => Math.min(a, b));
+})()
+"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_is_read_well_on_either_background(opened: Callable[..., Page], dark: bool) -> None:
+    page = opened(dark=dark)
+    paper = page.js("getComputedStyle(document.body).backgroundColor")
+    assert (paper == "rgb(20, 23, 27)") is dark
+    assert page.js(CONTRAST) >= 4.5  # WCAG 2.2, level AA
+    assert page.js("getComputedStyle(document.querySelector('.plot svg text')).fill") == page.js(
+        "getComputedStyle(document.body).color"
+    )
+    assert page.js("document.documentElement.scrollWidth <= innerWidth")  # wide tables scroll for themselves

@@ -1,0 +1,271 @@
+"""Pictures: what they show, the same bytes every time, fonts inside, and no trace on matplotlib's settings."""
+
+from __future__ import annotations
+
+import math
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pytest
+from matplotlib.figure import Figure
+
+from exported import Study, board_of, study
+from matekd_bench.errors import UsageError
+from matekd_bench.results.leaderboard.cell_runs import members
+from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.report import plots
+from matekd_bench.results.report.plots import PLOTS, canvas
+from matekd_bench.results.report.plots.cost_plot import pareto_front
+from matekd_bench.results.report.plots.curves_plot import Curve, curve
+from matekd_bench.results.report.plots.svg import element
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Study:
+    return study(tmp_path_factory.mktemp("study"), write_study)
+
+
+def painted(name: str, done: Study) -> Figure:
+    """A figure with one panel, for looking at what was drawn."""
+    [table] = done.board.tables
+    figure = Figure(figsize=(8, 4))
+    [[part]] = figure.subfigures(1, 1, squeeze=False)
+    PLOTS[name].paint(part, table, done.runs)
+    return figure
+
+
+def axes_of(figure: Figure) -> list[Any]:
+    [part] = figure.subfigs
+    return [axes for axes in part.axes if axes.get_visible()]
+
+
+@pytest.mark.parametrize("name", PLOTS)
+@pytest.mark.parametrize("file_format", plots.FORMATS)
+def test_the_same_study_is_the_same_file(done: Study, name: str, file_format: str) -> None:
+    first = plots.draw(PLOTS[name], done.board, done.runs, file_format)
+    with mpl.rc_context({"font.size": 30, "lines.linewidth": 9, "svg.hashsalt": "other"}):
+        assert plots.draw(PLOTS[name], done.board, done.runs[::-1], file_format) == first
+    start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[file_format]
+    assert first.startswith(start)
+    assert re.search(rb"20\d\d-\d\d-\d\dT|CreationDate|Software|matplotlib\.org|Matplotlib v", first) is None
+    if file_format == "pdf":
+        assert b"/FontFile2" in first  # embedded, as TrueType
+        assert b"/Type3" not in first
+    if file_format == "svg":
+        assert b"<text" not in first  # letters are outlines
+
+
+def test_settings_and_pyplot_are_left_alone(done: Study) -> None:
+    import sys
+
+    before = dict(mpl.rcParams)
+    plots.draw(PLOTS["forest"], done.board, done.runs, "svg")
+    assert dict(mpl.rcParams) == before
+    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+
+
+def test_the_cost_plot_shows_score_against_flops(done: Study) -> None:
+    [axes] = axes_of(painted("cost", done))
+    [table] = done.board.tables
+    front, *marks = axes.lines
+    shown = {line.get_label().removesuffix(" (front)"): line for line in marks}
+    for row in table.rows:
+        assert row.cost is not None
+        assert row.mean is not None
+        [x], [y] = shown[row.label].get_data()
+        assert x == pytest.approx(row.cost.train_flops / 1e15)
+        assert y == pytest.approx(100 * row.mean)
+    assert axes.get_xscale() == "log"
+    assert "good (front)" in {line.get_label() for line in marks}
+    assert "bad" in {line.get_label() for line in marks}  # dearer than kd, and worse
+    assert front.get_label() == "Pareto front"
+
+
+@pytest.mark.parametrize(
+    ("places", "front"),
+    [
+        ([(1, 5), (2, 4), (3, 6)], [0, 2]),
+        ([(3, 6), (1, 5), (1, 5), (1, 4)], [1, 2, 0]),
+        ([(2, 1)], [0]),
+        ([(1, 1), (2, 1)], [0]),
+        ([], []),
+    ],
+)
+def test_the_front_is_what_nothing_beats(places: list[tuple[float, float]], front: list[int]) -> None:
+    assert pareto_front(places) == front
+    beaten = [
+        any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in places) for cost, score in places
+    ]
+    assert sorted(front) == [i for i, below in enumerate(beaten) if not below]
+
+
+def test_the_forest_shows_differences_with_their_intervals(done: Study) -> None:
+    fields = axes_of(painted("forest", done))
+    [table] = done.board.tables
+    assert [axes.get_title(loc="left") or axes.get_title() for axes in fields] == [
+        "mean over 2 tasks",
+        "sst2",
+        "rte",
+    ]
+    names = [label.get_text() for label in fields[0].get_yticklabels()]
+    assert names == [row.label for row in table.rows if not row.control]
+    rows = {row.label: row for row in table.rows}
+    for axes, column in zip(fields, (None, "sst2", "rte"), strict=True):
+        marks = {int(line.get_ydata()[0]): line for line in axes.lines if line.get_marker() != "None"}
+        spans = [segment for lines in axes.collections for segment in getattr(lines, "get_segments", list)()]
+        for height, name in enumerate(names):
+            shown = rows[name] if column is None else rows[name].cells[column]
+            assert shown.delta is not None
+            assert shown.delta_ci_lo is not None
+            assert shown.delta_ci_hi is not None
+            assert marks[height].get_xdata()[0] == pytest.approx(100 * shown.delta)
+            [span] = [one for one in spans if one[0][1] == height]
+            assert span[:, 0] == pytest.approx([100 * shown.delta_ci_lo, 100 * shown.delta_ci_hi])
+    signs = {name: marks[height].get_marker() for height, name in enumerate(names)}
+    assert (signs["good"], signs["bad"]) == ("^", "v")
+    assert fields[0].yaxis_inverted()  # the first row is on top
+
+
+def test_the_heat_map_shows_differences_else_scores(done: Study) -> None:
+    [table] = done.board.tables
+    axes = axes_of(painted("heatmap", done))[0]
+    texts = [text.get_text() for text in axes.texts]
+    rows = [row for row in table.rows if row.label != "kd"]
+    assert texts[0] == f"{100 * (rows[0].cells['sst2'].delta or math.nan):+.1f}" + " ↓"
+    assert len(texts) == 2 * len(rows)
+    low, high = axes.images[0].get_clim()
+    assert low == -high
+    board = board_of(done.runs, control=None)
+    alone = axes_of(painted("heatmap", Study(done.root, done.runs, board)))[0]
+    assert len(alone.texts) == 8
+    assert all(re.fullmatch(r"\d+\.\d", text.get_text()) for text in alone.texts)
+
+
+def test_a_curve_is_the_mean_and_range_of_its_seeds(make_record: Any) -> None:
+    def run(seed: int, scores: list[float]) -> Any:
+        looks = [
+            {"look": k, "update": 10 * k, "score": score, "train_loss": None}
+            for k, score in enumerate(scores, 1)
+        ]
+        return make_record(seed=seed, curve=looks)
+
+    found = curve([run(0, [0.5, 0.6, 0.7]), run(1, [0.3, 0.8]), make_record(seed=2, score=None)])
+    assert found == Curve((10, 20), (40, 70), (30, 60), (50, 80))  # the third look is one seed's alone
+    assert curve([make_record(score=None)]) is None
+    assert curve([]) is None
+
+
+def test_the_curves_are_those_of_the_table(done: Study) -> None:
+    [table] = done.board.tables
+    fields = axes_of(painted("curves", done))
+    found = members(table, done.runs)
+    assert [axes.get_title(loc="left") or axes.get_title() for axes in fields] == ["sst2", "rte"]
+    for axes, column in zip(fields, ("sst2", "rte"), strict=True):
+        lines = {line.get_label(): line for line in axes.lines}
+        assert set(lines) == {"majority class", *(row.label for row in table.rows)}
+        expected = curve(found["good", column])
+        assert expected is not None
+        assert tuple(lines["good"].get_ydata()) == expected.mean
+        assert tuple(lines["good"].get_xdata()) == expected.updates
+
+
+def test_members_are_told_apart_by_version_and_resources(make_record: Any) -> None:
+    def used(resource: str) -> dict[str, Any]:
+        return {"perturber": {"parameters": 0, "trainable": 0, "resources": {"thesaurus": resource}}}
+
+    runs = [
+        make_record("kd"),
+        make_record("eda", **used("a")),
+        make_record("eda", seed=1, **used("b")),
+        make_record("new", method_version="1"),
+        make_record("new", seed=1, method_version="2"),
+        make_record("kd", protocol_id="other"),
+    ]
+    table = next(one for one in board_of(runs).tables if one.protocol_id == "p1")
+    found = members(table, runs)
+    assert {place: [run.run_id for run in those] for place, those in found.items()} == {
+        ("kd", "rte"): [runs[0].run_id],
+        ("eda (thesaurus: a)", "rte"): [runs[1].run_id],
+        ("eda (thesaurus: b)", "rte"): [runs[2].run_id],
+        ("new v1", "rte"): [runs[3].run_id],
+        ("new v2", "rte"): [runs[4].run_id],
+    }
+
+
+def test_several_protocols_are_several_panels(make_record: Any) -> None:
+    runs = [
+        make_record(m, protocol_id=p, score=s) for m, s in (("kd", 0.7), ("eda", 0.8)) for p in ("p1", "p2")
+    ]
+    one = ET.fromstring(plots.draw(PLOTS["cost"], board_of(runs[::2]), runs, "svg"))
+    two = ET.fromstring(plots.draw(PLOTS["cost"], board_of(runs), runs, "svg"))
+    assert float(two.attrib["height"].removesuffix("pt")) == 2 * float(
+        one.attrib["height"].removesuffix("pt")
+    )
+
+
+def test_an_element_fits_into_a_page_beside_others(done: Study, make_record: Any) -> None:
+    [table] = done.board.tables
+    elements = [plots.inline(plot, table, done.runs) for plot in PLOTS.values()]
+    identifiers: list[str] = []
+    for text in elements:
+        assert text is not None
+        root = ET.fromstring(text)
+        assert root.tag == f"{SVG}svg"
+        assert "width" not in root.attrib
+        assert "viewBox" in root.attrib
+        assert root.attrib["aria-hidden"] == "true"
+        assert canvas.INK not in text
+        own = re.findall(r'\bid="([^"]+)"', text)
+        used = re.findall(r'(?:href="#|url\(#)([^")]+)', text)
+        assert set(used) <= set(own)
+        identifiers += own
+    assert len(identifiers) == len(set(identifiers))
+    assert "currentColor" in (elements[1] or "")
+    nasty = make_record("<b>&$x$\"'", protocol_id='"><script>alert(1)</script>')
+    [table] = board_of([nasty, make_record("kd", protocol_id=nasty.identity.protocol_id)]).tables
+    text = plots.inline(PLOTS["cost"], table, [nasty]) or ""
+    ET.fromstring(text)
+    assert "<script" not in text
+    assert "<b>" not in text
+
+
+def test_width_and_height_are_the_pages() -> None:
+    head = '<?xml version="1.0"?><!DOCTYPE svg>\n'
+    svg = f'{head}<svg height="2pt" viewBox="0 0 1 2" width="1pt"><metadata>x</metadata></svg>'
+    assert element(svg, "p") == '<svg aria-hidden="true" focusable="false" viewBox="0 0 1 2"></svg>'
+
+
+def test_which_plot_a_file_shows() -> None:
+    assert plots.chosen(Path("forest.svg"), None).name == "forest"
+    assert plots.chosen(Path("x.svg"), "heatmap").name == "heatmap"
+    with pytest.raises(
+        UsageError, match=r"which plot is figure1\.png to show\? There are cost, forest, heatmap, curves"
+    ):
+        plots.chosen(Path("figure1.png"), None)
+    with pytest.raises(UsageError, match="unknown plot 'frest': did you mean 'forest'"):
+        plots.chosen(Path("forest.png"), "frest")
+
+
+def test_nothing_to_show_is_an_error_of_one_line(make_record: Any) -> None:
+    runs = [make_record("kd", score=None)]
+    for name, reason in (
+        ("cost", "score"),
+        ("forest", "difference"),
+        ("heatmap", "score"),
+        ("curves", "looks"),
+    ):
+        with pytest.raises(UsageError, match=f"there is no {name} plot: .*{reason}"):
+            plots.draw(PLOTS[name], board_of(runs), runs, "png")
+    with pytest.raises(UsageError, match="no runs are recorded"):
+        plots.draw(PLOTS["cost"], Leaderboard(()), [], "png")
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"need matplotlib.*pip install 'matekd-bench\[plots\]'"):
+        plots.chosen(Path("forest.svg"), None)

@@ -1,0 +1,277 @@
+"""What is printed: everything that must be said, nothing that must not, within the width."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from matekd_bench.results.leaderboard.build import build
+from matekd_bench.results.leaderboard.evidence import Evidence
+from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.report.sheets import View, failures
+from matekd_bench.results.report.text import ascii_only, render, to_markdown
+from matekd_bench.results.report.wording import points
+from matekd_bench.results.store.collection import read_folders
+from matekd_bench.tasks.task import Suite
+
+SUITES = (Suite("glue", ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")),)
+
+
+def shown(records: Sequence[Record], width: int = 80, terminal: bool = False) -> str:
+    file = io.StringIO()
+    console = Console(
+        file=file, width=width, force_terminal=terminal, no_color=True, legacy_windows=False, height=100
+    )
+    render(build(records, tasks={}, suites=SUITES), console)
+    return file.getvalue()
+
+
+def study(make_record: Any, seeds: int = 3, tasks: tuple[str, ...] = ("cola", "mrpc", "stsb", "rte")) -> Any:
+    return [
+        make_record(method, task, seed, base + seed / 100)
+        for method, base in (
+            ("kd", 0.7),
+            ("finetune", 0.65),
+            ("eda[alpha=0.2]", 0.72),
+            ("nlpaug:swap", 0.69),
+        )
+        for task in tasks
+        for seed in range(seeds)
+    ]
+
+
+def test_the_table_says_what_it_must(make_record: Any) -> None:
+    text = shown(study(make_record))
+    for said in (
+        "eda[alpha=0.2]",
+        "(control)",
+        "teacher",
+        "90.0",
+        "majority class",
+        "71.0 +/- 1.0",
+        "(+2.0)",
+        "3 seeds; differences are not tested.",
+        "difference to kd on common seeds",
+        "mean diff.",
+        "rte: official; 100 dev; accuracy; 300 student updates; glue-dir",
+        "4 of 8 tasks with official, informative data: no GLUE score.",
+        "x kd",
+        "300",
+    ):
+        assert said in text or said in " ".join(text.split()), said
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_no_line_is_wider_than_the_console(make_record: Any, width: int, terminal: bool) -> None:
+    every = SUITES[0].tasks
+    text = shown(study(make_record, tasks=every), width, terminal)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+    assert max(map(len, lines)) <= width
+    for task in every:
+        assert any(re.search(rf"\b{task}\b", line) for line in lines)
+    assert "…" not in text
+    assert text.count("74.0") + text.count("73.0") >= len(every)  # eda's mean in each task's column
+
+
+def test_room_is_used(make_record: Any) -> None:
+    records = study(make_record)
+    assert "73.0 +/- 1.0 (+2.0)" in shown(records, 200)
+    assert "73.0 +/- 1.0 (+2.0)" not in shown(records, 80)
+    assert len(shown(records, 200).splitlines()) < len(shown(records, 80).splitlines())
+
+
+def test_names_are_folded_only_where_the_width_asks_for_it(make_record: Any) -> None:
+    name = "worst-of-n[eda,n=8,alpha=0.25]"
+    records = [make_record(method, task) for method in (name, "kd") for task in ("rte", "mrpc", "cola")]
+    assert name in shown(records, 200)
+    narrow = shown(records, 60)
+    assert name not in narrow
+    assert f"{name[:28]} |" in narrow
+    assert f"\n{name[28:]} " in narrow
+
+
+def test_plain_output_is_ascii(make_record: Any) -> None:
+    records = [*study(make_record), make_record("kd", "rte", 9, id="org/lehrer-ü")]
+    assert shown(records).isascii()
+    assert "±" in shown(records, terminal=True)
+    assert ascii_only("70.1 ± 2 × ü") == "70.1 +/- 2 x \\xfc"
+
+
+@pytest.mark.parametrize(("seeds", "counted"), [(1, "1 seed"), (2, "2 seeds")])
+def test_few_seeds_promise_nothing(make_record: Any, seeds: int, counted: str) -> None:
+    text = shown(study(make_record, seeds=seeds))
+    assert f"{counted}: no interval, no verdict." in text
+    assert ("+/-" in text) == (seeds > 1)
+
+
+def test_troubled_runs_are_seen(make_record: Any) -> None:
+    records = [
+        *study(make_record),
+        make_record("mixup", "rte", 0, None),
+        make_record("eda", "rte", 0, 0.5, status="collapsed"),
+        make_record("aeda", "rte", 1, 0.5, status="diverged"),
+    ]
+    for text in (shown(records), to_markdown(build(records, tasks={}, suites=SUITES))):
+        for said in ("mixup", "1 failed", "1 collapsed", "1 diverged", "n=1"):
+            assert said in text
+
+
+def test_an_uninformative_task_is_named_and_not_compared(make_record: Any) -> None:
+    records = [make_record(method, score=score) for method, score in (("kd", 0.5), ("eda", 0.502))]
+    text = shown(records)
+    assert "(uninformative)" in text
+    assert "rte: uninformative: no student is a point above the majority class" in text
+    assert "50.2" in text
+    assert "(+0.2)" not in text
+
+
+def test_protocols_are_said_to_be_incomparable(make_record: Any) -> None:
+    text = shown([make_record(), make_record("eda", protocol_id="p2")])
+    assert "protocol p1" in text
+    assert "protocol p2" in text
+    assert "Tables have different protocols and are not compared." in text
+
+
+def test_what_protocols_differ_in_is_named(make_record: Any) -> None:
+    other = make_record("eda", protocol_id="p2", hparams={"lr": 1e-4, "batch_size": 32}, precision="bf16")
+    text = shown([make_record(), other])
+    assert "different: hparams.lr: 5e-05 (p1), 0.0001 (p2)." in text
+    assert 'different: precision: "fp32" (p1), "bf16" (p2).' in text
+    unknown = shown([make_record(), make_record(protocol_id="p2")])
+    assert "different: in something that records do not hold" in unknown
+
+
+@pytest.fixture(scope="module")
+def claimed(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Leaderboard:
+    """A leaderboard with something to claim."""
+    gains = {"kd": 0.0, "kd@2x": 0.1, "good": 0.7, "bad": -0.7, "same": 0.0}
+    found = read_folders([write_study(tmp_path_factory.mktemp("s"), gains, budgets={"kd@2x": 600}).root])
+    return build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.homes))
+
+
+def test_a_mark_stays_beside_its_name(tmp_path: Path, write_study: Any) -> None:
+    name = "matekd[generator_lr=5e-05]"
+    found = read_folders([write_study(tmp_path, {"kd": 0.0, name: 0.7}).root])
+    leaderboard = build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.homes))
+    for width in (80, 150):
+        assert f"\n{name} * |" in printed(leaderboard, width=width)
+    assert "prob. improve" in printed(leaderboard, width=150)
+
+
+def printed(leaderboard: Leaderboard, view: View = "overall", width: int = 80, terminal: bool = False) -> str:
+    file = io.StringIO()
+    console = Console(
+        file=file, width=width, force_terminal=terminal, no_color=True, legacy_windows=False, height=100
+    )
+    render(leaderboard, console, view)
+    return file.getvalue()
+
+
+def test_claims_are_said_with_what_they_rest_on(claimed: Leaderboard) -> None:
+    text = printed(claimed, width=200)
+    (table,) = claimed.tables
+    good = next(row for row in table.rows if row.label == "good")
+    [line] = [line for line in text.splitlines() if line.startswith("good *") and "better" in line]
+    cells = [cell.strip() for cell in line.split("|")]
+    assert cells[1] == points(good.delta, signed=True)
+    assert cells[2] == f"{points(good.delta_ci_lo, signed=True)} to {points(good.delta_ci_hi, signed=True)}"
+    assert cells[4:7] == ["better", "1", f"{points(good.delta_matched, signed=True)} to kd"]
+    assert f"({points(good.cells['rte'].delta, signed=True)} ^)" in text
+    for said in (
+        "Holm over 3 methods x 2 tasks.",
+        "^ better, v worse, no mark: inconclusive, which is not equal.",
+        "* cannot be told from the row with the highest mean.",
+        "note: rte: 3 seeds can find ",
+        "budget",
+    ):
+        assert said in " ".join(text.split()), said
+    assert "↑" in printed(claimed, terminal=True)
+
+
+@pytest.mark.parametrize("view", ["overall", "task", "cost", "diagnostics"])
+@pytest.mark.parametrize("width", [80, 200])
+def test_every_view_fits(claimed: Leaderboard, view: View, width: int) -> None:
+    text = printed(claimed, view, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for label in ("kd@2x", "good", "bad"):
+        assert label in text
+
+
+def test_each_view_has_its_numbers(claimed: Leaderboard) -> None:
+    (table,) = claimed.tables
+    good = next(row for row in table.rows if row.label == "good")
+    cell = good.cells["rte"]
+    by_task = printed(claimed, "task", 200)
+    for said in (points(cell.xfit), points(cell.best_dev), f"{points(cell.ci_lo)} to {points(cell.ci_hi)}"):
+        assert said in by_task
+    diagnostics = printed(claimed, "diagnostics")
+    assert "changed_tokens" in diagnostics
+    assert re.search(r"good \*\s*\|\s*0\.1\s*$", diagnostics, re.MULTILINE)
+    cost = printed(claimed, "cost", 200)
+    [line] = [line for line in cost.splitlines() if line.startswith("kd@2x")]
+    assert [cell.strip() for cell in line.split("|")][1:3] == ["600", "600"]
+    [header] = [line for line in cost.splitlines() if line.startswith("method")]
+    at = [cell.strip() for cell in header.split("|")].index("x kd FLOPs")
+    assert line.split("|")[at].strip() == "2.00"
+    assert "peak GB" not in header  # no run knows it
+
+
+def test_failures_come_with_reason_and_command(make_record: Any) -> None:
+    records = [
+        make_record("eda", seed=1, score=None),
+        make_record("eda", seed=2, score=0.5, status="diverged", reason="loss is NaN at update 3"),
+        make_record("kd"),
+    ]
+    lines = list(failures(records))
+    assert lines[0].startswith("failed: eda on rte, seed 1: RuntimeError: out of memory (")
+    assert lines[1].startswith("diverged: eda on rte, seed 2: loss is NaN at update 3 (")
+    assert lines[2:4] == [
+        "To try the failed runs again (finished ones are kept):",
+        "  matekd-bench run",
+    ]
+    assert list(failures(records[2:])) == ["No run failed, diverged or collapsed."]
+
+
+def test_no_records(make_record: Any) -> None:
+    assert shown([]) == "No runs are recorded.\n"
+
+
+def test_partial_data_and_notices_are_said(make_record: Any) -> None:
+    record = make_record(
+        "kd",
+        "mnli",
+        state="partial",
+        state_text="partial (train 12988 of 392702, dev-mismatched absent)",
+        notices=["no mismatched dev set"],
+    )
+    text = " ".join(shown([record]).split())
+    assert "mnli: partial (train 12988 of 392702, dev-mismatched absent)" in text
+    assert "note: mnli: no mismatched dev set" in text
+
+
+def test_markdown_is_a_table(make_record: Any) -> None:
+    records = [*study(make_record), make_record("a|b", id="org/<b>")]
+    lines = to_markdown(build(records, tasks={}, suites=SUITES)).splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    scores = table[: next(index for index, line in enumerate(table) if "updates" in line)]
+    assert scores[0].startswith("| method | cola | mrpc | stsb | rte |")
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in scores}) == 1
+    assert "| eda[alpha=0.2] | 73.0 ± 1.0 (+2.0) |" in "\n".join(scores)
+    assert any("a\\|b" in line for line in scores)
+    assert not any("<b>" in line for line in lines)
+
+
+def test_points() -> None:
+    assert points(0.12345) == "12.3"
+    assert points(-0.0001, signed=True) == "+0.0"
+    assert points(-0.00001) == "0.0"
+    assert points(None) == ""

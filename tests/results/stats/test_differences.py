@@ -1,0 +1,189 @@
+"""Differences: their numbers by hand, when they claim nothing, and how often their intervals hold the truth."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from matekd_bench.results.stats.differences import (
+    Difference,
+    Noise,
+    RowScores,
+    difference,
+    over_tasks,
+    row_difference,
+)
+from matekd_bench.results.stats.example_effects import ExampleEffects, Gold, example_effects, example_variance
+from matekd_bench.results.stats.intervals import Variance
+
+FLAT = ExampleEffects((0, 1, 2, 3, 4), (np.zeros((10, 5)),), (0.1,), 9.0)
+
+
+def entry(*scores: float, effects: ExampleEffects | None = FLAT, **more: Any) -> RowScores:
+    return RowScores(dict(enumerate(scores)), effects, **more)
+
+
+def test_by_hand(simulate: Any) -> None:
+    rng = np.random.default_rng(0)
+    base = rng.normal(1, 2, 200)
+    own, other = (simulate(rng, base, 4, own=1, seed=0.1, both=0.5) for _ in range(2))
+    found = difference(own, other)
+    assert found is not None
+    x, y = ([e.scores[s] for s in range(4)] for e in (own, other))
+    ex = example_variance(own.effects, other.effects, range(4)).value
+    parts = [np.var(x, ddof=1) / 4, np.var(y, ddof=1) / 4, ex]
+    total = sum(parts)
+    df = total**2 / (parts[0] ** 2 / 3 + parts[1] ** 2 / 3 + ex**2 / 199)
+    assert ex > 0
+    assert found.delta == pytest.approx(np.mean(x) - np.mean(y))
+    assert found.variance == Variance(pytest.approx(total), pytest.approx(df))
+    interval = found.interval()
+    assert interval is not None
+    assert interval.half_width == pytest.approx(stats.t.ppf(0.975, df) * math.sqrt(total))
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(found.delta) / math.sqrt(total), df))
+    back = difference(other, own)
+    assert back is not None
+    assert (back.delta, back.p) == (-found.delta, found.p)
+
+
+def test_a_difference_that_is_resampled_is_the_same_whenever_it_is_asked() -> None:
+    labels = np.arange(60) % 2
+
+    def wrong_at_every(step: int) -> RowScores:
+        runs = {s: (np.where(np.arange(60) % (step + s) == 0, 1 - labels, labels),) for s in range(3)}
+        return RowScores({0: 0.7, 1: 0.72, 2: 0.74}, example_effects(Gold(("f1",), (labels,)), runs))
+
+    first, again = (difference(wrong_at_every(2), wrong_at_every(7)) for _ in range(2))
+    assert first is not None
+    assert first.noise is not None
+    assert first.noise.examples.value > 0
+    assert first == again
+
+
+def test_common_seeds_only() -> None:
+    own = RowScores({0: 0.9, 1: 0.7, 2: 0.71, 3: 0.75}, FLAT)
+    other = RowScores({1: 0.6, 2: 0.62, 3: 0.61, 4: 0.1}, FLAT)
+    found = difference(own, other)
+    assert found is not None
+    assert found.n == 3
+    assert found.delta == pytest.approx(0.72 - 0.61)
+    assert difference(RowScores({0: 0.5}), RowScores({1: 0.5})) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "reason"),
+    [
+        (entry(0.7, 0.8), "fewer than three common seeds"),
+        (entry(0.7, 0.8, 0.9, complete=False), "a seed failed"),
+        (entry(0.7, 0.8, 0.9, effects=None), "predictions are missing"),
+        (
+            RowScores({0: 0.7, 1: 0.8, 2: 0.9}, ExampleEffects((0, 1), (np.zeros((10, 2)),), (0.1,), 9.0)),
+            "predictions are missing",
+        ),
+    ],
+)
+def test_what_claims_nothing(own: RowScores, reason: str) -> None:
+    for found in (difference(own, entry(0.5, 0.5, 0.5)), difference(entry(0.5, 0.5, 0.5), own)):
+        assert found is not None
+        assert found.delta != 0
+        assert (found.variance, found.interval(), found.p, found.missing) == (None, None, None, reason)
+
+
+def test_a_difference_without_any_variance_has_no_p() -> None:
+    found = difference(entry(0.7, 0.7, 0.7), entry(0.6, 0.6, 0.6))
+    assert found is not None
+    assert found.p is None
+    interval = found.interval()
+    assert interval is not None
+    assert interval.half_width == 0
+
+
+def test_over_tasks_by_hand() -> None:
+    parts = [Difference(0.03, 3, Variance(4e-4, 5)), Difference(-0.01, 5, Variance(1e-4, 8))]
+    found = over_tasks(parts)
+    assert found is not None
+    assert (found.delta, found.n) == (pytest.approx(0.01), 3)
+    assert found.variance == Variance(pytest.approx(5e-4 / 4), pytest.approx(25 / (16 / 5 + 1 / 8)))
+    lacking = over_tasks([*parts, Difference(0.1, 2, missing="fewer than three common seeds")])
+    assert lacking is not None
+    assert lacking.delta == pytest.approx(0.04)
+    assert (lacking.p, lacking.missing) == (None, "fewer than three common seeds")
+    assert over_tasks([]) is None
+
+
+def test_rows_are_compared_on_every_task_or_not_at_all() -> None:
+    own = {"rte": entry(0.7, 0.7, 0.71), "cola": entry(0.4, 0.41, 0.4)}
+    other = {"rte": entry(0.6, 0.6, 0.6), "cola": entry(0.4, 0.4, 0.4)}
+    found = row_difference(own, other, ["rte", "cola"])
+    assert found is not None
+    assert found.delta == pytest.approx((0.31 / 3 + 0.01 / 3) / 2)
+    assert row_difference({"rte": own["rte"]}, other, ["rte", "cola"]) is None
+    assert row_difference({**own, "cola": RowScores({9: 0.5})}, other, ["rte", "cola"]) is None
+
+
+def test_more_seeds_leave_the_examples() -> None:
+    noise = Noise(4e-4, 1e-4, Variance(2e-5, 100))
+    assert noise.with_seeds(5).value == pytest.approx(5e-4 / 5 + 2e-5)
+    assert noise.with_seeds(10**9).value == pytest.approx(2e-5)
+
+
+@pytest.mark.parametrize("n_seeds", [3, 5])
+@pytest.mark.parametrize(
+    ("own", "seed", "both"),
+    [
+        pytest.param(0.0, 0.0, 1.0, id="seeds change which examples are right"),
+        pytest.param(0.7, 0.1, 1.0, id="everything varies"),
+        pytest.param(0.3, 0.3, 0.7, id="seeds differ"),
+        pytest.param(1.0, 0.0, 0.3, id="methods differ by examples"),
+    ],
+)
+def test_coverage(simulate: Any, n_seeds: int, own: float, seed: float, both: float) -> None:
+    """No true difference: the 95 % interval must hold 0 in 91 to 99 of 100 studies."""
+    rng = np.random.default_rng(1)
+    held, studies = 0, 1000
+    for _ in range(studies):
+        base = rng.normal(1, 2, 277)  # as many as RTE has
+        runs = [simulate(rng, base, n_seeds, own=own, seed=seed, both=both) for _ in range(2)]
+        found = difference(*runs)
+        assert found is not None
+        interval = found.interval()
+        assert interval is not None
+        held += interval.low <= 0 <= interval.high
+    assert 0.93 <= held / studies <= 0.985
+
+
+def test_coverage_over_tasks(simulate: Any) -> None:
+    """The mean over four tasks of very different size."""
+    rng = np.random.default_rng(3)
+    held, studies = 0, 400
+    for _ in range(studies):
+        parts = []
+        for n in (277, 408, 1043, 1500):
+            base = rng.normal(1, 2, n)
+            parts.append(difference(*(simulate(rng, base, 3, own=0.5, seed=0.1, both=0.7) for _ in range(2))))
+        found = over_tasks([part for part in parts if part is not None])
+        assert found is not None
+        interval = found.interval()
+        assert interval is not None
+        held += interval.low <= 0 <= interval.high
+    assert 0.92 <= held / studies <= 0.985
+
+
+def test_without_the_examples_the_interval_would_be_too_narrow(simulate: Any) -> None:
+    """The examples matter: seeds alone hold the truth far too rarely where methods differ by examples."""
+    rng = np.random.default_rng(2)
+    held = 0
+    for _ in range(300):
+        base = rng.normal(1, 2, 277)
+        own, other = (simulate(rng, base, 3, own=1.0, seed=0.0, both=0.3) for _ in range(2))
+        flat = ExampleEffects((0, 1, 2), (np.zeros((10, 3)),), (0.1,), 9.0)
+        found = difference(RowScores(own.scores, flat), RowScores(other.scores, flat))
+        assert found is not None
+        interval = found.interval()
+        assert interval is not None
+        held += interval.low <= 0 <= interval.high
+    assert held / 300 < 0.8

@@ -1,0 +1,56 @@
+"""Equal cost: the cheapest rival that cost as much."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from matekd_bench.results.stats.differences import RowScores
+from matekd_bench.results.stats.example_effects import ExampleEffects
+from matekd_bench.results.stats.matched_cost import delta_matched, matched_rival, matching_multiple
+
+RIVALS = {"kd": 100.0, "kd@2x": 200.0, "kd@4x": 400.0}
+
+
+@pytest.mark.parametrize(
+    ("cost", "rival"),
+    [(50, "kd"), (100, "kd"), (101, "kd"), (102, "kd@2x"), (202, "kd@2x"), (203, "kd@4x"), (405, None)],
+)
+def test_the_cheapest_that_cost_as_much(cost: float, rival: str | None) -> None:
+    assert matched_rival(cost, RIVALS) == rival
+
+
+def test_no_rivals() -> None:
+    assert matched_rival(1.0, {}) is None
+
+
+def entry(*scores: float) -> RowScores:
+    effects = ExampleEffects((0, 1, 2), (np.zeros((10, 3)),), (0.1,), 9.0)
+    return RowScores(dict(enumerate(scores)), effects)
+
+
+def test_delta_matched() -> None:
+    table = {
+        "kd": {"rte": entry(0.6, 0.61, 0.62)},
+        "kd@2x": {"rte": entry(0.65, 0.66, 0.64)},
+        "matekd": {"rte": entry(0.63, 0.66, 0.66)},
+        "eda": {"cola": entry(0.3, 0.3, 0.3)},
+    }
+    costs = {"kd": 100.0, "kd@2x": 200.0, "matekd": 160.0, "eda": 90.0}
+    found = delta_matched("matekd", table, ["rte"], costs, ["kd", "kd@2x", "kd@4x"])
+    assert found is not None
+    assert (found.rival, found.cost_ratio) == ("kd@2x", 1.25)
+    assert found.difference.delta == pytest.approx(0)
+    assert (
+        delta_matched("kd@2x", table, ["rte"], costs, ["kd", "kd@2x"]) is None
+    )  # nothing but itself cost as much
+    assert delta_matched("eda", table, ["rte"], costs, ["kd"]) is None  # not on this task
+    assert delta_matched("freelb", table, ["rte"], costs, ["kd"]) is None
+    free = delta_matched("matekd", table, ["rte"], {**costs, "matekd": 0.0}, ["kd"])
+    assert free is None
+
+
+def test_matching_multiple() -> None:
+    assert [matching_multiple(cost, 100) for cost in (0, 100, 101, 103, 200, 350)] == [1, 1, 1, 2, 2, 4]
+    with pytest.raises(ValueError, match="above 0"):
+        matching_multiple(10, 0)

@@ -1,0 +1,82 @@
+"""What a design can find: against simulated studies, and what it says where dev is the limit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from matekd_bench.results.stats.differences import Noise
+from matekd_bench.results.stats.intervals import Variance, combined, t_test, variance_of_mean
+from matekd_bench.results.stats.power import Power, detectable, power, power_line, seeds_needed
+
+SMALL = Noise(1.5e-4, 1.5e-4, Variance(1e-9, 5000))
+TINY_DEV = Noise(1.5e-4, 1.5e-4, Variance(5e-5, 276))
+
+
+def test_with_many_degrees_of_freedom_it_is_the_normal_formula() -> None:
+    expected = (stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) * 0.01
+    assert detectable(Variance(1e-4, 1e6)) == pytest.approx(expected, rel=1e-5)
+    # few degrees of freedom: a power of .8 by the noncentral t
+    nc = detectable(Variance(1.0, 4))
+    critical = stats.t.ppf(0.975, 4)
+    assert stats.nct.sf(critical, 4, nc) == pytest.approx(0.8)
+
+
+def test_four_of_five_studies_find_it() -> None:
+    rng = np.random.default_rng(0)
+    seeds, sd = 5, 0.012
+    target = detectable(Noise(sd**2, sd**2, Variance(0.0, 100)).with_seeds(seeds))
+    found = 0
+    for _ in range(1000):
+        x, y = rng.normal(target, sd, seeds), rng.normal(0, sd, seeds)
+        noise = combined([variance_of_mean(list(x)), variance_of_mean(list(y))])
+        p = t_test(float(x.mean() - y.mean()), noise)
+        found += p is not None and p < 0.05 and x.mean() > y.mean()
+    assert 0.76 < found / 1000 < 0.84
+
+
+def test_seeds_needed_is_the_first_number_that_is_enough() -> None:
+    needed = seeds_needed(SMALL, 0.01)
+    assert needed is not None
+    assert detectable(SMALL.with_seeds(needed)) <= 0.01 < detectable(SMALL.with_seeds(needed - 1))
+    # the normal formula, (1.96 + .84)^2 * 2 * sd^2 / target^2 = 23.5, a little more for the t
+    assert needed in range(24, 27)
+    assert seeds_needed(SMALL, 0.5) == 3
+    assert seeds_needed(TINY_DEV, 0.01) is None
+
+
+def test_power_and_its_line() -> None:
+    found = power(SMALL, 3)
+    assert found is not None
+    assert found.detectable == pytest.approx(detectable(SMALL.with_seeds(3)))
+    assert found.floor == pytest.approx(2.8024 * 1e-9**0.5, rel=1e-3)
+    assert list(found.seeds) == [0.005, 0.01]
+    assert power_line("rte", found).startswith(
+        f"rte: 3 seeds can find {100 * found.detectable:.1f} points; for 1 "
+    )
+    assert f"for 1 point take {found.seeds[0.01]}; for 0.5 points take {found.seeds[0.005]}." in power_line(
+        "rte", found
+    )
+
+
+def test_a_dev_set_that_is_too_small_is_named() -> None:
+    found = power(TINY_DEV, 5)
+    assert found is not None
+    assert found.floor > 0.01
+    assert power_line("rte", found).endswith(
+        "; for 1 point the dev set is too small; for 0.5 points the dev set is too small."
+    )
+
+
+def test_lines_say_only_what_is_not_reached_yet() -> None:
+    assert (
+        power_line("mnli", Power(5, 0.004, 0.001, {0.005: 4, 0.01: 3}))
+        == "mnli: 5 seeds can find 0.4 points."
+    )
+    line = power_line("qqp", Power(5, 0.008, 0.004, {0.005: None, 0.01: 3}))
+    assert line == "qqp: 5 seeds can find 0.8 points; for 0.5 points take more than 1000."
+
+
+def test_no_noise_no_power() -> None:
+    assert power(Noise(0.0, 0.0, Variance(0.0, 10)), 3) is None

@@ -1,0 +1,124 @@
+"""Holm against statsmodels, verdicts at their borders, places."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from matekd_bench.results.stats.differences import Difference
+from matekd_bench.results.stats.intervals import Variance
+from matekd_bench.results.stats.verdicts import RankInterval, holm, places, verdict
+
+
+# statsmodels 0.15.0: multipletests(p, method="holm")[1]
+@pytest.mark.parametrize(
+    ("p", "adjusted"),
+    [
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+        ([0.001, 0.001, 0.2, 0.9, 0.011, 0.02], [0.006, 0.006, 0.4, 0.9, 0.044, 0.06]),
+        ([0.5, 0.6, 0.7], [1.0, 1.0, 1.0]),
+        ([0.03], [0.03]),
+        ([], []),
+    ],
+)
+def test_holm(p: list[float], adjusted: list[float]) -> None:
+    assert holm(p) == pytest.approx(adjusted)
+
+
+def test_a_comparison_that_could_not_be_made_still_counts() -> None:
+    assert holm([0.01, None, 0.02]) == [pytest.approx(0.03), None, pytest.approx(0.04)]
+    assert holm([None]) == [None]
+
+
+def test_holm_keeps_the_familywise_error() -> None:
+    """Of 2000 families of ten true null hypotheses at most 5 % reject any (here with equal correlated tests)."""
+    rng = np.random.default_rng(0)
+    lowest = [min(p for p in holm(list(rng.random(10))) if p is not None) for _ in range(2000)]
+    assert 0.035 < np.mean(np.array(lowest) < 0.05) < 0.065
+
+
+def result(delta: float, error: float, df: float = 10) -> Difference:
+    return Difference(delta, 5, Variance(error**2, df))
+
+
+@pytest.mark.parametrize(
+    ("delta", "error", "p", "said"),
+    [
+        (0.02, 0.005, 0.049, "better"),
+        (-0.02, 0.005, 0.049, "worse"),
+        (0.02, 0.005, 0.05, "inconclusive"),
+        (0.0, 0.002, 0.9, "equivalent"),  # 90 %: t.ppf(.95, 10) = 1.812, half-width .0036
+        (0.002, 0.002, 0.9, "inconclusive"),
+        (0.0, 0.0027, 0.9, "equivalent"),  # .0049; the 95 % interval would reach .0060
+        (0.0, 0.0028, 0.9, "inconclusive"),
+        (0.001, 0.0001, 0.001, "better"),  # significant and small: the interval says how small
+        (0.02, 0.005, None, "inconclusive"),
+    ],
+)
+def test_verdicts(delta: float, error: float, p: float | None, said: str) -> None:
+    assert verdict(result(delta, error), p) == said
+
+
+def test_no_verdict_without_an_interval() -> None:
+    assert verdict(None, None) is None
+    assert verdict(Difference(0.2, 2, missing="fewer than three common seeds"), None) is None
+
+
+def test_without_any_variance_only_equal_rows_are_equivalent() -> None:
+    assert verdict(Difference(0.0, 3, Variance(0.0, 2)), 1.0) == "equivalent"
+    assert verdict(Difference(0.001, 3, Variance(0.0, 2)), None) == "inconclusive"
+
+
+def test_places() -> None:
+    scores = {"a": 0.80, "b": 0.79, "c": 0.60, "d": 0.595}
+
+    def compare(one: str, other: str) -> Difference:
+        return result(scores[one] - scores[other], 0.01)
+
+    assert places(scores, compare) == {
+        "a": RankInterval(1, 2, True),
+        "b": RankInterval(1, 2, True),
+        "c": RankInterval(3, 4, False),
+        "d": RankInterval(3, 4, False),
+    }
+
+
+def test_places_are_corrected_over_all_pairs_and_the_best_set_over_its_own() -> None:
+    scores = {"a": 0.80, "b": 0.777, "c": 0.79, "d": 0.785}
+
+    def compare(one: str, other: str) -> Difference:  # a to b: p = .044 alone, .13 of three, .27 of six
+        return result(scores[one] - scores[other], 0.01, df=10)
+
+    alone = compare("a", "b").p
+    assert alone is not None
+    assert alone == pytest.approx(0.0441, abs=0.001)
+    assert places(scores, compare) == {label: RankInterval(1, 4, True) for label in scores}
+    two = {"a": 0.80, "b": 0.777}
+    assert places(two, compare) == {"a": RankInterval(1, 1, True), "b": RankInterval(2, 2, False)}
+
+    def sharper(one: str, other: str) -> Difference:  # a to b: p = .012 alone: .036 of three, .072 of six
+        return result(scores[one] - scores[other], 0.0075, df=10)
+
+    found = places(scores, sharper)
+    assert found["b"] == RankInterval(1, 4, False)
+    assert all(found[label].with_best for label in "acd")
+
+
+def test_who_is_better_on_common_seeds_counts_and_not_whose_mean_is_higher() -> None:
+    def compare(one: str, other: str) -> Difference:
+        return result(-0.1, 0.01)
+
+    found = places({"a": 0.8, "b": 0.7}, compare)
+    assert (found["a"].low, found["b"].high) == (2, 1)
+
+
+def test_what_cannot_be_compared_is_not_told_apart() -> None:
+    def nothing(one: str, other: str) -> None:
+        return None
+
+    assert places({"a": 0.9, "b": 0.1}, nothing) == {
+        "a": RankInterval(1, 2, True),
+        "b": RankInterval(1, 2, True),
+    }
+    assert places({"a": 0.9}, nothing) == {"a": RankInterval(1, 1, True)}
+    assert places({}, nothing) == {}

@@ -1,0 +1,101 @@
+"""Several folders as one, and damaged records: named and left out, or refused, never another number."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matekd_bench.errors import ResultsError
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.store.collection import read_folders
+from matekd_bench.results.store.results_store import ResultsStore
+
+
+def folder(place: Path, *records: Record) -> Path:
+    store = ResultsStore(place)
+    place.mkdir(exist_ok=True)
+    for record in records:
+        store.write(record)
+    return place
+
+
+def test_several_folders_are_one_collection(tmp_path: Path, make_record: Any) -> None:
+    runs = [make_record(seed=seed) for seed in range(4)]
+    a, b = folder(tmp_path / "a", *runs[:2]), folder(tmp_path / "b", *runs[2:])
+    for folders in ([a, b], [b, a], [a, b, a]):
+        found = read_folders(folders)
+        assert [run.run_id for run in found.records] == sorted(run.run_id for run in runs)
+        assert found.homes[runs[3].run_id].root == b
+        assert found.damaged == ()
+
+
+def test_a_run_in_two_folders_counts_once(tmp_path: Path, make_record: Any) -> None:
+    new = make_record(created="2026-02-02T00:00:00Z", train_seconds=9.0)
+    old = make_record(created="2026-01-01T00:00:00Z")
+    a, b = folder(tmp_path / "a", new), folder(tmp_path / "b", old)
+    for folders in ([a, b], [b, a]):
+        found = read_folders(folders)
+        assert found.records == (old,)
+        assert found.homes[old.run_id].root == b
+
+
+def test_a_score_goes_before_a_failure(tmp_path: Path, make_record: Any) -> None:
+    done, failed = make_record(), make_record(score=None)
+    a, b = folder(tmp_path / "a", done), folder(tmp_path / "b", failed)
+    assert done.run_id == failed.run_id
+    for folders in ([a, b], [b, a]):
+        assert read_folders(folders).records == (done,)
+
+
+def test_two_results_of_one_run_are_refused(tmp_path: Path, make_record: Any) -> None:
+    a, b = folder(tmp_path / "a", make_record()), folder(tmp_path / "b", make_record(score=0.71))
+    with pytest.raises(ResultsError, match=r"has one result in .*a and another in .*b: read one") as caught:
+        read_folders([a, b])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="there is no results folder"):
+        read_folders([tmp_path / "none"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text[: len(text) // 2], "not JSON"),
+        (lambda text: "", "not JSON"),
+        (lambda text: text.replace("matekd.run/1", "matekd.run/2"), "unknown record schema 'matekd.run/2'"),
+        (lambda text: text.replace('"last": 0.7', '"last": NaN'), "NaN is not a JSON number"),
+        (lambda text: text.replace('"last": 0.7', '"last": 1e999'), "task_score.last"),
+        (lambda text: text.replace('"last": 0.7', '"last": 70'), "task_score.last"),
+        (lambda text: text.replace('"seed": 0', '"seed": 0, "extra": 1'), "unknown field 'identity.extra'"),
+        (lambda text: json.dumps([text]), "no field 'schema'"),
+    ],
+)
+def test_damaged_records_are_named_and_left_out(
+    tmp_path: Path, make_record: Any, change: Any, said: str
+) -> None:
+    whole, damaged = make_record(seed=1), make_record(seed=0)
+    place = folder(tmp_path / "a", whole, damaged)
+    file = place / "runs" / damaged.run_id / "record.json"
+    changed = change(file.read_text())
+    assert changed != file.read_text()
+    file.write_text(changed)
+    found = read_folders([place])
+    assert found.records == (whole,)
+    [(where, reason)] = found.damaged
+    assert where == file.parent
+    assert said in reason
+
+
+def test_a_copied_run_does_not_count_twice(tmp_path: Path, make_record: Any) -> None:
+    record = make_record()
+    place = folder(tmp_path / "a", record)
+    (place / "runs" / record.run_id).rename(place / "runs" / "copy")
+    folder(place, record)
+    found = read_folders([place])
+    assert found.records == (record,)
+    assert found.damaged[0][1].endswith(f"damaged record: it is of run '{record.run_id}'.")

@@ -1,0 +1,118 @@
+"""What a study does besides training is the same where workers, or several processes, train its runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from matekd_bench.cli import main
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.store.kept_students import KeptStudents
+from matekd_bench.results.store.results_store import ResultsStore
+
+PLUGIN = """
+import json, os, socket
+from matekd_bench import Method, NoParams, Perturbation, Tracker, hookimpl
+
+class Plain(Perturbation[NoParams]):
+    def views(self, batch, models):
+        import torch
+        told = [torch.are_deterministic_algorithms_enabled()]
+        try:
+            socket.create_connection(("192.0.2.1", 80), timeout=0.1)
+        except OSError as error:
+            told.append(str(error))
+        with open(os.environ["SEEN"], "a") as file:
+            print(json.dumps([*told, os.getpid()]), file=file)
+        yield batch.clean
+
+class Diary:
+    def write(self, **line):
+        with open(os.environ["DIARY"], "a") as file:
+            print(json.dumps(line), file=file)
+
+    @hookimpl
+    def matekd_bench_run_started(self, run):
+        self.write(event="started", run=run.run_id, position=run.position)
+
+    @hookimpl
+    def matekd_bench_look_done(self, run, look):
+        self.write(event="look", run=run.run_id, number=look.number, spent=look.spent)
+
+    @hookimpl
+    def matekd_bench_run_finished(self, run, end):
+        self.write(event="finished", run=run.run_id, status=end.record["status"])
+
+@hookimpl
+def matekd_bench_methods():
+    yield Method(name="plain", summary="as kd", factory=Plain, level="text", version="1")
+
+@hookimpl
+def matekd_bench_trackers():
+    yield Tracker(name="diary", summary="Keeps what it is told.", start=lambda results: Diary())
+"""
+
+
+@pytest.fixture
+def study(
+    study_options: tuple[str, ...], tunable_glue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """Two runs of one method with two trials before them, told to a tracker."""
+    file = tmp_path / "plain.py"
+    file.write_text(PLUGIN)
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+    monkeypatch.setenv("DIARY", str(tmp_path / "diary"))
+    study = ["--methods", "plain", "--no-control", "--tasks", "sst2", "--seeds", "2", "--tune", "2"]
+    study += ["--glue-dir", str(tunable_glue)]
+    return ["run", *study_options, *study, "--plugin", str(file), "--track", "diary", "--threads", "1"]
+
+
+def lines(file: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def runs(folder: Path) -> dict[int, Record]:
+    return {run.identity.seed: run for run in ResultsStore(folder).records()}
+
+
+def test_workers_tune_tell_keep_and_obey(study: list[str], tmp_path: Path) -> None:
+    alone, workers = tmp_path / "alone", tmp_path / "workers"
+    options = ["--deterministic", "--offline", "--results"]
+    assert main([*study, *options, str(alone)]) == 0
+    (tmp_path / "seen").unlink()
+    (tmp_path / "diary").unlink()
+    assert main([*study, *options, str(workers), "--jobs", "2"]) == 0
+    one, two = runs(alone), runs(workers)
+    assert set(two) == {0, 1}
+    for seed, run in two.items():
+        assert run.tuning is not None
+        assert one[seed].tuning is not None
+        assert run.tuning.chosen == one[seed].tuning.chosen
+        assert [trial.score for trial in run.tuning.trials] == [
+            trial.score for trial in one[seed].tuning.trials
+        ]
+        assert (run.predictions, run.compute.deterministic) == (one[seed].predictions, True)
+        assert ResultsStore(workers).read_study(run.run_id) == ResultsStore(alone).read_study(run.run_id)
+        assert KeptStudents(workers).has(run.run_id)
+        told = [line for line in lines(tmp_path / "diary") if line["run"] == run.run_id]
+        assert [line["event"] for line in told] == ["started", "look", "look", "finished"]
+    assert {line["position"] for line in lines(tmp_path / "diary") if "position" in line} == {1, 2}
+    seen = [tuple(line) for line in lines(tmp_path / "seen")]
+    assert len({process for *_, process in seen}) <= 2  # the workers of the trials train the runs
+    [(deterministic, refused)] = {(deterministic, refused) for deterministic, refused, _ in seen}
+    assert deterministic is True
+    assert "a connection that --offline forbids" in str(refused)
+
+
+def test_several_processes_tune_and_keep(study: list[str], tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    assert main([*study, "--results", str(results), "--processes", "2"]) == 0
+    trained = runs(results)
+    assert set(trained) == {0, 1}
+    for run in trained.values():
+        assert run.compute.processes == 2
+        assert run.tuning is not None
+        assert all(trial.score is not None for trial in run.tuning.trials)
+        assert KeptStudents(results).has(run.run_id)

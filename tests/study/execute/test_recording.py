@@ -1,0 +1,145 @@
+"""From what a run measured to its record: diverged and failed runs, costs, what is shared by runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from matekd_bench.errors import UsageError
+from matekd_bench.plugins.host import Host
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.study import run
+from matekd_bench.study.events import NoEvents, StudySummary
+from matekd_bench.study.execute.recording import environment
+from matekd_bench.study.spec.request import StudyRequest
+
+HOST = Host.load(only_builtin=True)
+Study = Callable[..., tuple[StudySummary, dict[str, Record]]]
+
+
+@pytest.fixture
+def study(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path, tmp_path: Path) -> Study:
+    """Runs a small study, further options applied; gives its summary and the records by method and task."""
+    standard = StudyRequest(
+        methods="kd", tasks="sst2", config=tiny_config, glue_dir=small_glue, teacher=str(tiny_checkpoint),
+        student="layers:2", generator="layers:2", budget="student_updates=4", threads=1, device="cpu",
+        results=tmp_path / "results", command="matekd-bench run",
+    )  # fmt: skip
+
+    def start(**options: Any) -> tuple[StudySummary, dict[str, Record]]:
+        request = replace(standard, **options)
+        summary = run(request, HOST, NoEvents())
+        found = ResultsStore(request.results).records()
+        return summary, {f"{one.identity.method} {one.identity.task}": one for one in found}
+
+    return start
+
+
+def test_a_record_says_what_was_done(study: Study) -> None:
+    summary, found = study(methods="matekd", precision="float32")
+    assert (summary.trained, summary.skipped, summary.failed) == (2, 0, 0)
+    record = found["matekd sst2"]
+    assert (record.identity.variant, record.identity.control) == ("matekd[generator_lr=5e-05]", False)
+    assert found["kd sst2"].identity.control is True
+    assert record.identity.params["generator_lr"] == 5e-5
+    assert (record.budget.kind, record.budget.limit, record.budget.spent) == ("student_updates", 4, 4)
+    compute = record.compute
+    assert (compute.clean_examples, compute.perturbed_examples, compute.own_updates) == (32, 32, 10)
+    assert (compute.device, compute.precision, compute.threads) == ("cpu", "float32", 1)
+    assert compute.precompute_flops > 0
+    assert found["kd sst2"].compute.precompute_flops == 0
+    assert record.perturber is not None
+    assert record.perturber.trainable == record.perturber.parameters > 0
+    assert 0 <= (record.diagnostics["generator_accuracy"] or 0) <= 1
+    assert record.student is not None
+    assert (record.student.layers, record.student.id.partition("[")[2]) == ((0, 1), "layers:0,1]")
+    assert record.teacher is not None
+    assert record.teacher.given is False
+    assert record.teacher.fine_tune_flops > 0
+    assert record.teacher.fine_tune_seconds > 0
+    assert {(item.split, item.metric, item.n) for item in record.teacher.scores} == {("dev", "accuracy", 40)}
+    assert record.data.majority_score == 0.5
+    assert record.data.notices == ()
+    assert record.provenance.command == "matekd-bench run"
+
+
+def test_methods_start_from_one_student_and_one_teacher(study: Study) -> None:
+    _, found = study(methods="finetune,eda,random-mask", tasks="sst2,stsb")
+    for task in ("sst2", "stsb"):
+        runs = [found[f"{method} {task}"] for method in ("kd", "finetune", "eda", "random-mask")]
+        assert len({run.student.sha256 for run in runs if run.student}) == 1
+        assert len({run.teacher.sha256 for run in runs if run.teacher}) == 1
+        assert len({run.protocol_id for run in (one.identity for one in runs)}) == 1
+        assert len({run.run_id for run in runs}) == 4
+
+
+def test_a_regression_has_its_own_scores(study: Study) -> None:
+    _, found = study(tasks="stsb")
+    record = found["kd stsb"]
+    assert {item.metric for item in record.scores} == {"pearson", "spearman"}
+    assert record.data.labels == ()
+    last = [item.value for item in record.scores if item.selection == "last"]
+    assert record.task_score is not None
+    assert record.task_score.last == pytest.approx(sum(last) / 2)
+
+
+def test_a_diverged_run_has_the_majority_score(study: Study, tiny_config: Path, tmp_path: Path) -> None:
+    wild = tmp_path / "wild.toml"
+    wild.write_text(tiny_config.read_text().replace("lr = 1e-3, batch_size = 8", "lr = 1e30, batch_size = 8"))
+    summary, found = study(config=wild)
+    record = found["kd sst2"]
+    assert (summary.failed, record.status) == (0, "diverged")
+    assert record.reason
+    assert record.task_score is not None
+    assert record.task_score.last == record.task_score.best_dev == record.data.majority_score == 0.5
+    assert {item.metric for item in record.scores} == {"majority"}
+    assert record.selection.best_look is None
+    again, _ = study(config=wild)
+    assert (again.trained, again.skipped) == (0, 1)  # it would diverge again
+
+
+def test_a_failed_run_has_a_reason_and_is_tried_again(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise UsageError("no words\nto be found.", hint="Look elsewhere.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("matekd_plugins.finetune.FineTune.views", fail, raising=True)
+        summary, found = study(methods="finetune")
+    record = found["finetune sst2"]
+    assert (summary.trained, summary.failed, record.status) == (1, 1, "failed")
+    assert record.reason == "no words to be found. Look elsewhere."
+    assert (record.scores, record.task_score, record.teacher, record.predictions) == ((), None, None, None)
+    assert record.compute.train_seconds > 0
+    summary, found = study(methods="finetune")
+    assert (summary.trained, summary.skipped, summary.failed) == (1, 1, 0)
+    assert found["finetune sst2"].run_id == record.run_id
+    assert found["finetune sst2"].status != "failed"
+
+
+def test_labels_are_kept_so_that_scores_can_be_recomputed(study: Study, tmp_path: Path) -> None:
+    _, found = study()
+    store, record = ResultsStore(tmp_path / "results"), found["kd sst2"]
+    labels = store.read_data(record.data.splits["dev"].digest)
+    predictions = store.read_predictions(record.run_id)
+    assert predictions is not None
+    assert predictions.uids["dev"] == labels.uids
+    for look, curve in zip(predictions.looks, record.curve, strict=True):
+        right = (look["dev"].argmax(axis=1) == labels.labels).mean()
+        assert curve.score == pytest.approx(float(right))
+    history = store.read_history(record.run_id)
+    assert [entry["update"] for entry in history] == [1, 2, 3, 4]
+
+
+def test_the_environment_names_versions() -> None:
+    from importlib.metadata import version
+
+    found = environment(torch.device("cpu"))
+    assert found["torch"] == version("torch")
+    assert found["scikit_learn"] == version("scikit-learn")
+    assert {"python", "processor", "transformers", "matekd_bench"} <= set(found)

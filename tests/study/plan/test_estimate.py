@@ -1,0 +1,124 @@
+"""How long the rest will take: from records where there are some, else from arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from matekd_bench.plugins.host import Host
+from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.study import run
+from matekd_bench.study.events import NoEvents
+from matekd_bench.study.plan.estimate import (
+    ALIKE,
+    FLOPS,
+    GUESS,
+    SAME,
+    matrix_speed,
+    mean_tokens,
+    teacher_flops,
+    training_flops,
+    work_items,
+)
+from matekd_bench.study.plan.forecast import TEACHERS
+from matekd_bench.study.plan.grid import Cell, make_grid
+from matekd_bench.study.spec.request import StudyRequest
+from matekd_bench.study.spec.study_spec import study_spec
+
+HOST = Host.load(only_builtin=True)
+
+
+@pytest.fixture
+def request_(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path, tmp_path: Path) -> StudyRequest:
+    """A study of two methods on RTE."""
+    return StudyRequest(
+        methods="eda", tasks="rte", config=tiny_config, glue_dir=small_glue, teacher=str(tiny_checkpoint),
+        student="layers:2", budget="student_updates=4", threads=1, device="cpu", results=tmp_path,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def cells(request_: StudyRequest) -> tuple[Cell, ...]:
+    """Plain distillation and EDA."""
+    return make_grid(study_spec(request_), request_, HOST, lambda text: None).cells
+
+
+def seconds(cells: Sequence[Cell], results: Path) -> list[float]:
+    """What each run is thought to take."""
+    work, _ = work_items(cells, ResultsStore(results).records())
+    return [one.seconds for one in work if one.method != TEACHERS]
+
+
+def test_nothing_to_do_is_no_work(tmp_path: Path) -> None:
+    assert work_items([], ResultsStore(tmp_path).records()) == ([], {})
+
+
+def test_without_records_flops_are_counted(cells: tuple[Cell, ...], tmp_path: Path) -> None:
+    control, eda = cells
+    assert min(seconds(cells, tmp_path)) > 0
+    assert work_items(cells, ResultsStore(tmp_path).records())[1] == {GUESS: 2}
+    layers, width, updates, batch = 2, 32, 4, 8
+    assert training_flops(control) == 6 * layers * 12 * width**2 * updates * batch * mean_tokens(control)
+    assert training_flops(eda) > 2 * training_flops(control)
+    twice = replace(control, job=replace(control.job, budget=("student_updates", 8)))
+    assert training_flops(twice) == 2 * training_flops(control)
+    examples = replace(control, job=replace(control.job, budget=("clean_examples", 32)))
+    assert training_flops(examples) == training_flops(control)
+    flops = replace(control, job=replace(control.job, budget=("train_flops", 10**9)))
+    assert training_flops(flops) == 10**9
+
+
+def test_long_texts_count_up_to_the_limit(cells: tuple[Cell, ...]) -> None:
+    cell = cells[0]
+    tokens = mean_tokens(cell)
+    assert 16 < tokens < 40  # two made-up sentences of eight or nine words
+    assert mean_tokens(replace(cell, recipe=replace(cell.recipe, max_length=10))) == 10
+
+
+def test_records_are_believed_more_than_arithmetic(
+    request_: StudyRequest, cells: tuple[Cell, ...], tmp_path: Path
+) -> None:
+    run(replace(request_, methods="kd"), HOST, NoEvents())
+    store = ResultsStore(tmp_path)
+    [record] = store.records()
+    spent = record.compute.train_seconds + record.compute.eval_seconds
+    control, eda = cells
+    assert work_items(cells, store.records())[1] == {SAME: 1, FLOPS: 1}
+    longer = replace(control, job=replace(control.job, budget=("student_updates", 40)))
+    assert seconds([longer, control], tmp_path) == pytest.approx([10 * spent, spent])
+    doubled = replace(control, job=replace(control.job, variant="kd@2x"))
+    assert seconds([doubled], tmp_path) == pytest.approx([spent])
+    other = replace(control, job=replace(control.job, budget=("clean_examples", 32)))
+    assert work_items([other], store.records())[1] == {
+        ALIKE: 1
+    }  # another currency: what a token took is still known
+    speed = record.compute.train_flops / spent
+    assert seconds([eda], tmp_path) == pytest.approx([training_flops(eda) / speed])
+
+
+def test_teachers_are_work_until_they_are_made(
+    request_: StudyRequest, cells: tuple[Cell, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))
+    store = ResultsStore(tmp_path)
+    teacher, *runs = work_items(cells, store.records())[0]
+    assert (teacher.name, teacher.task, teacher.method) == ("the teacher of rte", "rte", TEACHERS)
+    assert {run.teacher for run in runs} == {teacher.name}
+    layers, width, rows, updates, batch = 4, 32, 64, 4, 16
+    passes = 6 * updates * batch + 2 * rows
+    assert teacher_flops(cells[0]) == passes * layers * 12 * width**2 * mean_tokens(cells[0])
+    run(replace(request_, methods="kd"), HOST, NoEvents())
+    assert [one.teacher for one in work_items(cells, store.records())[0]] == [None, None]
+    [record] = store.records()
+    assert record.teacher is not None
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "another"))
+    again = work_items(cells, store.records())[0][0]
+    assert again.seconds == record.teacher.fine_tune_seconds  # as long as it took before
+
+
+def test_a_machine_has_a_speed() -> None:
+    assert matrix_speed(torch.device("cpu")) > 1e8

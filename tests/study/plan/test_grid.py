@@ -1,0 +1,165 @@
+"""Methods, control, tasks and budgets of a study, looked up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matekd_bench.errors import UsageError
+from matekd_bench.methods.params import ResolvedMethod
+from matekd_bench.plugins.host import Host
+from matekd_bench.study.plan.grid import budget_of, chosen_methods, chosen_tasks, make_recipe
+from matekd_bench.study.spec.request import StudyRequest
+from matekd_bench.study.spec.study_spec import study_spec
+from matekd_bench.tasks.sources import GlueFolder, load_task
+
+HOST = Host.load(only_builtin=True)
+
+
+def chosen(methods: str, config: Path | None = None, **options: Any) -> tuple[ResolvedMethod, ...]:
+    request = StudyRequest(methods=methods, tasks="rte", preset="minilm", config=config, **options)
+    return chosen_methods(request, study_spec(request), HOST)
+
+
+def variants(methods: str, **options: Any) -> list[str]:
+    return [method.variant for method in chosen(methods, **options)]
+
+
+@pytest.mark.parametrize(
+    ("methods", "options", "expected"),
+    [
+        ("eda", {}, ["kd", "eda"]),
+        ("kd", {}, ["kd"]),
+        ("eda,kd", {}, ["kd", "eda"]),
+        ("kd@2x,eda", {}, ["kd", "kd@2x", "eda"]),
+        ("kd@2x,kd@1x", {}, ["kd", "kd@2x"]),
+        ("eda,eda[alpha=0.1]", {}, ["kd", "eda"]),
+        ("eda[alpha=0.3|0.2|0.3]@2x", {}, ["kd", "eda[alpha=0.3]@2x", "eda[alpha=0.2]@2x"]),
+        ("worst-of-n[eda]", {"sets": ("eda.alpha=0.2",)}, ["kd", "worst-of-n[eda[alpha=0.2]]"]),
+        ("eda", {"control": None}, ["eda"]),
+        ("eda", {"control": "finetune"}, ["finetune", "eda"]),
+        ("eda[alpha=0.2]", {"control": "eda"}, ["eda", "eda[alpha=0.2]"]),
+        ("eda", {"control": "eda[alpha=0.2]"}, ["eda[alpha=0.2]", "eda"]),
+        ("eda,eda[alpha=0.3]", {"control": "eda", "sets": ("eda.alpha=0.2",)}, ["eda[alpha=0.2]", "eda[alpha=0.3]"]),
+    ],
+)  # fmt: skip
+def test_the_control_comes_first_and_once(methods: str, options: dict[str, Any], expected: list[str]) -> None:
+    assert variants(methods, **options) == expected
+
+
+def test_parameters_come_from_preset_file_options_and_list_in_this_order(tmp_path: Path) -> None:
+    def rate(methods: str, **options: Any) -> float:
+        params: Any = chosen(methods, **options)[-1].params
+        return float(params.generator_lr)
+
+    assert rate("matekd") == 5e-5
+    file = tmp_path / "study.toml"
+    file.write_text("[sets.matekd]\ngenerator_lr = 2e-5\n")
+    assert rate("matekd", config=file) == 2e-5
+    option = ("matekd.generator_lr=3e-5",)
+    assert rate("matekd", config=file, sets=option) == 3e-5
+    assert rate("matekd[generator_lr=4e-5]", config=file, sets=option) == 4e-5
+    assert rate("matekd[mask_rate=0.2]", config=file) == 2e-5
+    assert variants("matekd") == ["kd", "matekd[generator_lr=5e-05]"]
+    assert variants("matekd[generator_lr=5e-7]") == ["kd", "matekd"]
+
+
+def test_a_preset_may_set_what_is_not_in_the_study() -> None:
+    assert variants("eda") == ["kd", "eda"]
+    with pytest.raises(UsageError, match=r"method 'matekd' is not in the study \(eda, kd\)"):
+        variants("eda", sets=("matekd.generator_lr=1e-4",))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"control": "dk"}, "unknown method 'dk': did you mean 'kd'"),
+        ({"control": "kd,eda"}, "--control 'kd,eda' names several methods"),
+        ({"control": "eda[alpha=0.1|0.2]"}, "names several methods"),
+        ({"control": "nlpaug:synonym"}, "is not offered: nlpaug's synonym augmenter needs an NLTK tagger"),
+    ],
+)
+def test_a_control_is_one_method_that_exists(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        chosen("eda", **options)
+    assert said in str(caught.value)
+
+
+def test_only_the_studys_own_budget_makes_a_control() -> None:
+    found = {method.variant: method.record.control for method in chosen("kd@2x,kd@4x,eda,random-mask")}
+    assert found == {"kd": True, "kd@2x": False, "kd@4x": False, "eda": False, "random-mask": True}
+
+
+def test_a_wrapped_methods_preset_counts_too(tmp_path: Path) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text("[sets.eda]\nalpha = 0.3\n")
+    assert [method.variant for method in chosen("worst-of-n[eda]", config=file)] == [
+        "kd",
+        "worst-of-n[eda[alpha=0.3]]",
+    ]
+
+
+def test_positions_in_a_list_are_those_of_what_was_typed() -> None:
+    with pytest.raises(UsageError, match=r"methods 'eda\]': expected ',' at position 4"):
+        chosen("eda]")
+
+
+def test_suites_and_tasks_each_once_in_order() -> None:
+    assert [task.name for task in chosen_tasks("stsb, rte,stsb", HOST)] == ["stsb", "rte"]
+    glue = [task.name for task in chosen_tasks("wnli,glue", HOST)]
+    assert glue[0] == "wnli"
+    assert sorted(glue) == ["cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb", "wnli"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rte,", "has an empty entry"),
+        ("glu", "unknown task 'glu': did you mean 'glue'"),
+        ("ax", "task 'ax' has no training data"),
+    ],
+)
+def test_tasks_that_cannot_be_trained_on(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        chosen_tasks(text, HOST)
+
+
+def test_a_factor_multiplies_the_budget(small_glue: Path, tmp_path: Path) -> None:
+    data = load_task(HOST.task("rte").record, GlueFolder(small_glue))
+    request = StudyRequest(methods="kd", tasks="rte", preset="minilm", budget="student_updates=5")
+    assert budget_of(study_spec(request), data, 1.0) == ("student_updates", 5)
+    assert budget_of(study_spec(request), data, 2.5) == ("student_updates", 12)
+    assert budget_of(study_spec(request), data, 0.01) == ("student_updates", 1)
+    file = tmp_path / "study.toml"
+    file.write_text("[budget]\nkind = 'clean_examples'\ntasks = { sst2 = 9 }\n")
+    config = StudyRequest(methods="kd", tasks="rte", preset="minilm", config=file)
+    with pytest.raises(
+        UsageError, match=r"the budget names no limit for task 'rte'\. Give one with --budget"
+    ):
+        budget_of(study_spec(config), data, 1.0)
+
+
+def test_models_are_found_for_each_task(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    import shutil
+
+    import torch
+
+    for name in ("rte", "sst2"):
+        shutil.copytree(tiny_checkpoint, tmp_path / f"teacher-{name}")
+    request = StudyRequest(
+        methods="kd", tasks="rte", preset="minilm", teacher=f"{tmp_path}/teacher-{{task}}", student="layers:0,2"
+    )  # fmt: skip
+    tasks = chosen_tasks("rte,sst2", HOST)
+    spec, cpu = study_spec(request), torch.device("cpu")
+    found = [make_recipe(spec, task, cpu, generating=False) for task in tasks]
+    assert [recipe.teacher.id for recipe in found] == ["teacher-rte", "teacher-sst2"]
+    assert [recipe.student.name for recipe in found] == [
+        "teacher-rte[layers:0,2]",
+        "teacher-sst2[layers:0,2]",
+    ]
+    assert found[0].student.identity == found[1].student.identity
+    assert found[0].generator is None
+    with pytest.raises(UsageError, match=r"'layers:0,1,3,5' does not fit 'teacher-rte': it has 4 layers"):
+        make_recipe(spec, tasks[0], cpu, generating=True)  # what the preset says of a MiniLM teacher

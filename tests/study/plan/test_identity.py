@@ -1,0 +1,203 @@
+"""What makes two runs the same run: content and settings, never places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matekd_bench.errors import PluginError
+from matekd_bench.plugins.host import Host
+from matekd_bench.study.plan.grid import Cell, Grid, make_grid
+from matekd_bench.study.plan.identity import run_identity, run_ids
+from matekd_bench.study.spec.request import StudyRequest
+from matekd_bench.study.spec.study_spec import study_spec
+
+HOST = Host.load(only_builtin=True)
+Make = Callable[..., Grid]
+
+
+@pytest.fixture
+def grid(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path) -> Make:
+    """Makes the grid of a small study; options change it."""
+
+    def make(host: Host = HOST, **options: Any) -> Grid:
+        standard = {
+            "methods": "matekd,eda", "tasks": "rte", "config": tiny_config, "glue_dir": small_glue, "threads": 1,
+            "teacher": str(tiny_checkpoint), "student": "layers:2", "generator": "layers:2", "device": "cpu",
+        }  # fmt: skip
+        request = StudyRequest(**{**standard, **options})
+        return make_grid(study_spec(request), request, host, lambda text: None)
+
+    return make
+
+
+def ids(grid: Grid) -> dict[str, str]:
+    return {cell.label: cell.run_id for cell in grid.cells}
+
+
+def test_ids_name_task_method_and_seed_and_can_be_folders(grid: Make) -> None:
+    made = grid(methods="nlpaug:swap", first_seed=3)
+    assert [cell.run_id.rpartition("-")[0] for cell in made.cells] == ["rte-kd-3", "rte-nlpaug-swap-3"]
+    assert all(set(cell.run_id) <= set("abcdefghijklmnopqrstuvwxyz0123456789-") for cell in made.cells)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"student": "layers:3"},
+        {"budget": "student_updates=9"},
+        {"budget": "clean_examples=100"},
+        {"first_seed": 1},
+        {"precision": "bf16"},
+        {"limit_train": 20},
+        {"limit_eval": 20},
+        {"tasks": "sst2"},
+    ],
+)
+def test_what_determines_a_result_changes_every_id(options: dict[str, Any], grid: Make) -> None:
+    assert not set(ids(grid()).values()) & set(ids(grid(**options)).values())
+
+
+def test_a_teacher_or_training_setting_changes_every_id(
+    grid: Make, tiny_config: Path, tmp_path: Path
+) -> None:
+    before = set(ids(grid()).values())
+    for old, new in (
+        ("limit = 4", "limit = 5"),
+        ("looks = 2", "looks = 1"),
+        ("batch_size = 8", "batch_size = 4"),
+    ):
+        text = tiny_config.read_text()
+        assert text.count(old) == 1
+        (tmp_path / "other.toml").write_text(text.replace(old, new))
+        assert not before & set(ids(grid(config=tmp_path / "other.toml")).values())
+
+
+def test_what_is_about_one_method_changes_its_id_alone(grid: Make) -> None:
+    before = ids(grid(methods="matekd,eda"))
+    for options, changed in (
+        ({"generator": "layers:3"}, {"matekd"}),
+        ({"sets": ("eda.alpha=0.3",)}, {"eda"}),
+        ({"methods": "eda,matekd"}, set()),
+        ({"methods": "eda,kd@2x,matekd,finetune"}, set()),
+    ):
+        after = ids(grid(**options))
+        same = {label for label in before if before[label] == after.get(label)}
+        assert {label.partition("[")[0].partition(" ")[0] for label in before.keys() - same} == changed
+
+
+def test_versions_sources_and_threads_count(grid: Make) -> None:
+    made = grid(methods="eda")
+    cell = made.cells[1]
+
+    def identity(cell: Cell, threads: int | None = 1, source: str | None = None) -> str:
+        return run_ids(cell.job, cell.data, cell.recipe, made.spec, threads, source)(cell.job.seed)
+
+    newer = replace(cell, job=replace(cell.job, method=replace(cell.job.method, version="2")))
+    assert identity(cell) == cell.run_id
+    assert len({identity(cell), identity(cell, threads=2), identity(cell, source="ab"), identity(newer)}) == 4
+
+
+def test_what_a_method_is_identified_by(grid: Make) -> None:
+    """The keys and their values: a change here would train everything again."""
+    made = grid(methods="eda[thesaurus=embedded]", sets=())
+    cell = made.cells[1]
+    found = run_identity(cell.job, cell.data, cell.recipe, made.spec, 1, None)
+    assert found["method"] == {
+        "name": "eda", "version": "1", "params": cell.job.params.model_dump(mode="json"), "source": None,
+        "resources": dict(cell.job.method.resources(cell.job.params)),
+    }  # fmt: skip
+    assert found["budget"] == list(cell.job.budget)
+
+
+def test_a_wrapper_is_identified_by_what_it_wraps(grid: Make) -> None:
+    made = grid(methods="worst-of-n[eda[thesaurus=embedded],n=2]")
+    cell = made.cells[1]
+    found = run_identity(cell.job, cell.data, cell.recipe, made.spec, 1, None)["method"]
+    assert (found["name"], found["version"], found["params"]["n"]) == ("worst-of-n", "1+eda-1", 2)
+    assert found["params"]["inner"]["method"] == "eda"
+    assert found["params"]["inner"]["params"]["thesaurus"] == "embedded"
+    assert set(found["resources"]) == {"thesaurus"}
+    for other in (
+        "worst-of-n[eda,n=2]",
+        "worst-of-n[eda[thesaurus=embedded,alpha=0.2],n=2]",
+        "worst-of-n[nlpaug:swap,n=2]",
+    ):
+        assert grid(methods=other).cells[1].run_id != cell.run_id
+    assert cell.run_id.startswith("rte-worst-of-n-0-")
+
+
+def test_a_wrapped_methods_file_counts(grid: Make, tmp_path: Path) -> None:
+    text = (
+        "from matekd_bench import Method, TextPerturbation, hookimpl\n\n\n@hookimpl\ndef matekd_bench_methods():\n"
+        "    yield Method(name='mine', summary='', factory=TextPerturbation, level='text', version='1')\n"
+    )
+    found = []
+    for source in (text, text + "# changed\n"):
+        (tmp_path / "mine.py").write_text(source)
+        host = Host.load(files=[tmp_path / "mine.py"], only_builtin=True)
+        found.append([cell.run_id for cell in grid(host=host, methods="mine,worst-of-n[mine],eda").cells])
+    assert [old == new for old, new in zip(*found, strict=True)] == [True, False, False, True]
+
+
+def test_a_budget_is_in_the_run_and_not_in_the_protocol(grid: Make) -> None:
+    made = grid(methods="kd@2x,kd@4x", budget="student_updates=6")
+    assert [cell.job.budget for cell in made.cells] == [("student_updates", size) for size in (6, 12, 24)]
+    assert len({cell.run_id for cell in made.cells}) == 3
+    assert len({cell.protocol_id for cell in made.cells}) == 1
+    assert made.cells[0].run_id == grid(methods="eda", budget="student_updates=6").cells[0].run_id
+
+
+def test_resources_count_and_must_be_text(grid: Make) -> None:
+    made = grid(methods="eda")
+    cell = made.cells[1]
+
+    def identity(resources: Callable[[Any], Any]) -> str:
+        method = replace(cell.job.method, resources=resources)
+        job = replace(cell.job, method=method)
+        return run_ids(job, cell.data, cell.recipe, made.spec, 1, None)(job.seed)
+
+    assert identity(cell.job.method.resources) == cell.run_id
+    assert identity(lambda params: {"thesaurus": "another"}) != cell.run_id
+    with pytest.raises(PluginError, match=r"method 'eda' cannot name its resources: KeyError: 'x'\."):
+        identity(lambda params: {}["x"])
+    with pytest.raises(PluginError, match=r"method 'eda' names 3 among its resources: use text"):
+        identity(lambda params: {"thesaurus": 3})
+
+
+def test_a_protocol_is_shared_by_methods_tasks_and_seeds(grid: Make) -> None:
+    made = grid(tasks="rte,sst2", seeds=2)
+    [protocol] = {cell.protocol_id for cell in made.cells}
+    assert len(made.cells) == 2 * 2 * 3
+    for options in ({"limit_train": 9}, {"student": "layers:3"}, {"budget": "student_updates=9"}):
+        assert {cell.protocol_id for cell in grid(**options).cells} != {protocol}
+    assert {cell.protocol_id for cell in grid(generator="layers:3", methods="finetune").cells} == {protocol}
+
+
+def test_seeds_are_within_a_task_and_methods_within_a_seed(grid: Make) -> None:
+    made = grid(methods="eda", tasks="sst2,rte", seeds=2, first_seed=5)
+    assert [cell.label for cell in made.cells] == [
+        f"{method} on {task}, seed {seed}"
+        for task in ("sst2", "rte")
+        for seed in (5, 6)
+        for method in ("kd", "eda")
+    ]
+
+
+def test_a_teacher_of_its_own_for_each_task_is_one_protocol(
+    grid: Make, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    import json
+    import shutil
+
+    for name in ("rte", "sst2"):
+        shutil.copytree(tiny_checkpoint, tmp_path / name)
+        config = json.loads((tmp_path / name / "config.json").read_text())
+        (tmp_path / name / "config.json").write_text(json.dumps({**config, "name": name}))
+    made = grid(methods="kd", tasks="rte,sst2", teacher=f"{tmp_path}/{{task}}")
+    assert len({cell.recipe.teacher.sha256 for cell in made.cells}) == 2
+    assert len({cell.protocol_id for cell in made.cells}) == 1

@@ -1,0 +1,295 @@
+"""A small tuned study with its students kept: trials, choice, identities, resume; then predictions with a student."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from matekd_bench.cli import main
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.study.plan.trials import Trial
+from matekd_bench.study.plan.tuning import TrialCell, Tuner
+
+TUNE = ("--methods", "random-mask", "--tasks", "sst2", "--tune", "3")
+
+
+@pytest.fixture(scope="module")
+def options(study_options: tuple[str, ...], tunable_glue: Path) -> list[str]:
+    return [*study_options, "--glue-dir", str(tunable_glue), *TUNE]
+
+
+@pytest.fixture(scope="module")
+def results(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tuned")
+    assert main(["run", *options, "--results", str(folder)]) == 0
+    return folder
+
+
+def runs(folder: Path) -> dict[str, Record]:
+    return {run.identity.variant: run for run in ResultsStore(folder).records()}
+
+
+@pytest.fixture(scope="module")
+def run(results: Path) -> Record:
+    return runs(results)["random-mask"]
+
+
+def test_every_method_gets_the_same_trials_and_the_best_on_the_holdout_is_taken(results: Path) -> None:
+    found = runs(results)
+    assert set(found) == {"kd", "random-mask"}
+    for run in found.values():
+        assert run.tuning is not None
+        assert [trial.trial for trial in run.tuning.trials] == [1, 2, 3]
+        assert [trial.lr for trial in run.tuning.trials] == [1e-3, 5e-4, 2e-3]
+        scores = [trial.score or 0.0 for trial in run.tuning.trials]
+        assert run.tuning.chosen == 1 + scores.index(max(scores))
+        assert run.hparams["lr"] == run.tuning.pick.lr
+        assert run.identity.params == {**run.identity.params, **run.tuning.pick.params}
+    assert [trial.params for trial in found["kd"].tuning.trials] == [{}, {}, {}]  # type: ignore[union-attr]
+    assert found["random-mask"].tuning.trials[1].params == {"mask_rate": 0.367}  # type: ignore[union-attr]
+
+
+def test_the_first_of_equal_trials_is_taken_and_a_failed_one_never() -> None:
+    scores = {"a": None, "b": 0.7, "c": 0.8, "d": 0.8}
+
+    def read(run_id: str) -> Any:
+        score = scores[run_id]
+        return SimpleNamespace(
+            run_id=run_id, status="failed" if score is None else "ok",
+            task_score=score and SimpleNamespace(last=score),
+            compute=SimpleNamespace(train_flops=1, train_seconds=1.0),
+        )  # fmt: skip
+
+    training = SimpleNamespace(optimiser=SimpleNamespace(lr=1e-3))
+    cells: list[Any] = [
+        SimpleNamespace(run_id=one, data=SimpleNamespace(dev=["xy"]), job=SimpleNamespace(training=training))
+        for one in scores
+    ]
+    tried = [TrialCell(Trial(number, 1.0, {}), cell) for number, cell in enumerate(cells, start=1)]
+    store: Any = SimpleNamespace(read=read)
+    job, tuning = Tuner(grid=store, store=store, tried={})._chosen(tried)
+    assert (tuning.chosen, tuning.holdout_n) == (3, 2)
+    assert job is cells[2].job
+
+
+def test_trials_see_no_dev_and_no_seed_of_the_study(results: Path, run: Record) -> None:
+    trials = ResultsStore(results / "tuning").records()
+    assert len(trials) == 6
+    assert {trial.data.eval_on for trial in trials} == {"holdout"}
+    assert all("dev" not in trial.data.splits for trial in trials)
+    assert {trial.identity.seed for trial in trials} == {1_000_000}
+    assert run.tuning is not None
+    assert run.tuning.holdout_n == trials[0].data.splits["holdout"].n == 100
+    assert not (results / "tuning" / "students").exists()
+
+
+def test_nothing_is_trained_twice_and_what_is_lost_comes_back_the_same(
+    results: Path, options: list[str], tmp_path: Path, run: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(results, copy)
+    assert main(["run", *options, "--results", str(copy)]) == 0
+    assert "0 trained, 2 already recorded" in capsys.readouterr().out
+    assert run.tuning is not None
+    shutil.rmtree(copy / "runs" / run.run_id)
+    shutil.rmtree(copy / "tuning" / "runs" / run.tuning.trials[2].run_id)
+    assert main(["run", *options, "--results", str(copy), "--dry-run"]) == 0
+    assert "3 trials before, 1 to do" in capsys.readouterr().out
+    assert main(["run", *options, "--results", str(copy)]) == 0
+    again = runs(copy)["random-mask"]
+    assert again.tuning is not None
+    assert (again.scores, again.tuning.chosen) == (run.scores, run.tuning.chosen)
+    assert [trial.score for trial in again.tuning.trials] == [trial.score for trial in run.tuning.trials]
+
+
+def test_tuned_rows_are_of_another_protocol_and_say_so(
+    results: Path, options: list[str], run: Record, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = [*options[: options.index("--tune")], "--keep", "none"]
+    assert main(["run", *plain, "--methods", "random-mask", "--results", str(tmp_path)]) == 0
+    untuned = runs(tmp_path)["random-mask"]
+    assert untuned.tuning is None
+    assert untuned.run_id != run.run_id
+    assert untuned.identity.protocol_id != run.identity.protocol_id
+    assert not (tmp_path / "students").exists()
+    assert "defaults" in capsys.readouterr().out
+    assert main(["leaderboard", "--results", str(results), "--results", str(tmp_path), "--diagnostics"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "tuned, 3 trials" in shown
+    assert "different: tuning" in shown
+    assert main(["export", str(tmp_path / "b.csv"), "--results", str(results)]) == 0
+    assert "tuned, 3 trials" in (tmp_path / "b.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--eval-on", "holdout"), "tuning chooses on the holdout"),
+        (("--limit-train", "50"), ""),
+    ],
+)
+def test_contradictions_are_found_before_training(
+    options: list[str], more: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["run", *options, *more, "--dry-run", "--results", str(tmp_path)])
+    assert code == (2 if said else 0)
+    assert said in capsys.readouterr().err
+
+
+def test_too_few_rows_for_a_holdout_are_one_line(
+    study_options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", *study_options, *TUNE, "--results", str(tmp_path)]) == 2
+    assert "64 training rows are too few" in capsys.readouterr().err
+
+
+def predicted(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[list[str]]:
+    capsys.readouterr()
+    assert main(["predict", *arguments]) == 0
+    return [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_kept_student_gives_the_answers_it_was_scored_with(
+    results: Path, run: Record, tunable_glue: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--results", str(results), "--glue-dir", str(tunable_glue))
+    header, *rows = predicted(capsys, run.run_id, *where, "--split", "dev")
+    stored = ResultsStore(results).read_predictions(run.run_id)
+    assert stored is not None
+    logits = torch.from_numpy(stored.looks[-1]["dev"])
+    assert header == ["index", "prediction", "p_negative", "p_positive"]
+    assert [row[1] for row in rows] == [("negative", "positive")[at] for at in logits.argmax(-1).tolist()]
+    shares = np.array([[float(cell) for cell in row[2:]] for row in rows])
+    assert np.allclose(shares, logits.softmax(-1).numpy(), atol=1e-5)
+    assert main(["predict", run.run_id, *where, "--split", "dev"]) == 0
+    assert f"accuracy {run.scores[0].value:.4f}" in capsys.readouterr().err
+    assert [row[0] for row in predicted(capsys, run.run_id[:20], *where)] == ["index", "0", "1"]
+
+
+def test_transformers_loads_the_kept_student(results: Path, run: Record) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = results / "students" / run.run_id
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert model.config.id2label == {0: "negative", 1: "positive"}
+    with torch.no_grad():
+        logits = model(**tokenizer(["a good film"], truncation=True, return_tensors="pt")).logits
+    assert logits.shape == (1, 2)
+    assert json.loads((folder / "student.json").read_text())["run_id"] == run.run_id
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.tsv", 'id\tsentence\n1\ta "good" film\n2\tbad\n'),
+        ("x.csv", 'sentence,id\n"a ""good"" film",1\nbad,2\n'),
+        ("x.jsonl", '{"sentence": "a \\"good\\" film"}\n\n{"sentence": "bad"}\n'),
+    ],
+)
+def test_a_users_texts_are_answered(
+    results: Path, run: Record, name: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(text)
+    out = tmp_path / "out.jsonl"
+    options = ("--results", str(results), "--file", str(tmp_path / name), "-o", str(out))
+    assert main(["predict", run.run_id, *options]) == 0
+    assert "wrote 2 predictions" in capsys.readouterr().out
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["index"] for row in rows] == [0, 1]
+    assert rows[0]["p_negative"] + rows[0]["p_positive"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("x.csv", "sentense\na\n", "no column 'sentence' in .*did you mean 'sentense'"),
+        ("x.csv", "sentence,id\na\n", "line 2: 1 cells where the header has 2"),
+        ("x.csv", "sentence\n", "holds no rows"),
+        ("x.jsonl", "{\n", "line 1: not JSON"),
+        ("x.jsonl", '{"sentence": 3}\n', "line 1: no text 'sentence'"),
+        ("x.txt", "a\n", "texts are read from .tsv, .csv, .jsonl"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_one_line(
+    results: Path,
+    run: Record,
+    name: str,
+    text: str,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert main(["predict", run.run_id, "--results", str(results), "--file", str(tmp_path / name)]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert re.search(said, line)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--task", "ax"), "was trained on sst2: it answers sst2, not ax"),
+        (("--task", "sst"), "unknown task 'sst'"),
+        ((), "came from a GLUE folder: give it with --glue-dir DIR"),
+        (("--split", "dev", "--file", "x.csv"), "contradict each other"),
+        (("-o", "x.txt"), "predictions are written to"),
+    ],
+)
+def test_what_cannot_be_predicted_is_one_line(
+    results: Path, run: Record, arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", run.run_id, "--results", str(results), *arguments]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_without_its_student_a_run_says_what_to_type_and_is_not_trained_again(
+    results: Path, run: Record, options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(results, copy)
+    shutil.rmtree(copy / "students")
+    assert main(["predict", run.run_id, "--results", str(copy)]) == 2
+    said = capsys.readouterr().err
+    assert "--methods 'random-mask' --tasks sst2 --first-seed 0 --seeds 1 --keep last --results DIR" in said
+    loud = [option for option in options if option != "--quiet"]
+    assert main(["run", *loud, "--results", str(copy), "--keep", "last"]) == 0
+    noted = capsys.readouterr()
+    assert "2 recorded runs kept no student" in noted.err
+    assert "0 trained" in noted.out
+
+
+def test_a_student_that_is_not_the_recorded_one_is_refused(
+    results: Path, run: Record, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(results, copy)
+    other = runs(results)["kd"].run_id
+    weights = copy / "students" / other / "model.safetensors"
+    shutil.copy(weights, copy / "students" / run.run_id / "model.safetensors")
+    (tmp_path / "x.csv").write_text("sentence\na\n")
+    assert main(["predict", run.run_id, "--results", str(copy), "--file", str(tmp_path / "x.csv")]) == 2
+    assert "its weights are not those" in capsys.readouterr().err
+
+
+def test_partial_data_is_no_submission(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zip_file = tmp_path / "glue.zip"
+    assert main(["submit", str(zip_file), "--method", "random-mask", "--results", str(results)]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "was trained on partial data" in line
+    assert not zip_file.exists()
+    assert main(["submit", str(zip_file), "--method", "random-mas", "--results", str(results)]) == 2
+    assert "did you mean 'random-mask, 0'" in capsys.readouterr().err
+    assert main(["submit", "glue.tar", "--method", "kd", "--results", str(results)]) == 2

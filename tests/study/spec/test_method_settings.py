@@ -1,0 +1,149 @@
+"""What a method puts in place of the study's training settings: obeyed, recorded, unranked, or refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pytest
+
+from matekd_bench import Method, Params
+from matekd_bench.cli import main
+from matekd_bench.distill.settings import Optimizer, Training
+from matekd_bench.errors import PluginError, UsageError
+from matekd_bench.methods.overrides import overrides_in_words, overrides_of
+from matekd_bench.plugins.host import Host
+from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.study.plan.grid import make_grid
+from matekd_bench.study.spec.method_settings import overridden
+from matekd_bench.study.spec.request import StudyRequest
+from matekd_bench.study.spec.study_spec import study_spec
+
+HOST = Host.load(only_builtin=True)
+TRAINING = Training(optimiser=Optimizer(lr=1e-3))
+OFFICIAL = "matekd[variant=official,generator_updates=1,student_updates=2]"
+
+
+class FreeParams(Params):
+    """Parameters of a method that overrides what it is told to."""
+
+    rate: float = 0.0
+
+
+def method(overrides: Callable[[Any], Any]) -> Method:
+    return Method(
+        name="free", summary="", params=FreeParams, factory=print, level="control", version="1", overrides=overrides
+    )  # fmt: skip
+
+
+def test_settings_are_replaced_and_the_others_stay() -> None:
+    made = method(lambda params: {"training.optimiser.lr": params.rate, "training.looks": 3})
+    found = overridden(TRAINING, made, FreeParams(rate=0.5), "student_updates")
+    assert found == TRAINING.model_copy(
+        update={"optimiser": TRAINING.optimiser.model_copy(update={"lr": 0.5}), "looks": 3}
+    )
+    assert overridden(TRAINING, method(lambda params: {}), FreeParams(), "student_updates") is TRAINING
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"training.optimiser.lrr": 1}, "overrides 'training.optimiser.lrr': Extra inputs are not permitted"),
+        ({"training.optimizer.lr": 1}, "overrides 'training.optimizer.lr': there is no such setting"),
+        ({"training.optimiser.lr": -1}, "overrides 'training.optimiser.lr': it should be greater than 0"),
+        (
+            {"training.max_length": 64},
+            "but not training.eval_batch_size, training.max_length, training.precision",
+        ),
+        ({"budget.limit": 3}, "a method may replace settings of 'training'"),
+        ({"training": 3}, "a method may replace settings of 'training'"),
+        ({7: 1}, "overrides 7: name a setting, as text"),
+        (None, "cannot say what it overrides: TypeError"),
+    ],
+)
+def test_what_cannot_be_replaced_is_one_line_that_names_the_method(given: Any, said: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        overridden(TRAINING, method(lambda params: given), FreeParams(), "student_updates")
+    assert str(caught.value).startswith("method 'free' ")
+    assert said in str(caught.value)
+
+
+def test_a_warm_up_in_updates_needs_a_budget_that_counts_them() -> None:
+    made = method(lambda params: {"training.optimiser.warmup_updates": 3})
+    with pytest.raises(
+        UsageError, match=r"^method 'free' with rate=0.5: its warmup_updates needs a budget in"
+    ):
+        overridden(TRAINING, made, FreeParams(rate=0.5), "train_flops")
+
+
+def test_overrides_are_described_by_the_choice_that_brings_them() -> None:
+    record = HOST.method("matekd").record
+    assert overrides_of(record, record.params()) == {}
+    said = overrides_in_words(record)
+    assert said.startswith("with variant=official: training.objective.divergence=cross-entropy, ")
+    assert overrides_in_words(method(lambda params: {"training.looks": 1})) == "training.looks=1"
+    assert overrides_in_words(HOST.method("kd").record) == ""
+
+
+def test_only_the_method_itself_departs_from_the_protocol(
+    tiny_checkpoint: Path, small_glue: Path, tiny_config: Path
+) -> None:
+    request = StudyRequest(
+        methods=f"matekd,{OFFICIAL}", tasks="rte", config=tiny_config, glue_dir=small_glue, threads=1, device="cpu",
+        teacher=str(tiny_checkpoint), student="layers:2", generator="layers:2",
+    )  # fmt: skip
+    spec = study_spec(request)
+    control, plain, official = make_grid(spec, request, HOST, lambda text: None).cells
+    assert control.job.training == plain.job.training == spec.training
+    assert official.job.training.optimiser.algorithm == "adam"
+    assert official.protocol_id == plain.protocol_id  # it stands in the study's table, without a place in it
+    assert (
+        "variant" not in plain.job.params.model_dump()
+    )  # so that runs from before it are still the same runs
+    assert len({cell.run_id for cell in (control, plain, official)}) == 3
+
+
+def test_a_run_that_overrides_is_recorded_so_and_shown_unranked(
+    study_options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--tasks", "sst2", "--results", str(tmp_path), *study_options, "--budget", "student_updates=7")
+    assert main(["run", "--methods", OFFICIAL, *options]) == 0
+    records = {one.identity.method: one for one in ResultsStore(tmp_path).records()}
+    kd, official = records["kd"], records["matekd"]
+    assert (kd.identity.ranked, official.identity.ranked) == (True, False)
+    assert "overrides" not in kd.hparams
+    assert official.hparams["overrides"] == dict(HOST.method("matekd").record.overrides(official_params()))
+    assert official.hparams["own_updates"] == "within"
+    assert official.hparams["algorithm"] == "adam"
+    assert official.hparams["objective"]["divergence"] == "cross-entropy"
+    spent = official.compute.student_updates, official.compute.own_updates, official.budget.spent
+    assert spent == (4, 3, 7)  # one before every two, and the seventh batch is the generator's
+    assert [look.update for look in official.curve][-1] == 4
+    assert kd.compute.student_updates == 7
+    capsys.readouterr()
+    assert main(["leaderboard", "--results", str(tmp_path)]) == 0
+    assert "(unranked)" in " ".join(capsys.readouterr().out.split())
+    assert main(["export", str(tmp_path / "board.csv"), "--results", str(tmp_path)]) == 0
+    rows = pandas.read_csv(tmp_path / "board.csv").set_index("method")
+    assert rows["verdict"].dropna().to_dict() == {official.identity.variant: "unranked"}
+
+
+def official_params() -> Params:
+    record = HOST.method("matekd").record
+    return record.params.model_validate({"variant": "official"})
+
+
+def test_methods_show_says_what_is_overridden(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods", "show", "matekd", "--json"]) == 0
+    assert "training.own_updates=within" in json.loads(capsys.readouterr().out)["overrides"]
+
+
+def test_a_record_whose_overrides_cannot_be_called_is_not_let_in() -> None:
+    from matekd_bench.plugins.provided import problem_of
+
+    broken = replace(method(lambda params: {}), overrides={"training.looks": 1})
+    assert problem_of(broken) == "overrides, resources and unfit must be callable with the parameters"

@@ -1,0 +1,160 @@
+"""A study's settings: preset < config file < options, merged as people mean them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matekd_bench.errors import UsageError
+from matekd_bench.study.spec.request import StudyRequest
+from matekd_bench.study.spec.study_spec import StudySpec, merged, preset_names, preset_table, study_spec
+
+
+def spec(config: Path | None = None, **options: Any) -> StudySpec:
+    """The settings of a study on RTE under the preset minilm, unless the options say otherwise."""
+    return study_spec(
+        StudyRequest(**{"methods": "kd", "tasks": "rte", "preset": "minilm", "config": config, **options})
+    )
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "study.toml"
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_is_a_study(name: str) -> None:
+    found = spec(preset=name)
+    assert (found.preset, found.methods, found.tasks) == (name, "kd", "rte")
+    assert found.summary.endswith(".")
+    for part in (found.teacher, found.student, found.generator):
+        assert part is not None
+        # a Hub id without a pinned revision would name another model tomorrow
+        assert part.revision is not None or part.checkpoint.startswith(("package:", "layers:"))
+
+
+def test_options_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) -> None:
+    file = written(tmp_path, "seeds = 4\nlimit_train = 9\n[training]\nlooks = 3\noptimiser = { lr = 1e-3 }\n")
+    found = spec(file, seeds=2, precision="bf16")
+    preset = spec()
+    assert (found.seeds, found.limit_train, found.training.looks) == (2, 9, 3)
+    assert (found.training.optimiser.lr, found.training.precision) == (1e-3, "bf16")
+    assert found.training.optimiser.batch_size == preset.training.optimiser.batch_size
+    assert found.teacher == preset.teacher
+
+
+def test_the_file_may_name_preset_methods_tasks_and_data(tmp_path: Path) -> None:
+    text = 'preset = "paper-bert"\nmethods = "eda,kd@2x"\ntasks = "glue"\nglue_dir = "data"\n'
+    found = study_spec(StudyRequest(config=written(tmp_path, text)))
+    assert (found.preset, found.methods, found.tasks) == ("paper-bert", "eda,kd@2x", "glue")
+    assert found.glue_dir == Path("data")
+    found = study_spec(StudyRequest(config=written(tmp_path, text), tasks="rte", preset="minilm"))
+    assert (found.preset, found.methods, found.tasks) == ("minilm", "eda,kd@2x", "rte")
+
+
+def test_a_budget_is_one_rule(tmp_path: Path) -> None:
+    preset = spec().budget
+    assert preset.limit
+    assert preset.max_epochs
+    assert {"rte", "mrpc"} <= set(preset.tasks)
+    epochs = spec(written(tmp_path, "[budget]\nepochs = 2\n")).budget
+    assert (epochs.epochs, epochs.limit, epochs.tasks, epochs.max_epochs) == (2, None, {}, None)
+    assert epochs.resolve("rte", 640, 32) == 40
+    more = spec(written(tmp_path, "[budget.tasks]\nrte = 7\n")).budget
+    assert more == preset.model_copy(update={"tasks": {**preset.tasks, "rte": 7}})
+    option = spec(written(tmp_path, "[budget]\nepochs = 2\n"), budget="clean_examples=1e3").budget
+    assert (option.kind, option.limit, option.epochs, option.tasks) == ("clean_examples", 1000, None, {})
+
+
+def test_another_checkpoint_loses_the_pinned_revision(tmp_path: Path) -> None:
+    file = written(tmp_path, '[teacher]\ncheckpoint = "org/other"\n')
+    found = spec(file, preset="paper-bert")
+    assert (found.teacher.checkpoint, found.teacher.revision) == ("org/other", None)
+    assert found.teacher.optimiser == spec(preset="paper-bert").teacher.optimiser
+    assert found.student.revision is not None
+    found = spec(file, preset="paper-bert", student="org/small")
+    assert (found.student.checkpoint, found.student.revision) == ("org/small", None)
+    pinned = written(tmp_path, '[teacher]\ncheckpoint = "org/other"\nrevision = "abc"\n')
+    assert spec(pinned, preset="paper-bert").teacher.revision == "abc"
+
+
+def test_sets_may_be_tables_and_numbers(tmp_path: Path) -> None:
+    text = '[sets]\n"nlpaug:swap.aug_p" = 0.5\n[sets.matekd]\ngenerator_lr = 1e-4\n[sets.eda]\nswap = false\n'
+    assert spec(written(tmp_path, text)).sets == {
+        "matekd.generator_lr": "0.0001",
+        "nlpaug:swap.aug_p": "0.5",
+        "eda.swap": "false",
+    }
+    assert spec().sets == preset_table("minilm")["sets"]
+
+
+def test_jobs_may_be_a_number_or_auto_and_stand_in_no_record(tmp_path: Path) -> None:
+    assert [spec(preset=name).jobs for name in ("mini", "minilm")] == ["auto", "1"]
+    assert spec(written(tmp_path, "jobs = 3\n"), preset="mini").jobs == "3"
+    assert spec(written(tmp_path, 'jobs = "auto"\n')).jobs == "auto"
+    assert spec(written(tmp_path, "jobs = 3\n"), jobs="2").jobs == "2"
+    assert "jobs" not in spec(preset="mini").model_dump()
+    for wrong in ("0", "true", '"2.5"'):
+        with pytest.raises(
+            UsageError, match=r"setting 'jobs' \(in .*\): it should be a number of runs from 1"
+        ):
+            spec(written(tmp_path, f"jobs = {wrong}\n"))
+
+
+def test_merging_leaves_its_arguments_alone() -> None:
+    lower = {"a": {"b": 1, "c": 2}, "d": 3}
+    assert merged(lower, {"a": {"b": 4}, "e": 5}) == {"a": {"b": 4, "c": 2}, "d": 3, "e": 5}
+    assert lower == {"a": {"b": 1, "c": 2}, "d": 3}
+    assert merged({"a": 1}, {"a": {"b": 2}}) == {"a": {"b": 2}}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"precision": "fp8"}, r"--precision: it should be 'auto', 'float32' or 'bf16', not 'fp8'\."),
+        ({"eval_on": "test"}, r"--eval-on: it should be 'dev' or 'holdout', not 'test'\."),
+        ({"seeds": 0}, r"--seeds: it should be greater than or equal to 1, not 0\."),
+        ({"budget": "updates=3"}, r"unknown budget 'updates': did you mean 'student_updates'\?"),
+        ({"budget": "=3"}, r"unknown budget '': there are clean_examples, student_updates, train_flops\."),
+    ],
+)
+def test_an_option_is_named_as_it_was_typed(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        spec(**options)
+
+
+@pytest.mark.parametrize(
+    ("typed", "preset"),
+    [({}, "mini"), ({"glue_dir": Path("glue")}, "minilm"), ({"glue_home": Path("glue")}, "mini")],
+)
+def test_what_runs_depends_on_what_was_typed(typed: dict[str, Any], preset: str) -> None:
+    found = spec(preset=None, **typed)
+    assert (found.preset, found.stand_ins) == (preset, preset == "mini")
+
+
+def test_a_folder_in_a_config_file_counts_as_typed(tmp_path: Path) -> None:
+    assert spec(written(tmp_path, 'glue_dir = "glue"\n'), preset=None).preset == "minilm"
+
+
+def test_the_folder_of_the_machine_is_used_where_glue_is_read_and_none_is_typed() -> None:
+    home, typed = Path("home"), Path("typed")
+    assert spec(glue_home=home).glue_dir == home
+    assert spec(glue_home=home, glue_dir=typed).glue_dir == typed
+    assert spec(preset="mini", glue_home=home).glue_dir is None
+
+
+def test_synthetic_data_and_a_glue_folder_exclude_each_other() -> None:
+    with pytest.raises(
+        UsageError, match="preset 'mini' makes its own synthetic data and reads no GLUE folder"
+    ):
+        spec(preset="mini", glue_dir=Path("glue"))
+
+
+def test_a_preset_in_a_file_is_a_name(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"preset = 3 is no name: there are mini, minilm, paper-bert, paper-roberta\."
+    ):
+        spec(written(tmp_path, "preset = 3\n"), preset=None)

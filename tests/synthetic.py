@@ -1,0 +1,183 @@
+"""Synthetic records, whole and valid, for the tests of what is computed from them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from matekd_bench.files.hashing import short_digest
+from matekd_bench.results.records.predictions import Predictions
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.seeds import seed_of
+
+
+class MakeRecord(Protocol):
+    """Builds a record; `score=None` makes it a failed one, `changes` replaces top-level fields."""
+
+    def __call__(
+        self,
+        method: str = ...,
+        task: str = ...,
+        seed: int = ...,
+        score: float | None = ...,
+        **changes: Any,
+    ) -> Record: ...
+
+
+TEACHER = {
+    "id": "org/teacher",
+    "revision": "abc",
+    "sha256": "t" * 64,
+    "scores": [{"split": "dev", "selection": "last", "metric": "accuracy", "value": 0.9, "n": 100}],
+    "task_score": 0.9,
+    "label_map_checked": False,
+    "fine_tune_flops": 10**12,
+    "fine_tune_seconds": 60.0,
+    "given": False,
+}
+
+
+def make(
+    method: str = "kd", task: str = "rte", seed: int = 0, score: float | None = 0.7, **changes: Any
+) -> Record:
+    """See MakeRecord. `changes` may also name fields of identity, data, teacher, budget, compute."""
+    name = method.split("[")[0]
+    parts: dict[str, dict[str, Any]] = {
+        "identity": {
+            "method": name,
+            "variant": method,
+            "method_version": "1",
+            "params": {},
+            "control": name in {"kd", "finetune"},
+            "ranked": True,
+            "task": task,
+            "seed": seed,
+            "preset": "test",
+            "protocol_id": "p1",
+        },
+        "data": {
+            "source": "glue-dir",
+            "revision": None,
+            "state": "official",
+            "state_text": "official",
+            "splits": {
+                "train": {"n": 1000, "official_n": 1000, "digest": f"train-{task}"},
+                "dev": {"n": 100, "official_n": 100, "digest": f"dev-{task}"},
+            },
+            "max_length": 128,
+            "labels": ["entailment", "not_entailment"],
+            "notices": [],
+            "eval_on": "dev",
+            "majority_score": 0.5,
+        },
+        "teacher": dict(TEACHER),
+        "budget": {"kind": "student_updates", "limit": 300, "spent": 300},
+        "compute": {
+            "student_updates": 300,
+            "own_updates": 0,
+            "clean_examples": 9600,
+            "perturbed_examples": 0,
+            "real_tokens": 200000,
+            "padded_tokens": 220000,
+            "forwards": {"student": 300, "teacher": 40},
+            "backwards": {"student": 300},
+            "train_flops": 4_000_000_000,
+            "precompute_flops": 1_000_000_000,
+            "train_seconds": 20.0,
+            "eval_seconds": 2.0,
+            "precompute_seconds": 1.0,
+            "peak_memory_bytes": None,
+            "device": "cpu",
+            "precision": "fp32",
+            "threads": 2,
+        },
+        "provenance": {"command": "matekd-bench run", "git_commit": None, "created": "2026-01-02T03:04:05Z"},
+    }
+    for part in parts.values():
+        part.update({key: changes.pop(key) for key in list(changes) if key in part})
+    failed = score is None
+    best = None if score is None else score + 0.01
+    record: dict[str, Any] = {
+        "run_id": short_digest([method, task, seed, parts["identity"], parts["data"], parts["teacher"]]),
+        "status": "failed" if failed else "ok",
+        "reason": "RuntimeError: out of memory" if failed else None,
+        **parts,
+        "seeds": {"init": 1, "data-order": 2, "dropout": 3},
+        "student": {"id": "layers:0,1,3,5", "sha256": "s" * 64, "layers": [0, 1, 3, 5], "parameters": 1000},
+        "perturber": None,
+        "hparams": {"lr": 5e-5, "batch_size": 32},
+        "selection": {"rule": "last", "looks": 10, "best_look": None if failed else 9},
+        "scores": []
+        if failed
+        else [
+            {"split": "dev", "selection": "last", "metric": "accuracy", "value": score, "n": 100},
+            {"split": "dev", "selection": "best_dev", "metric": "accuracy", "value": best, "n": 100},
+        ],
+        "task_score": None if failed else {"last": score, "best_dev": best, "optimism": 0.01, "xfit": None},
+        "curve": [] if failed else [{"look": 1, "update": 30, "score": score, "train_loss": 0.5}],
+        "diagnostics": {"changed_tokens": 0.1, "flip_rate": None},
+        "predictions": None,
+        "env": {"python": "3.11", "matekd_bench": "0.1.0", "torch": "2.13.0"},
+    }
+    return Record.model_validate(record | changes)
+
+
+class WriteStudy(Protocol):
+    """Writes a study with predictions: `gains` says by method how much better than chance it answers.
+
+    `labels` are 0 and 1; a run's score is the accuracy of its answers at the second of two looks. `budgets` gives
+    the updates of a method (default 300), `skip` the (method, task, seed) to leave out.
+    """
+
+    def __call__(
+        self,
+        root: Path,
+        gains: Mapping[str, float],
+        *,
+        tasks: Sequence[str] = ...,
+        seeds: int = ...,
+        n: int = ...,
+        skip: Collection[tuple[str, str, int]] = ...,
+        budgets: Mapping[str, int] | None = ...,
+        **changes: Any,
+    ) -> ResultsStore: ...
+
+
+def write(
+    root: Path,
+    gains: Mapping[str, float],
+    *,
+    tasks: Sequence[str] = ("rte", "sst2"),
+    seeds: int = 3,
+    n: int = 240,
+    skip: Collection[tuple[str, str, int]] = (),
+    budgets: Mapping[str, int] | None = None,
+    **changes: Any,
+) -> ResultsStore:
+    """See WriteStudy."""
+    store = ResultsStore(root)
+    for task in tasks:
+        rng = np.random.default_rng(seed_of("study", task))
+        labels, ease = rng.integers(2, size=n), rng.normal(0.8, 1, n)
+        uids = tuple(f"{task}-{row}" for row in range(n))
+        store.write_data(f"dev-{task}", task=task, split="dev", uids=uids, labels=labels.tolist())
+        for method, gain in gains.items():
+            for seed in range(seeds):
+                own = np.random.default_rng(seed_of(method, task, seed))
+                looks = [
+                    np.where(ease + part * gain + own.normal(0, 0.3, n) > 0, labels, 1 - labels)
+                    for part in (0.5, 1)
+                ]
+                updates = (budgets or {}).get(method, 300)
+                record = make(
+                    method, task, seed, float(np.mean(looks[-1] == labels)), limit=updates, spent=updates,
+                    student_updates=updates, train_flops=updates * 10**9, precompute_flops=0, **changes,
+                )  # fmt: skip
+                if (method, task, seed) not in skip:
+                    logits = tuple({"dev": np.eye(2, dtype=np.float32)[look]} for look in looks)
+                    store.write(record, Predictions(logits, {"dev": uids}))
+    return store

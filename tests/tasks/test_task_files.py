@@ -1,0 +1,131 @@
+"""TOML files become records, and every mistake in one is a line that names file and key."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from matekd_bench.errors import DataError
+from matekd_bench.tasks.task_files import load_suites, load_tasks
+
+GOOD = """
+name = "tiny"
+title = "Tiny"
+summary = "two classes"
+kind = "classification"
+fields = ["text"]
+labels = ["no", "yes"]
+metrics = ["accuracy"]
+
+[label_values]
+"0" = "no"
+
+[splits.train]
+hub = "train"
+file = "train.tsv"
+rows = 3
+
+[splits.dev]
+hub = "validation"
+file = "dev.tsv"
+rows = 2
+header = false
+columns = { text = "0", label = "1" }
+"""
+
+
+def load(folder: Path, content: str) -> None:
+    (folder / "tiny.toml").write_text(content, encoding="utf-8")
+    load_tasks(folder)
+
+
+def test_a_file_becomes_a_record(tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(GOOD, encoding="utf-8")
+    (task,) = load_tasks(tmp_path)
+    assert (task.name, task.fields, task.labels, task.train) == ("tiny", ("text",), ("no", "yes"), "train")
+    assert task.splits["dev"].columns == {"text": "0", "label": "1"}
+    assert not task.splits["dev"].header
+    assert task.splits["train"].header
+    assert task.label_values == {"0": "no"}
+
+
+def test_a_task_without_a_train_split_is_for_evaluation_only(tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(GOOD.replace("[splits.train]", "[splits.more]"), encoding="utf-8")
+    (task,) = load_tasks(tmp_path)
+    assert task.train is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('title = "Tiny"\n', "", "missing key 'title'"),
+        ("rows = 3\n", "", "missing key 'splits.train.rows'"),
+        ("title =", "tittle =", "unknown key 'tittle': did you mean 'title'"),
+        ("header =", "headers =", "unknown key 'splits.dev.headers': did you mean 'header'"),
+        ("rows = 3", 'rows = "3"', "'splits.train.rows': input should be a valid integer, not '3'"),
+        ('fields = ["text"]', "fields = 3", "'fields': input should be a valid array, not 3."),
+        ('"accuracy"', '"acuracy"', "'metrics.0': input should be 'accuracy'"),
+        ('"classification"', '"ranking"', "'kind'"),
+        ('["no", "yes"]', '["no"]', "contradicts itself: labels"),
+        ('"tiny"', "tiny", "not valid TOML"),
+    ],
+)
+def test_mistakes_name_file_and_key(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert old in GOOD
+    with pytest.raises(DataError) as caught:
+        load(tmp_path, GOOD.replace(old, new, 1))
+    assert words in str(caught.value)
+    assert "tiny.toml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_bytes(b'name = "\xff"')
+    with pytest.raises(DataError, match="not UTF-8 text"):
+        load_tasks(tmp_path)
+
+
+def test_a_folder_that_is_absent_or_empty_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no folder"):
+        load_tasks(tmp_path / "absent")
+    with pytest.raises(DataError, match="no task files"):
+        load_tasks(tmp_path)
+
+
+def test_suites_keep_their_order(tmp_path: Path) -> None:
+    (tmp_path / "suites.toml").write_text('[b]\ntasks = ["y", "x"]\n[a]\ntasks = ["x"]\nsummary = "one"\n')
+    assert [(suite.name, suite.tasks) for suite in load_suites(tmp_path)] == [
+        ("b", ("y", "x")),
+        ("a", ("x",)),
+    ]
+
+
+def test_no_suites_file_means_no_suites(tmp_path: Path) -> None:
+    assert load_suites(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[a]\n", "missing key 'tasks'"),
+        ('[a]\ntask = ["x"]\n', "unknown key 'task': did you mean 'tasks'"),
+        ('a = ["x"]\n', "a suite is a table"),
+    ],
+)
+def test_mistakes_in_suites(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "suites.toml").write_text(content)
+    with pytest.raises(DataError, match=words):
+        load_suites(tmp_path)
+
+
+def test_listing_tasks_loads_no_heavy_library() -> None:
+    code = (
+        "import sys; from matekd_tasks import matekd_bench_tasks as tasks; assert len(list(tasks())) == 19;"
+        "heavy = ['torch', 'transformers', 'datasets', 'evaluate', 'pandas', 'scipy', 'sklearn', 'numpy'];"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

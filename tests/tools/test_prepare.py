@@ -1,0 +1,162 @@
+"""What `prepare` finds, fetches and cannot have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import datasets.config
+import pytest
+
+from matekd_bench.errors import UsageError
+from matekd_bench.plugins.host import Host
+from matekd_bench.study.spec.request import StudyRequest
+from matekd_bench.tasks.sources import Hub
+from matekd_bench.tools import prepare as prepare_module
+from matekd_bench.tools.prepare import Preparation, prepare
+
+HOST = Host.load(only_builtin=True)
+Prepare = Callable[..., list[Preparation]]
+
+
+@pytest.fixture
+def prepared(small_glue: Path, tiny_checkpoint: Path) -> Prepare:
+    """Prepares a small study, changed as asked; gives its parts."""
+
+    def run(**changes: object) -> list[Preparation]:
+        request = StudyRequest(
+            preset="minilm", glue_dir=small_glue, teacher=str(tiny_checkpoint), student="layers:2",
+            generator="layers:2", tasks="rte,sst2", methods="kd", control=None,
+        )  # fmt: skip
+        return list(prepare(replace(request, **changes), HOST, lambda text: None))
+
+    return run
+
+
+def test_what_is_there_is_said_to_be_there(prepared: Prepare, tiny_checkpoint: Path) -> None:
+    model, rte, sst2 = prepared()
+    assert (model.kind, model.state, model.text) == ("model", "there", str(tiny_checkpoint))
+    assert (rte.kind, rte.name, rte.state) == ("data", "rte", "there")
+    assert rte.text == "64 training and 40 dev rows, partial (train 64 of 2490, dev 40 of 277)"
+    assert sst2.name == "sst2"
+
+
+def test_a_generator_and_a_thesaurus_belong_to_methods_that_need_them(
+    prepared: Prepare, other_vocabulary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare_module, "wordnet_place", lambda: Path("/somewhere/wordnet"))
+    generator = str(other_vocabulary)
+    assert [part.kind for part in prepared(generator=generator, tasks="rte")] == ["model", "data"]
+    with_generator = prepared(generator=generator, tasks="rte", methods="matekd")
+    assert [part.name for part in with_generator if part.kind == "model"][1:] == [generator]
+    thesaurus = prepared(tasks="rte", methods="eda")[-1]
+    assert (thesaurus.state, thesaurus.text) == ("there", "/somewhere/wordnet")
+    every = prepared(generator=generator, tasks="rte", methods=None)
+    assert [part.kind for part in every] == ["model", "model", "data", "thesaurus"]
+
+
+def test_a_teacher_for_each_task_is_found_for_each(
+    prepared: Prepare, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    for task in ("rte", "sst2"):
+        (tmp_path / task).symlink_to(tiny_checkpoint)
+    parts = prepared(teacher=str(tmp_path / "{task}"))
+    assert [part.name for part in parts[:2]] == [str(tmp_path / "rte"), str(tmp_path / "sst2")]
+
+
+def test_without_tasks_it_is_the_whole_suite(prepared: Prepare) -> None:
+    parts = [part for part in prepared(tasks=None) if part.kind == "data"]
+    assert [part.name for part in parts] == list(HOST.suite("glue").record.tasks)
+    [cola] = [part for part in parts if part.name == "cola"]
+    assert (cola.state, cola.needed) == ("missing", True)
+    assert "no folder 'CoLA' (cola)" in cola.text
+
+
+def test_a_config_file_names_the_study(prepared: Prepare, tmp_path: Path) -> None:
+    config = tmp_path / "study.toml"
+    config.write_text('methods = "kd"\ntasks = "stsb"\n')
+    parts = prepared(config=config, methods=None, tasks=None)
+    assert [part.name for part in parts if part.kind == "data"] == ["stsb"]
+
+
+def test_models_that_cannot_be_had_do_not_end_it(prepared: Prepare) -> None:
+    model, data = prepared(teacher="someone/no-such-model", student="layers:0", tasks="rte")
+    assert model.state == "missing"
+    assert "can't be reached and is not in the local cache" in model.text
+    assert "HF_HOME" in model.todo
+    assert data.state == "there"
+
+
+def test_what_has_to_be_fetched_is_announced(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(prepare_module, "found_locally", lambda reference, revision: None)
+    part = prepare_module.model(str(tiny_checkpoint), None, said.append)
+    assert (part.state, said) == ("fetched", [f"fetching {tiny_checkpoint}"])
+
+
+def test_names_that_do_not_exist_are_refused_before_anything_is_fetched(prepared: Prepare) -> None:
+    for changes in ({"tasks": "rtee"}, {"methods": "ead"}, {"preset": "minilmm"}):
+        with pytest.raises(UsageError, match="did you mean"):
+            prepared(**changes)
+
+
+def test_data_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "data"
+    home.mkdir()
+    for split, rows in (("train", 5), ("validation", 3)):
+        lines = [
+            f"first {row},second {row},{('entailment', 'not_entailment')[row % 2]}" for row in range(rows)
+        ]
+        (home / f"{split}.csv").write_text("\n".join(["sentence1,sentence2,label", *lines]) + "\n")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    task = replace(HOST.task("rte").record, hub_id=str(home), hub_config=None, hub_revision=None)
+    part = prepare_module.data(task, Hub(cache=tmp_path / "cache"), lambda text: None)
+    assert part.state == "fetched"
+    assert part.text.startswith("5 training and 3 dev rows, partial")
+
+
+def test_data_in_the_cache_is_known_by_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
+    task = HOST.task("rte").record
+    assert not prepare_module.in_hub_cache(task)
+    for revision in ("0" * 40, str(task.hub_revision)):
+        assert not prepare_module.in_hub_cache(task)
+        (tmp_path / "nyu-mll___glue" / "rte" / "0.0.0" / revision).mkdir(parents=True)
+    assert prepare_module.in_hub_cache(task)
+    assert not prepare_module.in_hub_cache(HOST.task("cola").record)
+
+
+@pytest.mark.parametrize(("works", "state"), [(True, "fetched"), (False, "missing")])
+def test_wordnet_is_fetched_where_the_network_allows(
+    works: bool, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = iter([None, tmp_path])
+    monkeypatch.setattr(prepare_module, "wordnet_place", lambda: next(places))
+    monkeypatch.setattr(prepare_module, "hub_answers", lambda: True)
+
+    def download(name: str, **options: object) -> bool:
+        assert (name, options) == ("wordnet", {"quiet": True, "raise_on_error": True})
+        if not works:
+            raise ValueError("Error loading wordnet")
+        return True
+
+    monkeypatch.setattr("nltk.download", download)
+    part = prepare_module.thesaurus(lambda text: None)
+    assert (part.state, part.needed) == (state, works)
+
+
+def test_a_resource_that_a_method_names_must_be_there(prepared: Prepare, tmp_path: Path) -> None:
+    file = tmp_path / "synonyms.txt"
+    methods = f"eda[thesaurus={file}]"
+    lacking = prepared(tasks="rte", methods=methods)[-1]
+    assert (lacking.kind, lacking.name, lacking.state, lacking.needed) == ("method", methods, "missing", True)
+    assert str(file) in lacking.text
+    file.write_text("big,large\n")
+    assert [part.kind for part in prepared(tasks="rte", methods=methods)] == ["model", "data", "thesaurus"]
+
+
+def test_mini_glue_needs_nothing_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare_module, "chosen_tasks", lambda text, host, stand_ins: ())
+    parts = prepare(StudyRequest(preset="mini", tasks="rte", control=None), HOST, lambda text: None)
+    assert [part.kind for part in parts] == []
