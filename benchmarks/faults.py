@@ -43,15 +43,15 @@ EVENTS = (
 HANGS = 300.0  # seconds after which a study counts as hanging
 CONFIG = """\
 [teacher]
-optimiser = { lr = 1e-3, batch_size = 16 }
+optimizer = { lr = 1e-3, batch_size = 16 }
 budget = { limit = 3 }
 
 [generator]
 budget = { limit = 2 }
 
 [training]
-looks = 2
-optimiser = { lr = 1e-3, batch_size = 8 }
+evaluations = 2
+optimizer = { lr = 1e-3, batch_size = 8 }
 """
 
 

@@ -7,6 +7,7 @@ the script compares
 - the logits of every evaluation, and the weights of teachers, generators and kept students, bit by bit,
 - every list of parts that a seed was made of, and how often,
 - the records, field by field, through the map of renamed fields below,
+- run ids and protocol ids over a grid of studies: what was equal is equal, what was different is different,
 - the exports of the committed reference study, line by line, through the map of renamed words below.
 
 Exit status 0: nothing differs. The two checkouts may spell settings and fields differently; whatever may be renamed
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import difflib
 import hashlib
 import io
@@ -32,6 +34,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from convert_records import convert
 
 METHODS = (
     "finetune,random-mask,random-token,frozen-generator,matekd,matekd[variant=official],eda,aeda,tinybert-aug,"
@@ -51,6 +55,33 @@ STUDIES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 EXPORTS = tuple(f"leaderboard.{kind}" for kind in ("csv", "json", "md", "tex", "html"))
 PLOTS = tuple(f"{name}.svg" for name in ("forest", "curves", "cost", "heatmap"))
+
+# Studies that are planned, or trained for one update, for their ids alone.
+PLANNED: Mapping[str, tuple[str, ...]] = {
+    "base": (), "again": (), "jobs": ("--jobs", "2"), "fewer seeds": ("--seeds", "1"),
+    "other seeds": ("--first-seed", "7"), "kept none": ("--keep", "none"), "set": ("--set", "eda.alpha=0.2"),
+    "more train": ("--limit-train", "32"),
+    "less dev": ("--limit-eval", "10"), "longer": ("--budget", "student_updates=5"),
+    "examples": ("--budget", "clean_examples=32"), "holdout": ("--eval-on", "holdout"), "threads": ("--threads", "2"),
+    "deterministic": ("--deterministic",), "student": ("--student", "layers:3"),
+    "generator": ("--generator", "layers:3"), "tuned": ("--tune", "2"),
+    "tuned more": ("--tune", "3"), "precision": ("--precision", "bf16"),
+}  # fmt: skip
+PLANNED_METHODS = (
+    "kd,kd@2x,finetune,eda,eda[alpha=0.2],matekd,matekd[variant=official],freelb,worst-of-n[eda],random-mask"
+)
+PROTOCOLS = (
+    "base",
+    "jobs",
+    "more train",
+    "less dev",
+    "longer",
+    "examples",
+    "holdout",
+    "student",
+    "tuned",
+    "precision",
+)
 
 # Settings, in the spelling of a checkout: (spelling today, spelling before).
 SPELLINGS = (("optimizer", "optimiser"), ("evaluations", "looks"))
@@ -85,13 +116,36 @@ class Stopping(Perturbation[NoParams]):
 @hookimpl
 def matekd_bench_methods():
     yield Method(name="stopping", summary="kd that is interrupted", params=NoParams, factory=Stopping,
-                 level="control", version="1")
+                 level="token", version="1")
 """
 
-# Fields of records and columns: what each is called in OLD -> in NEW, as patterns over dotted paths.
-FIELDS: tuple[tuple[str, str], ...] = ()
-# Words in exported files, as patterns over lines, OLD -> NEW.
-WORDS: tuple[tuple[str, str], ...] = ()
+# Words that exported files may have under two names, each pattern for both: what matches is compared as one.
+# Fields of records: benchmarks/convert_records.py.
+WORDS: tuple[tuple[str, str], ...] = (
+    (r"matekd\.(run|leaderboard)/[12]", "<schema>"),
+    (r"&#34;(control|role)&#34;: (true|false|&#34;\w+&#34;)", "<role>"),
+    (r"\((control|reference|baseline|ablation)\)", "<role>"),
+    (r"<dt>(control|role)</dt><dd>\w+</dd>", "<role>"),
+    (r"<dt>level</dt><dd>(control|none)</dd>", "<level>"),
+    (r"(Control|Baseline|Ablation of MATE-KD): ", "<role>: "),
+    (r"(controls?|baselines and ablations) are", "<roles> are"),
+    (r"\b(the|no|a) (control|reference)\b", r"\1 reference"),
+    (r'"(control|role)": (true|false|null|"\w+")', "<role>"),
+    (r"flops_x_(control|reference)", "flops_x_reference"),
+    (r"\b(looks|evals|evaluations)\b", "<evaluations>"),
+    (r"\b(best_look|best_eval)\b", "<best evaluation>"),
+    (r"\b(look|eval|evaluation)\b", "<evaluation>"),
+    (r"\b(own|auxiliary)([ _])updates\b", r"auxiliary\2updates"),
+    (r"\b(optimiser|optimizer)\b", "optimizer"),
+    (r"relabell?ed", "relabeled"),
+    (r"\bgr[ae]y\b", "gray"),
+    (r"colou?r", "color"),
+    (r"<dt>overrides</dt><dd>.*</dd>", "<overrides>"),
+)
+# How plots draw text, which moves with its words; the words themselves stand in comments and are compared.
+DRAWN = re.compile(
+    r"<defs>.*?</defs>|<use xlink:href=\"#(?:\w+-)?DejaVu[^>]*>|<g [^>]*transform=[^>]*>", re.S
+)
 # Fields that name a moment, a machine, a version or a hash: not compared.
 PASSING = re.compile(
     r"(^|\.)(run_id|protocol_id|env|provenance|schema|predictions\.sha256|predictions\.path|\w*_seconds|"
@@ -189,10 +243,53 @@ def _probe(checkout: Path, side: Path) -> int:
             drawn = drawn_before  # how often a resumed run asks again depends on where it was stopped
         if code := command_line([*command, "--quiet"]):
             raise SystemExit(f"study '{name}' ended with exit code {code}")
+    (side / "ids.json").write_text(json.dumps(_ids(command_line, side)))
     (side / "seeds.json").write_text(json.dumps(drawn, indent=0, sort_keys=True))
     for results in sorted((checkout / "results" / "reference").iterdir()):
         _export(command_line, results, side / "exports" / results.name)
     return 0
+
+
+def _ids(command_line: Callable[[list[str]], int], side: Path) -> dict[str, str]:
+    """Run ids of the planned studies, and the protocol ids of some of them, by what they belong to."""
+    found: dict[str, str] = {}
+    for name, options in PLANNED.items():
+        command = [
+            "run",
+            "--tasks",
+            "rte,sst2",
+            "--seeds",
+            "2",
+            *SMALL,
+            *options,
+            "--config",
+            str(side / "tiny.toml"),
+        ]
+        planned = [
+            *command,
+            "--methods",
+            PLANNED_METHODS,
+            "--results",
+            str(side / "nothing"),
+            "--dry-run",
+            "--json",
+        ]
+        with contextlib.redirect_stdout(io.StringIO()) as screen:
+            assert command_line(planned) == 0, name
+        for run in json.loads(screen.getvalue())["runs"]:
+            found[f"run {name}: {run['method']} {run['task']} {run['seed']}"] = run["run_id"]
+    for number, name in enumerate(PROTOCOLS):
+        results = side / "protocols" / str(number)
+        short = [*SMALL, "--budget", "student_updates=1", *PLANNED[name], "--config", str(side / "tiny.toml")]
+        assert (
+            command_line(
+                ["run", "--methods", "kd", "--tasks", "rte", *short, "--results", str(results), "--quiet"]
+            )
+            == 0
+        )
+        record = json.loads(next((results / "runs").glob("*/record.json")).read_text())
+        found[f"protocol {name}"] = record["identity"]["protocol_id"]
+    return found
 
 
 def _export(command_line: Callable[[list[str]], int], results: Path, folder: Path) -> None:
@@ -234,6 +331,7 @@ def _report(old: Path, new: Path) -> int:
         ("weights", _compare_weights(old, new)),
         *((f"runs of '{study}'", _compare_runs(old / study, new / study)) for study in STUDIES),
         ("trials", _compare_runs(old / "tuned" / "tuning", new / "tuned" / "tuning")),
+        ("ids", _compare_ids(old, new)),
         ("exports", _compare_exports(old / "exports", new / "exports")),
     ):
         summary, found = next(problems), list(problems)
@@ -251,6 +349,24 @@ def _compare_seeds(old: Path, new: Path) -> Iterator[str]:
     for parts in sorted(before.keys() | now.keys()):
         if before.get(parts) != now.get(parts):
             yield f"{parts}: {before.get(parts, 0)} times, now {now.get(parts, 0)}"
+
+
+def _compare_ids(old: Path, new: Path) -> Iterator[str]:
+    """Whether the ids of both sides divide the runs, and the protocols, into the same groups."""
+    before, now = (json.loads((side / "ids.json").read_text()) for side in (old, new))
+    groups = [_groups(ids) for ids in (before, now)]
+    changed = sum(before[name] != now.get(name) for name in before)
+    yield f"{len(before)} ids in {len(groups[0])} groups, {changed} of them changed"
+    for group in sorted(map(sorted, groups[0] ^ groups[1])):
+        yield f"{'together in OLD' if frozenset(group) in groups[0] else 'together in NEW'}: {', '.join(group)}"
+
+
+def _groups(ids: Mapping[str, str]) -> set[frozenset[str]]:
+    """The names that share an id."""
+    names: dict[str, set[str]] = {}
+    for name, value in ids.items():
+        names.setdefault(value, set()).add(name)
+    return {frozenset(group) for group in names.values()}
 
 
 def _compare_weights(old: Path, new: Path) -> Iterator[str]:
@@ -317,8 +433,9 @@ def _compare_logits(old: Path, new: Path) -> Iterator[str]:
 
 def _compare_records(old: Path, new: Path) -> Iterator[str]:
     first, second = (json.loads((side / "record.json").read_text()) for side in (old, new))
-    before = {_renamed(path, FIELDS): value for path, value in _flat(first)}
-    now = dict(_flat(second))
+    if first["schema"] == "matekd.run/1":
+        first = convert(first)
+    before, now = dict(_flat(first)), dict(_flat(second))
     for path in sorted(before.keys() | now.keys()):
         if not PASSING.search(path) and before.get(path) != now.get(path):
             yield f"{path}: {before.get(path)!r}, now {now.get(path)!r}"
@@ -352,14 +469,25 @@ def _compare_exports(old: Path, new: Path) -> Iterator[str]:
             yield f"{name}: only in {'OLD' if (old / name).exists() else 'NEW'}"
             continue
         before, now = (_lines(side / name) for side in (old, new))
-        before = [_renamed(line, WORDS) for line in before]
         for line in difflib.unified_diff(before, now, n=0, lineterm=""):
             if not line.startswith(("---", "+++", "@@")):
                 yield f"{name}: {line[:300]}"
 
 
 def _lines(path: Path) -> list[str]:
-    return HASH.sub("*", path.read_text(encoding="utf-8")).splitlines()
+    """The lines of an export without hashes, drawn text and the width of columns, renamed words as one."""
+    text = DRAWN.sub("", HASH.sub("*", path.read_text(encoding="utf-8")))
+    if path.suffix == ".csv":
+        text = "\n".join(map(repr, _table(text)))
+    lines = (re.sub(r"[-\s]+", " ", _renamed(line, WORDS)).strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def _table(text: str) -> Iterator[list[str]]:
+    """The rows of a CSV file without the column that says which role a method has."""
+    rows = list(csv.reader(io.StringIO(text)))
+    [role] = (place for place, name in enumerate(rows[0]) if name in ("control", "role"))
+    return (row[:role] + row[role + 1 :] for row in rows)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Very many tiny runs in one process: memory and open files stay flat: `python benchmarks/soak.py --runs 500`.
 
-A run is what it always is: four updates, two looks, a record, checkpoints. Memory is looked at after every look of
-a row of runs, so that what a single run needs does not count.
+A run is what it always is: four updates, two evaluations, a record, checkpoints. Memory is measured after every row
+of runs, so that what a single run needs does not count.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pathlib import Path
 
 CONFIG = """\
 [teacher]
-optimiser = { lr = 1e-3, batch_size = 16 }
+optimizer = { lr = 1e-3, batch_size = 16 }
 budget = { limit = 3 }
 
 [training]
-looks = 2
-optimiser = { lr = 1e-3, batch_size = 8 }
+evaluations = 2
+optimizer = { lr = 1e-3, batch_size = 8 }
 """
 SETTLED = 0.2  # the share of the runs after which caches of libraries are full
 

@@ -52,11 +52,11 @@ def suite(parts: Any) -> Callable[[Sequence[int], int], None]:
     from matekd_bench.plugins.host import Host
 
     record = Host.load(only_builtin=True).method("matekd").record
-    shop = MethodHarness(record, record.params(), parts, name="matekd")
-    trainer = shop.trainer(shop.method, Optimizer(lr=2e-5, clip=CLIP), ("student_updates", 10**6))
+    harness = MethodHarness(record, record.params(), parts, name="matekd")
+    trainer = harness.trainer(harness.method, Optimizer(lr=2e-5, clip=CLIP), ("student_updates", 10**6))
 
     def step(rows: Sequence[int], update: int) -> None:
-        trainer.update(shop.batch(rows, update=update))
+        trainer.update(harness.batch(rows, update=update))
 
     return step
 

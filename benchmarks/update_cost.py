@@ -52,32 +52,34 @@ class Contender:
         from matekd_bench.distill.settings import Optimizer
 
         self.name = resolved.variant
-        self.shop = MethodHarness(resolved.record, resolved.params, parts, name=self.name)
-        self.trainer = self.shop.trainer(self.shop.method, Optimizer(lr=1e-5), ("student_updates", 10**6))
+        self.harness = MethodHarness(resolved.record, resolved.params, parts, name=self.name)
+        self.trainer = self.harness.trainer(
+            self.harness.method, Optimizer(lr=1e-5), ("student_updates", 10**6)
+        )
         self.rows = batches(parts, SIZE, count)
-        self.phases: tuple[Phase, ...] = ("student", "own") if self.shop.method.cycle else ("student",)
+        self.phases: tuple[Phase, ...] = ("student", "own") if self.harness.method.cycle else ("student",)
         for phase in self.phases:  # optimizers make their state at the first step
-            self.trainer.update(self.shop.batch(self.rows[0][:2], phase=phase))
+            self.trainer.update(self.harness.batch(self.rows[0][:2], phase=phase))
 
     def timed(self, phase: Phase) -> Cost:
         """The mean over the batches."""
-        made = [self.shop.batch(rows, update=at, phase=phase) for at, rows in enumerate(self.rows)]
-        flops, started = self.shop.meter.flops, time.process_time()
+        made = [self.harness.batch(rows, update=at, phase=phase) for at, rows in enumerate(self.rows)]
+        flops, started = self.harness.meter.flops, time.process_time()
         for batch in made:
             self.trainer.update(batch)
         taken = time.process_time() - started
-        weights = sum(one.numel() for one in self.shop.models.student.parameters())
-        theirs = sum(one.numel() for own in self.shop.context.trained for one in own.module.parameters())
+        weights = sum(one.numel() for one in self.harness.models.student.parameters())
+        theirs = sum(one.numel() for own in self.harness.context.trained for one in own.module.parameters())
         stepped = 1.0 if phase == "student" else theirs / weights
-        return Cost(taken / len(made), (self.shop.meter.flops - flops) / len(made), stepped)
+        return Cost(taken / len(made), (self.harness.meter.flops - flops) / len(made), stepped)
 
     def cost(self) -> Cost:
         """A student's update with its share of the method's own."""
         student = self.timed("student")
-        cycle = self.shop.method.cycle
+        cycle = self.harness.method.cycle
         if cycle is None:
             return student
-        own, share = self.timed("own"), cycle.own / cycle.student
+        own, share = self.timed("own"), cycle.auxiliary / cycle.student
         return Cost(
             student.seconds + share * own.seconds, student.flops + share * own.flops, 1 + share * own.stepped
         )
@@ -88,7 +90,7 @@ class Contender:
 
         from matekd_bench.distill.training.optimizer import step
 
-        student, taken = self.shop.models.student, []
+        student, taken = self.harness.models.student, []
         for _ in range(5):
             for weight in student.parameters():
                 weight.grad = torch.full_like(weight, 1e-8)
@@ -111,10 +113,10 @@ class Contender:
                 waits.append(time.perf_counter() - started)
                 return item
 
-        order = DataOrder(self.shop.parts.corpus.lengths, SIZE, 0, self.shop.parts.task.name, "waiting")
+        order = DataOrder(self.harness.parts.corpus.lengths, SIZE, 0, self.harness.parts.task.name, "waiting")
         with (
             patch("matekd_bench.distill.training.trainer.Prefetch", Timed),
-            closing(self.trainer.run(order, order, self.shop.assembler())) as losses,
+            closing(self.trainer.run(order, order, self.harness.assembler())) as losses,
         ):
             next(losses)
             started, known = time.perf_counter(), len(waits)

@@ -13,8 +13,20 @@ from __future__ import annotations
 
 import copyreg
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+# What options, keys and hooks of version 0.1 are called now: whoever types an old name is told the new one.
+RENAMED: Mapping[str, str] = {
+    "--control": "--reference",
+    "--no-control": "--reference none",
+    "optimiser": "optimizer",
+    "looks": "evaluations",
+    "own_updates": "auxiliary_updates",
+    "licence": "license",
+    "labelled": "labeled",
+    "matekd_bench_look_done": "matekd_bench_evaluated",
+}
 
 
 class BenchError(Exception):
@@ -69,6 +81,8 @@ def unknown(kind: str, name: str, allowed: Iterable[str], *, command: str | None
 
     `kind` is the word for what was named ("method", "task", ...); `command` lists what there is.
     """
+    if (new := renamed(name)) is not None:
+        return UsageError(f"unknown {kind} '{name}': it is called '{new}' now.")
     names = sorted(allowed)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if near:
@@ -80,3 +94,9 @@ def unknown(kind: str, name: str, allowed: Iterable[str], *, command: str | None
     return UsageError(
         f"unknown {kind} '{name}': {known}", hint=f"'{command}' lists them." if command else None
     )
+
+
+def renamed(name: str) -> str | None:
+    """What an option or a dotted key of version 0.1 is called now; None for a name that was never another's."""
+    new = ".".join(RENAMED.get(part, part) for part in name.split("."))
+    return None if new == name else new

@@ -144,9 +144,9 @@ def made_up(row: int) -> tuple[int, str, str]:
         ("man", "woman", "dog", "cat", "child", "bird"),
         ("runs", "eats", "sings", "walks", "sleeps"),
     )
-    colour = ("red", "blue", "small")[row % 3]
+    color = ("red", "blue", "small")[row % 3]
     one = f"the {nouns[row % 6]} {verbs[row % 5]} in the old house {row}"
-    return row, one, f"a {nouns[row * 5 % 6]} {verbs[row // 3 % 5]} on a {colour} tree , {row}"
+    return row, one, f"a {nouns[row * 5 % 6]} {verbs[row // 3 % 5]} on a {color} tree , {row}"
 
 
 def write_tsv(file: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -159,15 +159,15 @@ TINY_CONFIG = """\
 preset = "minilm"
 
 [teacher]
-optimiser = { lr = 1e-3, batch_size = 16 }
+optimizer = { lr = 1e-3, batch_size = 16 }
 budget = { limit = 4 }
 
 [generator]
 budget = { limit = 2 }
 
 [training]
-looks = 2
-optimiser = { lr = 1e-3, batch_size = 8 }
+evaluations = 2
+optimizer = { lr = 1e-3, batch_size = 8 }
 """
 
 

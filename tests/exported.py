@@ -35,6 +35,6 @@ def study(root: Path, write_study: Any) -> Study:
     return Study(root, list(found.records), board)
 
 
-def board_of(records: list[Record], control: str | None = "kd") -> Leaderboard:
+def board_of(records: list[Record], reference: str | None = "kd") -> Leaderboard:
     """The leaderboard of records without predictions."""
-    return build(records, tasks={}, suites=SUITES, control=control)
+    return build(records, tasks={}, suites=SUITES, reference=reference)

@@ -19,8 +19,8 @@ BASES = {
 }
 
 
-def labelled(task: str) -> Iterator[tuple[tuple[str, ...], float]]:
-    """The rows of all labelled splits of a task, with their labels."""
+def labeled(task: str) -> Iterator[tuple[tuple[str, ...], float]]:
+    """The rows of all labeled splits of a task, with their labels."""
     for split in sizes(task):
         found = rows(task, split)
         if found.labels is not None:

@@ -158,15 +158,15 @@ class Rig:
         return assemble(PlannedUpdate(phase, update, epoch, list(rows)))
 
     def trainer(
-        self, method: Any, *, micro_batch: int | None = None, budget: Any = None, own_updates: Any = "besides",
-        **optimiser: Any,
+        self, method: Any, *, micro_batch: int | None = None, budget: Any = None, auxiliary_updates: Any = "besides",
+        **optimizer: Any,
     ) -> Any:  # fmt: skip
         """A trainer for the method, without clipping, with a constant rate unless told otherwise."""
-        defaults = {"lr": 1e-3, "warmup": 0.0, "clip": None, "batch_size": 16, **optimiser}
+        defaults = {"lr": 1e-3, "warmup": 0.0, "clip": None, "batch_size": 16, **optimizer}
         return Trainer(
             name="tested", models=self.models, perturbation=method, context=self.context,
-            optimiser=settings.Optimizer(micro_batch=micro_batch, **defaults),
-            objective=self.objective, budget=budget or ("student_updates", 10), own_updates=own_updates,
+            optimizer=settings.Optimizer(micro_batch=micro_batch, **defaults),
+            objective=self.objective, budget=budget or ("student_updates", 10), auxiliary_updates=auxiliary_updates,
         )  # fmt: skip
 
     def update(self, method: Any, batch: Any, **trainer: Any) -> float | None:
@@ -253,7 +253,7 @@ class Watched(Perturbation[Any]):
 
 
 def yielded(lab: Rig, method: Any, batch: Any) -> list[Any]:
-    """Every view of one real update: what is learnt from one may shape the next."""
+    """Every view of one real update: what is learned from one may shape the next."""
     watched = Watched(method)
     lab.update(watched, batch)
     return watched.given

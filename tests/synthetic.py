@@ -52,7 +52,7 @@ def make(
             "variant": method,
             "method_version": "1",
             "params": {},
-            "control": name in {"kd", "finetune"},
+            "role": "baseline" if name in {"kd", "finetune"} else "method",
             "ranked": True,
             "task": task,
             "seed": seed,
@@ -78,7 +78,7 @@ def make(
         "budget": {"kind": "student_updates", "limit": 300, "spent": 300},
         "compute": {
             "student_updates": 300,
-            "own_updates": 0,
+            "auxiliary_updates": 0,
             "clean_examples": 9600,
             "perturbed_examples": 0,
             "real_tokens": 200000,
@@ -110,7 +110,7 @@ def make(
         "student": {"id": "layers:0,1,3,5", "sha256": "s" * 64, "layers": [0, 1, 3, 5], "parameters": 1000},
         "perturber": None,
         "hparams": {"lr": 5e-5, "batch_size": 32},
-        "selection": {"rule": "last", "looks": 10, "best_look": None if failed else 9},
+        "selection": {"rule": "last", "evals": 10, "best_eval": None if failed else 9},
         "scores": []
         if failed
         else [
@@ -118,7 +118,7 @@ def make(
             {"split": "dev", "selection": "best_dev", "metric": "accuracy", "value": best, "n": 100},
         ],
         "task_score": None if failed else {"last": score, "best_dev": best, "optimism": 0.01, "xfit": None},
-        "curve": [] if failed else [{"look": 1, "update": 30, "score": score, "train_loss": 0.5}],
+        "curve": [] if failed else [{"eval": 1, "update": 30, "score": score, "train_loss": 0.5}],
         "diagnostics": {"changed_tokens": 0.1, "flip_rate": None},
         "predictions": None,
         "env": {"python": "3.11", "matekd_bench": "0.1.0", "torch": "2.13.0"},
@@ -129,7 +129,7 @@ def make(
 class WriteStudy(Protocol):
     """Writes a study with predictions: `gains` says by method how much better than chance it answers.
 
-    `labels` are 0 and 1; a run's score is the accuracy of its answers at the second of two looks. `budgets` gives
+    `labels` are 0 and 1; a run's score is the accuracy of its answers at the second of two evaluations. `budgets` gives
     the updates of a method (default 300), `skip` the (method, task, seed) to leave out.
     """
 
@@ -168,16 +168,18 @@ def write(
         for method, gain in gains.items():
             for seed in range(seeds):
                 own = np.random.default_rng(seed_of(method, task, seed))
-                looks = [
+                evaluations = [
                     np.where(ease + part * gain + own.normal(0, 0.3, n) > 0, labels, 1 - labels)
                     for part in (0.5, 1)
                 ]
                 updates = (budgets or {}).get(method, 300)
                 record = make(
-                    method, task, seed, float(np.mean(looks[-1] == labels)), limit=updates, spent=updates,
+                    method, task, seed, float(np.mean(evaluations[-1] == labels)), limit=updates, spent=updates,
                     student_updates=updates, train_flops=updates * 10**9, precompute_flops=0, **changes,
                 )  # fmt: skip
                 if (method, task, seed) not in skip:
-                    logits = tuple({"dev": np.eye(2, dtype=np.float32)[look]} for look in looks)
+                    logits = tuple(
+                        {"dev": np.eye(2, dtype=np.float32)[evaluation]} for evaluation in evaluations
+                    )
                     store.write(record, Predictions(logits, {"dev": uids}))
     return store

@@ -103,16 +103,16 @@ def test_the_grid_is_trained_and_recorded(first: Done, results: Path) -> None:
     for record in found.values():
         assert record.status in {"ok", "collapsed"}
         assert record.compute.student_updates == record.budget.spent == 4
-        assert [look.update for look in record.curve] == [2, 4]
+        assert [evaluation.update for evaluation in record.curve] == [2, 4]
         assert record.data.state_text == "partial (train 64 of 2490, dev 40 of 277)"
         path = results / "runs" / record.run_id / "record.json"
         assert to_json(from_json(path.read_text())) == path.read_text()
 
 
-def test_the_leaderboard_names_control_teacher_and_every_method(first: Done) -> None:
+def test_the_leaderboard_names_reference_teacher_and_every_method(first: Done) -> None:
     names = {line.partition(" | ")[0].strip() for line in first.out.splitlines()}
-    controls = {"kd (control)", "finetune (control)", "random-mask (control)"}
-    assert {"teacher", *controls, *METHODS[3:]} <= names
+    roles = {"kd (reference)", "finetune (baseline)", "random-mask (ablation)"}
+    assert {"teacher", *roles, *METHODS[3:]} <= names
     assert "no GLUE score" in " ".join(first.out.split())
     assert first.closing.startswith("6 trained, 0 already recorded, 0 failed.")
 
@@ -154,7 +154,16 @@ def test_neither_order_nor_company_nor_process_changes_a_run(
     study_options: Options, results: Path, tmp_path: Path
 ) -> None:
     options = ("run", *study_options, "--tasks", "rte", "--results", str(tmp_path))
-    command = [sys.executable, "-m", "matekd_bench", *options, "--methods", "eda,finetune", "--no-control"]
+    command = [
+        sys.executable,
+        "-m",
+        "matekd_bench",
+        *options,
+        "--methods",
+        "eda,finetune",
+        "--reference",
+        "none",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     alone, before = records(tmp_path), records(results)
@@ -233,7 +242,7 @@ def test_all_nine_tasks_on_real_data(glue_dir: Path, study_options: Options, tmp
 def test_tables_can_be_had_again_from_the_records(study: Options, results: Path, tmp_path: Path) -> None:
     printed = call("leaderboard", "--results", results)
     assert printed.code == 0
-    assert "kd (control)" in printed.out
+    assert "kd (reference)" in printed.out
     rows = json.loads(call("leaderboard", "--results", results, "--json").out)
     assert {row["method"] for row in rows} == {"teacher", *METHODS}
     assert json.loads(call(*study, "--json").out) == rows
@@ -243,7 +252,7 @@ def test_tables_can_be_had_again_from_the_records(study: Options, results: Path,
     assert files[0].read_bytes() == files[1].read_bytes()
     assert (
         len(files[0].read_text().splitlines()) == 1 + 6 * 2 * 2
-    )  # accuracy and task score, last and best look
+    )  # accuracy and task score, last and best evaluation
 
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(study_options: Options, tmp_path: Path) -> None:
@@ -271,7 +280,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(study_options: Options, tmp
     )  # as others left the cache
     planned = json.loads(call(*command, "--dry-run", "--json").out)
     assert planned["seconds"] > 0
-    assert (planned["control"], planned["methods"]) == ("kd", ["kd", "eda", "kd@2x"])
+    assert (planned["reference"], planned["methods"]) == ("kd", ["kd", "eda", "kd@2x"])
     assert not (tmp_path / "r").exists()
 
 
@@ -381,7 +390,7 @@ def test_an_interrupt_keeps_what_is_finished(study_options: Options, tmp_path: P
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert err == "interrupted; runs that had finished are kept, the same command continues.\n"
+    assert err == "interrupted; finished runs are kept; run the same command to resume.\n"
     kept = records(results)
     assert [(name, run.status in {"ok", "collapsed"}) for name, run in kept.items()] == [("kd rte 0", True)]
     left = {path.name for path in (results / "runs").iterdir()}

@@ -10,7 +10,7 @@ from matekd_bench.errors import BenchError
 from matekd_bench.study.execute.interrupts import StoppedError
 
 INTERRUPTED = 130
-INTERRUPTION = "interrupted; runs that had finished are kept, the same command continues."
+INTERRUPTION = "interrupted; finished runs are kept; run the same command to resume."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -52,7 +52,7 @@ app.command(
         "leaderboard --by task --tasks rte,mrpc",
         "leaderboard --cost --sort cost",
         "leaderboard --failures",
-        "leaderboard --results DIR --results DIR2 --control finetune",
+        "leaderboard --results DIR --results DIR2 --reference finetune",
     ),
 )(leaderboard_command.leaderboard)
 app.command(

@@ -27,16 +27,15 @@ Results: TypeAlias = Annotated[
     Path, Option("--results", metavar="DIR", help="The results folder; runs are under runs/ in it.")
 ]
 
-Control: TypeAlias = Annotated[
+Reference: TypeAlias = Annotated[
     str | None,
     Option(
-        "--control",
+        "--reference",
         metavar="NAME",
-        help="The method that others are compared with; default: kd.",
+        help="The method that others are compared with, or none; default: kd.",
         autocompletion=completion.method,
     ),
 ]
-NoControl: TypeAlias = Annotated[bool, Option("--no-control", help="Compare with no control.")]
 
 Methods: TypeAlias = Annotated[
     str | None,

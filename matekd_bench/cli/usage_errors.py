@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from matekd_bench.errors import UsageError
+from matekd_bench.errors import UsageError, renamed
 
 
 def as_usage_error(error: Exception) -> UsageError:
@@ -18,6 +18,8 @@ def as_usage_error(error: Exception) -> UsageError:
     option = getattr(error, "option_name", None)
     if option and type(error).__name__ == "NoSuchOption" and context:
         known = [name for parameter in context.command.params for name in parameter.opts]
+        if (new := renamed(option)) is not None:
+            return UsageError(f"unknown option '{option}': it is called '{new}' now.", hint=hint)
         near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
         suggestion = f": did you mean '{near[0]}'?" if near else "."
         return UsageError(f"unknown option '{option}'{suggestion}", hint=hint)

@@ -1,4 +1,4 @@
-"""A method on the test bench: one update on toy text, with everything that can be seen from outside."""
+"""A method on the test bench: one update on toy text, with its loss, gradients and views recorded from outside."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ from matekd_bench.methods.views import Batch, View
 
 CPU = torch.device("cpu")
 SEED = 7
-ROWS = (3, 17, 4, 30, 9, 1, 25, 12, 6, 8, 21, 14)  # an update's rows, in no order
-OPTIMISER = Optimizer(lr=1e-3, batch_size=len(ROWS), warmup=0.0, clip=None)
+ROWS = (3, 17, 4, 30, 9, 1, 25, 12, 6, 8, 21, 14)  # not sorted: a method must not rely on the order of rows
+# No clipping: checks compare the gradients that optimizers step with, and clipping would scale them.
+OPTIMIZER = Optimizer(lr=1e-3, batch_size=len(ROWS), warmup=0.0, clip=None)
+BUDGET = 1000  # more updates than any check makes, so that the decaying learning rate does not reach zero
 
 
 @dataclass
 class Update:
-    """What an update did: its loss (None in an own phase), the gradients stepped by "owner.name", the views yielded.
+    """The record of one update: its loss, the gradients that were stepped, by "owner.name", and the views yielded.
 
+    `loss` is None in an auxiliary phase.
     `touched` names a weight of the student whose gradient the method's own code changed.
     """
 
@@ -45,16 +48,16 @@ class Update:
 
     @property
     def finite(self) -> bool:
-        """Whether loss and gradients are numbers."""
+        """True where the loss and all gradients are finite."""
         values = [*self.grads.values(), torch.tensor(0.0 if self.loss is None else self.loss)]
         return all(bool(value.isfinite().all()) for value in values)
 
 
 class Bench:
-    """A method made anew, in float64: student of one tiny layer, teacher of two, a generator, toy text.
+    """A new instance of a method, with a student of one tiny layer, a teacher of two, a generator, and toy text.
 
-    `awkward` takes empty, long and strange texts instead; `dropout` switches dropout on; `reverse` gives the teacher
-    another vocabulary.
+    Everything is in float64, so that a difference well above rounding is the method's doing. `awkward` takes empty,
+    long and strange texts instead; `dropout` switches dropout on; `reverse` gives the teacher another vocabulary.
     """
 
     def __init__(
@@ -69,14 +72,15 @@ class Bench:
         task = toys.toy_task(kind)
         self.student, teacher = toys.student(kind, dropout=dropout), toys.teacher(kind, reverse=reverse)
         self.encoder, corpus = toys.encoder(), _corpus(kind, awkward, reverse)
+        # "float32" means that nothing is autocast: the networks keep the float64 of the toy weights.
         parts = HarnessParts(
             task=task, student=self.student, teacher=teacher, student_encoder=self.encoder,
             teacher_encoder=toys.encoder(reverse=True) if reverse else None, corpus=corpus,
             generator=partial(toys.generator, dropout=dropout),
             objective=Objective(), device=CPU, precision="float32",
         )  # fmt: skip
-        with contained_randomness(CPU):
-            self.shop = MethodHarness(
+        with contained_randomness(CPU):  # the harness seeds torch's global generator
+            self.harness = MethodHarness(
                 subject.record,
                 subject.params,
                 parts,
@@ -84,18 +88,18 @@ class Bench:
                 seed=SEED,
                 context_type=KeepingContext,
             )
-        self.method = self.shop.method
+        self.method = self.harness.method
         self.rows = tuple(range(len(corpus))) if awkward else ROWS
 
     @property
     def phases(self) -> tuple[Literal["student", "own"], ...]:
-        """The phases in which the method learns."""
+        """The phases of the method's updates: "own" only where it trains a module."""
         return ("student", "own") if self.method.cycle else ("student",)
 
     def trainer(self, micro_batch: int | None = None, relay: ViewRelay | None = None) -> Trainer:
-        """A trainer without warm-up and clipping."""
-        optimiser = OPTIMISER.model_copy(update={"micro_batch": micro_batch})
-        return self.shop.trainer(relay or self.method, optimiser, ("student_updates", 1000))
+        """Make a trainer without warm-up and clipping, for the method or a relay of it."""
+        optimizer = OPTIMIZER.model_copy(update={"micro_batch": micro_batch})
+        return self.harness.trainer(relay or self.method, optimizer, ("student_updates", BUDGET))
 
     def update(
         self,
@@ -104,67 +108,78 @@ class Bench:
         rows: Sequence[int] | None = None,
         number: int = 2,
         micro_batch: int | None = None,
-        look: Callable[[View, Batch], None] = lambda view, batch: None,
+        on_view: Callable[[View, Batch], None] = lambda view, batch: None,
     ) -> Update:
-        """One update, watched; `look` gets every view before the suite does anything with it."""
+        """Make one update and record it; `on_view` gets every view before the trainer does.
+
+        `number` is the number of the update and of its epoch.
+        """
         with contained_randomness(CPU):
-            done = Update(self.shop.batch(rows or self.rows, update=number, epoch=number, phase=phase))
+            update = Update(self.harness.batch(rows or self.rows, update=number, epoch=number, phase=phase))
 
             def show(batch: Batch, models: Models, views: tuple[View, ...]) -> None:
-                done.views.extend(views)
+                update.views.extend(views)
                 for view in views:
-                    look(view, batch)
+                    on_view(view, batch)
 
-            relay = ViewRelay(self.method, show, partial(self._watching_student, done))
-            with self._stepped(done.grads):
-                done.loss = self.trainer(micro_batch, relay).update(done.batch)
-        return done
+            relay = ViewRelay(self.method, show, partial(self._watching_student, update))
+            with self._recording_steps(update.grads):
+                update.loss = self.trainer(micro_batch, relay).update(update.batch)
+        return update
 
-    def written(self, view: View) -> bool:
-        """Whether a view was made of texts, so that its positions are not those of the batch."""
+    def is_rewritten(self, view: View) -> bool:
+        """Return True for a view made of texts, whose positions are not those of the batch."""
         return self._context.written(view) is not None
 
     @property
     def _context(self) -> KeepingContext:
-        assert isinstance(self.shop.context, KeepingContext)
-        return self.shop.context
+        assert isinstance(self.harness.context, KeepingContext)
+        return self.harness.context
 
     def run(self, rows: Sequence[int], numbers: Iterable[int]) -> None:
-        """Updates of these numbers on the same rows, each of an epoch of its own; nobody watches."""
+        """Make updates of these numbers on the same rows, each in its own epoch, and record nothing."""
         with contained_randomness(CPU):
             trainer = self.trainer()
             for number in numbers:
+                # KeepingContext remembers views, which a run's context does not: they would count as a leak.
                 self._context.forget()
-                trainer.update(self.shop.batch(rows, update=number, epoch=number))
+                trainer.update(self.harness.batch(rows, update=number, epoch=number))
 
     @contextlib.contextmanager
-    def _watching_student(self, done: Update) -> Iterator[None]:
-        """Notes a gradient of the student that changes meanwhile."""
+    def _watching_student(self, update: Update) -> Iterator[None]:
+        """Record in `update` a weight of the student whose gradient changes inside the block."""
         weights = dict(self.student.named_parameters())
-        before = {name: None if one.grad is None else one.grad.clone() for name, one in weights.items()}
+        before = {
+            name: None if weight.grad is None else weight.grad.clone() for name, weight in weights.items()
+        }
         yield
         for name, weight in weights.items():
             old, new = before[name], weight.grad
+            # a gradient of zeros where there was none changes nothing
             if new is not None and not (new.equal(old) if old is not None else not new.any()):
-                done.touched = done.touched or name
+                update.touched = update.touched or name
 
     @contextlib.contextmanager
-    def _stepped(self, grads: dict[str, Tensor]) -> Iterator[None]:
-        """Keeps the gradients with which optimizers step; BERT's `key.bias` has none but rounding."""
-        owners = {"student": self.student, **{one.name: one.module for one in self.shop.context.trained}}
+    def _recording_steps(self, grads: dict[str, Tensor]) -> Iterator[None]:
+        """Copy the gradients with which optimizers step inside the block, because the trainer clears them afterwards.
+
+        BERT's `key.bias` is left out: softmax ignores it, so that its gradient is rounding alone.
+        """
+        modules = {trained.name: trained.module for trained in self.harness.context.trained}
+        owners = {"student": self.student, **modules}
         names = {
             id(weight): f"{owner}.{name}"
             for owner, module in owners.items()
             for name, weight in module.named_parameters()
         }
 
-        def keep(optimizer: Any, args: Any, kwargs: Any) -> None:
+        def record(optimizer: Any, args: Any, kwargs: Any) -> None:
             for weight in (weight for group in optimizer.param_groups for weight in group["params"]):
-                name = names.get(id(weight), "key.bias")
+                name = names.get(id(weight), "key.bias")  # weights of other optimizers are left out as well
                 if weight.grad is not None and not name.endswith("key.bias"):
                     grads[name] = weight.grad.detach().clone()
 
-        hook = register_optimizer_step_pre_hook(keep)
+        hook = register_optimizer_step_pre_hook(record)
         try:
             yield
         finally:
@@ -176,25 +191,28 @@ Make = Callable[..., Bench]  # `Bench` with its subject filled in
 
 @cache
 def _corpus(kind: toys.Kind, awkward: bool, reverse: bool) -> Corpus:
-    """Toy text, encoded, with labels and the teacher's logits; the same for all methods, so made once."""
-    classes, encoder, theirs = bool(toys.toy_task(kind).labels), toys.encoder(), toys.encoder(reverse=reverse)
+    """Encode toy text, with labels and the teacher's logits; the same for all methods, so made once."""
+    classes, encoder = bool(toys.toy_task(kind).labels), toys.encoder()
+    teacher_encoder = toys.encoder(reverse=reverse)
     texts = toys.awkward_texts(kind) if awkward else toys.toy_texts(kind)
+    # both classes in turn; scores from 0 to 5 in halves
     values = [row % 2 if classes else row % 11 / 2 for row in range(len(texts))]
     labels = torch.tensor(values, dtype=torch.long if classes else torch.float32)
     uids = tuple(f"row-{row}" for row in range(len(texts)))
-    logits = predict(toys.teacher(kind, reverse=reverse), theirs(texts), theirs.tokens.pad)
+    logits = predict(toys.teacher(kind, reverse=reverse), teacher_encoder(texts), teacher_encoder.tokens.pad)
     return Corpus(uids, texts, encoder(texts), labels, encoder.tokens.pad, logits)
 
 
 def gap(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
-    """The largest norm of a difference between two sets of gradients, relative to the norm of the first."""
+    """Return the largest norm of a difference between two sets of gradients, relative to the norm of the first."""
     size = sum(float(value.norm()) ** 2 for value in first.values()) ** 0.5
     names = first.keys() | second.keys()
-    apart = [_apart(first.get(name), second.get(name)) for name in names]
-    return max(apart, default=0.0) / (size or 1.0)
+    distances = [_distance(first.get(name), second.get(name)) for name in names]
+    return max(distances, default=0.0) / (size or 1.0)
 
 
-def _apart(first: Tensor | None, second: Tensor | None) -> float:
+def _distance(first: Tensor | None, second: Tensor | None) -> float:
+    """Return the norm of the difference; a missing gradient counts as zero."""
     if first is None or second is None:
         present = first if first is not None else second
         return float(present.norm()) if present is not None else 0.0

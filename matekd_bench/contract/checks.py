@@ -1,8 +1,8 @@
-"""What a promise is: a sentence that says what is expected, and a check that says what happened instead."""
+"""The registry of the contract's checks: each has a sentence that says what is expected, and a function to run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from matekd_bench.contract.bench import Make
@@ -10,41 +10,39 @@ from matekd_bench.contract.subject import Subject
 
 
 class CheckFailedError(AssertionError):
-    """A promise is not kept: what happened, and how to mend it."""
+    """A failed check: what happened, and how to fix it."""
 
-    def __init__(self, happened: str, mend: str) -> None:
-        super().__init__(f"{happened} {mend}")
-        self.happened, self.mend = happened, mend
+    def __init__(self, happened: str, fix: str) -> None:
+        super().__init__(f"{happened} {fix}")
+        self.happened, self.fix = happened, fix
 
 
 class CheckSkippedError(Exception):
-    """A promise that this method does not make, with the reason."""
+    """A check that does not apply to this method, with the reason."""
 
 
 @dataclass(frozen=True)
 class ContractCheck:
-    """One property of the contract; `check` raises BrokenError, or NotAskedError where it does not apply."""
+    """One property of the contract.
+
+    `run` raises CheckFailedError, or CheckSkippedError where the check does not apply.
+    """
 
     name: str
     expected: str
-    check: Callable[[Subject, Make], None]
+    run: Callable[[Subject, Make], None]
 
 
-PROMISES: list[ContractCheck] = []
+CHECKS: list[ContractCheck] = []
 
 
 def contract_check(
     name: str, expected: str
 ) -> Callable[[Callable[[Subject, Make], None]], Callable[[Subject, Make], None]]:
-    """Adds a check to the contract, in the order in which checks are written."""
+    """Add the decorated function to the checks, in the order of the source."""
 
-    def add(check: Callable[[Subject, Make], None]) -> Callable[[Subject, Make], None]:
-        PROMISES.append(ContractCheck(name, expected, check))
-        return check
+    def add(run: Callable[[Subject, Make], None]) -> Callable[[Subject, Make], None]:
+        CHECKS.append(ContractCheck(name, expected, run))
+        return run
 
     return add
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names as a sentence has them."""
-    return ", ".join(names)

@@ -1,4 +1,4 @@
-"""What the contract is asked of: a method with its parameters, and a simple one within where it wraps another."""
+"""The method under test with its parameters; one that wraps another gets a simple method to wrap."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Subject:
-    """A method under test, as tables name it; `record` is that of wrapper and wrapped method as one."""
+    """A method under test: its name as in tables, its record (of wrapper and wrapped method as one), its parameters."""
 
     name: str
     record: Method
@@ -30,25 +30,25 @@ class Subject:
 
 
 def subject_of(method: Method | ResolvedMethod, **params: Any) -> Subject:
-    """A method with its defaults but for `params`; one that wraps another is given a simple one to wrap.
+    """Make the subject of a method with its defaults, except for `params`; a wrapper gets a simple method to wrap.
 
-    Raises PluginError for a record that the suite would not let in, pydantic's ValidationError for wrong parameters.
+    Raises PluginError for a record that the suite would refuse, pydantic's ValidationError for wrong parameters.
     """
     if isinstance(method, ResolvedMethod):
         return Subject(method.variant, method.record, method.params)
     problem = problem_of(method)
     if problem:
         raise PluginError(f"method {method.name!r}: {problem}.")
-    chosen = method.params(**params)
-    if method.wraps is None or not isinstance(chosen, WrapperParams):
-        return Subject(method.name, method, chosen)
+    resolved = method.params(**params)
+    if method.wraps is None or not isinstance(resolved, WrapperParams):
+        return Subject(method.name, method, resolved)
     inner = simple(method.wraps)
-    chosen = chosen.model_copy(update={"inner": Wrapped(method=inner.name, params={})})
-    return Subject(f"{method.name}[{inner.name}]", paired(method, inner, NoParams()), chosen)
+    resolved = resolved.model_copy(update={"inner": Wrapped(method=inner.name, params={})})
+    return Subject(f"{method.name}[{inner.name}]", paired(method, inner, NoParams()), resolved)
 
 
 class _Rotated(TextPerturbation[NoParams]):
-    """Begins each text at another of its words."""
+    """Texts rotated to start at another of their words."""
 
     def perturb(self, text: str, rng: random.Random) -> str:
         words = text.split()
@@ -57,15 +57,16 @@ class _Rotated(TextPerturbation[NoParams]):
 
 
 class _Repeated(TokenPerturbation[NoParams]):
-    """Tokens that repeat their left neighbour, one in five."""
+    """Tokens that repeat their left neighbor, one in five."""
 
     def perturb(self, batch: Batch, maskable: Any) -> Any:
+        # never a copy of [CLS] or [SEP]: the left neighbor must not be special
         at = (self.context.draw(batch, "repeat") < 0.2) & maskable & ~batch.special.roll(1, dims=1)
         return batch.ids.where(~at, batch.ids.roll(1, dims=1))
 
 
 class _CleanText(Perturbation[NoParams]):
-    """The clean text."""
+    """The clean view alone."""
 
     def views(self, batch: Batch, models: Models) -> Views:
         yield batch.clean
@@ -75,8 +76,9 @@ SIMPLE: Mapping[Level, type[Perturbation[NoParams]]] = {"text": _Rotated, "token
 
 
 def simple(level: Level) -> Method:
-    """A method of this level that keeps every promise."""
+    """Make a method of this level that passes every check."""
     return Method(
         name=f"simple-{level}", summary="", factory=SIMPLE.get(level, _CleanText), level=level, version="1",
+        # the teacher reads the student's ids
         needs=frozenset({"one-vocabulary"}) if level == "token" else frozenset(),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a method is tested on: toy tasks, awkward texts, and networks with random weights; made without a network."""
+"""Toy tasks, awkward texts and tiny models with random weights, all made offline."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SENTENCE = """the a man woman dog cat child house car tree bird music plays sing
 great big small red blue old new film story movie very quite never always he she they what when where why . , ? ! ' -"""
 WORDS = SENTENCE.split()
 MAX_LENGTH = 32
-LOUDER = 8  # times BERT's first weights, so that logits differ between rows
+LOUDER = 8  # factor on BERT's initial weights, so that logits differ between rows
 
 AWKWARD = (
     *("", " ", ".", "a", "the the the the", "1 2 3 4", "2024", "?!?!", "don't", "never-ending"),
@@ -40,12 +40,12 @@ AWKWARD = (
         "[MASK] [SEP] in the text",
         "<s> </s>",
     ),
-    *("x" * 300, "the big dog sees . " * 100),
+    *("x" * 300, "the big dog sees . " * 100),  # longer than MAX_LENGTH: one word, many words
 )
 
 
 def toy_task(kind: Kind) -> Task:
-    """Two classes, or scores from 0 to 5, of one text or of pairs."""
+    """Make a task with two classes, or with scores from 0 to 5, on single texts or pairs."""
     scores = kind == "regression"
     return Task(
         name=f"contract-{kind}", title="Toy", summary="", kind="regression" if scores else "classification",
@@ -55,7 +55,7 @@ def toy_task(kind: Kind) -> Task:
 
 
 def toy_texts(kind: Kind, rows: int = 32) -> list[tuple[str, ...]]:
-    """Random sentences of 2 to 11 known words; the same every time."""
+    """Make random sentences of 2 to 11 known words, the same every time."""
     rng = random.Random(f"contract/{kind}")
     return [
         tuple(" ".join(rng.choices(WORDS, k=rng.randint(2, 11))) for _ in FIELDS[kind]) for _ in range(rows)
@@ -63,19 +63,20 @@ def toy_texts(kind: Kind, rows: int = 32) -> list[tuple[str, ...]]:
 
 
 def awkward_texts(kind: Kind) -> list[tuple[str, ...]]:
-    """Every awkward text, in pairs beside another one."""
-    shifted = AWKWARD[5:] + AWKWARD[:5]
+    """Return every awkward text; in pairs, each with another one as second segment."""
+    shifted = AWKWARD[5:] + AWKWARD[:5]  # so that an empty text meets a text that is not
     return [texts[: len(FIELDS[kind])] for texts in zip(AWKWARD, shifted, strict=True)]
 
 
 @cache
 def checkpoint(reverse: bool = False) -> Checkpoint:
-    """A BERT of two tiny layers with random weights; with `reverse` its vocabulary is in another order."""
+    """Make a BERT of two tiny layers with random weights; with `reverse` its vocabulary is in another order."""
     from transformers import BertConfig, BertModel, BertTokenizer
 
     folder = _folder() / ("reversed" if reverse else "plain")
     folder.mkdir(exist_ok=True)
-    letters = [*string.ascii_lowercase, *(f"##{one}" for one in string.ascii_lowercase + string.digits)]
+    # single characters and their continuations, so that unknown words become pieces instead of [UNK]
+    letters = [*string.ascii_lowercase, *(f"##{char}" for char in string.ascii_lowercase + string.digits)]
     words = [*WORDS, *letters, *string.digits, *"?<>[]/"]
     vocabulary = list(
         dict.fromkeys(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(words[:: -1 if reverse else 1])])
@@ -94,7 +95,7 @@ def checkpoint(reverse: bool = False) -> Checkpoint:
 
 @cache
 def _folder() -> Path:
-    """Where the checkpoints lie until the program ends."""
+    """Make the folder for the checkpoints, which is removed when the program ends."""
     folder = Path(tempfile.mkdtemp(prefix="matekd-bench-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -102,12 +103,12 @@ def _folder() -> Path:
 
 @cache
 def encoder(*, reverse: bool = False) -> Encoder:
-    """The tiny checkpoint's tokenizer."""
+    """Make the encoder of the tiny checkpoint."""
     return Encoder(checkpoint(reverse), MAX_LENGTH)
 
 
 def source(layers: Sequence[int] | None = None, reverse: bool = False) -> ModelSource:
-    """The tiny checkpoint, whole or cut."""
+    """Return the tiny checkpoint as a source, whole or cut to `layers`."""
     return ModelSource(checkpoint(reverse), None if layers is None else tuple(layers))
 
 
@@ -118,14 +119,14 @@ def _classifier(kind: Kind, layers: tuple[int, ...] | None, reverse: bool, seed:
 
 
 def student(kind: Kind, *, dropout: bool) -> Any:
-    """One layer, trainable, in float64."""
+    """Make a student of one layer, trainable, in float64."""
     return louder(_classifier(kind, (0,), False, 1), dropout)
 
 
 def teacher(kind: Kind, *, reverse: bool = False) -> Any:
-    """Two layers, frozen, in float64: the same one each time, with the weights that it has at first."""
+    """Return the teacher of two layers, frozen, in float64: one shared instance with its initial weights."""
     model, weights = _teacher(kind, reverse)
-    model.load_state_dict(weights)
+    model.load_state_dict(weights)  # a method may have changed the shared instance
     return model.requires_grad_(False).eval()
 
 
@@ -137,22 +138,22 @@ def _teacher(kind: Kind, reverse: bool) -> tuple[Any, dict[str, Tensor]]:
 
 @cache
 def masked_lm() -> MaskedRowsLM:
-    """The generator as it is loaded; copy it before changing it."""
+    """Load the generator once; copy it before changing it."""
     return load_masked_lm(source(), 3)[0]
 
 
 def generator(*, dropout: bool) -> nn.Module:
-    """A masked language model with a random head, trainable, in float64."""
+    """Make a masked language model with a random head, trainable, in float64."""
     module: nn.Module = louder(masked_lm(), dropout)
     return module.requires_grad_(True).train()
 
 
 def louder(network: Any, dropout: bool) -> Any:
-    """A copy in float64 with larger weights, without dropout unless asked for."""
+    """Return a copy in float64 with larger weights, without dropout unless `dropout`."""
     model = copy.deepcopy(network)
     with torch.no_grad():
         for weight in model.parameters():
-            weight.mul_(LOUDER if weight.ndim > 1 else 1)
+            weight.mul_(LOUDER if weight.ndim > 1 else 1)  # matrices alone, not biases and layer norms
     for module in model.modules():
         if isinstance(module, nn.Dropout) and not dropout:
             module.p = 0.0

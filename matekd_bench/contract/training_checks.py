@@ -1,4 +1,4 @@
-"""The last promise: a short real run on mini-GLUE, from initial weights to the last look."""
+"""The last check: a short real run on mini-GLUE, from initial weights to the last evaluation."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from matekd_bench.distill.training.outcome import RunCallbacks
 from matekd_bench.plugins.host import Host
 from matekd_bench.tasks.sources import Embedded, load_task
 
-TASK = "mini-rte"
-UPDATES = 6
+TASK = "mini-rte"  # pairs, so that both segments are perturbed
+UPDATES = 6  # one epoch of 48 rows in batches of 8
 
 
 class TrialAssets(TaskAssets):
-    """Teacher and generator with random weights, made at once and kept out of the user's cache."""
+    """Assets with a random teacher and generator, which are neither trained nor written to the user's cache."""
 
     @cached_property
     def teacher(self) -> Teacher:
-        """Never fine-tuned: what it says is soft labels like any other."""
+        """The teacher, not fine-tuned: its logits serve as soft labels like any others."""
         model = load_classifier(toys.source(), self.task.outputs, self.task.labels, 2)
         return Teacher(model.requires_grad_(False), toys.checkpoint(), given=True)
 
@@ -40,7 +40,7 @@ class TrialAssets(TaskAssets):
         """The training rows with the teacher's logits."""
         rows = self.data.train
         assert rows is not None
-        assert rows.labels is not None
+        assert rows.labels is not None  # training rows always have labels
         encoded, pad = self.student_encoder(rows.texts), self.student_encoder.tokens.pad
         logits = predict(self.teacher.model, encoded, pad)
         return Corpus(rows.uids, rows.texts, encoded, torch.tensor(rows.labels), pad, logits)
@@ -53,12 +53,12 @@ class TrialAssets(TaskAssets):
 
 @contract_check("mini-glue", f"a run of {UPDATES} updates on {TASK} ends with a score")
 def mini_glue(subject: Subject, make: Make) -> None:
-    """Raises BrokenError where the run diverges, or a cost is missing."""
-    host = Host.load(only_builtin=True)
+    """Raise CheckFailedError where the run diverges, stops early, or has no cost."""
+    host = Host.load(only_builtin=True)  # the task comes with the suite; other plugins are not needed
     if TASK not in host.tasks:
         raise CheckSkippedError(f"this installation has no task {TASK}")
     data = load_task(host.task(TASK).record, Embedded(), limit_train=48, limit_eval=24)
-    optimiser = Optimizer(lr=1e-3, batch_size=8)
+    optimizer = Optimizer(lr=1e-3, batch_size=8)
     recipe = Recipe(
         teacher=toys.checkpoint(), teacher_settings=TeacherSettings(checkpoint=""), student=toys.source((0,)),
         generator=toys.source(), generator_settings=GeneratorSettings(checkpoint=""), max_length=toys.MAX_LENGTH,
@@ -66,16 +66,16 @@ def mini_glue(subject: Subject, make: Make) -> None:
     )  # fmt: skip
     job = Job(
         variant=subject.name, method=subject.record, params=subject.params, seed=SEED,
-        training=Training(optimiser=optimiser, looks=2), budget=("student_updates", UPDATES),
+        training=Training(optimizer=optimizer, evaluations=2), budget=("student_updates", UPDATES),
     )  # fmt: skip
-    watch = RunCallbacks(lambda *_: None, lambda *_: None)
-    outcome = train(job, TrialAssets(data, recipe, lambda _: None, lambda *_: None), watch)
+    callbacks = RunCallbacks(lambda *_: None, lambda *_: None)
+    outcome = train(job, TrialAssets(data, recipe, lambda _: None, lambda *_: None), callbacks)
     if outcome.status == "diverged":
         raise CheckFailedError(
             f"The run diverged: {outcome.reason}.", "Bound the perturbation, or lower its steps."
         )
-    if outcome.meter.flops <= 0 or outcome.spent.student_updates != UPDATES or len(outcome.looks) != 2:
+    if outcome.meter.flops <= 0 or outcome.spent.student_updates != UPDATES or len(outcome.evaluations) != 2:
         raise CheckFailedError(
-            f"The run ended after {outcome.spent.student_updates} updates and {len(outcome.looks)} looks.",
+            f"The run ended after {outcome.spent.student_updates} updates and {len(outcome.evaluations)} evaluations.",
             "A method must not stop the trainer.",
         )

@@ -159,8 +159,8 @@ class Meter:
         """Backward passes by model."""
         return self._count(lambda kind: kind != "forward")
 
-    def state(self) -> dict[str, Any]:
-        """What :meth:`restore` takes: everything counted so far, as plain values."""
+    def state_dict(self) -> dict[str, Any]:
+        """What :meth:`load_state_dict` takes: everything counted so far, as plain values."""
         return {
             "passes": [[*key, count] for key, count in self._passes.items()],
             "extra_flops": self.extra_flops,
@@ -168,7 +168,7 @@ class Meter:
             "padded_tokens": self.padded_tokens,
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Forgets what it counted and goes on from what another meter had."""
         self._passes = Counter(
             {(name, kind, rows, length): count for name, kind, rows, length, count in state["passes"]}

@@ -106,14 +106,14 @@ class MethodHarness:
     def trainer(
         self,
         method: Perturbation[Any],
-        optimiser: Optimizer,
+        optimizer: Optimizer,
         budget: BudgetLimit,
-        own_updates: AuxiliaryUpdates = "besides",
+        auxiliary_updates: AuxiliaryUpdates = "besides",
     ) -> Trainer:
         """The trainer of a run, with this method or one that passes on what it yields."""
         return Trainer(
-            name=self.name, models=self.models, perturbation=method, context=self.context, optimiser=optimiser,
-            objective=self.parts.objective, budget=budget, own_updates=own_updates,
+            name=self.name, models=self.models, perturbation=method, context=self.context, optimizer=optimizer,
+            objective=self.parts.objective, budget=budget, auxiliary_updates=auxiliary_updates,
         )  # fmt: skip
 
 

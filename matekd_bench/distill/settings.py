@@ -115,9 +115,9 @@ class Budget(Settings):
         return max(1, limit)
 
 
-def check_warm_up(optimiser: Optimizer, kind: BudgetKind) -> None:
+def check_warm_up(optimizer: Optimizer, kind: BudgetKind) -> None:
     """Raises ValueError for a warm-up in updates under a budget that does not say how many there will be."""
-    if optimiser.warmup_updates is not None and kind == "train_flops":
+    if optimizer.warmup_updates is not None and kind == "train_flops":
         raise ValueError("warmup_updates needs a budget in student_updates or clean_examples")
 
 
@@ -128,12 +128,12 @@ class TeacherSettings(Settings):
     """Hub id, folder or `package:NAME/FOLDER`; `{task}` in it stands for the task's name."""
     revision: str | None = None
     """Hub revision (a commit)."""
-    optimiser: Optimizer = Optimizer(lr=5e-5)
+    optimizer: Optimizer = Optimizer(lr=5e-5)
     budget: Budget = Budget(epochs=3)
 
     @model_validator(mode="after")
     def _known_warm_up(self) -> TeacherSettings:
-        check_warm_up(self.optimiser, self.budget.kind)
+        check_warm_up(self.optimizer, self.budget.kind)
         return self
 
 
@@ -153,7 +153,7 @@ class GeneratorSettings(Settings):
     revision: str | None = None
     mask_rate: float = Field(default=0.3, gt=0, lt=1)
     """Share of tokens masked in the warm-up."""
-    optimiser: Optimizer = Optimizer(lr=5e-4)
+    optimizer: Optimizer = Optimizer(lr=5e-4)
     budget: Budget = Budget(limit=200)
     """Length of the warm-up in updates, for generators whose head came untrained."""
 
@@ -167,9 +167,9 @@ class GeneratorSettings(Settings):
 class Training(Settings):
     """Everything about a student's training that is the same for all methods of a study."""
 
-    optimiser: Optimizer
+    optimizer: Optimizer
     objective: Objective = Objective()
-    looks: int = Field(default=10, ge=1)
+    evaluations: int = Field(default=10, ge=1)
     """Evaluations on the dev set, equally spaced in the budget."""
     max_length: int = Field(default=128, ge=8)
     """Tokens per example, special tokens included; what is longer is cut."""
@@ -177,5 +177,5 @@ class Training(Settings):
     """bf16 autocast or float32; auto: bf16 where the hardware has it."""
     eval_batch_size: int = Field(default=64, ge=1)
     """Rows per forward pass in evaluation."""
-    own_updates: AuxiliaryUpdates = _later("besides")
-    """Whether a method's own updates come on top of the budget or use it up."""
+    auxiliary_updates: AuxiliaryUpdates = _later("besides")
+    """Whether a method's auxiliary updates come on top of the budget or use it up."""

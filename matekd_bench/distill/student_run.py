@@ -1,4 +1,4 @@
-"""One run from initial weights to the last look: everything measured, nothing written but checkpoints."""
+"""One run from initial weights to the last evaluation: everything measured, nothing written but checkpoints."""
 
 from __future__ import annotations
 
@@ -67,34 +67,34 @@ class Job:
 
 
 def train(
-    job: Job, assets: TaskAssets, watch: RunCallbacks, checkpoints: Checkpoints | None = None
+    job: Job, assets: TaskAssets, callbacks: RunCallbacks, checkpoints: Checkpoints | None = None
 ) -> Outcome:
     """Trains one student and evaluates it at equal intervals of the budget, from the newest checkpoint if there is one.
 
-    A loss or gradient that is not finite ends the run with status "diverged"; a last look that predicts one class
+    A loss or gradient that is not finite ends the run with status "diverged"; a last evaluation that predicts one class
     for every example, or one value, is "collapsed". Where memory is too small, it goes on from the last checkpoint
-    with half the rows per pass. Raises PausedError where `watch` asks to stop; what a method raises is passed on.
+    with half the rows per pass. Raises PausedError where `callbacks` asks to stop; what a method raises is passed on.
     """
     micro_batch: int | None = None
     with contained_randomness(assets.recipe.device):
         while True:
-            done = _attempt(job, assets, watch, checkpoints or NoCheckpoints(), micro_batch)
+            done = _attempt(job, assets, callbacks, checkpoints or NoCheckpoints(), micro_batch)
             if isinstance(done, Outcome):
                 return done
             micro_batch = done
             gc.collect()  # the failed attempt's networks and graphs
             free_cached_memory(assets.recipe.device)
-            watch.note(f"{job.variant}: out of memory; going on with {micro_batch} rows per pass")
+            callbacks.note(f"{job.variant}: out of memory; continuing with {micro_batch} rows per pass")
 
 
 def _attempt(
-    job: Job, assets: TaskAssets, watch: RunCallbacks, checkpoints: Checkpoints, micro_batch: int | None
+    job: Job, assets: TaskAssets, callbacks: RunCallbacks, checkpoints: Checkpoints, micro_batch: int | None
 ) -> Outcome | int:
     """The run's outcome, or the number of rows per pass to try next where memory was too small.
 
     Nothing is tried again in here: the exception would keep alive what filled the memory.
     """
-    run = _StudentRun(job, assets, watch, checkpoints, micro_batch)
+    run = _StudentRun(job, assets, callbacks, checkpoints, micro_batch)
     try:
         return run.outcome()
     except (RuntimeError, MemoryError) as error:
@@ -113,11 +113,11 @@ class _StudentRun:
         self,
         job: Job,
         assets: TaskAssets,
-        watch: RunCallbacks,
+        callbacks: RunCallbacks,
         checkpoints: Checkpoints,
         micro_batch: int | None,
     ) -> None:
-        self._job, self._assets, self._watch = job, assets, watch
+        self._job, self._assets, self._callbacks = job, assets, callbacks
         self._ranks = assets.recipe.ranks
         self._checkpoints, self._micro_batch = checkpoints, micro_batch
         self._result = Outcome()
@@ -142,17 +142,17 @@ class _StudentRun:
         torch.manual_seed(seed_of(job.seed, task.name, "method-init"))  # for modules a method makes itself
         self._method: Perturbation[Any] = job.method.factory(job.params, self._context)
         for notice in self._method.notices:
-            watch.note(notice)
+            callbacks.note(notice)
         self._models = RunModels(
             self._student, teacher.model, objective=objective, regression=not task.labels, precision=precision,
             moment=moment, meter=meter,
         )  # fmt: skip
         self._trainer = Trainer(
             name=job.variant, models=self._models, perturbation=self._method, context=self._context,
-            optimiser=job.training.optimiser, objective=objective, budget=job.budget,
-            own_updates=job.training.own_updates, ranks=self._ranks,
+            optimizer=job.training.optimizer, objective=objective, budget=job.budget,
+            auxiliary_updates=job.training.auxiliary_updates, ranks=self._ranks,
         )  # fmt: skip
-        size = job.training.optimiser.batch_size
+        size = job.training.optimizer.batch_size
         self._order = DataOrder(corpus.lengths, size, job.seed, task.name, "data-order")
         self._own = DataOrder(corpus.lengths, size, job.seed, task.name, "own-data-order")
         self._assembler = Assembler(corpus, job.seed, task.name, self._method.ahead)
@@ -169,9 +169,11 @@ class _StudentRun:
         self._clock = time.perf_counter()
         try:
             self._train()
-            if result.looks and all(split.collapsed for split in result.looks[-1].splits.values()):
+            if result.evaluations and all(
+                split.collapsed for split in result.evaluations[-1].splits.values()
+            ):
                 result.status = "collapsed"
-                result.reason = "the last look predicts one value for every example"
+                result.reason = "the last evaluation predicts one value for every example"
         except DivergedError as error:
             result.status, result.reason = "diverged", self._diverged(error)
         self._collect()
@@ -180,7 +182,7 @@ class _StudentRun:
         result.spent_budget = self._trainer.spent_budget
         result.peak_memory = self._peak_memory()
         if self._micro_batch is not None or (
-            self._ranks.size == 1 and self._trainer.micro_batch != self._job.training.optimiser.micro_batch
+            self._ranks.size == 1 and self._trainer.micro_batch != self._job.training.optimizer.micro_batch
         ):
             result.micro_batch = self._trainer.micro_batch
         result.student = self._student
@@ -199,12 +201,12 @@ class _StudentRun:
     @property
     def rows_per_pass(self) -> int:
         """The most rows that go through a forward pass at a time."""
-        return self._trainer.micro_batch or self._job.training.optimiser.batch_size
+        return self._trainer.micro_batch or self._job.training.optimizer.batch_size
 
     def _train(self) -> None:
-        """Trains to the end of the budget, with a look whenever its point has been reached."""
+        """Trains to the end of the budget, with an evaluation whenever its point has been reached."""
         limit = self._job.budget[1]
-        points = evaluation_points(limit, self._job.training.looks)
+        points = evaluation_points(limit, self._job.training.evaluations)
         if isinstance(self._method, TextPerturbation):
             self._method.prepare([text for texts in self._assets.train.texts for text in texts])
         self._resume()
@@ -213,21 +215,23 @@ class _StudentRun:
                 spent, update = self._trainer.spent_budget, self._trainer.spent.student_updates
                 self._last_loss = loss
                 self._window.add(update, loss)
-                looked = spent >= limit or spent >= points[len(self._result.looks)]
+                evaluated = spent >= limit or spent >= points[len(self._result.evaluations)]
                 self._tell(min(spent, limit), loss, self._elapsed())
-                if looked:
-                    self._look(update, self._window.mean_since_look(), len(points))
+                if evaluated:
+                    self._evaluate(update, self._window.mean_since_evaluation(), len(points))
                 if spent < limit:
-                    self._secure(update, looked)
+                    self._secure(update, evaluated)
         update = self._trainer.spent.student_updates
-        if not self._result.looks or self._result.looks[-1].update < update:  # own updates spent the rest
-            self._look(update, self._window.mean_since_look(), len(points))
+        if (
+            not self._result.evaluations or self._result.evaluations[-1].update < update
+        ):  # auxiliary updates spent the rest
+            self._evaluate(update, self._window.mean_since_evaluation(), len(points))
         self._window.flush(update)
 
-    def _secure(self, update: int, looked: bool) -> None:
-        """Saves a checkpoint after a look; also where the run is asked to stop, and then it stops."""
-        stopping = self._ranks.any(self._watch.stopping())
-        if looked or stopping:
+    def _secure(self, update: int, evaluated: bool) -> None:
+        """Saves a checkpoint after an evaluation; also where the run is asked to stop, and then it stops."""
+        stopping = self._ranks.any(self._callbacks.stopping())
+        if evaluated or stopping:
             started = time.perf_counter()
             self._collect()
             state = self._state()
@@ -242,7 +246,7 @@ class _StudentRun:
         if self._ranks.size == 1:
             return
         meter, spent = self._result.meter, self._trainer.spent
-        mine = (meter.state(), self._context.totals(), spent.perturbed_examples)
+        mine = (meter.state_dict(), self._context.totals(), spent.perturbed_examples)
         gathered = self._ranks.gather(mine)
         if not self._ranks.leads:
             self._forget()
@@ -264,13 +268,13 @@ class _StudentRun:
         found = newest(
             self._checkpoints,
             self._origin(),
-            lambda text: self._watch.note(f"{name}: {text}"),
+            lambda text: self._callbacks.note(f"{name}: {text}"),
             self._ranks.announce,
         )
         if found is not None:
             folder, state = found
             self._restore(folder, state)
-            self._watch.note(f"{name}: goes on behind update {state['update']}")
+            self._callbacks.note(f"{name}: resuming after update {state['update']}")
         if self._micro_batch is not None:
             self._trainer.micro_batch = self._micro_batch
 
@@ -290,7 +294,7 @@ class _StudentRun:
 
     def _state(self) -> dict[str, Any]:
         """Everything that changes while the run lasts, but for the weights."""
-        result, method = self._result, self._method.state()
+        result, method = self._result, self._method.state_dict()
         check_plain(method, self._job.variant)
         return {
             "origin": self._origin(),
@@ -298,27 +302,30 @@ class _StudentRun:
             "resumed": result.resumed,
             "seconds": (self._elapsed(), result.eval_seconds),
             "peak_memory": self._peak_memory(),
-            "looks": [(look.update, look.logits, look.train_loss) for look in result.looks],
+            "evaluations": [
+                (evaluation.update, evaluation.logits, evaluation.train_loss)
+                for evaluation in result.evaluations
+            ],
             "last_loss": self._last_loss,
-            "window": self._window.state(),
-            "meter": result.meter.state(),
-            "trainer": self._trainer.state(),
-            "context": self._context.state(),
+            "window": self._window.state_dict(),
+            "meter": result.meter.state_dict(),
+            "trainer": self._trainer.state_dict(),
+            "context": self._context.state_dict(),
             "method": method,
         }
 
     def _restore(self, folder: Path, state: Mapping[str, Any]) -> None:
         """Takes over a checkpoint; the seconds since it was made are lost, and not counted."""
         result = self._result
-        self._context.restore(state["context"])
+        self._context.load_state_dict(state["context"])
         read_weights(folder, self._modules)
-        self._trainer.restore(state["trainer"])
-        result.meter.restore(state["meter"])
-        self._window.restore(state["window"])
+        self._trainer.load_state_dict(state["trainer"])
+        result.meter.load_state_dict(state["meter"])
+        self._window.load_state_dict(state["window"])
         self._last_loss = state["last_loss"]
-        for update, logits, train_loss in state["looks"]:
-            result.looks.append(self._judged(update, logits, train_loss))
-        self._method.restore(state["method"])
+        for update, logits, train_loss in state["evaluations"]:
+            result.evaluations.append(self._judged(update, logits, train_loss))
+        self._method.load_state_dict(state["method"])
         result.resumed, result.peak_memory = state["resumed"] + 1, state["peak_memory"]
         elapsed, result.eval_seconds = state["seconds"]
         self._clock = time.perf_counter() - elapsed
@@ -336,9 +343,11 @@ class _StudentRun:
 
     def _tell(self, spent: int, loss: float, elapsed: float) -> None:
         progress = self._trainer.progress
-        self._watch.progress(spent, self._job.budget[1], loss, elapsed * (1 - progress) / max(progress, 1e-9))
+        self._callbacks.progress(
+            spent, self._job.budget[1], loss, elapsed * (1 - progress) / max(progress, 1e-9)
+        )
 
-    def _look(self, update: int, train_loss: float | None, looks: int) -> None:
+    def _evaluate(self, update: int, train_loss: float | None, evaluations: int) -> None:
         """Evaluates the student on every dev split."""
         started = time.perf_counter()
         assets, logits = self._assets, {}
@@ -351,14 +360,14 @@ class _StudentRun:
             if not bool(predicted.isfinite().all()):
                 raise DivergedError(update, "a prediction", math.nan)
             logits[examples.split] = predicted
-        look = self._judged(update, logits, train_loss)
-        self._result.looks.append(look)
+        evaluation = self._judged(update, logits, train_loss)
+        self._result.evaluations.append(evaluation)
         self._result.eval_seconds += time.perf_counter() - started
-        self._watch.look(look.look, looks, look.score)
+        self._callbacks.evaluated(evaluation.number, evaluations, evaluation.score)
 
     def _judged(self, update: int, logits: dict[str, Tensor], train_loss: float | None) -> Evaluation:
-        """The next look, made of the logits of every dev split."""
-        task, number = self._assets.task, len(self._result.looks) + 1
+        """The next evaluation, made of the logits of every dev split."""
+        task, number = self._assets.task, len(self._result.evaluations) + 1
         splits = {
             examples.split: score_split(task, examples.labels, logits[examples.split].numpy(), examples.split)
             for examples in self._assets.data.dev

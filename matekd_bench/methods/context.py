@@ -115,7 +115,7 @@ class Context(Protocol):
         """The text of token ids of the student's tokenizer, special tokens left out."""
 
     def collate(self, rows: Sequence[Perturbed], dropout: int = 1) -> View:
-        """A view of perturbed rows, padded and on the device, without gold labels, relabelled by the teacher."""
+        """A view of perturbed rows, padded and on the device, without gold labels, relabeled by the teacher."""
 
     def masked_lm(self) -> nn.Module:
         """The study's generator, a masked language model with a trained head; a fresh copy at each call.

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from matekd_bench.methods.search_space import Space
 from matekd_bench.tasks.task import Task
 
-Level = Literal["control", "text", "token", "embedding", "generator"]
+Level = Literal["none", "text", "token", "embedding", "generator"]
+Role = Literal["baseline", "ablation", "method"]
 
 
 class Params(BaseModel):
@@ -40,19 +41,19 @@ def _fits(params: Any, task: Task) -> str | None:
 class Method:
     """A perturbation strategy as the suite knows it.
 
-    `factory` is called as ``factory(params, context)`` and returns a `Perturbation`; heavy imports belong
-    inside it. `level` says what the method perturbs. `version` changes whenever the method's results may
-    change. `needs` names the resources it uses: "generator" (a masked language model), "thesaurus". `control`
-    marks the methods others are compared with. `wraps` says that this one takes another method of that level:
-    then `params` is a `WrapperParams`, and the factory is called as ``factory(params, context, inner)`` with
-    the inner `Perturbation`. `overrides`, called with the parameters, gives the settings of the study's
-    training that the method replaces, by their dotted names in a config file: the trainer obeys them, the
-    record holds them, and such rows are shown unranked. `resources`, called with the parameters, names the
-    external resources in use, by kind, e.g. which thesaurus: they are part of a run's identity and of its
-    record. `search` says which parameters tuning may change, and within what; every method's tuning also tries
-    learning rates. `unfit`, called with the parameters and a task, says in a sentence why the method cannot be had
-    there, or None: asked before any training. `refused` says why a name that users may expect cannot be had,
-    and what does the same: such a record is not listed, it only answers those who ask for it.
+    `factory` is called as ``factory(params, context)`` and returns a `Perturbation`; heavy imports belong inside
+    it. `level` says what the method perturbs. `version` changes whenever the method's results may change. `needs`
+    names the resources it uses: "generator" (a masked language model), "thesaurus". `role` is "baseline" for plain
+    training and "ablation" for a method with its point left out: neither is tested for a verdict. `wraps` says that
+    this one takes another method of that level: then `params` is a `WrapperParams`, and the factory is called as
+    ``factory(params, context, inner)`` with the inner `Perturbation`. `overrides`, called with the parameters,
+    gives the settings of the study's training that the method replaces, by their dotted names in a config file: the
+    trainer obeys them, the record holds them, and such rows are shown unranked. `resources`, called with the
+    parameters, names the external resources in use, by kind, e.g. which thesaurus: they are part of a run's
+    identity and of its record. `search` says which parameters tuning may change, and within what; every method's
+    tuning also tries learning rates. `unfit`, called with the parameters and a task, says in a sentence why the
+    method cannot be had there, or None: asked before any training. `refused` says why a name that users may expect
+    cannot be had, and what does the same: such a record is not listed, it only answers those who ask for it.
     """
 
     name: str
@@ -63,7 +64,7 @@ class Method:
     params: type[Params] = NoParams
     citation: str = ""
     needs: frozenset[str] = frozenset()
-    control: bool = False
+    role: Role = "method"
     wraps: Level | None = None
     search: Mapping[str, Space] = field(default_factory=dict)
     refused: str | None = None

@@ -29,7 +29,7 @@ class ResolvedMethod:
     `variant` is how tables name it, e.g. ``eda[alpha=0.2]@2x``: only what differs from the defaults, in the
     order of the fields, and in the grammar of ``--methods``. `inner` is the method that it wraps; `record` is the
     method's own, or for a wrapper that of the two as one. With `factor` times the study's budget a method is no
-    control: it is compared with those that keep to the budget. `written` are the parameters whose values the list of
+    reference: it is compared with those that keep to the budget. `written` are the parameters whose values the list of
     methods says itself.
     """
 
@@ -116,7 +116,7 @@ def resolve(
         params = params.model_copy(update={"inner": wrapped})
         record = paired(method, inner.record, inner.params)
     if ref.factor != 1.0:
-        record = replace(record, control=False)
+        record = replace(record, role="method")
     written = frozenset(name for name, _ in ref.params)
     return ResolvedMethod(method.name, variant, params, ref.factor, inner, written, record=record)
 

@@ -43,7 +43,7 @@ class Perturbation(Generic[P]):
         """Yields what the student learns from in one update.
 
         After each `yield` the trainer has run forward and backward, and `seen = yield view` receives what it saw.
-        In an own phase (``batch.phase == "own"``) nothing is yielded. What is yielded may depend on
+        In an auxiliary phase (``batch.phase == "own"``) nothing is yielded. What is yielded may depend on
         `batch.update` and on nothing that another piece of the same update would see otherwise.
         """
         raise NotImplementedError
@@ -55,15 +55,15 @@ class Perturbation(Generic[P]):
     def warm_up(self, batches: Iterable[Batch], models: Models) -> None:
         """Called once before the first update; what it costs is counted."""
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """What the method must remember to go on after an interruption, besides the modules it handed over.
 
         Called after an update; tensors, numbers, texts, lists and dictionaries of these.
         """
         return {}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from what :meth:`state` gave to another process; called once, before the first update."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from what :meth:`state_dict` gave to another process; called once, before the first update."""
 
     def diagnostics(self) -> dict[str, float]:
         """What the method has to say of itself after the last update, for the record."""

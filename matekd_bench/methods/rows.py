@@ -9,15 +9,16 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Cycle:
-    """Which updates are the method's own: before every `student` student updates come `own` of its own.
+    """How auxiliary updates, in which a method trains its own module, alternate with the student's.
 
-    `stream="own"` draws the own updates' batches from a stream of their own, so that the student sees the same
-    batches as under every other method; "student" lets them use up the student's.
+    Before every `student` updates of the student come `auxiliary` ones. `stream="auxiliary"` draws their batches from
+    a stream of their own, so that the student sees the same batches as under every other method; "student" lets them
+    use up the student's.
     """
 
-    own: int
+    auxiliary: int
     student: int
-    stream: Literal["own", "student"] = "own"
+    stream: Literal["auxiliary", "student"] = "auxiliary"
 
 
 @dataclass(frozen=True)

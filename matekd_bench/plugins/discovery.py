@@ -29,7 +29,7 @@ class Candidate:
     @property
     def built_in(self) -> bool:
         """Whether it belongs to matekd-bench itself."""
-        return _normalised(self.by.distribution or "") == OWN_DISTRIBUTION
+        return _normalized(self.by.distribution or "") == OWN_DISTRIBUTION
 
 
 def installed() -> Iterator[Candidate]:
@@ -52,7 +52,7 @@ def _candidate(entry: EntryPoint, facts: dict[int, tuple[str, str]]) -> Candidat
     return Candidate(ProvidedBy(plugin=entry.name, distribution=name, version=version), entry.load)
 
 
-def _normalised(name: str) -> str:
+def _normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -43,15 +43,15 @@ def matekd_bench_run_started(run: RunInfo) -> None:
 
 
 @hookspec
-def matekd_bench_look_done(run: RunInfo, look: EvaluationInfo) -> None:
+def matekd_bench_evaluated(run: RunInfo, evaluation: EvaluationInfo) -> None:
     """A run was scored on dev.
 
     >>> from matekd_bench import EvaluationInfo, hookimpl
     >>> @hookimpl
-    ... def matekd_bench_look_done(look):
-    ...     print(f"look {look.number} of {look.total}: {100 * look.score:.1f} points")
-    >>> matekd_bench_look_done(look=EvaluationInfo(number=3, total=10, score=0.617))
-    look 3 of 10: 61.7 points
+    ... def matekd_bench_evaluated(evaluation):
+    ...     print(f"evaluation {evaluation.number} of {evaluation.total}: {100 * evaluation.score:.1f} points")
+    >>> matekd_bench_evaluated(evaluation=EvaluationInfo(number=3, total=10, score=0.617))
+    evaluation 3 of 10: 61.7 points
     """
 
 

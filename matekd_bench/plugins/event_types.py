@@ -21,7 +21,7 @@ class StudyInfo:
     methods: tuple[str, ...]
     tasks: tuple[str, ...]
     seeds: tuple[int, ...]
-    control: str | None = None
+    reference: str | None = None
     runs: int = 0
     todo: int = 0
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pluggy
 
-from matekd_bench.errors import BenchError, PluginError
+from matekd_bench.errors import BenchError, PluginError, renamed
 from matekd_bench.methods.method import Method
 from matekd_bench.plugins import event_hookspecs, hookspecs
 from matekd_bench.plugins.calling import call, current_name, refuse_wrappers, register
@@ -50,7 +50,7 @@ def load_one(
 
 
 def _events(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
-    """What the plugin wants to be told, e.g. "event look done"; a marked function that is no hook is an error."""
+    """What the plugin wants to be told, e.g. "event evaluated"; a marked function that is no hook is an error."""
     callers = manager.get_hookcallers(plugin) or []
     if not callers:
         raise PluginError(f"it implements no hook; mark {', '.join(KINDS)} or an event with @hookimpl.")
@@ -59,8 +59,10 @@ def _events(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
         for implementation in _own(caller, plugin):
             refuse_wrappers(implementation)
             if not caller.has_spec() and not implementation.optionalhook:
-                near = difflib.get_close_matches(caller.name, _hooks(manager), n=1, cutoff=0)
-                raise PluginError(f"there is no hook '{caller.name}': did you mean '{near[0]}'?")
+                [near] = difflib.get_close_matches(caller.name, _hooks(manager), n=1, cutoff=0)
+                raise PluginError(
+                    f"there is no hook '{caller.name}': did you mean '{renamed(caller.name) or near}'?"
+                )
         if caller.has_spec() and (name := current_name(caller)) not in KINDS:
             found.append(f"event {name.removeprefix('matekd_bench_').replace('_', ' ')}")
     return tuple(found)

@@ -60,7 +60,7 @@ class Provided(Generic[Record]):
 class PluginInfo:
     """One row of ``matekd-bench plugins``.
 
-    `provides` lists kind and name, e.g. "method eda", and events, e.g. "event look done". `reason` says why a broken
+    `provides` lists kind and name, e.g. "method eda", and events, e.g. "event evaluated". `reason` says why a broken
     plugin was left out; `notices` are about what it should do otherwise before long.
     """
 

@@ -61,7 +61,7 @@ class Plan:
     preset: str
     data_states: dict[str, str]
     results: str
-    control: str | None = None  # the variant that the others are compared with
+    reference: str | None = None  # the variant that the others are compared with
     seconds: float | None = None  # estimated for what is left, teachers included; None: unknown
     teachers: Mapping[str, float] = field(default_factory=dict)  # to be fine-tuned, by task: seconds
     trials: int = 0  # of tuning, before the runs that are to do
@@ -106,10 +106,10 @@ class Events(Protocol):
     def stage(self, text: str) -> None: ...
     def run_started(self, label: str, position: int, total: int) -> None: ...
     def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None: ...
-    def look_done(self, look: int, looks: int, score: float) -> None: ...
+    def evaluated(self, evaluation: int, evaluations: int, score: float) -> None: ...
     def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None: ...
     def study_finished(self, summary: StudySummary) -> None: ...
-    def lane(self, number: int) -> Events:
+    def run_view(self, number: int) -> Events:
         """A watcher for one of several runs at a time, which shows its run in the same view."""
         ...
 
@@ -138,7 +138,7 @@ class NoEvents:
     def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
         """Ignored."""
 
-    def look_done(self, look: int, looks: int, score: float) -> None:
+    def evaluated(self, evaluation: int, evaluations: int, score: float) -> None:
         """Ignored."""
 
     def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
@@ -147,6 +147,6 @@ class NoEvents:
     def study_finished(self, summary: StudySummary) -> None:
         """Ignored."""
 
-    def lane(self, number: int) -> Events:
+    def run_view(self, number: int) -> Events:
         """The same watcher."""
         return self

@@ -94,7 +94,7 @@ def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = Fa
 def _planned(
     request: StudyRequest, division: Placement, host: Host, events: Events, ranks: Ranks, *, quick: bool
 ) -> _PlannedStudy:
-    """Looks everything up, checks what can be known before training, and says what is worth knowing.
+    """Evaluations everything up, checks what can be known before training, and says what is worth knowing.
 
     `quick`: nothing will be trained, so that tokenizers are not loaded without need.
     """

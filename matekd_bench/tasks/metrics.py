@@ -60,7 +60,7 @@ def matthews(labels: ArrayLike, predictions: ArrayLike) -> float:
 def pearson(labels: ArrayLike, predictions: ArrayLike) -> float:
     """Pearson's correlation of gold and predicted scores [n]; 0 where either is constant up to rounding."""
     gold, guess = _pair(labels, predictions)
-    x, y = _centred(gold), _centred(guess)
+    x, y = _centered(gold), _centered(guess)
     if x is None or y is None:
         return 0.0
     return float(np.clip(x @ y, -1.0, 1.0))
@@ -106,14 +106,14 @@ def score_predictions(task: Task, labels: Labels | None, predictions: ArrayLike,
     if len(guess) == 0:
         raise DataError(f"{task.name} {split} has no rows, so no metric can be computed on it.")
     metrics: dict[str, float] = {name: METRICS[name](labels, guess) for name in task.metrics}
-    collapsed = _centred(guess) is None if task.kind == "regression" else _constant(guess)
+    collapsed = _centered(guess) is None if task.kind == "regression" else _constant(guess)
     return SplitScore(split, metrics, float(np.mean(list(metrics.values()))), collapsed, len(guess))
 
 
 def score_split(task: Task, labels: Labels | None, logits: ArrayLike, split: str = "dev") -> SplitScore:
     """The task's metrics of logits [n, C] (regression: [n, 1] or [n]) against class ids or gold scores [n].
 
-    Raises DataError for an unlabelled split, RunError for logits that are not finite.
+    Raises DataError for an unlabeled split, RunError for logits that are not finite.
     """
     return score_predictions(task, labels, predictions_of(task, logits), split)
 
@@ -151,12 +151,12 @@ def _constant(values: NDArray[np.generic]) -> bool:
     return bool(np.all(values == values[0]))
 
 
-def _centred(values: NDArray[np.generic]) -> Floats | None:
+def _centered(values: NDArray[np.generic]) -> Floats | None:
     """`values` [n] less their mean, scaled to length 1; None where they are constant up to rounding."""
     numbers = values.astype(np.float64)
-    centred: Floats = numbers - numbers.mean()
-    length = float(np.linalg.norm(centred))
+    centered: Floats = numbers - numbers.mean()
+    length = float(np.linalg.norm(centered))
     if _constant(numbers) or length <= ROUNDING * abs(float(numbers.mean())):
         return None
-    scaled: Floats = centred / length
+    scaled: Floats = centered / length
     return scaled

@@ -13,7 +13,7 @@ DataState = Literal["official", "partial", "mini", "own"]
 MetricName = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
 HOLDOUT = "holdout"  # the split that is cut off train where dev must stay unseen
 
-# Read by pydantic where records come from TOML: a misspelt key or a number in quotes is an error.
+# Read by pydantic where records come from TOML: a misspelled key or a number in quotes is an error.
 STRICT: Mapping[str, object] = {"extra": "forbid", "strict": True}
 
 
@@ -24,7 +24,7 @@ class Split:
     hub: str  # the split's name on the Hub; empty: the Hub has no such split
     file: str  # the file's name in a GLUE folder
     rows: int  # official row count, after what the task says must be dropped
-    labelled: bool = True
+    labeled: bool = True
     header: bool = True  # False: the file has no header, and columns are positions counted from 0
     columns: Mapping[str, str] = field(
         default_factory=dict
@@ -80,7 +80,7 @@ class Task:
     own: bool = False  # the user's data: complete as they are, and no score on them is a GLUE score
     in_score: bool = True
     label_gate: bool = True  # whether a given teacher's label order can be told from its score on dev
-    licence: str = ""
+    license: str = ""
     citation: str = ""
     notes: str = ""
 
@@ -114,7 +114,7 @@ class Task:
 
     def columns_of(self, split: Split) -> dict[str, str]:
         """Each field, and "label" where the split has labels, with the name (or position) of its column."""
-        wanted = (*self.fields, *(("label",) if split.labelled else ()))
+        wanted = (*self.fields, *(("label",) if split.labeled else ()))
         return {want: split.columns.get(want, self.columns.get(want, want)) for want in wanted}
 
     @property
@@ -140,7 +140,7 @@ class Examples:
 
     `uids` are stable example ids (hash of task, split, texts and occurrence number). `texts` holds one tuple
     a row with one or two strings. `labels` are class ids (int) or gold scores (float); None where the split
-    is unlabelled. `official_rows` is what the complete split has; for a holdout, the rows of the train it was
+    is unlabeled. `official_rows` is what the complete split has; for a holdout, the rows of the train it was
     cut from.
     """
 

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from matekd_bench.errors import DataError
+from matekd_bench.errors import DataError, renamed
 from matekd_bench.tasks.own.form import is_own
 from matekd_bench.tasks.task import Split, Suite, Task
 
@@ -121,6 +121,8 @@ def _complaint(known: Iterable[str], problems: list[ErrorDetails]) -> str:
     if problem["type"] == "missing":
         return f"missing key '{key}'."
     if problem["type"] in UNKNOWN:
+        if (new := renamed(key)) is not None:
+            return f"unknown key '{key}': it is called '{new}' now."
         names = [field.name for field in fields(Split)] if parents else list(known)
         near = get_close_matches(last, names, n=1)
         return f"unknown key '{key}'" + (f": did you mean '{near[0]}'?" if near else ".")

@@ -17,7 +17,7 @@ MAX_NAMED = 5
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs and what their answers at the last look say."""
+    """Two runs and what their answers at the last evaluation say."""
 
     own: Record
     other: Record

@@ -81,7 +81,7 @@ class _MethodAtWork:
             generator=lambda: assets.generator.copy(), objective=job.training.objective, device=recipe.device,
             precision=recipe.precision,
         )  # fmt: skip
-        self.shop = MethodHarness(
+        self.harness = MethodHarness(
             job.method, job.params, parts, name=job.variant, seed=job.seed, context_type=KeepingContext
         )
         self.reader = Reader(recipe.student.checkpoint)
@@ -89,13 +89,13 @@ class _MethodAtWork:
     def taken(self, examples: int, updates: int) -> MethodPreview:
         """Trains first where that is asked for, then watches one update."""
         self._train(updates)
-        batch = self.shop.batch(self.rows, update=updates)
+        batch = self.harness.batch(self.rows, update=updates)
         kept = _CollectedViews()
-        relay = ViewRelay(self.shop.method, partial(self._keep, kept, batch))
+        relay = ViewRelay(self.harness.method, partial(self._keep, kept, batch))
         clean_student = self._answers(batch.clean)
-        clean_teacher = self.shop.models.clean_logits(batch)
+        clean_teacher = self.harness.models.clean_logits(batch)
         job = self.cell.job
-        self.shop.trainer(relay, job.training.optimiser, job.budget).update(batch)
+        self.harness.trainer(relay, job.training.optimizer, job.budget).update(batch)
         original = self._original(batch)
         return MethodPreview(
             method=job.variant,
@@ -106,7 +106,7 @@ class _MethodAtWork:
                 if row < len(batch)
             ),
             diagnostics=self._diagnostics(kept, clean_teacher, clean_student),
-            notices=tuple(self.shop.method.notices),
+            notices=tuple(self.harness.method.notices),
         )
 
     def _train(self, updates: int) -> None:
@@ -114,13 +114,13 @@ class _MethodAtWork:
         if not updates:
             return
         job, corpus, task = self.cell.job, self.assets.train, self.assets.task
-        trainer = self.shop.trainer(
-            self.shop.method, job.training.optimiser, job.budget, job.training.own_updates
+        trainer = self.harness.trainer(
+            self.harness.method, job.training.optimizer, job.budget, job.training.auxiliary_updates
         )
-        size = job.training.optimiser.batch_size
+        size = job.training.optimizer.batch_size
         order = DataOrder(corpus.lengths, size, job.seed, task.name, "data-order")
         own = DataOrder(corpus.lengths, size, job.seed, task.name, "own-data-order")
-        with closing(trainer.run(order, own, self.shop.assembler())) as losses:
+        with closing(trainer.run(order, own, self.harness.assembler())) as losses:
             for done, _ in enumerate(losses, start=1):
                 if done >= updates:
                     return
@@ -148,7 +148,7 @@ class _MethodAtWork:
 
     @torch.no_grad()
     def _answers(self, view: View) -> Tensor:
-        logits: Tensor = self.shop.models.student_logits(view, train=False)
+        logits: Tensor = self.harness.models.student_logits(view, train=False)
         return logits
 
     @torch.no_grad()
@@ -158,7 +158,7 @@ class _MethodAtWork:
             return view.teacher.detach()
         if view.teacher is None or view.teacher == "clean":
             return None
-        logits: Tensor = self.shop.models.teacher_logits(
+        logits: Tensor = self.harness.models.teacher_logits(
             view.teacher if isinstance(view.teacher, View) else view
         )
         return logits
@@ -168,7 +168,7 @@ class _MethodAtWork:
         """How far each row's word embeddings were moved [B], relative to their norm; None where they were not."""
         if view.embed is None and view.shift is None:
             return None
-        table = self.shop.models.student.get_input_embeddings()
+        table = self.harness.models.student.get_input_embeddings()
         clean = table(view.ids)
         moved = clean if view.embed is None else view.embed(table)
         moved = moved if view.shift is None else moved + view.shift
@@ -179,7 +179,7 @@ class _MethodAtWork:
         return sizes
 
     def _texts(self, view: View, batch: Batch) -> list[tuple[str, ...]] | None:
-        context = self.shop.context
+        context = self.harness.context
         assert isinstance(context, KeepingContext)
         written = context.written(view)
         if written is not None:
@@ -190,7 +190,7 @@ class _MethodAtWork:
 
     def _edits(self, view: View, batch: Batch) -> Tensor:
         """Changed words and words of each row [B, 2], or tokens where a version was made of ids."""
-        context = self.shop.context
+        context = self.harness.context
         assert isinstance(context, KeepingContext)
         written = context.written(view)
         if written is not None:
@@ -206,7 +206,7 @@ class _MethodAtWork:
 
     def _original(self, batch: Batch) -> list[tuple[str, ...]]:
         """The rows' texts: as they came for methods that rewrite text, else as the tokenizer gives them back."""
-        context = self.shop.context
+        context = self.harness.context
         assert isinstance(context, KeepingContext)
         if context.wrote:
             return self._sources()
@@ -251,7 +251,7 @@ class _MethodAtWork:
         self, kept: _CollectedViews, teacher: Tensor, student: Tensor
     ) -> dict[str, float | None]:
         """Shares over all rows and versions."""
-        apart = self.shop.models.distance
+        apart = self.harness.models.distance
         edits = torch.cat(kept.edits) if kept.edits else None
         flips = (
             [target.argmax(-1) != teacher.argmax(-1) for target in kept.teachers if target is not None]

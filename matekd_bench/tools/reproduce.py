@@ -42,9 +42,9 @@ class LocalPaths:
 
 @dataclass(frozen=True)
 class LogitDifference:
-    """How far the logits of one look on one split lie apart."""
+    """How far the logits of one evaluation on one split lie apart."""
 
-    look: int
+    number: int
     split: str
     largest: float
 
@@ -53,20 +53,20 @@ class LogitDifference:
 class Reproduction:
     """A run and its repetition.
 
-    `looks` are those whose logits differ in any bit, `numbers` the scores, losses and diagnostics that do;
+    `evaluations` are those whose logits differ in any bit, `numbers` the scores, losses and diagnostics that do;
     `conditions` is everything recorded that may explain it: versions, threads, device, models.
     """
 
     recorded: Record
     again: Record
-    looks: tuple[LogitDifference, ...]
+    evaluations: tuple[LogitDifference, ...]
     numbers: tuple[DifferingSetting, ...]
     conditions: tuple[DifferingSetting, ...]
 
     @property
     def same(self) -> bool:
-        """Whether every logit of every look and every number is the same to the last bit."""
-        return not self.looks and not self.numbers
+        """Whether every logit of every evaluation and every number is the same to the last bit."""
+        return not self.evaluations and not self.numbers
 
 
 def reproduce(
@@ -85,7 +85,7 @@ def reproduce(
     """
     recorded = store.read(run_id)
     spec = _spec(store, recorded, places, typed)
-    request = StudyRequest(control=None, results=into)
+    request = StudyRequest(reference=None, results=into)
     target = ResultsStore(into)
     with Interruptions() as interruptions, deterministic_kernels(spec.deterministic):
         grid = make_grid(spec, request, host, events.stage)
@@ -164,20 +164,20 @@ def compare(store: ResultsStore, recorded: Record, target: ResultsStore, again: 
     return Reproduction(
         recorded,
         again,
-        tuple(_looks(store, recorded, target, again)),
+        tuple(_evaluations(store, recorded, target, again)),
         differing({THEN: _numbers(recorded), NOW: _numbers(again)}),
         differing({THEN: _conditions(recorded), NOW: _conditions(again)}),
     )
 
 
-def _looks(
+def _evaluations(
     store: ResultsStore, recorded: Record, target: ResultsStore, again: Record
 ) -> list[LogitDifference]:
     first, second = store.read_predictions(recorded.run_id), target.read_predictions(again.run_id)
     if first is None or second is None:
         return []
     found = []
-    for number, (then, now) in enumerate(zip(first.looks, second.looks, strict=False), start=1):
+    for number, (then, now) in enumerate(zip(first.evaluations, second.evaluations, strict=False), start=1):
         for split in then.keys() & now.keys():
             if then[split].shape != now[split].shape:
                 found.append(LogitDifference(number, split, float("inf")))
@@ -189,7 +189,7 @@ def _looks(
 def _numbers(record: Record) -> Mapping[str, Any]:
     """What a run measured."""
     plain = record.model_dump(mode="json")
-    curve = {f"look {look['look']}": look for look in plain["curve"]}
+    curve = {f"evaluation {evaluation['eval']}": evaluation for evaluation in plain["curve"]}
     scores = {f"{one['split']} {one['metric']} ({one['selection']})": one["value"] for one in plain["scores"]}
     measured = {name: plain[name] for name in ("status", "task_score", "diagnostics")}
     return {**measured, "curve": curve, "scores": scores, "train_flops": record.compute.train_flops}

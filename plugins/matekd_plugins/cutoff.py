@@ -31,7 +31,7 @@ class CutoffParams(Params):
     """Parameters of cutoff."""
 
     kind: Literal["token", "span", "feature"] = "token"
-    """What is erased: single tokens, neighbouring ones, or coordinates of the word embeddings."""
+    """What is erased: single tokens, neighboring ones, or coordinates of the word embeddings."""
     ratio: float = Field(default=0.1, gt=0, lt=1)
     """Share of the tokens or features that is erased, rounded down, at least one."""
     consistency: float = Field(default=0.0, ge=0)
@@ -126,7 +126,7 @@ def matekd_bench_methods() -> Iterator[Method]:
     """Announces the method."""
     yield Method(
         name="cutoff",
-        summary="Tokens, a span of them or features erased, relabelled by the teacher.",
+        summary="Tokens, a span of them or features erased, relabeled by the teacher.",
         params=CutoffParams,
         search={"ratio": Range(0.03, 0.3, log=True), "consistency": Choice((0.0, 0.5, 1.0))},
         factory=Cutoff,

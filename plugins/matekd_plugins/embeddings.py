@@ -65,7 +65,7 @@ def slope(models: Models, view: View, shift: Tensor, distance: Callable[[Tensor]
     return at_tokens(view.mask, grad)
 
 
-def unlabelled(view: View, shift: Tensor) -> View:
+def unlabeled(view: View, shift: Tensor) -> View:
     """`view` shifted, with neither labels nor teacher: it enters the loss through a common term alone."""
     return replace(view, shift=shift, gold=0.0, soft=0.0, labels=None, teacher=None)
 

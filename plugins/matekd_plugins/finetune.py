@@ -27,9 +27,9 @@ def matekd_bench_methods() -> Iterator[Method]:
     """Announces the method."""
     yield Method(
         name="finetune",
-        summary="Control: the student fine-tuned on gold labels, without the teacher.",
+        summary="Baseline: the student fine-tuned on gold labels, without the teacher.",
         factory=FineTune,
-        level="control",
+        level="none",
         version="1",
-        control=True,
+        role="baseline",
     )

@@ -1,4 +1,4 @@
-"""`kd`: knowledge distillation on the clean text alone, the control that every method is compared with."""
+"""`kd`: knowledge distillation on the clean text alone, the baseline that every method is compared with."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def matekd_bench_methods() -> Iterator[Method]:
     """Announces the method."""
     yield Method(
         name="kd",
-        summary="Control: knowledge distillation on the clean text, no perturbation.",
+        summary="Baseline: knowledge distillation on the clean text, no perturbation.",
         factory=KD,
-        level="control",
+        level="none",
         version="1",
-        control=True,
+        role="baseline",
         citation="Hinton, Vinyals, Dean 2015, Distilling the Knowledge in a Neural Network, arXiv 1503.02531",
     )

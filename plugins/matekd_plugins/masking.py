@@ -1,4 +1,4 @@
-"""The mask distribution of MATE-KD, shared by it and the controls that differ from it in the adversary alone."""
+"""The mask distribution of MATE-KD, shared by it and the ablations that differ from it in the adversary alone."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ def _random_char(action: str, **settings: Any) -> Any:
 
 
 def _keyboard(**settings: Any) -> Any:
-    """nlpaug's KeyboardAug: characters replaced by neighbours on an English keyboard."""
+    """nlpaug's KeyboardAug: characters replaced by neighbors on an English keyboard."""
     from nlpaug.augmenter.char import KeyboardAug
 
     return KeyboardAug(**settings)
@@ -168,7 +168,7 @@ AUGMENTERS: dict[str, tuple[str, type[WordParams] | type[CharParams], Callable[.
     "swap": ("adjacent words swapped", WordParams, partial(_random_word, "swap")),
     "delete": ("words deleted", WordParams, partial(_random_word, "delete")),
     "spelling": ("words replaced by common misspellings", WordParams, _spelling),
-    "keyboard": ("characters replaced by neighbours on the keyboard", CharParams, _keyboard),
+    "keyboard": ("characters replaced by neighbors on the keyboard", CharParams, _keyboard),
     "ocr": ("characters replaced by look-alikes", OcrParams, _ocr),
     "char-swap": ("adjacent characters swapped within words", CharParams, partial(_random_char, "swap")),
     "substitute": ("words replaced by an underscore", WordParams, partial(_random_word, "substitute")),

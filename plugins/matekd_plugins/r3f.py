@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from matekd_bench import Batch, Joint, Method, Models, Params, Perturbation, Range, Views, hookimpl
-from matekd_plugins.embeddings import answers_apart, gaussian, uniform, unlabelled
+from matekd_plugins.embeddings import answers_apart, gaussian, uniform, unlabeled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,7 @@ class R3F(Perturbation[R3FParams]):
         view = replace(batch.clean, precise=True)
         draw = uniform if self.params.noise == "uniform" else gaussian
         shift = self.params.epsilon * draw(self.context, batch, "r3f")
-        yield Joint((view, unlabelled(view, shift)), term=term)
+        yield Joint((view, unlabeled(view, shift)), term=term)
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""`random-mask`: MATE-KD's masks with [MASK] left in, the control that has its noise and no adversary."""
+"""`random-mask`: MATE-KD's masks with [MASK] left in, an ablation that has its noise and no adversary."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def matekd_bench_methods() -> Iterator[Method]:
     """Announces the method."""
     yield Method(
         name="random-mask",
-        summary="Control: 30 % of the tokens replaced by [MASK], relabelled by the teacher.",
+        summary="Ablation of MATE-KD: 30 % of the tokens replaced by [MASK], relabeled by the teacher.",
         params=MaskParams,
         search=MASK_SEARCH,
         factory=RandomMask,
         level="token",
         version="1",
-        control=True,
+        role="ablation",
         needs=frozenset({"one-vocabulary", "mask-token"}),
     )

@@ -1,4 +1,4 @@
-"""`random-token`: MATE-KD's masks filled with tokens drawn uniformly, the control that has no language model."""
+"""`random-token`: MATE-KD's masks filled with tokens drawn uniformly, an ablation that has no language model."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def matekd_bench_methods() -> Iterator[Method]:
     """Announces the method."""
     yield Method(
         name="random-token",
-        summary="Control: 30 % of the tokens replaced by random ones, relabelled by the teacher.",
+        summary="Ablation of MATE-KD: 30 % of the tokens replaced by random ones, relabeled by the teacher.",
         params=MaskParams,
         search=MASK_SEARCH,
         factory=RandomToken,
         level="token",
         version="1",
-        control=True,
+        role="ablation",
         needs=frozenset({"one-vocabulary"}),
     )

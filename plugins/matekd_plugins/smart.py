@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from matekd_bench import Batch, Joint, Method, Models, Params, Perturbation, Range, View, Views, hookimpl
-from matekd_plugins.embeddings import answers_apart, direction, gaussian, slope, unlabelled
+from matekd_plugins.embeddings import answers_apart, direction, gaussian, slope, unlabeled
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class SmartParams(Params):
-    """Parameters of SMART's smoothness-inducing regularisation."""
+    """Parameters of SMART's smoothness-inducing regularization."""
 
     epsilon: float = Field(default=1e-5, ge=0)
     """Radius of the ball: bound on the largest coordinate of the perturbation."""
@@ -47,7 +47,7 @@ class Smart(Perturbation[SmartParams]):
             return self.params.weight * distance
 
         view = replace(batch.clean, precise=True)
-        yield Joint((view, unlabelled(view, self._worst(batch, view, models))), term=term)
+        yield Joint((view, unlabeled(view, self._worst(batch, view, models))), term=term)
 
     def _worst(self, batch: Batch, view: View, models: Models) -> Tensor:
         """The perturbation [B, L, width] after the ascent."""

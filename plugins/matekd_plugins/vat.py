@@ -21,7 +21,7 @@ from matekd_bench import (
     Views,
     hookimpl,
 )
-from matekd_plugins.embeddings import direction, gaussian, slope, unlabelled
+from matekd_plugins.embeddings import direction, gaussian, slope, unlabeled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,7 +65,7 @@ class VAT(Perturbation[VATParams]):
             return self.params.weight * distance
 
         worst = self._direction(batch, view, seen.student, models)
-        yield Joint((unlabelled(view, self.params.epsilon * self._unit * worst),), term=term)
+        yield Joint((unlabeled(view, self.params.epsilon * self._unit * worst),), term=term)
 
     def _direction(self, batch: Batch, view: View, clean: Tensor, models: Models) -> Tensor:
         """Unit shifts [B, L, width] along which the answer moves away from `clean` [B, C] fastest."""

@@ -25,7 +25,7 @@ class WorstOfNParams(WrapperParams):
 
 
 class WorstOfN(TextPerturbation[WorstOfNParams]):
-    """The wrapped method's views, each the worst of `n` draws: MiniMax-kNN's and Glitter's maximisation step.
+    """The wrapped method's views, each the worst of `n` draws: MiniMax-kNN's and Glitter's maximization step.
 
     Per example, x' = argmax over the draws of D(T(x'_j), S(x'_j)), the student in eval mode; then the objective of
     every text method. A method that gives several views gives as many here, each the worst of its own n draws.
@@ -62,13 +62,13 @@ class WorstOfN(TextPerturbation[WorstOfNParams]):
         """For each row the draws of all views, those of one view side by side."""
         return self._inner.ahead(rows)
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """What the wrapped method must remember."""
-        return self._inner.state()
+        return self._inner.state_dict()
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """As the wrapped method does."""
-        self._inner.restore(state)
+        self._inner.load_state_dict(state)
 
     def diagnostics(self) -> dict[str, float]:
         """What the wrapped method says of itself."""

@@ -47,9 +47,9 @@ def refusal(
     ("options", "parts"),
     [
         (("--methods", "matkd"), ("unknown method 'matkd': did you mean 'matekd'?", "'matekd-bench methods'")),
-        (("--methods", "neighbour-swap"), ("unknown method 'neighbour-swap'", "--plugin FILE")),
-        (("--control", "finetun"), ("unknown method 'finetun': did you mean 'finetune'?",)),
-        (("--control", "kd,eda"), ("--control 'kd,eda' names several methods",)),
+        (("--methods", "neighbor-swap"), ("unknown method 'neighbor-swap'", "--plugin FILE")),
+        (("--reference", "finetun"), ("unknown method 'finetun': did you mean 'finetune'?",)),
+        (("--reference", "kd,eda"), ("--reference 'kd,eda' names several methods",)),
         (("--methods", ""), ("methods '': expected a method name at position 1, found the end",)),
         (("--methods", "kd,,eda"), ("expected a method name at position 4, found ','",)),
         (("--tasks", ""), ("--tasks '' has an empty entry",)),
@@ -123,12 +123,12 @@ def test_one_line_says_what_is_wrong(
         ('preset = "minilmm"', ("unknown preset 'minilmm': did you mean 'minilm'?",)),
         ("lokos = 3", ("unknown setting", "'lokos'")),
         ("seedz = 3", ("'seedz': did you mean 'seeds'?",)),
-        ("[training]\nlook = 3", ("'training.look': did you mean 'training.looks'?",)),
-        ("[training.optimiser]\nrl = 3", ("'training.optimiser.rl': did you mean 'training.optimiser.lr'?",)),
+        ("[training]\nevaluation = 3", ("'training.evaluation': did you mean 'training.evaluations'?",)),
+        ("[training.optimizer]\nrl = 3", ("'training.optimizer.rl': did you mean 'training.optimizer.lr'?",)),
         ("[teacher.budget]\nepoch = 3", ("'teacher.budget.epoch': did you mean 'teacher.budget.epochs'?",)),
         ("[generator]\nmaskrate = 1", ("'generator.maskrate': did you mean 'generator.mask_rate'?",)),
-        ("[training]\nlooks = 0", ("setting 'training.looks' (in", "greater than or equal to 1, not 0")),
-        ("[training.optimiser]\nlr = -1.0", ("setting 'training.optimiser.lr' (in", "greater than 0, not -1.0")),
+        ("[training]\nevaluations = 0", ("setting 'training.evaluations' (in", "greater than or equal to 1, not 0")),
+        ("[training.optimizer]\nlr = -1.0", ("setting 'training.optimizer.lr' (in", "greater than 0, not -1.0")),
         ("[budget]\ntasks = { rte = 'x' }", ("setting 'budget.tasks.rte' (in", "not 'x'")),
         ("[budget]\nkind = 'clean_examples'", ("'budget' (in", "a budget needs a limit, limits for tasks, or epochs")),
         ("training = 3", ("setting 'training' (in", "must be a table of settings, not 3")),
@@ -262,7 +262,7 @@ def test_a_results_folder_that_is_a_file(refusal: Refusal, tmp_path: Path) -> No
 def fine_tuned(
     study_options: tuple[str, ...], tiny_config: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A teacher that has learnt the made-up SST-2, as the cache keeps it."""
+    """A teacher that has learned the made-up SST-2, as the cache keeps it."""
     folder = tmp_path_factory.mktemp("given")
     config = folder / "study.toml"
     text = tiny_config.read_text().replace("budget = { limit = 4 }", "budget = { limit = 80 }")

@@ -210,7 +210,7 @@ def test_an_interrupt_at_any_stage_of_a_run(
     with interrupted_at(place):
         assert main(command("--methods", "matekd")) == 130
     printed = capsys.readouterr()
-    assert printed.err == "interrupted; runs that had finished are kept, the same command continues.\n"
+    assert printed.err == "interrupted; finished runs are kept; run the same command to resume.\n"
     assert not list((tmp_path / "results").rglob(".*tmp*"))  # no half-written run
     assert not [folder for folder in (tmp_path / "cache").glob("*/.*") if folder.is_dir()]
 

@@ -83,7 +83,10 @@ def test_python_dash_m_passes_the_exit_code_on() -> None:
         (["run", "--tasks", "rte"], "no methods are named: give --methods LIST"),
         (["run", "--methods", "kd", "--tasks", "rte", "--seeds", "0"], "--seeds cannot be '0'"),
         (["run", "--methods", "kd", "--tasks", "rte", "--seeds", "x"], "--seeds cannot be 'x'"),
-        (["run", "--methods", "kd", "--tasks", "rte", "--control", "kd", "--no-control"], "contradict"),
+        (
+            ["run", "--methods", "kd", "--tasks", "rte", "--control", "eda"],
+            "it is called '--reference' now",
+        ),
         (["methods", "show"], "missing argument 'NAME'"),
         (["methods", "--plugin", "no-such-file.py"], "no-such-file.py' cannot be read"),
         (["leaderboard", "--results", "no-such-folder"], "there is no results folder 'no-such-folder'"),

@@ -190,11 +190,11 @@ sets = { "eda.alpha" = 0.2 }
 
 [teacher]
 checkpoint = "here"
-optimiser = { lr = 1e-3, batch_size = 16 }
+optimizer = { lr = 1e-3, batch_size = 16 }
 budget = { limit = 4 }
 
 [training]
-looks = 2
+evaluations = 2
 max_length = 64
 objective = { gold = 0.5, soft = 0.5, temperature = 2 }
 """
@@ -244,7 +244,7 @@ def test_checkpoints(
         shutil.copytree(tiny_checkpoint, folder)
         name = names[number % len(names)]
         mangle(folder / name, rng)
-        study = ("--teacher", str(folder), "--methods", "kd", "--no-control", "--tasks", "rte")
+        study = ("--teacher", str(folder), "--methods", "kd", "--reference", "none", "--tasks", "rte")
         small = ("--limit-train", "8", "--limit-eval", "4", "--budget", "student_updates=1")
         words = ["run", *study_options, *study, *small, "--results", str(tmp_path / f"results-{number}")]
         codes.add(ends_well(words, f"{number}: {name}", capsys))
@@ -256,7 +256,7 @@ def test_checkpoints_of_interrupted_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     rng = random.Random(19)
-    fixed = ["run", *study_options, "--methods", "kd", "--no-control", "--tasks", "rte", "--results"]
+    fixed = ["run", *study_options, "--methods", "kd", "--reference", "none", "--tasks", "rte", "--results"]
     with monkeypatch.context() as patch:
         patch.setattr("matekd_bench.results.store.under_way.RunUnderWay.remove", lambda self: None)
         assert main([*fixed, str(tmp_path / "whole")]) == 0

@@ -71,7 +71,7 @@ def test_a_method_that_asks_another_machine_is_refused(
     study_options: Options, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "calling.py").write_text(CALLING_HOME)
-    study = ("--methods", "calling-home", "--no-control", "--tasks", "rte", "--results", str(tmp_path))
+    study = ("--methods", "calling-home", "--reference", "none", "--tasks", "rte", "--results", str(tmp_path))
     options = ("--plugin", str(tmp_path / "calling.py"), "--offline")
     assert main(["run", *study_options, *study, *options]) == 1
     [record] = ResultsStore(tmp_path).records()

@@ -48,13 +48,15 @@ def test_variants_are_rows_of_one_table(run: Run, tmp_path: Path) -> None:
     [table] = build(list(records.values()), tasks=tasks, suites=[]).tables
     rows = {row.label: row for row in table.rows}
     assert sorted(rows) == sorted(VARIANTS)
-    assert (table.control, rows["kd"].control, rows["kd@2x"].control) == ("kd", True, False)
+    assert (table.reference, rows["kd"].role, rows["kd@2x"].role) == ("kd", "reference", "method")
     twice = records["kd@2x"]
     assert (twice.budget.limit, twice.budget.spent, twice.compute.student_updates) == (8, 8, 8)
-    assert [look.update for look in twice.curve] == [2 * look.update for look in records["kd"].curve]
+    assert [evaluation.update for evaluation in twice.curve] == [
+        2 * evaluation.update for evaluation in records["kd"].curve
+    ]
     cost = rows["kd@2x"].cost
     assert cost is not None
-    assert cost.flops_x_control == pytest.approx(2, rel=0.1)
+    assert cost.flops_x_reference == pytest.approx(2, rel=0.1)
     for n in (2, 3):  # four updates, each with the clean text, the worst of n, and n passes to find it
         compute = records[f"worst-of-n[eda[thesaurus=embedded],n={n}]"].compute
         assert compute.forwards == {"student": 4 * (2 + n), "teacher": 4 * n}

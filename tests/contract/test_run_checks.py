@@ -1,4 +1,4 @@
-"""The contract finds what is wrong: methods that are broken in one way each fail by the promise that they break."""
+"""The contract finds faults: each method here has one fault and fails the check for it."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ NEEDS = frozenset({"one-vocabulary", "mask-token"})
 
 
 def method(factory, level="text", params=NoParams, needs=frozenset()):
-    """A record around a class."""
+    """Make a record around a class."""
     return Method(
         name="tested", summary="", factory=factory, level=level, version="1", params=params, needs=needs
     )
 
 
-def broken(record, *promises):
-    """The promises that a method breaks, by name; of those named, or of all but the slow ones."""
-    wanted = promises or [name for name in names() if name not in ("memory", "mini-glue")]
-    return {one.promise: one for one in check(subject_of(record), wanted) if one.state == "broken"}
+def failed(record, *wanted):
+    """Return the results of the checks that a method fails, by name; of those wanted, or of all but the slow ones."""
+    wanted = wanted or [name for name in names() if name not in ("memory", "mini-glue")]
+    return {result.check: result for result in check(subject_of(record), wanted) if result.state == "failed"}
 
 
 class Careful(TextPerturbation[NoParams]):
-    """Keeps every promise."""
+    """Passes every check."""
 
     def perturb(self, text, rng):
         words = text.split()
@@ -76,7 +76,7 @@ class TorchSeeding(TokenPerturbation[NoParams]):
 
 
 class Counting(TextPerturbation[NoParams]):
-    """What a text becomes depends on how many came before."""
+    """Rewrites a text depending on how many came before."""
 
     def __init__(self, params, context):
         super().__init__(params, context)
@@ -87,21 +87,21 @@ class Counting(TextPerturbation[NoParams]):
 
 
 class FirstWord(TextPerturbation[NoParams]):
-    """Takes it for granted that there is a word."""
+    """Assumes that there is a word."""
 
     def perturb(self, text, rng):
         return text.split()[0]
 
 
 class Everywhere(TokenPerturbation[NoParams]):
-    """Masks what must stay."""
+    """Masks special tokens too."""
 
     def perturb(self, batch, maskable):
         at = (self.context.draw(batch, "everywhere") < 0.5) & (batch.mask == 1)
         return batch.ids.masked_fill(at, self.context.student_tokens.mask)
 
 
-class BehindTheEnd(TokenPerturbation[NoParams]):
+class AfterTheEnd(TokenPerturbation[NoParams]):
     """Writes into the padding."""
 
     def perturb(self, batch, maskable):
@@ -140,7 +140,7 @@ class Remembering(Careful):
 
 
 class Uncounted(Perturbation[NoParams]):
-    """Asks the student behind the suite's back."""
+    """Runs the student without counting the pass."""
 
     def views(self, batch, models):
         import torch
@@ -159,30 +159,30 @@ class Greedy(Perturbation[NoParams]):
 
 
 class WrongLabels(Perturbation[NoParams]):
-    """Gold labels turned round."""
+    """Swaps the gold labels."""
 
     def views(self, batch, models):
         yield replace(batch.clean, labels=1 - batch.labels)
 
 
 class BatchMean(Perturbation[NoParams]):
-    """A term that depends on which rows come in one piece."""
+    """Adds a term that depends on which rows come in one piece."""
 
     def views(self, batch, models):
         yield Joint((batch.clean,), term=lambda logits: (logits - logits.mean(dim=0)).square().sum(dim=1))
 
 
 class TooShort(Perturbation[NoParams]):
-    """A mask that is one position short."""
+    """Yields a mask that is one position short."""
 
     def views(self, batch, models):
         yield replace(batch.clean, mask=batch.mask[:, :-1])
 
 
 class OwnModule(Perturbation[NoParams]):
-    """Its module computes and nobody counts it."""
+    """Trains a module whose cost is not counted."""
 
-    cycle = Cycle(own=1, student=2)
+    cycle = Cycle(auxiliary=1, student=2)
 
     def __init__(self, params, context):
         super().__init__(params, context)
@@ -198,27 +198,27 @@ class OwnModule(Perturbation[NoParams]):
 
 
 class Unwritten:
-    """Neither pickles nor is known to JSON."""
+    """A value that neither pickles nor is known to JSON."""
 
     def __reduce__(self):
         raise TypeError("no pickling")
 
 
 class Fickle(Params):
-    """A parameter that does not survive being written down."""
+    """Parameters that cannot be pickled."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
     rule: object = Unwritten()
 
 
-def test_a_careful_method_keeps_every_promise():
-    findings = check(subject_of(method(Careful)))
-    assert [one.promise for one in findings] == list(names())
-    assert {one.state for one in findings} == {"kept"}, [str(one) for one in findings if one.state != "kept"]
+def test_a_careful_method_passes_every_check():
+    results = check(subject_of(method(Careful)))
+    assert [result.check for result in results] == list(names())
+    assert [str(result) for result in results if result.state != "passed"] == []
 
 
 @pytest.mark.parametrize(
-    ("factory", "level", "promises", "why"),
+    ("factory", "level", "checks", "why"),
     [
         (GlobalNoise, "text", {"random-state", "rows"}, "changes with the global random state"),
         (TorchNoise, "token", {"random-state", "pieces"}, r"torch\.rand was called without a generator"),
@@ -226,34 +226,34 @@ def test_a_careful_method_keeps_every_promise():
         (Counting, "text", {"rows"}, "Keep no state between calls"),
         (FirstWord, "text", {"awkward-text"}, "On the text '' it raises IndexError"),
         (Everywhere, "token", {"special-tokens"}, r"A special token \(\[CLS\], \[SEP\]\) was replaced"),
-        (Leaking, "control", {"student"}, "the method's own code leaves a gradient in the student"),
-        (Uncounted, "control", {"cost"}, "2 passes of the student, 1 of them counted"),
-        (Greedy, "control", {"weights"}, "gold=1 and soft=2"),
-        (WrongLabels, "control", {"labels"}, "not batch.labels"),
-        (BatchMean, "control", {"pieces"}, "In pieces of 5 rows"),
-        (OwnModule, "control", {"cost"}, "The module 'critic' computes"),
+        (Leaking, "none", {"student"}, "the method's own code leaves a gradient in the student"),
+        (Uncounted, "none", {"cost"}, "2 passes of the student, 1 of them counted"),
+        (Greedy, "none", {"weights"}, "gold=1 and soft=2"),
+        (WrongLabels, "none", {"labels"}, "not batch.labels"),
+        (BatchMean, "none", {"pieces"}, "In pieces of 5 rows"),
+        (OwnModule, "none", {"cost"}, "The module 'critic' computes"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_a_broken_method_fails_by_its_own_reason(factory, level, promises, why):
-    found = broken(method(factory, level, needs=NEEDS if level == "token" else frozenset()))
-    said = " ".join(str(one) for one in found.values())
-    assert set(found) == promises, said
-    assert re.search(why, said, re.IGNORECASE)
-    assert all(one.mend and one.expected in str(one) for one in found.values())
+def test_a_faulty_method_fails_the_check_for_its_fault(factory, level, checks, why):
+    results = failed(method(factory, level, needs=NEEDS if level == "token" else frozenset()))
+    text = " ".join(str(result) for result in results.values())
+    assert set(results) == checks, text
+    assert re.search(why, text, re.IGNORECASE)
+    assert all(result.fix and result.expected in str(result) for result in results.values())
 
 
 def test_padding_that_is_written_into_is_found():
-    assert set(broken(method(BehindTheEnd, "token", needs=NEEDS), "special-tokens", "padding")) == {"padding"}
+    assert set(failed(method(AfterTheEnd, "token", needs=NEEDS), "special-tokens", "padding")) == {"padding"}
 
 
 def test_a_tensor_of_the_wrong_size_is_named():
-    [finding] = broken(method(TooShort, "control"), "shapes").values()
-    assert re.search(r"'mask' of a view has shape \(12, \d+\) where \(12, \d+\) is needed", str(finding))
+    [result] = failed(method(TooShort, "none"), "shapes").values()
+    assert re.search(r"'mask' of a view has shape \(12, \d+\) where \(12, \d+\) is needed", str(result))
 
 
 class Undefined(TextPerturbation[NoParams]):
-    """Calls what there is not."""
+    """Calls a method that strings do not have."""
 
     def perturb(self, text, rng):
         return text.undefined()
@@ -273,19 +273,19 @@ class NoIds(TokenPerturbation[NoParams]):
         """Forgets the return."""
 
 
-def test_where_a_method_raises_is_said():
-    [finding] = broken(method(Undefined), "shapes").values()
-    assert finding.happened == "It raises AttributeError: 'str' object has no attribute 'undefined'."
+def test_the_line_where_a_method_raises_is_reported():
+    [result] = failed(method(Undefined), "shapes").values()
+    assert result.happened == "It raises AttributeError: 'str' object has no attribute 'undefined'."
     assert re.fullmatch(
-        r"Line \d+ of test_run_checks.py, in perturb\(\): return text.undefined\(\)", finding.mend
+        r"Line \d+ of test_run_checks.py, in perturb\(\): return text.undefined\(\)", result.fix
     )
-    [finding] = broken(method(Nothing), "shapes").values()
-    assert "perturb() returned None: return the text as it is" in finding.happened
-    [finding] = broken(method(NoIds, "token", needs=NEEDS), "shapes").values()
-    assert "perturb() returned NoneType: return ids of the shape of batch.ids, (12, " in finding.happened
+    [result] = failed(method(Nothing), "shapes").values()
+    assert "perturb() returned None: return the text as it is" in result.happened
+    [result] = failed(method(NoIds, "token", needs=NEEDS), "shapes").values()
+    assert "perturb() returned NoneType: return ids of the shape of batch.ids, (12, " in result.happened
     assert (
-        finding.mend
-        == "The suite failed at what the method gave it: docs/write-a-method.md says what that must be."
+        result.fix
+        == "The suite could not use what the method returned; docs/write-a-method.md says what it must be."
     )
 
 
@@ -293,20 +293,20 @@ def test_where_a_method_raises_is_said():
     ("factory", "why"), [(Hoarding, "more tensors are alive"), (Remembering, "holds 200 more objects")]
 )
 def test_memory_that_grows_is_found(factory, why):
-    [finding] = broken(method(factory, "control" if factory is Hoarding else "text"), "memory").values()
-    assert why in finding.happened
+    [result] = failed(method(factory, "none" if factory is Hoarding else "text"), "memory").values()
+    assert why in result.happened
 
 
 def test_parameters_that_cannot_be_written_down_are_found():
-    [finding] = broken(method(Careful, params=Fickle), "parameters").values()
-    assert finding.happened == "TypeError: no pickling."
+    [result] = failed(method(Careful, params=Fickle), "parameters").values()
+    assert result.happened == "TypeError: no pickling."
 
 
-def test_a_teacher_with_another_vocabulary_is_asked_for_where_nothing_says_otherwise():
-    [finding] = broken(method(Everywhere, "token"), "vocabularies").values()
-    assert "needs={'one-vocabulary'}" in finding.happened
-    [asked] = check(subject_of(method(Everywhere, "token", needs=NEEDS)), ["vocabularies"])
-    assert (asked.state, asked.happened) == ("not asked", "the record says that it needs one vocabulary")
+def test_a_teacher_with_another_vocabulary_is_tried_unless_the_record_rules_it_out():
+    [result] = failed(method(Everywhere, "token"), "vocabularies").values()
+    assert "needs={'one-vocabulary'}" in result.happened
+    [result] = check(subject_of(method(Everywhere, "token", needs=NEEDS)), ["vocabularies"])
+    assert (result.state, result.happened) == ("skipped", "the record says that it needs one vocabulary")
 
 
 def test_the_objects_that_a_method_holds_are_counted_through_its_containers():
@@ -320,10 +320,10 @@ def test_the_objects_that_a_method_holds_are_counted_through_its_containers():
     assert held(holder) == before + 5
 
 
-def test_the_contract_as_tests_says_why(request):
-    test = contract_tests(method(Greedy, "control"))
+def test_the_contract_as_tests_gives_reasons(request):
+    test = contract_tests(method(Greedy, "none"))
     [mark] = test.pytestmark
-    assert mark.args == ("promise", names())
+    assert mark.args == ("check", names())
     test("labels")
     with pytest.raises(pytest.fail.Exception, match="soft=2; both must sum to 1"):
         test("weights")
@@ -345,14 +345,15 @@ def test_a_wrapper_is_given_something_to_wrap():
 
     subject = subject_of(replace(method(Both, params=Inner), wraps="text"))
     assert subject.name == "tested[simple-text]"
-    assert {one.state for one in check(subject, ["shapes", "rows", "awkward-text"])} == {"kept"}
+    results = check(subject, ["shapes", "rows", "awkward-text"])
+    assert {result.state for result in results} == {"passed"}
 
 
-def test_a_record_that_would_not_be_let_in_is_refused():
+def test_an_invalid_record_is_refused():
     with pytest.raises(PluginError, match="level is 'words'"):
         subject_of(method(Careful, level="words"))
 
 
-def test_an_unknown_promise_has_a_nearest_match():
-    with pytest.raises(UsageError, match="unknown promise 'shape': did you mean 'shapes'"):
+def test_an_unknown_check_has_a_nearest_match():
+    with pytest.raises(UsageError, match="unknown check 'shape': did you mean 'shapes'"):
         only("shape")

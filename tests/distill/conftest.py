@@ -34,12 +34,12 @@ def recipe(tiny_checkpoint: Path) -> Callable[..., Recipe]:
         parts = {
             "teacher": place,
             "teacher_settings": TeacherSettings(
-                checkpoint="tiny", optimiser=Optimizer(lr=2e-3, batch_size=16), budget=Budget(limit=updates)
+                checkpoint="tiny", optimizer=Optimizer(lr=2e-3, batch_size=16), budget=Budget(limit=updates)
             ),
             "student": ModelSource(tiny, (0, 2)),
             "generator": ModelSource(tiny, (0, 1)),
             "generator_settings": GeneratorSettings(
-                checkpoint="tiny", optimiser=Optimizer(lr=3e-3, batch_size=16), budget=Budget(limit=2)
+                checkpoint="tiny", optimizer=Optimizer(lr=3e-3, batch_size=16), budget=Budget(limit=2)
             ),
             "max_length": 32,
             "device": torch.device("cpu"),

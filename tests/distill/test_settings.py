@@ -44,12 +44,12 @@ def test_a_warm_up_in_updates_takes_as_many_under_every_budget(allowance, factor
 
 
 def test_settings_that_came_later_are_in_no_identity_until_they_say_something_new():
-    plain = Training(optimiser=Optimizer(lr=1)).model_dump()
-    assert {"algorithm", "warmup_updates"}.isdisjoint(plain["optimiser"])
+    plain = Training(optimizer=Optimizer(lr=1)).model_dump()
+    assert {"algorithm", "warmup_updates"}.isdisjoint(plain["optimizer"])
     assert "divergence" not in plain["objective"]
-    assert "own_updates" not in plain
-    new = Training(optimiser=Optimizer(lr=1, algorithm="adam"), own_updates="within").model_dump()
-    assert (new["optimiser"]["algorithm"], new["own_updates"]) == ("adam", "within")
+    assert "auxiliary_updates" not in plain
+    new = Training(optimizer=Optimizer(lr=1, algorithm="adam"), auxiliary_updates="within").model_dump()
+    assert (new["optimizer"]["algorithm"], new["auxiliary_updates"]) == ("adam", "within")
     assert Training.model_validate(new).model_dump() == new
 
 
@@ -101,15 +101,15 @@ def test_a_budget_that_names_other_tasks_only_says_so():
         (Objective, {"temperature": 0}),
         (GeneratorSettings, {"checkpoint": "x", "mask_rate": 1}),
         (GeneratorSettings, {"checkpoint": "x", "budget": {"kind": "clean_examples", "limit": 9}}),
-        (Training, {"optimiser": {"lr": 1}, "looks": 0}),
-        (Training, {"optimiser": {"lr": 1}, "precision": "float16"}),
-        (Training, {"optimiser": {"lr": 1}, "max_length": 7}),
+        (Training, {"optimizer": {"lr": 1}, "evaluations": 0}),
+        (Training, {"optimizer": {"lr": 1}, "precision": "float16"}),
+        (Training, {"optimizer": {"lr": 1}, "max_length": 7}),
         (TeacherSettings, {}),
         (
             TeacherSettings,
             {
                 "checkpoint": "x",
-                "optimiser": {"lr": 1, "warmup_updates": 3},
+                "optimizer": {"lr": 1, "warmup_updates": 3},
                 "budget": {"kind": "train_flops", "limit": 9},
             },
         ),
@@ -128,4 +128,4 @@ def test_the_objective_spends_a_third_on_gold_and_two_on_the_teacher():
 def test_settings_are_frozen_and_described():
     with pytest.raises(ValidationError):
         Objective().gold = 1.0
-    assert Training.model_fields["looks"].description.startswith("Evaluations on the dev set")
+    assert Training.model_fields["evaluations"].description.startswith("Evaluations on the dev set")

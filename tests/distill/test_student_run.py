@@ -1,4 +1,4 @@
-"""One run from initial weights to the last look."""
+"""One run from initial weights to the last evaluation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,14 @@ SILENT = RunCallbacks(lambda *told: None, lambda *told: None)
 
 
 def job(
-    name_or_factory, *, budget=("student_updates", 6), looks=3, seed=3, params=None, needs=(), **optimiser
+    name_or_factory,
+    *,
+    budget=("student_updates", 6),
+    evaluations=3,
+    seed=3,
+    params=None,
+    needs=(),
+    **optimizer,
 ):
     """A job for a registered method, or for one whose factory a test brings."""
     if isinstance(name_or_factory, str):
@@ -38,12 +45,14 @@ def job(
             name="tested",
             summary="",
             factory=name_or_factory,
-            level="control",
+            level="none",
             version="1",
             needs=frozenset(needs),
         )
     training = Training(
-        optimiser=Optimizer(**{"lr": 1e-3, "batch_size": 16, **optimiser}), looks=looks, max_length=32
+        optimizer=Optimizer(**{"lr": 1e-3, "batch_size": 16, **optimizer}),
+        evaluations=evaluations,
+        max_length=32,
     )
     return Job(method.name, method, params or method.params(), seed, training, budget)
 
@@ -71,25 +80,31 @@ def shared(recipe):
     return made
 
 
-def test_a_run_looks_at_equal_intervals_and_keeps_every_prediction(shared):
+def test_a_run_evaluations_at_equal_intervals_and_keeps_every_prediction(shared):
     told, looked = [], []
-    watch = RunCallbacks(lambda *progress: told.append(progress), lambda *look: looked.append(look))
+    watch = RunCallbacks(
+        lambda *progress: told.append(progress), lambda *evaluation: looked.append(evaluation)
+    )
     outcome = train(job("kd"), shared, watch)
     assert outcome.status in ("ok", "collapsed")
-    assert [(look.look, look.update) for look in outcome.looks] == [(1, 2), (2, 4), (3, 6)]
-    for look in outcome.looks:
-        assert look.logits["dev"].shape == (40, 2)
-        assert look.splits["dev"] == score_split(
-            shared.task, shared.data.dev[0].labels, look.logits["dev"].numpy()
+    assert [(evaluation.number, evaluation.update) for evaluation in outcome.evaluations] == [
+        (1, 2),
+        (2, 4),
+        (3, 6),
+    ]
+    for evaluation in outcome.evaluations:
+        assert evaluation.logits["dev"].shape == (40, 2)
+        assert evaluation.splits["dev"] == score_split(
+            shared.task, shared.data.dev[0].labels, evaluation.logits["dev"].numpy()
         )
-        assert look.score == look.splits["dev"].score
-    assert looked == [(look.look, 3, look.score) for look in outcome.looks]
+        assert evaluation.score == evaluation.splits["dev"].score
+    assert looked == [(evaluation.number, 3, evaluation.score) for evaluation in outcome.evaluations]
     assert [done for done, *_ in told] == [1, 2, 3, 4, 5, 6]
     assert {limit for _, limit, *_ in told} == {6}
     assert told[-1][3] == 0.0  # seconds left
     assert [point["update"] for point in outcome.history] == [1, 2, 3, 4, 5, 6]
     losses = [point["loss"] for point in outcome.history]
-    assert outcome.looks[1].train_loss == pytest.approx((losses[2] + losses[3]) / 2)
+    assert outcome.evaluations[1].train_loss == pytest.approx((losses[2] + losses[3]) / 2)
 
 
 def test_what_a_run_spent_is_counted(shared):
@@ -118,9 +133,9 @@ def test_the_passes_of_each_method(shared, name, student, teacher, perturbed):
 
 
 def test_the_passes_of_matekd(shared):
-    """Ten own updates before the six of the student: a pass of all three networks each, backward through all."""
+    """Ten auxiliary updates before the six of the student: a pass of all three networks each, backward through all."""
     outcome = train(job("matekd"), shared, SILENT)
-    assert outcome.spent.own_updates == 10
+    assert outcome.spent.auxiliary_updates == 10
     assert outcome.meter.forwards() == {"generator": 10 + 6, "student": 10 + 2 * 6, "teacher": 10 + 6}
     assert outcome.meter.backwards() == {"generator": 10, "student": 10 + 2 * 6, "teacher": 10}
     assert outcome.perturber_parameters == outcome.perturber_trainable > 0
@@ -158,7 +173,7 @@ def test_initial_student_and_batches_are_the_same_under_every_method(shared, mon
 def test_another_seed_is_another_student_and_another_order(shared):
     one, other = (train(job("kd", seed=seed), shared, SILENT) for seed in (3, 4))
     assert one.student_sha256 != other.student_sha256
-    assert not one.looks[0].logits["dev"].equal(other.looks[0].logits["dev"])
+    assert not one.evaluations[0].logits["dev"].equal(other.evaluations[0].logits["dev"])
 
 
 @pytest.mark.parametrize("name", ["eda", "matekd"])
@@ -172,7 +187,7 @@ def test_a_run_repeated_is_bit_identical(shared, name):
     assert torch.random.get_rng_state().equal(state)
     assert one.history == other.history
     assert one.diagnostics == other.diagnostics
-    for first, second in zip(one.looks, other.looks, strict=True):
+    for first, second in zip(one.evaluations, other.evaluations, strict=True):
         assert first.logits["dev"].equal(second.logits["dev"])
 
 
@@ -180,9 +195,9 @@ def test_pieces_change_memory_and_not_the_run(shared):
     def finetune(batch, models):
         yield batch.clean
 
-    whole = train(job(given(finetune), looks=1, budget=("student_updates", 1)), shared, SILENT)
+    whole = train(job(given(finetune), evaluations=1, budget=("student_updates", 1)), shared, SILENT)
     pieces = train(
-        job(given(finetune), looks=1, budget=("student_updates", 1), micro_batch=5), shared, SILENT
+        job(given(finetune), evaluations=1, budget=("student_updates", 1), micro_batch=5), shared, SILENT
     )
     assert whole.student_sha256 == pieces.student_sha256
     assert pieces.meter.forwards()["student"] == 4
@@ -192,25 +207,25 @@ def test_pieces_change_memory_and_not_the_run(shared):
 
 
 @pytest.mark.parametrize(
-    ("budget", "updates", "looks"),
+    ("budget", "updates", "evaluations"),
     [
         (("clean_examples", 70), 5, [2, 3, 5]),
         (("student_updates", 2), 2, [1, 2]),
         (("student_updates", 1), 1, [1]),
     ],
 )
-def test_looks_fit_any_budget(shared, budget, updates, looks):
+def test_evaluations_fit_any_budget(shared, budget, updates, evaluations):
     outcome = train(job("kd", budget=budget), shared, SILENT)
     assert outcome.spent.student_updates == updates
-    assert [look.update for look in outcome.looks] == looks
+    assert [evaluation.update for evaluation in outcome.evaluations] == evaluations
 
 
 def test_a_budget_of_flops_ends_with_a_look(shared):
-    limit = train(job("kd", looks=1), shared, SILENT).meter.flops
+    limit = train(job("kd", evaluations=1), shared, SILENT).meter.flops
     outcome = train(job("random-mask", budget=("train_flops", limit)), shared, SILENT)
     assert outcome.spent.student_updates < 6
     assert outcome.spent_budget >= limit
-    assert outcome.looks[-1].update == outcome.spent.student_updates
+    assert outcome.evaluations[-1].update == outcome.spent.student_updates
 
 
 def test_every_dev_split_is_looked_at_under_its_own_name(shared):
@@ -218,11 +233,13 @@ def test_every_dev_split_is_looked_at_under_its_own_name(shared):
     other = replace(matched, split="dev-mismatched", texts=matched.texts[::-1], labels=matched.labels[::-1])
     data = replace(shared.data, dev=(replace(matched, split="dev-matched"), other))
     twofold = TaskAssets(data, shared.recipe, lambda text: None, lambda *progress: None)
-    (look,) = train(job("kd", looks=1), twofold, SILENT).looks
-    assert set(look.logits) == {"dev-matched", "dev-mismatched"}
-    assert {name: split.split for name, split in look.splits.items()} == {name: name for name in look.logits}
-    assert look.logits["dev-mismatched"].allclose(look.logits["dev-matched"].flip(0), atol=1e-5)
-    assert look.score == pytest.approx(look.splits["dev-matched"].score)
+    (evaluation,) = train(job("kd", evaluations=1), twofold, SILENT).evaluations
+    assert set(evaluation.logits) == {"dev-matched", "dev-mismatched"}
+    assert {name: split.split for name, split in evaluation.splits.items()} == {
+        name: name for name in evaluation.logits
+    }
+    assert evaluation.logits["dev-mismatched"].allclose(evaluation.logits["dev-matched"].flip(0), atol=1e-5)
+    assert evaluation.score == pytest.approx(evaluation.splits["dev-matched"].score)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_as_diverged(shared):
@@ -235,7 +252,7 @@ def test_a_loss_that_is_no_number_ends_the_run_as_diverged(shared):
     assert outcome.reason == (
         f"the gradient norm of the student became nan at update 4; the last loss was {last:.4g}"
     )
-    assert [look.update for look in outcome.looks] == [2, 4]
+    assert [evaluation.update for evaluation in outcome.evaluations] == [2, 4]
     assert outcome.spent.student_updates == 4
     assert outcome.train_seconds > 0
     assert all(math.isfinite(value) for value in outcome.diagnostics.values())
@@ -255,10 +272,12 @@ def test_one_class_for_every_example_is_flagged_as_collapsed(shared):
     def always_bad(batch, models):
         yield replace(batch.clean, labels=torch.zeros_like(batch.labels), teacher=None)
 
-    outcome = train(job(given(always_bad), lr=5e-3, budget=("student_updates", 20), looks=1), shared, SILENT)
+    outcome = train(
+        job(given(always_bad), lr=5e-3, budget=("student_updates", 20), evaluations=1), shared, SILENT
+    )
     assert outcome.status == "collapsed"
-    assert outcome.looks[-1].logits["dev"].argmax(-1).sum() == 0
-    assert outcome.reason == "the last look predicts one value for every example"
+    assert outcome.evaluations[-1].logits["dev"].argmax(-1).sum() == 0
+    assert outcome.reason == "the last evaluation predicts one value for every example"
 
 
 def test_what_a_method_raises_is_passed_on(shared):
@@ -317,10 +336,10 @@ def test_teacher_and_student_may_have_different_tokenizers(assets, other_vocabul
 
 def test_the_initial_student_is_that_of_its_seed(shared):
     student = load_classifier(shared.recipe.student, 2, LABELS, seed_of(3, "toy-single", "init"))
-    assert train(job("kd", looks=1), shared, SILENT).student_sha256 == weights_digest(student)
+    assert train(job("kd", evaluations=1), shared, SILENT).student_sha256 == weights_digest(student)
 
 
 def test_regression_runs_to_the_end(assets):
-    outcome = train(job("random-mask", looks=1), assets("regression"), SILENT)
-    assert outcome.looks[0].logits["dev"].shape == (40, 1)
+    outcome = train(job("random-mask", evaluations=1), assets("regression"), SILENT)
+    assert outcome.evaluations[0].logits["dev"].shape == (40, 1)
     assert "teacher_flip_rate" not in outcome.diagnostics

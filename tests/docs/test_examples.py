@@ -201,7 +201,7 @@ def test_plugins_train(
     method = f"{record.name}[eda]" if record.wraps else record.name
     models = ["--teacher", str(tiny_checkpoint), "--student", "layers:0,2", "--generator", "layers:0,2"]
     study = ["--preset", "minilm", "--glue-dir", str(glue), "--tasks", "rte", "--budget", "student_updates=2"]
-    what = ["--plugin", name, "--methods", method, "--no-control", "--quiet"]
+    what = ["--plugin", name, "--methods", method, "--reference", "none", "--quiet"]
     assert main(["run", *what, *models, *study]) == 0
     [run] = ResultsStore(Path("results")).records()
     assert run.status in ("ok", "collapsed")  # untrained networks may give one answer for all

@@ -28,7 +28,7 @@ STUDY = StudyInfo(results=Path("results"), preset="mini", methods=("kd",), tasks
 TOLD = {
     "study": STUDY,
     "run": RUN,
-    "look": EvaluationInfo(number=1, total=2, score=0.5, spent=5, limit=10),
+    "evaluation": EvaluationInfo(number=1, total=2, score=0.5, spent=5, limit=10),
 }
 ENDS = {
     "matekd_bench_run_finished": RunEnd(status="failed", score=None, seconds=1.0, record={"reason": "no"}),

@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("tour")
     for name, text in files(TOUR).items():
         (folder / name).write_text(text, encoding="utf-8")
-    (folder / "brief.toml").write_text("[teacher]\nbudget = { limit = 2 }\n[training]\nlooks = 2\n")
+    (folder / "brief.toml").write_text("[teacher]\nbudget = { limit = 2 }\n[training]\nevaluations = 2\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         yield folder

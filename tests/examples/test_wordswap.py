@@ -28,8 +28,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     pip = ["-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--target"]
     command = [sys.executable, *pip, str(folder / "site"), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
     return folder / "site"
 
 
@@ -38,7 +38,7 @@ def installed(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     """A working folder, with the example among the installed packages."""
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Host, "latest", Host.latest)  # put back when the test ends, for those behind it
+    monkeypatch.setattr(Host, "latest", Host.latest)  # restored when the test ends, for the tests after it
     yield tmp_path
     for module in [name for name in sys.modules if name.startswith(MODULE)]:
         del sys.modules[module]
@@ -52,11 +52,11 @@ def test_it_is_listed_with_all_that_it_provides(installed: Path) -> None:
     )  # fmt: skip
 
 
-def test_it_keeps_the_contract(installed: Path) -> None:
-    promises = (
+def test_it_passes_the_contract(installed: Path) -> None:
+    checks = (
         "shapes,weights,deterministic,random-state,rows,parameters,pairs,awkward-text,student,cost,record"
     )
-    assert main(["methods", "check", "wordswap[thesaurus=kitchen]", "--only", promises]) == 0
+    assert main(["methods", "check", "wordswap[thesaurus=kitchen]", "--only", checks]) == 0
 
 
 def test_it_runs_and_exports(
@@ -67,8 +67,8 @@ def test_it_runs_and_exports(
     out = capsys.readouterr().out
     [line] = [line for line in out.splitlines() if line.startswith("wordswap changed")]
     assert line.endswith("% of the words of sst2")
-    found = sorted((installed / "results" / "runs").glob("sst2-[ew]*/record.json"))
-    resources = [json.loads(file.read_text())["perturber"]["resources"]["thesaurus"] for file in found]
+    records = sorted((installed / "results" / "runs").glob("sst2-[ew]*/record.json"))
+    resources = [json.loads(file.read_text())["perturber"]["resources"]["thesaurus"] for file in records]
     assert len(set(resources)) == 1
     assert resources[0].startswith("kitchen v1 (sha256 ")
     assert main(["export", "scores.txt"]) == 0
@@ -86,6 +86,6 @@ def test_its_own_tests_pass(site: Path) -> None:
     options = ["-q", "-p", "no:cacheprovider", "-W", "error", "--rootdir", str(tests), "-k", "not contract"]
     environment = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1", "PATH": ""}
     command = [sys.executable, "-m", "pytest", *options, str(tests)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=site, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 passed" in done.stdout
+    process = subprocess.run(command, capture_output=True, text=True, check=False, cwd=site, env=environment)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "3 passed" in process.stdout

@@ -46,7 +46,7 @@ def method(name: str, params: type[Params], **fields: Any) -> Method:
 STANDARD: dict[str, Any] = {"factory": NoParams, "level": "text", "version": "1"}
 METHODS = {
     "eda": method("eda", Own),
-    "kd": method("kd", NoParams, level="control", control=True),
+    "kd": method("kd", NoParams, level="none", role="baseline"),
     "worst-of-n": method("worst-of-n", Wrapping, wraps="text"),
 }
 
@@ -123,12 +123,12 @@ def test_a_sweep_over_what_is_wrapped_and_the_wrapper_runs_equal_ones_once() -> 
     assert found[2].names == ("worst-of-n", "eda")
 
 
-def test_a_method_with_another_budget_is_no_control() -> None:
-    assert [one(text).record.control for text in ("kd", "kd@1x", "kd@2x", "kd@0.5x")] == [
-        True,
-        True,
-        False,
-        False,
+def test_a_method_with_another_budget_is_no_baseline() -> None:
+    assert [one(text).record.role for text in ("kd", "kd@1x", "kd@2x", "kd@0.5x")] == [
+        "baseline",
+        "baseline",
+        "method",
+        "method",
     ]
     assert one("eda@2x").record.name == "eda"
 
@@ -163,7 +163,7 @@ def test_a_malformed_set_is_refused(item: str) -> None:
             (),
             ("wraps one of level text, and 'worst-of-n[n=3]' names none", "'worst-of-n[METHOD]'"),
         ),
-        ("worst-of-n[kd]", (), ("in 'worst-of-n[kd]' 'kd' is of level control",)),
+        ("worst-of-n[kd]", (), ("in 'worst-of-n[kd]' 'kd' is of level none",)),
         ("worst-of-n[worst-of-n[eda]]", (), ("'worst-of-n[worst-of-n[eda]]' 'worst-of-n' wraps one itself",)),
         ("worst-of-n[ead]", (), ("unknown method 'ead'",)),
         ("worst-of-n[eda[alpha=7]]", (), ("parameter 'alpha' of method 'eda' cannot be '7'",)),

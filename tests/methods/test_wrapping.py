@@ -33,12 +33,12 @@ def called(name: str) -> Any:
 INNER = Method(
     name="inner", summary="", params=InnerParams, factory=called("inner"), level="text", version="3",
     needs=frozenset({"thesaurus"}),
-    overrides=lambda params: {"training.looks": 1, "training.optimiser.lr": params.alpha},
+    overrides=lambda params: {"training.evaluations": 1, "training.optimizer.lr": params.alpha},
     resources=lambda params: {"thesaurus": f"words {params.alpha}", "library": "1"},
 )  # fmt: skip
 OUTER = Method(
     name="outer", summary="", params=OuterParams, factory=called("outer"), level="text", version="2", wraps="text",
-    needs=frozenset({"mask-token"}), overrides=lambda params: {"training.looks": params.n},
+    needs=frozenset({"mask-token"}), overrides=lambda params: {"training.evaluations": params.n},
     resources=lambda params: {"library": f"of {params.n}"},
 )  # fmt: skip
 
@@ -65,7 +65,7 @@ def test_the_factory_gets_the_wrapped_method_at_work() -> None:
 def test_the_record_says_what_both_need_use_and_override() -> None:
     found = resolved("outer[inner[alpha=.2]]")
     assert found.record.needs == {"mask-token", "thesaurus"}
-    assert found.record.overrides(found.params) == {"training.looks": 4, "training.optimiser.lr": 0.2}
+    assert found.record.overrides(found.params) == {"training.evaluations": 4, "training.optimizer.lr": 0.2}
     assert found.record.resources(found.params) == {"thesaurus": "words 0.2", "library": "of 4"}
 
 

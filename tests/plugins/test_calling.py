@@ -87,25 +87,25 @@ def test_a_tracker_published_today_is_told_when_its_event_gains_an_argument(
     told: list[Any] = []
 
     @hookspec
-    def matekd_bench_look_done(run: str, look: str, student: str) -> None:
+    def matekd_bench_evaluated(run: str, evaluation: str, student: str) -> None:
         """With a third argument, and before the others is no matter: they are given by name."""
 
     @hookimpl
-    def today(look: str) -> None:
-        told.append(look)
+    def today(evaluation: str) -> None:
+        told.append(evaluation)
 
     @hookimpl
     def newer(student: str, run: str) -> None:
         told.append((student, run))
 
-    today.__name__ = newer.__name__ = "matekd_bench_look_done"
-    monkeypatch.setattr(loading, "SPECS", specs(matekd_bench_look_done, without="matekd_bench_look_done"))
+    today.__name__ = newer.__name__ = "matekd_bench_evaluated"
+    monkeypatch.setattr(loading, "SPECS", specs(matekd_bench_evaluated, without="matekd_bench_evaluated"))
     manager = new_manager()
     load_one(manager, Candidate(BY, lambda: plugin(today)))
     load_one(manager, Candidate(ProvidedBy("newer", "other", "2"), lambda: plugin(newer)))
     with EventDispatcher(host(manager), pytest.fail) as announcer:
-        announcer.tell("matekd_bench_look_done", run="a run", look="a look", student="a student")
-    assert told == [("a student", "a run"), "a look"]
+        announcer.tell("matekd_bench_evaluated", run="a run", evaluation="an evaluation", student="a student")
+    assert told == [("a student", "a run"), "an evaluation"]
 
 
 def test_a_renamed_hook_works_under_its_old_name_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

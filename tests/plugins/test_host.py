@@ -75,7 +75,7 @@ def test_a_refused_method_is_not_listed_and_says_why(install: Install) -> None:
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),
         (METHOD.format(name="x").replace("yield", "raise RuntimeError('no'); yield"), "RuntimeError: no"),
         (METHOD.format(name="Upper Case"), "method 'Upper Case': a name is made of lower-case letters"),
-        (METHOD.format(name="x").replace('"text"', '"word"'), "level is 'word', allowed are control"),
+        (METHOD.format(name="x").replace('"text"', '"word"'), "level is 'word', allowed are none"),
         (
             METHOD.format(name="x").replace("factory=", "params=dict, factory="),
             "subclass of matekd_bench.Params",
@@ -114,7 +114,7 @@ def test_a_broken_plugin_leaves_none_of_its_records_behind(install: Install) -> 
     assert "probe-half" not in Host.load().methods
 
 
-def test_a_misspelt_hook_is_reported_with_the_nearest_name(install: Install) -> None:
+def test_a_misspelled_hook_is_reported_with_the_nearest_name(install: Install) -> None:
     install("probe-typo", METHOD.format(name="x").replace("bench_methods", "bench_method"))
     [info] = [info for info in Host.load().plugins if info.name == "probe-typo"]
     assert info.reason == "there is no hook 'matekd_bench_method': did you mean 'matekd_bench_methods'?"

@@ -45,7 +45,7 @@ def test_bad_names(name: str) -> None:
     [
         (replace(METHOD, params=Required), "parameter 'alpha' needs a default"),
         (replace(METHOD, version=""), "version"),
-        (replace(METHOD, wraps="word", params=WrapperParams), "wraps is 'word', allowed are control, text"),
+        (replace(METHOD, wraps="word", params=WrapperParams), "wraps is 'word', allowed are none, text"),
         (replace(METHOD, wraps="text"), "params of matekd_bench.WrapperParams"),
         (Suite(name="empty", tasks=()), "at least one task"),
     ],

@@ -1,4 +1,4 @@
-"""The controls: `kd`, `finetune` and `random-mask`."""
+"""the baselines: `kd`, `finetune` and `random-mask`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def made(lab, name, **params):
     return record.factory(record.params(**params), lab.context)
 
 
-def test_controls_say_that_they_are():
-    controls = {name for name, provided in HOST.methods.items() if provided.record.control}
-    assert {"kd", "finetune", "random-mask"} <= controls
+def test_baselines_and_ablations_say_that_they_are():
+    roles = {name: provided.record.role for name, provided in HOST.methods.items()}
+    assert (roles["kd"], roles["finetune"], roles["random-mask"]) == ("baseline", "baseline", "ablation")
     assert HOST.method("random-mask").record.needs >= {"one-vocabulary", "mask-token"}
     assert not HOST.method("kd").record.needs
 
@@ -78,7 +78,7 @@ def test_random_mask_replaces_tokens_by_the_mask_and_nothing_else(rig):
 
 
 def test_random_mask_masks_where_matekd_does(rig):
-    """The control differs from the adversary in nothing but the words that are filled in."""
+    """The reference differs from the adversary in nothing but the words that are filled in."""
     lab = rig()
     batch = lab.batch(made(lab, "kd"), ROWS)
     lab.moment.batch = batch

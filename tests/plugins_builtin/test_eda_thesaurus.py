@@ -162,7 +162,7 @@ def test_real_wordnet(shared_data, alone, monkeypatch):
         method.perturb(text, random.Random(1))
 
 
-def test_nltk_is_not_asked_where_it_looks_before_it_is_loaded(monkeypatch):
+def test_nltk_is_not_asked_where_it_evaluations_before_it_is_loaded(monkeypatch):
     import nltk.data
 
     from matekd_bench.methods.thesaurus import _nltk_folders

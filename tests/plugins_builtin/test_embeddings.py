@@ -16,7 +16,7 @@ from matekd_plugins.embeddings import (
     slope,
     symmetric_divergence,
     uniform,
-    unlabelled,
+    unlabeled,
 )
 from rig import ROWS, at_shift
 
@@ -129,9 +129,9 @@ def test_scores_lie_apart_by_their_squared_difference(rig):
     assert answers_apart(rig().context) is symmetric_divergence
 
 
-def test_an_unlabelled_view_enters_no_loss_of_its_own(rig):
+def test_an_unlabeled_view_enters_no_loss_of_its_own(rig):
     lab = rig()
     shift = torch.zeros(1)
-    view = unlabelled(batch_of(lab).clean, shift)
+    view = unlabeled(batch_of(lab).clean, shift)
     assert view.shift is shift
     assert (view.gold, view.soft, view.labels, view.teacher, view.dropout) == (0.0, 0.0, None, None, 0)

@@ -103,7 +103,7 @@ def test_the_perturbations_are_the_references(rig, norm):
     assert bool((batch.mask == 0).any())
 
 
-def test_padding_is_left_alone_even_by_networks_that_look_at_it(rig):
+def test_padding_is_left_alone_even_by_networks_that_evaluation_at_it(rig):
     lab = rig("pairs")
     method = made(lab, adv_lr=0.25, max_norm=0.0, relative=False)
     batch = lab.batch(method, ROWS)
@@ -225,8 +225,8 @@ def test_a_published_table_and_sizes_of_ones_own_contradict_each_other():
     assert resolve(ref, record, {}).variant == "freelb[share_dropout=false,published=albert]"
 
 
-def test_a_view_that_nobody_learnt_from_is_an_error(rig):
+def test_a_view_that_nobody_learned_from_is_an_error(rig):
     lab = rig()
     method = made(lab)
-    with pytest.raises(RuntimeError, match="was not learnt from"):
+    with pytest.raises(RuntimeError, match="was not learned from"):
         list(method.views(lab.batch(method, ROWS), lab.models))

@@ -111,6 +111,6 @@ def test_what_the_records_need():
     random, frozen = (HOST.method(name).record for name in ("random-token", "frozen-generator"))
     assert random.needs == {"one-vocabulary"}
     assert frozen.needs == {"generator", "one-vocabulary", "mask-token"}  # its warm-up is a cost of the run
-    assert random.control
-    assert frozen.control
+    assert random.role == "ablation"
+    assert frozen.role == "ablation"
     assert random.params is frozen.params is MaskParams

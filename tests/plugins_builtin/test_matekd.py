@@ -117,7 +117,7 @@ def students_reference(lab, batch):
     grads = reference(lab, loss)
     table = grads["student.bert.embeddings.word_embeddings.weight"]
     table[lab.encoder.tokens.pad] = (
-        0  # BERT's own rule: [PAD] is never learnt, not even where it was drawn as a word
+        0  # BERT's own rule: [PAD] is never learned, not even where it was drawn as a word
     )
     return float(loss.detach()), grads
 
@@ -213,7 +213,7 @@ def test_text_of_nothing_but_special_tokens_passes_through(rig):
 
 def test_the_schedule_is_ten_before_every_hundred_and_none_for_a_frozen_generator(rig):
     cycle = made(rig()).cycle
-    assert (cycle.own, cycle.student, cycle.stream) == (10, 100, "own")
+    assert (cycle.auxiliary, cycle.student, cycle.stream) == (10, 100, "auxiliary")
     assert made(rig(), generator_updates=0).cycle is None
     assert made(rig(), generator_updates=2, student_updates=7).cycle.student == 7
 

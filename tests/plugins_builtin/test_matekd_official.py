@@ -22,7 +22,7 @@ from rig import gap
 HOST = Host.load(only_builtin=True)
 PARAMS = MateKDParams(variant="official")
 RELEASED = overridden(
-    Training(optimiser=Optimizer(lr=2e-5, batch_size=32)), HOST.method("matekd").record, PARAMS, "student_updates"
+    Training(optimizer=Optimizer(lr=2e-5, batch_size=32)), HOST.method("matekd").record, PARAMS, "student_updates"
 )  # fmt: skip
 # The rate at the end relative to its peak: what the released schedule gives with the official row counts.
 LAST = {
@@ -33,7 +33,7 @@ LAST = {
 
 def students_share(batches, cycle):
     """How many of so many batches are the student's."""
-    rounds, rest = divmod(batches, cycle.own + cycle.student)
+    rounds, rest = divmod(batches, cycle.auxiliary + cycle.student)
     last = islice(schedule(repeat((0, [])), repeat((0, [])), cycle), rest)
     return rounds * cycle.student + sum(planned.phase == "student" for planned in last)
 
@@ -43,9 +43,9 @@ def test_the_rate_after_30_epochs_is_that_of_the_released_code(rig, task):
     record = HOST.task(task).record
     batches = Budget(epochs=30).resolve(task, record.splits[record.train].rows, 32)
     cycle = MateKD(PARAMS, rig().context).cycle
-    assert cycle == Cycle(own=10, student=100, stream="student")
+    assert cycle == Cycle(auxiliary=10, student=100, stream="student")
     progress = students_share(batches, cycle) / batches
-    factor = RELEASED.optimiser.factor(progress, ("student_updates", batches))
+    factor = RELEASED.optimizer.factor(progress, ("student_updates", batches))
     assert round(factor, 3) == LAST[task]
 
 
@@ -53,7 +53,8 @@ def run(lab, method, limit, **settings):
     """The student's losses, the rates of both optimizers at every step and the rows of every batch by phase."""
     rates, rows = {"student": [], "own": []}, {"student": [], "own": []}
     trainer = lab.trainer(
-        method, budget=("student_updates", limit), batch_size=16, own_updates="within", algorithm="adam", **settings
+        method, budget=("student_updates", limit), batch_size=16, auxiliary_updates="within", algorithm="adam",
+        **settings
     )  # fmt: skip
     ours = {id(weight) for weight in lab.student.parameters()}
 
@@ -82,9 +83,9 @@ def test_a_run_obeys_it(rig):
     lab = rig(rows=48)
     params = MateKDParams(variant="official", generator_updates=2, student_updates=5, generator_lr=1e-3)
     losses, rates, rows, trainer = run(lab, MateKD(params, lab.context), 16, lr=1.0, warmup_updates=4)
-    assert (trainer.spent.student_updates, trainer.spent.own_updates) == (10, 6)
+    assert (trainer.spent.student_updates, trainer.spent.auxiliary_updates) == (10, 6)
     assert trainer.spent_budget == 16
-    assert trainer.spent.own_examples == 6 * 16
+    assert trainer.spent.auxiliary_examples == 6 * 16
     assert len(losses) == 10
     middles = [update + 0.5 for update in range(10)]
     assert rates["student"] == pytest.approx([m / 4 if m < 4 else (16 - m) / 12 for m in middles])
@@ -120,7 +121,7 @@ def test_cross_entropy_moves_the_generator_otherwise_and_the_student_alike(rig):
     assert gap(generator, other) > 0.05
 
 
-def test_scores_are_learnt_with_squared_errors_throughout(rig):
+def test_scores_are_learned_with_squared_errors_throughout(rig):
     found = [
         steps(rig("regression", objective=objective), MateKDParams(clip=1e9))
         for objective in (Objective(), RELEASED.objective)

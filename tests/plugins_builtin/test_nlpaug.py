@@ -251,7 +251,7 @@ import random
 from matekd_plugins.nlpaug import matekd_bench_methods
 record = next(record for record in matekd_bench_methods() if record.name == "nlpaug:spelling")
 method = record.factory(record.params(aug_p=0.9), None)
-misspelt = [method.perturb({text!r}, random.Random(seed)) for seed in range(50)]
+misspelled = [method.perturb({text!r}, random.Random(seed)) for seed in range(50)]
 """
 
 
@@ -261,9 +261,9 @@ def test_misspellings_do_not_depend_on_the_hash_seed():
     exec(program, here)  # under whatever seed this process has
     other = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
     env = {**os.environ, "PYTHONHASHSEED": other, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", f"{program}\nprint(*misspelt, sep='\\n')"]
+    command = [sys.executable, "-c", f"{program}\nprint(*misspelled, sep='\\n')"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == here["misspelt"]
+    assert done.stdout.splitlines() == here["misspelled"]
 
 
 def test_announcing_the_family_loads_neither_nlpaug_nor_torch():

@@ -25,7 +25,7 @@ METHODS = (
 def records(study_options: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
     """One short run of each on pairs, by variant."""
     folder: Path = tmp_path_factory.mktemp("results")
-    what = ("--preset", "minilm", "--methods", ",".join(METHODS), "--tasks", "rte", "--no-control")
+    what = ("--preset", "minilm", "--methods", ",".join(METHODS), "--tasks", "rte", "--reference", "none")
     assert main(["run", *what, *study_options, "--results", str(folder)]) == 0
     return {record.identity.variant: record for record in ResultsStore(folder).records()}
 

@@ -19,12 +19,12 @@ RUN = RunInfo(run_id="rte-eda-0-ab12", method="eda[alpha=0.2]", task="rte", seed
 CUT = RunInfo(run_id="rte-eda-1-cd34", method="eda[alpha=0.2]", task="rte", seed=1)
 RECORD = {
     "task_score": {"last": 0.6, "best_dev": 0.7},
-    "compute": {"student_updates": 20, "own_updates": 0, "train_flops": 3.5e12},
+    "compute": {"student_updates": 20, "auxiliary_updates": 0, "train_flops": 3.5e12},
 }
 END = RunEnd(status="ok", score=0.6, seconds=1.5, record=RECORD)
 FINAL = {
     "final/score": 0.6, "final/best_dev": 0.7, "cost/seconds": 1.5, "cost/student_updates": 20.0,
-    "cost/own_updates": 0.0, "cost/train_flops": 3.5e12,
+    "cost/auxiliary_updates": 0.0, "cost/train_flops": 3.5e12,
 }  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def own_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def study(name: str, results: Path) -> None:
-    """One run to its end, and one that is stopped after its first look."""
+    """One run to its end, and one that is stopped after its first evaluation."""
     host = Host.load(only_builtin=True)
     [tracker] = chosen_trackers(host, name)
     told = StudyInfo(
@@ -47,15 +47,15 @@ def study(name: str, results: Path) -> None:
         methods=("eda[alpha=0.2]",),
         tasks=("rte",),
         seeds=(0, 1),
-        control="kd",
+        reference="kd",
     )
     with EventDispatcher(host, pytest.fail) as announcer:
         announcer.start(tracker, results)
         announcer.tell("matekd_bench_study_started", study=told)
-        for run, looks in ((RUN, 2), (CUT, 1)):
+        for run, evaluations in ((RUN, 2), (CUT, 1)):
             announcer.tell("matekd_bench_run_started", run=run)
-            for number in range(1, looks + 1):
-                look = EvaluationInfo(
+            for number in range(1, evaluations + 1):
+                evaluation = EvaluationInfo(
                     number=number,
                     total=2,
                     score=0.5 + number / 20,
@@ -63,7 +63,7 @@ def study(name: str, results: Path) -> None:
                     limit=20,
                     loss=1 / number,
                 )
-                announcer.tell("matekd_bench_look_done", run=run, look=look)
+                announcer.tell("matekd_bench_evaluated", run=run, evaluation=evaluation)
             if run is RUN:
                 announcer.tell("matekd_bench_run_finished", run=run, end=END)
         announcer.tell("matekd_bench_study_finished", study=told, end=StudyEnd(status="stopped"))
@@ -78,7 +78,7 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(one.step, one.value) for one in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
-def test_tensorboard_files_hold_looks_and_final_scores(tmp_path: Path) -> None:
+def test_tensorboard_files_hold_evaluations_and_final_scores(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="the extra 'tensorboard' is not installed")
     study("tensorboard", tmp_path)
     found = scalars(tmp_path / "tensorboard" / RUN.run_id)
@@ -98,7 +98,7 @@ def mlflow_client(tmp_path: Path) -> Any:
     return MlflowClient(tracking_uri=(tmp_path / "mlruns").as_uri())
 
 
-def test_mlflows_files_hold_parameters_looks_and_ends(tmp_path: Path, mlflow_client: Any) -> None:
+def test_mlflows_files_hold_parameters_evaluations_and_ends(tmp_path: Path, mlflow_client: Any) -> None:
     study("mlflow", tmp_path)
     study("mlflow", tmp_path)  # the experiment is there already
     experiment = mlflow_client.get_experiment_by_name("matekd-bench")
@@ -110,7 +110,7 @@ def test_mlflows_files_hold_parameters_looks_and_ends(tmp_path: Path, mlflow_cli
     assert done.data.tags["status"] == "ok"
     assert done.data.params == {
         "run_id": RUN.run_id, "method": "eda[alpha=0.2]", "task": "rte", "seed": "0", "preset": "mini",
-        "control": "kd",
+        "reference": "kd",
     }  # fmt: skip
     assert {name: done.data.metrics[name] for name in FINAL} == FINAL
     history = mlflow_client.get_metric_history(done.info.run_id, "dev/score")

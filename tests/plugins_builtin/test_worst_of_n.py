@@ -1,4 +1,4 @@
-"""`worst-of-n`: which draw is kept, what is learnt from it, what the search costs, and what it may wrap."""
+"""`worst-of-n`: which draw is kept, what is learned from it, what the search costs, and what it may wrap."""
 
 from __future__ import annotations
 
@@ -110,9 +110,9 @@ def test_the_worst_of_one_is_the_wrapped_method(rig, text, other, other_vocabula
 
 def test_draws_that_change_nothing_are_plain_distillation(rig):
     lab, plain = rig(), rig()
-    method, control = wrapped(lab, 3, SameText), Given(plain.context, kd)
+    method, reference = wrapped(lab, 3, SameText), Given(plain.context, kd)
     loss = lab.update(method, lab.batch(method, ROWS))
-    assert loss == pytest.approx(plain.update(control, plain.batch(control, ROWS)), rel=1e-12)
+    assert loss == pytest.approx(plain.update(reference, plain.batch(reference, ROWS)), rel=1e-12)
     assert gap(lab.grads, plain.grads) < 1e-12
 
 

@@ -29,7 +29,7 @@ def test_one_file_loads_and_keeps_the_contract(
     assert out.startswith("wrote matekd_my_method.py\nnext: matekd-bench methods check matekd_my_method.py\n")
     assert [path.name for path in tmp_path.iterdir()] == ["matekd_my_method.py"]
     assert main(["methods", "check", "matekd_my_method.py", "--only", FAST]) == 0
-    assert " 0 broken" in capsys.readouterr().out
+    assert " 0 failed" in capsys.readouterr().out
     [found] = [one.record for one in Host.load([Path("matekd_my_method.py")]).methods.values() if one.by.path]
     assert (found.name, found.level) == ("my-method", level)
 

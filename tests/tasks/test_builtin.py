@@ -86,9 +86,9 @@ def test_every_record_is_pinned_and_complete(name: str) -> None:
     assert (task.hub_id, task.hub_config) == ("nyu-mll/glue", name)
     assert task.hub_revision == "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
     assert task.folder
-    assert task.licence
+    assert task.license
     assert task.citation
-    assert all(split.labelled != label.startswith("test") for label, split in task.splits.items())
+    assert all(split.labeled != label.startswith("test") for label, split in task.splits.items())
 
 
 def test_label_one_means_what_each_task_says() -> None:

@@ -153,7 +153,7 @@ def test_the_score_of_nothing_is_an_error() -> None:
         score_split(TASKS["rte"], [], np.zeros((0, 2)))
 
 
-def test_unlabelled_data_has_no_score() -> None:
+def test_unlabeled_data_has_no_score() -> None:
     with pytest.raises(DataError, match="rte test has no labels"):
         score_split(TASKS["rte"], None, np.zeros((2, 2)), "test")
 

@@ -27,7 +27,7 @@ def prepared(small_glue: Path, tiny_checkpoint: Path) -> Prepare:
     def run(**changes: object) -> list[Preparation]:
         request = StudyRequest(
             preset="minilm", glue_dir=small_glue, teacher=str(tiny_checkpoint), student="layers:2",
-            generator="layers:2", tasks="rte,sst2", methods="kd", control=None,
+            generator="layers:2", tasks="rte,sst2", methods="kd", reference=None,
         )  # fmt: skip
         return list(prepare(replace(request, **changes), HOST, lambda text: None))
 
@@ -158,5 +158,5 @@ def test_a_resource_that_a_method_names_must_be_there(prepared: Prepare, tmp_pat
 
 def test_mini_glue_needs_nothing_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prepare_module, "chosen_tasks", lambda text, host, stand_ins: ())
-    parts = prepare(StudyRequest(preset="mini", tasks="rte", control=None), HOST, lambda text: None)
+    parts = prepare(StudyRequest(preset="mini", tasks="rte", reference=None), HOST, lambda text: None)
     assert [part.kind for part in parts] == []

@@ -21,7 +21,7 @@ def request_of(tiny_checkpoint, tmp_path_factory):
 
     def make(methods: str, **options) -> StudyRequest:
         return StudyRequest(
-            methods=methods, tasks="rte", config=config, control=None, teacher=str(tiny_checkpoint),
+            methods=methods, tasks="rte", config=config, reference=None, teacher=str(tiny_checkpoint),
             student="layers:2", generator="layers:2", device="cpu", **options,
         )  # fmt: skip
 

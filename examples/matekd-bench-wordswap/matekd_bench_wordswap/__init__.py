@@ -1,4 +1,4 @@
-"""What the package offers to matekd-bench: one hook for each kind of thing. The method itself is in `method.py`."""
+"""The hooks through which the package plugs into matekd-bench. The method itself is in `method.py`."""
 
 from __future__ import annotations
 
@@ -37,42 +37,42 @@ METHOD = Method(
 
 @hookimpl
 def matekd_bench_methods() -> Iterator[Method]:
-    """The method `wordswap`."""
+    """Provide the method `wordswap`."""
     yield METHOD
 
 
 @hookimpl
 def matekd_bench_thesauri() -> Iterator[Thesaurus]:
-    """The thesaurus `kitchen`, from a text file in this package."""
+    """Provide the thesaurus `kitchen`, from a text file in this package."""
     yield Thesaurus(name="kitchen", summary="Words for cooks.", load=kitchen)
 
 
 def kitchen() -> Synonyms:
-    """Groups of words, one a line; their digest becomes part of the name in records."""
+    """Load the groups of words, one per line; their digest becomes part of the name in records."""
     text = files(__package__).joinpath("kitchen.txt").read_text(encoding="utf-8")
     return Synonyms.of_groups("kitchen v1", text)
 
 
 @hookimpl
 def matekd_bench_presets() -> Iterator[Preset]:
-    """The presets of the folder `presets`."""
+    """Provide the presets of the folder `presets`."""
     yield from load_presets(HERE / "presets")
 
 
 @hookimpl
 def matekd_bench_exporters() -> Iterator[Exporter]:
-    """Plain lines, for `matekd-bench export scores.txt`."""
+    """Provide plain lines, for `matekd-bench export scores.txt`."""
     yield Exporter(extension=".txt", summary="A line for each row: method and score.", write=lines)
 
 
 def lines(table: ExportTable) -> bytes:
-    """The method of each row, and its score where there is one."""
+    """Write the method of each row, and its score or a dash."""
     return "".join(f"{row['method']}\t{row.get('score') or '-'}\n" for row in table.rows).encode()
 
 
 @hookimpl
 def matekd_bench_run_finished(run: RunInfo, end: RunEnd) -> None:
-    """Says at the end of a run of `wordswap` what share of the words it changed."""
+    """Print the share of the words that a run of `wordswap` changed."""
     changed = end.record.get("diagnostics", {}).get("words_changed")
     if run.method.startswith("wordswap") and changed is not None:
         print(f"wordswap changed {100 * changed:.1f} % of the words of {run.task}")

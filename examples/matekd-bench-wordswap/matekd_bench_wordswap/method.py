@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class WordSwapParams(Params):
-    """The parameters of `wordswap`; the docstrings are what `matekd-bench methods show wordswap` prints."""
+    """The parameters of `wordswap`; `matekd-bench methods show wordswap` prints these docstrings."""
 
     rate: float = Field(default=0.2, ge=0, le=1)
     """Probability with which a word that has synonyms gives way to one."""
@@ -22,12 +22,12 @@ class WordSwapParams(Params):
     """A thesaurus by name: auto, wordnet, embedded, kitchen, or another plugin's."""
 
     def synonyms(self) -> Synonyms:
-        """What the thesaurus holds."""
+        """Load the words of the thesaurus."""
         return find_thesaurus(self.thesaurus).load()
 
 
 class WordSwap(TextPerturbation[WordSwapParams]):
-    """One version of each text, drawn anew in every epoch."""
+    """One version of each text, a new one in every epoch."""
 
     def __init__(self, params: WordSwapParams, context: Context) -> None:
         super().__init__(params, context)
@@ -35,11 +35,11 @@ class WordSwap(TextPerturbation[WordSwapParams]):
         self.notices = list(self._synonyms.notices)
 
     def perturb(self, text: str, rng: random.Random) -> str:
-        """`text` with some words replaced; every random choice comes from `rng`."""
+        """Replace some words of `text`; every random choice comes from `rng`."""
         return " ".join(self._swapped(word, rng) for word in text.split())
 
     def _swapped(self, word: str, rng: random.Random) -> str:
         if rng.random() >= self.params.rate:
             return word
-        found = self._synonyms.synonyms(word.lower())
-        return found[int(rng.random() * len(found))] if found else word
+        synonyms = self._synonyms.synonyms(word.lower())
+        return synonyms[int(rng.random() * len(synonyms))] if synonyms else word

@@ -1,4 +1,4 @@
-"""The contract of every matekd-bench method, and what is special about this one."""
+"""The contract of every matekd-bench method, and tests for this one alone."""
 
 import random
 
@@ -10,7 +10,7 @@ from matekd_bench.testing import contract_tests
 test_contract = contract_tests(METHOD, thesaurus="embedded")
 
 
-def test_words_with_synonyms_give_way() -> None:
+def test_words_with_synonyms_are_replaced() -> None:
     method = WordSwap(WordSwapParams(rate=1.0, thesaurus="embedded"), None)
     text = method.perturb("the film is great", random.Random(0))
     assert text.split()[0] == "the"

@@ -1,7 +1,8 @@
-"""``matekd-bench methods check``: whether a method keeps the contract that all methods keep."""
+"""``matekd-bench methods check``: check methods against the contract that holds for every method."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check(
-    what: Annotated[
+    target: Annotated[
         str,
         typer.Argument(
             metavar="NAME|FILE",
@@ -27,55 +28,58 @@ def check(
         ),
     ],
     only: Annotated[
-        str | None, Option("--only", metavar="LIST", help="Only these promises, e.g. 'rows,memory'.")
+        str | None, Option("--only", metavar="LIST", help="Only these checks, e.g. 'rows,memory'.")
     ] = None,
     json: Json = False,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> int:
-    """Ask a method everything that all methods promise, on toy text and mini-GLUE; about ten seconds each."""
+    """Check a method against the contract of every method, on toy text and mini-GLUE; about ten seconds each."""
     import torch
 
-    from matekd_bench.contract import check as ask
+    from matekd_bench.contract import check as check_subject
 
-    torch.set_num_threads(1)  # toy networks gain nothing from more, and lose much where the cores are busy
-    file = Path(what) if what.endswith(".py") else None
+    torch.set_num_threads(1)  # toy networks gain nothing from more threads, and lose much on busy cores
+    file = Path(target) if target.endswith(".py") else None
     host = load_host([*(plugin or []), *([file] if file else [])], no_plugins)
     wanted = [name.strip() for name in only.split(",")] if only else ()
-    found = {subject.name: ask(subject, wanted) for subject in _subjects(host, what, file)}
+    results = {subject.name: check_subject(subject, wanted) for subject in _subjects(host, target, file)}
     if json:
-        print_json({name: [asdict(one) for one in findings] for name, findings in found.items()})
+        print_json({name: [asdict(result) for result in checks] for name, checks in results.items()})
     else:
-        for name, findings in found.items():
-            _print(name, findings)
-    return 1 if any(one.state == "broken" for findings in found.values() for one in findings) else 0
+        for name, checks in results.items():
+            _print(name, checks)
+    return 1 if any(result.state == "failed" for checks in results.values() for result in checks) else 0
 
 
-def _subjects(host: Host, what: str, file: Path | None) -> list[Subject]:
-    """The methods that were named, or all that a file provides."""
+def _subjects(host: Host, target: str, file: Path | None) -> list[Subject]:
+    """Return the methods that were named, or all methods of a plugin's file."""
     from matekd_bench.contract import subject_of
     from matekd_bench.errors import UsageError
     from matekd_bench.methods.params import resolve_all
 
     if file is not None:
         path = str(file.resolve())
-        records = [found.record for found in host.methods.values() if found.by.path == path]
+        records = [provided.record for provided in host.methods.values() if provided.by.path == path]
         if not records:
             raise UsageError(
-                f"the file '{file}' provides no method.", hint="'matekd-bench plugins' says what it has."
+                f"the file '{file}' provides no method.",
+                hint="'matekd-bench plugins' lists what it provides.",
             )
         return [subject_of(record) for record in records]
-    if what in host.methods:
-        return [subject_of(host.method(what).record)]
-    return [subject_of(one) for one in resolve_all(what, lambda name: host.method(name).record, {})]
+    if target in host.methods:
+        return [subject_of(host.method(target).record)]
+    return [subject_of(method) for method in resolve_all(target, lambda name: host.method(name).record, {})]
 
 
-def _print(name: str, findings: list[CheckResult]) -> None:
+def _print(name: str, results: list[CheckResult]) -> None:
     typer.echo(name)
-    for one in findings:
-        text = f"{one.promise}: {one.expected}" if one.state == "kept" else f"{one.promise}: {one.happened}"
-        expected = f"expected: {one.expected}. {one.mend}" if one.state == "broken" else ""
-        print_finding(one.state, text, expected)
-    broken = sum(one.state == "broken" for one in findings)
-    kept = sum(one.state == "kept" for one in findings)
-    typer.echo(f"{name}: {kept} promises kept, {broken} broken, {len(findings) - kept - broken} not asked.")
+    for result in results:
+        passed, failed = result.state == "passed", result.state == "failed"
+        text = f"{result.check}: {result.expected if passed else result.happened}"
+        print_finding(result.state, text, f"expected: {result.expected}. {result.fix}" if failed else "")
+    count = Counter(result.state for result in results)
+    checks = "check" if count["passed"] == 1 else "checks"
+    typer.echo(
+        f"{name}: {count['passed']} {checks} passed, {count['failed']} failed, {count['skipped']} skipped."
+    )

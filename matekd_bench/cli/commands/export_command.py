@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from matekd_bench.cli.options import Control, NoControl, NoPlugins, PluginFiles
+from matekd_bench.cli.options import NoPlugins, PluginFiles, Reference
 from matekd_bench.cli.ui.console import load_host
-from matekd_bench.cli.ui.leaderboards import Folders, chosen_control, recorded
+from matekd_bench.cli.ui.leaderboards import Folders, recorded, reference_name
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Written as its extension says.")]
 Table = Annotated[
@@ -30,8 +30,7 @@ def export(
     table: Table = "leaderboard",
     plot: PlotName = None,
     results: Folders = None,
-    control: Control = None,
-    no_control: NoControl = False,
+    reference: Reference = None,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
@@ -41,12 +40,12 @@ def export(
     """
     from matekd_bench.results.report import export as exporter
 
-    reference = chosen_control(control, no_control)
+    compared_with = reference_name(reference)
     host = load_host(plugin, no_plugins)
     for path in files:
         exporter.check_path(path, table, plot, host.exporters)
     found = recorded(host, results)
-    board = found.leaderboard(reference) if table == "leaderboard" else None
+    board = found.leaderboard(compared_with) if table == "leaderboard" else None
     for path in files:
         exporter.export(
             path,
@@ -54,7 +53,7 @@ def export(
             found.records,
             tasks=found.tasks,
             suites=found.suites,
-            control=reference,
+            reference=compared_with,
             evidence=found.evidence,
             leaderboard=board,
             methods={name: provided.record for name, provided in host.methods.items()},

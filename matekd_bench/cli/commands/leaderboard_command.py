@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matekd_bench.cli.options import Control, Json, NoControl, NoPlugins, PluginFiles
+from matekd_bench.cli.options import Json, NoPlugins, PluginFiles, Reference
 from matekd_bench.cli.ui.console import load_host
-from matekd_bench.cli.ui.leaderboards import Folders, chosen_control, recorded, show
+from matekd_bench.cli.ui.leaderboards import Folders, recorded, reference_name, show
 from matekd_bench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ Match = Annotated[
 
 def leaderboard(
     results: Folders = None,
-    control: Control = None,
-    no_control: NoControl = False,
+    reference: Reference = None,
     by: By = None,
     cost: Cost = False,
     diagnostics: Diagnostics = False,
@@ -57,12 +56,12 @@ def leaderboard(
     from matekd_bench.results.leaderboard import row_filters
 
     view = _view(by, cost=cost, diagnostics=diagnostics, failures=failures)
-    reference = chosen_control(control, no_control)
+    compared_with = reference_name(reference)
     found = recorded(load_host(plugin, no_plugins), results)
     if view is None:
         _print_failures(found)
         return
-    made = row_filters.matching(found.leaderboard(reference), match or [])
+    made = row_filters.matching(found.leaderboard(compared_with), match or [])
     made = row_filters.only(row_filters.ordered(made, sort), methods, tasks, found.suites)
     show(made, found.suites, json=json, view=view)
 

@@ -74,7 +74,7 @@ def show(
         [
             ("method", method.name),
             ("summary", method.summary),
-            ("level", method.level + (", a control" if method.control else "")),
+            ("level", method.level + (f", {method.role}" if method.role != "method" else "")),
             ("wraps", f"a method of level {method.wraps}, written first" if method.wraps else ""),
             ("version", method.version),
             ("tuned", "; ".join(f"{name}: {space}" for name, space in method.search.items())),
@@ -110,7 +110,7 @@ def _as_json(found: Provided[Method]) -> dict[str, Any]:
         "summary": method.summary,
         "level": method.level,
         "version": method.version,
-        "control": method.control,
+        "role": method.role,
         "wraps": method.wraps,
         "needs": sorted(method.needs),
         "overrides": overrides_in_words(method),

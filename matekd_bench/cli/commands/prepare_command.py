@@ -65,7 +65,7 @@ def prepare(
         teacher=teacher,
         student=student,
         generator=generator,
-        control=None,
+        reference=None,
     )
     parts = []
     for part in prepare_study(request, load_host(plugin, no_plugins), _say):
@@ -89,7 +89,7 @@ def _end(parts: list[Preparation], json: bool) -> None:
 
         raise UsageError(
             f"{len(lacking)} of {len(parts)} can't be had ({', '.join(lacking)}):",
-            hint=advice("the lines above say why; the same command tries again."),
+            hint=advice("the lines above say why; run the same command to try again."),
         )
     if not json:
         typer.echo("All that is needed is on this machine: the study runs without a network.")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matekd_bench.tools.preview_examples import MethodPreview, Preview, PreviewExample, PreviewVersion
 
 STYLES = {"same": "", "removed": "red strike", "added": "bold green"}
-MARKS = {"same": "{}", "removed": "[-{}-]", "added": "{{+{}+}}"}  # where there are no colours
+MARKS = {"same": "{}", "removed": "[-{}-]", "added": "{{+{}+}}"}  # where there are no colors
 
 
 def preview(
@@ -79,7 +79,7 @@ def preview(
     request = StudyRequest(
         methods=methods, tasks=task, preset=preset, config=config, glue_dir=typed, glue_home=home, teacher=teacher,
         student=student, generator=generator, first_seed=seed, seeds=1, sets=tuple(sets or ()), device=device,
-        control=None,
+        reference=None,
     )  # fmt: skip
     host = load_host(plugin, no_plugins)
     found = look(request, host, lambda text: print(text, file=sys.stderr), examples=n, updates=updates)
@@ -102,13 +102,13 @@ def _print(found: Preview) -> None:
 
     console = Console(highlight=False)
     for one in found.methods:
-        console.print(_examples(found, one, coloured=console.is_terminal))
+        console.print(_examples(found, one, colored=console.is_terminal))
     typer.echo(said(found))
     typer.echo()
     print_table(*diagnostics(found))
 
 
-def _examples(found: Preview, one: MethodPreview, *, coloured: bool) -> Any:
+def _examples(found: Preview, one: MethodPreview, *, colored: bool) -> Any:
     """A table with a row for every version of every example."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -121,12 +121,12 @@ def _examples(found: Preview, one: MethodPreview, *, coloured: bool) -> Any:
         table.add_column(column, overflow="fold")
     for example in one.examples:
         for number, version in enumerate(example.versions or (None,)):
-            table.add_row(*_row(example, version, number, coloured=coloured))
+            table.add_row(*_row(example, version, number, colored=colored))
     return table
 
 
 def _row(
-    example: PreviewExample, version: PreviewVersion | None, number: int, *, coloured: bool
+    example: PreviewExample, version: PreviewVersion | None, number: int, *, colored: bool
 ) -> tuple[Text, Text, str, str]:
     from rich.text import Text
 
@@ -138,8 +138,8 @@ def _row(
         new.append(f"{number + 1}: ", "dim")
     texts = example.texts if version is None or version.texts is None else version.texts
     for kind, words in _changes(example.texts, texts):
-        plain = words if coloured else MARKS[kind].format(words)
-        style = STYLES[kind] if coloured else ""
+        plain = words if colored else MARKS[kind].format(words)
+        style = STYLES[kind] if colored else ""
         if kind != "added" and not (number and texts == example.texts):
             old.append(plain + " ", style)
         if kind != "removed" and texts != example.texts:

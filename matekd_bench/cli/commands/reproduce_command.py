@@ -64,7 +64,7 @@ def reproduce(
 ) -> int:
     """Train a recorded run again and say whether it gives the same numbers and, if not, what was different.
 
-    Logits of every look, scores and losses are compared to the last bit. Exit code 1: they are not the same.
+    Logits of every evaluation, scores and losses are compared to the last bit. Exit code 1: they are not the same.
     A plugin that a record names is not run unless it is given with --plugin.
     """
     from matekd_bench.cli.ui.progress import watcher
@@ -136,7 +136,7 @@ def _request(application: Any, command: str) -> StudyRequest:
         raise ResultsError(
             f"the record keeps no settings, and its command cannot be read: {reason}."
         ) from None
-    known = {field.name for field in fields(StudyRequest)} - {"control", "results", "command"}
+    known = {field.name for field in fields(StudyRequest)} - {"reference", "results", "command"}
     chosen = {key: value for key, value in given.items() if key in known and value is not None}
     return StudyRequest(**{**chosen, "sets": tuple(chosen.get("sets") or ())})
 
@@ -144,15 +144,16 @@ def _request(application: Any, command: str) -> StudyRequest:
 def _lines(found: Reproduction) -> Iterator[str]:
     from matekd_bench.tools.reproduce import said
 
-    identity, looks = found.recorded.identity, len(found.recorded.curve)
+    identity, evaluations = found.recorded.identity, len(found.recorded.curve)
     yield f"{identity.variant} on {identity.task}, seed {identity.seed} ({found.recorded.run_id})"
     if found.same:
-        yield f"The same: logits of {looks} looks, scores, losses and diagnostics, to the last bit."
-    elif found.looks:
-        first, largest = found.looks[0], max(look.largest for look in found.looks)
-        yield f"Not the same: logits differ from look {first.look} on ({first.split}), by at most {largest:.3g}."
+        yield f"The same: logits of {evaluations} evaluations, scores, losses and diagnostics, to the last bit."
+    elif found.evaluations:
+        first, largest = found.evaluations[0], max(evaluation.largest for evaluation in found.evaluations)
+        place = f"evaluation {first.number} on ({first.split})"
+        yield f"Not the same: logits differ from {place}, by at most {largest:.3g}."
     else:
-        yield "Not the same, although the logits of every look are:"
+        yield "Not the same, although the logits of every evaluation are:"
     for number in found.numbers:
         yield f"  {said(number)}"
     yield from _explained(found)
@@ -177,9 +178,13 @@ def _plain(found: Reproduction) -> dict[str, Any]:
     return {
         "run_id": found.recorded.run_id,
         "same": found.same,
-        "looks": [
-            {"look": look.look, "split": look.split, "largest_difference": look.largest}
-            for look in found.looks
+        "evaluations": [
+            {
+                "evaluation": evaluation.number,
+                "split": evaluation.split,
+                "largest_difference": evaluation.largest,
+            }
+            for evaluation in found.evaluations
         ],
         "numbers": plain(found.numbers),
         "conditions": plain(found.conditions),

@@ -12,7 +12,6 @@ from matekd_bench.cli import completion
 from matekd_bench.cli.options import (
     RESULTS,
     Config,
-    Control,
     Data,
     Deterministic,
     Generator,
@@ -20,12 +19,12 @@ from matekd_bench.cli.options import (
     Json,
     Machine,
     Methods,
-    NoControl,
     NoPlugins,
     Offline,
     Option,
     PluginFiles,
     Preset,
+    Reference,
     Results,
     Settings,
     Student,
@@ -101,8 +100,7 @@ def run(
     ] = None,
     deterministic: Deterministic = False,
     offline: Offline = False,
-    control: Control = None,
-    no_control: NoControl = False,
+    reference: Reference = None,
     dry_run: Annotated[
         bool, Option("--dry-run", help="Show the grid, what exists and an estimate; train nothing.")
     ] = False,
@@ -155,11 +153,13 @@ def run(
     no_plugins: NoPlugins = False,
     json: Json = False,
     quiet: Annotated[bool, Option("--quiet", "-q", help="Only warnings, errors and the result.")] = False,
-    verbose: Annotated[bool, Option("--verbose", "-v", help="Show every look, also on a terminal.")] = False,
+    verbose: Annotated[
+        bool, Option("--verbose", "-v", help="Show every evaluation, also on a terminal.")
+    ] = False,
 ) -> int:
     """Train every method on every task and seed that has no record yet, then print the leaderboard."""
     from matekd_bench.cli.ui.console import load_host
-    from matekd_bench.cli.ui.leaderboards import chosen_control
+    from matekd_bench.cli.ui.leaderboards import reference_name
     from matekd_bench.study.spec.request import StudyRequest
 
     if devices is not None and not dry_run:
@@ -187,7 +187,7 @@ def run(
         precision=precision,
         threads=threads,
         deterministic=deterministic or None,
-        control=chosen_control(control, no_control),
+        reference=reference_name(reference),
         eval_on=eval_on,
         tune=tune,
         keep=keep,
@@ -227,7 +227,7 @@ def _print_result(request: StudyRequest, host: Host, summary: StudySummary, as_j
     """The leaderboard of this study's runs."""
     from matekd_bench.cli.ui.leaderboards import print_leaderboard
 
-    print_leaderboard(host, request.results, summary.plan.control, set(summary.run_ids), as_json)
+    print_leaderboard(host, request.results, summary.plan.reference, set(summary.run_ids), as_json)
 
 
 def _command(context: typer.Context) -> str:
@@ -284,5 +284,5 @@ def _next(summary: StudySummary, results: Path) -> str:
     folder = "" if results == RESULTS else f" --results {shlex.quote(str(results))}"
     if summary.failed:
         command = f"matekd-bench leaderboard --failures{folder}"
-        return f" '{command}' lists the reasons, the same command tries them again."
+        return f" '{command}' lists the reasons; run the same command to try them again."
     return f" Next: 'matekd-bench export leaderboard.csv{folder}' writes the table to a file."

@@ -82,7 +82,7 @@ def show(
             ("metrics", ", ".join(task.metrics)),
             ("hub", hub),
             ("folder", task.folder or ""),
-            ("licence", task.licence),
+            ("license", task.license),
             ("notes", " ".join(task.notes.split())),
             ("from", str(found.by)),
             ("cite", " ".join(task.citation.split())),
@@ -94,7 +94,7 @@ def show(
             split,
             f"{place.rows or '-'}",
             place.file or place.hub,
-            "" if place.labelled else "labels are hidden",
+            "" if place.labeled else "labels are hidden",
         )
         for split, place in task.splits.items()
     ]

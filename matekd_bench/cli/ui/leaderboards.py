@@ -11,7 +11,6 @@ import typer
 
 from matekd_bench.cli.options import RESULTS
 from matekd_bench.cli.ui.console import warn
-from matekd_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
@@ -38,12 +37,12 @@ class Recorded:
     suites: list[Suite]
     homes: Mapping[str, ResultsStore]
 
-    def leaderboard(self, control: str | None) -> Leaderboard:
+    def leaderboard(self, reference: str | None) -> Leaderboard:
         """The leaderboard of all these records."""
         from matekd_bench.results.leaderboard.build import build
 
         return build(
-            self.records, tasks=self.tasks, suites=self.suites, control=control, evidence=self.evidence
+            self.records, tasks=self.tasks, suites=self.suites, reference=reference, evidence=self.evidence
         )
 
 
@@ -83,13 +82,13 @@ def tasks_and_suites(host: Host) -> tuple[dict[str, Task], list[Suite]]:
 
 
 def print_leaderboard(
-    host: Host, results: Path, control: str | None, only: Collection[str] | None = None, json: bool = False
+    host: Host, results: Path, reference: str | None, only: Collection[str] | None = None, json: bool = False
 ) -> None:
     """Prints the leaderboard of a folder, or of the run ids in `only`."""
     from matekd_bench.results.leaderboard.row_filters import ordered
 
     found = recorded(host, [results], only)
-    show(ordered(found.leaderboard(control), None), found.suites, json=json)
+    show(ordered(found.leaderboard(reference), None), found.suites, json=json)
 
 
 def show(
@@ -109,8 +108,6 @@ def show(
     render(leaderboard, Console(), view)
 
 
-def chosen_control(control: str | None, no_control: bool) -> str | None:
-    """The control's name: `kd` unless another is named or none is wanted."""
-    if control and no_control:
-        raise UsageError("--control and --no-control contradict each other: give one of them.")
-    return None if no_control else control or "kd"
+def reference_name(typed: str | None) -> str | None:
+    """The name of the reference: `kd` unless another is typed; None for `none`."""
+    return None if typed == "none" else typed or "kd"

@@ -53,7 +53,7 @@ class QuietEvents(NoEvents):
 
 
 class PlainEvents(QuietEvents):
-    """Plain lines, at most one for each look: for log files and pipes."""
+    """Plain lines, at most one for each evaluation: for log files and pipes."""
 
     def __init__(self, stream: TextIO, *, verbose: bool = False, clock: Clock = time.monotonic) -> None:
         super().__init__(stream, verbose=verbose)
@@ -62,14 +62,14 @@ class PlainEvents(QuietEvents):
         self.stage_quarter: int | None = None  # of a preparation under way, None outside one
         self.stage_pace = Pace(self.clock)
         self.study_pace: StudyPace | None = None
-        self.whose: str | None = None  # what a lane's lines are about, None where there is one run at a time
-        self.running = ""  # the run of a lane, whose preparation may be what its lines are about
+        self.whose: str | None = None  # what a view's lines are about, None where there is one run at a time
+        self.running = ""  # the run of a view, whose preparation may be what its lines are about
 
-    def lane(self, number: int) -> PlainEvents:
+    def run_view(self, number: int) -> PlainEvents:
         """The same lines, each beginning with the run that it is about."""
-        lane = copy.copy(self)
-        lane.whose = ""
-        return lane
+        view = copy.copy(self)
+        view.whose = ""
+        return view
 
     def about(self, text: str) -> None:
         """A line about what is under way."""
@@ -100,7 +100,7 @@ class PlainEvents(QuietEvents):
         self.say(f"[{position}/{total}] {label}{'' if left is None else f'; {duration(left)} left in all'}")
 
     def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
-        """Kept for the line of the next look; of a preparation, a line at each quarter."""
+        """Kept for the line of the next evaluation; of a preparation, a line at each quarter."""
         self.seen = (loss, seconds_left)
         self.stage_pace.step(done)
         if seconds_left is not None or self.stage_quarter is None:
@@ -110,13 +110,12 @@ class PlainEvents(QuietEvents):
             parts = [f"{25 * quarter} %", *measures(loss, self.stage_pace.left(done, limit))]
             self.about(", ".join(parts))
 
-    def look_done(self, look: int, looks: int, score: float) -> None:
+    def evaluated(self, evaluation: int, evaluations: int, score: float) -> None:
         """Score, loss and time left."""
         loss, left = self.seen
         self.whose = None if self.whose is None else self.running
-        self.about(
-            f"{look_line(look, looks, score, loss)}{'' if left is None else f', {duration(left)} left'}"
-        )
+        time_left = "" if left is None else f", {duration(left)} left"
+        self.about(f"{evaluation_line(evaluation, evaluations, score, loss)}{time_left}")
 
     def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
         """How the run ended."""
@@ -156,11 +155,11 @@ class RichEvents(QuietEvents):
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
-    def lane(self, number: int) -> RichEvents:
+    def run_view(self, number: int) -> RichEvents:
         """A watcher with a bar of its own below those of the others."""
-        lane = copy.copy(self)
-        lane.current = lane.label = None
-        return lane
+        view = copy.copy(self)
+        view.current = view.label = None
+        return view
 
     def say(self, text: str) -> None:
         """One line above the bars, as it is: brackets in method names are not markup."""
@@ -203,10 +202,10 @@ class RichEvents(QuietEvents):
             self.bars.update(self.current, description=self.label)
         self.bars.update(self.current, completed=done, total=limit, detail=", ".join(measures(loss, left)))
 
-    def look_done(self, look: int, looks: int, score: float) -> None:
+    def evaluated(self, evaluation: int, evaluations: int, score: float) -> None:
         """A line, if they are wanted."""
         if self.verbose:
-            self.say(f"  {look_line(look, looks, score, None)}")
+            self.say(f"  {evaluation_line(evaluation, evaluations, score, None)}")
 
     def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
         """A line that stays; the run's bar goes."""
@@ -248,9 +247,9 @@ def grid_line(plan: Plan) -> str:
     )
 
 
-def look_line(look: int, looks: int, score: float, loss: float | None) -> str:
-    """One look as text; the score in points."""
-    return f"look {look}/{looks}: {100 * score:.1f}{'' if loss is None else f', loss {loss:.3f}'}"
+def evaluation_line(evaluation: int, evaluations: int, score: float, loss: float | None) -> str:
+    """One evaluation as text; the score in points."""
+    return f"evaluation {evaluation}/{evaluations}: {100 * score:.1f}{'' if loss is None else f', loss {loss:.3f}'}"
 
 
 def end_line(status: str, score: float | None, seconds: float) -> str:

@@ -68,27 +68,27 @@ def warm_up(
     meter.register("generator", network.flops)
     held = sorted(range(len(corpus)), key=lambda row: corpus.uids[row])[: max(1, min(256, len(corpus) // 20))]
     kept = sorted(set(range(len(corpus))) - set(held)) or held
-    limit = settings.budget.resolve(task, len(kept), settings.optimiser.batch_size)
+    limit = settings.budget.resolve(task, len(kept), settings.optimizer.batch_size)
     network.to(device).train()
-    optimizer = make_optimizer(network, settings.optimiser)
+    optimizer = make_optimizer(network, settings.optimizer)
     done = 0
     if (state := keeping.begin(network)) is not None:
         done = state["update"]
         optimizer.load_state_dict(state["optimizer"])
-        meter.restore(state["meter"])
+        meter.load_state_dict(state["meter"])
     with contained_randomness(device):
         for update, batch in islice(_updates(optimizer, corpus, kept, settings, task, limit), done, None):
             seed_draws(seed_of(0, task, "generator-dropout", update), device)
             batch, key = to_device(batch, device), f"{task}/{update}"
             loss, _ = _masked_loss(network, batch, settings.mask_rate, tokens, key, precision, meter)
             loss.backward()
-            step(network, optimizer, settings.optimiser.clip, update=update, whose="the generator")
+            step(network, optimizer, settings.optimizer.clip, update=update, whose="the generator")
             progress(update + 1, limit, float(loss.detach()))
             if update + 1 < limit:
                 keeping.after(
                     update + 1,
                     network,
-                    lambda: {"optimizer": optimizer.state_dict(), "meter": meter.state()},
+                    lambda: {"optimizer": optimizer.state_dict(), "meter": meter.state_dict()},
                 )
     accuracy = _held_out(network, corpus, held, settings, tokens, precision)
     return accuracy, meter.flops, keeping.seconds
@@ -103,13 +103,14 @@ def _updates(
     limit: int,
 ) -> Iterator[tuple[int, Batch]]:
     """The warm-up's updates: number and batch on the CPU; the optimizer's rate is set for each."""
-    optimiser = settings.optimiser
-    size = optimiser.batch_size
+    size = settings.optimizer.batch_size
     assemble = Assembler(corpus, 0, task)
     order = DataOrder([len(corpus.encoded[row].ids) for row in kept], size, 0, task, "generator-order")
     for update, (epoch, rows) in zip(range(limit), order, strict=False):
         for group in optimizer.param_groups:
-            group["lr"] = optimiser.lr * optimiser.factor((update + 0.5) / limit, ("student_updates", limit))
+            group["lr"] = settings.optimizer.lr * settings.optimizer.factor(
+                (update + 0.5) / limit, ("student_updates", limit)
+            )
         yield update, assemble(PlannedUpdate("student", update, epoch, [kept[row] for row in rows]))
 
 

@@ -65,7 +65,7 @@ class PreparationCheckpoints:
         folder, state = found
         read_weights(folder, [module])
         self._clock -= state["seconds"]
-        self._say(f"{self._what}: goes on behind update {state['update']}")
+        self._say(f"{self._what}: resuming after update {state['update']}")
         return state
 
     def after(self, update: int, module: nn.Module, state: Callable[[], Mapping[str, Any]]) -> None:

@@ -113,11 +113,10 @@ class TaskAssets:
         recipe = self.recipe
         if recipe.teacher.classifies:
             return self._gated(given_teacher.given(recipe.teacher, self.task, recipe.device))
-        self._stage(f"the teacher of {self.task.name}")
         return teachers.fine_tuned(
             recipe.teacher, recipe.teacher_settings, self.task, self._corpus(self.teacher_encoder), self.data_key,
             self.teacher_encoder, device=recipe.device, precision=recipe.precision, progress=self._progress,
-            keeper=self._keeper, say=self._warn, ranks=recipe.ranks,
+            keeper=self._keeper, stage=self._stage, say=self._warn, ranks=recipe.ranks,
         )  # fmt: skip
 
     def _gated(self, teacher: Teacher) -> Teacher:
@@ -144,7 +143,7 @@ class TaskAssets:
         corpus = self._corpus(self.student_encoder)
         source = corpus if self.one_vocabulary else self._corpus(self.teacher_encoder)
         teacher = self.teacher
-        self._stage(f"teacher logits of {self.task.name}")
+        self._stage(f"teacher logits for {self.task.name}")
         logits = teachers.clean_logits(
             teacher, source, self.data_key, self.recipe.max_length, self._warn, self.recipe.ranks
         )
@@ -179,7 +178,6 @@ class TaskAssets:
         return self._warmed(source, settings)
 
     def _warmed(self, source: ModelSource, settings: GeneratorSettings) -> Generator:
-        self._stage(f"the generator of {self.task.name}")
         recipe, tokens = self.recipe, self.student_encoder.tokens
         facts = {
             "engine": teachers.ENGINE, "source": source.identity, "data": self.data_key, "task": self.task.name,
@@ -189,11 +187,12 @@ class TaskAssets:
         }  # fmt: skip
 
         def build(folder: Path, checkpoints: CheckpointFolder) -> None:
+            self._stage(f"warming up generator for {self.task.name}")
             network, _ = load_masked_lm(source, seed_of(0, "generator-init"))
             accuracy, flops, seconds = warm_up(
                 network, self._corpus(self.student_encoder), settings, tokens,
                 task=self.task.name, device=recipe.device, precision=recipe.precision, progress=self._progress,
-                keeping=self._keeper(f"the generator of {self.task.name}", checkpoints),
+                keeping=self._keeper(f"generator for {self.task.name}", checkpoints),
             )  # fmt: skip
             save_masked_lm(network, folder)
             self.student_encoder.save(folder)
@@ -203,7 +202,7 @@ class TaskAssets:
         entry = cached_folder("generators", f"{self.task.name}-{short_digest(facts)}", build, self._warn)
         folder = entry.path
         made = json.loads((folder / "generator.json").read_text())
-        self._stage(f"generator of {self.task.name}: masked-token accuracy {made['accuracy']:.1%}")
+        self._stage(f"generator for {self.task.name}: masked-token accuracy {made['accuracy']:.1%}")
         network, _ = load_masked_lm(ModelSource(describe(folder, id=source.name)), 0)
         return Generator(
             source,

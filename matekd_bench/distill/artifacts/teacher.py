@@ -42,7 +42,7 @@ from matekd_bench.tasks.task import Task
 if TYPE_CHECKING:
     from matekd_bench.methods.perturbation import Views
 
-ENGINE = "1"
+ENGINE = "2"
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,14 @@ def fine_tuned(
     keeper: Callable[[str, CheckpointFolder, Ranks], PreparationCheckpoints] = lambda what, kept, ranks: (
         PreparationCheckpoints(what, kept, ranks=ranks)
     ),
+    stage: Callable[[str], None] = lambda text: None,
     say: Callable[[str], None] = lambda text: None,
     ranks: Ranks = ALONE,
 ) -> Teacher:
     """The base checkpoint fine-tuned on the task's gold labels, taken from the cache where it was made before.
 
-    `keeper` is asked for what keeps the fine-tuning's checkpoints; `say` is told of a damaged cache. Several `ranks`
+    `keeper` is asked for what keeps the fine-tuning's checkpoints; `stage` is told whether the teacher is fine-tuned or
+    cached, `say` of a damaged cache. Several `ranks`
     fine-tune it together.
     """
     recipe = _recipe(
@@ -103,7 +105,8 @@ def fine_tuned(
     )
 
     def build(folder: Path, checkpoints: CheckpointFolder) -> None:
-        keeping = keeper(f"the teacher of {task.name}", checkpoints, ranks)
+        stage(f"fine-tuning teacher for {task.name}")
+        keeping = keeper(f"teacher for {task.name}", checkpoints, ranks)
         model = load_classifier(
             ModelSource(base), task.outputs, task.labels, seed_of(0, task.name, "teacher-init")
         )
@@ -117,6 +120,8 @@ def fine_tuned(
         (folder / "teacher.json").write_text(json.dumps(facts, indent=1) + "\n")
 
     entry = cached_folder("teachers", _name(task, recipe), build, say, ranks)
+    if not entry.made:
+        stage(f"teacher for {task.name}: from cache")
     folder = entry.path
     facts = json.loads((folder / "teacher.json").read_text())
     checkpoint = describe(folder, id=base.id, revision=base.revision)
@@ -185,7 +190,7 @@ def _fine_tune(
     """Trains the model in place with the one trainer, gold labels only; the teacher's seed is always 0."""
     objective, meter, moment = Objective(gold=1.0, soft=0.0), Meter(), StepScope(0, task.name)
     meter.register("student", FlopModel(model))
-    size = settings.optimiser.batch_size
+    size = settings.optimizer.batch_size
     kind, limit = settings.budget.kind, settings.budget.resolve(task.name, len(corpus), size)
     context = RunContext(
         task=task, seed=0, device=device, precision=precision, objective=objective,
@@ -202,18 +207,18 @@ def _fine_tune(
     )
     trainer = Trainer(
         name="teacher", models=models, perturbation=_GoldOnly(NoParams(), context), context=context,
-        optimiser=settings.optimiser, objective=objective, budget=(kind, limit), ranks=ranks,
+        optimizer=settings.optimizer, objective=objective, budget=(kind, limit), ranks=ranks,
     )  # fmt: skip
     order = DataOrder(corpus.lengths, size, 0, task.name, "teacher-order")
     if (state := keeping.begin(model)) is not None:
-        trainer.restore(state["trainer"])
-        meter.restore(state["meter"])
+        trainer.load_state_dict(state["trainer"])
+        meter.load_state_dict(state["meter"])
         if not ranks.leads:
             meter.forget_passes()  # they are the leader's
 
     def state_now() -> dict[str, Any]:
         _collect(meter, ranks)
-        return {"trainer": trainer.state(), "meter": meter.state()}
+        return {"trainer": trainer.state_dict(), "meter": meter.state_dict()}
 
     with (
         contained_randomness(device),
@@ -229,7 +234,7 @@ def _fine_tune(
 
 def _collect(meter: Meter, ranks: Ranks) -> None:
     """Leaves the passes that all processes counted with the leader."""
-    gathered = ranks.gather(meter.state())
+    gathered = ranks.gather(meter.state_dict())
     if not ranks.leads:
         meter.forget_passes()
         return

@@ -58,14 +58,14 @@ class DataOrder:
 
 
 def schedule(student: DataOrder, own: DataOrder, cycle: Cycle | None) -> Iterator[PlannedUpdate]:
-    """The endless sequence of updates: before every `cycle.student` student updates come `cycle.own` own ones."""
+    """The endless sequence of updates: before every `cycle.student` student updates come `cycle.auxiliary` own ones."""
     rows = iter(student)
     own_rows = rows if cycle is not None and cycle.stream == "student" else iter(own)
-    update = own_update = 0
+    update = auxiliary_update = 0
     while True:
         if cycle is not None and update % cycle.student == 0:
-            for _ in range(cycle.own):
-                yield PlannedUpdate("own", own_update, *next(own_rows))
-                own_update += 1
+            for _ in range(cycle.auxiliary):
+                yield PlannedUpdate("own", auxiliary_update, *next(own_rows))
+                auxiliary_update += 1
         yield PlannedUpdate("student", update, *next(rows))
         update += 1

@@ -189,7 +189,9 @@ class ProcessGroup(Ranks):
         try:
             self._store.wait(keys, MEETING)
         except RuntimeError as error:
-            raise SystemExit("the processes of a run lost each other; the same command goes on.") from error
+            raise SystemExit(
+                "the processes of a run lost each other; run the same command to resume."
+            ) from error
         return [self._store.get(key).decode() for key in keys]
 
 

@@ -50,9 +50,11 @@ def predict(
     return logits
 
 
-def evaluation_points(limit: int, looks: int) -> list[int]:
-    """When to look, in units of the budget: `looks` equal steps, the last at the very end.
+def evaluation_points(limit: int, evaluations: int) -> list[int]:
+    """When to evaluate, in units of the budget: `evaluations` equal steps, the last at the very end.
 
-    Fewer looks where the budget has fewer units than looks.
+    Fewer evaluations where the budget has fewer units than evaluations.
     """
-    return sorted({max(1, round(limit * look / looks)) for look in range(1, looks + 1)})
+    return sorted(
+        {max(1, round(limit * evaluation / evaluations)) for evaluation in range(1, evaluations + 1)}
+    )

@@ -1,4 +1,4 @@
-"""What a run reports while it lasts and what is left of it: its looks, its history, its cost."""
+"""What a run reports while it lasts and what is left of it: its evaluations, its history, its cost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from matekd_bench.tasks.metrics import SplitScore
 class Evaluation:
     """One evaluation on the dev splits. `logits` holds [n, C] float32 for each split by name."""
 
-    look: int
+    number: int
     update: int
     logits: dict[str, Tensor]
     splits: dict[str, SplitScore]
@@ -36,7 +36,7 @@ class Outcome:
 
     status: Literal["ok", "collapsed", "diverged"] = "ok"
     reason: str | None = None
-    looks: list[Evaluation] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
     history: list[Entry] = field(default_factory=list)
     diagnostics: dict[str, float] = field(default_factory=dict)
     spent: Spent = field(default_factory=Spent)
@@ -56,12 +56,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RunCallbacks:
-    """Where a run reports: `progress(done, limit, loss, seconds_left)`, `look(number, of, score)`, `note(text)`.
+    """Where a run reports: `progress(done, limit, loss, seconds_left)`, `evaluated(number, of, score)`, `note(text)`.
 
     `stopping()` is asked after every update: whether the run should save itself and stop.
     """
 
     progress: Callable[[int, int, float | None, float | None], None]
-    look: Callable[[int, int, float], None]
+    evaluated: Callable[[int, int, float], None]
     note: Callable[[str], None] = lambda text: None
     stopping: Callable[[], bool] = lambda: False

@@ -14,7 +14,7 @@ from torch import nn
 
 from matekd_bench.errors import CheckpointError, PluginError, RunError
 
-FORMAT = 1  # raised when the state holds other things than before
+FORMAT = 2  # raised when the state holds other things than before
 STATE = "state.pt"
 
 
@@ -117,7 +117,7 @@ def _newest(
             continue
         if state.get("origin") == origin:
             return folder, state
-        say("a checkpoint made by other versions is left aside")
+        say("checkpoint from other versions skipped; it starts over")
     return None
 
 

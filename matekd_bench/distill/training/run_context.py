@@ -154,7 +154,7 @@ class RunContext:
         return self._student.decode(ids)
 
     def collate(self, rows: Sequence[Perturbed], dropout: int = 1) -> View:
-        """A view of perturbed rows, without gold labels, relabelled by the teacher on the same text."""
+        """A view of perturbed rows, without gold labels, relabeled by the teacher on the same text."""
         view = self._view([row.student for row in rows], self._student)
         if self._teacher is None:
             return View(**view, teacher="same", dropout=dropout)
@@ -211,8 +211,8 @@ class RunContext:
                 ratios[name] = float(total) / float(count)
         return ratios
 
-    def state(self) -> dict[str, Any]:
-        """What :meth:`restore` takes: the sums behind the diagnostics."""
+    def state_dict(self) -> dict[str, Any]:
+        """What :meth:`load_state_dict` takes: the sums behind the diagnostics."""
         return {name: list(pair) for name, pair in self._sums.items()}
 
     def totals(self) -> dict[str, tuple[float, float]]:
@@ -228,7 +228,7 @@ class RunContext:
         """Begins to sum anew: what was reported is another's now."""
         self._sums.clear()
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on where another context was; call it before the student's weights are restored."""
         if self._network is not None:
             _ = self.word_embeddings  # measured now: they are those at the start of the run

@@ -33,17 +33,18 @@ class Spent:
     """What a run has spent so far, in the currencies a budget can name."""
 
     student_updates: int = 0
-    own_updates: int = 0
+    auxiliary_updates: int = 0
     clean_examples: int = 0
     perturbed_examples: int = 0
-    own_examples: int = 0
+    auxiliary_examples: int = 0
 
 
 class Trainer:
     """Trains a student with one method until the budget is spent.
 
     `micro_batch` is the number of rows that go through a forward pass at a time, None: the whole batch. Where
-    `own_updates` are "within" the budget, they spend it as the student's do; its rate then moves with its own alone.
+    `auxiliary_updates` are "within" the budget, they spend it as the student's do; its rate then moves with its own
+    alone.
     """
 
     def __init__(
@@ -53,32 +54,34 @@ class Trainer:
         models: RunModels,
         perturbation: Perturbation[Any],
         context: RunContext,
-        optimiser: Optimizer,
+        optimizer: Optimizer,
         objective: Objective,
         budget: BudgetLimit,
-        own_updates: AuxiliaryUpdates = "besides",
+        auxiliary_updates: AuxiliaryUpdates = "besides",
         ranks: Ranks = ALONE,
     ) -> None:
         self.spent = Spent()
-        self.micro_batch = ranks.rows_per_pass(optimiser.micro_batch, optimiser.batch_size)
+        self.micro_batch = ranks.rows_per_pass(optimizer.micro_batch, optimizer.batch_size)
         self._ranks = ranks
         self._name = name
         self._models = models
         self._method = perturbation
         self._context = context
-        self._settings = optimiser
+        self._settings = optimizer
         self._objective = objective
         self._budget = budget
-        self._own_updates = own_updates
-        self._optimizer = make_optimizer(models.student, optimiser)
+        self._auxiliary_updates = auxiliary_updates
+        self._optimizer = make_optimizer(models.student, optimizer)
 
     @property
     def spent_budget(self) -> int:
         """What of the budget is spent, in units of its kind."""
         kind, _ = self._budget
         own = 0
-        if self._own_updates == "within" and kind != "train_flops":  # there the method's passes count anyway
-            own = self.spent.own_updates if kind == "student_updates" else self.spent.own_examples
+        if (
+            self._auxiliary_updates == "within" and kind != "train_flops"
+        ):  # there the method's passes count anyway
+            own = self.spent.auxiliary_updates if kind == "student_updates" else self.spent.auxiliary_examples
         return self._spent_by_student + own
 
     @property
@@ -96,10 +99,10 @@ class Trainer:
 
         A trainer that was restored goes on behind the updates that were done; its method is warm by then.
         """
-        done = self.spent.own_updates + self.spent.student_updates
+        done = self.spent.auxiliary_updates + self.spent.student_updates
         if not done:
             self._method.warm_up(self._warm_up_batches(own, assembler), self._models)
-            self._end_own_update()
+            self._end_auxiliary_update()
         planned = islice(schedule(order, own, self._method.cycle), done, None)
         with closing(Prefetch(assembler(item) for item in planned)) as batches:
             while self.progress < 1.0:
@@ -108,7 +111,7 @@ class Trainer:
                     yield loss
 
     def update(self, batch: Batch) -> float | None:
-        """One update from one batch, in pieces if they are asked for: the mean loss, None in an own phase."""
+        """One update from one batch, in pieces if they are asked for: the mean loss, None in an auxiliary phase."""
         self._set_rates(batch)
         size = self.micro_batch or len(batch)
         starts = self._ranks.mine(range(0, len(batch), size))
@@ -121,9 +124,9 @@ class Trainer:
             error = raised
         total = self._reduced(batch, pieces, error)
         if batch.phase == "own":
-            self._end_own_update()
-            self.spent.own_updates += 1
-            self.spent.own_examples += batch.total
+            self._end_auxiliary_update()
+            self.spent.auxiliary_updates += 1
+            self.spent.auxiliary_examples += batch.total
             return None
         loss = total / batch.total
         self._step_modules()
@@ -131,7 +134,7 @@ class Trainer:
         return loss
 
     def _reduced(self, batch: Batch, total: float, error: Exception | None) -> float:
-        """The summed loss of all processes; their gradients are summed, and so is which modules learnt."""
+        """The summed loss of all processes; their gradients are summed, and so is which modules learned."""
         own = self._context.trained
         student = [self._models.student] if batch.phase == "student" else []
         weights = [
@@ -142,8 +145,8 @@ class Trainer:
             one.learned = flag > 0
         return total
 
-    def state(self) -> dict[str, Any]:
-        """What :meth:`restore` takes: what was spent, and the optimizers of the student and the method's modules."""
+    def state_dict(self) -> dict[str, Any]:
+        """What :meth:`load_state_dict` takes: what was spent, and the optimizers of student and method."""
         optimizers = [self._optimizer, *(trained.optimizer for trained in self._context.trained)]
         return {
             "spent": asdict(self.spent),
@@ -151,7 +154,7 @@ class Trainer:
             "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on where another trainer of the same method was; the weights are not its business."""
         self.spent = Spent(**state["spent"])
         self.micro_batch = state["micro_batch"]
@@ -160,14 +163,14 @@ class Trainer:
             optimizer.load_state_dict(saved)
 
     def _warm_up_batches(self, own: DataOrder, assembler: Assembler) -> Iterator[Batch]:
-        """The method's own stream of batches; what it learnt from one is stepped when it asks for the next."""
+        """The method's own stream of batches; what it learned from one is stepped when it asks for the next."""
         for update, (epoch, rows) in enumerate(own):
             batch = to_device(assembler(PlannedUpdate("own", update, epoch, rows)), self._context.device)
             self._context.moment.batch = batch
             yield batch
-            self._end_own_update()
+            self._end_auxiliary_update()
 
-    def _end_own_update(self) -> None:
+    def _end_auxiliary_update(self) -> None:
         """Steps the method's modules; the student must not learn from what passed through it."""
         self._step_modules()
         self._optimizer.zero_grad(set_to_none=True)
@@ -182,7 +185,7 @@ class Trainer:
                 self._check_modes()
                 if piece.phase == "own":
                     raise PluginError(
-                        f"method '{self._name}' yields a view in an own phase, where the student does not learn."
+                        f"method '{self._name}' yields a view in an auxiliary phase, where the student does not learn."
                     )
                 seen = self._learn(self._joint(item), piece, single=isinstance(item, View))
                 total = total + seen.loss.sum()
@@ -297,15 +300,15 @@ class Trainer:
                 changed = view.ids is not piece.ids or view.embed is not None or view.shift is not None
                 self.spent.perturbed_examples += len(logits) if changed else 0
                 continue
-            relabelled = isinstance(view.teacher, Tensor) or view.teacher != "clean"
-            clean = not relabelled and view.ids is piece.ids and view.embed is None and view.shift is None
+            relabeled = isinstance(view.teacher, Tensor) or view.teacher != "clean"
+            clean = not relabeled and view.ids is piece.ids and view.embed is None and view.shift is None
             rows = len(target)
             kind = "clean" if clean else "perturbed"
             self._context.report(f"divergence_{kind}", self._models.distance(logits, target).sum(), rows)
             if clean:
                 continue
             self.spent.perturbed_examples += rows
-            if not self._models.regression and relabelled:
+            if not self._models.regression and relabeled:
                 flips = target.argmax(-1) != self._models.clean_logits(piece).argmax(-1)
                 self._context.report("teacher_flip_rate", flips.sum(), rows)
 
@@ -338,7 +341,7 @@ class Trainer:
         self._context.meter.padded_tokens += batch.ids.numel()
 
     def _step_modules(self) -> None:
-        """Steps the modules that learnt in this update and clears what merely passed through the others."""
+        """Steps the modules that learned in this update and clears what merely passed through the others."""
         self._context.moment.batch = None
         for trained in self._context.trained:
             if trained.learned:

@@ -1,4 +1,4 @@
-"""From records to the leaderboard: means, spreads, differences to the control, what may be said of them, costs.
+"""From records to the leaderboard: means, spreads, differences to the reference, what may be said of them, costs.
 
 Everything is computed from the records, and from the runs' answers where `evidence` has them, in an order of its
 own: the same records give the same table in whatever order they come.
@@ -29,7 +29,7 @@ def build(
     *,
     tasks: Mapping[str, Task],
     suites: Sequence[Suite],
-    control: str | None = "kd",
+    reference: str | None = "kd",
     evidence: Evidence | None = None,
 ) -> Leaderboard:
     """The leaderboard of `records`: one table per protocol, since only one protocol's rows are comparable.
@@ -41,7 +41,7 @@ def build(
     protocols: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda record: record.run_id):
         protocols.setdefault(record.identity.protocol_id, []).append(record)
-    made = (_table(runs, tasks, suites, control, evidence) for runs in protocols.values())
+    made = (_table(runs, tasks, suites, reference, evidence) for runs in protocols.values())
     tables = tuple(sorted(made, key=lambda table: (table.presets, table.protocol_id)))
     return Leaderboard(tables, protocol_settings.differences(tables))
 
@@ -50,26 +50,26 @@ def _table(
     runs: Sequence[Record],
     tasks: Mapping[str, Task],
     suites: Sequence[Suite],
-    control: str | None,
+    reference: str | None,
     evidence: Evidence | None,
 ) -> LeaderboardTable:
     grid = arrange(runs, suites)
     columns = tuple(make_column(name, members, grid, tasks) for name, members in grid.columns.items())
-    reference = _control_row(grid, control)
+    reference_row = _reference_row(grid, reference)
     labels = _labels(grid)
-    claims = TableRuns(grid, labels, columns, reference, evidence).claims()
-    maker = RowAssembler(grid, columns, labels, reference, claims)
-    rows = sorted(map(maker.row, labels), key=lambda row: (not row.ranked, not row.control, row.label))
+    claims = TableRuns(grid, labels, columns, reference_row, evidence).claims()
+    maker = RowAssembler(grid, columns, labels, reference_row, claims)
+    rows = sorted(map(maker.row, labels), key=lambda row: (not row.ranked, row.role == "method", row.label))
     notes = list(grid.notes)
-    if control is not None and reference is None:
-        notes.append(f"no run of the control '{control}': no differences are shown.")
+    if reference is not None and reference_row is None:
+        notes.append(f"no run of the reference '{reference}': no differences are shown.")
     return LeaderboardTable(
         protocol_id=runs[0].identity.protocol_id,
         presets=unique(run.identity.preset for run in runs),
         budget_kinds=unique(run.budget.kind for run in runs),
         columns=columns,
         rows=tuple(rows),
-        control=labels[reference] if reference else None,
+        reference=labels[reference_row] if reference_row else None,
         seeds=max(cell.n for row in rows for cell in row.cells.values()),
         glue_tasks=glue_score.shown(columns),
         notes=(*notes, *claims.notes),
@@ -93,8 +93,8 @@ def _labels(grid: RecordGrid) -> dict[RowKey, str]:
     return labels
 
 
-def _control_row(grid: RecordGrid, control: str | None) -> RowKey | None:
-    """The control's row; where it is there in several versions, the one with most runs."""
-    candidates = [key for key in grid.rows if key[0] == control]
+def _reference_row(grid: RecordGrid, reference: str | None) -> RowKey | None:
+    """The reference's row; where it is there in several versions, the one with most runs."""
+    candidates = [key for key in grid.rows if key[0] == reference]
     sizes = {key: sum(len(grid.cell(key, column)) for column in grid.columns) for key in candidates}
     return max(candidates, key=lambda key: (sizes[key], key), default=None)

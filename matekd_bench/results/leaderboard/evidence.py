@@ -33,7 +33,7 @@ class GoldLabels:
 
 @dataclass(frozen=True, eq=False)
 class RunAnswers:
-    """What one run answered at the last look, in the order of the gold labels, and its cross-fitted score."""
+    """What one run answered at the last evaluation, in the order of the gold labels, and its cross-fitted score."""
 
     gold: Gold
     last: Predictions
@@ -56,7 +56,7 @@ class Evidence:
     def answers(self, record: Record, metrics: Sequence[str]) -> RunAnswers | None:
         """The run's answers under the task's `metrics`; None, and a reason in `missing`, where there are none.
 
-        Read once: what a run answered at the last look is kept.
+        Read once: what a run answered at the last evaluation is kept.
         """
         key = (record.run_id, *metrics)
         if key not in self._known:
@@ -66,12 +66,16 @@ class Evidence:
     def _read(self, record: Record, metrics: Sequence[str]) -> RunAnswers | None:
         try:
             truth = self._truth(record, metrics)
-            looks = [_majority(record, truth)] if record.status == "diverged" else self._looks(record, truth)
-            _check_score(record, truth.gold, looks[-1])
+            evaluations = (
+                [_majority(record, truth)]
+                if record.status == "diverged"
+                else self._evaluations(record, truth)
+            )
+            _check_score(record, truth.gold, evaluations[-1])
         except ResultsError as error:
             self.missing[record.run_id] = error.message
             return None
-        return RunAnswers(truth.gold, looks[-1], xfit(truth.gold, truth.uids, looks))
+        return RunAnswers(truth.gold, evaluations[-1], xfit(truth.gold, truth.uids, evaluations))
 
     def xfits(self, records: Sequence[Record], tasks: Mapping[str, Task]) -> dict[str, float]:
         """The cross-fitted score of every run that has one, by run id."""
@@ -98,23 +102,23 @@ class Evidence:
         except KeyError:
             raise ResultsError("it lies in no results folder.") from None
 
-    def _looks(self, record: Record, truth: GoldLabels) -> list[Predictions]:
-        """The run's answers at every look, in the order of the labels."""
+    def _evaluations(self, record: Record, truth: GoldLabels) -> list[Predictions]:
+        """The run's answers at every evaluation, in the order of the labels."""
         if record.predictions is None:
             raise ResultsError("no predictions were recorded.")
         file = self._home(record).read_predictions(record.run_id)
-        if file is None or not file.looks:
-            raise ResultsError("the predictions hold no look.")
+        if file is None or not file.evaluations:
+            raise ResultsError("the predictions hold no evaluation.")
         if set(file.uids) != set(truth.splits):
             raise ResultsError(f"the predictions are of {', '.join(sorted(file.uids))}.")
         orders = [_order(file, split, uids) for split, uids in zip(truth.splits, truth.uids, strict=True)]
         regression = not record.data.labels
         return [
             tuple(
-                _answers(look[split], regression)[order]
+                _answers(evaluation[split], regression)[order]
                 for split, order in zip(truth.splits, orders, strict=True)
             )
-            for look in file.looks
+            for evaluation in file.evaluations
         ]
 
 

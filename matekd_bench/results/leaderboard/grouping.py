@@ -81,7 +81,7 @@ def arrange(records: Sequence[Record], suites: Sequence[Suite]) -> RecordGrid:
 
 
 def last_score(run: Record) -> float:
-    """The headline score: at the last look."""
+    """The headline score: at the last evaluation."""
     if run.task_score is None:
         raise ValueError(f"run {run.run_id} has no score")
     return run.task_score.last

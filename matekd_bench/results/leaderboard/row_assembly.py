@@ -43,7 +43,7 @@ class RowAssembler:
             variant=identity.variant,
             method_version=identity.method_version,
             params=tuned_rows.common_params(runs),
-            control=identity.control,
+            role="reference" if key == self.reference else identity.role,
             ranked=identity.ranked,
             cells=cells,
             cost=row_cost(key, self.grid, self.reference),

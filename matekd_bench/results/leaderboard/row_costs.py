@@ -1,4 +1,4 @@
-"""What the runs of a row cost, alone and beside the control's."""
+"""What the runs of a row cost, alone and beside the reference's."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def row_cost(key: RowKey, grid: RecordGrid, reference: RowKey | None) -> Cost | 
     known = [peak for peak in peaks if peak is not None]
     return Cost(
         student_updates=mean("student_updates"),
-        own_updates=mean("own_updates"),
+        auxiliary_updates=mean("auxiliary_updates"),
         train_seconds=mean("train_seconds"),
         train_flops=mean("train_flops"),
-        flops_x_control=_flops_ratio(key, grid, reference) if reference else None,
+        flops_x_reference=_flops_ratio(key, grid, reference) if reference else None,
         precompute_flops=mean("precompute_flops"),
         precompute_seconds=mean("precompute_seconds"),
         eval_seconds=mean("eval_seconds"),
@@ -46,14 +46,14 @@ def flops_over(key: RowKey, grid: RecordGrid, columns: Iterable[str]) -> float |
 
 
 def _flops_ratio(key: RowKey, grid: RecordGrid, reference: RowKey) -> float | None:
-    """FLOPs of training and preparation over the control's, on the tasks and seeds that both have."""
+    """FLOPs of training and preparation over the reference's, on the tasks and seeds that both have."""
     mine = theirs = 0
     for column in grid.columns:
-        control = grid.scored(reference, column)
+        reference_runs = grid.scored(reference, column)
         for seed, run in grid.scored(key, column).items():
-            if seed in control:
+            if seed in reference_runs:
                 mine += _flops(run)
-                theirs += _flops(control[seed])
+                theirs += _flops(reference_runs[seed])
     return mine / theirs if theirs else None
 
 

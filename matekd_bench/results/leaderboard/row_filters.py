@@ -100,7 +100,7 @@ def _part(table: LeaderboardTable, rows: set[str] | None, columns: set[str] | No
 def ordered(leaderboard: Leaderboard, sort: str | None) -> Leaderboard:
     """The rows of every table sorted, the highest (cost: the lowest) first and rows without a value last.
 
-    `sort` is one of SORTS or a task, whose mean counts. By default the controls come first and then the methods by
+    `sort` is one of SORTS or a task, whose mean counts. By default the baselines come first and then the methods by
     their mean difference. Unranked rows are always last. UsageError for another word.
     """
     columns = {column.name for table in leaderboard.tables for column in table.columns}
@@ -110,7 +110,7 @@ def ordered(leaderboard: Leaderboard, sort: str | None) -> Leaderboard:
 
     def place(row: LeaderboardRow) -> tuple[bool, bool, bool, float, str]:
         found = value(row)
-        first = sort is None and row.control
+        first = sort is None and row.role != "method"
         return not row.ranked, not first, found is None, -(found or 0.0), row.label
 
     tables = (replace(table, rows=tuple(sorted(table.rows, key=place))) for table in leaderboard.tables)

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from matekd_bench.results.stats.power import Power
     from matekd_bench.results.stats.verdicts import Verdict
 
-SCHEMA = "matekd.leaderboard/1"
+SCHEMA = "matekd.leaderboard/2"
 
 
 @dataclass(frozen=True)
 class ScoreCell:
-    """One method on one task. Scores are fractions, taken at the last look.
+    """One method on one task. Scores are fractions, taken at the last evaluation.
 
     `mean` and `sd` (ddof 1) are over the `n` seeds that have a score, collapsed and diverged ones included;
-    `sd` is None below two seeds. `delta` is the mean difference to the control over the `delta_n` common
+    `sd` is None below two seeds. `delta` is the mean difference to the reference over the `delta_n` common
     seeds, None where there is none, where the task is uninformative or the row is not compared.
 
     `ci_lo` to `ci_hi` is the 95 % interval of the mean over seeds, None below three. `delta_ci_lo`, `delta_ci_hi`,
     `p_holm` (over methods x tasks) and `verdict` are of the difference; where one is None nothing is claimed, and
     `missing` says why if a difference is there. `best_dev` and `xfit` are means over the same seeds of the score
-    at the best look on dev and of the cross-fitted one (None: a run has no predictions, or dev is too small).
+    at the best evaluation on dev and of the cross-fitted one (None: a run has no predictions, or dev is too small).
     """
 
     n: int
@@ -81,15 +81,15 @@ class Column:
 class Cost:
     """What a row's runs cost: means over seeds, then over tasks.
 
-    `flops_x_control` is the FLOPs of training and preparation over the control's, summed over common runs.
+    `flops_x_reference` is the FLOPs of training and preparation over the reference's, summed over common runs.
     `peak_memory_bytes` is the largest of the runs, None where a run does not know it.
     """
 
     student_updates: float
-    own_updates: float
+    auxiliary_updates: float
     train_seconds: float
     train_flops: float
-    flops_x_control: float | None
+    flops_x_reference: float | None
     precompute_flops: float = 0.0
     precompute_seconds: float = 0.0
     eval_seconds: float = 0.0
@@ -108,7 +108,7 @@ class LeaderboardRow:
     `delta_ci_lo`, `delta_ci_hi`, `p_holm` (over the study's methods) and `verdict` are of `delta`; where they are None
     nothing is claimed, `missing` says why. The rank is between `rank_lo` and `rank_hi` (1 is best); `with_best`: the
     row cannot be told from the one with the highest mean. `delta_matched` is the difference to `matched_rival`, the
-    cheapest row of the control (`kd`, `kd@2x`, ...) that cost at least as much, with its interval.
+    cheapest row of the reference (`kd`, `kd@2x`, ...) that cost at least as much, with its interval.
 
     Described, not tested: `tasks_won`, `prob_improve` (probability of improvement), `trimmed` (mean difference
     without the outer quarters), `seed_correlation`. `diagnostics` are means over seeds, then tasks. `budget` gives
@@ -121,7 +121,7 @@ class LeaderboardRow:
     variant: str
     method_version: str
     params: Mapping[str, Any]
-    control: bool
+    role: Literal["reference", "baseline", "ablation", "method"]
     ranked: bool
     cells: Mapping[str, ScoreCell]  # column name -> cell
     cost: Cost | None  # None: no run has a score
@@ -169,7 +169,7 @@ class LeaderboardTable:
     `control` is the label of the row that others are compared with, None where it is absent. `glue_tasks` is
     how many tasks of `glue8` are official and informative, None where no GLUE task is shown. `seeds` is the
     largest number of seeds in a cell. `family` are the labels of the rows that the study tests: its methods without
-    the controls. `power` gives for a column what the comparison with the median noise could have found. `settings`
+    the baselines. `power` gives for a column what the comparison with the median noise could have found. `settings`
     are what the records say of the protocol, nested. `compared` counts the informative columns of the study; `view`
     says what was left out of sight, None where nothing was. `tuning` says how settings were chosen.
     """
@@ -179,7 +179,7 @@ class LeaderboardTable:
     budget_kinds: tuple[str, ...]
     columns: tuple[Column, ...]
     rows: tuple[LeaderboardRow, ...]
-    control: str | None
+    reference: str | None
     seeds: int
     glue_tasks: int | None
     notes: tuple[str, ...]

@@ -67,8 +67,8 @@ class TableRuns:
             for key in self.labels
         }
         placed = [self.labels[key] for key in ranked] if len(ranked) <= MAX_PLACED else []
-        control = self.labels[self.reference] if self.reference else None
-        summary = summarize(table, tasks=tasks, control=control, family=family, ranked=placed)
+        reference = self.labels[self.reference] if self.reference else None
+        summary = summarize(table, tasks=tasks, reference=reference, family=family, ranked=placed)
         overall = bool(tasks) and len({column.task for column in self.columns}) == len(self.columns)
         return Claims(
             family=tuple(family),
@@ -81,10 +81,10 @@ class TableRuns:
         )
 
     def _tested(self, key: RowKey, run: Record) -> bool:
-        """Whether the study tests this row: it is no control, and not the control with a larger budget."""
+        """Whether the study tests this row: it is no reference, and not the reference with a larger budget."""
         bare = FACTOR.sub("", key[0])
         multiple = self.reference is not None and bare != key[0] and bare == self.reference[0]
-        return not run.identity.control and not multiple and key != self.reference
+        return run.identity.role == "method" and not multiple and key != self.reference
 
     def _entry(self, key: RowKey, column: Column) -> RowScores:
         scored = self.grid.scored(key, column.name)
@@ -114,8 +114,8 @@ class TableRuns:
             return {}
         costs = {self.labels[key]: flops_over(key, self.grid, tasks) for key in self.labels}
         known = {label: cost for label, cost in costs.items() if cost is not None}
-        control = self.reference[0]
-        rivals = [self.labels[key] for key in self.labels if FACTOR.sub("", key[0]) == control]
+        reference = self.reference[0]
+        rivals = [self.labels[key] for key in self.labels if FACTOR.sub("", key[0]) == reference]
         found = {label: delta_matched(label, table, tasks, known, rivals) for label in family}
         return {label: matched for label, matched in found.items() if matched is not None}
 

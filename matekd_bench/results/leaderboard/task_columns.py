@@ -12,7 +12,7 @@ from matekd_bench.results.leaderboard.table import Column
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.tasks.task import Task
 
-# A student less than a point above the majority class has learnt nothing that a comparison could rest on.
+# A student less than a point above the majority class has learned nothing that a comparison could rest on.
 MAJORITY_MARGIN = 0.01
 FACTOR = re.compile(r"@[\d.]+x$")  # kd@2x: a row with more than the study's budget
 
@@ -61,7 +61,7 @@ def unique(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _uninformative(name: str, grid: RecordGrid, majority: float | None) -> str | None:
-    """Why no student of a column learnt anything; None where one did, or none has a score."""
+    """Why no student of a column learned anything; None where one did, or none has a score."""
     scored = [runs for key in grid.rows if (runs := list(grid.scored(key, name).values()))]
     if not scored:
         return None

@@ -1,4 +1,4 @@
-"""The predictions of a run: logits of every look by split, with the ids of the examples, as one npz file."""
+"""The predictions of a run: logits of every evaluation by split, with the ids of the examples, as one npz file."""
 
 from __future__ import annotations
 
@@ -15,43 +15,45 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-KEY = re.compile(r"(?:look(\d{2,})|(uids))__([a-z0-9-]+)")
+KEY = re.compile(r"(?:eval(\d{2,})|(uids))__([a-z0-9-]+)")
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """What the student predicted on dev.
 
-    `looks` holds, for each look in order, split -> logits [n, C], float32; `uids` split -> the n example ids
-    in the rows' order. Raises ValueError where the two do not fit together, ResultsError for a split that
+    `evaluations` holds, for each evaluation in order, split -> logits [n, C], float32; `uids` split -> the n example
+    ids in the rows' order. Raises ValueError where the two do not fit together, ResultsError for a split that
     cannot be a name.
     """
 
-    looks: tuple[Mapping[str, NDArray[np.float32]], ...]
+    evaluations: tuple[Mapping[str, NDArray[np.float32]], ...]
     uids: Mapping[str, tuple[str, ...]]
 
     def __post_init__(self) -> None:
         for split in self.uids:
             check_name("split", split)
-        for number, look in enumerate(self.looks, start=1):
-            if look.keys() != self.uids.keys():
-                raise ValueError(f"look {number} has splits {sorted(look)}, the ids {sorted(self.uids)}")
-            for split, logits in look.items():
+        for number, evaluation in enumerate(self.evaluations, start=1):
+            if evaluation.keys() != self.uids.keys():
+                raise ValueError(
+                    f"evaluation {number} has splits {sorted(evaluation)}, the ids {sorted(self.uids)}"
+                )
+            for split, logits in evaluation.items():
                 if logits.ndim != 2 or len(logits) != len(self.uids[split]):
                     raise ValueError(
-                        f"look {number}, {split}: logits {logits.shape} for {len(self.uids[split])} examples"
+                        f"evaluation {number}, {split}: logits {logits.shape} for {len(self.uids[split])} examples"
                     )
 
     def to_bytes(self) -> bytes:
-        """The npz file: arrays `look01__dev`, ... and `uids__dev`; equal predictions give equal bytes."""
+        """The npz file: arrays `eval01__dev`, ... and `uids__dev`; equal predictions give equal bytes."""
         import numpy as np
 
         arrays: dict[str, Any] = {
             f"uids__{split}": np.array(uids, dtype=np.str_) for split, uids in sorted(self.uids.items())
         }
-        for number, look in enumerate(self.looks, start=1):
-            for split, logits in sorted(look.items()):
-                arrays[f"look{number:02d}__{split}"] = np.asarray(logits, dtype=np.float32)
+        for number, evaluation in enumerate(self.evaluations, start=1):
+            for split, logits in sorted(evaluation.items()):
+                arrays[f"eval{number:02d}__{split}"] = np.asarray(logits, dtype=np.float32)
         file = io.BytesIO()
         np.savez_compressed(file, **arrays)
         return file.getvalue()
@@ -70,7 +72,7 @@ class Predictions:
 
     @classmethod
     def _of(cls, arrays: Mapping[str, NDArray[Any]]) -> Predictions:
-        looks: dict[int, dict[str, NDArray[np.float32]]] = {}
+        evaluations: dict[int, dict[str, NDArray[np.float32]]] = {}
         uids: dict[str, tuple[str, ...]] = {}
         for name, array in arrays.items():
             match = KEY.fullmatch(name)
@@ -79,7 +81,7 @@ class Predictions:
             if match[2]:
                 uids[match[3]] = tuple(array.tolist())
             else:
-                looks.setdefault(int(match[1]), {})[match[3]] = array
-        if sorted(looks) != list(range(1, len(looks) + 1)):
-            raise ValueError(f"looks {sorted(looks)} are not numbered from 1")
-        return cls(looks=tuple(looks[number] for number in sorted(looks)), uids=uids)
+                evaluations.setdefault(int(match[1]), {})[match[3]] = array
+        if sorted(evaluations) != list(range(1, len(evaluations) + 1)):
+            raise ValueError(f"evaluations {sorted(evaluations)} are not numbered from 1")
+        return cls(evaluations=tuple(evaluations[number] for number in sorted(evaluations)), uids=uids)

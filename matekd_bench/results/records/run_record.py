@@ -1,4 +1,4 @@
-"""The record of a finished run, schema `matekd.run/1`: what it holds, how it is written and read."""
+"""The record of a finished run, schema `matekd.run/2`: what it holds, how it is written and read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matekd_bench.errors import ResultsError
 from matekd_bench.files.hashing import canonical
 from matekd_bench.tasks.task import DataState
 
-SCHEMA: Final = "matekd.run/1"
+SCHEMA: Final = "matekd.run/2"
 
 RARE: Final = {  # left out of the text with these values
     "resumed": 0,
@@ -71,7 +71,7 @@ class Identity(RecordPart):
     variant: Shown
     method_version: Shown
     params: Settings
-    control: bool
+    role: Literal["baseline", "ablation", "method"]
     ranked: bool
     task: Shown
     seed: Count
@@ -158,7 +158,7 @@ class BudgetRecord(RecordPart):
 
 
 class Compute(RecordPart):
-    """What the run cost. `own_updates` are the method's own; forwards and backwards are per model.
+    """What the run cost. `auxiliary_updates` are the method's own; forwards and backwards are per model.
 
     `resumed` counts how often it went on from a checkpoint; `micro_batch` is the number of rows per pass it had to
     come down to where memory was too small for what `hparams` say; `deterministic` that only kernels were used that
@@ -167,7 +167,7 @@ class Compute(RecordPart):
     """
 
     student_updates: Count
-    own_updates: Count
+    auxiliary_updates: Count
     clean_examples: Count
     perturbed_examples: Count
     real_tokens: Count
@@ -190,15 +190,15 @@ class Compute(RecordPart):
 
 
 class SelectionRule(RecordPart):
-    """How a look becomes the score: the last one; `best_look` (from 1) is the best on dev, for comparison."""
+    """How an evaluation becomes the score: the last one; `best_eval` (from 1) is the best on dev, for comparison."""
 
     rule: Literal["last"]
-    looks: Count
-    best_look: Count | None
+    evals: Count
+    best_eval: Count | None
 
 
 class TaskScore(RecordPart):
-    """The task's score at the last look and at the best on dev; optimism = best_dev - last."""
+    """The task's score at the last evaluation and at the best on dev; optimism = best_dev - last."""
 
     last: Fraction
     best_dev: Fraction
@@ -209,7 +209,7 @@ class TaskScore(RecordPart):
 class EvaluationRecord(RecordPart):
     """One evaluation of the run: its number from 1, the update it followed, task score, training loss."""
 
-    look: Count
+    eval: Count
     update: Count
     score: Fraction
     train_loss: float | None
@@ -218,7 +218,7 @@ class EvaluationRecord(RecordPart):
 class TrialRecord(RecordPart):
     """One setting that was tried: the run that tried it, its learning rate, the parameters that it changed.
 
-    `score` is the task's at the last look on the holdout, None where the run failed.
+    `score` is the task's at the last evaluation on the holdout, None where the run failed.
     """
 
     trial: Count
@@ -248,7 +248,7 @@ class Tuning(RecordPart):
 
 
 class PredictionsFile(RecordPart):
-    """Where the per-look predictions lie, relative to the run's folder, and the SHA-256 of that file."""
+    """Where the per-evaluation predictions lie, relative to the run's folder, and the SHA-256 of that file."""
 
     path: str
     sha256: str
@@ -269,7 +269,7 @@ class Record(RecordPart):
     it out, where settings are as they were given.
     """
 
-    schema_: Literal["matekd.run/1"] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal["matekd.run/2"] = Field(default=SCHEMA, alias="schema")
     run_id: Identifier
     status: Status
     reason: Shown | None
@@ -355,7 +355,11 @@ def _check_schema(text: str) -> None:
     if plain["schema"] != SCHEMA:
         raise ResultsError(
             f"unknown record schema {plain['schema']!r}: this version reads '{SCHEMA}'.",
-            hint="A newer matekd-bench may have written it.",
+            hint=(
+                "Version 0.1 wrote it: train the run again."
+                if plain["schema"] == "matekd.run/1"
+                else "A newer matekd-bench may have written it."
+            ),
         )
 
 

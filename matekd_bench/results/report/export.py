@@ -41,7 +41,7 @@ def export(
     *,
     tasks: Mapping[str, Task],
     suites: Sequence[Suite],
-    control: str | None = "kd",
+    reference: str | None = "kd",
     evidence: Evidence | None = None,
     leaderboard: Leaderboard | None = None,
     methods: Mapping[str, Method] | None = None,
@@ -63,7 +63,7 @@ def export(
         content = _written(path, table, rows, exporters or {})
     else:
         if leaderboard is None:
-            leaderboard = build(records, tasks=tasks, suites=suites, control=control, evidence=evidence)
+            leaderboard = build(records, tasks=tasks, suites=suites, reference=reference, evidence=evidence)
         if extension in documents.EXTENSIONS:
             content = documents.document(path, leaderboard, records, methods or {}, plot)
         else:

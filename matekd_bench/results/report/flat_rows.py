@@ -19,7 +19,7 @@ FlatRow: TypeAlias = dict[str, Value]
 
 # Fixed columns come first and are never reordered.
 LEADERBOARD_COLUMNS = (
-    *("schema", "rank_lo", "rank_hi", "method", "method_version", "params", "control", "preset", "teacher"),
+    *("schema", "rank_lo", "rank_hi", "method", "method_version", "params", "role", "preset", "teacher"),
     *(
         "student",
         "budget",
@@ -41,7 +41,7 @@ LEADERBOARD_COLUMNS = (
         "tasks_won",
         "prob_improve",
     ),
-    *("worst_task_delta", "optimism_mean", "train_pflops", "flops_x_control", "train_seconds", "device"),
+    *("worst_task_delta", "optimism_mean", "train_pflops", "flops_x_reference", "train_seconds", "device"),
     *("protocol_id", "runs_digest", "bench_version"),
     *("tuning", "tuning_pflops", "resources", "compared_with"),
 )
@@ -57,12 +57,12 @@ RUN_COLUMNS = (
         "variant",
         "method_version",
         "params",
-        "control",
+        "role",
         "ranked",
     ),
     *("task", "seed", "preset", "protocol_id", "data_source", "data_state", "eval_on", "majority_score"),
     *("teacher", "teacher_sha256", "teacher_score", "student", "budget", "budget_spent"),
-    *("split", "selection", "metric", "value", "n", "student_updates", "own_updates", "train_flops"),
+    *("split", "selection", "metric", "value", "n", "student_updates", "auxiliary_updates", "train_flops"),
     *("precompute_flops", "train_seconds", "eval_seconds", "peak_memory_bytes", "device", "precision"),
     *("created", "bench_version"),
     *("tuning", "lr", "resources"),
@@ -112,7 +112,7 @@ def _joined(values: Iterable[str]) -> str:
 
 
 def _teacher_row(table: LeaderboardTable) -> FlatRow:
-    row = _common(table) | {"method": "teacher", "control": False}
+    row = _common(table) | {"method": "teacher"}
     row["n_tasks"] = sum(column.teacher_score is not None for column in table.columns)
     for column in table.columns:
         row[f"{column.name}_mean"] = column.teacher_score
@@ -128,7 +128,7 @@ def _method_row(row: LeaderboardRow, table: LeaderboardTable) -> FlatRow:
         "method": row.label,
         "method_version": row.method_version,
         "params": canonical(dict(row.params)),
-        "control": row.control,
+        "role": row.role,
         "student": _joined(row.students),
         "budget": _budget(row, table),
         "n_tasks": sum(cell.mean is not None for cell in cells),
@@ -149,7 +149,7 @@ def _method_row(row: LeaderboardRow, table: LeaderboardTable) -> FlatRow:
         "device": _joined(row.devices),
         "runs_digest": row.runs_digest,
         "resources": row.resources or None,
-        "compared_with": table.control if row.ranked and row.label != table.control else None,
+        "compared_with": table.reference if row.ranked and row.label != table.reference else None,
         "bench_version": _joined(row.bench_versions),
         "tuning_pflops": None if row.tuning_flops is None else row.tuning_flops / 1e15,
     }
@@ -175,7 +175,7 @@ def _cost(row: LeaderboardRow) -> FlatRow:
         return {}
     return {
         "train_pflops": row.cost.train_flops / 1e15,
-        "flops_x_control": row.cost.flops_x_control,
+        "flops_x_reference": row.cost.flops_x_reference,
         "train_seconds": row.cost.train_seconds,
     }
 

@@ -66,7 +66,7 @@ ACCENTS: Final[Mapping[str, str]] = {
 
 
 def to_latex(leaderboard: Leaderboard) -> str:
-    """The leaderboard as a file for ``\\input``: scores in points, differences to the control below them.
+    """The leaderboard as a file for ``\\input``: scores in points, differences to the reference below them.
 
     It compiles with LaTeX's base packages alone. Names are escaped; characters that pdfLaTeX cannot set without
     more packages are written as their code point, e.g. U+6F22.
@@ -99,8 +99,8 @@ def _table(table: LeaderboardTable) -> Iterator[str]:
     means = [name for name in DEFINITIONS if any(name in row.scores for row in table.rows)]
     over_tasks = any(row.delta is not None for row in table.rows) and table.compared > 1
     header = ["method", *(column.name for column in table.columns), *means]
-    header += [f"mean diff. to {table.control}"] * over_tasks
-    header += [f"× {table.control} FLOPs"] * (table.control is not None)
+    header += [f"mean diff. to {table.reference}"] * over_tasks
+    header += [f"× {table.reference} FLOPs"] * (table.reference is not None)
     yield r"\begin{table}[tbp]"
     yield r"\centering\small\setlength{\tabcolsep}{4pt}"
     yield rf"\begin{{tabular}}{{@{{}}l{'c' * (len(header) - 1)}@{{}}}}"
@@ -116,7 +116,7 @@ def _table(table: LeaderboardTable) -> Iterator[str]:
         cells = [_name(row), *scores, *(points(row.scores.get(name)) for name in means)]
         cells += [_difference(row)] * over_tasks
         small = [_below(row.cells.get(column.name)) for column in table.columns]
-        ratio = [_ratio(row)] * (table.control is not None)
+        ratio = [_ratio(row)] * (table.reference is not None)
         yield _line([*cells, *ratio], len(header), last=not any(small))
         if any(small):
             yield _line(["", *small], len(header), last=True)
@@ -162,13 +162,13 @@ def _difference(mark: LeaderboardRow | ScoreCell) -> str:
 
 
 def _below(cell: ScoreCell | None) -> str:
-    """What stands below a score: the difference to the control."""
+    """What stands below a score: the difference to the reference."""
     difference = "" if cell is None else _difference(cell)
     return rf"\footnotesize ({difference})" if difference else ""
 
 
 def _ratio(row: LeaderboardRow) -> str:
-    ratio = row.cost.flops_x_control if row.cost else None
+    ratio = row.cost.flops_x_reference if row.cost else None
     return "--" if ratio is None else f"{ratio:.2f}"
 
 

@@ -46,7 +46,7 @@ def has_claims(table: LeaderboardTable) -> bool:
 
 
 def comparison_sheet(table: LeaderboardTable) -> Sheet:
-    """Each row against the control over all informative tasks; ranks among the ranked rows."""
+    """Each row against the reference over all informative tasks; ranks among the ranked rows."""
     header = [("method",), ("mean", "diff."), ("95% interval",), ("p", "(Holm)"), ("verdict",), ("rank",)]
     matched = any(row.delta_matched is not None for row in table.rows)
     header += [("at equal", "cost")] * matched + [("tasks", "won"), ("prob.", "improve")]
@@ -125,13 +125,13 @@ def _task_cells(cell: ScoreCell) -> Line:
 
 
 def cost_detail_sheet(table: LeaderboardTable) -> Sheet:
-    """What each method cost, and its difference to the control's row that cost as much."""
-    names = ["method", "budget", "updates", "own updates", "train s", "prep. s", "looks s", "peak GB"]
+    """What each method cost, and its difference to the reference's row that cost as much."""
+    names = ["method", "budget", "updates", "auxiliary updates", "train s", "prep. s", "eval s", "peak GB"]
     names += ["train PFLOPs", "prep. PFLOPs"]
     tuned = any(row.tuning_flops is not None for row in table.rows)
     names += ["tuning PFLOPs"] * tuned
-    if table.control is not None:
-        names += [f"x {table.control} FLOPs", "at equal cost", "95% interval"]
+    if table.reference is not None:
+        names += [f"x {table.reference} FLOPs", "at equal cost", "95% interval"]
     rows = [(label(row), (budget(row),), *_cost_cells(row, tuned))[: len(names)] for row in table.rows]
     stacked = ("updates", "FLOPs", "cost")
     header = [tuple(name.rsplit(" ", 1)) if name.endswith(stacked) else (name,) for name in names]
@@ -142,11 +142,11 @@ def _cost_cells(row: LeaderboardRow, tuned: bool) -> Line:
     cost = row.cost
     if cost is None:
         return (NONE,) * (12 if tuned else 11)
-    peak, ratio = cost.peak_memory_bytes, cost.flops_x_control
+    peak, ratio = cost.peak_memory_bytes, cost.flops_x_reference
     equal = f"{points(row.delta_matched, signed=True)} to {row.matched_rival}"
     return (
         (f"{cost.student_updates:.0f}",),
-        (f"{cost.own_updates:.0f}",),
+        (f"{cost.auxiliary_updates:.0f}",),
         (f"{cost.train_seconds:.1f}",),
         (f"{cost.precompute_seconds:.1f}",),
         (f"{cost.eval_seconds:.1f}",),

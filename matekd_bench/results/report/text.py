@@ -45,7 +45,7 @@ def render(leaderboard: Leaderboard, console: Console, view: View = "overall") -
 
 
 def ascii_only(text: str) -> str:
-    """`text` in ASCII: known signs spelt out, others as escapes."""
+    """`text` in ASCII: known signs spelled out, others as escapes."""
     return text.translate(ASCII).encode("ascii", "backslashreplace").decode()
 
 

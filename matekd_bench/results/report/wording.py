@@ -55,7 +55,7 @@ def score_sheet(table: LeaderboardTable) -> Sheet:
         for row in table.rows
     ]
     if delta:
-        header.append(("mean diff.", f"to {table.control}"))
+        header.append(("mean diff.", f"to {table.reference}"))
         for cells, row in zip(rows, table.rows, strict=True):
             cells.append((points(row.delta, signed=True),))
     whole = [[*cells, *[("",)] * (len(header) - len(cells))] for cells in (*references, *rows)]
@@ -63,11 +63,11 @@ def score_sheet(table: LeaderboardTable) -> Sheet:
 
 
 def cost_sheet(table: LeaderboardTable) -> Sheet:
-    """What each method cost, a run on average; FLOPs as a multiple of the control's where there is one."""
-    header: list[tuple[str, ...]] = [("method",), ("updates",), ("own", "updates"), ("train s",)]
+    """What each method cost, a run on average; FLOPs as a multiple of the reference's where there is one."""
+    header: list[tuple[str, ...]] = [("method",), ("updates",), ("auxiliary", "updates"), ("train s",)]
     header.append(("train", "PFLOPs"))
-    if table.control is not None:
-        header.append((f"x {table.control}", "FLOPs"))
+    if table.reference is not None:
+        header.append((f"x {table.reference}", "FLOPs"))
     rows = [list(_cost(row, len(header))) for row in table.rows]
     if table.budgets_differ:
         header.append(("budget",))
@@ -86,10 +86,10 @@ def _cost(row: LeaderboardRow, width: int) -> tuple[tuple[str, ...], ...]:
     if row.cost is None:
         return (label(row), *[("-",)] * (width - 1))
     cost = row.cost
-    ratio = "-" if cost.flops_x_control is None else f"{cost.flops_x_control:.2f}"
+    ratio = "-" if cost.flops_x_reference is None else f"{cost.flops_x_reference:.2f}"
     cells = (
         f"{cost.student_updates:.0f}",
-        f"{cost.own_updates:.0f}",
+        f"{cost.auxiliary_updates:.0f}",
         f"{cost.train_seconds:.1f}",
         f"{cost.train_flops / 1e15:.3g}",
         ratio,
@@ -104,12 +104,12 @@ def _heading(column: Column) -> tuple[str, ...]:
 def label(row: LeaderboardRow) -> tuple[str, ...]:
     """A row's name: marked where it cannot be told from the best, then what it is besides a method."""
     name = row.label + WITH_BEST * bool(row.with_best)
-    flags = ["control"] * row.control + ["unranked"] * (not row.ranked)
+    flags = [row.role] * (row.role != "method") + ["unranked"] * (not row.ranked)
     return (name, f"({', '.join(flags)})") if flags else (name,)
 
 
 def _cell(cell: ScoreCell | None, table: LeaderboardTable) -> tuple[str, ...]:
-    """Mean ± sd, then the difference to the control, then what a reader must know of the seeds."""
+    """Mean ± sd, then the difference to the reference, then what a reader must know of the seeds."""
     if cell is None:
         return ("",)
     spread = f" ± {points(cell.sd)}" if cell.sd is not None else ""
@@ -142,9 +142,9 @@ def title(table: LeaderboardTable) -> str:
 
 def reading(table: LeaderboardTable) -> str:
     """How to read the numbers of the score table, and how far they carry."""
-    sentences = ["Scores in points at the last look" + (", mean ± sd." if table.seeds > 1 else ".")]
+    sentences = ["Scores in points at the last evaluation" + (", mean ± sd." if table.seeds > 1 else ".")]
     if any(cell.delta is not None for row in table.rows for cell in row.cells.values()):
-        sentences.append(f"In parentheses: difference to {table.control} on common seeds.")
+        sentences.append(f"In parentheses: difference to {table.reference} on common seeds.")
     ragged = any(0 < cell.n < table.seeds for row in table.rows for cell in row.cells.values())
     counted = f"{table.seeds} seed{'' if table.seeds == 1 else 's'}{' unless marked' * ragged}"
     tested = [cell.verdict for row in table.rows for cell in row.cells.values() if cell.verdict]
@@ -153,7 +153,7 @@ def reading(table: LeaderboardTable) -> str:
     elif table.seeds < SEEDS_FOR_A_VERDICT:
         sentences.append(f"{counted}: {SEED_RULE}.")
     elif not tested:
-        why = "" if table.family else ": all rows are controls"
+        why = "" if table.family else ": all rows are baselines or ablations"
         sentences.append(f"{counted}; differences are not tested{why}.")
     else:
         sentences += [f"{counted}.", *_how_tested(table, set(tested))]
@@ -216,17 +216,17 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
 
 
 def unmatched(table: LeaderboardTable) -> Iterator[str]:
-    """Which rows of the control would have to be run to compare the costly methods at equal cost."""
+    """Which rows of the reference would have to be run to compare the costly methods at equal cost."""
     from matekd_bench.results.stats.matched_cost import matching_multiple
 
     wanted: dict[int, list[str]] = {}
     for row in table.rows:
-        ratio = row.cost.flops_x_control if row.cost else None
+        ratio = row.cost.flops_x_reference if row.cost else None
         if row.label in table.family and row.delta_matched is None and row.delta_ci_lo is not None and ratio:
             wanted.setdefault(matching_multiple(ratio, 1.0), []).append(row.label)
     for multiple, labels in sorted(wanted.items()):
-        rival = f"{table.control}@{multiple}x"
-        yield f"At equal cost: no row of {table.control} cost as much as {', '.join(labels)} ({rival} would)."
+        rival = f"{table.reference}@{multiple}x"
+        yield f"At equal cost: no row of {table.reference} cost as much as {', '.join(labels)} ({rival} would)."
 
 
 def between(tables: Sequence[LeaderboardTable]) -> str | None:

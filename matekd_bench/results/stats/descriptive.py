@@ -11,11 +11,11 @@ from matekd_bench.results.stats.intervals import MIN_SEEDS, NEGLIGIBLE
 
 TRIM = 0.25  # of each end: what is left is the interquartile mean
 
-Pair = tuple[RowScores, RowScores]  # a row and the control, on one task
+Pair = tuple[RowScores, RowScores]  # a row and the reference, on one task
 
 
 def probability_of_improvement(pairs: Sequence[Pair]) -> float | None:
-    """The chance that a run of the row scores higher than a run of the control, mean over tasks, ties half.
+    """The chance that a run of the row scores higher than a run of the reference, mean over tasks, ties half.
 
     All runs against all (Agarwal et al. 2021, the Mann-Whitney statistic); None where there is nothing to pair.
     """
@@ -42,16 +42,16 @@ def tasks_won(pairs: Sequence[Pair]) -> int:
 
 
 def seed_correlation(pairs: Sequence[Pair]) -> float | None:
-    """How far a row and the control go up and down together from seed to seed, in [-1, 1].
+    """How far a row and the reference go up and down together from seed to seed, in [-1, 1].
 
-    Pooled over tasks, each centred on its own means. Above 0 the intervals, which take seeds as independent, are
+    Pooled over tasks, each centered on its own means. Above 0 the intervals, which take seeds as independent, are
     too wide. None where no task has three common seeds or one side never varies.
     """
     xy = xx = yy = 0.0
     for own, other in pairs:
         runs = _common(own, other)
         if len(runs) >= MIN_SEEDS:
-            x, y = _centred([x for x, _ in runs]), _centred([y for _, y in runs])
+            x, y = _centered([x for x, _ in runs]), _centered([y for _, y in runs])
             xy += sum(a * b for a, b in zip(x, y, strict=True))
             xx += sum(a * a for a in x)
             yy += sum(b * b for b in y)
@@ -65,6 +65,6 @@ def _common(own: RowScores, other: RowScores) -> list[tuple[float, float]]:
     return [(own.scores[seed], other.scores[seed]) for seed in seeds]
 
 
-def _centred(values: Sequence[float]) -> list[float]:
+def _centered(values: Sequence[float]) -> list[float]:
     mean = fmean(values)
     return [value - mean for value in values]

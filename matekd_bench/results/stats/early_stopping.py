@@ -17,30 +17,30 @@ SPLITS = 10
 MIN_EXAMPLES = 200  # in each dev split; a half of fewer chooses by chance
 
 
-def xfit(gold: Gold, uids: Sequence[tuple[str, ...]], looks: Sequence[Predictions]) -> float | None:
-    """The cross-fitted score of a run: choose the look on one half of dev, score it on the other.
+def xfit(gold: Gold, uids: Sequence[tuple[str, ...]], evaluations: Sequence[Predictions]) -> float | None:
+    """The cross-fitted score of a run: choose the evaluation on one half of dev, score it on the other.
 
-    `uids` are the example ids of each dev split, `looks` the run's predictions at each look. Halves are by the
-    hash of the ids, then swapped, ten times; of equal looks the later is chosen. Several dev splits (MNLI) choose
-    by their mean. None for a dev split of fewer than 200 examples, or without a look.
+    `uids` are the example ids of each dev split, `evaluations` the run's predictions at each evaluation. Halves are
+    by the hash of the ids, then swapped, ten times; of equal evaluations the later is chosen. Several dev splits
+    (MNLI) choose by their mean. None for a dev split of fewer than 200 examples, or without an evaluation.
     """
-    if not looks or min(len(labels) for labels in gold.labels) < MIN_EXAMPLES:
+    if not evaluations or min(len(labels) for labels in gold.labels) < MIN_EXAMPLES:
         return None
-    scores = _half_scores(gold, uids, looks)  # [20, looks]
+    scores = _half_scores(gold, uids, evaluations)  # [20, evaluations]
     chosen = later_best(scores)
-    return float(np.mean([scores[(half + SPLITS) % (2 * SPLITS), look] for half, look in enumerate(chosen)]))
+    return float(np.mean([scores[(half + SPLITS) % (2 * SPLITS), best] for half, best in enumerate(chosen)]))
 
 
 def later_best(scores: Floats) -> NDArray[np.intp]:
-    """For each row of `scores` [n, looks] the place of the highest one, the last of equals."""
+    """For each row of `scores` [n, evaluations] the place of the highest one, the last of equals."""
     places: NDArray[np.intp] = scores.shape[1] - 1 - np.argmax(scores[:, ::-1], axis=1)
     return places
 
 
-def _half_scores(gold: Gold, uids: Sequence[tuple[str, ...]], looks: Sequence[Predictions]) -> Floats:
-    """The task's score of each look on each half: the ten first halves, then their counterparts."""
+def _half_scores(gold: Gold, uids: Sequence[tuple[str, ...]], evaluations: Sequence[Predictions]) -> Floats:
+    """The task's score of each evaluation on each half: the ten first halves, then their counterparts."""
     scores = [
-        weighted_scores(gold.metrics, labels, [look[i] for look in looks], halves(ids))
+        weighted_scores(gold.metrics, labels, [evaluation[i] for evaluation in evaluations], halves(ids))
         for i, (labels, ids) in enumerate(zip(gold.labels, uids, strict=True))
     ]
     mean: Floats = np.mean(scores, axis=0)

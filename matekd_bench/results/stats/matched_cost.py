@@ -1,4 +1,4 @@
-"""Equal cost: which row of the control is the honest rival of a costly method."""
+"""Equal cost: which row of the reference is the honest rival of a costly method."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SLACK = 0.01
 
 @dataclass(frozen=True)
 class MatchedCost:
-    """The difference of a row to the control's row `rival`, which cost `cost_ratio` times as much."""
+    """The difference of a row to the reference's row `rival`, which cost `cost_ratio` times as much."""
 
     rival: str
     cost_ratio: float
@@ -53,8 +53,8 @@ def delta_matched(
     return MatchedCost(rival, costs[rival] / costs[label], found)
 
 
-def matching_multiple(cost: float, control_cost: float) -> int:
-    """The smallest whole number of the control's budgets that cost at least `cost`: 2 for `kd@2x`."""
-    if control_cost <= 0:
-        raise ValueError(f"the control's cost is {control_cost}: it must be above 0")
-    return max(1, math.ceil(cost * (1 - SLACK) / control_cost))
+def matching_multiple(cost: float, reference_cost: float) -> int:
+    """The smallest whole number of the reference's budgets that cost at least `cost`: 2 for `kd@2x`."""
+    if reference_cost <= 0:
+        raise ValueError(f"the reference's cost is {reference_cost}: it must be above 0")
+    return max(1, math.ceil(cost * (1 - SLACK) / reference_cost))

@@ -20,7 +20,7 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class CellSummary:
-    """One row on one task: its scores, and its difference to the control (None: there is none to be had)."""
+    """One row on one task: its scores, and its difference to the reference (None: there is none to be had)."""
 
     spread: Spread | None  # None: no score
     difference: Difference | None
@@ -31,7 +31,7 @@ class CellSummary:
 
 @dataclass(frozen=True)
 class RowSummary:
-    """One row over all tasks. `difference` is None unless every task has common seeds with the control.
+    """One row over all tasks. `difference` is None unless every task has common seeds with the reference.
 
     `place` is None where a task lacks three seeds or their predictions, or one failed.
     """
@@ -58,7 +58,7 @@ def summarize(
     table: Entries,
     *,
     tasks: Sequence[str],
-    control: str | None,
+    reference: str | None,
     family: Sequence[str],
     ranked: Sequence[str] | None = None,
     margin: float = MARGIN,
@@ -66,10 +66,10 @@ def summarize(
     """The statistics of `table`, row -> task -> entry.
 
     `tasks` are those that comparisons may use (the informative ones); cells of others get their spread alone.
-    `family` are the rows whose difference to `control` the study tests: its methods without the controls,
+    `family` are the rows whose difference to `control` the study tests: its methods without the baselines,
     whatever a view shows. `ranked` are the rows that get a place (default: all).
     """
-    study = _TableScores(table, tasks, control, [row for row in family if row != control], margin)
+    study = _TableScores(table, tasks, reference, [row for row in family if row != reference], margin)
     return TableSummary(study.cells(), study.rows(table if ranked is None else ranked))
 
 
@@ -77,8 +77,8 @@ def summarize(
 class _TableScores:
     table: Entries
     tasks: Sequence[str]
-    control: str | None
-    family: Sequence[str]  # the rows that are tested, the control not among them
+    reference: str | None
+    family: Sequence[str]  # the rows that are tested, the reference not among them
     margin: float
 
     def cells(self) -> dict[CellKey, CellSummary]:
@@ -94,10 +94,10 @@ class _TableScores:
         return difference(self.table[row][task], reference[task])
 
     def _reference(self, row: str) -> Mapping[str, RowScores]:
-        """What `row` is compared with: the control's entries, none for the control itself."""
-        if self.control is None or row == self.control:
+        """What `row` is compared with: the reference's entries, none for the reference itself."""
+        if self.reference is None or row == self.reference:
             return {}
-        return self.table.get(self.control, {})
+        return self.table.get(self.reference, {})
 
     def _cell(self, key: CellKey, item: Difference | None, p: float | None) -> CellSummary:
         row, task = key

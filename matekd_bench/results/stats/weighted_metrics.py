@@ -97,21 +97,21 @@ def _correlations(name: MetricName, gold: Values, guesses: Sequence[Values], wei
     blocks = []
     for block in _blocks(weights):
         place = CORRELATIONS[name]
-        truth = _standardised(place(gold, block), block)
-        runs = (_standardised(place(guess, block), block) for guess in guesses)
+        truth = _standardized(place(gold, block), block)
+        runs = (_standardized(place(guess, block), block) for guess in guesses)
         blocks.append(np.stack([(block * truth * run).sum(axis=1) for run in runs], axis=1))
     values: Floats = np.clip(np.concatenate(blocks), -1.0, 1.0)
     return values
 
 
-def _standardised(values: Floats, weights: Floats) -> Floats:
-    """`values` [B or 1, n] centred and scaled to weighted length 1 for each row [B, n]; 0 where constant."""
+def _standardized(values: Floats, weights: Floats) -> Floats:
+    """`values` [B or 1, n] centered and scaled to weighted length 1 for each row [B, n]; 0 where constant."""
     total = weights.sum(axis=1, keepdims=True)
     mean = (weights * values).sum(axis=1, keepdims=True) / total
-    centred = values - mean
-    length = np.sqrt((weights * centred**2).sum(axis=1, keepdims=True))
+    centered = values - mean
+    length = np.sqrt((weights * centered**2).sum(axis=1, keepdims=True))
     varied = length > ROUNDING * np.sqrt(total) * np.abs(mean)
-    scaled: Floats = np.divide(centred, length, out=np.zeros_like(centred), where=varied)
+    scaled: Floats = np.divide(centered, length, out=np.zeros_like(centered), where=varied)
     return scaled
 
 

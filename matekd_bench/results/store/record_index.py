@@ -17,7 +17,7 @@ from matekd_bench.files import safe_names
 from matekd_bench.results.records import run_record as records
 from matekd_bench.results.records.run_record import Record, RecordPart
 
-FILE, SCHEMA = ".index.json", "matekd.index/2"
+FILE, SCHEMA = ".index.json", "matekd.index/3"
 LEAST = 1000  # records; fewer are read in a second
 CHUNK = 2000  # runs a line: what is checked at once lies in memory twice
 Stamp: TypeAlias = tuple[int, int, int]

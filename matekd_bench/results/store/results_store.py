@@ -22,7 +22,7 @@ from matekd_bench.results.store import record_index
 from matekd_bench.results.store.under_way import RunUnderWay
 
 RECORD, PREDICTIONS, HISTORY, STUDY = "record.json", "predictions.npz", "history.jsonl", "study.json"
-STUDY_SCHEMA = "matekd.study/1"
+STUDY_SCHEMA = "matekd.study/2"
 
 
 class ResultsStore:

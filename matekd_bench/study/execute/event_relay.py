@@ -39,7 +39,7 @@ class EventRelay:
             methods=plan.methods,
             tasks=plan.tasks,
             seeds=plan.seeds,
-            control=plan.control,
+            reference=plan.reference,
             runs=len(plan.runs),
             todo=len(plan.todo),
         )
@@ -56,16 +56,18 @@ class EventRelay:
         self._tell("matekd_bench_run_started", run=self._run)
 
     def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
-        """Kept for the next look; no event, since it comes many times a second."""
+        """Kept for the next evaluation; no event, since it comes many times a second."""
         self._inner.progress(done, limit, loss, seconds_left)
         self._spent = (done, limit, loss)
 
-    def look_done(self, look: int, looks: int, score: float) -> None:
+    def evaluated(self, evaluation: int, evaluations: int, score: float) -> None:
         """The event of that name."""
-        self._inner.look_done(look, looks, score)
+        self._inner.evaluated(evaluation, evaluations, score)
         spent, limit, loss = self._spent
-        found = EvaluationInfo(number=look, total=looks, score=score, spent=spent, limit=limit, loss=loss)
-        self._tell("matekd_bench_look_done", run=self._run, look=found)
+        found = EvaluationInfo(
+            number=evaluation, total=evaluations, score=score, spent=spent, limit=limit, loss=loss
+        )
+        self._tell("matekd_bench_evaluated", run=self._run, evaluation=found)
 
     def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
         """The event of that name."""
@@ -80,11 +82,11 @@ class EventRelay:
         end = StudyEnd(status="done", trained=summary.trained, skipped=summary.skipped, failed=summary.failed)
         self._tell("matekd_bench_study_finished", study=self._study, end=end)
 
-    def lane(self, number: int) -> EventRelay:
+    def run_view(self, number: int) -> EventRelay:
         """The same for one of several runs at a time."""
-        lane = EventRelay(self._inner.lane(number), self._announcer, self._record)
-        lane._ids = self._ids
-        return lane
+        view = EventRelay(self._inner.run_view(number), self._announcer, self._record)
+        view._ids = self._ids
+        return view
 
     def study_stopped(self) -> None:
         """The same event, where the study ends by a signal or an error."""

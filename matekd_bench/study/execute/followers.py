@@ -110,7 +110,7 @@ def follow(roster: GridLookup, ranks: Ranks, asked: Callable[[], bool] = lambda:
     asked()  # from here on a signal is waited for: the leader says when to stop
     held: dict[tuple[int, str], TaskAssets] = {}
     watch = RunCallbacks(
-        lambda done, limit, loss, left: None, lambda look, looks, score: None, stopping=asked
+        lambda done, limit, loss, left: None, lambda evaluation, evaluations, score: None, stopping=asked
     )
     nothing: RunAnnouncement | None = None
     while (call := ranks.announce(nothing)) is not None:

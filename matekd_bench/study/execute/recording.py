@@ -39,11 +39,11 @@ LIBRARIES = (
 
 def finished(cell: Cell, grid: Grid, assets: TaskAssets, outcome: Outcome, command: str) -> records.Record:
     """The record of a run that came to an end, diverged ones included (with the majority class's score)."""
-    looks = outcome.looks
-    diverged = outcome.status == "diverged" or not looks
-    best = max(looks, key=lambda look: look.score) if looks else None
+    evaluations = outcome.evaluations
+    diverged = outcome.status == "diverged" or not evaluations
+    best = max(evaluations, key=lambda evaluation: evaluation.score) if evaluations else None
     majority = _majority(cell)
-    last = majority if diverged else looks[-1].score
+    last = majority if diverged else evaluations[-1].score
     best_score = last if best is None or diverged else best.score
     generator = assets.generator if "generator" in cell.job.method.needs else None
     return records.Record(
@@ -62,13 +62,16 @@ def finished(cell: Cell, grid: Grid, assets: TaskAssets, outcome: Outcome, comma
             generator.warm_up_flops if generator else 0, generator.warm_up_seconds if generator else 0.0,
         ),
         selection=records.SelectionRule(
-            rule="last", looks=len(looks), best_look=None if best is None or diverged else best.look
+            rule="last", evals=len(evaluations), best_eval=None if best is None or diverged else best.number
         ),
-        scores=_scores(cell, [] if diverged else looks, best),
+        scores=_scores(cell, [] if diverged else evaluations, best),
         task_score=records.TaskScore(last=last, best_dev=best_score, optimism=best_score - last, xfit=None),
         curve=tuple(
-            records.EvaluationRecord(look=look.look, update=look.update, score=look.score, train_loss=look.train_loss)
-            for look in looks
+            records.EvaluationRecord(
+                eval=evaluation.number, update=evaluation.update, score=evaluation.score,
+                train_loss=evaluation.train_loss,
+            )
+            for evaluation in evaluations
         ),
         diagnostics={
             **outcome.diagnostics,
@@ -88,7 +91,7 @@ def failed(cell: Cell, grid: Grid, reason: str, seconds: float, command: str) ->
         perturber=_perturber(cell, Outcome()),
         budget=records.BudgetRecord(kind=cell.job.budget[0], limit=cell.job.budget[1], spent=0),
         compute=_compute(cell, grid, Outcome(train_seconds=seconds), 0, 0.0),
-        selection=records.SelectionRule(rule="last", looks=0, best_look=None),
+        selection=records.SelectionRule(rule="last", evals=0, best_eval=None),
         scores=(),
         task_score=None,
         curve=(),
@@ -97,12 +100,13 @@ def failed(cell: Cell, grid: Grid, reason: str, seconds: float, command: str) ->
 
 
 def predictions_of(cell: Cell, outcome: Outcome) -> Predictions | None:
-    """The logits of every look, with the ids of the examples."""
-    if not outcome.looks:
+    """The logits of every evaluation, with the ids of the examples."""
+    if not outcome.evaluations:
         return None
     return Predictions(
-        looks=tuple(
-            {split: logits.numpy() for split, logits in look.logits.items()} for look in outcome.looks
+        evaluations=tuple(
+            {split: logits.numpy() for split, logits in evaluation.logits.items()}
+            for evaluation in outcome.evaluations
         ),
         uids={examples.split: examples.uids for examples in cell.data.dev},
     )
@@ -127,7 +131,7 @@ def common(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
         "tuning": cell.tuning,
         "identity": records.Identity(
             method=job.method.name, variant=job.variant, method_version=job.method.version,
-            params=job.params.model_dump(mode="json"), control=job.method.control,
+            params=job.params.model_dump(mode="json"), role=job.method.role,
             ranked=not overrides, task=task.name, seed=job.seed, preset=grid.spec.preset,
             protocol_id=cell.protocol_id,
         ),
@@ -145,8 +149,10 @@ def common(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
 
 def _hparams(training: Training, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The settings in force, and which of them the method put in place of the study's."""
-    table = training.model_dump(mode="json", include={"optimiser", "objective", "looks", "own_updates"})
-    return {**table.pop("optimiser"), **table, **({"overrides": overrides} if overrides else {})}
+    table = training.model_dump(
+        mode="json", include={"optimizer", "objective", "evaluations", "auxiliary_updates"}
+    )
+    return {**table.pop("optimizer"), **table, **({"overrides": overrides} if overrides else {})}
 
 
 def _data(cell: Cell, grid: Grid) -> records.Data:
@@ -186,10 +192,10 @@ def _teacher(assets: TaskAssets) -> records.TeacherRecord:
 
 
 def _scores(
-    cell: Cell, looks: Sequence[Evaluation], best: Evaluation | None
+    cell: Cell, evaluations: Sequence[Evaluation], best: Evaluation | None
 ) -> tuple[records.ScoreItem, ...]:
-    """The metrics at the last look and at the best one; the majority class's where there is no look to report."""
-    if not looks or best is None:
+    """The metrics at the last evaluation and at the best one; the majority class's where there is none."""
+    if not evaluations or best is None:
         majority = _majority(cell)
         return tuple(
             records.ScoreItem(
@@ -197,7 +203,7 @@ def _scores(
             )
             for dev in cell.data.dev
         )
-    last = _items(looks[-1].splits.values(), "last")
+    last = _items(evaluations[-1].splits.values(), "last")
     return (*last, *_items(best.splits.values(), "best_dev"))
 
 
@@ -215,7 +221,7 @@ def _compute(
 ) -> records.Compute:
     meter, spent = outcome.meter, outcome.spent
     return records.Compute(
-        student_updates=spent.student_updates, own_updates=spent.own_updates,
+        student_updates=spent.student_updates, auxiliary_updates=spent.auxiliary_updates,
         clean_examples=spent.clean_examples, perturbed_examples=spent.perturbed_examples,
         real_tokens=meter.real_tokens, padded_tokens=meter.padded_tokens,
         forwards=dict(meter.forwards()), backwards=dict(meter.backwards()), train_flops=meter.flops,

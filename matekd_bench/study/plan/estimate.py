@@ -19,7 +19,7 @@ from matekd_bench.study.plan.grid import Cell
 
 TOKENS_PER_WORD = 1.35  # of English text under a vocabulary of 30,000 pieces
 # Student passes forward and backward per update, in units of plain distillation, by what a method perturbs.
-PASSES = {"control": 1.0, "text": 2.3, "token": 2.3, "embedding": 3.0, "generator": 3.0}
+PASSES = {"none": 1.0, "text": 2.3, "token": 2.3, "embedding": 3.0, "generator": 3.0}
 EFFICIENCY = 0.35  # of the speed of one large matrix product, seen in training small encoders
 SAME, ALIKE, FLOPS, GUESS = (
     "records of the same method, task and student",
@@ -40,7 +40,7 @@ def work_items(cells: Sequence[Cell], records: Iterable[Record]) -> tuple[list[W
         assert speeds is not None
         task = cell.data.task.name
         if task not in made:
-            made[task] = None if has_teacher(cell) else f"the teacher of {task}"
+            made[task] = None if has_teacher(cell) else f"teacher for {task}"
             if (name := made[task]) is not None:
                 work.append(WorkItem(name, speeds.teacher(cell), task))
         alike = cell.job.variant, task, cell.job.budget, id(cell.job.training)
@@ -98,7 +98,7 @@ class SpeedEstimates:
     def run(self, cell: Cell) -> tuple[float, str]:
         """Seconds for a run, and what they were judged by."""
         kind, limit = cell.job.budget
-        student, batch = cell.recipe.student.name, cell.job.training.optimiser.batch_size
+        student, batch = cell.recipe.student.name, cell.job.training.optimizer.batch_size
         methods = (_kind_of(cell.job.variant), cell.job.method.name)
         for method in methods:
             if rates := self._per_unit.get((method, cell.data.task.name, student, batch, kind)):
@@ -156,15 +156,15 @@ def teacher_flops(cell: Cell) -> float:
 
 def _fine_tuning_examples(cell: Cell, rows: int) -> int:
     budget: Budget = cell.recipe.teacher_settings.budget
-    optimiser: Optimizer = cell.recipe.teacher_settings.optimiser
-    limit = budget.resolve(cell.data.task.name, rows, optimiser.batch_size)
-    return limit if budget.kind == "clean_examples" else limit * optimiser.batch_size
+    optimizer: Optimizer = cell.recipe.teacher_settings.optimizer
+    limit = budget.resolve(cell.data.task.name, rows, optimizer.batch_size)
+    return limit if budget.kind == "clean_examples" else limit * optimizer.batch_size
 
 
 def _examples(cell: Cell) -> int:
     """The training examples of a run whose budget is in updates or examples."""
     kind, limit = cell.job.budget
-    return limit if kind == "clean_examples" else limit * cell.job.training.optimiser.batch_size
+    return limit if kind == "clean_examples" else limit * cell.job.training.optimizer.batch_size
 
 
 def _weights(checkpoint: Checkpoint, layers: Sequence[int] | None) -> int:

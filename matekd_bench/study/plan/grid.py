@@ -50,7 +50,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A study looked up and checked: its settings, its runs in order, and the control's variant.
+    """A study looked up and checked: its settings, its runs in order, and the reference's variant.
 
     `spaces` are what tuning tries, by variant; empty where nothing is tuned.
     """
@@ -59,7 +59,7 @@ class Grid:
     cells: tuple[Cell, ...]
     methods: tuple[ResolvedMethod, ...]
     data: Mapping[str, TaskData]
-    control: str | None
+    reference: str | None
     device: torch.device
     threads: int | None
     spaces: Mapping[str, Mapping[str, Space]] = field(default_factory=dict)
@@ -68,12 +68,12 @@ class Grid:
 def make_grid(
     spec: StudySpec, request: StudyRequest, host: Host, stage: Callable[[str], None], ranks: Ranks = ALONE
 ) -> Grid:
-    """Looks everything up that a study names; raises a BenchError, before any training, for what does not fit.
+    """Evaluations everything up that a study names; raises a BenchError, before any training, for what does not fit.
 
     `spec` is made of `request`; `stage` is told what may take a while; `ranks` train each run together.
     """
     methods = chosen_methods(request, spec, host)
-    control = methods[0].variant if request.control is not None else None
+    reference = methods[0].variant if request.reference is not None else None
     tasks = chosen_tasks(spec.tasks, host, stand_ins=spec.stand_ins)
     device = resolve_device(spec.device)
     threads = _threads(spec, device)
@@ -94,23 +94,23 @@ def make_grid(
     ]  # fmt: skip
     seeds = range(spec.first_seed, spec.first_seed + spec.seeds)
     cells = tuple(make(seed) for of_task in series for seed in seeds for make in of_task)
-    return Grid(spec, cells, methods, data, control, device, threads, spaces)
+    return Grid(spec, cells, methods, data, reference, device, threads, spaces)
 
 
 def chosen_methods(request: StudyRequest, spec: StudySpec, host: Host) -> tuple[ResolvedMethod, ...]:
-    """The methods of the study, each once, with the control (unless there is none) before all others.
+    """The methods of the study, each once, with the reference (unless there is none) before all others.
 
-    A method that is listed is the control only where it is the very same: `kd@2x` or a `kd` with other parameters is
+    A method that is listed is the reference only where it is the very same: `kd@2x` or a `kd` with other parameters is
     compared with it.
     """
-    control = () if request.control is None else parse(request.control)
-    if len(control) > 1:
+    reference = () if request.reference is None else parse(request.reference)
+    if len(reference) > 1:
         raise UsageError(
-            f"--control '{request.control}' names several methods: others are compared with one."
+            f"--reference '{request.reference}' names several methods: others are compared with one."
         )
-    listed = {name for ref in (*control, *parse(spec.methods)) for name in names_in(ref)}
+    listed = {name for ref in (*reference, *parse(spec.methods)) for name in names_in(ref)}
     sets = {**_standing_sets(spec, listed, host), **parse_sets(request.sets)}
-    text = ",".join([*map(str, control), spec.methods])
+    text = ",".join([*map(str, reference), spec.methods])
     return resolve_all(text, lambda name: host.method(name).record, sets)
 
 
@@ -258,7 +258,7 @@ def budget_of(spec: StudySpec, data: TaskData, factor: float) -> tuple[BudgetKin
     """The budget of a run on this data; `factor` is that of rows like `kd@2x`."""
     examples = len(data.train or ())
     try:
-        limit = spec.budget.resolve(data.task.name, examples, spec.training.optimiser.batch_size)
+        limit = spec.budget.resolve(data.task.name, examples, spec.training.optimizer.batch_size)
     except ValueError as error:
         raise UsageError(
             f"{error}.", hint="Give one with --budget, e.g. --budget student_updates=300."

@@ -13,7 +13,7 @@ from matekd_bench.study.plan.trials import protocol_tuning
 from matekd_bench.study.spec.study_spec import StudySpec
 from matekd_bench.tasks.task import TaskData
 
-ENGINE = "1"  # raised when the same settings may give other numbers than before
+ENGINE = "2"  # raised when the same settings may give other numbers than before
 
 
 def run_ids(
@@ -126,7 +126,7 @@ def _named_resources(job: Job) -> dict[str, str]:
 def protocol_id(spec: StudySpec, recipe: Recipe, source: str) -> str:
     """The identity of the protocol: rows are ranked together only where it is the same.
 
-    Made of data source and limits, teacher, student, objective, the budget's rule, looks, optimiser, precision
+    Made of data source and limits, teacher, student, objective, the budget's rule, evaluations, optimizer, precision
     and how methods are tuned; not of method, task or seed.
     """
     models = models_identity(recipe)

@@ -72,7 +72,7 @@ def make_plan(
         preset=grid.spec.preset,
         data_states={name: data.state_text for name, data in grid.data.items()},
         results=str(request.results),
-        control=grid.control,
+        reference=grid.reference,
         seconds=schedule(work, jobs) + (_start() if min(jobs, len(todo)) > 1 else 0.0) if work else None,
         teachers={one.task: one.seconds for one in work if one.method == TEACHERS},
         trials=len(tuner.grid.cells) if tuner is not None else 0,

@@ -1,4 +1,4 @@
-"""Which settings a method is tried with before a tuned study: as many for every method, the control included."""
+"""Which settings a method is tried with before a tuned study: as many for every method, the reference included."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def with_values(method: ResolvedMethod, values: Mapping[str, Value], lookup: Loo
         wrapped = Wrapped(method=inner.name, params=inner.params.model_dump(mode="json"))
         params = params.model_copy(update={"inner": wrapped})
         record = paired(lookup(method.name), inner.record, inner.params)
-        record = replace(record, control=method.record.control)
+        record = replace(record, role=method.record.role)
     variant = variant_of(lookup(method.name), params, method.factor, inner)
     return replace(method, variant=variant, params=params, inner=inner, record=record)
 

@@ -93,9 +93,9 @@ def _trial_cell(
     grid: Grid, method: ResolvedMethod, cell: Cell, data: TaskData, trial: Trial, count: int, host: Host
 ) -> Cell:
     """The run of one trial: the study's but for the data, the seed, the learning rate and some parameters."""
-    optimiser = grid.spec.training.optimiser
-    lr = float(f"{optimiser.lr * trial.rate:.3g}") if trial.number > 1 else optimiser.lr
-    changed = {"optimiser": optimiser.model_copy(update={"lr": lr})}
+    optimizer = grid.spec.training.optimizer
+    lr = float(f"{optimizer.lr * trial.rate:.3g}") if trial.number > 1 else optimizer.lr
+    changed = {"optimizer": optimizer.model_copy(update={"lr": lr})}
     spec = grid.spec.model_copy(update={"training": grid.spec.training.model_copy(update=changed)})
     tried = with_values(method, trial.params, lambda name: host.method(name).record)
     protocol = protocol_id(spec, cell.recipe, data.source)
@@ -119,7 +119,7 @@ def _outcome(tried: TrialCell, store: ResultsStore) -> records.TrialRecord:
         trial=tried.trial.number,
         run_id=found.run_id,
         status=found.status,
-        lr=tried.cell.job.training.optimiser.lr,
+        lr=tried.cell.job.training.optimizer.lr,
         params=changed,
         score=found.task_score.last if found.task_score else None,
         train_flops=found.compute.train_flops,

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from matekd_bench.distill.settings import BudgetKind, Training, check_warm_up
-from matekd_bench.errors import PluginError, UsageError
+from matekd_bench.errors import PluginError, UsageError, renamed
 from matekd_bench.methods.method import Method, Params
 from matekd_bench.methods.overrides import overrides_of
 
@@ -30,11 +30,12 @@ def overridden(training: Training, method: Method, params: Params, kind: BudgetK
         _put(table, name, value, f"method '{method.name}' overrides '{name}'")
     try:
         found = Training.model_validate(table)
-        check_warm_up(found.optimiser, kind)
+        check_warm_up(found.optimizer, kind)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(["training", *map(str, problem["loc"])])
-        raise PluginError(f"method '{method.name}' overrides '{where}': {_plain(problem['msg'])}.") from None
+        said = f"it is called '{new}' now" if (new := renamed(where)) else _plain(problem["msg"])
+        raise PluginError(f"method '{method.name}' overrides '{where}': {said}.") from None
     except ValueError as error:
         raise UsageError(f"method '{method.name}' with {_said(params)}: its {error}.") from None
     return found
@@ -53,7 +54,8 @@ def _put(table: dict[str, Any], name: str, value: Any, who: str) -> None:
     for key in path[:-1]:
         inner = table.get(key)
         if not isinstance(inner, Mapping):
-            raise PluginError(f"{who}: there is no such setting.")
+            new = renamed(name)
+            raise PluginError(f"{who}: {f'it is called {new!r} now' if new else 'there is no such setting'}.")
         table = inner  # type: ignore[assignment]
     table[path[-1]] = value
 

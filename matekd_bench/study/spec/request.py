@@ -36,7 +36,7 @@ class StudyRequest:
     precision: str | None = None
     threads: int | None = None
     deterministic: bool | None = None
-    control: str | None = "kd"
+    reference: str | None = "kd"
     eval_on: str | None = None
     tune: int | None = None
     keep: str | None = None

@@ -104,7 +104,7 @@ class StudySpec(Settings):
 
     @model_validator(mode="after")
     def _known_warm_up(self) -> StudySpec:
-        check_warm_up(self.training.optimiser, self.budget.kind)
+        check_warm_up(self.training.optimizer, self.budget.kind)
         return self
 
 

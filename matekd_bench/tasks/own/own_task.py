@@ -51,7 +51,7 @@ class OwnTask(BaseModel):
     """The commit of the data set; part of the record."""
     title: str = ""
     summary: str = ""
-    licence: str = ""
+    license: str = ""
     citation: str = ""
     notes: str = ""
 
@@ -86,7 +86,7 @@ def own_task(own: OwnTask, folder: Path) -> Task:
         hub_config=own.config,
         hub_revision=own.revision,
         own=True,
-        licence=own.licence,
+        license=own.license,
         citation=own.citation,
         notes=own.notes,
     )

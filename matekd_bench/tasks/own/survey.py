@@ -1,4 +1,4 @@
-"""A new task out of the user's data: what its labels are, whether it can be learnt from, and what it looks like."""
+"""A new task out of the user's data: what its labels are, whether it can be learned from, and what it looks like."""
 
 from __future__ import annotations
 

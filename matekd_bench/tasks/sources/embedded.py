@@ -38,7 +38,7 @@ class Embedded:
 def _problem(task: Task, split: str, rows: Rows) -> str | None:
     if wrong := [row for row in rows.texts if len(row) != len(task.fields)]:
         return f"{len(wrong[0])} texts in a row where {len(task.fields)} are needed"
-    if task.splits[split].labelled != (rows.labels is not None):
+    if task.splits[split].labeled != (rows.labels is not None):
         return "labels " + ("are missing" if rows.labels is None else "where the task says there are none")
     if rows.labels is None:
         return None

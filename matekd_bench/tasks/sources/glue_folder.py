@@ -31,7 +31,7 @@ class GlueFolder:
         columns = _columns(task, place, table)
         rows, skipped = _sound_rows(task, table, columns)
         texts = [tuple(cells[columns[field]] for field in task.fields) for _, cells in rows]
-        if not place.labelled:
+        if not place.labeled:
             return Rows(texts, None, skipped)
         column = columns["label"]
         written = ((cells[column], f"'{table.file}', line {number}") for number, cells in rows)

@@ -33,7 +33,7 @@ def split_holdout(task: Task, train: Examples) -> tuple[Examples, Examples]:
 
 
 def _shuffled(groups: list[list[int]], uids: Sequence[str]) -> list[list[int]]:
-    """The groups ordered by the hash of one member each: the hash of all would favour large groups."""
+    """The groups ordered by the hash of one member each: the hash of all would favor large groups."""
     return sorted(groups, key=lambda group: order_key("holdout", min(uids[row] for row in group)))
 
 

@@ -37,7 +37,7 @@ class Hub:
         splits = self.splits(task)
         name = task.splits[split].hub
         if name not in splits:
-            missing = f"no split '{name}'" if name else "no labelled rows"
+            missing = f"no split '{name}'" if name else "no labeled rows"
             raise MissingSplitError(
                 f"{missing} ({task.name} {split}) in {_place(task)}: {what_is_there(name, list(splits))}",
                 absent=missing,
@@ -103,10 +103,10 @@ def _place(task: Task) -> str:
 
 def _rows(task: Task, split: str, data: Any) -> Rows:
     """The texts and labels of a `datasets.Dataset`."""
-    labelled = task.splits[split].labelled
+    labeled = task.splits[split].labeled
     present: list[str] = data.column_names
     names = _columns(task)
-    for name in (names[want] for want in (*task.fields, *(["label"] if labelled else []))):
+    for name in (names[want] for want in (*task.fields, *(["label"] if labeled else []))):
         if name not in present:
             place = f"{task.name} {split}, {_place(task)}"
             raise DataError(f"no column '{name}' ({place}): {what_is_there(name, present)}")
@@ -114,7 +114,7 @@ def _rows(task: Task, split: str, data: Any) -> Rows:
     for row, segments in enumerate(texts):
         if not all(isinstance(text, str) for text in segments):
             raise DataError(f"{_place(task)}, {split} row {row}: a text is missing.")
-    return Rows(texts, _labels(task, split, data) if labelled else None)
+    return Rows(texts, _labels(task, split, data) if labeled else None)
 
 
 def _columns(task: Task) -> dict[str, str]:

@@ -133,7 +133,7 @@ def own_notices(task: Task, train: Examples | None, dev: list[Examples]) -> list
             )
         absent = [task.labels[one] for one in range(len(task.labels)) if one not in (examples.labels or ())]
         if absent:
-            notices.append(f"{examples.split} has no row labelled {', '.join(absent)}.")
+            notices.append(f"{examples.split} has no row labeled {', '.join(absent)}.")
     return notices
 
 

@@ -49,7 +49,7 @@ def plugins(host: Host) -> Iterator[Finding]:
     )
     yield Finding("plugins", "loaded", "ok" if host.methods else "problem", text)
     for info in broken:
-        todo = "mend or uninstall it; --no-plugins leaves other packages out"
+        todo = "fix or uninstall it; --no-plugins leaves other packages out"
         yield Finding("plugins", info.name, "problem", f"{info.by} was left out: {info.reason}", todo)
     for (kind, name), claims in host.conflicts.items():
         error = conflict(kind, name, claims)

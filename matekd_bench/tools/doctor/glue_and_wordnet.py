@@ -54,7 +54,7 @@ def _task(task: Task, source: GlueFolder) -> Finding:
     if not parts:
         return Finding(TOPIC, task.name, "ok", "complete")
     text = f"partial: {', '.join(parts)}"
-    return Finding(TOPIC, task.name, "missing", text, "usable; its scores are labelled partial")
+    return Finding(TOPIC, task.name, "missing", text, "usable; its scores are labeled partial")
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ _POSITIONS_TRIED = 3  # the script draws the second position up to three times: 
 
 
 class OfficialOperations(Operations):
-    """As :class:`Operations`, with the released script's behaviour, its crashes apart.
+    """As :class:`Operations`, with the released script's behavior, its crashes apart.
 
     Where the script takes the first element of a Python set, which changes with PYTHONHASHSEED, this takes
     the first in alphabetical order.

@@ -49,7 +49,7 @@ class FreeLB(Perturbation[FreeLBParams]):
     def _climb(self, batch: Batch, shift: Tensor) -> Tensor:
         """The perturbation after a step along its gradient, back within the bound."""
         if shift.grad is None:
-            raise RuntimeError("freelb's perturbation has no gradient: its view was not learnt from")
+            raise RuntimeError("freelb's perturbation has no gradient: its view was not learned from")
         norm, bound = self.params.norm, self.sizes.max_norm
         grad = at_tokens(batch.mask, shift.grad)
         shift = shift.detach() + self.sizes.adv_lr * direction(grad, norm, FLOOR)

@@ -1,4 +1,4 @@
-"""`frozen-generator`: MATE-KD whose generator is never trained, the control that differs in the adversary alone."""
+"""`frozen-generator`: MATE-KD whose generator is never trained, an ablation that differs in the adversary alone."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def matekd_bench_methods() -> Iterator[Method]:
     """Announces the method."""
     yield Method(
         name="frozen-generator",
-        summary="Control: 30 % of the tokens rewritten by the generator as it is, relabelled by the teacher.",
+        summary="Ablation of MATE-KD: 30 % of the tokens rewritten by a generator that is not trained.",
         params=MaskParams,
         search=MASK_SEARCH,
         factory=_make,
         level="generator",
         version="1",
-        control=True,
+        role="ablation",
         needs=frozenset({"generator", "one-vocabulary", "mask-token"}),
         citation="Rashid, Lioutas, Rezagholizadeh 2021, MATE-KD: Masked Adversarial TExt, a Companion to Knowledge "
         "Distillation, ACL 2021, arXiv 2105.05912",

@@ -13,11 +13,11 @@ from matekd_plugins.masking import MASK_SEARCH, MaskParams
 # What the released code fixes, whatever its command line says (MATE-KD/train_adversarial_student.py).
 OFFICIAL = {
     "training.objective.divergence": "cross-entropy",
-    "training.optimiser.algorithm": "adam",
-    "training.optimiser.warmup_updates": 2138,
-    "training.optimiser.weight_decay": 0.0,
-    "training.optimiser.clip": 5.0,
-    "training.own_updates": "within",
+    "training.optimizer.algorithm": "adam",
+    "training.optimizer.warmup_updates": 2138,
+    "training.optimizer.weight_decay": 0.0,
+    "training.optimizer.clip": 5.0,
+    "training.auxiliary_updates": "within",
 }
 
 

@@ -26,7 +26,7 @@ class MateKD(Perturbation[MateKDParams]):
         super().__init__(params, context)
         official = params.variant == "official"
         if params.generator_updates:
-            stream: Literal["own", "student"] = "student" if official else "own"
+            stream: Literal["auxiliary", "student"] = "student" if official else "auxiliary"
             self.cycle = Cycle(params.generator_updates, params.student_updates, stream)
         self._mask = mask_id(context)
         self._generator = context.prepare(
@@ -44,7 +44,7 @@ class MateKD(Perturbation[MateKDParams]):
         return 1.0 - progress * own / (own + student)
 
     def views(self, batch: Batch, models: Models) -> Views:
-        """``(CE(x) + D(x) + D(x')) / 3`` on generated text x'; in an own phase the generator's step."""
+        """``(CE(x) + D(x) + D(x')) / 3`` on generated text x'; in an auxiliary phase the generator's step."""
         at = choose_masked(self.context, batch, self.params.mask_rate)
         if batch.phase == "own":
             self._climb(batch, at, models)
@@ -68,7 +68,7 @@ class MateKD(Perturbation[MateKDParams]):
         return ids
 
     def _climb(self, batch: Batch, at: Tensor, models: Models) -> None:
-        """One generator update: maximise D(T(x'), S(x')) through the straight-through Gumbel-softmax."""
+        """One generator update: maximize D(T(x'), S(x')) through the straight-through Gumbel-softmax."""
         if not bool(at.any()):
             return
         logits = self._predict(batch, at)

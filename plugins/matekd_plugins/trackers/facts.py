@@ -12,7 +12,7 @@ SCORE, LOSS = "dev/score", "train/loss"
 
 def settings(study: StudyInfo | None, run: RunInfo) -> dict[str, str | int]:
     """What the run is: names as tables have them."""
-    where = {"preset": study.preset, "control": study.control or "none"} if study else {}
+    where = {"preset": study.preset, "reference": study.reference or "none"} if study else {}
     return {"run_id": run.run_id, "method": run.method, "task": run.task, "seed": run.seed, **where}
 
 
@@ -24,6 +24,7 @@ def results(end: RunEnd) -> dict[str, float]:
         found["final/best_dev"] = scores.get("best_dev")
     if isinstance(compute, Mapping):
         found |= {
-            f"cost/{name}": compute.get(name) for name in ("student_updates", "own_updates", "train_flops")
+            f"cost/{name}": compute.get(name)
+            for name in ("student_updates", "auxiliary_updates", "train_flops")
         }
     return {name: float(value) for name, value in found.items() if value is not None}

@@ -43,11 +43,11 @@ class MLflow:
             self._client.log_param(self._run, name, value)
 
     @hookimpl
-    def matekd_bench_look_done(self, look: EvaluationInfo) -> None:
+    def matekd_bench_evaluated(self, evaluation: EvaluationInfo) -> None:
         """Score and loss, over what was spent of the budget."""
-        self._client.log_metric(self._run, SCORE, look.score, step=look.spent)
-        if look.loss is not None:
-            self._client.log_metric(self._run, LOSS, look.loss, step=look.spent)
+        self._client.log_metric(self._run, SCORE, evaluation.score, step=evaluation.spent)
+        if evaluation.loss is not None:
+            self._client.log_metric(self._run, LOSS, evaluation.loss, step=evaluation.spent)
 
     @hookimpl
     def matekd_bench_run_finished(self, end: RunEnd) -> None:

@@ -31,11 +31,11 @@ class TensorBoard:
         self._writer = self._open(str(self._folder / run.run_id))
 
     @hookimpl
-    def matekd_bench_look_done(self, look: EvaluationInfo) -> None:
+    def matekd_bench_evaluated(self, evaluation: EvaluationInfo) -> None:
         """Score and loss, over what was spent of the budget."""
-        self._writer.add_scalar(SCORE, look.score, look.spent)
-        if look.loss is not None:
-            self._writer.add_scalar(LOSS, look.loss, look.spent)
+        self._writer.add_scalar(SCORE, evaluation.score, evaluation.spent)
+        if evaluation.loss is not None:
+            self._writer.add_scalar(LOSS, evaluation.loss, evaluation.spent)
         self._writer.flush()
 
     @hookimpl

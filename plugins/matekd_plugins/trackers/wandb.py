@@ -41,10 +41,10 @@ class WandB:
         )
 
     @hookimpl
-    def matekd_bench_look_done(self, look: EvaluationInfo) -> None:
+    def matekd_bench_evaluated(self, evaluation: EvaluationInfo) -> None:
         """Score and loss, over what was spent of the budget."""
-        measured = {SCORE: look.score} | ({} if look.loss is None else {LOSS: look.loss})
-        self._run.log(measured, step=look.spent)
+        measured = {SCORE: evaluation.score} | ({} if evaluation.loss is None else {LOSS: evaluation.loss})
+        self._run.log(measured, step=evaluation.spent)
 
     @hookimpl
     def matekd_bench_run_finished(self, end: RunEnd) -> None:

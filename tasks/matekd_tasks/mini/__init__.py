@@ -40,7 +40,7 @@ def mini_tasks() -> Iterator[Task]:
 
 def _record(task: Task) -> Task:
     splits = {
-        split: Split(hub="", file="", rows=count, labelled=not split.startswith("test"))
+        split: Split(hub="", file="", rows=count, labeled=not split.startswith("test"))
         for split, count in sizes(task.name).items()
     }
     return Task(
@@ -56,7 +56,7 @@ def _record(task: Task) -> Task:
         test=task.test,
         score_range=task.score_range,
         label_gate=task.label_gate,
-        licence="Apache-2.0, as the generator.",
+        license="Apache-2.0, as the generator.",
         notes=NOTES.get(task.name, ""),
         synthetic=True,
         reader=partial(rows, task.name),

@@ -79,7 +79,16 @@ def test_a_bad_limit_is_said_before_training(
 def test_a_damaged_teacher_is_noticed_and_made_again(
     root: Path, study_options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = ["run", *study_options, "--no-control", "--tasks", "rte", "--results", str(root / "results")]
+    study = [
+        "run",
+        *study_options,
+        "--reference",
+        "none",
+        "--tasks",
+        "rte",
+        "--results",
+        str(root / "results"),
+    ]
     assert main([*study, "--methods", "kd"]) == 0
     [weights] = root.glob("teachers/*/model.safetensors")
     before = weights.read_bytes()

@@ -41,9 +41,11 @@ def test_views(say: Say) -> None:
     assert "Holm over 1 method." in " ".join(overall.split())
     assert "At equal cost: no row of kd cost as much as cutoff (kd@3x would)." in " ".join(overall.split())
     assert "best dev" in say("leaderboard", "--by", "task")
-    assert "looks s" in say("leaderboard", "--cost", "--sort", "cost")
+    assert "eval s" in say("leaderboard", "--cost", "--sort", "cost")
     assert "Diagnostics" in say("leaderboard", "--diagnostics")
-    assert say("leaderboard", "--failures").startswith("collapsed: cutoff on sst2, seed 0: the last look")
+    assert say("leaderboard", "--failures").startswith(
+        "collapsed: cutoff on sst2, seed 0: the last evaluation"
+    )
 
 
 def test_filters(say: Say) -> None:

@@ -69,7 +69,7 @@ def test_a_preview_is_shown_side_by_side(
     assert main(["methods", "preview", "random-mask,freelb", "--n", "1", *options]) == 0
     out = capsys.readouterr().out
     assert "random-mask on mini-rte" in out
-    assert "{+" in out  # no terminal, so no colours
+    assert "{+" in out  # no terminal, so no colors
     assert "[-" in out
     assert "[MASK]" in out
     assert "3: embeddings moved by" in out
@@ -81,7 +81,7 @@ def test_a_preview_is_json_for_scripts(options: list[str], capsys: pytest.Captur
     assert main(["methods", "preview", "aeda,kd", "--n", "2", "--json", *options]) == 0
     found = json.loads(capsys.readouterr().out)
     aeda, kd = found["methods"]
-    assert (found["task"], aeda["method"], kd["level"]) == ("mini-rte", "aeda", "control")
+    assert (found["task"], aeda["method"], kd["level"]) == ("mini-rte", "aeda", "none")
     assert len(aeda["examples"]) == 2
     assert kd["examples"][0]["versions"] == []
     assert 0 < aeda["diagnostics"]["changed"] < 1
@@ -132,7 +132,7 @@ def test_answers_before_and_after() -> None:
         (["preview", "eda", "--task", "rta"], "unknown task 'rta': did you mean 'rte'?"),
         (["preview", "eda", "--n", "0"], "--n cannot be '0'"),
         (["check", "edda"], "unknown method 'edda': did you mean 'eda'?"),
-        (["check", "eda", "--only", "rowz"], "unknown promise 'rowz': did you mean 'rows'?"),
+        (["check", "eda", "--only", "rowz"], "unknown check 'rowz': did you mean 'rows'?"),
         (["check", "none.py"], "none.py' cannot be read"),
     ],
     ids=str,
@@ -147,27 +147,30 @@ def test_bad_input_is_one_line(
     assert len(captured.err.strip().splitlines()) == 1
 
 
-def test_a_broken_promise_is_said_with_its_mend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_check_is_reported_with_its_fix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "first.py"
     file.write_text(BROKEN, encoding="utf-8")
     assert main(["methods", "check", str(file), "--only", "weights,awkward-text"]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "first",
-        "kept     weights: the views of one update spend the study's weights, no more and no less",
-        "broken   awkward-text: On the text '' it raises IndexError: list index out of range.",
-        "      -> expected: empty, long and strange texts are dealt with. "
+        "passed   weights: the views of one update spend the study's weights, no more and no less",
+        "failed   awkward-text: On the text '' it raises IndexError: list index out of range.",
+        "      -> expected: the method handles empty, long and strange texts. "
         "Return the text as it is where there is nothing to do.",
-        "first: 1 promises kept, 1 broken, 0 not asked.",
+        "first: 1 check passed, 1 failed, 0 skipped.",
     ]
 
 
-def test_variants_and_lists_are_checked_and_said_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_variants_and_lists_are_checked_and_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         main(["methods", "check", "aeda,worst-of-n[aeda,n=2]", "--only", "rows,vocabularies", "--json"]) == 0
     )
-    found = json.loads(capsys.readouterr().out)
-    assert list(found) == ["aeda", "worst-of-n[aeda,n=2]"]
-    assert [one["state"] for one in found["aeda"]] == ["kept", "kept"]
+    results = json.loads(capsys.readouterr().out)
+    assert list(results) == ["aeda", "worst-of-n[aeda,n=2]"]
+    assert [(result["check"], result["state"], result["fix"]) for result in results["aeda"]] == [
+        ("rows", "passed", ""),
+        ("vocabularies", "passed", ""),
+    ]
 
 
 def test_a_file_without_methods_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,7 +37,7 @@ def matekd_bench_methods():
 def recorded(study_options: Options, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results folder with a run of kd, and one of eda with deterministic kernels."""
     folder = tmp_path_factory.mktemp("recorded")
-    fixed = ("run", *study_options, "--tasks", "rte", "--results", str(folder), "--no-control")
+    fixed = ("run", *study_options, "--tasks", "rte", "--results", str(folder), "--reference", "none")
     assert main([*fixed, "--methods", "kd", "--seeds", "1", "--first-seed", "3"]) == 0
     assert main([*fixed, "--methods", "eda[alpha=0.3]", "--deterministic"]) == 0
     return folder
@@ -59,11 +59,11 @@ def copied(
     store, record = ResultsStore(source), run_of(source, "kd")
     found = store.read_predictions(record.run_id)
     assert found is not None
-    looks = tuple({name: logits + shift * number for name, logits in look.items()}
-                  for number, look in enumerate(found.looks))  # fmt: skip
+    evaluations = tuple({name: logits + shift * number for name, logits in evaluation.items()}
+                  for number, evaluation in enumerate(found.evaluations))  # fmt: skip
     other = record.model_copy(update={"env": {**record.env, "torch": torch}})
     study = store.read_study(record.run_id) if settings else None
-    return ResultsStore(target).write(other, Predictions(looks, found.uids), study=study)
+    return ResultsStore(target).write(other, Predictions(evaluations, found.uids), study=study)
 
 
 @pytest.mark.parametrize("run", ["rte-kd-3", "rte-eda-0"])
@@ -73,7 +73,7 @@ def test_the_same_numbers_to_the_last_bit(
     before = sorted(recorded.rglob("*"))
     assert again(recorded, run) == 0
     assert capsys.readouterr().out.splitlines()[1] == (
-        "The same: logits of 2 looks, scores, losses and diagnostics, to the last bit."
+        "The same: logits of 2 evaluations, scores, losses and diagnostics, to the last bit."
     )
     assert sorted(recorded.rglob("*")) == before
 
@@ -105,7 +105,7 @@ def test_other_numbers_are_told_with_what_was_different(
     run = copied(recorded, tmp_path, shift=0.5)
     assert again(tmp_path, run.run_id) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "Not the same: logits differ from look 2 on (dev), by at most 0.5."
+    assert lines[1] == "Not the same: logits differ from evaluation 2 on (dev), by at most 0.5."
     assert lines[2:] == ["What was different:", f'  torch: "9.9" then, "{torch.__version__}" now']
 
 
@@ -115,7 +115,7 @@ def test_the_same_numbers_under_other_versions(
     copied(recorded, tmp_path)
     assert again(tmp_path, "rte-kd", "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["same"], found["looks"], found["numbers"]) == (True, [], [])
+    assert (found["same"], found["evaluations"], found["numbers"]) == (True, [], [])
     assert [one["what"] for one in found["conditions"]] == ["torch"]
 
 
@@ -149,9 +149,9 @@ def test_other_data_stop_it_before_training(
     ("text", "said"),
     [
         ("[1", "cannot be read: "),
-        ('{"schema": "matekd.study/2"}', "the schema 'matekd.study/1' is expected."),
-        ('{"schema": "matekd.study/1"}', "damaged: it holds no settings."),
-        ('{"schema": "matekd.study/1", "spec": {"preset": 3}}', "the settings of run 'rte-kd-3-"),
+        ('{"schema": "matekd.study/9"}', "the schema 'matekd.study/2' is expected."),
+        ('{"schema": "matekd.study/2"}', "damaged: it holds no settings."),
+        ('{"schema": "matekd.study/2", "spec": {"preset": 3}}', "the settings of run 'rte-kd-3-"),
     ],
 )
 def test_damaged_settings_are_one_line(
@@ -170,7 +170,7 @@ def test_a_plugin_that_a_record_names_is_run_only_where_it_is_given(
 ) -> None:
     plugin, results = tmp_path / "plain.py", tmp_path / "results"
     plugin.write_text(OUTSIDERS)
-    study = ("--methods", "plain", "--no-control", "--tasks", "rte", "--plugin", str(plugin))
+    study = ("--methods", "plain", "--reference", "none", "--tasks", "rte", "--plugin", str(plugin))
     assert main(["run", *study_options, *study, "--results", str(results)]) == 0
     (tmp_path / "plain.ran").unlink()
     capsys.readouterr()

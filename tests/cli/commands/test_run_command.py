@@ -51,7 +51,7 @@ def test_options_become_a_request(requests: list[StudyRequest], tmp_path: Path) 
         "run --methods kd,eda --tasks rte --preset minilm --config c.toml --glue-dir glue --teacher T "
         "--student S --generator G --seeds 3 --first-seed 2 --set eda.alpha=.2 --set eda.num_aug=2 "
         "--limit-train 256 --limit-eval 128 --budget student_updates=9 --device cpu --precision bf16 "
-        "--threads 2 --eval-on holdout --no-control"
+        "--threads 2 --eval-on holdout --reference none"
     )
     assert main([*options.split(), "--results", str(tmp_path)]) == 0
     [request] = requests
@@ -75,7 +75,7 @@ def test_options_become_a_request(requests: list[StudyRequest], tmp_path: Path) 
         device="cpu",
         precision="bf16",
         threads=2,
-        control=None,
+        reference=None,
         eval_on="holdout",
         command=request.command,
     )
@@ -88,7 +88,7 @@ def test_what_is_not_given_is_left_to_the_preset(
     assert main(["run", "--methods", "kd", "--tasks", "rte", "--results", str(tmp_path)]) == 0
     command = requests[0].command
     assert requests[0] == StudyRequest(methods="kd", tasks="rte", results=tmp_path, command=command)
-    assert requests[0].control == "kd"
+    assert requests[0].reference == "kd"
 
 
 def test_the_glue_folder_may_come_from_the_environment(
@@ -113,7 +113,7 @@ def test_a_failed_run_gives_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["run", "--methods", "kd", "--tasks", "wnli", "--results", str(tmp_path)]) == 1
     printed = capsys.readouterr().out
     assert "1 failed. 'matekd-bench leaderboard --failures --results" in printed
-    assert "lists the reasons, the same command tries them again" in printed
+    assert "lists the reasons; run the same command to try them again" in printed
 
 
 @pytest.mark.usefixtures("requests")

@@ -40,7 +40,7 @@ class Watch:
 
 
 def act(events: Events, clock: Watch) -> None:
-    """A study of one run with two looks."""
+    """A study of one run with two evaluations."""
     events.study_started(PLAN)
     events.note("3 broken rows skipped")
     events.stage("fine-tuning the teacher on rte")
@@ -52,9 +52,9 @@ def act(events: Events, clock: Watch) -> None:
     events.run_started(RUN.label, 2, 2)
     for done in range(0, 500, 50):
         events.progress(done, 500, 0.51234, 90.0)
-    events.look_done(1, 2, 0.5)
+    events.evaluated(1, 2, 0.5)
     events.progress(500, 500, None, None)
-    events.look_done(2, 2, 0.625)
+    events.evaluated(2, 2, 0.625)
     events.run_finished(RUN.label, "ok", 0.625, 75.0)
     events.study_finished(StudySummary(plan=PLAN, trained=1, skipped=1, failed=0, run_ids=("a1", "a2")))
 
@@ -73,8 +73,8 @@ def test_plain_lines_hold_one_line_for_each_look() -> None:
         "  100 %, loss 0.250",
         "warning: no WordNet",
         "[2/2] eda[alpha=0.2] on rte, seed 0",
-        "  look 1/2: 50.0, loss 0.512, 2 min left",
-        "  look 2/2: 62.5",
+        "  evaluation 1/2: 50.0, loss 0.512, 2 min left",
+        "  evaluation 2/2: 62.5",
         "  ok 62.5 after 1 min",
     ]
 
@@ -86,7 +86,7 @@ def test_quiet_shows_warnings_alone() -> None:
 
 
 @pytest.mark.parametrize("verbose", [False, True])
-def test_live_bars_keep_brackets_and_show_looks_if_wanted(
+def test_live_bars_keep_brackets_and_show_evaluations_if_wanted(
     verbose: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "120")
@@ -98,7 +98,7 @@ def test_live_bars_keep_brackets_and_show_looks_if_wanted(
     shown = stream.getvalue()
     assert "eda[alpha=0.2] on rte, seed 0: ok 62.5 after 1 min" in shown
     assert "warning: no WordNet" in shown
-    assert ("look 1/2: 50.0" in shown) is verbose
+    assert ("evaluation 1/2: 50.0" in shown) is verbose
 
 
 @pytest.fixture
@@ -131,12 +131,12 @@ def test_the_bar_of_a_run_shows_its_preparation_first(three: Plan, monkeypatch: 
     with RichEvents(Terminal(), verbose=False, clock=clock) as events:
         events.study_started(three)
         events.run_started("kd on rte, seed 1", 1, 3)
-        events.stage("the teacher of rte")
+        events.stage("teacher for rte")
         clock.now += 60
         events.progress(1, 4, 0.5, None)
-        assert shown(events) == ("the teacher of rte", 1, 4, "loss 0.500, 3 min left")
-        events.stage("the generator of rte")
-        assert shown(events) == ("the generator of rte", 0, None, "")
+        assert shown(events) == ("teacher for rte", 1, 4, "loss 0.500, 3 min left")
+        events.stage("generator for rte")
+        assert shown(events) == ("generator for rte", 0, None, "")
         events.progress(5, 100, 0.25, 42.0)
         assert shown(events) == ("kd on rte, seed 1", 5, 100, "loss 0.250, 42 s left")
         events.run_finished("kd on rte, seed 1", "ok", 0.5, 60.0)
@@ -183,7 +183,7 @@ def test_what_was_done_before_an_interruption_took_no_time_now(three: Plan) -> N
     stream, clock = io.StringIO(), Watch()
     events = PlainEvents(stream, clock=clock)
     events.study_started(three)
-    events.stage("the teacher of rte")
+    events.stage("teacher for rte")
     for done in range(51, 76):
         clock.now += 4
         events.progress(done, 100, 0.5, None)
@@ -223,22 +223,22 @@ def test_lines_of_several_runs_at_a_time_begin_with_theirs(three: Plan) -> None:
     stream = io.StringIO()
     events = PlainEvents(stream, clock=Watch())
     events.study_started(three)
-    first, second = events.lane(1), events.lane(2)
-    first.stage("the teacher of rte")
+    first, second = events.run_view(1), events.run_view(2)
+    first.stage("teacher for rte")
     first.progress(1, 2, 0.5, None)
     second.run_started("kd on rte, seed 1", 1, 3)
-    second.stage("the generator of rte")
+    second.stage("generator for rte")
     first.run_started("kd on rte, seed 3", 2, 3)
     second.progress(5, 10, 0.5, 60.0)
-    second.look_done(1, 2, 0.5)
+    second.evaluated(1, 2, 0.5)
     first.run_finished("kd on rte, seed 3", "ok", 0.5, 60.0)
     assert stream.getvalue().splitlines()[1:] == [
-        "the teacher of rte",
-        "the teacher of rte: 50 %, loss 0.500, 0 s left",
+        "teacher for rte",
+        "teacher for rte: 50 %, loss 0.500, 0 s left",
         "[1/3] kd on rte, seed 1",
-        "the generator of rte",
+        "generator for rte",
         "[2/3] kd on rte, seed 3",
-        "kd on rte, seed 1: look 1/2: 50.0, loss 0.500, 1 min left",
+        "kd on rte, seed 1: evaluation 1/2: 50.0, loss 0.500, 1 min left",
         "kd on rte, seed 3: ok 50.0 after 1 min",
     ]
 
@@ -246,9 +246,9 @@ def test_lines_of_several_runs_at_a_time_begin_with_theirs(three: Plan) -> None:
 def test_bars_of_several_runs_at_a_time_stand_together(three: Plan) -> None:
     with RichEvents(Terminal(), verbose=False, clock=Watch()) as events:
         events.study_started(three)
-        lanes = [events.lane(1), events.lane(2)]
-        for lane, run in zip(lanes, three.todo, strict=False):
-            lane.run_started(run.label, 1, 3)
+        lanes = [events.run_view(1), events.run_view(2)]
+        for view, run in zip(lanes, three.todo, strict=False):
+            view.run_started(run.label, 1, 3)
         assert [bar.description for bar in events.bars.tasks] == [
             "runs",
             "kd on rte, seed 1",

@@ -23,7 +23,7 @@ class Interrupted:
         self.left, self.stages = after or -1, []
         self.assets = TaskAssets(
             toy_data(), recipe(updates=6, generator_settings=GeneratorSettings(
-                checkpoint="tiny", optimiser=Optimizer(lr=3e-3, batch_size=16), budget=Budget(limit=5)
+                checkpoint="tiny", optimizer=Optimizer(lr=3e-3, batch_size=16), budget=Budget(limit=5)
             )),
             self.stages.append, lambda *progress: None, stopping=self._asked,
         )  # fmt: skip
@@ -47,10 +47,10 @@ def test_it_goes_on_to_the_same_bits(part, recipe, tmp_path, monkeypatch):
     for after in (2, 1):
         with pytest.raises(PausedError) as paused:
             weights(part, Interrupted(recipe, after).assets)
-        assert (paused.value.what, paused.value.problem) == (f"the {part} of toy-single", None)
+        assert (paused.value.what, paused.value.problem) == (f"{part} for toy-single", None)
     last = Interrupted(recipe)
     found = weights(part, last.assets)
-    assert f"the {part} of toy-single: goes on behind update 3" in last.stages
+    assert f"{part} for toy-single: resuming after update 3" in last.stages
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], expected[name]) for name in found)
     if part == "teacher":
@@ -90,5 +90,5 @@ def test_a_checkpoint_of_another_start_is_left_aside(tmp_path: Path, monkeypatch
     one.begin(first)
     one.after(1, first, dict)
     assert PreparationCheckpoints("the teacher", folder, say=said.append).begin(second) is None
-    assert said == ["the teacher: a checkpoint made by other versions is left aside"]
+    assert said == ["the teacher: checkpoint from other versions skipped; it starts over"]
     assert PreparationCheckpoints("the teacher", folder, say=said.append).begin(first)["update"] == 1

@@ -46,9 +46,9 @@ def test_what_takes_long_is_announced(assets):
     made = assets()
     _ = made.train
     _ = made.generator
-    assert made.stages[0] == "the teacher of toy-single"
-    assert "teacher logits of toy-single" in made.stages
-    assert "the generator of toy-single" in made.stages
+    assert made.stages[0] == "fine-tuning teacher for toy-single"
+    assert "teacher logits for toy-single" in made.stages
+    assert "warming up generator for toy-single" in made.stages
 
 
 def test_an_untrained_generator_is_warmed_up_once(assets, cache):

@@ -87,20 +87,20 @@ def test_without_a_cycle_all_updates_are_the_students():
     assert [one.epoch for one in planned[30:34]] == [0, 0, 1, 1]  # 32 batches make an epoch
 
 
-def test_own_updates_come_before_the_students():
-    planned = plan(Cycle(own=2, student=3), 12)
+def test_auxiliary_updates_come_before_the_students():
+    planned = plan(Cycle(auxiliary=2, student=3), 12)
     assert "".join(one.phase[0] for one in planned) == "oosssoosssoo"
     assert [one.update for one in planned if one.phase == "own"] == list(range(6))
     assert [one.update for one in planned if one.phase == "student"] == list(range(6))
 
 
-def test_own_updates_leave_the_students_batches_as_they_are():
-    with_own = [one for one in plan(Cycle(own=5, student=2), 100) if one.phase == "student"]
+def test_auxiliary_updates_leave_the_students_batches_as_they_are():
+    with_own = [one for one in plan(Cycle(auxiliary=5, student=2), 100) if one.phase == "student"]
     assert with_own == plan(None, len(with_own))
 
 
 def test_a_cycle_may_eat_the_students_stream_as_the_original_matekd_does():
-    planned = plan(Cycle(own=2, student=3, stream="student"), 40)
+    planned = plan(Cycle(auxiliary=2, student=3, stream="student"), 40)
     assert [one.rows for one in planned] == [one.rows for one in plan(None, 40)]
 
 

@@ -150,7 +150,7 @@ def phrases(encoder):
 def warmed(source, encoder, updates, lr):
     network = load_masked_lm(source, seed=3)[0]
     settings = GeneratorSettings(
-        checkpoint="tiny", optimiser=Optimizer(lr=lr, batch_size=16), budget=Budget(limit=updates)
+        checkpoint="tiny", optimizer=Optimizer(lr=lr, batch_size=16), budget=Budget(limit=updates)
     )
     told = warm_up(
         network, phrases(encoder), settings, encoder.tokens, task="toy", device=CPU, precision="float32"

@@ -94,7 +94,7 @@ def test_a_tokenizer_without_padding_is_one_clear_line(tiny_checkpoint, tmp_path
 
 
 def test_one_tokenizer_serves_several_threads(encoder):
-    """The background thread encodes perturbed text while a look encodes dev: no "Already borrowed"."""
+    """The background thread encodes perturbed text while an evaluation encodes dev: no "Already borrowed"."""
     texts = toy_examples(toy_task("pairs"), "train", 200).texts
     wanted = [[row] for row in encoder(texts)]
     found, start = {}, threading.Barrier(4)

@@ -1,4 +1,4 @@
-"""Predictions in the split's order, and when looks are taken."""
+"""Predictions in the split's order, and when evaluations are taken."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_bf16_predictions_are_near_and_in_single_precision(rig):
 
 
 @pytest.mark.parametrize(
-    ("limit", "looks", "points"),
+    ("limit", "evaluations", "points"),
     [
         (1000, 10, list(range(100, 1001, 100))),
         (7, 3, [2, 5, 7]),
@@ -51,5 +51,5 @@ def test_bf16_predictions_are_near_and_in_single_precision(rig):
         (5, 1, [5]),
     ],
 )
-def test_looks_are_equally_spaced_and_end_at_the_end(limit, looks, points):
-    assert evaluation_points(limit, looks) == points
+def test_evaluations_are_equally_spaced_and_end_at_the_end(limit, evaluations, points):
+    assert evaluation_points(limit, evaluations) == points

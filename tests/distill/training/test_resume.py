@@ -27,17 +27,19 @@ from rig import toy_data
 
 HOST = Host.load(only_builtin=True)
 METHODS = ("kd", "eda", "matekd", "freelb", "tinybert-aug")
-TIMES = {"train_seconds", "eval_seconds", "peak_memory", "meter", "looks", "resumed"}
+TIMES = {"train_seconds", "eval_seconds", "peak_memory", "meter", "evaluations", "resumed"}
 
 
-def job(method: str | Method, budget=("student_updates", 6), **optimiser) -> Job:
-    """A job of three looks."""
+def job(method: str | Method, budget=("student_updates", 6), **optimizer) -> Job:
+    """A job of three evaluations."""
     record = HOST.method(method).record if isinstance(method, str) else method
     params = record.params()
-    if method == "matekd":  # own updates on both sides of the interruption
+    if method == "matekd":  # auxiliary updates on both sides of the interruption
         params = record.params(generator_lr=1e-3, generator_updates=2, student_updates=2)
-    settings = Optimizer(**{"lr": 1e-3, "batch_size": 16, **optimiser})
-    return Job(record.name, record, params, 3, Training(optimiser=settings, looks=3, max_length=32), budget)
+    settings = Optimizer(**{"lr": 1e-3, "batch_size": 16, **optimizer})
+    return Job(
+        record.name, record, params, 3, Training(optimizer=settings, evaluations=3, max_length=32), budget
+    )
 
 
 def method(views, **attributes) -> Method:
@@ -48,7 +50,7 @@ def method(views, **attributes) -> Method:
             return views(batch, models)
 
     factory = type("Given", (Given,), attributes)
-    return Method(name="given", summary="", factory=factory, level="control", version="1")
+    return Method(name="given", summary="", factory=factory, level="none", version="1")
 
 
 def kd(batch, models):
@@ -91,10 +93,10 @@ def same(first: Outcome, second: Outcome) -> None:
     assert {name: one[name] for name in one.keys() - TIMES} == {
         name: two[name] for name in two.keys() - TIMES
     }
-    assert first.meter.state()["passes"].sort() == second.meter.state()["passes"].sort()
+    assert first.meter.state_dict()["passes"].sort() == second.meter.state_dict()["passes"].sort()
     assert first.meter.flops == second.meter.flops
-    assert len(first.looks) == len(second.looks) > 0
-    for a, b in zip(first.looks, second.looks, strict=True):
+    assert len(first.evaluations) == len(second.evaluations) > 0
+    for a, b in zip(first.evaluations, second.evaluations, strict=True):
         assert replace(a, logits={}) == replace(b, logits={})
         assert all(torch.equal(a.logits[split], b.logits[split]) for split in a.logits)
 
@@ -106,7 +108,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(name, shared, kept):
         train(job(name), shared, Stopping(3).watch, kept)
     going_on = never()
     outcome = train(job(name), shared, going_on.watch, kept)
-    assert f"{name}: goes on behind update 3" in going_on.notes
+    assert f"{name}: resuming after update 3" in going_on.notes
     assert (whole.resumed, outcome.resumed) == (0, 1)
     same(whole, outcome)
 
@@ -132,7 +134,7 @@ def test_every_kind_of_budget_goes_on(kind, shared, kept):
     same(whole, train(job("eda", budget), shared, never().watch, kept))
 
 
-def test_a_checkpoint_is_made_at_every_look_but_the_last_and_two_are_kept(shared, kept):
+def test_a_checkpoint_is_made_at_every_evaluation_but_the_last_and_two_are_kept(shared, kept):
     train(job("kd", ("student_updates", 12)), shared, never().watch, kept)
     assert sorted(path.name for path in kept.folder.iterdir()) == ["000000004", "000000008"]
 
@@ -152,7 +154,7 @@ def test_what_came_after_the_last_checkpoint_is_done_again(shared, kept):
         train(job(method(cut)), shared, never().watch, kept)
     going_on = never()
     outcome = train(job(method(cut)), shared, going_on.watch, kept)
-    assert going_on.notes == ["given: goes on behind update 4"]
+    assert going_on.notes == ["given: resuming after update 4"]
     same(whole, outcome)
 
 
@@ -169,16 +171,16 @@ def test_what_a_method_remembers_goes_with_it(shared, kept):
             self.seen += 1
             yield batch.clean.weighted(gold=1.0, soft=1.0 / self.seen)
 
-        def state(self):
+        def state_dict(self):
             return {"seen": self.seen, "warm": self.warm}
 
-        def restore(self, state):
+        def load_state_dict(self, state):
             self.seen, self.warm = state["seen"], state["warm"]
 
         def diagnostics(self):
             return {"seen": self.seen, "warm": self.warm}
 
-    record = Method(name="counting", summary="", factory=Counting, level="control", version="1")
+    record = Method(name="counting", summary="", factory=Counting, level="none", version="1")
     whole = train(job(record), shared, never().watch)
     with pytest.raises(PausedError):
         train(job(record), shared, Stopping(4).watch, kept)
@@ -191,18 +193,18 @@ def test_a_wrapper_remembers_what_the_wrapped_method_does(rig):
     class Inner(TextPerturbation[NoParams]):
         seen = 0
 
-        def state(self):
+        def state_dict(self):
             return {"seen": self.seen}
 
-        def restore(self, state):
+        def load_state_dict(self, state):
             self.seen = state["seen"]
 
     context = rig().context
     inner = Inner(NoParams(), context)
     outer = WorstOfN(WorstOfNParams(n=2), context, inner)
-    outer.restore({"seen": 3})
+    outer.load_state_dict({"seen": 3})
     assert inner.seen == 3
-    assert outer.state() == {"seen": 3}
+    assert outer.state_dict() == {"seen": 3}
 
 
 def test_a_damaged_checkpoint_is_passed_over(shared, kept):
@@ -212,7 +214,7 @@ def test_a_damaged_checkpoint_is_passed_over(shared, kept):
     (kept.folder / "000000003" / resume.STATE).write_bytes(b"half")
     going_on = never()
     same(whole, train(job("kd"), shared, going_on.watch, kept))
-    assert going_on.notes == ["kd: goes on behind update 2"]
+    assert going_on.notes == ["kd: resuming after update 2"]
 
 
 def test_a_checkpoint_of_other_versions_is_left_aside(shared, kept, monkeypatch):
@@ -222,7 +224,7 @@ def test_a_checkpoint_of_other_versions_is_left_aside(shared, kept, monkeypatch)
     monkeypatch.setattr(resume, "FORMAT", 0)
     going_on = never()
     outcome = train(job("kd"), shared, going_on.watch, kept)
-    assert going_on.notes == ["kd: a checkpoint made by other versions is left aside"]
+    assert going_on.notes == ["kd: checkpoint from other versions skipped; it starts over"]
     assert outcome.resumed == 0
     same(whole, outcome)
 
@@ -243,10 +245,10 @@ def test_a_state_that_could_not_be_read_again_is_refused_when_it_is_saved(shared
         def views(self, batch, models):
             yield batch.clean
 
-        def state(self):
+        def state_dict(self):
             return {"where": [Path("here")]}
 
-    record = Method(name="careless", summary="", factory=Careless, level="control", version="1")
+    record = Method(name="careless", summary="", factory=Careless, level="none", version="1")
     with pytest.raises(PluginError, match=r"^method 'careless' gives a \w+Path as state: "):
         train(job(record), shared, never().watch, kept)
 
@@ -276,7 +278,7 @@ def test_rows_per_pass_are_halved_until_memory_is_enough(shared, kept):
     outcome = train(job(method(hungry(most=5))), shared, watch.watch, kept)
     smaller = train(job(method(kd), micro_batch=4), shared, never().watch)
     assert (outcome.micro_batch, smaller.micro_batch, outcome.resumed) == (4, None, 0)
-    assert watch.notes == [f"given: out of memory; going on with {rows} rows per pass" for rows in (8, 4)]
+    assert watch.notes == [f"given: out of memory; continuing with {rows} rows per pass" for rows in (8, 4)]
     same(replace(smaller, micro_batch=4), outcome)
     assert outcome.spent.clean_examples == 6 * 16  # the update is as large as before
 
@@ -293,22 +295,22 @@ def test_without_dropout_smaller_passes_learn_the_same(recipe, tiny_checkpoint, 
     pieces = train(job(method(hungry(most=5)), lr=1e-4), assets, never().watch)
     assert (whole.micro_batch, pieces.micro_batch) == (None, 4)
     assert whole.spent == pieces.spent
-    first, last = whole.looks[0].logits["dev"], whole.looks[-1].logits["dev"]
+    first, last = whole.evaluations[0].logits["dev"], whole.evaluations[-1].logits["dev"]
     moved = float((last - first).abs().max())
-    assert float((pieces.looks[-1].logits["dev"] - last).abs().max()) < moved / 1000
+    assert float((pieces.evaluations[-1].logits["dev"] - last).abs().max()) < moved / 1000
 
 
 def test_out_of_memory_in_the_middle_goes_on_from_the_last_checkpoint(shared, kept):
     watch = never()
     outcome = train(job(method(hungry(most=8, first=3))), shared, watch.watch, kept)
     assert watch.notes == [
-        "given: out of memory; going on with 8 rows per pass",
-        "given: goes on behind update 2",
+        "given: out of memory; continuing with 8 rows per pass",
+        "given: resuming after update 2",
     ]
     assert (outcome.resumed, outcome.micro_batch) == (1, 8)
     whole = train(job(method(kd)), shared, never().watch)
-    assert torch.equal(outcome.looks[0].logits["dev"], whole.looks[0].logits["dev"])
-    assert not torch.equal(outcome.looks[1].logits["dev"], whole.looks[1].logits["dev"])
+    assert torch.equal(outcome.evaluations[0].logits["dev"], whole.evaluations[0].logits["dev"])
+    assert not torch.equal(outcome.evaluations[1].logits["dev"], whole.evaluations[1].logits["dev"])
 
 
 def test_the_smaller_pass_outlives_an_interruption(shared, kept):

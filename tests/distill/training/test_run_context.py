@@ -165,7 +165,7 @@ def test_a_modules_rate_follows_its_schedule(lab):
     assert steady.optimizer.param_groups[0]["lr"] == 0.5
 
 
-def test_what_is_learnt_is_divided_by_the_examples_of_the_whole_update(lab):
+def test_what_is_learned_is_divided_by_the_examples_of_the_whole_update(lab):
     trained = adversary(lab)
     batch = batch_of(lab, ROWS)
     inputs = torch.arange(15.0).reshape(5, 3)

@@ -93,7 +93,7 @@ def test_a_generator_is_closed_when_training_fails(rig):
 def test_a_view_in_an_own_phase_is_an_error(rig):
     lab = rig()
     method = Given(lab.context, kd)
-    with pytest.raises(PluginError, match=r"^method 'tested' yields a view in an own phase"):
+    with pytest.raises(PluginError, match=r"^method 'tested' yields a view in an auxiliary phase"):
         lab.update(method, lab.batch(method, ROWS, phase="own"))
 
 
@@ -129,7 +129,7 @@ def test_the_student_learns_nothing_from_probes_in_an_own_phase(rig):
     assert all(weight.grad is None for weight in lab.student.parameters())
 
 
-def test_a_module_is_stepped_once_an_update_and_only_if_it_learnt(rig):
+def test_a_module_is_stepped_once_an_update_and_only_if_it_learned(rig):
     lab = rig()
     lab.context.prepare(
         torch.nn.Linear(2, 1, bias=False).double(), lambda ws: torch.optim.SGD(ws, lr=1.0), name="m"
@@ -139,7 +139,7 @@ def test_a_module_is_stepped_once_an_update_and_only_if_it_learnt(rig):
 
     def learning(batch, models):
         logits = models.clean_logits(batch)
-        trained(logits).sum().backward()  # passes through it; not to be learnt from
+        trained(logits).sum().backward()  # passes through it; not to be learned from
         if batch.update == 1:
             trained.module.zero_grad()
             trained.learn(trained(logits).squeeze(1))
@@ -154,9 +154,9 @@ def test_a_module_is_stepped_once_an_update_and_only_if_it_learnt(rig):
     assert torch.allclose(trained.module.weight, before - mean, rtol=0, atol=1e-14)
 
 
-def run(lab, method, budget, **optimiser):
+def run(lab, method, budget, **optimizer):
     """A whole run over the rig's rows: losses and the trainer."""
-    trainer = lab.trainer(method, budget=budget, **optimiser)
+    trainer = lab.trainer(method, budget=budget, **optimizer)
     lengths = lab.corpus.lengths
     order, own = (DataOrder(lengths, 16, 0, "toy", purpose) for purpose in ("data-order", "own-data-order"))
     return list(trainer.run(order, own, Assembler(lab.corpus, 0, "toy", method.ahead))), trainer
@@ -171,7 +171,11 @@ def test_a_run_ends_when_its_budget_is_spent(rig, budget, updates):
     losses, trainer = run(lab, Given(lab.context, kd), budget)
     assert len(losses) == trainer.spent.student_updates == updates
     assert trainer.spent.clean_examples == 16 * updates
-    assert (trainer.spent.own_updates, trainer.spent.perturbed_examples, trainer.progress) == (0, 0, 1.0)
+    assert (trainer.spent.auxiliary_updates, trainer.spent.perturbed_examples, trainer.progress) == (
+        0,
+        0,
+        1.0,
+    )
     assert lab.meter.forwards() == {"student": updates}  # the teacher's clean logits are cached
     tokens = sum(lab.corpus.lengths)
     assert lab.meter.real_tokens == pytest.approx(tokens * updates / 2, rel=0.3)
@@ -232,19 +236,21 @@ def test_a_method_warms_up_on_a_stream_of_its_own_and_its_cost_is_counted(rig):
     assert len({tuple(weight.flatten().tolist()) for weight in weights}) == 3  # a step between any two
     assert not trained.module.weight.equal(weights[-1])  # and one after the last
     assert lab.meter.forwards() == {"student": 3 + 2}
-    assert trainer.spent.own_updates == 0
+    assert trainer.spent.auxiliary_updates == 0
     other = rig()
     assert losses == run(other, Given(other.context, kd), ("student_updates", 2))[0]
 
 
-def test_own_updates_leave_the_students_losses_alone(rig):
+def test_auxiliary_updates_leave_the_students_losses_alone(rig):
     def idle(batch, models):
         if batch.phase == "student":
             yield batch.clean
 
     lab = rig()
-    losses, trainer = run(lab, Given(lab.context, idle, Cycle(own=2, student=3)), ("student_updates", 5))
-    assert trainer.spent.own_updates == 4
+    losses, trainer = run(
+        lab, Given(lab.context, idle, Cycle(auxiliary=2, student=3)), ("student_updates", 5)
+    )
+    assert trainer.spent.auxiliary_updates == 4
     other = rig()
     assert losses == run(other, Given(other.context, kd), ("student_updates", 5))[0]
 

@@ -172,7 +172,7 @@ def test_views_at_once_and_one_by_one_are_the_same(rig):
     assert gap(grads, its) < 1e-14
 
 
-def test_a_common_term_is_added_and_learnt_from(rig):
+def test_a_common_term_is_added_and_learned_from(rig):
     """R-Drop and R3F work so: a divergence between the student's own logits on two views."""
 
     def joint(batch, models):

@@ -17,12 +17,12 @@ SUITES = (Suite("glue", ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", 
 SPLITS = {"train": Split("train", "train.tsv", 1000), "dev": Split("validation", "dev.tsv", 100)}
 
 
-def board(records: Any, control: str | None = "kd", tasks: dict[str, Task] | None = None) -> Leaderboard:
-    return build(records, tasks=tasks or {}, suites=SUITES, control=control)
+def board(records: Any, reference: str | None = "kd", tasks: dict[str, Task] | None = None) -> Leaderboard:
+    return build(records, tasks=tasks or {}, suites=SUITES, reference=reference)
 
 
-def only(records: Any, control: str | None = "kd") -> LeaderboardTable:
-    (table,) = board(records, control).tables
+def only(records: Any, reference: str | None = "kd") -> LeaderboardTable:
+    (table,) = board(records, reference).tables
     return table
 
 
@@ -44,7 +44,7 @@ def test_cells_by_hand(make_record: Any) -> None:
     assert eda.delta == pytest.approx(((0.75 - 0.72) + (0.71 - 0.74)) / 2)
     assert eda.delta_n == 2
     assert eda.optimism == pytest.approx(0.01)
-    assert table.control == "kd"
+    assert table.reference == "kd"
     assert row(table, "eda").delta == eda.delta
 
 
@@ -70,14 +70,14 @@ def test_the_table_does_not_depend_on_the_order_of_records(make_record: Any) -> 
     assert [row.label for row in table.rows] == ["finetune", "kd", "eda", "eda[alpha=0.2]"]
 
 
-def test_no_control_no_differences(make_record: Any) -> None:
+def test_no_reference_no_differences(make_record: Any) -> None:
     records = [make_record("eda"), make_record("finetune")]
     table = only(records)
-    assert table.control is None
+    assert table.reference is None
     assert all(row.cells["rte"].delta is None and row.delta is None for row in table.rows)
-    assert table.notes == ("no run of the control 'kd': no differences are shown.",)
-    assert only(records, control=None).notes == ()
-    assert row(only(records, control="finetune"), "eda").cells["rte"].delta == 0
+    assert table.notes == ("no run of the reference 'kd': no differences are shown.",)
+    assert only(records, reference=None).notes == ()
+    assert row(only(records, reference="finetune"), "eda").cells["rte"].delta == 0
 
 
 def test_no_common_seed_no_difference(make_record: Any) -> None:
@@ -201,7 +201,10 @@ def test_protocols_are_separate_tables(make_record: Any) -> None:
 
 def test_two_teachers_of_one_task_are_not_compared(make_record: Any) -> None:
     records = [make_record("kd", seed=seed) for seed in range(2)]
-    records += [make_record("eda", sha256="u" * 64, task_score=0.8), make_record("kd", sha256="u" * 64)]
+    records += [
+        make_record("eda", sha256="u" * 64, task_score=0.8),
+        make_record("kd", sha256="u" * 64, task_score=0.8),
+    ]
     records += [make_record("kd", task="mrpc"), make_record("eda", task="mrpc")]
     table = only(records)
     assert [column.name for column in table.columns] == ["mrpc", "rte", "rte#2"]
@@ -242,7 +245,7 @@ def test_unranked_rows_come_last_and_are_not_compared(make_record: Any) -> None:
     table = only([make_record("kd"), make_record("aaa", ranked=False, score=0.9), make_record("zzz")])
     assert [row.label for row in table.rows] == ["kd", "zzz", "aaa"]
     assert row(table, "aaa").cells["rte"].delta is None
-    assert [row.control for row in table.rows] == [True, False, False]
+    assert [row.role for row in table.rows] == ["reference", "method", "method"]
 
 
 def test_costs_are_means_and_ratios_over_common_runs(make_record: Any) -> None:
@@ -255,10 +258,10 @@ def test_costs_are_means_and_ratios_over_common_runs(make_record: Any) -> None:
     cost = row(table, "eda").cost
     assert cost is not None
     assert (cost.student_updates, cost.train_seconds, cost.train_flops) == (300, 40, 49.5e9)
-    assert cost.flops_x_control == pytest.approx((9 + 1) / (4 + 1))  # seed 0 only; preparation included
+    assert cost.flops_x_reference == pytest.approx((9 + 1) / (4 + 1))  # seed 0 only; preparation included
     reference = row(table, "kd").cost
     assert reference is not None
-    assert reference.flops_x_control == 1
+    assert reference.flops_x_reference == 1
 
 
 def test_columns_know_their_task(make_record: Any) -> None:

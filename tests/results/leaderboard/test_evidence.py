@@ -27,8 +27,8 @@ def store(tmp_path: Path) -> ResultsStore:
 
 
 def written(store: ResultsStore, record: Record, logits: Any = LOGITS, uids: Any = UIDS) -> Record:
-    looks = ({"dev": np.zeros_like(logits)}, {"dev": logits})
-    return store.write(record, Predictions(looks, {"dev": tuple(uids)}))
+    evaluations = ({"dev": np.zeros_like(logits)}, {"dev": logits})
+    return store.write(record, Predictions(evaluations, {"dev": tuple(uids)}))
 
 
 def refused(store: ResultsStore, record: Record, *metrics: str) -> str:

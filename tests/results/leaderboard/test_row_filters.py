@@ -67,7 +67,7 @@ def test_names_that_are_not_there(board: Leaderboard) -> None:
     ("sort", "expected"),
     [
         (None, ["kd", "eda[alpha=0.2,n=1]", "eda", "mixup"]),
-        ("delta", ["eda[alpha=0.2,n=1]", "eda", "mixup", "kd"]),  # the control has no difference
+        ("delta", ["eda[alpha=0.2,n=1]", "eda", "mixup", "kd"]),  # the reference has no difference
         ("score", ["eda[alpha=0.2,n=1]", "eda", "kd", "mixup"]),
         ("rte", ["eda[alpha=0.2,n=1]", "eda", "kd", "mixup"]),
         ("name", ["eda", "eda[alpha=0.2,n=1]", "kd", "mixup"]),

@@ -44,7 +44,7 @@ def changed(text: str, path: str, value: Any) -> str:
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("schema", "matekd.run/9", "unknown record schema 'matekd.run/9': this version reads 'matekd.run/1'"),
+        ("schema", "matekd.run/9", "unknown record schema 'matekd.run/9': this version reads 'matekd.run/2'"),
         ("schema", ..., "no field 'schema'"),
         ("extra", 1, "unknown field 'extra'"),
         ("compute.extra", 1, "unknown field 'compute.extra'"),
@@ -94,7 +94,7 @@ def test_no_number_of_a_record_can_be_nan(make_record: Any, bad: float) -> None:
         with pytest.raises(ValidationError):
             make_record(**change)
     with pytest.raises(ValidationError):
-        EvaluationRecord(look=1, update=1, score=0.5, train_loss=bad)
+        EvaluationRecord(eval=1, update=1, score=0.5, train_loss=bad)
 
 
 def test_records_are_frozen(make_record: Any) -> None:

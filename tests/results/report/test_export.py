@@ -18,9 +18,9 @@ from matekd_bench.tasks.task import Suite
 
 SUITES = (Suite("glue", (*GLUE8, "wnli")),)
 FIXED = (
-    "schema,rank_lo,rank_hi,method,method_version,params,control,preset,teacher,student,budget,n_tasks,"
+    "schema,rank_lo,rank_hi,method,method_version,params,role,preset,teacher,student,budget,n_tasks,"
     "n_seeds_min,n_failed,score_definition,score,ci_lo,ci_hi,delta,delta_ci_lo,delta_ci_hi,p_holm,verdict,"
-    "delta_matched,tasks_won,prob_improve,worst_task_delta,optimism_mean,train_pflops,flops_x_control,"
+    "delta_matched,tasks_won,prob_improve,worst_task_delta,optimism_mean,train_pflops,flops_x_reference,"
     "train_seconds,device,protocol_id,runs_digest,bench_version,tuning,tuning_pflops,resources,compared_with"
 )
 
@@ -69,7 +69,7 @@ def test_pandas_reads_the_leaderboard(tmp_path: Path, records: list[Any]) -> Non
         pd.read_json(write(tmp_path / "board.json", records)),
     ):
         assert frame["method"].iloc[0] == "teacher"
-        assert frame["control"].dtype == bool
+        assert set(frame["role"].dropna()) <= {"reference", "baseline", "ablation", "method"}
         kd = frame[frame["method"] == "kd"].iloc[0]
         scores = [
             run.task_score.last

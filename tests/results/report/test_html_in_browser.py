@@ -1,4 +1,4 @@
-"""The web page in a real browser: sorting, filtering, records, both colour schemes, with and without scripts."""
+"""The web page in a real browser: sorting, filtering, records, both color schemes, with and without scripts."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_tables_are_sorted_and_filtered_and_records_open(opened: Callable[..., P
     assert page.js(scores) == sorted(page.js(scores))
     assert page.js("document.querySelectorAll('#scores-1 [aria-sort]').length") == 1
     page.click("#scores-1 thead th:nth-child(5) button")
-    assert page.js(NAMES)[-1].startswith("kd")  # the control has no difference: last, whichever way
+    assert page.js(NAMES)[-1].startswith("kd")  # the reference has no difference: last, whichever way
     page.click("#scores-1 thead th:nth-child(5) button")
     assert page.js(NAMES)[-1].startswith("kd")
 

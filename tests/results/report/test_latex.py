@@ -49,8 +49,8 @@ def test_scores_differences_and_marks_are_where_they_belong(done: Study) -> None
     bad = next(number for number, line in enumerate(lines) if line[0] == "bad")
     assert lines[bad][3].startswith("$-")
     assert lines[bad][3].endswith(r"\,$\downarrow$")
-    control = next(line for line in lines if line[0] == r"kd {\footnotesize (control)}")
-    assert control[3:] == ["", "1.00"]
+    reference = next(line for line in lines if line[0] == r"kd {\footnotesize (reference)}")
+    assert reference[3:] == ["", "1.00"]
 
 
 def test_the_same_leaderboard_gives_the_same_text(done: Study) -> None:
@@ -64,7 +64,7 @@ def test_missing_cells_and_seeds_are_marked(make_record: Any) -> None:
     lines = {line[0]: line for line in lines_of(to_latex(board_of(records)))}
     assert lines["eda"][1:3] == ["", r"--\textsubscript{n=0}"]
     assert lines["own"][1:3] == [r"80.0\textsubscript{n=1}", ""]
-    assert lines[r"kd {\footnotesize (control)}"][2] == r"71.0 $\pm$ 1.0"
+    assert lines[r"kd {\footnotesize (reference)}"][2] == r"71.0 $\pm$ 1.0"
 
 
 def test_no_runs_are_a_comment() -> None:

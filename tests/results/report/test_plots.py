@@ -113,7 +113,7 @@ def test_the_forest_shows_differences_with_their_intervals(done: Study) -> None:
         "rte",
     ]
     names = [label.get_text() for label in fields[0].get_yticklabels()]
-    assert names == [row.label for row in table.rows if not row.control]
+    assert names == [row.label for row in table.rows if row.role != "reference"]
     rows = {row.label: row for row in table.rows}
     for axes, column in zip(fields, (None, "sst2", "rte"), strict=True):
         marks = {int(line.get_ydata()[0]): line for line in axes.lines if line.get_marker() != "None"}
@@ -140,7 +140,7 @@ def test_the_heat_map_shows_differences_else_scores(done: Study) -> None:
     assert len(texts) == 2 * len(rows)
     low, high = axes.images[0].get_clim()
     assert low == -high
-    board = board_of(done.runs, control=None)
+    board = board_of(done.runs, reference=None)
     alone = axes_of(painted("heatmap", Study(done.root, done.runs, board)))[0]
     assert len(alone.texts) == 8
     assert all(re.fullmatch(r"\d+\.\d", text.get_text()) for text in alone.texts)
@@ -148,14 +148,14 @@ def test_the_heat_map_shows_differences_else_scores(done: Study) -> None:
 
 def test_a_curve_is_the_mean_and_range_of_its_seeds(make_record: Any) -> None:
     def run(seed: int, scores: list[float]) -> Any:
-        looks = [
-            {"look": k, "update": 10 * k, "score": score, "train_loss": None}
+        evaluations = [
+            {"eval": k, "update": 10 * k, "score": score, "train_loss": None}
             for k, score in enumerate(scores, 1)
         ]
-        return make_record(seed=seed, curve=looks)
+        return make_record(seed=seed, curve=evaluations)
 
     found = curve([run(0, [0.5, 0.6, 0.7]), run(1, [0.3, 0.8]), make_record(seed=2, score=None)])
-    assert found == Curve((10, 20), (40, 70), (30, 60), (50, 80))  # the third look is one seed's alone
+    assert found == Curve((10, 20), (40, 70), (30, 60), (50, 80))  # the third evaluation is one seed's alone
     assert curve([make_record(score=None)]) is None
     assert curve([]) is None
 
@@ -257,7 +257,7 @@ def test_nothing_to_show_is_an_error_of_one_line(make_record: Any) -> None:
         ("cost", "score"),
         ("forest", "difference"),
         ("heatmap", "score"),
-        ("curves", "looks"),
+        ("curves", "evaluations"),
     ):
         with pytest.raises(UsageError, match=f"there is no {name} plot: .*{reason}"):
             plots.draw(PLOTS[name], board_of(runs), runs, "png")

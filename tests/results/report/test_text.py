@@ -51,7 +51,7 @@ def test_the_table_says_what_it_must(make_record: Any) -> None:
     text = shown(study(make_record))
     for said in (
         "eda[alpha=0.2]",
-        "(control)",
+        "(reference)",
         "teacher",
         "90.0",
         "majority class",

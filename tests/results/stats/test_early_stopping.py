@@ -1,4 +1,4 @@
-"""Cross-fitted early stopping: its halves, its ties, and its bias beside that of the best look."""
+"""Cross-fitted early stopping: its halves, its ties, and its bias beside that of the best evaluation."""
 
 from __future__ import annotations
 
@@ -41,29 +41,29 @@ def test_ties_go_to_the_later_look() -> None:
 def test_by_hand(metrics: tuple[str, ...]) -> None:
     rng = np.random.default_rng(1)
     gold = rng.integers(2, size=220)
-    looks = [(np.where(rng.random(220) < 0.8, gold, 1 - gold),) for _ in range(4)]
+    evaluations = [(np.where(rng.random(220) < 0.8, gold, 1 - gold),) for _ in range(4)]
     values = []
     for row in halves(ids(220)).astype(bool):
         scores = [
-            [np.mean([METRICS[m](gold[h], look[0][h]) for m in metrics]) for h in (row, ~row)]
-            for look in looks
+            [np.mean([METRICS[m](gold[h], evaluation[0][h]) for m in metrics]) for h in (row, ~row)]
+            for evaluation in evaluations
         ]
-        best = max(range(4), key=lambda look: (scores[look][0], look))
+        best = max(range(4), key=lambda evaluation: (scores[evaluation][0], evaluation))
         values.append(scores[best][1])
-    assert xfit(Gold(metrics, (gold,)), (ids(220),), looks) == pytest.approx(np.mean(values))
+    assert xfit(Gold(metrics, (gold,)), (ids(220),), evaluations) == pytest.approx(np.mean(values))
 
 
 def test_two_splits_choose_by_their_mean() -> None:
-    """The first look is better on one split, the second by more on the other: every half takes the second."""
+    """The first evaluation is better on one split, the second by more on the other: every half takes the second."""
     first, second = np.zeros(300, dtype=int), np.zeros(400, dtype=int)
     wrong = first.copy()
     wrong[::10] = 1
-    looks = [(first, 1 - second), (wrong, second)]
-    found = xfit(Gold(("accuracy",), (first, second)), (ids(300, "a"), ids(400, "b")), looks)
+    evaluations = [(first, 1 - second), (wrong, second)]
+    found = xfit(Gold(("accuracy",), (first, second)), (ids(300, "a"), ids(400, "b")), evaluations)
     assert found == pytest.approx((0.9 + 1) / 2)
 
 
-def test_a_small_dev_set_or_no_look_has_none() -> None:
+def test_a_small_dev_set_or_no_evaluation_has_none() -> None:
     gold = np.zeros(199, dtype=int)
     assert xfit(Gold(("accuracy",), (gold,)), (ids(199),), [(gold,)]) is None
     large = np.zeros(200, dtype=int)
@@ -72,7 +72,7 @@ def test_a_small_dev_set_or_no_look_has_none() -> None:
     assert xfit(Gold(("accuracy",), (large,)), (ids(200),), []) is None
 
 
-def test_regression_and_collapsed_looks() -> None:
+def test_regression_and_collapsed_evaluations() -> None:
     gold = np.linspace(0, 5, 250)
     dev = Gold(("pearson", "spearman"), (gold,))
     constant = np.full(250, 2.0)
@@ -81,20 +81,20 @@ def test_regression_and_collapsed_looks() -> None:
 
 
 def test_bias_on_a_flat_curve() -> None:
-    """Ten looks of one true accuracy: choosing on dev flatters by about a point, xfit by less than a tenth.
+    """Ten evaluations of one true accuracy: choosing on dev flatters by about a point, xfit by less than a tenth.
 
-    Measured against the mean of the looks on the same examples, which has no bias and varies with them.
+    Measured against the mean of the evaluations on the same examples, which has no bias and varies with them.
     """
     rng = np.random.default_rng(3)
-    n, looks, runs = 277, 10, 4000
+    n, evaluations, runs = 277, 10, 4000
     gold = np.zeros(n, dtype=int)
     dev, names = Gold(("accuracy",), (gold,)), (ids(n),)
     cross, best = [], []
     for _ in range(runs):
         base = rng.normal(0.7, 1.0, n)
-        wrong = (base + rng.normal(0, 0.35, (looks, n)) < 0).astype(int)
+        wrong = (base + rng.normal(0, 0.35, (evaluations, n)) < 0).astype(int)
         accuracy = 1 - wrong.mean(axis=1)
-        found = xfit(dev, names, [(look,) for look in wrong])
+        found = xfit(dev, names, [(evaluation,) for evaluation in wrong])
         assert found is not None
         cross.append(found - accuracy.mean())
         best.append(accuracy.max() - accuracy.mean())

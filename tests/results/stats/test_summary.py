@@ -28,7 +28,7 @@ def table(simulate: Any) -> dict[str, dict[str, RowScores]]:
 
 
 def summary(table: Entries, **changes: Any) -> Any:
-    return summarize(table, **{"tasks": TASKS, "control": "kd", "family": FAMILY, **changes})
+    return summarize(table, **{"tasks": TASKS, "reference": "kd", "family": FAMILY, **changes})
 
 
 def test_verdicts_and_places(table: Entries) -> None:
@@ -59,7 +59,7 @@ def test_rows_and_cells_are_corrected_over_their_families(table: Entries) -> Non
     assert found.cells["good", "rte"].power.n == 4
 
 
-def test_controls_are_compared_but_not_tested(table: Entries) -> None:
+def test_baselines_are_compared_but_not_tested(table: Entries) -> None:
     found = summary(table)
     finetune, kd = found.rows["finetune"], found.rows["kd"]
     assert finetune.difference.delta < 0
@@ -106,9 +106,9 @@ def test_tasks_that_may_not_be_used_keep_their_spread(table: Entries) -> None:
     assert found.rows["good"].difference.delta == pytest.approx(alone.delta)
 
 
-@pytest.mark.parametrize("control", [None, "absent"])
-def test_no_control_no_differences_but_places(table: Entries, control: str | None) -> None:
-    found = summary(table, control=control)
+@pytest.mark.parametrize("reference", [None, "absent"])
+def test_no_reference_no_differences_but_places(table: Entries, reference: str | None) -> None:
+    found = summary(table, reference=reference)
     assert all(row.difference is None and row.verdict is None for row in found.rows.values())
     assert found.rows["good"].place.low == 1
 
@@ -145,7 +145,7 @@ def test_a_study_of_nothing_claims_nothing(simulate: Any, seeds: int) -> None:
             }
             for row in rows
         }
-        found = summarize(table, tasks=tasks, control="kd", family=rows[1:])
+        found = summarize(table, tasks=tasks, reference="kd", family=rows[1:])
         places = [row.place for row in found.rows.values() if row.place is not None]
         assert len(places) == len(rows)
         told = {"better", "worse"}

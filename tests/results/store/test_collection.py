@@ -67,7 +67,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     [
         (lambda text: text[: len(text) // 2], "not JSON"),
         (lambda text: "", "not JSON"),
-        (lambda text: text.replace("matekd.run/1", "matekd.run/2"), "unknown record schema 'matekd.run/2'"),
+        (lambda text: text.replace("matekd.run/2", "matekd.run/3"), "unknown record schema 'matekd.run/3'"),
         (lambda text: text.replace('"last": 0.7', '"last": NaN'), "NaN is not a JSON number"),
         (lambda text: text.replace('"last": 0.7', '"last": 1e999'), "task_score.last"),
         (lambda text: text.replace('"last": 0.7', '"last": 70'), "task_score.last"),

@@ -25,8 +25,8 @@ def store(tmp_path: Path) -> ResultsStore:
 @pytest.fixture
 def predictions() -> Predictions:
     rng = np.random.default_rng(0)
-    looks = tuple({"dev": rng.normal(size=(3, 2)).astype(np.float32)} for _ in range(2))
-    return Predictions(looks=looks, uids={"dev": ("a1", "b2", "ü3")})
+    evaluations = tuple({"dev": rng.normal(size=(3, 2)).astype(np.float32)} for _ in range(2))
+    return Predictions(evaluations=evaluations, uids={"dev": ("a1", "b2", "ü3")})
 
 
 def names(store: ResultsStore) -> list[str]:
@@ -49,19 +49,19 @@ def test_a_run_comes_back_as_it_was_written(
     back = store.read_predictions(record.run_id)
     assert back is not None
     assert back.uids == predictions.uids
-    for mine, theirs in zip(back.looks, predictions.looks, strict=True):
+    for mine, theirs in zip(back.evaluations, predictions.evaluations, strict=True):
         np.testing.assert_array_equal(mine["dev"], theirs["dev"])
     assert store.read_history(record.run_id) == [
         history[0],
         {"update": 2, "loss": None, "deep": [None, {"x": 1}]},
     ]
     with np.load(store.runs / record.run_id / "predictions.npz", allow_pickle=False) as arrays:
-        assert sorted(arrays.files) == ["look01__dev", "look02__dev", "uids__dev"]
-        assert arrays["look01__dev"].dtype == np.float32
+        assert sorted(arrays.files) == ["eval01__dev", "eval02__dev", "uids__dev"]
+        assert arrays["eval01__dev"].dtype == np.float32
 
 
 def test_equal_predictions_are_equal_bytes(predictions: Predictions) -> None:
-    assert predictions.to_bytes() == Predictions(predictions.looks, dict(predictions.uids)).to_bytes()
+    assert predictions.to_bytes() == Predictions(predictions.evaluations, dict(predictions.uids)).to_bytes()
 
 
 def test_a_failed_run_is_not_done_and_is_replaced(store: ResultsStore, make_record: Any) -> None:
@@ -211,11 +211,11 @@ def test_pickles_in_predictions_are_refused(tmp_path: Path) -> None:
 
 def test_predictions_must_fit_their_ids() -> None:
     with pytest.raises(ValueError, match="logits"):
-        Predictions(looks=({"dev": np.zeros((2, 2), np.float32)},), uids={"dev": ("a",)})
-    with pytest.raises(ValueError, match="look 1 has splits"):
-        Predictions(looks=({"test": np.zeros((1, 2), np.float32)},), uids={"dev": ("a",)})
+        Predictions(evaluations=({"dev": np.zeros((2, 2), np.float32)},), uids={"dev": ("a",)})
+    with pytest.raises(ValueError, match="evaluation 1 has splits"):
+        Predictions(evaluations=({"test": np.zeros((1, 2), np.float32)},), uids={"dev": ("a",)})
     with pytest.raises(ResultsError, match="cannot be a file name"):
-        Predictions(looks=(), uids={"../dev": ("a",)})
+        Predictions(evaluations=(), uids={"../dev": ("a",)})
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "", "UPPER", "a\nb", "x" + os.sep])

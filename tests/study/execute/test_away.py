@@ -38,8 +38,8 @@ class Diary:
         self.write(event="started", run=run.run_id, position=run.position)
 
     @hookimpl
-    def matekd_bench_look_done(self, run, look):
-        self.write(event="look", run=run.run_id, number=look.number, spent=look.spent)
+    def matekd_bench_evaluated(self, run, evaluation):
+        self.write(event="evaluation", run=run.run_id, number=evaluation.number, spent=evaluation.spent)
 
     @hookimpl
     def matekd_bench_run_finished(self, run, end):
@@ -64,7 +64,7 @@ def study(
     file.write_text(PLUGIN)
     monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
     monkeypatch.setenv("DIARY", str(tmp_path / "diary"))
-    study = ["--methods", "plain", "--no-control", "--tasks", "sst2", "--seeds", "2", "--tune", "2"]
+    study = ["--methods", "plain", "--reference", "none", "--tasks", "sst2", "--seeds", "2", "--tune", "2"]
     study += ["--glue-dir", str(tunable_glue)]
     return ["run", *study_options, *study, "--plugin", str(file), "--track", "diary", "--threads", "1"]
 
@@ -97,7 +97,7 @@ def test_workers_tune_tell_keep_and_obey(study: list[str], tmp_path: Path) -> No
         assert ResultsStore(workers).read_study(run.run_id) == ResultsStore(alone).read_study(run.run_id)
         assert KeptStudents(workers).has(run.run_id)
         told = [line for line in lines(tmp_path / "diary") if line["run"] == run.run_id]
-        assert [line["event"] for line in told] == ["started", "look", "look", "finished"]
+        assert [line["event"] for line in told] == ["started", "evaluation", "evaluation", "finished"]
     assert {line["position"] for line in lines(tmp_path / "diary") if "position" in line} == {1, 2}
     seen = [tuple(line) for line in lines(tmp_path / "seen")]
     assert len({process for *_, process in seen}) <= 2  # the workers of the trials train the runs

@@ -24,16 +24,18 @@ def log(**event):
 class Keeper:
     @hookimpl
     def matekd_bench_study_started(self, study):
-        log(event="study started", runs=study.runs, todo=study.todo, control=study.control, folder=study.results)
+        log(event="study started", runs=study.runs, todo=study.todo, reference=study.reference, folder=study.results)
 
     @hookimpl
     def matekd_bench_run_started(self, run):
         log(event="run started", method=run.method, position=[run.position, run.total])
 
     @hookimpl
-    def matekd_bench_look_done(self, look, run):
-        log(event="look done", method=run.method, look=[look.number, look.total], at=[look.spent, look.limit],
-            loss=look.loss, score=look.score)
+    def matekd_bench_evaluated(self, evaluation, run):
+        log(
+            event="evaluation done", method=run.method, evaluation=[evaluation.number, evaluation.total],
+            at=[evaluation.spent, evaluation.limit], loss=evaluation.loss, score=evaluation.score,
+        )  # fmt: skip
 
     @hookimpl
     def matekd_bench_run_finished(self, run, end):
@@ -46,7 +48,7 @@ class Keeper:
 
 
 @hookimpl
-def matekd_bench_look_done(look):
+def matekd_bench_evaluated(evaluation):
     raise RuntimeError("never mind")
 
 
@@ -57,7 +59,7 @@ def matekd_bench_trackers():
 
 @hookimpl
 def matekd_bench_presets():
-    yield Preset(name="shorter", settings={"preset": "minilm", "training": {"looks": 1}})
+    yield Preset(name="shorter", settings={"preset": "minilm", "training": {"evaluations": 1}})
 
 
 @hookimpl
@@ -94,19 +96,22 @@ def test_one_study_with_a_plugin_of_every_kind(
     assert main(["run", *study_options, *plugin, *methods, "--track", "keeper"]) == 0
     err = capsys.readouterr().err
     assert err.count("never mind") == 1
-    assert f"warning: the file {folder / 'everything.py'} failed at 'matekd_bench_look_done'" in err
+    assert f"warning: the file {folder / 'everything.py'} failed at 'matekd_bench_evaluated'" in err
 
     told = [json.loads(line) for line in (folder / "told.jsonl").read_text().splitlines()]
-    run = ["run started", "look done", "look done", "run finished"]
+    run = ["run started", "evaluation done", "evaluation done", "run finished"]
     assert [event["event"] for event in told] == ["study started", *run, *run, "study finished"]
     assert told[0] == {
-        "event": "study started", "runs": 2, "todo": 2, "control": "kd", "folder": "results"
+        "event": "study started", "runs": 2, "todo": 2, "reference": "kd", "folder": "results"
     }  # fmt: skip
     assert told[1] == {"event": "run started", "method": "kd", "position": [1, 2]}
-    looks = [event for event in told if event["event"] == "look done"]
-    assert [(event["look"], event["at"]) for event in looks] == 2 * [([1, 2], [2, 4]), ([2, 2], [4, 4])]
-    assert {event["method"] for event in looks} == {"kd", "eda[thesaurus=toys]"}
-    assert all(event["loss"] > 0 for event in looks)
+    evaluations = [event for event in told if event["event"] == "evaluation done"]
+    assert [(event["evaluation"], event["at"]) for event in evaluations] == 2 * [
+        ([1, 2], [2, 4]),
+        ([2, 2], [4, 4]),
+    ]
+    assert {event["method"] for event in evaluations} == {"kd", "eda[thesaurus=toys]"}
+    assert all(event["loss"] > 0 for event in evaluations)
     ends = [event for event in told if event["event"] == "run finished"]
     assert all(event["same"] and event["score"] == event["last"] for event in ends)
     assert told[-1] == {"event": "study finished", "status": "done", "trained": 2}

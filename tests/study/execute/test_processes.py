@@ -16,16 +16,16 @@ CONFIG = """\
 preset = "minilm"
 
 [teacher]
-optimiser = { lr = 1e-3, batch_size = 16, micro_batch = 8 }
+optimizer = { lr = 1e-3, batch_size = 16, micro_batch = 8 }
 budget = { limit = 6 }
 
 [generator]
 budget = { limit = 2 }
 
 [training]
-looks = 2
+evaluations = 2
 eval_batch_size = 7
-optimiser = { lr = 1e-3, batch_size = 8, micro_batch = 4 }
+optimizer = { lr = 1e-3, batch_size = 8, micro_batch = 4 }
 """
 
 
@@ -62,11 +62,11 @@ def test_two_processes_do_what_one_does(study: list[str], tmp_path: Path) -> Non
         assert predictions[0] is not None
         assert predictions[1] is not None
         assert predictions[0].uids == predictions[1].uids  # the dev set, each row once
-        for mine, theirs in zip(predictions[1].looks, predictions[0].looks, strict=True):
+        for mine, theirs in zip(predictions[1].evaluations, predictions[0].evaluations, strict=True):
             np.testing.assert_allclose(mine["dev"], theirs["dev"], atol=1e-4, err_msg=method)
         for count in (
             "student_updates",
-            "own_updates",
+            "auxiliary_updates",
             "clean_examples",
             "perturbed_examples",
             "real_tokens",
@@ -100,7 +100,18 @@ def test_what_one_process_raises_is_the_failure_of_its_run_alone(
 ) -> None:
     file = tmp_path / "unlucky.py"
     file.write_text(PLUGIN)
-    what = ["--plugin", str(file), "--methods", "unlucky", "--no-control", "--tasks", "rte", "--seeds", "2"]
+    what = [
+        "--plugin",
+        str(file),
+        "--methods",
+        "unlucky",
+        "--reference",
+        "none",
+        "--tasks",
+        "rte",
+        "--seeds",
+        "2",
+    ]
     assert main(["run", *study_options, *what, "--processes", "2", "--results", str(tmp_path / "r")]) == 1
     failed, trained = sorted(ResultsStore(tmp_path / "r").records(), key=lambda run: run.identity.seed)
     assert (failed.status, failed.reason) == ("failed", "ValueError: no luck")

@@ -45,12 +45,12 @@ def test_a_record_says_what_was_done(study: Study) -> None:
     summary, found = study(methods="matekd", precision="float32")
     assert (summary.trained, summary.skipped, summary.failed) == (2, 0, 0)
     record = found["matekd sst2"]
-    assert (record.identity.variant, record.identity.control) == ("matekd[generator_lr=5e-05]", False)
-    assert found["kd sst2"].identity.control is True
+    assert (record.identity.variant, record.identity.role) == ("matekd[generator_lr=5e-05]", "method")
+    assert found["kd sst2"].identity.role == "baseline"
     assert record.identity.params["generator_lr"] == 5e-5
     assert (record.budget.kind, record.budget.limit, record.budget.spent) == ("student_updates", 4, 4)
     compute = record.compute
-    assert (compute.clean_examples, compute.perturbed_examples, compute.own_updates) == (32, 32, 10)
+    assert (compute.clean_examples, compute.perturbed_examples, compute.auxiliary_updates) == (32, 32, 10)
     assert (compute.device, compute.precision, compute.threads) == ("cpu", "float32", 1)
     assert compute.precompute_flops > 0
     assert found["kd sst2"].compute.precompute_flops == 0
@@ -99,7 +99,7 @@ def test_a_diverged_run_has_the_majority_score(study: Study, tiny_config: Path, 
     assert record.task_score is not None
     assert record.task_score.last == record.task_score.best_dev == record.data.majority_score == 0.5
     assert {item.metric for item in record.scores} == {"majority"}
-    assert record.selection.best_look is None
+    assert record.selection.best_eval is None
     again, _ = study(config=wild)
     assert (again.trained, again.skipped) == (0, 1)  # it would diverge again
 
@@ -129,8 +129,8 @@ def test_labels_are_kept_so_that_scores_can_be_recomputed(study: Study, tmp_path
     predictions = store.read_predictions(record.run_id)
     assert predictions is not None
     assert predictions.uids["dev"] == labels.uids
-    for look, curve in zip(predictions.looks, record.curve, strict=True):
-        right = (look["dev"].argmax(axis=1) == labels.labels).mean()
+    for evaluation, curve in zip(predictions.evaluations, record.curve, strict=True):
+        right = (evaluation["dev"].argmax(axis=1) == labels.labels).mean()
         assert curve.score == pytest.approx(float(right))
     history = store.read_history(record.run_id)
     assert [entry["update"] for entry in history] == [1, 2, 3, 4]

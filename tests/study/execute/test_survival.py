@@ -21,7 +21,7 @@ from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.execute.interrupts import Interruptions
 
 Options = tuple[str, ...]
-METHODS = "eda,matekd,freelb"  # and kd, the control
+METHODS = "eda,matekd,freelb"  # and kd, the reference
 
 PLUGIN = """
 import os, signal, time
@@ -52,7 +52,7 @@ def plain(tmp_path: Path, study_options: Options) -> Options:
     file = tmp_path / "plain.py"
     file.write_text(PLUGIN)
     options = [option for option in study_options if option != "--quiet"]
-    study = ("--methods", "plain", "--no-control", "--tasks", "rte", "--plugin", str(file))
+    study = ("--methods", "plain", "--reference", "none", "--tasks", "rte", "--plugin", str(file))
     return ("run", *options, *study, "--results", str(tmp_path / "results"))
 
 
@@ -96,7 +96,7 @@ def test_a_study_that_is_stopped_again_and_again_ends_with_the_same_records(
         codes.append(stopped.returncode)
         assert out == ""
         assert err.splitlines()[0] == "stopping after this update; once more stops at once."
-        assert "is saved behind update" in err.splitlines()[1]
+        assert "saved at update" in err.splitlines()[1]
         assert len(err.splitlines()) == 2
     assert codes == [143, 130]
     assert main([*study, str(parts)]) == 0
@@ -121,7 +121,7 @@ def test_a_study_that_is_killed_goes_on_from_its_last_look(plain: Options, tmp_p
     again = start(plain)
     _, err = again.communicate(timeout=100)
     assert again.returncode == 0, err
-    assert "note: plain: goes on behind update 2\n" in err
+    assert "note: plain: resuming after update 2\n" in err
     assert records(tmp_path / "results")["plain 0"].compute.resumed == 1
     assert main([*plain[:-1], str(tmp_path / "whole")]) == 0
     [whole], [parts] = records(tmp_path / "whole").values(), records(tmp_path / "results").values()
@@ -152,7 +152,7 @@ def test_a_run_of_a_killed_process_is_taken_over(plain: Options, tmp_path: Path)
         time.sleep(0.05)
     second = start(plain)
     said = next(line for line in second.stderr if line.startswith("note: plain on rte"))
-    assert said.startswith(f"note: plain on rte, seed 0: left to process {first.pid} on ")
+    assert said.startswith(f"note: plain on rte, seed 0: being trained by process {first.pid} on ")
     assert records(tmp_path / "results") == {}
     first.kill()
     first.communicate()
@@ -190,7 +190,7 @@ def test_rows_per_pass_that_memory_enforced_are_recorded(
         8,
     )
     assert record.compute.clean_examples == 4 * 8
-    assert "note: plain: out of memory; going on with 4 rows per pass\n" in capsys.readouterr().err
+    assert "note: plain: out of memory; continuing with 4 rows per pass\n" in capsys.readouterr().err
 
 
 def test_a_disk_without_room_for_checkpoints_is_a_warning(

@@ -88,7 +88,7 @@ KINDS: dict[Any, st.SearchStrategy[Any]] = {
 EVENTS = st.one_of(
     st.tuples(st.sampled_from(("note", "detail", "warning", "stage")), TEXTS),
     st.tuples(st.just("progress"), COUNTS, COUNTS, st.none() | st.floats(), st.none() | st.floats()),
-    st.tuples(st.just("look_done"), COUNTS, COUNTS, st.floats()),
+    st.tuples(st.just("evaluated"), COUNTS, COUNTS, st.floats()),
 )
 LINES = st.one_of(EVENTS, st.tuples(st.just("memory"), COUNTS), st.tuples(st.just("stopped"), TEXTS))
 
@@ -266,7 +266,9 @@ def led(tmp_path_factory: pytest.TempPathFactory) -> Led:
 
 @given(study=drawn(WorkerStudy))
 @example(
-    WorkerStudy(StudyRequest(control=None, results=Path("a\udcff\n"), sets=("é", "\u2028")), (Path("ö.py"),))
+    WorkerStudy(
+        StudyRequest(reference=None, results=Path("a\udcff\n"), sets=("é", "\u2028")), (Path("ö.py"),)
+    )
 )
 @EXACT
 def test_a_study_is_one_line_of_ascii_and_comes_back(study: WorkerStudy) -> None:
@@ -305,7 +307,7 @@ class Told:
     def __init__(self) -> None:
         self.heard: list[tuple[Any, ...]] = []
 
-    def lane(self, number: int) -> Told:
+    def run_view(self, number: int) -> Told:
         return self
 
     def __getattr__(self, name: str) -> Callable[..., None]:
@@ -390,7 +392,7 @@ def chosen(led: Led) -> Tuning:
     trials = tuple(
         TrialRecord(
             trial=tried.trial.number, run_id=tried.cell.run_id, status="ok", params=dict(tried.trial.params),
-            lr=tried.cell.job.training.optimiser.lr, score=0.5, train_flops=2**65, train_seconds=0.1,
+            lr=tried.cell.job.training.optimizer.lr, score=0.5, train_flops=2**65, train_seconds=0.1,
         )
         for tried in led.tuner.tried["random-mask", "mini-rte"]
     )  # fmt: skip
@@ -531,7 +533,7 @@ def test_mail_brings_every_report_and_the_last_progress_before_it(events: list[t
         LostPeerError("gone"),
         MissingSplitError("no dev.tsv in x:", absent="no dev", hint="fetch it."),
         DivergedError(3, "the loss of the teacher", math.inf),
-        PausedError(7, "the teacher of rte", "no space"),
+        PausedError(7, "teacher for rte", "no space"),
     ],
     ids=lambda error: type(error).__name__,
 )

@@ -58,17 +58,17 @@ def test_nothing_to_do_is_no_work(tmp_path: Path) -> None:
 
 
 def test_without_records_flops_are_counted(cells: tuple[Cell, ...], tmp_path: Path) -> None:
-    control, eda = cells
+    reference, eda = cells
     assert min(seconds(cells, tmp_path)) > 0
     assert work_items(cells, ResultsStore(tmp_path).records())[1] == {GUESS: 2}
     layers, width, updates, batch = 2, 32, 4, 8
-    assert training_flops(control) == 6 * layers * 12 * width**2 * updates * batch * mean_tokens(control)
-    assert training_flops(eda) > 2 * training_flops(control)
-    twice = replace(control, job=replace(control.job, budget=("student_updates", 8)))
-    assert training_flops(twice) == 2 * training_flops(control)
-    examples = replace(control, job=replace(control.job, budget=("clean_examples", 32)))
-    assert training_flops(examples) == training_flops(control)
-    flops = replace(control, job=replace(control.job, budget=("train_flops", 10**9)))
+    assert training_flops(reference) == 6 * layers * 12 * width**2 * updates * batch * mean_tokens(reference)
+    assert training_flops(eda) > 2 * training_flops(reference)
+    twice = replace(reference, job=replace(reference.job, budget=("student_updates", 8)))
+    assert training_flops(twice) == 2 * training_flops(reference)
+    examples = replace(reference, job=replace(reference.job, budget=("clean_examples", 32)))
+    assert training_flops(examples) == training_flops(reference)
+    flops = replace(reference, job=replace(reference.job, budget=("train_flops", 10**9)))
     assert training_flops(flops) == 10**9
 
 
@@ -86,13 +86,13 @@ def test_records_are_believed_more_than_arithmetic(
     store = ResultsStore(tmp_path)
     [record] = store.records()
     spent = record.compute.train_seconds + record.compute.eval_seconds
-    control, eda = cells
+    reference, eda = cells
     assert work_items(cells, store.records())[1] == {SAME: 1, FLOPS: 1}
-    longer = replace(control, job=replace(control.job, budget=("student_updates", 40)))
-    assert seconds([longer, control], tmp_path) == pytest.approx([10 * spent, spent])
-    doubled = replace(control, job=replace(control.job, variant="kd@2x"))
+    longer = replace(reference, job=replace(reference.job, budget=("student_updates", 40)))
+    assert seconds([longer, reference], tmp_path) == pytest.approx([10 * spent, spent])
+    doubled = replace(reference, job=replace(reference.job, variant="kd@2x"))
     assert seconds([doubled], tmp_path) == pytest.approx([spent])
-    other = replace(control, job=replace(control.job, budget=("clean_examples", 32)))
+    other = replace(reference, job=replace(reference.job, budget=("clean_examples", 32)))
     assert work_items([other], store.records())[1] == {
         ALIKE: 1
     }  # another currency: what a token took is still known
@@ -106,7 +106,7 @@ def test_teachers_are_work_until_they_are_made(
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))
     store = ResultsStore(tmp_path)
     teacher, *runs = work_items(cells, store.records())[0]
-    assert (teacher.name, teacher.task, teacher.method) == ("the teacher of rte", "rte", TEACHERS)
+    assert (teacher.name, teacher.task, teacher.method) == ("teacher for rte", "rte", TEACHERS)
     assert {run.teacher for run in runs} == {teacher.name}
     layers, width, rows, updates, batch = 4, 32, 64, 4, 16
     passes = 6 * updates * batch + 2 * rows

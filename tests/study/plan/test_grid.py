@@ -1,4 +1,4 @@
-"""Methods, control, tasks and budgets of a study, looked up."""
+"""Methods, reference, tasks and budgets of a study, looked up."""
 
 from __future__ import annotations
 
@@ -38,14 +38,16 @@ def variants(methods: str, **options: Any) -> list[str]:
         ("eda,eda[alpha=0.1]", {}, ["kd", "eda"]),
         ("eda[alpha=0.3|0.2|0.3]@2x", {}, ["kd", "eda[alpha=0.3]@2x", "eda[alpha=0.2]@2x"]),
         ("worst-of-n[eda]", {"sets": ("eda.alpha=0.2",)}, ["kd", "worst-of-n[eda[alpha=0.2]]"]),
-        ("eda", {"control": None}, ["eda"]),
-        ("eda", {"control": "finetune"}, ["finetune", "eda"]),
-        ("eda[alpha=0.2]", {"control": "eda"}, ["eda", "eda[alpha=0.2]"]),
-        ("eda", {"control": "eda[alpha=0.2]"}, ["eda[alpha=0.2]", "eda"]),
-        ("eda,eda[alpha=0.3]", {"control": "eda", "sets": ("eda.alpha=0.2",)}, ["eda[alpha=0.2]", "eda[alpha=0.3]"]),
+        ("eda", {"reference": None}, ["eda"]),
+        ("eda", {"reference": "finetune"}, ["finetune", "eda"]),
+        ("eda[alpha=0.2]", {"reference": "eda"}, ["eda", "eda[alpha=0.2]"]),
+        ("eda", {"reference": "eda[alpha=0.2]"}, ["eda[alpha=0.2]", "eda"]),
+        ("eda,eda[alpha=0.3]", {"reference": "eda", "sets": ("eda.alpha=0.2",)}, ["eda[alpha=0.2]", "eda[alpha=0.3]"]),
     ],
 )  # fmt: skip
-def test_the_control_comes_first_and_once(methods: str, options: dict[str, Any], expected: list[str]) -> None:
+def test_the_reference_comes_first_and_once(
+    methods: str, options: dict[str, Any], expected: list[str]
+) -> None:
     assert variants(methods, **options) == expected
 
 
@@ -75,21 +77,23 @@ def test_a_preset_may_set_what_is_not_in_the_study() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"control": "dk"}, "unknown method 'dk': did you mean 'kd'"),
-        ({"control": "kd,eda"}, "--control 'kd,eda' names several methods"),
-        ({"control": "eda[alpha=0.1|0.2]"}, "names several methods"),
-        ({"control": "nlpaug:synonym"}, "is not offered: nlpaug's synonym augmenter needs an NLTK tagger"),
+        ({"reference": "dk"}, "unknown method 'dk': did you mean 'kd'"),
+        ({"reference": "kd,eda"}, "--reference 'kd,eda' names several methods"),
+        ({"reference": "eda[alpha=0.1|0.2]"}, "names several methods"),
+        ({"reference": "nlpaug:synonym"}, "is not offered: nlpaug's synonym augmenter needs an NLTK tagger"),
     ],
 )
-def test_a_control_is_one_method_that_exists(options: dict[str, Any], said: str) -> None:
+def test_a_reference_is_one_method_that_exists(options: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError) as caught:
         chosen("eda", **options)
     assert said in str(caught.value)
 
 
-def test_only_the_studys_own_budget_makes_a_control() -> None:
-    found = {method.variant: method.record.control for method in chosen("kd@2x,kd@4x,eda,random-mask")}
-    assert found == {"kd": True, "kd@2x": False, "kd@4x": False, "eda": False, "random-mask": True}
+def test_only_the_studys_own_budget_makes_a_baseline() -> None:
+    found = {method.variant: method.record.role for method in chosen("kd@2x,kd@4x,eda,random-mask")}
+    assert found == {
+        "kd": "baseline", "kd@2x": "method", "kd@4x": "method", "eda": "method", "random-mask": "ablation",
+    }  # fmt: skip
 
 
 def test_a_wrapped_methods_preset_counts_too(tmp_path: Path) -> None:

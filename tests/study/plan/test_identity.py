@@ -68,7 +68,7 @@ def test_a_teacher_or_training_setting_changes_every_id(
     before = set(ids(grid()).values())
     for old, new in (
         ("limit = 4", "limit = 5"),
-        ("looks = 2", "looks = 1"),
+        ("evaluations = 2", "evaluations = 1"),
         ("batch_size = 8", "batch_size = 4"),
     ):
         text = tiny_config.read_text()

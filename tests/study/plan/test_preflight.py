@@ -115,7 +115,7 @@ def test_a_tokenizer_without_mask_token(recipe: Recipe, tiny_checkpoint: Path, t
 
 
 @pytest.mark.parametrize("need", ["generator", "one-vocabulary", "mask-token"])
-def test_a_quick_look_loads_no_tokenizer_where_one_checkpoint_has_it(
+def test_a_quick_evaluation_loads_no_tokenizer_where_one_checkpoint_has_it(
     need: str, recipe: Recipe, other_vocabulary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(checkpoint: Checkpoint) -> Tokens:

@@ -69,7 +69,7 @@ def test_the_first_of_equal_trials_is_taken_and_a_failed_one_never() -> None:
             compute=SimpleNamespace(train_flops=1, train_seconds=1.0),
         )  # fmt: skip
 
-    training = SimpleNamespace(optimiser=SimpleNamespace(lr=1e-3))
+    training = SimpleNamespace(optimizer=SimpleNamespace(lr=1e-3))
     cells: list[Any] = [
         SimpleNamespace(run_id=one, data=SimpleNamespace(dev=["xy"]), job=SimpleNamespace(training=training))
         for one in scores
@@ -165,7 +165,7 @@ def test_the_kept_student_gives_the_answers_it_was_scored_with(
     header, *rows = predicted(capsys, run.run_id, *where, "--split", "dev")
     stored = ResultsStore(results).read_predictions(run.run_id)
     assert stored is not None
-    logits = torch.from_numpy(stored.looks[-1]["dev"])
+    logits = torch.from_numpy(stored.evaluations[-1]["dev"])
     assert header == ["index", "prediction", "p_negative", "p_positive"]
     assert [row[1] for row in rows] == [("negative", "positive")[at] for at in logits.argmax(-1).tolist()]
     shares = np.array([[float(cell) for cell in row[2:]] for row in rows])

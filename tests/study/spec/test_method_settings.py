@@ -24,7 +24,7 @@ from matekd_bench.study.spec.request import StudyRequest
 from matekd_bench.study.spec.study_spec import study_spec
 
 HOST = Host.load(only_builtin=True)
-TRAINING = Training(optimiser=Optimizer(lr=1e-3))
+TRAINING = Training(optimizer=Optimizer(lr=1e-3))
 OFFICIAL = "matekd[variant=official,generator_updates=1,student_updates=2]"
 
 
@@ -36,15 +36,15 @@ class FreeParams(Params):
 
 def method(overrides: Callable[[Any], Any]) -> Method:
     return Method(
-        name="free", summary="", params=FreeParams, factory=print, level="control", version="1", overrides=overrides
+        name="free", summary="", params=FreeParams, factory=print, level="none", version="1", overrides=overrides
     )  # fmt: skip
 
 
 def test_settings_are_replaced_and_the_others_stay() -> None:
-    made = method(lambda params: {"training.optimiser.lr": params.rate, "training.looks": 3})
+    made = method(lambda params: {"training.optimizer.lr": params.rate, "training.evaluations": 3})
     found = overridden(TRAINING, made, FreeParams(rate=0.5), "student_updates")
     assert found == TRAINING.model_copy(
-        update={"optimiser": TRAINING.optimiser.model_copy(update={"lr": 0.5}), "looks": 3}
+        update={"optimizer": TRAINING.optimizer.model_copy(update={"lr": 0.5}), "evaluations": 3}
     )
     assert overridden(TRAINING, method(lambda params: {}), FreeParams(), "student_updates") is TRAINING
 
@@ -52,9 +52,13 @@ def test_settings_are_replaced_and_the_others_stay() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"training.optimiser.lrr": 1}, "overrides 'training.optimiser.lrr': Extra inputs are not permitted"),
-        ({"training.optimizer.lr": 1}, "overrides 'training.optimizer.lr': there is no such setting"),
-        ({"training.optimiser.lr": -1}, "overrides 'training.optimiser.lr': it should be greater than 0"),
+        ({"training.optimizer.lrr": 1}, "overrides 'training.optimizer.lrr': Extra inputs are not permitted"),
+        ({"training.optimise.lr": 1}, "overrides 'training.optimise.lr': there is no such setting"),
+        (
+            {"training.optimiser.lr": 1},
+            "overrides 'training.optimiser.lr': it is called 'training.optimizer.lr' now",
+        ),
+        ({"training.optimizer.lr": -1}, "overrides 'training.optimizer.lr': it should be greater than 0"),
         (
             {"training.max_length": 64},
             "but not training.eval_batch_size, training.max_length, training.precision",
@@ -73,7 +77,7 @@ def test_what_cannot_be_replaced_is_one_line_that_names_the_method(given: Any, s
 
 
 def test_a_warm_up_in_updates_needs_a_budget_that_counts_them() -> None:
-    made = method(lambda params: {"training.optimiser.warmup_updates": 3})
+    made = method(lambda params: {"training.optimizer.warmup_updates": 3})
     with pytest.raises(
         UsageError, match=r"^method 'free' with rate=0.5: its warmup_updates needs a budget in"
     ):
@@ -84,8 +88,8 @@ def test_overrides_are_described_by_the_choice_that_brings_them() -> None:
     record = HOST.method("matekd").record
     assert overrides_of(record, record.params()) == {}
     said = overrides_in_words(record)
-    assert said.startswith("with variant=official: training.objective.divergence=cross-entropy, ")
-    assert overrides_in_words(method(lambda params: {"training.looks": 1})) == "training.looks=1"
+    assert said.startswith("with variant=official: training.auxiliary_updates=within, ")
+    assert overrides_in_words(method(lambda params: {"training.evaluations": 1})) == "training.evaluations=1"
     assert overrides_in_words(HOST.method("kd").record) == ""
 
 
@@ -97,14 +101,14 @@ def test_only_the_method_itself_departs_from_the_protocol(
         teacher=str(tiny_checkpoint), student="layers:2", generator="layers:2",
     )  # fmt: skip
     spec = study_spec(request)
-    control, plain, official = make_grid(spec, request, HOST, lambda text: None).cells
-    assert control.job.training == plain.job.training == spec.training
-    assert official.job.training.optimiser.algorithm == "adam"
+    reference, plain, official = make_grid(spec, request, HOST, lambda text: None).cells
+    assert reference.job.training == plain.job.training == spec.training
+    assert official.job.training.optimizer.algorithm == "adam"
     assert official.protocol_id == plain.protocol_id  # it stands in the study's table, without a place in it
     assert (
         "variant" not in plain.job.params.model_dump()
     )  # so that runs from before it are still the same runs
-    assert len({cell.run_id for cell in (control, plain, official)}) == 3
+    assert len({cell.run_id for cell in (reference, plain, official)}) == 3
 
 
 def test_a_run_that_overrides_is_recorded_so_and_shown_unranked(
@@ -117,12 +121,12 @@ def test_a_run_that_overrides_is_recorded_so_and_shown_unranked(
     assert (kd.identity.ranked, official.identity.ranked) == (True, False)
     assert "overrides" not in kd.hparams
     assert official.hparams["overrides"] == dict(HOST.method("matekd").record.overrides(official_params()))
-    assert official.hparams["own_updates"] == "within"
+    assert official.hparams["auxiliary_updates"] == "within"
     assert official.hparams["algorithm"] == "adam"
     assert official.hparams["objective"]["divergence"] == "cross-entropy"
-    spent = official.compute.student_updates, official.compute.own_updates, official.budget.spent
+    spent = official.compute.student_updates, official.compute.auxiliary_updates, official.budget.spent
     assert spent == (4, 3, 7)  # one before every two, and the seventh batch is the generator's
-    assert [look.update for look in official.curve][-1] == 4
+    assert [evaluation.update for evaluation in official.curve][-1] == 4
     assert kd.compute.student_updates == 7
     capsys.readouterr()
     assert main(["leaderboard", "--results", str(tmp_path)]) == 0
@@ -139,11 +143,11 @@ def official_params() -> Params:
 
 def test_methods_show_says_what_is_overridden(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["methods", "show", "matekd", "--json"]) == 0
-    assert "training.own_updates=within" in json.loads(capsys.readouterr().out)["overrides"]
+    assert "training.auxiliary_updates=within" in json.loads(capsys.readouterr().out)["overrides"]
 
 
 def test_a_record_whose_overrides_cannot_be_called_is_not_let_in() -> None:
     from matekd_bench.plugins.provided import problem_of
 
-    broken = replace(method(lambda params: {}), overrides={"training.looks": 1})
+    broken = replace(method(lambda params: {}), overrides={"training.evaluations": 1})
     assert problem_of(broken) == "overrides, resources and unfit must be callable with the parameters"

@@ -37,12 +37,14 @@ def test_every_preset_is_a_study(name: str) -> None:
 
 
 def test_options_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) -> None:
-    file = written(tmp_path, "seeds = 4\nlimit_train = 9\n[training]\nlooks = 3\noptimiser = { lr = 1e-3 }\n")
+    file = written(
+        tmp_path, "seeds = 4\nlimit_train = 9\n[training]\nevaluations = 3\noptimizer = { lr = 1e-3 }\n"
+    )
     found = spec(file, seeds=2, precision="bf16")
     preset = spec()
-    assert (found.seeds, found.limit_train, found.training.looks) == (2, 9, 3)
-    assert (found.training.optimiser.lr, found.training.precision) == (1e-3, "bf16")
-    assert found.training.optimiser.batch_size == preset.training.optimiser.batch_size
+    assert (found.seeds, found.limit_train, found.training.evaluations) == (2, 9, 3)
+    assert (found.training.optimizer.lr, found.training.precision) == (1e-3, "bf16")
+    assert found.training.optimizer.batch_size == preset.training.optimizer.batch_size
     assert found.teacher == preset.teacher
 
 
@@ -73,7 +75,7 @@ def test_another_checkpoint_loses_the_pinned_revision(tmp_path: Path) -> None:
     file = written(tmp_path, '[teacher]\ncheckpoint = "org/other"\n')
     found = spec(file, preset="paper-bert")
     assert (found.teacher.checkpoint, found.teacher.revision) == ("org/other", None)
-    assert found.teacher.optimiser == spec(preset="paper-bert").teacher.optimiser
+    assert found.teacher.optimizer == spec(preset="paper-bert").teacher.optimizer
     assert found.student.revision is not None
     found = spec(file, preset="paper-bert", student="org/small")
     assert (found.student.checkpoint, found.student.revision) == ("org/small", None)

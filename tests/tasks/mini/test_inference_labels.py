@@ -13,7 +13,7 @@ from matekd_tasks.mini.lexicon import (
     SCALES,
 )
 from matekd_tasks.mini.vocabulary import words_in
-from mini_rig import BASES, KIND, canonical, doer, labelled
+from mini_rig import BASES, KIND, canonical, doer, labeled
 
 
 def ordered(clause: str) -> tuple[str, str]:
@@ -33,7 +33,7 @@ def ordered(clause: str) -> tuple[str, str]:
 
 def test_order_in_time() -> None:
     seen = 0
-    for (premise, hypothesis), label in labelled("mnli"):
+    for (premise, hypothesis), label in labeled("mnli"):
         if not re.search(r"\b(before|after) \w+ \w+", hypothesis, re.IGNORECASE):
             continue
         told = re.sub(r"^.*?\b(?:In|in|At|at) [\w ]+, ", "", premise)
@@ -58,7 +58,7 @@ def above(clause: str) -> list[tuple[object, str, str]]:
 
 def test_comparisons() -> None:
     seen = 0
-    for (premise, hypothesis), label in labelled("mnli"):
+    for (premise, hypothesis), label in labeled("mnli"):
         if " than " not in hypothesis:
             continue
         ((scale, high, low),) = above(hypothesis)
@@ -94,7 +94,7 @@ def test_quantities() -> None:
         "not all": lambda world: sum(world) < 2,
     }
     seen = 0
-    for (premise, hypothesis), label in labelled("mnli"):
+    for (premise, hypothesis), label in labeled("mnli"):
         if not re.match(r"(Not|All|Every|None|No|Some|Several) ", hypothesis):
             continue
         told, claimed = _quantity(premise), _quantity(hypothesis)
@@ -115,7 +115,7 @@ def test_intentions() -> None:
     }
     truth = {("done", True): 0, ("done", False): 2, ("not done", True): 2, ("not done", False): 0}
     seen = 0
-    for (premise, hypothesis), label in labelled("mnli"):
+    for (premise, hypothesis), label in labeled("mnli"):
         told = re.search(r"(\w+) to \w+ an? \w+ (?:in|at) ", premise)
         if told is None:
             continue
@@ -128,7 +128,7 @@ def test_intentions() -> None:
 def test_properties() -> None:
     looks = {adjective.words[0]: adjective.opposite[:1] for adjective in (*LOOKS, *COLOURS)}
     seen = 0
-    for (premise, hypothesis), label in labelled("mnli"):
+    for (premise, hypothesis), label in labeled("mnli"):
         claim = re.fullmatch(r"The (\w+) that .* was (not )?(\w+)\.", hypothesis)
         if claim is None:
             continue
@@ -170,7 +170,7 @@ def test_roles() -> None:
     dealings = {
         form for action in DEALINGS for verb in action.verbs for form in (verb.base, verb.past, verb.part)
     }
-    for (premise, hypothesis), label in labelled("mnli"):
+    for (premise, hypothesis), label in labeled("mnli"):
         if not dealings & set(words_in([hypothesis])) or " a" in hypothesis.split(" in ")[0].split(" at ")[0]:
             continue
         doer, done, told = dealing(premise)
@@ -194,7 +194,7 @@ CLAUSE = re.compile(
 def test_kinds() -> None:
     seen = 0
     time = r"(?:on \w+day|in (?:spring|\w+er|autumn)|in the \w+ing|at (?:noon|mid\w+)|last \w+)"
-    for (premise, hypothesis), label in labelled("mnli"):
+    for (premise, hypothesis), label in labeled("mnli"):
         claim = re.fullmatch(rf"{WHO} (did not )?(\w+) an? (\w+) {time}\.", hypothesis)
         if claim is None or " to " in premise:
             continue
@@ -216,7 +216,7 @@ def test_kinds() -> None:
 
 def test_what_was_done_by_whom_in_short_texts() -> None:
     seen = 0
-    for (premise, hypothesis), label in labelled("rte"):
+    for (premise, hypothesis), label in labeled("rte"):
         active = re.fullmatch(rf"{WHO} (\w+) an? (\w+)\.", hypothesis)
         passive = re.fullmatch(rf"An? (\w+) was (\w+) by {WHO}\.", hypothesis)
         if " is a" in hypothesis or not (active or passive):
@@ -238,7 +238,7 @@ def test_what_was_done_by_whom_in_short_texts() -> None:
 def test_counts() -> None:
     words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
     seen = 0
-    for (premise, hypothesis), label in labelled("rte"):
+    for (premise, hypothesis), label in labeled("rte"):
         found = re.search(r"(more|fewer) than (\w+)", hypothesis)
         if found is None:
             continue
@@ -252,7 +252,7 @@ def test_counts() -> None:
 
 def test_jobs_and_homes() -> None:
     seen = 0
-    for (premise, hypothesis), label in labelled("rte"):
+    for (premise, hypothesis), label in labeled("rte"):
         found = re.fullmatch(r"(\w+) (?:is an? (\w+)|comes from (\w+))\.", hypothesis)
         if found is None:
             continue

@@ -11,11 +11,11 @@ from matekd_tasks.mini.lexicon import (
 from matekd_tasks.mini.pronouns import CONTAINED
 from matekd_tasks.mini.vocabulary import words_in
 from matekd_tasks.mini.world import NEWS
-from mini_rig import BASES, KIND, canonical, content, doer, labelled
+from mini_rig import BASES, KIND, canonical, content, doer, labeled
 
 
 def test_paraphrases_have_the_same_words_and_the_same_doer() -> None:
-    for (one, two), label in labelled("mrpc"):
+    for (one, two), label in labeled("mrpc"):
         same = content(one) == content(two) and doer(one) == doer(two)
         assert same == bool(label), (one, two)
 
@@ -51,7 +51,7 @@ def asked(text: str) -> tuple[str, ...]:
 
 
 def test_duplicate_questions_ask_the_same_of_the_same() -> None:
-    for (one, two), label in labelled("qqp"):
+    for (one, two), label in labeled("qqp"):
         assert (asked(one) == asked(two)) == bool(label), (one, two)
 
 
@@ -73,7 +73,7 @@ def scene(text: str) -> tuple[str, ...]:
 
 
 def test_similarity_is_what_two_scenes_share() -> None:
-    for (one, two), score in labelled("stsb"):
+    for (one, two), score in labeled("stsb"):
         first, second = scene(one), scene(two)
         points = sum(a == b for a, b in zip(first, second, strict=True))
         related = first[3] != second[3] and KIND[first[3]] == KIND[second[3]]
@@ -97,7 +97,7 @@ ASKING = "where in which place when at what time why for reason with whom whose 
 
 def test_what_is_asked_is_told() -> None:
     asking = set(ASKING.split())
-    for (question, told), label in labelled("qnli"):
+    for (question, told), label in labeled("qnli"):
         (sign,) = {
             sign for starts, sign in DETAILS.items() if re.match(rf"(?:{'|'.join(starts)})\b", question)
         }
@@ -110,7 +110,7 @@ def test_plain_opinions_have_the_sign_of_their_words() -> None:
     good, bad = ({word for group in groups for word in group} for groups in (PRAISE, SCORN))
     turning = r"\b(not|never|nobody|nothing|hardly|anything|but|although|despite|spite|critics)\b"
     plain = 0
-    for (text,), label in labelled("sst2"):
+    for (text,), label in labeled("sst2"):
         words = set(re.findall(r"[a-z]+", text.lower()))
         if not re.search(turning, text.lower()):
             assert (bool(words & good), bool(words & bad)) == (bool(label), not label), text
@@ -124,7 +124,7 @@ def test_plain_opinions_have_the_sign_of_their_words() -> None:
 
 def test_verbs_agree_with_their_subject_where_a_sentence_is_acceptable() -> None:
     seen = 0
-    for (text,), label in labelled("cola"):
+    for (text,), label in labeled("cola"):
         found = re.match(r"The (\w+) (?:beside|behind|with|near) the \w+ (was|were) ", text)
         if found:
             right = "were" if found.group(1).endswith("s") else "was"
@@ -155,7 +155,7 @@ NOUNS = set(words_in(noun for pair in CONTAINED for noun in pair)) - {"the"} | s
 
 
 def test_readings_of_pronouns() -> None:
-    for (text, reading), label in labelled("wnli"):
+    for (text, reading), label in labeled("wnli"):
         (meant,) = {place for signs, place in MEANT.items() if set(signs) <= set(words_in([text]))}
         (reason,) = re.findall(r"\b(?:it|she|he) (.*)\.$", text)
         subject = reading.removesuffix(f" {reason}.").lower().removeprefix("the ")

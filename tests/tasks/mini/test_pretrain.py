@@ -47,7 +47,7 @@ def test_every_word_of_the_tasks_is_one_token(tokenizer: Any) -> None:
                     assert token != "[UNK]"
 
 
-def test_other_words_are_spelt_out(tokenizer: Any) -> None:
+def test_other_words_are_spelled_out(tokenizer: Any) -> None:
     assert tokenizer.tokenize("Xylo-9!") == ["x", "##y", "##l", "##o", "-", "9", "!"]
 
 

@@ -39,7 +39,7 @@ def test_the_reader_delivers_what_the_record_says(task: Task) -> None:
     for name, split in task.splits.items():
         rows = task.reader(name)
         assert len(rows.texts) == split.rows
-        assert (rows.labels is not None) == split.labelled
+        assert (rows.labels is not None) == split.labeled
         assert {len(texts) for texts in rows.texts} == {len(task.fields)}
         if rows.labels is not None and task.labels:
             assert set(rows.labels) == set(range(len(task.labels)))

@@ -100,7 +100,7 @@ def test_rows_of_dev_that_are_in_train_are_counted(tmp_path: Path) -> None:
     write(tmp_path / "dev.csv", [TRAIN[0], TRAIN[2], *DEV[:2:2]])
     assert load(tmp_path).notices == (
         "2 of 3 dev rows are in train too, word for word.",
-        "dev has no row labelled yes.",
+        "dev has no row labeled yes.",
     )
 
 

@@ -15,13 +15,13 @@ from matekd_bench.tasks.task import Rows, Split, Task
 SPLITS = {
     "train": Split(hub="", file="", rows=6),
     "dev": Split(hub="", file="", rows=4),
-    "test": Split(hub="", file="", rows=2, labelled=False),
+    "test": Split(hub="", file="", rows=2, labeled=False),
 }
 
 
 def made(split: str) -> Rows:
     count = SPLITS[split].rows
-    labels = [row % 2 for row in range(count)] if SPLITS[split].labelled else None
+    labels = [row % 2 for row in range(count)] if SPLITS[split].labeled else None
     return Rows([(f"{split} {row}", "so it is") for row in range(count)], labels)
 
 
@@ -57,7 +57,7 @@ def test_data_of_ones_own_that_are_real_are_complete_or_partial() -> None:
     assert load_task(task(synthetic=False), Embedded(), limit_eval=3).state_text == "partial (dev 3 of 4)"
 
 
-def test_an_unlabelled_split_has_texts_only() -> None:
+def test_an_unlabeled_split_has_texts_only() -> None:
     assert load_split(task(), Embedded(), "test").labels is None
 
 

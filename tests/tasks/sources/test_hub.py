@@ -113,7 +113,7 @@ def test_the_hub_has_no_labels_for_ax(tmp_path: Path) -> None:
     write(tmp_path / "d", "test", columns, list(TASKS["ax"].labels))
     task, source = local("ax", tmp_path / "d"), Hub(tmp_path / "cache")
     assert load_split(task, source, "test").texts == (("A", "B"),)
-    with pytest.raises(DataError, match=r"no labelled rows \(ax diagnostic\).*--glue-dir DIR"):
+    with pytest.raises(DataError, match=r"no labeled rows \(ax diagnostic\).*--glue-dir DIR"):
         load_task(task, source)
 
 

@@ -22,7 +22,7 @@ MAJORITY = {"rte": 146 / 277, "cola": 0.0, "stsb": 0.0, "sst2": 444 / 872, "wnli
 
 
 @pytest.mark.parametrize("name", [name for name, task in TASKS.items() if not task.synthetic])
-def test_state_is_recognised(glue_dir: Path, name: str) -> None:
+def test_state_is_recognized(glue_dir: Path, name: str) -> None:
     data = load_task(TASKS[name], GlueFolder(glue_dir))
     assert data.state_text == PARTIAL.get(name, "official")
     for examples in (*((data.train,) if data.train else ()), *data.dev):
@@ -34,7 +34,7 @@ def test_state_is_recognised(glue_dir: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["cola", "sst2", "mrpc", "stsb", "qnli", "rte", "wnli", "ax"])
-def test_test_files_are_official_and_unlabelled(glue_dir: Path, name: str) -> None:
+def test_test_files_are_official_and_unlabeled(glue_dir: Path, name: str) -> None:
     test = load_split(TASKS[name], GlueFolder(glue_dir), "test")
     assert len(test) == test.official_rows
     assert test.labels is None

@@ -51,7 +51,7 @@ def score_grid(table: LeaderboardTable) -> HtmlTable:
         *(_heading(column.name, column.uninformative) for column in table.columns),
     ]
     header += means
-    header += [f"mean difference to {table.control}", "verdict"] if verdicts else []
+    header += [f"mean difference to {table.reference}", "verdict"] if verdicts else []
     header += ["at equal cost"] * matched
 
     def line(row: LeaderboardRow) -> tuple[HtmlCell, ...]:
@@ -149,30 +149,30 @@ def _matched(row: LeaderboardRow) -> HtmlCell:
 
 def cost_grid(table: LeaderboardTable) -> HtmlTable:
     """What each method cost, a run on average."""
-    header = ("method", "updates", "own updates", "train s", "train PFLOPs")
-    control = table.control is not None
+    header = ("method", "updates", "auxiliary updates", "train s", "train PFLOPs")
+    reference = table.reference is not None
     return HtmlTable(
         caption="Cost, mean of a run",
-        header=(*header, *([f"times the FLOPs of {table.control}"] * control)),
-        rows=tuple(tuple(_cost(row, control)) for row in table.rows),
+        header=(*header, *([f"times the FLOPs of {table.reference}"] * reference)),
+        rows=tuple(tuple(_cost(row, reference)) for row in table.rows),
     )
 
 
-def _cost(row: LeaderboardRow, control: bool) -> Iterator[HtmlCell]:
+def _cost(row: LeaderboardRow, reference: bool) -> Iterator[HtmlCell]:
     yield HtmlCell((row.label,), row.label)
     cost = row.cost
     if cost is None:
-        yield from [HtmlCell(("–",))] * (4 + control)
+        yield from [HtmlCell(("–",))] * (4 + reference)
         return
     for text, value in (
         (f"{cost.student_updates:.0f}", cost.student_updates),
-        (f"{cost.own_updates:.0f}", cost.own_updates),
+        (f"{cost.auxiliary_updates:.0f}", cost.auxiliary_updates),
         (f"{cost.train_seconds:.1f}", cost.train_seconds),
         (f"{cost.train_flops / 1e15:.3g}", cost.train_flops),
     ):
         yield HtmlCell((text,), value)
-    if control:
-        ratio = cost.flops_x_control
+    if reference:
+        ratio = cost.flops_x_reference
         yield HtmlCell(("–" if ratio is None else f"{ratio:.2f}",), "" if ratio is None else ratio)
 
 

@@ -48,7 +48,10 @@ def _card(name: str, rows: Sequence[LeaderboardRow], method: Method | None) -> M
         summary = "This method is not installed here; what is known of it is what the records hold."
         return MethodCard(name, summary, tuple(facts), (), tuple(sorted(variants.items())))
     facts += [("installed version", method.version), ("level", method.level), ("cite", method.citation)]
-    facts += [("needs", ", ".join(sorted(method.needs))), ("control", "yes" if method.control else "")]
+    facts += [
+        ("needs", ", ".join(sorted(method.needs))),
+        ("role", method.role if method.role != "method" else ""),
+    ]
     facts += [("overrides", overrides_in_words(method))]
     return MethodCard(
         name=name,

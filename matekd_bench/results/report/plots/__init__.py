@@ -66,7 +66,7 @@ def draw(plot: Plot, leaderboard: Leaderboard, runs: Sequence[Record], file_form
 def inline(plot: Plot, table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
     """The plot of one table as an SVG element for a web page, None where it has nothing to show.
 
-    Text is text, and what is drawn in ink takes the page's own text colour.
+    Text is text, and what is drawn in ink takes the page's own text color.
     """
     from matekd_bench.results.report.plots.svg import element
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 INK: Final = "#1f2328"
 FAINT: Final = "#8c959f"
-# Okabe and Ito 2008: told apart with every common kind of colour blindness. Black and yellow are left out, which
+# Okabe and Ito 2008: told apart with every common kind of color blindness. Black and yellow are left out, which
 # one of the backgrounds, dark or light, would swallow.
-COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")  # seven and six: the first 42 rows differ in the pair
 DPI: Final = 150
 TITLE_HEIGHT: Final = 0.5  # inches
@@ -126,8 +126,8 @@ def name_of(row: LeaderboardRow) -> str:
 
 
 def color(place: int) -> str:
-    """The colour of the row at this place of a table."""
-    return COLOURS[place % len(COLOURS)]
+    """The color of the row at this place of a table."""
+    return COLORS[place % len(COLORS)]
 
 
 def marker(place: int) -> str:
@@ -152,8 +152,8 @@ def seeds_note(table: LeaderboardTable) -> str:
 
 
 def line(place: int) -> str:
-    """The kind of line of the row at this place of a table: another one once the colours begin again."""
-    return ("-", "--", ":", "-.")[place // len(COLOURS) % 4]
+    """The kind of line of the row at this place of a table: another one once the colors begin again."""
+    return ("-", "--", ":", "-.")[place // len(COLORS) % 4]
 
 
 def shape(fields: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Learning curves: the score on dev at every look, mean and range over seeds."""
+"""Learning curves: the score on dev at every evaluation, mean and range over seeds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Curve:
-    """What one row did on one task, look by look: updates, then mean, lowest and highest score in points."""
+    """The evaluations of one row on one task: updates, then mean, lowest and highest score in points."""
 
     updates: tuple[float, ...]
     mean: tuple[float, ...]
@@ -39,13 +39,13 @@ class Curve:
 
 
 def curve(runs: Sequence[Record]) -> Curve | None:
-    """The curve of one cell's runs, over those looks that every run with a score made; None for none."""
+    """The curve of one cell's runs, over those evaluations that every run with a score made; None for none."""
     scored = [run for run in runs if run.curve]
-    looks: dict[int, list[tuple[int, float]]] = {}
+    evaluations: dict[int, list[tuple[int, float]]] = {}
     for run in scored:
-        for look in run.curve:
-            looks.setdefault(look.look, []).append((look.update, points(look.score)))
-    whole = [found for _, found in sorted(looks.items()) if len(found) == len(scored)]
+        for evaluation in run.curve:
+            evaluations.setdefault(evaluation.eval, []).append((evaluation.update, points(evaluation.score)))
+    whole = [found for _, found in sorted(evaluations.items()) if len(found) == len(scored)]
     if not whole:
         return None
     scores = [[score for _, score in found] for found in whole]
@@ -66,7 +66,7 @@ def _columns(table: LeaderboardTable, curves: Mapping[tuple[str, str], Curve]) -
 
 
 def _absent(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
-    return None if _curves(table, members(table, runs)) else "no run has looks"
+    return None if _curves(table, members(table, runs)) else "no run has evaluations"
 
 
 def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> None:
@@ -118,8 +118,8 @@ def _size(table: LeaderboardTable, runs: Sequence[Record]) -> tuple[float, float
 PLOT = Plot(
     name="curves",
     title="Learning curves",
-    says="The score on dev at every look against the student's updates: mean over seeds, and a band from the lowest "
-    "to the highest.",
+    says="The score on dev at every evaluation against the student's updates: mean over seeds, and a band from the "
+    "lowest to the highest.",
     absent=_absent,
     size=_size,
     paint=_paint,

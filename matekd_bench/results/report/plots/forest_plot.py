@@ -1,4 +1,4 @@
-"""Forest plot: differences to the control with their intervals, over tasks and task by task."""
+"""Forest plot: differences to the reference with their intervals, over tasks and task by task."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
 
-# Verdicts differ in shape as well as in colour.
+# Verdicts differ in shape as well as in color.
 SIGNS: Mapping[str | None, tuple[str, str]] = {
     "better": ("^", "#0072B2"),
     "worse": ("v", "#D55E00"),
@@ -78,7 +78,7 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
     grid.flat[0].set_yticks(range(len(rows)), [name_of(row) for row in rows])
     grid.flat[0].set_ylim(len(rows) - 0.5, -0.5)
     intervals = "" if seeds_note(table) else "95 % intervals; "
-    about = literal(f"difference to {table.control}, points; {intervals}grey band: half a point")
+    about = literal(f"difference to {table.reference}, points; {intervals}gray band: half a point")
     part.supxlabel(about, fontsize=9)
     _legend(part, {mark.verdict for field in fields for mark in field.marks.values()}, seeds_note(table))
 
@@ -91,18 +91,18 @@ def _field(axes: Axes, field: ForestPanel, labels: Sequence[str]) -> None:
     for height, label in enumerate(labels):
         if (mark := field.marks.get(label)) is None or mark.delta is None:
             continue
-        sign, colour = SIGNS[mark.verdict]
+        sign, color = SIGNS[mark.verdict]
         if mark.delta_ci_lo is not None and mark.delta_ci_hi is not None:
-            axes.hlines(height, points(mark.delta_ci_lo), points(mark.delta_ci_hi), color=colour, linewidth=2)
-        axes.plot(points(mark.delta), height, sign, color=colour, markersize=6)
+            axes.hlines(height, points(mark.delta_ci_lo), points(mark.delta_ci_hi), color=color, linewidth=2)
+        axes.plot(points(mark.delta), height, sign, color=color, markersize=6)
 
 
 def _legend(part: SubFigure, seen: Collection[str | None], note: str) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], marker=sign, color=colour, linestyle="none", label=verdict or "no verdict")
-        for verdict, (sign, colour) in SIGNS.items()
+        Line2D([], [], marker=sign, color=color, linestyle="none", label=verdict or "no verdict")
+        for verdict, (sign, color) in SIGNS.items()
         if verdict in seen
     ]
     title = note or None
@@ -123,8 +123,8 @@ def _size(table: LeaderboardTable, runs: Sequence[Record]) -> tuple[float, float
 
 PLOT = Plot(
     name="forest",
-    title="Differences to the control",
-    says="The difference of each method to the control, over all informative tasks and on each, with 95 % intervals "
+    title="Differences to the reference",
+    says="The difference of each method to the reference, over all informative tasks and on each, with 95 % intervals "
     "where there are three seeds or more. The sign says the verdict after Holm's correction.",
     absent=_absent,
     size=_size,

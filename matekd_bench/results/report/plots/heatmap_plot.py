@@ -1,4 +1,4 @@
-"""Heat map: methods by tasks, coloured by the difference to the control, or by the score where there is none."""
+"""Heat map: methods by tasks, colored by the difference to the reference, or by the score where there is none."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
     low, high = _range(numbers.min(), numbers.max(), differences)
     axes = part.subplots()
     axes.grid(visible=False)
-    # PuOr and cividis are told apart with every common kind of colour blindness.
+    # PuOr and cividis are told apart with every common kind of color blindness.
     image = axes.imshow(
         numbers, cmap="PuOr" if differences else "cividis", vmin=low, vmax=high, aspect="auto"
     )
-    colours = image.to_rgba(numbers)
+    colors = image.to_rgba(numbers)
     axes.set_xticks(range(len(table.columns)), [literal(column.name) for column in table.columns])
     axes.xaxis.tick_top()
     axes.set_yticks(range(len(rows)), [name_of(row) for row in rows])
@@ -60,10 +60,10 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
     for i, row in enumerate(rows):
         for j, column in enumerate(table.columns):
             value, cell = values[i][j], row.cells.get(column.name)
-            ink = INK if value is None else _ink(colours[i, j].tolist())
+            ink = INK if value is None else _ink(colors[i, j].tolist())
             text = _text(cell, value, differences)
             axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=8)
-    what = literal(f"difference to {table.control}, points") if differences else "score, points"
+    what = literal(f"difference to {table.reference}, points") if differences else "score, points"
     part.colorbar(image, ax=axes, label=what, fraction=0.05)
 
 
@@ -83,7 +83,7 @@ def _text(cell: ScoreCell | None, value: float | None, differences: bool) -> str
 
 
 def _ink(background: Sequence[float]) -> str:
-    """The colour of text that is read well on a background (red, green, blue; ITU-R BT.709 luminance)."""
+    """The color of text that is read well on a background (red, green, blue; ITU-R BT.709 luminance)."""
     red, green, blue = background[:3]
     return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < READS_WHITE else "black"
 
@@ -95,7 +95,7 @@ def _size(table: LeaderboardTable, runs: Sequence[Record]) -> tuple[float, float
 PLOT = Plot(
     name="heatmap",
     title="Methods by tasks",
-    says="The difference of each method to the control on each task, in points; scores where there is no control. "
+    says="The difference of each method to the reference on each task, in points; scores where there is no reference. "
     "↑ better, ↓ worse, ≈ equivalent; a dash: nothing is compared there.",
     absent=_absent,
     size=_size,

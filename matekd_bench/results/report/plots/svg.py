@@ -13,7 +13,7 @@ SIZE = re.compile(r'(<svg\b[^>]*?) width="[^"]*"|(<svg\b[^>]*?) height="[^"]*"')
 
 
 def element(file: str, prefix: str) -> str:
-    """The `<svg>` element of a file, every id in it with `prefix`, ink in the colour of the page's text.
+    """The `<svg>` element of a file, every id in it with `prefix`, ink in the color of the page's text.
 
     It takes its width from the page, keeps its proportions, and is hidden from screen readers: what it shows
     stands in the tables, and whoever places it gives it a name.

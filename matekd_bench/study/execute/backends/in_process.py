@@ -133,7 +133,7 @@ class LocalExecutor:
         under_way = self._store.under_way(cell.run_id)
         if not under_way.acquire():
             if cell.run_id not in self._waited:
-                self._events.note(f"{cell.label}: left to {under_way.holder()}")
+                self._events.note(f"{cell.label}: being trained by {under_way.holder()}")
                 self._waited.add(cell.run_id)
             return None
         try:
@@ -170,7 +170,7 @@ class LocalExecutor:
         try:
             assets = self.assets(cell)
             watch = RunCallbacks(
-                self._events.progress, self._events.look_done, self._note, self._interruptions.asked
+                self._events.progress, self._events.evaluated, self._note, self._interruptions.asked
             )
             saving = _Saving(under_way, cell, self._events, self._saved)
             ranks = cell.recipe.ranks
@@ -267,8 +267,8 @@ def _how_to_go_on(cell: Cell, paused: PausedError, under_way: RunUnderWay) -> st
     """What was saved of a run that was asked to stop, and what continues it, in one line."""
     what, problem = paused.what or cell.label, paused.problem or under_way.problem
     if problem is not None:
-        return f"stopped; {what} could not be saved ({problem}), the same command starts it again."
-    return f"stopped; {what} is saved behind update {paused.update}, the same command goes on from there."
+        return f"stopped; {what} could not be saved ({problem}); run the same command to start it over."
+    return f"stopped; {what} saved at update {paused.update}; run the same command to resume."
 
 
 def _reason(error: Exception) -> str:

@@ -47,7 +47,7 @@ TRIES = 5  # of a run whose node is lost again and again
 
 
 class RayExecutor:
-    """Trains runs as Ray tasks; a node that is lost costs what its runs did since their last looks.
+    """Trains runs as Ray tasks; a node that is lost costs what its runs did since their last evaluations.
 
     Nothing needs a shared file system: what the runs of a task share goes out from this machine's cache, checkpoints
     come back to its results folder, and so do records.
@@ -61,7 +61,7 @@ class RayExecutor:
         self._interruptions, self._address, self._fail_fast = interruptions, address, fail_fast
         self._resources = resources
         self._tally = Tally()
-        self._lanes: dict[str, Events] = {}
+        self._run_views: dict[str, Events] = {}
         self._locks: dict[str, RunUnderWay] = {}
         self._shared: dict[str, Any] = {}  # by task, what its runs share, as Ray holds it
         self._tries: Counter[str] = Counter()
@@ -95,7 +95,7 @@ class RayExecutor:
             if (files := known(cell)) is not None:
                 self._shared[task] = ray.put(files)
                 continue
-            makers[task] = f"the teacher of {task}"
+            makers[task] = f"teacher for {task}"
             work_list.append(planned.get(makers[task], WorkItem(makers[task], 0.0, task)))
         runs = (planned[cell.label] for cell in cells)
         self._agenda = WorkQueue([*work_list, *(replace(run, teacher=makers.get(run.task)) for run in runs)])
@@ -118,7 +118,7 @@ class RayExecutor:
                 self._take_in(ref, self._flying.pop(ref))
             if self._interruptions.asked():
                 raise self._interruptions.stopped(
-                    "stopped; the same command goes on from the last looks of what was under way."
+                    "stopped; run the same command to resume from the last evaluations."
                 )
             if self._fail_fast and self._tally.failed:
                 self._tally.left = len(self._agenda) + len(self._flying)
@@ -184,23 +184,23 @@ class RayExecutor:
 
     def _read_mail(self) -> None:
         for name, report in self._ray.get(self._mailbox.take.remote()):
-            lane = self._lanes.setdefault(name, self._events.lane(len(self._lanes) + 1))
+            view = self._run_views.setdefault(name, self._events.run_view(len(self._run_views) + 1))
             match report:
                 case ["began"]:
-                    self._start(name, lane)
+                    self._start(name, view)
                 case ["checkpoint", update, files] if name in self._locks:
                     self._keep(self._locks[name], update, files)
                 case ["note" | "warning" as kind, text] if text not in self._said:
                     self._said.add(text)
-                    getattr(lane, kind)(text)
-                case ["detail" | "stage" | "progress" | "look_done" as kind, *values]:
-                    getattr(lane, kind)(*values)
+                    getattr(view, kind)(text)
+                case ["detail" | "stage" | "progress" | "evaluated" as kind, *values]:
+                    getattr(view, kind)(*values)
 
-    def _start(self, name: str, lane: Events) -> None:
+    def _start(self, name: str, view: Events) -> None:
         """Says once of each run that it has begun."""
         if name not in self._began:
             self._began.add(name)
-            lane.run_started(name, len(self._began), len(self._cells))
+            view.run_started(name, len(self._began), len(self._cells))
 
     @staticmethod
     def _keep(lock: RunUnderWay, update: int, files: Files) -> None:
@@ -278,9 +278,9 @@ class RayExecutor:
         self._locks.pop(one.name).release(done=self._store.has(cell.run_id))
         self._tally.count(how)
         self._agenda.done(one)
-        lane = self._lanes.pop(one.name, self._events)
-        self._start(one.name, lane)  # one whose node was lost at once has said nothing
-        lane.run_finished(one.name, status, score, seconds)
+        view = self._run_views.pop(one.name, self._events)
+        self._start(one.name, view)  # one whose node was lost at once has said nothing
+        view.run_finished(one.name, status, score, seconds)
 
 
 def _on_node(

@@ -172,7 +172,7 @@ class NodeReports(WorkerReports):
             return
         if kind == "progress":
             self._last = now
-        elif withheld is not None:  # a look is told with what it came after
+        elif withheld is not None:  # an evaluation is told with what it came after
             self.send("progress", *withheld)
         self.send(kind, *values)
 

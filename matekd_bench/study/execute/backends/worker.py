@@ -127,7 +127,7 @@ class WorkerSession:
 
 
 class WorkerReports(NoEvents):
-    """Events as lines of JSON; after every look also the memory taken so far."""
+    """Events as lines of JSON; after every evaluation also the memory taken so far."""
 
     device: torch.device | None = None
 
@@ -166,9 +166,9 @@ class WorkerReports(NoEvents):
         """That it has begun; which of how many it is, only the other process knows."""
         self.report("began")
 
-    def look_done(self, look: int, looks: int, score: float) -> None:
+    def evaluated(self, evaluation: int, evaluations: int, score: float) -> None:
         """Passed on, with the memory that the run has taken so far."""
-        self.report("look_done", look, looks, score)
+        self.report("evaluated", evaluation, evaluations, score)
         if self.device is not None and (peak := peak_memory(self.device)) is not None:
             self.report("memory", peak)
 

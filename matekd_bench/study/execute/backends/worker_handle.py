@@ -101,7 +101,7 @@ class Worker:
         with suppress(OSError):
             self.log.parent.rmdir()
 
-    def obituary(self) -> str:
+    def exit_reason(self) -> str:
         """How the process died, and the end of its log, which is kept unless it is empty."""
         code = self._process.returncode
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -43,7 +43,7 @@ class PoolExecutor:
         self._threads, self._fail_fast = threads, fail_fast
         self._packing = SlotPacking(places, jobs)
         self._crew, self._workers, self._inbox = crew, crew.workers, crew.inbox
-        self._lanes: dict[int, Events] = {}
+        self._run_views: dict[int, Events] = {}
         self._said: set[str] = set()
         self._tally = Tally()
         self._settings = grid.spec.model_dump(mode="json")
@@ -65,7 +65,7 @@ class PoolExecutor:
                 self._hear()
                 if self._interruptions.asked():
                     self._stop_all()
-                    raise self._interruptions.stopped("stopped; the same command goes on from there.")
+                    raise self._interruptions.stopped("stopped; run the same command to resume.")
                 if self._fail_fast and self._tally.failed:
                     self._tally.left = len(self._agenda) + self._stop_all()
                     break
@@ -117,17 +117,17 @@ class PoolExecutor:
         self._workers.append(worker)
         return worker
 
-    def _lane(self, worker: Worker) -> Events:
-        """Where what a worker reports is told; one that takes another's number over has its lane."""
-        if worker.number not in self._lanes:
-            self._lanes[worker.number] = self._events.lane(worker.number)
-        return self._lanes[worker.number]
+    def _run_view(self, worker: Worker) -> Events:
+        """Where what a worker reports is told; one that takes another's number over has its view."""
+        if worker.number not in self._run_views:
+            self._run_views[worker.number] = self._events.run_view(worker.number)
+        return self._run_views[worker.number]
 
     def _announce(self, worker: Worker, work: WorkItem) -> None:
         """Says once of each run that it has begun."""
         if work.name not in self._begun:
             self._begun.add(work.name)
-            self._lane(worker).run_started(work.name, len(self._begun), len(self._cells))
+            self._run_view(worker).run_started(work.name, len(self._begun), len(self._cells))
 
     def _hear(self) -> None:
         """Waits a moment for reports and takes them down."""
@@ -137,7 +137,7 @@ class PoolExecutor:
                 self._take_down(*self._inbox.get_nowait())
 
     def _take_down(self, worker: Worker, report: list[Any] | None) -> None:
-        lane = self._lane(worker)
+        view = self._run_view(worker)
         match report:
             case None:
                 self._died(worker)
@@ -145,7 +145,7 @@ class PoolExecutor:
                 assert kind
             case ["note" | "warning" as kind, text]:
                 self._said.add(text)
-                getattr(lane, kind)(text)
+                getattr(view, kind)(text)
             case ["memory", peak] if worker.at is not None:
                 self._packing.measured(worker.at.kind, peak)
             case ["began"] if worker.at is not None:
@@ -162,8 +162,8 @@ class PoolExecutor:
                 raise ResultsError(message, hint=hint)
             case ["stopped", text] if text:
                 self._events.note(text)
-            case ["detail" | "stage" | "progress" | "look_done" as kind, *values]:
-                getattr(lane, kind)(*values)
+            case ["detail" | "stage" | "progress" | "evaluated" as kind, *values]:
+                getattr(view, kind)(*values)
 
     def _free(self, worker: Worker) -> Assignment:
         at = worker.at
@@ -178,7 +178,7 @@ class PoolExecutor:
         self._announce(worker, work)  # one that died at once has said nothing
         self._tally.count(how)
         self._agenda.done(work)
-        self._lane(worker).run_finished(work.name, status, score, seconds)
+        self._run_view(worker).run_finished(work.name, status, score, seconds)
 
     def _died(self, worker: Worker) -> None:
         """A worker that has ended is replaced when there is work; one that was at something has failed in it."""
@@ -188,7 +188,7 @@ class PoolExecutor:
         if at is None:
             return
         if at.work.method == TEACHERS:
-            self._events.warning(f"{at.work.name}: {worker.obituary()}")
+            self._events.warning(f"{at.work.name}: {worker.exit_reason()}")
             self._agenda.done(at.work)  # the first run that needs it tries again
             return
         cell, seconds = self._cells[at.work.name], time.perf_counter() - at.since
@@ -197,7 +197,7 @@ class PoolExecutor:
             score = record.task_score.last if record.task_score else None
             self._count(worker, at.work, "trained", record.status, score, seconds)
             return
-        reason = worker.obituary()
+        reason = worker.exit_reason()
         self._events.warning(f"{cell.label}: {reason}")
         command = self._study.request.command
         failed = recording.failed(cell, self._grid, reason, seconds, command)

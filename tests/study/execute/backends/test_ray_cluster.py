@@ -31,7 +31,7 @@ from matekd_bench import Method, NoParams, Perturbation, hookimpl
 
 class Gated(Perturbation[NoParams]):
     def views(self, batch, models):
-        while batch.update == 2 and not Path("GATES", f"open-{self.context.seed}").exists():  # behind the first look
+        while batch.update == 2 and not Path("GATES", f"open-{self.context.seed}").exists():
             time.sleep(0.05)
         yield batch.clean
 
@@ -90,7 +90,18 @@ def test_a_cluster_makes_the_local_table_though_a_node_and_the_driver_are_killed
     results, cache, plugin = tmp_path / "cluster", tmp_path / "cache", tmp_path / "gated.py"
     plugin.write_text(PLUGIN.replace("GATES", str(tmp_path)))
     options = [option for option in study_options if option != "--quiet"]
-    what = ("--plugin", str(plugin), "--methods", "gated", "--no-control", "--tasks", "rte", "--seeds", "4")
+    what = (
+        "--plugin",
+        str(plugin),
+        "--methods",
+        "gated",
+        "--reference",
+        "none",
+        "--tasks",
+        "rte",
+        "--seeds",
+        "4",
+    )
     study, store = ("run", *options, *what), ResultsStore(results)
 
     def checkpoints() -> int:
@@ -110,7 +121,7 @@ def test_a_cluster_makes_the_local_table_though_a_node_and_the_driver_are_killed
     out, said = start(study, results, nodes.address, cache).communicate(timeout=PATIENCE)
     assert out.splitlines()[-1].startswith("3 trained, 1 already recorded, 0 failed."), said
     assert "its node was lost" in err + said
-    assert "goes on behind update 2" in err + said
+    assert "resuming after update 2" in err + said
     assert "25 %" in err  # of the teacher, which came back to this machine's cache
     assert "25 %" not in said
     assert done in store.records()

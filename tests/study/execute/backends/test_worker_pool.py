@@ -43,7 +43,18 @@ def plain(tmp_path: Path, study_options: Options) -> Options:
     file = tmp_path / "plain.py"
     file.write_text(PLUGIN)
     options = [option for option in study_options if option != "--quiet"]
-    study = ("--methods", "plain", "--no-control", "--tasks", "rte", "--plugin", str(file), "--seeds", "4")
+    study = (
+        "--methods",
+        "plain",
+        "--reference",
+        "none",
+        "--tasks",
+        "rte",
+        "--plugin",
+        str(file),
+        "--seeds",
+        "4",
+    )
     return ("run", *options, *study, "--jobs", "2", "--results", str(tmp_path / "results"))
 
 
@@ -77,9 +88,16 @@ def test_two_at_a_time_make_the_records_of_one_after_another(
     assert one == two
     said = capsys.readouterr().err.rpartition("12 runs (")[2].splitlines()
     assert [line.split("]")[0] for line in said if line.startswith("[")] == [f"[{n}/12" for n in range(1, 13)]
-    trained = sorted(line[:22] for line in said if line.startswith("the teacher of") and ": 25 %" in line)
-    assert trained == ["the teacher of rte: 25", "the teacher of sst2: 2"]  # each once
-    assert any(line.startswith("eda on rte, seed 0: look 1/2: ") for line in said)
+    trained = sorted(
+        line[: line.index("%") + 1]
+        for line in said
+        if line.startswith("fine-tuning teacher for") and ": 25 %" in line
+    )
+    assert trained == [
+        "fine-tuning teacher for rte: 25 %",
+        "fine-tuning teacher for sst2: 25 %",
+    ]  # each once
+    assert any(line.startswith("eda on rte, seed 0: evaluation 1/2: ") for line in said)
     assert not (tmp_path / "2" / "runs" / ".partial").exists()
     capsys.readouterr()
     assert main([*study, str(tmp_path / "2"), "--jobs", "2"]) == 0
@@ -102,7 +120,7 @@ def test_a_worker_that_dies_costs_its_own_run(
     assert failed.reason.startswith("the worker process died (signal SIGKILL)")
     monkeypatch.delenv("KILL")
     assert main(list(plain)) == 0
-    assert "note: plain: goes on behind update 2\n" in capsys.readouterr().err
+    assert "note: plain: resuming after update 2\n" in capsys.readouterr().err
     assert len(records(tmp_path / "results")) == 4
 
 
@@ -127,8 +145,8 @@ def test_a_signal_has_every_worker_save_its_run(plain: Options, tmp_path: Path) 
     driver = start(plain, STOP_DRIVER="0")
     _, err = driver.communicate()
     assert driver.returncode == 128 + signal.SIGTERM, err
-    assert "stopped; the same command goes on from there." in err
-    assert "plain on rte, seed 0 is saved behind update 3, the same command goes on from there." in err
+    assert "stopped; run the same command to resume." in err
+    assert "plain on rte, seed 0 saved at update 3; run the same command to resume." in err
     assert main(list(plain)) == 0
     assert len(records(tmp_path / "results")) == 4
 
