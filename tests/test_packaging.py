@@ -65,7 +65,7 @@ def test_the_list_of_files_is_not_empty() -> None:
         "matekd_bench/py.typed",
         "matekd_bench/study/spec/presets/minilm.toml",
         "matekd_plugins/py.typed",
-        "matekd_plugins/matekd/method.py",
+        "matekd_plugins/matekd/adversary.py",
         "matekd_plugins/eda/synonyms.txt",
         "matekd_plugins/eda/stopwords.txt",
         "matekd_tasks/py.typed",

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import random
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 import torch
 
-from matekd_bench.seeds import seed_of
+from bindings import ROOT
+from matekd_bench.seeds import PURPOSES, seed_of
+
+# Calls whose text arguments enter a seed, and from which argument on.
+SEEDING = {
+    "seed_of": 0,
+    "seed": 0,
+    "draw": 1,
+    "gaussian": 2,
+    "uniform": 2,
+    "DataOrder": 4,
+    "PlannedUpdate": 0,
+}
 
 
 def test_the_values_are_pinned():
@@ -60,3 +75,33 @@ def test_the_hash_seed_of_python_does_not_matter():
         for value in ("0", "1")
     }  # fmt: skip
     assert runs == {f"{seed_of(1, 'x')}\n"}
+
+
+def seeding_texts() -> Iterator[str]:
+    """Every text in the product's code that enters a seed; what an f-string fills in is left blank."""
+    for folder in ("matekd_bench", "plugins", "tasks"):
+        for file in (ROOT / folder).rglob("*.py"):
+            if (
+                file.parent.name == "contract" or file.name == "seeds.py"
+            ):  # methods that only the contract draws for
+                continue
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call):
+                    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                    for argument in node.args[SEEDING.get(name, len(node.args)) :]:
+                        yield from texts_of(argument)
+
+
+def texts_of(argument: ast.expr) -> Iterator[str]:
+    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+        yield argument.value
+    elif isinstance(argument, ast.JoinedStr):
+        yield re.sub(r"\{[^}]*\}", "{}", ast.unparse(argument)[2:-1])
+
+
+def test_every_text_that_enters_a_seed_is_listed() -> None:
+    """Renaming one moves numbers: whoever does must meet the list, which says so."""
+    listed = {re.sub(r"\{[^}]*\}", "{}", purpose) for purpose in PURPOSES}
+    used = set(seeding_texts())
+    assert used <= listed, "not in seeds.PURPOSES"
+    assert listed - used <= {"teacher", "generator", "held-out"}, "in seeds.PURPOSES, and nowhere else"

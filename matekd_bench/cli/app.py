@@ -8,19 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from matekd_bench.cli.commands import (
-    cache_commands,
-    compare_command,
-    doctor_command,
-    export_command,
-    leaderboard_command,
-    merge_command,
+    machine_commands,
     methods_commands,
     plugins_commands,
-    predict_command,
-    prepare_command,
     reproduce_command,
+    results_commands,
     run_command,
-    submit_command,
+    student_commands,
     tasks_commands,
 )
 from matekd_bench.cli.options import examples
@@ -54,11 +48,11 @@ app.command(
         "leaderboard --failures",
         "leaderboard --results DIR --results DIR2 --reference finetune",
     ),
-)(leaderboard_command.leaderboard)
+)(results_commands.leaderboard)
 app.command(
     "compare",
     epilog=examples("compare rte-eda-0 rte-kd-0", "compare results/runs/RUN_A results/runs/RUN_B"),
-)(compare_command.compare)
+)(results_commands.compare)
 app.command(
     "export",
     epilog=examples(
@@ -67,7 +61,7 @@ app.command(
         "export figure1.pdf --plot heatmap",
         "export runs.csv --table runs --results DIR",
     ),
-)(export_command.export)
+)(results_commands.export)
 app.command(
     "reproduce",
     epilog=examples(
@@ -81,11 +75,11 @@ app.command(
         "predict mnli-kd-0 --task ax -o ax.tsv",
         "predict results/runs/RUN --file texts.csv -o answers.csv",
     ),
-)(predict_command.predict)
+)(student_commands.predict)
 app.command("submit", epilog=examples("submit glue.zip --method matekd --seed 0 --glue-dir DIR"))(
-    submit_command.submit
+    student_commands.submit
 )
-app.command("merge", epilog=examples("merge DIR-A DIR-B -o DIR"))(merge_command.merge)
+app.command("merge", epilog=examples("merge DIR-A DIR-B -o DIR"))(results_commands.merge)
 app.add_typer(
     methods_commands.app,
     name="methods",
@@ -97,9 +91,11 @@ app.add_typer(
     name="plugins",
     epilog=examples("plugins", "plugins new my-method --level text", "plugins --json"),
 )
-app.add_typer(cache_commands.app, name="cache", epilog=examples("cache info", "cache clear --older-than 30d"))
+app.add_typer(
+    machine_commands.app, name="cache", epilog=examples("cache info", "cache clear --older-than 30d")
+)
 app.command("doctor", epilog=examples("doctor", "doctor --network", "doctor --glue-dir DIR"))(
-    doctor_command.doctor
+    machine_commands.doctor
 )
 app.command(
     "prepare",
@@ -108,7 +104,7 @@ app.command(
         "prepare --preset minilm --glue-dir DIR",
         "prepare --config study.toml",
     ),
-)(prepare_command.prepare)
+)(machine_commands.prepare)
 
 
 def _version(wanted: bool) -> None:

@@ -16,6 +16,7 @@ from matekd_bench.contract.checks import CHECKS, CheckFailedError, CheckSkippedE
 from matekd_bench.contract.subject import Subject, subject_of
 from matekd_bench.errors import unknown
 from matekd_bench.methods.method import Method
+from matekd_bench.methods.perturbation import Perturbation
 
 # Each module adds its checks when it is imported. Sorting makes the order independent of the order of imports: what a
 # method yields comes first, because it explains later failures, and the slow run on mini-GLUE comes last.
@@ -89,10 +90,10 @@ def _where(error: Exception, subject: Subject) -> str:
     return f"Line {last.lineno} of {Path(last.filename).name}, in {last.name}(): {last.line}"
 
 
-def contract_tests(method: Method, **params: Any) -> Callable[[str], None]:
-    """Return the contract as a test, one case per check: ``test_contract = contract_tests(METHOD)`` in a test module.
+def contract_tests(method: Method | type[Perturbation[Any]], **params: Any) -> Callable[[str], None]:
+    """Return the contract as a test, one case per check: ``test_contract = contract_tests(MyMethod)`` in a test module.
 
-    `method` is the record that your hook yields; `params` replace defaults. Needs pytest.
+    `method` is the class or the record that your hook yields; `params` replace defaults. Needs pytest.
     """
     import pytest
 

@@ -11,7 +11,7 @@ from matekd_bench.errors import PluginError
 from matekd_bench.methods.context import Models
 from matekd_bench.methods.method import Level, Method, NoParams, Params
 from matekd_bench.methods.params import ResolvedMethod
-from matekd_bench.methods.perturbation import Perturbation, TextPerturbation, TokenPerturbation
+from matekd_bench.methods.perturbation import Perturbation, TextPerturbation, TokenPerturbation, method_of
 from matekd_bench.methods.views import Batch
 from matekd_bench.methods.wrapping import Wrapped, WrapperParams, paired
 from matekd_bench.plugins.provided import problem_of
@@ -29,22 +29,24 @@ class Subject:
     params: Params
 
 
-def subject_of(method: Method | ResolvedMethod, **params: Any) -> Subject:
+def subject_of(method: Method | ResolvedMethod | type[Perturbation[Any]], **params: Any) -> Subject:
     """Make the subject of a method with its defaults, except for `params`; a wrapper gets a simple method to wrap.
 
-    Raises PluginError for a record that the suite would refuse, pydantic's ValidationError for wrong parameters.
+    `method` is a class that describes itself, or a record. Raises PluginError for one that the suite would refuse,
+    pydantic's ValidationError for wrong parameters.
     """
     if isinstance(method, ResolvedMethod):
         return Subject(method.variant, method.record, method.params)
-    problem = problem_of(method)
+    record = method_of(method) if isinstance(method, type) else method
+    problem = problem_of(record)
     if problem:
-        raise PluginError(f"method {method.name!r}: {problem}.")
-    resolved = method.params(**params)
-    if method.wraps is None or not isinstance(resolved, WrapperParams):
-        return Subject(method.name, method, resolved)
-    inner = simple(method.wraps)
+        raise PluginError(f"method {record.name!r}: {problem}.")
+    resolved = record.params(**params)
+    if record.wraps is None or not isinstance(resolved, WrapperParams):
+        return Subject(record.name, record, resolved)
+    inner = simple(record.wraps)
     resolved = resolved.model_copy(update={"inner": Wrapped(method=inner.name, params={})})
-    return Subject(f"{method.name}[{inner.name}]", paired(method, inner, NoParams()), resolved)
+    return Subject(f"{record.name}[{inner.name}]", paired(record, inner, NoParams()), resolved)
 
 
 class _Rotated(TextPerturbation[NoParams]):

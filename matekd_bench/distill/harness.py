@@ -23,7 +23,7 @@ from matekd_bench.distill.training.step_scope import StepScope
 from matekd_bench.distill.training.trainer import Trainer
 from matekd_bench.methods.context import Models
 from matekd_bench.methods.method import Method, Params
-from matekd_bench.methods.perturbation import Perturbation, TextPerturbation
+from matekd_bench.methods.perturbation import Perturbation, TextPerturbation, make_perturbation
 from matekd_bench.methods.views import Batch, Joint, View
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.task import Task
@@ -84,7 +84,7 @@ class MethodHarness:
             precision=parts.precision, moment=self.moment, meter=self.meter,
         )  # fmt: skip
         torch.manual_seed(seed_of(seed, task.name, "method-init"))
-        self.method: Perturbation[Any] = method.factory(params, self.context)
+        self.method = make_perturbation(method, params, self.context, name)
         if isinstance(self.method, TextPerturbation):
             self.method.prepare([text for texts in parts.corpus.texts for text in texts])
 

@@ -47,7 +47,7 @@ from matekd_bench.distill.training.step_scope import StepScope
 from matekd_bench.distill.training.trainer import Trainer
 from matekd_bench.errors import RunError
 from matekd_bench.methods.method import Method, Params
-from matekd_bench.methods.perturbation import Perturbation, TextPerturbation
+from matekd_bench.methods.perturbation import TextPerturbation, make_perturbation
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.metrics import score_split, task_score
 
@@ -140,7 +140,7 @@ class _StudentRun:
             generator=self._generator if "generator" in job.method.needs else None, student=self._student,
         )  # fmt: skip
         torch.manual_seed(seed_of(job.seed, task.name, "method-init"))  # for modules a method makes itself
-        self._method: Perturbation[Any] = job.method.factory(job.params, self._context)
+        self._method = make_perturbation(job.method, job.params, self._context, job.variant)
         for notice in self._method.notices:
             callbacks.note(notice)
         self._models = RunModels(

@@ -6,19 +6,22 @@ Nothing here imports torch at module level: listing methods must stay instant.
 from __future__ import annotations
 
 import random
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
+from matekd_bench.errors import PluginError
 from matekd_bench.methods.edits import edits_between
-from matekd_bench.methods.method import Params
+from matekd_bench.methods.method import Level, Method, NoParams, Params, Role
 from matekd_bench.methods.rows import Cycle, Perturbed, Row
+from matekd_bench.methods.search_space import Space
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from matekd_bench.methods.context import Context, Models
     from matekd_bench.methods.views import Batch, Joint, Seen, View
+    from matekd_bench.tasks.task import Task
 
     Views: TypeAlias = Generator[View | tuple[View, ...] | Joint, Seen, None]
 
@@ -26,11 +29,25 @@ P = TypeVar("P", bound=Params)
 
 
 class Perturbation(Generic[P]):
-    """A method at work in one run. Extend it and write :meth:`views`.
+    """A method at work in one run. Extend it, describe it by class attributes, and write :meth:`views`.
+
+    A hook yields the class itself: `name`, `version` and, unless a base class says it, `level` are required; the
+    first line of the docstring is the `summary` unless one is given. The parameters' type is the one in brackets:
+    ``class EDA(TextPerturbation[EDAParams])``. What each attribute means is said at :class:`Method`, the record that
+    is made of them; a hook yields a record itself where the class would load what is heavy.
 
     `notices` are sentences for the user, known once the method is made, e.g. that a resource was not found; the
     suite shows each once a study.
     """
+
+    name: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+    level: ClassVar[Level | None] = None
+    version: ClassVar[str] = ""
+    role: ClassVar[Role] = "method"
+    needs: ClassVar[frozenset[str]] = frozenset()
+    search: ClassVar[Mapping[str, Space]] = {}
+    citation: ClassVar[str] = ""
 
     cycle: Cycle | None = None
     notices: Sequence[str] = ()
@@ -38,6 +55,21 @@ class Perturbation(Generic[P]):
     def __init__(self, params: P, context: Context) -> None:
         self.params = params
         self.context = context
+
+    @classmethod
+    def overrides(cls, params: P) -> Mapping[str, Any]:
+        """Give the settings of the study's training that the method replaces, by dotted name."""
+        return {}
+
+    @classmethod
+    def resources(cls, params: P) -> Mapping[str, str]:
+        """Name the external resources in use, by kind, e.g. which thesaurus."""
+        return {}
+
+    @classmethod
+    def unfit(cls, params: P, task: Task) -> str | None:
+        """Say in a sentence why the method cannot be had on a task, or None."""
+        return None
 
     def views(self, batch: Batch, models: Models) -> Views:
         """Yields what the student learns from in one update.
@@ -77,6 +109,7 @@ class TextPerturbation(Perturbation[P]):
     half of the soft weight, the clean view has the other half.
     """
 
+    level: ClassVar[Level | None] = "text"
     variants: int = 1
     segments: Literal["both", "first", "second"] = "both"
 
@@ -135,6 +168,8 @@ class TextPerturbation(Perturbation[P]):
 class TokenPerturbation(Perturbation[P]):
     """A method that rewrites token ids on the device: write :meth:`perturb`."""
 
+    level: ClassVar[Level | None] = "token"
+
     def perturb(self, batch: Batch, maskable: Tensor) -> Tensor:
         """New ids [B, L] for ``batch.ids``; only true positions of `maskable` [B, L] may change.
 
@@ -157,3 +192,51 @@ class TokenPerturbation(Perturbation[P]):
                 f"perturb() returned {found}: return ids of the shape of batch.ids, {tuple(batch.ids.shape)}"
             )
         return perturbed
+
+
+FORMER = {"state": "state_dict", "restore": "load_state_dict"}  # methods of version 0.1
+
+
+def method_of(cls: type[Perturbation[Any]]) -> Method:
+    """Make the record of a class that describes itself by class attributes.
+
+    Raises PluginError, naming the class, where one that is required is missing.
+    """
+    for attribute in ("name", "level", "version"):
+        if not getattr(cls, attribute):
+            raise PluginError(
+                f'class {cls.__name__} does not say its {attribute}: add `{attribute} = "..."` to it.'
+            )
+    summary = cls.summary or (cls.__doc__ or "").strip().split("\n")[0]
+    assert cls.level is not None
+    return Method(
+        name=cls.name, summary=summary, factory=cls, level=cls.level, version=cls.version, params=params_of(cls),
+        citation=cls.citation, needs=cls.needs, role=cls.role, search=cls.search, overrides=cls.overrides,
+        resources=cls.resources, unfit=cls.unfit,
+    )  # fmt: skip
+
+
+def params_of(cls: type[Perturbation[Any]]) -> type[Params]:
+    """The type in the brackets of a class's base, ``TextPerturbation[EDAParams]``; NoParams without brackets."""
+    for base in cls.__mro__:
+        for generic in getattr(base, "__orig_bases__", ()):
+            for argument in getattr(generic, "__args__", ()):
+                if isinstance(argument, type) and issubclass(argument, Params):
+                    return argument
+    return NoParams
+
+
+def former_methods(cls: type) -> str | None:
+    """Say what a class still defines under the names of version 0.1: its state would be forgotten on resuming."""
+    found = [
+        f"{old}() is called {new}() now" for old, new in FORMER.items() if callable(getattr(cls, old, None))
+    ]
+    return f"{' and '.join(found)}; as it is, it would forget its state on resuming" if found else None
+
+
+def make_perturbation(method: Method, params: Params, context: Context, name: str) -> Perturbation[Any]:
+    """Call a method's factory for one run; PluginError, naming it, for a class under the names of version 0.1."""
+    perturbation: Perturbation[Any] = method.factory(params, context)
+    if (former := former_methods(type(perturbation))) is not None:
+        raise PluginError(f"method '{name}': {former}.")
+    return perturbation

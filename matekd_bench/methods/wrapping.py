@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from matekd_bench.errors import UsageError
 from matekd_bench.methods.method import Method, Params
+from matekd_bench.methods.perturbation import make_perturbation
 from matekd_bench.tasks.task import Task
 
 
@@ -41,7 +42,8 @@ class Pair:
 
     def make(self, params: Params, context: Any) -> Any:
         """The wrapper's `Perturbation`, given the wrapped method's."""
-        return self.outer.factory(params, context, self.inner.factory(self.inner_params, context))
+        inner = make_perturbation(self.inner, self.inner_params, context, self.inner.name)
+        return self.outer.factory(params, context, inner)
 
     def overrides(self, params: Params) -> Mapping[str, Any]:
         """The settings that either replaces; of one setting the wrapper's value."""

@@ -8,12 +8,13 @@ A plugin is a module named by an entry point of the group `matekd_bench`, or a f
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 if TYPE_CHECKING:
     from matekd_bench.methods.method import Method
+    from matekd_bench.methods.perturbation import Perturbation
     from matekd_bench.methods.thesaurus import Thesaurus
     from matekd_bench.plugins.record_types import Exporter, Preset, Tracker
     from matekd_bench.tasks.task import Suite, Task
@@ -24,16 +25,21 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def matekd_bench_methods() -> Iterable[Method]:
-    """Methods. Import what is heavy inside the factory: listing methods must stay instant.
+def matekd_bench_methods() -> Iterable[Method | type[Perturbation[Any]]]:
+    """Methods, as classes that describe themselves or as `Method` records.
 
-    >>> from matekd_bench import Method, TextPerturbation, hookimpl
+    Listing methods must stay instant: import what is heavy inside the class, or yield a record whose `factory`
+    imports it.
+
+    >>> from matekd_bench import TextPerturbation, hookimpl
     >>> class Reverse(TextPerturbation):
+    ...     '''Words in reverse.'''
+    ...     name, version = "reverse", "1"
     ...     def perturb(self, text, rng):
     ...         return " ".join(reversed(text.split()))
     >>> @hookimpl
     ... def matekd_bench_methods():
-    ...     yield Method(name="reverse", summary="Reversed.", factory=Reverse, level="text", version="1")
+    ...     yield Reverse
     >>> [method.name for method in matekd_bench_methods()]
     ['reverse']
     """

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from matekd_bench.errors import PluginError
 from matekd_bench.methods.method import Level, Method, Params
+from matekd_bench.methods.perturbation import Perturbation, former_methods, method_of
 from matekd_bench.methods.search_space import Choice, Range
 from matekd_bench.methods.thesaurus import Thesaurus
 from matekd_bench.methods.wrapping import WrapperParams
@@ -82,7 +83,9 @@ def checked(records: Any, hook: str) -> list[AnyRecord]:
     if not isinstance(records, Iterable):
         raise PluginError(f"{hook} gave {records!r}; return a list of records, or yield them.")
     result: list[AnyRecord] = []
-    for record in records:
+    for given in records:
+        describes_itself = kind is Method and isinstance(given, type) and issubclass(given, Perturbation)
+        record = method_of(given) if describes_itself else given
         if not isinstance(record, kind):
             raise PluginError(f"{hook} gave a {type(record).__name__}, not a {kind.__name__}.")
         problem = problem_of(record)
@@ -123,6 +126,8 @@ def _offer_problem(record: Thesaurus | Preset | Exporter | Tracker) -> str | Non
 def _method_problem(method: Method) -> str | None:
     if not callable(method.factory):
         return "factory must be callable with (params, context)"
+    if isinstance(method.factory, type) and (former := former_methods(method.factory)):
+        return former
     if not (callable(method.overrides) and callable(method.resources) and callable(method.unfit)):
         return "overrides, resources and unfit must be callable with the parameters"
     if not (isinstance(method.params, type) and issubclass(method.params, Params)):

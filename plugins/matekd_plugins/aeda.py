@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from matekd_bench import Context, Method, Params, TextPerturbation, hookimpl
+from matekd_bench import Context, Params, TextPerturbation, hookimpl
 from matekd_plugins.eda.operations import pick, sample
 
 MARKS = (".", ";", "?", ":", "!", ",")
@@ -27,6 +27,15 @@ class AEDAParams(Params):
 
 class AEDA(TextPerturbation[AEDAParams]):
     """Between 1 and n / 3 marks, their number drawn uniformly, each in a gap of its own between the n words."""
+
+    name = "aeda"
+    summary = "An Easier Data Augmentation: punctuation marks inserted at random."
+    level = "text"
+    version = "1"
+    citation = (
+        "Karimi, Rossi, Prati 2021, AEDA: An Easier Data Augmentation Technique for Text Classification, "
+        "Findings of EMNLP 2021, arXiv 2108.13230"
+    )
 
     def __init__(self, params: AEDAParams, context: Context) -> None:
         super().__init__(params, context)
@@ -51,15 +60,6 @@ class AEDA(TextPerturbation[AEDAParams]):
 
 
 @hookimpl
-def matekd_bench_methods() -> Iterator[Method]:
-    """Announces the method."""
-    yield Method(
-        name="aeda",
-        summary="An Easier Data Augmentation: punctuation marks inserted at random.",
-        params=AEDAParams,
-        factory=AEDA,
-        level="text",
-        version="1",
-        citation="Karimi, Rossi, Prati 2021, AEDA: An Easier Data Augmentation Technique for Text Classification, "
-        "Findings of EMNLP 2021, arXiv 2108.13230",
-    )
+def matekd_bench_methods() -> Iterator[type[AEDA]]:
+    """Announce the method."""
+    yield AEDA

@@ -13,7 +13,6 @@ from matekd_bench import (
     Choice,
     Context,
     Joint,
-    Method,
     Models,
     Params,
     Perturbation,
@@ -45,6 +44,17 @@ class Cutoff(Perturbation[CutoffParams]):
     teacher reads the same cut text. Features are the student's own, so there the target is the teacher's answer on
     the whole text.
     """
+
+    name = "cutoff"
+    summary = "Tokens, a span of them or features erased, relabeled by the teacher."
+    level = "embedding"
+    version = "1"
+    needs = frozenset({"one-vocabulary"})
+    search = {"ratio": Range(0.03, 0.3, log=True), "consistency": Choice((0.0, 0.5, 1.0))}
+    citation = (
+        "Shen et al. 2020, A Simple but Tough-to-Beat Data Augmentation Approach for Natural Language "
+        "Understanding and Generation, arXiv 2009.13818"
+    )
 
     def views(self, batch: Batch, models: Models) -> Views:
         """The clean view, and the cut one without gold labels."""
@@ -122,17 +132,6 @@ def jensen_shannon(first: Tensor, second: Tensor) -> Tensor:
 
 
 @hookimpl
-def matekd_bench_methods() -> Iterator[Method]:
-    """Announces the method."""
-    yield Method(
-        name="cutoff",
-        summary="Tokens, a span of them or features erased, relabeled by the teacher.",
-        params=CutoffParams,
-        search={"ratio": Range(0.03, 0.3, log=True), "consistency": Choice((0.0, 0.5, 1.0))},
-        factory=Cutoff,
-        level="embedding",
-        version="1",
-        needs=frozenset({"one-vocabulary"}),
-        citation="Shen et al. 2020, A Simple but Tough-to-Beat Data Augmentation Approach for Natural Language "
-        "Understanding and Generation, arXiv 2009.13818",
-    )
+def matekd_bench_methods() -> Iterator[type[Cutoff]]:
+    """Announce the method."""
+    yield Cutoff

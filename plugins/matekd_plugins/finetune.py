@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from matekd_bench import Batch, Context, Method, Models, NoParams, Perturbation, UsageError, Views, hookimpl
+from matekd_bench import Batch, Context, Models, NoParams, Perturbation, UsageError, Views, hookimpl
 
 
 class FineTune(Perturbation[NoParams]):
     """Cross-entropy (regression: squared error) on the gold labels with weight 1, no teacher."""
+
+    name = "finetune"
+    summary = "Baseline: the student fine-tuned on gold labels, without the teacher."
+    level = "none"
+    version = "1"
+    role = "baseline"
 
     def __init__(self, params: NoParams, context: Context) -> None:
         super().__init__(params, context)
@@ -23,13 +29,6 @@ class FineTune(Perturbation[NoParams]):
 
 
 @hookimpl
-def matekd_bench_methods() -> Iterator[Method]:
-    """Announces the method."""
-    yield Method(
-        name="finetune",
-        summary="Baseline: the student fine-tuned on gold labels, without the teacher.",
-        factory=FineTune,
-        level="none",
-        version="1",
-        role="baseline",
-    )
+def matekd_bench_methods() -> Iterator[type[FineTune]]:
+    """Announce the method."""
+    yield FineTune

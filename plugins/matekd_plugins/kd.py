@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from matekd_bench import Batch, Method, Models, NoParams, Perturbation, Views, hookimpl
+from matekd_bench import Batch, Models, NoParams, Perturbation, Views, hookimpl
 
 
 class KD(Perturbation[NoParams]):
     """``(CE(x) + 2 D(x)) / 3`` with the study's default weights (Hinton et al. 2015, arXiv 1503.02531)."""
+
+    name = "kd"
+    summary = "Baseline: knowledge distillation on the clean text, no perturbation."
+    level = "none"
+    version = "1"
+    role = "baseline"
+    citation = "Hinton, Vinyals, Dean 2015, Distilling the Knowledge in a Neural Network, arXiv 1503.02531"
 
     def views(self, batch: Batch, models: Models) -> Views:
         """The clean view with the whole weight of labels and teacher."""
@@ -16,14 +23,6 @@ class KD(Perturbation[NoParams]):
 
 
 @hookimpl
-def matekd_bench_methods() -> Iterator[Method]:
-    """Announces the method."""
-    yield Method(
-        name="kd",
-        summary="Baseline: knowledge distillation on the clean text, no perturbation.",
-        factory=KD,
-        level="none",
-        version="1",
-        role="baseline",
-        citation="Hinton, Vinyals, Dean 2015, Distilling the Knowledge in a Neural Network, arXiv 1503.02531",
-    )
+def matekd_bench_methods() -> Iterator[type[KD]]:
+    """Announce the method."""
+    yield KD

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from matekd_bench import Batch, Joint, Method, Models, Params, Perturbation, Range, Views, hookimpl
+from matekd_bench import Batch, Joint, Models, Params, Perturbation, Range, Views, hookimpl
 from matekd_plugins.embeddings import answers_apart, gaussian, uniform, unlabeled
 
 if TYPE_CHECKING:
@@ -33,6 +33,16 @@ class R3F(Perturbation[R3FParams]):
     measures is the noise alone.
     """
 
+    name = "r3f"
+    summary = "Tiny noise on the word embeddings, one answer with and without it."
+    level = "embedding"
+    version = "1"
+    search = {"weight": Range(0.1, 10.0, log=True)}
+    citation = (
+        "Aghajanyan et al. 2021, Better Fine-Tuning by Reducing Representational Collapse, ICLR, "
+        "arXiv 2008.03156"
+    )
+
     def views(self, batch: Batch, models: Models) -> Views:
         """The clean view with the whole weight of labels and teacher, and the noised one in the common term."""
         apart = answers_apart(self.context)
@@ -49,16 +59,6 @@ class R3F(Perturbation[R3FParams]):
 
 
 @hookimpl
-def matekd_bench_methods() -> Iterator[Method]:
-    """Announces the method."""
-    yield Method(
-        name="r3f",
-        summary="Tiny noise on the word embeddings, one answer with and without it.",
-        params=R3FParams,
-        search={"weight": Range(0.1, 10.0, log=True)},
-        factory=R3F,
-        level="embedding",
-        version="1",
-        citation="Aghajanyan et al. 2021, Better Fine-Tuning by Reducing Representational Collapse, ICLR, "
-        "arXiv 2008.03156",
-    )
+def matekd_bench_methods() -> Iterator[type[R3F]]:
+    """Announce the method."""
+    yield R3F

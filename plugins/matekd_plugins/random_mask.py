@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from matekd_bench import Batch, Method, TokenPerturbation, hookimpl
+from matekd_bench import Batch, TokenPerturbation, hookimpl
 from matekd_plugins.masking import MASK_SEARCH, MaskParams, choose_masked, mask_id, report_changed
 
 if TYPE_CHECKING:
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 class RandomMask(TokenPerturbation[MaskParams]):
     """Replaces each maskable token by [MASK] with probability `mask_rate`."""
+
+    name = "random-mask"
+    summary = "Ablation of MATE-KD: 30 % of the tokens replaced by [MASK], relabeled by the teacher."
+    level = "token"
+    version = "1"
+    role = "ablation"
+    needs = frozenset({"one-vocabulary", "mask-token"})
+    search = MASK_SEARCH
 
     def perturb(self, batch: Batch, maskable: Tensor) -> Tensor:
         """The ids [B, L] with the chosen positions masked."""
@@ -24,16 +32,6 @@ class RandomMask(TokenPerturbation[MaskParams]):
 
 
 @hookimpl
-def matekd_bench_methods() -> Iterator[Method]:
-    """Announces the method."""
-    yield Method(
-        name="random-mask",
-        summary="Ablation of MATE-KD: 30 % of the tokens replaced by [MASK], relabeled by the teacher.",
-        params=MaskParams,
-        search=MASK_SEARCH,
-        factory=RandomMask,
-        level="token",
-        version="1",
-        role="ablation",
-        needs=frozenset({"one-vocabulary", "mask-token"}),
-    )
+def matekd_bench_methods() -> Iterator[type[RandomMask]]:
+    """Announce the method."""
+    yield RandomMask

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from matekd_bench import Batch, Context, Method, TokenPerturbation, hookimpl
+from matekd_bench import Batch, Context, TokenPerturbation, hookimpl
 from matekd_plugins.masking import MASK_SEARCH, MaskParams, choose_masked, report_changed
 
 if TYPE_CHECKING:
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 class RandomToken(TokenPerturbation[MaskParams]):
     """Replaces each maskable token, with probability `mask_rate`, by one drawn uniformly from the vocabulary."""
+
+    name = "random-token"
+    summary = "Ablation of MATE-KD: 30 % of the tokens replaced by random ones, relabeled by the teacher."
+    level = "token"
+    version = "1"
+    role = "ablation"
+    needs = frozenset({"one-vocabulary"})
+    search = MASK_SEARCH
 
     def __init__(self, params: MaskParams, context: Context) -> None:
         super().__init__(params, context)
@@ -36,16 +44,6 @@ class RandomToken(TokenPerturbation[MaskParams]):
 
 
 @hookimpl
-def matekd_bench_methods() -> Iterator[Method]:
-    """Announces the method."""
-    yield Method(
-        name="random-token",
-        summary="Ablation of MATE-KD: 30 % of the tokens replaced by random ones, relabeled by the teacher.",
-        params=MaskParams,
-        search=MASK_SEARCH,
-        factory=RandomToken,
-        level="token",
-        version="1",
-        role="ablation",
-        needs=frozenset({"one-vocabulary"}),
-    )
+def matekd_bench_methods() -> Iterator[type[RandomToken]]:
+    """Announce the method."""
+    yield RandomToken

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from matekd_bench import Batch, Joint, Method, Models, Params, Perturbation, Range, View, Views, hookimpl
+from matekd_bench import Batch, Joint, Models, Params, Perturbation, Range, View, Views, hookimpl
 from matekd_plugins.embeddings import answers_apart, direction, gaussian, slope, unlabeled
 
 if TYPE_CHECKING:
@@ -36,6 +36,16 @@ class Smart(Perturbation[SmartParams]):
     The maximum is sought as in their algorithm 1: noise, then ``Pi(delta + step_size * g / ||g||_inf)``, Pi the
     projection on the ball. All passes run in float32 and share their dropout masks.
     """
+
+    name = "smart"
+    summary = "One answer within a tiny ball around the word embeddings, at its worst point."
+    level = "embedding"
+    version = "1"
+    search = {"weight": Range(0.1, 10.0, log=True)}
+    citation = (
+        "Jiang et al. 2020, SMART: Robust and Efficient Fine-Tuning for Pre-trained Natural Language Models "
+        "through Principled Regularized Optimization, ACL, arXiv 1911.03437"
+    )
 
     def views(self, batch: Batch, models: Models) -> Views:
         """The clean view with the whole weight of labels and teacher, and the worst one in the common term."""
@@ -65,16 +75,6 @@ class Smart(Perturbation[SmartParams]):
 
 
 @hookimpl
-def matekd_bench_methods() -> Iterator[Method]:
-    """Announces the method."""
-    yield Method(
-        name="smart",
-        summary="One answer within a tiny ball around the word embeddings, at its worst point.",
-        params=SmartParams,
-        search={"weight": Range(0.1, 10.0, log=True)},
-        factory=Smart,
-        level="embedding",
-        version="1",
-        citation="Jiang et al. 2020, SMART: Robust and Efficient Fine-Tuning for Pre-trained Natural Language Models "
-        "through Principled Regularized Optimization, ACL, arXiv 1911.03437",
-    )
+def matekd_bench_methods() -> Iterator[type[Smart]]:
+    """Announce the method."""
+    yield Smart

@@ -8,19 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from matekd_bench import (
-    Batch,
-    Context,
-    Joint,
-    Method,
-    Models,
-    Params,
-    Perturbation,
-    Range,
-    View,
-    Views,
-    hookimpl,
-)
+from matekd_bench import Batch, Context, Joint, Models, Params, Perturbation, Range, View, Views, hookimpl
 from matekd_plugins.embeddings import direction, gaussian, slope, unlabeled
 
 if TYPE_CHECKING:
@@ -50,6 +38,16 @@ class VAT(Perturbation[VATParams]):
     run in float32 and share their dropout masks.
     """
 
+    name = "vat"
+    summary = "Word embeddings shifted to where the student's own answer changes most."
+    level = "embedding"
+    version = "1"
+    search = {"epsilon": Range(0.1, 1.0, log=True), "weight": Range(0.1, 10.0, log=True)}
+    citation = (
+        "Miyato et al. 2018, Virtual Adversarial Training: A Regularization Method for Supervised and "
+        "Semi-Supervised Learning, IEEE TPAMI 41(8), arXiv 1704.03976"
+    )
+
     def __init__(self, params: VATParams, context: Context) -> None:
         super().__init__(params, context)
         self._unit = context.word_embeddings.median_norm if params.relative else 1.0
@@ -78,16 +76,6 @@ class VAT(Perturbation[VATParams]):
 
 
 @hookimpl
-def matekd_bench_methods() -> Iterator[Method]:
-    """Announces the method."""
-    yield Method(
-        name="vat",
-        summary="Word embeddings shifted to where the student's own answer changes most.",
-        params=VATParams,
-        search={"epsilon": Range(0.1, 1.0, log=True), "weight": Range(0.1, 10.0, log=True)},
-        factory=VAT,
-        level="embedding",
-        version="1",
-        citation="Miyato et al. 2018, Virtual Adversarial Training: A Regularization Method for Supervised and "
-        "Semi-Supervised Learning, IEEE TPAMI 41(8), arXiv 1704.03976",
-    )
+def matekd_bench_methods() -> Iterator[type[VAT]]:
+    """Announce the method."""
+    yield VAT

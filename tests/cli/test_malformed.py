@@ -78,7 +78,7 @@ def mangle(path: Path, rng: random.Random) -> None:
 def one_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plugins are loaded once for all of this."""
     monkeypatch.setattr("matekd_bench.cli.ui.console.load_host", lambda *_: HOST)
-    for name in ("leaderboard_command", "compare_command", "export_command"):
+    for name in ("results_commands", "results_commands", "results_commands"):
         monkeypatch.setattr(f"matekd_bench.cli.commands.{name}.load_host", lambda *_: HOST)
 
 

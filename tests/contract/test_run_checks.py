@@ -25,6 +25,7 @@ from matekd_bench import (
     WrapperParams,
 )
 from matekd_bench.contract.behavior_checks import held
+from matekd_bench.methods.perturbation import method_of
 from matekd_bench.testing import check, contract_tests, names, only, subject_of
 
 NEEDS = frozenset({"one-vocabulary", "mask-token"})
@@ -347,6 +348,19 @@ def test_a_wrapper_is_given_something_to_wrap():
     assert subject.name == "tested[simple-text]"
     results = check(subject, ["shapes", "rows", "awkward-text"])
     assert {result.state for result in results} == {"passed"}
+
+
+def test_a_class_that_describes_itself_is_checked_as_its_record():
+    class Described(Careful):
+        """Says its name and its version."""
+
+        name = "described"
+        version = "1"
+
+    assert subject_of(Described) == subject_of(method_of(Described))
+    contract_tests(Described)("shapes")
+    with pytest.raises(PluginError, match=r"^class Careful does not say its name"):
+        subject_of(Careful)
 
 
 def test_an_invalid_record_is_refused():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from matekd_bench import Method, Task
+from matekd_bench import Method, Perturbation, Task
 from matekd_bench.methods.params import describe
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Compute, Record
@@ -61,11 +61,16 @@ def test_every_card_says_the_same_things(card: str) -> None:
     assert "```" in section(text, "Example")
 
 
-def test_the_guide_names_every_field_of_a_method() -> None:
+def test_the_guide_names_everything_by_which_a_method_is_described() -> None:
+    """A class describes itself; a record has the same fields and some more."""
     from matekd_bench.study.plan.preflight import NEEDS
 
-    table = section(read("write-a-method.md"), "The record")
-    assert first_cells(table) - {"Method"} == set(Method.__dataclass_fields__)
+    fields = set(Method.__dataclass_fields__)
+    of_class = {field for field in fields if hasattr(Perturbation, field)}
+    table = section(read("write-a-method.md"), "Class attributes")
+    assert {name.partition("(")[0] for name in first_cells(table)} == of_class
+    record = section(read("write-a-method.md"), "When to yield a record")
+    assert first_cells(record) - {"Method"} == fields - of_class
     [needs] = [row[1] for row in rows(table) if row[0] == "`needs`"]
     assert set(CODE.findall(needs)) == NEEDS
 

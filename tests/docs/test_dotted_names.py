@@ -156,7 +156,7 @@ def test_what_a_dotted_name_is(text: str, names: list[str]) -> None:
         ("matekd_bench.study.spec.study_spec.StudySpec.training", True),  # an annotation
         ("matekd_bench.errors.BenchError.__cause__", True),  # of a base class that is not ours
         ("matekd_bench.Method", True),  # imported on first use
-        ("matekd_plugins.matekd.method", True),
+        ("matekd_plugins.matekd.adversary", True),
         ("matekd_bench.errors.BenchError.nothing", False),
         ("matekd_bench.study.nothing", False),
         ("matekd_bench.nothing.StudySpec", False),

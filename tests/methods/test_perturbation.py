@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,14 +12,22 @@ import torch
 
 from matekd_bench import (
     Encoded,
+    Method,
     NoParams,
+    Params,
     Perturbation,
     Perturbed,
+    PluginError,
+    Range,
     Row,
     TextPerturbation,
     TokenPerturbation,
     View,
 )
+from matekd_bench.methods.params import resolve_all
+from matekd_bench.methods.perturbation import P, make_perturbation, method_of, params_of
+from matekd_bench.methods.wrapping import paired
+from matekd_bench.plugins.host import Host
 from matekd_bench.seeds import seed_of
 
 
@@ -138,3 +148,186 @@ def test_a_plain_perturbation_does_nothing_unasked():
     assert (made.cycle, made.diagnostics(), list(made.notices)) == (None, {}, [])
     with pytest.raises(NotImplementedError):
         made.views(None, None)
+
+
+class ShoutParams(Params):
+    """Parameters of `shout`."""
+
+    rate: float = 0.2
+
+
+class Shout(TextPerturbation[ShoutParams]):
+    """Words in capitals.
+
+    This sentence is no part of the summary.
+    """
+
+    name = "shout"
+    version = "3"
+    role = "ablation"
+    needs = frozenset({"thesaurus"})
+    search = {"rate": Range(0.1, 0.5)}  # noqa: RUF012  # the base class declares it as ClassVar
+    citation = "Somebody 2020"
+
+    @classmethod
+    def overrides(cls, params):
+        return {"training.optimizer.clip": params.rate}
+
+    @classmethod
+    def resources(cls, params):
+        return {"words": f"{params.rate} of them"}
+
+    @classmethod
+    def unfit(cls, params, task):
+        return f"{params.rate} is too loud for {task.name}."
+
+
+def test_a_class_becomes_the_record_that_would_have_been_written_for_it():
+    record = method_of(Shout)
+    assert record == Method(
+        name="shout", summary="Words in capitals.", factory=Shout, level="text", version="3", params=ShoutParams,
+        citation="Somebody 2020", needs=frozenset({"thesaurus"}), role="ablation", search={"rate": Range(0.1, 0.5)},
+        overrides=Shout.overrides, resources=Shout.resources, unfit=Shout.unfit,
+    )  # fmt: skip
+    params = ShoutParams(rate=0.4)
+    assert record.overrides(params) == {"training.optimizer.clip": 0.4}
+    assert record.resources(params) == {"words": "0.4 of them"}
+    assert record.unfit(params, SimpleNamespace(name="rte")) == "0.4 is too loud for rte."
+
+
+def test_a_class_that_says_only_what_it_must_has_the_defaults_of_a_record():
+    bare = type("Bare", (TokenPerturbation,), {"name": "bare", "version": "1"})
+    record = method_of(bare)
+    plain = Method(name="bare", summary="", factory=bare, level="token", version="1")
+    functions = {"overrides": None, "resources": None, "unfit": None}
+    assert vars(record) | functions == vars(plain) | functions
+    asked = (record.overrides(NoParams()), record.resources(NoParams()), record.unfit(NoParams(), None))
+    assert asked == ({}, {}, None)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "summary"),
+    [
+        ({"__doc__": "\n    Below the quotes.\n\n    More.\n    "}, "Below the quotes."),
+        ({"__doc__": "The docstring.", "summary": "The attribute."}, "The attribute."),
+        ({}, ""),  # a docstring is not inherited
+    ],
+)
+def test_the_summary_is_the_first_line_of_the_docstring_unless_one_is_given(attributes, summary):
+    assert method_of(type("Louder", (Shout,), attributes)).summary == summary
+
+
+@pytest.mark.parametrize("attribute", ["name", "level", "version"])
+def test_a_class_that_lacks_a_required_attribute_is_refused_by_name(attribute):
+    attributes = {"name": "bare", "level": "none", "version": "1"}
+    del attributes[attribute]
+    with pytest.raises(PluginError, match=rf'^class Bare does not say its {attribute}: add `{attribute} = "'):
+        method_of(type("Bare", (Perturbation,), attributes))
+
+
+class Open(TextPerturbation[P]):
+    """Leaves the type of its parameters open."""
+
+
+class Closed(Open[ShoutParams]):
+    """Says it."""
+
+
+class LouderParams(ShoutParams):
+    """Parameters of a class that extends another method."""
+
+
+class Louder(Shout, Perturbation[LouderParams]):
+    """Replaces the type that it would inherit."""
+
+
+@pytest.mark.parametrize(
+    ("cls", "params"),
+    [
+        (Shout, ShoutParams),
+        (type("Heir", (Shout,), {}), ShoutParams),
+        (Closed, ShoutParams),
+        (Louder, LouderParams),
+        (Open, NoParams),
+        (TextPerturbation, NoParams),
+    ],
+)
+def test_the_type_of_the_parameters_is_the_one_in_the_nearest_brackets(cls, params):
+    assert params_of(cls) is params
+
+
+PLUGIN = """
+from matekd_bench import Params, TextPerturbation, hookimpl
+
+
+class EchoParams(Params):
+    times: int = 1
+
+
+class Echo(TextPerturbation[EchoParams]):
+    '''Texts said again.'''
+
+    name = "echo"
+    version = "1"
+
+    def perturb(self, text, rng):
+        return " ".join([text] * (1 + self.params.times))
+
+
+@hookimpl
+def matekd_bench_methods():
+    yield Echo
+"""
+FORMER = (
+    "state() is called state_dict() now and restore() is called load_state_dict() now; "
+    "as it is, it would forget its state on resuming."
+)
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Host]:
+    """Load a plugin file of this source."""
+    monkeypatch.setattr(Host, "latest", Host.latest)  # restored when the test ends, for the tests after it
+
+    def load(source: str) -> Host:
+        file = tmp_path / "plugin.py"
+        file.write_text(source)
+        return Host.load([file], only_builtin=True)
+
+    return load
+
+
+def test_a_class_that_a_hook_yields_is_a_method_like_any_other(load):
+    host = load(PLUGIN)
+    assert host.plugins[-1].provides == ("method echo",)
+    record = host.method("echo").record
+    assert (record.summary, record.level, record.version) == ("Texts said again.", "text", "1")
+    [asked] = resolve_all("echo[times=2]", lambda name: host.method(name).record, {})
+    echo = make_perturbation(asked.record, asked.params, SimpleNamespace(), asked.variant)
+    assert isinstance(echo, record.factory)
+    assert echo.rewrite(row("a", "b"), 0) == ("a a a", "b b b")
+
+
+def test_a_class_with_methods_of_former_names_is_refused_when_its_file_is_loaded(load):
+    former = "    def state(self): return {}\n    def restore(self, state): pass\n\n\n@hookimpl"
+    with pytest.raises(PluginError, match=r"plugin\.py cannot be used: method 'echo': ") as error:
+        load(PLUGIN.replace("\n@hookimpl", former))
+    assert str(error.value).endswith(FORMER)
+    assert "\n" not in str(error.value)
+
+
+def test_a_class_with_methods_of_former_names_is_refused_when_a_factory_makes_it():
+    class Former(Perturbation[NoParams]):
+        def state(self):
+            return {}
+
+        def restore(self, state):
+            pass
+
+    lazy = Method(name="lazy", summary="", factory=lambda *both: Former(*both), level="text", version="1")
+    with pytest.raises(PluginError) as error:
+        make_perturbation(lazy, NoParams(), None, "lazy[x=1]")
+    assert str(error.value) == f"method 'lazy[x=1]': {FORMER}"
+    outer = Method(name="outer", summary="", factory=print, level="text", version="1", wraps="text")
+    with pytest.raises(PluginError, match="method 'lazy': state"):
+        make_perturbation(paired(outer, lazy, NoParams()), NoParams(), None, "outer[lazy]")

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from matekd_bench.methods.perturbation import method_of
 from matekd_plugins.aeda import AEDA, MARKS, AEDAParams, matekd_bench_methods
 
 WORDS = [f"w{letter}" for letter in "abcdefghijkl"]
@@ -93,7 +94,8 @@ def test_parameters_reach_the_core():
     assert (method.variants, method.segments) == (3, "second")
     with pytest.raises(ValidationError):
         AEDAParams(variant="mine")
-    (record,) = matekd_bench_methods()
+    assert list(matekd_bench_methods()) == [AEDA]
+    record = method_of(AEDA)
     assert (record.name, record.level, record.params) == ("aeda", "text", AEDAParams)
 
 

@@ -184,6 +184,6 @@ def test_the_teacher_reads_cut_text_but_not_cut_features(rig, kind, teacher):
     assert trainer.spent.perturbed_examples == len(ROWS)
 
 
-def test_the_record_says_what_it_needs():
-    (record,) = matekd_bench_methods()
-    assert (record.level, record.needs) == ("embedding", {"one-vocabulary"})
+def test_the_class_says_what_it_needs():
+    assert list(matekd_bench_methods()) == [Cutoff]
+    assert (Cutoff.level, Cutoff.needs) == ("embedding", {"one-vocabulary"})

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from matekd_bench.methods.perturbation import method_of
 from matekd_plugins.eda import EDA, EDAParams, matekd_bench_methods
-from matekd_plugins.eda.method import resources
 
 TEXT = "The big movie is a very funny story about a strange child and his friend ."
 STRANGE = [
@@ -54,8 +54,9 @@ def only(name, **settings):
     return make(**{other: other == name for other in ("synonym", "insert", "swap", "delete")}, **settings)
 
 
-def test_one_record_is_announced():
-    (record,) = matekd_bench_methods()
+def test_the_class_is_announced():
+    assert list(matekd_bench_methods()) == [EDA]
+    record = method_of(EDA)
     assert (record.name, record.level, record.needs) == ("eda", "text", {"thesaurus"})
     assert isinstance(record.factory(record.params(), None), EDA)
 
@@ -118,7 +119,7 @@ def test_one_operation_alone_does_only_that(name):
 def test_a_strength_of_its_own_overrides_alpha():
     method = only("delete", alpha=0.01, alpha_rd=1.0)
     assert len(method.perturb(TEXT, random.Random(0)).split()) == 1
-    assert resources(method.params) == {}  # deletion needs no thesaurus
+    assert EDA.resources(method.params) == {}  # deletion needs no thesaurus
 
 
 def test_num_aug_and_segments_reach_the_core():

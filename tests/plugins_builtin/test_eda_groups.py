@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from matekd_bench import UsageError, groups_in, thesaurus_names
 from matekd_bench.methods.grammar import parse as parse_methods
 from matekd_bench.methods.params import describe, resolve
-from matekd_plugins.eda import EDA, EDAParams, matekd_bench_methods, thesaurus
-from matekd_plugins.eda.method import resources
+from matekd_bench.methods.perturbation import method_of
+from matekd_plugins.eda import EDA, EDAParams, thesaurus
 
 TEXT = "# cinema\nfilm, movie,motion  picture\n\nfilm, reel\nalone\nGood, fine,\n"
 PACKAGED = "package:matekd_plugins/eda/synonyms.txt"
@@ -53,7 +53,7 @@ def test_eda_draws_from_the_file(file):
     seen = {method.perturb("a FILM (good)", random.Random(seed)) for seed in range(200)}
     assert seen == {"a MOTION PICTURE (good)", "a MOVIE (good)", "a REEL (good)", "a FILM (fine)"}
     assert method.notices == []
-    assert resources(params) == {"thesaurus": thesaurus.load(str(file)).name}
+    assert EDA.resources(params) == {"thesaurus": thesaurus.load(str(file)).name}
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_word(file):
@@ -120,7 +120,7 @@ def test_names_and_paths_are_accepted_as_they_are_written(choice):
 
 
 def test_the_command_line_takes_a_file_and_names_the_nearest_name(file):
-    (record,) = matekd_bench_methods()
+    record = method_of(EDA)
     (ref,) = parse_methods(f"eda[thesaurus={file}]")
     assert resolve(ref, record, {}).params.thesaurus == str(file)
     (ref,) = parse_methods("eda[thesaurus=wordnets]")
@@ -130,7 +130,7 @@ def test_the_command_line_takes_a_file_and_names_the_nearest_name(file):
 
 def test_the_default_is_unchanged_in_what_identifies_a_run():
     assert EDAParams().model_dump(mode="json")["thesaurus"] == "auto"
-    (record,) = matekd_bench_methods()
+    record = method_of(EDA)
     assert (record.version, record.params) == ("1", EDAParams)
     [shown] = [one for one in describe(record) if one.name == "thesaurus"]
     assert (shown.type, shown.default) == ("str", "auto")

@@ -14,7 +14,6 @@ import pytest
 from matekd_bench import UsageError
 from matekd_plugins.eda import EDA, EDAParams, thesaurus
 from matekd_plugins.eda.lexicon import STOP_WORDS
-from matekd_plugins.eda.method import resources
 
 SYNSETS = {
     "noun": [("film", "movie", "motion_picture"), ("dog", "hound")],
@@ -102,7 +101,7 @@ def test_without_wordnet_the_embedded_thesaurus_is_used_and_said(alone):
     assert "nltk.downloader wordnet" in notice
     method = EDA(EDAParams(), None)
     assert method.notices == [notice]
-    assert resources(method.params) == {"thesaurus": found.name}
+    assert EDA.resources(method.params) == {"thesaurus": found.name}
     assert EDA(EDAParams(thesaurus="embedded"), None).notices == []
 
 
@@ -154,7 +153,7 @@ def test_real_wordnet(shared_data, alone, monkeypatch):
     monkeypatch.setenv("NLTK_DATA", str(shared_data / "nltk_data"))
     method = EDA(EDAParams(swap=False, delete=False, thesaurus="wordnet"), None)
     found = thesaurus.load("wordnet")
-    assert resources(method.params) == {"thesaurus": found.name}
+    assert EDA.resources(method.params) == {"thesaurus": found.name}
     assert {"motion picture", "film"} <= set(found.synonyms("movie"))
     assert list(found.synonyms("good")) == sorted(found.synonyms("good"))
     assert found.synonyms("qwzx") == ()

@@ -12,7 +12,7 @@ from matekd_bench import UsageError
 from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.params import resolve
 from matekd_plugins.freelb import FreeLBParams, matekd_bench_methods
-from matekd_plugins.freelb.method import FreeLB
+from matekd_plugins.freelb.ascent import FreeLB
 from matekd_plugins.freelb.published import TABLES
 from rig import ROWS, Watched, at_shift, gap, kd, reference, update, yielded
 

@@ -9,10 +9,10 @@ import torch
 from scipy.stats import chisquare
 
 from matekd_bench.plugins.host import Host
-from matekd_plugins.frozen_generator.method import FrozenGenerator
+from matekd_plugins.frozen_generator.rewriting import FrozenGenerator
 from matekd_plugins.masking import MaskParams, choose_masked
 from matekd_plugins.matekd import MateKDParams
-from matekd_plugins.matekd.method import MateKD
+from matekd_plugins.matekd.adversary import MateKD
 from matekd_plugins.random_mask import RandomMask
 from matekd_plugins.random_token import RandomToken
 from rig import gap

@@ -12,7 +12,7 @@ from scipy.stats import chisquare
 from matekd_bench.distill.settings import Objective
 from matekd_plugins.masking import choose_masked
 from matekd_plugins.matekd import MateKDParams, matekd_bench_methods
-from matekd_plugins.matekd.method import MateKD, embedder
+from matekd_plugins.matekd.adversary import MateKD, embedder
 from matekd_plugins.matekd.sampling import StraightThroughLookup, gumbel_softmax, sample
 from rig import gap, reference
 

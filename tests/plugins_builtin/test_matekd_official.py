@@ -16,7 +16,7 @@ from matekd_bench.methods.rows import Cycle
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.spec.method_settings import overridden
 from matekd_plugins.matekd import MateKDParams
-from matekd_plugins.matekd.method import MateKD
+from matekd_plugins.matekd.adversary import MateKD
 from rig import gap
 
 HOST = Host.load(only_builtin=True)

@@ -12,8 +12,8 @@ import torch
 from matekd_bench.plugins.host import Host
 from matekd_plugins.tinybert_aug import TinyBertAugParams
 from matekd_plugins.tinybert_aug import candidates as module
+from matekd_plugins.tinybert_aug.augmentation import TinyBertAug
 from matekd_plugins.tinybert_aug.candidates import Candidates, Slot
-from matekd_plugins.tinybert_aug.method import TinyBertAug
 
 TEXT = "the Old man sees a zebra , red music"
 ELIGIBLE = ["Old", "man", "sees", "zebra", "red", "music"]  # the others are stop words or no words

@@ -53,7 +53,7 @@ def test_a_package_says_how_it_comes_in(level: str) -> None:
     project = tomllib.loads(found[f"{folder}/pyproject.toml"])["project"]
     assert project["entry-points"]["matekd_bench"] == {"my-method": "matekd_my_method"}
     assert project["name"] == folder
-    assert "contract_tests(METHOD)" in found[f"{folder}/test_matekd_my_method.py"]
+    assert "contract_tests(MyMethod)" in found[f"{folder}/test_matekd_my_method.py"]
     assert not [path for path, text in found.items() if "$" in text]
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from matekd_bench import (
     Exporter,
     ExportTable,
-    Method,
     Preset,
     RunEnd,
     RunInfo,
@@ -18,27 +17,15 @@ from matekd_bench import (
     hookimpl,
     load_presets,
 )
-from matekd_bench_wordswap.method import WordSwap, WordSwapParams
+from matekd_bench_wordswap.method import WordSwap
 
 HERE = Path(__file__).parent
 
-METHOD = Method(
-    name="wordswap",
-    summary="Words give way to synonyms from a thesaurus of your choice.",
-    params=WordSwapParams,
-    factory=WordSwap,
-    level="text",
-    version="1",
-    needs=frozenset({"thesaurus"}),
-    resources=lambda params: {"thesaurus": params.synonyms().name},
-    citation="The example of matekd-bench's documentation",
-)
-
 
 @hookimpl
-def matekd_bench_methods() -> Iterator[Method]:
+def matekd_bench_methods() -> Iterator[type[WordSwap]]:
     """Provide the method `wordswap`."""
-    yield METHOD
+    yield WordSwap
 
 
 @hookimpl

@@ -27,12 +27,25 @@ class WordSwapParams(Params):
 
 
 class WordSwap(TextPerturbation[WordSwapParams]):
-    """One version of each text, a new one in every epoch."""
+    """Words give way to synonyms from a thesaurus of your choice.
+
+    The first line is the summary in lists. There is one version of each text, a new one in every epoch.
+    """
+
+    name = "wordswap"
+    version = "1"
+    needs = frozenset({"thesaurus"})
+    citation = "The example of matekd-bench's documentation"
 
     def __init__(self, params: WordSwapParams, context: Context) -> None:
         super().__init__(params, context)
         self._synonyms = params.synonyms()
         self.notices = list(self._synonyms.notices)
+
+    @classmethod
+    def resources(cls, params: WordSwapParams) -> dict[str, str]:
+        """Name the thesaurus in use: it becomes part of a run's identity and record."""
+        return {"thesaurus": params.synonyms().name}
 
     def perturb(self, text: str, rng: random.Random) -> str:
         """Replace some words of `text`; every random choice comes from `rng`."""

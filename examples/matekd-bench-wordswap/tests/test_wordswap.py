@@ -2,12 +2,12 @@
 
 import random
 
-from matekd_bench_wordswap import METHOD, kitchen
+from matekd_bench_wordswap import kitchen
 from matekd_bench_wordswap.method import WordSwap, WordSwapParams
 
 from matekd_bench.testing import contract_tests
 
-test_contract = contract_tests(METHOD, thesaurus="embedded")
+test_contract = contract_tests(WordSwap, thesaurus="embedded")
 
 
 def test_words_with_synonyms_are_replaced() -> None:

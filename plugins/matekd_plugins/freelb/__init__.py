@@ -52,7 +52,7 @@ def _unfit(params: FreeLBParams, task: Task) -> str | None:
 
 
 def _make(params: FreeLBParams, context: Context) -> Perturbation[FreeLBParams]:
-    from matekd_plugins.freelb.method import FreeLB
+    from matekd_plugins.freelb.ascent import FreeLB
 
     return FreeLB(params, context)
 

@@ -9,11 +9,11 @@ from matekd_bench import Context, Method, hookimpl
 from matekd_plugins.masking import MASK_SEARCH, MaskParams
 
 if TYPE_CHECKING:
-    from matekd_plugins.frozen_generator.method import FrozenGenerator
+    from matekd_plugins.frozen_generator.rewriting import FrozenGenerator
 
 
 def _make(params: MaskParams, context: Context) -> FrozenGenerator:
-    from matekd_plugins.frozen_generator.method import FrozenGenerator
+    from matekd_plugins.frozen_generator.rewriting import FrozenGenerator
 
     return FrozenGenerator(params, context)
 

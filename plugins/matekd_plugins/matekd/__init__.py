@@ -44,7 +44,7 @@ def _overrides(params: MateKDParams) -> Mapping[str, Any]:
 
 
 def _make(params: MateKDParams, context: Context) -> Perturbation[MateKDParams]:
-    from matekd_plugins.matekd.method import MateKD
+    from matekd_plugins.matekd.adversary import MateKD
 
     return MateKD(params, context)
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from matekd_bench import Context, Method, Params, Range, hookimpl
 
 if TYPE_CHECKING:
-    from matekd_plugins.tinybert_aug.method import TinyBertAug
+    from matekd_plugins.tinybert_aug.augmentation import TinyBertAug
 
 
 class TinyBertAugParams(Params):
@@ -27,7 +27,7 @@ class TinyBertAugParams(Params):
 
 
 def _make(params: TinyBertAugParams, context: Context) -> TinyBertAug:
-    from matekd_plugins.tinybert_aug.method import TinyBertAug
+    from matekd_plugins.tinybert_aug.augmentation import TinyBertAug
 
     return TinyBertAug(params, context)
 

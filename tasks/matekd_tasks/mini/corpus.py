@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from . import answers, entailment, grammar, inference, paraphrase, sentiment
-from .passages import PASSAGES
+from .texts import answers, entailment, grammar, inference, paraphrase, sentiment
+from .texts.passages import PASSAGES
 from .vocabulary import word_list
 from .world import LATER, TENSES, Dice
 

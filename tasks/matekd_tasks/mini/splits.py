@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from matekd_bench import DataError, Rows
 
-from . import answers, entailment, grammar, inference, paraphrase, pronouns, sentiment
+from .texts import answers, entailment, grammar, inference, paraphrase, pronouns, sentiment
 from .world import LETTERS, NEWS, Dice, Register
 
 Texts = tuple[str, ...]

@@ -7,9 +7,9 @@ from itertools import islice
 
 import pytest
 
-from matekd_tasks.mini import answers, paraphrase, sentiment
 from matekd_tasks.mini.corpus import EXERCISES, exercises, sentences
-from matekd_tasks.mini.passages import PASSAGES, Draw
+from matekd_tasks.mini.texts import answers, paraphrase, sentiment
+from matekd_tasks.mini.texts.passages import PASSAGES, Draw
 from matekd_tasks.mini.world import LATER, LETTERS, NEWS, TENSES, Dice
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from matekd_tasks.mini import facts
 from matekd_tasks.mini.lexicon import (
     LOOKS,
     MOODS,
     doable,
     fitting,
 )
-from matekd_tasks.mini.paraphrase import overlap
+from matekd_tasks.mini.texts import facts
+from matekd_tasks.mini.texts.paraphrase import overlap
 from matekd_tasks.mini.world import NEWS, PLANS, Dice, Register
 
 

@@ -8,7 +8,7 @@ from matekd_tasks.mini.lexicon import (
     PRAISE,
     SCORN,
 )
-from matekd_tasks.mini.pronouns import CONTAINED
+from matekd_tasks.mini.texts.pronouns import CONTAINED
 from matekd_tasks.mini.vocabulary import words_in
 from matekd_tasks.mini.world import NEWS
 from mini_rig import BASES, KIND, canonical, content, doer, labeled

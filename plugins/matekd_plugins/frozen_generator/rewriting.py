@@ -5,7 +5,7 @@ from __future__ import annotations
 from matekd_bench import Context
 from matekd_plugins.masking import MaskParams
 from matekd_plugins.matekd import MateKDParams
-from matekd_plugins.matekd.method import MateKD
+from matekd_plugins.matekd.adversary import MateKD
 
 
 class FrozenGenerator(MateKD):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .lexicon import DEALINGS, DEEDS, JOBS, Action, Noun, Words, an, doable, fitting, siblings
-from .world import Dice, Register, Tense
+from ..lexicon import DEALINGS, DEEDS, JOBS, Action, Noun, Words, an, doable, fitting, siblings
+from ..world import Dice, Register, Tense
 
 PARTS = ("who", "action", "look", "thing", "where")
 PEOPLE_PARTS = ("who", "action", "thing", "where")

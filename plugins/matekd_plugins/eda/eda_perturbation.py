@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from matekd_bench import Params, TextPerturbation
+from matekd_bench import Params, Range, TextPerturbation
 from matekd_plugins.eda.groups import check_choice
 from matekd_plugins.eda.official import OfficialOperations
 from matekd_plugins.eda.operations import Operation, Operations
@@ -64,6 +64,14 @@ class EDA(TextPerturbation[EDAParams]):
     `notices` are sentences for the user: where the embedded thesaurus stands in for WordNet.
     """
 
+    name = "eda"
+    summary = "Easy Data Augmentation: one random edit of words (synonym, insertion, swap, deletion)."
+    level = "text"
+    version = "1"
+    needs = frozenset({"thesaurus"})
+    search = {"alpha": Range(0.05, 0.5, log=True)}
+    citation = "Wei and Zou, EMNLP-IJCNLP 2019, arXiv:1901.11196"
+
     def __init__(self, params: EDAParams, context: Context) -> None:
         super().__init__(params, context)
         self.variants = params.num_aug
@@ -75,6 +83,11 @@ class EDA(TextPerturbation[EDAParams]):
             Operations(thesaurus) if params.variant == "fixed" else OfficialOperations(thesaurus)
         )
         self._enabled = _enabled(params, self._operations)
+
+    @classmethod
+    def resources(cls, params: EDAParams) -> dict[str, str]:
+        """Name the thesaurus in use, with a digest; nothing where no enabled operation needs one."""
+        return {"thesaurus": load(params.thesaurus).name} if params.synonym or params.insert else {}
 
     def prepare(self, texts: Sequence[str]) -> None:
         """Looks up every word of the training texts, so that perturbing never waits for the thesaurus."""
@@ -92,11 +105,6 @@ class EDA(TextPerturbation[EDAParams]):
             return text
         operation, alpha = self._enabled[int(rng.random() * len(self._enabled))]
         return self._operations.join(operation(words, alpha, rng), text)
-
-
-def resources(params: EDAParams) -> dict[str, str]:
-    """Which thesaurus is in use, with a digest; nothing where no enabled operation needs one."""
-    return {"thesaurus": load(params.thesaurus).name} if params.synonym or params.insert else {}
 
 
 def _enabled(params: EDAParams, operations: Operations) -> list[tuple[Operation, float]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .lexicon import Words
-from .world import Dice, Register, sentence
+from ..lexicon import Words
+from ..world import Dice, Register, sentence
 
 
 @dataclass(frozen=True)

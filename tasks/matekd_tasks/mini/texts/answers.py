@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..lexicon import Words
+from ..world import Dice, Register, sentence
 from . import facts
 from .facts import Fact, drawn, varied
-from .lexicon import Words
-from .world import Dice, Register, sentence
 
 REASONS: Words = (
     "to please a friend",

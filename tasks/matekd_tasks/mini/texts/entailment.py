@@ -1,6 +1,6 @@
 """A short text and a sentence that follows from it (0) or does not (1), for mini-RTE.
 
-As in :mod:`matekd_tasks.mini.inference` the hypothesis is drawn in the same way for both labels.
+As in :mod:`matekd_tasks.mini.texts.inference` the hypothesis is drawn in the same way for both labels.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ..lexicon import DEALINGS, DEEDS, JOBS, Noun, an, doable, plural, siblings
+from ..world import Dice, Register, sentence
 from .facts import Fact, drawn, say
 from .inference import BY, DO, distinct, plans, roles
-from .lexicon import DEALINGS, DEEDS, JOBS, Noun, an, doable, plural, siblings
-from .world import Dice, Register, sentence
 
 Schema = Callable[[Dice, int, Register], tuple[str, str]]
 NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..lexicon import DEALINGS, HAPPENINGS, JOBS, MODES, MOODS, SCALES, Verb, an, plural, words
+from ..world import PAST, Dice, Register, sentence
 from .facts import Fact, drawn, what
-from .lexicon import DEALINGS, HAPPENINGS, JOBS, MODES, MOODS, SCALES, Verb, an, plural, words
-from .world import PAST, Dice, Register, sentence
 
 Rule = Callable[[Dice, bool, Register], str]
 SHORT = ("{who} {does} {what} {where}", "{where}, {who} {does} {what}", "{when}, {who} {does} {what}")

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from . import facts
-from .facts import person, say
-from .lexicon import (
+from ..lexicon import (
     DEEDS,
     HAPPENINGS,
     JOBS,
@@ -27,7 +25,9 @@ from .lexicon import (
     fitting,
     plural,
 )
-from .world import PAST, Dice, Register, sentence
+from ..world import PAST, Dice, Register, sentence
+from . import facts
+from .facts import person, say
 
 Clauses = tuple[str, str]
 Event = tuple[str, Verb]

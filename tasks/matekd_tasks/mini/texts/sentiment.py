@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .lexicon import PRAISE, SCORN, Words, an
-from .world import Dice, sentence
+from ..lexicon import PRAISE, SCORN, Words, an
+from ..world import Dice, sentence
 
 
 @dataclass(frozen=True)

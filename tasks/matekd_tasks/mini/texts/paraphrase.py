@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ..lexicon import DEEDS, JOBS, Action, Noun, Verb, Words, an, doable, fitting
+from ..world import Dice, Register, Tense, sentence
 from .facts import PARTS, Fact, drawn, say, score, swapped, varied
-from .lexicon import DEEDS, JOBS, Action, Noun, Verb, Words, an, doable, fitting
-from .world import Dice, Register, Tense, sentence
 
 Pair = tuple[str, str]
 
@@ -51,7 +51,7 @@ def scene(dice: Dice, register: Register) -> Fact:
 
 
 def overlap(dice: Dice, register: Register) -> tuple[Pair, float]:
-    """Two scenes of which 0 to 5 parts differ, with their score of :func:`matekd_tasks.mini.facts.score`."""
+    """Two scenes of which 0 to 5 parts differ, with their score of :func:`matekd_tasks.mini.texts.facts.score`."""
     fact = scene(dice, register)
     parts = dice.picks(PARTS, dice.pick(range(6)))
     other = varied(fact, parts, dice, register)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from . import answers, entailment, facts, grammar, inference, paraphrase, sentiment
-from .lexicon import (
+from ..lexicon import (
     DEALINGS,
     DEEDS,
     GROWING,
@@ -25,8 +24,9 @@ from .lexicon import (
     plural,
     siblings,
 )
-from .thesaurus import FILM
-from .world import LATER, MEMORIES, PLANS, TENSES, Dice, sentence
+from ..thesaurus import FILM
+from ..world import LATER, MEMORIES, PLANS, TENSES, Dice, sentence
+from . import answers, entailment, facts, grammar, inference, paraphrase, sentiment
 
 Draw = Callable[[Dice], str]
 
