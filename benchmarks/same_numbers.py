@@ -140,6 +140,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     (r"relabell?ed", "relabeled"),
     (r"\bgr[ae]y\b", "gray"),
     (r"colou?r", "color"),
+    (r"<td>(Whether|Include|Share|Take) [^<]*</td>", "<description>"),
     (r"<dt>overrides</dt><dd>.*</dd>", "<overrides>"),
 )
 # How plots draw text, which moves with its words; the words themselves stand in comments and are compared.

@@ -62,7 +62,7 @@ def soak(
     from matekd_bench.study.execute.backends.in_process import LocalExecutor
 
     found: list[Sample] = []
-    done, original = 0, LocalExecutor.take
+    done, original = 0, LocalExecutor.run_cell
 
     def take(self: LocalExecutor, *rest: object) -> object:
         nonlocal done
@@ -82,12 +82,12 @@ def soak(
     ]  # fmt: skip
     before = os.environ.get("MATEKD_BENCH_CACHE")
     os.environ["MATEKD_BENCH_CACHE"] = str(home / "cache")
-    LocalExecutor.take = take  # type: ignore[method-assign, assignment]
+    LocalExecutor.run_cell = take  # type: ignore[method-assign, assignment]
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             assert main(command) == 0
     finally:
-        LocalExecutor.take = original  # type: ignore[method-assign]
+        LocalExecutor.run_cell = original  # type: ignore[method-assign]
         os.environ.pop("MATEKD_BENCH_CACHE")
         if before is not None:
             os.environ["MATEKD_BENCH_CACHE"] = before

@@ -1,22 +1,21 @@
-"""The exceptions that reach the user as one line.
+"""The exceptions that the user sees as one line.
 
 BenchError                 exit code 2: something the user typed, named or installed is wrong
 ├── UsageError             an option, a name or a parameter
 ├── DataError              a data folder, file, column or label
 ├── CheckpointError        a model, tokenizer or vocabulary
-├── PluginError            a plugin that clashes with another or breaks the rules of the interface
+├── PluginError            a plugin that conflicts with another or breaks the rules of the interface
 ├── ResultsError           a results folder or a record
-└── RunError               exit code 1: a run that started and could not be finished
+└── RunError               exit code 1: a run that started but could not be finished
 """
 
 from __future__ import annotations
 
 import copyreg
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# What options, keys and hooks of version 0.1 are called now: whoever types an old name is told the new one.
+# Old names of options, keys and hooks (version 0.1) with their new names, for error messages.
 RENAMED: Mapping[str, str] = {
     "--control": "--reference",
     "--no-control": "--reference none",
@@ -30,9 +29,9 @@ RENAMED: Mapping[str, str] = {
 
 
 class BenchError(Exception):
-    """Base of every error shown as one line: what is wrong, then, if known, what to do.
+    """Base class of all errors that are shown as one line: what is wrong and, if known, what to do.
 
-    `message` names the bad value and what is allowed; `hint` is the next thing to do, often a command.
+    `message` names the bad value and the allowed ones; `hint` is the next thing to do, often a command.
     """
 
     exit_code = 2
@@ -46,7 +45,7 @@ class BenchError(Exception):
         return f"{self.message} {self.hint}" if self.hint else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle without `__init__`, whose arguments subclasses change: Ray sends errors back pickled."""
+        """Pickle without calling `__init__`, since its arguments differ in subclasses; Ray sends errors pickled."""
         return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
 
@@ -63,7 +62,7 @@ class CheckpointError(BenchError):
 
 
 class PluginError(BenchError):
-    """A plugin that clashes with another or breaks the rules of the interface."""
+    """A plugin that conflicts with another or breaks the rules of the interface."""
 
 
 class ResultsError(BenchError):
@@ -71,32 +70,34 @@ class ResultsError(BenchError):
 
 
 class RunError(BenchError):
-    """A run that was started and could not be finished."""
+    """A run that started but could not be finished."""
 
     exit_code = 1
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str], *, command: str | None = None) -> UsageError:
-    """The error for a name that does not exist: the name, the nearest match or all names, the next command.
+    """Return the error for a name that does not exist, with the nearest match or all allowed names.
 
-    `kind` is the word for what was named ("method", "task", ...); `command` lists what there is.
+    `kind` is the word for the named thing ("method", "task", ...). `command` is the command that lists the names.
     """
     if (new := renamed(name)) is not None:
         return UsageError(f"unknown {kind} '{name}': it is called '{new}' now.")
     names = sorted(allowed)
+    import difflib  # only where a name is wrong: every start of the command line would pay for it
+
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if near:
-        known = f"did you mean '{near[0]}'?"
+        suggestion = f"did you mean '{near[0]}'?"
     elif names:
-        known = f"there are {', '.join(names)}."
+        suggestion = f"there are {', '.join(names)}."
     else:
-        known = "there are none."
+        suggestion = "there are none."
     return UsageError(
-        f"unknown {kind} '{name}': {known}", hint=f"'{command}' lists them." if command else None
+        f"unknown {kind} '{name}': {suggestion}", hint=f"'{command}' lists them." if command else None
     )
 
 
 def renamed(name: str) -> str | None:
-    """What an option or a dotted key of version 0.1 is called now; None for a name that was never another's."""
+    """Return the new name of an option or dotted key of version 0.1; None if the name was not changed."""
     new = ".".join(RENAMED.get(part, part) for part in name.split("."))
     return None if new == name else new

@@ -1,4 +1,4 @@
-"""Very many Python objects at a time: records, or the modules of the libraries."""
+"""Pauses the garbage collector while very many objects are created, such as records or imported modules."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Within it, or within a function that it decorates, Python does not look for cycles.
+    """Turn off the search for reference cycles in a block or in a decorated function.
 
-    For what makes very many objects that stay, as reading records and importing torch do: the search among all of them
-    takes much of the time.
+    This is for code that creates very many lasting objects, such as reading records or importing torch. There the
+    search takes much of the time.
     """
-    on = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if on:
+        if was_enabled:
             gc.enable()

@@ -31,7 +31,7 @@ def study(root: Path, write_study: Any) -> Study:
     """Four methods on two tasks with three seeds; `good` and `bad` are what they are called."""
     write_study(root, GAINS, budgets=UPDATES)
     found = read_folders([root])
-    board = build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.homes))
+    board = build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.stores))
     return Study(root, list(found.records), board)
 
 

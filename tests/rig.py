@@ -14,10 +14,10 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from matekd_bench import Joint, NoParams, Perturbation, TextPerturbation, TokenPerturbation
 from matekd_bench.distill import settings
-from matekd_bench.distill.cost import FlopModel, Meter
 from matekd_bench.distill.data.batches import Assembler
 from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.data.order import PlannedUpdate
+from matekd_bench.distill.flops import FlopModel, Meter
 from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.masked_lm import load_masked_lm
 from matekd_bench.distill.models.networks import ModelSource, load_classifier
@@ -122,12 +122,12 @@ class Rig:
         self.student = exact(classifier(student, (0, 2), kind, 1), dtype, dropout)
         self.teacher = frozen_teacher(teacher, kind, dtype)
         self._generator = generator(student, dtype, dropout)
-        self.meter, self.moment = Meter(), StepScope(seed, self.task.name)
+        self.meter, self.scope = Meter(), StepScope(seed, self.task.name)
         self.meter.register("student", FlopModel(self.student))
         self.meter.register("teacher", FlopModel(self.teacher))
         self.models = RunModels(
             self.student, self.teacher, objective=self.objective, regression=not self.task.labels, precision="float32",
-            moment=self.moment, meter=self.meter,
+            scope=self.scope, meter=self.meter,
         )  # fmt: skip
         self.corpus = self._corpus(cached)
         self.context = self._context()
@@ -146,7 +146,7 @@ class Rig:
         return RunContext(
             task=self.task, seed=self.seed, device=torch.device("cpu"), precision="float32",
             objective=self.objective, student_encoder=self.encoder,
-            teacher_encoder=None if shared else self.teacher_encoder, meter=self.meter, moment=self.moment,
+            teacher_encoder=None if shared else self.teacher_encoder, meter=self.meter, scope=self.scope,
             generator=lambda: copy.deepcopy(self._generator).requires_grad_(True).train(), student=self.student,
         )  # fmt: skip
 

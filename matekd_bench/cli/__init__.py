@@ -1,4 +1,4 @@
-"""The command line: parses and prints, decides nothing."""
+"""The command line: parse arguments, call the package, print results."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from matekd_bench.errors import BenchError
+from matekd_bench.gc_pause import gc_paused
 from matekd_bench.study.execute.interrupts import StoppedError
 
 INTERRUPTED = 130
@@ -14,17 +15,18 @@ INTERRUPTION = "interrupted; finished runs are kept; run the same command to res
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns 0, 1 where runs failed, 2 for bad input, 130 (143) if it was interrupted (ended).
+    """Run one command and return its exit code.
 
-    A BenchError, or a file that the system refuses, is one line on stderr; with ``--debug``, which may stand
-    anywhere, its traceback is shown.
+    The code is 0 for success, 1 for failed runs and 2 for bad input. It is 130 after Ctrl-C and 143 after a
+    termination signal. A BenchError, or an OSError that names a file, prints one line on stderr. With ``--debug``,
+    anywhere among the arguments, it raises instead and its traceback is shown.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
-    _forget_useless_widths()
-    _wait_asleep()
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in argv
+    _drop_invalid_widths()
+    _make_openmp_threads_sleep()
     try:
-        code = _dispatch([argument for argument in given if argument != "--debug"])
+        code = _dispatch([argument for argument in argv if argument != "--debug"])
     except BenchError as error:
         if debug:
             raise
@@ -45,34 +47,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _forget_useless_widths() -> None:
-    """Takes a screen width that is no number or zero out of the environment: rich would print nothing, or fail."""
+def _drop_invalid_widths() -> None:
+    """Remove screen widths that are zero or no number from the environment: rich would print nothing, or fail."""
     for name in ("COLUMNS", "TERMINAL_WIDTH"):
         value = os.environ.get(name)
         if value is not None and not (value.isdecimal() and int(value)):
             del os.environ[name]
 
 
-def _wait_asleep() -> None:
-    """Has OpenMP's threads sleep while they wait for each other, unless the user has said how they should wait.
+def _make_openmp_threads_sleep() -> None:
+    """Make OpenMP's waiting threads sleep, unless the user has set ``OMP_WAIT_POLICY``.
 
-    By default they spin. Beside another process those that wait keep the cores from those that work, and training
-    takes ten times as long; alone on a machine there is no difference. Read when torch is loaded, which is later.
+    By default waiting threads spin. If another process runs too, spinning threads take cores from working ones, and
+    training takes ten times as long. Without other processes there is no difference. torch reads the variable when it
+    is loaded, so this function has to be called before.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _dispatch(arguments: list[str]) -> int:
-    """Hands the arguments to Typer; what it has to complain about becomes a UsageError."""
-    import typer
+    """Let Typer run the command and return its exit code; raise Typer's errors as UsageError."""
+    with (
+        gc_paused()
+    ):  # the objects of Typer and rich stay: searching them for cycles takes a tenth of the start
+        import typer
 
-    from matekd_bench.cli.app import application
-    from matekd_bench.cli.usage_errors import as_usage_error
+        from matekd_bench.cli.app import application
+        from matekd_bench.cli.usage_errors import as_usage_error
 
+        command = application()
     try:
-        result = application()(
-            arguments, prog_name="matekd-bench", standalone_mode=False, obj=tuple(arguments)
-        )
+        result = command(arguments, prog_name="matekd-bench", standalone_mode=False, obj=tuple(arguments))
     except typer.TyperException as error:
         raise as_usage_error(error) from error
     except typer.Abort:

@@ -1,113 +1,221 @@
-"""The Typer application: every command and where it is written."""
+"""The Typer application: every command with its line in ``--help`` and its examples, imported when it is used."""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from matekd_bench.cli.commands import (
-    machine_commands,
-    methods_commands,
-    plugins_commands,
-    reproduce_command,
-    results_commands,
-    run_command,
-    student_commands,
-    tasks_commands,
-)
 from matekd_bench.cli.options import examples
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command: the function or Typer application in `commands`, as ``module:name``, and the texts of ``--help``.
+
+    `summary` is the first paragraph of its help, so that ``matekd-bench --help`` need not import it.
+    """
+
+    target: str
+    summary: str
+    examples: tuple[str, ...]
+
+
+COMMANDS: Mapping[str, Entry] = {
+    "run": Entry(
+        "run_command:run",
+        "Train every method on every task and seed that has no record yet, then print the leaderboard.",
+        (
+            "run --methods matekd,eda --tasks glue",
+            "run --methods matekd,eda --tasks rte,mrpc --glue-dir DIR",
+            "run --methods 'eda[alpha=0.1|0.2],kd@2x' --tasks rte --seeds 5",
+            "run --methods eda --set eda.alpha=0.2 --tasks rte --dry-run",
+            "run --methods eda --tasks rte --preset paper-bert --seeds 5",
+        ),
+    ),
+    "leaderboard": Entry(
+        "results_commands:leaderboard",
+        "Print the leaderboard, computed afresh from the records in the results folders.",
+        (
+            "leaderboard",
+            "leaderboard --by task --tasks rte,mrpc",
+            "leaderboard --cost --sort cost",
+            "leaderboard --failures",
+            "leaderboard --results DIR --results DIR2 --reference finetune",
+        ),
+    ),
+    "compare": Entry(
+        "results_commands:compare",
+        "Test whether two checkpoints differ: exact McNemar for accuracy, permutations for other metrics.",
+        ("compare rte-eda-0 rte-kd-0", "compare results/runs/RUN_A results/runs/RUN_B"),
+    ),
+    "export": Entry(
+        "results_commands:export",
+        "Write the leaderboard or the runs to files: .csv, .json or .md; the "
+        "leaderboard also as .tex, .html or a picture.",
+        (
+            "export leaderboard.csv table.md table.tex",
+            "export board.html cost.png forest.svg",
+            "export figure1.pdf --plot heatmap",
+            "export runs.csv --table runs --results DIR",
+        ),
+    ),
+    "reproduce": Entry(
+        "reproduce_command:reproduce",
+        "Train a recorded run again and say whether it gives the same numbers "
+        "and, if not, what was different.",
+        ("reproduce rte-eda-0", "reproduce RUN --fresh --into DIR", "reproduce RUN --glue-dir DIR"),
+    ),
+    "predict": Entry(
+        "student_commands:predict",
+        "Print what the kept student of a run says: a row for each example, with probabilities.",
+        (
+            "predict rte-eda-0 --glue-dir DIR",
+            "predict mnli-kd-0 --task ax -o ax.tsv",
+            "predict results/runs/RUN --file texts.csv -o answers.csv",
+        ),
+    ),
+    "submit": Entry(
+        "student_commands:submit",
+        "Write the test predictions of a method's nine students as the GLUE server takes them.",
+        ("submit glue.zip --method matekd --seed 0 --glue-dir DIR",),
+    ),
+    "merge": Entry(
+        "results_commands:merge",
+        "Merge results folders into a new one, which appears whole or not at all.",
+        ("merge DIR-A DIR-B -o DIR",),
+    ),
+    "methods": Entry(
+        "methods_commands:app",
+        "List the methods; 'methods show NAME' describes one.",
+        ("methods", "methods show eda", "methods preview eda,matekd --task rte", "methods --json"),
+    ),
+    "tasks": Entry(
+        "tasks_commands:app",
+        "List the tasks and suites; 'tasks show NAME' describes one, 'tasks new NAME' makes one.",
+        ("tasks", "tasks show rte", "tasks --json"),
+    ),
+    "plugins": Entry(
+        "plugins_commands:app",
+        "List the plugins; 'plugins new NAME' writes one.",
+        ("plugins", "plugins new my-method --level text", "plugins --json"),
+    ),
+    "cache": Entry(
+        "machine_commands:app",
+        "What is kept of teachers, logits and generators.",
+        ("cache info", "cache clear --older-than 30d"),
+    ),
+    "doctor": Entry(
+        "machine_commands:doctor",
+        "Show what this machine has: versions, devices, caches, models, data; "
+        "and what to do about what it lacks.",
+        ("doctor", "doctor --network", "doctor --glue-dir DIR"),
+    ),
+    "prepare": Entry(
+        "machine_commands:prepare",
+        "Fetch and check all that a study reads, models, data and thesaurus, so that it later runs offline.",
+        (
+            "prepare --preset paper-bert --tasks rte,mrpc",
+            "prepare --preset minilm --glue-dir DIR",
+            "prepare --config study.toml",
+        ),
+    ),
+}
+SETTINGS: Mapping[str, Any] = {
+    "rich_markup_mode": "rich",
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+
+
+class LazyCommands(dict[str, Any]):
+    """The commands by name, each imported when it is first asked for.
+
+    Within :meth:`summaries` a command that was not imported yet is a stand-in that knows its summary alone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(dict.fromkeys(COMMANDS))
+        self._summarizing = False
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the command, imported unless its summary is enough; KeyError if there is none."""
+        command = super().__getitem__(name)
+        if command is not None:
+            return command
+        if self._summarizing:
+            return TyperCommand(name, help=COMMANDS[name].summary)
+        self[name] = load_command(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the command, or `default` if there is none."""
+        return self[name] if name in COMMANDS else default
+
+    def items(self) -> Any:
+        """Return name and command of all of them."""
+        return [(name, self[name]) for name in self]
+
+    def values(self) -> Any:
+        """Return all commands."""
+        return [self[name] for name in self]
+
+    @contextmanager
+    def summaries(self) -> Iterator[None]:
+        """Give out stand-ins inside the block, so that a list of commands imports none."""
+        self._summarizing = True
+        try:
+            yield
+        finally:
+            self._summarizing = False
+
+
+def load_command(name: str) -> Any:
+    """Import a command and build it with its examples."""
+    module, _, attribute = COMMANDS[name].target.partition(":")
+    target = getattr(importlib.import_module(f"{__package__}.commands.{module}"), attribute)
+    parent, epilog = typer.Typer(**SETTINGS), examples(*COMMANDS[name].examples)
+    parent.callback()(lambda: None)  # a group even with one command, so that it can be taken out by its name
+    if isinstance(target, typer.Typer):
+        parent.add_typer(target, name=name, epilog=epilog)
+    else:
+        parent.command(name, epilog=epilog)(target)
+    group: Any = typer.main.get_command(parent)
+    return group.commands[name]
+
+
+class RootGroup(TyperGroup):
+    """The group of all commands, whose help imports none of them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands: Any = LazyCommands()
+
+    def format_help(self, context: Any, formatter: Any) -> None:
+        """Write the help with a line per command."""
+        with self.commands.summaries():
+            super().format_help(context, formatter)
+
 
 app = typer.Typer(
     name="matekd-bench",
+    cls=RootGroup,
     help="Compare text perturbation methods for knowledge distillation under one budget and one trainer.",
     epilog=examples(
         "run --methods matekd,eda --tasks glue", "doctor", "methods show eda", "export leaderboard.csv"
     ),
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **SETTINGS,
 )
-app.command(
-    "run",
-    epilog=examples(
-        "run --methods matekd,eda --tasks glue",
-        "run --methods matekd,eda --tasks rte,mrpc --glue-dir DIR",
-        "run --methods 'eda[alpha=0.1|0.2],kd@2x' --tasks rte --seeds 5",
-        "run --methods eda --set eda.alpha=0.2 --tasks rte --dry-run",
-        "run --methods eda --tasks rte --preset paper-bert --seeds 5",
-    ),
-)(run_command.run)
-app.command(
-    "leaderboard",
-    epilog=examples(
-        "leaderboard",
-        "leaderboard --by task --tasks rte,mrpc",
-        "leaderboard --cost --sort cost",
-        "leaderboard --failures",
-        "leaderboard --results DIR --results DIR2 --reference finetune",
-    ),
-)(results_commands.leaderboard)
-app.command(
-    "compare",
-    epilog=examples("compare rte-eda-0 rte-kd-0", "compare results/runs/RUN_A results/runs/RUN_B"),
-)(results_commands.compare)
-app.command(
-    "export",
-    epilog=examples(
-        "export leaderboard.csv table.md table.tex",
-        "export board.html cost.png forest.svg",
-        "export figure1.pdf --plot heatmap",
-        "export runs.csv --table runs --results DIR",
-    ),
-)(results_commands.export)
-app.command(
-    "reproduce",
-    epilog=examples(
-        "reproduce rte-eda-0", "reproduce RUN --fresh --into DIR", "reproduce RUN --glue-dir DIR"
-    ),
-)(reproduce_command.reproduce)
-app.command(
-    "predict",
-    epilog=examples(
-        "predict rte-eda-0 --glue-dir DIR",
-        "predict mnli-kd-0 --task ax -o ax.tsv",
-        "predict results/runs/RUN --file texts.csv -o answers.csv",
-    ),
-)(student_commands.predict)
-app.command("submit", epilog=examples("submit glue.zip --method matekd --seed 0 --glue-dir DIR"))(
-    student_commands.submit
-)
-app.command("merge", epilog=examples("merge DIR-A DIR-B -o DIR"))(results_commands.merge)
-app.add_typer(
-    methods_commands.app,
-    name="methods",
-    epilog=examples("methods", "methods show eda", "methods preview eda,matekd --task rte", "methods --json"),
-)
-app.add_typer(tasks_commands.app, name="tasks", epilog=examples("tasks", "tasks show rte", "tasks --json"))
-app.add_typer(
-    plugins_commands.app,
-    name="plugins",
-    epilog=examples("plugins", "plugins new my-method --level text", "plugins --json"),
-)
-app.add_typer(
-    machine_commands.app, name="cache", epilog=examples("cache info", "cache clear --older-than 30d")
-)
-app.command("doctor", epilog=examples("doctor", "doctor --network", "doctor --glue-dir DIR"))(
-    machine_commands.doctor
-)
-app.command(
-    "prepare",
-    epilog=examples(
-        "prepare --preset paper-bert --tasks rte,mrpc",
-        "prepare --preset minilm --glue-dir DIR",
-        "prepare --config study.toml",
-    ),
-)(machine_commands.prepare)
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
+    """Print the version and exit, if ``--version`` is among the arguments."""
     if wanted:
         from matekd_bench import __version__
 
@@ -119,7 +227,8 @@ def _version(wanted: bool) -> None:
 def start(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere in the command.")
@@ -132,5 +241,5 @@ def start(
 
 @lru_cache(maxsize=1)
 def application() -> Any:
-    """All commands as the one that is called, made once in a process."""
+    """Return the command that dispatches to all others; it is built once per process."""
     return typer.main.get_command(app)

@@ -1,4 +1,4 @@
-"""What the shell offers when Tab is pressed: names of methods, tasks and presets, found without loading torch."""
+"""Shell completion for names of methods, tasks, presets and more, without loading torch."""
 
 from __future__ import annotations
 
@@ -8,72 +8,83 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
 
-Offer = list[tuple[str, str]]  # what is completed, and a word about it for shells that show one
+Completions = list[tuple[str, str]]  # the completed word and its description, for shells that show one
 
 
-def methods(incomplete: str) -> Offer:
-    """Methods; after a comma the next one."""
-    return _next(incomplete, ((name, one.record.summary) for name, one in _host().methods.items()))
+def methods(incomplete: str) -> Completions:
+    """Complete the last name in a comma-separated list of methods."""
+    return _complete_last(
+        incomplete, ((name, provided.record.summary) for name, provided in _load_host().methods.items())
+    )
 
 
-def tasks(incomplete: str) -> Offer:
-    """Tasks and suites; after a comma the next one."""
-    host = _host()
-    suites = ((name, one.record.summary) for name, one in host.suites.items())
-    return _next(incomplete, [*((name, one.record.summary) for name, one in host.tasks.items()), *suites])
+def tasks(incomplete: str) -> Completions:
+    """Complete the last name in a comma-separated list of tasks and suites."""
+    host = _load_host()
+    suites = ((name, provided.record.summary) for name, provided in host.suites.items())
+    return _complete_last(
+        incomplete, [*((name, provided.record.summary) for name, provided in host.tasks.items()), *suites]
+    )
 
 
-def method(incomplete: str) -> Offer:
-    """One method."""
-    return _matching(incomplete, ((name, one.record.summary) for name, one in _host().methods.items()))
+def method(incomplete: str) -> Completions:
+    """Complete the name of one method."""
+    return _with_prefix(
+        incomplete, ((name, provided.record.summary) for name, provided in _load_host().methods.items())
+    )
 
 
-def task(incomplete: str) -> Offer:
-    """One task."""
-    return _matching(incomplete, ((name, one.record.summary) for name, one in _host().tasks.items()))
+def task(incomplete: str) -> Completions:
+    """Complete the name of one task."""
+    return _with_prefix(
+        incomplete, ((name, provided.record.summary) for name, provided in _load_host().tasks.items())
+    )
 
 
-def presets(incomplete: str) -> Offer:
-    """Presets."""
+def presets(incomplete: str) -> Completions:
+    """Complete the name of a preset."""
     from matekd_bench.study.spec.study_spec import preset_names, preset_table
 
-    host = _host()
+    host = _load_host()
     offers = ((name, preset_table(name, host).get("summary", "")) for name in preset_names(host))
-    return _matching(incomplete, offers)
+    return _with_prefix(incomplete, offers)
 
 
-def trackers(incomplete: str) -> Offer:
-    """Trackers; after a comma the next one."""
-    return _next(incomplete, ((name, one.record.summary) for name, one in _host().trackers.items()))
+def trackers(incomplete: str) -> Completions:
+    """Complete the last name in a comma-separated list of trackers."""
+    return _complete_last(
+        incomplete, ((name, provided.record.summary) for name, provided in _load_host().trackers.items())
+    )
 
 
-def executors(incomplete: str) -> Offer:
-    """Where runs may be trained."""
+def executors(incomplete: str) -> Completions:
+    """Complete the name of an executor."""
     from matekd_bench.study.spec.request import EXECUTORS
 
-    return _matching(incomplete, ((name, "") for name in EXECUTORS))
+    return _with_prefix(incomplete, ((name, "") for name in EXECUTORS))
 
 
-def budgets(incomplete: str) -> Offer:
-    """Kinds of budget, up to the number."""
+def budgets(incomplete: str) -> Completions:
+    """Complete the kind of a budget, up to the equals sign."""
     from matekd_bench.study.spec.study_spec import BUDGET_KINDS
 
-    return _matching(incomplete, ((f"{kind}=", "") for kind in BUDGET_KINDS))
+    return _with_prefix(incomplete, ((f"{kind}=", "") for kind in BUDGET_KINDS))
 
 
-def _host() -> Host:
+def _load_host() -> Host:
     from matekd_bench.plugins.host import Host
 
     return Host.load()
 
 
-def _matching(incomplete: str, offers: Iterable[tuple[str, str]]) -> Offer:
+def _with_prefix(incomplete: str, offers: Iterable[tuple[str, str]]) -> Completions:
+    """Return the offers whose name starts with `incomplete`, sorted."""
     return sorted((name, about) for name, about in offers if name.startswith(incomplete))
 
 
-def _next(incomplete: str, offers: Iterable[tuple[str, str]]) -> Offer:
-    """Completes what stands after the last comma and leaves out what the list has already."""
+def _complete_last(incomplete: str, offers: Iterable[tuple[str, str]]) -> Completions:
+    """Complete the text after the last comma, without names that are in the list already."""
     before, comma, last = incomplete.rpartition(",")
     listed = before.split(",")
     free = ((name, about) for name, about in offers if name not in listed)
-    return [(f"{before}{comma}{name}", about) for name, about in _matching(last, free)]
+    return [(f"{before}{comma}{name}", about) for name, about in _with_prefix(last, free)]

@@ -1,4 +1,4 @@
-"""The options that several commands share, and how a command's examples are written below its help."""
+"""The options that several commands share, and the examples below a command's help."""
 
 from __future__ import annotations
 
@@ -91,28 +91,28 @@ RESULTS = Path("results")
 
 
 def glue_folders(context: typer.Context, folder: Path | None) -> tuple[Path | None, Path | None]:
-    """The folder if it was typed, and the folder if it comes from the environment.
+    """Return the GLUE folder as (folder from the option, folder from the environment), one or both None.
 
-    One that was typed decides what is run; one from the environment only says where GLUE lies.
+    A folder from the option decides which data a study reads. One from the environment only says where GLUE is.
     """
     source = context.get_parameter_source("glue_dir")
     return (None, folder) if source is not None and source.name == "ENVIRONMENT" else (folder, None)
 
 
 def go_offline(context: typer.Context, wanted: bool) -> None:
-    """Until the command ends no other machine is asked for anything, if that is wanted."""
+    """Refuse connections to other machines until the command ends, if `wanted`."""
     if wanted:
         from matekd_bench.files.network import offline
 
-        context.with_resource(offline(_fetching(context)))
+        context.with_resource(offline(_prepare_command(context)))
 
 
-def _fetching(context: typer.Context) -> str:
-    """The `prepare` command for the study that was typed."""
+def _prepare_command(context: typer.Context) -> str:
+    """Return the `prepare` command that fetches the files of this command's study."""
     words = ["matekd-bench", "prepare"]
     for name in ("preset", "config", "methods", "tasks", "teacher", "student", "generator", "plugin"):
-        given = context.params.get(name)
-        for value in given if isinstance(given, (list, tuple)) else [given]:
+        option = context.params.get(name)
+        for value in option if isinstance(option, (list, tuple)) else [option]:
             words += [] if value is None else [f"--{name}", str(value)]
     if glue_folders(context, context.params.get("glue_dir"))[0] is not None:
         words += ["--glue-dir", str(context.params["glue_dir"])]
@@ -120,6 +120,6 @@ def _fetching(context: typer.Context) -> str:
 
 
 def examples(*commands: str) -> str:
-    """The end of a command's help: examples, a line each, with brackets kept from being taken for markup."""
+    """Return the epilog of a command's help: one example per line, with brackets escaped from rich's markup."""
     lines = [f"  matekd-bench {command}".replace("[", r"\[") for command in commands]
     return "\n".join(["[bold]Examples[/bold]", *lines])

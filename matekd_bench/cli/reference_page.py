@@ -1,4 +1,4 @@
-"""The reference of the command line as Markdown: ``python -m matekd_bench.cli.reference_page > docs/cli.md``."""
+"""The command-line reference as Markdown: ``python -m matekd_bench.cli.reference_page > docs/cli.md``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ earlier one, unless it says that it may be repeated. Results go to stdout, every
 
 
 def manual() -> str:
-    """The whole page: every command with its usage, options by panel, and examples."""
+    """Return the whole page: every command with its usage, options by panel, and examples."""
     from matekd_bench.cli.app import application
 
     sections = [_section(command, path) for path, command in commands(application(), "matekd-bench")]
@@ -32,14 +32,14 @@ def manual() -> str:
 
 
 def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every command with its full name, parents before children, in the order of ``--help``."""
+    """Yield every command with its full name, parents before children, in the order of ``--help``."""
     yield path, command
     for name, child in getattr(command, "commands", {}).items():
         yield from commands(child, f"{path} {name}")
 
 
 def _section(command: Any, path: str) -> str:
-    """A command's heading, usage, description, options and examples."""
+    """Return a command's heading, usage, description, options and examples."""
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
     options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
     usage = [path, *(parameter.metavar for parameter in arguments), *(["[OPTIONS]"] if options else [])]
@@ -49,8 +49,8 @@ def _section(command: Any, path: str) -> str:
     if arguments:
         parts.append(_table("argument", arguments))
     for panel in dict.fromkeys(getattr(option, "rich_help_panel", None) for option in options):
-        inside = [option for option in options if getattr(option, "rich_help_panel", None) == panel]
-        parts.append(_table(panel.lower() if panel else "option", inside))
+        panel_options = [option for option in options if getattr(option, "rich_help_panel", None) == panel]
+        parts.append(_table(panel.lower() if panel else "option", panel_options))
     if command.epilog:
         examples = [line.strip() for line in plain(command.epilog).splitlines()[1:]]
         parts.append("```sh\n" + "\n".join(examples) + "\n```")
@@ -63,16 +63,16 @@ def _table(title: str, parameters: list[Any]) -> str:
 
 
 def _name(parameter: Any) -> str:
-    """Every spelling in code font, with what has to be given."""
+    """Return every spelling of an argument or option in code font, with its metavar."""
     if parameter.param_type_name == "argument":
-        return f"`{_in_a_cell(parameter.metavar)}`"
+        return f"`{_escape_pipes(parameter.metavar)}`"
     value = "" if parameter.is_flag else f" {parameter.metavar}"
-    return ", ".join(f"`{_in_a_cell(name + value)}`" for name in parameter.opts)
+    return ", ".join(f"`{_escape_pipes(name + value)}`" for name in parameter.opts)
 
 
 def _meaning(parameter: Any) -> str:
-    """The help text, then the default, the bounds, the variable it is read from and whether it repeats."""
-    parts = [_in_a_cell(plain(parameter.help or ""))]
+    """Return the help text, then lower bound, default, environment variable and repeatability."""
+    parts = [_escape_pipes(plain(parameter.help or ""))]
     if parameter.min is not None:
         parts.append(f"At least {parameter.min}.")
     if parameter.default not in (None, False) and parameter.param_type_name == "option":
@@ -85,11 +85,11 @@ def _meaning(parameter: Any) -> str:
 
 
 def plain(text: str) -> str:
-    """Help text without rich's markup."""
+    """Remove rich's markup from a help text."""
     return re.sub(r"(?<!\\)\[/?bold\]", "", text).replace(r"\[", "[").strip()
 
 
-def _in_a_cell(text: str) -> str:
+def _escape_pipes(text: str) -> str:
     return text.replace("|", r"\|")
 
 

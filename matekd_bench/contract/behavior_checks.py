@@ -22,7 +22,7 @@ from matekd_bench.errors import BenchError
 from matekd_bench.methods.perturbation import TextPerturbation
 from matekd_bench.methods.rows import Row
 from matekd_bench.seeds import seed_of
-from matekd_bench.study.spec.method_settings import overridden
+from matekd_bench.study.spec.method_settings import apply_overrides
 
 UPDATES = 200
 WARM_UP = 100  # updates after which caches are expected to be full
@@ -238,7 +238,7 @@ def record(subject: Subject, make: Make) -> None:
                 f"The resource '{name}' is {value!r}, not a text.", "Name it, with a digest of its content."
             )
     try:
-        overridden(Training(optimizer=OPTIMIZER), subject.record, subject.params, "student_updates")
+        apply_overrides(Training(optimizer=OPTIMIZER), subject.record, subject.params, "student_updates")
     except BenchError as error:
         raise CheckFailedError(
             str(error), "Name settings as a config file does: training.optimizer.clip."

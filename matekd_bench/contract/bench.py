@@ -18,7 +18,7 @@ from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.device import contained_randomness
 from matekd_bench.distill.harness import HarnessParts, MethodHarness, ViewRelay
 from matekd_bench.distill.settings import Objective, Optimizer
-from matekd_bench.distill.token_texts import KeepingContext
+from matekd_bench.distill.token_texts import RecordingContext
 from matekd_bench.distill.training.evaluation import predict
 from matekd_bench.distill.training.trainer import Trainer
 from matekd_bench.methods.context import Models
@@ -86,7 +86,7 @@ class Bench:
                 parts,
                 name=subject.name,
                 seed=SEED,
-                context_type=KeepingContext,
+                context_type=RecordingContext,
             )
         self.method = self.harness.method
         self.rows = tuple(range(len(corpus))) if awkward else ROWS
@@ -129,11 +129,11 @@ class Bench:
 
     def is_rewritten(self, view: View) -> bool:
         """Return True for a view made of texts, whose positions are not those of the batch."""
-        return self._context.written(view) is not None
+        return self._context.texts_of(view) is not None
 
     @property
-    def _context(self) -> KeepingContext:
-        assert isinstance(self.harness.context, KeepingContext)
+    def _context(self) -> RecordingContext:
+        assert isinstance(self.harness.context, RecordingContext)
         return self.harness.context
 
     def run(self, rows: Sequence[int], numbers: Iterable[int]) -> None:
@@ -141,8 +141,8 @@ class Bench:
         with contained_randomness(CPU):
             trainer = self.trainer()
             for number in numbers:
-                # KeepingContext remembers views, which a run's context does not: they would count as a leak.
-                self._context.forget()
+                # RecordingContext remembers views, which a run's context does not: they would count as a leak.
+                self._context.forget_views()
                 trainer.update(self.harness.batch(rows, update=number, epoch=number))
 
     @contextlib.contextmanager

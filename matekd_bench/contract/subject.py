@@ -13,7 +13,7 @@ from matekd_bench.methods.method import Level, Method, NoParams, Params
 from matekd_bench.methods.params import ResolvedMethod
 from matekd_bench.methods.perturbation import Perturbation, TextPerturbation, TokenPerturbation, method_of
 from matekd_bench.methods.views import Batch
-from matekd_bench.methods.wrapping import Wrapped, WrapperParams, paired
+from matekd_bench.methods.wrapping import Wrapped, WrapperParams, combined_record
 from matekd_bench.plugins.provided import problem_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def subject_of(method: Method | ResolvedMethod | type[Perturbation[Any]], **para
         return Subject(record.name, record, resolved)
     inner = simple(record.wraps)
     resolved = resolved.model_copy(update={"inner": Wrapped(method=inner.name, params={})})
-    return Subject(f"{record.name}[{inner.name}]", paired(record, inner, NoParams()), resolved)
+    return Subject(f"{record.name}[{inner.name}]", combined_record(record, inner, NoParams()), resolved)
 
 
 class _Rotated(TextPerturbation[NoParams]):

@@ -1,4 +1,4 @@
-"""Which device and which precision a run uses, and how much memory it took."""
+"""Device, precision, random state, kernels and memory of a run."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ ResolvedPrecision = Literal["float32", "bf16"]
 
 
 def resolve_device(name: str | None) -> torch.device:
-    """The device named, or the best there is: CUDA, then MPS, then CPU.
+    """Return the named device; for None or "auto" the best one available: CUDA, then MPS, then CPU.
 
-    Raises UsageError for a name torch does not know or a device that is not there.
+    Raises UsageError for a name that torch does not know or a device that is not available.
     """
     if name in (None, "auto"):
         if torch.cuda.is_available():
@@ -30,34 +30,35 @@ def resolve_device(name: str | None) -> torch.device:
         device = torch.device(str(name))
     except RuntimeError:
         raise UsageError(f"unknown device '{name}': use auto, cpu, cuda, cuda:N or mps.") from None
-    there = {
+    available = {
         "cpu": True,
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
-    if not there.get(device.type, False):
+    if not available.get(device.type, False):
         raise UsageError(f"device '{name}' is not available here: use --device auto or cpu.")
     return device
 
 
 def cores() -> int:
-    """The cores that this process may use: by affinity, by a container's quota, and by LOKY_MAX_CPU_COUNT.
+    """Return the number of cores that this process may use.
 
-    Raises UsageError where that variable is no number.
+    CPU affinity, a container's quota and the environment variable LOKY_MAX_CPU_COUNT limit it. Raises UsageError if
+    that variable is not a number.
     """
     from joblib import cpu_count
 
     try:
         return int(cpu_count())
     except ValueError:
-        said = os.environ.get("LOKY_MAX_CPU_COUNT")
-        raise UsageError(f"the environment variable LOKY_MAX_CPU_COUNT is '{said}', not a number.") from None
+        limit = os.environ.get("LOKY_MAX_CPU_COUNT")
+        raise UsageError(f"the environment variable LOKY_MAX_CPU_COUNT is '{limit}', not a number.") from None
 
 
 def resolve_precision(name: str, device: torch.device) -> ResolvedPrecision:
-    """What `auto` means on this device: bf16 only where the hardware multiplies bf16 matrices faster.
+    """Resolve `auto` to the precision for this device: bf16 only where the hardware multiplies bf16 matrices faster.
 
-    On a CPU that takes AMX tiles: without them bf16 is slower than float32 (measured 1.4 to 1.8 times).
+    A CPU needs AMX tiles for that: without them bf16 is slower than float32 (measured 1.4 to 1.8 times).
     """
     if name == "bf16":
         return "bf16"
@@ -69,22 +70,22 @@ def resolve_precision(name: str, device: torch.device) -> ResolvedPrecision:
 
 
 def cpu_flags() -> frozenset[str]:
-    """The processor's feature flags as Linux names them; empty elsewhere."""
+    """Return the processor's feature flags as Linux names them; empty on other systems."""
     with suppress(OSError):
-        found = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-        return frozenset(found.group(1).split()) if found else frozenset()
+        line = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        return frozenset(line.group(1).split()) if line else frozenset()
     return frozenset()
 
 
 def contained_randomness(device: torch.device) -> AbstractContextManager[None]:
-    """Within it torch's global generators may be seeded at will; afterwards they are as they were."""
+    """Return a context that restores torch's global generators at its end, so that code inside may seed them."""
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
 
 def seed_draws(seed: int, device: torch.device) -> None:
-    """Seeds what is drawn on `device`, to the numbers that `torch.manual_seed` leads to.
+    """Seed torch's generator of `device`, with the same result there as `torch.manual_seed`.
 
-    That also asks after every kind of device there might be, with a traceback each time: a millisecond a call.
+    On a CPU this is faster: `torch.manual_seed` looks for every other kind of device too, which takes a millisecond.
     """
     if device.type == "cpu":
         torch.default_generator.manual_seed(seed)
@@ -93,13 +94,15 @@ def seed_draws(seed: int, device: torch.device) -> None:
 
 
 @contextmanager
-def deterministic_kernels(wanted: bool) -> Iterator[None]:
-    """Within it, if `wanted`, torch uses only kernels that give the same bits every time, and refuses the others."""
-    if not wanted:
+def deterministic_kernels(enabled: bool) -> Iterator[None]:
+    """If `enabled`, make torch use only kernels that repeat to the bit, and raise for operations that have none."""
+    if not enabled:
         yield
         return
     before = torch.are_deterministic_algorithms_enabled()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
+    os.environ.setdefault(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # cuBLAS needs it to be deterministic and reads it at first use
     torch.use_deterministic_algorithms(True)
     try:
         yield
@@ -108,37 +111,40 @@ def deterministic_kernels(wanted: bool) -> Iterator[None]:
 
 
 def kernel_facts() -> dict[str, bool]:
-    """What the kept product of a training has to say about its kernels: nothing where they were the usual ones."""
+    """Return the entry about kernels in the key of a cached training; empty for the default kernels."""
     return {"deterministic": True} if torch.are_deterministic_algorithms_enabled() else {}
 
 
 def processor(device: torch.device) -> str:
-    """The processor that a device is, as far as it decides the last bits."""
+    """Return the name of the GPU, or the CPU's architecture and vector instructions, which decide the last bits."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def free_cached_memory(device: torch.device) -> None:
-    """Gives back the memory that torch keeps for itself on a GPU."""
+    """Release the unused GPU memory that torch has cached."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Starts a new measurement of :func:`peak_memory`."""
+    """Start a new measurement of :func:`peak_memory`."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # Linux: the high-water mark becomes today's size
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: sets the high-water mark to the current size
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Bytes at the highest point since the reset: allocated on the GPU, resident in the process on a CPU."""
+    """Return the peak memory in bytes since the reset; None where the system does not report it.
+
+    On a GPU this is the memory that torch allocated, on a CPU the resident memory of the process.
+    """
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     with suppress(OSError):
-        found = re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-        return int(found.group(1)) * 1024 if found else None
+        line = re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+        return int(line.group(1)) * 1024 if line else None
     return None

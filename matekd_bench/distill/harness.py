@@ -1,4 +1,4 @@
-"""A method at work outside a run: for looking at what it does to a few rows, and for testing it."""
+"""Run a method on a few rows outside a study, for previews, contract checks and benchmarks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
-from matekd_bench.distill.cost import FlopModel, Meter
 from matekd_bench.distill.data.batches import Assembler, to_device
 from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.data.order import PlannedUpdate
 from matekd_bench.distill.device import ResolvedPrecision
+from matekd_bench.distill.flops import FlopModel, Meter
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.settings import AuxiliaryUpdates, BudgetLimit, Objective, Optimizer
 from matekd_bench.distill.training.forward_passes import RunModels
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HarnessParts:
-    """What a method works with: data, networks and how they are read.
+    """The data, networks and settings that a method works with.
 
-    `teacher_encoder` is None where teacher and student share a vocabulary; `generator` makes a fresh copy.
+    `teacher_encoder` is None if teacher and student share a vocabulary. `generator` returns a fresh copy of the
+    generator at each call; it is None in a study without one.
     """
 
     task: Task
@@ -52,10 +53,10 @@ class HarnessParts:
 
 
 class MethodHarness:
-    """One method with models, context and meter, as a run would put them together.
+    """One method with the models, context and meter that a run would give it.
 
-    `context_type` may be a `RunContext` that keeps more than a run needs. Seeds torch's global generator as a run
-    does: use it within :func:`matekd_bench.distill.device.contained_randomness`.
+    `context_type` may be a subclass of `RunContext` that records more than a run needs. The constructor seeds torch's
+    global generator as a run does: call it inside :func:`matekd_bench.distill.device.contained_randomness`.
     """
 
     def __init__(
@@ -70,26 +71,26 @@ class MethodHarness:
     ) -> None:
         self.name, self.parts, self.seed = name, parts, seed
         task = parts.task
-        self.meter, self.moment = Meter(), StepScope(seed, task.name)
+        self.meter, self.scope = Meter(), StepScope(seed, task.name)
         self.meter.register("student", FlopModel(parts.student))
         self.meter.register("teacher", FlopModel(parts.teacher))
         self.context = context_type(
             task=task, seed=seed, device=parts.device, precision=parts.precision, objective=parts.objective,
             student_encoder=parts.student_encoder, teacher_encoder=parts.teacher_encoder, meter=self.meter,
-            moment=self.moment, generator=parts.generator if "generator" in method.needs else None,
+            scope=self.scope, generator=parts.generator if "generator" in method.needs else None,
             student=parts.student,
         )  # fmt: skip
         self.models = RunModels(
             parts.student, parts.teacher, objective=parts.objective, regression=not task.labels,
-            precision=parts.precision, moment=self.moment, meter=self.meter,
+            precision=parts.precision, scope=self.scope, meter=self.meter,
         )  # fmt: skip
-        torch.manual_seed(seed_of(seed, task.name, "method-init"))
+        torch.manual_seed(seed_of(seed, task.name, "method-init"))  # for modules that the method makes itself
         self.method = make_perturbation(method, params, self.context, name)
         if isinstance(self.method, TextPerturbation):
             self.method.prepare([text for texts in parts.corpus.texts for text in texts])
 
     def assembler(self) -> Assembler:
-        """Makes batches of the corpus with what the method prepares."""
+        """Make an assembler of the corpus's batches, including what the method prepares for them."""
         return Assembler(self.parts.corpus, self.seed, self.parts.task.name, self.method.ahead)
 
     def batch(
@@ -100,7 +101,7 @@ class MethodHarness:
         epoch: int = 0,
         phase: Literal["student", "own"] = "student",
     ) -> Batch:
-        """The batch of these rows of the corpus, on the device."""
+        """Make the batch of these rows of the corpus, on the device."""
         return to_device(self.assembler()(PlannedUpdate(phase, update, epoch, list(rows))), self.parts.device)
 
     def trainer(
@@ -110,7 +111,7 @@ class MethodHarness:
         budget: BudgetLimit,
         auxiliary_updates: AuxiliaryUpdates = "besides",
     ) -> Trainer:
-        """The trainer of a run, with this method or one that passes on what it yields."""
+        """Make a run's trainer for `method`: the harness's own method or a :class:`ViewRelay` of it."""
         return Trainer(
             name=self.name, models=self.models, perturbation=method, context=self.context, optimizer=optimizer,
             objective=self.parts.objective, budget=budget, auxiliary_updates=auxiliary_updates,
@@ -118,10 +119,10 @@ class MethodHarness:
 
 
 class ViewRelay(Perturbation[Any]):
-    """A method that passes on what another yields, and shows it on the way.
+    """A method that passes on the views of another method and shows them to an observer.
 
-    `show(batch, models, views)` sees the views of every item before the trainer does; the other method's own code
-    runs within `around()`.
+    `show(batch, models, views)` gets the views of every yielded item before the trainer does. The other method's code
+    runs inside the context manager `around()`; the trainer's code does not.
     """
 
     def __init__(
@@ -135,21 +136,21 @@ class ViewRelay(Perturbation[Any]):
         self._method, self._show, self._around = method, show, around
 
     def views(self, batch: Batch, models: Models) -> Views:
-        """What the other method yields."""
-        with closing(self._method.views(batch, models)) as inner:
+        """Yield what the other method yields, and send back to it what the trainer returns."""
+        with closing(self._method.views(batch, models)) as items:
             with self._around():
-                item = next(inner, None)
+                item = next(items, None)
             while item is not None:
                 self._show(batch, models, views_of(item))
                 seen = yield item
                 with self._around():
                     try:
-                        item = inner.send(seen)
+                        item = items.send(seen)
                     except StopIteration:
                         item = None
 
 
 def views_of(item: View | tuple[View, ...] | Joint) -> tuple[View, ...]:
-    """The views of what a method yields in one go."""
-    joint = item.views if isinstance(item, Joint) else item
-    return joint if isinstance(joint, tuple) else (joint,)
+    """Return the views of one item that a method yields, as a tuple."""
+    views = item.views if isinstance(item, Joint) else item
+    return views if isinstance(views, tuple) else (views,)

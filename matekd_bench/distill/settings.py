@@ -1,4 +1,4 @@
-"""The settings a run is made of, as validated, frozen models that presets and configs fill in."""
+"""The settings of a run, as validated and frozen models that presets and config files fill in."""
 
 from __future__ import annotations
 
@@ -10,22 +10,30 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 BudgetKind = Literal["student_updates", "clean_examples", "train_flops"]
 Precision = Literal["auto", "float32", "bf16"]
 AuxiliaryUpdates = Literal["besides", "within"]
-BudgetLimit: TypeAlias = tuple[BudgetKind, int]  # what a run may spend of which kind
+BudgetLimit: TypeAlias = tuple[
+    BudgetKind, int
+]  # the unit that the budget counts, and how many of it a run may spend
 
 
 class Settings(BaseModel):
-    """Base of all settings: frozen, unknown names are errors, docstrings below a field describe it."""
+    """The base class of all settings: frozen, with errors for unknown names.
+
+    The docstring below a field becomes its description.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-def _later(default: Any, **rules: Any) -> Any:
-    """A field that is younger than the first records: identities leave it out where it says what always was."""
+def _added_field(default: Any, **rules: Any) -> Any:
+    """Make a field that was added after the first records were written.
+
+    It is left out of a dump when it has its default, so that the identities of older records stay the same.
+    """
     return Field(default=default, exclude_if=lambda value: value == default, **rules)
 
 
 class Objective(Settings):
-    """The loss every method spends: `gold` on the labels and `soft` on the teacher, per example."""
+    """The loss of every method, per example: ``gold * CE(labels) + soft * D(teacher)``."""
 
     gold: float = Field(default=1 / 3, ge=0)
     """Weight of the loss on gold labels."""
@@ -33,11 +41,11 @@ class Objective(Settings):
     """Weight of the divergence from the teacher, shared by all views."""
     temperature: float = Field(default=1.0, gt=0)
     """Softmax temperature of teacher and student; the divergence is multiplied by its square."""
-    divergence: Literal["kl", "cross-entropy"] = _later("kl")
-    """What the soft term is, for classes: cross-entropy is KL plus the teacher's entropy. Scores: squared error."""
+    divergence: Literal["kl", "cross-entropy"] = _added_field("kl")
+    """Form of the soft term for classes: cross-entropy is KL plus the teacher's entropy. Regression: squared error."""
 
     @model_validator(mode="after")
-    def _something(self) -> Objective:
+    def _check_weights(self) -> Objective:
         if self.gold == 0 and self.soft == 0:
             raise ValueError("the weights gold and soft can't both be zero")
         return self
@@ -53,46 +61,50 @@ class Optimizer(Settings):
     micro_batch: int | None = Field(default=None, ge=1)
     """Rows per forward pass; None: the whole batch. Changes memory, not the update."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the budget over which the rate rises."""
+    """Share of the budget over which the learning rate rises."""
     weight_decay: float = Field(default=0.01, ge=0)
-    """On matrices only; decoupled from the gradient in AdamW, part of it in Adam."""
+    """Weight decay of matrices; biases and layer norms have none. Decoupled in AdamW, added to the gradient in Adam."""
     clip: float | None = Field(default=1.0, gt=0)
-    """Bound on the gradient's norm; None: no bound."""
+    """Largest norm of the gradient; None: no limit."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
+    """Adam's decay rate of the mean gradient."""
     beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Adam's decay rate of the mean squared gradient."""
     eps: float = Field(default=1e-8, gt=0)
-    algorithm: Literal["adamw", "adam"] = _later("adamw")
+    """Adam's constant that keeps the denominator from zero."""
+    algorithm: Literal["adamw", "adam"] = _added_field("adamw")
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019), or Adam (Kingma and Ba 2015)."""
-    warmup_updates: int | None = _later(None, ge=0)
-    """Updates over which the rate rises, in place of the share `warmup`; it may outlast the budget."""
+    warmup_updates: int | None = _added_field(None, ge=0)
+    """Updates over which the learning rate rises, instead of the share `warmup`; may be longer than the budget."""
 
-    def factor(self, progress: float, allowance: BudgetLimit) -> float:
-        """What the peak rate is multiplied by after a share `progress` in [0, 1] of what a run may spend."""
+    def factor(self, progress: float, budget: BudgetLimit) -> float:
+        """Return the factor on the peak learning rate after a share `progress` in [0, 1] of the budget."""
         rising = self.warmup
         if self.warmup_updates is not None:
-            kind, limit = allowance
+            kind, limit = budget
             rising = self.warmup_updates * (self.batch_size if kind == "clean_examples" else 1) / limit
         if progress < rising:
             return progress / rising
+        # A warm-up as long as the budget (or longer) leaves nothing to decay over.
         return max(0.0, (1.0 - progress) / (1.0 - rising)) if rising < 1.0 else 1.0
 
 
 class Budget(Settings):
-    """How much a run may spend: a kind and a limit, given outright, per task or in epochs."""
+    """How much a run may spend: a unit (`kind`) and a limit for all tasks, per task or in epochs."""
 
     kind: BudgetKind = "student_updates"
-    """What is counted."""
+    """Unit of the budget: student updates, clean training examples, or floating-point operations of training."""
     limit: int | None = Field(default=None, ge=1)
-    """The same limit for every task not named in `tasks`."""
+    """Limit for every task that `tasks` does not name."""
     tasks: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
-    """Limits of single tasks."""
+    """Limits of individual tasks, by name."""
     epochs: float | None = Field(default=None, gt=0)
-    """Passes over the training rows, where no limit is given."""
+    """Passes over the training rows, for tasks without a limit."""
     max_epochs: float | None = Field(default=None, gt=0)
-    """A cap on the passes over the training rows, so that a limited training set gets a shorter run."""
+    """Upper bound on the passes over the training rows, so that a small training set gets a shorter run."""
 
     @model_validator(mode="after")
-    def _one_rule(self) -> Budget:
+    def _check_limits(self) -> Budget:
         if self.limit is None and self.epochs is None and not self.tasks:
             raise ValueError("a budget needs a limit, limits for tasks, or epochs")
         if (self.epochs or self.max_epochs) and self.kind == "train_flops" and self.limit is None:
@@ -100,9 +112,9 @@ class Budget(Settings):
         return self
 
     def resolve(self, task: str, examples: int, batch_size: int) -> int:
-        """The limit for `task` with so many training examples, in units of `kind`.
+        """Return the limit for `task`, in units of `kind`, given its number of training examples.
 
-        Raises ValueError where neither the task nor a general rule gives one.
+        Raises ValueError if there is neither a limit for the task nor a general one.
         """
         per_epoch = examples if self.kind == "clean_examples" else math.ceil(examples / batch_size)
         limit = self.tasks.get(task, self.limit)
@@ -116,66 +128,73 @@ class Budget(Settings):
 
 
 def check_warm_up(optimizer: Optimizer, kind: BudgetKind) -> None:
-    """Raises ValueError for a warm-up in updates under a budget that does not say how many there will be."""
+    """Raise ValueError for a warm-up in updates under a budget that does not determine their number."""
     if optimizer.warmup_updates is not None and kind == "train_flops":
         raise ValueError("warmup_updates needs a budget in student_updates or clean_examples")
 
 
 class TeacherSettings(Settings):
-    """The teacher: which checkpoint, and how it is fine-tuned where it is not yet."""
+    """The teacher's checkpoint, and how it is fine-tuned if it is not fine-tuned yet."""
 
     checkpoint: str
-    """Hub id, folder or `package:NAME/FOLDER`; `{task}` in it stands for the task's name."""
+    """Hub id, folder or `package:NAME/FOLDER`; `{task}` is replaced by the task's name."""
     revision: str | None = None
     """Hub revision (a commit)."""
     optimizer: Optimizer = Optimizer(lr=5e-5)
+    """Optimizer of the fine-tuning."""
     budget: Budget = Budget(epochs=3)
+    """Length of the fine-tuning."""
 
     @model_validator(mode="after")
-    def _known_warm_up(self) -> TeacherSettings:
+    def _check_optimizer_warm_up(self) -> TeacherSettings:
         check_warm_up(self.optimizer, self.budget.kind)
         return self
 
 
 class StudentSettings(Settings):
-    """The student: a checkpoint of its own, or some layers of the teacher's pretrained one."""
+    """The student's checkpoint: one of its own, or some layers of the teacher's pretrained checkpoint."""
 
     checkpoint: str
     """Hub id, folder, `package:NAME/FOLDER`, `layers:0,1,3,5`, or `layers:3` for the first three."""
     revision: str | None = None
+    """Hub revision (a commit)."""
 
 
 class GeneratorSettings(Settings):
-    """The masked language model that some methods write text with, and its warm-up where its head is untrained."""
+    """The masked language model that some methods write text with, and its warm-up if its head is untrained."""
 
     checkpoint: str
-    """As for the student; `layers:...` are layers of the teacher's pretrained checkpoint."""
+    """Same forms as for the student; `layers:...` takes layers of the teacher's pretrained checkpoint."""
     revision: str | None = None
+    """Hub revision (a commit)."""
     mask_rate: float = Field(default=0.3, gt=0, lt=1)
-    """Share of tokens masked in the warm-up."""
+    """Share of tokens that the warm-up masks."""
     optimizer: Optimizer = Optimizer(lr=5e-4)
+    """Optimizer of the warm-up."""
     budget: Budget = Budget(limit=200)
-    """Length of the warm-up in updates, for generators whose head came untrained."""
+    """Length of the warm-up in updates, for generators whose checkpoint has no trained head."""
 
     @model_validator(mode="after")
-    def _in_updates(self) -> GeneratorSettings:
+    def _check_budget_kind(self) -> GeneratorSettings:
         if self.budget.kind != "student_updates":
             raise ValueError("a generator's warm-up is given in updates: leave its budget's kind out")
         return self
 
 
 class Training(Settings):
-    """Everything about a student's training that is the same for all methods of a study."""
+    """The settings of a student's training that are the same for all methods of a study."""
 
     optimizer: Optimizer
+    """Optimizer of the student."""
     objective: Objective = Objective()
+    """Weights, temperature and form of the loss."""
     evaluations: int = Field(default=10, ge=1)
     """Evaluations on the dev set, equally spaced in the budget."""
     max_length: int = Field(default=128, ge=8)
-    """Tokens per example, special tokens included; what is longer is cut."""
+    """Tokens per example, special tokens included; longer texts are truncated."""
     precision: Precision = "auto"
-    """bf16 autocast or float32; auto: bf16 where the hardware has it."""
+    """bf16 autocast or float32; auto: bf16 where the hardware multiplies bf16 matrices faster."""
     eval_batch_size: int = Field(default=64, ge=1)
     """Rows per forward pass in evaluation."""
-    auxiliary_updates: AuxiliaryUpdates = _later("besides")
-    """Whether a method's auxiliary updates come on top of the budget or use it up."""
+    auxiliary_updates: AuxiliaryUpdates = _added_field("besides")
+    """Auxiliary updates of a method come on top of the budget ("besides") or spend it too ("within")."""

@@ -1,4 +1,4 @@
-"""The texts behind the token ids that a method yields, for people to read."""
+"""Readable texts of the views that a method yields, for previews and checks."""
 
 from __future__ import annotations
 
@@ -15,48 +15,50 @@ from matekd_bench.methods.rows import Perturbed
 from matekd_bench.methods.views import Batch, View
 
 
-class KeepingContext(RunContext):
-    """A run's context that remembers which texts became which view."""
+class RecordingContext(RunContext):
+    """A run's context that remembers the texts of every view that was made from texts."""
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
         self._views: list[tuple[Tensor, list[tuple[str, ...]]]] = []
 
     @property
-    def wrote(self) -> bool:
-        """Whether any view was made of texts."""
+    def has_texts(self) -> bool:
+        """True if any view was made from texts."""
         return bool(self._views)
 
     def collate(self, rows: Sequence[Perturbed], dropout: int = 1) -> View:
-        """As in a run; the texts are kept."""
+        """Make a view of perturbed rows as a run does, and remember its texts."""
         view = super().collate(rows, dropout)
         self._views.append((view.ids, [row.texts for row in rows]))
         return view
 
-    def forget(self) -> None:
-        """Lets go of all views."""
+    def forget_views(self) -> None:
+        """Forget all views and their texts."""
         self._views.clear()
 
-    def written(self, view: View) -> list[tuple[str, ...]] | None:
-        """The texts that a view was made of, row by row; None where it was made of ids."""
+    def texts_of(self, view: View) -> list[tuple[str, ...]] | None:
+        """Return the texts that a view was made from, row by row; None if it was made from token ids."""
+        # By identity of the ids: a method may put the same ids into another view, with other shares or targets.
         return next((texts for ids, texts in reversed(self._views) if ids is view.ids), None)
 
 
-class Reader:
-    """Reads ids back as text, segment by segment, with mask tokens visible."""
+class ViewDecoder:
+    """A decoder of token ids to text, one text per segment, with mask tokens visible."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._tokenizer = load_tokenizer(checkpoint)
 
     def __call__(self, view: View, batch: Batch) -> list[tuple[str, ...]]:
-        """The segments of every row of a view that has the batch's positions; a token that is not seen is left out.
+        """Return the segments of every row of a view; tokens hidden by the attention mask are left out.
 
-        A view of another shape is read as one segment.
+        The batch's special tokens separate the segments. A view whose ids have another shape than the batch's is read
+        as one segment.
         """
         if view.ids.shape != batch.ids.shape:
             return [(self._text(ids[seen]),) for ids, seen in zip(view.ids, view.mask == 1, strict=True)]
         return [
-            tuple(self._text(ids[at & seen]) for at in segments(special))
+            tuple(self._text(ids[segment & seen]) for segment in segments(special))
             for ids, seen, special in zip(view.ids, view.mask == 1, batch.special, strict=True)
         ]
 
@@ -65,8 +67,11 @@ class Reader:
 
 
 def segments(special: Tensor) -> list[Tensor]:
-    """For flags [L] of special tokens, a mask [L] of each run of others: the segments of a text or pair."""
-    others = ~special
-    starts = others & ~torch.cat([others.new_zeros(1), others[:-1]])
-    number = starts.cumsum(0)
-    return [others & (number == index) for index in range(1, int(starts.sum()) + 1)]
+    """Return a mask [L] for each segment of a text or pair.
+
+    `special` [L] is true at special tokens. A segment is an uninterrupted stretch of other tokens.
+    """
+    ordinary = ~special
+    starts = ordinary & ~torch.cat([ordinary.new_zeros(1), ordinary[:-1]])
+    number = starts.cumsum(0)  # counts the segments from 1
+    return [ordinary & (number == index) for index in range(1, int(starts.sum()) + 1)]

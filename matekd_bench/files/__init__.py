@@ -1,1 +1,1 @@
-"""Files: durable writes, digests, names that may become paths, the offline switch, and tables of text."""
+"""File helpers: durable writes, digests, safe names, the offline switch, and tables of text."""

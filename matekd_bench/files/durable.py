@@ -1,4 +1,4 @@
-"""Writing so that a crash leaves nothing half done: single files, sealed folders, and rows of checkpoints."""
+"""Writes files, sealed folders and checkpoints so that a crash never leaves a partial one."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 from matekd_bench.files.hashing import file_digest
 
 MANIFEST = "manifest.json"
-KEPT = 2  # checkpoints: the newest, and one more in case that the newest is damaged
+KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is damaged
 
 
 def beside(path: Path, purpose: str) -> Path:
-    """A new hidden name next to `path`, on the same file system, so that a rename is atomic."""
+    """Return a new hidden path next to `path`: the same file system makes a rename atomic."""
     return path.with_name(f".{purpose}-{path.name}-{secrets.token_hex(4)}")
 
 
 def write_synced(path: Path, content: bytes) -> None:
-    """Writes a new file and returns only when the disk has it."""
+    """Write a new file and return only after it is on disk."""
     with path.open("xb") as file:
         file.write(content)
         file.flush()
@@ -29,13 +29,13 @@ def write_synced(path: Path, content: bytes) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Returns only when the disk has the content of a file that is there."""
+    """Return only after the content of an existing file is on disk."""
     with path.open("r+b") as file:
         os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in `folder` durable, where the system can (POSIX)."""
+    """Make the file names in `folder` durable; does nothing on systems other than POSIX, which cannot."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -46,9 +46,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replaces `path` by `content`: a reader sees the old file or the new one, never a part.
+    """Replace the file at `path`, so that a reader sees the old content or the new one, never a part.
 
-    Raises OSError where it cannot be written; nothing is left behind then.
+    Raises OSError if the file cannot be written; no temporary file remains then.
     """
     temporary = beside(path, "tmp")
     try:
@@ -60,7 +60,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def seal(folder: Path) -> None:
-    """Waits until the disk has every file of a folder, and writes down their digests, last."""
+    """Wait until every file of a folder is on disk, then write the manifest with their digests.
+
+    The manifest comes last, so a folder with a manifest is complete.
+    """
     for path in folder.iterdir():
         sync_file(path)
     digests = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
@@ -68,8 +71,8 @@ def seal(folder: Path) -> None:
     sync_folder(folder)
 
 
-def whole(folder: Path) -> bool:
-    """Whether every file of a sealed folder is as it was written."""
+def is_intact(folder: Path) -> bool:
+    """Return True if every file of a sealed folder still has the digest in the manifest."""
     try:
         digests = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         return bool(digests) and all(
@@ -80,9 +83,9 @@ def whole(folder: Path) -> bool:
 
 
 class CheckpointFolder:
-    """The last checkpoints of a training, each whole or absent, in a folder that is made with the first.
+    """The last checkpoints of one training, each complete or absent; the first save creates the folder.
 
-    `problem` says what kept the last checkpoint from being saved, None if nothing.
+    `problem` is the reason why the last checkpoint could not be saved, or None.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -90,9 +93,10 @@ class CheckpointFolder:
         self.problem: str | None = None
 
     def save(self, update: int, write: Callable[[Path], None]) -> None:
-        """Keeps what `write` puts into an empty folder as the checkpoint of `update`, and the one before it.
+        """Save the checkpoint of `update` and delete old ones, except for the one before it.
 
-        A disk that refuses it costs the checkpoint, not the training: `problem` then says why.
+        `write` gets an empty folder and puts the files into it. If the disk refuses to store them, the training
+        continues without this checkpoint, and `problem` gives the reason.
         """
         target = self.folder / f"{update:09d}"
         temporary = beside(target, "tmp")
@@ -108,20 +112,21 @@ class CheckpointFolder:
             self.problem = str(error.strerror or error)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        for old in self._all()[KEPT:]:
+        for old in self._newest_first()[KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
 
     def folders(self) -> Iterator[Path]:
-        """The whole checkpoints, the newest first."""
-        return (folder for folder in self._all() if whole(folder))
+        """Yield the folders of intact checkpoints, newest first."""
+        return (folder for folder in self._newest_first() if is_intact(folder))
 
     def remove(self) -> None:
-        """Takes all checkpoints away."""
+        """Delete all checkpoints."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _all(self) -> list[Path]:
+    def _newest_first(self) -> list[Path]:
+        """Return the folders of all checkpoints, intact or not."""
         try:
-            found = [path for path in self.folder.iterdir() if path.name.isdigit()]
-        except OSError:  # none yet, or a folder that cannot be read: the training starts again
+            folders = [path for path in self.folder.iterdir() if path.name.isdigit()]
+        except OSError:  # no checkpoint yet, or an unreadable folder: the training starts from scratch
             return []
-        return sorted(found, reverse=True)
+        return sorted(folders, reverse=True)

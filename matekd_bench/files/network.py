@@ -1,4 +1,4 @@
-"""Whether the Hugging Face Hub answers, doing without it at once where it does not, and doing without any network."""
+"""Checks whether the Hugging Face Hub answers, avoids waiting for it if not, and implements ``--offline``."""
 
 from __future__ import annotations
 
@@ -15,48 +15,51 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-PATIENCE = 10.0  # seconds before the Hub counts as out of reach
+ANSWER_TIMEOUT = 10.0  # seconds after which the Hub counts as unreachable
 SWITCHES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
-HERE = ("localhost", "127.0.0.1", "::1", "")
+THIS_MACHINE = ("localhost", "127.0.0.1", "::1", "")
 FORBIDDEN = "a connection that --offline forbids"
 
-_offline: list[str] = []  # while offline: the command that fetches what is missing
-_guarding = False
+_offline: list[str] = []  # while offline: the command that fetches missing files
+_hook_installed = False
 
 
 @functools.cache
-def hub_answers(seconds: float = PATIENCE) -> bool:
-    """Whether the Hub, or the mirror in HF_ENDPOINT, answers within so many seconds; asked once a process.
+def hub_answers(seconds: float = ANSWER_TIMEOUT) -> bool:
+    """Return True if the Hub, or the mirror in HF_ENDPOINT, answers in time; asks once per process.
 
-    Any answer counts, a refusal too. With HF_HUB_OFFLINE set nobody is asked: False.
+    Any answer counts, even a refusal. With HF_HUB_OFFLINE set the result is False, without a request.
     """
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         return False
     answers: list[bool] = []
-    asking = threading.Thread(target=lambda: answers.append(_asked(constants.ENDPOINT, seconds)), daemon=True)
-    asking.start()
-    asking.join(seconds)  # looking up the name is not bound by the request's own time limit
+    request = threading.Thread(
+        target=lambda: answers.append(_responds(constants.ENDPOINT, seconds)), daemon=True
+    )
+    request.start()
+    request.join(seconds)  # the time limit of the request does not cover the look-up of the host name
     return answers == [True]
 
 
-def _asked(address: str, seconds: float) -> bool:
+def _responds(address: str, seconds: float) -> bool:
+    """Return True if a server at `address` answers a HEAD request within so many seconds."""
     try:
         urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=seconds).close()
     except urllib.error.HTTPError:
         return True
     except (OSError, ValueError) as error:
-        # somebody is there whose certificate Python can't check here: the Hub's library brings certificates of its own
+        # A server is there, but Python cannot check its certificate. The Hub's library has certificates of its own.
         return isinstance(getattr(error, "reason", error), ssl.SSLError)
     return True
 
 
 @contextmanager
 def without_retries() -> Iterator[None]:
-    """Within it the Hub's libraries turn to their caches at once, and say nothing, where the Hub does not answer.
+    """Make the Hub's libraries silent, and let them use their caches at once if the Hub does not answer.
 
-    By themselves they try six times, for half a minute, for each model and each task.
+    Without this they retry six times, for half a minute, for every model and task.
     """
     from huggingface_hub import constants
 
@@ -72,45 +75,50 @@ def without_retries() -> Iterator[None]:
 
 
 def _set(changes: ExitStack, owner: Any, name: str, value: bool) -> None:
+    """Set an attribute until `changes` is closed."""
     changes.callback(setattr, owner, name, getattr(owner, name))
     setattr(owner, name, value)
 
 
 @contextmanager
-def offline(fetching: str) -> Iterator[None]:
-    """Within it the Hub's libraries are offline and every connection to another machine is refused.
+def offline(command: str) -> Iterator[None]:
+    """Switch the Hub's libraries to offline mode and refuse every connection to another machine.
 
-    `fetching` is the command that, with a network, gets what may be missing. Best entered before those libraries are
-    imported: they then read it from the environment.
+    `command` is the command that fetches missing files when there is a network. It is best to enter this context
+    before those libraries are imported, since they read the switch from the environment at import.
     """
-    global _guarding
-    if not _guarding:
-        sys.addaudithook(_guard)  # it can't be taken away again, and is idle while `_offline` is empty
-        _guarding = True
+    global _hook_installed
+    if not _hook_installed:
+        # An audit hook cannot be removed, so it stays; it is idle while `_offline` is empty.
+        sys.addaudithook(_refuse_remote)
+        _hook_installed = True
     with ExitStack() as changes:
         for name in SWITCHES:
-            changes.callback(_restore, name, os.environ.get(name))
+            changes.callback(_restore_variable, name, os.environ.get(name))
             os.environ[name] = "1"
         for module in ("huggingface_hub.constants", "datasets.config"):
             if module in sys.modules:
                 _set(changes, sys.modules[module], "HF_HUB_OFFLINE", True)
-        _offline.append(fetching)
+        _offline.append(command)
         changes.callback(_offline.pop)
         yield
 
 
-def fetching() -> str | None:
-    """The command that, with a network, gets what may be missing; None where this process is not offline."""
+def fetch_command() -> str | None:
+    """Return the command that fetches missing files when there is a network; None if this process is not offline."""
     return _offline[-1] if _offline else None
 
 
-def advice(usual: str) -> str:
-    """What to do about something that must be fetched: the command that does it while offline, else `usual`."""
+def fetch_hint(usual: str) -> str:
+    """Return the hint for a file that must be fetched: the command for it while offline, else `usual`."""
     return f"With a network '{_offline[-1]}' fetches it." if _offline else usual
 
 
-def _guard(event: str, arguments: tuple[Any, ...]) -> None:
-    """Refuses what leads to another machine; sockets of this one, and names of files, are free."""
+def _refuse_remote(event: str, arguments: tuple[Any, ...]) -> None:
+    """Raise OSError for connections and look-ups of other machines; an audit hook.
+
+    Sockets of this machine and Unix sockets, whose address is a file name, are allowed.
+    """
     if not _offline or not event.startswith("socket."):
         return
     host = None
@@ -118,15 +126,16 @@ def _guard(event: str, arguments: tuple[Any, ...]) -> None:
         host = arguments[0]
     elif event in ("socket.connect", "socket.sendto", "socket.sendmsg") and isinstance(arguments[1], tuple):
         host = arguments[1][0]
-    if host is not None and _text(host) not in HERE:
-        raise OSError(errno.ENETUNREACH, FORBIDDEN, _text(host))
+    if host is not None and _decoded(host) not in THIS_MACHINE:
+        raise OSError(errno.ENETUNREACH, FORBIDDEN, _decoded(host))
 
 
-def _text(host: Any) -> str:
+def _decoded(host: Any) -> str:
     return host.decode("utf-8", "replace") if isinstance(host, (bytes, bytearray)) else str(host)
 
 
-def _restore(name: str, value: str | None) -> None:
+def _restore_variable(name: str, value: str | None) -> None:
+    """Set an environment variable to `value`, or delete it if `value` is None."""
     if value is None:
         os.environ.pop(name, None)
     else:

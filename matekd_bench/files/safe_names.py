@@ -1,4 +1,4 @@
-"""Names that may become paths, and writing so that a crash leaves nothing half done."""
+"""Checks names and paths before they are used as files; also exports the helpers for durable writes."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ NAME = re.compile(r"[a-z0-9-]+")
 
 
 def check_name(kind: str, name: str) -> str:
-    """`name` if it may become a path; ResultsError otherwise. `kind` says what it names."""
+    """Return `name` if it is a safe file name; raise ResultsError otherwise. `kind` is the word for it in the error."""
     if not NAME.fullmatch(name):
         raise ResultsError(f"{kind} {name!r} cannot be a file name: a-z, 0-9 and '-' are allowed.")
     return name
 
 
 def inside(root: Path, path: Path) -> Path:
-    """`path` if it lies in `root` once links are followed; ResultsError otherwise."""
+    """Return `path` if it is in `root` after links are resolved; raise ResultsError otherwise."""
     try:
-        leads_out = not path.resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError) as error:  # links in a circle
+        outside = not path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError) as error:  # links that form a loop
         raise ResultsError(f"{path} cannot be followed: {error}.") from error
-    if leads_out:
+    if outside:
         raise ResultsError(f"{path} is a link that leads out of {root}: not followed.")
     return path

@@ -1,4 +1,4 @@
-"""Tab-separated files as GLUE writes them: no quoting, maybe a byte-order mark, LF or CRLF."""
+"""Reads tab-separated files in GLUE's format: no quoting, LF or CRLF, with or without a byte-order mark."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matekd_bench.errors import DataError
 
 @dataclass(frozen=True)
 class TsvTable:
-    """The cells of a file: the header, None where it has none, and the rows by line number from 1."""
+    """The cells of a file: the header, or None, and the rows, each with its line number counted from 1."""
 
     file: Path
     header: list[str] | None
@@ -18,14 +18,14 @@ class TsvTable:
 
 
 def read_table(file: Path, *, header: bool) -> TsvTable:
-    """Splits `file` into cells at line ends and tabs and at nothing else; empty lines are left out.
+    """Split `file` into cells at line ends and tabs only, and leave out empty lines.
 
-    Quotes are ordinary characters, and so are U+0085, U+2028 and lone carriage returns: `str.splitlines` and
-    the csv module would cut rows there. Raises DataError for a file that cannot be read, is not UTF-8 or
-    holds no row.
+    Quotes, U+0085, U+2028 and lone carriage returns are ordinary characters; `str.splitlines` and the csv module would
+    split rows there. Raises DataError for a file that cannot be read, is not UTF-8 or holds no row.
     """
     lines = (
-        (number, line.removesuffix("\r")) for number, line in enumerate(_text(file).split("\n"), start=1)
+        (number, line.removesuffix("\r"))
+        for number, line in enumerate(_decoded_text(file).split("\n"), start=1)
     )
     rows = [(number, line.split("\t")) for number, line in lines if line]
     names = rows.pop(0)[1] if header and rows else None
@@ -34,7 +34,8 @@ def read_table(file: Path, *, header: bool) -> TsvTable:
     return TsvTable(file, names, rows)
 
 
-def _text(file: Path) -> str:
+def _decoded_text(file: Path) -> str:
+    """Return the content of a file; raise DataError if it cannot be read or is not UTF-8."""
     try:
         content = file.read_bytes()
     except OSError as error:

@@ -1,1 +1,1 @@
-"""What a method is made of: its record, its base classes, and the words it shares with the trainer."""
+"""The parts of a method: record, base classes, parameters, and the types it exchanges with the trainer."""

@@ -1,4 +1,4 @@
-"""What the core hands to a method: the models, the run's context, and the modules it trains for the method."""
+"""The interfaces that the core gives to a method: models, the run's context, and modules trained for it."""
 
 from __future__ import annotations
 
@@ -17,44 +17,47 @@ if TYPE_CHECKING:
 
 
 class Models(Protocol):
-    """Teacher and student as a method may use them; every forward pass is booked in the run's cost."""
+    """Teacher and student, with forward passes that are booked in the run's cost."""
 
     def student_logits(self, *views: View, train: bool = True, precise: bool = False) -> Any:
-        """Student logits [B, C] of a view, or a tuple for several; `precise` forces float32 under autocast."""
+        """Return student logits [B, C] of a view, or a tuple for several views.
+
+        `train` switches dropout on; `precise` forces float32 under autocast.
+        """
 
     def teacher_logits(self, *views: View) -> Any:
-        """Teacher logits [B, C] of a view, or a tuple; the teacher is frozen and in eval mode."""
+        """Return teacher logits [B, C] of a view, or a tuple for several; the teacher is frozen and in eval mode."""
 
     def clean_logits(self, batch: Batch) -> Tensor:
-        """The teacher's logits [B, C] of the clean input: cached for the student's batches."""
+        """Return the teacher's logits [B, C] of the clean input, from the cache for the student's batches."""
 
     def divergence(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """D per example [B]: the study's distance from teacher to student, e.g. KL with temperature."""
+        """Compute D per example [B], the study's distance from teacher to student, e.g. KL with temperature."""
 
     def gold(self, student: Tensor, labels: Tensor) -> Tensor:
-        """The loss on gold labels per example [B]."""
+        """Compute the loss on gold labels per example [B]."""
 
     def frozen_student(self) -> AbstractContextManager[None]:
-        """Within it no student parameter asks for a gradient. Never `yield` inside it."""
+        """Return a context in which no student parameter requires a gradient. Never `yield` inside it."""
 
 
 class Trained(Protocol):
-    """A module of the method's own, which the trainer clips, checks, steps and saves like the student."""
+    """A method's own module, which the trainer clips, checks, steps and saves like the student."""
 
     module: nn.Module
 
     def __call__(self, *args: Any, **inputs: Any) -> Any:
-        """Calls the module under the run's precision, with dropout seeded for this update and cost booked."""
+        """Call the module in the run's precision, with dropout seeded for this update and its cost booked."""
 
     def learn(self, loss_per_example: Tensor) -> None:
-        """Adds the gradient of the losses [B], divided by the update's examples; the step comes at the update's end."""
+        """Add the gradient of the losses [B], divided by the update's examples; the update's end takes the step."""
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """What a method may know of a tokenizer.
+    """The vocabulary size and special ids of a tokenizer.
 
-    `vocabulary` is the digest of the id-to-token table; equal digests mean interchangeable ids.
+    `vocabulary` is the digest of the id-to-token table: equal digests mean interchangeable ids.
     """
 
     size: int
@@ -66,10 +69,10 @@ class Tokens:
 
 @dataclass(frozen=True)
 class WordEmbeddings:
-    """What a method may know of the student's table of word embeddings, as it is at the start of the run.
+    """Measurements of the student's table of word embeddings at the start of the run.
 
-    `width` is the length of one embedding (the last dimension of a view's `shift`), `median_norm` the median of the
-    L2 norms of the table's rows, `dtype` the table's, in which shifts are best computed.
+    `width` is the length of one embedding, the last dimension of a view's `shift`. `median_norm` is the median of the
+    L2 norms of the table's rows. `dtype` is the table's; compute shifts in it.
     """
 
     width: int
@@ -78,9 +81,9 @@ class WordEmbeddings:
 
 
 class Context(Protocol):
-    """The run as a method sees it.
+    """The run that a method takes part in: task, device, tokenizers, randomness and services.
 
-    `gold_weight` and `soft_weight` are the study's weights of the two terms.
+    `gold_weight` and `soft_weight` are the study's weights of the gold labels and of the teacher.
     """
 
     task: Task
@@ -90,38 +93,38 @@ class Context(Protocol):
 
     @property
     def student_tokens(self) -> Tokens:
-        """The student's tokenizer: what `batch.ids` are made of."""
+        """The student's tokenizer, which makes `batch.ids`."""
 
     @property
     def teacher_tokens(self) -> Tokens:
-        """The teacher's tokenizer: the student's own where the two share a vocabulary."""
+        """The teacher's tokenizer; the student's if the two share a vocabulary."""
 
     @property
     def word_embeddings(self) -> WordEmbeddings:
-        """The student's word embeddings in numbers, measured once, when first asked for."""
+        """Measurements of the student's word embeddings, made once on first use."""
 
     def draw(self, batch: Batch, purpose: str, width: int | None = None, at: Tensor | None = None) -> Tensor:
-        """Uniform noise in [0, 1), float32, drawn per example: [B, L], or [B, L, width] if `width` is given.
+        """Draw uniform noise in [0, 1) per example, float32: [B, L], or [B, L, width] if `width` is given.
 
-        With `at` [B, L] (true at N positions) only those are drawn: [N] or [N, width], row by row. An example's
-        noise is the same whatever its padding, batch or piece of a batch: it is keyed by seed, task, `purpose`,
-        phase, update and example id. Zero at padding.
+        With `at` [B, L], true at N positions, only those are drawn: [N] or [N, width], row by row. The noise is keyed
+        by seed, task, `purpose`, phase, update and example id, so padding and cutting of batches do not change it. It
+        is zero at padding.
         """
 
     def encode(self, texts: tuple[str, ...]) -> Perturbed:
-        """Tokens of a text or pair for the student and, where its tokenizer differs, for the teacher."""
+        """Encode a text or pair for the student and, if its tokenizer differs, for the teacher."""
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of token ids of the student's tokenizer, special tokens left out."""
+        """Decode token ids of the student's tokenizer to text, without special tokens."""
 
     def collate(self, rows: Sequence[Perturbed], dropout: int = 1) -> View:
-        """A view of perturbed rows, padded and on the device, without gold labels, relabeled by the teacher."""
+        """Make a padded view of perturbed rows on the device, without gold labels and labeled by the teacher."""
 
     def masked_lm(self) -> nn.Module:
-        """The study's generator, a masked language model with a trained head; a fresh copy at each call.
+        """Return a fresh copy of the study's generator, a masked language model with a trained head.
 
         Called as ``module(ids, mask, types, at)`` it returns vocabulary logits [N, V] at the N true positions of
-        `at` [B, L], row by row; the vocabulary head is evaluated nowhere else.
+        `at` [B, L], row by row. The vocabulary head runs at these positions only.
         """
 
     def prepare(
@@ -133,7 +136,12 @@ class Context(Protocol):
         schedule: Callable[[float], float] | None = None,
         name: str = "own",
     ) -> Trained:
-        """Hands a module to the trainer; `schedule` maps the share of budget spent to a factor on the rate."""
+        """Hand a module to the trainer.
+
+        `optimizer` makes an optimizer from the module's parameters. `clip` bounds the gradient norm. `schedule` maps
+        the share of budget spent to a factor on the learning rate. `name` identifies the module in the cost and in
+        dropout seeds. The cost counts only modules with attributes `flops` and `book`, as the core's generator has.
+        """
 
     def report(self, name: str, total: Tensor | float, count: Tensor | float = 1.0) -> None:
-        """Adds to a diagnostic; what is recorded is the sum of totals over the sum of counts."""
+        """Add to a diagnostic; the record has the sum of totals divided by the sum of counts."""

@@ -1,4 +1,4 @@
-"""What a method changed in a text, in words: how many, and which."""
+"""Comparison of a text before and after perturbation: the number of edited words, and the words themselves."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from difflib import SequenceMatcher
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["same", "removed", "added"]
-Change: TypeAlias = tuple[Kind, str]  # what became of a run of words, and the words
+Change: TypeAlias = tuple[Kind, str]  # a run of words, and what happened to it
 
 
 def edits_between(before: Sequence[str], after: Sequence[str]) -> tuple[int, int]:
-    """Edited words and words of the original, summed over the segments of a row; words are split at white space.
+    """Count the edited words and the original words, summed over the segments of a row.
 
-    Each word that is inserted, deleted or replaced counts once, each that moves once: the longer text's words less
-    those that both have in the same order.
+    Words are separated by white space. An inserted, deleted, replaced or moved word counts as one edit. The count is
+    the number of words of the longer text less the words that both texts have in the same order.
     """
     edits = words = 0
     for old, new in zip(before, after, strict=True):
@@ -25,7 +25,7 @@ def edits_between(before: Sequence[str], after: Sequence[str]) -> tuple[int, int
 
 
 def _edits(old: list[str], new: list[str]) -> int:
-    """What differs between two lists once equal ends are cut off."""
+    """Count the edits between two lists of words, after cutting off equal ends."""
     start, stop = 0, min(len(old), len(new))
     while start < stop and old[start] == new[start]:
         start += 1
@@ -40,10 +40,10 @@ def _edits(old: list[str], new: list[str]) -> int:
 
 
 def word_changes(old: str, new: str) -> list[Change]:
-    """`old` and `new` as one list of runs of words: those that both have, that only `old` has, that only `new` has.
+    """Merge `old` and `new` into one list of runs of words, marked as same, removed (only `old`) or added (only `new`).
 
-    What was replaced is removed first, then added. The runs without the added ones are `old`, without the removed ones
-    `new`, white space aside.
+    A replaced run appears as removed, then added. Apart from white space, the runs that are not added make up `old`,
+    and those that are not removed make up `new`.
     """
     before, after = old.split(), new.split()
     changes: list[Change] = []

@@ -1,4 +1,4 @@
-"""The one small grammar in which ``--methods`` is written.
+"""The grammar of ``--methods``, and its parser.
 
     methods = item {"," item}
     item    = method ["@" number "x"]              kd@2x: twice the budget
@@ -7,8 +7,8 @@
              | parameter "=" value {"|" value}     several values are a sweep: one method for each
     value   = plain text | quoted text | name "[" ... "]"
 
-Plain text is anything without ``, [ ] | "``; quoted text follows JSON. Spaces around tokens are ignored. Several sweeps
-give every combination, in the order in which they are written: the last one varies fastest.
+Plain text is any text without ``, [ ] | "``; quoted text follows JSON. Spaces around tokens are ignored. Several sweeps
+give every combination; the sweep that is written last varies fastest.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from matekd_bench.errors import UsageError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_-]*")
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-KEY = re.compile(rf"({PARAMETER.pattern})\s*=")
+PARAMETER_KEY = re.compile(rf"({PARAMETER.pattern})\s*=")
 FACTOR = re.compile(r"@(\d{1,4}(?:\.\d{1,4})?)x")
-PLAIN = re.compile(r'[^,\[\]|"]*')
-MOST = 256  # methods in one list: more is a slip, and its runs would take weeks
-DEEPEST = 8  # methods within methods
-EXAMPLE = "write e.g. 'kd,eda[alpha=0.2]' or 'eda[alpha=0.1|0.2]'."
-QUOTES = "in a shell the whole list stands in quotes, or it reads '|', '[' and spaces itself."
+PLAIN_TEXT = re.compile(r'[^,\[\]|"]*')
+MAX_METHODS = 256  # in one list: a longer one is a slip, and its runs would take weeks
+MAX_DEPTH = 8  # of methods within methods
+EXAMPLE_HINT = "write e.g. 'kd,eda[alpha=0.2]' or 'eda[alpha=0.1|0.2]'."
+QUOTES_HINT = "in a shell the whole list stands in quotes, or it reads '|', '[' and spaces itself."
 
 Value: TypeAlias = "str | MethodRef"
 
 
 @dataclass(frozen=True)
 class MethodRef:
-    """One method as the user wrote it: not yet looked up, its values still text.
+    """One method as the user wrote it, not yet looked up and with its values as text.
 
-    `params` are sorted by name. `inner` is the method a wrapper wraps. `factor` multiplies the budget.
+    `params` are sorted by name. `inner` is the method that a wrapper wraps. `factor` multiplies the budget.
     """
 
     name: str
@@ -56,72 +56,72 @@ class MethodRef:
 
 
 def value_text(value: Value) -> str:
-    """A value as the grammar writes it: quoted only where plain text would be read differently."""
+    """Write a value in the grammar, quoted only if plain text would be read differently."""
     if isinstance(value, MethodRef):
         return str(value)
-    plain = value and value == value.strip() and PLAIN.fullmatch(value)
+    plain = value and value == value.strip() and PLAIN_TEXT.fullmatch(value)
     return value if plain else json.dumps(value, ensure_ascii=False)
 
 
 def factor_text(factor: float) -> str:
-    """``@2x`` for twice the budget, nothing for once."""
+    """Write a budget factor, such as ``@2x``; empty for a factor of 1."""
     return "" if factor == 1.0 else f"@{str(factor).removesuffix('.0')}x"
 
 
 def parse(text: str) -> tuple[MethodRef, ...]:
-    """The methods that `text` lists, sweeps expanded, in order, equal ones once.
+    """Return the methods that `text` lists, in order, with sweeps expanded and duplicates removed.
 
-    Raises UsageError with the position (from 1) of the first thing that does not fit, or where there are more than
-    256.
+    Raises UsageError with the position (from 1) of the first syntax error, or if there are more than 256 methods.
     """
-    reader = _Reader(text)
-    found = tuple(dict.fromkeys(reader.items()))
-    reader.check_number(len(found))
-    return found
+    parser = _Parser(text)
+    methods = tuple(dict.fromkeys(parser.items()))
+    parser.check_number(len(methods))
+    return methods
 
 
-class _Reader:
-    """Reads the grammar from left to right; each method returns every alternative of what it read."""
+class _Parser:
+    """A parser that reads from left to right; its methods return all alternatives of what they read."""
 
     def __init__(self, text: str) -> None:
         self.text, self.at, self.depth = text, 0, 0
 
     def items(self) -> Iterator[MethodRef]:
-        """The whole text."""
+        """Read the whole text."""
         while True:
             methods = self.method()
             factor = self.factor()
-            yield from (MethodRef(one.name, one.params, one.inner, factor) for one in methods)
+            yield from (MethodRef(ref.name, ref.params, ref.inner, factor) for ref in methods)
             if self.at_end():
                 return
             self.expect(",")
 
     def method(self) -> list[MethodRef]:
-        """A name with its arguments."""
+        """Read a name with its arguments."""
         name = self.match(NAME)
         if not name:
             self.fail("a method name")
-        if self.depth == DEEPEST:
-            raise UsageError(f"methods '{self.text}': more than {DEEPEST} methods within one another.")
+        if self.depth == MAX_DEPTH:
+            raise UsageError(f"methods '{self.text}': more than {MAX_DEPTH} methods within one another.")
         self.depth += 1
-        inner: list[MethodRef | None] = [None]
+        inners: list[MethodRef | None] = [None]
         params: dict[str, list[Value]] = {}
         if self.skip("["):
-            if not self.peek(KEY):
-                inner = list(self.alternatives_of_method())
-            if inner == [None] or self.skip(","):
+            if not self.peek(PARAMETER_KEY):
+                inners = list(self.alternatives_of_method())
+            if inners == [None] or self.skip(","):
                 self.parameters(params)
             self.close()
         self.depth -= 1
-        self.check_number(len(inner) * math.prod(map(len, params.values())))
+        # Checked before the combinations are made: their number is a product.
+        self.check_number(len(inners) * math.prod(map(len, params.values())))
         return [
-            MethodRef(name[0], tuple(sorted(zip(params, values, strict=True), key=_key)), one)
-            for one in inner
+            MethodRef(name[0], tuple(sorted(zip(params, values, strict=True), key=_parameter_name)), inner)
+            for inner in inners
             for values in itertools.product(*params.values())
         ]
 
     def close(self) -> None:
-        """The bracket that ends a method's arguments."""
+        """Read the bracket that ends a method's arguments."""
         if self.peek(re.compile("@")):
             raise UsageError(
                 f"methods '{self.text}': a wrapped method has no budget of its own (position {self.at + 1}):",
@@ -130,24 +130,24 @@ class _Reader:
         self.expect("]")
 
     def check_number(self, count: int) -> None:
-        """UsageError where a list or its sweeps make more methods than a study can have."""
-        if count > MOST:
+        """Raise UsageError if a list or its sweeps make more methods than a study can have."""
+        if count > MAX_METHODS:
             raise UsageError(
-                f"methods '{self.text}' make {count} methods: at most {MOST} can be in one study.",
+                f"methods '{self.text}' make {count} methods: at most {MAX_METHODS} can be in one study.",
                 hint="Sweep fewer values.",
             )
 
     def alternatives_of_method(self) -> list[MethodRef]:
-        """One or more wrapped methods, separated by bars."""
-        found = self.method()
+        """Read one or more wrapped methods, separated by bars."""
+        methods = self.method()
         while self.skip("|"):
-            found += self.method()
-        return found
+            methods += self.method()
+        return methods
 
     def parameters(self, params: dict[str, list[Value]]) -> None:
-        """One or more ``key=value|value``, put into `params`."""
+        """Read one or more ``key=value|value`` into `params`."""
         while True:
-            key = self.match(KEY)
+            key = self.match(PARAMETER_KEY)
             if not key:
                 self.fail("'parameter=value'")
             if key[1] in params:
@@ -159,11 +159,11 @@ class _Reader:
                 return
 
     def value(self) -> list[Value]:
-        """One value: quoted text, a method with arguments, or plain text."""
+        """Read one value: quoted text, a method with arguments, or plain text."""
         if self.peek(re.compile('"')):
             return [self.quoted()]
         start = self.at
-        plain = self.match(PLAIN)
+        plain = self.match(PLAIN_TEXT)
         if self.text[self.at : self.at + 1] == "[":
             self.at = start
             return list(self.method())
@@ -172,7 +172,7 @@ class _Reader:
         return [plain[0].strip()]
 
     def quoted(self) -> str:
-        """A JSON string."""
+        """Read a JSON string."""
         try:
             value, self.at = json.JSONDecoder().raw_decode(self.text, self.at)
         except ValueError:
@@ -180,7 +180,7 @@ class _Reader:
         return str(value)
 
     def factor(self) -> float:
-        """What follows ``@``, or 1."""
+        """Read the budget factor after ``@``; 1 without it."""
         factor = self.match(FACTOR)
         if factor is None:
             if self.peek(re.compile("@")):
@@ -191,37 +191,40 @@ class _Reader:
         return float(factor[1])
 
     def peek(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """What `pattern` matches after spaces, without moving past it."""
+        """Skip spaces and match `pattern` without moving past it."""
         while self.text[self.at : self.at + 1].isspace():
             self.at += 1
         return pattern.match(self.text, self.at)
 
     def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """What `pattern` matches after spaces, moving past it."""
-        found = self.peek(pattern)
-        if found:
-            self.at = found.end()
-        return found
+        """Skip spaces and match `pattern`, moving past it."""
+        match = self.peek(pattern)
+        if match:
+            self.at = match.end()
+        return match
 
     def skip(self, token: str) -> bool:
-        """Moves past `token` if it comes next."""
+        """Move past `token` if it comes next, and return True; else return False."""
         return self.match(re.compile(re.escape(token))) is not None
 
     def expect(self, token: str) -> None:
+        """Move past `token`; UsageError if it does not come next."""
         if not self.skip(token):
             self.fail(f"'{token}'")
 
     def at_end(self) -> bool:
+        """Return True if only spaces are left."""
         return self.peek(re.compile(r"\Z")) is not None
 
     def fail(self, expected: str) -> NoReturn:
+        """Raise UsageError that names what was expected at this position and what is there."""
         ended = self.at >= len(self.text)
-        found = "the end" if ended else f"'{self.text[self.at]}'"
+        actual = "the end" if ended else f"'{self.text[self.at]}'"
         raise UsageError(
-            f"methods '{self.text}': expected {expected} at position {self.at + 1}, found {found};",
-            hint=QUOTES if ended and self.depth else EXAMPLE,
+            f"methods '{self.text}': expected {expected} at position {self.at + 1}, found {actual};",
+            hint=QUOTES_HINT if ended and self.depth else EXAMPLE_HINT,
         )
 
 
-def _key(pair: tuple[str, Value]) -> str:
+def _parameter_name(pair: tuple[str, Value]) -> str:
     return pair[0]

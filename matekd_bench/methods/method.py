@@ -1,4 +1,4 @@
-"""The record by which a plugin announces a method."""
+"""The record with which a plugin announces a method, and the base class of a method's parameters."""
 
 from __future__ import annotations
 
@@ -16,44 +16,52 @@ Role = Literal["baseline", "ablation", "method"]
 
 
 class Params(BaseModel):
-    """Base of a method's parameters: a frozen pydantic model in which unknown names are errors.
+    """Base class of a method's parameters: a frozen pydantic model in which unknown names are errors.
 
-    Field defaults, bounds and descriptions are what ``methods show NAME`` prints and what
-    ``--set NAME.field=value`` and ``--methods "NAME[field=value]"`` check.
+    ``methods show NAME`` prints the fields' defaults, bounds and descriptions. ``--set NAME.field=value`` and
+    ``--methods "NAME[field=value]"`` set fields and check their bounds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class NoParams(Params):
-    """The parameters of a method that has none."""
+    """Empty parameters, for methods that have none."""
 
 
-def _none(params: Any) -> Mapping[str, Any]:
+def _empty(params: Any) -> Mapping[str, Any]:
     return {}
 
 
-def _fits(params: Any, task: Task) -> str | None:
+def _fits_all_tasks(params: Any, task: Task) -> str | None:
     return None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """A perturbation strategy as the suite knows it.
+    """A perturbation strategy: everything the suite knows of a method.
 
-    `factory` is called as ``factory(params, context)`` and returns a `Perturbation`; heavy imports belong inside
-    it. `level` says what the method perturbs. `version` changes whenever the method's results may change. `needs`
-    names the resources it uses: "generator" (a masked language model), "thesaurus". `role` is "baseline" for plain
-    training and "ablation" for a method with its point left out: neither is tested for a verdict. `wraps` says that
-    this one takes another method of that level: then `params` is a `WrapperParams`, and the factory is called as
-    ``factory(params, context, inner)`` with the inner `Perturbation`. `overrides`, called with the parameters,
-    gives the settings of the study's training that the method replaces, by their dotted names in a config file: the
-    trainer obeys them, the record holds them, and such rows are shown unranked. `resources`, called with the
-    parameters, names the external resources in use, by kind, e.g. which thesaurus: they are part of a run's
-    identity and of its record. `search` says which parameters tuning may change, and within what; every method's
-    tuning also tries learning rates. `unfit`, called with the parameters and a task, says in a sentence why the
-    method cannot be had there, or None: asked before any training. `refused` says why a name that users may expect
-    cannot be had, and what does the same: such a record is not listed, it only answers those who ask for it.
+    - `name`, `summary`, `citation`: the method's name, one sentence about it, and its source.
+    - `factory` is called as ``factory(params, context)`` and returns a `Perturbation`. Heavy imports belong inside it.
+    - `level` is the part of the input that the method perturbs.
+    - `version` changes whenever the method's results may change.
+    - `params` is the type of its parameters.
+    - `needs` names the resources that must be there: "generator" (a masked language model), "mask-token", "thesaurus",
+      "one-vocabulary" (teacher and student share a vocabulary).
+    - `role` is "baseline" for plain training and "ablation" for a method without its main idea. Neither is tested for
+      a verdict.
+    - `wraps` marks a wrapper, which takes another method of that level. Its `params` is a `WrapperParams`, and its
+      factory is called as ``factory(params, context, inner)`` with the inner `Perturbation`.
+    - `search` maps the parameters that tuning may change to their search spaces. Tuning also tries learning rates for
+      every method.
+    - `refused` explains why a name that users may expect is not offered, and names an alternative. Such a record is
+      not listed; it only answers those who ask for it.
+    - `overrides`, called with the parameters, returns the training settings that the method replaces, by their dotted
+      names in a config file. The record of a run lists them, and the table shows such rows unranked.
+    - `resources`, called with the parameters, names the external resources in use by kind, e.g. the thesaurus. They are
+      part of a run's identity and of its record.
+    - `unfit`, called with the parameters and a task before any training, explains in a sentence why the method cannot
+      run on the task. It returns None if it can.
     """
 
     name: str
@@ -68,6 +76,6 @@ class Method:
     wraps: Level | None = None
     search: Mapping[str, Space] = field(default_factory=dict)
     refused: str | None = None
-    overrides: Callable[[Any], Mapping[str, Any]] = _none
-    resources: Callable[[Any], Mapping[str, str]] = _none
-    unfit: Callable[[Any, Task], str | None] = _fits
+    overrides: Callable[[Any], Mapping[str, Any]] = _empty
+    resources: Callable[[Any], Mapping[str, str]] = _empty
+    unfit: Callable[[Any, Task], str | None] = _fits_all_tasks

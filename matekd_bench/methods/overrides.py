@@ -1,4 +1,4 @@
-"""Which settings of a study's training a method replaces: asked of its record, checked, and put into words."""
+"""The training settings that a method replaces: read from its record, checked and described in words."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from matekd_bench.methods.method import Method, Params
 
 
 def overrides_of(method: Method, params: Params) -> dict[str, Any]:
-    """The settings that `method` replaces under these parameters, by dotted name.
+    """Return the settings that `method` replaces with these parameters, by dotted name.
 
-    Raises PluginError, before any training, where the record cannot say or says no names.
+    Raises PluginError if the record's function raises or returns names that are not text.
     """
     try:
-        given = dict(method.overrides(params))
+        overrides = dict(method.overrides(params))
     except BenchError:
         raise
     except Exception as error:  # foreign code
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise PluginError(f"method '{method.name}' cannot say what it overrides: {reason}.") from error
-    if wrong := [name for name in given if not isinstance(name, str)]:
-        raise PluginError(f"method '{method.name}' overrides {wrong[0]!r}: name a setting, as text.")
-    return dict(sorted(given.items()))
+    if bad_names := [name for name in overrides if not isinstance(name, str)]:
+        raise PluginError(f"method '{method.name}' overrides {bad_names[0]!r}: name a setting, as text.")
+    return dict(sorted(overrides.items()))
 
 
 def overrides_in_words(method: Method) -> str:
-    """What `method` overrides, with its defaults and for each choice of a parameter that makes a difference."""
-    usual = overrides_of(method, method.params())
-    said = [_listed(usual)] if usual else []
+    """Describe what `method` overrides by default, and for each choice of a parameter that changes it."""
+    defaults = overrides_of(method, method.params())
+    parts = [_listed(defaults)] if defaults else []
     for name, field in method.params.model_fields.items():
         choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
         for choice in choices:
-            found = overrides_of(method, method.params.model_validate({name: choice}))
-            if found != usual:
-                said.append(f"with {name}={choice}: {_listed(found) or 'nothing'}")
-    return "; ".join(said)
+            overrides = overrides_of(method, method.params.model_validate({name: choice}))
+            if overrides != defaults:
+                parts.append(f"with {name}={choice}: {_listed(overrides) or 'nothing'}")
+    return "; ".join(parts)
 
 
 def _listed(overrides: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""From the text of ``--methods`` and ``--set`` to checked parameters, and back to the text of tables."""
+"""Parameters of methods: from the text of ``--methods`` and ``--set`` to checked values, and back to text."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ from pydantic_core import to_jsonable_python
 from matekd_bench.errors import UsageError, unknown
 from matekd_bench.methods.grammar import MethodRef, factor_text, parse, value_text
 from matekd_bench.methods.method import Method, Params
-from matekd_bench.methods.wrapping import Wrapped, WrapperParams, check_wrapping, paired
+from matekd_bench.methods.wrapping import Wrapped, WrapperParams, check_wrapping, combined_record
 
-WRAPPED = frozenset(WrapperParams.model_fields)
-BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multiple of"}
+WRAPPER_FIELDS = frozenset(WrapperParams.model_fields)
+BOUND_SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multiple of"}
 
 
 @dataclass(frozen=True)
 class ResolvedMethod:
     """A method with its parameters, ready to run.
 
-    `variant` is how tables name it, e.g. ``eda[alpha=0.2]@2x``: only what differs from the defaults, in the
-    order of the fields, and in the grammar of ``--methods``. `inner` is the method that it wraps; `record` is the
-    method's own, or for a wrapper that of the two as one. With `factor` times the study's budget a method is no
-    reference: it is compared with those that keep to the budget. `written` are the parameters whose values the list of
-    methods says itself.
+    `variant` is the method's name in tables, e.g. ``eda[alpha=0.2]@2x``: only the parameters that differ from the
+    defaults, in the order of the fields, in the grammar of ``--methods``. `factor` multiplies the study's budget.
+    `inner` is the method that it wraps. `record` is the method's record, for a wrapper the record of both methods.
+    `written` are the parameters whose values are written in ``--methods``.
     """
 
     name: str
@@ -43,13 +42,13 @@ class ResolvedMethod:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The method's name, then that of the method it wraps."""
+        """The names of the method and of the method it wraps."""
         return (self.name, *(self.inner.names if self.inner else ()))
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """What ``methods show`` prints of one parameter."""
+    """The description of one parameter, as ``methods show`` prints it."""
 
     name: str
     type: str
@@ -59,7 +58,7 @@ class Parameter:
 
 
 def parse_sets(items: Iterable[str]) -> dict[str, str]:
-    """``("eda.alpha=0.2",)`` as {"eda.alpha": "0.2"}; the last of several for one parameter counts."""
+    """Parse ``("eda.alpha=0.2",)`` to {"eda.alpha": "0.2"}; the last value of a parameter counts."""
     sets = {}
     for item in items:
         target, equals, value = item.partition("=")
@@ -73,7 +72,7 @@ def parse_sets(items: Iterable[str]) -> dict[str, str]:
 def resolve_all(
     text: str, lookup: Callable[[str], Method], sets: Mapping[str, str]
 ) -> tuple[ResolvedMethod, ...]:
-    """Every method that `text` lists, looked up and checked, in order; equal ones once.
+    """Look up and check every method that `text` lists, in order and without duplicates.
 
     `lookup` raises for unknown names. Raises UsageError for a ``--set`` of a method that is not listed.
     """
@@ -82,29 +81,30 @@ def resolve_all(
     for target in sets:
         method = target.rpartition(".")[0]
         if method not in listed:
-            lookup(method)
+            lookup(method)  # for an unknown name this raises the better error
             raise UsageError(
                 f"--set {target}={sets[target]}: method '{method}' is not in the study "
                 f"({', '.join(sorted(listed))})."
             )
-    found = (_resolve(ref, lookup, sets) for ref in refs)
-    return tuple({(one.name, one.variant): one for one in found}.values())
+    methods = (_resolve_ref(ref, lookup, sets) for ref in refs)
+    return tuple({(method.name, method.variant): method for method in methods}.values())
 
 
-def _resolve(ref: MethodRef, lookup: Callable[[str], Method], sets: Mapping[str, str]) -> ResolvedMethod:
+def _resolve_ref(ref: MethodRef, lookup: Callable[[str], Method], sets: Mapping[str, str]) -> ResolvedMethod:
+    """Look up a method and the method it wraps, and resolve both."""
     method = lookup(ref.name)
-    if ref.inner and method.wraps is None:  # what stands there need not be the name of a method
+    if ref.inner and method.wraps is None:  # before the inner look-up: its name need not be a method's
         check_wrapping(method, method, str(ref))
-    return resolve(ref, method, sets, _resolve(ref.inner, lookup, sets) if ref.inner else None)
+    return resolve(ref, method, sets, _resolve_ref(ref.inner, lookup, sets) if ref.inner else None)
 
 
 def resolve(
     ref: MethodRef, method: Method, sets: Mapping[str, str], inner: ResolvedMethod | None = None
 ) -> ResolvedMethod:
-    """Types and checks the parameters of `ref`; values from `sets` fill in what `ref` leaves open.
+    """Convert and check the parameters of `ref`, completed by values from `sets`.
 
-    `inner` is the method that `ref` wraps, resolved. Raises UsageError naming the parameter, the value and what is
-    allowed.
+    `inner` is the resolved method that `ref` wraps. Raises UsageError naming the parameter, the value and the allowed
+    values.
     """
     check_wrapping(method, inner.record if inner else None, str(ref))
     own = {key.rpartition(".")[2]: value for key, value in sets.items() if key.rpartition(".")[0] == ref.name}
@@ -114,25 +114,28 @@ def resolve(
     if inner is not None:
         wrapped = Wrapped(method=inner.name, params=inner.params.model_dump(mode="json"))
         params = params.model_copy(update={"inner": wrapped})
-        record = paired(method, inner.record, inner.params)
+        record = combined_record(method, inner.record, inner.params)
     if ref.factor != 1.0:
+        # With another budget than the study's a method is no reference: it is compared with those that keep to it.
         record = replace(record, role="method")
     written = frozenset(name for name, _ in ref.params)
     return ResolvedMethod(method.name, variant, params, ref.factor, inner, written, record=record)
 
 
-def validate(method: Method, given: Mapping[str, str]) -> Params:
-    """The parameters of `method` from text; what is not given has its default."""
+def validate(method: Method, texts: Mapping[str, str]) -> Params:
+    """Convert texts by parameter name to the parameters of `method`; missing ones get their defaults."""
     fields = own_fields(method)
     command = f"matekd-bench methods show {method.name}"
-    for key in given:
+    for key in texts:
         if key not in fields:
             allowed = [f"{method.name}.{name}" for name in fields]
             raise unknown("parameter", f"{method.name}.{key}", allowed, command=command)
     try:
-        params = method.params.model_validate({key: _plain(fields[key], text) for key, text in given.items()})
+        params = method.params.model_validate(
+            {key: _json_value(fields[key], text) for key, text in texts.items()}
+        )
     except ValidationError as error:
-        raise _usage_error(method, given, error) from error
+        raise _usage_error(method, texts, error) from error
     for key, value in params.model_dump().items():
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(
@@ -142,13 +145,15 @@ def validate(method: Method, given: Mapping[str, str]) -> Params:
 
 
 def own_fields(method: Method) -> dict[str, FieldInfo]:
-    """The fields of a method's parameters that are set by name: not the method that a wrapper wraps."""
+    """Return the parameters that users set by name, which leaves out the method that a wrapper wraps."""
     fields = method.params.model_fields
-    return {name: field for name, field in fields.items() if method.wraps is None or name not in WRAPPED}
+    return {
+        name: field for name, field in fields.items() if method.wraps is None or name not in WRAPPER_FIELDS
+    }
 
 
 def describe(method: Method) -> tuple[Parameter, ...]:
-    """The parameters of `method` that are set by name, in the order of its fields."""
+    """Describe the parameters of `method` that users set by name, in the order of its fields."""
     defaults = _values(method.params())
     return tuple(
         Parameter(
@@ -163,14 +168,14 @@ def describe(method: Method) -> tuple[Parameter, ...]:
 
 
 def names_in(ref: MethodRef) -> list[str]:
-    """The method's name and those of the methods it wraps."""
+    """Return the names of the method and of the methods it wraps."""
     return [ref.name, *(names_in(ref.inner) if ref.inner else [])]
 
 
 def variant_of(method: Method, params: Params, factor: float, inner: ResolvedMethod | None) -> str:
-    """How tables name a method with these parameters: what differs from the defaults, in the grammar of lists."""
-    default, given = _values(method.params()), _values(params)
-    changed = {key: given[key] for key in own_fields(method) if given[key] != default[key]}
+    """Name a method with these parameters as in tables: those that differ from the defaults, in brackets."""
+    defaults, values = _values(method.params()), _values(params)
+    changed = {key: values[key] for key in own_fields(method) if values[key] != defaults[key]}
     arguments = [inner.variant] if inner else []
     arguments += [f"{key}={value_text(_text(value))}" for key, value in changed.items()]
     listed = f"[{','.join(arguments)}]" if arguments else ""
@@ -178,11 +183,12 @@ def variant_of(method: Method, params: Params, factor: float, inner: ResolvedMet
 
 
 def _values(params: Params) -> dict[str, Any]:
-    """All parameters as JSON has them, those included that an identity leaves out."""
+    """Return all parameters as JSON values, including those that `exclude_if` leaves out of run ids."""
     return {name: to_jsonable_python(value) for name, value in params}
 
 
 def _text(value: Any) -> str:
+    """Write a value as in tables."""
     if value is None:
         return "none"
     if isinstance(value, str):
@@ -190,8 +196,8 @@ def _text(value: Any) -> str:
     return str(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
-def _plain(field: FieldInfo, text: str) -> Any:
-    """Text as pydantic can type it: None and choices that are not text have no spelling there."""
+def _json_value(field: FieldInfo, text: str) -> Any:
+    """Convert text to None, a list or a choice, which pydantic does not read from text; leave the rest to pydantic."""
     choices = _choices(field.annotation)
     if None in choices and text.lower() == "none":
         return None
@@ -204,7 +210,7 @@ def _plain(field: FieldInfo, text: str) -> Any:
 
 
 def _choices(annotation: Any) -> list[Any]:
-    """The values of the literals in a type, and None where it allows None."""
+    """Return the values of the literals in a type, and None if it allows None."""
     if annotation is type(None):
         return [None]
     if get_origin(annotation) is Literal:
@@ -215,6 +221,7 @@ def _choices(annotation: Any) -> list[Any]:
 
 
 def _type_text(annotation: Any) -> str:
+    """Describe a type as ``methods show`` prints it."""
     if annotation is type(None):
         return "none"
     if get_origin(annotation) is Literal:
@@ -225,17 +232,18 @@ def _type_text(annotation: Any) -> str:
 
 
 def _bounds_text(field: FieldInfo) -> str:
-    found = [
+    """Describe a field's bounds, e.g. ``> 0, <= 1``."""
+    bounds = [
         f"{sign} {getattr(rule, name)}"
         for rule in field.metadata
-        for name, sign in BOUNDS.items()
+        for name, sign in BOUND_SIGNS.items()
         if getattr(rule, name, None) is not None
     ]
-    return ", ".join(found)
+    return ", ".join(bounds)
 
 
-def _usage_error(method: Method, given: Mapping[str, str], error: ValidationError) -> UsageError:
-    """The first problem of a ValidationError as one line."""
+def _usage_error(method: Method, texts: Mapping[str, str], error: ValidationError) -> UsageError:
+    """Make a one-line error of the first problem of a ValidationError."""
     problem = error.errors(include_url=False)[0]
     message = problem["msg"].removeprefix("Value error, ").replace("Input should", "it should")
     hint = f"'matekd-bench methods show {method.name}' describes it."
@@ -243,5 +251,5 @@ def _usage_error(method: Method, given: Mapping[str, str], error: ValidationErro
         return UsageError(f"parameters of method '{method.name}': {message}.", hint=hint)
     key = str(problem["loc"][0])
     return UsageError(
-        f"parameter '{key}' of method '{method.name}' cannot be '{given[key]}': {message}.", hint=hint
+        f"parameter '{key}' of method '{method.name}' cannot be '{texts[key]}': {message}.", hint=hint
     )

@@ -1,6 +1,6 @@
-"""The base classes a method extends: Perturbation, and two simpler ones for text and for tokens.
+"""The base classes of methods: Perturbation, and simpler ones for methods that rewrite text or tokens.
 
-Nothing here imports torch at module level: listing methods must stay instant.
+Nothing here imports torch at module level, since listing methods must be instant.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ P = TypeVar("P", bound=Params)
 
 
 class Perturbation(Generic[P]):
-    """A method at work in one run. Extend it, describe it by class attributes, and write :meth:`views`.
+    """Base class of a method in one run. Extend it, describe it by class attributes, and write :meth:`views`.
 
-    A hook yields the class itself: `name`, `version` and, unless a base class says it, `level` are required; the
-    first line of the docstring is the `summary` unless one is given. The parameters' type is the one in brackets:
-    ``class EDA(TextPerturbation[EDAParams])``. What each attribute means is said at :class:`Method`, the record that
-    is made of them; a hook yields a record itself where the class would load what is heavy.
+    A hook yields the class itself. The attributes `name` and `version` are required, and `level` unless a base class
+    sets it. Without a `summary` the first line of the docstring is used. The type of the parameters is the one in
+    brackets: ``class EDA(TextPerturbation[EDAParams])``. :class:`Method`, the record made from the attributes,
+    explains each of them. A hook yields a record itself if importing the class would load heavy libraries.
 
-    `notices` are sentences for the user, known once the method is made, e.g. that a resource was not found; the
-    suite shows each once a study.
+    `cycle` asks for auxiliary updates. `notices` are sentences for the user that are known once the method is made,
+    e.g. that a resource was not found. The suite shows each once per study.
     """
 
     name: ClassVar[str] = ""
@@ -58,7 +58,7 @@ class Perturbation(Generic[P]):
 
     @classmethod
     def overrides(cls, params: P) -> Mapping[str, Any]:
-        """Give the settings of the study's training that the method replaces, by dotted name."""
+        """Return the settings of the study's training that the method replaces, by dotted name."""
         return {}
 
     @classmethod
@@ -68,45 +68,45 @@ class Perturbation(Generic[P]):
 
     @classmethod
     def unfit(cls, params: P, task: Task) -> str | None:
-        """Say in a sentence why the method cannot be had on a task, or None."""
+        """Explain in a sentence why the method cannot run on a task; None if it can."""
         return None
 
     def views(self, batch: Batch, models: Models) -> Views:
-        """Yields what the student learns from in one update.
+        """Yield the views that the student learns from in one update.
 
-        After each `yield` the trainer has run forward and backward, and `seen = yield view` receives what it saw.
-        In an auxiliary phase (``batch.phase == "own"``) nothing is yielded. What is yielded may depend on
-        `batch.update` and on nothing that another piece of the same update would see otherwise.
+        At each `yield` the trainer runs forward and backward; ``seen = yield view`` receives the results. In an
+        auxiliary phase (``batch.phase == "own"``) nothing is yielded. The number and kind of views may depend on
+        `batch.update`, but on nothing that differs between the pieces of an update.
         """
         raise NotImplementedError
 
     def ahead(self, rows: Sequence[Row]) -> Sequence[Any] | None:
-        """Prepares a batch in the background, one entry a row, found later in `batch.prepared`; None: nothing."""
+        """Prepare the rows of a batch in a background thread: one entry per row for `batch.prepared`, or None."""
         return None
 
     def warm_up(self, batches: Iterable[Batch], models: Models) -> None:
-        """Called once before the first update; what it costs is counted."""
+        """Do work before the first update, such as training a module; called once, its cost is counted."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What the method must remember to go on after an interruption, besides the modules it handed over.
+        """Return the state to save for resuming a run, besides that of modules passed to `context.prepare`.
 
-        Called after an update; tensors, numbers, texts, lists and dictionaries of these.
+        It may consist of tensors, numbers, texts, and lists and dictionaries of these. Called after an update.
         """
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from what :meth:`state_dict` gave to another process; called once, before the first update."""
+        """Restore the state saved by :meth:`state_dict` in an earlier process; called once, before the first update."""
 
     def diagnostics(self) -> dict[str, float]:
-        """What the method has to say of itself after the last update, for the record."""
+        """Return the method's own measurements for the record; called after the last update."""
         return {}
 
 
 class TextPerturbation(Perturbation[P]):
-    """A method that rewrites text: write :meth:`perturb`, and the core does pairs, encoding and seeding.
+    """Base class of methods that rewrite text: write :meth:`perturb`; the core does pairs, encoding and seeding.
 
-    Segments are perturbed one by one, a fresh draw per epoch. `variants` perturbed views per example share
-    half of the soft weight, the clean view has the other half.
+    Each segment is perturbed on its own, with fresh draws in every epoch. The `variants` perturbed views of an example
+    share half of the soft weight; the clean view has the other half.
     """
 
     level: ClassVar[Level | None] = "text"
@@ -114,26 +114,26 @@ class TextPerturbation(Perturbation[P]):
     segments: Literal["both", "first", "second"] = "both"
 
     def prepare(self, texts: Sequence[str]) -> None:
-        """Called once with every training text, for methods that work on the whole data set first."""
+        """Process all training texts before the first update; called once."""
 
     def perturb(self, text: str, rng: random.Random) -> str:
-        """A perturbed version of `text`; every random choice comes from `rng`."""
+        """Return a perturbed version of `text`; take every random choice from `rng`."""
         raise NotImplementedError
 
     def rewrite(self, row: Row, variant: int) -> tuple[str, ...]:
-        """The texts of a row with the chosen segments perturbed; one private generator for each segment."""
+        """Perturb the chosen segments of a row, each with a random generator of its own."""
         texts = []
         for index, text in enumerate(row.texts):
             chosen = self.segments == "both" or index == (0 if self.segments == "first" else 1)
-            if not chosen and len(row.texts) > 1:
+            if not chosen and len(row.texts) > 1:  # a single text is always perturbed
                 texts.append(text)
                 continue
             rng = random.Random(row.seed(f"text/{variant}/{index}"))
-            texts.append(self._text(text, rng))
+            texts.append(self._checked_text(text, rng))
         return tuple(texts)
 
-    def _text(self, text: str, rng: random.Random) -> str:
-        """What `perturb` makes of a text; TypeError where it is no text."""
+    def _checked_text(self, text: str, rng: random.Random) -> str:
+        """Call `perturb`; TypeError if it returns no text."""
         perturbed: object = self.perturb(text, rng)
         if not isinstance(perturbed, str):
             raise TypeError(
@@ -142,65 +142,67 @@ class TextPerturbation(Perturbation[P]):
         return perturbed
 
     def ahead(self, rows: Sequence[Row]) -> Sequence[Any]:
-        """Perturbs and encodes every row: a list of :class:`Perturbed` for each."""
-        return [[self._perturbed(row, variant) for variant in range(self.variants)] for row in rows]
+        """Perturb and encode every row, to a list of :class:`Perturbed` for each."""
+        return [[self._encode_variant(row, variant) for variant in range(self.variants)] for row in rows]
 
-    def _perturbed(self, row: Row, variant: int) -> Perturbed:
+    def _encode_variant(self, row: Row, variant: int) -> Perturbed:
+        """Perturb and encode a row, and count its edits."""
         texts = self.rewrite(row, variant)
         edits, words = edits_between(row.texts, texts)
         return replace(self.context.encode(texts), edits=edits, words=words)
 
     def views(self, batch: Batch, models: Models) -> Views:
-        """The clean view, then the variants, which the teacher labels: (CE(x) + D(x) + mean_j D(x'_j)) / 3."""
+        """Yield the clean view, then the variants: ``(CE(x) + D(x) + mean_j D(x'_j)) / 3``."""
+        # Perturbed text carries no gold label: the teacher labels it, as in MATE-KD's objective.
         yield batch.clean.weighted(gold=1.0, soft=0.5)
         for variant in range(self.variants):
             rows = [row[variant] for row in batch.prepared or ()]
-            self._report(rows)
+            self._report_edits(rows)
             view = self.context.collate(rows, dropout=variant + 1)
             yield view.weighted(gold=0.0, soft=0.5 / self.variants)
 
-    def _report(self, rows: Sequence[Perturbed]) -> None:
-        """Books the share of words that changed and of rows left as they were."""
+    def _report_edits(self, rows: Sequence[Perturbed]) -> None:
+        """Report the share of words that changed and the share of unchanged rows."""
         self.context.report("words_changed", sum(row.edits for row in rows), sum(row.words for row in rows))
         self.context.report("texts_unchanged", sum(not row.edits for row in rows), len(rows))
 
 
 class TokenPerturbation(Perturbation[P]):
-    """A method that rewrites token ids on the device: write :meth:`perturb`."""
+    """Base class of methods that rewrite token ids on the device: write :meth:`perturb`."""
 
     level: ClassVar[Level | None] = "token"
 
     def perturb(self, batch: Batch, maskable: Tensor) -> Tensor:
-        """New ids [B, L] for ``batch.ids``; only true positions of `maskable` [B, L] may change.
+        """Return new ids [B, L] for ``batch.ids``; only true positions of `maskable` [B, L] may change.
 
-        Noise comes from ``self.context.draw(batch, purpose)``.
+        Take noise from ``self.context.draw(batch, purpose)``.
         """
         raise NotImplementedError
 
     def views(self, batch: Batch, models: Models) -> Views:
-        """The clean view, then the perturbed one, which the teacher labels: (CE(x) + D(x) + D(x')) / 3."""
+        """Yield the clean view, then the perturbed view, labeled by the teacher: ``(CE(x) + D(x) + D(x')) / 3``."""
         yield batch.clean.weighted(gold=1.0, soft=0.5)
-        ids = self._ids(batch)
+        ids = self._checked_ids(batch)
         yield replace(batch.clean, ids=ids, teacher="same", labels=None, gold=0.0, soft=0.5, dropout=1)
 
-    def _ids(self, batch: Batch) -> Tensor:
-        """What `perturb` makes of a batch; TypeError where it is no tensor of its size."""
+    def _checked_ids(self, batch: Batch) -> Tensor:
+        """Call `perturb`; TypeError if it returns no tensor of the shape of `batch.ids`."""
         perturbed = self.perturb(batch, ~batch.special)
         if getattr(perturbed, "shape", None) != batch.ids.shape:
-            found = getattr(perturbed, "shape", type(perturbed).__name__)
+            shape = getattr(perturbed, "shape", type(perturbed).__name__)
             raise TypeError(
-                f"perturb() returned {found}: return ids of the shape of batch.ids, {tuple(batch.ids.shape)}"
+                f"perturb() returned {shape}: return ids of the shape of batch.ids, {tuple(batch.ids.shape)}"
             )
         return perturbed
 
 
-FORMER = {"state": "state_dict", "restore": "load_state_dict"}  # methods of version 0.1
+FORMER = {"state": "state_dict", "restore": "load_state_dict"}  # names in version 0.1, and names now
 
 
 def method_of(cls: type[Perturbation[Any]]) -> Method:
     """Make the record of a class that describes itself by class attributes.
 
-    Raises PluginError, naming the class, where one that is required is missing.
+    Raises PluginError, naming the class, if a required attribute is missing.
     """
     for attribute in ("name", "level", "version"):
         if not getattr(cls, attribute):
@@ -217,7 +219,7 @@ def method_of(cls: type[Perturbation[Any]]) -> Method:
 
 
 def params_of(cls: type[Perturbation[Any]]) -> type[Params]:
-    """The type in the brackets of a class's base, ``TextPerturbation[EDAParams]``; NoParams without brackets."""
+    """Return the type in brackets in a class's base, ``TextPerturbation[EDAParams]``; NoParams without brackets."""
     for base in cls.__mro__:
         for generic in getattr(base, "__orig_bases__", ()):
             for argument in getattr(generic, "__args__", ()):
@@ -227,15 +229,16 @@ def params_of(cls: type[Perturbation[Any]]) -> type[Params]:
 
 
 def former_methods(cls: type) -> str | None:
-    """Say what a class still defines under the names of version 0.1: its state would be forgotten on resuming."""
-    found = [
+    """Describe the methods that a class still defines under their names of version 0.1; None without any."""
+    # The suite would not call them: a run that is resumed would lose the method's state.
+    messages = [
         f"{old}() is called {new}() now" for old, new in FORMER.items() if callable(getattr(cls, old, None))
     ]
-    return f"{' and '.join(found)}; as it is, it would forget its state on resuming" if found else None
+    return f"{' and '.join(messages)}; as it is, it would forget its state on resuming" if messages else None
 
 
 def make_perturbation(method: Method, params: Params, context: Context, name: str) -> Perturbation[Any]:
-    """Call a method's factory for one run; PluginError, naming it, for a class under the names of version 0.1."""
+    """Call a method's factory for one run; PluginError if its class uses names of version 0.1."""
     perturbation: Perturbation[Any] = method.factory(params, context)
     if (former := former_methods(type(perturbation))) is not None:
         raise PluginError(f"method '{name}': {former}.")

@@ -1,4 +1,4 @@
-"""What a method is given of the training rows: cycles of updates, rows of text, encodings and perturbed rows."""
+"""Types of the training rows that a method reads and makes, and the cycle of its auxiliary updates."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Cycle:
-    """How auxiliary updates, in which a method trains its own module, alternate with the student's.
+    """The alternation of auxiliary updates, in which a method trains its own module, with the student's updates.
 
-    Before every `student` updates of the student come `auxiliary` ones. `stream="auxiliary"` draws their batches from
-    a stream of their own, so that the student sees the same batches as under every other method; "student" lets them
-    use up the student's.
+    `auxiliary` updates precede every `student` updates of the student. With `stream="auxiliary"` their batches come
+    from a separate stream, so that the student sees the same batches as under every other method. With "student" they
+    use up the student's batches.
     """
 
     auxiliary: int
@@ -28,14 +28,14 @@ class Row:
     uid: str
     texts: tuple[str, ...]
     epoch: int
-    seed: Callable[[str], int]  # purpose -> seed for this example in this epoch
+    seed: Callable[[str], int]  # maps a purpose to a seed for this example in this epoch
 
 
 @dataclass(frozen=True)
 class Encoded:
     """Token ids, token types and special-token flags of one text or pair, unpadded.
 
-    `types` is None where the model has no token types.
+    `types` is None if the model has no token types.
     """
 
     ids: list[int]
@@ -45,9 +45,9 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Perturbed:
-    """One perturbed version of a row: its encoding for the student and, where tokenizers differ, the teacher.
+    """One perturbed version of a row, encoded for the student and, if tokenizers differ, for the teacher.
 
-    `edits` of the row's `words` were changed, where that was counted.
+    `edits` is the number of changed words, `words` the number of words of the row; both are 0 if not counted.
     """
 
     texts: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Search spaces for tuning: what a method declares of a parameter, and which values its trials take from it."""
+"""Search spaces for tuning, and the values that trials take from them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Value: TypeAlias = float | int | str | bool
-PRIMES = (2, 3, 5, 7, 11, 13, 17, 19)  # a base for each dimension, the learning rate's first
-DIGITS = 3  # significant ones of a number that is tried, so that tables can show it
+# One base per dimension of the Halton sequence, the learning rate's first.
+PRIMES = (2, 3, 5, 7, 11, 13, 17, 19)
+SIGNIFICANT_DIGITS = 3  # of a tried number, so that tables can show it
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, spread evenly or, with `log`, in their logarithms; whole ones if both ends are."""
+    """Numbers from `low` to `high`, uniform or, with `log`, log-uniform; whole numbers if both ends are whole."""
 
     low: float
     high: float
@@ -27,14 +28,14 @@ class Range:
             raise ValueError(f"a logarithmic range begins above zero, not at {self.low}")
 
     def at(self, place: float) -> float | int:
-        """The value at `place` in [0, 1)."""
+        """Return the value at `place` in [0, 1)."""
         if self.log:
             value = math.exp(math.log(self.low) + math.log(self.high / self.low) * place)
         else:
             value = self.low + (self.high - self.low) * place
         if isinstance(self.low, int) and isinstance(self.high, int):
             return round(value)
-        return float(f"{value:.{DIGITS}g}")
+        return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
 
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}{', logarithmic' if self.log else ''}"
@@ -42,7 +43,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """Some values, each as likely."""
+    """A choice among values with equal probability."""
 
     values: tuple[Value, ...]
 
@@ -51,7 +52,7 @@ class Choice:
             raise ValueError("a choice needs two values or more")
 
     def at(self, place: float) -> Value:
-        """The value at `place` in [0, 1)."""
+        """Return the value at `place` in [0, 1)."""
         return self.values[int(place * len(self.values))]
 
     def __str__(self) -> str:
@@ -61,11 +62,11 @@ class Choice:
 Space: TypeAlias = Range | Choice
 
 
-def places(trial: int, dimensions: int) -> tuple[float, ...]:
-    """Where trial number `trial` (from 2; the first one tries nothing) looks, one place in [0, 1) a dimension.
+def halton_point(trial: int, dimensions: int) -> tuple[float, ...]:
+    """Return point number `trial` of a Halton sequence (Halton 1960) in [0, 1)^dimensions.
 
-    A Halton sequence (Halton 1960): even in every dimension however many trials there are, and the trials of a
-    smaller number are the first of a larger one. Raises ValueError for more than eight dimensions.
+    Trials that change settings are numbered from 2, since trial 1 keeps them. The points cover every dimension evenly
+    for any number of trials, and fewer trials are a prefix of more. Raises ValueError for more than eight dimensions.
     """
     if dimensions > len(PRIMES):
         raise ValueError(f"at most {len(PRIMES)} parameters can be tuned at once, not {dimensions}")
@@ -73,7 +74,7 @@ def places(trial: int, dimensions: int) -> tuple[float, ...]:
 
 
 def _radical_inverse(number: int, base: int) -> float:
-    """The digits of `number` in `base`, mirrored at the point."""
+    """Mirror the digits of `number` in `base` at the radix point."""
     value, weight = 0.0, 1.0 / base
     while number:
         number, digit = divmod(number, base)
@@ -82,9 +83,9 @@ def _radical_inverse(number: int, base: int) -> float:
     return value
 
 
-def sampled(spaces: Mapping[str, Space], trial: int) -> dict[str, Value]:
-    """The values of every space in trial number `trial`; the order of `spaces` decides which sequence each takes."""
+def trial_values(spaces: Mapping[str, Space], trial: int) -> dict[str, Value]:
+    """Return each space's value in trial number `trial`; the order of `spaces` assigns their Halton bases."""
     return {
         name: space.at(place)
-        for (name, space), place in zip(spaces.items(), places(trial, len(spaces)), strict=True)
+        for (name, space), place in zip(spaces.items(), halton_point(trial, len(spaces)), strict=True)
     }

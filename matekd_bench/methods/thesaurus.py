@@ -1,4 +1,4 @@
-"""Thesauri: the record by which a plugin offers one, and the synonyms that are read from it."""
+"""Thesauri: the record with which a plugin offers one, the synonyms read from it, and the search for WordNet."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEBIAN = Path("/usr/share/wordnet")
-SHARED = ("/usr/share", "/usr/local/share", "/usr/lib", "/usr/local/lib")
+SYSTEM_FOLDERS = ("/usr/share", "/usr/local/share", "/usr/lib", "/usr/local/lib")
 
 
 @dataclass(frozen=True)
 class Synonyms:
-    """A source of synonyms, ready to be asked.
+    """A loaded source of synonyms.
 
-    `name` identifies it in records, so it changes whenever an answer may: put a digest into it. `lookup` gives the
-    synonyms of a lower-cased word as the source writes them, in any order and with repetitions. `notices` are
-    sentences for the user.
+    `name` identifies the source in records. It must change whenever a synonym may change, so put a digest into it.
+    `lookup` returns the synonyms of a lower-cased word as the source writes them, in any order and with repetitions.
+    `notices` are sentences for the user.
     """
 
     name: str
@@ -28,22 +28,26 @@ class Synonyms:
 
     @classmethod
     def of_groups(cls, name: str, text: str) -> Synonyms:
-        """Those of groups of words, one group a line (see :func:`groups_in`); a digest of `text` joins the name."""
+        """Make synonyms from groups of words, one group per line (see :func:`groups_in`).
+
+        A digest of `text` is added to `name`.
+        """
         table = groups_in(text)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         return cls(f"{name} (sha256 {digest})", lambda word: table.get(word, ()))
 
     def synonyms(self, word: str) -> tuple[str, ...]:
-        """The distinct synonyms of a lower-cased word in alphabetical order, the word itself left out."""
-        found = {synonym.replace("_", " ") for synonym in self.lookup(word)}
-        return tuple(sorted(synonym for synonym in found if synonym.lower() != word))
+        """Return the distinct synonyms of a lower-cased word in alphabetical order, without the word itself."""
+        # WordNet's lemmas have underscores for spaces. Sorted, since draws depend on the order.
+        synonyms = {synonym.replace("_", " ") for synonym in self.lookup(word)}
+        return tuple(sorted(synonym for synonym in synonyms if synonym.lower() != word))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Thesaurus:
-    """A thesaurus that methods can be told by its name, e.g. ``eda[thesaurus=NAME]``.
+    """A thesaurus that users can choose by name, e.g. ``eda[thesaurus=NAME]``.
 
-    `load` is called when a method first asks for it, and may be called again: keep what is costly.
+    `load` is called when a method first needs it and may be called again, so cache costly results.
     """
 
     name: str
@@ -52,9 +56,9 @@ class Thesaurus:
 
 
 def groups_in(text: str) -> dict[str, list[str]]:
-    """Each lower-cased word of `text` with the members of its groups, as written, itself among them.
+    """Map each lower-cased word of `text` to all members of its groups, as written, itself included.
 
-    One group a line, words separated by commas; lines that start with ``#`` are comments.
+    The text has one group per line, words separated by commas. Lines that start with ``#`` are comments.
     """
     table: dict[str, list[str]] = {}
     for line in text.splitlines():
@@ -67,24 +71,25 @@ def groups_in(text: str) -> dict[str, list[str]]:
 
 
 def wordnet_places() -> Iterator[Path]:
-    """Where WordNet lies on this machine, a folder or a zip archive: NLTK_DATA, NLTK's usual folders, Debian's own."""
+    """Yield WordNet's folders and zip archives on this machine, in NLTK_DATA, NLTK's folders and Debian's folder."""
     bases = [*os.environ.get("NLTK_DATA", "").split(os.pathsep), *_nltk_folders()]
     places = [Path(base).expanduser() / "corpora" / "wordnet" for base in bases if base]
     for place in dict.fromkeys([*places, DEBIAN]):
         if (place / "data.noun").exists():
             yield place
-        elif (packed := place.with_suffix(".zip")).is_file():
-            yield packed
+        elif (archive := place.with_suffix(".zip")).is_file():
+            yield archive
 
 
 def _nltk_folders() -> list[str]:
-    """Where NLTK looks for its data. To ask it takes seconds, since it loads scipy: it is asked where it is loaded."""
+    """Return the folders in which NLTK looks for its data."""
+    # Importing NLTK takes seconds, since it loads scipy. So NLTK is asked only if it is loaded, or on Windows.
     if sys.platform == "win32" or "nltk" in sys.modules:
         import nltk.data
 
         return list(map(str, nltk.data.path))
     bases = [
         os.path.expanduser("~"),
-        *(os.path.join(sys.prefix, *part) for part in ((), ("share",), ("lib",))),
+        *(os.path.join(sys.prefix, *parts) for parts in ((), ("share",), ("lib",))),
     ]
-    return [os.path.join(base, "nltk_data") for base in (*bases, *SHARED)]
+    return [os.path.join(base, "nltk_data") for base in (*bases, *SYSTEM_FOLDERS)]

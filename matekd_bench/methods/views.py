@@ -1,4 +1,4 @@
-"""View, Joint, Seen and Batch: the words in which a method tells the trainer what the student learns from."""
+"""View, Joint, Seen and Batch: the types that a method and the trainer exchange in an update."""
 
 from __future__ import annotations
 
@@ -15,20 +15,24 @@ SoftTarget = Union["View", "Tensor", Literal["clean", "same"], None]
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One version of a batch's inputs, with what the student should make of it.
+    """One version of a batch's inputs, with the student's targets on it.
 
-    Shapes: B rows, L positions, C outputs. `ids`, `mask` and `types` are [B, L], ids of the student's tokenizer.
-    `embed` replaces the look-up of word embeddings: called with a model's embedding table it returns [B, L, width];
-    one function serves student and teacher. `shift` [B, L, width] is added to the student's word embeddings
-    (before position, type and layer norm); where it requires a gradient, `shift.grad` holds after the pass, row by
-    row, the gradient of that row's own weighted loss, not divided by the number of examples.
+    Shapes: B rows, L positions, C outputs.
 
-    `teacher` is the soft target: "clean" for the teacher's cached logits of the unperturbed input, "same" for the
-    teacher on this view, another view, logits [B, C], or None. `labels` are class ids [B], distributions [B, C] or
-    floats [B]. `gold` and `soft` are this view's shares of the study's weights for the gold labels and for the
-    teacher: over the views of one update each sums to 1 in methods that spend what every method spends. Views with
-    the same `dropout` number use the same dropout masks. `precise` runs the student in float32 on this view, also
-    where the study runs in half precision: for perturbations too small to survive its rounding.
+    - `ids`, `mask` and `types` are [B, L]; the ids are the student tokenizer's.
+    - `embed` replaces the look-up of word embeddings. Called with a model's embedding table it returns [B, L, width].
+      The same function serves student and teacher.
+    - `shift` [B, L, width] is added to the student's word embeddings, before position, type and layer norm. If it
+      requires a gradient, `shift.grad` holds after the pass, row by row, the gradient of that row's own weighted loss,
+      not divided by the number of examples.
+    - `teacher` is the soft target: "clean" for the teacher's cached logits of the unperturbed input, "same" for the
+      teacher on this view, another view, logits [B, C], or None.
+    - `labels` are class ids [B], distributions [B, C] or floats [B].
+    - `gold` and `soft` are this view's shares of the study's weights for the gold labels and for the teacher. Over the
+      views of one update each sums to 1 in methods that follow the common objective.
+    - Views with the same `dropout` number use the same dropout masks.
+    - `precise` runs the student in float32 on this view even if the study runs in half precision, for perturbations
+      too small to survive its rounding.
     """
 
     ids: Tensor
@@ -44,19 +48,19 @@ class View:
     precise: bool = False
 
     def weighted(self, *, gold: float, soft: float) -> View:
-        """The same view with other shares of the two loss terms."""
+        """Return this view with other shares of the two loss terms."""
         return replace(self, gold=gold, soft=soft)
 
     def shifted(self, shift: Tensor, weight: float = 1.0) -> View:
-        """The same view with `shift` [B, L, width] on its word embeddings and both shares times `weight`."""
+        """Return this view with `shift` [B, L, width] on its word embeddings and both shares times `weight`."""
         return replace(self, shift=shift, gold=self.gold * weight, soft=self.soft * weight)
 
 
 @dataclass(frozen=True, eq=False)
 class Joint:
-    """Several views in one objective, with an optional common term.
+    """Several views with one common loss term.
 
-    `term` is called with the student's logits [B, C] of each view, in order, and returns one loss per example [B],
+    `term` is called with the student's logits [B, C] of each view, in order. It returns one loss per example [B],
     which is added to the views' own losses.
     """
 
@@ -66,10 +70,10 @@ class Joint:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What the trainer saw on the last view: detached logits [B, C] and the loss per example [B].
+    """The trainer's results on the last view: detached logits [B, C] and the loss per example [B].
 
-    For a tuple of views or a `Joint`, `student` and `teacher` are tuples in the same order. `teacher` is None where
-    no soft target was asked for.
+    For a tuple of views or a `Joint`, `student` and `teacher` are tuples in the same order. `teacher` is None for a
+    view without a soft target.
     """
 
     student: Any
@@ -79,14 +83,17 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """The rows of one update, or a piece of them, on the device.
+    """The rows of one update, or a piece of them (a micro-batch), on the device.
 
-    `special` [B, L] is true at special tokens and padding: what must not be perturbed. `teacher_logits` [B, C] are
-    the cached logits of the clean input. `update` counts from 0 within a phase; `epoch` is that of the data stream;
-    `phase` is "student" or "own". `total` is the number of examples of the whole update and `offset` this piece's
-    first row in it; `whole` is the batch of which this is a piece (itself if it is whole). `lengths` are the rows'
-    token counts without padding. `prepared` is what the method's :meth:`Perturbation.ahead` returned, one entry a
-    row.
+    - `uids` are the example ids; `lengths` are the rows' token counts without padding.
+    - `ids`, `mask` and `types` are [B, L].
+    - `special` [B, L] is true at special tokens and padding, which must not be perturbed.
+    - `labels` are the gold labels; `teacher_logits` [B, C] are the teacher's cached logits of the clean input.
+    - `update` counts from 0 within a phase. `epoch` is that of the data stream. `phase` is "student", or "own" in an
+      auxiliary update.
+    - `total` is the number of examples of the whole update, `offset` this piece's first row in it, and `parent` the
+      whole batch (None if this is the whole).
+    - `prepared` is the return value of the method's :meth:`Perturbation.ahead`, one entry per row.
     """
 
     uids: Sequence[str]
@@ -110,28 +117,28 @@ class Batch:
 
     @property
     def whole(self) -> Batch:
-        """All rows of the update, for methods that mix examples."""
+        """The batch of all rows of the update, for methods that mix examples."""
         return self if self.parent is None else self.parent
 
     @property
     def clean(self) -> View:
-        """The unperturbed input with gold labels and the teacher's cached logits, both shares 1."""
+        """The view of the unperturbed input, with gold labels and the teacher's cached logits, both shares 1."""
         return View(ids=self.ids, mask=self.mask, types=self.types, labels=self.labels)
 
     def rows(self, start: int, stop: int) -> Batch:
-        """Rows `start` to `stop` as a piece that knows its place in the update."""
-        cut = slice(start, stop)
+        """Return rows `start` to `stop` as a piece of the update."""
+        piece = slice(start, stop)
         return replace(
             self,
-            uids=self.uids[cut],
-            lengths=self.lengths[cut],
-            ids=self.ids[cut],
-            mask=self.mask[cut],
-            special=self.special[cut],
-            types=None if self.types is None else self.types[cut],
-            labels=self.labels[cut],
-            teacher_logits=None if self.teacher_logits is None else self.teacher_logits[cut],
+            uids=self.uids[piece],
+            lengths=self.lengths[piece],
+            ids=self.ids[piece],
+            mask=self.mask[piece],
+            special=self.special[piece],
+            types=None if self.types is None else self.types[piece],
+            labels=self.labels[piece],
+            teacher_logits=None if self.teacher_logits is None else self.teacher_logits[piece],
             offset=self.offset + start,
-            prepared=None if self.prepared is None else self.prepared[cut],
+            prepared=None if self.prepared is None else self.prepared[piece],
             parent=self.whole,
         )

@@ -1,4 +1,4 @@
-"""Methods that wrap another: what a wrapper's parameters say of it, and the record of the two as one."""
+"""Methods that wrap another method: the wrapper's parameters, checks, and the record of both as one method."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from matekd_bench.tasks.task import Task
 
 
 class Wrapped(BaseModel):
-    """The wrapped method in a wrapper's parameters: its name and all its parameters, as JSON has them."""
+    """The wrapped method in a wrapper's parameters: its name and all its parameters as JSON values."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,43 +24,43 @@ class Wrapped(BaseModel):
 
 
 class WrapperParams(Params):
-    """Base of the parameters of a method that wraps another, which is written first: ``worst-of-n[eda,n=4]``.
+    """Base class of the parameters of a method that wraps another, such as ``worst-of-n[eda,n=4]``.
 
-    `inner` is filled in by the suite; it is not set as other parameters are.
+    `inner` is filled in by the suite from the wrapped method; users do not set it by name.
     """
 
     inner: Wrapped | None = None
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A wrapper and the method in it, at work as one method."""
+class WrapperPair:
+    """A wrapper and its wrapped method, which act as one method."""
 
     outer: Method
     inner: Method
     inner_params: Params
 
     def make(self, params: Params, context: Any) -> Any:
-        """The wrapper's `Perturbation`, given the wrapped method's."""
+        """Make the wrapped method's `Perturbation`, then the wrapper's from it."""
         inner = make_perturbation(self.inner, self.inner_params, context, self.inner.name)
         return self.outer.factory(params, context, inner)
 
     def overrides(self, params: Params) -> Mapping[str, Any]:
-        """The settings that either replaces; of one setting the wrapper's value."""
+        """Return the settings that either method replaces; the wrapper's value takes precedence."""
         return {**self.inner.overrides(self.inner_params), **self.outer.overrides(params)}
 
     def unfit(self, params: Params, task: Task) -> str | None:
-        """Why either cannot be had on a task."""
+        """Explain why either method cannot run on a task; None if both can."""
         return self.inner.unfit(self.inner_params, task) or self.outer.unfit(params, task)
 
     def resources(self, params: Params) -> Mapping[str, str]:
-        """What both use, by kind; of one kind the wrapper's own comes first."""
+        """Return the resources of both methods by kind; the wrapper's takes precedence."""
         return {**self.inner.resources(self.inner_params), **self.outer.resources(params)}
 
 
-def paired(outer: Method, inner: Method, inner_params: Params) -> Method:
-    """The record of `outer` wrapping `inner`: its version, needs, overrides and resources are those of both."""
-    both = Pair(outer, inner, inner_params)
+def combined_record(outer: Method, inner: Method, inner_params: Params) -> Method:
+    """Make the record of `outer` wrapping `inner`, with version, needs, overrides and resources of both."""
+    both = WrapperPair(outer, inner, inner_params)
     return replace(
         outer,
         factory=both.make,
@@ -73,7 +73,7 @@ def paired(outer: Method, inner: Method, inner_params: Params) -> Method:
 
 
 def check_wrapping(outer: Method, inner: Method | None, written: str) -> None:
-    """Raises UsageError, quoting what was `written`, unless `outer` takes `inner` (None: it stands alone)."""
+    """Raise UsageError unless `outer` can wrap `inner` (None: nothing is wrapped); the error quotes `written`."""
     if inner is not None and outer.wraps is None:
         raise UsageError(
             f"method '{outer.name}' wraps no other method, so '{written}' makes no sense.",

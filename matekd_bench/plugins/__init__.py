@@ -1,1 +1,1 @@
-"""How methods, tasks and suites come in: the hooks a plugin implements and the host that loads plugins."""
+"""Plugins: the hooks that a plugin implements, and the host that finds and loads plugins."""

@@ -1,8 +1,8 @@
-"""Calling one implementation of a hook: it gets the arguments it takes, under old names too.
+"""Registers plugins and calls hook implementations one at a time, under old names of hooks and arguments too.
 
-A hook or an argument that is renamed stays in the specifications under its old name, marked with pluggy's
-`warn_on_impl` or `warn_on_impl_args` and a :class:`RenamedWarning`. A plugin that uses it goes on working, and
-loading it gives one line that says what to write instead.
+A renamed hook or argument keeps its old name in the specifications. There it is marked with pluggy's `warn_on_impl`
+or `warn_on_impl_args` and a :class:`RenamedWarning`. A plugin that uses the old name still works. Loading it gives
+one line that says what to write instead.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from matekd_bench.errors import PluginError
 
 
 class RenamedWarning(DeprecationWarning):
-    """A hook or argument is called `new` now; its old name works until version `until`."""
+    """A warning that a hook or argument is now called `new`; its old name works until version `until`."""
 
     def __init__(self, new: str, until: str) -> None:
         super().__init__(new, until)
@@ -26,56 +26,60 @@ class RenamedWarning(DeprecationWarning):
 
 
 def register(manager: pluggy.PluginManager, plugin: object, name: str) -> tuple[str, ...]:
-    """Registers a plugin; a sentence for every renamed hook or argument that it still calls by its old name.
+    """Register a plugin and return one sentence for each renamed hook or argument that it uses by its old name.
 
-    Raises PluginError where an implementation takes an argument that its hook does not give.
+    Raises PluginError if an implementation takes an argument that its hook does not pass.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             manager.register(plugin, name=name)
         except pluggy.PluginValidationError as error:
-            raise PluginError(_misfit(manager, plugin) or str(error)) from error
-    return tuple(dict.fromkeys(_sentence(manager, plugin, found.message) for found in caught))
+            raise PluginError(_unknown_argument(manager, plugin) or str(error)) from error
+    return tuple(dict.fromkeys(_renaming_notice(manager, plugin, warning.message) for warning in caught))
 
 
 def current_name(caller: pluggy.HookCaller) -> str:
-    """The name that a hook has now."""
+    """Return the current name of a hook."""
     renamed = caller.spec.warn_on_impl if caller.spec else None
     return renamed.new if isinstance(renamed, RenamedWarning) else caller.name
 
 
-def call(implementation: pluggy.HookImpl, caller: pluggy.HookCaller, given: Mapping[str, Any]) -> Any:
-    """What one implementation returns for those of the `given` arguments that it takes."""
+def call(implementation: pluggy.HookImpl, caller: pluggy.HookCaller, arguments: Mapping[str, Any]) -> Any:
+    """Call one implementation with those of the `arguments` that it takes, and return its result."""
     renamed = (caller.spec.warn_on_impl_args if caller.spec else None) or {}
     names = (
         new.new if isinstance(new := renamed.get(name), RenamedWarning) else name
         for name in implementation.argnames
     )
-    return implementation.function(*(given[name] for name in names))
+    return implementation.function(*(arguments[name] for name in names))
 
 
 def refuse_wrappers(implementation: pluggy.HookImpl) -> None:
-    """PluginError for pluggy's wrappers: implementations are called one by one, so there is nothing to wrap."""
+    """Raise PluginError for pluggy's hook wrappers.
+
+    Implementations are called one by one, so there is nothing to wrap.
+    """
     if implementation.hookwrapper or implementation.wrapper:
         raise PluginError("hook wrappers are not supported: implement the hook itself.")
 
 
-def _misfit(manager: pluggy.PluginManager, plugin: object) -> str | None:
-    """Which hook is implemented with which argument that it does not give."""
+def _unknown_argument(manager: pluggy.PluginManager, plugin: object) -> str | None:
+    """Return a sentence on the first argument that a hook does not pass, or None."""
     for name, caller in vars(manager.hook).items():
         function = getattr(plugin, name, None)
         if caller.spec is None or not callable(function):
             continue
-        given = caller.spec.argnames
+        passed = caller.spec.argnames
         for argument in inspect.signature(function).parameters:
-            if argument not in given:
-                gives = f"gives {', '.join(given)}" if given else "gives no argument"
+            if argument not in passed:
+                gives = f"gives {', '.join(passed)}" if passed else "gives no argument"
                 return f"'{name}' is written with the argument '{argument}': the hook {gives}."
     return None
 
 
-def _sentence(manager: pluggy.PluginManager, plugin: object, message: Warning | str) -> str:
+def _renaming_notice(manager: pluggy.PluginManager, plugin: object, message: Warning | str) -> str:
+    """Return a sentence for a warning that pluggy gave while registering a plugin."""
     if not isinstance(message, RenamedWarning):
         return " ".join(str(message).split())
     hooks = {

@@ -1,4 +1,4 @@
-"""Finding plugins: the entry points of installed distributions, and single files given by path."""
+"""Finds plugins: entry points of installed distributions, and single Python files given by path."""
 
 from __future__ import annotations
 
@@ -21,43 +21,58 @@ OWN_DISTRIBUTION = "matekd-bench"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A plugin that was found and is not imported yet; `load` imports it."""
+    """A plugin that was found but not imported yet; `load` imports it."""
 
     by: ProvidedBy
     load: Callable[[], object]
 
     @property
     def built_in(self) -> bool:
-        """Whether it belongs to matekd-bench itself."""
+        """True for plugins that belong to matekd-bench itself."""
         return _normalized(self.by.distribution or "") == OWN_DISTRIBUTION
 
 
-def installed() -> Iterator[Candidate]:
-    """The plugins of installed distributions, matekd-bench's own first, then by distribution and name."""
-    facts: dict[int, tuple[str, str]] = {}
-    found = [_candidate(entry, facts) for entry in entry_points(group=GROUP)]
-    yield from sorted(found, key=lambda one: (not one.built_in, one.by.distribution or "", one.by.plugin))
+def installed_plugins() -> Iterator[Candidate]:
+    """Yield the plugins of installed distributions, matekd-bench's own first, then by distribution and name."""
+    versions: dict[int, tuple[str, str]] = {}
+    candidates = [_candidate(entry, versions) for entry in entry_points(group=GROUP)]
+    yield from sorted(
+        candidates,
+        key=lambda candidate: (
+            not candidate.built_in,
+            candidate.by.distribution or "",
+            candidate.by.plugin,
+        ),
+    )
 
 
-def _candidate(entry: EntryPoint, facts: dict[int, tuple[str, str]]) -> Candidate:
-    """`facts` are name and version by distribution, each of whose questions parses all of its metadata."""
+def _candidate(entry: EntryPoint, versions: dict[int, tuple[str, str]]) -> Candidate:
+    """Return the candidate of an entry point.
+
+    `versions` caches name and version by the id of the distribution object, since every look-up parses its metadata.
+    """
     distribution = entry.dist
     if distribution is None:
         name, version = "an unnamed distribution", "without version"
     else:
-        if id(distribution) not in facts:
-            said = distribution.metadata
-            facts[id(distribution)] = said["Name"], said["Version"]
-        name, version = facts[id(distribution)]
+        if id(distribution) not in versions:
+            metadata = distribution.metadata
+            versions[id(distribution)] = metadata["Name"], metadata["Version"]
+        name, version = versions[id(distribution)]
     return Candidate(ProvidedBy(plugin=entry.name, distribution=name, version=version), entry.load)
 
 
 def _normalized(name: str) -> str:
+    """Return the name of a distribution in its normalized form (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def from_file(path: Path) -> Candidate:
-    """The one-file plugin at `path`; read once, so that the digest is of exactly what will run."""
+    """Return the one-file plugin at `path`.
+
+    The file is read only once, so that `source_digest` is the digest of the code that will run.
+    Raises PluginError if it cannot be read.
+    """
     try:
         source = path.read_bytes()
     except OSError as error:
@@ -66,8 +81,8 @@ def from_file(path: Path) -> Candidate:
     return Candidate(by, lambda: _import_source(path, source))
 
 
-class _OneFile(ExecutionLoader):
-    """Runs source that is already in memory, so that no stale byte code can take its place."""
+class _SourceLoader(ExecutionLoader):
+    """A loader of source that is already in memory, so that no stale byte code is used instead."""
 
     def __init__(self, path: Path, source: bytes) -> None:
         self.path, self.source = path, source
@@ -80,9 +95,9 @@ class _OneFile(ExecutionLoader):
 
 
 def _import_source(path: Path, source: bytes) -> object:
-    """Imports under a private name, which no installed module can have."""
+    """Import `source` under a private name, which no installed module can have."""
     name = f"_matekd_bench_plugin_{hashlib.sha256(str(path).encode() + source).hexdigest()[:16]}"
-    spec = importlib.util.spec_from_loader(name, _OneFile(path, source))
+    spec = importlib.util.spec_from_loader(name, _SourceLoader(path, source))
     if spec is None or spec.loader is None:
         raise ImportError(f"no module can be made of {path}")
     module = importlib.util.module_from_spec(spec)

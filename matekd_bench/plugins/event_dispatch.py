@@ -1,4 +1,4 @@
-"""Telling plugins and trackers what happens in a study; one that raises is told nothing more."""
+"""Sends the events of a study to plugins and trackers; one that raises gets no further events."""
 
 from __future__ import annotations
 
@@ -17,26 +17,32 @@ from matekd_bench.plugins.loading import one_line
 from matekd_bench.plugins.provided import Provided
 from matekd_bench.plugins.record_types import Exporter, Tracker
 
-# What stops the whole program is passed on; everything else that foreign code raises, SystemExit too, is its own.
-FOREIGN = (Exception, SystemExit)
+# Errors of a plugin that cost only that plugin, SystemExit included. KeyboardInterrupt still stops the whole program.
+PLUGIN_ERRORS = (Exception, SystemExit)
 
 
 def chosen_trackers(host: Host, names: str | None) -> list[Provided[Tracker]]:
-    """The trackers of a comma-separated list; UsageError for an unknown one or one whose packages are absent."""
+    """Return the trackers named in a comma-separated list.
+
+    Raises UsageError for an unknown tracker and for one whose packages are not installed.
+    """
     wanted = dict.fromkeys(name.strip() for name in (names or "").split(",") if name.strip())
-    found = [host.get("tracker", name, host.trackers) for name in wanted]
-    for one in found:
-        check_packages(f"tracker '{one.record.name}'", one.record)
-    return found
+    trackers = [host.get("tracker", name, host.trackers) for name in wanted]
+    for tracker in trackers:
+        check_packages(f"tracker '{tracker.record.name}'", tracker.record)
+    return trackers
 
 
-def check_packages(what: str, offer: Tracker | Exporter) -> None:
-    """UsageError with the command that installs what is missing, where a module that `offer` needs is absent."""
-    missing = [module for module in offer.requires if not _importable(module)]
+def check_packages(label: str, record: Tracker | Exporter) -> None:
+    """Raise UsageError if a module that `record` requires is missing; the hint is the command that installs it.
+
+    `label` names the record in the message.
+    """
+    missing = [module for module in record.requires if not _importable(module)]
     if missing:
         raise UsageError(
-            f"{what} needs the package '{missing[0]}', which is not installed.",
-            hint=f"Get it with: {offer.install or f'pip install {missing[0]}'}",
+            f"{label} needs the package '{missing[0]}', which is not installed.",
+            hint=f"Get it with: {record.install or f'pip install {missing[0]}'}",
         )
 
 
@@ -48,9 +54,9 @@ def _importable(module: str) -> bool:
 
 
 class EventDispatcher:
-    """Tells every plugin of a host, and the trackers that were started; `warn` shows one line to the user.
+    """A sender of events to every plugin of a host and to the trackers that were started.
 
-    A context manager: trackers are let go at its end.
+    `warn` shows one line to the user. Leaving the context manager unregisters the trackers.
     """
 
     def __init__(self, host: Host, warn: Callable[[str], None]) -> None:
@@ -60,38 +66,42 @@ class EventDispatcher:
         self._silenced: set[int] = set()
 
     def start(self, tracker: Provided[Tracker], results: Path) -> None:
-        """Starts a tracker; PluginError, before any training, where it cannot be: the user asked for it."""
+        """Start a tracker.
+
+        Raises PluginError if it cannot be started or implements no event. The user asked for it, so the study stops
+        before any training.
+        """
         name = f"tracker '{tracker.record.name}'"
         try:
-            watching = tracker.record.start(results)
-            self._manager.register(watching, name=name)
-        except FOREIGN as error:
+            listener = tracker.record.start(results)
+            self._manager.register(listener, name=name)
+        except PLUGIN_ERRORS as error:
             raise PluginError(f"{name} of {tracker.by} cannot be started: {one_line(error)}") from error
-        self._started.append(watching)
-        callers = self._manager.get_hookcallers(watching) or []
+        self._started.append(listener)
+        callers = self._manager.get_hookcallers(listener) or []
         for caller in callers:
             for implementation in caller.get_hookimpls():
                 refuse_wrappers(implementation)
         if not any(caller.has_spec() for caller in callers):
             raise PluginError(f"{name} of {tracker.by} implements no event: mark its methods with @hookimpl.")
 
-    def tell(self, event: str, **arguments: Any) -> None:
-        """Calls every implementation of an event with those of the arguments that it takes."""
+    def dispatch(self, event: str, **arguments: Any) -> None:
+        """Call every implementation of an event with those of the arguments that it takes."""
         for caller, implementation in self._implementations(event):
             if id(implementation.plugin) in self._silenced:
                 continue
             try:
                 call(implementation, caller, arguments)
-            except FOREIGN as error:
+            except PLUGIN_ERRORS as error:
                 self._silenced.add(id(implementation.plugin))
                 name = implementation.plugin_name.removesuffix(".")
                 self._warn(f"{name} failed at '{event}' and is told nothing more: {one_line(error)}")
 
     def _implementations(self, event: str) -> Iterator[tuple[pluggy.HookCaller, pluggy.HookImpl]]:
-        """Those of the event and of its older names, in pluggy's order: the last registered first."""
+        """Yield the implementations of the event and of its old names in pluggy's order: last registered first."""
         for caller in vars(self._manager.hook).values():
             if caller.has_spec() and current_name(caller) == event:
-                yield from ((caller, found) for found in reversed(caller.get_hookimpls()))
+                yield from ((caller, implementation) for implementation in reversed(caller.get_hookimpls()))
 
     def __enter__(self) -> EventDispatcher:
         return self
@@ -99,6 +109,6 @@ class EventDispatcher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for watching in self._started:
-            self._manager.unregister(watching)
+        for listener in self._started:
+            self._manager.unregister(listener)
         self._started.clear()

@@ -1,7 +1,7 @@
-"""The events: hooks that are told what happens in a study. What they return is ignored.
+"""The event hooks, which report the progress of a study to plugins; their return values are ignored.
 
-Any plugin that implements one is told, and so is what ``--track NAME`` starts. An implementation takes the
-arguments it wants, by name. One that raises costs a warning line, never a run, and is told nothing more.
+Events go to every plugin that implements them, and to the trackers started with ``--track NAME``. An implementation
+takes the arguments it wants, by name. One that raises causes a warning, never a failed run, and gets no further events.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @hookspec
 def matekd_bench_study_started(study: StudyInfo) -> None:
-    """Everything is checked, and training begins; not told by ``--dry-run``.
+    """Receive the study after all checks, just before training begins; not called by ``--dry-run``.
 
     >>> from pathlib import Path
     >>> from matekd_bench import StudyInfo, hookimpl
@@ -31,7 +31,7 @@ def matekd_bench_study_started(study: StudyInfo) -> None:
 
 @hookspec
 def matekd_bench_run_started(run: RunInfo) -> None:
-    """A run begins, or goes on after an interruption.
+    """Receive a run that starts, or resumes after an interruption.
 
     >>> from matekd_bench import RunInfo, hookimpl
     >>> @hookimpl
@@ -44,7 +44,7 @@ def matekd_bench_run_started(run: RunInfo) -> None:
 
 @hookspec
 def matekd_bench_evaluated(run: RunInfo, evaluation: EvaluationInfo) -> None:
-    """A run was scored on dev.
+    """Receive the score of a run on dev, after each evaluation.
 
     >>> from matekd_bench import EvaluationInfo, hookimpl
     >>> @hookimpl
@@ -57,7 +57,7 @@ def matekd_bench_evaluated(run: RunInfo, evaluation: EvaluationInfo) -> None:
 
 @hookspec
 def matekd_bench_run_finished(run: RunInfo, end: RunEnd) -> None:
-    """A run is recorded, or was recorded meanwhile by another process.
+    """Receive the end of a run that was recorded by this process or meanwhile by another one.
 
     >>> from matekd_bench import RunEnd, RunInfo, hookimpl
     >>> @hookimpl
@@ -71,7 +71,7 @@ def matekd_bench_run_finished(run: RunInfo, end: RunEnd) -> None:
 
 @hookspec
 def matekd_bench_study_finished(study: StudyInfo, end: StudyEnd) -> None:
-    """The last run is over, or the study was stopped: the place to close files and connections.
+    """Receive the end of the study, finished or stopped: the place to close files and connections.
 
     >>> from matekd_bench import StudyEnd, hookimpl
     >>> @hookimpl

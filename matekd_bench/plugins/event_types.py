@@ -1,4 +1,4 @@
-"""What event hooks are told: plain frozen records, so that a tracker needs nothing else of the suite."""
+"""The records that event hooks receive: plain and frozen, so that a tracker needs nothing else of the suite."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, kw_only=True)
 class StudyInfo:
-    """One command's grid of methods, tasks and seeds.
+    """The grid of methods, tasks and seeds of one command.
 
-    `methods` are variants as tables name them, e.g. "eda[alpha=0.2]"; `runs` counts the whole grid, `todo` what has
-    no record yet. `results` is the results folder.
+    `methods` are variants as tables name them, e.g. "eda[alpha=0.2]". `runs` is the number of runs in the grid and
+    `todo` the number of those without a record. `results` is the results folder.
     """
 
     results: Path
@@ -28,7 +28,7 @@ class StudyInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """One student to be trained: by which variant, on which task, with which seed; the `position`-th of `total`."""
+    """One run: the student that a variant trains on a task with a seed; number `position` of `total`."""
 
     run_id: str
     method: str
@@ -40,9 +40,9 @@ class RunInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationInfo:
-    """One evaluation on dev: the `number`-th of `total`, after `spent` of the budget's `limit`.
+    """One evaluation on dev: number `number` of `total`, after `spent` of the budget's `limit`.
 
-    `score` is the task's score, a fraction; `loss` the last update's training loss.
+    `score` is the task's score as a fraction; `loss` is the training loss of the last update.
     """
 
     number: int
@@ -55,9 +55,9 @@ class EvaluationInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class RunEnd:
-    """How a run ended: "ok", "collapsed", "diverged" or "failed", with the score at the end of the budget.
+    """The end of a run: "ok", "collapsed", "diverged" or "failed", and the score at the end of the budget.
 
-    `record` is the run's record as JSON has it (docs/results.md); empty where it could not be read back.
+    `record` is the run's record as JSON data (docs/results.md); empty if it could not be read back.
     """
 
     status: str
@@ -68,7 +68,7 @@ class RunEnd:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyEnd:
-    """How a study ended: "done", or "stopped" by the user or an error, and how many runs came to what."""
+    """The end of a study: "done", or "stopped" by the user or an error, with the number of runs by outcome."""
 
     status: Literal["done", "stopped"]
     trained: int = 0

@@ -1,8 +1,8 @@
-"""The hooks by which a plugin offers something: functions without arguments that return or yield records.
+"""The hooks through which a plugin provides something: functions without arguments that return or yield records.
 
-A plugin is a module named by an entry point of the group `matekd_bench`, or a file given with
-``--plugin FILE``. It implements any of these hooks, or of the events in `eventspecs.py`, and marks them with
-`hookimpl`. A hook may gain arguments: an implementation takes those it wants.
+A plugin is a module named by an entry point of the group `matekd_bench`, or a file given with ``--plugin FILE``. It
+implements any of these hooks, or of the events in `event_hookspecs.py`, and marks them with `hookimpl`. Hooks may get
+arguments in later versions: an implementation takes those it wants.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def matekd_bench_methods() -> Iterable[Method | type[Perturbation[Any]]]:
-    """Methods, as classes that describe themselves or as `Method` records.
+    """Provide methods, as classes that describe themselves or as `Method` records.
 
-    Listing methods must stay instant: import what is heavy inside the class, or yield a record whose `factory`
-    imports it.
+    Listing methods must stay fast. Import large packages inside the class, or yield a record whose `factory`
+    imports them.
 
     >>> from matekd_bench import TextPerturbation, hookimpl
     >>> class Reverse(TextPerturbation):
@@ -48,7 +48,7 @@ def matekd_bench_methods() -> Iterable[Method | type[Perturbation[Any]]]:
 
 @hookspec
 def matekd_bench_tasks() -> Iterable[Task]:
-    """Tasks; `load_tasks(folder)` reads them from TOML files.
+    """Provide tasks; `load_tasks(folder)` reads them from TOML files.
 
     >>> from matekd_bench import Split, Task, hookimpl
     >>> @hookimpl
@@ -66,7 +66,7 @@ def matekd_bench_tasks() -> Iterable[Task]:
 
 @hookspec
 def matekd_bench_suites() -> Iterable[Suite]:
-    """Suites: named lists of tasks, the plugin's own or those of others.
+    """Provide suites: named lists of tasks, which may come from other plugins.
 
     >>> from matekd_bench import Suite, hookimpl
     >>> @hookimpl
@@ -80,7 +80,7 @@ def matekd_bench_suites() -> Iterable[Suite]:
 
 @hookspec
 def matekd_bench_thesauri() -> Iterable[Thesaurus]:
-    """Thesauri, for methods that replace words by synonyms: ``eda[thesaurus=NAME]``.
+    """Provide thesauri, for methods that replace words by synonyms: ``eda[thesaurus=NAME]``.
 
     >>> from matekd_bench import Synonyms, Thesaurus, hookimpl
     >>> @hookimpl
@@ -95,7 +95,7 @@ def matekd_bench_thesauri() -> Iterable[Thesaurus]:
 
 @hookspec
 def matekd_bench_presets() -> Iterable[Preset]:
-    """Presets, for ``--preset NAME``; `load_presets(folder)` reads them from TOML files.
+    """Provide presets, for ``--preset NAME``; `load_presets(folder)` reads them from TOML files.
 
     >>> from matekd_bench import Preset, hookimpl
     >>> @hookimpl
@@ -109,7 +109,7 @@ def matekd_bench_presets() -> Iterable[Preset]:
 
 @hookspec
 def matekd_bench_exporters() -> Iterable[Exporter]:
-    """File formats of ``matekd-bench export FILE``, by extension.
+    """Provide file formats of ``matekd-bench export FILE``, by extension.
 
     >>> from matekd_bench import Exporter, ExportTable, hookimpl
     >>> def names(table):
@@ -125,7 +125,7 @@ def matekd_bench_exporters() -> Iterable[Exporter]:
 
 @hookspec
 def matekd_bench_trackers() -> Iterable[Tracker]:
-    """Trackers, for ``run --track NAME``: what `start` returns implements events, as in `eventspecs.py`.
+    """Provide trackers, for ``run --track NAME``; the object that `start` returns implements events.
 
     >>> from matekd_bench import Tracker, hookimpl
     >>> class Beep:

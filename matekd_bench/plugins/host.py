@@ -1,8 +1,7 @@
-"""The host: loads plugins one by one, so that a broken one costs its own row and nothing else.
+"""Loads plugins one by one and looks up what they provide.
 
-Loading is tolerant: a plugin that fails is described in `Host.plugins`, and a name claimed twice stays
-visible in `Host.conflicts`. Asking for a name is strict: :meth:`Host.method` and its like raise one
-clear error.
+Loading is tolerant: a broken plugin is reported in `Host.plugins` and costs no other plugin. A name that two plugins
+claim is listed in `Host.conflicts`. Looking up a name is strict: :meth:`Host.method` and its like raise an error.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ import pluggy
 from matekd_bench.errors import BenchError, PluginError, UsageError, unknown
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.thesaurus import Thesaurus
-from matekd_bench.plugins.discovery import installed
+from matekd_bench.plugins.discovery import installed_plugins
 from matekd_bench.plugins.loading import load_one, new_manager
-from matekd_bench.plugins.naming import Claims, R, by_name, conflict, of_type
+from matekd_bench.plugins.naming import Claims, R, conflict_error, records_of_type, split_conflicts
 from matekd_bench.plugins.plugin_paths import from_path
 from matekd_bench.plugins.provided import PluginInfo, Provided
 from matekd_bench.plugins.record_types import Exporter, Preset, Tracker
@@ -34,15 +33,15 @@ LISTED_BY = {"method": "methods", "task": "tasks", "suite": "tasks"}  # the comm
 
 @dataclass(frozen=True)
 class Host:
-    """What plugins provide, by name; a name that two plugins claim is found in `conflicts` alone.
+    """The records of all loaded plugins, by name; a name that two plugins claim is in `conflicts` only.
 
-    `conflicts` is keyed by kind and name, e.g. ("method", "eda"). `refused` holds the methods that a plugin only
-    announces to say why it does not offer them. `warnings` are lines to show to the user. `manager` knows every
-    plugin that was loaded: events are told through it. `files` and `only_builtin` are what it was loaded with.
+    `conflicts` is keyed by kind and name, e.g. ("method", "eda"). `refused` holds methods that a plugin names only to
+    say why it does not offer them. `warnings` are lines to show to the user. `manager` knows every loaded plugin and
+    is used to send events. `files` and `only_builtin` are the arguments of :meth:`load`.
     """
 
     latest: ClassVar[Host | None] = (
-        None  # the one loaded last in this process: see methods that ask for a thesaurus
+        None  # the host loaded last in this process: find_thesaurus looks names up in it
     )
 
     methods: Mapping[str, Provided[Method]]
@@ -62,13 +61,14 @@ class Host:
 
     @classmethod
     def load(cls, files: Sequence[Path] = (), only_builtin: bool = False) -> Host:
-        """Loads installed plugins (with `only_builtin` those of matekd-bench alone), then the given files.
+        """Load installed plugins (with `only_builtin` only those of matekd-bench), then the given files.
 
-        Raises PluginError for a file that cannot be loaded: the user asked for it.
+        Raises PluginError for a file that cannot be loaded, since the user asked for it.
         """
-        found = list(installed())
-        warnings = [] if any(one.built_in for one in found) else [NOT_INSTALLED]
-        candidates = [one for one in found if one.built_in or not only_builtin]
+        candidates = list(installed_plugins())
+        warnings = [] if any(candidate.built_in for candidate in candidates) else [NOT_INSTALLED]
+        if only_builtin:
+            candidates = [candidate for candidate in candidates if candidate.built_in]
         candidates += [from_path(path) for path in dict.fromkeys(path.resolve() for path in files)]
         manager, infos, provided = new_manager(), [], []
         for candidate in candidates:
@@ -80,20 +80,20 @@ class Host:
             warnings += [f"{info.by}: {notice}." for notice in info.notices]
             infos.append(info)
             provided += records
-        unique, conflicts = by_name(provided)
-        methods = of_type(unique, Method)
+        unique, conflicts = split_conflicts(provided)
+        methods = records_of_type(unique, Method)
         Host.latest = cls(
-            methods={name: one for name, one in methods.items() if one.record.refused is None},
-            tasks=of_type(unique, Task),
-            suites=of_type(unique, Suite),
+            methods={name: method for name, method in methods.items() if method.record.refused is None},
+            tasks=records_of_type(unique, Task),
+            suites=records_of_type(unique, Suite),
             plugins=tuple(infos),
             conflicts=conflicts,
-            refused={name: one for name, one in methods.items() if one.record.refused is not None},
+            refused={name: method for name, method in methods.items() if method.record.refused is not None},
             warnings=tuple(warnings),
-            thesauri=of_type(unique, Thesaurus),
-            presets=of_type(unique, Preset),
-            exporters=of_type(unique, Exporter),
-            trackers=of_type(unique, Tracker),
+            thesauri=records_of_type(unique, Thesaurus),
+            presets=records_of_type(unique, Preset),
+            exporters=records_of_type(unique, Exporter),
+            trackers=records_of_type(unique, Tracker),
             manager=manager,
             files=tuple(path.resolve() for path in files),
             only_builtin=only_builtin,
@@ -101,27 +101,31 @@ class Host:
         return Host.latest
 
     def method(self, name: str) -> Provided[Method]:
-        """The method called `name`; UsageError with the nearest match, PluginError for a conflict."""
+        """Return the method called `name`; raise UsageError with the nearest match, PluginError for a conflict."""
         return self.get("method", name, self.methods)
 
     def task(self, name: str) -> Provided[Task]:
-        """The task called `name`; UsageError with the nearest match, PluginError for a conflict."""
+        """Return the task called `name`; errors as for a method."""
         return self.get("task", name, self.tasks)
 
     def suite(self, name: str) -> Provided[Suite]:
-        """The suite called `name`; UsageError with the nearest match, PluginError for a conflict."""
+        """Return the suite called `name`; errors as for a method."""
         return self.get("suite", name, self.suites)
 
     def get(self, kind: str, name: str, among: Mapping[str, Provided[R]]) -> Provided[R]:
-        """The record called `name` among those of its kind; errors as for a method."""
+        """Return the record called `name` from `among`, the records of its kind; errors as for a method."""
         if name not in among:
-            raise self.absent(kind, name, list(among))
+            raise self.missing_error(kind, name, list(among))
         return among[name]
 
-    def absent(self, kind: str, name: str, allowed: Sequence[str]) -> BenchError:
-        """Why there is no such name: a conflict, a broken plugin, no installation, or a slip of the pen."""
+    def missing_error(self, kind: str, name: str, allowed: Sequence[str]) -> BenchError:
+        """Return the error for a name that cannot be looked up.
+
+        The reason is a conflict, a refused method, a broken plugin, a missing installation, or else a wrong name.
+        `allowed` are the names to suggest.
+        """
         if (kind, name) in self.conflicts:
-            return conflict(kind, name, self.conflicts[kind, name])
+            return conflict_error(kind, name, self.conflicts[kind, name])
         if kind == "method" and name in self.refused:
             return UsageError(f"the method '{name}' is not offered: {self.refused[name].record.refused}")
         for info in self.plugins:

@@ -1,4 +1,4 @@
-"""Loading one plugin: import it, register it, ask its hooks one at a time, check what they give."""
+"""Loads one plugin: imports it, registers it, calls its hooks one at a time and checks the records they return."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from matekd_bench.methods.method import Method
 from matekd_bench.plugins import event_hookspecs, hookspecs
 from matekd_bench.plugins.calling import call, current_name, refuse_wrappers, register
 from matekd_bench.plugins.discovery import Candidate
-from matekd_bench.plugins.provided import KINDS, AnyRecord, PluginInfo, Provided, checked, kind_of
+from matekd_bench.plugins.provided import KINDS, AnyRecord, PluginInfo, Provided, checked_records, kind_of
 
 SPECS: list[ModuleType | type] = [hookspecs, event_hookspecs]
-ARGUMENTS: Mapping[str, Any] = {}  # of the hooks that offer something: none so far
+ARGUMENTS: Mapping[str, Any] = {}  # passed to the hooks that provide records: none so far
 
 
 def new_manager() -> pluggy.PluginManager:
-    """A plugin manager that knows the hooks and no plugin."""
+    """Return a plugin manager that knows all hooks and no plugin."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     for specs in SPECS:
         manager.add_hookspecs(specs)
@@ -31,14 +31,18 @@ def new_manager() -> pluggy.PluginManager:
 def load_one(
     manager: pluggy.PluginManager, candidate: Candidate
 ) -> tuple[PluginInfo, list[Provided[AnyRecord]]]:
-    """Imports, registers and asks one plugin; whatever it raises becomes the reason in its own row."""
+    """Import and register one plugin and collect its records.
+
+    Returns its row in the list of plugins and its records. If the plugin raises, the row gives the reason and there
+    are no records.
+    """
     plugin: object | None = None
     try:
         plugin = candidate.load()
         notices = register(manager, plugin, str(candidate.by))
         events = _events(manager, plugin)
-        records = list(_ask(manager, plugin))
-    # A plugin is foreign code: nothing it raises, not even SystemExit, may cost the user the other plugins.
+        records = list(_records(manager, plugin))
+    # Nothing that one plugin raises, not even SystemExit, may cost the user the other plugins.
     except (Exception, SystemExit) as error:
         if plugin is not None and manager.get_plugin(str(candidate.by)) is plugin:
             manager.unregister(plugin)
@@ -50,42 +54,45 @@ def load_one(
 
 
 def _events(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
-    """What the plugin wants to be told, e.g. "event evaluated"; a marked function that is no hook is an error."""
+    """Return the events that the plugin implements, e.g. "event evaluated".
+
+    Raises PluginError if it implements no hook, or marks a function that is not a hook.
+    """
     callers = manager.get_hookcallers(plugin) or []
     if not callers:
         raise PluginError(f"it implements no hook; mark {', '.join(KINDS)} or an event with @hookimpl.")
-    found = []
+    events = []
     for caller in callers:
-        for implementation in _own(caller, plugin):
+        for implementation in _implementations_of(caller, plugin):
             refuse_wrappers(implementation)
             if not caller.has_spec() and not implementation.optionalhook:
-                [near] = difflib.get_close_matches(caller.name, _hooks(manager), n=1, cutoff=0)
+                [near] = difflib.get_close_matches(caller.name, _hook_names(manager), n=1, cutoff=0)
                 raise PluginError(
                     f"there is no hook '{caller.name}': did you mean '{renamed(caller.name) or near}'?"
                 )
         if caller.has_spec() and (name := current_name(caller)) not in KINDS:
-            found.append(f"event {name.removeprefix('matekd_bench_').replace('_', ' ')}")
-    return tuple(found)
+            events.append(f"event {name.removeprefix('matekd_bench_').replace('_', ' ')}")
+    return tuple(events)
 
 
-def _ask(manager: pluggy.PluginManager, plugin: object) -> Iterator[AnyRecord]:
-    """The records of every hook by which the plugin offers something."""
+def _records(manager: pluggy.PluginManager, plugin: object) -> Iterator[AnyRecord]:
+    """Yield the checked records that the plugin's hooks provide."""
     for caller in manager.get_hookcallers(plugin) or []:
         name = current_name(caller)
-        for implementation in _own(caller, plugin):
+        for implementation in _implementations_of(caller, plugin):
             if caller.has_spec() and name in KINDS:
-                yield from checked(call(implementation, caller, ARGUMENTS), name)
+                yield from checked_records(call(implementation, caller, ARGUMENTS), name)
 
 
-def _own(caller: pluggy.HookCaller, plugin: object) -> Iterator[pluggy.HookImpl]:
-    return (found for found in caller.get_hookimpls() if found.plugin is plugin)
+def _implementations_of(caller: pluggy.HookCaller, plugin: object) -> Iterator[pluggy.HookImpl]:
+    return (implementation for implementation in caller.get_hookimpls() if implementation.plugin is plugin)
 
 
-def _hooks(manager: pluggy.PluginManager) -> list[str]:
+def _hook_names(manager: pluggy.PluginManager) -> list[str]:
     return [name for name, caller in vars(manager.hook).items() if caller.has_spec()]
 
 
 def one_line(error: BaseException) -> str:
-    """What was raised, in one line: our own errors as they are, others with their type."""
+    """Return an error as one line: the suite's own errors without their type, others with it."""
     text = " ".join(str(error).split())
     return text if isinstance(error, BenchError) else f"{type(error).__name__}: {text}".removesuffix(": ")

@@ -1,4 +1,4 @@
-"""Names: records whose name is theirs alone, and names that several plugins claim."""
+"""Sorts records by name and finds names that several plugins claim."""
 
 from __future__ import annotations
 
@@ -13,24 +13,28 @@ Claims: TypeAlias = tuple[Provided[AnyRecord], ...]
 R = TypeVar("R", bound=AnyRecord)
 
 
-def by_name(
+def split_conflicts(
     provided: Sequence[Provided[AnyRecord]],
 ) -> tuple[list[Provided[AnyRecord]], dict[tuple[str, str], Claims]]:
-    """Records whose name is theirs alone, and the claims on every other, keyed by kind and name."""
+    """Return the records with a unique name, and the claims on every other name, keyed by kind and name."""
     claims: defaultdict[tuple[str, str], list[Provided[AnyRecord]]] = defaultdict(list)
-    for one in provided:
-        claims[kind_of(one.record), one.record.name].append(one)
-    unique = [single for single, *others in claims.values() if not others]
-    return unique, {key: tuple(several) for key, several in claims.items() if len(several) > 1}
+    for claim in provided:
+        claims[kind_of(claim.record), claim.record.name].append(claim)
+    unique = [first for first, *others in claims.values() if not others]
+    return unique, {key: tuple(rivals) for key, rivals in claims.items() if len(rivals) > 1}
 
 
-def of_type(provided: Sequence[Provided[AnyRecord]], kind: type[R]) -> dict[str, Provided[R]]:
-    """The records of one kind by name."""
-    return {one.record.name: Provided(one.record, one.by) for one in provided if isinstance(one.record, kind)}
+def records_of_type(provided: Sequence[Provided[AnyRecord]], kind: type[R]) -> dict[str, Provided[R]]:
+    """Return the records of one kind by name."""
+    return {
+        entry.record.name: Provided(entry.record, entry.by)
+        for entry in provided
+        if isinstance(entry.record, kind)
+    }
 
 
-def conflict(kind: str, name: str, claims: Sequence[Provided[AnyRecord]]) -> PluginError:
-    """The error for a name that several plugins claim; it names them all."""
+def conflict_error(kind: str, name: str, claims: Sequence[Provided[AnyRecord]]) -> PluginError:
+    """Return the error for a name that several plugins claim; it names all of them."""
     return PluginError(
         f"the {kind} name '{name}' is claimed by {' and by '.join(str(claim.by) for claim in claims)}:",
         hint="uninstall or rename one, or leave other packages out with --no-plugins.",

@@ -1,4 +1,4 @@
-"""Plugins given by path: a Python file, or tasks, suites and presets in TOML, which are data and run no code."""
+"""Loads plugins given by path: a Python file, or tasks, suites and presets in TOML files, which run no code."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ PRESETS = "presets"  # the sub-folder of a plugin's folder that holds presets
 
 
 def from_path(path: Path) -> Candidate:
-    """The plugin at `path`: a folder or a ``.toml`` file is read, any other file is imported."""
+    """Return the plugin at `path`: a folder or a ``.toml`` file is read, any other file is imported."""
     if path.is_dir() or path.suffix == ".toml":
-        return Candidate(ProvidedBy(plugin=path.stem, path=str(path)), lambda: _opened(path))
+        return Candidate(ProvidedBy(plugin=path.stem, path=str(path)), lambda: _toml_plugin(path))
     return from_file(path)
 
 
-def _opened(path: Path) -> TomlPlugin:
+def _toml_plugin(path: Path) -> TomlPlugin:
+    """Return the plugin of a folder or a TOML file; raise PluginError if there is nothing to load."""
     if path.is_dir():
         files = tuple(sorted(file for file in path.glob("*.toml") if file.name != SUITES))
         if not files and not (path / SUITES).is_file() and not (path / PRESETS).is_dir():
@@ -37,25 +38,25 @@ def _opened(path: Path) -> TomlPlugin:
 
 @dataclass(frozen=True)
 class TomlPlugin:
-    """A folder's TOML files, or one task file, as if a module announced them."""
+    """A plugin that provides the records of a folder's TOML files, or of one task file."""
 
     files: tuple[Path, ...]
     folder: Path | None
 
     @hookimpl
     def matekd_bench_tasks(self) -> Iterator[Task]:
-        """A task for every file."""
+        """Provide one task per file."""
         for file in self.files:
             yield load_task_file(file)
 
     @hookimpl
     def matekd_bench_suites(self) -> Iterator[Suite]:
-        """What ``suites.toml`` lists."""
+        """Provide the suites in ``suites.toml``."""
         if self.folder is not None:
             yield from load_suites(self.folder)
 
     @hookimpl
     def matekd_bench_presets(self) -> Iterator[Preset]:
-        """What the sub-folder ``presets`` holds."""
+        """Provide the presets in the sub-folder ``presets``."""
         if self.folder is not None:
             yield from load_presets(self.folder / PRESETS)

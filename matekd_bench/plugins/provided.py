@@ -1,4 +1,4 @@
-"""A record together with the plugin it came from, and the rules a record must keep to be let in."""
+"""Pairs each record with the plugin that provides it, and checks records before they are accepted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KINDS: dict[str, type[AnyRecord]] = {
 
 @dataclass(frozen=True)
 class ProvidedBy:
-    """Where a plugin comes from: an installed distribution, or a file whose SHA-256 is `source_digest`."""
+    """The origin of a plugin: an installed distribution, or a file whose SHA-256 is `source_digest`."""
 
     plugin: str
     distribution: str | None = None
@@ -51,7 +51,7 @@ class ProvidedBy:
 
 @dataclass(frozen=True)
 class Provided(Generic[Record]):
-    """A method, task or whatever else a hook gives, and who provides it."""
+    """A record that a hook returned, such as a method or a task, with the plugin that provides it."""
 
     record: Record
     by: ProvidedBy
@@ -62,7 +62,7 @@ class PluginInfo:
     """One row of ``matekd-bench plugins``.
 
     `provides` lists kind and name, e.g. "method eda", and events, e.g. "event evaluated". `reason` says why a broken
-    plugin was left out; `notices` are about what it should do otherwise before long.
+    plugin was left out. `notices` name the outdated hooks and arguments that the plugin uses.
     """
 
     by: ProvidedBy
@@ -73,19 +73,22 @@ class PluginInfo:
 
     @property
     def name(self) -> str:
-        """The entry point's name, or the file's."""
+        """Name of the entry point, or of the file without its extension."""
         return self.by.plugin
 
 
-def checked(records: Any, hook: str) -> list[AnyRecord]:
-    """The records a hook returned; PluginError for the first of a wrong type or not well formed."""
+def checked_records(records: Any, hook: str) -> list[AnyRecord]:
+    """Return the records that a hook returned, with classes replaced by their `Method` records.
+
+    Raises PluginError for the first record that has a wrong type or is not well formed.
+    """
     kind = KINDS[hook]
     if not isinstance(records, Iterable):
         raise PluginError(f"{hook} gave {records!r}; return a list of records, or yield them.")
     result: list[AnyRecord] = []
-    for given in records:
-        describes_itself = kind is Method and isinstance(given, type) and issubclass(given, Perturbation)
-        record = method_of(given) if describes_itself else given
+    for item in records:
+        describes_itself = kind is Method and isinstance(item, type) and issubclass(item, Perturbation)
+        record = method_of(item) if describes_itself else item
         if not isinstance(record, kind):
             raise PluginError(f"{hook} gave a {type(record).__name__}, not a {kind.__name__}.")
         problem = problem_of(record)
@@ -96,12 +99,12 @@ def checked(records: Any, hook: str) -> list[AnyRecord]:
 
 
 def kind_of(record: AnyRecord) -> str:
-    """The word for a record: "method", "task", "suite", "thesaurus" and so on."""
+    """Return the word for a record's kind: "method", "task", "suite", "thesaurus" and so on."""
     return next(kind.__name__.lower() for kind in KINDS.values() if isinstance(record, kind))
 
 
 def problem_of(record: AnyRecord) -> str | None:
-    """What is wrong with a record, or None; a task has checked itself when it was made."""
+    """Return what is wrong with a record, or None. A task is not checked here: it checks itself when it is made."""
     if isinstance(record, Task):
         return None
     if not isinstance(record.name, str) or not NAME.fullmatch(record.name):
@@ -110,20 +113,22 @@ def problem_of(record: AnyRecord) -> str | None:
         return _method_problem(record)
     if isinstance(record, Suite):
         return None if record.tasks else "a suite names at least one task"
-    return _offer_problem(record)
+    return _simple_record_problem(record)
 
 
-def _offer_problem(record: Thesaurus | Preset | Exporter | Tracker) -> str | None:
+def _simple_record_problem(record: Thesaurus | Preset | Exporter | Tracker) -> str | None:
+    """Return what is wrong with a record of one of the kinds that have few rules, or None."""
     if isinstance(record, Preset):
-        fits = isinstance(record.settings, Mapping)
-        return None if fits else "settings must be the tables of a config file, as a dictionary"
+        is_table = isinstance(record.settings, Mapping)
+        return None if is_table else "settings must be the tables of a config file, as a dictionary"
     if isinstance(record, Exporter) and record.extension != f".{record.name}":
         return "extension starts with a dot and is written in lower case, e.g. '.xlsx'"
-    role = {Thesaurus: "load", Exporter: "write", Tracker: "start"}[type(record)]
-    return None if callable(getattr(record, role)) else f"{role} must be callable"
+    function = {Thesaurus: "load", Exporter: "write", Tracker: "start"}[type(record)]
+    return None if callable(getattr(record, function)) else f"{function} must be callable"
 
 
 def _method_problem(method: Method) -> str | None:
+    """Return what is wrong with a method record, or None."""
     if not callable(method.factory):
         return "factory must be callable with (params, context)"
     if isinstance(method.factory, type) and (former := former_methods(method.factory)):
@@ -147,7 +152,10 @@ def _method_problem(method: Method) -> str | None:
 
 
 def _search_problem(method: Method) -> str | None:
-    """What is wrong with a method's search space: the ends of each part are asked of the parameters themselves."""
+    """Return what is wrong with a method's search space, or None.
+
+    The method's own parameter class validates the ends of each range and every value of a choice.
+    """
     for name, space in method.search.items():
         if name not in method.params.model_fields or name in WrapperParams.model_fields:
             return f"search names '{name}', which is no parameter of it"

@@ -1,4 +1,4 @@
-"""The records by which plugins offer presets, exporters and trackers."""
+"""The records with which plugins provide presets, exporters and trackers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from matekd_bench.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """Settings that ``--preset NAME`` starts from: the tables of a config file.
+    """Settings that ``--preset NAME`` starts from, as the tables of a config file.
 
-    A key `preset` in them names another preset that these settings change.
+    The key `preset` in `settings` names another preset, which these settings override.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Preset:
 
 @dataclass(frozen=True)
 class ExportTable:
-    """What an exporter writes: columns in order, and rows with a value (or None) for each.
+    """The table that an exporter writes: columns in order, and rows with a value (or None) for each column.
 
     `kind` is "leaderboard" (a row per method and protocol) or "runs" (a row per score). Scores are fractions.
     """
@@ -39,8 +39,8 @@ class ExportTable:
 class Exporter:
     """A file format of ``matekd-bench export``, found by its extension, e.g. ".xlsx".
 
-    `write` makes the bytes of the file: the same for the same table. `requires` are the modules it imports, and
-    `install` is the command that gets them.
+    `write` returns the bytes of the file; equal tables must give equal bytes. `requires` are the modules that it
+    imports, and `install` is the command that installs them.
     """
 
     extension: str
@@ -51,16 +51,16 @@ class Exporter:
 
     @property
     def name(self) -> str:
-        """The extension without its dot."""
+        """Extension without its dot."""
         return self.extension.removeprefix(".")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tracker:
-    """Something that ``run --track NAME`` reports a study to.
+    """A service or program to which ``run --track NAME`` reports a study.
 
-    `start` is called before any training with the results folder, and returns an object whose methods are marked
-    with `hookimpl` and named as the events they want. `requires` and `install` are as for an exporter.
+    `start` gets the results folder and is called before any training. It returns an object whose methods are named
+    like the events they handle and marked with `hookimpl`. `requires` and `install` are as for an exporter.
     """
 
     name: str
@@ -71,9 +71,9 @@ class Tracker:
 
 
 def load_presets(folder: Path) -> list[Preset]:
-    """A preset for every TOML file in `folder`, named as the file; in the order of their names.
+    """Return a preset for every TOML file in `folder`, named like the file and sorted by name.
 
-    The keys are those of a config file, `summary` among them. Raises UsageError for a file that is not TOML.
+    The keys of a file are those of a config file, and `summary`. Raises UsageError for a file that is not TOML.
     """
     return [_preset(file) for file in sorted(folder.glob("*.toml"))]
 

@@ -1,4 +1,4 @@
-"""How a method finds a thesaurus by name: among those of the plugins that were loaded last in this process."""
+"""Finds thesauri by name for methods, among the plugins loaded last in this process."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from matekd_bench.plugins.host import Host
 
 
 def find_thesaurus(name: str) -> Thesaurus:
-    """The thesaurus called `name`; UsageError with the nearest match, PluginError where two plugins claim it."""
-    host = _host()
+    """Return the thesaurus called `name`.
+
+    Raises UsageError with the nearest match for an unknown name, PluginError if two plugins claim the name.
+    """
+    host = _current_host()
     return host.get("thesaurus", name, host.thesauri).record
 
 
 def thesaurus_names() -> tuple[str, ...]:
-    """The names of all thesauri, in alphabetical order."""
-    return tuple(sorted(_host().thesauri))
+    """Return the names of all thesauri in alphabetical order."""
+    return tuple(sorted(_current_host().thesauri))
 
 
-def _host() -> Host:
-    """The host in force; in a notebook that has made none, that of the installed plugins."""
+def _current_host() -> Host:
+    """Return the host loaded last, or load the installed plugins if there is none, e.g. in a notebook."""
     return Host.latest or Host.load()

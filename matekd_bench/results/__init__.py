@@ -1,1 +1,1 @@
-"""What is left of a run, and what is computed from it: records, the store, the leaderboard, exporters."""
+"""Everything after training: records of runs, results folders, statistics, the leaderboard and its exports."""

@@ -1,4 +1,4 @@
-"""A new plugin from nothing: the files of ``matekd-bench plugins new``, filled in and written."""
+"""The files of a new plugin, filled in from templates, for ``matekd-bench plugins new``."""
 
 from __future__ import annotations
 
@@ -13,37 +13,40 @@ from matekd_bench.errors import UsageError, unknown
 TEMPLATES = resources.files(__package__) / "templates"
 LEVELS = ("text", "token", "embedding", "generator")
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-PREFIX = "matekd-"  # of the distribution, so that it is found on an index
+PREFIX = "matekd-"  # of the distribution's name, so that a package index lists the plugins together
 
 
 def files(name: str, level: str, *, single_file: bool = False) -> dict[str, str]:
-    """The files of a new plugin by path: a package in a folder, or one file for ``--plugin``.
+    """Return the contents of a new plugin's files by path: a package, or one file for ``--plugin``.
 
-    `name` is the method's. Raises UsageError for a name that no method can have or an unknown level.
+    `name` is the method's name. Raises UsageError for a malformed name or an unknown level.
     """
     if not NAME.fullmatch(name):
         raise UsageError(
             f"'{name}' can't name a method: use lower-case letters, digits and '-', a letter first.",
-            hint=f"E.g. 'matekd-bench plugins new {_near(name)}'.",
+            hint=f"E.g. 'matekd-bench plugins new {_suggested_name(name)}'.",
         )
     if level not in LEVELS:
         raise unknown("level", level, LEVELS)
-    words = _words(name, level)
-    module = words["module"]
-    source = _filled(f"{level}.py", words)
+    values = _template_values(name, level)
+    module = values["module"]
+    source = _fill_template(f"{level}.py", values)
     if single_file:
         return {f"{module}.py": source}
-    folder = words["distribution"]
+    folder = values["distribution"]
     return {
-        f"{folder}/pyproject.toml": _filled("pyproject.toml", words),
-        f"{folder}/README.md": _filled("README.md", words),
+        f"{folder}/pyproject.toml": _fill_template("pyproject.toml", values),
+        f"{folder}/README.md": _fill_template("README.md", values),
         f"{folder}/{module}.py": source,
-        f"{folder}/test_{module}.py": _filled("test.py", words),
+        f"{folder}/test_{module}.py": _fill_template("test.py", values),
     }
 
 
 def write(contents: Mapping[str, str], folder: Path) -> list[Path]:
-    """Writes the files below `folder`; UsageError, before anything is written, where one is there already."""
+    """Write the files below `folder` and return their paths.
+
+    Raises UsageError, before anything is written, if one of them exists.
+    """
     paths = [folder / path for path in contents]
     for path in paths:
         if path.exists():
@@ -54,8 +57,11 @@ def write(contents: Mapping[str, str], folder: Path) -> list[Path]:
     return paths
 
 
-def _words(name: str, level: str) -> dict[str, str]:
-    """What the templates leave open; a module's name must not be Python's own or another library's."""
+def _template_values(name: str, level: str) -> dict[str, str]:
+    """Return the values of the templates' placeholders.
+
+    The module's name has the distribution's prefix too, so that it does not shadow a module of Python or a library.
+    """
     distribution = name if name.startswith(PREFIX) else PREFIX + name
     return {
         "name": name,
@@ -67,11 +73,12 @@ def _words(name: str, level: str) -> dict[str, str]:
     }
 
 
-def _filled(template: str, words: Mapping[str, str]) -> str:
-    return Template((TEMPLATES / f"{template}.tmpl").read_text(encoding="utf-8")).substitute(words)
+def _fill_template(template: str, values: Mapping[str, str]) -> str:
+    """Return a template's text with its placeholders replaced."""
+    return Template((TEMPLATES / f"{template}.tmpl").read_text(encoding="utf-8")).substitute(values)
 
 
-def _near(name: str) -> str:
-    """The nearest name that would do."""
-    kept = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
-    return kept if NAME.fullmatch(kept) else "my-method"
+def _suggested_name(name: str) -> str:
+    """Return a valid name that is close to `name`."""
+    valid = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
+    return valid if NAME.fullmatch(valid) else "my-method"

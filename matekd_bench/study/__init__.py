@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = False) -> StudySummary:
-    """Runs a study: see :func:`matekd_bench.study.pipeline.run`. Loads torch when called, not when imported."""
+    """Run a study; see :func:`matekd_bench.study.pipeline.run`.
+
+    Importing this module is cheap: torch is loaded by the first call.
+    """
     from matekd_bench.gc_pause import gc_paused
 
     with gc_paused():

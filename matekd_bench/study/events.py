@@ -1,4 +1,4 @@
-"""What a study tells its watchers while it runs, and a watcher that says nothing."""
+"""The events that a study reports while it runs, and the records that describe its plan and its end."""
 
 from __future__ import annotations
 
@@ -9,27 +9,34 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is expected of some devices.
+    """An estimate of how long a study takes on `devices` devices; all times are in seconds.
 
-    `end` and `device_seconds` are seconds; `bound` is the lower bound max(device_seconds / devices, longest run),
-    which no order of the work can beat; `last` is what no order can end before, with the seconds it takes and those
-    it waits for its teacher. `useful_devices` is where more devices would no longer help. `shares` are
-    parts of `device_seconds`, by what takes them, largest first. `bases` counts the runs by what they were judged by.
+    No order of the work can end before `bound`, which is max(device_seconds / devices, longest_run_seconds).
     """
 
     devices: int
     device_seconds: float
+    """Work of all runs and teachers together."""
     end: float
+    """Time from the start to the last result."""
     bound: float
     longest_run_seconds: float
     last: str
+    """The run with the longest path: its own time and the time for its teacher."""
     last_seconds: float
+    """Time of the run `last` alone."""
     waits_seconds: float
+    """Time that the run `last` waits for its teacher."""
     useful_devices: int
+    """Total work divided by the longest path, rounded; more devices than this do not help."""
     set_by_one: bool
+    """True if one long run, rather than the total work, sets the end."""
     shares: Mapping[str, Mapping[str, float]]
+    """Shares of `device_seconds` by method and by task, the largest first."""
     bases: Mapping[str, int] = field(default_factory=dict)
-    start_seconds: float = 0.0  # of `end`: until processes have started
+    """Number of runs by the basis of their estimate."""
+    start_seconds: float = 0.0
+    """Part of `end` that passes until the processes have started."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +47,9 @@ class PlannedRun:
     method: str  # as shown in tables, e.g. "eda[alpha=0.2]"
     task: str
     seed: int
-    updates: int | None  # planned student updates, None where the budget counts something else
-    done: bool
-    seconds: float | None = None  # estimated for what is to do, its teacher apart; None: unknown
+    updates: int | None  # planned student updates; None if the budget counts something else
+    done: bool  # True if the run has a record
+    seconds: float | None = None  # estimate for a run to do, without its teacher; None: unknown
 
     @property
     def label(self) -> str:
@@ -62,16 +69,16 @@ class Plan:
     data_states: dict[str, str]
     results: str
     reference: str | None = None  # the variant that the others are compared with
-    seconds: float | None = None  # estimated for what is left, teachers included; None: unknown
-    teachers: Mapping[str, float] = field(default_factory=dict)  # to be fine-tuned, by task: seconds
-    trials: int = 0  # of tuning, before the runs that are to do
-    trials_todo: int = 0
+    seconds: float | None = None  # estimate for all that is left, teachers included; None: unknown
+    teachers: Mapping[str, float] = field(default_factory=dict)  # seconds to fine-tune each one left, by task
+    trials: int = 0  # tuning trials of the runs to do
+    trials_todo: int = 0  # tuning trials without a record
     shard: str | None = None  # the part of the grid that these runs are, e.g. "2/8"
-    forecast: Forecast | None = None  # what is left on several devices, where that was asked for
+    forecast: Forecast | None = None  # for several devices, if the request asks for it
 
     @property
     def teachers_todo(self) -> int:
-        """How many teachers are to be fine-tuned."""
+        """Number of teachers to fine-tune."""
         return len(self.teachers)
 
     @property
@@ -82,71 +89,88 @@ class Plan:
 
 @dataclass(frozen=True)
 class StudySummary:
-    """How a study ended: the plan and the number of runs trained, found done, failed, and left after a failure."""
+    """The end of a study: its plan and how many runs were trained, skipped and failed."""
 
     plan: Plan
     trained: int
-    skipped: int
+    skipped: int  # runs that had a record already, or got one from another process
     failed: int
     run_ids: tuple[str, ...]
-    left: int = 0
-    follows: bool = False  # of a process that only helps another one
+    left: int = 0  # runs not started because an earlier one failed
+    follows: bool = False  # True in a process that only helps another one to train
 
 
 class Events(Protocol):
-    """Everything a study reports; a watcher prints it, logs it or ignores it.
+    """Receiver of everything that a study reports; it may print, log or ignore each event."""
 
-    A `detail`, e.g. the traceback of what a method raised, is only for those who look for a fault.
-    """
+    def study_started(self, plan: Plan) -> None:
+        """Receive the plan, before the first run starts."""
 
-    def study_started(self, plan: Plan) -> None: ...
-    def note(self, text: str) -> None: ...
-    def detail(self, text: str) -> None: ...
-    def warning(self, text: str) -> None: ...
-    def stage(self, text: str) -> None: ...
-    def run_started(self, label: str, position: int, total: int) -> None: ...
-    def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None: ...
-    def evaluated(self, evaluation: int, evaluations: int, score: float) -> None: ...
-    def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None: ...
-    def study_finished(self, summary: StudySummary) -> None: ...
+    def note(self, text: str) -> None:
+        """Receive a line that is worth knowing."""
+
+    def detail(self, text: str) -> None:
+        """Receive text that helps to find an error, such as the traceback of a failed run."""
+
+    def warning(self, text: str) -> None:
+        """Receive a line about a likely problem."""
+
+    def stage(self, text: str) -> None:
+        """Receive the name of a step that may take a while."""
+
+    def run_started(self, label: str, position: int, total: int) -> None:
+        """Receive the start of run number `position` (from 1) of `total`."""
+
+    def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
+        """Receive how much of the current limit is done; this is called many times a second."""
+
+    def evaluated(self, evaluation: int, evaluations: int, score: float) -> None:
+        """Receive the dev score of evaluation number `evaluation` (from 1) of the current run."""
+
+    def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
+        """Receive the end of a run; `score` is None if it failed."""
+
+    def study_finished(self, summary: StudySummary) -> None:
+        """Receive the end of the study; it is not called if a signal or an error stops the study."""
+
     def run_view(self, number: int) -> Events:
-        """A watcher for one of several runs at a time, which shows its run in the same view."""
+        """Return a receiver for one of several runs trained at a time, shown in the same view."""
         ...
 
 
 class NoEvents:
-    """A watcher that ignores everything."""
+    """A receiver that ignores every event."""
 
     def study_started(self, plan: Plan) -> None:
-        """Ignored."""
+        """Do nothing."""
 
     def note(self, text: str) -> None:
-        """Ignored."""
+        """Do nothing."""
 
     def detail(self, text: str) -> None:
-        """Ignored."""
+        """Do nothing."""
 
     def warning(self, text: str) -> None:
-        """Ignored."""
+        """Do nothing."""
 
     def stage(self, text: str) -> None:
-        """Ignored."""
+        """Do nothing."""
 
     def run_started(self, label: str, position: int, total: int) -> None:
-        """Ignored."""
+        """Do nothing."""
 
     def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
-        """Ignored."""
+        """Do nothing."""
 
     def evaluated(self, evaluation: int, evaluations: int, score: float) -> None:
-        """Ignored."""
+        """Do nothing."""
 
     def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
-        """Ignored."""
+        """Do nothing."""
 
     def study_finished(self, summary: StudySummary) -> None:
-        """Ignored."""
+        """Do nothing."""
 
     def run_view(self, number: int) -> Events:
-        """The same watcher."""
+        """Return this receiver."""
         return self

@@ -1,4 +1,4 @@
-"""Runs a study on this machine: plans the grid, checks what can be known, and has the rest trained."""
+"""Runs a study from request to summary: plan the grid, check it, tune, train, report."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from matekd_bench.distill.artifacts.eviction import cache_limit
 from matekd_bench.distill.device import deterministic_kernels
 from matekd_bench.distill.training.ddp import Ranks
 from matekd_bench.plugins.event_dispatch import EventDispatcher, chosen_trackers
-from matekd_bench.results.store.kept_students import KeptStudents
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.results.store.under_way import sweep, tidy
+from matekd_bench.results.store.students_folder import KeptStudents
+from matekd_bench.results.store.under_way import delete_recorded_leftovers, delete_stale_files
 from matekd_bench.study.events import Events, Plan, StudySummary
 from matekd_bench.study.execute.backends.in_process import LocalExecutor, Tally
+from matekd_bench.study.execute.ddp_followers import follow, launch_processes
 from matekd_bench.study.execute.event_relay import EventRelay, record_reader
-from matekd_bench.study.execute.followers import follow, processes
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.placement import (
     Executor,
@@ -27,9 +27,9 @@ from matekd_bench.study.execute.placement import (
 )
 from matekd_bench.study.plan.grid import Cell, Grid, make_grid
 from matekd_bench.study.plan.grid_lookup import GridLookup
-from matekd_bench.study.plan.identity import used_by
+from matekd_bench.study.plan.identity import describe_resources
 from matekd_bench.study.plan.preflight import check_given_teachers, check_methods
-from matekd_bench.study.plan.study_plan import chosen_shard, make_plan, part_of
+from matekd_bench.study.plan.study_plan import chosen_shard, make_plan, restrict_to_shard
 from matekd_bench.study.plan.tuning import Tuner, make_tuner
 from matekd_bench.study.spec.study_spec import study_spec
 
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
     from matekd_bench.study.spec.request import StudyRequest
 
-SYNTHETIC = (
+SYNTHETIC_NOTE = (
     "SYNTHETIC mini-GLUE: for GLUE itself use --glue-dir DIR or --preset NAME "
     "(minilm, paper-bert, paper-roberta)"
 )
 
-FOREIGN = (
+TINY_VOCABULARY_NOTE = (
     "the preset's tiny checkpoint knows only the words of mini-GLUE and can learn little from other text: "
     "use --preset minilm, or --teacher and --student"
 )
@@ -50,151 +50,177 @@ FOREIGN = (
 
 @dataclass(frozen=True)
 class _PlannedStudy:
-    """A study that was looked up, checked and planned: what there is to do, and whose trials it waits for."""
+    """A study that was looked up, checked and planned, ready to be tuned and trained."""
 
     grid: Grid
     store: ResultsStore
-    todo: list[Cell]
-    tuner: Tuner | None
+    todo: list[Cell]  # runs without a record
+    tuner: Tuner | None  # None: nothing to tune
     plan: Plan
 
 
 def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = False) -> StudySummary:
-    """Trains every run of the requested study that has no record, in the order of the plan.
+    """Train every run of the requested study that has no record, in the order of the plan.
 
-    A run that fails is recorded with its reason and the rest goes on. Raises a BenchError before any training for
-    whatever can be known to be wrong by then. With `dry_run` nothing is trained or written. A signal to stop saves
-    the run under way and raises StoppedError. Where several processes train each run, those that do not lead train
-    what the first announces, and say nothing.
+    A run that fails is recorded with its reason, and the other runs continue. With `dry_run` nothing is trained or
+    written. If several processes train each run together, the first one leads; the others train what it announces
+    and report nothing.
+
+    Raises a BenchError before any training for everything that can be checked by then. Raises StoppedError after a
+    signal, once the run under way is saved.
     """
     trackers = chosen_trackers(host, request.track)
-    division = make_placement(request, study_spec(request, host))
+    placement = make_placement(request, study_spec(request, host))
     with (
         Interruptions() as interruptions,
-        deterministic_kernels(division.spec.deterministic),
-        processes(request, division, host, dry_run=dry_run) as ranks,
+        deterministic_kernels(placement.spec.deterministic),
+        launch_processes(request, placement, host, dry_run=dry_run) as ranks,
     ):
         if not ranks.leads:
-            roster = GridLookup.of(division.spec, request, host, lambda text: None, ranks)
-            follow(roster, ranks, interruptions.asked)
-            return replace(_summary(roster.grid, _no_plan(roster.grid), Tally()), follows=True)
-        study = _planned(request, division, host, events, ranks, quick=dry_run)
+            return _follow_leader(request, placement, host, ranks, interruptions)
+        study = _plan_study(request, placement, host, events, ranks, quick=dry_run)
         if dry_run:
             return _summary(study.grid, study.plan, Tally())
-        staff = ExecutorFactory(division, request, host, interruptions)
-        with EventDispatcher(host, events.warning) as announcer:
+        executors = ExecutorFactory(placement, request, host, interruptions)
+        with EventDispatcher(host, events.warning) as dispatcher:
             for tracker in trackers:
-                announcer.start(tracker, request.results)
+                dispatcher.start(tracker, request.results)
             try:
-                return _train(study, staff, events, announcer)
+                return _train_study(study, executors, events, dispatcher)
             finally:
-                staff.crew.dismiss()
+                executors.worker_group.dismiss()
 
 
-def _planned(
-    request: StudyRequest, division: Placement, host: Host, events: Events, ranks: Ranks, *, quick: bool
+def _follow_leader(
+    request: StudyRequest, placement: Placement, host: Host, ranks: Ranks, interruptions: Interruptions
+) -> StudySummary:
+    """Help the leading process to train each run that it announces."""
+    lookup = GridLookup.build(placement.spec, request, host, lambda text: None, ranks)
+    follow(lookup, ranks, interruptions.stop_requested)
+    empty_plan = Plan((), tuple(lookup.grid.data), (), (), lookup.grid.spec.preset, {}, "")
+    return replace(_summary(lookup.grid, empty_plan, Tally()), follows=True)
+
+
+def _plan_study(
+    request: StudyRequest, placement: Placement, host: Host, events: Events, ranks: Ranks, *, quick: bool
 ) -> _PlannedStudy:
-    """Evaluations everything up, checks what can be known before training, and says what is worth knowing.
+    """Look up everything that the study names, check what can be checked now, and make the plan.
 
-    `quick`: nothing will be trained, so that tokenizers are not loaded without need.
+    With `quick` nothing will be trained, so that most tokenizers need not be loaded.
     """
-    for note in division.notes:
+    for note in placement.notes:
         events.note(note)
     shard = chosen_shard(request, events)
-    grid = make_grid(division.spec, request, host, events.stage, ranks)
-    if division.spec.stand_ins:
-        _say_what_is_synthetic(grid, events)
+    grid = make_grid(placement.spec, request, host, events.stage, ranks)
+    if placement.spec.stand_ins:
+        _note_synthetic_tasks(grid, events)
     if shard is not None:
-        grid = part_of(grid, shard)
+        grid = restrict_to_shard(grid, shard)
+
     store = ResultsStore(request.results)
-    names = store.names()
-    done = [cell.run_id in names and store.has(cell.run_id) for cell in grid.cells]
-    todo = [cell for cell, recorded in zip(grid.cells, done, strict=True) if not recorded]
+    run_ids = store.run_ids()
+    recorded = [cell.run_id in run_ids and store.has(cell.run_id) for cell in grid.cells]
+    todo = [cell for cell, has_record in zip(grid.cells, recorded, strict=True) if not has_record]
+
     check_methods(todo, quick=quick)
-    for job in {cell.job.variant: cell.job for cell in todo}.values():
-        if (used := used_by(job)) is not None:
-            events.note(used)
-    for data in grid.data.values():
-        for notice in data.notices:
-            events.note(f"{data.task.name}: {notice}")
-    if request.keep == "last" and (lacking := _without_student(grid, store, done)):
+    _note_resources_and_data(grid, todo, events)
+    if request.keep == "last" and (missing := _count_missing_students(grid, store, recorded)):
         events.note(
-            f"{lacking} recorded runs kept no student: 'matekd-bench predict RUN' says how to make one again."
+            f"{missing} recorded runs kept no student: 'matekd-bench predict RUN' says how to make one again."
         )
+
     tuner = (
-        make_tuner(grid, todo, request.results, host, events.stage) if division.spec.tune and todo else None
+        make_tuner(grid, todo, request.results, host, events.stage) if placement.spec.tune and todo else None
     )
-    plan = make_plan(grid, store, request, done, tuner=tuner, shard=shard, jobs=division.jobs)
+    plan = make_plan(grid, store, request, recorded, tuner=tuner, shard=shard, jobs=placement.jobs)
     return _PlannedStudy(grid, store, todo, tuner, plan)
 
 
-def _train(
-    study: _PlannedStudy, staff: ExecutorFactory, events: Events, announcer: EventDispatcher
+def _train_study(
+    study: _PlannedStudy, executors: ExecutorFactory, events: Events, dispatcher: EventDispatcher
 ) -> StudySummary:
-    """Has the trials and then the runs trained that are to do, and tells of it."""
+    """Train the trials and then the runs that have no record.
+
+    The relay reports the runs to plugins as well as to `events`. Trials are reported to `events` alone.
+    """
     grid, store, plan, todo = study.grid, study.store, study.plan, study.todo
-    sweep(store.root, store.has)
-    told = EventRelay(events, announcer, record_reader(store.runs))
-    executor = staff.executor(grid, store, told, runs=len(todo), fail_fast=staff.request.fail_fast)
+    delete_recorded_leftovers(store.root, store.has)
+    relay = EventRelay(events, dispatcher, record_reader(store.runs))
+    executor = executors.executor(grid, store, relay, runs=len(todo), fail_fast=executors.request.fail_fast)
     if todo:
-        _check_the_rest(study, staff, executor, events)
+        _check_before_first_run(study, executors, executor, events)
     if study.tuner is not None:
-        _tune(study.tuner, plan, staff, events)
-        todo = study.tuner.settled(todo)
-    told.study_started(plan)
+        _train_trials(study.tuner, plan, executors, events)
+        todo = study.tuner.choose_settings(todo)
+    relay.study_started(plan)
     try:
         summary = _summary(grid, plan, executor.run(todo))
-    except BaseException:
-        told.study_stopped()
+    except BaseException:  # a signal too: plugins learn that the study has ended
+        relay.study_stopped()
         raise
-    told.study_finished(summary)
+    relay.study_finished(summary)
     return summary
 
 
-def _check_the_rest(study: _PlannedStudy, staff: ExecutorFactory, executor: Executor, events: Events) -> None:
-    """What must be right before the first run, and is only looked at where there is one."""
-    cache_limit()  # a bad one is said now
+def _check_before_first_run(
+    study: _PlannedStudy, executors: ExecutorFactory, executor: Executor, events: Events
+) -> None:
+    """Make the checks that need the disk or a loaded teacher; a study with nothing to train skips them."""
+    cache_limit()  # raises now, not in the middle of a study, if the limit is not a size
     study.store.check_writable()
-    tidy(study.store.root)
-    if staff.division.threads_by_default and study.grid.threads is not None:
+    delete_stale_files(study.store.root)
+    if executors.placement.threads_by_default and study.grid.threads is not None:
         warn_of_other_threads(study.todo, study.store, study.grid.threads, events)
-    local = executor if isinstance(executor, LocalExecutor) else staff.here(study.grid, study.store, events)
+    # A local executor keeps the teachers that are loaded here for its runs.
+    local = (
+        executor
+        if isinstance(executor, LocalExecutor)
+        else executors.local_executor(study.grid, study.store, events)
+    )
     check_given_teachers(study.todo, local.assets)
 
 
-def _without_student(grid: Grid, store: ResultsStore, done: Sequence[bool]) -> int:
-    """How many of the recorded runs have no student: being recorded, they are not trained again for it."""
-    kept = KeptStudents(store.root)
-    return sum(
-        recorded and not kept.has(cell.run_id) for cell, recorded in zip(grid.cells, done, strict=True)
-    )
-
-
-def _say_what_is_synthetic(grid: Grid, events: Events) -> None:
-    """Which of the tasks are stand-ins, and that others are no GLUE either."""
-    own = [name for name, data in grid.data.items() if data.task.own]
-    if len(own) < len(grid.data):
-        events.note(SYNTHETIC)
-    if own:
-        events.note(f"{', '.join(own)}: {FOREIGN}")
-
-
-def _tune(tuner: Tuner, plan: Plan, staff: ExecutorFactory, events: Events) -> None:
-    """Has the trials trained that have no record; one that fails is recorded like any run, and not chosen."""
+def _train_trials(tuner: Tuner, plan: Plan, executors: ExecutorFactory, events: Events) -> None:
+    """Train the trials that have no record; a trial that fails is recorded and never chosen."""
     if cells := tuner.todo:
         events.note(
             f"tuning on a holdout of train: {plan.trials} trials, {len(cells)} to do; records go to {tuner.store.root}"
         )
-        tidy(tuner.store.root)
-        staff.executor(tuner.grid, tuner.store, events, runs=len(cells), fail_fast=False).run(cells)
+        delete_stale_files(tuner.store.root)
+        executor = executors.executor(tuner.grid, tuner.store, events, runs=len(cells), fail_fast=False)
+        executor.run(cells)
+
+
+def _note_synthetic_tasks(grid: Grid, events: Events) -> None:
+    """Note that stand-ins are synthetic, and that the preset's checkpoint hardly suits the user's own tasks."""
+    own = [name for name, data in grid.data.items() if data.task.own]
+    if len(own) < len(grid.data):
+        events.note(SYNTHETIC_NOTE)
+    if own:
+        events.note(f"{', '.join(own)}: {TINY_VOCABULARY_NOTE}")
+
+
+def _note_resources_and_data(grid: Grid, todo: Sequence[Cell], events: Events) -> None:
+    """Note the resources that the methods use, such as a thesaurus, and what is unusual about the data."""
+    for job in {cell.job.variant: cell.job for cell in todo}.values():
+        if (description := describe_resources(job)) is not None:
+            events.note(description)
+    for data in grid.data.values():
+        for notice in data.notices:
+            events.note(f"{data.task.name}: {notice}")
+
+
+def _count_missing_students(grid: Grid, store: ResultsStore, recorded: Sequence[bool]) -> int:
+    """Count the recorded runs without a kept student; they are not trained again for it."""
+    students = KeptStudents(store.root)
+    return sum(
+        has_record and not students.has(cell.run_id)
+        for cell, has_record in zip(grid.cells, recorded, strict=True)
+    )
 
 
 def _summary(grid: Grid, plan: Plan, tally: Tally) -> StudySummary:
+    """Summarize the study; runs that other processes recorded meanwhile count as skipped."""
     skipped = len(plan.runs) - len(plan.todo) + tally.elsewhere
     run_ids = tuple(cell.run_id for cell in grid.cells)
     return StudySummary(plan, tally.trained, skipped, tally.failed, run_ids, left=tally.left)
-
-
-def _no_plan(grid: Grid) -> Plan:
-    """For a process that does not lead: nothing of its own to do."""
-    return Plan((), tuple(grid.data), (), (), grid.spec.preset, {}, "")

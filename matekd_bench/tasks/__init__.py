@@ -1,1 +1,1 @@
-"""Tasks: their records, where their data comes from, and their metrics."""
+"""Tasks: their records, data sources and metrics."""

@@ -1,4 +1,4 @@
-"""A task's metrics as an `evaluate.Metric`: works offline and composes with `evaluate.combine`."""
+"""Offers a task's metrics as an `evaluate.Metric`, which works offline and with `evaluate.combine`."""
 
 # evaluate carries no type information, so its base class is Any to mypy.
 # mypy: disallow-subclassing-any=False
@@ -22,7 +22,7 @@ class GlueMetric(evaluate.Metric):
 
     def __init__(self, task: Task, **options: Any) -> None:
         self.task = task
-        # In memory by default: on disk evaluate would lock a file in the user's cache for every metric.
+        # In memory by default, since on disk `evaluate` locks a file in the user's cache for every metric.
         super().__init__(config_name=task.name, **{"keep_in_memory": True, **options})
 
     def _info(self) -> evaluate.MetricInfo:

@@ -1,7 +1,7 @@
-"""The metrics of GLUE, and the scores of a split and of a task that are made of them.
+"""Computes the metrics of GLUE, and from them the score of a split and of a task.
 
-Conventions where a metric is undefined: F1, Matthews, Pearson and Spearman are 0, never NaN, and predictions
-that are all the same are flagged as collapsed.
+Where F1, Matthews, Pearson or Spearman is undefined, the value is 0, never NaN. Predictions that are all the same are
+flagged as collapsed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ ROUNDING = 1e-13  # relative spread below which float64 values differ by roundin
 
 @dataclass(frozen=True)
 class SplitScore:
-    """How a model did on one split: each metric, their mean, and whether it gave one answer for every row."""
+    """The result of a model on one split of `n` rows: each metric and their mean, `score`.
+
+    `collapsed` is True if the model gave the same prediction for every row.
+    """
 
     split: str
     metrics: Mapping[str, float]
@@ -34,13 +37,13 @@ class SplitScore:
 
 
 def accuracy(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """Share of rows [n] whose predicted class is the gold one."""
+    """Return the share of rows [n] whose predicted class is the gold class."""
     gold, guess = _pair(labels, predictions)
     return float(np.mean(gold == guess))
 
 
 def f1(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """F1 of class 1: harmonic mean of precision and recall; 0 where it is neither there nor predicted."""
+    """Return the F1 of class 1, the harmonic mean of precision and recall; 0 without gold or predicted class 1."""
     gold, guess = _pair(labels, predictions)
     hits = np.sum((gold == 1) & (guess == 1))
     either = np.sum(gold == 1) + np.sum(guess == 1)
@@ -48,7 +51,7 @@ def f1(labels: ArrayLike, predictions: ArrayLike) -> float:
 
 
 def matthews(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """Matthews correlation of any number of classes (Gorodkin 2004); 0 where either side has one class."""
+    """Return the Matthews correlation of any number of classes (Gorodkin 2004); 0 if either side has one class."""
     from sklearn.metrics import matthews_corrcoef
 
     gold, guess = _pair(labels, predictions)
@@ -58,7 +61,7 @@ def matthews(labels: ArrayLike, predictions: ArrayLike) -> float:
 
 
 def pearson(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """Pearson's correlation of gold and predicted scores [n]; 0 where either is constant up to rounding."""
+    """Return Pearson's correlation of gold and predicted scores [n]; 0 if either is constant up to rounding."""
     gold, guess = _pair(labels, predictions)
     x, y = _centered(gold), _centered(guess)
     if x is None or y is None:
@@ -67,7 +70,7 @@ def pearson(labels: ArrayLike, predictions: ArrayLike) -> float:
 
 
 def spearman(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """Spearman's correlation: Pearson's of the ranks, ties at their mean rank; 0 where either is constant."""
+    """Return Spearman's correlation: Pearson's of the ranks, ties with their mean rank; 0 if either is constant."""
     from scipy.stats import rankdata
 
     gold, guess = _pair(labels, predictions)
@@ -84,7 +87,7 @@ METRICS: Mapping[MetricName, Callable[[ArrayLike, ArrayLike], float]] = {
 
 
 def predictions_of(task: Task, logits: ArrayLike) -> NDArray[np.int64] | Floats:
-    """Class ids [n] from logits [n, C], or scores [n] from the regression's outputs [n, 1] or [n].
+    """Return class ids [n] from logits [n, C], or scores [n] from regression outputs [n, 1] or [n].
 
     Raises RunError for NaN or infinity, ValueError for another shape.
     """
@@ -99,7 +102,7 @@ def predictions_of(task: Task, logits: ArrayLike) -> NDArray[np.int64] | Floats:
 
 
 def score_predictions(task: Task, labels: Labels | None, predictions: ArrayLike, split: str) -> SplitScore:
-    """The task's metrics of class ids or scores [n]. Raises DataError without labels or rows."""
+    """Return the task's metrics of predicted class ids or scores [n]; raise DataError without labels or rows."""
     if labels is None:
         raise DataError(f"{task.name} {split} has no labels, so no metric can be computed on it.")
     guess = np.asarray(predictions)
@@ -111,7 +114,7 @@ def score_predictions(task: Task, labels: Labels | None, predictions: ArrayLike,
 
 
 def score_split(task: Task, labels: Labels | None, logits: ArrayLike, split: str = "dev") -> SplitScore:
-    """The task's metrics of logits [n, C] (regression: [n, 1] or [n]) against class ids or gold scores [n].
+    """Return the task's metrics of logits [n, C] (regression: [n, 1] or [n]) against class ids or gold scores [n].
 
     Raises DataError for an unlabeled split, RunError for logits that are not finite.
     """
@@ -119,16 +122,16 @@ def score_split(task: Task, labels: Labels | None, logits: ArrayLike, split: str
 
 
 def task_score(splits: Sequence[SplitScore]) -> float:
-    """The mean over a task's dev splits of their scores: for MNLI of matched and mismatched accuracy."""
+    """Return the mean score of a task's dev splits; for MNLI the mean of matched and mismatched accuracy."""
     if not splits:
         raise ValueError("a task's score is made of one split or more")
     return float(np.mean([split.score for split in splits]))
 
 
 def majority_score(task: Task, train_labels: Labels, *dev_labels: Labels) -> float:
-    """The task's score of always predicting the most frequent class of train; 0 for a regression.
+    """Return the score of always predicting the most frequent class of train; 0 for a regression.
 
-    One sequence of gold labels for each dev split; of equally frequent classes the first is taken.
+    `dev_labels` are the gold labels of each dev split. Of equally frequent classes the first one counts.
     """
     if task.kind == "regression":
         return 0.0
@@ -139,6 +142,7 @@ def majority_score(task: Task, train_labels: Labels, *dev_labels: Labels) -> flo
 
 
 def _pair(labels: ArrayLike, predictions: ArrayLike) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    """Return gold labels and predictions as arrays [n]; raise ValueError if their shapes do not match."""
     gold, guess = np.asarray(labels), np.asarray(predictions)
     if gold.ndim != 1 or gold.shape != guess.shape or not len(gold):
         raise ValueError(
@@ -152,7 +156,7 @@ def _constant(values: NDArray[np.generic]) -> bool:
 
 
 def _centered(values: NDArray[np.generic]) -> Floats | None:
-    """`values` [n] less their mean, scaled to length 1; None where they are constant up to rounding."""
+    """Return `values` [n] minus their mean, scaled to length 1; None if they are constant up to rounding."""
     numbers = values.astype(np.float64)
     centered: Floats = numbers - numbers.mean()
     length = float(np.linalg.norm(centered))

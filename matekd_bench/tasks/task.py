@@ -1,4 +1,4 @@
-"""The records that describe a task, a suite, and the data a source delivers for a task."""
+"""The records of a task, a suite, and the data that a source delivers for a task."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from matekd_bench.errors import DataError
 
 DataState = Literal["official", "partial", "mini", "own"]
 MetricName = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
-HOLDOUT = "holdout"  # the split that is cut off train where dev must stay unseen
+HOLDOUT = "holdout"  # the split taken out of train where dev must stay unseen
 
-# Read by pydantic where records come from TOML: a misspelled key or a number in quotes is an error.
+# For pydantic, which reads records from TOML: a misspelled key or a number in quotes is an error.
 STRICT: Mapping[str, object] = {"extra": "forbid", "strict": True}
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split of a task: where a source finds it and how many rows the official one has."""
+    """One split of a task: its place in each source and the number of official rows."""
 
-    hub: str  # the split's name on the Hub; empty: the Hub has no such split
+    hub: str  # the split's name on the Hub; empty if the Hub has no such split
     file: str  # the file's name in a GLUE folder
-    rows: int  # official row count, after what the task says must be dropped
+    rows: int  # official row count, without the rows that the task drops
     labeled: bool = True
-    header: bool = True  # False: the file has no header, and columns are positions counted from 0
-    columns: Mapping[str, str] = field(
-        default_factory=dict
-    )  # where this file differs from the task's columns
+    header: bool = True  # False: the file has no header, and columns are numbers counted from 0
+    columns: Mapping[str, str] = field(default_factory=dict)  # overrides of the task's columns for this file
 
     __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of one split as they are read: texts, class ids or gold scores (or None), count of broken rows."""
+    """The rows of one split as a source reads them.
+
+    `labels` are class ids, gold scores or None; `skipped` is the number of broken rows that were left out.
+    """
 
     texts: Sequence[tuple[str, ...]]
     labels: Sequence[int] | Sequence[float] | None
@@ -46,12 +47,12 @@ class Rows:
 class Task:
     """A data set with its metrics.
 
-    `labels` are the label strings in class-id order, empty for regression. `fields` are the names of one or
-    two text columns. `splits` maps `train`, `dev` (MNLI: `dev-matched`, `dev-mismatched`), `test...` to their
-    places. `metrics` are the names whose mean is the task's score on one split; the task's score is the mean
-    over its dev splits. A task that brings its own data has a `reader`, which is asked for the rows of a split by
-    its name; every other task is read from the study's source. Raises DataError where the parts contradict each
-    other.
+    `labels` are the label strings in class-id order, empty for regression. `fields` are the names of one or two text
+    columns. `splits` maps the names `train`, `dev` (MNLI: `dev-matched`, `dev-mismatched`) and `test...` to splits.
+
+    The score on one split is the mean of the `metrics`; the task's score is the mean over its dev splits. A task that
+    brings its own data has a `reader`, a function that returns the rows of a split by its name. All other tasks are
+    read from the study's source. Raises DataError if the fields contradict each other.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Task:
     labels: tuple[str, ...]
     metrics: tuple[MetricName, ...]
     splits: Mapping[str, Split]
-    train: str | None = "train"  # the split to train on; None: evaluation only
+    train: str | None = "train"  # the split to train on; None for evaluation only
     dev: tuple[str, ...] = ("dev",)
     test: tuple[str, ...] = ("test",)
     score_range: tuple[float, float] | None = None  # of a regression's gold scores
@@ -71,15 +72,15 @@ class Task:
     hub_revision: str | None = None
     folder: str | None = None  # the sub-folder of a GLUE folder
     columns: Mapping[str, str] = field(default_factory=dict)  # field or "label" -> column in the files
-    label_values: Mapping[str, str] = field(default_factory=dict)  # what a file writes -> label string
-    skip_broken: bool = False  # rows with too few or too many columns are left out and counted (QQP)
-    evaluated_with: str | None = None  # AX: the task whose models are evaluated on it
+    label_values: Mapping[str, str] = field(default_factory=dict)  # label in the files -> label string
+    skip_broken: bool = False  # leave out and count rows with a wrong number of columns (QQP)
+    evaluated_with: str | None = None  # the task whose models are evaluated on this one (AX)
     reader: Callable[[str], Rows] | None = field(default=None, repr=False)
-    synthetic: bool = False  # made by a generator: no score on it is a score on the task it stands for
-    stands_for: str | None = None  # the task that a synthetic one is the stand-in of
-    own: bool = False  # the user's data: complete as they are, and no score on them is a GLUE score
+    synthetic: bool = False  # generated data: a score on it is not a score on the task it stands for
+    stands_for: str | None = None  # the task that a synthetic one imitates
+    own: bool = False  # the user's data: always complete, and a score on it is not a GLUE score
     in_score: bool = True
-    label_gate: bool = True  # whether a given teacher's label order can be told from its score on dev
+    label_gate: bool = True  # a teacher's label order can be checked by its score on dev
     license: str = ""
     citation: str = ""
     notes: str = ""
@@ -87,7 +88,7 @@ class Task:
     __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
     def __post_init__(self) -> None:
-        for wrong, reason in (
+        for invalid, reason in (
             (
                 not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", self.name),
                 "name: lower-case letters, digits, - and _",
@@ -100,22 +101,22 @@ class Task:
             (not set(self.label_values.values()) <= set(self.labels), "label_values: values must be labels"),
             (not self._needed_splits() <= set(self.splits), "splits: train and dev must be among them"),
             (self.synthetic and self.reader is None, "synthetic: a reader must make the data"),
-            (not self._numbered(), "columns: whole numbers where a split's file has no header"),
+            (not self._columns_are_numbers(), "columns: whole numbers where a split's file has no header"),
         ):
-            if wrong:
+            if invalid:
                 raise DataError(f"task '{self.name}' contradicts itself: {reason}.")
 
     def _needed_splits(self) -> set[str]:
         return {*self.dev, *((self.train,) if self.train else ())}
 
-    def _numbered(self) -> bool:
-        bare = [split for split in self.splits.values() if not split.header]
-        return all(name.isdecimal() for split in bare for name in self.columns_of(split).values())
+    def _columns_are_numbers(self) -> bool:
+        headerless = [split for split in self.splits.values() if not split.header]
+        return all(name.isdecimal() for split in headerless for name in self.columns_of(split).values())
 
     def columns_of(self, split: Split) -> dict[str, str]:
-        """Each field, and "label" where the split has labels, with the name (or position) of its column."""
+        """Return the name (or number) of the column of each field, and of "label" if the split has labels."""
         wanted = (*self.fields, *(("label",) if split.labeled else ()))
-        return {want: split.columns.get(want, self.columns.get(want, want)) for want in wanted}
+        return {key: split.columns.get(key, self.columns.get(key, key)) for key in wanted}
 
     @property
     def outputs(self) -> int:
@@ -125,7 +126,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Suite:
-    """A named list of tasks, in the order their columns are shown."""
+    """A named list of tasks, in the order of their columns in tables."""
 
     name: str
     tasks: tuple[str, ...]
@@ -138,10 +139,9 @@ class Suite:
 class Examples:
     """The rows of one split, column by column, in the file's order.
 
-    `uids` are stable example ids (hash of task, split, texts and occurrence number). `texts` holds one tuple
-    a row with one or two strings. `labels` are class ids (int) or gold scores (float); None where the split
-    is unlabeled. `official_rows` is what the complete split has; for a holdout, the rows of the train it was
-    cut from.
+    `uids` are stable example ids (hash of task, split, texts and occurrence number). `texts` holds one tuple of one or
+    two strings per row. `labels` are class ids (int) or gold scores (float), or None for an unlabeled split.
+    `official_rows` is the row count of the complete split; for a holdout, that of the train split it was taken from.
     """
 
     split: str
@@ -157,10 +157,10 @@ class Examples:
 
 @dataclass(frozen=True)
 class TaskData:
-    """What a source delivers for one task: its splits, where they come from and how complete they are.
+    """The data of one task: its splits, their source, and how complete they are.
 
-    `digests` maps a split to the SHA-256 of its uids, texts and labels. `notices` are to be shown to
-    the user after the task's name (rows skipped, a split that is absent); they name no folder.
+    `digests` maps a split to the SHA-256 of its uids, texts and labels. `notices` are shown to the user after the
+    task's name (skipped rows, an absent split). They are part of records, so they name no folder.
     """
 
     task: Task
@@ -174,7 +174,7 @@ class TaskData:
 
     @property
     def state_text(self) -> str:
-        """The data state as shown to people: "official", "mini", "own" or e.g. "partial (train 256 of 2490)"."""
+        """Data state as shown to the user: "official", "mini", "own" or e.g. "partial (train 256 of 2490)"."""
         if self.state == "official":
             return self.state
         loaded = (*((self.train,) if self.train else ()), *self.dev)

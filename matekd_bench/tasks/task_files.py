@@ -1,4 +1,4 @@
-"""Task and suite records read from TOML files, strictly: keys are known, present and well typed."""
+"""Reads task and suite records from TOML files; unknown, missing or badly typed keys are errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from matekd_bench.errors import DataError, renamed
-from matekd_bench.tasks.own.form import is_own
+from matekd_bench.tasks.own.flat_form import is_flat_form
 from matekd_bench.tasks.task import Split, Suite, Task
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 SUITES = "suites.toml"
 UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")  # pydantic's words for an unknown key
 Record = TypeVar("Record", Task, Suite)
-_adapters: dict[type, TypeAdapter[Any]] = {}  # made once: that takes longer than reading a file
+_adapters: dict[type, TypeAdapter[Any]] = {}  # cached, since making one takes longer than reading a file
 
 
 def load_tasks(folder: Path) -> list[Task]:
-    """The tasks of every TOML file in `folder` but ``suites.toml``, in the order of the file names.
+    """Return the tasks of all TOML files in `folder` except ``suites.toml``, sorted by file name.
 
-    The keys of a file are the fields of :class:`Task`; a task without a split named ``train`` is for
-    evaluation only unless its key `train` names another. Raises DataError naming the file and the key.
+    The keys of a file are the fields of :class:`Task`. A task without a split named ``train`` is for evaluation only,
+    unless its key `train` names another split. Raises DataError naming the file and the key.
     """
     files = sorted(file for file in _existing(folder).glob("*.toml") if file.name != SUITES)
     if not files:
@@ -37,15 +37,18 @@ def load_tasks(folder: Path) -> list[Task]:
 
 
 def load_task_file(file: Path) -> Task:
-    """The task of one TOML file, a record or the flat form of data of one's own; DataError naming file and key."""
+    """Return the task of one TOML file, a `Task` record or the flat form for the user's own data.
+
+    Raises DataError naming the file and the key.
+    """
     table = _parsed(file)
-    if is_own(table):
-        return load_own(table, file)
-    return _record(Task, _trained_or_not(table), file)
+    if is_flat_form(table):
+        return load_own_task(table, file)
+    return _record(Task, _with_train_key(table), file)
 
 
 def load_suites(folder: Path) -> list[Suite]:
-    """The suites of ``suites.toml`` in `folder`, a table each; none where there is no such file.
+    """Return the suites of ``suites.toml`` in `folder`, one per table; an empty list if there is no such file.
 
     Raises DataError naming the file and the key.
     """
@@ -66,8 +69,8 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _trained_or_not(table: dict[str, Any]) -> dict[str, Any]:
-    """`table` with `train` set to None where no split has that name: TOML has no word for None."""
+def _with_train_key(table: dict[str, Any]) -> dict[str, Any]:
+    """Return `table`, with `train` set to None if no split has that name, since TOML has no None."""
     splits = table.get("splits")
     if isinstance(splits, dict) and "train" not in splits:
         return {"train": None, **table}
@@ -83,8 +86,11 @@ def _parsed(file: Path) -> dict[str, Any]:
         raise DataError(f"{file}: not valid TOML: {error}.") from error
 
 
-def load_own(table: dict[str, Any], file: Path) -> Task:
-    """The task of a table in the flat form; `file` is named in errors, its folder is where data files lie."""
+def load_own_task(table: dict[str, Any], file: Path) -> Task:
+    """Return the task of a table in the flat form.
+
+    Paths of data files are relative to the folder of `file`; errors name `file`.
+    """
     from pydantic import ValidationError
 
     from matekd_bench.tasks.own.own_task import OwnTask, own_task
@@ -92,13 +98,16 @@ def load_own(table: dict[str, Any], file: Path) -> Task:
     try:
         return own_task(OwnTask.model_validate_json(json.dumps(table, default=str)), file.parent)
     except ValidationError as error:
-        raise DataError(f"{file}: {_complaint(OwnTask.model_fields, error.errors())}") from error
+        raise DataError(f"{file}: {_first_problem(OwnTask.model_fields, error.errors())}") from error
     except DataError as error:
         raise DataError(f"{file}: {error.message}") from error
 
 
 def _record(kind: type[Record], table: dict[str, Any], file: Path) -> Record:
-    """`table` as a record; by way of JSON, where pydantic's strict mode takes lists for tuples."""
+    """Return `table` as a record.
+
+    It is converted to JSON first, because only there pydantic's strict mode accepts lists for tuples.
+    """
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -108,14 +117,17 @@ def _record(kind: type[Record], table: dict[str, Any], file: Path) -> Record:
         return record
     except ValidationError as error:
         known = [field.name for field in fields(kind)]
-        raise DataError(f"{file}: {_complaint(known, error.errors())}") from error
+        raise DataError(f"{file}: {_first_problem(known, error.errors())}") from error
     except DataError as error:
         raise DataError(f"{file}: {error.message}") from error
 
 
-def _complaint(known: Iterable[str], problems: list[ErrorDetails]) -> str:
-    """One problem in our words: an unknown key before the key that its misspelling leaves missing."""
-    problem = next((found for found in problems if found["type"] in UNKNOWN), problems[0])
+def _first_problem(known: Iterable[str], problems: list[ErrorDetails]) -> str:
+    """Return one of pydantic's problems in plain words.
+
+    An unknown key comes first: a misspelled key is unknown, and also leaves the right key missing.
+    """
+    problem = next((item for item in problems if item["type"] in UNKNOWN), problems[0])
     *parents, last = (str(part) for part in problem["loc"])
     key = ".".join([*parents, last])
     if problem["type"] == "missing":

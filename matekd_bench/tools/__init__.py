@@ -1,1 +1,1 @@
-"""Single tools around a study: preview, reproduce, predict, submission, compare, doctor and prepare."""
+"""Tools for before and after a study: preview, reproduce, predict, submission, compare, doctor, prepare."""

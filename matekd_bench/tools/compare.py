@@ -1,4 +1,4 @@
-"""Two recorded runs against each other, on the examples that both were scored on."""
+"""Significance tests between two recorded runs, on the examples that both were scored on."""
 
 from __future__ import annotations
 
@@ -9,58 +9,61 @@ from matekd_bench.errors import ResultsError, UsageError, unknown
 from matekd_bench.results.leaderboard.evidence import Evidence, RunAnswers
 from matekd_bench.results.leaderboard.task_columns import metrics_of
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.stats.checkpoint_tests import CheckpointComparison, compare_checkpoints
+from matekd_bench.results.stats.paired_tests import CheckpointComparison, compare_checkpoints
 from matekd_bench.tasks.task import Task
 
-MAX_NAMED = 5
+MAX_NAMED = 5  # run ids that an error message lists
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs and what their answers at the last evaluation say."""
+    """Two runs and the test of their answers at the last evaluation."""
 
-    own: Record
-    other: Record
-    found: CheckpointComparison
+    run_a: Record
+    run_b: Record
+    result: CheckpointComparison
 
 
 def find_run(records: Sequence[Record], name: str) -> Record:
-    """The run whose id is `name` or the only one that starts with it; UsageError otherwise."""
+    """Return the run whose id is `name` or, if there is only one, starts with `name`; else raise UsageError."""
     if exact := [run for run in records if run.run_id == name]:
         return exact[0]
-    near = sorted(run.run_id for run in records if run.run_id.startswith(name))
-    if not near:
+    matches = sorted(run.run_id for run in records if run.run_id.startswith(name))
+    if not matches:
         raise unknown("run", name, [run.run_id for run in records])
-    if len(near) > 1:
-        more = f" and {len(near) - MAX_NAMED} more" if len(near) > MAX_NAMED else ""
-        raise UsageError(f"run '{name}' is not unique: {', '.join(near[:MAX_NAMED])}{more}.")
-    return find_run(records, near[0])
+    if len(matches) > 1:
+        more = f" and {len(matches) - MAX_NAMED} more" if len(matches) > MAX_NAMED else ""
+        raise UsageError(f"run '{name}' is not unique: {', '.join(matches[:MAX_NAMED])}{more}.")
+    return find_run(records, matches[0])
 
 
-def compare_runs(own: Record, other: Record, evidence: Evidence, tasks: Mapping[str, Task]) -> Comparison:
-    """McNemar's exact test for accuracy, a permutation test otherwise: of these two checkpoints only.
+def compare_runs(run_a: Record, run_b: Record, evidence: Evidence, tasks: Mapping[str, Task]) -> Comparison:
+    """Test whether two checkpoints differ: McNemar's exact test for accuracy, a permutation test otherwise.
 
-    UsageError for runs of different tasks or dev sets, ResultsError where the answers of one are missing.
+    The result is about these two checkpoints only, not about their methods. Raises UsageError for runs of different
+    tasks or dev sets, ResultsError if the answers of one run are missing.
     """
-    if own.run_id == other.run_id:
-        raise UsageError(f"both runs are '{own.run_id}': name two.")
-    if own.identity.task != other.identity.task:
+    if run_a.run_id == run_b.run_id:
+        raise UsageError(f"both runs are '{run_a.run_id}': name two.")
+    if run_a.identity.task != run_b.identity.task:
         raise UsageError(
-            f"'{own.run_id}' is of task '{own.identity.task}' and '{other.run_id}' of '{other.identity.task}': "
+            f"'{run_a.run_id}' is of task '{run_a.identity.task}' and '{run_b.run_id}' of '{run_b.identity.task}': "
             "only runs of one task are compared."
         )
-    if _dev(own) != _dev(other):
-        raise UsageError(f"'{own.run_id}' and '{other.run_id}' were scored on different dev sets.")
-    metrics = metrics_of([own, other], tasks)
-    a, b = (_answers(run, evidence, metrics) for run in (own, other))
-    return Comparison(own, other, compare_checkpoints(a.gold, a.last, b.last))
+    if _dev_digests(run_a) != _dev_digests(run_b):
+        raise UsageError(f"'{run_a.run_id}' and '{run_b.run_id}' were scored on different dev sets.")
+    metrics = metrics_of([run_a, run_b], tasks)
+    a, b = (_answers(run, evidence, metrics) for run in (run_a, run_b))
+    return Comparison(run_a, run_b, compare_checkpoints(a.gold, a.last, b.last))
 
 
-def _dev(run: Record) -> dict[str, str]:
+def _dev_digests(run: Record) -> dict[str, str]:
+    """Return the digest of each split but train."""
     return {name: split.digest for name, split in run.data.splits.items() if name != "train"}
 
 
 def _answers(run: Record, evidence: Evidence, metrics: Sequence[str]) -> RunAnswers:
+    """Return a run's answers on dev; raise ResultsError if the run failed or they are missing."""
     if run.task_score is None:
         raise ResultsError(f"run '{run.run_id}' failed and has no score: {run.reason}.")
     answers = evidence.answers(run, metrics)

@@ -1,4 +1,4 @@
-"""Everything that a study reads, fetched and checked beforehand, so that it later runs without a network."""
+"""Fetch and check everything that a study reads, so that it runs later without a network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from matekd_bench.distill.models.checkpoints import find_checkpoint, found_locally
+from matekd_bench.distill.models.checkpoints import find_checkpoint, find_local_folder
 from matekd_bench.distill.settings import GeneratorSettings, StudentSettings, TeacherSettings
 from matekd_bench.errors import BenchError
 from matekd_bench.files.network import hub_answers, without_retries
@@ -18,16 +18,16 @@ from matekd_bench.study.spec.request import StudyRequest
 from matekd_bench.study.spec.study_spec import StudySpec, study_spec
 from matekd_bench.tasks.sources import DataSource, GlueFolder, Hub, load_task, source_of
 from matekd_bench.tasks.task import Task, TaskData
-from matekd_bench.tools.doctor.glue_and_wordnet import GET_WORDNET, wordnet_place
+from matekd_bench.tools.doctor.glue_and_wordnet import GET_WORDNET, find_wordnet
 
-SUITE = "glue"  # what is prepared where no tasks are named
+SUITE = "glue"  # the default tasks to prepare
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """One thing that a study reads: whether it was there, was fetched, or can't be had, and what to do then.
+    """One thing that a study reads, with its state: on this machine before, fetched now, or missing.
 
-    `needed` is False for what the study can do without.
+    `todo` says how to get a missing one. `needed` is False if the study can do without it.
     """
 
     kind: Literal["model", "data", "thesaurus", "method"]
@@ -39,42 +39,46 @@ class Preparation:
 
 
 def prepare(request: StudyRequest, host: Host, stage: Callable[[str], None]) -> Iterator[Preparation]:
-    """The parts of a study one after another, each fetched if it has to be.
+    """Fetch the models, data and resources of a study that are not on this machine, and yield each one's state.
 
-    Without methods in `request` and without a config file it is every method's parts; without tasks the suite `glue`.
-    Raises UsageError, before anything is fetched, for names and settings that do not exist. `stage` is told what may
-    take a while.
+    If `request` has neither methods nor a config file, the needs of all methods are prepared. Without tasks and
+    config file, the tasks are those of the suite `glue`. `stage` is called with a text before each slow step.
+    Raises UsageError, before anything is fetched, for unknown names and settings.
     """
     every = request.methods is None and request.config is None
     if request.config is None:
+        # a study needs at least one method to be valid; with `every`, its choice does not matter
         placeholder = request.methods or next(iter(host.methods), None)
         request = replace(request, methods=placeholder, tasks=request.tasks or SUITE)
     spec = study_spec(request, host)
     methods = () if every else chosen_methods(request, spec, host)
-    records = [one.record for one in host.methods.values()] if every else [one.record for one in methods]
+    records = [resolved.record for resolved in methods]
+    if every:
+        records = [provided.record for provided in host.methods.values()]
     tasks = chosen_tasks(spec.tasks, host, stand_ins=spec.stand_ins)
-    return _parts(spec, tasks, methods, {need for record in records for need in record.needs}, stage)
+    return _prepare_parts(spec, tasks, methods, {need for record in records for need in record.needs}, stage)
 
 
-def _parts(
+def _prepare_parts(
     spec: StudySpec,
     tasks: Collection[Task],
     methods: Collection[ResolvedMethod],
     needs: Collection[str],
     stage: Callable[[str], None],
 ) -> Iterator[Preparation]:
-    for reference, revision in references(spec, tasks, generating="generator" in needs):
-        yield model(reference, revision, stage)
+    """Prepare checkpoints, data, thesaurus and methods, in this order."""
+    for reference, revision in checkpoint_references(spec, tasks, generating="generator" in needs):
+        yield prepare_model(reference, revision, stage)
     source: DataSource = GlueFolder(spec.glue_dir) if spec.glue_dir else Hub()
     for task in tasks:
-        yield data(task, source_of(task, source), stage)
-    if "thesaurus" in needs and not spec.stand_ins:  # mini-GLUE brings its own
-        yield thesaurus(stage)
-    yield from _lacking(methods)
+        yield prepare_data(task, source_of(task, source), stage)
+    if "thesaurus" in needs and not spec.stand_ins:  # with stand-ins, mini-GLUE provides the thesaurus
+        yield prepare_thesaurus(stage)
+    yield from _missing_resources(methods)
 
 
-def _lacking(methods: Collection[ResolvedMethod]) -> Iterator[Preparation]:
-    """The methods that do not find a resource which their parameters name."""
+def _missing_resources(methods: Collection[ResolvedMethod]) -> Iterator[Preparation]:
+    """Yield the methods whose parameters name a resource that is not there."""
     for method in methods:
         try:
             method.record.resources(method.params)
@@ -82,48 +86,53 @@ def _lacking(methods: Collection[ResolvedMethod]) -> Iterator[Preparation]:
             yield Preparation("method", method.variant, "missing", error.message, error.hint or "")
 
 
-def references(spec: StudySpec, tasks: Collection[Task], *, generating: bool) -> list[tuple[str, str | None]]:
-    """Reference and revision of every checkpoint of a study, each once; layers of the teacher are none."""
+def checkpoint_references(
+    spec: StudySpec, tasks: Collection[Task], *, generating: bool
+) -> list[tuple[str, str | None]]:
+    """Return reference and revision of every checkpoint of a study, each once.
+
+    A model made of the teacher's layers (``layers:...``) has no checkpoint.
+    """
     parts: list[TeacherSettings | StudentSettings | GeneratorSettings] = [spec.teacher, spec.student]
     if generating and spec.generator is not None:
         parts.append(spec.generator)
-    named = [
+    references = [
         (part.checkpoint.replace("{task}", task.name), part.revision) for part in parts for task in tasks
     ]
-    return [pair for pair in dict.fromkeys(named) if not pair[0].startswith("layers:")]
+    return [pair for pair in dict.fromkeys(references) if not pair[0].startswith("layers:")]
 
 
-def model(reference: str, revision: str | None, stage: Callable[[str], None]) -> Preparation:
-    """A checkpoint: found or downloaded, and looked through."""
-    there = found_locally(reference, revision) is not None
-    if not there:
+def prepare_model(reference: str, revision: str | None, stage: Callable[[str], None]) -> Preparation:
+    """Find a checkpoint, download it if necessary, and check its files."""
+    present = find_local_folder(reference, revision) is not None
+    if not present:
         stage(f"fetching {reference}")
     try:
-        found = find_checkpoint(reference, revision)
+        checkpoint = find_checkpoint(reference, revision)
     except BenchError as error:
         return Preparation("model", reference, "missing", error.message, error.hint or "")
-    return Preparation("model", reference, "there" if there else "fetched", str(found.path))
+    return Preparation("model", reference, "there" if present else "fetched", str(checkpoint.path))
 
 
-def data(task: Task, source: DataSource, stage: Callable[[str], None]) -> Preparation:
-    """The training and dev rows of a task, read as a study reads them."""
-    there = not isinstance(source, Hub) or in_hub_cache(task)
-    stage(f"{'reading' if there else 'fetching'} {task.name}")
+def prepare_data(task: Task, source: DataSource, stage: Callable[[str], None]) -> Preparation:
+    """Read the training and dev rows of a task as a study reads them; this fetches them if necessary."""
+    present = not isinstance(source, Hub) or in_hub_cache(task)
+    stage(f"{'reading' if present else 'fetching'} {task.name}")
     try:
         with without_retries():
-            read = load_task(task, source)
+            task_data = load_task(task, source)
     except BenchError as error:
         return Preparation("data", task.name, "missing", error.message, error.hint or "")
-    return Preparation("data", task.name, "there" if there else "fetched", _rows(read))
+    return Preparation("data", task.name, "there" if present else "fetched", _row_counts(task_data))
 
 
-def _rows(read: TaskData) -> str:
-    train = 0 if read.train is None else len(read.train)
-    return f"{train} training and {sum(map(len, read.dev))} dev rows, {read.state_text}"
+def _row_counts(task_data: TaskData) -> str:
+    train = 0 if task_data.train is None else len(task_data.train)
+    return f"{train} training and {sum(map(len, task_data.dev))} dev rows, {task_data.state_text}"
 
 
 def in_hub_cache(task: Task) -> bool:
-    """Whether the library `datasets` has kept the task's pinned data set."""
+    """Return True if the cache of the library `datasets` holds the task's pinned data set."""
     import datasets.config
 
     home = Path(datasets.config.HF_DATASETS_CACHE) / str(task.hub_id).replace("/", "___")
@@ -131,19 +140,19 @@ def in_hub_cache(task: Task) -> bool:
     return home.is_dir() and any(folder.is_dir() for folder in home.glob(pattern))
 
 
-def thesaurus(stage: Callable[[str], None]) -> Preparation:
-    """WordNet, which methods with a thesaurus use where it is; they have a smaller one of their own."""
-    if (place := wordnet_place()) is not None:
-        return Preparation("thesaurus", "WordNet", "there", str(place))
+def prepare_thesaurus(stage: Callable[[str], None]) -> Preparation:
+    """Find WordNet or download it; without it, methods use a smaller thesaurus of their own."""
+    if (path := find_wordnet()) is not None:
+        return Preparation("thesaurus", "WordNet", "there", str(path))
     stage("fetching WordNet")
-    if hub_answers() and _fetched_wordnet() and (place := wordnet_place()) is not None:
-        return Preparation("thesaurus", "WordNet", "fetched", str(place))
+    if hub_answers() and _download_wordnet() and (path := find_wordnet()) is not None:
+        return Preparation("thesaurus", "WordNet", "fetched", str(path))
     text = "can't be fetched: methods use a smaller thesaurus of their own"
     return Preparation("thesaurus", "WordNet", "missing", text, GET_WORDNET, needed=False)
 
 
-def _fetched_wordnet() -> bool:
-    """Downloads WordNet into NLTK's usual folder; False where that did not work."""
+def _download_wordnet() -> bool:
+    """Download WordNet into NLTK's usual folder; return False if that fails."""
     import nltk
 
     try:

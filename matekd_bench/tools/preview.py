@@ -1,4 +1,4 @@
-"""What methods do to a few rows of a task: texts before and after, the answers to them, and how much changed."""
+"""Previews of methods on a few rows: texts before and after, answers to them, and how much changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matekd_bench.distill.data.order import DataOrder
 from matekd_bench.distill.device import contained_randomness
 from matekd_bench.distill.harness import HarnessParts, MethodHarness, ViewRelay
 from matekd_bench.distill.models.networks import load_classifier
-from matekd_bench.distill.token_texts import KeepingContext, Reader
+from matekd_bench.distill.token_texts import RecordingContext, ViewDecoder
 from matekd_bench.methods.context import Models
 from matekd_bench.methods.edits import edits_between
 from matekd_bench.methods.views import Batch, View
@@ -34,9 +34,10 @@ SAMPLE = 64  # rows over which the diagnostics are measured
 def preview(
     request: StudyRequest, host: Host, stage: Callable[[str], None], *, examples: int, updates: int = 0
 ) -> Preview:
-    """Perturbs rows of the request's one task as the first update of a run would, after `updates` updates of training.
+    """Perturb rows of the request's one task as a run's update would, after `updates` updates of training.
 
-    Nothing is recorded. Raises a BenchError for what the study would refuse.
+    The first `examples` of the sampled rows are shown; the diagnostics are over all of them. Nothing is recorded.
+    Raises a BenchError for a request that a study would refuse.
     """
     spec = study_spec(request, host)
     grid = make_grid(spec, request, host, stage)
@@ -46,27 +47,31 @@ def preview(
     count = len(assets.train)
     rng = random.Random(seed_of(spec.first_seed, first.data.task.name, "preview"))
     rows = rng.sample(range(count), min(count, max(examples, SAMPLE)))
-    found = []
+    previews = []
     for cell in grid.cells:
         stage(f"previewing {cell.job.variant}")
         with contained_randomness(cell.recipe.device):
-            found.append(_MethodAtWork(cell, assets, rows).taken(examples, updates))
-    return Preview(first.data.task.name, first.data.task.labels, len(rows), updates, tuple(found))
+            previews.append(_MethodPreviewer(cell, assets, rows).preview(examples, updates))
+    return Preview(first.data.task.name, first.data.task.labels, len(rows), updates, tuple(previews))
 
 
 @dataclass
 class _CollectedViews:
-    """The versions of all rows, as they were yielded."""
+    """The perturbed versions of all rows, one entry per version in the order in which they were yielded.
+
+    Answers are logits [B, C]; shifts are [B]. A teacher of None means that the version has no soft target of its own.
+    """
 
     texts: list[list[tuple[str, ...]] | None] = field(default_factory=list)
-    edits: list[Tensor] = field(default_factory=list)  # [B, 2] for versions in which the text may differ
+    # [B, 2], the numbers of changed words and of all words (or tokens); only for versions with texts
+    edits: list[Tensor] = field(default_factory=list)
     shifts: list[Tensor | None] = field(default_factory=list)
     students: list[Tensor] = field(default_factory=list)
     teachers: list[Tensor | None] = field(default_factory=list)
 
 
-class _MethodAtWork:
-    """One method at work on the sampled rows."""
+class _MethodPreviewer:
+    """One method with its student and teacher, for a preview on the sampled rows."""
 
     def __init__(self, cell: Cell, assets: TaskAssets, rows: list[int]) -> None:
         self.cell, self.assets, self.rows = cell, assets, rows
@@ -82,35 +87,35 @@ class _MethodAtWork:
             precision=recipe.precision,
         )  # fmt: skip
         self.harness = MethodHarness(
-            job.method, job.params, parts, name=job.variant, seed=job.seed, context_type=KeepingContext
+            job.method, job.params, parts, name=job.variant, seed=job.seed, context_type=RecordingContext
         )
-        self.reader = Reader(recipe.student.checkpoint)
+        self.reader = ViewDecoder(recipe.student.checkpoint)
 
-    def taken(self, examples: int, updates: int) -> MethodPreview:
-        """Trains first where that is asked for, then watches one update."""
+    def preview(self, examples: int, updates: int) -> MethodPreview:
+        """Train for `updates` updates, then record the versions and answers of one more update."""
         self._train(updates)
         batch = self.harness.batch(self.rows, update=updates)
-        kept = _CollectedViews()
-        relay = ViewRelay(self.harness.method, partial(self._keep, kept, batch))
-        clean_student = self._answers(batch.clean)
+        collected = _CollectedViews()
+        relay = ViewRelay(self.harness.method, partial(self._collect, collected))
+        clean_student = self._student_logits(batch.clean)
         clean_teacher = self.harness.models.clean_logits(batch)
         job = self.cell.job
         self.harness.trainer(relay, job.training.optimizer, job.budget).update(batch)
-        original = self._original(batch)
+        original = self._original_texts(batch)
         return MethodPreview(
             method=job.variant,
             level=job.method.level,
             examples=tuple(
-                self._shown(row, batch, original, kept, clean_teacher, clean_student)
+                self._example(row, batch, original, collected, clean_teacher, clean_student)
                 for row in range(examples)
                 if row < len(batch)
             ),
-            diagnostics=self._diagnostics(kept, clean_teacher, clean_student),
+            diagnostics=self._diagnostics(collected, clean_teacher, clean_student),
             notices=tuple(self.harness.method.notices),
         )
 
     def _train(self, updates: int) -> None:
-        """The first `updates` updates of the run that this is the preview of."""
+        """Train the first `updates` updates of the previewed run."""
         if not updates:
             return
         job, corpus, task = self.cell.job, self.assets.train, self.assets.task
@@ -119,16 +124,16 @@ class _MethodAtWork:
         )
         size = job.training.optimizer.batch_size
         order = DataOrder(corpus.lengths, size, job.seed, task.name, "data-order")
-        own = DataOrder(corpus.lengths, size, job.seed, task.name, "own-data-order")
-        with closing(trainer.run(order, own, self.harness.assembler())) as losses:
-            for done, _ in enumerate(losses, start=1):
-                if done >= updates:
+        auxiliary_order = DataOrder(corpus.lengths, size, job.seed, task.name, "own-data-order")
+        with closing(trainer.run(order, auxiliary_order, self.harness.assembler())) as losses:
+            for update, _ in enumerate(losses, start=1):
+                if update >= updates:
                     return
 
-    def _keep(
-        self, kept: _CollectedViews, whole: Batch, batch: Batch, models: Models, views: tuple[View, ...]
+    def _collect(
+        self, collected: _CollectedViews, batch: Batch, models: Models, views: tuple[View, ...]
     ) -> None:
-        """Notes what is new in the views of one item, and the answers to them without dropout."""
+        """Add one item's views that differ from the clean batch, with the answers to them without dropout."""
         for view in views:
             if (
                 view.ids is batch.ids
@@ -137,23 +142,24 @@ class _MethodAtWork:
                 and (view.shift is None or not bool(view.shift.detach().any()))
             ):
                 continue
-            shift = self._shift(view, batch)
-            kept.shifts.append(shift)
-            texts = self._texts(view, batch)
-            kept.texts.append(texts)
+            shift = self._relative_shift(view, batch)
+            collected.shifts.append(shift)
+            texts = self._perturbed_texts(view, batch)
+            collected.texts.append(texts)
             if texts is not None:
-                kept.edits.append(self._edits(view, batch))
-            kept.students.append(self._answers(view))
-            kept.teachers.append(self._target(view))
+                collected.edits.append(self._edit_counts(view, batch))
+            collected.students.append(self._student_logits(view))
+            collected.teachers.append(self._teacher_logits(view))
 
     @torch.no_grad()
-    def _answers(self, view: View) -> Tensor:
+    def _student_logits(self, view: View) -> Tensor:
+        """Return the student's logits on a view, without dropout."""
         logits: Tensor = self.harness.models.student_logits(view, train=False)
         return logits
 
     @torch.no_grad()
-    def _target(self, view: View) -> Tensor | None:
-        """The teacher's logits on a view; None where it answers for the clean text or not at all."""
+    def _teacher_logits(self, view: View) -> Tensor | None:
+        """Return the teacher's logits on a view; None if the view's target is the clean text's, or has no teacher."""
         if isinstance(view.teacher, Tensor):
             return view.teacher.detach()
         if view.teacher is None or view.teacher == "clean":
@@ -164,72 +170,78 @@ class _MethodAtWork:
         return logits
 
     @torch.no_grad()
-    def _shift(self, view: View, batch: Batch) -> Tensor | None:
-        """How far each row's word embeddings were moved [B], relative to their norm; None where they were not."""
+    def _relative_shift(self, view: View, batch: Batch) -> Tensor | None:
+        """Return the norm of each row's embedding shift over that of its embeddings [B]; None without a shift."""
         if view.embed is None and view.shift is None:
             return None
         table = self.harness.models.student.get_input_embeddings()
         clean = table(view.ids)
         moved = clean if view.embed is None else view.embed(table)
         moved = moved if view.shift is None else moved + view.shift
-        at = view.mask.unsqueeze(-1)
-        sizes: Tensor = ((moved - clean) * at).norm(dim=(1, 2)) / (clean * at).norm(dim=(1, 2)).clamp(
+        mask = view.mask.unsqueeze(-1)
+        # the clamp avoids a division by zero
+        sizes: Tensor = ((moved - clean) * mask).norm(dim=(1, 2)) / (clean * mask).norm(dim=(1, 2)).clamp(
             min=1e-12
         )
         return sizes
 
-    def _texts(self, view: View, batch: Batch) -> list[tuple[str, ...]] | None:
+    def _perturbed_texts(self, view: View, batch: Batch) -> list[tuple[str, ...]] | None:
+        """Return the texts of a view, decoded if it was made of ids; None if its ids are those of the batch."""
         context = self.harness.context
-        assert isinstance(context, KeepingContext)
-        written = context.written(view)
-        if written is not None:
-            return written
+        assert isinstance(context, RecordingContext)
+        texts = context.texts_of(view)
+        if texts is not None:
+            return texts
         if view.ids.equal(batch.ids) and view.mask.equal(batch.mask):
             return None
         return self.reader(view, batch)
 
-    def _edits(self, view: View, batch: Batch) -> Tensor:
-        """Changed words and words of each row [B, 2], or tokens where a version was made of ids."""
+    def _edit_counts(self, view: View, batch: Batch) -> Tensor:
+        """Count the changed and all words of each row [B, 2], or tokens if the view was made of ids.
+
+        If the view has another shape than the batch, positions do not match and every token counts as changed.
+        """
         context = self.harness.context
-        assert isinstance(context, KeepingContext)
-        written = context.written(view)
-        if written is not None:
-            pairs = zip(self._sources(), written, strict=True)
+        assert isinstance(context, RecordingContext)
+        texts = context.texts_of(view)
+        if texts is not None:
+            pairs = zip(self._source_texts(), texts, strict=True)
             return torch.tensor([edits_between(old, new) for old, new in pairs])
         if view.ids.shape != batch.ids.shape:
             return torch.stack([(~batch.special).sum(1)] * 2, dim=1).cpu()
         changed = ((view.ids != batch.ids) | (view.mask != batch.mask)) & ~batch.special
         return torch.stack([changed.sum(1), (~batch.special).sum(1)], dim=1).cpu()
 
-    def _sources(self) -> list[tuple[str, ...]]:
+    def _source_texts(self) -> list[tuple[str, ...]]:
         return [self.assets.train.texts[row] for row in self.rows]
 
-    def _original(self, batch: Batch) -> list[tuple[str, ...]]:
-        """The rows' texts: as they came for methods that rewrite text, else as the tokenizer gives them back."""
+    def _original_texts(self, batch: Batch) -> list[tuple[str, ...]]:
+        """Return the rows' texts: from the data if the method rewrites text, else decoded from their ids."""
         context = self.harness.context
-        assert isinstance(context, KeepingContext)
-        if context.wrote:
-            return self._sources()
+        assert isinstance(context, RecordingContext)
+        if context.has_texts:
+            return self._source_texts()
         return self.reader(batch.clean, batch)
 
-    def _shown(
+    def _example(
         self,
         row: int,
         batch: Batch,
         original: list[tuple[str, ...]],
-        kept: _CollectedViews,
+        collected: _CollectedViews,
         teacher: Tensor,
         student: Tensor,
     ) -> PreviewExample:
+        """Build the example of one row; a version equal to the original has no texts."""
         versions = tuple(
             PreviewVersion(
                 texts=None if texts is None or texts[row] == original[row] else texts[row],
                 shift=None if shift is None else float(shift[row]),
-                teacher=None if target is None else self._spoken(target[row]),
-                student=self._spoken(answers[row]),
+                teacher=None if target is None else self._probabilities(target[row]),
+                student=self._probabilities(answers[row]),
             )
             for texts, shift, answers, target in zip(
-                kept.texts, kept.shifts, kept.students, kept.teachers, strict=True
+                collected.texts, collected.shifts, collected.students, collected.teachers, strict=True
             )
         )
         labels, gold = self.assets.task.labels, batch.labels[row].item()
@@ -237,40 +249,41 @@ class _MethodAtWork:
             uid=batch.uids[row],
             texts=original[row],
             label=labels[int(gold)] if labels else f"{gold:g}",
-            teacher=self._spoken(teacher[row]),
-            student=self._spoken(student[row]),
+            teacher=self._probabilities(teacher[row]),
+            student=self._probabilities(student[row]),
             versions=versions,
         )
 
-    def _spoken(self, logits: Tensor) -> tuple[float, ...]:
-        """Probabilities of the classes, or the score."""
+    def _probabilities(self, logits: Tensor) -> tuple[float, ...]:
+        """Return the probabilities of the classes, or the score of a regression."""
         values = logits.float().softmax(-1) if self.assets.task.labels else logits.float()
         return tuple(round(float(value), 6) for value in values)
 
     def _diagnostics(
-        self, kept: _CollectedViews, teacher: Tensor, student: Tensor
+        self, collected: _CollectedViews, teacher: Tensor, student: Tensor
     ) -> dict[str, float | None]:
-        """Shares over all rows and versions."""
-        apart = self.harness.models.distance
-        edits = torch.cat(kept.edits) if kept.edits else None
+        """Compute the diagnostics of `MethodPreview` over all rows and versions."""
+        distance = self.harness.models.distance
+        edits = torch.cat(collected.edits) if collected.edits else None
         flips = (
-            [target.argmax(-1) != teacher.argmax(-1) for target in kept.teachers if target is not None]
+            [target.argmax(-1) != teacher.argmax(-1) for target in collected.teachers if target is not None]
             if self.assets.task.labels
             else []
         )
-        moved = [
-            apart(answers, teacher if target is None else target)
-            for answers, target in zip(kept.students, kept.teachers, strict=True)
+        divergences = [
+            distance(answers, teacher if target is None else target)
+            for answers, target in zip(collected.students, collected.teachers, strict=True)
         ]
         return {
             "changed": None if edits is None else float(edits[:, 0].sum() / edits[:, 1].sum().clamp(min=1)),
             "texts_unchanged": _mean([] if edits is None else [edits[:, 0] == 0]),
-            "shift": _mean([shift for shift in kept.shifts if shift is not None]),
+            "shift": _mean([shift for shift in collected.shifts if shift is not None]),
             "teacher_flip_rate": _mean(flips),
-            "divergence_clean": _mean([apart(student, teacher)]),
-            "divergence_perturbed": _mean(moved),
+            "divergence_clean": _mean([distance(student, teacher)]),
+            "divergence_perturbed": _mean(divergences),
         }
 
 
 def _mean(values: list[Tensor]) -> float | None:
+    """Return the mean over all elements; None if there are no tensors."""
     return float(torch.cat(values).double().mean()) if values else None

@@ -1,4 +1,4 @@
-"""What a preview shows: examples with their versions and answers, and the diagnostics of a method."""
+"""The records of a preview: examples with their versions and answers, and a method's diagnostics."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class PreviewVersion:
     """One perturbed version of an example, with the answers to it: probabilities by class, or one score.
 
-    `texts` are None where nothing in the text differs. `shift` is the norm of what was added to the word embeddings,
-    relative to theirs; None where nothing was. `teacher` is None where the version has no soft target of its own.
+    `texts` is None if the text does not differ. `shift` is the norm of the embedding shift over that of the word
+    embeddings; None without a shift. `teacher` is None if the version has no soft target of its own.
     """
 
     texts: tuple[str, ...] | None
@@ -22,7 +22,7 @@ class PreviewVersion:
 
 @dataclass(frozen=True)
 class PreviewExample:
-    """One example: its texts as the versions are compared with them, its label, the answers to it, its versions."""
+    """One example: the texts that the versions are compared with, its label, the answers to it, its versions."""
 
     uid: str
     texts: tuple[str, ...]
@@ -34,11 +34,16 @@ class PreviewExample:
 
 @dataclass(frozen=True)
 class MethodPreview:
-    """A method's examples, and its diagnostics over all sampled rows; None where one does not apply.
+    """A method's examples, and its diagnostics over all sampled rows.
 
-    `changed` is the share of words that a method which rewrites text changed, of tokens for others; `texts_unchanged`
-    the share of rows left as they were; `shift` the mean of the versions' shifts; `teacher_flip_rate` the share of
-    rows for which the teacher names another class; the divergences are the study's, without dropout.
+    Diagnostics that do not apply are None:
+
+    - `changed`: share of changed words, or of changed tokens for a method that does not rewrite text
+    - `texts_unchanged`: share of rows whose text did not change
+    - `shift`: mean of the versions' shifts
+    - `teacher_flip_rate`: share of rows for which the teacher predicts another class than on the clean text
+    - `divergence_clean`, `divergence_perturbed`: distance of student and teacher as the study's objective measures
+      it, without dropout
     """
 
     method: str
@@ -50,7 +55,7 @@ class MethodPreview:
 
 @dataclass(frozen=True)
 class Preview:
-    """The previews of several methods on the same rows; `updates` of training came before."""
+    """The previews of several methods on the same rows, after `updates` updates of training."""
 
     task: str
     classes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Trains a recorded run once more and says whether it gives the same numbers and, if not, what was different."""
+"""Train a recorded run again and compare the numbers, and the conditions that may explain a difference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matekd_bench.distill.device import deterministic_kernels
 from matekd_bench.errors import ResultsError
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.stats.protocol_differences import DifferingSetting, differing
+from matekd_bench.results.stats.protocol_differences import DifferingSetting, differing_settings
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.events import Events
 from matekd_bench.study.execute import recording
@@ -25,12 +25,12 @@ from matekd_bench.study.spec.request import StudyRequest
 from matekd_bench.study.spec.study_spec import StudySpec, study_spec
 
 THEN, NOW = "then", "now"
-SETTINGS = ("method", "variant", "method_version", "params")  # of the identity: what must be the same
+SETTINGS = ("method", "variant", "method_version", "params")  # of the identity, which must be the same
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalPaths:
-    """Where things lie on this machine, and what it trains on; None: as in the study that made the run."""
+class LocalOverrides:
+    """Settings of this machine that replace recorded ones: paths, device, threads; None keeps the recorded one."""
 
     glue_dir: Path | None = None
     teacher: str | None = None
@@ -42,7 +42,10 @@ class LocalPaths:
 
 @dataclass(frozen=True)
 class LogitDifference:
-    """How far the logits of one evaluation on one split lie apart."""
+    """The largest absolute difference between the logits of one evaluation on one split.
+
+    `number` counts evaluations from 1. `largest` is infinite for logits of different shapes.
+    """
 
     number: int
     split: str
@@ -53,8 +56,8 @@ class LogitDifference:
 class Reproduction:
     """A run and its repetition.
 
-    `evaluations` are those whose logits differ in any bit, `numbers` the scores, losses and diagnostics that do;
-    `conditions` is everything recorded that may explain it: versions, threads, device, models.
+    `evaluations` lists the evaluations whose logits differ in any bit. `numbers` lists the scores, losses and
+    diagnostics that differ. `conditions` lists differing versions, threads, devices and models, which may explain it.
     """
 
     recorded: Record
@@ -65,7 +68,7 @@ class Reproduction:
 
     @property
     def same(self) -> bool:
-        """Whether every logit of every evaluation and every number is the same to the last bit."""
+        """True if every logit of every evaluation and every number is the same to the last bit."""
         return not self.evaluations and not self.numbers
 
 
@@ -75,22 +78,22 @@ def reproduce(
     into: Path,
     host: Host,
     events: Events,
-    places: LocalPaths,
-    typed: Callable[[str], StudyRequest],
+    overrides: LocalOverrides,
+    request_of: Callable[[str], StudyRequest],
 ) -> Reproduction:
-    """Trains the run again, with its record in the folder `into`, and compares.
+    """Train the run again, write its record to the folder `into`, and compare the two.
 
-    `typed` turns the recorded command into a request, for records of versions that did not keep their settings.
-    Raises ResultsError, before any training, where the data, the method or its settings are not those of the record.
+    `request_of` parses a recorded command into a request, for records of versions that did not keep their settings.
+    Raises ResultsError, before any training, if the data, the method or its settings differ from those of the record.
     """
     recorded = store.read(run_id)
-    spec = _spec(store, recorded, places, typed)
+    spec = _spec_of_run(store, recorded, overrides, request_of)
     request = StudyRequest(reference=None, results=into)
     target = ResultsStore(into)
     with Interruptions() as interruptions, deterministic_kernels(spec.deterministic):
         grid = make_grid(spec, request, host, events.stage)
         [cell] = grid.cells
-        _check(recorded, cell, grid)
+        _check_same_run(recorded, cell, grid)
         if target.has(cell.run_id):
             raise ResultsError(f"{into} has this run already:", hint="name another folder with --into DIR.")
         target.check_writable()
@@ -99,104 +102,110 @@ def reproduce(
     return compare(store, recorded, target, target.read(cell.run_id))
 
 
-def _spec(
-    store: ResultsStore, recorded: Record, places: LocalPaths, typed: Callable[[str], StudyRequest]
+def _spec_of_run(
+    store: ResultsStore,
+    recorded: Record,
+    overrides: LocalOverrides,
+    request_of: Callable[[str], StudyRequest],
 ) -> StudySpec:
-    """The settings of the study that made the run, cut down to this run."""
+    """Return the settings of the study that made the run, reduced to this run, with the overrides."""
     settings = store.read_study(recorded.run_id)
     if settings is None:
-        whole = study_spec(typed(recorded.provenance.command))
+        study = study_spec(request_of(recorded.provenance.command))
     else:
         try:
-            whole = StudySpec.model_validate(settings)
+            study = StudySpec.model_validate(settings)
         except ValidationError as error:
-            place = ".".join(str(part) for part in error.errors()[0]["loc"])
-            raise ResultsError(
-                f"the settings of run '{recorded.run_id}' cannot be read: '{place}'."
-            ) from None
+            key = ".".join(str(part) for part in error.errors()[0]["loc"])
+            raise ResultsError(f"the settings of run '{recorded.run_id}' cannot be read: '{key}'.") from None
     identity, compute = recorded.identity, recorded.compute
     update: dict[str, Any] = {
         "methods": identity.variant, "tasks": identity.task, "sets": {}, "seeds": 1, "first_seed": identity.seed,
-        "device": places.device or _device(compute.device), "threads": places.threads or compute.threads,
-        "deterministic": compute.deterministic, "glue_dir": places.glue_dir or whole.glue_dir,
-        "training": whole.training.model_copy(update={"precision": compute.precision}),
+        "device": overrides.device or _available_device(compute.device),
+        "threads": overrides.threads or compute.threads,
+        "deterministic": compute.deterministic, "glue_dir": overrides.glue_dir or study.glue_dir,
+        "training": study.training.model_copy(update={"precision": compute.precision}),
     }  # fmt: skip
     for part in ("teacher", "student", "generator"):
-        if (named := getattr(places, part)) is not None and getattr(whole, part) is not None:
-            moved = {"checkpoint": named, "revision": None}
-            update[part] = getattr(whole, part).model_copy(update=moved)
-    return whole.model_copy(update=update)
+        if (checkpoint := getattr(overrides, part)) is not None and getattr(study, part) is not None:
+            replaced = {"checkpoint": checkpoint, "revision": None}
+            update[part] = getattr(study, part).model_copy(update=replaced)
+    return study.model_copy(update=update)
 
 
-def _device(recorded: str) -> str:
-    """The recorded kind of device where it is there; else the best there is, which is reported."""
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    return recorded if there.get(recorded, False) else "auto"
+def _available_device(recorded: str) -> str:
+    """Return the recorded kind of device if this machine has one, else `auto`; the report shows the difference."""
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return recorded if available.get(recorded, False) else "auto"
 
 
-def _check(recorded: Record, cell: Cell, grid: Grid) -> None:
-    """Raises ResultsError where other data or another method would be trained."""
+def _check_same_run(recorded: Record, cell: Cell, grid: Grid) -> None:
+    """Raise ResultsError if the cell has other data, another method or other settings than the record."""
     if cell.run_id == recorded.run_id:
         return
-    planned = recording.common(cell, grid, "")
-    before = {
+    planned = recording.common_fields(cell, grid, "")
+    then = {
         "method": recorded.identity.model_dump(mode="json", include=set(SETTINGS)),
         "data": {name: split.digest for name, split in recorded.data.splits.items()},
         "hparams": recorded.hparams,
         "budget": [recorded.budget.kind, recorded.budget.limit],
     }
-    here = {
+    now = {
         "method": planned["identity"].model_dump(mode="json", include=set(SETTINGS)),
         "data": {name: split.digest for name, split in planned["data"].splits.items()},
         "hparams": planned["hparams"],
         "budget": list(cell.job.budget),
     }
-    if unlike := differing({THEN: before, NOW: here}):
+    if differences := differing_settings({THEN: then, NOW: now}):
         raise ResultsError(
             f"run '{recorded.run_id}' cannot be trained again from what is here: "
-            f"{'; '.join(map(said, unlike[:3]))}.",
+            f"{'; '.join(map(then_and_now, differences[:3]))}.",
             hint="Name its data, models and plugin with --glue-dir, --teacher, --student, --generator, --plugin.",
         )
 
 
 def compare(store: ResultsStore, recorded: Record, target: ResultsStore, again: Record) -> Reproduction:
-    """What is the same in two records of one run, and what is not."""
+    """Compare two records of one run: logits, numbers and conditions."""
     return Reproduction(
         recorded,
         again,
-        tuple(_evaluations(store, recorded, target, again)),
-        differing({THEN: _numbers(recorded), NOW: _numbers(again)}),
-        differing({THEN: _conditions(recorded), NOW: _conditions(again)}),
+        tuple(_differing_evaluations(store, recorded, target, again)),
+        differing_settings({THEN: _numbers(recorded), NOW: _numbers(again)}),
+        differing_settings({THEN: _conditions(recorded), NOW: _conditions(again)}),
     )
 
 
-def _evaluations(
+def _differing_evaluations(
     store: ResultsStore, recorded: Record, target: ResultsStore, again: Record
 ) -> list[LogitDifference]:
+    """List the evaluations whose logits differ; empty if one of the runs has no recorded predictions."""
     first, second = store.read_predictions(recorded.run_id), target.read_predictions(again.run_id)
     if first is None or second is None:
         return []
-    found = []
+    differences = []
     for number, (then, now) in enumerate(zip(first.evaluations, second.evaluations, strict=False), start=1):
         for split in then.keys() & now.keys():
             if then[split].shape != now[split].shape:
-                found.append(LogitDifference(number, split, float("inf")))
+                differences.append(LogitDifference(number, split, float("inf")))
             elif then[split].tobytes() != now[split].tobytes():
-                found.append(LogitDifference(number, split, float(abs(then[split] - now[split]).max())))
-    return found
+                differences.append(LogitDifference(number, split, float(abs(then[split] - now[split]).max())))
+    return differences
 
 
 def _numbers(record: Record) -> Mapping[str, Any]:
-    """What a run measured."""
+    """Return the numbers that a run measured, as plain values by name."""
     plain = record.model_dump(mode="json")
     curve = {f"evaluation {evaluation['eval']}": evaluation for evaluation in plain["curve"]}
-    scores = {f"{one['split']} {one['metric']} ({one['selection']})": one["value"] for one in plain["scores"]}
+    scores = {
+        f"{score['split']} {score['metric']} ({score['selection']})": score["value"]
+        for score in plain["scores"]
+    }
     measured = {name: plain[name] for name in ("status", "task_score", "diagnostics")}
     return {**measured, "curve": curve, "scores": scores, "train_flops": record.compute.train_flops}
 
 
 def _conditions(record: Record) -> Mapping[str, Any]:
-    """Under what a run was trained, as far as it is recorded and may change a number."""
+    """Return the recorded conditions of training that may change a number."""
     compute = record.compute
     return {
         **record.env,
@@ -209,6 +218,6 @@ def _conditions(record: Record) -> Mapping[str, Any]:
     }  # fmt: skip
 
 
-def said(field: DifferingSetting) -> str:
-    """A difference as people say it."""
-    return f"{field.path}: {field.values[THEN]} then, {field.values[NOW]} now"
+def then_and_now(difference: DifferingSetting) -> str:
+    """Format a difference as ``path: value then, value now``."""
+    return f"{difference.path}: {difference.values[THEN]} then, {difference.values[NOW]} now"

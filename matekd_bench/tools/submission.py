@@ -1,4 +1,4 @@
-"""The zip that the GLUE server takes: eleven tables of predictions, checked row by row before anything is written."""
+"""The zip file for the GLUE server: eleven tables of predictions, checked before anything is written."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ from matekd_bench.errors import DataError, UsageError
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.tools.predict import StudentAnswers
 
-WHEN = (1980, 1, 1, 0, 0, 0)  # in the zip, so that equal predictions give equal bytes
-LOW, HIGH = 0.0, 5.0  # of STS-B's scores
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # fixed, so that equal predictions give equal bytes
+MIN_SCORE, MAX_SCORE = 0.0, 5.0  # of STS-B
 
 
 @dataclass(frozen=True)
 class SubmissionTable:
-    """One file of a submission: the task and split it answers, its rows, and how answers are written."""
+    """One file of a submission.
+
+    `rows` is the size of the official test split. `written` is the form of a prediction: class id, label or score.
+    """
 
     file: str
     task: str
     split: str
     rows: int
     written: Literal["class", "word", "score"]
-    trained_on: str = ""  # where it is not the task itself
+    trained_on: str = ""  # empty: the task itself
 
     @property
     def source(self) -> str:
-        """The task whose runs give the answers."""
+        """The task whose runs make the predictions."""
         return self.trained_on or self.task
 
 
@@ -55,45 +58,55 @@ WORDS: Mapping[str, frozenset[str]] = {
 
 
 def chosen_runs(runs: Sequence[Record]) -> dict[str, Record]:
-    """One run for each task of GLUE; UsageError, one line, for what is missing, doubled, synthetic or partial."""
-    wanted = list(dict.fromkeys(table.source for table in TABLES))
-    found: dict[str, Record] = {}
+    """Return one run for each task of GLUE.
+
+    Raises UsageError for a task without a run or with two, and for a run of another task or on synthetic or partial
+    data.
+    """
+    tasks = list(dict.fromkeys(table.source for table in TABLES))
+    run_of_task: dict[str, Record] = {}
     for run in runs:
         task, data = run.identity.task, run.data
         if data.state == "mini":
             raise UsageError(
                 f"run '{run.run_id}' was trained on synthetic data: the server scores GLUE alone."
             )
-        if task not in wanted:
+        if task not in tasks:
             raise UsageError(f"run '{run.run_id}' is of task '{task}', which is not part of a submission.")
-        if task in found:
+        if task in run_of_task:
             raise UsageError(
-                f"task {task} has two runs, '{found[task].run_id}' and '{run.run_id}': name one."
+                f"task {task} has two runs, '{run_of_task[task].run_id}' and '{run.run_id}': name one."
             )
         if data.state != "official" or data.eval_on != "dev":
             raise UsageError(
                 f"run '{run.run_id}' was trained on partial data ({data.state_text}): not a GLUE result."
             )
-        found[task] = run
-    if missing := [task for task in wanted if task not in found]:
+        run_of_task[task] = run
+    if missing := [task for task in tasks if task not in run_of_task]:
         raise UsageError(
-            f"a submission needs all {len(wanted)} tasks; no run of {', '.join(missing)}.",
+            f"a submission needs all {len(tasks)} tasks; no run of {', '.join(missing)}.",
             hint="'matekd-bench run --tasks glue' trains them.",
         )
-    return found
+    return run_of_task
 
 
 def file_text(table: SubmissionTable, answers: StudentAnswers) -> str:
-    """One file: ``index<TAB>prediction``, rows numbered from 0; DataError where the answers do not fit the table."""
-    lines = list(_written(table, answers))
+    """Format one file: ``index<TAB>prediction``, rows numbered from 0.
+
+    Raises DataError if the answers do not fit the table.
+    """
+    lines = list(_predictions(table, answers))
     if len(lines) != table.rows:
         raise DataError(
             f"{table.file} needs {table.rows} rows, and the test split has {len(lines)}: it is partial."
         )
-    return "".join(["index\tprediction\n", *(f"{at}\t{said}\n" for at, said in enumerate(lines))])
+    return "".join(
+        ["index\tprediction\n", *(f"{index}\t{prediction}\n" for index, prediction in enumerate(lines))]
+    )
 
 
-def _written(table: SubmissionTable, answers: StudentAnswers) -> Iterator[str]:
+def _predictions(table: SubmissionTable, answers: StudentAnswers) -> Iterator[str]:
+    """Yield each prediction in the form that the table takes; raise DataError for other classes or scores."""
     if table.written == "score":
         if answers.labels:
             raise DataError(f"{table.file} takes scores, and the run gives classes.")
@@ -107,22 +120,23 @@ def _written(table: SubmissionTable, answers: StudentAnswers) -> Iterator[str]:
             raise DataError(
                 f"{table.file} takes {', '.join(sorted(WORDS[table.task]))}, not {answers.labels}."
             )
-        yield from (answers.labels[chosen] for chosen in answers.classes)
+        yield from (answers.labels[class_id] for class_id in answers.classes)
 
 
 def _score(table: SubmissionTable, value: float) -> str:
-    if value != value:
+    """Format a score, clipped to the range of the labels; raise DataError for NaN."""
+    if value != value:  # NaN
         raise DataError(f"{table.file}: a prediction is no number.")
-    return f"{min(max(value, LOW), HIGH):.3f}"
+    return f"{min(max(value, MIN_SCORE), MAX_SCORE):.3f}"
 
 
 def zipped(texts: Mapping[str, str]) -> bytes:
-    """The files as one zip; equal texts give equal bytes. DataError where one is missing."""
+    """Pack the files into one zip; equal texts give equal bytes. Raises DataError if a file is missing."""
     if missing := [table.file for table in TABLES if table.file not in texts]:
         raise DataError(f"no predictions for {', '.join(missing)}.")
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for table in TABLES:
-            entry = zipfile.ZipInfo(table.file, WHEN)
+            entry = zipfile.ZipInfo(table.file, ZIP_DATE)
             archive.writestr(entry, texts[table.file].encode(), zipfile.ZIP_DEFLATED)
     return content.getvalue()

@@ -1,1 +1,1 @@
-"""The perturbation methods that come with matekd-bench, one file or small folder each."""
+"""The built-in methods and trackers, each a file or a small folder."""

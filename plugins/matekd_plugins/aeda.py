@@ -15,7 +15,7 @@ MARKS = (".", ";", "?", ":", "!", ",")
 
 
 class AEDAParams(Params):
-    """The parameters of `aeda`."""
+    """Parameters of `aeda`."""
 
     variant: Literal["paper", "official"] = "paper"
     """paper: up to a third of the words, any gap; official: up to floor(0.3 words + 1), never at the end."""
@@ -26,7 +26,7 @@ class AEDAParams(Params):
 
 
 class AEDA(TextPerturbation[AEDAParams]):
-    """Between 1 and n / 3 marks, their number drawn uniformly, each in a gap of its own between the n words."""
+    """AEDA: punctuation marks at distinct gaps between the n words, their number uniform from 1 to n / 3."""
 
     name = "aeda"
     summary = "An Easier Data Augmentation: punctuation marks inserted at random."
@@ -43,16 +43,17 @@ class AEDA(TextPerturbation[AEDAParams]):
         self.segments = params.segments
 
     def perturb(self, text: str, rng: random.Random) -> str:
-        """`text` with marks as words of their own; a text without words as it is.
-
-        Every choice is made from `rng.random()`, the one generator method whose sequence Python guarantees.
-        """
+        """Return `text` with marks inserted as separate words; a text without words is returned unchanged."""
+        # All choices use `rng.random()`, the only generator method whose sequence Python guarantees.
+        # Deviation from the released code, which splits at single spaces: white space of any kind separates words.
         words = text.split()
         if not words:
             return text
         official = self.params.variant == "official"
-        most = int(0.3 * len(words) + 1) if official else max(1, len(words) // 3)
-        number = 1 + int(rng.random() * most)
+        max_marks = int(0.3 * len(words) + 1) if official else max(1, len(words) // 3)
+        number = 1 + int(rng.random() * max_marks)
+        # The paper does not say whether marks may be adjacent or at the end: here they have distinct gaps, and `paper`
+        # allows the end.
         gaps = range(len(words) if official else len(words) + 1)
         marks = {gap: pick(MARKS, rng) for gap in sample(list(gaps), number, rng)}
         new = [part for gap, word in enumerate(words) for part in (marks.get(gap), word) if part]

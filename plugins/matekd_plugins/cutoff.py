@@ -1,4 +1,4 @@
-"""`cutoff`: part of the input is erased, tokens, a span of them or features, and the student still has to answer."""
+"""`cutoff`: the student must answer although tokens, a span of tokens or features of the input are erased."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 class CutoffParams(Params):
-    """Parameters of cutoff."""
+    """Parameters of `cutoff`."""
 
     kind: Literal["token", "span", "feature"] = "token"
-    """What is erased: single tokens, neighboring ones, or coordinates of the word embeddings."""
+    """Part that is erased: single tokens, a span of neighboring tokens, or coordinates of the word embeddings."""
     ratio: float = Field(default=0.1, gt=0, lt=1)
     """Share of the tokens or features that is erased, rounded down, at least one."""
     consistency: float = Field(default=0.0, ge=0)
@@ -38,11 +38,9 @@ class CutoffParams(Params):
 
 
 class Cutoff(Perturbation[CutoffParams]):
-    """``(CE(x) + D(x) + D(x')) / 3 + consistency * JS``, x' the input with a part erased (Shen et al. 2020).
+    """Cutoff: ``(CE(x) + D(x) + D(x')) / 3 + consistency * JS``, x' the input with a part erased (Shen et al. 2020).
 
-    An erased token is one that nobody attends to: nothing of it, its position included, reaches the answer. The
-    teacher reads the same cut text. Features are the student's own, so there the target is the teacher's answer on
-    the whole text.
+    Erased tokens are hidden from attention, so that neither their words nor their positions reach the output.
     """
 
     name = "cutoff"
@@ -57,13 +55,18 @@ class Cutoff(Perturbation[CutoffParams]):
     )
 
     def views(self, batch: Batch, models: Models) -> Views:
-        """The clean view, and the cut one without gold labels."""
-        views = (batch.clean.weighted(gold=1.0, soft=0.5), self._cut(batch))
-        yield Joint(views, self._term(batch)) if self.params.consistency else views
+        """Yield the clean view and the cut view, with the consistency term if it has a weight."""
+        views = (batch.clean.weighted(gold=1.0, soft=0.5), self._cut_view(batch))
+        # Deviation from the paper, whose script has weight 1 here: 0 by default, as methods share one objective.
+        yield Joint(views, self._consistency_term(batch)) if self.params.consistency else views
 
-    def _cut(self, batch: Batch) -> View:
+    def _cut_view(self, batch: Batch) -> View:
+        """Make the view with a part erased."""
+        # Deviation from the paper, whose script gives the cut text the gold label with weight 1: here only the
+        # teacher labels it.
         view = replace(batch.clean, labels=None, gold=0.0, soft=0.5, dropout=1)
         if self.params.kind == "feature":
+            # The features are the student's own, so the target stays the teacher's output on the whole text.
             return replace(
                 view, embed=without_features(batch, chosen_features(self.context, batch, self.params.ratio))
             )
@@ -71,12 +74,15 @@ class Cutoff(Perturbation[CutoffParams]):
         cut = choose(self.context, batch, self.params.ratio)
         self.context.report("tokens_changed", cut.sum(), (~batch.special).sum())
         self.context.report("texts_unchanged", (~cut.any(dim=1)).sum(), len(batch))
+        # teacher="same": the teacher reads the same cut text.
         return replace(view, mask=batch.mask.masked_fill(cut, 0), teacher="same")
 
-    def _term(self, batch: Batch) -> Callable[..., Tensor]:
+    def _consistency_term(self, batch: Batch) -> Callable[..., Tensor]:
+        """Return the weighted Jensen-Shannon divergence between the student's outputs on both views."""
         regression = self.context.task.kind == "regression"
 
         def term(whole: Tensor, cut: Tensor) -> Tensor:
+            # A quarter of the squared difference is JS with squared error in place of KL.
             distance = (whole - cut).square().mean(dim=-1) / 4 if regression else jensen_shannon(whole, cut)
             self.context.report("consistency", distance.sum(), len(batch))
             return self.params.consistency * distance
@@ -84,40 +90,46 @@ class Cutoff(Perturbation[CutoffParams]):
         return term
 
 
-def share(count: Tensor, ratio: float) -> Tensor:
-    """How many of `count` things are cut: the share rounded down, at least one, none of none."""
+def cut_count(count: Tensor, ratio: float) -> Tensor:
+    """Count the tokens to erase out of `count`: the ratio rounded down, at least one if there is any."""
+    # Deviation from the public code, which erases nothing where the share rounds to zero.
     return (count * ratio).long().clamp(min=1).minimum(count)
 
 
 def chosen_tokens(context: Context, batch: Batch, ratio: float) -> Tensor:
-    """True [B, L] at each example's erased tokens, drawn without replacement; never special tokens or padding."""
-    noise = context.draw(batch, "cutoff").masked_fill(batch.special, 2.0)
+    """Draw the erased tokens [B, L] of each example, without replacement; never special tokens or padding."""
+    # Deviation from the public code, which draws with replacement and may erase special tokens.
+    noise = context.draw(batch, "cutoff").masked_fill(batch.special, 2.0)  # above all draws, so ranked last
     rank = noise.argsort(dim=1, stable=True).argsort(dim=1)
-    return rank < share((~batch.special).sum(dim=1, keepdim=True), ratio)
+    return rank < cut_count((~batch.special).sum(dim=1, keepdim=True), ratio)
 
 
 def chosen_span(context: Context, batch: Batch, ratio: float) -> Tensor:
-    """True [B, L] at each example's erased run of tokens; a run may reach over the separator of a pair."""
+    """Draw the erased span [B, L] of each example; a span may reach over the separator of a pair."""
     counts = (~batch.special).sum(dim=1, keepdim=True)
-    length = share(counts, ratio)
-    room = counts - length
-    start = (context.draw(batch, "cutoff")[:, :1] * (room + 1)).long().minimum(room)
-    place = (~batch.special).cumsum(dim=1) - 1  # a token's number among those that may be erased
-    return ~batch.special & (place >= start) & (place < start + length)
+    length = cut_count(counts, ratio)
+    last_start = counts - length
+    # minimum: a float32 product may round up to last_start + 1
+    start = (context.draw(batch, "cutoff")[:, :1] * (last_start + 1)).long().minimum(last_start)
+    index = (~batch.special).cumsum(dim=1) - 1  # a token's number among those that may be erased
+    return ~batch.special & (index >= start) & (index < start + length)
 
 
 def chosen_features(context: Context, batch: Batch, ratio: float) -> Tensor:
-    """True [B, width] at the erased coordinates of each example's word embeddings, the same at all its tokens."""
+    """Draw the erased coordinates [B, width] of each example's word embeddings, the same at all its tokens."""
     width = context.word_embeddings.width
+    # One position per example, so that all its tokens share one draw [width].
     first = (batch.mask == 1) & (batch.mask.cumsum(dim=1) == 1)
     rank = context.draw(batch, "cutoff", width=width, at=first).argsort(dim=1, stable=True).argsort(dim=1)
     return rank < max(1, int(width * ratio))
 
 
 def without_features(batch: Batch, cut: Tensor) -> Callable[[Any], Tensor]:
-    """A function from an embedding table to [B, L, width], zero at the features that are true in `cut` [B, width]."""
+    """Return a function from an embedding table to embeddings [B, L, width], zero at the features `cut` [B, width]."""
 
     def embed(table: Any) -> Tensor:
+        # Deviation from the public code, which erases after the embedding layer's norm: here before position, type
+        # and norm.
         embedded: Tensor = table(batch.ids)
         return embedded.masked_fill(cut.unsqueeze(1), 0.0)
 
@@ -125,10 +137,13 @@ def without_features(batch: Batch, cut: Tensor) -> Callable[[Any], Tensor]:
 
 
 def jensen_shannon(first: Tensor, second: Tensor) -> Tensor:
-    """``(KL(p || m) + KL(q || m)) / 2`` per example [B], m the mean of the softmaxes p and q of logits [B, C]."""
-    p, q = first.log_softmax(dim=-1), second.log_softmax(dim=-1)
-    middle = p.logaddexp(q) - p.new_tensor(2.0).log()
-    return ((p.exp() * (p - middle) + q.exp() * (q - middle)) / 2).sum(dim=-1)
+    """Compute ``(KL(p || m) + KL(q || m)) / 2`` per example [B] from two sets of logits [B, C].
+
+    p and q are their softmaxes, m is the mean of p and q.
+    """
+    log_p, log_q = first.log_softmax(dim=-1), second.log_softmax(dim=-1)
+    log_m = log_p.logaddexp(log_q) - log_p.new_tensor(2.0).log()
+    return ((log_p.exp() * (log_p - log_m) + log_q.exp() * (log_q - log_m)) / 2).sum(dim=-1)
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""What methods that perturb word embeddings share: noise at real tokens, norms by example, slopes, distances."""
+"""Tools shared by the methods that perturb word embeddings: noise, norms, gradients and distances."""
 
 from __future__ import annotations
 
@@ -12,69 +12,76 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Norm = Literal["l2", "linf"]
-TINY = 2.0**-25  # half the spacing of uniform float32 draws: keeps a Gaussian made of them finite
-FLOOR = 1e-30  # what a norm is divided by at least
+# Half the spacing of uniform float32 draws. Draws are raised to it, since the normal quantile of 0 is infinite.
+SMALLEST_DRAW = 2.0**-25
+NORM_FLOOR = 1e-30  # smallest divisor of a normalization: keeps a gradient of zero at zero
 
 
-def at_tokens(mask: Tensor, shift: Tensor) -> Tensor:
-    """`shift` [B, L, width] with zeros where `mask` [B, L] is 0; special tokens count as real, as in the papers."""
+def zero_at_padding(mask: Tensor, shift: Tensor) -> Tensor:
+    """Set `shift` [B, L, width] to zero where `mask` [B, L] is 0.
+
+    Special tokens count as real tokens, as in the papers.
+    """
     return shift * mask.unsqueeze(-1).to(shift.dtype)
 
 
 def uniform(context: Context, batch: Batch, purpose: str) -> Tensor:
-    """Noise U(-1, 1) [B, L, width] at real tokens, drawn per example, in the dtype of the student's embeddings."""
+    """Draw noise U(-1, 1) [B, L, width] per example, zero at padding, in the dtype of the student's embeddings."""
     table = context.word_embeddings
     drawn = context.draw(batch, purpose, width=table.width).to(table.dtype)
-    return at_tokens(batch.mask, 2 * drawn - 1)
+    return zero_at_padding(batch.mask, 2 * drawn - 1)
 
 
 def gaussian(context: Context, batch: Batch, purpose: str) -> Tensor:
-    """Noise N(0, 1) [B, L, width] at real tokens: the normal quantiles of :meth:`Context.draw`'s uniform draws."""
+    """Draw noise N(0, 1) [B, L, width] per example, zero at padding, in the dtype of the student's embeddings.
+
+    The noise is the normal quantiles of the uniform draws of :meth:`Context.draw`.
+    """
     table = context.word_embeddings
-    drawn = context.draw(batch, purpose, width=table.width).clamp(min=TINY)
-    return at_tokens(batch.mask, (2 * drawn - 1).erfinv().to(table.dtype) * 2**0.5)
+    drawn = context.draw(batch, purpose, width=table.width).clamp(min=SMALLEST_DRAW)
+    return zero_at_padding(batch.mask, (2 * drawn - 1).erfinv().to(table.dtype) * 2**0.5)
 
 
 def norms(shift: Tensor, order: Norm) -> Tensor:
-    """The norm of each example's whole shift, all its tokens taken together: [B, 1, 1]."""
+    """Compute each example's norm [B, 1, 1] of `shift` [B, L, width], over all its tokens together."""
     largest = shift.abs().amax(dim=(1, 2), keepdim=True)
     if order == "linf":
         return largest
-    scaled = shift / largest.clamp(
-        min=FLOOR
-    )  # so that the squares of a confident answer's slopes do not vanish
+    # Scaled by the largest coordinate first: the squares of a confident student's gradients would underflow.
+    scaled = shift / largest.clamp(min=NORM_FLOOR)
     return largest * scaled.square().sum(dim=(1, 2), keepdim=True).sqrt()
 
 
-def direction(grad: Tensor, order: Norm, floor: float = FLOOR) -> Tensor:
-    """`grad` [B, L, width] with every example's norm brought to 1; shorter ones than `floor` are divided by it."""
+def direction(grad: Tensor, order: Norm, floor: float = NORM_FLOOR) -> Tensor:
+    """Scale `grad` [B, L, width] to norm 1 per example; a norm below `floor` is replaced by `floor`."""
     return grad / norms(grad, order).clamp(min=floor)
 
 
-def slope(models: Models, view: View, shift: Tensor, distance: Callable[[Tensor], Tensor]) -> Tensor:
-    """The gradient [B, L, width] in `shift` of each example's own `distance`, a function of logits [B, C] to [B].
+def shift_gradient(models: Models, view: View, shift: Tensor, distance: Callable[[Tensor], Tensor]) -> Tensor:
+    """Compute the gradient [B, L, width] in `shift` of each example's own `distance`.
 
-    The student's weights are constants; the view's dropout masks and precision are those of the pass to come.
+    `distance` maps the student's logits [B, C] to one value per example [B]. The student's weights get no gradient.
+    The pass uses the dropout masks and the precision of `view`.
     """
     import torch
 
     shift = shift.detach().requires_grad_()
     with models.frozen_student():
         logits = models.student_logits(replace(view, shift=shift))
+        # Examples do not interact, so the gradient of the sum holds each example's own gradient.
         (grad,) = torch.autograd.grad(distance(logits).sum(), shift)
-    return at_tokens(view.mask, grad)
+    return zero_at_padding(view.mask, grad)
 
 
 def unlabeled(view: View, shift: Tensor) -> View:
-    """`view` shifted, with neither labels nor teacher: it enters the loss through a common term alone."""
+    """Shift `view` and drop its labels and teacher: it then enters the loss only through a `Joint`'s term."""
     return replace(view, shift=shift, gold=0.0, soft=0.0, labels=None, teacher=None)
 
 
-def answers_apart(context: Context) -> Callable[[Tensor, Tensor], Tensor]:
-    """How far two answers of the student lie apart, per example [B]; symmetric, with a gradient in both.
+def answer_distance(context: Context) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the task's distance [B] between two student outputs [B, C]: symmetric, with a gradient in both.
 
-    Classification: KL(p || q) + KL(q || p), written ``sum (p - q)(log p - log q)``: every summand is at least zero, so
-    that answers which differ in their last digits alone do not cancel. Regression: the squared difference.
+    Classification: :func:`symmetric_divergence`. Regression: the squared difference.
     """
     if context.task.kind == "regression":
         return lambda first, second: (first - second).square().mean(dim=-1)
@@ -82,6 +89,7 @@ def answers_apart(context: Context) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def symmetric_divergence(first: Tensor, second: Tensor) -> Tensor:
-    """KL(p || q) + KL(q || p) per example [B] of the softmaxes p and q of two sets of logits [B, C]."""
-    one, other = first.log_softmax(dim=-1), second.log_softmax(dim=-1)
-    return ((one.exp() - other.exp()) * (one - other)).sum(dim=-1)
+    """Compute KL(p || q) + KL(q || p) per example [B] from two sets of logits [B, C] with softmaxes p and q."""
+    log_p, log_q = first.log_softmax(dim=-1), second.log_softmax(dim=-1)
+    # sum (p - q)(log p - log q): no summand is negative, so nearly equal outputs lose nothing to cancellation.
+    return ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(dim=-1)

@@ -1,4 +1,4 @@
-"""`kd`: knowledge distillation on the clean text alone, the baseline that every method is compared with."""
+"""`kd`: knowledge distillation on the clean text, the baseline that every method is compared with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matekd_bench import Batch, Models, NoParams, Perturbation, Views, hookimpl
 
 
 class KD(Perturbation[NoParams]):
-    """``(CE(x) + 2 D(x)) / 3`` with the study's default weights (Hinton et al. 2015, arXiv 1503.02531)."""
+    """Plain distillation: ``(CE(x) + 2 D(x)) / 3`` with the study's default weights (Hinton et al. 2015)."""
 
     name = "kd"
     summary = "Baseline: knowledge distillation on the clean text, no perturbation."
@@ -18,7 +18,9 @@ class KD(Perturbation[NoParams]):
     citation = "Hinton, Vinyals, Dean 2015, Distilling the Knowledge in a Neural Network, arXiv 1503.02531"
 
     def views(self, batch: Batch, models: Models) -> Views:
-        """The clean view with the whole weight of labels and teacher."""
+        """Yield the clean view with the full weight of labels and teacher."""
+        # Deviations from the paper, both in the study's objective: D is KL instead of cross-entropy with soft
+        # targets (same gradient), and the temperature is 1 by default.
         yield batch.clean
 
 

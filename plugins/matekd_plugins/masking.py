@@ -1,4 +1,4 @@
-"""The mask distribution of MATE-KD, shared by it and the ablations that differ from it in the adversary alone."""
+"""MATE-KD's mask distribution, shared by `matekd` and its ablations so that only the adversary differs."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ MASK_SEARCH = {"mask_rate": Range(0.1, 0.5)}
 
 
 def choose_masked(context: Context, batch: Batch, rate: float) -> Tensor:
-    """Which positions [B, L] are masked: each non-special token independently with probability `rate`.
+    """Draw the masked positions [B, L]: each non-special token independently with probability `rate`.
 
-    Drawn anew at every update from the example's own generator (Rashid et al. 2021, section 3.1).
+    Masks are redrawn at every update from the example's own seed (Rashid et al. 2021, section 3.1).
     """
     return (context.draw(batch, "mask") < rate) & ~batch.special
 
 
 def mask_id(context: Context) -> int:
-    """The id of the mask token; a student whose tokenizer has none is an error."""
+    """Return the id of the mask token; ValueError if the student's tokenizer has none."""
     mask = context.student_tokens.mask
     if mask is None:
         raise ValueError("the student's tokenizer has no mask token")
@@ -39,7 +39,7 @@ def mask_id(context: Context) -> int:
 
 
 def report_changed(context: Context, batch: Batch, ids: Tensor) -> None:
-    """Books the share of perturbable tokens that changed and of texts left as they were."""
+    """Report the share of non-special tokens that changed and the share of unchanged texts."""
     changed = (ids != batch.ids) & ~batch.special
     context.report("tokens_changed", changed.sum(), (~batch.special).sum())
     context.report("texts_unchanged", (~changed.any(dim=1)).sum(), len(batch))

@@ -1,4 +1,4 @@
-"""Word and character noise of the library nlpaug, by name: `nlpaug:swap`, `nlpaug:keyboard`, ..."""
+"""`nlpaug:NAME`: the word and character augmenters of the library nlpaug, e.g. `nlpaug:swap`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CITATION = "Ma 2019, nlpaug (software), https://github.com/makcedward/nlpaug"
 
 
 class WordParams(Params):
-    """The parameters of nlpaug's word augmenters; names and defaults are nlpaug's."""
+    """Parameters of nlpaug's word augmenters, with nlpaug's names and defaults."""
 
     aug_p: float = Field(default=0.3, gt=0, le=1)
     """Share of a text's tokens that is edited."""
@@ -33,12 +33,12 @@ class WordParams(Params):
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> WordParams:
-        _ordered("aug", self.aug_min, self.aug_max)
+        _check_bounds("aug", self.aug_min, self.aug_max)
         return self
 
 
 class CharParams(Params):
-    """The parameters of nlpaug's character augmenters; names and defaults are nlpaug's."""
+    """Parameters of nlpaug's character augmenters, with nlpaug's names and defaults."""
 
     aug_char_p: float = Field(default=0.3, gt=0, le=1)
     """Share of a chosen token's characters that is edited."""
@@ -59,13 +59,13 @@ class CharParams(Params):
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> CharParams:
-        _ordered("aug_char", self.aug_char_min, self.aug_char_max)
-        _ordered("aug_word", self.aug_word_min, self.aug_word_max)
+        _check_bounds("aug_char", self.aug_char_min, self.aug_char_max)
+        _check_bounds("aug_word", self.aug_word_min, self.aug_word_max)
         return self
 
 
 class OcrParams(CharParams):
-    """The parameters of nlpaug's OCR augmenter, which has defaults of its own."""
+    """Parameters of nlpaug's OCR augmenter, whose defaults differ from the other character augmenters'."""
 
     aug_char_min: int = Field(default=2, ge=0, le=1000)
     """At least this many characters of a chosen token are edited."""
@@ -74,91 +74,94 @@ class OcrParams(CharParams):
 
 
 class SplitParams(WordParams):
-    """The parameters of nlpaug's SplitAug."""
+    """Parameters of nlpaug's SplitAug."""
 
     min_char: int = Field(default=4, ge=3, le=100)
     """Tokens with fewer characters are never chosen."""
 
 
-def _ordered(name: str, least: int, most: int | None) -> None:
-    if most is not None and least > most:
-        raise ValueError(f"{name}_min ({least}) must not exceed {name}_max ({most})")
+def _check_bounds(name: str, minimum: int, maximum: int | None) -> None:
+    if maximum is not None and minimum > maximum:
+        raise ValueError(f"{name}_min ({minimum}) must not exceed {name}_max ({maximum})")
 
 
 class NlpAug(TextPerturbation[WordParams | CharParams]):
-    """One nlpaug augmenter with a private generator.
+    """One nlpaug augmenter that draws from a private random generator.
 
-    `make` imports nlpaug and returns the augmenter for the given settings. The augmenters offered here make
-    every random choice through their method `sample`, which uses Python's global generator: it is replaced by
-    the given generator's, so that global states are neither read nor changed.
+    `make` imports nlpaug and returns the augmenter for the given settings.
     """
 
     def __init__(self, params: WordParams | CharParams, context: Context, make: Callable[..., Any]) -> None:
         super().__init__(params, context)
         self.segments = params.segments
         self._augmenter = make(**params.model_dump(exclude={"segments"}))
-        self._lock = threading.Lock()  # one augmenter holds one generator at a time
+        self._lock = threading.Lock()  # perturb() puts its generator into the shared augmenter
 
     def perturb(self, text: str, rng: random.Random) -> str:
-        """`text` after nlpaug; as it is where it is blank or nlpaug leaves nothing of it."""
+        """Return `text` edited by nlpaug; unchanged if it is blank or if nlpaug would leave nothing of it."""
         if not text.strip():
             return text
         with self._lock:
+            # The augmenters offered here make every random choice through `sample`, which uses Python's global
+            # generator. Replacing it keeps global random states unread and unchanged.
             self._augmenter.sample = partial(_sample, rng)
-            changed = self._augmenter.augment(text)
-        return changed[0] if changed and changed[0].strip() else text
+            edited = self._augmenter.augment(text)
+        return edited[0] if edited and edited[0].strip() else text
 
 
 def _sample(rng: random.Random, items: list[Any] | int, number: int) -> Any:
-    """What nlpaug's `sample` gives: `number` distinct items, or, for a length, a place inside it to split at."""
+    """Stand in for nlpaug's `sample`: draw `number` distinct items, or a position to split a token of length `items`.
+
+    Deviation from nlpaug: its `split` draws positions from numpy's global generator.
+    """
     return rng.sample(items, number) if isinstance(items, list) else 1 + int(rng.random() * (items - 2))
 
 
 def _resources(params: Params) -> dict[str, str]:
-    """The version of nlpaug, on which its augmenters' choices depend."""
+    """Name nlpaug's version, on which the edits depend."""
     return {"nlpaug": version("nlpaug")}
 
 
 def _random_word(action: str, **settings: Any) -> Any:
-    """nlpaug's RandomWordAug: adjacent tokens swapped, tokens deleted, or replaced by an underscore."""
+    """Make nlpaug's RandomWordAug, which swaps adjacent tokens, deletes tokens or replaces them by an underscore."""
     from nlpaug.augmenter.word import RandomWordAug
 
     return RandomWordAug(action=action, **settings)
 
 
 def _spelling(**settings: Any) -> Any:
-    """nlpaug's SpellingAug with the dictionary of misspellings in its package."""
+    """Make nlpaug's SpellingAug with the dictionary of misspellings in nlpaug's package."""
     from nlpaug.augmenter.word import SpellingAug
 
     augmenter = SpellingAug(**settings)
     for candidates in augmenter.model.dict.values():
-        candidates.sort()  # nlpaug's order is that of a set: it changes with PYTHONHASHSEED
+        candidates.sort()  # deviation: nlpaug's order is that of a set, which changes with PYTHONHASHSEED
     return augmenter
 
 
 def _split(**settings: Any) -> Any:
-    """nlpaug's SplitAug: a token in two."""
+    """Make nlpaug's SplitAug, which splits a token in two."""
     from nlpaug.augmenter.word import SplitAug
 
     return SplitAug(**settings)
 
 
 def _random_char(action: str, **settings: Any) -> Any:
-    """nlpaug's RandomCharAug: adjacent characters swapped; characters deleted, inserted or replaced."""
+    """Make nlpaug's RandomCharAug, which swaps, deletes, inserts or replaces characters."""
     from nlpaug.augmenter.char import RandomCharAug
 
     return RandomCharAug(action=action, **settings)
 
 
 def _keyboard(**settings: Any) -> Any:
-    """nlpaug's KeyboardAug: characters replaced by neighbors on an English keyboard."""
+    """Make nlpaug's KeyboardAug, which replaces characters by neighbors on an English keyboard."""
     from nlpaug.augmenter.char import KeyboardAug
 
     return KeyboardAug(**settings)
 
 
 def _ocr(**settings: Any) -> Any:
-    """nlpaug's OcrAug: characters replaced by ones that scanners take them for."""
+    """Make nlpaug's OcrAug, which replaces characters by ones that scanners confuse with them."""
     from nlpaug.augmenter.char import OcrAug
 
     return OcrAug(**settings)
@@ -212,7 +215,7 @@ REFUSED = {
 
 @hookimpl
 def matekd_bench_methods() -> Iterator[Method]:
-    """Announces one method for each augmenter, and the augmenters that are refused."""
+    """Announce one method per augmenter, and a refusal for each augmenter that is not offered."""
     for name, (summary, params, make) in AUGMENTERS.items():
         yield Method(
             name=f"nlpaug:{name}",

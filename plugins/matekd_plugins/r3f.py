@@ -1,4 +1,4 @@
-"""`r3f`: the student must answer alike with and without tiny noise on its word embeddings."""
+"""`r3f`: the student must give the same output with and without tiny noise on its word embeddings."""
 
 from __future__ import annotations
 
@@ -9,28 +9,27 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from matekd_bench import Batch, Joint, Models, Params, Perturbation, Range, Views, hookimpl
-from matekd_plugins.embeddings import answers_apart, gaussian, uniform, unlabeled
+from matekd_plugins.embeddings import answer_distance, gaussian, uniform, unlabeled
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class R3FParams(Params):
-    """Parameters of R3F."""
+    """Parameters of `r3f`."""
 
     noise: Literal["uniform", "normal"] = "uniform"
     """Distribution of the noise: U(-epsilon, epsilon) or N(0, epsilon^2)."""
     epsilon: float = Field(default=1e-5, ge=0)
     """Range or standard deviation of the noise, in units of the embeddings."""
     weight: float = Field(default=1.0, ge=0)
-    """Weight of the symmetric divergence between the two answers (lambda in the paper)."""
+    """Weight of the symmetric divergence between the two outputs (lambda in the paper)."""
 
 
 class R3F(Perturbation[R3FParams]):
-    """``kd + weight * (KL(p || q) + KL(q || p))``, p on the clean and q on the noised embeddings.
+    """R3F: ``kd + weight * (KL(p || q) + KL(q || p))``, p on clean and q on noised embeddings.
 
-    Aghajanyan et al. 2021, their R3F. Both passes run in float32 and share their dropout masks: what the term
-    measures is the noise alone.
+    Source: Aghajanyan et al. 2021. R4F's spectral normalization of the head is not part of it.
     """
 
     name = "r3f"
@@ -44,17 +43,20 @@ class R3F(Perturbation[R3FParams]):
     )
 
     def views(self, batch: Batch, models: Models) -> Views:
-        """The clean view with the whole weight of labels and teacher, and the noised one in the common term."""
-        apart = answers_apart(self.context)
+        """Yield the clean view with the full weight of labels and teacher, joined with the noised view."""
+        distance_between = answer_distance(self.context)
 
         def term(clean: Tensor, noised: Tensor) -> Tensor:
-            distance = apart(clean, noised)
+            distance = distance_between(clean, noised)
             self.context.report("smoothness", distance.sum(), len(batch))
             return self.params.weight * distance
 
+        # float32 whatever the study's precision: bfloat16 would round the noise away.
         view = replace(batch.clean, precise=True)
         draw = uniform if self.params.noise == "uniform" else gaussian
         shift = self.params.epsilon * draw(self.context, batch, "r3f")
+        # Deviation from the public code: both views have dropout number 0 and so share their masks. With masks of its
+        # own the second pass would mostly measure dropout. Padding gets no noise.
         yield Joint((view, unlabeled(view, shift)), term=term)
 
 

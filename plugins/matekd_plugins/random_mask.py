@@ -1,4 +1,4 @@
-"""`random-mask`: MATE-KD's masks with [MASK] left in, an ablation that has its noise and no adversary."""
+"""`random-mask`: MATE-KD's masks with [MASK] left in, an ablation with the same noise but no adversary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RandomMask(TokenPerturbation[MaskParams]):
-    """Replaces each maskable token by [MASK] with probability `mask_rate`."""
+    """Ablation of MATE-KD that replaces each non-special token by [MASK] with probability `mask_rate`."""
 
     name = "random-mask"
     summary = "Ablation of MATE-KD: 30 % of the tokens replaced by [MASK], relabeled by the teacher."
@@ -24,8 +24,9 @@ class RandomMask(TokenPerturbation[MaskParams]):
     search = MASK_SEARCH
 
     def perturb(self, batch: Batch, maskable: Tensor) -> Tensor:
-        """The ids [B, L] with the chosen positions masked."""
+        """Return the ids [B, L] with the drawn positions masked."""
         at = choose_masked(self.context, batch, self.params.mask_rate) & maskable
+        # No 80/10/10 rule as in BERT's pretraining: a masked position always shows [MASK], as in MATE-KD.
         ids = batch.ids.masked_fill(at, mask_id(self.context))
         report_changed(self.context, batch, ids)
         return ids

@@ -1,4 +1,4 @@
-"""`random-token`: MATE-KD's masks filled with tokens drawn uniformly, an ablation that has no language model."""
+"""`random-token`: MATE-KD's masks filled with uniformly drawn tokens, an ablation without a language model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RandomToken(TokenPerturbation[MaskParams]):
-    """Replaces each maskable token, with probability `mask_rate`, by one drawn uniformly from the vocabulary."""
+    """Ablation of MATE-KD that replaces each non-special token, with probability `mask_rate`, by a random token."""
 
     name = "random-token"
     summary = "Ablation of MATE-KD: 30 % of the tokens replaced by random ones, relabeled by the teacher."
@@ -28,11 +28,12 @@ class RandomToken(TokenPerturbation[MaskParams]):
         import torch
 
         tokens = context.student_tokens
+        # All of the vocabulary but special tokens, entries that text hardly shows such as [unused1] included.
         ordinary = [token for token in range(tokens.size) if token not in tokens.special]
         self._ordinary = torch.tensor(ordinary, device=context.device)
 
     def perturb(self, batch: Batch, maskable: Tensor) -> Tensor:
-        """The ids [B, L] with ordinary tokens at the chosen positions; one may be drawn that was there."""
+        """Return the ids [B, L] with random tokens at the drawn positions; a draw may give the original token."""
         at = choose_masked(self.context, batch, self.params.mask_rate) & maskable
         uniform = self.context.draw(batch, "random-token", at=at)
         count = len(self._ordinary)

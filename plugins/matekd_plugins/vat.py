@@ -1,4 +1,4 @@
-"""`vat`: virtual adversarial training on word embeddings, along which the student's own answer changes most."""
+"""`vat`: virtual adversarial training, which shifts word embeddings to where the student's output changes most."""
 
 from __future__ import annotations
 
@@ -9,33 +9,36 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from matekd_bench import Batch, Context, Joint, Models, Params, Perturbation, Range, View, Views, hookimpl
-from matekd_plugins.embeddings import direction, gaussian, slope, unlabeled
+from matekd_plugins.embeddings import direction, gaussian, shift_gradient, unlabeled
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class VATParams(Params):
-    """Parameters of virtual adversarial training."""
+    """Parameters of `vat`."""
 
     epsilon: float = Field(default=0.3, ge=0)
     """Norm of the perturbation of a whole sequence."""
     xi: float = Field(default=0.03, gt=0)
+    # Far above the paper's 1e-6, which float32 cannot resolve (docs/methods/vat.md has the measurement).
     """Norm of the probe by which the power iteration measures the curvature."""
     power_iterations: int = Field(default=1, ge=1)
     """Number of power iterations (K in the paper)."""
     weight: float = Field(default=1.0, ge=0)
     """Weight of the divergence (alpha in the paper)."""
     relative: bool = True
-    """Whether `epsilon` and `xi` are multiples of the median norm of the student's word embeddings."""
+    """Take `epsilon` and `xi` as multiples of the median norm of the student's word embeddings."""
 
 
 class VAT(Perturbation[VATParams]):
-    """``kd + weight * D(p, q(r))``, p the answer on the clean text taken as given, q at the worst shift r.
+    """Virtual adversarial training: ``kd + weight * D(p, q(r))`` (Miyato et al. 2018, equations 5 and 6).
 
-    Miyato et al. 2018, equations 5 and 6 and algorithm 1; D is the study's divergence. The worst direction is the
-    dominant eigenvector of the divergence's Hessian, found by power iteration from a random direction. All passes
-    run in float32 and share their dropout masks.
+    p is the student's output on the clean text, a constant, and q(r) its output at the worst shift r. D is the study's
+    divergence. The worst direction is the dominant eigenvector of the divergence's Hessian, found by power iteration
+    from a random direction (algorithm 1).
+
+    Deviation from the paper, which perturbs images: here the word embeddings before position, type and layer norm.
     """
 
     name = "vat"
@@ -50,10 +53,13 @@ class VAT(Perturbation[VATParams]):
 
     def __init__(self, params: VATParams, context: Context) -> None:
         super().__init__(params, context)
+        # In place of normalizing the embeddings, as Miyato, Dai and Goodfellow (2017) do for text.
         self._unit = context.word_embeddings.median_norm if params.relative else 1.0
 
     def views(self, batch: Batch, models: Models) -> Views:
-        """The clean view with the whole weight of labels and teacher, then the shifted one against its answer."""
+        """Yield the clean view with the full weight of labels and teacher, then the shifted view against its output."""
+        # float32 whatever the study's precision: in bfloat16 the direction is lost. All passes have dropout number 0
+        # and so share their masks.
         view = replace(batch.clean, precise=True)
         seen = yield view
 
@@ -62,17 +68,17 @@ class VAT(Perturbation[VATParams]):
             self.context.report("smoothness", distance.sum(), len(batch))
             return self.params.weight * distance
 
-        worst = self._direction(batch, view, seen.student, models)
+        worst = self._worst_direction(batch, view, seen.student, models)
         yield Joint((unlabeled(view, self.params.epsilon * self._unit * worst),), term=term)
 
-    def _direction(self, batch: Batch, view: View, clean: Tensor, models: Models) -> Tensor:
-        """Unit shifts [B, L, width] along which the answer moves away from `clean` [B, C] fastest."""
-        found = direction(gaussian(self.context, batch, "vat"), "l2")
+    def _worst_direction(self, batch: Batch, view: View, clean: Tensor, models: Models) -> Tensor:
+        """Find unit shifts [B, L, width] along which the output moves fastest away from the logits `clean` [B, C]."""
+        unit_shift = direction(gaussian(self.context, batch, "vat"), "l2")
         for _ in range(self.params.power_iterations):
-            probe = self.params.xi * self._unit * found
-            grad = slope(models, view, probe, lambda logits: models.divergence(logits, clean))
-            found = direction(grad, "l2")
-        return found
+            probe = self.params.xi * self._unit * unit_shift
+            grad = shift_gradient(models, view, probe, lambda logits: models.divergence(logits, clean))
+            unit_shift = direction(grad, "l2")
+        return unit_shift
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""The tasks and suites that come with matekd-bench: GLUE, one TOML file for each task, and mini-GLUE."""
+"""The built-in tasks and suites: GLUE, with one TOML file per task, and mini-GLUE."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ HERE = Path(__file__).parent
 
 @hookimpl
 def matekd_bench_tasks() -> Iterator[Task]:
-    """The nine tasks of GLUE, its diagnostic set, and the nine synthetic tasks that stand for GLUE's."""
+    """Provide the nine tasks of GLUE, its diagnostic set, and the nine synthetic tasks of mini-GLUE."""
     yield from _tasks()
 
 
 @hookimpl
 def matekd_bench_suites() -> Iterator[Suite]:
-    """The suites `glue`, `glue8` and `mini-glue`."""
+    """Provide the suites `glue`, `glue8` and `mini-glue`."""
     yield from load_suites(HERE)
 
 
 @hookimpl
 def matekd_bench_thesauri() -> Iterator[Thesaurus]:
-    """The thesaurus `mini`, of mini-GLUE's words."""
+    """Provide the thesaurus `mini` with the words of mini-GLUE."""
     yield Thesaurus(name="mini", summary="The words of mini-GLUE.", load=_mini_synonyms)
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from matekd_bench.cli import completion, main
-from matekd_bench.cli.app import application
+from matekd_bench.cli.app import COMMANDS as ENTRIES
+from matekd_bench.cli.app import application, load_command
 from matekd_bench.cli.reference_page import commands, manual, plain
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
@@ -37,6 +38,21 @@ def test_help_is_readable_at_80_columns(
     examples = [line.strip() for line in lines[at + 1 :] if line.strip()]
     assert examples  # each on a line of its own, brackets and all
     assert examples == [line.strip() for line in plain(COMMANDS[path].epilog).splitlines()[1:]]
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_the_list_of_commands_says_what_the_command_itself_says(name: str) -> None:
+    first_paragraph = load_command(name).help.split("\n\n")[0]
+    assert ENTRIES[name].summary == " ".join(first_paragraph.split())
+
+
+def test_help_imports_no_command() -> None:
+    code = (
+        "import sys; from matekd_bench.cli import main; main(['--help']);"
+        "print([name for name in sys.modules if name.startswith('matekd_bench.cli.commands.')])"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=shlex.join)

@@ -78,7 +78,7 @@ def test_the_example_of_an_event_is_told_of_it(
     told = {**TOLD, "end": ENDS.get(hook)}
     arguments = {name: told[name] for name in inspect.signature(HOOKS[hook]).parameters}
     with EventDispatcher(example(hook, tmp_path), pytest.fail) as announcer:
-        announcer.tell(hook, **arguments)
+        announcer.dispatch(hook, **arguments)
     assert capsys.readouterr().out.count("\n") == 1
 
 
@@ -98,5 +98,7 @@ def test_the_example_of_a_tracker_tracks(tmp_path: Path) -> None:
     host = example("matekd_bench_trackers", tmp_path)
     with EventDispatcher(host, pytest.fail) as announcer:
         announcer.start(host.trackers["log"], tmp_path / "results")
-        announcer.tell("matekd_bench_run_finished", run=RUN, end=RunEnd(status="ok", score=0.5, seconds=1.0))
+        announcer.dispatch(
+            "matekd_bench_run_finished", run=RUN, end=RunEnd(status="ok", score=0.5, seconds=1.0)
+        )
     assert (tmp_path / "results" / "log.txt").read_text() == "kd rte 0 ok 0.5\n"

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matekd_bench.files.hashing import around, canonical, digest, file_digest, lines_digest, short_digest
+from matekd_bench.files.hashing import (
+    canonical,
+    canonical_around,
+    digest,
+    file_digest,
+    lines_digest,
+    short_digest,
+)
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -26,7 +33,7 @@ def test_canonical_json_is_json_and_reads_back(value):
 @given(st.dictionaries(st.text(), VALUES, min_size=1, max_size=5), VALUES)
 def test_what_stands_around_a_value(table, value):
     for key in table:
-        before, behind = around(table, key)
+        before, behind = canonical_around(table, key)
         assert f"{before}{canonical(value)}{behind}" == canonical({**table, key: value})
 
 

@@ -26,7 +26,7 @@ from matekd_bench import (
 )
 from matekd_bench.methods.params import resolve_all
 from matekd_bench.methods.perturbation import P, make_perturbation, method_of, params_of
-from matekd_bench.methods.wrapping import paired
+from matekd_bench.methods.wrapping import combined_record
 from matekd_bench.plugins.host import Host
 from matekd_bench.seeds import seed_of
 
@@ -330,4 +330,4 @@ def test_a_class_with_methods_of_former_names_is_refused_when_a_factory_makes_it
     assert str(error.value) == f"method 'lazy[x=1]': {FORMER}"
     outer = Method(name="outer", summary="", factory=print, level="text", version="1", wraps="text")
     with pytest.raises(PluginError, match="method 'lazy': state"):
-        make_perturbation(paired(outer, lazy, NoParams()), NoParams(), None, "outer[lazy]")
+        make_perturbation(combined_record(outer, lazy, NoParams()), NoParams(), None, "outer[lazy]")

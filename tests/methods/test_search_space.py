@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from matekd_bench import Choice, Range
-from matekd_bench.methods.search_space import places, sampled
+from matekd_bench.methods.search_space import halton_point, trial_values
 
 
 def test_a_range_is_spread_evenly_or_in_its_logarithms() -> None:
@@ -32,20 +32,20 @@ def test_a_space_without_room_is_an_error(make) -> None:
 
 
 def test_places_are_those_of_halton() -> None:
-    assert [places(number, 2)[0] for number in (2, 3, 4, 5)] == [0.25, 0.75, 0.125, 0.625]
-    assert [places(number, 2)[1] for number in (2, 3, 4)] == pytest.approx([2 / 3, 1 / 9, 4 / 9])
+    assert [halton_point(number, 2)[0] for number in (2, 3, 4, 5)] == [0.25, 0.75, 0.125, 0.625]
+    assert [halton_point(number, 2)[1] for number in (2, 3, 4)] == pytest.approx([2 / 3, 1 / 9, 4 / 9])
     with pytest.raises(ValueError, match="at most 8"):
-        places(2, 9)
+        halton_point(2, 9)
 
 
 def test_places_fill_every_dimension_evenly() -> None:
-    for values in zip(*(places(number, 4) for number in range(2, 82)), strict=True):
+    for values in zip(*(halton_point(number, 4) for number in range(2, 82)), strict=True):
         counts = [sum(at / 4 <= value < (at + 1) / 4 for value in values) for at in range(4)]
         assert max(counts) - min(counts) <= 4
 
 
 def test_a_sample_has_every_name() -> None:
-    assert sampled({"lr": Range(0.25, 4.0, log=True), "kind": Choice(("a", "b"))}, 2) == {
+    assert trial_values({"lr": Range(0.25, 4.0, log=True), "kind": Choice(("a", "b"))}, 2) == {
         "lr": 0.5,
         "kind": "b",
     }

@@ -104,7 +104,9 @@ def test_a_tracker_published_today_is_told_when_its_event_gains_an_argument(
     load_one(manager, Candidate(BY, lambda: plugin(today)))
     load_one(manager, Candidate(ProvidedBy("newer", "other", "2"), lambda: plugin(newer)))
     with EventDispatcher(host(manager), pytest.fail) as announcer:
-        announcer.tell("matekd_bench_evaluated", run="a run", evaluation="an evaluation", student="a student")
+        announcer.dispatch(
+            "matekd_bench_evaluated", run="a run", evaluation="an evaluation", student="a student"
+        )
     assert told == [("a student", "a run"), "an evaluation"]
 
 
@@ -158,7 +160,7 @@ def test_a_renamed_event_and_argument_work_with_one_line(monkeypatch: pytest.Mon
         "the hook 'matekd_bench_started' is called 'matekd_bench_study_started' now; the old name works until 3.0",
     ]
     with EventDispatcher(host(manager), pytest.fail) as announcer:
-        announcer.tell("matekd_bench_study_started", grid="all of it")
+        announcer.dispatch("matekd_bench_study_started", grid="all of it")
     assert told == ["all of it", "all of it"]
 
 

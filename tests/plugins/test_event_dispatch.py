@@ -47,7 +47,7 @@ def test_one_that_raises_costs_one_line_and_the_others_go_on(error: BaseExceptio
         announcer.start(Provided(tracker(lambda results: sound), BY), Path())
         here.manager.register(broken, name="a broken one")
         for run in ("first", "second"):
-            announcer.tell("matekd_bench_run_started", run=run)
+            announcer.dispatch("matekd_bench_run_started", run=run)
     assert sound.told == ["first", "second"]
     assert broken.told == ["first"]
     reason = "ValueError: two lines" if isinstance(error, ValueError) else "SystemExit: 3"
@@ -58,7 +58,7 @@ def test_an_interruption_is_passed_on() -> None:
     here = host()
     here.manager.register(Watching(KeyboardInterrupt()))
     with EventDispatcher(here, pytest.fail) as announcer, pytest.raises(KeyboardInterrupt):
-        announcer.tell("matekd_bench_run_started", run="first")
+        announcer.dispatch("matekd_bench_run_started", run="first")
 
 
 def test_a_tracker_is_started_with_the_results_folder_and_let_go_at_the_end(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_tracker_is_started_with_the_results_folder_and_let_go_at_the_end(tmp_
     start = tracker(lambda results: folders.append(results) or watching)
     with EventDispatcher(here, pytest.fail) as announcer:
         announcer.start(Provided(start, BY), tmp_path)
-        announcer.tell("matekd_bench_run_started", run="first")
+        announcer.dispatch("matekd_bench_run_started", run="first")
     assert (folders, watching.told) == ([tmp_path], ["first"])
     assert here.manager.get_plugins() == set()
 

@@ -81,7 +81,7 @@ def test_random_mask_masks_where_matekd_does(rig):
     """The reference differs from the adversary in nothing but the words that are filled in."""
     lab = rig()
     batch = lab.batch(made(lab, "kd"), ROWS)
-    lab.moment.batch = batch
+    lab.scope.batch = batch
     _, masked = made(lab, "random-mask").views(batch, lab.models)
     _, written = made(lab, "matekd").views(batch, lab.models)
     changed = written.ids != batch.ids

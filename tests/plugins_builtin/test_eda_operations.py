@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 
 from matekd_bench import Synonyms
-from matekd_plugins.eda.lexicon import STOP_WORDS, Lexicon
 from matekd_plugins.eda.official import OfficialOperations
 from matekd_plugins.eda.operations import Operations, count, sample
+from matekd_plugins.eda.synonym_lookup import STOP_WORDS, Lexicon
 
 WORDS = {
     "film": ["movie", "Motion_Picture", "film"],

@@ -13,7 +13,7 @@ import pytest
 
 from matekd_bench import UsageError
 from matekd_plugins.eda import EDA, EDAParams, thesaurus
-from matekd_plugins.eda.lexicon import STOP_WORDS
+from matekd_plugins.eda.synonym_lookup import STOP_WORDS
 
 SYNSETS = {
     "noun": [("film", "movie", "motion_picture"), ("dog", "hound")],

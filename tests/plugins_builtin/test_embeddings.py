@@ -9,11 +9,11 @@ from scipy.stats import kstest
 
 from matekd_bench import NoParams, Perturbation
 from matekd_plugins.embeddings import (
-    answers_apart,
+    answer_distance,
     direction,
     gaussian,
     norms,
-    slope,
+    shift_gradient,
     symmetric_divergence,
     uniform,
     unlabeled,
@@ -25,7 +25,7 @@ WIDTH = 32  # of the tiny checkpoint's embeddings
 
 def batch_of(lab, rows=ROWS, **where):
     batch = lab.batch(Perturbation(NoParams(), lab.context), rows, **where)
-    lab.moment.batch = batch
+    lab.scope.batch = batch
     return batch
 
 
@@ -92,7 +92,7 @@ def test_the_slope_is_the_gradient_of_each_examples_own_distance(rig):
     def distance(logits):
         return (logits - target).square().sum(dim=1)
 
-    found = slope(lab.models, batch.clean, shift, distance)
+    found = shift_gradient(lab.models, batch.clean, shift, distance)
     leaf = shift.clone().requires_grad_()
     losses = distance(at_shift(lab, batch, leaf))
     for row, loss in enumerate(losses):
@@ -125,8 +125,8 @@ def test_answers_that_hardly_differ_do_not_cancel():
 
 def test_scores_lie_apart_by_their_squared_difference(rig):
     first, second = torch.tensor([[1.0], [2.0]]), torch.tensor([[1.5], [0.0]])
-    assert answers_apart(rig("regression").context)(first, second).tolist() == [0.25, 4.0]
-    assert answers_apart(rig().context) is symmetric_divergence
+    assert answer_distance(rig("regression").context)(first, second).tolist() == [0.25, 4.0]
+    assert answer_distance(rig().context) is symmetric_divergence
 
 
 def test_an_unlabeled_view_enters_no_loss_of_its_own(rig):

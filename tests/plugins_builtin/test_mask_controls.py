@@ -24,7 +24,7 @@ ROWS = [3, 17, 4, 30, 9, 1, 25, 12]
 def written(lab, method, update=0):
     """The batch and the ids that the method makes of it."""
     batch = lab.batch(method, ROWS, update=update)
-    lab.moment.batch = batch
+    lab.scope.batch = batch
     *_, view = method.views(batch, lab.models)
     return batch, view
 

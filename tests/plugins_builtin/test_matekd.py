@@ -193,7 +193,7 @@ def test_only_masked_tokens_are_rewritten(rig):
     lab = rig("pairs")
     method = made(lab, mask_rate=0.5)
     batch = lab.batch(method, ROWS)
-    lab.moment.batch = batch
+    lab.scope.batch = batch
     _, written = method.views(batch, lab.models)
     at = choose_masked(lab.context, batch, 0.5)
     assert written.ids[~at].equal(batch.ids[~at])

@@ -14,14 +14,14 @@ from matekd_bench.distill.data.order import DataOrder, schedule
 from matekd_bench.distill.settings import Budget, Objective, Optimizer, Training
 from matekd_bench.methods.rows import Cycle
 from matekd_bench.plugins.host import Host
-from matekd_bench.study.spec.method_settings import overridden
+from matekd_bench.study.spec.method_settings import apply_overrides
 from matekd_plugins.matekd import MateKDParams
 from matekd_plugins.matekd.adversary import MateKD
 from rig import gap
 
 HOST = Host.load(only_builtin=True)
 PARAMS = MateKDParams(variant="official")
-RELEASED = overridden(
+RELEASED = apply_overrides(
     Training(optimizer=Optimizer(lr=2e-5, batch_size=32)), HOST.method("matekd").record, PARAMS, "student_updates"
 )  # fmt: skip
 # The rate at the end relative to its peak: what the released schedule gives with the official row counts.

@@ -158,7 +158,7 @@ def test_half_precision_leaves_these_methods_alone(rig, name):
         lab = rig(dtype=torch.float32)
         lab.models = RunModels(
             lab.student, lab.teacher, objective=lab.objective, regression=False, precision=precision,
-            moment=lab.moment, meter=lab.meter,
+            scope=lab.scope, meter=lab.meter,
         )  # fmt: skip
         method = made(lab, name)
         loss = lab.update(method, lab.batch(method, ROWS))

@@ -58,7 +58,7 @@ def test_a_word_of_several_pieces_is_masked_as_one(rig):
     lab = rig()
     assert len(lab.encoder._tokenizer.tokenize("zebra")) == 5
     finder = Candidates(lab.context, 15)
-    (ask,) = [ask for ask in finder._questions(0, TEXT) if TEXT[ask.start : ask.stop] == "zebra"]
+    (ask,) = [ask for ask in finder._masked_words(0, TEXT) if TEXT[ask.start : ask.stop] == "zebra"]
     tokenizer = lab.encoder._tokenizer
     assert ask.ids == tokenizer(TEXT.replace("zebra", "[MASK]"), TEXT)["input_ids"]
     assert ask.types == tokenizer(TEXT.replace("zebra", "[MASK]"), TEXT)["token_type_ids"]
@@ -69,8 +69,8 @@ def test_batches_and_blocks_change_no_candidate(rig, monkeypatch):
     lab = rig("pairs")
     texts = [text for texts in lab.corpus.texts for text in texts]
     whole = Candidates(lab.context, 5).find(texts)
-    monkeypatch.setattr(module, "TEXTS", 3)
-    monkeypatch.setattr(module, "TOKENS", 100)
+    monkeypatch.setattr(module, "TEXTS_PER_BLOCK", 3)
+    monkeypatch.setattr(module, "MAX_TOKENS", 100)
     other = rig("pairs")
     assert Candidates(other.context, 5).find(texts) == whole
     assert set(whole) == set(texts)
@@ -78,8 +78,8 @@ def test_batches_and_blocks_change_no_candidate(rig, monkeypatch):
 
 
 def test_batches_keep_within_their_bounds_and_lose_nothing(monkeypatch):
-    monkeypatch.setattr(module, "TOKENS", 20)
-    monkeypatch.setattr(module, "ROWS", 3)
+    monkeypatch.setattr(module, "MAX_TOKENS", 20)
+    monkeypatch.setattr(module, "MAX_ROWS", 3)
     asks = [SimpleNamespace(ids=[0] * length) for length in (9, 3, 3, 30, 2, 2, 2, 9)]
     batches = list(module._batches(asks))
     assert [len(ask.ids) for batch in batches for ask in batch] == [2, 2, 2, 3, 3, 9, 9, 30]

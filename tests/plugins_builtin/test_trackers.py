@@ -51,9 +51,9 @@ def study(name: str, results: Path) -> None:
     )
     with EventDispatcher(host, pytest.fail) as announcer:
         announcer.start(tracker, results)
-        announcer.tell("matekd_bench_study_started", study=told)
+        announcer.dispatch("matekd_bench_study_started", study=told)
         for run, evaluations in ((RUN, 2), (CUT, 1)):
-            announcer.tell("matekd_bench_run_started", run=run)
+            announcer.dispatch("matekd_bench_run_started", run=run)
             for number in range(1, evaluations + 1):
                 evaluation = EvaluationInfo(
                     number=number,
@@ -63,10 +63,10 @@ def study(name: str, results: Path) -> None:
                     limit=20,
                     loss=1 / number,
                 )
-                announcer.tell("matekd_bench_evaluated", run=run, evaluation=evaluation)
+                announcer.dispatch("matekd_bench_evaluated", run=run, evaluation=evaluation)
             if run is RUN:
-                announcer.tell("matekd_bench_run_finished", run=run, end=END)
-        announcer.tell("matekd_bench_study_finished", study=told, end=StudyEnd(status="stopped"))
+                announcer.dispatch("matekd_bench_run_finished", run=run, end=END)
+        announcer.dispatch("matekd_bench_study_finished", study=told, end=StudyEnd(status="stopped"))
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:

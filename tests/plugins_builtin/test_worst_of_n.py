@@ -58,7 +58,7 @@ def divergences(lab, draws):
 
 def views_of(lab, method, rows=ROWS):
     batch = lab.batch(method, rows)
-    lab.moment.batch = batch
+    lab.scope.batch = batch
     return batch, list(method.views(batch, lab.models))
 
 

@@ -25,8 +25,8 @@ def run(study: Collection, method: str, task: str = "rte") -> Any:
 
 def test_mcnemar_on_the_recorded_answers(study: Collection) -> None:
     eda, kd = run(study, "eda"), run(study, "kd")
-    found = compare_runs(eda, kd, Evidence(study.homes), {}).found
-    store = study.homes[kd.run_id]
+    found = compare_runs(eda, kd, Evidence(study.stores), {}).result
+    store = study.stores[kd.run_id]
     labels = np.array(store.read_data("dev-rte").labels)
     a, b = (
         store.read_predictions(r.run_id).evaluations[-1]["dev"].argmax(axis=1) == labels for r in (eda, kd)
@@ -50,7 +50,7 @@ def test_runs_are_found_by_the_start_of_their_id(study: Collection) -> None:
 
 
 def test_what_cannot_be_compared(study: Collection, make_record: Any) -> None:
-    kd, evidence = run(study, "kd"), Evidence(study.homes)
+    kd, evidence = run(study, "kd"), Evidence(study.stores)
     other_dev = make_record("eda", splits={"dev": {"n": 9, "official_n": 9, "digest": "another"}}, score=0.7)
     for other, error, said in (
         (kd, UsageError, "name two"),

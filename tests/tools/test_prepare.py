@@ -45,7 +45,7 @@ def test_what_is_there_is_said_to_be_there(prepared: Prepare, tiny_checkpoint: P
 def test_a_generator_and_a_thesaurus_belong_to_methods_that_need_them(
     prepared: Prepare, other_vocabulary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare_module, "wordnet_place", lambda: Path("/somewhere/wordnet"))
+    monkeypatch.setattr(prepare_module, "find_wordnet", lambda: Path("/somewhere/wordnet"))
     generator = str(other_vocabulary)
     assert [part.kind for part in prepared(generator=generator, tasks="rte")] == ["model", "data"]
     with_generator = prepared(generator=generator, tasks="rte", methods="matekd")
@@ -90,8 +90,8 @@ def test_models_that_cannot_be_had_do_not_end_it(prepared: Prepare) -> None:
 
 def test_what_has_to_be_fetched_is_announced(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(prepare_module, "found_locally", lambda reference, revision: None)
-    part = prepare_module.model(str(tiny_checkpoint), None, said.append)
+    monkeypatch.setattr(prepare_module, "find_local_folder", lambda reference, revision: None)
+    part = prepare_module.prepare_model(str(tiny_checkpoint), None, said.append)
     assert (part.state, said) == ("fetched", [f"fetching {tiny_checkpoint}"])
 
 
@@ -111,7 +111,7 @@ def test_data_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (home / f"{split}.csv").write_text("\n".join(["sentence1,sentence2,label", *lines]) + "\n")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     task = replace(HOST.task("rte").record, hub_id=str(home), hub_config=None, hub_revision=None)
-    part = prepare_module.data(task, Hub(cache=tmp_path / "cache"), lambda text: None)
+    part = prepare_module.prepare_data(task, Hub(cache=tmp_path / "cache"), lambda text: None)
     assert part.state == "fetched"
     assert part.text.startswith("5 training and 3 dev rows, partial")
 
@@ -132,7 +132,7 @@ def test_wordnet_is_fetched_where_the_network_allows(
     works: bool, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     places = iter([None, tmp_path])
-    monkeypatch.setattr(prepare_module, "wordnet_place", lambda: next(places))
+    monkeypatch.setattr(prepare_module, "find_wordnet", lambda: next(places))
     monkeypatch.setattr(prepare_module, "hub_answers", lambda: True)
 
     def download(name: str, **options: object) -> bool:
@@ -142,7 +142,7 @@ def test_wordnet_is_fetched_where_the_network_allows(
         return True
 
     monkeypatch.setattr("nltk.download", download)
-    part = prepare_module.thesaurus(lambda text: None)
+    part = prepare_module.prepare_thesaurus(lambda text: None)
     assert (part.state, part.needed) == (state, works)
 
 

@@ -1,1 +1,1 @@
-"""The commands, a file for each group of them."""
+"""The commands of the command line, one file per group."""

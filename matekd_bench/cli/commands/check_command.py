@@ -1,4 +1,4 @@
-"""``matekd-bench methods check``: check methods against the contract that holds for every method."""
+"""``matekd-bench methods check``: check methods against the contract of every method."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ def check(
     torch.set_num_threads(1)  # toy networks gain nothing from more threads, and lose much on busy cores
     file = Path(target) if target.endswith(".py") else None
     host = load_host([*(plugin or []), *([file] if file else [])], no_plugins)
-    wanted = [name.strip() for name in only.split(",")] if only else ()
-    results = {subject.name: check_subject(subject, wanted) for subject in _subjects(host, target, file)}
+    check_names = [name.strip() for name in only.split(",")] if only else ()
+    results = {subject.name: check_subject(subject, check_names) for subject in _subjects(host, target, file)}
     if json:
         print_json({name: [asdict(result) for result in checks] for name, checks in results.items()})
     else:
         for name, checks in results.items():
-            _print(name, checks)
+            _print_results(name, checks)
     return 1 if any(result.state == "failed" for checks in results.values() for result in checks) else 0
 
 
 def _subjects(host: Host, target: str, file: Path | None) -> list[Subject]:
-    """Return the methods that were named, or all methods of a plugin's file."""
+    """Return the methods that `target` names, or all methods of a plugin's file."""
     from matekd_bench.contract import subject_of
     from matekd_bench.errors import UsageError
     from matekd_bench.methods.params import resolve_all
@@ -72,14 +72,15 @@ def _subjects(host: Host, target: str, file: Path | None) -> list[Subject]:
     return [subject_of(method) for method in resolve_all(target, lambda name: host.method(name).record, {})]
 
 
-def _print(name: str, results: list[CheckResult]) -> None:
+def _print_results(name: str, results: list[CheckResult]) -> None:
+    """Print one method's checks, then how many passed, failed and were skipped."""
     typer.echo(name)
     for result in results:
         passed, failed = result.state == "passed", result.state == "failed"
         text = f"{result.check}: {result.expected if passed else result.happened}"
         print_finding(result.state, text, f"expected: {result.expected}. {result.fix}" if failed else "")
-    count = Counter(result.state for result in results)
-    checks = "check" if count["passed"] == 1 else "checks"
+    counts = Counter(result.state for result in results)
+    checks = "check" if counts["passed"] == 1 else "checks"
     typer.echo(
-        f"{name}: {count['passed']} {checks} passed, {count['failed']} failed, {count['skipped']} skipped."
+        f"{name}: {counts['passed']} {checks} passed, {counts['failed']} failed, {counts['skipped']} skipped."
     )

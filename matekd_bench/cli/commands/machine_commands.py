@@ -1,4 +1,4 @@
-"""``matekd-bench doctor``, ``prepare`` and ``cache``: what this machine has, and what it lacks for a study."""
+"""``matekd-bench doctor``, ``prepare`` and ``cache``: check this machine, fetch files, manage the cache."""
 
 from __future__ import annotations
 
@@ -56,22 +56,23 @@ def doctor(
     from matekd_bench.plugins.host import Host
     from matekd_bench.tools.doctor.examine import examine
 
-    checks: list[Finding] = []
-    for check in examine(Host.load(plugin or (), only_builtin=no_plugins), glue_dir, network=network):
+    findings: list[Finding] = []
+    for finding in examine(Host.load(plugin or (), only_builtin=no_plugins), glue_dir, network=network):
         if not json:
-            if not checks or check.topic != checks[-1].topic:
-                typer.echo(check.topic)
-            print_finding(check.state, f"{check.name}: {check.text}", check.todo)
-        checks.append(check)
-    broken = sum(check.state == "problem" for check in checks)
+            if not findings or finding.topic != findings[-1].topic:
+                typer.echo(finding.topic)
+            print_finding(finding.state, f"{finding.name}: {finding.text}", finding.todo)
+        findings.append(finding)
+    broken = sum(finding.state == "problem" for finding in findings)
     if json:
-        print_json([asdict(check) for check in checks])
+        print_json([asdict(finding) for finding in findings])
     else:
-        typer.echo(f"\n{_summary(broken, sum(check.state == 'missing' for check in checks))}")
+        typer.echo(f"\n{_summary(broken, sum(finding.state == 'missing' for finding in findings))}")
     return 1 if broken else 0
 
 
 def _summary(broken: int, missing: int) -> str:
+    """Return the last line of `doctor`."""
     if broken:
         return f"{broken} broken, {missing} missing; the arrows say what to do."
     if missing:
@@ -103,42 +104,42 @@ def prepare(
     from matekd_bench.tools.prepare import prepare as prepare_study
 
     go_offline(context, offline)
-    typed, home = glue_folders(context, glue_dir)
+    from_option, from_environment = glue_folders(context, glue_dir)
     request = StudyRequest(
         methods=methods,
         tasks=tasks,
         preset=preset,
         config=config,
-        glue_dir=typed,
-        glue_home=home,
+        glue_dir=from_option,
+        glue_home=from_environment,
         teacher=teacher,
         student=student,
         generator=generator,
         reference=None,
     )
     parts = []
-    for part in prepare_study(request, load_host(plugin, no_plugins), _say):
+    for part in prepare_study(request, load_host(plugin, no_plugins), _print_stage):
         parts.append(part)
         if not json:
             print_finding(part.state, f"{part.kind} {part.name}: {part.text}", part.todo)
     if json:
         print_json([asdict(part) for part in parts])
-    _end(parts, json)
+    _print_conclusion(parts, json)
 
 
-def _say(text: str) -> None:
+def _print_stage(text: str) -> None:
     typer.echo(f"{text} ...", err=True)
 
 
-def _end(parts: list[Preparation], json: bool) -> None:
-    """A sentence where all is there; UsageError where something that is needed can't be had."""
-    lacking = [f"{part.kind} {part.name}" for part in parts if part.state == "missing" and part.needed]
-    if lacking:
-        from matekd_bench.files.network import advice
+def _print_conclusion(parts: list[Preparation], json: bool) -> None:
+    """Print that everything is there; raise UsageError if a part that the study needs is missing."""
+    missing = [f"{part.kind} {part.name}" for part in parts if part.state == "missing" and part.needed]
+    if missing:
+        from matekd_bench.files.network import fetch_hint
 
         raise UsageError(
-            f"{len(lacking)} of {len(parts)} can't be had ({', '.join(lacking)}):",
-            hint=advice("the lines above say why; run the same command to try again."),
+            f"{len(missing)} of {len(parts)} can't be had ({', '.join(missing)}):",
+            hint=fetch_hint("the lines above say why; run the same command to try again."),
         )
     if not json:
         typer.echo("All that is needed is on this machine: the study runs without a network.")
@@ -157,20 +158,27 @@ def info(json: Json = False) -> None:
     from matekd_bench.tools.doctor.caches import readable
 
     root, limit = cache_root(), cache_limit()
-    found = entries(root)
+    folders = entries(root)
     if json:
-        print_json({"folder": str(root), "limit": limit, "entries": [_plain(one) for one in found]})
+        print_json(
+            {"folder": str(root), "limit": limit, "entries": [_folder_as_json(folder) for folder in folders]}
+        )
         return
     kinds: defaultdict[str, list[CachedFolder]] = defaultdict(list)
-    for one in found:
-        kinds[one.kind if one.finished else f"{one.kind}, unfinished"].append(one)
+    for folder in folders:
+        kinds[folder.kind if folder.finished else f"{folder.kind}, unfinished"].append(folder)
     rows = [
-        (kind, str(len(of)), readable(sum(one.size for one in of)), _ago(min(one.used for one in of)))
-        for kind, of in sorted(kinds.items())
+        (
+            kind,
+            str(len(of_kind)),
+            readable(sum(folder.size for folder in of_kind)),
+            _age(min(folder.used for folder in of_kind)),
+        )
+        for kind, of_kind in sorted(kinds.items())
     ]
     if rows:
         print_table(("kind", "entries", "size", "longest unused"), rows)
-    typer.echo(f"{root}: {readable(sum(one.size for one in found))} of at most {readable(limit)}")
+    typer.echo(f"{root}: {readable(sum(folder.size for folder in folders))} of at most {readable(limit)}")
 
 
 @app.command("clear", epilog=examples("cache clear", "cache clear --older-than 30d"))
@@ -183,40 +191,42 @@ def clear(
 ) -> None:
     """Take away what the cache keeps; what is in use stays. Records do not depend on it."""
     from matekd_bench.distill.artifacts.artifact_cache import cache_root
-    from matekd_bench.distill.artifacts.eviction import clear as take_away
+    from matekd_bench.distill.artifacts.eviction import clear as clear_cache
     from matekd_bench.tools.doctor.caches import readable
 
     age = 0.0 if older_than is None else _seconds(older_than)
-    done = list(take_away(cache_root(), older_than=age))
+    folders = list(clear_cache(cache_root(), older_than=age))
     if json:
-        print_json([{**_plain(one), "cleared": gone} for one, gone in done])
+        print_json([{**_folder_as_json(folder), "cleared": cleared} for folder, cleared in folders])
         return
-    for one, gone in done:
-        if not gone:
-            typer.echo(f"in use, kept: {one.path}")
-    cleared = [one for one, gone in done if gone]
-    typer.echo(f"{len(cleared)} cleared, {readable(sum(one.size for one in cleared))}.")
+    for folder, cleared in folders:
+        if not cleared:
+            typer.echo(f"in use, kept: {folder.path}")
+    sizes = [folder.size for folder, cleared in folders if cleared]
+    typer.echo(f"{len(sizes)} cleared, {readable(sum(sizes))}.")
 
 
 def _seconds(text: str) -> float:
-    found = AGE.fullmatch(text.strip())
-    if not found:
+    """Parse an age such as `30d` into seconds."""
+    match = AGE.fullmatch(text.strip())
+    if not match:
         raise UsageError(f"--older-than '{text}' is no age: write e.g. 30d, 12h, 90m or 45s.")
-    return float(found[1]) * SECONDS[found[2]]
+    return float(match[1]) * SECONDS[match[2]]
 
 
-def _ago(moment: float) -> str:
+def _age(moment: float) -> str:
+    """Format the time since `moment` (seconds since the epoch); from two days on, in days."""
     from matekd_bench.cli.ui.progress import duration
 
     seconds = max(0.0, time.time() - moment)
     return f"{seconds / 86400:.0f} days" if seconds >= 2 * 86400 else duration(seconds)
 
 
-def _plain(one: CachedFolder) -> dict[str, object]:
+def _folder_as_json(folder: CachedFolder) -> dict[str, object]:
     return {
-        "kind": one.kind,
-        "folder": str(one.path),
-        "bytes": one.size,
-        "last_used": one.used,
-        "finished": one.finished,
+        "kind": folder.kind,
+        "folder": str(folder.path),
+        "bytes": folder.size,
+        "last_used": folder.used,
+        "finished": folder.finished,
     }

@@ -1,4 +1,4 @@
-"""``matekd-bench methods``: which methods there are, and what one of them takes."""
+"""``matekd-bench methods``: list the methods, describe one, and register ``preview`` and ``check``."""
 
 from __future__ import annotations
 
@@ -41,11 +41,12 @@ def methods(
     if context.invoked_subcommand is not None:
         return
     host = load_host(plugin, no_plugins)
-    found = [host.methods[name] for name in sorted(host.methods)]
+    provided_methods = [host.methods[name] for name in sorted(host.methods)]
     if json:
-        print_json([_as_json(one) for one in found])
+        print_json([_method_as_json(provided) for provided in provided_methods])
         return
-    rows = [(one.record.name, one.record.level, one.record.summary) for one in found]
+    records = [provided.record for provided in provided_methods]
+    rows = [(method.name, method.level, method.summary) for method in records]
     print_table(("method", "level", "summary"), sorted(rows + conflicts(host, "method")))
 
 
@@ -64,12 +65,12 @@ def show(
     from matekd_bench.tools.doctor.method_needs import needs
 
     host = load_host(plugin, no_plugins)
-    found = host.method(name)
-    wanted = list(needs(found.record, host))
+    provided = host.method(name)
+    method = provided.record
+    findings = list(needs(method, host))
     if json:
-        print_json({**_as_json(found), "needs_here": [asdict(one) for one in wanted]})
+        print_json({**_method_as_json(provided), "needs_here": [asdict(finding) for finding in findings]})
         return
-    method = found.record
     print_fields(
         [
             ("method", method.name),
@@ -79,15 +80,18 @@ def show(
             ("version", method.version),
             ("tuned", "; ".join(f"{name}: {space}" for name, space in method.search.items())),
             ("overrides", overrides_in_words(method)),
-            ("from", str(found.by)),
+            ("from", str(provided.by)),
             ("cite", method.citation),
         ]
     )
-    if wanted:
+    if findings:
         typer.echo("\nneeds")
-        for one in wanted:
-            print_finding(one.state, f"{one.name}: {one.text}", one.todo)
-    parameters = [(one.name, one.type, one.default, one.bounds, one.description) for one in describe(method)]
+        for finding in findings:
+            print_finding(finding.state, f"{finding.name}: {finding.text}", finding.todo)
+    parameters = [
+        (parameter.name, parameter.type, parameter.default, parameter.bounds, parameter.description)
+        for parameter in describe(method)
+    ]
     typer.echo()
     if not parameters:
         typer.echo("no parameters")
@@ -100,11 +104,11 @@ def show(
     )
 
 
-def _as_json(found: Provided[Method]) -> dict[str, Any]:
+def _method_as_json(provided: Provided[Method]) -> dict[str, Any]:
     from matekd_bench.methods.overrides import overrides_in_words
     from matekd_bench.methods.params import describe
 
-    method = found.record
+    method = provided.record
     return {
         "name": method.name,
         "summary": method.summary,
@@ -117,5 +121,5 @@ def _as_json(found: Provided[Method]) -> dict[str, Any]:
         "search": {name: str(space) for name, space in method.search.items()},
         "citation": method.citation,
         "parameters": [asdict(parameter) for parameter in describe(method)],
-        "provided_by": asdict(found.by),
+        "provided_by": asdict(provided.by),
     }

@@ -1,4 +1,4 @@
-"""``matekd-bench tasks new``: a task of the user's own data, checked, shown and written as a TOML file."""
+"""``matekd-bench tasks new``: check the user's own data, show them, and write a task's TOML file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matekd_bench.tasks.own.own_task import OwnTask
     from matekd_bench.tasks.own.survey import Survey
 
-ROWS = 3  # of the preview
+ROWS = 3  # printed as a preview
 
 
 def new(
@@ -62,25 +62,24 @@ def new(
     """Make a task of your own data: check every row, show what was found, and write a TOML file."""
     from matekd_bench.plugins.host import Host
     from matekd_bench.tasks.own.own_task import to_toml
-    from matekd_bench.tasks.own.survey import survey, with_labels
+    from matekd_bench.tasks.own.survey import infer_labels, survey
 
     path = folder / f"{name}.toml"
-    _check(name, path, Host.load(), () if hub else (train, dev))
-    begun = _begun(
-        name, path.parent, _listed(text), label, train, dev, hub, config, revision, _listed(metrics)
+    _check_name_and_files(name, path, Host.load(), () if hub else (train, dev))
+    task = _task_from_options(
+        name, path.parent, _split_list(text), label, train, dev, hub, config, revision, _split_list(metrics)
     )
-    own = with_labels(begun, kind, _listed(labels), path.parent)
-    found = survey(own, path.parent)
-    _show(found)
+    own_task = infer_labels(task, kind, _split_list(labels), path.parent)
+    _print_survey(survey(own_task, path.parent))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(to_toml(own), encoding="utf-8")
+    path.write_text(to_toml(own_task), encoding="utf-8")
     file = shlex.quote(str(path))
     typer.echo(f"\nwrote {path}")
     typer.echo(f"next: matekd-bench run --plugin {file} --tasks {name} --methods eda --preset minilm")
 
 
-def _check(name: str, path: Path, host: Host, files: tuple[str, ...]) -> None:
-    """Raises UsageError for a name that no task can have or another has, a file that is there, files that are not."""
+def _check_name_and_files(name: str, path: Path, host: Host, files: tuple[str, ...]) -> None:
+    """Raise UsageError for a malformed or taken task name, an existing output file, or missing data files."""
     from matekd_bench.errors import UsageError
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
@@ -96,11 +95,14 @@ def _check(name: str, path: Path, host: Host, files: tuple[str, ...]) -> None:
             )
 
 
-def _begun(
+def _task_from_options(
     name: str, folder: Path, texts: tuple[str, ...], label: str, train: str, dev: str,
     hub: str | None, config: str | None, revision: str | None, metrics: tuple[str, ...],
 ) -> OwnTask:  # fmt: skip
-    """The task as far as the options say it; UsageError for what they cannot say."""
+    """Build the task from the options; its kind is a placeholder until the data are read.
+
+    Raises UsageError for options that make no task.
+    """
     from pydantic import ValidationError
 
     from matekd_bench.errors import UsageError, unknown
@@ -115,9 +117,10 @@ def _begun(
     for metric in metrics:
         if metric not in METRICS:
             raise unknown("metric", metric, METRICS)
-    places = (train, dev) if hub else (relative_to(Path(train), folder), relative_to(Path(dev), folder))
+    # splits on the Hub, or files; a task's file names them relative to its own folder
+    splits = (train, dev) if hub else (relative_to(Path(train), folder), relative_to(Path(dev), folder))
     values = {
-        "name": name, "kind": "classification", "texts": texts, "label": label, "train": places[0], "dev": places[1],
+        "name": name, "kind": "classification", "texts": texts, "label": label, "train": splits[0], "dev": splits[1],
         "metrics": metrics, "hub": hub, "config": config, "revision": revision,
     }  # fmt: skip
     try:
@@ -126,15 +129,16 @@ def _begun(
         raise UsageError(f"the task cannot be made: {error.errors()[0]['msg']}.") from error
 
 
-def _listed(text: str | None) -> tuple[str, ...]:
+def _split_list(text: str | None) -> tuple[str, ...]:
+    """Split a comma-separated list; None and empty parts give nothing."""
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
-def _show(found: Survey) -> None:
-    """Kind, splits, three rows, and what to know."""
+def _print_survey(survey: Survey) -> None:
+    """Print the task's kind, labels and metrics, its splits, three rows, and notices as warnings."""
     from matekd_bench.cli.ui.console import print_fields, print_table, warn
 
-    task, train = found.task, found.splits[0]
+    task, train = survey.task, survey.splits[0]
     print_fields(
         [
             ("task", f"{task.name}: {task.kind} of {'pairs' if len(task.fields) == 2 else 'single texts'}"),
@@ -143,14 +147,17 @@ def _show(found: Survey) -> None:
         ]
     )
     typer.echo()
-    rows = [(one.split, str(len(one)), found.lengths(one), found.counts(one)) for one in found.splits]
+    rows = [
+        (examples.split, str(len(examples)), survey.lengths(examples), survey.counts(examples))
+        for examples in survey.splits
+    ]
     print_table(("split", "rows", "words", "scores" if not task.labels else "rows by label"), rows)
     typer.echo()
-    gold = [task.labels[int(one)] if task.labels else f"{one:g}" for one in (train.labels or ())[:ROWS]]
-    shown = zip(gold, train.texts, strict=False)
+    gold = [task.labels[int(value)] if task.labels else f"{value:g}" for value in (train.labels or ())[:ROWS]]
+    preview = zip(gold, train.texts, strict=False)
     print_table(
         ("label", *task.fields),
-        [(one, *(textwrap.shorten(text, 60) for text in texts)) for one, texts in shown],
+        [(label, *(textwrap.shorten(text, 60) for text in texts)) for label, texts in preview],
     )
-    for notice in found.notices:
+    for notice in survey.notices:
         warn(notice)

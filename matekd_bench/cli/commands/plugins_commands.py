@@ -1,4 +1,4 @@
-"""``matekd-bench plugins``: what is installed and what it provides, and the files of a new one."""
+"""``matekd-bench plugins``: list the plugins and what they provide, and write a new one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def plugins(
 ) -> None:
     """List the plugins: where they come from, what they provide, and why a broken one was left out."""
     from matekd_bench.plugins.host import NOT_INSTALLED, Host
-    from matekd_bench.plugins.naming import conflict
+    from matekd_bench.plugins.naming import conflict_error
 
     if context.invoked_subcommand is not None:
         return
@@ -29,7 +29,7 @@ def plugins(
     if NOT_INSTALLED in host.warnings:
         warn(NOT_INSTALLED)
     for (kind, name), claims in host.conflicts.items():
-        warn(str(conflict(kind, name, claims)))
+        warn(str(conflict_error(kind, name, claims)))
     if json:
         print_json(
             [

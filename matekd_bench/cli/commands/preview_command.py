@@ -1,4 +1,4 @@
-"""``matekd-bench methods preview``: what methods do to a few rows, side by side, for screens, scripts and browsers."""
+"""``matekd-bench methods preview``: show what methods do to a few rows, as tables, JSON or HTML."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from matekd_bench.cli.options import (
     glue_folders,
 )
 from matekd_bench.cli.ui.console import load_host, print_json, print_table, warn
-from matekd_bench.cli.ui.preview_text import answers, changes, diagnostics, said
+from matekd_bench.cli.ui.preview_text import answers, changes, diagnostics, legend
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -73,53 +73,55 @@ def preview(
 ) -> None:
     """Show what methods do to a few training rows: texts before and after, and what teacher and student say to them."""
     from matekd_bench.study.spec.request import StudyRequest
-    from matekd_bench.tools.preview import preview as look
+    from matekd_bench.tools.preview import preview as preview_methods
 
-    typed, home = glue_folders(context, glue_dir)
+    from_option, from_environment = glue_folders(context, glue_dir)
     request = StudyRequest(
-        methods=methods, tasks=task, preset=preset, config=config, glue_dir=typed, glue_home=home, teacher=teacher,
-        student=student, generator=generator, first_seed=seed, seeds=1, sets=tuple(sets or ()), device=device,
-        reference=None,
+        methods=methods, tasks=task, preset=preset, config=config, glue_dir=from_option, glue_home=from_environment,
+        teacher=teacher, student=student, generator=generator, first_seed=seed, seeds=1, sets=tuple(sets or ()),
+        device=device, reference=None,
     )  # fmt: skip
     host = load_host(plugin, no_plugins)
-    found = look(request, host, lambda text: print(text, file=sys.stderr), examples=n, updates=updates)
-    for notice in dict.fromkeys(notice for one in found.methods for notice in one.notices):
+    result = preview_methods(
+        request, host, lambda text: print(text, file=sys.stderr), examples=n, updates=updates
+    )
+    for notice in dict.fromkeys(notice for method in result.methods for notice in method.notices):
         warn(notice)
     if html is not None:
         from matekd_bench.cli.ui.preview_page import page
 
-        html.write_text(page(found), encoding="utf-8")
+        html.write_text(page(result), encoding="utf-8")
         typer.echo(f"wrote {html}")
     elif json:
-        print_json(asdict(found))
+        print_json(asdict(result))
     else:
-        _print(found)
+        _print_preview(result)
 
 
-def _print(found: Preview) -> None:
-    """Examples by method, then the diagnostics of all."""
+def _print_preview(preview: Preview) -> None:
+    """Print a table of examples per method, then the diagnostics of all methods."""
     from rich.console import Console
 
     console = Console(highlight=False)
-    for one in found.methods:
-        console.print(_examples(found, one, colored=console.is_terminal))
-    typer.echo(said(found))
+    for method in preview.methods:
+        console.print(_examples_table(preview, method, colored=console.is_terminal))
+    typer.echo(legend(preview))
     typer.echo()
-    print_table(*diagnostics(found))
+    print_table(*diagnostics(preview))
 
 
-def _examples(found: Preview, one: MethodPreview, *, colored: bool) -> Any:
-    """A table with a row for every version of every example."""
+def _examples_table(preview: Preview, method: MethodPreview, *, colored: bool) -> Any:
+    """Build a table with a row for every version of every example."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    title = f"{one.method} on {found.task}"
+    title = f"{method.method} on {preview.task}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_lines=True)
     for column in ("original", "perturbed"):
         table.add_column(column, ratio=3, overflow="fold")
     for column in ("teacher", "student"):
         table.add_column(column, overflow="fold")
-    for example in one.examples:
+    for example in method.examples:
         for number, version in enumerate(example.versions or (None,)):
             table.add_row(*_row(example, version, number, colored=colored))
     return table
@@ -128,6 +130,11 @@ def _examples(found: Preview, one: MethodPreview, *, colored: bool) -> Any:
 def _row(
     example: PreviewExample, version: PreviewVersion | None, number: int, *, colored: bool
 ) -> tuple[Text, Text, str, str]:
+    """Return original text, perturbed text, teacher's answers and student's answers of one version.
+
+    The label and an unchanged original are written only in the first row of an example. A version of None means that
+    nothing is perturbed.
+    """
     from rich.text import Text
 
     old = Text()
@@ -137,7 +144,7 @@ def _row(
     if len(example.versions) > 1:
         new.append(f"{number + 1}: ", "dim")
     texts = example.texts if version is None or version.texts is None else version.texts
-    for kind, words in _changes(example.texts, texts):
+    for kind, words in _flat_changes(example.texts, texts):
         plain = words if colored else MARKS[kind].format(words)
         style = STYLES[kind] if colored else ""
         if kind != "added" and not (number and texts == example.texts):
@@ -158,6 +165,6 @@ def _row(
     return old, new, answers(example.teacher, version.teacher), answers(example.student, version.student)
 
 
-def _changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[tuple[str, str]]:
-    """The runs of words of both, segment by segment."""
+def _flat_changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the runs of kept, removed and added words of all segments as one list."""
     return [change for part in changes(old, new) for change in part]

@@ -1,4 +1,4 @@
-"""``matekd-bench reproduce``: trains a recorded run again and says whether it got the same numbers."""
+"""``matekd-bench reproduce``: train a recorded run again and report whether the numbers are the same."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def reproduce(
     from matekd_bench.results.store.collection import read_folders
     from matekd_bench.results.store.results_store import ResultsStore
     from matekd_bench.tools.compare import find_run
-    from matekd_bench.tools.reproduce import LocalPaths
-    from matekd_bench.tools.reproduce import reproduce as again
+    from matekd_bench.tools.reproduce import LocalOverrides
+    from matekd_bench.tools.reproduce import reproduce as reproduce_run
 
-    home, name = _named(run, results)
+    home, name = _results_and_name(run, results)
     run_id = find_run(read_folders([home]).records, name).run_id
-    places = LocalPaths(
+    overrides = LocalOverrides(
         glue_dir=glue_dir,
         teacher=teacher,
         student=student,
@@ -87,21 +87,21 @@ def reproduce(
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="matekd-bench-")))
         if fresh:
-            stack.enter_context(_cache(scratch / "cache"))
+            stack.enter_context(_cache_at(scratch / "cache"))
         events = stack.enter_context(watcher(quiet=quiet, verbose=False))
         host, target = load_host(plugin, no_plugins), into or scratch / "results"
-        request_of = partial(_request, context.find_root().command)
-        found = again(ResultsStore(home), run_id, target, host, events, places, request_of)
+        request_of = partial(_request_from_command, context.find_root().command)
+        reproduction = reproduce_run(ResultsStore(home), run_id, target, host, events, overrides, request_of)
     if json:
-        print_json(_plain(found))
+        print_json(_as_json(reproduction))
     else:
-        for line in _lines(found):
+        for line in _report_lines(reproduction):
             typer.echo(line)
-    return 0 if found.same else 1
+    return 0 if reproduction.same else 1
 
 
-def _named(run: str, results: Path) -> tuple[Path, str]:
-    """The results folder and the name of a run, which may be named by its folder."""
+def _results_and_name(run: str, results: Path) -> tuple[Path, str]:
+    """Return the results folder of a run and its name; `run` may also be the run's own folder."""
     path = Path(run)
     if (path / "record.json").is_file():
         return path.resolve().parent.parent, path.resolve().name
@@ -109,83 +109,87 @@ def _named(run: str, results: Path) -> tuple[Path, str]:
 
 
 @contextmanager
-def _cache(folder: Path) -> Iterator[None]:
-    """Within it the cache is this empty folder."""
-    before = os.environ.get("MATEKD_BENCH_CACHE")
+def _cache_at(folder: Path) -> Iterator[None]:
+    """Use this folder as the cache while the context is open."""
+    previous = os.environ.get("MATEKD_BENCH_CACHE")
     os.environ["MATEKD_BENCH_CACHE"] = str(folder)
     try:
         yield
     finally:
-        if before is None:
+        if previous is None:
             del os.environ["MATEKD_BENCH_CACHE"]
         else:
-            os.environ["MATEKD_BENCH_CACHE"] = before
+            os.environ["MATEKD_BENCH_CACHE"] = previous
 
 
-def _request(application: Any, command: str) -> StudyRequest:
-    """What a recorded command asked for; ResultsError where it is no command of this version."""
+def _request_from_command(application: Any, command: str) -> StudyRequest:
+    """Parse a recorded `run` command into its request; raise ResultsError if this version cannot read it."""
     from matekd_bench.study.spec.request import StudyRequest
 
     try:
         program, name, *words = shlex.split(command)
         if (program, name) != ("matekd-bench", "run"):
             raise ValueError("it is no 'run'")
-        given: dict[str, Any] = application.commands[name].make_context(name, words).params
+        options: dict[str, Any] = application.commands[name].make_context(name, words).params
     except (ValueError, typer.TyperException) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ResultsError(
             f"the record keeps no settings, and its command cannot be read: {reason}."
         ) from None
     known = {field.name for field in fields(StudyRequest)} - {"reference", "results", "command"}
-    chosen = {key: value for key, value in given.items() if key in known and value is not None}
+    chosen = {key: value for key, value in options.items() if key in known and value is not None}
     return StudyRequest(**{**chosen, "sets": tuple(chosen.get("sets") or ())})
 
 
-def _lines(found: Reproduction) -> Iterator[str]:
-    from matekd_bench.tools.reproduce import said
+def _report_lines(reproduction: Reproduction) -> Iterator[str]:
+    """Yield the report of a reproduction: the run, the verdict, differing numbers and conditions."""
+    from matekd_bench.tools.reproduce import then_and_now
 
-    identity, evaluations = found.recorded.identity, len(found.recorded.curve)
-    yield f"{identity.variant} on {identity.task}, seed {identity.seed} ({found.recorded.run_id})"
-    if found.same:
+    recorded = reproduction.recorded
+    identity, evaluations = recorded.identity, len(recorded.curve)
+    yield f"{identity.variant} on {identity.task}, seed {identity.seed} ({recorded.run_id})"
+    if reproduction.same:
         yield f"The same: logits of {evaluations} evaluations, scores, losses and diagnostics, to the last bit."
-    elif found.evaluations:
-        first, largest = found.evaluations[0], max(evaluation.largest for evaluation in found.evaluations)
-        place = f"evaluation {first.number} on ({first.split})"
-        yield f"Not the same: logits differ from {place}, by at most {largest:.3g}."
+    elif reproduction.evaluations:
+        first = reproduction.evaluations[0]
+        largest = max(evaluation.largest for evaluation in reproduction.evaluations)
+        start = f"evaluation {first.number} on ({first.split})"
+        yield f"Not the same: logits differ from {start}, by at most {largest:.3g}."
     else:
         yield "Not the same, although the logits of every evaluation are:"
-    for number in found.numbers:
-        yield f"  {said(number)}"
-    yield from _explained(found)
+    for number in reproduction.numbers:
+        yield f"  {then_and_now(number)}"
+    yield from _condition_lines(reproduction)
 
 
-def _explained(found: Reproduction) -> Iterator[str]:
-    from matekd_bench.tools.reproduce import said
+def _condition_lines(reproduction: Reproduction) -> Iterator[str]:
+    """Yield the conditions of training that differ, or that none does."""
+    from matekd_bench.tools.reproduce import then_and_now
 
-    if found.conditions:
-        yield "What was different:" if not found.same else "It was so although these were different:"
-        yield from (f"  {said(condition)}" for condition in found.conditions)
-    elif not found.same:
-        device = found.recorded.compute.device
+    if reproduction.conditions:
+        yield "What was different:" if not reproduction.same else "It was so although these were different:"
+        yield from (f"  {then_and_now(condition)}" for condition in reproduction.conditions)
+    elif not reproduction.same:
+        device = reproduction.recorded.compute.device
         why = "" if device == "cpu" else f" On '{device}' only --deterministic runs repeat to the last bit."
         yield f"Nothing that is recorded was different.{why}"
 
 
-def _plain(found: Reproduction) -> dict[str, Any]:
-    def plain(values: Any) -> list[dict[str, Any]]:
-        return [{"what": field.path, **field.values} for field in values]
+def _as_json(reproduction: Reproduction) -> dict[str, Any]:
+    def values_of(settings: Any) -> list[dict[str, Any]]:
+        return [{"what": setting.path, **setting.values} for setting in settings]
 
     return {
-        "run_id": found.recorded.run_id,
-        "same": found.same,
+        "run_id": reproduction.recorded.run_id,
+        "same": reproduction.same,
         "evaluations": [
             {
                 "evaluation": evaluation.number,
                 "split": evaluation.split,
                 "largest_difference": evaluation.largest,
             }
-            for evaluation in found.evaluations
+            for evaluation in reproduction.evaluations
         ],
-        "numbers": plain(found.numbers),
-        "conditions": plain(found.conditions),
+        "numbers": values_of(reproduction.numbers),
+        "conditions": values_of(reproduction.conditions),
     }

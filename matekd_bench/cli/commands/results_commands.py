@@ -1,4 +1,4 @@
-"""``matekd-bench leaderboard``, ``export``, ``compare`` and ``merge``: what is recorded, as tables and files."""
+"""``matekd-bench leaderboard``, ``export``, ``compare`` and ``merge``: show and write recorded results."""
 
 from __future__ import annotations
 
@@ -11,35 +11,49 @@ import typer
 
 from matekd_bench.cli.options import RESULTS, Json, NoPlugins, PluginFiles, Reference
 from matekd_bench.cli.ui.console import load_host, print_json, warn
-from matekd_bench.cli.ui.leaderboards import Folders, folder_of, recorded, reference_name, show
+from matekd_bench.cli.ui.leaderboards import (
+    ResultsFolders,
+    load_results,
+    reference_name,
+    results_folder_of,
+    show_leaderboard,
+)
 from matekd_bench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
-    from matekd_bench.cli.ui.leaderboards import Recorded
-    from matekd_bench.results.report.sheets import View
+    from matekd_bench.cli.ui.leaderboards import LoadedResults
+    from matekd_bench.results.report.detail_tables import View
     from matekd_bench.tools.compare import Comparison
 
 
-Look = partial(typer.Option, rich_help_panel="View")
+ViewOption = partial(typer.Option, rich_help_panel="View")
 By = Annotated[
-    str | None, Look("--by", metavar="task", help="A table for each task, with every interval and selection.")
+    str | None,
+    ViewOption("--by", metavar="task", help="A table for each task, with every interval and selection."),
 ]
-Cost = Annotated[bool, Look("--cost", help="What each method cost, and its difference at equal cost.")]
-Diagnostics = Annotated[bool, Look("--diagnostics", help="What runs and methods say of themselves.")]
+Cost = Annotated[bool, ViewOption("--cost", help="What each method cost, and its difference at equal cost.")]
+Diagnostics = Annotated[bool, ViewOption("--diagnostics", help="What runs and methods say of themselves.")]
 Failures = Annotated[
-    bool, Look("--failures", help="Runs that failed, collapsed or diverged: reasons, and how to try again.")
+    bool,
+    ViewOption("--failures", help="Runs that failed, collapsed or diverged: reasons, and how to try again."),
 ]
-Sort = Annotated[str | None, Look("--sort", metavar="KEY", help="delta, score, cost, name, or a task.")]
-Rows = Annotated[str | None, Look("--methods", metavar="LIST", help="Show these methods or variants only.")]
-Columns = Annotated[str | None, Look("--tasks", metavar="LIST", help="Show these tasks or suites only.")]
+Sort = Annotated[str | None, ViewOption("--sort", metavar="KEY", help="delta, score, cost, name, or a task.")]
+Rows = Annotated[
+    str | None, ViewOption("--methods", metavar="LIST", help="Show these methods or variants only.")
+]
+Columns = Annotated[
+    str | None, ViewOption("--tasks", metavar="LIST", help="Show these tasks or suites only.")
+]
 Match = Annotated[
     list[str] | None,
-    Look("--match", metavar="PROTOCOL", help="Show this protocol only (the start of its id is enough)."),
+    ViewOption(
+        "--match", metavar="PROTOCOL", help="Show this protocol only (the start of its id is enough)."
+    ),
 ]
 
 
 def leaderboard(
-    results: Folders = None,
+    results: ResultsFolders = None,
     reference: Reference = None,
     by: By = None,
     cost: Cost = False,
@@ -61,32 +75,34 @@ def leaderboard(
 
     view = _view(by, cost=cost, diagnostics=diagnostics, failures=failures)
     compared_with = reference_name(reference)
-    found = recorded(load_host(plugin, no_plugins), results)
+    loaded = load_results(load_host(plugin, no_plugins), results)
     if view is None:
-        _print_failures(found)
+        _print_failures(loaded)
         return
-    made = row_filters.matching(found.leaderboard(compared_with), match or [])
-    made = row_filters.only(row_filters.ordered(made, sort), methods, tasks, found.suites)
-    show(made, found.suites, json=json, view=view)
+    table = row_filters.select_protocols(loaded.leaderboard(compared_with), match or [])
+    table = row_filters.select_rows_and_columns(
+        row_filters.sort_rows(table, sort), methods, tasks, loaded.suites
+    )
+    show_leaderboard(table, loaded.suites, json=json, view=view)
 
 
 def _view(by: str | None, *, cost: bool, diagnostics: bool, failures: bool) -> View | None:
-    """The view that the options ask for; None for the failures, which are no table."""
+    """Return the view that the options ask for; None for ``--failures``, which prints no table."""
     if by not in (None, "task"):
         raise unknown("view", by or "", ["task"])
-    asked = {"--by": by is not None, "--cost": cost, "--diagnostics": diagnostics, "--failures": failures}
-    given = [name for name, wanted in asked.items() if wanted]
-    if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} are different views: give one of them.")
+    views = {"--by": by is not None, "--cost": cost, "--diagnostics": diagnostics, "--failures": failures}
+    chosen = [name for name, value in views.items() if value]
+    if len(chosen) > 1:
+        raise UsageError(f"{' and '.join(chosen)} are different views: give one of them.")
     if failures:
         return None
     return "task" if by else "cost" if cost else "diagnostics" if diagnostics else "overall"
 
 
-def _print_failures(found: Recorded) -> None:
-    from matekd_bench.results.report.sheets import failures
+def _print_failures(results: LoadedResults) -> None:
+    from matekd_bench.results.report.detail_tables import failures
 
-    for line in failures(found.records):
+    for line in failures(results.records):
         typer.echo(line)
 
 
@@ -108,7 +124,7 @@ def export(
     files: Files,
     table: Table = "leaderboard",
     plot: PlotName = None,
-    results: Folders = None,
+    results: ResultsFolders = None,
     reference: Reference = None,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
@@ -123,17 +139,17 @@ def export(
     host = load_host(plugin, no_plugins)
     for path in files:
         exporter.check_path(path, table, plot, host.exporters)
-    found = recorded(host, results)
-    board = found.leaderboard(compared_with) if table == "leaderboard" else None
+    loaded = load_results(host, results)
+    board = loaded.leaderboard(compared_with) if table == "leaderboard" else None
     for path in files:
         exporter.export(
             path,
             table,
-            found.records,
-            tasks=found.tasks,
-            suites=found.suites,
+            loaded.records,
+            tasks=loaded.tasks,
+            suites=loaded.suites,
             reference=compared_with,
-            evidence=found.evidence,
+            evidence=loaded.evidence,
             leaderboard=board,
             methods={name: provided.record for name, provided in host.methods.items()},
             plot=plot,
@@ -142,15 +158,15 @@ def export(
         typer.echo(f"wrote {path}")
 
 
-NAMED = "A run id, the start of one, or the run's folder."
-RunA = Annotated[str, typer.Argument(metavar="RUN_A", help=NAMED)]
-RunB = Annotated[str, typer.Argument(metavar="RUN_B", help=NAMED)]
+RUN_HELP = "A run id, the start of one, or the run's folder."
+RunA = Annotated[str, typer.Argument(metavar="RUN_A", help=RUN_HELP)]
+RunB = Annotated[str, typer.Argument(metavar="RUN_B", help=RUN_HELP)]
 
 
 def compare(
     run_a: RunA,
     run_b: RunB,
-    results: Folders = None,
+    results: ResultsFolders = None,
     json: Json = False,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
@@ -162,48 +178,49 @@ def compare(
     from matekd_bench.tools.compare import compare_runs, find_run
 
     folders, names = [*(results or [])], []
-    for given in (run_a, run_b):
-        home = folder_of(given)
+    for run in (run_a, run_b):
+        home = results_folder_of(run)
         folders += [home] if home else []
-        names.append(Path(given).resolve().name if home else given)
-    found = recorded(load_host(plugin, no_plugins), folders or [RESULTS])
-    own, other = (find_run(found.records, name) for name in names)
-    result = compare_runs(own, other, found.evidence, found.tasks)
+        names.append(Path(run).resolve().name if home else run)
+    loaded = load_results(load_host(plugin, no_plugins), folders or [RESULTS])
+    record_a, record_b = (find_run(loaded.records, name) for name in names)
+    comparison = compare_runs(record_a, record_b, loaded.evidence, loaded.tasks)
     if json:
-        print_json(_plain(result))
+        print_json(_comparison_as_json(comparison))
         return
-    for line in _lines(result):
+    for line in _comparison_lines(comparison):
         typer.echo(line)
 
 
-def _lines(result: Comparison) -> Iterator[str]:
-    from matekd_bench.results.report.wording import points
+def _comparison_lines(comparison: Comparison) -> Iterator[str]:
+    """Yield both runs with their scores, the difference and the test."""
+    from matekd_bench.results.report.main_tables import points
 
-    found = result.found
-    for letter, run, score in (("A", result.own, found.own), ("B", result.other, found.other)):
-        who = f"{run.identity.variant} on {run.identity.task}, seed {run.identity.seed}"
-        yield f"{letter}  {points(score):>5}  {who} ({run.run_id})"
-    yield f"A - B  {points(found.delta, signed=True)} points on {found.n} examples"
-    if found.only_own is not None:
-        yield f"right in A only: {found.only_own}, in B only: {found.only_other}"
-    yield f"{found.test} test: p = {found.p:.4g}; {found.scope}, no word on the methods."
+    result = comparison.result
+    for letter, run, score in (("A", comparison.run_a, result.own), ("B", comparison.run_b, result.other)):
+        description = f"{run.identity.variant} on {run.identity.task}, seed {run.identity.seed}"
+        yield f"{letter}  {points(score):>5}  {description} ({run.run_id})"
+    yield f"A - B  {points(result.delta, signed=True)} points on {result.n} examples"
+    if result.only_own is not None:
+        yield f"right in A only: {result.only_own}, in B only: {result.only_other}"
+    yield f"{result.test} test: p = {result.p:.4g}; {result.scope}, no word on the methods."
 
 
-def _plain(result: Comparison) -> dict[str, object]:
-    found = result.found
+def _comparison_as_json(comparison: Comparison) -> dict[str, object]:
+    result = comparison.result
     return {
-        "run_a": result.own.run_id,
-        "run_b": result.other.run_id,
-        "task": result.own.identity.task,
-        "score_a": found.own,
-        "score_b": found.other,
-        "delta": found.delta,
-        "n": found.n,
-        "only_a": found.only_own,
-        "only_b": found.only_other,
-        "test": found.test,
-        "p": found.p,
-        "scope": found.scope,
+        "run_a": comparison.run_a.run_id,
+        "run_b": comparison.run_b.run_id,
+        "task": comparison.run_a.identity.task,
+        "score_a": result.own,
+        "score_b": result.other,
+        "delta": result.delta,
+        "n": result.n,
+        "only_a": result.only_own,
+        "only_b": result.only_other,
+        "test": result.test,
+        "p": result.p,
+        "scope": result.scope,
     }
 
 

@@ -1,4 +1,4 @@
-"""``matekd-bench run``: trains what a study still lacks, then prints its leaderboard."""
+"""``matekd-bench run``: train the runs of a study that have no record, then print its leaderboard."""
 
 from __future__ import annotations
 
@@ -165,14 +165,14 @@ def run(
     if devices is not None and not dry_run:
         raise UsageError("--devices is for planning: add --dry-run.")
     go_offline(context, offline)
-    typed, home = glue_folders(context, glue_dir)
+    from_option, from_environment = glue_folders(context, glue_dir)
     request = StudyRequest(
         methods=methods,
         tasks=tasks,
         preset=preset,
         config=config,
-        glue_dir=typed,
-        glue_home=home,
+        glue_dir=from_option,
+        glue_home=from_environment,
         teacher=teacher,
         student=student,
         generator=generator,
@@ -202,7 +202,7 @@ def run(
         command=_command(context),
     )
     host = load_host(plugin, no_plugins)
-    summary = _watched(request, host, dry_run=dry_run, quiet=quiet, verbose=verbose)
+    summary = _run_study(request, host, dry_run=dry_run, quiet=quiet, verbose=verbose)
     if summary.follows:
         return 0
     if dry_run:
@@ -210,12 +210,14 @@ def run(
         return 0
     _print_result(request, host, summary, json)
     if not json:
-        typer.echo(f"{_counts(summary)}.{'' if quiet else _next(summary, request.results)}")
+        typer.echo(f"{_counts(summary)}.{'' if quiet else _next_command(summary, request.results)}")
     return 1 if summary.failed else 0
 
 
-def _watched(request: StudyRequest, host: Host, *, dry_run: bool, quiet: bool, verbose: bool) -> StudySummary:
-    """Runs the study with the watcher that the options ask for."""
+def _run_study(
+    request: StudyRequest, host: Host, *, dry_run: bool, quiet: bool, verbose: bool
+) -> StudySummary:
+    """Run the study, or with `dry_run` only plan it, with the watcher that the options ask for."""
     from matekd_bench.cli.ui.progress import watcher
     from matekd_bench.study import run as run_study
 
@@ -224,18 +226,19 @@ def _watched(request: StudyRequest, host: Host, *, dry_run: bool, quiet: bool, v
 
 
 def _print_result(request: StudyRequest, host: Host, summary: StudySummary, as_json: bool) -> None:
-    """The leaderboard of this study's runs."""
+    """Print the leaderboard of this study's runs."""
     from matekd_bench.cli.ui.leaderboards import print_leaderboard
 
     print_leaderboard(host, request.results, summary.plan.reference, set(summary.run_ids), as_json)
 
 
 def _command(context: typer.Context) -> str:
-    """The command as it was typed, quoted so that it can be pasted."""
+    """Return the command as it was typed, quoted for the shell."""
     return shlex.join(["matekd-bench", *(context.find_root().obj or ())])
 
 
 def _print_plan(summary: StudySummary, as_json: bool) -> None:
+    """Print the grid, the data, the number of runs to do and an estimate of the time."""
     from dataclasses import asdict
 
     from matekd_bench.cli.ui.console import print_json, print_table
@@ -274,13 +277,13 @@ def _estimate(seconds: float | None) -> str:
 
 
 def _counts(summary: StudySummary) -> str:
-    """What happened to how many runs."""
+    """Count the runs by what happened to them."""
     counts = f"{summary.trained} trained, {summary.skipped} already recorded, {summary.failed} failed"
     return f"{counts}, {summary.left} not begun" if summary.left else counts
 
 
-def _next(summary: StudySummary, results: Path) -> str:
-    """The next useful command, in a sentence."""
+def _next_command(summary: StudySummary, results: Path) -> str:
+    """Suggest the next command, in a sentence."""
     folder = "" if results == RESULTS else f" --results {shlex.quote(str(results))}"
     if summary.failed:
         command = f"matekd-bench leaderboard --failures{folder}"

@@ -1,4 +1,4 @@
-"""``matekd-bench predict`` and ``submit``: what the kept students of runs answer."""
+"""``matekd-bench predict`` and ``submit``: predictions of the students that runs kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from matekd_bench.cli.options import RESULTS, GlueDir, NoPlugins, PluginFiles
 from matekd_bench.cli.ui.console import load_host
-from matekd_bench.cli.ui.leaderboards import Folders, one_run, recorded
+from matekd_bench.cli.ui.leaderboards import ResultsFolders, find_one_run, load_results
 from matekd_bench.errors import ResultsError, UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def predict(
             "--output", "-o", metavar="FILE", help="A .tsv, .csv or .jsonl file; default: TSV on screen."
         ),
     ] = None,
-    results: Folders = None,
+    results: ResultsFolders = None,
     glue_dir: GlueDir = None,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")] = "auto",
     plugin: PluginFiles = None,
@@ -51,7 +51,7 @@ def predict(
 
     Where the rows have labels the score goes to stderr.
     """
-    from matekd_bench.tools.predict import StudentPredictor, as_text, fitting_task, read_split, score_of
+    from matekd_bench.tools.predict import StudentPredictor, as_text, read_split, score_of, task_to_predict
     from matekd_bench.tools.user_texts import FORMATS, read_texts
 
     if file is not None and split is not None:
@@ -59,21 +59,22 @@ def predict(
     if output is not None and output.suffix.lower() not in FORMATS:
         raise UsageError(f"'{output}': predictions are written to {', '.join(FORMATS)} files.")
     host = load_host(plugin, no_plugins)
-    found, home, tasks = one_run(host, run, results)
-    wanted = fitting_task(found, task, tasks)
-    student = StudentPredictor(found, home, device)
+    record, home, tasks = find_one_run(host, run, results)
+    predicted_task = task_to_predict(record, task, tasks)
+    student = StudentPredictor(record, home, device)
     if file is not None:
-        answers = student.answer(read_texts(file, wanted.fields))
+        answers = student.answer(read_texts(file, predicted_task.fields))
     else:
-        examples = read_split(wanted, split, found, glue_dir)
+        examples = read_split(predicted_task, split, record, glue_dir)
         answers = student.answer(examples.texts)
-        if (scores := score_of(wanted, examples, answers)) is not None:
-            said = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
-            print(f"{wanted.name} {examples.split}, {len(examples)} rows: {said}", file=sys.stderr)
+        if (scores := score_of(predicted_task, examples, answers)) is not None:
+            metrics = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+            print(f"{predicted_task.name} {examples.split}, {len(examples)} rows: {metrics}", file=sys.stderr)
     _write(answers, output, as_text(answers, output.suffix.lower() if output else ".tsv"))
 
 
 def _write(answers: StudentAnswers, output: Path | None, text: str) -> None:
+    """Write the answers to a file, or print them if there is none."""
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -92,7 +93,7 @@ def submit(
         ),
     ],
     seed: Annotated[int, typer.Option("--seed", metavar="K", min=0, help="Which seed's runs.")] = 0,
-    results: Folders = None,
+    results: ResultsFolders = None,
     glue_dir: GlueDir = None,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")] = "auto",
     plugin: PluginFiles = None,
@@ -109,26 +110,28 @@ def submit(
 
     if output.suffix.lower() != ".zip":
         raise UsageError(f"'{output}': a submission is a .zip file.")
-    found = recorded(load_host(plugin, no_plugins), results or [RESULTS])
-    scored = [run for run in found.records if run.task_score is not None]
-    own = [run for run in scored if run.identity.variant == method and run.identity.seed == seed]
-    if not own:
+    loaded = load_results(load_host(plugin, no_plugins), results or [RESULTS])
+    scored = [run for run in loaded.records if run.task_score is not None]
+    selected = [run for run in scored if run.identity.variant == method and run.identity.seed == seed]
+    if not selected:
         if not scored:
             raise ResultsError("no run is recorded:", hint="'matekd-bench run --tasks glue' trains some.")
-        raise unknown("method and seed", f"{method}, {seed}", [_name(run.identity) for run in scored])
-    runs = chosen_runs(own)
+        raise unknown(
+            "method and seed", f"{method}, {seed}", [_method_and_seed(run.identity) for run in scored]
+        )
+    runs = chosen_runs(selected)
     students = {
-        task: StudentPredictor(run, found.homes[run.run_id].root, device)
+        task: StudentPredictor(run, loaded.stores[run.run_id].root, device)
         for task, run in sorted(runs.items())
     }
     texts = {}
     for table in TABLES:
-        examples = read_split(found.tasks[table.task], table.split, runs[table.source], glue_dir)
+        examples = read_split(loaded.tasks[table.task], table.split, runs[table.source], glue_dir)
         texts[table.file] = file_text(table, students[table.source].answer(examples.texts))
         typer.echo(f"{table.file}: {table.rows} rows, from {runs[table.source].run_id}")
     write_atomically(output, zipped(texts))
     typer.echo(f"wrote {output}: the GLUE server takes it as it is")
 
 
-def _name(identity: object) -> str:
+def _method_and_seed(identity: object) -> str:
     return f"{getattr(identity, 'variant', '')}, {getattr(identity, 'seed', '')}"

@@ -1,4 +1,4 @@
-"""``matekd-bench tasks``: which tasks and suites there are, and what one task consists of."""
+"""``matekd-bench tasks``: list the tasks and suites, describe one task, and register ``new``."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def tasks(
     if json:
         print_json(
             {
-                "tasks": [_as_json(host.tasks[name]) for name in _ordered(host)],
+                "tasks": [_task_as_json(host.tasks[name]) for name in _ordered_names(host)],
                 "suites": [asdict(host.suites[name].record) for name in sorted(host.suites)],
             }
         )
         return
-    records = [host.tasks[name].record for name in _ordered(host)]
+    records = [host.tasks[name].record for name in _ordered_names(host)]
     rows = [(task.name, ", ".join(task.metrics), task.summary) for task in records]
     print_table(("task", "metrics", "summary"), rows + conflicts(host, "task"))
     if host.suites:
@@ -65,11 +65,11 @@ def show(
     no_plugins: NoPlugins = False,
 ) -> None:
     """Describe one task: its texts, labels, metrics, splits and where its data come from."""
-    found = load_host(plugin, no_plugins).task(name)
+    provided = load_host(plugin, no_plugins).task(name)
     if json:
-        print_json(_as_json(found))
+        print_json(_task_as_json(provided))
         return
-    task = found.record
+    task = provided.record
     pinned = f" at {task.hub_revision}" if task.hub_revision else ""
     hub = ", ".join(filter(None, (task.hub_id, task.hub_config))) + pinned if task.hub_id else ""
     print_fields(
@@ -84,7 +84,7 @@ def show(
             ("folder", task.folder or ""),
             ("license", task.license),
             ("notes", " ".join(task.notes.split())),
-            ("from", str(found.by)),
+            ("from", str(provided.by)),
             ("cite", " ".join(task.citation.split())),
         ]
     )
@@ -92,23 +92,23 @@ def show(
     rows = [
         (
             split,
-            f"{place.rows or '-'}",
-            place.file or place.hub,
-            "" if place.labeled else "labels are hidden",
+            f"{source.rows or '-'}",
+            source.file or source.hub,
+            "" if source.labeled else "labels are hidden",
         )
-        for split, place in task.splits.items()
+        for split, source in task.splits.items()
     ]
     print_table(("split", "rows", "file", ""), rows)
 
 
-def _ordered(host: Host) -> list[str]:
-    """Task names in the order of the suites, the others after them."""
+def _ordered_names(host: Host) -> list[str]:
+    """Return task names in the order of the suites, shorter suite names first; other tasks follow."""
     suites = [host.suites[name].record for name in sorted(host.suites, key=lambda name: (len(name), name))]
     known = [name for suite in suites for name in suite.tasks if name in host.tasks]
     return list(dict.fromkeys([*known, *sorted(host.tasks)]))
 
 
-def _as_json(found: Provided[Task]) -> dict[str, Any]:
-    record = asdict(found.record)
-    del record["reader"]  # a function
-    return {**record, "provided_by": asdict(found.by)}
+def _task_as_json(provided: Provided[Task]) -> dict[str, Any]:
+    record = asdict(provided.record)
+    del record["reader"]  # a function, which JSON cannot hold
+    return {**record, "provided_by": asdict(provided.by)}

@@ -1,1 +1,1 @@
-"""What commands share to show things: the console, progress, leaderboards and previews."""
+"""Output that commands share: the console, progress, leaderboards and previews."""

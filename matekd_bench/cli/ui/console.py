@@ -1,4 +1,4 @@
-"""What commands print with: plain tables, JSON, warnings, and the host that most commands need."""
+"""Plain tables, JSON and warnings on the console, and the plugin host that most commands need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def load_host(files: Sequence[Path] | None, no_plugins: bool) -> Host:
-    """The host, its warnings on stderr."""
+    """Load the plugins, also those in `files`, and print the host's warnings on stderr."""
     from matekd_bench.plugins.host import Host
 
     host = Host.load(files or (), only_builtin=no_plugins)
@@ -27,17 +27,17 @@ def load_host(files: Sequence[Path] | None, no_plugins: bool) -> Host:
 
 
 def warn(text: str) -> None:
-    """One warning line on stderr."""
+    """Print one warning line on stderr."""
     print(f"warning: {text}", file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
-    """`value` as indented JSON on stdout; NaN is an error."""
+    """Print `value` as indented JSON on stdout; raise ValueError for NaN."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns set by their widest cell; on a terminal the last one is wrapped to the screen's width."""
+    """Print columns as wide as their widest cell; on a terminal, wrap the last one to the screen's width."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     indent = sum(widths[:-1]) + 2 * len(widths[:-1])
     screen = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
@@ -51,7 +51,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def print_finding(state: str, text: str, todo: str) -> None:
-    """A state and what was found; below it, behind an arrow, what to do. Wrapped on a terminal."""
+    """Print a state and its text, then `todo` after an arrow; on a terminal, wrap both."""
     screen = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     for start, content in ((f"{state:<8} ", text), (f"{'':5} -> ", todo)):
         if content:
@@ -60,17 +60,17 @@ def print_finding(state: str, text: str, todo: str) -> None:
 
 
 def print_fields(fields: Sequence[tuple[str, str]]) -> None:
-    """Name and value, one a line; those without a value are left out."""
-    shown = [(name, value) for name, value in fields if value]
-    width = max(len(name) for name, _ in shown)
-    for name, value in shown:
+    """Print a name and its value per line; skip fields without a value."""
+    filled = [(name, value) for name, value in fields if value]
+    width = max(len(name) for name, _ in filled)
+    for name, value in filled:
         typer.echo(f"{name.ljust(width)}  {value}")
 
 
 def conflicts(host: Host, kind: str) -> list[tuple[str, str, str]]:
-    """A row for every name that several plugins claim."""
+    """Return a table row for every name of this kind that several plugins claim."""
     return [
         (name, "conflict", "claimed by " + " and by ".join(str(claim.by) for claim in claims))
-        for (of, name), claims in host.conflicts.items()
-        if of == kind
+        for (conflict_kind, name), claims in host.conflicts.items()
+        if conflict_kind == kind
     ]

@@ -1,4 +1,4 @@
-"""From results folders to the leaderboard on screen: what `run`, `leaderboard`, `export` and `compare` share."""
+"""Read results folders and print leaderboards, for `run`, `leaderboard`, `export` and `compare`."""
 
 from __future__ import annotations
 
@@ -17,28 +17,31 @@ if TYPE_CHECKING:
     from matekd_bench.results.leaderboard.evidence import Evidence
     from matekd_bench.results.leaderboard.table import Leaderboard
     from matekd_bench.results.records.run_record import Record
-    from matekd_bench.results.report.sheets import View
+    from matekd_bench.results.report.detail_tables import View
     from matekd_bench.results.store.results_store import ResultsStore
     from matekd_bench.tasks.task import Suite, Task
 
-Folders: TypeAlias = Annotated[
+ResultsFolders: TypeAlias = Annotated[
     list[Path] | None,
     typer.Option("--results", metavar="DIR", help=f"A results folder. Default: `{RESULTS}`."),
 ]
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """The records of some results folders, with what is needed to make tables of them; `homes` by run id."""
+class LoadedResults:
+    """The records of one or more results folders, with everything that a leaderboard needs.
+
+    `stores` maps a run id to the results folder that holds the run.
+    """
 
     records: Sequence[Record]
     evidence: Evidence
     tasks: dict[str, Task]
     suites: list[Suite]
-    homes: Mapping[str, ResultsStore]
+    stores: Mapping[str, ResultsStore]
 
     def leaderboard(self, reference: str | None) -> Leaderboard:
-        """The leaderboard of all these records."""
+        """Compute the leaderboard of all records; its differences are to the variant `reference`."""
         from matekd_bench.results.leaderboard.build import build
 
         return build(
@@ -46,37 +49,44 @@ class Recorded:
         )
 
 
-def recorded(host: Host, folders: Sequence[Path] | None, only: Collection[str] | None = None) -> Recorded:
-    """What is recorded in `folders`, or the run ids in `only`; a warning line for each damaged record."""
+def load_results(
+    host: Host, folders: Sequence[Path] | None, only: Collection[str] | None = None
+) -> LoadedResults:
+    """Read the records in `folders`, or only the run ids in `only`; print a warning for each damaged record."""
     from matekd_bench.results.leaderboard.evidence import Evidence
     from matekd_bench.results.store.collection import read_folders
 
-    found = read_folders(folders or [RESULTS])
-    for folder, reason in found.damaged:
+    collection = read_folders(folders or [RESULTS])
+    for folder, reason in collection.damaged:
         warn(f"{folder} was left out: {reason}")
-    records = [record for record in found.records if only is None or record.run_id in only]
+    records = [record for record in collection.records if only is None or record.run_id in only]
     tasks, suites = tasks_and_suites(host)
-    return Recorded(records, Evidence(found.homes), tasks, suites, found.homes)
+    return LoadedResults(records, Evidence(collection.stores), tasks, suites, collection.stores)
 
 
-def one_run(host: Host, run: str, folders: Sequence[Path] | None) -> tuple[Record, Path, dict[str, Task]]:
-    """A recorded run by its id, the start of it, or its folder; with the results folder that it lies in."""
+def find_one_run(
+    host: Host, run: str, folders: Sequence[Path] | None
+) -> tuple[Record, Path, dict[str, Task]]:
+    """Find a recorded run by its id, the start of its id, or its folder.
+
+    Returns the record, the results folder that holds it, and the installed tasks by name.
+    """
     from matekd_bench.tools.compare import find_run
 
-    home = folder_of(run)
-    found = recorded(host, [home] if home else folders)
-    record = find_run(found.records, Path(run).resolve().name if home else run)
-    return record, found.homes[record.run_id].root, found.tasks
+    folder = results_folder_of(run)
+    results = load_results(host, [folder] if folder else folders)
+    record = find_run(results.records, Path(run).resolve().name if folder else run)
+    return record, results.stores[record.run_id].root, results.tasks
 
 
-def folder_of(run: str) -> Path | None:
-    """The results folder that holds a run named by its folder; None for a name."""
+def results_folder_of(run: str) -> Path | None:
+    """Return the results folder of a run that is named by its own folder; None if `run` is an id."""
     path = Path(run)
     return path.resolve().parent.parent if (path / "record.json").is_file() else None
 
 
 def tasks_and_suites(host: Host) -> tuple[dict[str, Task], list[Suite]]:
-    """The records alone, as the results need them."""
+    """Return the installed tasks by name and the suites in order of their names, without their providers."""
     tasks = {name: provided.record for name, provided in host.tasks.items()}
     return tasks, [host.suites[name].record for name in sorted(host.suites)]
 
@@ -84,20 +94,20 @@ def tasks_and_suites(host: Host) -> tuple[dict[str, Task], list[Suite]]:
 def print_leaderboard(
     host: Host, results: Path, reference: str | None, only: Collection[str] | None = None, json: bool = False
 ) -> None:
-    """Prints the leaderboard of a folder, or of the run ids in `only`."""
-    from matekd_bench.results.leaderboard.row_filters import ordered
+    """Print the leaderboard of a folder, or only of the run ids in `only`."""
+    from matekd_bench.results.leaderboard.row_filters import sort_rows
 
-    found = recorded(host, [results], only)
-    show(ordered(found.leaderboard(reference), None), found.suites, json=json)
+    loaded = load_results(host, [results], only)
+    show_leaderboard(sort_rows(loaded.leaderboard(reference), None), loaded.suites, json=json)
 
 
-def show(
+def show_leaderboard(
     leaderboard: Leaderboard, suites: Sequence[Suite], *, json: bool = False, view: View = "overall"
 ) -> None:
-    """Prints a leaderboard as tables, or as JSON rows."""
+    """Print a leaderboard as tables, or as JSON rows."""
     if json:
+        from matekd_bench.results.report.csv_columns import leaderboard_rows
         from matekd_bench.results.report.export import to_json
-        from matekd_bench.results.report.flat_rows import leaderboard_rows
 
         typer.echo(to_json(leaderboard_rows(leaderboard, suites)), nl=False)
         return
@@ -109,5 +119,5 @@ def show(
 
 
 def reference_name(typed: str | None) -> str | None:
-    """The name of the reference: `kd` unless another is typed; None for `none`."""
+    """Return the name of the reference: `kd` unless another is typed; None for `none`."""
     return None if typed == "none" else typed or "kd"

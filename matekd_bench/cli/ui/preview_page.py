@@ -1,11 +1,11 @@
-"""A preview as one HTML page that needs nothing else."""
+"""A preview as one self-contained HTML page."""
 
 from __future__ import annotations
 
 from html import escape
 from typing import TYPE_CHECKING
 
-from matekd_bench.cli.ui.preview_text import answers, changes, diagnostics, said
+from matekd_bench.cli.ui.preview_text import answers, changes, diagnostics, legend
 
 if TYPE_CHECKING:
     from matekd_bench.tools.preview_examples import MethodPreview, Preview, PreviewExample, PreviewVersion
@@ -22,29 +22,34 @@ ins { color: #005a1e; background: #e6ffec; text-decoration: none; font-weight: 6
 """
 
 
-def page(found: Preview) -> str:
-    """The whole page; every text of the data is escaped."""
-    title = f"{', '.join(one.method for one in found.methods)} on {found.task}"
-    body = [f"<h1>{escape(title)}</h1>", f'<p class="note">{escape(said(found))}</p>', _diagnostics(found)]
-    body += [_method(one) for one in found.methods]
+def page(preview: Preview) -> str:
+    """Return the whole page; every text is escaped."""
+    title = f"{', '.join(method.method for method in preview.methods)} on {preview.task}"
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="note">{escape(legend(preview))}</p>',
+        _diagnostics_table(preview),
+    ]
+    body += [_method_section(method) for method in preview.methods]
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
         f"<style>\n{STYLE}</style>\n</head>\n<body>\n" + "\n".join(body) + "\n</body>\n</html>\n"
     )
 
 
-def _diagnostics(found: Preview) -> str:
-    header, rows = diagnostics(found)
+def _diagnostics_table(preview: Preview) -> str:
+    header, rows = diagnostics(preview)
     return _table(
         header, ["".join(f'<td class="number">{escape(cell)}</td>' for cell in row) for row in rows]
     )
 
 
-def _method(one: MethodPreview) -> str:
+def _method_section(method: MethodPreview) -> str:
+    """Return a heading and a table with a row for every version of every example."""
     rows = [
-        _version(example, version) for example in one.examples for version in (example.versions or (None,))
+        _cells(example, version) for example in method.examples for version in (example.versions or (None,))
     ]
-    return f"<h2>{escape(one.method)}</h2>\n" + _table(
+    return f"<h2>{escape(method.method)}</h2>\n" + _table(
         ("label", "original", "perturbed", "teacher", "student"), rows
     )
 
@@ -55,8 +60,9 @@ def _table(header: tuple[str, ...], rows: list[str]) -> str:
     return f"<table>\n<tr>{heads}</tr>\n{lines}\n</table>"
 
 
-def _version(example: PreviewExample, version: PreviewVersion | None) -> str:
-    old, new = _texts(example, version)
+def _cells(example: PreviewExample, version: PreviewVersion | None) -> str:
+    """Return the cells of one version's row; a version of None means that nothing is perturbed."""
+    old, new = _marked_texts(example, version)
     teacher = answers(example.teacher, version.teacher if version else None)
     student = answers(example.student, version.student if version else None)
     return (
@@ -65,8 +71,8 @@ def _version(example: PreviewExample, version: PreviewVersion | None) -> str:
     )
 
 
-def _texts(example: PreviewExample, version: PreviewVersion | None) -> tuple[str, str]:
-    """Original and perturbed text with what was removed and added marked."""
+def _marked_texts(example: PreviewExample, version: PreviewVersion | None) -> tuple[str, str]:
+    """Return the original text with removed words marked and the perturbed text with added words marked."""
     texts = example.texts if version is None or version.texts is None else version.texts
     old, new = [], []
     for kind, words in (change for part in changes(example.texts, texts) for change in part):

@@ -1,4 +1,4 @@
-"""What the terminal and the page of a preview have in common: numbers, changed words and answers as text."""
+"""Numbers, changed words and answers of a preview as text, for the terminal and the HTML page."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ if TYPE_CHECKING:
     from matekd_bench.tools.preview_examples import Preview
 
 
-def said(found: Preview) -> str:
-    """What the numbers are."""
-    answers = f"probabilities of {', '.join(found.classes)}" if found.classes else "scores"
+def legend(preview: Preview) -> str:
+    """Explain what the numbers of a preview mean."""
+    answers = f"probabilities of {', '.join(preview.classes)}" if preview.classes else "scores"
     trained = (
-        f"after {found.updates} updates" if found.updates else "at its first weights (--updates N trains it)"
+        f"after {preview.updates} updates"
+        if preview.updates
+        else "at its first weights (--updates N trains it)"
     )
     return (
         f"Teacher and student: {answers}, for the original and for the perturbed text; the student {trained}.\n"
-        f"Below: over {found.rows} training rows of {found.task}."
+        f"Below: over {preview.rows} training rows of {preview.task}."
     )
 
 
-def diagnostics(found: Preview) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and rows of the table of diagnostics; what does not apply is a dash."""
-    names = tuple(found.methods[0].diagnostics)
-    rows = [(one.method, *(_number(one.diagnostics[name]) for name in names)) for one in found.methods]
+def diagnostics(preview: Preview) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return header and rows of the table of diagnostics; a dash stands for one that does not apply."""
+    names = tuple(preview.methods[0].diagnostics)
+    rows = [
+        (method.method, *(_number(method.diagnostics[name]) for name in names)) for method in preview.methods
+    ]
     return ("method", *(name.replace("_", " ") for name in names)), rows
 
 
@@ -32,7 +36,10 @@ def _number(value: float | None) -> str:
 
 
 def changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[list[tuple[str, str]]]:
-    """The runs of words of every segment; "|" stands between two segments."""
+    """Return the runs of kept, removed and added words, segment by segment, with "|" between two segments.
+
+    `old` and `new` with different numbers of segments are compared as one text each.
+    """
     from matekd_bench.methods.edits import word_changes
 
     if len(old) != len(new):
@@ -44,6 +51,6 @@ def changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[list[tuple[str, 
 
 
 def answers(before: tuple[float, ...], after: tuple[float, ...] | None = None) -> str:
-    """Answers before and, where there are others, after: ``.90 .10 -> .85 .15``."""
+    """Format the answers before and, if there are any, after the perturbation: ``0.90 0.10 -> 0.85 0.15``."""
     first = " ".join(f"{value:.2f}" for value in before)
     return first if after is None else f"{first} -> {' '.join(f'{value:.2f}' for value in after)}"

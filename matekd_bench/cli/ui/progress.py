@@ -1,4 +1,4 @@
-"""What a study shows while it runs: live bars on a terminal, plain lines elsewhere, or almost nothing."""
+"""The progress of a study: live bars on a terminal, plain lines elsewhere, only warnings with ``--quiet``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from matekd_bench.cli.ui.pace import Clock, Pace, StudyPace
+from matekd_bench.cli.ui.time_left import Clock, Pace, StudyPace
 from matekd_bench.study.events import NoEvents
 
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def watcher(*, quiet: bool, verbose: bool, stream: TextIO | None = None) -> Iterator[Events]:
-    """The right watcher for the options and for `stream` (stderr, so that stdout holds the result alone)."""
+    """Yield the watcher that the options ask for: bars if `stream` is a terminal, else lines.
+
+    `stream` is stderr by default, so that stdout holds nothing but the result.
+    """
     stream = stream or sys.stderr
     if quiet:
         yield QuietEvents(stream)
@@ -32,101 +35,110 @@ def watcher(*, quiet: bool, verbose: bool, stream: TextIO | None = None) -> Iter
 
 
 class QuietEvents(NoEvents):
-    """Shows warnings alone, or also details if they are wanted."""
+    """A watcher that prints only warnings, and with `verbose` details too."""
 
     def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
         self.stream = stream
         self.verbose = verbose
 
-    def say(self, text: str) -> None:
-        """One line."""
+    def print_line(self, text: str) -> None:
+        """Print one line."""
         print(text, file=self.stream, flush=True)
 
     def warning(self, text: str) -> None:
-        """A line that starts with "warning"."""
-        self.say(f"warning: {text}")
+        """Print a warning."""
+        self.print_line(f"warning: {text}")
 
     def detail(self, text: str) -> None:
-        """As it is, if details are wanted."""
+        """Print a detail such as a traceback, if `verbose`."""
         if self.verbose:
-            self.say(text)
+            self.print_line(text)
 
 
 class PlainEvents(QuietEvents):
-    """Plain lines, at most one for each evaluation: for log files and pipes."""
+    """A watcher that prints plain lines, for log files and pipes.
+
+    A run prints one line for its start, one per evaluation and one for its end.
+    """
 
     def __init__(self, stream: TextIO, *, verbose: bool = False, clock: Clock = time.monotonic) -> None:
         super().__init__(stream, verbose=verbose)
         self.clock = clock
-        self.seen: tuple[float | None, float | None] = (None, None)
-        self.stage_quarter: int | None = None  # of a preparation under way, None outside one
+        self.last_progress: tuple[float | None, float | None] = (None, None)  # loss, seconds left
+        self.stage_quarter: int | None = None  # quarters printed of a preparation; None outside one
         self.stage_pace = Pace(self.clock)
         self.study_pace: StudyPace | None = None
-        self.whose: str | None = None  # what a view's lines are about, None where there is one run at a time
-        self.running = ""  # the run of a view, whose preparation may be what its lines are about
+        # in a per-run view, the run or preparation that lines begin with; None where runs are trained one at a time
+        self.subject: str | None = None
+        self.run_label = ""  # in a per-run view, the run to return to after a preparation
 
     def run_view(self, number: int) -> PlainEvents:
-        """The same lines, each beginning with the run that it is about."""
+        """Return a watcher that begins each line with its run."""
         view = copy.copy(self)
-        view.whose = ""
+        view.subject = ""
         return view
 
-    def about(self, text: str) -> None:
-        """A line about what is under way."""
-        self.say(f"  {text}" if self.whose is None else f"{self.whose}: {text}")
+    def print_about_run(self, text: str) -> None:
+        """Print a line about the current run: indented, or in a per-run view after the subject."""
+        self.print_line(f"  {text}" if self.subject is None else f"{self.subject}: {text}")
 
     def study_started(self, plan: Plan) -> None:
-        """The grid in one line."""
+        """Print the grid in one line."""
         self.study_pace = StudyPace(plan, self.clock)
-        self.say(grid_line(plan))
+        self.print_line(grid_line(plan))
 
     def note(self, text: str) -> None:
-        """A notice, e.g. about skipped rows."""
-        self.say(f"note: {text}")
+        """Print a notice, e.g. about skipped rows."""
+        self.print_line(f"note: {text}")
 
     def stage(self, text: str) -> None:
-        """What is being prepared."""
+        """Print what is being prepared."""
         self.stage_quarter, self.stage_pace = 0, Pace(self.clock)
-        if self.whose is not None:
-            self.whose = text
-        self.say(text)
+        if self.subject is not None:
+            self.subject = text
+        self.print_line(text)
 
     def run_started(self, label: str, position: int, total: int) -> None:
-        """Which run of how many, and the time left for all of them once one has been timed."""
-        self.seen, self.stage_quarter = (None, None), None
-        self.running = label
-        self.whose = None if self.whose is None else label
+        """Print the run and its position in the grid; after the first finished run also the time left for all."""
+        self.last_progress, self.stage_quarter = (None, None), None
+        self.run_label = label
+        self.subject = None if self.subject is None else label
         left = None if self.study_pace is None else self.study_pace.left()
-        self.say(f"[{position}/{total}] {label}{'' if left is None else f'; {duration(left)} left in all'}")
+        self.print_line(
+            f"[{position}/{total}] {label}{'' if left is None else f'; {duration(left)} left in all'}"
+        )
 
     def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
-        """Kept for the line of the next evaluation; of a preparation, a line at each quarter."""
-        self.seen = (loss, seconds_left)
+        """Keep loss and time left for the next evaluation's line; for a preparation, print a line at each quarter.
+
+        A report with `seconds_left` comes from a run, so the preparation is over.
+        """
+        self.last_progress = (loss, seconds_left)
         self.stage_pace.step(done)
         if seconds_left is not None or self.stage_quarter is None:
             self.stage_quarter = None
         elif (quarter := 4 * done // limit) > self.stage_quarter:
             self.stage_quarter = quarter
             parts = [f"{25 * quarter} %", *measures(loss, self.stage_pace.left(done, limit))]
-            self.about(", ".join(parts))
+            self.print_about_run(", ".join(parts))
 
     def evaluated(self, evaluation: int, evaluations: int, score: float) -> None:
-        """Score, loss and time left."""
-        loss, left = self.seen
-        self.whose = None if self.whose is None else self.running
+        """Print score, loss and time left."""
+        loss, left = self.last_progress
+        self.subject = None if self.subject is None else self.run_label
         time_left = "" if left is None else f", {duration(left)} left"
-        self.about(f"{evaluation_line(evaluation, evaluations, score, loss)}{time_left}")
+        self.print_about_run(f"{evaluation_line(evaluation, evaluations, score, loss)}{time_left}")
 
     def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
-        """How the run ended."""
+        """Print how the run ended."""
         if self.study_pace is not None:
             self.study_pace.run_finished(label)
-        self.whose = None if self.whose is None else label
-        self.about(end_line(status, score, seconds))
+        self.subject = None if self.subject is None else label
+        self.print_about_run(end_line(status, score, seconds))
 
 
 class RichEvents(QuietEvents):
-    """Live bars: one for the grid, one for the current run; lines for what should stay."""
+    """A watcher with live bars, one for the grid and one for the current run; lines for what should stay."""
 
     def __init__(self, stream: TextIO, *, verbose: bool, clock: Clock = time.monotonic) -> None:
         from rich.console import Console
@@ -144,7 +156,7 @@ class RichEvents(QuietEvents):
         )
         self.grid: TaskID | None = None
         self.current: TaskID | None = None
-        self.label: str | None = None  # of the current run, while its bar shows a preparation
+        self.label: str | None = None  # of the current run, also while its bar shows a preparation
         self.stage_pace = Pace(self.clock)
         self.study_pace: StudyPace | None = None
 
@@ -156,44 +168,44 @@ class RichEvents(QuietEvents):
         self.bars.stop()
 
     def run_view(self, number: int) -> RichEvents:
-        """A watcher with a bar of its own below those of the others."""
+        """Return a watcher with a bar of its own, below those of the other runs."""
         view = copy.copy(self)
         view.current = view.label = None
         return view
 
-    def say(self, text: str) -> None:
-        """One line above the bars, as it is: brackets in method names are not markup."""
+    def print_line(self, text: str) -> None:
+        """Print one line above the bars, without markup, because method names contain brackets."""
         self.bars.console.print(text, markup=False, highlight=False)
 
     def study_started(self, plan: Plan) -> None:
-        """The grid's bar, at what is already recorded."""
-        self.say(grid_line(plan))
+        """Add the grid's bar, starting at the number of recorded runs."""
+        self.print_line(grid_line(plan))
         self.study_pace = StudyPace(plan, self.clock)
         self.grid = self.bars.add_task(
             "runs", total=len(plan.runs), completed=len(plan.runs) - len(plan.todo), detail=""
         )
 
     def note(self, text: str) -> None:
-        """A notice, e.g. about skipped rows."""
-        self.say(f"note: {text}")
+        """Print a notice, e.g. about skipped rows."""
+        self.print_line(f"note: {text}")
 
     def stage(self, text: str) -> None:
-        """What is being prepared, with a bar of its own in place of the run's."""
+        """Replace the run's bar by one for the preparation; outside a run, print a line."""
         self.stage_pace = Pace(self.clock)
         if self.current is None:
-            self.say(text)
+            self.print_line(text)
         else:
             self._remove_bar()
             self.current = self.bars.add_task(text, total=None, detail="")
 
     def run_started(self, label: str, position: int, total: int) -> None:
-        """A bar for this run."""
+        """Add a bar for this run."""
         self.label = label
         self._remove_bar()
         self.current = self.bars.add_task(label, total=None, detail="")
 
     def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
-        """The bar of the run or of its preparation, with loss and time left."""
+        """Update the bar of the run or of its preparation, with loss and time left."""
         if self.current is None:
             return
         self.stage_pace.step(done)
@@ -203,13 +215,13 @@ class RichEvents(QuietEvents):
         self.bars.update(self.current, completed=done, total=limit, detail=", ".join(measures(loss, left)))
 
     def evaluated(self, evaluation: int, evaluations: int, score: float) -> None:
-        """A line, if they are wanted."""
+        """Print a line, if `verbose`."""
         if self.verbose:
-            self.say(f"  {evaluation_line(evaluation, evaluations, score, None)}")
+            self.print_line(f"  {evaluation_line(evaluation, evaluations, score, None)}")
 
     def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
-        """A line that stays; the run's bar goes."""
-        self.say(f"{label}: {end_line(status, score, seconds)}")
+        """Print how the run ended, remove its bar and advance the grid's."""
+        self.print_line(f"{label}: {end_line(status, score, seconds)}")
         self._remove_bar()
         if self.grid is not None and self.study_pace is not None:
             self.study_pace.run_finished(label)
@@ -224,20 +236,20 @@ class RichEvents(QuietEvents):
             self.current = None
 
     def study_finished(self, summary: StudySummary) -> None:
-        """Removes the grid's bar."""
+        """Remove the grid's bar."""
         if self.grid is not None:
             self.bars.remove_task(self.grid)
             self.grid = None
 
 
 def measures(loss: float | None, seconds_left: float | None) -> list[str]:
-    """Loss and time left as text, as far as they are known."""
+    """Return loss and time left as text, those that are known."""
     parts = [] if loss is None else [f"loss {loss:.3f}"]
     return parts if seconds_left is None else [*parts, f"{duration(seconds_left)} left"]
 
 
 def grid_line(plan: Plan) -> str:
-    """The grid in one sentence."""
+    """Describe the grid in one sentence."""
     left = len(plan.todo)
     state = f"{left} to do" if left else "all recorded"
     time = "" if plan.seconds is None or not left else f", about {duration(plan.seconds)}"
@@ -248,18 +260,18 @@ def grid_line(plan: Plan) -> str:
 
 
 def evaluation_line(evaluation: int, evaluations: int, score: float, loss: float | None) -> str:
-    """One evaluation as text; the score in points."""
+    """Describe one evaluation; the score is in points (0 to 100)."""
     return f"evaluation {evaluation}/{evaluations}: {100 * score:.1f}{'' if loss is None else f', loss {loss:.3f}'}"
 
 
 def end_line(status: str, score: float | None, seconds: float) -> str:
-    """How a run ended, as text; the score in points."""
-    shown = "" if score is None else f" {100 * score:.1f}"
-    return f"{status}{shown} after {duration(seconds)}"
+    """Describe how a run ended; the score is in points (0 to 100)."""
+    points = "" if score is None else f" {100 * score:.1f}"
+    return f"{status}{points} after {duration(seconds)}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: "42 s", "3 min", "2 h 5 min"."""
+    """Format seconds for people: "42 s", "3 min", "2 h 5 min"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

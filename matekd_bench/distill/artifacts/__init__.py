@@ -1,1 +1,1 @@
-"""What is made once and shared by runs: teachers, their clean logits, generators, and kept students."""
+"""Artifacts that are made once and shared by runs: teachers, their logits, generators, and kept students."""

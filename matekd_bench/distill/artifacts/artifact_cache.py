@@ -1,4 +1,4 @@
-"""The user's cache of things that are costly to make and are keyed by their content: teachers, logits, generators."""
+"""The user's cache of costly artifacts, keyed by what made them: teachers, logits, generators."""
 
 from __future__ import annotations
 
@@ -18,49 +18,52 @@ from platformdirs import user_cache_path
 from matekd_bench.distill.artifacts.eviction import CacheUse, trim
 from matekd_bench.distill.training.ddp import ALONE, LostPeerError, Ranks
 from matekd_bench.errors import ResultsError
-from matekd_bench.files.durable import MANIFEST, CheckpointFolder, seal, whole
+from matekd_bench.files.durable import MANIFEST, CheckpointFolder, is_intact, seal
 
 Build = Callable[[Path, CheckpointFolder], None]
-Say = Callable[[str], None]
+Warn = Callable[[str], None]
 
-_watchers: list[list[Path]] = []
+_usage_lists: list[list[Path]] = []  # those of the folders_used() contexts that are open
 
 
 def cache_root() -> Path:
-    """The cache folder: MATEKD_BENCH_CACHE, or the platform's usual place."""
-    named = os.environ.get("MATEKD_BENCH_CACHE")
-    return Path(named).expanduser() if named else user_cache_path("matekd-bench", appauthor=False)
+    """Return the cache folder: MATEKD_BENCH_CACHE, or the platform's usual place."""
+    folder = os.environ.get("MATEKD_BENCH_CACHE")
+    return Path(folder).expanduser() if folder else user_cache_path("matekd-bench", appauthor=False)
 
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """A folder of the cache and whether it was made now. As long as `use` lives nobody clears it away."""
+    """A folder of the cache.
+
+    `built` is True if this call built it. No process removes the folder from the cache while `use` exists.
+    """
 
     path: Path
-    made: bool
+    built: bool
     use: CacheUse
 
 
 @contextmanager
 def folders_used() -> Iterator[list[Path]]:
-    """Lists the folders of the cache that are used within it."""
+    """Yield a list to which every cache folder used inside the `with` block is added."""
     used: list[Path] = []
-    _watchers.append(used)
+    _usage_lists.append(used)
     try:
         yield used
     finally:
-        _watchers.remove(used)
+        _usage_lists.remove(used)
 
 
-def adopt(files: Mapping[str, bytes]) -> None:
-    """Puts folders of another machine's cache into this one, given as ``kind/key/name`` and content.
+def import_folders(files: Mapping[str, bytes]) -> None:
+    """Copy folders from another machine's cache into this one, given as ``kind/key/name`` and content.
 
-    A folder that is there whole stays as it is. Raises ResultsError where the cache cannot be written.
+    A folder that is already here and intact is kept. Raises ResultsError if the cache cannot be written.
     """
     folders: dict[tuple[str, str], dict[str, bytes]] = defaultdict(dict)
     for name, content in files.items():
         kind, key, file = name.split("/")
-        if file != MANIFEST:  # written anew, when all is there
+        if file != MANIFEST:  # written again, after the other files
             folders[kind, key][file] = content
     for (kind, key), contents in folders.items():
 
@@ -72,57 +75,60 @@ def adopt(files: Mapping[str, bytes]) -> None:
 
 
 def cached_folder(
-    kind: str, key: str, build: Build, say: Say = lambda text: None, ranks: Ranks = ALONE
+    kind: str, key: str, build: Build, warn: Warn = lambda text: None, ranks: Ranks = ALONE
 ) -> CacheEntry:
-    """The cache folder of `key`, made by `build(folder, checkpoints)` if it is not there.
+    """Return the cache folder of `key`; call `build(folder, checkpoints)` first if it is missing or damaged.
 
-    Only one process builds; the folder appears under its name when it is complete, so that an interrupted build
-    leaves nothing behind that could be mistaken for a whole one; what it put into `checkpoints` is there when it is
-    tried again. Files that are not as they were written are noticed, which `say` is told, and made again. Where
-    several `ranks` build together, the leader looks, and keeps what came of it. Then the cache is trimmed to its
-    limit. Raises ResultsError where the cache cannot be written.
+    Only one process builds. The folder gets its name once it is complete, so an interrupted build is never taken for a
+    complete one. A later attempt finds what that build saved in `checkpoints`. `warn` is called if files are damaged.
+    If several `ranks` build together, the leader looks into the cache and stores the result. After a build the cache
+    is trimmed to its limit. Raises ResultsError if the cache cannot be written.
     """
     home = cache_root() / kind
     folder = home / key
-    for used in _watchers:
+    for used in _usage_lists:
         used.append(folder)
     if not ranks.leads:
-        return _beside_the_leader(home, key, build, ranks)
+        return _follow_leader(home, key, build, ranks)
     try:
-        lock = _lock(home, key, folder)
+        lock = _lock_entry(home, key, folder)
     except ResultsError:
-        ranks.announce(None)
+        ranks.announce(None)  # the other processes wait for this call
         raise
     with lock:
-        use = CacheUse(home, key)
-        missing = ranks.announce(not _is_whole(folder, say))
+        use = CacheUse(home, key)  # under the lock, so that no other process removes the folder in between
+        missing = ranks.announce(not _is_intact(folder, warn))
         if missing:
-            ranks.jointly(lambda: _make(home, key, build))
+            ranks.run_or_fail_together(lambda: _build_entry(home, key, build))
     if missing:
         trim(cache_root())
     return CacheEntry(folder, missing, use)
 
 
-def _is_whole(folder: Path, say: Say) -> bool:
-    """Whether the entry is there as it was written, which counts as a use of it."""
+def _is_intact(folder: Path, warn: Warn) -> bool:
+    """Return True if the folder exists with the files that were written; also update its time of last use."""
     if not folder.is_dir():
         return False
-    if not whole(folder):
-        say(f"what the cache has in {folder} is damaged: made again")
+    if not is_intact(folder):
+        warn(f"what the cache has in {folder} is damaged: made again")
         return False
-    with suppress(OSError):  # a cache that others write
-        os.utime(folder / MANIFEST)  # what was used last is cleared away last
+    with suppress(OSError):  # the cache may be read-only
+        os.utime(folder / MANIFEST)  # eviction removes the least recently used folders first
     return True
 
 
-def _beside_the_leader(home: Path, key: str, build: Build, ranks: Ranks) -> CacheEntry:
-    """The entry that the leader finds, or makes together with this process, whose own copy is thrown away."""
+def _follow_leader(home: Path, key: str, build: Build, ranks: Ranks) -> CacheEntry:
+    """Return the entry that the leader finds, or builds together with this process.
+
+    This process builds in a temporary folder and discards the result, because the leader stores the same.
+    """
     missing: bool | None = ranks.announce(None)
     if missing is None:
         raise LostPeerError("the first process cannot use its cache")
     if missing:
-        with tempfile.TemporaryDirectory() as work:
-            ranks.jointly(lambda: build(Path(work), CheckpointFolder(Path(work) / "none")))
+        with tempfile.TemporaryDirectory() as temporary:
+            no_checkpoints = CheckpointFolder(Path(temporary) / "none")
+            ranks.run_or_fail_together(lambda: build(Path(temporary), no_checkpoints))
     if not (home / key).is_dir():
         raise ResultsError(
             f"the cache folder '{home}' is not that of the first process:",
@@ -131,46 +137,50 @@ def _beside_the_leader(home: Path, key: str, build: Build, ranks: Ranks) -> Cach
     return CacheEntry(home / key, missing, CacheUse(home, key))
 
 
-def _lock(home: Path, key: str, folder: Path) -> Any:
-    """The lock under which an entry is looked at and made; none where it is there and the cache is read-only."""
+def _lock_entry(home: Path, key: str, folder: Path) -> Any:
+    """Acquire the lock under which an entry is checked and built.
+
+    Returns an empty context instead if the cache is read-only and the entry is intact. Raises ResultsError if the cache
+    cannot be written and the entry is missing or damaged.
+    """
     try:
         home.mkdir(parents=True, exist_ok=True)
         return FileLock(home / f"{key}.lock").acquire()
     except OSError as error:
-        if whole(folder):
+        if is_intact(folder):
             return nullcontext()
-        raise _unwritable(home, error) from None
+        raise _unwritable_error(home, error) from None
 
 
-def _make(home: Path, key: str, build: Build) -> None:
-    """Builds an entry under a hidden name and gives it its own; called under the entry's lock."""
+def _build_entry(home: Path, key: str, build: Build) -> None:
+    """Build an entry under a hidden name, then rename it; called under the entry's lock."""
     from safetensors import SafetensorError
 
     try:
-        for left in home.glob(f".{key}-*"):  # by a process that was killed: the lock is ours
-            shutil.rmtree(left, ignore_errors=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=home))
+        for leftover in home.glob(f".{key}-*"):  # of a killed process: this one holds the lock
+            shutil.rmtree(leftover, ignore_errors=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=home))
     except OSError as error:
-        raise _unwritable(home, error) from None
+        raise _unwritable_error(home, error) from None
     checkpoints = CheckpointFolder(home / f".{key}.partial")
     try:
-        build(work, checkpoints)
-        seal(work)
-        shutil.rmtree(home / key, ignore_errors=True)
-        work.rename(home / key)
+        build(temporary, checkpoints)
+        seal(temporary)
+        shutil.rmtree(home / key, ignore_errors=True)  # a damaged entry
+        temporary.rename(home / key)
     except (OSError, SafetensorError) as error:
-        raise _unwritable(home, error) from error
+        raise _unwritable_error(home, error) from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
-    checkpoints.remove()
+        shutil.rmtree(temporary, ignore_errors=True)
+    checkpoints.remove()  # only after a complete build: an interrupted one resumes from them
 
 
-def is_there(kind: str, key: str) -> bool:
-    """Whether :func:`cached_folder` would find the folder of `key`."""
+def has_folder(kind: str, key: str) -> bool:
+    """Return True if the cache has a folder for `key`; its files are not checked."""
     return (cache_root() / kind / key).is_dir()
 
 
-def _unwritable(folder: Path, error: Exception) -> ResultsError:
+def _unwritable_error(folder: Path, error: Exception) -> ResultsError:
     reason = getattr(error, "strerror", None) or error
     return ResultsError(
         f"the cache folder '{folder}' can't be written: {reason}.",

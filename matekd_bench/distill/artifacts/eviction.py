@@ -1,4 +1,4 @@
-"""What the cache holds and takes up, and clearing it: the least recently used first, never what is in use."""
+"""List, measure and clear the cache: least recently used folders first, never those in use."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 class CacheUse:
-    """A share in an entry of the cache, held until it is forgotten or the process ends, however that dies."""
+    """A shared lock on an entry of the cache, which keeps the entry from being removed.
+
+    The lock ends with this object or with the process, even if that is killed.
+    """
 
     def __init__(self, home: Path, key: str) -> None:
         self._handle: int | None = None
-        with suppress(OSError, ImportError):  # a read-only cache, or a system without such locks
+        with suppress(OSError, ImportError):  # a read-only cache, or a system without flock
             import fcntl
 
             self._handle = os.open(home / f"{key}.used", os.O_RDWR | os.O_CREAT, 0o666)
@@ -34,11 +37,11 @@ class CacheUse:
 
     def __del__(self) -> None:
         if self._handle is not None:
-            os.close(self._handle)
+            os.close(self._handle)  # releases the lock
 
 
 def in_use(home: Path, key: str) -> bool:
-    """Whether a process holds a share in the entry."""
+    """Return True if a process, this one included, holds a :class:`CacheUse` of the entry."""
     try:
         import fcntl
 
@@ -46,7 +49,7 @@ def in_use(home: Path, key: str) -> bool:
     except (OSError, ImportError):
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while anyone holds a shared lock
     except OSError:
         return True
     finally:
@@ -56,9 +59,9 @@ def in_use(home: Path, key: str) -> bool:
 
 @dataclass(frozen=True)
 class CachedFolder:
-    """One entry: its folder, its bytes and when it was last used, in seconds since 1970.
+    """One entry of the cache: its folder, its size in bytes and its last use in seconds since 1970.
 
-    `finished` is False for what an interrupted build has left: half a folder, or checkpoints to go on from.
+    `finished` is False for the remains of an interrupted build: an incomplete folder, or checkpoints to resume from.
     """
 
     path: Path
@@ -68,19 +71,19 @@ class CachedFolder:
 
     @property
     def kind(self) -> str:
-        """What it is: teachers, logits, generators."""
+        """The kind of artifact: teachers, logits or generators."""
         return self.path.parent.name
 
     @property
     def key(self) -> str:
-        """The key that its locks go by."""
+        """The key, which names the entry's lock files; read from the hidden name if the build was interrupted."""
         name = self.path.name
         return name if self.finished else re.sub(r"(\.partial|-[^-]*)$", "", name[1:])
 
 
 def entries(root: Path) -> list[CachedFolder]:
-    """Everything in the cache, the least recently used first; what vanishes meanwhile is left out."""
-    found = []
+    """List the folders of the cache, least recently used first; those that vanish meanwhile are left out."""
+    folders = []
     for path in root.glob("*/*"):
         finished = not path.name.startswith(".")
         try:
@@ -89,60 +92,66 @@ def entries(root: Path) -> list[CachedFolder]:
             used = ((path / MANIFEST) if finished and (path / MANIFEST).is_file() else path).stat().st_mtime
         except OSError:
             continue
-        found.append(CachedFolder(path, size_of(path), used, finished))
-    return sorted(found, key=lambda one: (one.used, one.path))
+        folders.append(CachedFolder(path, size_of(path), used, finished))
+    return sorted(folders, key=lambda folder: (folder.used, folder.path))
 
 
 def clear(
     root: Path, *, older_than: float = 0.0, now: float | None = None
 ) -> Iterator[tuple[CachedFolder, bool]]:
-    """Takes away what was last used more than `older_than` seconds ago; says of each whether it is gone.
+    """Remove entries that were last used at least `older_than` seconds ago.
 
-    What is in use, or just being made, stays.
+    Yields each such entry with True if it was removed. Entries in use or being built are kept.
     """
     limit = (time.time() if now is None else now) - older_than
-    for one in entries(root):
-        if one.used <= limit:
-            yield one, _taken_away(one)
+    for entry in entries(root):
+        if entry.used <= limit:
+            yield entry, _remove(entry)
 
 
 def trim(root: Path) -> None:
-    """Takes the least recently used entries away until the cache keeps to its limit, or all others are in use."""
-    found = entries(root)
-    excess = sum(one.size for one in found) - cache_limit()
-    for one in found:
+    """Remove the least recently used entries until the cache is within its limit; keep those in use."""
+    folders = entries(root)
+    excess = sum(entry.size for entry in folders) - cache_limit()
+    for entry in folders:
         if excess <= 0:
             return
-        if _taken_away(one):
-            excess -= one.size
+        if _remove(entry):
+            excess -= entry.size
 
 
-def _taken_away(one: CachedFolder) -> bool:
-    """Removes an entry at one stroke, unless a process has it or the system refuses."""
-    home = one.path.parent
+def _remove(entry: CachedFolder) -> bool:
+    """Remove an entry and return True, unless a process builds or uses it or the system refuses."""
+    home = entry.path.parent
     try:
-        with FileLock(home / f"{one.key}.lock").acquire(timeout=0):
-            if in_use(home, one.key):
+        with FileLock(home / f"{entry.key}.lock").acquire(timeout=0):
+            if in_use(home, entry.key):
                 return False
-            gone = beside(one.path, "gone")
-            one.path.rename(gone)
+            renamed = beside(entry.path, "gone")  # a rename removes it at once, deleting takes time
+            entry.path.rename(renamed)
     except (OSError, Timeout):
         return False
-    shutil.rmtree(gone, ignore_errors=True)
+    shutil.rmtree(renamed, ignore_errors=True)
     return True
 
 
 def cache_limit() -> int:
-    """The bytes that the cache may take up: MATEKD_BENCH_CACHE_LIMIT, as 800MB or 20GB; 50 GB if it is not set."""
+    """Return the size limit of the cache in bytes: MATEKD_BENCH_CACHE_LIMIT, such as 800MB or 20GB, else 50 GB.
+
+    Raises UsageError if the variable is not a size.
+    """
     text = os.environ.get(LIMIT) or DEFAULT_LIMIT
-    found = SIZE.fullmatch(text.strip())
-    if not found:
+    match = SIZE.fullmatch(text.strip())
+    if not match:
         raise UsageError(f"{LIMIT} is '{text}': give a size such as 800MB or 20GB.")
-    return int(float(found[1]) * UNITS[found[2]])
+    return int(float(match[1]) * UNITS[match[2]])
 
 
 def size_of(path: Path) -> int:
-    """Bytes of all files below a folder; links are not followed, files that vanish meanwhile do not count."""
+    """Sum the bytes of all files in a folder and its subfolders.
+
+    Links are not followed. Files that vanish meanwhile do not count.
+    """
     total = 0
     for home, _, names in os.walk(path):
         for name in names:

@@ -1,4 +1,4 @@
-"""The generator of MATE-KD and its relatives, and the warm-up of one whose vocabulary head came untrained."""
+"""The generator of MATE-KD and its ablations, and the warm-up for a generator whose vocabulary head is untrained."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from torch import Tensor
 
 from matekd_bench.distill.artifacts.eviction import CacheUse
 from matekd_bench.distill.artifacts.preparation import PreparationCheckpoints
-from matekd_bench.distill.cost import Meter
 from matekd_bench.distill.data.batches import Assembler, to_device
 from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.data.order import DataOrder, PlannedUpdate
 from matekd_bench.distill.device import ResolvedPrecision, contained_randomness, seed_draws
+from matekd_bench.distill.flops import Meter
 from matekd_bench.distill.models.masked_lm import MaskedRowsLM
 from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.settings import GeneratorSettings
 from matekd_bench.distill.training.forward_passes import autocast
-from matekd_bench.distill.training.loss import wide
+from matekd_bench.distill.training.loss import upcast
 from matekd_bench.distill.training.optimizer import make_optimizer, step
 from matekd_bench.distill.training.trainer import Progress
 from matekd_bench.methods.context import Tokens
@@ -32,7 +32,10 @@ from matekd_bench.seeds import seed_of
 
 @dataclass(frozen=True)
 class Generator:
-    """A generator ready for use: copies are handed out, so that no run changes another's."""
+    """A generator ready for use. Each run trains a copy of it, so that runs do not affect each other.
+
+    `accuracy` is the masked-token accuracy on held-out text after the warm-up, None if there was no warm-up.
+    """
 
     source: ModelSource
     tokens: Tokens
@@ -40,10 +43,10 @@ class Generator:
     accuracy: float | None
     warm_up_flops: int = 0
     warm_up_seconds: float = 0.0
-    use: CacheUse | None = None  # keeps its folder in the cache
+    use: CacheUse | None = None  # keeps its folder from being removed from the cache
 
     def copy(self) -> MaskedRowsLM:
-        """A copy of its own, trainable, in train mode."""
+        """Return a new copy, trainable and in train mode."""
         return copy.deepcopy(self.network).requires_grad_(True).train()
 
 
@@ -56,66 +59,74 @@ def warm_up(
     task: str,
     device: torch.device,
     precision: ResolvedPrecision,
-    progress: Progress = lambda done, limit, loss: None,
-    keeping: PreparationCheckpoints | None = None,
+    progress: Progress = lambda update, limit, loss: None,
+    saver: PreparationCheckpoints | None = None,
 ) -> tuple[float, int, float]:
-    """Trains the head (and the rest) on a task's training text; returns held-out accuracy, FLOPs and seconds.
+    """Train a whole generator in place on a task's training text; return held-out accuracy, FLOPs and seconds.
 
-    `progress` is told the updates done, their number and the loss. Every masked position shows [MASK], as it will in
-    use. One row in twenty, by order of its id, is held out.
+    `progress` gets the number of updates done, the number planned and the loss. Every masked position shows [MASK], as
+    it does when methods use the generator. One row in twenty is held out, at most 256.
     """
-    keeping, meter = keeping or PreparationCheckpoints("the generator"), Meter()
+    saver, meter = saver or PreparationCheckpoints("the generator"), Meter()
     meter.register("generator", network.flops)
-    held = sorted(range(len(corpus)), key=lambda row: corpus.uids[row])[: max(1, min(256, len(corpus) // 20))]
-    kept = sorted(set(range(len(corpus))) - set(held)) or held
-    limit = settings.budget.resolve(task, len(kept), settings.optimizer.batch_size)
+    # Chosen by id, so that the order of the rows does not matter. A single row is both held out and trained on.
+    held_out = sorted(range(len(corpus)), key=lambda row: corpus.uids[row])[
+        : max(1, min(256, len(corpus) // 20))
+    ]
+    training_rows = sorted(set(range(len(corpus))) - set(held_out)) or held_out
+    limit = settings.budget.resolve(task, len(training_rows), settings.optimizer.batch_size)
     network.to(device).train()
     optimizer = make_optimizer(network, settings.optimizer)
-    done = 0
-    if (state := keeping.begin(network)) is not None:
-        done = state["update"]
+    first_update = 0
+    if (state := saver.begin(network)) is not None:
+        first_update = state["update"]
         optimizer.load_state_dict(state["optimizer"])
         meter.load_state_dict(state["meter"])
     with contained_randomness(device):
-        for update, batch in islice(_updates(optimizer, corpus, kept, settings, task, limit), done, None):
+        updates = _updates(optimizer, corpus, training_rows, settings, task, limit)
+        for update, batch in islice(updates, first_update, None):
+            # Study seed 0: a generator is made once per task. One key per update makes a resumed warm-up the same.
             seed_draws(seed_of(0, task, "generator-dropout", update), device)
             batch, key = to_device(batch, device), f"{task}/{update}"
             loss, _ = _masked_loss(network, batch, settings.mask_rate, tokens, key, precision, meter)
             loss.backward()
             step(network, optimizer, settings.optimizer.clip, update=update, whose="the generator")
             progress(update + 1, limit, float(loss.detach()))
-            if update + 1 < limit:
-                keeping.after(
+            if update + 1 < limit:  # after the last update the generator itself goes to the cache
+                saver.after_update(
                     update + 1,
                     network,
                     lambda: {"optimizer": optimizer.state_dict(), "meter": meter.state_dict()},
                 )
-    accuracy = _held_out(network, corpus, held, settings, tokens, precision)
-    return accuracy, meter.flops, keeping.seconds
+    accuracy = _held_out_accuracy(network, corpus, held_out, settings, tokens, precision)
+    return accuracy, meter.flops, saver.seconds
 
 
 def _updates(
     optimizer: torch.optim.Optimizer,
     corpus: Corpus,
-    kept: list[int],
+    training_rows: list[int],
     settings: GeneratorSettings,
     task: str,
     limit: int,
 ) -> Iterator[tuple[int, Batch]]:
-    """The warm-up's updates: number and batch on the CPU; the optimizer's rate is set for each."""
+    """Yield the number and the batch, on the CPU, of each update; set the optimizer's learning rate before each."""
     size = settings.optimizer.batch_size
     assemble = Assembler(corpus, 0, task)
-    order = DataOrder([len(corpus.encoded[row].ids) for row in kept], size, 0, task, "generator-order")
+    order = DataOrder(
+        [len(corpus.encoded[row].ids) for row in training_rows], size, 0, task, "generator-order"
+    )
     for update, (epoch, rows) in zip(range(limit), order, strict=False):
         for group in optimizer.param_groups:
+            # the rate in the middle of the update, so that neither the first nor the last rate is zero
             group["lr"] = settings.optimizer.lr * settings.optimizer.factor(
                 (update + 0.5) / limit, ("student_updates", limit)
             )
-        yield update, assemble(PlannedUpdate("student", update, epoch, [kept[row] for row in rows]))
+        yield update, assemble(PlannedUpdate("student", update, epoch, [training_rows[row] for row in rows]))
 
 
 @torch.no_grad()
-def _held_out(
+def _held_out_accuracy(
     network: MaskedRowsLM,
     corpus: Corpus,
     rows: list[int],
@@ -123,16 +134,17 @@ def _held_out(
     tokens: Tokens,
     precision: ResolvedPrecision,
 ) -> float:
-    network.eval()
+    """Return the share of masked positions in the held-out rows whose token the generator ranks first."""
+    network.eval()  # without dropout
     device = next(network.parameters()).device
-    assemble, right, count = Assembler(corpus, 0, "held-out"), 0.0, 0
+    assemble, correct, count = Assembler(corpus, 0, "held-out"), 0.0, 0
     for start in range(0, len(rows), 32):
         batch = to_device(assemble(PlannedUpdate("student", start, 0, rows[start : start + 32])), device)
         _, (hits, total) = _masked_loss(
             network, batch, settings.mask_rate, tokens, "held-out", precision, None
         )
-        right, count = right + hits, count + total
-    return right / max(1, count)
+        correct, count = correct + hits, count + total
+    return correct / max(1, count)
 
 
 def _masked_loss(
@@ -144,16 +156,22 @@ def _masked_loss(
     precision: ResolvedPrecision,
     meter: Meter | None,
 ) -> tuple[Tensor, tuple[float, int]]:
-    """Cross-entropy at randomly masked positions, with the number of hits and of positions."""
+    """Mask random positions; return the mean cross-entropy there, with the numbers of correct tokens and positions.
+
+    The masks are seeded by `key` and the batch's first example. The pass is counted in `meter` if one is given.
+    """
+    # Drawn on the CPU: the same masks on every device.
     noise = torch.rand(
         batch.ids.shape, generator=torch.Generator().manual_seed(seed_of(0, key, *batch.uids[:1]))
     )
+    # Special tokens and padding are never masked.
     at = (noise.to(batch.ids.device) < rate) & ~batch.special
     ids = batch.ids.masked_fill(at, tokens.mask or 0)
     if meter is not None:
         network.book(meter, "generator", ids, batch.mask, batch.types, at)
     with autocast(batch.ids.device, precision):
-        logits = wide(network(ids, batch.mask, batch.types, at))
-    wanted = batch.ids[at]
-    loss = F.cross_entropy(logits, wanted, reduction="sum") / max(1, len(wanted))
-    return loss, (float((logits.argmax(-1) == wanted).sum()), len(wanted))
+        logits = upcast(network(ids, batch.mask, batch.types, at))
+    targets = batch.ids[at]
+    # A mean would be NaN where no position is masked.
+    loss = F.cross_entropy(logits, targets, reduction="sum") / max(1, len(targets))
+    return loss, (float((logits.argmax(-1) == targets).sum()), len(targets))

@@ -1,4 +1,4 @@
-"""The trained student as a folder that transformers loads, and read back for predictions."""
+"""Save a trained student as a folder that transformers can load, and load it again for predictions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from matekd_bench.distill.models.networks import (
     ModelSource,
     load_classifier,
     quiet_transformers,
-    takes_types,
+    takes_token_types,
     weights_digest,
 )
 from matekd_bench.distill.models.tokenizers import Encoder
@@ -30,7 +30,10 @@ CARD = "student.json"
 
 @dataclass(frozen=True)
 class StudentCard:
-    """What a kept student is, beside its weights: enough to give again, bit by bit, the answers it was scored with."""
+    """The facts saved with a student's weights: enough to reproduce its scored predictions to the last bit.
+
+    `sha256` is the digest of the weights in memory (:func:`weights_digest`), not of a file.
+    """
 
     run_id: str
     task: str
@@ -43,27 +46,30 @@ class StudentCard:
 
 
 def save_student(folder: Path, network: Any, encoder: Encoder, card: StudentCard) -> None:
-    """Writes weights (safetensors), config, tokenizer and card into an empty folder.
+    """Write weights (safetensors), config, tokenizer and card into an empty folder.
 
-    `AutoModelForSequenceClassification` and `AutoTokenizer` read it. Raises OSError where the disk refuses it.
+    `AutoModelForSequenceClassification` and `AutoTokenizer` can load it. Raises OSError if it cannot be written.
     """
     from safetensors import SafetensorError
 
     try:
         with quiet_transformers():
             network.save_pretrained(folder)
-        encoder.save_for(folder, typed=takes_types(network))
-    except SafetensorError as error:  # how it says that the disk is full
+        encoder.export(folder, token_types=takes_token_types(network))
+    except SafetensorError as error:  # raised when the disk is full
         raise OSError(str(error)) from error
     (folder / CARD).write_text(json.dumps(asdict(card), indent=1) + "\n", encoding="utf-8")
 
 
 class KeptStudent:
-    """A kept student, ready to answer. Raises CheckpointError where its folder is damaged or another run's."""
+    """A kept student, ready for predictions.
+
+    Raises CheckpointError if its folder is damaged or belongs to another run.
+    """
 
     def __init__(self, folder: Path, run_id: str, device: torch.device) -> None:
         self.card = _read_card(folder, run_id)
-        outputs = len(self.card.labels) or 1
+        outputs = len(self.card.labels) or 1  # regression has no labels and one output
         checkpoint = describe(folder, id=run_id)
         self.model = load_classifier(ModelSource(checkpoint), outputs, self.card.labels, 0).to(device)
         if weights_digest(self.model) != self.card.sha256:
@@ -73,7 +79,10 @@ class KeptStudent:
         self.encoder = Encoder(checkpoint, self.card.max_length)
 
     def logits(self, texts: Sequence[tuple[str, ...]]) -> Tensor:
-        """Logits [n, C] in float32, the columns in the order of the card's labels."""
+        """Compute logits [n, C] in float32, with columns in the order of the card's labels.
+
+        Batch size and precision are those of the run's evaluation, because both change the last bits.
+        """
         return predict(
             self.model, self.encoder(texts), self.encoder.tokens.pad,
             batch_size=self.card.eval_batch_size, precision=self.card.precision,
@@ -81,9 +90,10 @@ class KeptStudent:
 
 
 def _read_card(folder: Path, run_id: str) -> StudentCard:
+    """Read a student's card. Raises CheckpointError if it is unreadable, of another schema or of another run."""
     try:
-        plain = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        card = StudentCard(**{**plain, "labels": tuple(plain["labels"])})
+        fields = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        card = StudentCard(**{**fields, "labels": tuple(fields["labels"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"'{folder / CARD}' cannot be read: {error}.") from error
     if card.schema != SCHEMA or card.run_id != run_id:

@@ -1,4 +1,4 @@
-"""Checkpoints of what is trained before a run, teachers and generators: as a run's, but now and then by the clock."""
+"""Checkpoints of teachers and generators while they are trained: like those of a run, but saved every few minutes."""
 
 from __future__ import annotations
 
@@ -14,71 +14,77 @@ from matekd_bench.distill.training.resume import (
     Checkpoints,
     NoCheckpoints,
     PausedError,
-    newest,
+    newest_checkpoint,
     read_weights,
-    software,
-    write,
+    software_versions,
+    write_checkpoint,
 )
 
-SAVE_SECONDS = 300.0  # between two checkpoints: when they are made changes no number
+SAVE_SECONDS = 300.0  # between two checkpoints; the time of saving changes no result
 
 
 class PreparationCheckpoints:
-    """Saves a preparation now and then, and where `stopping()` says so, and gives the newest checkpoint back.
+    """The checkpoints of one preparation, the training of a teacher or generator.
 
-    `what` names it in the lines that `say` is told. Where several `ranks` train it, the leader keeps the checkpoints,
-    and all go on from the same one.
+    A checkpoint is saved every :data:`SAVE_SECONDS`, and when `stopping()` returns True. `name` names the preparation
+    in the messages passed to `notify`. If several `ranks` train together, the leader saves the checkpoints, and all
+    resume from the same one.
     """
 
     def __init__(
         self,
-        what: str,
+        name: str,
         checkpoints: Checkpoints | None = None,
         stopping: Callable[[], bool] = lambda: False,
-        say: Callable[[str], None] = lambda text: None,
+        notify: Callable[[str], None] = lambda text: None,
         ranks: Ranks = ALONE,
     ) -> None:
-        self._what = what
+        self._name = name
         self._checkpoints = checkpoints or NoCheckpoints()
         self._stopping = stopping
-        self._say = say
+        self._notify = notify
         self._ranks = ranks
-        self._clock = self._saved = time.perf_counter()
+        self._started = self._last_saved = time.perf_counter()
         self._origin: dict[str, Any] = {}
 
     @property
     def seconds(self) -> float:
-        """Seconds spent in all parts, those after the last checkpoint of an earlier part not counted."""
-        return time.perf_counter() - self._clock
+        """Seconds of training, summed over interruptions; what was lost after the last checkpoint does not count."""
+        return time.perf_counter() - self._started
 
     def begin(self, module: nn.Module) -> dict[str, Any] | None:
-        """The state to go on from, the module's weights put back; None where it starts from the beginning."""
-        self._origin = {**software(), "start": weights_digest(module)}
-        found = newest(
+        """Load the newest checkpoint into `module` and return the rest of its state; None if there is none.
+
+        Call it before the first update. Checkpoints of other software versions or initial weights are skipped.
+        """
+        self._origin = {**software_versions(), "start": weights_digest(module)}
+        checkpoint = newest_checkpoint(
             self._checkpoints,
             self._origin,
-            lambda text: self._say(f"{self._what}: {text}"),
+            lambda text: self._notify(f"{self._name}: {text}"),
             self._ranks.announce,
         )
-        if found is None:
+        if checkpoint is None:
             return None
-        folder, state = found
+        folder, state = checkpoint
         read_weights(folder, [module])
-        self._clock -= state["seconds"]
-        self._say(f"{self._what}: resuming after update {state['update']}")
+        self._started -= state["seconds"]
+        self._notify(f"{self._name}: resuming after update {state['update']}")
         return state
 
-    def after(self, update: int, module: nn.Module, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Called after every update but the last. Raises PausedError, once all is saved, where it has to stop.
+    def after_update(self, update: int, module: nn.Module, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Save a checkpoint if one is due; call it after every update but the last.
 
-        All processes save and stop at the same update, whichever of them is the first to want it.
+        Raises PausedError, after saving, if the training has to stop. All processes save and stop at the same update,
+        whichever of them asks first.
         """
-        asked = self._stopping()
-        if not self._ranks.any(asked or time.perf_counter() - self._saved >= SAVE_SECONDS):
+        stop = self._stopping()
+        if not self._ranks.any(stop or time.perf_counter() - self._last_saved >= SAVE_SECONDS):
             return
-        kept = {**state(), "origin": self._origin, "update": update, "seconds": self.seconds}
+        # In every process, not only in the leader: state() may gather from all of them.
+        full_state = {**state(), "origin": self._origin, "update": update, "seconds": self.seconds}
         if self._ranks.leads:
-            self._checkpoints.save(update, lambda folder: write(folder, [module], kept))
-        self._saved = time.perf_counter()
-        if self._ranks.any(asked):
-            raise PausedError(update, self._what, getattr(self._checkpoints, "problem", None))
+            self._checkpoints.save(update, lambda folder: write_checkpoint(folder, [module], full_state))
+        self._last_saved = time.perf_counter()
+        if self._ranks.any(stop):
+            raise PausedError(update, self._name, getattr(self._checkpoints, "problem", None))

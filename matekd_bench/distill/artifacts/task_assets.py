@@ -1,4 +1,4 @@
-"""What the runs on one task share: the teacher, the encoded data, the teacher's logits and the generator."""
+"""Make what the runs on one task share: teacher, encoded data, the teacher's logits and the generator."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Stage = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which models take part and how they are prepared: the part of a study that does not depend on the method."""
+    """The models of a study and how they are prepared; nothing in it depends on the method."""
 
     teacher: Checkpoint
     teacher_settings: TeacherSettings
@@ -52,7 +52,11 @@ class Recipe:
 
 
 class TaskAssets:
-    """Everything the runs on one task share; each part is made when it is first asked for, then kept."""
+    """Everything that the runs on one task share; each part is made when it is first needed, then kept in memory.
+
+    `stage` is called with a line for each step that takes long, `progress` after every update of a preparation, `warn`
+    if a cached artifact is damaged. A preparation is saved and ends once `stopping()` returns True.
+    """
 
     def __init__(
         self,
@@ -72,14 +76,14 @@ class TaskAssets:
         self._warn = warn
         self._stopping = stopping
 
-    def _keeper(
-        self, what: str, checkpoints: CheckpointFolder, ranks: Ranks = ALONE
+    def _make_saver(
+        self, name: str, checkpoints: CheckpointFolder, ranks: Ranks = ALONE
     ) -> PreparationCheckpoints:
-        return PreparationCheckpoints(what, checkpoints, self._stopping, self._stage, ranks)
+        return PreparationCheckpoints(name, checkpoints, self._stopping, self._stage, ranks)
 
     @property
     def data_key(self) -> str:
-        """What identifies the training rows."""
+        """The digest of the training rows."""
         return self.data.digests[self._train.split]
 
     @property
@@ -90,21 +94,27 @@ class TaskAssets:
 
     @cached_property
     def student_encoder(self) -> Encoder:
-        """The student's tokenizer; the teacher's where only that one knows token types, which the teacher needs."""
+        """The encoder for the student's input.
+
+        This is the teacher's encoder if both share a vocabulary and only the teacher's one gives token types, which the
+        teacher needs.
+        """
         encoder = encoder_of(self.recipe.student.checkpoint, self.recipe.max_length)
         shared = encoder.tokens.vocabulary == self.teacher_encoder.tokens.vocabulary
         return (
-            self.teacher_encoder if shared and self.teacher_encoder.typed and not encoder.typed else encoder
+            self.teacher_encoder
+            if shared and self.teacher_encoder.has_token_types and not encoder.has_token_types
+            else encoder
         )
 
     @cached_property
     def teacher_encoder(self) -> Encoder:
-        """The teacher's tokenizer."""
+        """The encoder for the teacher's input."""
         return encoder_of(self.recipe.teacher, self.recipe.max_length)
 
     @cached_property
     def one_vocabulary(self) -> bool:
-        """Whether teacher and student share token ids."""
+        """True if teacher and student share their token ids."""
         return self.student_encoder.tokens.vocabulary == self.teacher_encoder.tokens.vocabulary
 
     @cached_property
@@ -112,23 +122,26 @@ class TaskAssets:
         """The teacher on the device, frozen and in eval mode."""
         recipe = self.recipe
         if recipe.teacher.classifies:
-            return self._gated(given_teacher.given(recipe.teacher, self.task, recipe.device))
-        return teachers.fine_tuned(
+            return self._check_given_labels(
+                given_teacher.load_given_teacher(recipe.teacher, self.task, recipe.device)
+            )
+        return teachers.load_or_fine_tune(
             recipe.teacher, recipe.teacher_settings, self.task, self._corpus(self.teacher_encoder), self.data_key,
             self.teacher_encoder, device=recipe.device, precision=recipe.precision, progress=self._progress,
-            keeper=self._keeper, stage=self._stage, say=self._warn, ranks=recipe.ranks,
+            make_saver=self._make_saver, stage=self._stage, warn=self._warn, ranks=recipe.ranks,
         )  # fmt: skip
 
-    def _gated(self, teacher: Teacher) -> Teacher:
+    def _check_given_labels(self, teacher: Teacher) -> Teacher:
+        """Apply the label gate to a given teacher, report its warning, and note in the result that it was applied."""
         logits = [
-            predict(teacher.model, rows, self.teacher_encoder.tokens.pad) for rows in self._teacher_dev()
+            predict(teacher.model, rows, self.teacher_encoder.tokens.pad) for rows in self._teacher_dev_rows()
         ]
         warning = given_teacher.check_labels(self.task, teacher, logits, self.data.dev)
         if warning:
             self._stage(f"warning: {warning}")
         return replace(teacher, label_map_checked=bool(self.task.labels) and self.task.label_gate)
 
-    def _teacher_dev(self) -> list[list[Encoded]]:
+    def _teacher_dev_rows(self) -> list[list[Encoded]]:
         return [self.teacher_encoder(examples.texts) for examples in self.data.dev]
 
     @cached_property
@@ -139,7 +152,7 @@ class TaskAssets:
 
     @cached_property
     def train(self) -> Corpus:
-        """The training rows as the student reads them, with the teacher's logits of the clean input."""
+        """The training rows encoded for the student, with the teacher's logits on the clean input."""
         corpus = self._corpus(self.student_encoder)
         source = corpus if self.one_vocabulary else self._corpus(self.teacher_encoder)
         teacher = self.teacher
@@ -150,21 +163,25 @@ class TaskAssets:
         return replace(corpus, teacher_logits=logits)
 
     def _corpus(self, encoder: Encoder) -> Corpus:
+        """Encode the training rows. Raises CheckpointError if there are none or they have no labels."""
         rows = self._train
         if rows.labels is None:
             raise CheckpointError(f"the training rows of '{self.task.name}' have no labels.")
-        dtype = torch.long if self.task.labels else torch.float32
+        dtype = torch.long if self.task.labels else torch.float32  # class ids, or scores for regression
         labels = torch.tensor(rows.labels, dtype=dtype)
         return Corpus(rows.uids, rows.texts, encoder(rows.texts), labels, encoder.tokens.pad)
 
     @cached_property
     def dev(self) -> list[list[Encoded]]:
-        """The dev splits as the student reads them."""
+        """The dev splits, encoded for the student."""
         return [self.student_encoder(examples.texts) for examples in self.data.dev]
 
     @cached_property
     def generator(self) -> Generator:
-        """The generator; where its head came untrained, after a warm-up on this task's training text (cached)."""
+        """The generator; one with an untrained head is warmed up on this task's training text, and cached.
+
+        Raises CheckpointError if the study names no generator.
+        """
         recipe, source, settings = self.recipe, self.recipe.generator, self.recipe.generator_settings
         if source is None or settings is None:
             raise CheckpointError("this study names no generator.")
@@ -172,14 +189,15 @@ class TaskAssets:
         tokens = self.student_encoder.tokens
         if trained:
             return Generator(source, tokens, network.to(recipe.device), None)
-        if recipe.ranks.leads:  # the leader warms it up alone
-            return recipe.ranks.jointly(lambda: self._warmed(source, settings))
-        recipe.ranks.jointly(lambda: None)
-        return self._warmed(source, settings)
+        if recipe.ranks.leads:  # it warms the generator up alone; the others then read it from the cache
+            return recipe.ranks.run_or_fail_together(lambda: self._load_or_warm_up(source, settings))
+        recipe.ranks.run_or_fail_together(lambda: None)
+        return self._load_or_warm_up(source, settings)
 
-    def _warmed(self, source: ModelSource, settings: GeneratorSettings) -> Generator:
+    def _load_or_warm_up(self, source: ModelSource, settings: GeneratorSettings) -> Generator:
+        """Load the warmed-up generator from the cache; warm it up if it is not there."""
         recipe, tokens = self.recipe, self.student_encoder.tokens
-        facts = {
+        recipe_facts = {
             "engine": teachers.ENGINE, "source": source.identity, "data": self.data_key, "task": self.task.name,
             "settings": settings.model_dump(mode="json", exclude={"checkpoint", "revision"}),
             "max_length": recipe.max_length, "precision": recipe.precision, "device": recipe.device.type,
@@ -192,24 +210,27 @@ class TaskAssets:
             accuracy, flops, seconds = warm_up(
                 network, self._corpus(self.student_encoder), settings, tokens,
                 task=self.task.name, device=recipe.device, precision=recipe.precision, progress=self._progress,
-                keeping=self._keeper(f"generator for {self.task.name}", checkpoints),
+                saver=self._make_saver(f"generator for {self.task.name}", checkpoints),
             )  # fmt: skip
             save_masked_lm(network, folder)
             self.student_encoder.save(folder)
-            made = {"recipe": facts, "accuracy": accuracy, "flops": flops, "seconds": seconds}
-            (folder / "generator.json").write_text(json.dumps(made, indent=1) + "\n")
+            warm_up_facts = {"recipe": recipe_facts, "accuracy": accuracy, "flops": flops, "seconds": seconds}
+            (folder / "generator.json").write_text(json.dumps(warm_up_facts, indent=1) + "\n")
 
-        entry = cached_folder("generators", f"{self.task.name}-{short_digest(facts)}", build, self._warn)
+        entry = cached_folder(
+            "generators", f"{self.task.name}-{short_digest(recipe_facts)}", build, self._warn
+        )
         folder = entry.path
-        made = json.loads((folder / "generator.json").read_text())
-        self._stage(f"generator for {self.task.name}: masked-token accuracy {made['accuracy']:.1%}")
+        warm_up_facts = json.loads((folder / "generator.json").read_text())
+        self._stage(f"generator for {self.task.name}: masked-token accuracy {warm_up_facts['accuracy']:.1%}")
+        # Seed 0 is not used: the saved generator has its head.
         network, _ = load_masked_lm(ModelSource(describe(folder, id=source.name)), 0)
         return Generator(
             source,
             tokens,
             network.to(recipe.device),
-            made["accuracy"],
-            made["flops"],
-            made["seconds"],
+            warm_up_facts["accuracy"],
+            warm_up_facts["flops"],
+            warm_up_facts["seconds"],
             entry.use,
         )

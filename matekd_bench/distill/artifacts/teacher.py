@@ -1,4 +1,4 @@
-"""The teacher that is fine-tuned once per task and cached, and its logits on the training rows."""
+"""Fine-tune one teacher per task, cache it, and compute its logits on the training rows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from matekd_bench.distill.artifacts.artifact_cache import cached_folder, is_there
+from matekd_bench.distill.artifacts.artifact_cache import cached_folder, has_folder
 from matekd_bench.distill.artifacts.eviction import CacheUse
 from matekd_bench.distill.artifacts.preparation import PreparationCheckpoints
-from matekd_bench.distill.cost import FlopModel, Meter
 from matekd_bench.distill.data.batches import Assembler
 from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.data.order import DataOrder
 from matekd_bench.distill.device import ResolvedPrecision, contained_randomness, kernel_facts
+from matekd_bench.distill.flops import FlopModel, Meter
 from matekd_bench.distill.models.checkpoints import Checkpoint, describe
 from matekd_bench.distill.models.networks import ModelSource, load_classifier, quiet_transformers
 from matekd_bench.distill.models.tokenizers import Encoder
@@ -42,14 +42,15 @@ from matekd_bench.tasks.task import Task
 if TYPE_CHECKING:
     from matekd_bench.methods.perturbation import Views
 
-ENGINE = "2"
+ENGINE = "2"  # raised when teachers or logits made by older code may differ
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """A teacher ready for use; its logits come in the task's class order.
+    """A teacher ready for use; its logits are in the task's class order.
 
-    `order` says which of the checkpoint's columns belongs to each class, None where nothing had to be moved.
+    `given` is True for a teacher that the user gives already fine-tuned. `order` holds the checkpoint's output column
+    of each class, or None if no column had to be moved. `label_map_checked` is True if the label gate was applied.
     """
 
     model: Any
@@ -59,17 +60,17 @@ class Teacher:
     order: tuple[int, ...] | None = None
     train_flops: int = 0
     train_seconds: float = 0.0
-    use: CacheUse | None = None  # keeps its folder in the cache
+    use: CacheUse | None = None  # keeps its folder from being removed from the cache
 
 
 class _GoldOnly(Perturbation[NoParams]):
-    """Fine-tuning: the gold labels and nothing else."""
+    """Plain fine-tuning on gold labels, as a method for the trainer."""
 
     def views(self, batch: Batch, models: Models) -> Views:
         yield batch.clean.weighted(gold=1.0, soft=0.0)
 
 
-def fine_tuned(
+def load_or_fine_tune(
     base: Checkpoint,
     settings: TeacherSettings,
     task: Task,
@@ -80,18 +81,17 @@ def fine_tuned(
     device: torch.device,
     precision: ResolvedPrecision,
     progress: Progress,
-    keeper: Callable[[str, CheckpointFolder, Ranks], PreparationCheckpoints] = lambda what, kept, ranks: (
-        PreparationCheckpoints(what, kept, ranks=ranks)
+    make_saver: Callable[[str, CheckpointFolder, Ranks], PreparationCheckpoints] = (
+        lambda name, checkpoints, ranks: PreparationCheckpoints(name, checkpoints, ranks=ranks)
     ),
     stage: Callable[[str], None] = lambda text: None,
-    say: Callable[[str], None] = lambda text: None,
+    warn: Callable[[str], None] = lambda text: None,
     ranks: Ranks = ALONE,
 ) -> Teacher:
-    """The base checkpoint fine-tuned on the task's gold labels, taken from the cache where it was made before.
+    """Load the base checkpoint fine-tuned on the task's gold labels from the cache; fine-tune it if it is not there.
 
-    `keeper` is asked for what keeps the fine-tuning's checkpoints; `stage` is told whether the teacher is fine-tuned or
-    cached, `say` of a damaged cache. Several `ranks`
-    fine-tune it together.
+    `make_saver` makes the object that saves the fine-tuning's checkpoints. `stage` is called with a line on whether the
+    teacher is fine-tuned or cached, `warn` with one on a damaged cache. Several `ranks` fine-tune it together.
     """
     recipe = _recipe(
         base,
@@ -106,25 +106,27 @@ def fine_tuned(
 
     def build(folder: Path, checkpoints: CheckpointFolder) -> None:
         stage(f"fine-tuning teacher for {task.name}")
-        keeping = keeper(f"teacher for {task.name}", checkpoints, ranks)
+        saver = make_saver(f"teacher for {task.name}", checkpoints, ranks)
+        # Study seed 0, here and below: a teacher is made once per task, for all seeds of a study.
         model = load_classifier(
             ModelSource(base), task.outputs, task.labels, seed_of(0, task.name, "teacher-init")
         )
         meter = _fine_tune(
-            model.to(device), settings, task, corpus, encoder, device, precision, progress, keeping, ranks
+            model.to(device), settings, task, corpus, encoder, device, precision, progress, saver, ranks
         )
         with quiet_transformers():
             model.save_pretrained(folder)
         encoder.save(folder)
-        facts = {"recipe": recipe, "flops": meter.flops, "seconds": keeping.seconds}
+        facts = {"recipe": recipe, "flops": meter.flops, "seconds": saver.seconds}
         (folder / "teacher.json").write_text(json.dumps(facts, indent=1) + "\n")
 
-    entry = cached_folder("teachers", _name(task, recipe), build, say, ranks)
-    if not entry.made:
+    entry = cached_folder("teachers", _cache_key(task, recipe), build, warn, ranks)
+    if not entry.built:
         stage(f"teacher for {task.name}: from cache")
     folder = entry.path
     facts = json.loads((folder / "teacher.json").read_text())
     checkpoint = describe(folder, id=base.id, revision=base.revision)
+    # Read from the cache even after fine-tuning. Seed 0 is not used: the saved model has its head.
     model = (
         load_classifier(ModelSource(checkpoint), task.outputs, task.labels, 0)
         .to(device)
@@ -140,22 +142,22 @@ def fine_tuned(
     )
 
 
-def is_cached(
+def is_teacher_cached(
     base: Checkpoint, settings: TeacherSettings, task: Task, data_key: str,
     *, max_length: int, precision: ResolvedPrecision, device: torch.device, ranks: Ranks = ALONE,
 ) -> bool:  # fmt: skip
-    """Whether :func:`fine_tuned` would find this teacher in the cache."""
+    """Return True if :func:`load_or_fine_tune` would find this teacher in the cache."""
     recipe = _recipe(
         base, settings, task, data_key, max_length=max_length, precision=precision, device=device, ranks=ranks
     )
-    return is_there("teachers", _name(task, recipe))
+    return has_folder("teachers", _cache_key(task, recipe))
 
 
 def _recipe(
     base: Checkpoint, settings: TeacherSettings, task: Task, data_key: str,
     *, max_length: int, precision: ResolvedPrecision, device: torch.device, ranks: Ranks,
 ) -> dict[str, Any]:  # fmt: skip
-    """Everything that decides what a fine-tuned teacher is."""
+    """Collect everything that the weights of a fine-tuned teacher depend on."""
     return {
         "engine": ENGINE,
         "base": base.sha256,
@@ -170,8 +172,8 @@ def _recipe(
     }
 
 
-def _name(task: Task, recipe: Mapping[str, Any]) -> str:
-    """The name of a teacher's folder in the cache."""
+def _cache_key(task: Task, recipe: Mapping[str, Any]) -> str:
+    """Return the name of a teacher's folder in the cache."""
     return f"{task.name}-{short_digest(recipe)}"
 
 
@@ -184,17 +186,17 @@ def _fine_tune(
     device: torch.device,
     precision: ResolvedPrecision,
     progress: Progress,
-    keeping: PreparationCheckpoints,
+    saver: PreparationCheckpoints,
     ranks: Ranks,
 ) -> Meter:
-    """Trains the model in place with the one trainer, gold labels only; the teacher's seed is always 0."""
-    objective, meter, moment = Objective(gold=1.0, soft=0.0), Meter(), StepScope(0, task.name)
+    """Fine-tune the model in place on gold labels with the students' trainer; return the meter of its cost."""
+    objective, meter, scope = Objective(gold=1.0, soft=0.0), Meter(), StepScope(0, task.name)
     meter.register("student", FlopModel(model))
     size = settings.optimizer.batch_size
     kind, limit = settings.budget.kind, settings.budget.resolve(task.name, len(corpus), size)
     context = RunContext(
         task=task, seed=0, device=device, precision=precision, objective=objective,
-        student_encoder=encoder, teacher_encoder=None, meter=meter, moment=moment,
+        student_encoder=encoder, teacher_encoder=None, meter=meter, scope=scope,
     )  # fmt: skip
     models = RunModels(
         model,
@@ -202,7 +204,7 @@ def _fine_tune(
         objective=objective,
         regression=not task.labels,
         precision=precision,
-        moment=moment,
+        scope=scope,
         meter=meter,
     )
     trainer = Trainer(
@@ -210,14 +212,14 @@ def _fine_tune(
         optimizer=settings.optimizer, objective=objective, budget=(kind, limit), ranks=ranks,
     )  # fmt: skip
     order = DataOrder(corpus.lengths, size, 0, task.name, "teacher-order")
-    if (state := keeping.begin(model)) is not None:
+    if (state := saver.begin(model)) is not None:
         trainer.load_state_dict(state["trainer"])
         meter.load_state_dict(state["meter"])
         if not ranks.leads:
-            meter.forget_passes()  # they are the leader's
+            meter.clear_passes()  # the checkpoint holds those of all processes; only the leader keeps them
 
-    def state_now() -> dict[str, Any]:
-        _collect(meter, ranks)
+    def training_state() -> dict[str, Any]:
+        _gather_passes(meter, ranks)
         return {"trainer": trainer.state_dict(), "meter": meter.state_dict()}
 
     with (
@@ -226,20 +228,20 @@ def _fine_tune(
     ):
         for loss in losses:
             progress(int(trainer.progress * limit), limit, loss)
-            if trainer.progress < 1.0:
-                keeping.after(trainer.spent.student_updates, model, state_now)
-    _collect(meter, ranks)
+            if trainer.progress < 1.0:  # after the last update the teacher itself goes to the cache
+                saver.after_update(trainer.spent.student_updates, model, training_state)
+    _gather_passes(meter, ranks)
     return meter
 
 
-def _collect(meter: Meter, ranks: Ranks) -> None:
-    """Leaves the passes that all processes counted with the leader."""
-    gathered = ranks.gather(meter.state_dict())
+def _gather_passes(meter: Meter, ranks: Ranks) -> None:
+    """Move the passes that all processes counted into the leader's meter."""
+    states = ranks.gather(meter.state_dict())
     if not ranks.leads:
-        meter.forget_passes()
+        meter.clear_passes()
         return
-    for theirs in gathered[1:]:
-        meter.absorb(theirs)
+    for state in states[1:]:
+        meter.absorb(state)
 
 
 def clean_logits(
@@ -247,10 +249,13 @@ def clean_logits(
     corpus: Corpus,
     data_key: str,
     max_length: int,
-    say: Callable[[str], None] = lambda text: None,
+    warn: Callable[[str], None] = lambda text: None,
     ranks: Ranks = ALONE,
 ) -> Tensor:
-    """The teacher's logits [n, C] on every clean training row, in float32, from the cache where they are."""
+    """Return the teacher's logits [n, C] on every clean training row, in float32; compute them if they are not cached.
+
+    `corpus` must be encoded with the teacher's vocabulary. `warn` is called if the cached logits are damaged.
+    """
     from safetensors.torch import load_file, save_file
 
     device = next(teacher.model.parameters()).device.type
@@ -260,5 +265,5 @@ def clean_logits(
         logits = predict(teacher.model, corpus.encoded, corpus.pad, ranks=ranks)
         save_file({"logits": logits.contiguous()}, str(folder / "logits.safetensors"))
 
-    entry = cached_folder("logits", key, build, say, ranks)
+    entry = cached_folder("logits", key, build, warn, ranks)
     return load_file(str(entry.path / "logits.safetensors"))["logits"]

@@ -1,1 +1,1 @@
-"""The training data of a run: encoded rows, their order, and the batches made of them."""
+"""The training data of a run: encoded rows, their order, and the batches made from them."""

@@ -1,4 +1,4 @@
-"""Batches as tensors: padding, assembly in the background, moving to the device."""
+"""Make batches of tensors: pad rows, assemble batches in the background, move them to the device."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ T = TypeVar("T")
 
 
 def pad(rows: Sequence[Encoded], pad_id: int) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """ids, attention mask, special flags and token types [B, L] of rows padded to the longest, on the CPU."""
+    """Pad rows to the longest one; return ids, attention mask, special flags and token types, each [B, L].
+
+    The tensors are on the CPU. Token types are None if the rows have none. Padding counts as special, so that no method
+    perturbs it.
+    """
     length = max(len(row.ids) for row in rows)
     gaps = [length - len(row.ids) for row in rows]
     pairs = list(zip(rows, gaps, strict=True))
@@ -34,7 +38,11 @@ def pad(rows: Sequence[Encoded], pad_id: int) -> tuple[Tensor, Tensor, Tensor, T
 
 
 class Assembler:
-    """Makes batches of a corpus: on the CPU in the background (with what the method prepares), then on the device."""
+    """A callable that makes the batch of a planned update from the rows of a corpus, on the CPU.
+
+    `ahead` is the method's hook, which prepares something for the rows, such as perturbed text. `seed` and `task` enter
+    the seeds that it gets.
+    """
 
     def __init__(
         self,
@@ -49,7 +57,7 @@ class Assembler:
         self._ahead = ahead
 
     def __call__(self, planned: PlannedUpdate) -> Batch:
-        """The planned update's batch, on the CPU."""
+        """Make the batch of a planned update, on the CPU."""
         corpus = self._corpus
         encoded = [corpus.encoded[row] for row in planned.rows]
         ids, mask, special, types = pad(encoded, corpus.pad)
@@ -71,11 +79,13 @@ class Assembler:
         )
 
     def _prepare(self, planned: PlannedUpdate) -> Sequence[Any] | None:
+        """Call the method's `ahead` hook; auxiliary updates have nothing prepared."""
         if planned.phase == "own":
             return None
         return self._ahead([self._row(row, planned.epoch) for row in planned.rows])
 
     def _row(self, row: int, epoch: int) -> Row:
+        """Describe a row for the `ahead` hook; its seeds are keyed by epoch and example id, not by update."""
         uid = self._corpus.uids[row]
 
         def seed(purpose: str) -> int:
@@ -85,7 +95,7 @@ class Assembler:
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """The batch with its tensors on `device`."""
+    """Return the batch with its tensors on `device`."""
     if device.type == "cpu":
         return batch
     moved = {
@@ -97,9 +107,9 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 
 
 class Prefetch(Iterator[T]):
-    """Runs an endless iterator in a background thread, a few items ahead; close it when done.
+    """An iterator that a background thread fills, about `depth` items ahead; call `close` when done.
 
-    An exception in the thread is raised from `next`, once; after it, or after the last item, the iteration is over.
+    An exception in the thread is raised once, from `next`. After it, or after the last item, the iteration ends.
     """
 
     def __init__(self, items: Iterator[T], depth: int = 4) -> None:
@@ -111,18 +121,20 @@ class Prefetch(Iterator[T]):
         self._thread.start()
 
     def _fill(self, items: Iterator[T]) -> None:
+        """Put items and the final exception into the queue; runs in the thread."""
         try:
             for item in items:
                 if not self._put((item, None)):
                     return
             self._put((None, StopIteration()))
-        except BaseException as error:  # handed to the consumer, whatever it is
+        except BaseException as error:  # the consumer raises it, whatever it is
             self._put((None, error))
 
     def _put(self, entry: tuple[T | None, BaseException | None]) -> bool:
+        """Put an entry into the queue once it has room; return False if the iterator was closed before."""
         while not self._stop.is_set():
             try:
-                self._queue.put(entry, timeout=0.2)
+                self._queue.put(entry, timeout=0.2)  # seconds, to look again whether the iterator was closed
                 return True
             except queue.Full:
                 continue
@@ -139,6 +151,6 @@ class Prefetch(Iterator[T]):
         return item
 
     def close(self) -> None:
-        """Ends the background thread."""
+        """End the background thread."""
         self._stop.set()
         self._thread.join()

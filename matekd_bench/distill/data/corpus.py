@@ -12,9 +12,10 @@ from matekd_bench.methods.rows import Encoded
 
 @dataclass(frozen=True)
 class Corpus:
-    """The encoded rows of one split, with labels and, for training, the teacher's logits of the clean input.
+    """The encoded rows of one split, with labels and, for training, the teacher's logits on the clean input.
 
-    `labels` is [n] (int64 class ids or float32 scores); `teacher_logits` is [n, C] float32 or None.
+    `labels` is [n]: int64 class ids, or float32 scores for regression. `pad` is the id of the padding token.
+    `teacher_logits` is [n, C] float32, or None.
     """
 
     uids: Sequence[str]
@@ -29,5 +30,5 @@ class Corpus:
 
     @property
     def lengths(self) -> list[int]:
-        """Token counts of the rows, special tokens included."""
+        """The number of tokens of each row, special tokens included."""
         return [len(row.ids) for row in self.encoded]

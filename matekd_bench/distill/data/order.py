@@ -1,4 +1,4 @@
-"""Which examples meet in which update: the data order, and batches of similar length."""
+"""Decide which examples each update trains on: shuffled epochs, and batches of similar length."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Literal
 from matekd_bench.methods.rows import Cycle
 from matekd_bench.seeds import seed_of
 
-GROUP = 50  # batches sorted by length together: enough to save the padding, few enough to stay random
+GROUP = 50  # batches sorted by length together: enough to save padding, few enough to keep batches random
 
 
 def grouped_order(lengths: Sequence[int], batch_size: int, seed: int) -> list[list[int]]:
-    """One epoch's batches of row numbers: shuffled, then grouped so that a batch holds rows of similar length.
+    """Return one epoch as batches of row numbers: shuffled, but with rows of similar length in each batch.
 
-    Every row occurs once; the last batch may be short. Depends on lengths, batch size and seed alone.
+    Every row occurs once; one batch may be short. The result depends only on lengths, batch size and seed.
     """
     rng = random.Random(seed)
     order = list(range(len(lengths)))
@@ -24,14 +24,17 @@ def grouped_order(lengths: Sequence[int], batch_size: int, seed: int) -> list[li
     batches: list[list[int]] = []
     for start in range(0, len(order), batch_size * GROUP):
         group = sorted(order[start : start + batch_size * GROUP], key=lambda row: (lengths[row], row))
-        batches += [group[at : at + batch_size] for at in range(0, len(group), batch_size)]
-    rng.shuffle(batches)
+        batches += [group[first : first + batch_size] for first in range(0, len(group), batch_size)]
+    rng.shuffle(batches)  # otherwise lengths would rise within each group
     return batches
 
 
 @dataclass(frozen=True)
 class PlannedUpdate:
-    """One update to come: its phase, its number within the phase, the epoch of its stream and its rows."""
+    """One planned update: its phase, its number within the phase, the epoch of its data order and its rows.
+
+    The phase "own" holds the auxiliary updates.
+    """
 
     phase: Literal["student", "own"]
     update: int
@@ -40,7 +43,10 @@ class PlannedUpdate:
 
 
 class DataOrder:
-    """An endless stream of batches over one corpus; epoch e is shuffled by the seed of its name and e."""
+    """An endless stream of batches, as pairs of epoch and row numbers.
+
+    Each epoch is shuffled with a seed made from the study's seed, task, purpose and epoch.
+    """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, task: str, purpose: str) -> None:
         if not lengths:
@@ -58,7 +64,12 @@ class DataOrder:
 
 
 def schedule(student: DataOrder, own: DataOrder, cycle: Cycle | None) -> Iterator[PlannedUpdate]:
-    """The endless sequence of updates: before every `cycle.student` student updates come `cycle.auxiliary` own ones."""
+    """Plan an endless sequence of updates.
+
+    With a `cycle`, `cycle.auxiliary` auxiliary updates come before every `cycle.student` student updates. Their batches
+    come from `own`, so that the student sees the same batches as without a cycle. With `cycle.stream` "student" they
+    take batches from the student's stream instead.
+    """
     rows = iter(student)
     own_rows = rows if cycle is not None and cycle.stream == "student" else iter(own)
     update = auxiliary_update = 0

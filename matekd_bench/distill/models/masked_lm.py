@@ -1,4 +1,4 @@
-"""Masked language models whose vocabulary head runs only at masked positions."""
+"""Load and save masked language models whose vocabulary head runs only at masked positions."""
 
 from __future__ import annotations
 
@@ -8,81 +8,89 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from matekd_bench.distill.cost import FlopModel, Kind, Meter, Polynomial
-from matekd_bench.distill.models.networks import ModelSource, load, quiet_transformers, text_inputs
+from matekd_bench.distill.flops import FlopModel, Kind, Meter, Polynomial
+from matekd_bench.distill.models.networks import ModelSource, load_model, quiet_transformers, text_inputs
 from matekd_bench.errors import CheckpointError
 
 
 class MaskedRowsLM(nn.Module):
-    """A masked language model that evaluates its head only where it is asked to.
+    """A masked language model that runs its vocabulary head only at given positions.
 
-    A hook on the base model keeps the hidden states of the wanted rows, so the head (transform, tied vocabulary
-    matrix, bias) costs N rows instead of B * L. The logits are those of the full model.
+    A hook on the base model selects the hidden states of these N positions. The head (transform, tied vocabulary
+    matrix, bias) then costs N rows instead of B * L. The logits equal those of the full model.
     """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
-        self._at: Tensor | None = None
-        model.base_model.register_forward_hook(self._keep)
+        self._positions: Tensor | None = None  # [B, L], set only during a forward pass
+        model.base_model.register_forward_hook(self._select_positions)
 
     def forward(self, ids: Tensor, mask: Tensor, types: Tensor | None, at: Tensor) -> Tensor:
-        """Vocabulary logits [N, V] at the N true positions of `at` [B, L], row by row."""
+        """Compute vocabulary logits [N, V] at the N true positions of `at` [B, L], row by row."""
         inputs = {"input_ids": ids, **text_inputs(self.model, mask, types)}
-        self._at = at
+        self._positions = at
         try:
             logits: Tensor = self.model(**inputs).logits
         finally:
-            self._at = None
+            self._positions = None
         return logits[0]
 
-    def _keep(self, module: nn.Module, inputs: Any, output: Any) -> Any:
-        if self._at is None:
+    def _select_positions(self, module: nn.Module, inputs: Any, output: Any) -> Any:
+        """Replace the hidden states [B, L, d] by those of the wanted positions, [1, N, d]."""
+        if self._positions is None:  # the model is called directly, not through forward()
             return output
-        output.last_hidden_state = output.last_hidden_state[self._at].unsqueeze(0)
+        output.last_hidden_state = output.last_hidden_state[self._positions].unsqueeze(0)
         return output
 
     def book(
         self, meter: Meter, name: str, ids: Tensor, mask: Tensor, types: Tensor | None, at: Tensor
     ) -> None:
-        """Books one pass: the base over all tokens, the head over the wanted ones."""
+        """Count one pass in `meter`: the base model over all tokens, the head over the positions in `at`."""
         kind: Kind = "train" if torch.is_grad_enabled() else "forward"
         meter.book(name, kind, *ids.shape)
-        factor = 3 if kind == "train" else 1
+        factor = 3 if kind == "train" else 1  # backward multiplies by each matrix twice, forward once
         meter.extra_flops += factor * int(at.sum()) * self.head_flops
 
     def flops(self, kind: Kind) -> Polynomial:
-        """FLOPs of a pass through the base model."""
+        """Return the FLOPs of a pass through the base model; :meth:`book` adds those of the head."""
         return FlopModel(self.model.base_model)(kind)
 
     @cached_property
     def head_flops(self) -> int:
-        """FLOPs of the head for one token: every matrix outside the base model, and the tied vocabulary matrix."""
+        """FLOPs of the head for one token.
+
+        Counts every matrix outside the base model and the vocabulary matrix, which may be tied to the embeddings.
+        """
         inside = {id(parameter) for parameter in self.model.base_model.parameters()}
-        tied = self.model.get_output_embeddings().weight
+        vocabulary = self.model.get_output_embeddings().weight
         sizes = [
-            p.numel()
-            for p in self.model.parameters()
-            if p.ndim == 2 and id(p) not in inside and p is not tied
+            parameter.numel()
+            for parameter in self.model.parameters()
+            if parameter.ndim == 2 and id(parameter) not in inside and parameter is not vocabulary
         ]
-        return 2 * int(sum(sizes) + tied.numel())
+        return 2 * int(sum(sizes) + vocabulary.numel())  # a multiplication and an addition per weight
 
 
 def load_masked_lm(source: ModelSource, seed: int) -> tuple[MaskedRowsLM, bool]:
-    """The masked language model of a source, and whether its head came trained with the checkpoint."""
-    model, missing = load("AutoModelForMaskedLM", source, seed)
+    """Load a masked language model; also return True if the checkpoint contained its vocabulary head.
+
+    A missing head is drawn under `seed`. Raises CheckpointError if the model has no such head.
+    """
+    model, missing = load_model("AutoModelForMaskedLM", source, seed)
     output = model.get_output_embeddings()
     if output is None:
         raise CheckpointError(f"'{source.checkpoint.id}' has no masked-language-model head to generate with.")
+    # A tied vocabulary matrix and a pooler, which the head does not use, may be missing from the checkpoint.
     tied = {name for name, value in model.named_parameters(remove_duplicate=False) if value is output.weight}
-    return MaskedRowsLM(model), not (missing - tied - _pooler(missing))
+    return MaskedRowsLM(model), not (missing - tied - _pooler_names(missing))
 
 
-def _pooler(names: frozenset[str]) -> set[str]:
+def _pooler_names(names: frozenset[str]) -> set[str]:
     return {name for name in names if ".pooler." in name or name.startswith("pooler.")}
 
 
 def save_masked_lm(network: MaskedRowsLM, folder: Any) -> None:
-    """Writes the model as safetensors."""
+    """Write the model's weights (safetensors) and config into `folder`."""
     with quiet_transformers():
         network.model.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""From text to token ids: one encoder per tokenizer, and the vocabulary's fingerprint."""
+"""Turn text into token ids, and check that models share a vocabulary."""
 
 from __future__ import annotations
 
@@ -17,49 +17,53 @@ from matekd_bench.methods.rows import Encoded
 
 
 class Encoder:
-    """A checkpoint's tokenizer, cutting at `max_length` tokens (special tokens included)."""
+    """The tokenizer of a checkpoint, which cuts texts at `max_length` tokens (special tokens included)."""
 
     def __init__(self, checkpoint: Checkpoint, max_length: int) -> None:
         self.max_length = max_length
         self._tokenizer: Any = load_tokenizer(checkpoint)
         self.tokens = describe_tokens(self._tokenizer)
-        self.typed = "token_type_ids" in self._tokenizer.model_input_names
+        self.has_token_types = "token_type_ids" in self._tokenizer.model_input_names
 
     def __call__(self, texts: Sequence[tuple[str, ...]]) -> list[Encoded]:
-        """Encodes texts or pairs; all rows have the same number of segments.
+        """Encode texts or pairs; all rows must have the same number of segments.
 
-        A pair that is too long is cut from its longer segment, token by token.
+        A pair that is too long loses tokens from its longer segment, one at a time.
         """
         if not texts:
             return []
         columns = [list(column) for column in zip(*texts, strict=True)]
-        out = self._tokenizer(
+        encoding = self._tokenizer(
             *columns,
             truncation=True,
             max_length=self.max_length,
             return_special_tokens_mask=True,
-            return_token_type_ids=self.typed,
-            return_attention_mask=False,
+            return_token_type_ids=self.has_token_types,
+            return_attention_mask=False,  # follows from the lengths when rows are padded
         )
-        types = out["token_type_ids"] if self.typed else [None] * len(texts)
+        all_types = encoding["token_type_ids"] if self.has_token_types else [None] * len(texts)
+        rows = zip(encoding["input_ids"], all_types, encoding["special_tokens_mask"], strict=True)
         return [
-            Encoded(ids=ids, types=kinds, special=[bool(flag) for flag in special])
-            for ids, kinds, special in zip(out["input_ids"], types, out["special_tokens_mask"], strict=True)
+            Encoded(ids=ids, types=types, special=[bool(flag) for flag in special])
+            for ids, types, special in rows
         ]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of token ids, special tokens left out."""
+        """Decode token ids to text, without special tokens."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
     def save(self, folder: Any) -> None:
-        """Writes the tokenizer's files into a folder."""
+        """Write the tokenizer's files into a folder."""
         self._tokenizer.save_pretrained(folder)
 
-    def save_for(self, folder: Any, *, typed: bool) -> None:
-        """Writes the tokenizer for use outside: it cuts as here, and gives token types only if the model is `typed`."""
-        tokenizer = copy.deepcopy(self._tokenizer)
+    def export(self, folder: Any, *, token_types: bool) -> None:
+        """Write the tokenizer for use outside the suite, with the same `max_length`.
+
+        Without `token_types` it returns none, because the model that it belongs to takes none.
+        """
+        tokenizer = copy.deepcopy(self._tokenizer)  # runs share this encoder
         tokenizer.model_max_length = self.max_length
-        if not typed:
+        if not token_types:
             names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
             tokenizer.model_input_names = names
         tokenizer.save_pretrained(folder)
@@ -67,12 +71,15 @@ class Encoder:
 
 @lru_cache(maxsize=8)
 def encoder_of(checkpoint: Checkpoint, max_length: int) -> Encoder:
-    """The encoder of a checkpoint: one for all runs of a process."""
+    """Return the encoder of a checkpoint, the same object for all runs of a process."""
     return Encoder(checkpoint, max_length)
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:
-    """The fast tokenizer of a checkpoint; CheckpointError where it has none that works."""
+    """Load the fast tokenizer of a checkpoint.
+
+    Raises CheckpointError if it cannot be loaded, or has no vocabulary or no padding token.
+    """
     with gc_paused():
         from transformers import AutoTokenizer
 
@@ -83,7 +90,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     except (OSError, ValueError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"the tokenizer of '{checkpoint.id}' can't be loaded: {reason}") from None
-    # Where there are no files transformers makes a tokenizer that knows no word, without saying so.
+    # Without vocabulary files transformers silently makes a tokenizer with special tokens only.
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise CheckpointError(
             f"the tokenizer of '{checkpoint.id}' can't be loaded: its folder holds no vocabulary."
@@ -94,7 +101,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
 
 
 def describe_tokens(tokenizer: Any) -> Tokens:
-    """What methods may know of a tokenizer, its vocabulary as a digest."""
+    """Describe a tokenizer for methods; the vocabulary is given as a digest."""
     vocabulary = tokenizer.get_vocab()
     return Tokens(
         size=len(tokenizer),
@@ -107,12 +114,15 @@ def describe_tokens(tokenizer: Any) -> Tokens:
 
 @lru_cache(maxsize=64)
 def tokens_of(checkpoint: Checkpoint) -> Tokens:
-    """What methods may know of a checkpoint's tokenizer."""
+    """Describe a checkpoint's tokenizer for methods."""
     return describe_tokens(load_tokenizer(checkpoint))
 
 
-def names_mask(checkpoint: Checkpoint) -> bool:
-    """Whether the settings beside a checkpoint's tokenizer name a mask token; False where they cannot be read."""
+def has_mask_token(checkpoint: Checkpoint) -> bool:
+    """Return True if tokenizer_config.json names a mask token; False if it cannot be read.
+
+    The tokenizer itself is not loaded, which would take longer.
+    """
     try:
         settings = json.loads((checkpoint.path / "tokenizer_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -121,12 +131,15 @@ def names_mask(checkpoint: Checkpoint) -> bool:
 
 
 def check_vocabularies(roles: dict[str, tuple[Checkpoint, Tokens]], reason: str) -> None:
-    """Raises CheckpointError unless all these models share one vocabulary; names the two that differ."""
-    (first, (checkpoint, tokens)), *others = roles.items()
-    for role, (other, its) in others:
-        if its.vocabulary != tokens.vocabulary:
+    """Raise CheckpointError unless all models share one vocabulary; the message names two that differ.
+
+    `roles` maps a role, such as "teacher", to its checkpoint and tokens. `reason` names what needs one vocabulary.
+    """
+    (first_role, (first, first_tokens)), *others = roles.items()
+    for role, (checkpoint, tokens) in others:
+        if tokens.vocabulary != first_tokens.vocabulary:
             raise CheckpointError(
-                f"{reason} needs one vocabulary, but the {first} '{checkpoint.id}' ({tokens.size} tokens) and "
-                f"the {role} '{other.id}' ({its.size} tokens) have different ones.",
+                f"{reason} needs one vocabulary, but the {first_role} '{first.id}' ({first_tokens.size} tokens) and "
+                f"the {role} '{checkpoint.id}' ({tokens.size} tokens) have different ones.",
                 hint="Choose models of one family, or methods that work on text (such as eda).",
             )

@@ -1,1 +1,1 @@
-"""The training loop: trainer, loss, optimizer, forward passes, cost, evaluation and checkpoints."""
+"""Training of one run: trainer, loss, optimizer, forward passes, evaluation and checkpoints."""

@@ -1,4 +1,4 @@
-"""The processes that train one run together: which rows are whose, and how their gradients become one."""
+"""Processes that train one run together: each takes a share of the rows, and their gradients are summed."""
 
 from __future__ import annotations
 
@@ -13,62 +13,70 @@ from torch import Tensor
 from matekd_bench.distill.training.resume import PausedError
 from matekd_bench.errors import RunError
 
-MEETING = timedelta(minutes=10)  # for all processes to start
-WAITING = timedelta(days=7)  # for each other: one may wait for a lock; one that dies is noticed at once
+MEETING_TIMEOUT = timedelta(minutes=10)  # for all processes to start, or to report why they failed
+# Long, because one process may wait for a file lock meanwhile. The others notice at once when a process dies.
+COLLECTIVE_TIMEOUT = timedelta(days=7)
 T = TypeVar("T")
 
 
 class LostPeerError(RunError):
-    """Another process of the run has failed or is gone."""
+    """An error for a run in which another process failed or disappeared."""
 
 
 class Ranks:
-    """One process alone: everything is its own, and there is nobody to wait for."""
+    """The processes of a run that is trained by one process, and the base class for several.
+
+    `rank` is the number of this process, from 0; `size` is the number of processes.
+    """
 
     rank, size = 0, 1
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+        """True in the process that writes files and reports progress: rank 0."""
         return self.rank == 0
 
-    def mine(self, pieces: Sequence[T]) -> Sequence[T]:
-        """This process's share of the pieces of an update, or of the batches of a split."""
+    def share(self, pieces: Sequence[T]) -> Sequence[T]:
+        """Return this process's share of `pieces`: the pieces of an update or the batches of a split."""
         return pieces[self.rank :: self.size]
 
     def rows_per_pass(self, micro_batch: int | None, batch_size: int) -> int | None:
-        """The rows of a piece, so that every process has one; None: the whole batch."""
+        """Return the rows per forward pass, or None for the whole batch; every process must get at least one piece."""
         return micro_batch
 
     def reduce(
         self, parameters: Sequence[Tensor], numbers: Sequence[float], error: Exception | None = None
     ) -> list[float]:
-        """Sums gradients over the processes, in place, and returns the sums of the numbers.
+        """Sum the gradients of `parameters` over the processes, in place, and return the sums of `numbers`.
 
-        Raises the `error` that kept this process from computing them, LostPeerError in the others.
+        `error` is the exception that kept this process from computing them, if any. It is raised here, and the
+        other processes raise LostPeerError.
         """
         if error is not None:
             raise error
         return list(numbers)
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process."""
+        """Return True if `flag` is true in any process."""
         return flag
 
     def gather(self, value: T) -> list[T]:
-        """The value of each process, by rank."""
+        """Return the values of all processes, ordered by rank."""
         return [value]
 
     def announce(self, value: T) -> T:
-        """The leader's value, in every process."""
+        """Return the value of the leader (rank 0) in every process."""
         return value
 
-    def jointly(self, act: Callable[[], T]) -> T:
-        """What `act` returns, once it is done everywhere; where it fails in one process it fails in all."""
+    def run_or_fail_together(self, act: Callable[[], T]) -> T:
+        """Run `act` in every process and return its result; if it fails in one process, all processes raise.
+
+        Only the failing process raises the original exception; the others raise LostPeerError.
+        """
         error: Exception | None = None
         try:
-            done = act()
-        except PausedError:  # all stop at the same update
+            result = act()
+        except PausedError:  # every process raises it at the same update, so there is nothing to exchange
             raise
         except Exception as raised:
             error = raised
@@ -77,117 +85,136 @@ class Ranks:
             raise error
         if failed:
             raise LostPeerError("another process of this run failed")
-        return done
+        return result
 
-    def together(self, act: Callable[[], T]) -> T:
-        """What `act` returns, once it is done everywhere; an exception of one process reaches all."""
+    def run_sharing_errors(self, act: Callable[[], T]) -> T:
+        """Run `act` and return its result; if one process fails, all processes raise with its reason."""
         return act()
 
 
 ALONE = Ranks()
 
 
-def planned(size: int) -> Ranks:
-    """One process that plans for so many."""
+def dry_run_ranks(size: int) -> Ranks:
+    """Make the ranks of a dry run: one process that plans for `size` processes but connects to none."""
     ranks = Ranks()
     ranks.size = size
     return ranks
 
 
 class ProcessGroup(Ranks):
-    """Several processes, connected through torch's process groups: gloo between CPUs, NCCL between GPUs.
+    """Several processes, connected by a torch process group: gloo between CPUs, NCCL between GPUs.
 
-    Every method is called by all of them at the same point.
+    All processes must call each method at the same point of the program.
     """
 
     def __init__(self, device: torch.device) -> None:
         from torch.distributed.rendezvous import rendezvous
 
         self._device = device
-        self._store, self.rank, self.size = next(iter(rendezvous("env://", timeout=MEETING)))
-        self._acts = 0
+        self._store, self.rank, self.size = next(iter(rendezvous("env://", timeout=MEETING_TIMEOUT)))
+        self._calls = (
+            0  # of `run_sharing_errors`, to give the keys of each call in the store a name of its own
+        )
         torch.distributed.init_process_group(
             "nccl" if device.type == "cuda" else "gloo", store=self._store, rank=self.rank, world_size=self.size,
-            timeout=WAITING,
+            timeout=COLLECTIVE_TIMEOUT,
         )  # fmt: skip
 
     def close(self) -> None:
-        """Leaves the group."""
+        """Leave the process group."""
         torch.distributed.destroy_process_group()
 
     def rows_per_pass(self, micro_batch: int | None, batch_size: int) -> int | None:
-        """As asked for, but no more than an equal share of a batch."""
+        """Return `micro_batch`, but no more than an equal share of the batch, so that every process has rows."""
         share = -(-batch_size // self.size)
         return share if micro_batch is None else min(micro_batch, share)
 
     def reduce(
         self, parameters: Sequence[Tensor], numbers: Sequence[float], error: Exception | None = None
     ) -> list[float]:
-        """One flat all-reduce: gradients, a flag for each parameter that has one anywhere, and the numbers."""
-        flags = [float(one.grad is not None) for one in parameters]
+        """Do so with one all-reduce of a flat tensor: the gradients, a flag per parameter, the numbers, an error flag.
+
+        A parameter gets a gradient if it has one in any process; otherwise its gradient stays None.
+        """
+        flags = [float(parameter.grad is not None) for parameter in parameters]
         dtype = parameters[0].dtype if parameters else torch.float32
         rest = torch.tensor([*flags, *numbers, float(error is not None)], dtype=dtype, device=self._device)
-        parts = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
-        flat = torch.cat([*(part.reshape(-1).to(dtype) for part in parts), rest])
+        # Zeros in place of missing gradients: the flat tensor must have one length in all processes.
+        gradients = [
+            torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            for parameter in parameters
+        ]
+        flat = torch.cat([*(gradient.reshape(-1).to(dtype) for gradient in gradients), rest])
         self._call(lambda: torch.distributed.all_reduce(flat))
         sums: list[float] = flat[len(flat) - len(rest) :].tolist()
+        # After the all-reduce: until then the other processes wait for this one.
         if error is not None:
             raise error
         if sums.pop():
             raise LostPeerError("another process of this run failed")
         start = 0
-        for one, flag in zip(parameters, sums, strict=False):
+        for parameter, flag in zip(parameters, sums, strict=False):  # the sums are longer: numbers follow
             if flag:
-                one.grad = flat[start : start + one.numel()].view_as(one).to(one.dtype)
-            start += one.numel()
+                summed = flat[start : start + parameter.numel()]
+                parameter.grad = summed.view_as(parameter).to(parameter.dtype)
+            start += parameter.numel()
         return sums[len(flags) :]
 
     def any(self, flag: bool) -> bool:
-        """One number summed."""
+        """Return True if `flag` is true in any process, found by summing the flags."""
         total = torch.tensor(float(flag), device=self._device)
         self._call(lambda: torch.distributed.all_reduce(total))
         return bool(total > 0)
 
     def gather(self, value: T) -> list[T]:
-        """Sent from each to each."""
+        """Return the values of all processes, ordered by rank; each sends its value to all others."""
         values: list[Any] = [None] * self.size
         self._call(lambda: torch.distributed.all_gather_object(values, value))
         return values
 
     def announce(self, value: T) -> T:
-        """Sent by the leader."""
+        """Return the value of the leader (rank 0) in every process; the leader sends it."""
         values = [value]
         self._call(lambda: torch.distributed.broadcast_object_list(values, src=0))
         return values[0]
 
-    def _call(self, act: Callable[[], Any]) -> None:
+    def _call(self, communicate: Callable[[], Any]) -> None:
+        """Run one collective operation; raise LostPeerError where torch reports that it failed."""
         try:
-            act()
+            communicate()
         except RuntimeError as error:
             raise LostPeerError(
                 f"another process of this run failed: {str(error).splitlines()[0]}"
             ) from error
 
-    def together(self, act: Callable[[], T]) -> T:
-        """Where `act` raises in one process it raises in all, with its reason; they meet before they go on."""
-        self._acts += 1
+    def run_sharing_errors(self, act: Callable[[], T]) -> T:
+        """Run `act` and return its result; if it raises in one process, it raises in all, with the first reason.
+
+        A process that fails waits until the others have failed too.
+        """
+        self._calls += 1
         try:
             return act()
-        except PausedError:  # all stop at the same update
+        except PausedError:  # every process raises it at the same update, so there is nothing to exchange
             raise
         except Exception as error:
+            # LostPeerError is only an echo of another process's failure, so it gives no reason of its own.
             own = "" if isinstance(error, LostPeerError) else f"{type(error).__name__}: {error}"
-            reasons = [reason for reason in self._told(own) if reason]
+            reasons = [reason for reason in self._exchange_reasons(own) if reason]
             if isinstance(error, LostPeerError) and reasons:
                 raise RunError(reasons[0]) from error
             raise
 
-    def _told(self, reason: str) -> list[str]:
-        """Why `act` failed in each process; where one does not fail too it is beyond meeting, and this one ends."""
-        keys = [f"act-{self._acts}-{rank}" for rank in range(self.size)]
+    def _exchange_reasons(self, reason: str) -> list[str]:
+        """Return the reasons of all processes for failing, by rank; end this process where another sends none.
+
+        The reasons go through the key-value store, since a collective operation may be the thing that failed.
+        """
+        keys = [f"act-{self._calls}-{rank}" for rank in range(self.size)]
         self._store.set(keys[self.rank], reason)
         try:
-            self._store.wait(keys, MEETING)
+            self._store.wait(keys, MEETING_TIMEOUT)
         except RuntimeError as error:
             raise SystemExit(
                 "the processes of a run lost each other; run the same command to resume."
@@ -195,7 +222,7 @@ class ProcessGroup(Ranks):
         return [self._store.get(key).decode() for key in keys]
 
 
-def asked_for(environment: Mapping[str, str] = os.environ) -> int:
-    """How many processes a launcher such as torchrun has started for each run; 1 without one."""
+def launched_processes(environment: Mapping[str, str] = os.environ) -> int:
+    """Return how many processes a launcher such as torchrun has started for each run; 1 without a launcher."""
     size = environment.get("WORLD_SIZE", "")
     return int(size) if size.isdecimal() and "RANK" in environment else 1

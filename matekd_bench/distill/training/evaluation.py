@@ -1,4 +1,4 @@
-"""Predictions of a classifier on whole splits: length-sorted batches, results in the split's order."""
+"""Predictions of a classifier on whole splits, and the points of a run at which it is evaluated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matekd_bench.distill.device import ResolvedPrecision
 from matekd_bench.distill.models.networks import text_inputs
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.distill.training.forward_passes import autocast
-from matekd_bench.distill.training.loss import wide
+from matekd_bench.distill.training.loss import upcast
 from matekd_bench.methods.rows import Encoded
 
 
@@ -28,32 +28,34 @@ def predict(
     precision: ResolvedPrecision = "float32",
     ranks: Ranks = ALONE,
 ) -> Tensor:
-    """Logits [n, C] in float32 on the CPU, in eval mode.
+    """Return the logits [n, C] of all rows in their order, in float32 or wider, on the CPU.
 
-    Batches are always the same for the same rows (sorted by length, then by position), because padding and batch
-    composition change logits in the last bits; several processes divide them among themselves, each row once.
+    The same rows always form the same batches (sorted by length, then by position), because padding and batch
+    composition change the last bits of logits. Several processes share the batches, so each row is predicted once.
+    The model is in eval mode afterwards.
     """
     device = next(model.parameters()).device
     model.eval()
     order = sorted(range(len(rows)), key=lambda row: (len(rows[row].ids), row))
-    parts = []
-    for start in ranks.mine(range(0, len(order), batch_size)):
+    predicted = []
+    for start in ranks.share(range(0, len(order), batch_size)):
         ids, mask, _, types = pad([rows[row] for row in order[start : start + batch_size]], pad_id)
         inputs = {"input_ids": ids, **text_inputs(model, mask, types)}
         with autocast(device, precision):
             logits = model(**{name: value.to(device) for name, value in inputs.items()}).logits
-        parts.append(wide(logits).cpu())
-    shares = ranks.gather(parts)
-    sorted_logits = torch.cat([part for turn in zip_longest(*shares) for part in turn if part is not None])
+        predicted.append(upcast(logits).cpu())
+    shares = ranks.gather(predicted)
+    # Process r of n has batches r, r + n, r + 2n, ...: taking one from each in turn restores their order.
+    sorted_logits = torch.cat([batch for turn in zip_longest(*shares) for batch in turn if batch is not None])
     logits = torch.empty_like(sorted_logits)
     logits[torch.tensor(order)] = sorted_logits
     return logits
 
 
 def evaluation_points(limit: int, evaluations: int) -> list[int]:
-    """When to evaluate, in units of the budget: `evaluations` equal steps, the last at the very end.
+    """Return the points at which to evaluate, in units of the budget: equal steps, the last at `limit`.
 
-    Fewer evaluations where the budget has fewer units than evaluations.
+    There are fewer than `evaluations` points if the budget has fewer units.
     """
     return sorted(
         {max(1, round(limit * evaluation / evaluations)) for evaluation in range(1, evaluations + 1)}

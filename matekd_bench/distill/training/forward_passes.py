@@ -1,4 +1,4 @@
-"""Teacher and student behind one door: every forward pass is seeded, cast, booked and kept free of needless graphs."""
+"""Forward passes of teacher and student, with seeded dropout, autocast and counted cost."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from matekd_bench.distill.cost import Kind, Meter
 from matekd_bench.distill.device import ResolvedPrecision, seed_draws
+from matekd_bench.distill.flops import Kind, Meter
 from matekd_bench.distill.models.networks import text_inputs
 from matekd_bench.distill.settings import Objective
-from matekd_bench.distill.training.loss import divergence, gold_loss, wide
+from matekd_bench.distill.training.loss import divergence, gold_loss, upcast
 from matekd_bench.distill.training.step_scope import StepScope
 from matekd_bench.methods.views import Batch, View
 
 
 def autocast(device: torch.device, precision: ResolvedPrecision) -> torch.autocast:
-    """bf16 autocast, or none, on the device."""
+    """Return a context with bf16 autocast on the device, or with autocast off for float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 class RunModels:
-    """The `Models` of a run: see :class:`matekd_bench.methods.context.Models`."""
+    """The student and teacher of a run; implements :class:`matekd_bench.methods.context.Models`.
+
+    `scope` gives the seeds of dropout and `meter` counts the passes.
+    """
 
     def __init__(
         self,
@@ -34,7 +37,7 @@ class RunModels:
         objective: Objective,
         regression: bool,
         precision: ResolvedPrecision,
-        moment: StepScope,
+        scope: StepScope,
         meter: Meter,
     ) -> None:
         self.student = student
@@ -43,36 +46,42 @@ class RunModels:
         self.meter = meter
         self._objective = objective
         self._precision = precision
-        self._moment = moment
+        self._scope = scope
         self._frozen = False
         self._device = next(student.parameters()).device
 
     @property
     def frozen(self) -> bool:
-        """Whether we are inside :meth:`frozen_student`."""
+        """True inside :meth:`frozen_student`."""
         return self._frozen
 
     def student_logits(self, *views: View, train: bool = True, precise: bool = False) -> Any:
-        """Student logits [B, C] of each view, in train mode (dropout on) unless `train` is false."""
+        """Return the student's logits [B, C] of a view, or a tuple for several; dropout is on unless `train` is false.
+
+        `precise` runs the pass in float32 where the run uses autocast, as does the view's own `precise`.
+        """
         if self.student.training is not train:
             self.student.train(train)
         logits = []
         for view in views:
-            if train:
-                seed_draws(self._moment.dropout("student", view.dropout), self._device)
+            if train:  # for each view: views with the same dropout number use the same masks
+                seed_draws(self._scope.dropout("student", view.dropout), self._device)
             precision: ResolvedPrecision = "float32" if precise or view.precise else self._precision
             logits.append(self._forward("student", self.student, view, view.shift, precision))
         return logits[0] if len(views) == 1 else tuple(logits)
 
     def teacher_logits(self, *views: View) -> Any:
-        """Teacher logits [B, C] of each view; gradients flow to the view's embeddings if it asks for them."""
+        """Return the teacher's logits [B, C] of a view, or a tuple for several.
+
+        Gradients flow to embeddings of the view that require them. The view's shift is for the student only.
+        """
         if self.teacher is None:
             raise RuntimeError("this run has no teacher")
         logits = [self._forward("teacher", self.teacher, view, None, self._precision) for view in views]
         return logits[0] if len(views) == 1 else tuple(logits)
 
     def clean_logits(self, batch: Batch) -> Tensor:
-        """The teacher's cached logits [B, C] of the clean input, or a fresh pass where there are none."""
+        """Return the teacher's logits [B, C] of the clean input: cached, or from a new pass without a graph."""
         if batch.teacher_logits is not None:
             return batch.teacher_logits
         with torch.no_grad():
@@ -80,44 +89,46 @@ class RunModels:
         return logits
 
     def divergence(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """D per example [B] in the study's form and temperature; squared error for regression."""
+        """Return D per example [B] in the study's form and temperature; squared error for regression."""
         return divergence(
             student, teacher, temperature=self._objective.temperature, regression=self.regression,
             form=self._objective.divergence,
         )  # fmt: skip
 
     def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """What diagnostics report: D as KL, zero for equal answers, whatever form the objective has."""
+        """Return D per example [B] as KL in every study, for diagnostics: it is zero where the two agree."""
         return divergence(
             student, teacher, temperature=self._objective.temperature, regression=self.regression
         )
 
     def gold(self, student: Tensor, labels: Tensor) -> Tensor:
-        """The loss on gold labels per example [B]."""
+        """Return the loss on gold labels per example [B]."""
         return gold_loss(student, labels, regression=self.regression)
 
     @contextlib.contextmanager
     def frozen_student(self) -> Iterator[None]:
-        """Within it the student's weights ask for no gradient; gradients still flow through to embeddings."""
+        """Switch off gradients of the student's weights inside the block; gradients of embeddings still flow."""
         self.student.requires_grad_(False)
         self._frozen = True
         try:
             yield
         finally:
-            self.student.requires_grad_(True)
+            self.student.requires_grad_(True)  # all of them: the suite trains every weight of a student
             self._frozen = False
 
     def _forward(
         self, name: str, model: Any, view: View, shift: Tensor | None, precision: ResolvedPrecision
     ) -> Tensor:
+        """Count and run one pass of `model` on a view, with `shift` added to the word embeddings."""
         inputs, embedded = _inputs(model, view, shift)
         self.meter.book(name, _kind(model, embedded), *view.ids.shape)
         with autocast(self._device, precision):
             logits = model(**inputs).logits
-        return wide(logits)
+        return upcast(logits)
 
 
 def _inputs(model: Any, view: View, shift: Tensor | None) -> tuple[dict[str, Tensor], Tensor | None]:
+    """Return the model's inputs for a view, and the word embeddings [B, L, width] if these are among them."""
     inputs = text_inputs(model, view.mask, view.types)
     if view.embed is None and shift is None:
         return {"input_ids": view.ids, **inputs}, None
@@ -129,6 +140,7 @@ def _inputs(model: Any, view: View, shift: Tensor | None) -> tuple[dict[str, Ten
 
 
 def _kind(model: Any, embedded: Tensor | None) -> Kind:
+    """Return the kind of pass that the meter counts, by what a backward pass would compute."""
     if not torch.is_grad_enabled():
         return "forward"
     if next(model.parameters()).requires_grad:

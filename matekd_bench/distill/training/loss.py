@@ -1,6 +1,7 @@
-"""The two terms of the one objective: the loss on gold labels and the divergence from the teacher.
+"""The two terms of the objective: the loss on gold labels (CE) and the divergence from the teacher (D).
 
-The objective of every method is ``gold * CE + soft * D`` per example, summed over its views with their shares.
+The objective of every method is ``gold * CE + soft * D`` per example, summed over its views with their shares;
+`Trainer._loss` applies these weights.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def wide(logits: Tensor) -> Tensor:
-    """Logits in at least float32: half precision is widened, float64 references stay exact."""
+def upcast(logits: Tensor) -> Tensor:
+    """Return logits in at least float32: half precision becomes float32, float64 stays (for exact reference values)."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
@@ -25,31 +26,32 @@ def divergence(
     regression: bool,
     form: Literal["kl", "cross-entropy"] = "kl",
 ) -> Tensor:
-    """D per example [B] for logits [B, C].
+    """Return D per example [B] for logits [B, C] of the student (s) and the teacher (t).
 
-    Classification: ``KL(softmax(t / tau) || softmax(s / tau)) * tau^2``, or with `form` "cross-entropy" that of Hinton
-    et al. (2015, arXiv 1503.02531), which adds the teacher's entropy: its gradient in s is the same, in t it is not.
-    Regression: squared error between the outputs in either form. Differentiable in both arguments.
+    Classification: ``KL(softmax(t / tau) || softmax(s / tau)) * tau^2``, where tau is the temperature. With `form`
+    "cross-entropy": the cross-entropy of the two, times tau^2 (Hinton et al. 2015, arXiv 1503.02531). It is KL plus the
+    teacher's entropy, so its gradient in s is the same and its gradient in t differs. Regression: squared error of the
+    outputs, in both forms. The result is differentiable in both arguments.
     """
-    student, teacher = wide(student), wide(teacher)
+    student, teacher = upcast(student), upcast(teacher)
     dtype = torch.promote_types(student.dtype, teacher.dtype)
     student, teacher = student.to(dtype), teacher.to(dtype)
     if regression:
         return (student - teacher).square().mean(dim=-1)
-    t = F.log_softmax(teacher / temperature, dim=-1)
-    s = F.log_softmax(student / temperature, dim=-1)
-    apart = t - s if form == "kl" else -s
-    return (t.exp() * apart).sum(dim=-1) * temperature**2
+    log_t = F.log_softmax(teacher / temperature, dim=-1)
+    log_s = F.log_softmax(student / temperature, dim=-1)
+    term = log_t - log_s if form == "kl" else -log_s
+    return (log_t.exp() * term).sum(dim=-1) * temperature**2
 
 
 def gold_loss(student: Tensor, labels: Tensor, *, regression: bool) -> Tensor:
-    """The loss on gold labels per example [B]: cross-entropy, or squared error for regression.
+    """Return the loss on gold labels per example [B]: cross-entropy, or squared error for regression.
 
     `labels` are class ids [B], distributions over classes [B, C], or scores [B] for regression.
     """
-    student = wide(student)
+    student = upcast(student)
     if regression:
         return (student.squeeze(-1) - labels.to(student.dtype)).square()
-    if labels.dtype.is_floating_point:
+    if labels.dtype.is_floating_point:  # distributions must have the dtype of the logits, class ids must not
         labels = labels.to(student.dtype)
     return F.cross_entropy(student, labels, reduction="none")

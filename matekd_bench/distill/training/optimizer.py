@@ -1,4 +1,4 @@
-"""The optimizer every network is trained with, and the step that refuses a gradient that is not finite."""
+"""The optimizer of every network, and a step that refuses gradients and losses that are not finite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matekd_bench.errors import RunError
 
 
 class DivergedError(RunError):
-    """A loss or gradient that is no longer a finite number; the run ends there and is recorded so."""
+    """An error for a loss, gradient or prediction that is not finite; the run ends and is recorded as diverged."""
 
     def __init__(self, update: int, what: str, value: float) -> None:
         super().__init__(f"{what} became {value} at update {update}")
@@ -20,7 +20,7 @@ class DivergedError(RunError):
 
 
 def make_optimizer(model: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
-    """AdamW or Adam, with weight decay on matrices and embeddings only, not on biases and layer norms."""
+    """Make AdamW or Adam for a model, with weight decay on matrices and embeddings, not on biases and layer norms."""
     algorithm = torch.optim.AdamW if settings.algorithm == "adamw" else torch.optim.Adam
     matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
@@ -45,14 +45,16 @@ def step(
     whose: str,
     loss: float = 0.0,
 ) -> None:
-    """Clips the gradient's norm, steps and clears the gradient.
+    """Clip the gradient to norm `clip`, step the optimizer and clear the gradient.
 
-    Raises DivergedError for a norm or a loss that is not finite, before anything reaches the weights.
+    `update` and `whose` are for the error message. Raises DivergedError for a gradient norm or a loss that is not
+    finite, before the weights change.
     """
+    # Without clipping too: the norm shows whether the gradient is finite.
     norm = float(nn.utils.clip_grad_norm_(module.parameters(), math.inf if clip is None else clip))
     if not math.isfinite(norm):
         raise DivergedError(update, f"the gradient norm of {whose}", norm)
-    if not math.isfinite(loss):  # with a gradient that is finite, e.g. of another of the terms
+    if not math.isfinite(loss):  # possible with a finite gradient, e.g. from another term of the loss
         raise DivergedError(update, f"the loss of {whose}", loss)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)

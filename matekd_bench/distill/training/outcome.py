@@ -1,4 +1,4 @@
-"""What a run reports while it lasts and what is left of it: its evaluations, its history, its cost."""
+"""The result of a run (evaluations, history, cost), and the callbacks through which it reports progress."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from matekd_bench.distill.cost import Meter
+from matekd_bench.distill.flops import Meter
 from matekd_bench.distill.training.loss_history import Entry
 from matekd_bench.distill.training.trainer import Spent
 from matekd_bench.tasks.metrics import SplitScore
@@ -16,7 +16,11 @@ from matekd_bench.tasks.metrics import SplitScore
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation on the dev splits. `logits` holds [n, C] float32 for each split by name."""
+    """One evaluation on the dev splits, numbered from 1, after `update` student updates.
+
+    `logits` [n, C] in float32 and `splits` (scores) are by name of the split; `score` is the task's.
+    `train_loss` is the mean training loss since the previous evaluation.
+    """
 
     number: int
     update: int
@@ -28,10 +32,10 @@ class Evaluation:
 
 @dataclass
 class Outcome:
-    """What a run produced and what it cost.
+    """The results and the cost of a run.
 
-    `resumed` counts how often it went on from a checkpoint; `micro_batch` is set where memory was too small for the
-    rows per pass that the study asks for. `student` is the network as it is at the end.
+    `resumed` counts how often the run continued from a checkpoint. `micro_batch` is set only if the run had to use
+    fewer rows per pass than the study asks for, because memory was too small. `student` is the trained network.
     """
 
     status: Literal["ok", "collapsed", "diverged"] = "ok"
@@ -56,9 +60,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RunCallbacks:
-    """Where a run reports: `progress(done, limit, loss, seconds_left)`, `evaluated(number, of, score)`, `note(text)`.
+    """The callbacks of a run.
 
-    `stopping()` is asked after every update: whether the run should save itself and stop.
+    The run reports through `progress(spent, limit, loss, seconds_left)`, `evaluated(number, evaluations, score)` and
+    `note(text)`. It calls `stopping()` after every update; if that returns True, it saves a checkpoint and stops.
     """
 
     progress: Callable[[int, int, float | None, float | None], None]

@@ -1,4 +1,4 @@
-"""Checkpoints inside a run: everything it needs to go on, in another process, to the same bits."""
+"""Checkpoints inside a run: all that another process needs to continue it to the same bits."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from torch import nn
 
 from matekd_bench.errors import CheckpointError, PluginError, RunError
 
-FORMAT = 2  # raised when the state holds other things than before
+FORMAT = 2  # raise it when the content of the state changes
 STATE = "state.pt"
 
 
 class PausedError(RunError):
-    """A run that was asked to stop, and did at the end of an update; it is saved if it has checkpoints.
+    """An error for a run that was asked to stop and did so after an update; it is saved if it has checkpoints.
 
-    `what` names a preparation that was under way instead, `problem` what kept it from being saved.
+    If a preparation (a teacher, a generator) was interrupted instead, `what` names it. `problem` is the reason why it
+    could not be saved, if it could not.
     """
 
     def __init__(self, update: int, what: str | None = None, problem: str | None = None) -> None:
@@ -32,52 +33,55 @@ class PausedError(RunError):
 
 
 class Checkpoints(Protocol):
-    """Where a run keeps its checkpoints."""
+    """The place where a run keeps its checkpoints."""
 
     def save(self, update: int, write: Callable[[Path], None]) -> None:
-        """Keeps what `write` puts into an empty folder: whole or, where the disk refuses it, not at all."""
+        """Save a checkpoint: `write` puts its files into an empty folder.
+
+        If the disk refuses any of it, no checkpoint is saved.
+        """
 
     def folders(self) -> Iterable[Path]:
-        """The checkpoints there are, each whole, the newest first."""
+        """Return the folders of complete checkpoints, newest first."""
 
 
 class NoCheckpoints:
-    """Keeps nothing: a run that is interrupted starts again."""
+    """A place that keeps no checkpoints: an interrupted run starts over."""
 
     def save(self, update: int, write: Callable[[Path], None]) -> None:
-        """Ignored."""
+        """Save nothing."""
 
     def folders(self) -> Iterable[Path]:
-        """None."""
+        """Return no folders."""
         return ()
 
 
-def write(folder: Path, modules: Sequence[nn.Module], state: Mapping[str, Any]) -> None:
-    """Writes weights as safetensors and the rest, tensors and plain values, as a file that needs no pickle.
+def write_checkpoint(folder: Path, modules: Sequence[nn.Module], state: Mapping[str, Any]) -> None:
+    """Write the modules' weights as safetensors, and `state` as a file that can be read without running pickled code.
 
-    Raises OSError where the disk refuses it.
+    `state` holds tensors and plain values. Raises OSError if the disk refuses to save.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_model
 
     try:
         for index, module in enumerate(modules):
-            save_model(module, str(_weights(folder, index)))
+            save_model(module, str(_weights_path(folder, index)))
         torch.save(dict(state), folder / STATE)
-    except (SafetensorError, RuntimeError) as error:  # how the two libraries say that the disk is full
+    except (SafetensorError, RuntimeError) as error:  # what the two libraries raise when the disk is full
         raise OSError(str(error)) from error
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """What :func:`write` was given as state, on the CPU; nothing in the file is executed.
+    """Read the state of a checkpoint, with tensors on the CPU; nothing in the file is executed.
 
-    Raises CheckpointError for a file that holds anything else than tensors and plain values, or is none.
+    Raises CheckpointError if the file is missing, damaged, or holds anything but tensors and plain values.
     """
     try:
         state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
     except UnpicklingError:
         raise CheckpointError(f"{folder / STATE} holds more than tensors and plain values.") from None
-    except Exception as error:  # torch has no error of its own for a file that is something else
+    except Exception as error:  # torch has no error class of its own for damaged files
         raise CheckpointError(f"{folder / STATE} cannot be read ({type(error).__name__}).") from None
     if not isinstance(state, dict):
         raise CheckpointError(f"{folder / STATE} holds no state.")
@@ -87,28 +91,30 @@ def read_state(folder: Path) -> dict[str, Any]:
 Agree = Callable[[str | None], str | None]
 
 
-def newest(
+def newest_checkpoint(
     checkpoints: Checkpoints,
     origin: Mapping[str, Any],
     say: Callable[[str], None],
     agree: Agree = lambda folder: folder,
 ) -> tuple[Path, dict[str, Any]] | None:
-    """The newest checkpoint of this very origin with its state; `say` is told of those that are left aside.
+    """Return the folder and state of the newest checkpoint with this `origin`, or None.
 
-    `agree` turns what this process has found into what all processes of the run take.
+    `say` gets a note for each checkpoint that is skipped. `agree` maps the folder that this process found to the one
+    that all processes of the run use.
     """
-    found = _newest(checkpoints, origin, say)
-    agreed = agree(None if found is None else str(found[0]))
-    if agreed is None:
+    local = _newest_local(checkpoints, origin, say)
+    folder = agree(None if local is None else str(local[0]))
+    if folder is None:
         return None
-    if found is not None and agreed == str(found[0]):
-        return found
-    return Path(agreed), read_state(Path(agreed))
+    if local is not None and folder == str(local[0]):
+        return local
+    return Path(folder), read_state(Path(folder))
 
 
-def _newest(
+def _newest_local(
     checkpoints: Checkpoints, origin: Mapping[str, Any], say: Callable[[str], None]
 ) -> tuple[Path, dict[str, Any]] | None:
+    """Return the newest readable checkpoint with this `origin` that this process finds, or None."""
     for folder in checkpoints.folders():
         try:
             state = read_state(folder)
@@ -121,11 +127,11 @@ def _newest(
     return None
 
 
-def check_plain(value: Any, method: str) -> None:
-    """Raises PluginError where a method's state holds what a checkpoint cannot give back."""
+def check_saveable(value: Any, method: str) -> None:
+    """Raise PluginError if a method's state holds anything that cannot be read back from a checkpoint."""
     if isinstance(value, (dict, list, tuple)):
         for part in value.values() if isinstance(value, dict) else value:
-            check_plain(part, method)
+            check_saveable(part, method)
     elif value is not None and type(value) not in (bool, int, float, str, torch.Tensor):
         raise PluginError(
             f"method '{method}' gives a {type(value).__name__} as state: tensors, numbers, texts, lists and "
@@ -134,29 +140,29 @@ def check_plain(value: Any, method: str) -> None:
 
 
 def read_weights(folder: Path, modules: Sequence[nn.Module]) -> None:
-    """Puts the saved weights into the modules, in the order in which they were written."""
+    """Load the saved weights into the modules, which must be in the order in which they were written."""
     from safetensors.torch import load_model
 
     for index, module in enumerate(modules):
-        load_model(module, _weights(folder, index))
+        load_model(module, _weights_path(folder, index))
 
 
-def _weights(folder: Path, index: int) -> Path:
+def _weights_path(folder: Path, index: int) -> Path:
     return folder / f"module-{index}.safetensors"
 
 
-def software() -> dict[str, str]:
-    """The versions that a checkpoint is only good for: under others a run would not end with the same bits."""
-    found = {"format": str(FORMAT), "torch": str(torch.__version__)}
+def software_versions() -> dict[str, str]:
+    """Return the versions that a checkpoint is valid for: with others a resumed run could end with other bits."""
+    versions = {"format": str(FORMAT), "torch": str(torch.__version__)}
     for name in ("transformers", "matekd-bench"):
-        if (known := installed_version(name)) is not None:
-            found[name] = known
-    return found
+        if (installed := installed_version(name)) is not None:
+            versions[name] = installed
+    return versions
 
 
 @cache
 def installed_version(name: str) -> str | None:
-    """The version of an installed distribution, None where there is none. To ask reads all that it says of itself."""
+    """Return the version of an installed distribution, or None; cached, since each look-up reads all its metadata."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -164,8 +170,10 @@ def installed_version(name: str) -> str | None:
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether memory was too small, on a GPU or a CPU; torch has several ways of saying so."""
+    """Return True if the error means that a GPU or the CPU ran out of memory; torch has several such errors."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    said = str(error)
-    return isinstance(error, RuntimeError) and ("out of memory" in said or "DefaultCPUAllocator" in said)
+    message = str(error)
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in message or "DefaultCPUAllocator" in message
+    )

@@ -1,4 +1,4 @@
-"""The run as a method sees it: noise, encoding, the generator, and modules handed over for training."""
+"""The context that a run gives to its method: noise, encoding, the generator, modules to train, diagnostics."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from matekd_bench.distill.cost import Kind, Meter, Polynomial
 from matekd_bench.distill.data.batches import pad
 from matekd_bench.distill.device import ResolvedPrecision, seed_draws
+from matekd_bench.distill.flops import Kind, Meter, Polynomial
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.settings import Objective
 from matekd_bench.distill.training.forward_passes import autocast
@@ -24,7 +24,10 @@ from matekd_bench.tasks.task import Task
 
 
 class TrainedModule:
-    """The `Trained` of a run: a method's module with its optimizer, stepped by the trainer."""
+    """A method's own module with its optimizer; implements :class:`matekd_bench.methods.context.Trained`.
+
+    The trainer steps the optimizer at the end of every update in which `learn` was called (`learned` is true then).
+    """
 
     def __init__(
         self,
@@ -46,10 +49,10 @@ class TrainedModule:
         self._rates = [group["lr"] for group in optimizer.param_groups]
 
     def __call__(self, *args: Any, **inputs: Any) -> Any:
-        """The module's output in train mode, under the run's precision, with dropout seeded and cost booked."""
+        """Return the module's output in train mode, in the run's precision, with seeded dropout and counted cost."""
         context = self._context
         self.module.train()
-        seed_draws(context.moment.dropout(self.name, 0), context.device)
+        seed_draws(context.scope.dropout(self.name, 0), context.device)
         book = getattr(self.module, "book", None)
         if book is not None:
             book(context.meter, self.name, *args, **inputs)
@@ -57,15 +60,18 @@ class TrainedModule:
             return self.module(*args, **inputs)
 
     def learn(self, loss_per_example: Tensor) -> None:
-        """Adds the gradient of the losses [B] of this piece, divided by the examples of the whole update."""
-        batch = self._context.moment.batch
+        """Add the gradient of this piece's losses [B], divided by the number of examples of the whole update.
+
+        The division makes the gradient independent of how the update is cut into pieces.
+        """
+        batch = self._context.scope.batch
         if batch is None:
             raise RuntimeError("learn() belongs inside views()")
         (loss_per_example.sum() / batch.total).backward()
         self.learned = True
 
     def set_rate(self, progress: float) -> None:
-        """Sets the learning rates for a share `progress` of the budget."""
+        """Set the learning rates for a share `progress` in [0, 1] of the budget."""
         if self.schedule is not None:
             factor = self.schedule(progress)
             for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
@@ -73,7 +79,11 @@ class TrainedModule:
 
 
 class RunContext:
-    """The `Context` of a run: see :class:`matekd_bench.methods.context.Context`."""
+    """The context of a run; implements :class:`matekd_bench.methods.context.Context`.
+
+    `teacher_encoder` is None if the teacher shares the student's vocabulary. `generator` returns a fresh copy of the
+    study's generator; it is None for methods that do not need one.
+    """
 
     def __init__(
         self,
@@ -86,7 +96,7 @@ class RunContext:
         student_encoder: Encoder,
         teacher_encoder: Encoder | None,
         meter: Meter,
-        moment: StepScope,
+        scope: StepScope,
         generator: Callable[[], nn.Module] | None = None,
         student: Any | None = None,
     ) -> None:
@@ -95,45 +105,46 @@ class RunContext:
         self.device = device
         self.precision = precision
         self.meter = meter
-        self.moment = moment
+        self.scope = scope
         self.gold_weight = objective.gold
         self.soft_weight = objective.soft
         self.trained: list[TrainedModule] = []
-        self._student = student_encoder
-        self._teacher = teacher_encoder
+        self._student_encoder = student_encoder
+        self._teacher_encoder = teacher_encoder
         self._generator = generator
-        self._network = student
+        self._student = student
         self._sums: dict[str, tuple[Tensor | float, Tensor | float]] = {}
 
     @property
     def student_tokens(self) -> Tokens:
-        """The student's tokenizer, as far as methods may know it."""
-        return self._student.tokens
+        """Facts about the student's tokenizer."""
+        return self._student_encoder.tokens
 
     @property
     def teacher_tokens(self) -> Tokens:
-        """The teacher's tokenizer, as far as methods may know it."""
-        return (self._teacher or self._student).tokens
+        """Facts about the teacher's tokenizer; the student's if the two share a vocabulary."""
+        return (self._teacher_encoder or self._student_encoder).tokens
 
     @cached_property
     def word_embeddings(self) -> WordEmbeddings:
-        """The student's word embeddings in numbers, measured when first asked for."""
-        if self._network is None:
+        """Facts about the student's word embeddings at the start of the run, measured at first use."""
+        if self._student is None:
             raise RuntimeError("this context was made without a student")
-        table = self._network.get_input_embeddings().weight.detach()
+        table = self._student.get_input_embeddings().weight.detach()
         median = table.norm(dim=1).median()
         return WordEmbeddings(width=table.shape[1], median_norm=float(median), dtype=table.dtype)
 
     @property
     def one_vocabulary(self) -> bool:
-        """Whether the teacher reads the student's ids."""
-        return self._teacher is None
+        """True if the teacher reads the student's token ids."""
+        return self._teacher_encoder is None
 
     def draw(self, batch: Batch, purpose: str, width: int | None = None, at: Tensor | None = None) -> Tensor:
-        """Uniform noise per example: see :meth:`matekd_bench.methods.context.Context.draw`."""
+        """Draw uniform noise per example: see :meth:`matekd_bench.methods.context.Context.draw`."""
         counts = batch.lengths if at is None else at.sum(dim=1).tolist()
         shape: tuple[int, ...] = () if width is None else (width,)
         rows = []
+        # A generator for each example, so that its noise does not depend on its padding, its batch or its piece.
         for uid, count in zip(batch.uids, counts, strict=True):
             key = seed_of(self.seed, self.task.name, purpose, batch.phase, batch.update, uid)
             rows.append(torch.rand(count, *shape, generator=torch.Generator().manual_seed(key)))
@@ -145,29 +156,32 @@ class RunContext:
         return noise.to(self.device)
 
     def encode(self, texts: tuple[str, ...]) -> Perturbed:
-        """Tokens of a text or pair for the student and, where its tokenizer differs, for the teacher."""
-        teacher = None if self._teacher is None else self._teacher([texts])[0]
-        return Perturbed(texts=texts, student=self._student([texts])[0], teacher=teacher)
+        """Tokenize a text or pair for the student and, if its vocabulary differs, for the teacher."""
+        teacher = None if self._teacher_encoder is None else self._teacher_encoder([texts])[0]
+        return Perturbed(texts=texts, student=self._student_encoder([texts])[0], teacher=teacher)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of token ids of the student's tokenizer, special tokens left out."""
-        return self._student.decode(ids)
+        """Return the text of token ids of the student's tokenizer, without special tokens."""
+        return self._student_encoder.decode(ids)
 
     def collate(self, rows: Sequence[Perturbed], dropout: int = 1) -> View:
-        """A view of perturbed rows, without gold labels, relabeled by the teacher on the same text."""
-        view = self._view([row.student for row in rows], self._student)
-        if self._teacher is None:
-            return View(**view, teacher="same", dropout=dropout)
-        teachers = [row.teacher for row in rows if row.teacher is not None]
-        return View(**view, teacher=View(**self._view(teachers, self._teacher)), dropout=dropout)
+        """Make a view of perturbed rows, without gold labels; its soft target is the teacher on the same text."""
+        fields = self._view_fields([row.student for row in rows], self._student_encoder)
+        if self._teacher_encoder is None:
+            return View(**fields, teacher="same", dropout=dropout)
+        teacher_rows = [row.teacher for row in rows if row.teacher is not None]
+        return View(
+            **fields, teacher=View(**self._view_fields(teacher_rows, self._teacher_encoder)), dropout=dropout
+        )
 
-    def _view(self, rows: Sequence[Any], encoder: Encoder) -> dict[str, Any]:
+    def _view_fields(self, rows: Sequence[Any], encoder: Encoder) -> dict[str, Any]:
+        """Pad rows to the same length and return the fields of a view, on the device."""
         ids, mask, _, types = pad(rows, encoder.tokens.pad)
-        moved = {"ids": ids, "mask": mask, "types": types}
-        return {name: None if value is None else value.to(self.device) for name, value in moved.items()}
+        fields = {"ids": ids, "mask": mask, "types": types}
+        return {name: None if value is None else value.to(self.device) for name, value in fields.items()}
 
     def masked_lm(self) -> nn.Module:
-        """A fresh copy of the study's generator, on the device."""
+        """Return a fresh copy of the study's generator, on the device."""
         if self._generator is None:
             raise RuntimeError(
                 "this study has no generator: declare needs={'generator'} in the method's record"
@@ -183,7 +197,10 @@ class RunContext:
         schedule: Callable[[float], float] | None = None,
         name: str = "own",
     ) -> TrainedModule:
-        """Hands a module to the trainer; `optimizer` is called with the module's parameters."""
+        """Hand a module to the trainer; `optimizer` is called with the module's parameters.
+
+        The cost of a module counts only if it has the attributes `flops` and `book`, as the core's generator has.
+        """
         module = module.to(self.device)
         trained = TrainedModule(
             module, optimizer(module.parameters()), clip=clip, schedule=schedule, name=name, context=self
@@ -192,19 +209,19 @@ class RunContext:
             raise RuntimeError(f"two modules are prepared under the name '{name}'")
         self.trained.append(trained)
         flops = getattr(module, "flops", None)
-        self.meter.register(name, flops if flops is not None else _unknown)
+        self.meter.register(name, flops if flops is not None else _no_flops)
         return trained
 
     def report(self, name: str, total: Tensor | float, count: Tensor | float = 1.0) -> None:
-        """Adds to a diagnostic whose recorded value is the sum of totals over the sum of counts.
+        """Add to a diagnostic, whose recorded value is the sum of totals divided by the sum of counts.
 
-        Tensors (scalars) are summed where they are: nothing waits for the device until the run ends.
+        Scalar tensors are summed on their device, so that nothing waits for a GPU until the run ends.
         """
         totals, counts = self._sums.get(name, (0.0, 0.0))
         self._sums[name] = (totals + _detached(total), counts + _detached(count))
 
     def diagnostics(self) -> dict[str, float]:
-        """Everything reported, as ratios."""
+        """Return the value of every diagnostic: the sum of totals divided by the sum of counts."""
         ratios = {}
         for name, (total, count) in sorted(self._sums.items()):
             if float(count):
@@ -212,31 +229,31 @@ class RunContext:
         return ratios
 
     def state_dict(self) -> dict[str, Any]:
-        """What :meth:`load_state_dict` takes: the sums behind the diagnostics."""
+        """Return the sums of all diagnostics, for :meth:`load_state_dict`."""
         return {name: list(pair) for name, pair in self._sums.items()}
 
     def totals(self) -> dict[str, tuple[float, float]]:
-        """The sums behind the diagnostics as plain numbers."""
+        """Return the sums of totals and of counts of every diagnostic, as plain numbers."""
         return {name: (float(total), float(count)) for name, (total, count) in self._sums.items()}
 
     def absorb(self, totals: Mapping[str, tuple[float, float]]) -> None:
-        """Adds what another process reported."""
+        """Add the sums of another process."""
         for name, (total, count) in totals.items():
             self.report(name, total, count)
 
-    def forget(self) -> None:
-        """Begins to sum anew: what was reported is another's now."""
+    def clear_reports(self) -> None:
+        """Set all sums to zero, after another process has absorbed them."""
         self._sums.clear()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on where another context was; call it before the student's weights are restored."""
-        if self._network is not None:
-            _ = self.word_embeddings  # measured now: they are those at the start of the run
+        """Replace all sums with those of a :meth:`state_dict`; call it before the student's weights are restored."""
+        if self._student is not None:
+            _ = self.word_embeddings  # measured now, while the student still has its initial weights
         self._sums = {
-            name: (self._placed(total), self._placed(count)) for name, (total, count) in state.items()
+            name: (self._to_device(total), self._to_device(count)) for name, (total, count) in state.items()
         }
 
-    def _placed(self, value: Tensor | float) -> Tensor | float:
+    def _to_device(self, value: Tensor | float) -> Tensor | float:
         return value.to(self.device) if isinstance(value, Tensor) else value
 
 
@@ -244,5 +261,5 @@ def _detached(value: Tensor | float) -> Tensor | float:
     return value.detach() if isinstance(value, Tensor) else value
 
 
-def _unknown(kind: Kind) -> Polynomial:
+def _no_flops(kind: Kind) -> Polynomial:
     return Polynomial(0, 0, 0)

@@ -1,4 +1,4 @@
-"""The one trainer: it runs what a method yields, and owns the loop, the losses, the optimizer and the schedule."""
+"""The trainer of every student: it trains on the views that a method yields, until the budget is spent."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from matekd_bench.errors import PluginError
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.methods.views import Batch, Joint, Seen, View
 
-Progress: TypeAlias = Callable[[int, int, float | None], None]  # updates done, their number, the loss
-Pass: TypeAlias = tuple[
-    Tensor, Tensor | None, Tensor
-]  # the student's logits, its soft target, the losses [B]
+# Called with the number of finished updates, the number of all updates, and the loss.
+Progress: TypeAlias = Callable[[int, int, float | None], None]
+# The student's logits [B, C], its soft target [B, C] if it has one, and the losses [B].
+Pass: TypeAlias = tuple[Tensor, Tensor | None, Tensor]
 
 
 @dataclass
 class Spent:
-    """What a run has spent so far, in the currencies a budget can name."""
+    """The numbers of updates and examples that a run has spent so far."""
 
     student_updates: int = 0
     auxiliary_updates: int = 0
@@ -40,11 +40,11 @@ class Spent:
 
 
 class Trainer:
-    """Trains a student with one method until the budget is spent.
+    """A trainer of one student with one method.
 
-    `micro_batch` is the number of rows that go through a forward pass at a time, None: the whole batch. Where
-    `auxiliary_updates` are "within" the budget, they spend it as the student's do; its rate then moves with its own
-    alone.
+    `micro_batch` is the number of rows per forward pass; None: the whole batch. If `auxiliary_updates` is "within",
+    auxiliary updates spend the budget as the student's updates do. The student's learning rate follows the budget that
+    its own updates have spent, in both cases.
     """
 
     def __init__(
@@ -75,78 +75,90 @@ class Trainer:
 
     @property
     def spent_budget(self) -> int:
-        """What of the budget is spent, in units of its kind."""
+        """The part of the budget that is spent, in units of its kind."""
         kind, _ = self._budget
-        own = 0
-        if (
-            self._auxiliary_updates == "within" and kind != "train_flops"
-        ):  # there the method's passes count anyway
-            own = self.spent.auxiliary_updates if kind == "student_updates" else self.spent.auxiliary_examples
-        return self._spent_by_student + own
+        auxiliary = 0
+        # FLOPs need no addition: the meter counts the passes of auxiliary updates too.
+        if self._auxiliary_updates == "within" and kind != "train_flops":
+            spent = self.spent
+            auxiliary = spent.auxiliary_updates if kind == "student_updates" else spent.auxiliary_examples
+        return self._spent_by_student + auxiliary
 
     @property
     def _spent_by_student(self) -> int:
+        """The budget spent by the student's updates; under a budget of FLOPs, by all passes of the run."""
         kind, _ = self._budget
         return self._context.meter.flops if kind == "train_flops" else int(getattr(self.spent, kind))
 
     @property
     def progress(self) -> float:
-        """The share of the budget that is spent, from 0 to 1."""
+        """The share of the budget that is spent, from 0 to 1 (the last update may overspend it)."""
         return min(1.0, self.spent_budget / self._budget[1])
 
-    def run(self, order: DataOrder, own: DataOrder, assembler: Assembler) -> Generator[float, None, None]:
-        """Trains; yields the loss per example after each student update. Close it to stop early.
+    def run(
+        self, order: DataOrder, auxiliary_order: DataOrder, assembler: Assembler
+    ) -> Generator[float, None, None]:
+        """Train to the end of the budget and yield the mean loss per example after each student update.
 
-        A trainer that was restored goes on behind the updates that were done; its method is warm by then.
+        Close the generator to stop early. A restored trainer continues after the updates that it has finished, without
+        the method's warm-up.
         """
-        done = self.spent.auxiliary_updates + self.spent.student_updates
-        if not done:
-            self._method.warm_up(self._warm_up_batches(own, assembler), self._models)
-            self._end_auxiliary_update()
-        planned = islice(schedule(order, own, self._method.cycle), done, None)
-        with closing(Prefetch(assembler(item) for item in planned)) as batches:
+        finished = self.spent.auxiliary_updates + self.spent.student_updates
+        if not finished:
+            self._method.warm_up(self._warm_up_batches(auxiliary_order, assembler), self._models)
+            self._end_auxiliary_update()  # steps what the method learned from the last warm-up batch
+        planned = islice(schedule(order, auxiliary_order, self._method.cycle), finished, None)
+        with closing(Prefetch(assembler(update) for update in planned)) as batches:
             while self.progress < 1.0:
                 loss = self.update(to_device(next(batches), self._context.device))
                 if loss is not None:
                     yield loss
 
     def update(self, batch: Batch) -> float | None:
-        """One update from one batch, in pieces if they are asked for: the mean loss, None in an auxiliary phase."""
+        """Make one update from a batch, in pieces of `micro_batch` rows.
+
+        Returns the mean loss per example, or None for an auxiliary update.
+        """
         self._set_rates(batch)
         size = self.micro_batch or len(batch)
-        starts = self._ranks.mine(range(0, len(batch), size))
-        pieces, error = 0.0, None
+        starts = self._ranks.share(range(0, len(batch), size))
+        local_loss, error = 0.0, None
         try:
-            pieces = float(
-                sum(self._piece(batch.rows(start, min(start + size, len(batch)))) for start in starts)
+            local_loss = float(
+                sum(self._train_piece(batch.rows(start, min(start + size, len(batch)))) for start in starts)
             )
-        except Exception as raised:  # other processes wait for this one's gradients: they are told
+        except Exception as raised:  # other processes wait for this one's gradients, so they must hear of it
             error = raised
-        total = self._reduced(batch, pieces, error)
+        total = self._reduce(batch, local_loss, error)
         if batch.phase == "own":
             self._end_auxiliary_update()
             self.spent.auxiliary_updates += 1
             self.spent.auxiliary_examples += batch.total
             return None
         loss = total / batch.total
+        # All gradients are there by now, so the order of the steps moves no number. If the student's gradient is not
+        # finite the run ends as diverged, and nothing uses the modules that have been stepped.
         self._step_modules()
         self._step_student(batch, loss)
         return loss
 
-    def _reduced(self, batch: Batch, total: float, error: Exception | None) -> float:
-        """The summed loss of all processes; their gradients are summed, and so is which modules learned."""
-        own = self._context.trained
+    def _reduce(self, batch: Batch, local_loss: float, error: Exception | None) -> float:
+        """Sum losses and gradients over the processes; a module has learned if it learned in any of them."""
+        modules = self._context.trained
         student = [self._models.student] if batch.phase == "student" else []
         weights = [
-            weight for module in (*student, *(one.module for one in own)) for weight in module.parameters()
+            weight
+            for module in (*student, *(trained.module for trained in modules))
+            for weight in module.parameters()
         ]
-        total, *learned = self._ranks.reduce(weights, [total, *(float(one.learned) for one in own)], error)
-        for one, flag in zip(own, learned, strict=True):
-            one.learned = flag > 0
+        learned = [float(trained.learned) for trained in modules]
+        total, *learned = self._ranks.reduce(weights, [local_loss, *learned], error)
+        for trained, flag in zip(modules, learned, strict=True):
+            trained.learned = flag > 0
         return total
 
     def state_dict(self) -> dict[str, Any]:
-        """What :meth:`load_state_dict` takes: what was spent, and the optimizers of student and method."""
+        """Return the spent budget and the optimizers of student and modules, for :meth:`load_state_dict`."""
         optimizers = [self._optimizer, *(trained.optimizer for trained in self._context.trained)]
         return {
             "spent": asdict(self.spent),
@@ -155,29 +167,29 @@ class Trainer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on where another trainer of the same method was; the weights are not its business."""
+        """Replace the state with that of another trainer of the same method; weights are loaded elsewhere."""
         self.spent = Spent(**state["spent"])
         self.micro_batch = state["micro_batch"]
         optimizers = [self._optimizer, *(trained.optimizer for trained in self._context.trained)]
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
 
-    def _warm_up_batches(self, own: DataOrder, assembler: Assembler) -> Iterator[Batch]:
-        """The method's own stream of batches; what it learned from one is stepped when it asks for the next."""
-        for update, (epoch, rows) in enumerate(own):
+    def _warm_up_batches(self, auxiliary_order: DataOrder, assembler: Assembler) -> Iterator[Batch]:
+        """Yield auxiliary batches; what the method learned from one is stepped when it asks for the next."""
+        for update, (epoch, rows) in enumerate(auxiliary_order):
             batch = to_device(assembler(PlannedUpdate("own", update, epoch, rows)), self._context.device)
-            self._context.moment.batch = batch
+            self._context.scope.batch = batch
             yield batch
             self._end_auxiliary_update()
 
     def _end_auxiliary_update(self) -> None:
-        """Steps the method's modules; the student must not learn from what passed through it."""
+        """Step the method's modules and clear the student's gradient: it must not learn from auxiliary passes."""
         self._step_modules()
         self._optimizer.zero_grad(set_to_none=True)
 
-    def _piece(self, piece: Batch) -> Tensor | float:
-        """Forward and backward of every view a method yields for these rows: the summed loss."""
-        self._context.moment.batch = piece
+    def _train_piece(self, piece: Batch) -> Tensor | float:
+        """Run forward and backward for every view that the method yields for these rows; return the summed loss."""
+        self._context.scope.batch = piece
         total: Tensor | float = 0.0
         with closing(self._method.views(piece, self._models)) as views:
             item = next(views, None)
@@ -187,7 +199,7 @@ class Trainer:
                     raise PluginError(
                         f"method '{self._name}' yields a view in an auxiliary phase, where the student does not learn."
                     )
-                seen = self._learn(self._joint(item), piece, single=isinstance(item, View))
+                seen = self._train_views(self._as_joint(item), piece, single=isinstance(item, View))
                 total = total + seen.loss.sum()
                 try:
                     item = views.send(seen)
@@ -197,22 +209,23 @@ class Trainer:
         return total
 
     def _check_modes(self) -> None:
-        """A generator suspended inside a context manager leaks it into the trainer: say so instead of training on."""
+        """Raise PluginError if the method yields inside a context manager, which would then affect the trainer."""
         leaks = {
-            "torch.inference_mode()": torch.is_inference_mode_enabled(),  # before no_grad, which it implies
+            # Before no_grad, which inference mode implies: the message names the first that is open.
+            "torch.inference_mode()": torch.is_inference_mode_enabled(),
             "torch.no_grad()": not torch.is_grad_enabled(),
             "autocast()": torch.is_autocast_enabled(self._context.device.type),
             "frozen_student()": self._models.frozen,
         }
-        for manager, leaked in leaks.items():
-            if leaked:
-                torch.set_grad_enabled(True)  # also where the method never meant to set it back
+        for manager, is_open in leaks.items():
+            if is_open:
+                torch.set_grad_enabled(True)  # the method may have switched it off for good
                 raise PluginError(
                     f"method '{self._name}' yields a view inside `with {manager}`: leave the block before the yield."
                 )
 
-    def _joint(self, item: View | tuple[View, ...] | Joint) -> Joint:
-        """What was yielded as one objective; PluginError for anything else, since methods are written by anyone."""
+    def _as_joint(self, item: View | tuple[View, ...] | Joint) -> Joint:
+        """Return the yielded item as a Joint; raise PluginError if it holds anything but views."""
         joint = item if isinstance(item, Joint) else Joint(item if isinstance(item, tuple) else (item,))
         for view in joint.views:
             if not isinstance(view, View):
@@ -222,17 +235,21 @@ class Trainer:
                 )
         return joint
 
-    def _learn(self, joint: Joint, piece: Batch, *, single: bool) -> Seen:
-        """Forward and backward of what was yielded; views without a common term go backward one by one."""
+    def _train_views(self, joint: Joint, piece: Batch, *, single: bool) -> Seen:
+        """Run forward and backward for the yielded views and return what the method gets back.
+
+        Without a common term each view runs backward at once, which frees its activations before the next view.
+        `single`: the method yielded one view, not a tuple, and gets no tuples back.
+        """
         for view in joint.views:
             if view.shift is not None and view.shift.is_leaf:
-                view.shift.grad = None
+                view.shift.grad = None  # a shift yielded again holds the gradient of its last pass only
         passes = []
         for view in joint.views:
-            done = self._forward(view, piece)
+            view_pass = self._forward(view, piece)
             if joint.term is None:
-                done = self._backward(done, piece)
-            passes.append(done)
+                view_pass = self._backward(view_pass, piece)
+            passes.append(view_pass)
         students, targets, losses = zip(*passes, strict=True)
         loss = torch.stack(losses).sum(dim=0)
         if joint.term is not None:
@@ -240,26 +257,30 @@ class Trainer:
             (loss.sum() / piece.total).backward()
         self._unscale_shifts(joint, piece.total)
         students = tuple(logits.detach() for logits in students)
-        self._observe(joint, piece, students, targets)
+        self._report_diagnostics(joint, piece, students, targets)
         if single:
             return Seen(students[0], targets[0], loss.detach())
         return Seen(students, targets, loss.detach())
 
     def _forward(self, view: View, piece: Batch) -> Pass:
+        """Run the student on a view and compute its losses."""
         logits = self._models.student_logits(view)
-        target = self._target(view, piece)
+        target = self._soft_target(view, piece)
         return logits, target, self._loss(view, logits, target)
 
     @staticmethod
-    def _backward(done: Pass, piece: Batch) -> Pass:
-        """The pass without its graph, whose activations are free again."""
-        logits, target, loss = done
+    def _backward(view_pass: Pass, piece: Batch) -> Pass:
+        """Run backward and return the pass without its graph, so that its activations are freed.
+
+        The loss is divided by the examples of the whole update, so that cutting it into pieces changes nothing.
+        """
+        logits, target, loss = view_pass
         if loss.requires_grad:
             (loss.sum() / piece.total).backward()
         return logits.detach(), target, loss.detach()
 
-    def _target(self, view: View, piece: Batch) -> Tensor | None:
-        """The teacher's logits for a view, without a graph; None where it has no soft term."""
+    def _soft_target(self, view: View, piece: Batch) -> Tensor | None:
+        """Return the soft target [B, C] of a view, without a graph; None if the view has no soft term."""
         if view.teacher is None or view.soft == 0:
             return None
         if isinstance(view.teacher, Tensor):
@@ -276,7 +297,7 @@ class Trainer:
         return logits
 
     def _loss(self, view: View, logits: Tensor, target: Tensor | None) -> Tensor:
-        """(gold share * CE + soft share * D) per example [B], under the study's weights."""
+        """Return ``gold * CE + soft * D`` per example [B]: the study's weights times the view's shares."""
         loss = logits.new_zeros(len(logits))
         if view.gold and view.labels is not None:
             loss = loss + self._objective.gold * view.gold * self._models.gold(logits, view.labels)
@@ -286,15 +307,16 @@ class Trainer:
 
     @staticmethod
     def _unscale_shifts(joint: Joint, total: int) -> None:
-        shifts = {id(view.shift): view.shift for view in joint.views}  # two views may share one
+        """Undo the division of the loss by the update's examples in the gradients of shifts, as `View` promises."""
+        shifts = {id(view.shift): view.shift for view in joint.views}  # two views may share a shift
         for shift in shifts.values():
             if shift is not None and shift.is_leaf and shift.grad is not None:
                 shift.grad.mul_(total)
 
-    def _observe(
+    def _report_diagnostics(
         self, joint: Joint, piece: Batch, students: Sequence[Tensor], teachers: Sequence[Tensor | None]
     ) -> None:
-        """Diagnostics every method reports: divergence on clean and perturbed input, teacher label flips."""
+        """Report the diagnostics of every method: divergence on clean and perturbed input, teacher label flips."""
         for view, logits, target in zip(joint.views, students, teachers, strict=True):
             if target is None:
                 changed = view.ids is not piece.ids or view.embed is not None or view.shift is not None
@@ -309,28 +331,31 @@ class Trainer:
                 continue
             self.spent.perturbed_examples += rows
             if not self._models.regression and relabeled:
+                # The student's batches have the clean logits cached: this costs no pass in an update of the student.
                 flips = target.argmax(-1) != self._models.clean_logits(piece).argmax(-1)
                 self._context.report("teacher_flip_rate", flips.sum(), rows)
 
     def _set_rates(self, batch: Batch) -> None:
-        factor = self._settings.factor(self._middle(batch), self._budget)
+        """Set the learning rates of the student and of the method's modules for this update."""
+        factor = self._settings.factor(self._progress_at_middle(batch), self._budget)
         for group in self._optimizer.param_groups:
             group["lr"] = self._settings.lr * factor
+        # A module's schedule is given the share of the budget spent before the update, as `Context.prepare` says.
         for trained in self._context.trained:
             trained.set_rate(self.progress)
 
-    def _middle(self, batch: Batch) -> float:
-        """Progress in the middle of this update, so that neither the first nor the last rate is zero."""
+    def _progress_at_middle(self, batch: Batch) -> float:
+        """Return the progress in the middle of this update, so that neither the first nor the last rate is zero."""
         kind, limit = self._budget
-        if (
-            kind == "train_flops"
-        ):  # at least a pass of the student; what else a method spends is not known yet
+        if kind == "train_flops":
+            # One pass of the student is the least that the update costs; what the method adds is not known yet.
             cost: float = self._context.meter.cost("student", "train", *batch.ids.shape)
         else:
             cost = 1 if kind == "student_updates" else batch.total
         return min(1.0, min(1.0, self._spent_by_student / limit) + cost / 2 / limit)
 
     def _step_student(self, batch: Batch, loss: float) -> None:
+        """Step the student and count the update."""
         step(
             self._models.student, self._optimizer, self._settings.clip,
             update=self.spent.student_updates, whose="the student", loss=loss,
@@ -341,8 +366,8 @@ class Trainer:
         self._context.meter.padded_tokens += batch.ids.numel()
 
     def _step_modules(self) -> None:
-        """Steps the modules that learned in this update and clears what merely passed through the others."""
-        self._context.moment.batch = None
+        """Step the modules that learned in this update, and clear the gradients of all modules."""
+        self._context.scope.batch = None  # no passes of this update follow
         for trained in self._context.trained:
             if trained.learned:
                 step(

@@ -1,1 +1,1 @@
-"""The leaderboard: which records belong together, and what may be said of them."""
+"""Groups comparable records and computes the leaderboard from them."""

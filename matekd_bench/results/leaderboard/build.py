@@ -1,7 +1,7 @@
-"""From records to the leaderboard: means, spreads, differences to the reference, what may be said of them, costs.
+"""Builds the leaderboard from run records: means, spreads, differences to the reference, statistics and costs.
 
-Everything is computed from the records, and from the runs' answers where `evidence` has them, in an order of its
-own: the same records give the same table in whatever order they come.
+Everything is computed from the records and, if `evidence` is given, from the runs' predictions. Records are sorted
+first, so the table does not depend on their order.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from matekd_bench.gc_pause import gc_paused
 from matekd_bench.results.leaderboard import glue_score, protocol_settings, tuned_rows
-from matekd_bench.results.leaderboard.grouping import RecordGrid, RowKey, arrange
+from matekd_bench.results.leaderboard.grouping import RecordGrid, RowKey, group_records
 from matekd_bench.results.leaderboard.row_assembly import RowAssembler
 from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardTable
 from matekd_bench.results.leaderboard.table_statistics import TableRuns
@@ -32,34 +32,37 @@ def build(
     reference: str | None = "kd",
     evidence: Evidence | None = None,
 ) -> Leaderboard:
-    """The leaderboard of `records`: one table per protocol, since only one protocol's rows are comparable.
+    """Build the leaderboard of `records`: one table per protocol, because only rows of one protocol are comparable.
 
-    `tasks` gives titles and metrics, `suites` the order of columns; a task in neither is shown by name, last.
-    `control` is the variant that others are compared with, None for no comparison. Without `evidence` no
-    difference has an interval, a p or a verdict.
+    `tasks` gives titles and metrics, and `suites` gives the order of the columns. A task in neither is shown under
+    its name, after the others. `reference` is the variant that others are compared with, None for no comparison.
+    Without `evidence` no difference has an interval, a p-value or a verdict.
     """
     protocols: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda record: record.run_id):
         protocols.setdefault(record.identity.protocol_id, []).append(record)
-    made = (_table(runs, tasks, suites, reference, evidence) for runs in protocols.values())
-    tables = tuple(sorted(made, key=lambda table: (table.presets, table.protocol_id)))
-    return Leaderboard(tables, protocol_settings.differences(tables))
+    tables = [_build_table(runs, tasks, suites, reference, evidence) for runs in protocols.values()]
+    tables.sort(key=lambda table: (table.presets, table.protocol_id))
+    return Leaderboard(tuple(tables), protocol_settings.differences(tables))
 
 
-def _table(
+def _build_table(
     runs: Sequence[Record],
     tasks: Mapping[str, Task],
     suites: Sequence[Suite],
     reference: str | None,
     evidence: Evidence | None,
 ) -> LeaderboardTable:
-    grid = arrange(runs, suites)
+    grid = group_records(runs, suites)
     columns = tuple(make_column(name, members, grid, tasks) for name, members in grid.columns.items())
     reference_row = _reference_row(grid, reference)
-    labels = _labels(grid)
-    claims = TableRuns(grid, labels, columns, reference_row, evidence).claims()
-    maker = RowAssembler(grid, columns, labels, reference_row, claims)
-    rows = sorted(map(maker.row, labels), key=lambda row: (not row.ranked, row.role == "method", row.label))
+    labels = _row_labels(grid)
+    statistics = TableRuns(grid, labels, columns, reference_row, evidence).statistics()
+    assembler = RowAssembler(grid, columns, labels, reference_row, statistics)
+    # Unranked rows come last; among the ranked, the baselines come before the methods.
+    rows = sorted(
+        map(assembler.row, labels), key=lambda row: (not row.ranked, row.role == "method", row.label)
+    )
     notes = list(grid.notes)
     if reference is not None and reference_row is None:
         notes.append(f"no run of the reference '{reference}': no differences are shown.")
@@ -71,30 +74,30 @@ def _table(
         rows=tuple(rows),
         reference=labels[reference_row] if reference_row else None,
         seeds=max(cell.n for row in rows for cell in row.cells.values()),
-        glue_tasks=glue_score.shown(columns),
-        notes=(*notes, *claims.notes),
-        family=claims.family,
-        power=claims.power,
+        glue_tasks=glue_score.count_usable_glue8(columns),
+        notes=(*notes, *statistics.notes),
+        family=statistics.family,
+        power=statistics.power,
         settings=protocol_settings.settings(runs),
-        tuning=tuned_rows.how(runs),
+        tuning=tuned_rows.describe_tuning(runs),
         compared=sum(column.uninformative is None for column in columns),
     )
 
 
-def _labels(grid: RecordGrid) -> dict[RowKey, str]:
-    """The variant of each row, with the method's version and resources where the table holds several of them."""
+def _row_labels(grid: RecordGrid) -> dict[RowKey, str]:
+    """Return the label of each row: its variant, plus version and resources if the table holds several of them."""
     labels = {}
     for key in grid.rows:
         variant, version, resources = key
-        others = [other for other in grid.rows if other[0] == variant]
-        label = variant if len({other[1] for other in others}) == 1 else f"{variant} v{version}"
-        several = len({other[2] for other in others}) > 1
-        labels[key] = f"{label} ({resources or 'no resources'})" if several else label
+        same_variant = [row for row in grid.rows if row[0] == variant]
+        label = variant if len({row[1] for row in same_variant}) == 1 else f"{variant} v{version}"
+        several_resources = len({row[2] for row in same_variant}) > 1
+        labels[key] = f"{label} ({resources or 'no resources'})" if several_resources else label
     return labels
 
 
 def _reference_row(grid: RecordGrid, reference: str | None) -> RowKey | None:
-    """The reference's row; where it is there in several versions, the one with most runs."""
+    """Return the key of the reference's row; of several versions, the one with the most runs."""
     candidates = [key for key in grid.rows if key[0] == reference]
-    sizes = {key: sum(len(grid.cell(key, column)) for column in grid.columns) for key in candidates}
-    return max(candidates, key=lambda key: (sizes[key], key), default=None)
+    run_counts = {key: sum(len(grid.cell(key, column)) for column in grid.columns) for key in candidates}
+    return max(candidates, key=lambda key: (run_counts[key], key), default=None)

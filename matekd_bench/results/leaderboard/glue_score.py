@@ -1,6 +1,6 @@
-"""The GLUE score, printed only where it is one: every task, official data, metrics averaged before tasks.
+"""Computes the GLUE score of a row, only if every task is present with official data.
 
-mini-GLUE has a mean of its own, which never goes by the name of GLUE.
+The metrics of a task are averaged first, then the tasks. mini-GLUE has its own mean, which is never called GLUE.
 """
 
 from __future__ import annotations
@@ -17,40 +17,46 @@ MINI8 = tuple(f"mini-{name}" for name in GLUE8)
 DEFINITIONS: Mapping[str, tuple[str, ...]] = {"glue8": GLUE8, "glue9": GLUE9, "mini": MINI8}
 
 
-def usable(columns: Sequence[Column]) -> list[str]:
-    """The tasks whose column may enter a score: one column, complete, informative, and real unless named mini."""
-    counts = [column.task for column in columns]
+def usable_tasks(columns: Sequence[Column]) -> list[str]:
+    """Return the tasks that may enter a score.
+
+    Such a task has exactly one column, which is complete and informative. Synthetic data count only for mini-GLUE.
+    """
+    tasks = [column.task for column in columns]
     return [
         column.name
         for column in columns
         if column.task in (MINI8 if column.synthetic else GLUE9)
         and column.complete
         and column.uninformative is None
-        and counts.count(column.task) == 1
+        and tasks.count(column.task) == 1
     ]
 
 
-def complete(columns: Sequence[Column], cells: Mapping[str, ScoreCell]) -> dict[str, float]:
-    """The mean of each task that a row has complete: in a usable column and with no failed seed."""
+def complete_means(columns: Sequence[Column], cells: Mapping[str, ScoreCell]) -> dict[str, float]:
+    """Return the mean score of each usable task on which no seed of the row failed."""
     return {
         name: mean
-        for name in usable(columns)
+        for name in usable_tasks(columns)
         if name in cells and cells[name].n_failed == 0 and (mean := cells[name].mean) is not None
     }
 
 
 def scores(columns: Sequence[Column], cells: Mapping[str, ScoreCell]) -> dict[str, float]:
-    """The scores of one row by definition, each only where all its tasks are usable and no seed failed."""
-    whole = complete(columns, cells)
+    """Return the scores of one row by definition: `glue8`, `glue9` and `mini`.
+
+    A score is present only if all its tasks are usable and no seed of them failed.
+    """
+    means = complete_means(columns, cells)
     return {
-        name: fmean(whole[task] for task in tasks)
+        name: fmean(means[task] for task in tasks)
         for name, tasks in DEFINITIONS.items()
-        if all(task in whole for task in tasks)
+        if all(task in means for task in tasks)
     }
 
 
-def shown(columns: Sequence[Column]) -> int | None:
-    """How many of the tasks of `glue8` are usable; None where no GLUE task is shown at all."""
+def count_usable_glue8(columns: Sequence[Column]) -> int | None:
+    """Count the usable tasks of `glue8`; None if no column is a GLUE task with real data."""
     if not any(column.task in GLUE9 and not column.synthetic for column in columns):
         return None
-    return sum(name in GLUE8 for name in usable(columns))
+    return sum(name in GLUE8 for name in usable_tasks(columns))

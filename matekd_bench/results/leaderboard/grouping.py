@@ -1,4 +1,4 @@
-"""Which records belong together: columns of comparable runs, rows of one method, one record per seed."""
+"""Groups records: columns of comparable runs, rows of one method, one record per seed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from matekd_bench.tasks.task import Suite
 
 RowKey: TypeAlias = tuple[str, str, str]  # variant, method version, resources such as a thesaurus
 CellKey: TypeAlias = tuple[RowKey, str]  # row, column name
-Setting: TypeAlias = tuple[str, ...]  # data as used for a task
+DataKey: TypeAlias = tuple[str, ...]  # data state, evaluation split, length and split digests
 
 
 @dataclass(frozen=True)
 class RecordGrid:
-    """The records of one protocol, in place: `columns` by column name in display order, `cells` by seed.
+    """The records of one protocol, arranged in rows and columns.
 
-    `notes` name what was found that a reader of the table should know.
+    `columns` maps column names, in display order, to records. `cells` maps a row and a column to records by seed.
+    `notes` are sentences for the reader of the table, such as about several records of one seed.
     """
 
     columns: dict[str, list[Record]]
@@ -27,11 +28,11 @@ class RecordGrid:
     notes: tuple[str, ...]
 
     def cell(self, row: RowKey, column: str) -> dict[int, Record]:
-        """The records of one cell by seed; empty where there are none."""
+        """Return the records of one cell by seed; empty if there are none."""
         return self.cells.get((row, column), {})
 
     def scored(self, row: RowKey, column: str) -> dict[int, Record]:
-        """The records of one cell that have a score."""
+        """Return the records of one cell that have a score, by seed."""
         return self._scored.get((row, column), {})
 
     @cached_property
@@ -43,93 +44,95 @@ class RecordGrid:
 
     @property
     def rows(self) -> list[RowKey]:
-        """The keys of the rows, by name."""
+        """The keys of the rows, sorted."""
         return sorted({row for row, _ in self.cells})
 
 
 def task_order(suites: Sequence[Suite], tasks: Iterable[str]) -> list[str]:
-    """`tasks` in the order of the suites; those in no suite come last, by name."""
+    """Sort `tasks` in the order of the suites; tasks in no suite come last, by name."""
     known = list(dict.fromkeys(task for suite in suites for task in suite.tasks))
     return sorted(set(tasks), key=lambda task: (known.index(task) if task in known else len(known), task))
 
 
-def arrange(records: Sequence[Record], suites: Sequence[Suite]) -> RecordGrid:
-    """The grid of one protocol's records: nothing in a column differs in data or teacher."""
+def group_records(records: Sequence[Record], suites: Sequence[Suite]) -> RecordGrid:
+    """Arrange the records of one protocol in a grid whose columns each have one data set and one teacher."""
     columns: dict[str, list[Record]] = {}
     notes: list[str] = []
-    of_task: dict[str, list[Record]] = {}
+    by_task: dict[str, list[Record]] = {}
     for record in records:
-        of_task.setdefault(record.identity.task, []).append(record)
-    for task in task_order(suites, of_task):
-        settings = _settings(of_task[task])
-        for number, members in enumerate(settings, start=1):
-            columns[task if number == 1 else f"{task}#{number}"] = members
-        if len(settings) > 1:
-            notes.append(_why_several(task, settings))
+        by_task.setdefault(record.identity.task, []).append(record)
+    for task in task_order(suites, by_task):
+        parts = _split_by_data_and_teacher(by_task[task])
+        for number, part in enumerate(parts, start=1):
+            columns[task if number == 1 else f"{task}#{number}"] = part
+        if len(parts) > 1:
+            notes.append(_several_columns_note(task, parts))
     cells: dict[CellKey, dict[int, Record]] = {}
-    for name, members in columns.items():
-        for record in members:
-            place = cells.setdefault((row_key(record), name), {})
+    for name, column in columns.items():
+        for record in column:
+            cell = cells.setdefault((row_key(record), name), {})
             seed = record.identity.seed
-            if seed in place:
+            if seed in cell:
                 where = f"{record.identity.variant} on {name}, seed {seed}"
                 notes.append(
                     f"{where}: several records (another version, precision or device); newest shown."
                 )
-            place[seed] = max(place.get(seed, record), record, key=_preference)
+            cell[seed] = max(cell.get(seed, record), record, key=_preference)
     return RecordGrid(columns, cells, tuple(dict.fromkeys(notes)))
 
 
 def last_score(run: Record) -> float:
-    """The headline score: at the last evaluation."""
+    """Return the score at the last evaluation, the headline score; ValueError if the run has no score."""
     if run.task_score is None:
         raise ValueError(f"run {run.run_id} has no score")
     return run.task_score.last
 
 
 def row_key(record: Record) -> RowKey:
-    """The row that a record belongs to: a method in another version or with other resources is another method."""
+    """Return the key of the record's row; another version or other resources make another row."""
     return record.identity.variant, record.identity.method_version, resources_of(record)
 
 
 def resources_of(record: Record) -> str:
-    """What the run's method used that comes with neither package nor data, e.g. ``thesaurus: WordNet 3.0``."""
+    """Name the external resources that the run's method used, e.g. ``thesaurus: WordNet 3.0``; "" if none."""
     resources = sorted(record.perturber.resources.items()) if record.perturber else []
     return ", ".join(f"{kind}: {name}" for kind, name in resources)
 
 
 def _preference(record: Record) -> tuple[bool, str, str]:
+    """Sort key of records of one seed: a score first, then the newest; the run id decides ties."""
     return record.task_score is not None, record.provenance.created, record.run_id
 
 
-def _data_of(record: Record) -> Setting:
+def _data_key(record: Record) -> DataKey:
     data = record.data
     splits = sorted(f"{name}={split.digest}" for name, split in data.splits.items())
     return (data.state, data.state_text, data.eval_on, str(data.max_length), *splits)
 
 
-def _settings(records: Sequence[Record]) -> list[list[Record]]:
-    """The records of one task parted by data and teacher, the largest part first.
+def _split_by_data_and_teacher(records: Sequence[Record]) -> list[list[Record]]:
+    """Split the records of one task by data and teacher, the largest part first.
 
     A run that failed before it had a teacher joins the largest part with its data.
     """
-    parts: dict[tuple[Setting, str], list[Record]] = {}
+    parts: dict[tuple[DataKey, str], list[Record]] = {}
     for record in records:
         if record.teacher is not None:
-            parts.setdefault((_data_of(record), record.teacher.sha256), []).append(record)
+            parts.setdefault((_data_key(record), record.teacher.sha256), []).append(record)
     ordered = sorted(parts, key=lambda key: (-len(parts[key]), key))
     for record in records:
         if record.teacher is None:
-            data = _data_of(record)
-            home = next((key for key in ordered if key[0] == data), (data, ""))
-            parts.setdefault(home, []).append(record)
+            data = _data_key(record)
+            part = next((key for key in ordered if key[0] == data), (data, ""))
+            parts.setdefault(part, []).append(record)
     ordered += sorted(key for key in parts if key not in ordered)
     return [parts[key] for key in ordered]
 
 
-def _why_several(task: str, settings: Sequence[Sequence[Record]]) -> str:
-    teachers = {part[0].teacher.sha256[:8] for part in settings if part[0].teacher}
-    data = {_data_of(part[0]) for part in settings}
-    what = [f"{len(teachers)} teachers ({', '.join(sorted(teachers))})"] if len(teachers) > 1 else []
-    what += [f"{len(data)} data sets"] if len(data) > 1 else []
-    return f"{task}: {' and '.join(what)} under one protocol: separate columns, not compared, in no mean."
+def _several_columns_note(task: str, parts: Sequence[Sequence[Record]]) -> str:
+    """Say why a task has several columns."""
+    teachers = {part[0].teacher.sha256[:8] for part in parts if part[0].teacher}
+    data = {_data_key(part[0]) for part in parts}
+    reasons = [f"{len(teachers)} teachers ({', '.join(sorted(teachers))})"] if len(teachers) > 1 else []
+    reasons += [f"{len(data)} data sets"] if len(data) > 1 else []
+    return f"{task}: {' and '.join(reasons)} under one protocol: separate columns, not compared, in no mean."

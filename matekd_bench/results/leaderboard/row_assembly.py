@@ -1,4 +1,4 @@
-"""Puts together what is known of each row of one table: its runs, its cells, its claims."""
+"""Assembles each row of one table from its runs, cells, costs and statistics."""
 
 from __future__ import annotations
 
@@ -10,33 +10,34 @@ from matekd_bench.results.leaderboard import glue_score, tuned_rows
 from matekd_bench.results.leaderboard.grouping import RecordGrid, RowKey, last_score
 from matekd_bench.results.leaderboard.row_costs import row_cost
 from matekd_bench.results.leaderboard.table import Column, LeaderboardRow, ScoreCell
-from matekd_bench.results.leaderboard.table_statistics import Claims
+from matekd_bench.results.leaderboard.table_statistics import TableStatistics
 from matekd_bench.results.leaderboard.task_columns import unique
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.differences import Difference
-from matekd_bench.results.stats.intervals import MIN_SEEDS, mean_interval
+from matekd_bench.results.stats.intervals import MIN_SEEDS, interval_over_tasks
 
 
 @dataclass(frozen=True)
 class RowAssembler:
-    """Makes the rows of one table; `reference` is the row that others are compared with."""
+    """Assembler of the rows of one table; `reference` is the row that others are compared with."""
 
     grid: RecordGrid
     columns: Sequence[Column]
     labels: Mapping[RowKey, str]
     reference: RowKey | None
-    claims: Claims
+    statistics: TableStatistics
 
     def row(self, key: RowKey) -> LeaderboardRow:
-        """The row of one method variant."""
-        cells_of = {column.name: self.grid.cell(key, column.name) for column in self.columns}
-        runs = [run for cell in cells_of.values() for run in cell.values()]
+        """Assemble the row of one method variant."""
+        records = {column.name: self.grid.cell(key, column.name) for column in self.columns}
+        runs = [run for by_seed in records.values() for run in by_seed.values()]
         identity = runs[0].identity
-        compared = self.reference if identity.ranked and key != self.reference else None
+        reference = self.reference if identity.ranked and key != self.reference else None
         cells = {
-            column.name: self._cell(key, column, compared) for column in self.columns if cells_of[column.name]
+            column.name: self._cell(key, column, reference) for column in self.columns if records[column.name]
         }
-        whole = len({column.task for column in self.columns}) == len(self.columns)
+        # A task with several columns would count several times in a mean over tasks.
+        one_column_per_task = len({column.task for column in self.columns}) == len(self.columns)
         row = LeaderboardRow(
             label=self.labels[key],
             method=identity.method,
@@ -47,59 +48,61 @@ class RowAssembler:
             ranked=identity.ranked,
             cells=cells,
             cost=row_cost(key, self.grid, self.reference),
-            delta=_over_tasks(self.columns, cells, "delta") if whole else None,
+            delta=_mean_over_tasks(self.columns, cells, "delta") if one_column_per_task else None,
             scores=glue_score.scores(self.columns, cells),
-            glue_tasks=sum(name in glue_score.GLUE8 for name in glue_score.complete(self.columns, cells)),
+            glue_tasks=sum(
+                name in glue_score.GLUE8 for name in glue_score.complete_means(self.columns, cells)
+            ),
             devices=unique(run.compute.device for run in runs),
             students=unique(run.student.id for run in runs if run.student),
             bench_versions=unique(run.env["matekd_bench"] for run in runs if "matekd_bench" in run.env),
             runs=runs,
             resources=key[2],
-            mean=_over_tasks(self.columns, cells, "mean") if whole else None,
+            mean=_mean_over_tasks(self.columns, cells, "mean") if one_column_per_task else None,
             scores_ci=self._score_intervals(key, cells),
-            diagnostics=_diagnostics(cells_of),
+            diagnostics=_diagnostics(records),
             budget={
-                name: tuple(sorted({run.budget.limit for run in cell.values()}))
-                for name, cell in cells_of.items()
-                if cell
+                name: tuple(sorted({run.budget.limit for run in by_seed.values()}))
+                for name, by_seed in records.items()
+                if by_seed
             },
             chosen={
-                name: said
-                for name, cell in cells_of.items()
-                if cell and (said := tuned_rows.chosen(next(iter(cell.values()))))
+                name: trial
+                for name, by_seed in records.items()
+                if by_seed and (trial := tuned_rows.describe_chosen_trial(next(iter(by_seed.values()))))
             },
-            tuning_flops=tuned_rows.tuning_flops(cells_of),
+            tuning_flops=tuned_rows.tuning_flops(records),
         )
-        return self._with_claims(row, compared is not None)
+        return self._with_statistics(row, reference is not None)
 
-    def _with_claims(self, row: LeaderboardRow, compared: bool) -> LeaderboardRow:
-        """`row` with what the statistics say over tasks."""
-        found = self.claims.summary.rows[row.label]
-        if not self.claims.overall:
+    def _with_statistics(self, row: LeaderboardRow, compared: bool) -> LeaderboardRow:
+        """Return `row` with its statistics over tasks; `compared`: the row is compared with the reference."""
+        summary = self.statistics.summary.rows[row.label]
+        if not self.statistics.overall:
             return row
-        if found.place is not None:
-            place = found.place
-            row = replace(row, rank_lo=place.low, rank_hi=place.high, with_best=place.with_best)
-        if not compared or row.delta is None or found.difference is None:
+        if summary.rank is not None:
+            rank = summary.rank
+            row = replace(row, rank_lo=rank.low, rank_hi=rank.high, with_best=rank.with_best)
+        if not compared or row.delta is None or summary.difference is None:
             return row
-        low, high = _interval(found.difference)
-        if found.difference.n >= MIN_SEEDS:  # of a single seed each a probability would be 0 or 1
+        low, high = _interval(summary.difference)
+        if summary.difference.n >= MIN_SEEDS:  # with one seed each, a probability would be 0 or 1
             row = replace(
                 row,
-                tasks_won=found.tasks_won,
-                prob_improve=found.prob_improve,
-                trimmed=found.trimmed_mean,
-                seed_correlation=found.seed_correlation,
+                tasks_won=summary.tasks_won,
+                prob_improve=summary.prob_improve,
+                trimmed=summary.trimmed_mean,
+                seed_correlation=summary.seed_correlation,
             )
         row = replace(
             row,
             delta_ci_lo=low,
             delta_ci_hi=high,
-            p_holm=found.p_holm,
-            verdict=found.verdict,
-            missing=found.difference.missing,
+            p_holm=summary.p_holm,
+            verdict=summary.verdict,
+            missing=summary.difference.missing,
         )
-        if (matched := self.claims.matched.get(row.label)) is None:
+        if (matched := self.statistics.matched.get(row.label)) is None:
             return row
         low, high = _interval(matched.difference)
         return replace(
@@ -114,14 +117,16 @@ class RowAssembler:
         runs = self.grid.cell(key, column.name)
         scored = self.grid.scored(key, column.name)
         scores = [last_score(run) for run in scored.values()]
-        theirs = (
+        reference_runs = (
             self.grid.scored(reference, column.name) if reference and column.uninformative is None else {}
         )
         differences = [
-            last_score(run) - last_score(theirs[seed]) for seed, run in scored.items() if seed in theirs
+            last_score(run) - last_score(reference_runs[seed])
+            for seed, run in scored.items()
+            if seed in reference_runs
         ]
-        parts = [run.task_score for run in scored.values() if run.task_score]
-        xfits = [self.claims.xfit.get(run.run_id) for run in scored.values()]
+        task_scores = [run.task_score for run in scored.values() if run.task_score]
+        xfits = [self.statistics.xfit.get(run.run_id) for run in scored.values()]
         known = [xfit for xfit in xfits if xfit is not None]
         statuses = [run.status for run in runs.values()]
         cell = ScoreCell(
@@ -130,51 +135,54 @@ class RowAssembler:
             sd=None,
             delta=fmean(differences) if differences else None,
             delta_n=len(differences),
-            optimism=fmean(part.optimism for part in parts) if parts else None,
+            optimism=fmean(score.optimism for score in task_scores) if task_scores else None,
             n_failed=statuses.count("failed"),
             n_collapsed=statuses.count("collapsed"),
             n_diverged=statuses.count("diverged"),
-            best_dev=fmean(part.best_dev for part in parts) if parts else None,
+            best_dev=fmean(score.best_dev for score in task_scores) if task_scores else None,
             xfit=fmean(known) if known and len(known) == len(xfits) else None,
         )
-        return self._claimed(cell, self.labels[key], column.name, compared=bool(differences))
+        return self._cell_with_statistics(cell, self.labels[key], column.name, compared=bool(differences))
 
-    def _claimed(self, cell: ScoreCell, label: str, column: str, compared: bool) -> ScoreCell:
-        """`cell` with what the statistics say of it."""
-        found = self.claims.summary.cells[label, column]
-        if found.spread is not None:
-            cell = replace(cell, sd=found.spread.sd)
-        if found.spread is not None and found.spread.interval is not None:
-            cell = replace(cell, ci_lo=found.spread.interval.low, ci_hi=found.spread.interval.high)
-        if not compared or found.difference is None:
+    def _cell_with_statistics(self, cell: ScoreCell, label: str, column: str, compared: bool) -> ScoreCell:
+        """Return `cell` with its spread, interval and, if `compared`, the test of its difference."""
+        summary = self.statistics.summary.cells[label, column]
+        if summary.spread is not None:
+            cell = replace(cell, sd=summary.spread.sd)
+        if summary.spread is not None and summary.spread.interval is not None:
+            cell = replace(cell, ci_lo=summary.spread.interval.low, ci_hi=summary.spread.interval.high)
+        if not compared or summary.difference is None:
             return cell
-        low, high = _interval(found.difference)
+        low, high = _interval(summary.difference)
         return replace(
             cell,
             delta_ci_lo=low,
             delta_ci_hi=high,
-            p_holm=found.p_holm,
-            verdict=found.verdict,
-            missing=found.difference.missing,
+            p_holm=summary.p_holm,
+            verdict=summary.verdict,
+            missing=summary.difference.missing,
         )
 
     def _score_intervals(self, key: RowKey, cells: Mapping[str, ScoreCell]) -> dict[str, tuple[float, float]]:
-        """The interval of each GLUE score of the row; none where a task has fewer than three seeds."""
+        """Return the interval of each GLUE score of the row, except if a task has fewer than three seeds."""
         intervals = {}
         for name in glue_score.scores(self.columns, cells):
             by_task = [self.grid.scored(key, task).values() for task in glue_score.DEFINITIONS[name]]
-            if found := mean_interval([list(map(last_score, runs)) for runs in by_task]):
-                intervals[name] = (found.low, found.high)
+            if interval := interval_over_tasks([list(map(last_score, runs)) for runs in by_task]):
+                intervals[name] = (interval.low, interval.high)
         return intervals
 
 
 def _interval(difference: Difference) -> tuple[float | None, float | None]:
-    found = difference.interval()
-    return (found.low, found.high) if found is not None else (None, None)
+    interval = difference.interval()
+    return (interval.low, interval.high) if interval is not None else (None, None)
 
 
-def _over_tasks(columns: Sequence[Column], cells: Mapping[str, ScoreCell], field: str) -> float | None:
-    """The mean of a cell's field over the informative tasks; None where one is missing or a seed of it failed."""
+def _mean_over_tasks(columns: Sequence[Column], cells: Mapping[str, ScoreCell], field: str) -> float | None:
+    """Average a field of the cells over the informative tasks.
+
+    None if a task has no value or a failed seed, or if no task is informative.
+    """
     names = [column.name for column in columns if column.uninformative is None]
     values = [
         getattr(cells[name], field) if name in cells and not cells[name].n_failed else None for name in names
@@ -184,7 +192,7 @@ def _over_tasks(columns: Sequence[Column], cells: Mapping[str, ScoreCell], field
 
 
 def _diagnostics(cells: Mapping[str, Mapping[int, Record]]) -> dict[str, float]:
-    """Each diagnostic's mean over seeds, then over the tasks that have it."""
+    """Average each diagnostic over seeds, then over the tasks that have it."""
     by_name: dict[str, list[float]] = {}
     for runs in cells.values():
         names = sorted({name for run in runs.values() for name in run.diagnostics})

@@ -1,4 +1,4 @@
-"""What the runs of a row cost, alone and beside the reference's."""
+"""Computes the cost of a row's runs, also relative to the reference."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matekd_bench.results.records.run_record import Record
 
 
 def row_cost(key: RowKey, grid: RecordGrid, reference: RowKey | None) -> Cost | None:
-    """Means over seeds, then over tasks; None where no run of the row has a score."""
+    """Average the costs of a row over seeds, then over tasks; None if no run of the row has a score."""
     by_task = [runs for column in grid.columns if (runs := list(grid.scored(key, column).values()))]
     if not by_task:
         return None
@@ -35,7 +35,10 @@ def row_cost(key: RowKey, grid: RecordGrid, reference: RowKey | None) -> Cost | 
 
 
 def flops_over(key: RowKey, grid: RecordGrid, columns: Iterable[str]) -> float | None:
-    """FLOPs of training and preparation, mean over seeds, summed over `columns`; None where one has no score."""
+    """Return the FLOPs of training and preparation: mean over seeds, summed over `columns`.
+
+    None if a column has no run with a score.
+    """
     total = 0.0
     for column in columns:
         runs = grid.scored(key, column).values()
@@ -46,15 +49,18 @@ def flops_over(key: RowKey, grid: RecordGrid, columns: Iterable[str]) -> float |
 
 
 def _flops_ratio(key: RowKey, grid: RecordGrid, reference: RowKey) -> float | None:
-    """FLOPs of training and preparation over the reference's, on the tasks and seeds that both have."""
-    mine = theirs = 0
+    """Return the row's FLOPs of training and preparation divided by the reference's.
+
+    Only tasks and seeds that both rows have count. None if there are none.
+    """
+    own_flops = reference_flops = 0
     for column in grid.columns:
         reference_runs = grid.scored(reference, column)
         for seed, run in grid.scored(key, column).items():
             if seed in reference_runs:
-                mine += _flops(run)
-                theirs += _flops(reference_runs[seed])
-    return mine / theirs if theirs else None
+                own_flops += _flops(run)
+                reference_flops += _flops(reference_runs[seed])
+    return own_flops / reference_flops if reference_flops else None
 
 
 def _flops(run: Record) -> int:

@@ -1,4 +1,4 @@
-"""What of a leaderboard is shown, and in which order: no number changes by looking at fewer rows."""
+"""Selects and sorts the rows and columns to show; their numbers stay those of the whole study."""
 
 from __future__ import annotations
 
@@ -10,116 +10,125 @@ from matekd_bench.results.leaderboard.table import Column, Leaderboard, Leaderbo
 from matekd_bench.tasks.task import Suite
 
 SORTS = ("delta", "score", "cost", "name")
-Key = Callable[[LeaderboardRow], float | None]
+SortValue = Callable[[LeaderboardRow], float | None]
 
 
-def matching(leaderboard: Leaderboard, protocols: Sequence[str]) -> Leaderboard:
-    """The tables whose protocol id starts with one of `protocols`; all where none is given."""
+def select_protocols(leaderboard: Leaderboard, protocols: Sequence[str]) -> Leaderboard:
+    """Keep the tables whose protocol id starts with one of `protocols`; an empty list keeps all.
+
+    Raises UsageError if one of `protocols` matches no table.
+    """
     ids = [table.protocol_id for table in leaderboard.tables]
-    for wanted in protocols:
-        if not any(known.startswith(wanted) for known in ids):
-            raise unknown("protocol", wanted, ids)
-    kept = [
+    for prefix in protocols:
+        if not any(protocol_id.startswith(prefix) for protocol_id in ids):
+            raise unknown("protocol", prefix, ids)
+    tables = [
         table
         for table in leaderboard.tables
         if not protocols or table.protocol_id.startswith(tuple(protocols))
     ]
-    return replace(leaderboard, tables=tuple(kept)) if len(kept) == len(ids) else Leaderboard(tuple(kept))
+    if len(tables) < len(ids):
+        return Leaderboard(tuple(tables))  # without `differences`, which are those between all tables
+    return replace(leaderboard, tables=tuple(tables))
 
 
-def only(
+def select_rows_and_columns(
     leaderboard: Leaderboard, methods: str | None, tasks: str | None, suites: Sequence[Suite]
 ) -> Leaderboard:
-    """The rows and columns that are named, in the leaderboard's order; tables without any are left out.
+    """Keep the named rows and columns, in the leaderboard's order; tables that would be empty are left out.
 
-    `methods` lists methods or variants (a method stands for all its variants), `tasks` tasks and suites.
-    Differences, corrections, ranks and means over tasks stay those of the whole study. UsageError for a name
-    that no table has.
+    `methods` lists methods (all variants of each) or single variants, `tasks` lists tasks and suites; None keeps
+    all. Differences, corrections, ranks and means over tasks stay those of the whole study. Raises UsageError for a
+    name that is in no table.
     """
     rows = {row.label: row for table in leaderboard.tables for row in table.rows}
     columns = {column.name: column for table in leaderboard.tables for column in table.columns}
-    kept_rows = None if methods is None else _rows_named(split(methods), list(rows.values()))
-    kept_columns = None if tasks is None else _columns_named(split(tasks), list(columns.values()), suites)
-    tables = [_part(table, kept_rows, kept_columns) for table in leaderboard.tables]
+    labels = None if methods is None else _select_labels(split_names(methods), list(rows.values()))
+    names = None if tasks is None else _select_columns(split_names(tasks), list(columns.values()), suites)
+    tables = [_select_from_table(table, labels, names) for table in leaderboard.tables]
     return replace(leaderboard, tables=tuple(table for table in tables if table.rows and table.columns))
 
 
-def split(text: str) -> list[str]:
-    """The names in a list with commas; commas in brackets and quotes belong to a name."""
+def split_names(text: str) -> list[str]:
+    """Split a list at its commas; commas in brackets and quotes belong to a name."""
     parts, depth, quoted = [""], 0, False
-    for sign in text:
-        quoted ^= sign == '"'
-        depth += 0 if quoted else (sign == "[") - (sign == "]")
-        if sign == "," and depth == 0 and not quoted:
+    for character in text:
+        quoted ^= character == '"'
+        depth += 0 if quoted else (character == "[") - (character == "]")
+        if character == "," and depth == 0 and not quoted:
             parts.append("")
         else:
-            parts[-1] += sign
+            parts[-1] += character
     return [part.strip() for part in parts if part.strip()]
 
 
-def _rows_named(names: Sequence[str], rows: Collection[LeaderboardRow]) -> set[str]:
-    found: set[str] = set()
+def _select_labels(names: Sequence[str], rows: Collection[LeaderboardRow]) -> set[str]:
+    """Return the labels of the rows that `names` select; UsageError for a name without a row."""
+    selected: set[str] = set()
     for name in names:
         labels = {row.label for row in rows if name in (row.label, row.variant, row.method)}
         if not labels:
             raise unknown("method", name, {row.label for row in rows})
-        found |= labels
-    return found
+        selected |= labels
+    return selected
 
 
-def _columns_named(names: Sequence[str], columns: Collection[Column], suites: Sequence[Suite]) -> set[str]:
-    of_suite = {suite.name: set(suite.tasks) for suite in suites}
-    found: set[str] = set()
+def _select_columns(names: Sequence[str], columns: Collection[Column], suites: Sequence[Suite]) -> set[str]:
+    """Return the names of the columns that `names` select; UsageError for a name without a column."""
+    suite_tasks = {suite.name: set(suite.tasks) for suite in suites}
+    selected: set[str] = set()
     for name in names:
-        wanted = of_suite.get(name, {name})
-        those = {column.name for column in columns if column.task in wanted or column.name == name}
-        if not those:
+        tasks = suite_tasks.get(name, {name})
+        matches = {column.name for column in columns if column.task in tasks or column.name == name}
+        if not matches:
             raise unknown("task", name, {column.name for column in columns})
-        found |= those
-    return found
+        selected |= matches
+    return selected
 
 
-def _part(table: LeaderboardTable, rows: set[str] | None, columns: set[str] | None) -> LeaderboardTable:
-    """The table without what is not looked at, and a word on what the numbers still are of."""
-    kept_rows = tuple(row for row in table.rows if rows is None or row.label in rows)
-    kept = tuple(column for column in table.columns if columns is None or column.name in columns)
-    if (len(kept_rows), len(kept)) == (len(table.rows), len(table.columns)):
+def _select_from_table(
+    table: LeaderboardTable, labels: set[str] | None, names: set[str] | None
+) -> LeaderboardTable:
+    """Return the table with the selected rows and columns (None: all), and a note that the numbers are unchanged."""
+    rows = tuple(row for row in table.rows if labels is None or row.label in labels)
+    columns = tuple(column for column in table.columns if names is None or column.name in names)
+    if (len(rows), len(columns)) == (len(table.rows), len(table.columns)):
         return table
     return replace(
         table,
-        rows=kept_rows,
-        columns=kept,
-        power={column.name: table.power[column.name] for column in kept if column.name in table.power},
+        rows=rows,
+        columns=columns,
+        power={column.name: table.power[column.name] for column in columns if column.name in table.power},
         view=(
-            f"shown: {len(kept_rows)} of {len(table.rows)} methods, {len(kept)} of {len(table.columns)} tasks; "
+            f"shown: {len(rows)} of {len(table.rows)} methods, {len(columns)} of {len(table.columns)} tasks; "
             "means over tasks, ranks and corrections are those of all."
         ),
     )
 
 
-def ordered(leaderboard: Leaderboard, sort: str | None) -> Leaderboard:
-    """The rows of every table sorted, the highest (cost: the lowest) first and rows without a value last.
+def sort_rows(leaderboard: Leaderboard, sort: str | None) -> Leaderboard:
+    """Sort the rows of every table, highest value first (cost: lowest first), rows without a value last.
 
-    `sort` is one of SORTS or a task, whose mean counts. By default the baselines come first and then the methods by
-    their mean difference. Unranked rows are always last. UsageError for another word.
+    `sort` is one of SORTS, or a task to sort by its mean score. By default the baselines come first, then the methods
+    by their mean difference. Unranked rows are always last. Raises UsageError for any other `sort`.
     """
     columns = {column.name for table in leaderboard.tables for column in table.columns}
     if sort is not None and sort not in SORTS and sort not in columns:
         raise unknown("order", sort, [*SORTS, *columns])
-    value = _value(sort or "delta")
+    value_of = _sort_value(sort or "delta")
 
-    def place(row: LeaderboardRow) -> tuple[bool, bool, bool, float, str]:
-        found = value(row)
+    def sort_key(row: LeaderboardRow) -> tuple[bool, bool, bool, float, str]:
+        value = value_of(row)
         first = sort is None and row.role != "method"
-        return not row.ranked, not first, found is None, -(found or 0.0), row.label
+        return not row.ranked, not first, value is None, -(value or 0.0), row.label
 
-    tables = (replace(table, rows=tuple(sorted(table.rows, key=place))) for table in leaderboard.tables)
+    tables = (replace(table, rows=tuple(sorted(table.rows, key=sort_key))) for table in leaderboard.tables)
     return replace(leaderboard, tables=tuple(tables))
 
 
-def _value(sort: str) -> Key:
-    """What rows are sorted by, the higher the earlier."""
-    by_name: dict[str, Key] = {
+def _sort_value(sort: str) -> SortValue:
+    """Return the function whose value rows are sorted by, higher values first."""
+    by_name: dict[str, SortValue] = {
         "delta": lambda row: row.delta,
         "score": lambda row: row.mean,
         "cost": lambda row: -row.cost.train_flops - row.cost.precompute_flops if row.cost else None,

@@ -1,4 +1,4 @@
-"""What a leaderboard consists of: plain data, made by `leaderboard.build`, shown by `render` and `export`."""
+"""Holds the data of a leaderboard: tables, rows, columns and cells, built in `build.py` and shown by the report."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ SCHEMA = "matekd.leaderboard/2"
 
 @dataclass(frozen=True)
 class ScoreCell:
-    """One method on one task. Scores are fractions, taken at the last evaluation.
+    """The scores of one method on one task, as fractions at the last evaluation.
 
-    `mean` and `sd` (ddof 1) are over the `n` seeds that have a score, collapsed and diverged ones included;
-    `sd` is None below two seeds. `delta` is the mean difference to the reference over the `delta_n` common
-    seeds, None where there is none, where the task is uninformative or the row is not compared.
+    `mean` and `sd` (ddof 1) are over the `n` seeds that have a score, including collapsed and diverged runs. `sd` is
+    None for fewer than two seeds. `delta` is the mean difference to the reference over the `delta_n` common seeds. It
+    is None without common seeds, on an uninformative task, or if the row is not compared.
 
-    `ci_lo` to `ci_hi` is the 95 % interval of the mean over seeds, None below three. `delta_ci_lo`, `delta_ci_hi`,
-    `p_holm` (over methods x tasks) and `verdict` are of the difference; where one is None nothing is claimed, and
-    `missing` says why if a difference is there. `best_dev` and `xfit` are means over the same seeds of the score
-    at the best evaluation on dev and of the cross-fitted one (None: a run has no predictions, or dev is too small).
+    `ci_lo` and `ci_hi` bound the 95 % interval of the mean over seeds, None for fewer than three seeds.
+    `delta_ci_lo`, `delta_ci_hi`, `p_holm` (corrected over methods x tasks) and `verdict` describe the difference. They
+    are None if it was not tested; if there is a difference, `missing` says why. `optimism` is the mean of the best
+    score on dev less the last one. `best_dev` and `xfit` are the means of the best score on dev and of the
+    cross-fitted score over the same seeds. `xfit` is None if a run has no predictions or dev is too small.
     """
 
     n: int
@@ -52,10 +53,10 @@ class ScoreCell:
 
 @dataclass(frozen=True)
 class Column:
-    """One task under one data set and one teacher: what makes its cells comparable.
+    """One task with one data set and one teacher, so that the cells of the column are comparable.
 
-    `name` is the task's, with a number where one protocol holds several data sets or teachers for it.
-    `uninformative` is the reason why nothing may be concluded from the column, None where something may.
+    `name` is the task's name, plus a number if a protocol has several data sets or teachers for the task.
+    `uninformative` is the reason why no conclusion can be drawn from the column, None if it is informative.
     """
 
     name: str
@@ -64,11 +65,11 @@ class Column:
     metrics: tuple[str, ...]
     source: str
     data_state: str
-    complete: bool  # all rows of the official, the synthetic or the user's data, scored on dev
-    synthetic: bool  # made by a generator: its score is never one of GLUE
+    complete: bool  # all rows of the official, synthetic or user's data, scored on dev
+    synthetic: bool  # generated mini-GLUE data, never part of a GLUE score
     eval_on: Literal["dev", "holdout"]
     eval_rows: Mapping[str, int]  # split -> examples scored
-    budget: tuple[int, ...]  # the limits that runs had, in units of the table's budget kind
+    budget: tuple[int, ...]  # the distinct limits of the runs, in units of the table's budget kind
     teacher: str | None
     teacher_sha256: str | None
     teacher_score: float | None
@@ -79,10 +80,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a row's runs cost: means over seeds, then over tasks.
+    """The cost of a row's runs: means over seeds, then over tasks.
 
-    `flops_x_reference` is the FLOPs of training and preparation over the reference's, summed over common runs.
-    `peak_memory_bytes` is the largest of the runs, None where a run does not know it.
+    `flops_x_reference` is the row's FLOPs of training and preparation divided by the reference's, both summed over
+    common tasks and seeds. `peak_memory_bytes` is the maximum over the runs, None if a run did not record it.
     """
 
     student_updates: float
@@ -98,22 +99,22 @@ class Cost:
 
 @dataclass(frozen=True)
 class LeaderboardRow:
-    """One method variant in one version. `label` is its variant, with the version where there are several.
+    """One method variant in one version; `label` is the variant, plus the version if there are several.
 
-    `delta` is the mean of the cells' differences, None unless there is one for every informative column;
-    `scores` holds `glue8` and `glue9` where all their tasks are there with official data, and `mini` where those of
-    mini-GLUE are; `scores_ci` their 95 % intervals over seeds, on these dev sets. `mean` is the plain mean over the
-    informative columns, None unless all are there without a failed seed.
+    `mean` is the mean over the informative columns, None unless every one has a score and no failed seed. `delta` is
+    the mean of the cells' differences, under the same condition. `scores` holds `glue8` and `glue9` if all their
+    tasks are complete with official data, and `mini` if all tasks of mini-GLUE are. `scores_ci` holds their 95 %
+    intervals over seeds, for these dev sets.
 
-    `delta_ci_lo`, `delta_ci_hi`, `p_holm` (over the study's methods) and `verdict` are of `delta`; where they are None
-    nothing is claimed, `missing` says why. The rank is between `rank_lo` and `rank_hi` (1 is best); `with_best`: the
-    row cannot be told from the one with the highest mean. `delta_matched` is the difference to `matched_rival`, the
-    cheapest row of the reference (`kd`, `kd@2x`, ...) that cost at least as much, with its interval.
+    `delta_ci_lo`, `delta_ci_hi`, `p_holm` (corrected over the study's methods) and `verdict` describe `delta`. They
+    are None if it was not tested, and `missing` says why. The rank is between `rank_lo` and `rank_hi` (1 is best).
+    `with_best`: the row is not significantly different from the row with the highest mean. `delta_matched` is the
+    difference to `matched_rival`, the cheapest row of the reference (`kd`, `kd@2x`, ...) that cost at least as much.
 
-    Described, not tested: `tasks_won`, `prob_improve` (probability of improvement), `trimmed` (mean difference
-    without the outer quarters), `seed_correlation`. `diagnostics` are means over seeds, then tasks. `budget` gives
-    the limits of the row's runs by column, in units of the table's budget kind. Of `params` those are left out in
-    which the row's runs differ: where a row is tuned, `chosen` says what each task got.
+    `tasks_won`, `prob_improve` (probability of improvement), `trimmed` (mean difference without the outer quarters)
+    and `seed_correlation` are descriptive and not tested. `diagnostics` are means over seeds, then over tasks.
+    `budget` gives the limits of the row's runs by column, in units of the table's budget kind. `params` omits
+    parameters in which the runs of a tuned row differ; `chosen` describes the trial chosen for each task.
     """
 
     label: str
@@ -127,12 +128,12 @@ class LeaderboardRow:
     cost: Cost | None  # None: no run has a score
     delta: float | None
     scores: Mapping[str, float]
-    glue_tasks: int  # tasks of glue8 that this row has complete
+    glue_tasks: int  # usable tasks of glue8 on which no seed of this row failed
     devices: tuple[str, ...]
     students: tuple[str, ...]
     bench_versions: tuple[str, ...]
-    runs: Sequence[Record] = field(repr=False, compare=False)  # that the row is computed from
-    resources: str = ""  # what its methods used, e.g. a thesaurus with version and digest
+    runs: Sequence[Record] = field(repr=False, compare=False)  # records that the row is computed from
+    resources: str = ""  # external resources of the method, e.g. a thesaurus with version and digest
     mean: float | None = None
     scores_ci: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # definition -> low, high
     delta_ci_lo: float | None = None
@@ -142,7 +143,7 @@ class LeaderboardRow:
     missing: str | None = None
     rank_lo: int | None = None
     rank_hi: int | None = None
-    with_best: bool | None = None  # None: no claim
+    with_best: bool | None = None  # None: not tested
     delta_matched: float | None = None
     delta_matched_ci_lo: float | None = None
     delta_matched_ci_hi: float | None = None
@@ -153,25 +154,25 @@ class LeaderboardRow:
     seed_correlation: float | None = None
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     budget: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # column name -> limits
-    chosen: Mapping[str, str] = field(default_factory=dict)  # column name -> the trial that tuning chose
-    tuning_flops: float | None = None  # of all trials of one task, mean over tasks; None: not tuned
+    chosen: Mapping[str, str] = field(default_factory=dict)  # column name -> description of the chosen trial
+    tuning_flops: float | None = None  # all trials of one task, mean over tasks; None: not tuned
 
     @property
     def runs_digest(self) -> str:
-        """A digest of the records that the row is computed from, whatever their order."""
+        """A digest of the records that the row is computed from, independent of their order."""
         return lines_digest(sorted(run.model_dump_json() for run in self.runs))[:16]
 
 
 @dataclass(frozen=True)
 class LeaderboardTable:
-    """The rows of one protocol: only these are compared with each other.
+    """The rows of one protocol, which are compared only with each other.
 
-    `control` is the label of the row that others are compared with, None where it is absent. `glue_tasks` is
-    how many tasks of `glue8` are official and informative, None where no GLUE task is shown. `seeds` is the
-    largest number of seeds in a cell. `family` are the labels of the rows that the study tests: its methods without
-    the baselines. `power` gives for a column what the comparison with the median noise could have found. `settings`
-    are what the records say of the protocol, nested. `compared` counts the informative columns of the study; `view`
-    says what was left out of sight, None where nothing was. `tuning` says how settings were chosen.
+    `reference` is the label of the row that others are compared with, None if there is none. `seeds` is the largest
+    number of seeds in a cell. `glue_tasks` counts the tasks of `glue8` with official, informative data, None if the
+    table has no GLUE task. `family` lists the labels of the tested rows: the methods without the baselines. `power`
+    gives for each column the power of the comparison with the median noise. `settings` are the nested settings of
+    the protocol. `compared` counts the informative columns of the whole study. `view` says which rows and columns are
+    shown, None for all. `tuning` says how settings were chosen.
     """
 
     protocol_id: str
@@ -192,34 +193,34 @@ class LeaderboardTable:
 
     @property
     def power_lines(self) -> tuple[str, ...]:
-        """One line for each task: what this design could have found, and what would find more."""
+        """One line per task: the difference that this design can detect, and the seeds needed for smaller ones."""
         from matekd_bench.results.stats.power import power_line
 
-        return tuple(power_line(name, found) for name, found in self.power.items())
+        return tuple(power_line(name, power) for name, power in self.power.items())
 
     @property
     def budgets_differ(self) -> bool:
-        """Whether some rows had another budget than others on the same task, as `kd@2x` has."""
+        """True if rows had different budgets on the same task, such as `kd` and `kd@2x`."""
         limits: dict[str, set[int]] = {}
         for row in self.rows:
-            for name, those in row.budget.items():
-                limits.setdefault(name, set()).update(those)
-        return any(len(found) > 1 for found in limits.values())
+            for name, row_limits in row.budget.items():
+                limits.setdefault(name, set()).update(row_limits)
+        return any(len(column_limits) > 1 for column_limits in limits.values())
 
     @property
     def synthetic(self) -> bool:
-        """Whether any column is no real data."""
+        """True if any column has synthetic data."""
         return any(column.synthetic for column in self.columns)
 
     @property
     def informative(self) -> tuple[Column, ...]:
-        """The columns that a mean over tasks may use."""
+        """The informative columns, those that a mean over tasks uses."""
         return tuple(column for column in self.columns if column.uninformative is None)
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """One table per protocol. `differences` names the settings in which the protocols differ, one a line."""
+    """One table per protocol; `differences` lists the settings in which the protocols differ, one per line."""
 
     tables: tuple[LeaderboardTable, ...]
     differences: tuple[str, ...] = ()

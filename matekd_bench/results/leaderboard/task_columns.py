@@ -1,4 +1,4 @@
-"""One column of a table: its task, data and teacher, and whether anything may be concluded from it."""
+"""Describes the columns of a table: task, data and teacher, and why a column is uninformative."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from matekd_bench.results.leaderboard.table import Column
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.tasks.task import Task
 
-# A student less than a point above the majority class has learned nothing that a comparison could rest on.
+# A student less than one point above the majority class has learned nothing worth comparing.
 MAJORITY_MARGIN = 0.01
-FACTOR = re.compile(r"@[\d.]+x$")  # kd@2x: a row with more than the study's budget
+FACTOR = re.compile(r"@[\d.]+x$")  # kd@2x: a row with a multiple of the study's budget
 
 
 def make_column(name: str, members: Sequence[Record], grid: RecordGrid, tasks: Mapping[str, Task]) -> Column:
-    """The column of these runs, which share data and teacher."""
+    """Describe the column of `members`, records that share data and teacher."""
     first = next((run for run in members if run.teacher is not None), members[0])
     task, data, teacher = tasks.get(first.identity.task), first.data, first.teacher
     column = Column(
@@ -40,28 +40,28 @@ def make_column(name: str, members: Sequence[Record], grid: RecordGrid, tasks: M
         uninformative=None,
         notices=tuple(dict.fromkeys(notice for run in members for notice in run.data.notices)),
     )
-    return replace(column, uninformative=_uninformative(name, grid, data.majority_score))
+    return replace(column, uninformative=_why_uninformative(name, grid, data.majority_score))
 
 
 def metrics_of(runs: Sequence[Record], tasks: Mapping[str, Task]) -> tuple[str, ...]:
-    """The metrics of one task's runs: the task's own, or, where it is not installed, those that were recorded."""
+    """Return the metrics of one task's runs: those of the task or, if it is not installed, the recorded ones."""
     task = tasks.get(runs[0].identity.task)
     scored = (run for run in runs if run.status != "diverged")
     return task.metrics if task else tuple(sorted({item.metric for run in scored for item in run.scores}))
 
 
 def with_study_budget(runs: Sequence[Record]) -> Sequence[Record]:
-    """The runs without those of rows such as `kd@2x`; all of them where there are no others."""
+    """Leave out the runs of rows such as `kd@2x`, unless there are no others."""
     return [run for run in runs if not FACTOR.search(run.identity.variant)] or runs
 
 
 def unique(values: Iterable[str]) -> tuple[str, ...]:
-    """The different values, sorted."""
+    """Return the distinct values, sorted."""
     return tuple(sorted(set(values)))
 
 
-def _uninformative(name: str, grid: RecordGrid, majority: float | None) -> str | None:
-    """Why no student of a column learned anything; None where one did, or none has a score."""
+def _why_uninformative(name: str, grid: RecordGrid, majority: float | None) -> str | None:
+    """Return the reason why no student of a column learned anything; None if one did, or if none has a score."""
     scored = [runs for key in grid.rows if (runs := list(grid.scored(key, name).values()))]
     if not scored:
         return None

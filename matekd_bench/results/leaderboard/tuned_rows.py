@@ -1,4 +1,4 @@
-"""What the records of a row say of its tuning: how many trials, which one was chosen for a task, what they cost."""
+"""Summarizes the tuning of a row: number of trials, the trial chosen for each task, and their cost."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from matekd_bench.results.records.run_record import Record
 
 
-def how(runs: Iterable[Record]) -> str:
-    """How the settings of one protocol's runs were chosen, in words."""
+def describe_tuning(runs: Iterable[Record]) -> str:
+    """Say how the settings of one protocol's runs were chosen: by tuning, or "defaults"."""
     counts = {len(run.tuning.trials) for run in runs if run.tuning is not None}
     return f"tuned, {'/'.join(map(str, sorted(counts)))} trials" if counts else "defaults"
 
 
 def common_params(runs: Sequence[Record]) -> dict[str, Any]:
-    """The parameters of a row: where it is tuned, those in which all its runs agree."""
+    """Return the parameters of a row; of a tuned row, only those that all its runs share."""
     first = runs[0].identity.params
     if all(run.tuning is None for run in runs):
         return first
@@ -27,17 +27,22 @@ def common_params(runs: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def chosen(run: Record) -> str | None:
-    """What tuning chose for a run: the trial's number, its learning rate and the parameters that it changed."""
+def describe_chosen_trial(run: Record) -> str | None:
+    """Describe the trial that tuning chose for a run: number, learning rate, changed parameters; None if not tuned."""
     if run.tuning is None:
         return None
-    pick = run.tuning.pick
+    pick = run.tuning.chosen_trial
     changed = "".join(f", {name}={value}" for name, value in pick.params.items())
     return f"{pick.trial}: lr={pick.lr:g}{changed}"
 
 
 def tuning_flops(cells: Mapping[str, Mapping[int, Record]]) -> float | None:
-    """FLOPs of all trials for one task, mean over tasks; None where the row is not tuned."""
-    by_task = [next(iter(runs.values())).tuning for runs in cells.values() if runs]
-    spent = [float(sum(trial.train_flops for trial in one.trials)) for one in by_task if one is not None]
-    return fmean(spent) if spent else None
+    """Return the training FLOPs of all trials of one task, mean over tasks; None if the row is not tuned.
+
+    `cells` maps column names to records by seed.
+    """
+    tunings = [next(iter(runs.values())).tuning for runs in cells.values() if runs]
+    flops = [
+        float(sum(trial.train_flops for trial in tuning.trials)) for tuning in tunings if tuning is not None
+    ]
+    return fmean(flops) if flops else None

@@ -1,1 +1,1 @@
-"""What a run leaves: its record, its predictions, the dev set they belong to."""
+"""The files that describe one run: its record, its predictions, and the dev set they refer to."""

@@ -1,4 +1,4 @@
-"""The labels and ids of one dev set, stored once for all the runs that were scored on it."""
+"""The labels and ids of one dev set, stored once for all runs that were scored on it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ SCHEMA: Final = "matekd.data/1"
 
 
 class DevSet(RecordPart):
-    """Gold labels (class ids or scores) by example id; `digest` is the split's in the records' data.
+    """Gold labels of one dev split by example id.
 
-    With it and the predictions of the runs every statistic can be computed without the texts.
+    `labels` are class ids, or scores for a regression; `labels[i]` belongs to `uids[i]`. `digest` is the split's
+    digest in the records. Together with the predictions of the runs this is enough for every statistic: the texts
+    are not needed.
     """
 
     schema_: Literal["matekd.data/1"] = Field(default=SCHEMA, alias="schema")
@@ -28,22 +30,22 @@ class DevSet(RecordPart):
     labels: tuple[int, ...] | tuple[float, ...]
 
     @model_validator(mode="after")
-    def _one_label_a_row(self) -> DevSet:
+    def _check_lengths(self) -> DevSet:
         if not self.n == len(self.uids) == len(self.labels):
             raise ValueError(f"{self.n} rows, {len(self.uids)} ids and {len(self.labels)} labels")
         return self
 
 
 def to_json(devset: DevSet) -> str:
-    """The dev set as one line of JSON, fields in the schema's order."""
+    """Write the dev set as one line of JSON, fields in the schema's order."""
     return json.dumps(devset.model_dump(mode="json", by_alias=True), allow_nan=False) + "\n"
 
 
 def from_json(text: str) -> DevSet:
-    """The dev set that `text` holds; ResultsError, one line, where it is damaged."""
+    """Read a dev set from JSON. Raises ResultsError with a one-line message if `text` is damaged."""
     try:
         return DevSet.model_validate_json(text, strict=True)
     except ValidationError as error:
         fault = error.errors()[0]
-        place = ".".join(str(part) for part in fault["loc"]) or "whole"
-        raise ResultsError(f"damaged data set: {place}: {' '.join(fault['msg'].split())}.") from error
+        location = ".".join(str(part) for part in fault["loc"]) or "whole"
+        raise ResultsError(f"damaged data set: {location}: {' '.join(fault['msg'].split())}.") from error

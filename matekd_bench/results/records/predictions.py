@@ -1,4 +1,4 @@
-"""The predictions of a run: logits of every evaluation by split, with the ids of the examples, as one npz file."""
+"""The predictions of a run as one npz file: logits of every evaluation by split, and the ids of the examples."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-KEY = re.compile(r"(?:eval(\d{2,})|(uids))__([a-z0-9-]+)")
+# Names of the arrays in the file: `eval01__dev`, `uids__dev`.
+ARRAY_NAME = re.compile(r"(?:eval(\d{2,})|(uids))__([a-z0-9-]+)")
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What the student predicted on dev.
+    """The student's logits on dev at every evaluation.
 
-    `evaluations` holds, for each evaluation in order, split -> logits [n, C], float32; `uids` split -> the n example
-    ids in the rows' order. Raises ValueError where the two do not fit together, ResultsError for a split that
-    cannot be a name.
+    `evaluations` has one mapping per evaluation, in order: split -> logits [n, C], float32. `uids` maps each split to
+    its n example ids, in the order of the rows. Raises ValueError if the two do not match, and ResultsError for a
+    split name that is not allowed in file names.
     """
 
     evaluations: tuple[Mapping[str, NDArray[np.float32]], ...]
@@ -45,7 +46,7 @@ class Predictions:
                     )
 
     def to_bytes(self) -> bytes:
-        """The npz file: arrays `eval01__dev`, ... and `uids__dev`; equal predictions give equal bytes."""
+        """Write the npz file: arrays `eval01__dev`, ... and `uids__dev`. Equal predictions give equal bytes."""
         import numpy as np
 
         arrays: dict[str, Any] = {
@@ -60,22 +61,22 @@ class Predictions:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Predictions:
-        """The predictions in an npz file, read without pickle; ResultsError where it is damaged."""
+        """Read the predictions from an npz file, without pickle. Raises ResultsError if it is damaged."""
         import numpy as np
 
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                return cls._of({name: arrays[name] for name in arrays.files})
-        except Exception as error:  # numpy, zipfile and zlib refuse a damaged file in a dozen ways
+                return cls._from_arrays({name: arrays[name] for name in arrays.files})
+        except Exception as error:  # numpy, zipfile and zlib raise many different errors for a damaged file
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise ResultsError(f"damaged predictions: {reason}.") from error
 
     @classmethod
-    def _of(cls, arrays: Mapping[str, NDArray[Any]]) -> Predictions:
+    def _from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Predictions:
         evaluations: dict[int, dict[str, NDArray[np.float32]]] = {}
         uids: dict[str, tuple[str, ...]] = {}
         for name, array in arrays.items():
-            match = KEY.fullmatch(name)
+            match = ARRAY_NAME.fullmatch(name)
             if match is None:
                 raise ValueError(f"unknown array {name!r}")
             if match[2]:

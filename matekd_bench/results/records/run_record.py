@@ -1,4 +1,4 @@
-"""The record of a finished run, schema `matekd.run/2`: what it holds, how it is written and read."""
+"""The record of a finished run, schema `matekd.run/2`: its fields, and how it is written and read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matekd_bench.tasks.task import DataState
 
 SCHEMA: Final = "matekd.run/2"
 
-RARE: Final = {  # left out of the text with these values
+OMITTED_DEFAULTS: Final = {  # fields of `compute` that are not written with these values
     "resumed": 0,
     "micro_batch": None,
     "deterministic": False,
@@ -22,65 +22,72 @@ RARE: Final = {  # left out of the text with these values
 }
 Status = Literal["ok", "collapsed", "diverged", "failed"]
 Selection = Literal["last", "best_dev"]
-SIMPLE = frozenset({str, int, bool, type(None)})
+JSON_SCALARS = frozenset({str, int, bool, type(None)})
 
 
-def _plain(value: dict[str, Any]) -> dict[str, Any]:
-    """`value` as JSON gives it back, keys sorted; NaN, infinity and what JSON has no word for are errors."""
-    if all(type(key) is str and _simple(one) for key, one in value.items()):
-        return dict(sorted(value.items()))  # what the lines below come to, in a tenth of the time
+def _to_plain_json(value: dict[str, Any]) -> dict[str, Any]:
+    """Return `value` as it looks after a round trip through JSON, keys sorted.
+
+    Raises ValueError for NaN, infinity and types that JSON does not have.
+    """
+    if all(type(key) is str and _is_json_scalar(entry) for key, entry in value.items()):
+        return dict(sorted(value.items()))  # the same result as below, ten times faster
     try:
         return dict(json.loads(canonical(value)))
     except TypeError as error:
         raise ValueError(str(error)) from error
 
 
-def _simple(value: Any) -> bool:
-    return type(value) in SIMPLE or (type(value) is float and math.isfinite(value))
+def _is_json_scalar(value: Any) -> bool:
+    return type(value) in JSON_SCALARS or (type(value) is float and math.isfinite(value))
 
 
-def _shown(value: str) -> str:
-    """`value` with a sign in place of what would steer a terminal, break a line or turn the writing's direction."""
+def _replace_unprintable(value: str) -> str:
+    """Replace each unprintable character: terminal escapes, line breaks, changes of the writing direction."""
     if value.isprintable():
         return value
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in value)
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in value)
 
 
-Shown = Annotated[str, AfterValidator(_shown)]
-Plain = AfterValidator(_plain)
+PrintableText = Annotated[str, AfterValidator(_replace_unprintable)]
+PlainJson = AfterValidator(_to_plain_json)
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
-# A mean of correlations can exceed 1 by a rounding error; 1.5 or 88 cannot be a fraction.
+# Correlations go down to -1. A mean of them can exceed 1 by a rounding error; 1.5 or 88 (percent) is a mistake.
 Fraction = Annotated[float, Field(ge=-1 - 1e-6, le=1 + 1e-6)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
-Settings = Annotated[dict[str, Any], Plain]
-Counts = Annotated[dict[str, Count], Plain]
-Names = Annotated[dict[str, str], Plain]
+Settings = Annotated[dict[str, Any], PlainJson]
+Counts = Annotated[dict[str, Count], PlainJson]
+TextMap = Annotated[dict[str, str], PlainJson]
 
 
 class RecordPart(BaseModel):
-    """Base of every part of a record: frozen, unknown fields refused, no NaN and no infinity."""
+    """Base class of the parts of a record: frozen, without unknown fields, NaN or infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Identity(RecordPart):
-    """Which run this is. `variant` is the canonical text shown in tables, e.g. ``eda[alpha=0.2]``."""
+    """Method, task, seed and protocol of the run. `variant` is its name in tables, such as ``eda[alpha=0.2]``."""
 
-    method: Shown
-    variant: Shown
-    method_version: Shown
+    method: PrintableText
+    variant: PrintableText
+    method_version: PrintableText
     params: Settings
     role: Literal["baseline", "ablation", "method"]
     ranked: bool
-    task: Shown
+    task: PrintableText
     seed: Count
-    preset: Shown
-    protocol_id: Shown
+    preset: PrintableText
+    protocol_id: PrintableText
 
 
 class SplitInfo(RecordPart):
-    """One split as it was used: rows, rows of the official split, SHA-256 of its uids, texts and labels."""
+    """One split as the run used it.
+
+    `n` is its number of rows, `official_n` that of the official split. `digest` is the SHA-256 of its uids, texts and
+    labels.
+    """
 
     n: Count
     official_n: Count
@@ -90,17 +97,18 @@ class SplitInfo(RecordPart):
 class Data(RecordPart):
     """The data of the run.
 
-    `labels` are in class-id order; `majority_score` is the majority class's task score on these dev splits.
+    `labels` are the label names in class-id order. `majority_score` is the task score of always predicting the
+    majority class on these dev splits.
     """
 
-    source: Shown
+    source: PrintableText
     revision: str | None
     state: DataState
-    state_text: Shown
+    state_text: PrintableText
     splits: dict[str, SplitInfo]
     max_length: Count
     labels: tuple[str, ...]
-    notices: tuple[Shown, ...]
+    notices: tuple[PrintableText, ...]
     eval_on: Literal["dev", "holdout"]
     majority_score: Fraction | None
 
@@ -116,12 +124,13 @@ class ScoreItem(RecordPart):
 
 
 class TeacherRecord(RecordPart):
-    """The frozen teacher; `given` says that the user brought it fine-tuned, `sha256` is of its weights.
+    """The frozen teacher.
 
-    `fine_tune_flops` and `fine_tune_seconds` are what its fine-tuning cost when it was made: 0 for a given one.
+    `sha256` is the digest of its weights. `given` is True if the user supplied it already fine-tuned.
+    `fine_tune_flops` and `fine_tune_seconds` are its cost when it was fine-tuned; 0 for a given teacher.
     """
 
-    id: Shown
+    id: PrintableText
     revision: str | None
     sha256: str
     scores: tuple[ScoreItem, ...]
@@ -133,24 +142,27 @@ class TeacherRecord(RecordPart):
 
 
 class StudentRecord(RecordPart):
-    """The student; `sha256` is of its initial weights, `layers` those kept of the checkpoint (None: all)."""
+    """The student: digest of its initial weights, and the layers kept of the checkpoint (None: all)."""
 
-    id: Shown
+    id: PrintableText
     sha256: str
     layers: tuple[int, ...] | None
     parameters: Count
 
 
 class Perturber(RecordPart):
-    """The method's own module (parameter counts) and the external resources it used, name to version."""
+    """The method's own module and external resources.
+
+    `parameters` and `trainable` are parameter counts. `resources` maps the name of a resource to its version.
+    """
 
     parameters: Count
     trainable: Count
-    resources: Names
+    resources: TextMap
 
 
 class BudgetRecord(RecordPart):
-    """What the run was allowed and what it spent, in units of `kind`."""
+    """The budget of the run: its limit and the amount spent, in units of `kind`."""
 
     kind: str
     limit: Count
@@ -158,12 +170,13 @@ class BudgetRecord(RecordPart):
 
 
 class Compute(RecordPart):
-    """What the run cost. `auxiliary_updates` are the method's own; forwards and backwards are per model.
+    """The cost of the run.
 
-    `resumed` counts how often it went on from a checkpoint; `micro_batch` is the number of rows per pass it had to
-    come down to where memory was too small for what `hparams` say; `deterministic` that only kernels were used that
-    give the same bits every time; `processes` is the number of processes that trained the run together. The text
-    leaves all four out where they say nothing.
+    `auxiliary_updates` are updates of the method's own module. `forwards` and `backwards` are counts per model.
+    `resumed` counts how often the run resumed from a checkpoint. `micro_batch` is the number of rows per pass if
+    memory was too small for the number in `hparams`. `deterministic` is True if only bit-reproducible kernels were
+    used. `processes` is the number of processes that trained the run together. These last four are written only if
+    they differ from their defaults.
     """
 
     student_updates: Count
@@ -190,7 +203,7 @@ class Compute(RecordPart):
 
 
 class SelectionRule(RecordPart):
-    """How an evaluation becomes the score: the last one; `best_eval` (from 1) is the best on dev, for comparison."""
+    """The evaluation that gives the score: the last. `best_eval` (from 1) is the best on dev, for comparison."""
 
     rule: Literal["last"]
     evals: Count
@@ -198,7 +211,7 @@ class SelectionRule(RecordPart):
 
 
 class TaskScore(RecordPart):
-    """The task's score at the last evaluation and at the best on dev; optimism = best_dev - last."""
+    """The task score at the last evaluation and at the best one on dev; `optimism` is best_dev - last."""
 
     last: Fraction
     best_dev: Fraction
@@ -207,7 +220,7 @@ class TaskScore(RecordPart):
 
 
 class EvaluationRecord(RecordPart):
-    """One evaluation of the run: its number from 1, the update it followed, task score, training loss."""
+    """One evaluation: its number from 1, the update after which it ran, the task score and the training loss."""
 
     eval: Count
     update: Count
@@ -216,9 +229,9 @@ class EvaluationRecord(RecordPart):
 
 
 class TrialRecord(RecordPart):
-    """One setting that was tried: the run that tried it, its learning rate, the parameters that it changed.
+    """One tuning trial: its run, learning rate and changed parameters.
 
-    `score` is the task's at the last evaluation on the holdout, None where the run failed.
+    `score` is the task score on the holdout at the last evaluation, None if the trial failed.
     """
 
     trial: Count
@@ -232,9 +245,10 @@ class TrialRecord(RecordPart):
 
 
 class Tuning(RecordPart):
-    """How the settings of a tuned run were chosen: the trials, the number of the chosen one, the holdout's rows.
+    """The tuning of a run: its trials, the number of the chosen trial, and the rows of the holdout.
 
-    The first trial has the settings as they were given. The chosen one has the highest score; the earlier of equals.
+    The first trial has the settings as the user gave them. The chosen trial has the highest score; of equal scores
+    the earliest.
     """
 
     chosen: Count
@@ -242,37 +256,38 @@ class Tuning(RecordPart):
     trials: tuple[TrialRecord, ...]
 
     @property
-    def pick(self) -> TrialRecord:
-        """The chosen trial."""
+    def chosen_trial(self) -> TrialRecord:
+        """The trial whose settings the run used."""
         return next(trial for trial in self.trials if trial.trial == self.chosen)
 
 
 class PredictionsFile(RecordPart):
-    """Where the per-evaluation predictions lie, relative to the run's folder, and the SHA-256 of that file."""
+    """Path of the predictions relative to the run's folder, and the SHA-256 of that file."""
 
     path: str
     sha256: str
 
 
 class Provenance(RecordPart):
-    """Who made this: the command, the git commit if known, and the moment in UTC (ISO 8601)."""
+    """Origin of the record: the command, the git commit if known, and the time in UTC (ISO 8601)."""
 
-    command: Shown
+    command: PrintableText
     git_commit: str | None
     created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$")]
 
 
 class Record(RecordPart):
-    """A finished run. A failed one has no scores but a reason; every other one has both kinds of score.
+    """A finished run.
 
-    `teacher` and `student` are None only where a run failed before they existed. `tuning` is None, and the text leaves
-    it out, where settings are as they were given.
+    A failed run has a reason and no scores. Every other run has both `scores` and `task_score`. `teacher` and
+    `student` are None only if the run failed before they existed. `tuning` is None, and not written, for a run with
+    the settings that the user gave.
     """
 
     schema_: Literal["matekd.run/2"] = Field(default=SCHEMA, alias="schema")
     run_id: Identifier
     status: Status
-    reason: Shown | None
+    reason: PrintableText | None
     identity: Identity
     seeds: Counts
     data: Data
@@ -287,13 +302,13 @@ class Record(RecordPart):
     scores: tuple[ScoreItem, ...]
     task_score: TaskScore | None
     curve: tuple[EvaluationRecord, ...]
-    diagnostics: Annotated[dict[str, float | None], Plain]
+    diagnostics: Annotated[dict[str, float | None], PlainJson]
     predictions: PredictionsFile | None
-    env: Names
+    env: TextMap
     provenance: Provenance
 
     @model_validator(mode="after")
-    def _one_trial_was_chosen(self) -> Record:
+    def _check_chosen_trial(self) -> Record:
         if self.tuning is not None and self.tuning.chosen not in {
             trial.trial for trial in self.tuning.trials
         }:
@@ -301,7 +316,7 @@ class Record(RecordPart):
         return self
 
     @model_validator(mode="after")
-    def _status_and_scores_agree(self) -> Record:
+    def _check_status_and_scores(self) -> Record:
         if self.status == "failed":
             if self.scores or self.task_score is not None or not self.reason:
                 raise ValueError("a failed run has a reason and no scores")
@@ -313,41 +328,41 @@ class Record(RecordPart):
 
 
 def to_json(record: Record) -> str:
-    """The record as text: fields in the schema's order, mappings sorted, one final newline.
+    """Write the record as text: fields in the schema's order, mappings sorted, one final newline.
 
     Equal records give equal text.
     """
     plain = record.model_dump(mode="json", by_alias=True)
     plain["data"]["splits"] = dict(sorted(plain["data"]["splits"].items()))
-    for rare, nothing in RARE.items():  # so that earlier records keep their text
-        if plain["compute"][rare] == nothing:
-            del plain["compute"][rare]
+    for name, default in OMITTED_DEFAULTS.items():  # records older than these fields keep their text
+        if plain["compute"][name] == default:
+            del plain["compute"][name]
     if plain["tuning"] is None:
         del plain["tuning"]
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def from_json(text: str) -> Record:
-    """The record that `text` holds.
+    """Read a record from text.
 
-    Raises ResultsError, one line that names what is wrong: not JSON, another schema, a field that is unknown,
-    missing or of the wrong type, NaN. Nothing is coerced.
+    Raises ResultsError with a one-line message that names the fault: not JSON, another schema, NaN, or a field that
+    is unknown, missing or of the wrong type. Values are never converted to another type.
     """
     try:
-        found = Record.model_validate_json(text, strict=True)
+        record = Record.model_validate_json(text, strict=True)
     except ValidationError as error:
         _check_schema(text)
         raise ResultsError(f"damaged record: {_first_fault(error)}.") from error
-    if (
-        "schema_" not in found.model_fields_set
-    ):  # a default fills it in where a record is made, not where it is read
+    # `schema` has a default for records made in Python; a text has to contain it.
+    if "schema_" not in record.model_fields_set:
         _check_schema(text)
-    return found
+    return record
 
 
 def _check_schema(text: str) -> None:
+    """Raise ResultsError if `text` is not JSON or has another schema; these errors are clearer than pydantic's."""
     try:
-        plain = json.loads(text, parse_constant=_refuse)
+        plain = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"damaged record: not JSON ({error}).") from error
     if not isinstance(plain, dict) or "schema" not in plain:
@@ -363,21 +378,21 @@ def _check_schema(text: str) -> None:
         )
 
 
-def _refuse(constant: str) -> NoReturn:
+def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON number")
 
 
 def _first_fault(error: ValidationError) -> str:
-    """The first of the errors pydantic found, and how many more there are, in one line."""
+    """Describe the first of pydantic's errors, and how many more there are, in one line."""
     faults = error.errors(include_url=False, include_input=False, include_context=False)
-    place = ".".join(str(part) for part in faults[0]["loc"])
+    location = ".".join(str(part) for part in faults[0]["loc"])
     match faults[0]["type"]:
         case "missing":
-            said = f"field '{place}' is missing"
+            description = f"field '{location}' is missing"
         case "extra_forbidden":
-            said = f"unknown field '{place}'"
+            description = f"unknown field '{location}'"
         case _:
             message = " ".join(faults[0]["msg"].removeprefix("Value error, ").split())
-            said = f"field '{place}': {message}" if place else message
+            description = f"field '{location}': {message}" if location else message
     more = len(faults) - 1
-    return f"{said} (and {more} more)" if more else said
+    return f"{description} (and {more} more)" if more else description

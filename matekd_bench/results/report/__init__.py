@@ -1,1 +1,1 @@
-"""How the leaderboard is shown: on a terminal, as text, pages, pictures and flat files."""
+"""Shows the leaderboard: on a terminal and as Markdown, LaTeX, HTML, plots and flat files."""

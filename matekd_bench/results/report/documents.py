@@ -1,4 +1,4 @@
-"""The leaderboard for readers: Markdown, LaTeX, a web page or a picture, as the file's extension says."""
+"""Renders the leaderboard as a document: Markdown, LaTeX, a web page or a plot, chosen by the file extension."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ PICTURES = tuple(f".{name}" for name in plots.FORMATS)
 EXTENSIONS = (".md", ".tex", ".html", *PICTURES)
 
 
-def check(path: Path, plot: str | None) -> None:
-    """Raises UsageError where `path` is to be a picture and cannot be one, or names no plot."""
+def check_picture(path: Path, plot: str | None) -> None:
+    """Raise UsageError if `path` is a picture file and no plot can be drawn for it; see `plots.choose_plot`."""
     if path.suffix.lower() in PICTURES:
-        plots.chosen(path, plot)
+        plots.choose_plot(path, plot)
 
 
-def document(
+def render_document(
     path: Path,
     leaderboard: Leaderboard,
     records: Sequence[Record],
     methods: Mapping[str, Method],
     plot: str | None = None,
 ) -> bytes:
-    """The content of the file: `records` are those that `leaderboard` was built from, `methods` the installed ones.
+    """Return the content of the file `path`.
 
-    `plot` names what pictures show; without it the file's name does. Raises UsageError as `check`, and where a
-    picture would be empty.
+    `records` are the records that `leaderboard` was built from, and `methods` are the installed ones. `plot` is the
+    name of the plot for a picture file; without it, the file name is. Raises UsageError like `check_picture`, and if
+    a picture would be empty.
     """
     match path.suffix.lower():
         case ".md":
@@ -46,5 +47,4 @@ def document(
 
             return to_html(leaderboard, records, cards(leaderboard, methods)).encode()
         case picture:
-            chosen = plots.chosen(path, plot)
-            return plots.draw(chosen, leaderboard, records, picture.removeprefix("."))
+            return plots.draw(plots.choose_plot(path, plot), leaderboard, records, picture.removeprefix("."))

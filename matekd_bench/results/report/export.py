@@ -1,4 +1,4 @@
-"""Leaderboard and runs as files, as the extension says: the same bytes for the same records."""
+"""Exports the leaderboard and the runs to files; the same records give the same bytes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.table import Leaderboard
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import documents
-from matekd_bench.results.report.flat_rows import Flat, Value, leaderboard_rows, run_rows
+from matekd_bench.results.report.csv_columns import Flat, Value, leaderboard_rows, run_rows
+from matekd_bench.results.report.main_tables import Sheet
 from matekd_bench.results.report.text import markdown_table
-from matekd_bench.results.report.wording import Sheet
 from matekd_bench.tasks.task import Suite, Task
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matekd_bench.results.leaderboard.evidence import Evidence
 
 TABLES = ("leaderboard", "runs")
-# What a spreadsheet takes for the start of a formula (OWASP, "CSV injection").
+# Characters that a spreadsheet reads as the start of a formula (OWASP, "CSV injection").
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Exporters: TypeAlias = Mapping[str, "Provided[Exporter]"]
 
@@ -48,41 +48,43 @@ def export(
     plot: str | None = None,
     exporters: Exporters | None = None,
 ) -> None:
-    """Writes `table` ("leaderboard" or "runs") to `path` in the format of its extension.
+    """Write `table` ("leaderboard" or "runs") to `path` in the format of its extension.
 
-    Where `leaderboard` is given it is written, and not built again from the records and their `evidence`.
-    Scores are fractions. `methods` are those installed, for a web page; `plot` names what a picture shows, where the
-    file's name does not; `exporters` are those of plugins, by extension without the dot. Raises UsageError as
-    `check_path` and for an empty picture, ResultsError where the file cannot be written; an existing file is replaced
-    whole or not at all.
+    A given `leaderboard` is written; without one, it is built from the records and their `evidence`. Scores are
+    fractions. `methods` are the installed methods, for the cards of a web page. `plot` is the name of the plot for a
+    picture; without it, the file name is. `exporters` are those of plugins, by extension without the dot. An existing
+    file is replaced completely or not at all.
+
+    Raises UsageError like `check_path` and for an empty picture, PluginError if a plugin's exporter fails, and
+    ResultsError if the file cannot be written.
     """
     check_path(path, table, plot, exporters)
     extension = path.suffix.lower()
     if table == "runs":
         rows = run_rows(records, evidence.xfits(records, tasks) if evidence else {})
-        content = _written(path, table, rows, exporters or {})
+        content = _format_rows(path, table, rows, exporters or {})
     else:
         if leaderboard is None:
             leaderboard = build(records, tasks=tasks, suites=suites, reference=reference, evidence=evidence)
         if extension in documents.EXTENSIONS:
-            content = documents.document(path, leaderboard, records, methods or {}, plot)
+            content = documents.render_document(path, leaderboard, records, methods or {}, plot)
         else:
-            content = _written(path, table, leaderboard_rows(leaderboard, suites), exporters or {})
+            content = _format_rows(path, table, leaderboard_rows(leaderboard, suites), exporters or {})
     try:
         write_atomically(path, content)
     except OSError as error:
         raise ResultsError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
-def _written(path: Path, table: str, flat: Flat, exporters: Exporters) -> bytes:
-    """The rows in the format of the extension; PluginError where a plugin's exporter fails."""
+def _format_rows(path: Path, table: str, flat: Flat, exporters: Exporters) -> bytes:
+    """Return the rows in the format of the extension; PluginError if a plugin's exporter fails."""
     extension = path.suffix.lower()
     if extension in WRITERS:
         return WRITERS[extension](flat).encode()
     exporter = exporters[extension.removeprefix(".")]
     try:
         content = exporter.record.write(ExportTable(table, flat.columns, flat.rows))
-    except Exception as error:  # foreign code: whatever it raises is about this file
+    except Exception as error:  # a plugin may raise anything; the message names the file and the plugin
         reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
         raise PluginError(f"{path}: the exporter '{extension}' of {exporter.by} failed: {reason}.") from error
     if not isinstance(content, bytes):
@@ -94,37 +96,46 @@ def _written(path: Path, table: str, flat: Flat, exporters: Exporters) -> bytes:
 def check_path(
     path: Path, table: str = "leaderboard", plot: str | None = None, exporters: Exporters | None = None
 ) -> None:
-    """Raises UsageError, naming what there is, for another table, extension or plot, or a package that is absent."""
+    """Check that `table` can be exported to `path`.
+
+    Raises UsageError for an unknown table, extension or plot, and for a missing package. Raises PluginError if a
+    plugin claims a built-in extension.
+    """
     if table not in TABLES:
         raise unknown("table", table, TABLES)
-    extension, own = path.suffix.lower(), dict.fromkeys([*WRITERS, *documents.EXTENSIONS])
-    found = (exporters or {}).get(extension.removeprefix("."))
-    if found is not None and extension in own:
-        raise PluginError(f"'{extension}' is written by matekd-bench itself, and {found.by} claims it too.")
-    if found is not None:
-        check_packages(f"the exporter '{extension}'", found.record)
+    extension, builtin = path.suffix.lower(), dict.fromkeys([*WRITERS, *documents.EXTENSIONS])
+    exporter = (exporters or {}).get(extension.removeprefix("."))
+    if exporter is not None and extension in builtin:
+        raise PluginError(
+            f"'{extension}' is written by matekd-bench itself, and {exporter.by} claims it too."
+        )
+    if exporter is not None:
+        check_packages(f"the exporter '{extension}'", exporter.record)
         return
-    allowed = list(own if table == "leaderboard" else WRITERS) + [
+    allowed = list(builtin if table == "leaderboard" else WRITERS) + [
         f".{name}" for name in sorted(exporters or ())
     ]
     if extension not in allowed:
-        given = f"extension '{path.suffix}'" if path.suffix else "no extension"
-        what = f"the runs to {path}" if table == "runs" else f"to {path}"
-        raise UsageError(f"cannot export {what}: {given}; there are {', '.join(allowed)}.")
-    documents.check(path, plot)
+        problem = f"extension '{path.suffix}'" if path.suffix else "no extension"
+        target = f"the runs to {path}" if table == "runs" else f"to {path}"
+        raise UsageError(f"cannot export {target}: {problem}; there are {', '.join(allowed)}.")
+    documents.check_picture(path, plot)
 
 
 def to_csv(flat: Flat) -> str:
-    """CSV with a header: empty where there is no value, numbers as Python writes them, texts defused."""
+    """Format the rows as CSV with a header.
+
+    Missing values are empty, numbers are written as Python prints them, and texts pass `defuse_formula`.
+    """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(map(defused, flat.columns))
+    writer.writerow(map(defuse_formula, flat.columns))
     writer.writerows([_csv_cell(row[column]) for column in flat.columns] for row in flat.rows)
     return file.getvalue()
 
 
-def defused(text: str) -> str:
-    """`text` with an apostrophe in front where a spreadsheet would run it as a formula."""
+def defuse_formula(text: str) -> str:
+    """Put an apostrophe before `text` if a spreadsheet would run it as a formula."""
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
@@ -133,17 +144,17 @@ def _csv_cell(value: Value) -> Value:
         return "true" if value else "false"
     if not isinstance(value, str):
         return value
-    # Python before 3.13 leaves a lone CR unquoted, and readers take it for the end of the row.
-    return defused(value).replace("\r\n", "\n").replace("\r", "\n")
+    # Python before 3.13 does not quote a lone CR, and readers take it for the end of the row.
+    return defuse_formula(value).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def to_json(flat: Flat) -> str:
-    """A JSON list of objects, one per row, all with the same keys; null where there is no value."""
+    """Format the rows as a JSON list of objects with the same keys; missing values are null."""
     return json.dumps(flat.rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def flat_markdown(flat: Flat) -> str:
-    """The rows as one Markdown table, columns without any value left out."""
+    """Format the rows as one Markdown table; columns without any value are left out."""
     shown = [column for column in flat.columns if any(row[column] is not None for row in flat.rows)]
     header = tuple((column,) for column in shown)
     rows = tuple(tuple((_text(row[column]),) for column in shown) for row in flat.rows)

@@ -1,4 +1,4 @@
-r"""The leaderboard as LaTeX: a booktabs table per protocol, to be read with ``\input`` into a paper."""
+r"""Renders the leaderboard as LaTeX: one booktabs table per protocol, for ``\input`` in a paper."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Final
 
 from matekd_bench.results.leaderboard.glue_score import DEFINITIONS
 from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardRow, LeaderboardTable, ScoreCell
-from matekd_bench.results.report import wording
-from matekd_bench.results.report.wording import MARKS, points
+from matekd_bench.results.report import main_tables
+from matekd_bench.results.report.main_tables import MARKS, points
 
 HEAD = r"""% A table per protocol, for \input. \usepackage{booktabs} gives its rules; without it they are plain lines.
 \providecommand{\toprule}{\hline}
 \providecommand{\midrule}{\hline}
 \providecommand{\bottomrule}{\hline}
 """
-NO_LABEL = re.compile(r"[^A-Za-z0-9-]")
+NOT_IN_LABEL = re.compile(r"[^A-Za-z0-9-]")
 
 SPECIAL: Final[Mapping[str, str]] = {
     "\\": r"\textbackslash{}",
@@ -36,7 +36,7 @@ SPECIAL: Final[Mapping[str, str]] = {
     '"': r"\texttt{\char34}",
     "'": r"\textquotesingle{}",
     "`": r"\textasciigrave{}",
-    "[": "{[}",  # after \\ a bracket would be read as a length
+    "[": "{[}",  # after \\, LaTeX would read a bracket as a length
     "]": "{]}",
     "*": r"$^{*}$",
     "↑": r"$\uparrow$",
@@ -52,7 +52,7 @@ SPECIAL: Final[Mapping[str, str]] = {
     "”": "''",
     "…": r"\dots{}",
 }
-# Combining accents that every LaTeX can set over a letter.
+# Combining accents, with the LaTeX command that puts each on a letter without further packages.
 ACCENTS: Final[Mapping[str, str]] = {
     "\u0300": "`",
     "\u0301": "'",
@@ -66,23 +66,23 @@ ACCENTS: Final[Mapping[str, str]] = {
 
 
 def to_latex(leaderboard: Leaderboard) -> str:
-    """The leaderboard as a file for ``\\input``: scores in points, differences to the reference below them.
+    """Return a file for ``\\input``: scores in points, with the differences to the reference below them.
 
-    It compiles with LaTeX's base packages alone. Names are escaped; characters that pdfLaTeX cannot set without
-    more packages are written as their code point, e.g. U+6F22.
+    It compiles with LaTeX's base packages alone. Names are escaped. Characters that pdfLaTeX cannot set without
+    further packages are written as code points, e.g. U+6F22.
     """
     tables = [line for table in leaderboard.tables for line in _table(table)]
-    if note := wording.between(leaderboard.tables):
+    if note := main_tables.several_tables_note(leaderboard.tables):
         tables += [f"% {note}"]
     return HEAD + "\n".join([*(tables or ["% No runs are recorded."]), ""])
 
 
 def escape(text: str) -> str:
-    """`text` so that LaTeX prints it as it is, on one line."""
-    return "".join(map(_escape, unicodedata.normalize("NFC", " ".join(text.split()))))
+    """Escape `text` so that LaTeX prints it unchanged, on one line."""
+    return "".join(map(_escape_character, unicodedata.normalize("NFC", " ".join(text.split()))))
 
 
-def _escape(character: str) -> str:
+def _escape_character(character: str) -> str:
     if character in SPECIAL:
         return SPECIAL[character]
     if character.isascii() and character.isprintable():
@@ -107,70 +107,75 @@ def _table(table: LeaderboardTable) -> Iterator[str]:
     yield r"\toprule"
     yield _line(map(escape, header), len(header))
     yield r"\midrule"
-    yield _line(_reference("teacher", (column.teacher_score for column in table.columns)), len(header))
+    yield _line(_reference_cells("teacher", (column.teacher_score for column in table.columns)), len(header))
     majority = (column.majority_score for column in table.columns)
-    yield _line(_reference("majority class", majority), len(header))
+    yield _line(_reference_cells("majority class", majority), len(header))
     yield r"\midrule"
     for row in table.rows:
         scores = [_score(row.cells.get(column.name), table) for column in table.columns]
         cells = [_name(row), *scores, *(points(row.scores.get(name)) for name in means)]
         cells += [_difference(row)] * over_tasks
-        small = [_below(row.cells.get(column.name)) for column in table.columns]
-        ratio = [_ratio(row)] * (table.reference is not None)
-        yield _line([*cells, *ratio], len(header), last=not any(small))
-        if any(small):
-            yield _line(["", *small], len(header), last=True)
+        differences = [_difference_below(row.cells.get(column.name)) for column in table.columns]
+        ratio = [_flops_ratio(row)] * (table.reference is not None)
+        yield _line([*cells, *ratio], len(header), last=not any(differences))
+        if any(differences):
+            yield _line(["", *differences], len(header), last=True)
     yield r"\bottomrule"
     yield r"\end{tabular}"
     yield rf"\caption{{{_caption(table)}}}"
-    yield rf"\label{{tab:matekd-bench-{NO_LABEL.sub('-', table.protocol_id)}}}"
+    yield rf"\label{{tab:matekd-bench-{NOT_IN_LABEL.sub('-', table.protocol_id)}}}"
     yield r"\end{table}"
 
 
 def _line(cells: Iterable[str], width: int, *, last: bool = False) -> str:
-    """One line of the table, filled up with empty cells; a little room follows the `last` of a row's."""
-    given = list(cells)
-    return " & ".join([*given, *[""] * (width - len(given))]) + (r" \\[2pt]" if last else r" \\")
+    """Format one line of the table, padded with empty cells to `width`; the `last` line of a row adds some space."""
+    padded = list(cells)
+    padded += [""] * (width - len(padded))
+    return " & ".join(padded) + (r" \\[2pt]" if last else r" \\")
 
 
-def _reference(name: str, scores: Iterable[float | None]) -> Iterator[str]:
+def _reference_cells(name: str, scores: Iterable[float | None]) -> Iterator[str]:
     yield rf"\emph{{{name}}}"
     yield from map(points, scores)
 
 
 def _name(row: LeaderboardRow) -> str:
-    name, *flags = wording.label(row)
+    name, *flags = main_tables.label(row)
     return " ".join([escape(name), *(rf"{{\footnotesize {escape(flag)}}}" for flag in flags)])
 
 
 def _score(cell: ScoreCell | None, table: LeaderboardTable) -> str:
-    """Mean and standard deviation, and how many seeds where that is not what the caption says."""
+    """Format mean and standard deviation, and the number of seeds if it differs from the caption's or one failed."""
     if cell is None:
         return ""
     text = points(cell.mean) or "--"
     spread = rf" $\pm$ {points(cell.sd)}" if cell.sd is not None else ""
-    few = cell.n_failed or (cell.mean is not None and cell.n < table.seeds)
-    return text + spread + rf"\textsubscript{{n={cell.n}}}" * bool(few)
+    show_n = cell.n_failed or (cell.mean is not None and cell.n < table.seeds)
+    return text + spread + rf"\textsubscript{{n={cell.n}}}" * bool(show_n)
 
 
 def _difference(mark: LeaderboardRow | ScoreCell) -> str:
-    """A difference in points with a minus that is one, and the mark of its verdict; "" for none."""
+    """Format a difference in points, in math mode for a proper minus, with the mark of its verdict; "" for none."""
     if mark.delta is None:
         return ""
     sign = escape(MARKS.get(mark.verdict, ""))
     return f"${points(mark.delta, signed=True)}$" + rf"\,{sign}" * bool(sign)
 
 
-def _below(cell: ScoreCell | None) -> str:
-    """What stands below a score: the difference to the reference."""
+def _difference_below(cell: ScoreCell | None) -> str:
+    """Format the line below a score: the difference to the reference, "" for none."""
     difference = "" if cell is None else _difference(cell)
     return rf"\footnotesize ({difference})" if difference else ""
 
 
-def _ratio(row: LeaderboardRow) -> str:
+def _flops_ratio(row: LeaderboardRow) -> str:
     ratio = row.cost.flops_x_reference if row.cost else None
     return "--" if ratio is None else f"{ratio:.2f}"
 
 
 def _caption(table: LeaderboardTable) -> str:
-    return escape(" ".join((f"{wording.title(table)}.", wording.reading(table), *wording.remarks(table))))
+    return escape(
+        " ".join(
+            (f"{main_tables.title(table)}.", main_tables.how_to_read(table), *main_tables.remarks(table))
+        )
+    )

@@ -1,1 +1,1 @@
-"""The statistics of the leaderboard: pure functions on scores and predictions, no files."""
+"""The statistics of the leaderboard: pure functions on scores and predictions that read no files."""

@@ -1,4 +1,4 @@
-"""Descriptive numbers beside the tests: no claim rests on them."""
+"""Descriptive statistics, shown next to the tests. No verdict depends on them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from statistics import fmean
 from matekd_bench.results.stats.differences import RowScores
 from matekd_bench.results.stats.intervals import MIN_SEEDS, NEGLIGIBLE
 
-TRIM = 0.25  # of each end: what is left is the interquartile mean
+TRIM = 0.25  # the share cut off at each end, which leaves the interquartile mean
 
 Pair = tuple[RowScores, RowScores]  # a row and the reference, on one task
 
 
 def probability_of_improvement(pairs: Sequence[Pair]) -> float | None:
-    """The chance that a run of the row scores higher than a run of the reference, mean over tasks, ties half.
+    """Estimate the probability that a run of the row scores higher than a run of the reference, mean over tasks.
 
-    All runs against all (Agarwal et al. 2021, the Mann-Whitney statistic); None where there is nothing to pair.
+    Every run of one row is compared with every run of the other, and ties count half. This is the Mann-Whitney
+    statistic (Agarwal et al. 2021). None if no task has runs of both.
     """
     tasks = [
         fmean([(x > y) + (x == y) / 2 for x in own.scores.values() for y in other.scores.values()])
@@ -28,24 +29,28 @@ def probability_of_improvement(pairs: Sequence[Pair]) -> float | None:
 
 
 def trimmed_mean(pairs: Sequence[Pair], trim: float = TRIM) -> float | None:
-    """The mean of the runs' differences at equal seeds over all tasks, without the `trim` at either end."""
+    """Average the differences at equal seeds over all tasks, without the share `trim` at each end.
+
+    None if no task has a common seed.
+    """
     differences = sorted(x - y for own, other in pairs for x, y in _common(own, other))
     cut = int(trim * len(differences))
-    kept = differences[cut : len(differences) - cut]
-    return fmean(kept) if kept else None
+    central = differences[cut : len(differences) - cut]
+    return fmean(central) if central else None
 
 
 def tasks_won(pairs: Sequence[Pair]) -> int:
-    """The number of tasks on which the row's mean over common seeds is the higher one."""
+    """Count the tasks on which the row has the higher mean over common seeds."""
     common = (_common(own, other) for own, other in pairs)
     return sum(fmean(x for x, _ in runs) > fmean(y for _, y in runs) for runs in common if runs)
 
 
 def seed_correlation(pairs: Sequence[Pair]) -> float | None:
-    """How far a row and the reference go up and down together from seed to seed, in [-1, 1].
+    """Correlate the scores of a row and the reference over their common seeds, in [-1, 1].
 
-    Pooled over tasks, each centered on its own means. Above 0 the intervals, which take seeds as independent, are
-    too wide. None where no task has three common seeds or one side never varies.
+    Pearson's correlation, pooled over tasks after centering each task. The intervals take the two as independent: if
+    the correlation is above 0, the intervals are too wide. None if no task has three common seeds, or if one side
+    does not vary.
     """
     xy = xx = yy = 0.0
     for own, other in pairs:
@@ -61,6 +66,7 @@ def seed_correlation(pairs: Sequence[Pair]) -> float | None:
 
 
 def _common(own: RowScores, other: RowScores) -> list[tuple[float, float]]:
+    """Return the scores of both for each common seed."""
     seeds = sorted(own.scores.keys() & other.scores.keys())
     return [(own.scores[seed], other.scores[seed]) for seed in seeds]
 

@@ -1,4 +1,4 @@
-"""The difference of two rows: on one task, and over tasks."""
+"""The difference of two rows, on one task and over tasks, with its variance."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from matekd_bench.results.stats.intervals import (
     MIN_SEEDS,
     Interval,
     Variance,
-    combined,
-    mean_variance,
     t_interval,
     t_test,
     variance,
+    variance_of_sum,
+    variance_over_tasks,
 )
 
 FEW_SEEDS = "fewer than three common seeds"
@@ -24,10 +24,10 @@ FEW_SEEDS = "fewer than three common seeds"
 
 @dataclass(frozen=True, eq=False)
 class RowScores:
-    """What one row has on one task.
+    """The scores of one row on one task.
 
-    `scores` are fractions by seed, `effects` come from the same runs' predictions (None: there are none).
-    `complete` is False where a seed failed; then nothing is claimed.
+    `scores` are fractions by seed. `effects` come from the predictions of the same runs (None: no predictions).
+    `complete` is False if a seed failed; then there is no interval, p or verdict.
     """
 
     scores: Mapping[int, float]
@@ -35,17 +35,18 @@ class RowScores:
     complete: bool = True
 
     @property
-    def whole(self) -> bool:
-        """Whether a claim may rest on it: three seeds or more with their predictions, none failed."""
-        predicted = self.effects is not None and self.effects.has(list(self.scores))
+    def supports_claims(self) -> bool:
+        """True for three seeds or more with predictions, none of them failed: enough for a verdict."""
+        predicted = self.effects is not None and self.effects.has_seeds(list(self.scores))
         return self.complete and predicted and len(self.scores) >= MIN_SEEDS
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Where the noise of a difference on one task comes from.
+    """The sources of noise in a difference on one task.
 
-    `own` and `other` are variances of one run's score over seeds, `examples` that of the difference over dev.
+    `own` and `other` are the variances of one run's score over seeds. `examples` is the variance of the difference
+    that comes from the choice of the dev examples.
     """
 
     own: float
@@ -53,17 +54,17 @@ class Noise:
     examples: Variance
 
     def with_seeds(self, n: int) -> Variance:
-        """The variance of the difference of means over `n` seeds each."""
+        """Compute the variance of the difference of two means over `n` seeds each."""
         seeds = (Variance(value / n, n - 1) for value in (self.own, self.other))
-        return combined([*seeds, self.examples])
+        return variance_of_sum([*seeds, self.examples])
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much higher one row scores than another, and how sure that is.
+    """The difference of two rows' mean scores, in fractions, with its variance.
 
-    `n` counts the common seeds (over tasks: the fewest). Without `variance` there is no interval, no p and no
-    verdict, and `missing` says why. `noise` is there for one task.
+    `n` is the number of common seeds (over tasks: the smallest). If `variance` is None there is no interval, p or
+    verdict, and `missing` gives the reason. `noise` is set only for a difference on one task.
     """
 
     delta: float
@@ -73,26 +74,27 @@ class Difference:
     missing: str | None = None
 
     def interval(self, level: float = LEVEL) -> Interval | None:
-        """The t interval of the difference."""
+        """Compute the two-sided t interval of the difference; None without a variance."""
         return None if self.variance is None else t_interval(self.delta, self.variance, level)
 
     @property
     def p(self) -> float | None:
-        """The two-sided p against no difference; None, too, where a difference has no variance at all."""
+        """The two-sided p value of no difference; None without a variance, or if an unequal pair has variance 0."""
         return None if self.variance is None else t_test(self.delta, self.variance)
 
 
 def difference(own: RowScores, other: RowScores) -> Difference | None:
-    """`own` less `other` on one task over their common seeds; None where there is none.
+    """Compute `own - other` on one task over their common seeds; None if there is no common seed.
 
-    V = sd_own^2/n + sd_other^2/n + V_ex, degrees of freedom after Satterthwaite. Seeds are paired, yet taken
-    as independent: where they go up and down together the interval is too wide.
+    V = sd_own^2/n + sd_other^2/n + V_ex, with the degrees of freedom of Welch (1947) and Satterthwaite (1946). V_ex
+    is the variance from the choice of examples. Runs with the same seed are taken as independent, although they
+    share data order and initial student: if their scores rise and fall together, the interval is too wide.
     """
     seeds = sorted(own.scores.keys() & other.scores.keys())
     if not seeds:
         return None
-    mine, theirs = ([entry.scores[seed] for seed in seeds] for entry in (own, other))
-    delta, n = fmean(mine) - fmean(theirs), len(seeds)
+    own_scores, other_scores = ([entry.scores[seed] for seed in seeds] for entry in (own, other))
+    delta, n = fmean(own_scores) - fmean(other_scores), len(seeds)
     if not (own.complete and other.complete):
         return Difference(delta, n, missing="a seed failed")
     if n < MIN_SEEDS:
@@ -100,15 +102,22 @@ def difference(own: RowScores, other: RowScores) -> Difference | None:
     if (
         own.effects is None
         or other.effects is None
-        or not (own.effects.has(seeds) and other.effects.has(seeds))
+        or not (own.effects.has_seeds(seeds) and other.effects.has_seeds(seeds))
     ):
         return Difference(delta, n, missing="predictions are missing")
-    noise = Noise(variance(mine), variance(theirs), example_variance(own.effects, other.effects, seeds))
+    noise = Noise(
+        own=variance(own_scores),
+        other=variance(other_scores),
+        examples=example_variance(own.effects, other.effects, seeds),
+    )
     return Difference(delta, n, noise.with_seeds(n), noise)
 
 
-def over_tasks(parts: Sequence[Difference]) -> Difference | None:
-    """The mean of the tasks' differences, its variance their sum over T^2; None for no task."""
+def difference_over_tasks(parts: Sequence[Difference]) -> Difference | None:
+    """Average the differences of T tasks; the variance is the sum of theirs over T^2. None for no task.
+
+    If one of them has no variance, the result has none either.
+    """
     if not parts:
         return None
     delta, n = fmean(part.delta for part in parts), min(part.n for part in parts)
@@ -116,13 +125,13 @@ def over_tasks(parts: Sequence[Difference]) -> Difference | None:
     if len(known) < len(parts):
         reasons = dict.fromkeys(part.missing for part in parts if part.missing)
         return Difference(delta, n, missing="; ".join(sorted(filter(None, reasons))))
-    return Difference(delta, n, mean_variance(known))
+    return Difference(delta, n, variance_over_tasks(known))
 
 
 def row_difference(
     own: Mapping[str, RowScores], other: Mapping[str, RowScores], tasks: Sequence[str]
 ) -> Difference | None:
-    """The mean difference over all of `tasks`; None where one of them has no common seed."""
+    """Compute the mean difference over all of `tasks`; None if one of them has no common seed."""
     parts = [difference(own[task], other[task]) for task in tasks if task in own and task in other]
     known = [part for part in parts if part is not None]
-    return over_tasks(known) if len(known) == len(tasks) else None
+    return difference_over_tasks(known) if len(known) == len(tasks) else None

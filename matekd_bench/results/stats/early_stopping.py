@@ -1,4 +1,4 @@
-"""The score with early stopping, free of the bias of choosing and scoring on the same examples."""
+"""The score with early stopping, without the bias of choosing and scoring on the same examples."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ from matekd_bench.results.stats.weighted_metrics import weighted_scores
 from matekd_bench.tasks.metrics import Floats
 
 SPLITS = 10
-MIN_EXAMPLES = 200  # in each dev split; a half of fewer chooses by chance
+MIN_EXAMPLES = 200  # in each dev split; half of fewer examples would choose by chance
 
 
 def xfit(gold: Gold, uids: Sequence[tuple[str, ...]], evaluations: Sequence[Predictions]) -> float | None:
-    """The cross-fitted score of a run: choose the evaluation on one half of dev, score it on the other.
+    """Compute the cross-fitted score of a run: choose the evaluation on one half of dev, score it on the other.
 
-    `uids` are the example ids of each dev split, `evaluations` the run's predictions at each evaluation. Halves are
-    by the hash of the ids, then swapped, ten times; of equal evaluations the later is chosen. Several dev splits
-    (MNLI) choose by their mean. None for a dev split of fewer than 200 examples, or without an evaluation.
+    `uids` are the example ids of each dev split, `evaluations` the run's predictions at each evaluation. The result
+    is the mean over ten halvings, each used both ways. Of equal evaluations the later is chosen. A task with several
+    dev splits (MNLI) chooses by their mean. None if a dev split has fewer than 200 examples or there is no
+    evaluation.
     """
     if not evaluations or min(len(labels) for labels in gold.labels) < MIN_EXAMPLES:
         return None
     scores = _half_scores(gold, uids, evaluations)  # [20, evaluations]
-    chosen = later_best(scores)
+    chosen = last_argmax(scores)
+    # row (half + SPLITS) % 20 is the other half of row `half`
     return float(np.mean([scores[(half + SPLITS) % (2 * SPLITS), best] for half, best in enumerate(chosen)]))
 
 
-def later_best(scores: Floats) -> NDArray[np.intp]:
-    """For each row of `scores` [n, evaluations] the place of the highest one, the last of equals."""
-    places: NDArray[np.intp] = scores.shape[1] - 1 - np.argmax(scores[:, ::-1], axis=1)
-    return places
+def last_argmax(scores: Floats) -> NDArray[np.intp]:
+    """Return for each row of `scores` [n, evaluations] the index of its maximum; of equal ones the last."""
+    indices: NDArray[np.intp] = scores.shape[1] - 1 - np.argmax(scores[:, ::-1], axis=1)
+    return indices
 
 
 def _half_scores(gold: Gold, uids: Sequence[tuple[str, ...]], evaluations: Sequence[Predictions]) -> Floats:
-    """The task's score of each evaluation on each half: the ten first halves, then their counterparts."""
+    """Compute the task score of each evaluation on each half, [20, evaluations], in the row order of `halves`."""
     scores = [
         weighted_scores(gold.metrics, labels, [evaluation[i] for evaluation in evaluations], halves(ids))
         for i, (labels, ids) in enumerate(zip(gold.labels, uids, strict=True))
@@ -49,15 +51,15 @@ def _half_scores(gold: Gold, uids: Sequence[tuple[str, ...]], evaluations: Seque
 
 @lru_cache(maxsize=4)  # a study scores many runs on one dev set
 def halves(uids: tuple[str, ...]) -> NDArray[np.uint8]:
-    """Ten halvings of the examples as 0/1 rows [20, n]; row k + 10 is what row k leaves.
+    """Halve the examples ten times: 0/1 rows [20, n], where row k + 10 is the complement of row k.
 
-    The first half holds the ids whose hashes are lowest: the same whatever the order of the examples.
+    The first half holds the ids with the lowest hashes, so that the order of the examples does not matter.
     """
-    out = np.zeros((2 * SPLITS, len(uids)), dtype=np.uint8)
+    rows = np.zeros((2 * SPLITS, len(uids)), dtype=np.uint8)
     for number in range(SPLITS):
         hashes = [hashlib.sha256(f"{number}:{uid}".encode()).digest() for uid in uids]
         order = sorted(range(len(uids)), key=hashes.__getitem__)
-        out[number, order[: len(uids) // 2]] = 1
-    out[SPLITS:] = 1 - out[:SPLITS]
-    out.flags.writeable = False
-    return out
+        rows[number, order[: len(uids) // 2]] = 1
+    rows[SPLITS:] = 1 - rows[:SPLITS]
+    rows.flags.writeable = False  # the cache returns the same array to every caller
+    return rows

@@ -1,4 +1,4 @@
-"""The noise that comes from having these examples in dev and not others."""
+"""The noise in a score that comes from the choice of the dev examples."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.metrics import METRICS, Floats
 from matekd_bench.tasks.task import MetricName
 
-RESAMPLES = 1000
-Predictions: TypeAlias = Sequence[Values]  # of one run: class ids or scores [n] for each dev split
+RESAMPLES = 1000  # bootstrap samples
+Predictions: TypeAlias = Sequence[Values]  # one run's class ids or scores [n] for each dev split
 
 
 @dataclass(frozen=True, eq=False)
 class Gold:
-    """The labels [n] of each dev split of one task, and the metrics whose mean is a split's score."""
+    """The gold labels [n] of each dev split of one task, and the metrics whose mean is the score of a split."""
 
     metrics: tuple[MetricName, ...]
     labels: tuple[Values, ...]
 
     @property
     def linear(self) -> bool:
-        """Whether the score is a mean over examples, so that no resampling is needed."""
+        """True if the score is a mean over examples (accuracy), so that its variance needs no resampling."""
         return set(self.metrics) == {"accuracy"}
 
     @property
     def n(self) -> int:
-        """Examples in all dev splits."""
+        """Number of examples in all dev splits together."""
         return sum(len(labels) for labels in self.labels)
 
     def score(self, predictions: Predictions) -> float:
-        """The task's score: mean over the splits of the mean of the metrics."""
+        """Compute the task score: the mean over splits of the mean of the metrics."""
         splits = zip(self.labels, predictions, strict=True)
         return float(np.mean([[METRICS[name](*split) for name in self.metrics] for split in splits]))
 
     @cached_property
     def resamples(self) -> tuple[NDArray[np.uint8], ...]:
-        """For each split how often each example is in each of 1000 bootstrap samples: [1000, n].
+        """Bootstrap samples of each split: how often each example is in each of 1000 samples, [1000, n].
 
-        Drawn from the labels' digest: the same for every run, whatever else is in the table.
+        The seed is a digest of the labels: the samples are the same for every run and every table.
         """
         return tuple(_resamples(labels, split) for split, labels in enumerate(self.labels))
 
@@ -61,11 +61,12 @@ def _resamples(labels: Values, split: int) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, eq=False)
 class ExampleEffects:
-    """How a row's score on one task, seed by seed, moves with the examples.
+    """The effects of the dev examples on a row's scores on one task, for every seed.
 
-    `blocks` are arrays [K, seeds]; for any weights u over the seeds the variance of `scores @ u` that the
-    examples cause is the sum over blocks of `factor * var(block @ u)`. For accuracy there is a block for each
-    split, K its examples, holding right or wrong; otherwise one, K the bootstrap samples, holding scores.
+    `blocks` are arrays [K, seeds]. For weights u over the seeds, the choice of examples gives `scores @ u` a variance
+    of `factor * var(block @ u)`, summed over the blocks. For accuracy there is one block per split, with K examples
+    and entries 1 (right) or 0 (wrong). For other metrics there is one block, with K bootstrap samples and the score
+    on each as its entries. `df` are the degrees of freedom of that variance.
     """
 
     seeds: tuple[int, ...]
@@ -74,33 +75,42 @@ class ExampleEffects:
     df: float
     _means: dict[tuple[int, ...], SeedMeans] = field(default_factory=dict, init=False, repr=False)
 
-    def has(self, seeds: Sequence[int]) -> bool:
-        """Whether the predictions of all these seeds are in it."""
+    def has_seeds(self, seeds: Sequence[int]) -> bool:
+        """Return True if the effects of all `seeds` are known."""
         return set(seeds) <= set(self.seeds)
 
-    def over(self, seeds: Sequence[int]) -> SeedMeans:
-        """The effects on the mean score over `seeds`; kept, since a row meets many others."""
+    def mean_over(self, seeds: Sequence[int]) -> SeedMeans:
+        """Compute the effects on the mean score over `seeds`; cached, since a row is compared with many others."""
         key = tuple(seeds)
         if key not in self._means:
-            places = [self.seeds.index(seed) for seed in seeds]
-            blocks = [block[:, places] for block in self.blocks]
-            twice = sum(f * _interaction(block) for f, block in zip(self.factors, blocks, strict=True))
-            self._means[key] = SeedMeans(tuple(block.mean(axis=1) for block in blocks), twice / len(seeds))
+            columns = [self.seeds.index(seed) for seed in seeds]
+            blocks = [block[:, columns] for block in self.blocks]
+            interaction = sum(
+                factor * _interaction_mean_square(block)
+                for factor, block in zip(self.factors, blocks, strict=True)
+            )
+            means = tuple(block.mean(axis=1) for block in blocks)
+            self._means[key] = SeedMeans(means, interaction / len(seeds))
         return self._means[key]
 
 
 @dataclass(frozen=True, eq=False)
 class SeedMeans:
-    """A mean over seeds: its effects [K] for each block, and the variance of it that the seeds explain too."""
+    """The effects of the examples on a mean score over seeds.
+
+    `blocks` are the effects [K] of each block. `interaction` is the part of their variance that comes from the
+    interaction of seeds and examples, which the variance over seeds contains too.
+    """
 
     blocks: tuple[Floats, ...]
     interaction: float
 
 
 def example_effects(gold: Gold, runs: Mapping[int, Predictions]) -> ExampleEffects | None:
-    """The effects of `runs`, predictions by seed; None where a split has fewer than two examples.
+    """Compute the effects of the examples on `runs`, the predictions by seed.
 
-    Raises ValueError where predictions and labels differ in number.
+    None if there is no run or a split has fewer than two examples. Raises ValueError if predictions and labels
+    differ in number.
     """
     if not runs or min(len(labels) for labels in gold.labels) < 2:
         return None
@@ -110,17 +120,18 @@ def example_effects(gold: Gold, runs: Mapping[int, Predictions]) -> ExampleEffec
     seeds, splits = tuple(sorted(runs)), len(gold.labels)
     df = float(gold.n - splits)
     if not gold.linear:
-        return ExampleEffects(seeds, (_resampled(gold, [runs[seed] for seed in seeds]),), (1.0,), df)
+        return ExampleEffects(seeds, (_resampled_scores(gold, [runs[seed] for seed in seeds]),), (1.0,), df)
     blocks = (
         np.stack([np.asarray(runs[seed][i]) == labels for seed in seeds], axis=1).astype(np.float64)
         for i, labels in enumerate(gold.labels)
     )
+    # the variance of a split's mean is var / n; the score is the mean of the splits
     factors = (1 / (len(labels) * splits**2) for labels in gold.labels)
     return ExampleEffects(seeds, tuple(blocks), tuple(factors), df)
 
 
-def _resampled(gold: Gold, runs: Sequence[Predictions]) -> Floats:
-    """The task's score of each run on each bootstrap sample: [1000, runs]."""
+def _resampled_scores(gold: Gold, runs: Sequence[Predictions]) -> Floats:
+    """Compute the task score of each run on each bootstrap sample: [1000, runs]."""
     scores = [
         weighted_scores(gold.metrics, labels, [run[i] for run in runs], gold.resamples[i])
         for i, labels in enumerate(gold.labels)
@@ -130,20 +141,23 @@ def _resampled(gold: Gold, runs: Sequence[Predictions]) -> Floats:
 
 
 def example_variance(own: ExampleEffects, other: ExampleEffects, seeds: Sequence[int]) -> Variance:
-    """The variance that the choice of examples gives the difference of two rows, beyond that of the seeds.
+    """Compute V_ex, the variance that the choice of examples adds to the difference of two rows.
 
-    The variance over examples of the difference of the means over `seeds` (two or more, which both rows have),
-    less what it holds of the interaction of seeds and examples: that is in the scores' spread over seeds
-    already, and would be counted twice (two-way analysis of variance with both factors random).
+    This is the variance over examples of the difference of the means over `seeds`, less its part that comes from the
+    interaction of seeds and examples. The variance over seeds contains that part already, so it would count twice:
+    two-way analysis of variance with both factors random. At least 0. Both rows need all of `seeds`, two or more.
     """
-    a, b = own.over(seeds), other.over(seeds)
-    apart = (x - y for x, y in zip(a.blocks, b.blocks, strict=True))
-    raw = sum(factor * float(np.var(x, ddof=1)) for factor, x in zip(own.factors, apart, strict=True))
+    a, b = own.mean_over(seeds), other.mean_over(seeds)
+    differences = (x - y for x, y in zip(a.blocks, b.blocks, strict=True))
+    raw = sum(factor * float(np.var(x, ddof=1)) for factor, x in zip(own.factors, differences, strict=True))
     net = raw - a.interaction - b.interaction
     return Variance(net if net > NEGLIGIBLE else 0.0, own.df)
 
 
-def _interaction(block: Floats) -> float:
-    """The mean square of what neither the seed nor the example alone explains, for [K, seeds]."""
-    rest = block - block.mean(axis=1, keepdims=True)
-    return float(np.var(rest, axis=0, ddof=1).sum() / (block.shape[1] - 1))
+def _interaction_mean_square(block: Floats) -> float:
+    """Compute the mean square of the interaction in a two-way layout [K, seeds].
+
+    This is the sum of squares that neither the seed nor the example explains, over (K - 1) * (seeds - 1).
+    """
+    residual = block - block.mean(axis=1, keepdims=True)  # np.var subtracts the means of the seeds
+    return float(np.var(residual, axis=0, ddof=1).sum() / (block.shape[1] - 1))

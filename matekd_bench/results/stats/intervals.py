@@ -1,4 +1,4 @@
-"""Estimates with a variance of known freedom: t intervals, t tests and the Welch-Satterthwaite sum."""
+"""t intervals and t tests of estimates, from their variances and degrees of freedom (Welch-Satterthwaite)."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from statistics import fmean
 
 LEVEL = 0.95
-MIN_SEEDS = 3  # below, nothing is claimed: no interval, no p, no verdict
-NEGLIGIBLE = 1e-24  # a variance of fractions below this is rounding, not noise
+MIN_SEEDS = 3  # with fewer there is no interval, no p and no verdict
+NEGLIGIBLE = 1e-24  # a smaller variance of scores (fractions) is a rounding error
 
 
 @dataclass(frozen=True)
 class Variance:
-    """The estimated variance of an estimate, and the degrees of freedom `df` of that estimate."""
+    """The estimated variance of a statistic, and the degrees of freedom `df` of the variance."""
 
     value: float
     df: float
 
     @property
     def error(self) -> float:
-        """The standard error."""
+        """The standard error: the square root."""
         return math.sqrt(self.value)
 
 
@@ -34,17 +34,17 @@ class Interval:
 
     @property
     def half_width(self) -> float:
-        """Half of its length."""
+        """Half of the interval's length."""
         return (self.high - self.low) / 2
 
     def within(self, margin: float) -> bool:
-        """Whether all of it lies between -margin and +margin."""
+        """Return True if the whole interval is between -margin and +margin."""
         return -margin <= self.low and self.high <= margin
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Scores over seeds: their mean, standard deviation (ddof 1; None below two) and t interval."""
+    """Mean, standard deviation (ddof 1; None for fewer than two scores) and t interval of scores over seeds."""
 
     n: int
     mean: float
@@ -53,7 +53,7 @@ class Spread:
 
 
 def spread(scores: Sequence[float]) -> Spread:
-    """The mean of one cell's `scores`, one a seed, with its interval; ValueError where there are none."""
+    """Summarize the `scores` of one cell, one for each seed. Raises ValueError if there are none."""
     if not scores:
         raise ValueError("a mean is of one score or more")
     n, mean = len(scores), fmean(scores)
@@ -64,38 +64,39 @@ def spread(scores: Sequence[float]) -> Spread:
 
 
 def variance(scores: Sequence[float]) -> float:
-    """The sample variance (ddof 1) of two or more scores, exactly 0 where all are equal.
+    """Compute the sample variance (ddof 1) of two or more scores, exactly 0 if all are equal.
 
-    Sums are exact (`math.fsum`), so that their order does not matter, and the error of the mean is taken out again:
-    the corrected two-pass algorithm of Chan, Golub & LeVeque (1983). In fractions, as `statistics.variance` has it,
-    it takes ten times as long.
+    The corrected two-pass algorithm of Chan, Golub & LeVeque (1983), which removes the rounding error of the mean.
+    Sums are exact (`math.fsum`), so that the order of the scores does not matter. `statistics.variance` is exact
+    too, but ten times slower.
     """
     if min(scores) == max(scores):
         return 0.0
     n, mean = len(scores), fmean(scores)
-    off = [score - mean for score in scores]
-    return (math.fsum(one * one for one in off) - math.fsum(off) ** 2 / n) / (n - 1)
+    deviations = [score - mean for score in scores]
+    return (math.fsum(d * d for d in deviations) - math.fsum(deviations) ** 2 / n) / (n - 1)
 
 
 def variance_of_mean(scores: Sequence[float]) -> Variance:
-    """The variance of the mean of two or more independent scores, with n - 1 degrees of freedom."""
+    """Compute the variance of the mean of n independent scores, two or more, with n - 1 degrees of freedom."""
     return Variance(variance(scores) / len(scores), len(scores) - 1)
 
 
-def combined(parts: Sequence[Variance]) -> Variance:
-    """The variance of a sum of independent parts, degrees of freedom after Welch (1947) and Satterthwaite (1946).
+def variance_of_sum(parts: Sequence[Variance]) -> Variance:
+    """Compute the variance of a sum of independent statistics from their variances.
 
-    Where every part is zero the smallest of their degrees of freedom is kept.
+    Degrees of freedom after Welch (1947) and Satterthwaite (1946): (sum of v)^2 / (sum of v^2 / df). If all
+    variances are 0, the smallest degrees of freedom are returned.
     """
     total = math.fsum(part.value for part in parts)
     if total <= NEGLIGIBLE:
         return Variance(0.0, min(part.df for part in parts))
-    # in shares of the total: the squares of tiny variances would underflow
+    # divided by the total first, since the squares of tiny variances would underflow
     return Variance(total, 1 / math.fsum((part.value / total) ** 2 / part.df for part in parts))
 
 
 def t_interval(mean: float, noise: Variance, level: float = LEVEL) -> Interval:
-    """The two-sided t interval of `mean`; of no width where the variance is zero."""
+    """Compute the two-sided t interval of `mean` with the variance `noise`; its width is 0 if the variance is 0."""
     from scipy.special import stdtrit
 
     half = float(stdtrit(noise.df, (1 + level) / 2)) * noise.error
@@ -103,7 +104,7 @@ def t_interval(mean: float, noise: Variance, level: float = LEVEL) -> Interval:
 
 
 def t_test(mean: float, noise: Variance) -> float | None:
-    """The two-sided p of `mean` against 0; 1 where mean and variance are 0, None where only the variance is."""
+    """Compute the two-sided p of `mean` against 0. With variance 0 it is 1 if the mean is 0, else None."""
     from scipy.special import stdtr
 
     if noise.value == 0:
@@ -111,17 +112,17 @@ def t_test(mean: float, noise: Variance) -> float | None:
     return min(1.0, 2 * float(stdtr(noise.df, -abs(mean) / noise.error)))
 
 
-def mean_interval(cells: Sequence[Sequence[float]]) -> Interval | None:
-    """The interval of a mean over tasks (a GLUE score) from each task's scores by seed.
+def interval_over_tasks(cells: Sequence[Sequence[float]]) -> Interval | None:
+    """Compute the interval of a mean over tasks (a GLUE score) from the scores over seeds of each task.
 
-    It holds for these dev sets: only the seeds vary. None where a task has fewer than three seeds.
+    It covers the variation of seeds only and holds for these dev sets. None if a task has fewer than three seeds.
     """
     if not cells or any(len(scores) < MIN_SEEDS for scores in cells):
         return None
-    noise = mean_variance([variance_of_mean(scores) for scores in cells])
+    noise = variance_over_tasks([variance_of_mean(scores) for scores in cells])
     return t_interval(fmean(fmean(scores) for scores in cells), noise)
 
 
-def mean_variance(parts: Sequence[Variance]) -> Variance:
-    """The variance of the plain mean of independent estimates."""
-    return combined([Variance(part.value / len(parts) ** 2, part.df) for part in parts])
+def variance_over_tasks(parts: Sequence[Variance]) -> Variance:
+    """Compute the variance of the mean of T independent statistics: the sum of their variances over T^2."""
+    return variance_of_sum([Variance(part.value / len(parts) ** 2, part.df) for part in parts])

@@ -1,4 +1,4 @@
-"""Equal cost: which row of the reference is the honest rival of a costly method."""
+"""Comparison at equal cost: a method against the reference with a larger budget, such as `kd@2x`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from matekd_bench.results.stats.differences import Difference, RowScores, row_difference
 
-# A rival within one percent counts as equally costly: a method that costs 2.001 x meets kd@2x, not kd@4x.
+# Costs within one percent count as equal: a method that costs 2.001 x is compared with kd@2x, not with kd@4x.
 SLACK = 0.01
 
 
 @dataclass(frozen=True)
 class MatchedCost:
-    """The difference of a row to the reference's row `rival`, which cost `cost_ratio` times as much."""
+    """The difference of a row to `rival`, a row of the reference that cost `cost_ratio` times as much."""
 
     rival: str
     cost_ratio: float
@@ -22,13 +22,13 @@ class MatchedCost:
 
 
 def matched_rival(cost: float, rivals: Mapping[str, float]) -> str | None:
-    """The cheapest of `rivals` (label -> cost) that cost at least `cost`; None where none did.
+    """Return the cheapest of `rivals` (label -> cost) that cost at least `cost`; None if all cost less.
 
-    Costs are in one unit, e.g. FLOPs of training and preparation on the same tasks. Of equal ones the first by
-    name.
+    Costs are in one unit, such as FLOPs of training and preparation on the same tasks. Of rivals with equal cost the
+    first by name is taken.
     """
-    enough = [(spent, label) for label, spent in rivals.items() if spent >= cost * (1 - SLACK)]
-    return min(enough)[1] if enough else None
+    candidates = [(spent, label) for label, spent in rivals.items() if spent >= cost * (1 - SLACK)]
+    return min(candidates)[1] if candidates else None
 
 
 def delta_matched(
@@ -38,23 +38,26 @@ def delta_matched(
     costs: Mapping[str, float],
     rivals: Sequence[str],
 ) -> MatchedCost | None:
-    """The difference of row `label` to the cheapest row of `rivals` (`kd`, `kd@2x`, ...) that cost as much.
+    """Compute the difference of row `label` to the cheapest of `rivals` (`kd`, `kd@2x`, ...) that cost as much.
 
-    `table` is row -> task -> entry, `costs` row -> cost. None without such a rival or without common runs on
-    every task.
+    `table` is row -> task -> scores, `costs` row -> cost. None if no rival cost as much, or if the two rows have no
+    common seed on one of `tasks`.
     """
     known = {rival: costs[rival] for rival in rivals if rival in costs and rival in table and rival != label}
     if label not in table or label not in costs:
         return None
     rival = matched_rival(costs[label], known)
-    found = row_difference(table[label], table[rival], tasks) if rival else None
-    if rival is None or found is None or costs[label] <= 0:
+    difference = row_difference(table[label], table[rival], tasks) if rival else None
+    if rival is None or difference is None or costs[label] <= 0:
         return None
-    return MatchedCost(rival, costs[rival] / costs[label], found)
+    return MatchedCost(rival, costs[rival] / costs[label], difference)
 
 
 def matching_multiple(cost: float, reference_cost: float) -> int:
-    """The smallest whole number of the reference's budgets that cost at least `cost`: 2 for `kd@2x`."""
+    """Return the smallest multiple of the reference's budget that costs at least `cost`: 2 means `kd@2x`.
+
+    Raises ValueError if `reference_cost` is not above 0.
+    """
     if reference_cost <= 0:
         raise ValueError(f"the reference's cost is {reference_cost}: it must be above 0")
     return max(1, math.ceil(cost * (1 - SLACK) / reference_cost))

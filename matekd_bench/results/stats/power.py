@@ -1,4 +1,4 @@
-"""What a design could have found: the detectable difference, and the seeds that a smaller one would need."""
+"""Statistical power: the difference that a study can detect, and the seeds needed to detect a smaller one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ MAX_SEEDS = 1000
 
 @dataclass(frozen=True)
 class Power:
-    """What the noise on one task allows, in fractions, at 80 % power and a two-sided 5 % (one comparison alone).
+    """The power of a comparison of `n` seeds on one task, in fractions.
 
-    `detectable` is the difference that this design finds in four of five studies, `floor` the same with
-    endlessly many seeds: what the dev set alone allows. `seeds` gives for each target difference how many
-    seeds would find it, None where no number up to 1000 does. Estimated from few seeds: a rough guide.
+    All numbers are for 80 % power and a two-sided test at 5 % of this comparison alone. `detectable` is the true
+    difference that is found in four of five such studies. `floor` is the same with unlimited seeds: the limit that
+    the dev set sets. `seeds` gives the number of seeds that would detect each target difference, None if 1000 are
+    not enough. Few seeds estimate the variances, so these numbers are a rough guide.
     """
 
     n: int
@@ -30,11 +31,11 @@ class Power:
     seeds: Mapping[float, int | None]
 
 
-def detectable(noise: Variance) -> float:
-    """The true difference that a two-sided t test at 5 % finds with probability 0.8.
+def detectable_difference(noise: Variance) -> float:
+    """Compute the true difference that a two-sided t test at 5 % finds with probability 0.8.
 
-    By the noncentral t distribution: the noncentrality whose lower fifth ends at the critical value, times
-    the standard error.
+    It is a noncentrality times the standard error: that of the noncentral t distribution with probability 0.2 below
+    the critical value.
     """
     from scipy.special import nctdtrinc, stdtrit
 
@@ -43,32 +44,33 @@ def detectable(noise: Variance) -> float:
 
 
 def power(noise: Noise, n: int, targets: Sequence[float] = TARGETS) -> Power | None:
-    """The power of a comparison of `n` seeds a row; None where nothing varied, so that nothing is known."""
+    """Compute the power of a comparison of `n` seeds per row; None if nothing varied, so that it is unknown."""
     if noise.own + noise.other + noise.examples.value <= NEGLIGIBLE:
         return None
     return Power(
         n=n,
-        detectable=detectable(noise.with_seeds(n)),
-        floor=detectable(noise.examples),
+        detectable=detectable_difference(noise.with_seeds(n)),
+        floor=detectable_difference(noise.examples),
         seeds={target: seeds_needed(noise, target) for target in targets},
     )
 
 
 def seeds_needed(noise: Noise, target: float) -> int | None:
-    """The fewest seeds, from three on, with which `target` is detectable; None beyond 1000."""
+    """Return the smallest number of seeds, from 3 to 1000, that makes `target` detectable; None if there is none."""
     counts = range(MIN_SEEDS, MAX_SEEDS + 1)
-    place = bisect_left(counts, True, key=lambda n: detectable(noise.with_seeds(n)) <= target)
-    return counts[place] if place < len(counts) else None
+    # bisection: the detectable difference falls as seeds are added
+    index = bisect_left(counts, True, key=lambda n: detectable_difference(noise.with_seeds(n)) <= target)
+    return counts[index] if index < len(counts) else None
 
 
-def power_line(task: str, found: Power) -> str:
-    """One line for people: what could have been found on `task`, and what would find more."""
-    parts = [f"{task}: {found.n} seeds can find {100 * found.detectable:.1f} points"]
-    for target, seeds in sorted(found.seeds.items(), reverse=True):
-        if target >= found.detectable:
+def power_line(task: str, task_power: Power) -> str:
+    """Describe in one line which difference `task` can detect, and how many seeds smaller ones need."""
+    parts = [f"{task}: {task_power.n} seeds can find {100 * task_power.detectable:.1f} points"]
+    for target, seeds in sorted(task_power.seeds.items(), reverse=True):
+        if target >= task_power.detectable:
             continue
         points = f"{100 * target:g} point{'' if target == 0.01 else 's'}"
-        if found.floor > target:
+        if task_power.floor > target:
             parts.append(f"for {points} the dev set is too small")
         else:
             parts.append(f"for {points} take {seeds or f'more than {MAX_SEEDS}'}")

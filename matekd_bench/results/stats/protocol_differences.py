@@ -1,4 +1,4 @@
-"""What distinguishes protocols: the settings in which several nested descriptions differ."""
+"""The settings in which several protocols differ."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ class DifferingSetting:
         return f"{self.path}: " + ", ".join(f"{value} ({name})" for name, value in self.values.items())
 
 
-def differing(protocols: Mapping[str, Mapping[str, Any]]) -> tuple[DifferingSetting, ...]:
-    """The settings in which `protocols` (name -> nested settings) are not all alike, by path.
+def differing_settings(protocols: Mapping[str, Mapping[str, Any]]) -> tuple[DifferingSetting, ...]:
+    """Return the settings in which `protocols` (name -> nested settings) are not all equal, sorted by path.
 
-    Values are plain JSON. Lists are compared whole; a setting that one has and another has not is absent there.
+    Values are plain JSON. Lists are compared as a whole. A setting that a protocol lacks has the value `ABSENT`
+    there.
     """
     flat = {name: dict(_leaves(settings, ())) for name, settings in protocols.items()}
     paths = sorted({path for leaves in flat.values() for path in leaves})
@@ -37,6 +38,7 @@ def differing(protocols: Mapping[str, Mapping[str, Any]]) -> tuple[DifferingSett
 
 
 def _leaves(settings: Mapping[str, Any], path: tuple[str, ...]) -> list[tuple[tuple[str, ...], str]]:
+    """Return path and canonical JSON of every value below `path`; an empty mapping is a value too."""
     leaves: list[tuple[tuple[str, ...], str]] = []
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
@@ -47,5 +49,5 @@ def _leaves(settings: Mapping[str, Any], path: tuple[str, ...]) -> list[tuple[tu
 
 
 def comparable(protocols: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the rows of these protocols may share a ranking: they differ in nothing."""
-    return not differing({str(number): settings for number, settings in enumerate(protocols)})
+    """Return True if the protocols do not differ, so that their rows may share a ranking."""
+    return not differing_settings({str(number): settings for number, settings in enumerate(protocols)})

@@ -1,4 +1,4 @@
-"""Everything that is said of one table: its cells, its rows, their verdicts and places."""
+"""All statistics of one table: its cells, its rows, their verdicts and ranks."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from typing import TypeAlias, TypeVar
 from matekd_bench.results.stats import descriptive
 from matekd_bench.results.stats.differences import Difference, RowScores, difference, row_difference
 from matekd_bench.results.stats.intervals import Spread, spread
+from matekd_bench.results.stats.multiple_testing import holm
 from matekd_bench.results.stats.power import Power, power
-from matekd_bench.results.stats.verdicts import MARGIN, RankInterval, Verdict, holm, places, verdict
+from matekd_bench.results.stats.verdicts import MARGIN, RankInterval, Verdict, rank_intervals, verdict
 
-Entries: TypeAlias = Mapping[str, Mapping[str, RowScores]]  # row -> task -> entry
+Entries: TypeAlias = Mapping[str, Mapping[str, RowScores]]  # row -> task -> scores
 CellKey: TypeAlias = tuple[str, str]  # row, task
 Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
 class CellSummary:
-    """One row on one task: its scores, and its difference to the reference (None: there is none to be had)."""
+    """The statistics of one row on one task.
+
+    `difference` is that to the reference, None for the reference itself, without a common seed or on a task that
+    comparisons do not use. `p_holm` and `verdict` are set only for rows of the tested family.
+    """
 
     spread: Spread | None  # None: no score
     difference: Difference | None
@@ -31,15 +36,16 @@ class CellSummary:
 
 @dataclass(frozen=True)
 class RowSummary:
-    """One row over all tasks. `difference` is None unless every task has common seeds with the reference.
+    """The statistics of one row over all tasks.
 
-    `place` is None where a task lacks three seeds or their predictions, or one failed.
+    `difference` is None unless every task has common seeds with the reference. `rank` is None if the row has, on some
+    task, fewer than three seeds, missing predictions or a failed seed. The last four are defined in `descriptive`.
     """
 
     difference: Difference | None
     p_holm: float | None
     verdict: Verdict | None
-    place: RankInterval | None
+    rank: RankInterval | None
     tasks_won: int | None
     prob_improve: float | None
     trimmed_mean: float | None
@@ -48,7 +54,7 @@ class RowSummary:
 
 @dataclass(frozen=True)
 class TableSummary:
-    """The statistics of one table."""
+    """The statistics of one table, by cell and by row."""
 
     cells: Mapping[CellKey, CellSummary]
     rows: Mapping[str, RowSummary]
@@ -63,11 +69,12 @@ def summarize(
     ranked: Sequence[str] | None = None,
     margin: float = MARGIN,
 ) -> TableSummary:
-    """The statistics of `table`, row -> task -> entry.
+    """Compute the statistics of `table`, row -> task -> scores.
 
-    `tasks` are those that comparisons may use (the informative ones); cells of others get their spread alone.
-    `family` are the rows whose difference to `control` the study tests: its methods without the baselines,
-    whatever a view shows. `ranked` are the rows that get a place (default: all).
+    `tasks` are the tasks that comparisons use (the informative ones); cells of other tasks get only their spread.
+    `family` are the rows whose difference to `reference` the study tests: its methods without the baselines. The
+    family is a property of the study and does not depend on the rows that a view shows. `ranked` are the rows that
+    get a rank interval (default: all). `margin` is the margin of equivalence, in fractions.
     """
     study = _TableScores(table, tasks, reference, [row for row in family if row != reference], margin)
     return TableSummary(study.cells(), study.rows(table if ranked is None else ranked))
@@ -75,17 +82,22 @@ def summarize(
 
 @dataclass(frozen=True)
 class _TableScores:
+    """The scores of a table with the choices that its statistics depend on."""
+
     table: Entries
     tasks: Sequence[str]
     reference: str | None
-    family: Sequence[str]  # the rows that are tested, the reference not among them
+    family: Sequence[str]  # the tested rows, without the reference
     margin: float
 
     def cells(self) -> dict[CellKey, CellSummary]:
-        found = {(row, task): self._difference(row, task) for row in self.table for task in self.table[row]}
+        """Summarize every cell. Holm's correction is over methods x tasks."""
+        differences = {
+            (row, task): self._difference(row, task) for row in self.table for task in self.table[row]
+        }
         tested = [(row, task) for row in self.family for task in self.tasks]
-        adjusted = _adjusted({key: found.get(key) for key in tested})
-        return {key: self._cell(key, item, adjusted.get(key)) for key, item in found.items()}
+        adjusted = _adjusted_p({key: differences.get(key) for key in tested})
+        return {key: self._cell(key, item, adjusted.get(key)) for key, item in differences.items()}
 
     def _difference(self, row: str, task: str) -> Difference | None:
         reference = self._reference(row)
@@ -94,7 +106,7 @@ class _TableScores:
         return difference(self.table[row][task], reference[task])
 
     def _reference(self, row: str) -> Mapping[str, RowScores]:
-        """What `row` is compared with: the reference's entries, none for the reference itself."""
+        """Return the scores that `row` is compared with, by task; none for the reference itself."""
         if self.reference is None or row == self.reference:
             return {}
         return self.table.get(self.reference, {})
@@ -111,16 +123,19 @@ class _TableScores:
         )
 
     def rows(self, ranked: Iterable[str]) -> dict[str, RowSummary]:
-        found = {row: self._overall(row) for row in self.table}
-        adjusted = _adjusted({row: found.get(row) for row in self.family})
-        placed = self._places(ranked)
-        return {row: self._row(row, item, adjusted.get(row), placed.get(row)) for row, item in found.items()}
+        """Summarize every row over tasks. Holm's correction is over the methods."""
+        differences = {row: self._difference_over_tasks(row) for row in self.table}
+        adjusted = _adjusted_p({row: differences.get(row) for row in self.family})
+        ranks = self._rank_intervals(ranked)
+        return {
+            row: self._row(row, item, adjusted.get(row), ranks.get(row)) for row, item in differences.items()
+        }
 
-    def _overall(self, row: str) -> Difference | None:
+    def _difference_over_tasks(self, row: str) -> Difference | None:
         return row_difference(self.table[row], self._reference(row), self.tasks)
 
     def _row(
-        self, row: str, item: Difference | None, p: float | None, place: RankInterval | None
+        self, row: str, item: Difference | None, p: float | None, rank: RankInterval | None
     ) -> RowSummary:
         own, reference = self.table[row], self._reference(row)
         pairs = [(own[task], reference[task]) for task in self.tasks if task in own and task in reference]
@@ -128,27 +143,27 @@ class _TableScores:
             difference=item,
             p_holm=p,
             verdict=verdict(item, p, self.margin) if row in self.family else None,
-            place=place,
+            rank=rank,
             tasks_won=descriptive.tasks_won(pairs) if pairs else None,
             prob_improve=descriptive.probability_of_improvement(pairs),
             trimmed_mean=descriptive.trimmed_mean(pairs),
             seed_correlation=descriptive.seed_correlation(pairs),
         )
 
-    def _places(self, ranked: Iterable[str]) -> dict[str, RankInterval]:
-        rows = [row for row in ranked if row in self.table and self.tasks and self._claims(row)]
+    def _rank_intervals(self, ranked: Iterable[str]) -> dict[str, RankInterval]:
+        rows = [row for row in ranked if row in self.table and self.tasks and self._supports_claims(row)]
         scores = {
             row: fmean(fmean(self.table[row][task].scores.values()) for task in self.tasks) for row in rows
         }
-        return places(scores, lambda a, b: row_difference(self.table[a], self.table[b], self.tasks))
+        return rank_intervals(scores, lambda a, b: row_difference(self.table[a], self.table[b], self.tasks))
 
-    def _claims(self, row: str) -> bool:
-        """Whether a row has what a claim needs on every task."""
+    def _supports_claims(self, row: str) -> bool:
+        """Return True if the row has on every task what a verdict needs."""
         entries = [self.table[row].get(task) for task in self.tasks]
-        return all(entry is not None and entry.whole for entry in entries)
+        return all(entry is not None and entry.supports_claims for entry in entries)
 
 
-def _adjusted(family: Mapping[Key, Difference | None]) -> dict[Key, float | None]:
-    """Holm's p of each member of the family."""
+def _adjusted_p(family: Mapping[Key, Difference | None]) -> dict[Key, float | None]:
+    """Compute Holm's adjusted p of each member of the family."""
     adjusted = holm([item.p if item is not None else None for item in family.values()])
     return dict(zip(family, adjusted, strict=True))

@@ -1,6 +1,6 @@
-"""The metrics of GLUE on weighted examples: many resamples of one dev set in a few matrix products.
+"""The metrics of GLUE on weighted examples, which scores many resamples of a dev set in a few matrix products.
 
-The unweighted values are those of :mod:`matekd_bench.tasks.metrics`, what counts as undefined (0) included.
+With equal weights the values are those of :mod:`matekd_bench.tasks.metrics`. Undefined values are 0 here too.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from numpy.typing import ArrayLike, NDArray
 from matekd_bench.tasks.metrics import ROUNDING, Floats
 from matekd_bench.tasks.task import MetricName
 
-BLOCK = 1_000_000  # weights turned into float64 at a time: 8 MB, what a cache may hold
+BLOCK = 1_000_000  # weights converted to float64 at a time: 8 MB, so that they stay in the CPU cache
 Values: TypeAlias = NDArray[Any]  # class ids or scores [n]
 Terms: TypeAlias = Callable[[Values, Values, Values], Values]
-Weights: TypeAlias = NDArray[np.integer[Any]]  # [B, n], how often each example is there
+Weights: TypeAlias = NDArray[np.integer[Any]]  # [B, n]: how often each example is in each of B resamples
 
 
 def weighted_scores(
     metrics: Sequence[MetricName], labels: ArrayLike, runs: Sequence[ArrayLike], weights: Weights
 ) -> Floats:
-    """The mean of `metrics` of each run under each row of `weights`, as [B, runs].
+    """Compute the mean of `metrics` for each run and each row of `weights`: [B, runs].
 
-    `labels` and each run's predictions [n] are class ids or scores. Each row needs one weight above 0.
+    `labels` and the predictions of each run are class ids or scores [n]. Every row needs a weight above 0.
     """
-    gold, guesses = np.asarray(labels), [np.asarray(guess) for guess in runs]
+    gold, predictions = np.asarray(labels), [np.asarray(run) for run in runs]
     values = [
-        (_correlations if name in CORRELATIONS else _from_sums)(name, gold, guesses, weights)
+        (_correlations if name in CORRELATIONS else _from_sums)(name, gold, predictions, weights)
         for name in metrics
     ]
     mean: Floats = np.mean(values, axis=0)
@@ -37,54 +37,61 @@ def weighted_scores(
 
 
 def _blocks(weights: Weights) -> Iterator[Floats]:
+    """Yield the weights as float64, in blocks of rows."""
     rows = max(1, BLOCK // weights.shape[1])
     for start in range(0, len(weights), rows):
         yield weights[start : start + rows].astype(np.float64)
 
 
-def _from_sums(name: MetricName, gold: Values, guesses: Sequence[Values], weights: Weights) -> Floats:
-    """A metric made of sums over examples; whole numbers, so that every order of adding gives the same."""
+def _from_sums(name: MetricName, gold: Values, predictions: Sequence[Values], weights: Weights) -> Floats:
+    """Compute a metric that depends on sums over examples: [B, runs].
+
+    The sums are of whole numbers, so that they are exact and the order of addition does not matter.
+    """
     terms, finish = SUMS[name]
-    classes = np.unique(np.concatenate([gold, *guesses]))
-    columns = np.concatenate([terms(gold, guess, classes) for guess in guesses], axis=1, dtype=np.float64)
+    classes = np.unique(np.concatenate([gold, *predictions]))
+    columns = np.concatenate([terms(gold, run, classes) for run in predictions], axis=1, dtype=np.float64)
     sums = np.concatenate([block @ columns for block in _blocks(weights)])  # [B, runs * k]
-    return finish(sums.reshape(len(weights), len(guesses), -1))
+    return finish(sums.reshape(len(weights), len(predictions), -1))
 
 
-def _accuracy_terms(gold: Values, guess: Values, classes: Values) -> Values:
-    return np.stack([gold == guess, np.ones(len(gold), dtype=bool)], axis=1)
+def _accuracy_terms(gold: Values, predicted: Values, classes: Values) -> Values:
+    """Return for each example: predicted correctly, 1."""
+    return np.stack([gold == predicted, np.ones(len(gold), dtype=bool)], axis=1)
 
 
-def _f1_terms(gold: Values, guess: Values, classes: Values) -> Values:
-    either = (gold == 1).astype(np.int64) + (guess == 1)
-    return np.stack([2 * ((gold == 1) & (guess == 1)), either], axis=1)
+def _f1_terms(gold: Values, predicted: Values, classes: Values) -> Values:
+    """Return numerator and denominator of F1 of class 1: 2 TP and 2 TP + FP + FN."""
+    either = (gold == 1).astype(np.int64) + (predicted == 1)
+    return np.stack([2 * ((gold == 1) & (predicted == 1)), either], axis=1)
 
 
 def _ratio(sums: Floats) -> Floats:
-    return _divided(sums[..., 0], sums[..., 1])
+    return _divide(sums[..., 0], sums[..., 1])
 
 
-def _matthews_terms(gold: Values, guess: Values, classes: Values) -> Values:
-    """Right, all, then for each class how often it is true and how often it is said."""
-    right = _accuracy_terms(gold, guess, classes)
-    return np.concatenate([right, gold[:, None] == classes, guess[:, None] == classes], axis=1)
+def _matthews_terms(gold: Values, predicted: Values, classes: Values) -> Values:
+    """Return for each example: predicted correctly, 1, then one-hot gold classes and one-hot predicted classes."""
+    right = _accuracy_terms(gold, predicted, classes)
+    return np.concatenate([right, gold[:, None] == classes, predicted[:, None] == classes], axis=1)
 
 
 def _matthews(sums: Floats) -> Floats:
-    """Gorodkin's (2004) correlation."""
+    """Compute the Matthews correlation of several classes (Gorodkin 2004) from the sums of `_matthews_terms`."""
     right, total = sums[..., 0], sums[..., 1]
-    true, said = np.split(sums[..., 2:], 2, axis=-1)
-    covariance = right * total - (true * said).sum(axis=-1)
-    spread = (total**2 - (true**2).sum(axis=-1)) * (total**2 - (said**2).sum(axis=-1))
-    return _divided(covariance, np.sqrt(spread))
+    true, predicted = np.split(sums[..., 2:], 2, axis=-1)  # number of examples of each class
+    covariance = right * total - (true * predicted).sum(axis=-1)
+    variances = (total**2 - (true**2).sum(axis=-1)) * (total**2 - (predicted**2).sum(axis=-1))
+    return _divide(covariance, np.sqrt(variances))
 
 
-def _divided(above: Floats, below: Floats) -> Floats:
-    ratio: Floats = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+def _divide(numerator: Floats, denominator: Floats) -> Floats:
+    """Divide; 0 where the denominator is 0, since an undefined metric counts as 0."""
+    ratio: Floats = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
     return ratio
 
 
-# metric -> the terms [n, k] of one run, and the value [...] of their weighted sums [..., k]
+# metric -> function that gives the terms [n, k] of one run, function of their weighted sums [..., k] that gives [...]
 SUMS: Mapping[MetricName, tuple[Terms, Callable[[Floats], Floats]]] = {
     "accuracy": (_accuracy_terms, _ratio),
     "f1": (_f1_terms, _ratio),
@@ -92,20 +99,23 @@ SUMS: Mapping[MetricName, tuple[Terms, Callable[[Floats], Floats]]] = {
 }
 
 
-def _correlations(name: MetricName, gold: Values, guesses: Sequence[Values], weights: Weights) -> Floats:
-    """A correlation of gold scores with each run's."""
+def _correlations(name: MetricName, gold: Values, predictions: Sequence[Values], weights: Weights) -> Floats:
+    """Compute the correlation of the gold scores with the scores of each run: [B, runs]."""
     blocks = []
     for block in _blocks(weights):
-        place = CORRELATIONS[name]
-        truth = _standardized(place(gold, block), block)
-        runs = (_standardized(place(guess, block), block) for guess in guesses)
+        transform = CORRELATIONS[name]
+        truth = _standardized(transform(gold, block), block)
+        runs = (_standardized(transform(run, block), block) for run in predictions)
         blocks.append(np.stack([(block * truth * run).sum(axis=1) for run in runs], axis=1))
-    values: Floats = np.clip(np.concatenate(blocks), -1.0, 1.0)
+    values: Floats = np.clip(np.concatenate(blocks), -1.0, 1.0)  # rounding can exceed 1
     return values
 
 
 def _standardized(values: Floats, weights: Floats) -> Floats:
-    """`values` [B or 1, n] centered and scaled to weighted length 1 for each row [B, n]; 0 where constant."""
+    """Center `values` [B or 1, n] and scale them to weighted length 1, for each row of `weights` [B, n].
+
+    Rows that are constant up to rounding become 0, and so does their correlation.
+    """
     total = weights.sum(axis=1, keepdims=True)
     mean = (weights * values).sum(axis=1, keepdims=True) / total
     centered = values - mean
@@ -115,20 +125,23 @@ def _standardized(values: Floats, weights: Floats) -> Floats:
     return scaled
 
 
-def _as_they_are(values: Values, weights: Floats) -> Floats:
+def _unchanged(values: Values, weights: Floats) -> Floats:
     return values.astype(np.float64)[None]
 
 
 def _ranks(values: Values, weights: Floats) -> Floats:
-    """Mean ranks [B, n] of `values` [n], an example of weight w being there w times."""
+    """Compute the ranks [B, n] of `values` [n], where an example of weight w counts w times; ties get their mean."""
     _, inverse, sizes = np.unique(values, return_inverse=True, return_counts=True)
     order = np.argsort(inverse, kind="stable")
-    grouped = np.add.reduceat(weights[:, order], np.cumsum(sizes) - sizes, axis=1)  # of equal values
+    grouped = np.add.reduceat(
+        weights[:, order], np.cumsum(sizes) - sizes, axis=1
+    )  # weight of each distinct value
     ranks: Floats = np.cumsum(grouped, axis=1) - (grouped - 1) / 2
     return ranks[:, inverse]
 
 
+# metric -> transformation of values [n], given weights [B, n], whose Pearson correlation it is
 CORRELATIONS: Mapping[MetricName, Callable[[Values, Floats], Floats]] = {
-    "pearson": _as_they_are,
+    "pearson": _unchanged,
     "spearman": _ranks,
 }

@@ -1,4 +1,4 @@
-"""Merging results folders of several machines into a new one: all of it or nothing, conflicts named."""
+"""Merging the results folders of several machines into a new one: everything or nothing, conflicts named."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ from matekd_bench.errors import ResultsError, UsageError
 from matekd_bench.files import safe_names
 from matekd_bench.results.records.dev_set import DevSet
 from matekd_bench.results.records.run_record import Record, to_json
-from matekd_bench.results.stats.protocol_differences import differing
+from matekd_bench.results.stats.protocol_differences import differing_settings
 from matekd_bench.results.store.results_store import ResultsStore
 
-# What two machines never have in common although they made the same run: it does not count as a difference.
-OF_THE_MACHINE: Mapping[str, frozenset[str]] = {
+# Fields that differ between machines even for the same run: they do not count as a difference.
+MACHINE_FIELDS: Mapping[str, frozenset[str]] = {
     "compute": frozenset({"train_seconds", "eval_seconds", "precompute_seconds", "peak_memory_bytes"}),
     "teacher": frozenset({"fine_tune_seconds"}),
 }
-NAMED = 3  # at most so many conflicts and fields stand in one line
+MAX_NAMED = 3  # conflicts, and fields of one conflict, that an error message names
 
 
 @dataclass(frozen=True)
-class Merged:
-    """What a merge did: runs and data sets written, runs that lay in several folders, what was left out and why."""
+class MergeReport:
+    """The result of a merge.
+
+    `runs` and `data` count the runs and data sets written, `repeated` the runs that were in several folders.
+    `left_out` gives the reason for each run and data set that was skipped.
+    """
 
     runs: int
     repeated: int
@@ -34,8 +38,8 @@ class Merged:
 
 
 @dataclass(frozen=True)
-class _FoundRun:
-    """One run as one folder has it."""
+class _RunCopy:
+    """The copy of a run in one results folder."""
 
     store: ResultsStore
     record: Record
@@ -46,39 +50,39 @@ class _FoundRun:
 
     @property
     def order(self) -> tuple[bool, str, str]:
-        """Which of two copies is taken, the lower one: a finished run before a failed one, then the older."""
+        """Sort key of copies, the one to take first: a finished run before a failed one, then the older."""
         return self.record.status == "failed", self.record.provenance.created, to_json(self.record)
 
     @property
     def result(self) -> dict[str, Any]:
-        """The record without what depends on who ran it, when and where."""
-        plain = self.record.model_dump(mode="json", by_alias=True, exclude={"env", "provenance"})
-        for part, fields in OF_THE_MACHINE.items():
-            if plain[part] is not None:
-                plain[part] = {name: value for name, value in plain[part].items() if name not in fields}
-        return plain
+        """The record without the fields that depend on the machine, the time and the command."""
+        result = self.record.model_dump(mode="json", by_alias=True, exclude={"env", "provenance"})
+        for part, fields in MACHINE_FIELDS.items():
+            if result[part] is not None:
+                result[part] = {name: value for name, value in result[part].items() if name not in fields}
+        return result
 
 
 @dataclass
-class _FoundFolders:
-    """What lies in the folders: runs and dev sets by name, and what has to be said about them."""
+class _MergeContents:
+    """The contents of all sources: runs by id, dev sets by digest, conflicts between folders, and skipped items."""
 
-    runs: dict[str, _FoundRun] = field(default_factory=dict)
+    runs: dict[str, _RunCopy] = field(default_factory=dict)
     data: dict[str, DevSet] = field(default_factory=dict)
     repeated: set[str] = field(default_factory=set)
     conflicts: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
 
-def merge(sources: Sequence[Path], target: Path) -> Merged:
-    """Copies the runs and data sets of `sources` into the new folder `target`.
+def merge(sources: Sequence[Path], target: Path) -> MergeReport:
+    """Copy the runs and data sets of `sources` into the new folder `target`.
 
-    A run that has the same result in several folders is copied once, the oldest of them: machines differ in
-    seconds. A finished run stands in for a failed one with the same id, as it does when a study is continued.
-    Damaged runs, and those whose predictions are not the recorded ones, are left out and named.
+    If several folders have the same result of a run, its oldest copy is taken: copies may differ in seconds, which
+    depend on the machine. A finished run replaces a failed one with the same id, as when a study is continued.
+    Damaged runs, and runs whose predictions are not the recorded ones, are skipped and reported.
 
-    Raises ResultsError, and writes nothing, where a run or a data set differs between folders, where a source is
-    no results folder, or where `target` exists and is not empty.
+    Raises ResultsError and writes nothing if a run or a data set differs between folders, if a source is not a
+    results folder, or if `target` exists and is not empty.
     """
     if len(sources) < 2:
         raise UsageError("merge needs two results folders or more:", hint="'matekd-bench merge A B -o C'.")
@@ -87,82 +91,91 @@ def merge(sources: Sequence[Path], target: Path) -> Merged:
             raise ResultsError(f"'{source}' is no results folder: it has no 'runs' in it.")
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise ResultsError(f"'{target}' is there already:", hint="merge writes a new folder, name another.")
-    found = _look_through([ResultsStore(source) for source in sources])
-    if found.conflicts:
-        more = len(found.conflicts) - NAMED
-        named = "; ".join(found.conflicts[:NAMED]) + (f"; and {more} more" if more > 0 else "")
+    contents = _read_sources([ResultsStore(source) for source in sources])
+    if contents.conflicts:
+        more = len(contents.conflicts) - MAX_NAMED
+        named = "; ".join(contents.conflicts[:MAX_NAMED]) + (f"; and {more} more" if more > 0 else "")
         raise ResultsError(
             f"the folders contradict each other: {named}.",
             hint="Delete what you do not want, then merge again.",
         )
-    _write(found, target)
-    return Merged(len(found.runs), len(found.repeated), len(found.data), tuple(found.left_out))
+    _write(contents, target)
+    return MergeReport(
+        runs=len(contents.runs),
+        repeated=len(contents.repeated),
+        data=len(contents.data),
+        left_out=tuple(contents.left_out),
+    )
 
 
-def _look_through(stores: Sequence[ResultsStore]) -> _FoundFolders:
-    found = _FoundFolders()
+def _read_sources(stores: Sequence[ResultsStore]) -> _MergeContents:
+    contents = _MergeContents()
     for store in stores:
         for record in store.records():
-            _take_run(found, _FoundRun(store, record))
-        found.left_out += [reason for _, reason in store.damaged]
+            _add_run(contents, _RunCopy(store, record))
+        contents.left_out += [reason for _, reason in store.damaged]
         for digest in sorted(path.stem for path in store.data.glob("[!.]*.json")):
-            _take_data(found, store, digest)
-    return found
+            _add_data(contents, store, digest)
+    return contents
 
 
-def _take_run(found: _FoundFolders, run: _FoundRun) -> None:
+def _add_run(contents: _MergeContents, run: _RunCopy) -> None:
+    """Add one copy of a run: skip it if its predictions are damaged, note a conflict if an earlier copy differs."""
     try:
-        run.store.read_predictions(run.record.run_id)  # as recorded, or ResultsError
+        run.store.read_predictions(run.record.run_id)  # checks their SHA-256
     except ResultsError as error:
-        found.left_out.append(str(error))
+        contents.left_out.append(str(error))
         return
-    name = run.record.run_id
-    other = found.runs.setdefault(name, run)
+    run_id = run.record.run_id
+    other = contents.runs.setdefault(run_id, run)
     if other is run:
         return
-    found.repeated.add(name)
+    contents.repeated.add(run_id)
     failed = "failed" in (run.record.status, other.record.status)
-    if not failed and (what := _difference(other, run)):
-        found.conflicts.append(f"run '{name}' in '{other.store.root}' and '{run.store.root}' ({what})")
-    found.runs[name] = min(other, run, key=lambda one: one.order)
+    if not failed and (difference := _describe_difference(other, run)):
+        contents.conflicts.append(
+            f"run '{run_id}' in '{other.store.root}' and '{run.store.root}' ({difference})"
+        )
+    contents.runs[run_id] = min(other, run, key=lambda copy: copy.order)
 
 
-def _difference(one: _FoundRun, other: _FoundRun) -> str | None:
-    """In what the results of two copies of a run differ; None where they are alike."""
-    paths = [found.path for found in differing({"one": one.result, "other": other.result})]
-    more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
-    return ", ".join(paths[:NAMED]) + more or None
+def _describe_difference(a: _RunCopy, b: _RunCopy) -> str | None:
+    """Name the fields in which the results of two copies of a run differ; None if there are none."""
+    paths = [setting.path for setting in differing_settings({"a": a.result, "b": b.result})]
+    more = f" and {len(paths) - MAX_NAMED} more" if len(paths) > MAX_NAMED else ""
+    return ", ".join(paths[:MAX_NAMED]) + more or None
 
 
-def _files(run: _FoundRun) -> Iterator[Path]:
-    """Every file of a run; ResultsError for a link that leads out of its results folder."""
+def _files(run: _RunCopy) -> Iterator[Path]:
+    """Yield every file of a run. Raises ResultsError for a link that leads out of its results folder."""
     for path in sorted(run.folder.rglob("*")):
         if path.is_file():
             yield safe_names.inside(run.store.root, path)
 
 
-def _take_data(found: _FoundFolders, store: ResultsStore, digest: str) -> None:
+def _add_data(contents: _MergeContents, store: ResultsStore, digest: str) -> None:
+    """Add a dev set of `store`: skip it if it is damaged, note a conflict if an earlier folder has another one."""
     try:
         devset = store.read_data(digest)
     except ResultsError as error:
-        found.left_out.append(str(error))
+        contents.left_out.append(str(error))
         return
-    if found.data.setdefault(digest, devset) != devset:
-        found.conflicts.append(f"data set '{digest}', which '{store.root}' has otherwise")
+    if contents.data.setdefault(digest, devset) != devset:
+        contents.conflicts.append(f"data set '{digest}', which '{store.root}' has otherwise")
 
 
-def _write(found: _FoundFolders, target: Path) -> None:
-    """Writes everything under a hidden name beside `target` and then gives it that name."""
+def _write(contents: _MergeContents, target: Path) -> None:
+    """Write everything into a hidden folder next to `target`, then rename that folder to `target`."""
     temporary = safe_names.beside(target.absolute(), "merge")
     merged = ResultsStore(temporary)
     try:
         merged.runs.mkdir(parents=True)
-        for run in found.runs.values():
+        for run in contents.runs.values():
             for path in _files(run):
                 copy = merged.runs / run.folder.name / path.relative_to(run.folder)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 safe_names.write_synced(copy, path.read_bytes())
-        for digest, devset in found.data.items():
+        for digest, devset in contents.data.items():
             merged.write_data(
                 digest, task=devset.task, split=devset.split, uids=devset.uids, labels=devset.labels
             )

@@ -1,4 +1,4 @@
-"""The results folder: one folder per run, written whole or not at all, and the dev sets scored on."""
+"""The results folder: one folder per run, written completely or not at all, and the dev sets."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ STUDY_SCHEMA = "matekd.study/2"
 
 
 class ResultsStore:
-    """Reads and writes ``<root>/runs/<run_id>/`` and ``<root>/data/<digest>.json``.
+    """A results folder: runs in ``<root>/runs/<run_id>/``, dev sets in ``<root>/data/<digest>.json``.
 
-    Records are immutable: what is there is never trained or written again, except a failed run. `damaged`
-    lists, after :meth:`records`, the folders that were skipped, each with the reason.
+    Records are immutable: a recorded run is never trained or written again, unless it failed. After :meth:`records`,
+    `damaged` lists the run folders that were skipped, each with the reason.
     """
 
     def __init__(self, root: Path) -> None:
@@ -38,32 +38,35 @@ class ResultsStore:
 
     @property
     def runs(self) -> Path:
-        """The folder of the runs."""
+        """The folder that holds a folder for each run."""
         return self.root / "runs"
 
     @property
     def data(self) -> Path:
-        """The folder of the dev sets."""
+        """The folder that holds the dev sets."""
         return self.root / "data"
 
     def check_writable(self) -> None:
-        """Writes a trial file into each folder and takes it away, with the folders made for it.
+        """Write a trial file into both folders, then delete it and the folders created for it.
 
-        Raises ResultsError, one line, where that cannot be done.
+        Raises ResultsError if a folder cannot be written.
         """
         for folder in (self.runs, self.data):
-            absent = [place for place in (folder, *folder.parents) if not place.exists()]
+            absent = [path for path in (folder, *folder.parents) if not path.exists()]
             try:
-                self._try(folder)
+                self._write_trial_file(folder)
             except OSError as error:
-                raise self._unwritable(folder, error) from error
+                raise self._write_error(folder, error) from error
             finally:
-                for place in absent:
-                    with suppress(OSError):  # another process has begun to use it
-                        place.rmdir()
+                for path in absent:
+                    with suppress(OSError):  # another process may use the folder by now
+                        path.rmdir()
 
-    def _try(self, folder: Path) -> None:
-        """Writes a trial file; again where another process has just taken away the folder that it made for its own."""
+    def _write_trial_file(self, folder: Path) -> None:
+        """Write and delete a trial file.
+
+        Three attempts, since another process that makes the same check may have just deleted the folder.
+        """
         trial = safe_names.beside(folder / "trial", "tmp")
         for last in (False, False, True):
             try:
@@ -78,72 +81,76 @@ class ResultsStore:
                     raise
 
     def under_way(self, run_id: str) -> RunUnderWay:
-        """The lock and the checkpoints of a run that is, or is to be, trained."""
+        """Return the lock and the checkpoints of a run that is being trained or will be."""
         return RunUnderWay(self.root, run_id)
 
     def has(self, run_id: str) -> bool:
-        """Whether the run is done: a whole record with the predictions it names. Failed is not done."""
+        """Return True if the run is finished: a whole record, not failed, with the predictions file it names."""
         try:
-            found = self.read(run_id)
+            record = self.read(run_id)
         except ResultsError:
             return False
-        if found.predictions is not None and not (self._folder(run_id) / found.predictions.path).is_file():
+        if record.predictions is not None and not (self._folder(run_id) / record.predictions.path).is_file():
             return False
-        return found.status != "failed"
+        return record.status != "failed"
 
     def read(self, run_id: str) -> Record:
-        """The record of one run; ResultsError where there is none, or it is damaged or another run's."""
+        """Read the record of one run. Raises ResultsError if it is missing, damaged or the record of another run."""
         path = self._folder(run_id) / RECORD
         try:
             text = safe_names.inside(self.root, path).read_text(encoding="utf-8")
         except FileNotFoundError as error:
-            raise ResultsError(self._absent(run_id)) from error
+            raise ResultsError(self._missing_message(run_id)) from error
         except (OSError, UnicodeDecodeError) as error:
             raise ResultsError(f"{path} cannot be read: {error}.") from error
         try:
-            found = run_record.from_json(text)
+            record = run_record.from_json(text)
         except ResultsError as error:
             raise ResultsError(f"{path}: {error.message}", hint=error.hint) from error
-        if found.run_id != run_id:
-            raise ResultsError(f"{path}: damaged record: it is of run '{found.run_id}'.")
-        return found
+        if record.run_id != run_id:
+            raise ResultsError(f"{path}: damaged record: it is of run '{record.run_id}'.")
+        return record
 
-    def names(self) -> frozenset[str]:
-        """The ids of all runs that have a folder, whole or not: one look instead of one for each run.
+    def run_ids(self) -> frozenset[str]:
+        """Return the ids of all runs that have a folder, whole or damaged, from one directory listing.
 
-        No ids where the folder cannot be read: what is wrong with it is said where it is written to.
+        Empty if the folder cannot be read; :meth:`check_writable` reports what is wrong with it.
         """
         try:
-            return frozenset(self._names())
+            return frozenset(self._list_runs())
         except OSError:
             return frozenset()
 
     def records(self) -> list[Record]:
-        """Every readable record, sorted by run_id; what is damaged is named in `damaged` and left out."""
-        self.damaged, whole = [], []
-        indexed: dict[str, record_index.Entry] = {}
-        pool: dict[str, Any] = {}
-        names = self._names()
-        known = record_index.read(self.root, _version()) if len(names) >= record_index.LEAST else {}
-        fresh = 0
-        for name in names:
-            try:
-                stamp = record_index.stamp(os.path.join(self.runs, name, RECORD))
-                if name in known and known[name][0] == stamp:
-                    indexed[name] = known[name]
-                else:
-                    indexed[name] = (stamp, record_index.sharing(self.read(name), pool))
-                    fresh += 1
-                whole.append(indexed[name][1])
-            except (ResultsError, OSError) as error:
-                reason = str(error) if isinstance(error, ResultsError) else self._absent(name)
-                self.damaged.append((self.runs / name, reason))
-        if len(names) >= record_index.LEAST and (fresh or len(known) != len(indexed)):
-            record_index.write(self.root, _version(), indexed)
-        return whole
+        """Read every undamaged record, sorted by run_id. Damaged ones are skipped and listed in `damaged`.
 
-    def _names(self) -> list[str]:
-        """The folders of the runs, sorted."""
+        Large folders are read from their index, which is written again if a record is new or gone.
+        """
+        self.damaged, records = [], []
+        entries: dict[str, record_index.Entry] = {}
+        pool: dict[str, Any] = {}
+        run_ids = self._list_runs()
+        use_index = len(run_ids) >= record_index.MIN_RECORDS
+        index = record_index.read(self.root, _version()) if use_index else {}
+        newly_read = 0
+        for run_id in run_ids:
+            try:
+                stamp = record_index.file_stamp(os.path.join(self.runs, run_id, RECORD))
+                if run_id in index and index[run_id][0] == stamp:
+                    entries[run_id] = index[run_id]
+                else:
+                    entries[run_id] = (stamp, record_index.share_parts(self.read(run_id), pool))
+                    newly_read += 1
+                records.append(entries[run_id][1])
+            except (ResultsError, OSError) as error:
+                reason = str(error) if isinstance(error, ResultsError) else self._missing_message(run_id)
+                self.damaged.append((self.runs / run_id, reason))
+        if use_index and (newly_read or len(index) != len(entries)):
+            record_index.write(self.root, _version(), entries)
+        return records
+
+    def _list_runs(self) -> list[str]:
+        """List the names of the run folders, sorted; hidden folders are not runs."""
         if not self.runs.is_dir():
             return []
         with os.scandir(self.runs) as entries:
@@ -151,25 +158,25 @@ class ResultsStore:
                 entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()
             )
 
-    def _absent(self, run_id: str) -> str:
+    def _missing_message(self, run_id: str) -> str:
         return f"{self.runs} has no whole record of run '{run_id}'."
 
     def read_predictions(self, run_id: str) -> Predictions | None:
-        """The run's predictions, None where it has none; ResultsError where the file is another one."""
-        named = self.read(run_id).predictions
-        if named is None:
+        """Read the run's predictions, None if it has none. Raises ResultsError if the file is not the recorded one."""
+        recorded = self.read(run_id).predictions
+        if recorded is None:
             return None
         folder = self._folder(run_id)
-        path = safe_names.inside(folder, folder / named.path)
+        path = safe_names.inside(folder, folder / recorded.path)
         try:
-            if file_digest(path) != named.sha256:
+            if file_digest(path) != recorded.sha256:
                 raise ResultsError(f"{path} is damaged: its SHA-256 is not the recorded one.")
             return Predictions.from_bytes(path.read_bytes())
         except OSError as error:
             raise ResultsError(f"{path} cannot be read: {error}.") from error
 
     def read_history(self, run_id: str) -> list[dict[str, Any]]:
-        """The run's history, one entry a line of the file."""
+        """Read the run's history: one entry for each line of the file."""
         path = safe_names.inside(self.root, self._folder(run_id) / HISTORY)
         try:
             return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -177,7 +184,7 @@ class ResultsStore:
             raise ResultsError(f"{path} cannot be read: {error}.") from error
 
     def read_study(self, run_id: str) -> dict[str, Any] | None:
-        """The settings of the study that made the run; None where an older version kept none."""
+        """Read the settings of the run's study; None if there are none, as in records of older versions."""
         path = safe_names.inside(self.root, self._folder(run_id) / STUDY)
         try:
             plain = json.loads(path.read_text(encoding="utf-8"))
@@ -198,11 +205,12 @@ class ResultsStore:
         history: Iterable[Mapping[str, Any]] = (),
         study: Mapping[str, Any] | None = None,
     ) -> Record:
-        """Writes a run and returns its record as stored, `predictions` filled in (file name and SHA-256).
+        """Write a run and return its record as stored, with `predictions` filled in (file name and SHA-256).
 
-        A crash at any moment leaves the run either absent or whole. A failed or damaged earlier record is
-        replaced (a damaged one is kept under a hidden name); a whole one is not: ResultsError. Numbers of the
-        history that are not finite become null. `study` are the settings that train the run again.
+        A crash at any moment leaves the run absent or whole. An earlier record is replaced if it failed or is
+        damaged; a damaged one stays under a hidden name. Raises ResultsError if the run has a whole record or the
+        folder cannot be written. NaN and infinity in the history become null. `study` are the settings that train
+        the run again.
         """
         target = self._folder(new.run_id)
         if self.has(new.run_id):
@@ -212,23 +220,24 @@ class ResultsStore:
         temporary = safe_names.beside(target, "tmp")
         try:
             temporary.mkdir(parents=True)
-            stored = _fill(temporary, new, predictions, history, study)
-            self._swap(temporary, target)
+            stored = _write_files(temporary, new, predictions, history, study)
+            self._move_into_place(temporary, target)
         except OSError as error:
-            raise self._unwritable(target, error) from error
+            raise self._write_error(target, error) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return stored
 
-    def land(self, run_id: str, contents: Mapping[str, bytes]) -> Record:
-        """Takes in a run that was recorded on another machine, its files by name, under the rules of :meth:`write`.
+    def import_run(self, run_id: str, contents: Mapping[str, bytes]) -> Record:
+        """Store a run that was recorded on another machine, under the rules of :meth:`write`.
 
-        Raises ResultsError where they are not the whole files of this run.
+        `contents` maps file names to bytes. A run that is finished here already is not replaced: its record is
+        returned. Raises ResultsError if `contents` are not the complete files of this run.
         """
         target = self._folder(run_id)
         new = run_record.from_json(contents.get(RECORD, b"").decode())
-        named = new.predictions
-        whole = named is None or bytes_digest(contents.get(named.path, b"")) == named.sha256
+        recorded = new.predictions
+        whole = recorded is None or bytes_digest(contents.get(recorded.path, b"")) == recorded.sha256
         if new.run_id != run_id or not whole or not set(contents) <= {RECORD, PREDICTIONS, HISTORY, STUDY}:
             raise ResultsError(f"what came back for run '{run_id}' is not its whole record.")
         if self.has(run_id):
@@ -239,9 +248,9 @@ class ResultsStore:
             for name in sorted(contents, key=lambda name: name == RECORD):  # the record last
                 safe_names.write_synced(temporary / name, contents[name])
             safe_names.sync_folder(temporary)
-            self._swap(temporary, target)
+            self._move_into_place(temporary, target)
         except OSError as error:
-            raise self._unwritable(target, error) from error
+            raise self._write_error(target, error) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return new
@@ -255,36 +264,36 @@ class ResultsStore:
         uids: Sequence[str],
         labels: Sequence[int] | Sequence[float],
     ) -> None:
-        """Stores a dev set under its digest, once: where it is already stored whole nothing is written."""
+        """Store a dev set under its digest. Nothing is written if it is already there, undamaged."""
         path = self._data_file(digest)
-        wanted = DevSet(
+        new = DevSet(
             digest=digest, task=task, split=split, n=len(uids), uids=tuple(uids), labels=tuple(labels)
         )
         try:
-            if self.read_data(digest) == wanted:
+            if self.read_data(digest) == new:
                 return
         except ResultsError:
-            pass  # absent or damaged: written below
+            pass  # missing or damaged: written below
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            safe_names.write_atomically(path, dev_set.to_json(wanted).encode())
+            safe_names.write_atomically(path, dev_set.to_json(new).encode())
         except OSError as error:
-            raise self._unwritable(path, error) from error
+            raise self._write_error(path, error) from error
 
     def read_data(self, digest: str) -> DevSet:
-        """The dev set with this digest; ResultsError where it is absent or damaged."""
+        """Read the dev set with this digest. Raises ResultsError if it is missing or damaged."""
         path = self._data_file(digest)
         try:
-            found = dev_set.from_json(path.read_text(encoding="utf-8"))
+            devset = dev_set.from_json(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ResultsError(f"{self.data} has no data set '{digest}'.") from error
         except UnicodeDecodeError as error:
             raise ResultsError(f"{path}: damaged data set: it is no text.") from error
         except ResultsError as error:
             raise ResultsError(f"{path}: {error.message}") from error
-        if found.digest != digest:
-            raise ResultsError(f"{path}: damaged data set: it is '{found.digest}'.")
-        return found
+        if devset.digest != digest:
+            raise ResultsError(f"{path}: damaged data set: it is '{devset.digest}'.")
+        return devset
 
     def _folder(self, run_id: str) -> Path:
         return safe_names.inside(self.root, self.runs / safe_names.check_name("run id", run_id))
@@ -294,8 +303,8 @@ class ResultsStore:
             self.root, self.data / f"{safe_names.check_name('data digest', digest)}.json"
         )
 
-    def _swap(self, temporary: Path, target: Path) -> None:
-        """Puts a finished folder in its place; what was there goes away if failed, aside if damaged."""
+    def _move_into_place(self, temporary: Path, target: Path) -> None:
+        """Rename a complete folder to `target`. A failed run there is deleted, a damaged one gets a hidden name."""
         aside = None
         if target.exists():
             aside = safe_names.beside(target, "failed" if self._is_failed(target.name) else "damaged")
@@ -311,7 +320,7 @@ class ResultsStore:
         except ResultsError:
             return False
 
-    def _unwritable(self, path: Path, error: OSError) -> ResultsError:
+    def _write_error(self, path: Path, error: OSError) -> ResultsError:
         reason = error.strerror or error
         return ResultsError(
             f"{path} cannot be written: {reason}.", hint="Choose another folder with --results DIR."
@@ -319,43 +328,44 @@ class ResultsStore:
 
 
 def _version() -> str:
-    """The package's version: an index of another one is not read."""
+    """Return the version of the package, which the index of a folder has to match."""
     import matekd_bench
 
     return matekd_bench.__version__
 
 
-def _fill(
+def _write_files(
     folder: Path,
     new: Record,
     predictions: Predictions | None,
     history: Iterable[Mapping[str, Any]],
     study: Mapping[str, Any] | None,
 ) -> Record:
-    """Writes the files of a run, the record last, and returns the record as written."""
-    named = None
+    """Write the files of a run, the record last, and return the record as written."""
+    predictions_file = None
     if predictions is not None:
         safe_names.write_synced(folder / PREDICTIONS, predictions.to_bytes())
-        named = PredictionsFile(path=PREDICTIONS, sha256=file_digest(folder / PREDICTIONS))
+        predictions_file = PredictionsFile(path=PREDICTIONS, sha256=file_digest(folder / PREDICTIONS))
     lines = (
-        json.dumps(_finite(dict(entry)), ensure_ascii=False, allow_nan=False) + "\n" for entry in history
+        json.dumps(_replace_nonfinite(dict(entry)), ensure_ascii=False, allow_nan=False) + "\n"
+        for entry in history
     )
     safe_names.write_synced(folder / HISTORY, "".join(lines).encode())
     if study is not None:
         settings = json.dumps({"schema": STUDY_SCHEMA, "spec": dict(study)}, indent=1, ensure_ascii=False)
         safe_names.write_synced(folder / STUDY, f"{settings}\n".encode())
-    stored = new.model_copy(update={"predictions": named})
+    stored = new.model_copy(update={"predictions": predictions_file})
     safe_names.write_synced(folder / RECORD, run_record.to_json(stored).encode())
     safe_names.sync_folder(folder)
     return stored
 
 
-def _finite(value: Any) -> Any:
-    """`value` with None in place of every number that is not finite."""
+def _replace_nonfinite(value: Any) -> Any:
+    """Replace NaN and infinity in `value` by None, which JSON can write."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _finite(entry) for key, entry in value.items()}
+        return {key: _replace_nonfinite(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
+        return [_replace_nonfinite(entry) for entry in value]
     return value

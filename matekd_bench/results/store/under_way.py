@@ -1,4 +1,4 @@
-"""Runs that are under way: who trains which, and their checkpoints, in ``runs/.partial`` until they are recorded."""
+"""Locks and checkpoints of runs that are being trained, in ``runs/.partial`` until they are recorded."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from matekd_bench.files import safe_names
 from matekd_bench.files.durable import CheckpointFolder
 
 PARTIAL = ".partial"
-STALE_SECONDS = 24 * 3600.0  # after which what a killed process left is nobody's
-NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
+STALE_SECONDS = 24 * 3600.0  # older temporary files are taken to belong to no running process
+NO_LOCK_SUPPORT = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 class RunUnderWay(CheckpointFolder):
-    """One run's lock and its checkpoints.
+    """The lock and the checkpoints of one run.
 
-    The lock is the operating system's: it ends with the process that holds it, however that dies, and holds between
-    machines on network file systems.
+    The operating system holds the lock. It is released when the process ends, however that happens, and it works
+    between machines on network file systems.
     """
 
     def __init__(self, root: Path, run_id: str) -> None:
-        home = safe_names.inside(root, root / "runs" / PARTIAL)
-        super().__init__(safe_names.inside(root, home / safe_names.check_name("run id", run_id)))
-        self._lock = FileLock(home / f"{run_id}.lock")
-        self._card = home / f"{run_id}.holder"
+        partial = safe_names.inside(root, root / "runs" / PARTIAL)
+        super().__init__(safe_names.inside(root, partial / safe_names.check_name("run id", run_id)))
+        self._lock = FileLock(partial / f"{run_id}.lock")
+        self._holder_file = partial / f"{run_id}.holder"
 
     def acquire(self) -> bool:
-        """Takes the run for this process; False where another one has it.
+        """Take the lock of the run. Return False if another process holds it.
 
-        Raises ResultsError where nothing can be written.
+        Raises ResultsError if the folder cannot be written.
         """
         try:
-            return self._acquire()
+            return self._try_lock()
         except OSError as error:
             raise ResultsError(
                 f"{self.folder.parent} cannot be written: {error.strerror or error}.",
                 hint="Choose another folder with --results DIR.",
             ) from error
 
-    def _acquire(self) -> bool:
+    def _try_lock(self) -> bool:
         for attempt in range(3):
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -58,62 +58,66 @@ class RunUnderWay(CheckpointFolder):
                 break
             except Timeout:
                 return False
-            except FileNotFoundError:  # another process has just cleared the folder away
+            except FileNotFoundError:  # another process has just deleted the empty folder: create it again
                 if attempt == 2:
                     raise
             except OSError as error:
-                if error.errno not in NO_LOCKS:
+                if error.errno not in NO_LOCK_SUPPORT:
                     raise
-                break  # a file system without locks: nobody is kept out, and nothing worse than double work
-        name = {"host": socket.gethostname(), "pid": os.getpid(), "since": _now()}
-        safe_names.write_atomically(self._card, json.dumps(name).encode())
+                break  # no locks on this file system: at worst two processes do the same work
+        holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": _now()}
+        safe_names.write_atomically(self._holder_file, json.dumps(holder).encode())
         return True
 
     def release(self, *, done: bool) -> None:
-        """Gives the run back; where it is `done`, nothing of it stays here."""
-        with suppress(OSError):  # a disk that can no longer be written
-            self._card.unlink(missing_ok=True)
+        """Release the lock. If the run is `done`, delete its checkpoints and lock file too."""
+        with suppress(OSError):  # the disk may have become read-only
+            self._holder_file.unlink(missing_ok=True)
         if done:
             self.remove()
-            with suppress(OSError):  # Windows: not while it is open. Left there it does no harm
+            with suppress(OSError):  # Windows cannot delete an open file; a leftover lock file is harmless
                 Path(self._lock.lock_file).unlink(missing_ok=True)
         self._lock.release()
         with suppress(OSError):
-            self.folder.parent.rmdir()  # if this was the last
+            self.folder.parent.rmdir()  # fails while other runs have files in it
 
     def holder(self) -> str:
-        """Who trains this run, as far as it is known."""
+        """Name the process that holds the lock, or "another process" if its holder file cannot be read."""
         try:
-            name = json.loads(self._card.read_text(encoding="utf-8"))
-            return f"process {int(name['pid'])} on {name['host']} since {name['since']}"
-        except (OSError, ValueError, KeyError, TypeError):  # just being written, or already gone
+            holder = json.loads(self._holder_file.read_text(encoding="utf-8"))
+            return f"process {int(holder['pid'])} on {holder['host']} since {holder['since']}"
+        except (OSError, ValueError, KeyError, TypeError):  # being written, or already deleted
             return "another process"
 
 
-def sweep(root: Path, done: Callable[[str], bool]) -> None:
-    """Takes away what a process that was killed at the end of a run left of it: `done` says whether it is recorded."""
-    home = root / "runs" / PARTIAL
-    for run_id in {path.name.partition(".")[0] for path in home.glob("[!.]*")}:
-        with suppress(ResultsError):  # a name that no run has, or a folder that can only be read
+def delete_recorded_leftovers(root: Path, is_recorded: Callable[[str], bool]) -> None:
+    """Delete checkpoints and locks of recorded runs: a process killed right after recording a run leaves them.
+
+    Runs that another process holds are not touched.
+    """
+    partial = root / "runs" / PARTIAL
+    for run_id in {path.name.partition(".")[0] for path in partial.glob("[!.]*")}:
+        with suppress(ResultsError):  # not the name of a run, or a read-only folder
             under_way = RunUnderWay(root, run_id)
-            if done(run_id) and under_way.acquire():
+            if is_recorded(run_id) and under_way.acquire():
                 under_way.release(done=True)
     with suppress(OSError):
-        home.rmdir()
+        partial.rmdir()
 
 
-def tidy(root: Path, now: float | None = None) -> None:
-    """Takes away what killed processes left half-written under `root` more than a day ago.
+def delete_stale_files(root: Path, now: float | None = None) -> None:
+    """Delete temporary files and folders under `root` that killed processes left more than a day ago.
 
-    Whole runs, checkpoints and damaged records that were put aside stay.
+    Whole runs, checkpoints and records set aside as damaged stay. `now` is the time in seconds since 1970 (default:
+    the current time). Files and folders that are links stay.
     """
     limit = (time.time() if now is None else now) - STALE_SECONDS
-    for place in (root / "runs", root / "data", root / "students", *(root / "runs" / PARTIAL).glob("*/")):
-        for left in (*place.glob(".tmp-*"), *place.glob(".failed-*"), *place.glob(".trial-*")):
+    for folder in (root / "runs", root / "data", root / "students", *(root / "runs" / PARTIAL).glob("*/")):
+        for path in (*folder.glob(".tmp-*"), *folder.glob(".failed-*"), *folder.glob(".trial-*")):
             with suppress(OSError):
-                if left.is_symlink() or left.lstat().st_mtime > limit:
+                if path.is_symlink() or path.lstat().st_mtime > limit:
                     continue
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _now() -> str:

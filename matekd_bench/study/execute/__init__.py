@@ -1,1 +1,1 @@
-"""Training the runs of a plan: order, placement on devices, interrupts, records, events."""
+"""Trains the runs of a plan: order, placement on devices, interrupts, records, events."""

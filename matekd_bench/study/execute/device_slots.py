@@ -1,17 +1,20 @@
-"""How many runs share a device at a time: the first of its kind alone, measured, the others where memory allows."""
+"""Decides how many runs share a device: an unmeasured kind of run gets it alone, others share if memory allows."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
-MARGIN = 1.2  # for what an allocator wastes, and batches longer than those seen
-CONTEXT = 2**30  # bytes that a process takes on a GPU before its first tensor
+MEMORY_MARGIN = 1.2  # factor for the allocator's waste and for batches longer than those measured
+CONTEXT_BYTES = 2**30  # GPU memory that a process takes before its first tensor
 
 
 @dataclass(frozen=True)
 class DeviceSlot:
-    """A device for runs: its name, what a worker finds in its environment there, and its bytes (None: no bound)."""
+    """A device that runs can be placed on.
+
+    `environment` holds the environment variables of a worker on it. `memory` is in bytes, None for no limit.
+    """
 
     name: str
     environment: dict[str, str] = field(default_factory=dict, hash=False)
@@ -19,44 +22,44 @@ class DeviceSlot:
 
 
 class SlotPacking:
-    """Says where a run may begin, at most `jobs` at a time over all places.
+    """The runs on each device, at most `jobs` in total.
 
-    Runs of one kind are taken to need the same memory. A kind that has not been measured gets a place to itself.
+    Runs of one kind are assumed to need the same memory. A kind that has not been measured gets a device to itself.
     """
 
-    def __init__(self, places: Sequence[DeviceSlot], jobs: int) -> None:
+    def __init__(self, slots: Sequence[DeviceSlot], jobs: int) -> None:
         self._jobs = jobs
-        self._running: dict[DeviceSlot, list[Hashable]] = {place: [] for place in places}
+        self._running: dict[DeviceSlot, list[Hashable]] = {slot: [] for slot in slots}
         self._peaks: dict[Hashable, int] = {}
 
-    def room(self, kind: Hashable) -> DeviceSlot | None:
-        """The emptiest place where a run of this kind may begin now, None where it has to wait."""
+    def slot_for(self, kind: Hashable) -> DeviceSlot | None:
+        """Return the emptiest device where a run of this kind can start now, None if it has to wait."""
         if sum(map(len, self._running.values())) >= self._jobs:
             return None
-        for place in sorted(self._running, key=lambda place: len(self._running[place])):
-            if self._fits(place, kind):
-                return place
+        for slot in sorted(self._running, key=lambda slot: len(self._running[slot])):
+            if self._fits(slot, kind):
+                return slot
         return None
 
-    def _fits(self, place: DeviceSlot, kind: Hashable) -> bool:
-        there = self._running[place]
-        if place.memory is None or not there:
+    def _fits(self, slot: DeviceSlot, kind: Hashable) -> bool:
+        running = self._running[slot]
+        if slot.memory is None or not running:
             return True
-        if any(one not in self._peaks for one in (kind, *there)):
+        if any(member not in self._peaks for member in (kind, *running)):
             return False
-        return sum(self._needs(one) for one in (kind, *there)) <= place.memory
+        return sum(self._needed_bytes(member) for member in (kind, *running)) <= slot.memory
 
-    def _needs(self, kind: Hashable) -> float:
-        return MARGIN * self._peaks[kind] + CONTEXT
+    def _needed_bytes(self, kind: Hashable) -> float:
+        return MEMORY_MARGIN * self._peaks[kind] + CONTEXT_BYTES
 
-    def begin(self, place: DeviceSlot, kind: Hashable) -> None:
-        """A run of this kind begins."""
-        self._running[place].append(kind)
+    def begin(self, slot: DeviceSlot, kind: Hashable) -> None:
+        """Register a run of this kind that starts on the device."""
+        self._running[slot].append(kind)
 
-    def end(self, place: DeviceSlot, kind: Hashable) -> None:
-        """A run of this kind is over."""
-        self._running[place].remove(kind)
+    def end(self, slot: DeviceSlot, kind: Hashable) -> None:
+        """Remove a run of this kind that has ended on the device."""
+        self._running[slot].remove(kind)
 
-    def measured(self, kind: Hashable, peak: int) -> None:
-        """A run of this kind has taken so many bytes."""
+    def record_peak(self, kind: Hashable, peak: int) -> None:
+        """Note the peak memory in bytes that a run of this kind has reached; the largest counts."""
         self._peaks[kind] = max(peak, self._peaks.get(kind, 0))

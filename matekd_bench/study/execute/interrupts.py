@@ -1,4 +1,4 @@
-"""Signals that ask a study to stop: it saves the run under way first, and a second one stops it at once."""
+"""Handles signals that ask a study to stop: the first lets the run save itself, the second stops at once."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import threading
 from types import FrameType
 from typing import Any
 
-NAMES = ("SIGINT", "SIGTERM", "SIGUSR1")  # Ctrl-C, the system, Slurm before the end of its time
-SAID = b"stopping after this update; once more stops at once.\n"
+SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGUSR1")  # Ctrl-C, the system, Slurm shortly before the time limit
+STOPPING_MESSAGE = b"stopping after this update; once more stops at once.\n"
 
 
 class StoppedError(BaseException):
-    """A study that was asked to stop, and did; `exit_code` is 128 and the signal's number, as shells have it.
+    """The end of a study that a signal stopped; `exit_code` is 128 plus the signal number, as in shells.
 
-    Not an Exception, so that nothing takes it for a method's failure; not a KeyboardInterrupt, whose message and
-    signal Typer would lose.
+    It is not an Exception, so that it is never mistaken for a method's failure. It is not a KeyboardInterrupt either:
+    Typer would drop its message and its signal.
     """
 
     def __init__(self, message: str, number: int) -> None:
@@ -26,51 +26,51 @@ class StoppedError(BaseException):
 
 
 class Interruptions:
-    """Catches the signals within a `with` block; elsewhere than in the main thread it catches none.
+    """Signal handlers that are active within a `with` block; outside the main thread none is installed.
 
-    Between a first call of :meth:`asked` and :meth:`calm`, a signal is only noted: who asks is about to save its work.
-    Otherwise, and at a second signal, StoppedError is raised where the program is.
+    The first call of :meth:`stop_requested` starts deferral: the caller polls and will save its work, so a signal is
+    only noted. :meth:`end_deferral` ends it. Without deferral, and for a second signal, the handler raises
+    StoppedError.
     """
 
     def __init__(self) -> None:
-        self._signal: int | None = None
+        self._received: int | None = None
         self._deferring = False
-        self._before: dict[int, Any] = {}
+        self._previous_handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Interruptions:
         if threading.current_thread() is threading.main_thread():
-            for name in NAMES:
-                number = getattr(signal, name, None)
-                if (
-                    number is not None
-                ):  # installed even where a shell has told its background jobs to ignore it
-                    self._before[number] = signal.signal(number, self._caught)
+            for name in SIGNAL_NAMES:
+                number = getattr(signal, name, None)  # Windows has no SIGUSR1
+                # Installed even if the signal is ignored: shells make background jobs ignore SIGINT.
+                if number is not None:
+                    self._previous_handlers[number] = signal.signal(number, self._handle_signal)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        self._before.clear()
+        self._previous_handlers.clear()
 
-    def asked(self) -> bool:
-        """Whether a signal has come. From here on one is waited for, not thrown."""
+    def stop_requested(self) -> bool:
+        """Return True if a signal has come, and defer signals from now on."""
         self._deferring = True
-        return self._signal is not None
+        return self._received is not None
 
-    def calm(self) -> None:
-        """Nobody asks any more: the next signal stops the program where it is. Raises StoppedError if one has come."""
+    def end_deferral(self) -> None:
+        """Let the next signal raise StoppedError at once; raise it now if a signal has already come."""
         self._deferring = False
-        if self._signal is not None:
-            raise self.stopped("")
+        if self._received is not None:
+            raise self.stopped_error("")
 
-    def stopped(self, message: str) -> StoppedError:
-        """The exception for the signal that has come."""
-        return StoppedError(message, self._signal or signal.SIGINT)
+    def stopped_error(self, message: str) -> StoppedError:
+        """Return the exception for the received signal, SIGINT if there was none."""
+        return StoppedError(message, self._received or signal.SIGINT)
 
-    def _caught(self, number: int, frame: FrameType | None) -> None:
-        again = self._signal is not None
-        self._signal = number
-        if again or not self._deferring:
+    def _handle_signal(self, number: int, frame: FrameType | None) -> None:
+        repeated = self._received is not None
+        self._received = number
+        if repeated or not self._deferring:
             raise StoppedError("", number)
         with contextlib.suppress(OSError):
-            os.write(2, SAID)  # print is not safe in a signal handler
+            os.write(2, STOPPING_MESSAGE)  # print is not safe in a signal handler

@@ -1,4 +1,4 @@
-"""How many runs go at a time on this machine, on which devices, and with how many threads each."""
+"""Decides how many runs train at a time on this machine, on which devices, and with how many threads each."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ import torch
 from matekd_bench.distill.device import cores
 from matekd_bench.study.execute.device_slots import DeviceSlot
 
-PER_GPU = 8  # runs that `auto` lets share one GPU at most: more only wait for each other
+RUNS_PER_GPU = 8  # at most, for `auto`: more runs would only wait for each other
 
 
 def resolve_jobs(text: str, device: torch.device, threads: int | None) -> int:
-    """How many runs at a time the setting `jobs`, a number or `auto`, means on this device.
+    """Return how many runs train at a time, from the setting `jobs`: a number or `auto`.
 
-    `auto` is as many as have cores of their own on a CPU, and on CUDA GPUs as many as have a core each; elsewhere one,
-    as the memory of a run is not known there.
+    On a CPU `auto` gives every run its own cores, `threads` of them (default 1). On CUDA GPUs it gives every run one
+    core, up to RUNS_PER_GPU runs per GPU. On other devices it is 1, since the memory of a run is not known there.
     """
     if text != "auto":
         return int(text)
     if device.type == "cpu":
         return max(1, cores() // (threads or 1))
-    return max(1, min(cores(), PER_GPU * len(places(device)))) if device.type == "cuda" else 1
+    return max(1, min(cores(), RUNS_PER_GPU * len(list_slots(device)))) if device.type == "cuda" else 1
 
 
-def share_of_threads(jobs: int, threads: int | None) -> int:
-    """The CPU threads of each of so many runs at a time: those asked for, else an equal part of the cores."""
+def threads_per_run(jobs: int, threads: int | None) -> int:
+    """Return the CPU threads of each of `jobs` runs: `threads` if given, else an equal share of the cores."""
     return threads if threads is not None else max(1, cores() // jobs)
 
 
-def places(device: torch.device) -> list[DeviceSlot]:
-    """The devices that runs are spread over: all GPUs where the study's device is CUDA without a number."""
+def list_slots(device: torch.device) -> list[DeviceSlot]:
+    """Return the devices that runs are spread over: all GPUs if `device` is CUDA without a number."""
     if device.type != "cuda":
         return [DeviceSlot(device.type)]
     numbers = [device.index] if device.index is not None else range(torch.cuda.device_count())
+    # torch numbers the visible GPUs from 0; a worker's environment needs the names outside that numbering.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(number) for number in range(torch.cuda.device_count())]
     return [

@@ -1,4 +1,4 @@
-"""From what a run measured to its record."""
+"""Builds the record of a run from what the run measured."""
 
 from __future__ import annotations
 
@@ -37,27 +37,29 @@ LIBRARIES = (
 )
 
 
-def finished(cell: Cell, grid: Grid, assets: TaskAssets, outcome: Outcome, command: str) -> records.Record:
-    """The record of a run that came to an end, diverged ones included (with the majority class's score)."""
+def finished_record(
+    cell: Cell, grid: Grid, assets: TaskAssets, outcome: Outcome, command: str
+) -> records.Record:
+    """Return the record of a run that ended; a diverged run gets the score of the majority class."""
     evaluations = outcome.evaluations
     diverged = outcome.status == "diverged" or not evaluations
     best = max(evaluations, key=lambda evaluation: evaluation.score) if evaluations else None
-    majority = _majority(cell)
+    majority = _majority_score(cell)
     last = majority if diverged else evaluations[-1].score
     best_score = last if best is None or diverged else best.score
     generator = assets.generator if "generator" in cell.job.method.needs else None
     return records.Record(
-        **common(cell, grid, command),
+        **common_fields(cell, grid, command),
         status="diverged" if diverged else outcome.status,
         reason=outcome.reason,
-        teacher=_teacher(assets),
+        teacher=_teacher_record(assets),
         student=records.StudentRecord(
             id=cell.recipe.student.name, sha256=outcome.student_sha256, layers=cell.recipe.student.layers,
             parameters=outcome.student_parameters,
         ),
-        perturber=_perturber(cell, outcome),
+        perturber=_perturber_record(cell, outcome),
         budget=records.BudgetRecord(kind=cell.job.budget[0], limit=cell.job.budget[1], spent=outcome.spent_budget),
-        compute=_compute(
+        compute=_compute_record(
             cell, grid, outcome,
             generator.warm_up_flops if generator else 0, generator.warm_up_seconds if generator else 0.0,
         ),
@@ -80,17 +82,17 @@ def finished(cell: Cell, grid: Grid, assets: TaskAssets, outcome: Outcome, comma
     )  # fmt: skip
 
 
-def failed(cell: Cell, grid: Grid, reason: str, seconds: float, command: str) -> records.Record:
-    """The record of a run that could not be finished: no scores, but the reason."""
+def failed_record(cell: Cell, grid: Grid, reason: str, seconds: float, command: str) -> records.Record:
+    """Return the record of a run that failed: it holds the reason and the seconds spent, but no scores."""
     return records.Record(
-        **common(cell, grid, command),
+        **common_fields(cell, grid, command),
         status="failed",
         reason=" ".join(reason.split()) or "no reason given",
         teacher=None,
         student=None,
-        perturber=_perturber(cell, Outcome()),
+        perturber=_perturber_record(cell, Outcome()),
         budget=records.BudgetRecord(kind=cell.job.budget[0], limit=cell.job.budget[1], spent=0),
-        compute=_compute(cell, grid, Outcome(train_seconds=seconds), 0, 0.0),
+        compute=_compute_record(cell, grid, Outcome(train_seconds=seconds), 0, 0.0),
         selection=records.SelectionRule(rule="last", evals=0, best_eval=None),
         scores=(),
         task_score=None,
@@ -100,7 +102,7 @@ def failed(cell: Cell, grid: Grid, reason: str, seconds: float, command: str) ->
 
 
 def predictions_of(cell: Cell, outcome: Outcome) -> Predictions | None:
-    """The logits of every evaluation, with the ids of the examples."""
+    """Return the logits of every evaluation and the ids of the examples; None without an evaluation."""
     if not outcome.evaluations:
         return None
     return Predictions(
@@ -112,7 +114,7 @@ def predictions_of(cell: Cell, outcome: Outcome) -> Predictions | None:
     )
 
 
-def _perturber(cell: Cell, outcome: Outcome) -> records.Perturber | None:
+def _perturber_record(cell: Cell, outcome: Outcome) -> records.Perturber | None:
     resources = resources_of(cell.job, cell.recipe)
     if not resources and not outcome.perturber_parameters:
         return None
@@ -121,8 +123,8 @@ def _perturber(cell: Cell, outcome: Outcome) -> records.Perturber | None:
     )  # fmt: skip
 
 
-def common(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
-    """The parts of a record that are known before the run."""
+def common_fields(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
+    """Return the fields of a record that are known before the run."""
     job, task = cell.job, cell.data.task
     overrides = overrides_of(job.method, job.params)
     return {
@@ -138,8 +140,8 @@ def common(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
         "seeds": {
             purpose: seed_of(job.seed, task.name, purpose) for purpose in ("init", "data-order", "dropout")
         },
-        "data": _data(cell, grid),
-        "hparams": _hparams(job.training, overrides),
+        "data": _data_record(cell, grid),
+        "hparams": _hyperparameters(job.training, overrides),
         "env": environment(grid.device),
         "provenance": records.Provenance(
             command=command, git_commit=git_commit(), created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -147,37 +149,37 @@ def common(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _hparams(training: Training, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings in force, and which of them the method put in place of the study's."""
+def _hyperparameters(training: Training, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the training settings of the run, with the method's overrides of the study's settings listed."""
     table = training.model_dump(
         mode="json", include={"optimizer", "objective", "evaluations", "auxiliary_updates"}
     )
     return {**table.pop("optimizer"), **table, **({"overrides": overrides} if overrides else {})}
 
 
-def _data(cell: Cell, grid: Grid) -> records.Data:
+def _data_record(cell: Cell, grid: Grid) -> records.Data:
     data = cell.data
-    used = [*([data.train] if data.train else []), *data.dev]
+    splits = [*([data.train] if data.train else []), *data.dev]
     return records.Data(
         source=data.source, revision=data.revision, state=data.state, state_text=data.state_text,
         splits={
             examples.split: records.SplitInfo(
                 n=len(examples), official_n=examples.official_rows, digest=data.digests[examples.split]
             )
-            for examples in used
+            for examples in splits
         },
         max_length=cell.recipe.max_length, labels=data.task.labels, notices=data.notices,
-        eval_on=grid.spec.eval_on, majority_score=_majority(cell),
+        eval_on=grid.spec.eval_on, majority_score=_majority_score(cell),
     )  # fmt: skip
 
 
-def _majority(cell: Cell) -> float:
+def _majority_score(cell: Cell) -> float:
     train = cell.data.train
     labels = () if train is None or train.labels is None else train.labels
     return majority_score(cell.data.task, labels, *(dev.labels or () for dev in cell.data.dev))
 
 
-def _teacher(assets: TaskAssets) -> records.TeacherRecord:
+def _teacher_record(assets: TaskAssets) -> records.TeacherRecord:
     teacher = assets.teacher
     splits = [
         score_split(assets.task, dev.labels, logits.numpy(), dev.split)
@@ -185,7 +187,7 @@ def _teacher(assets: TaskAssets) -> records.TeacherRecord:
     ]
     return records.TeacherRecord(
         id=assets.recipe.teacher.id, revision=assets.recipe.teacher.revision, sha256=teacher.checkpoint.sha256,
-        scores=tuple(_items(splits, "last")), task_score=task_score(splits),
+        scores=tuple(_score_items(splits, "last")), task_score=task_score(splits),
         label_map_checked=teacher.label_map_checked, given=teacher.given,
         fine_tune_flops=teacher.train_flops, fine_tune_seconds=teacher.train_seconds,
     )  # fmt: skip
@@ -194,29 +196,29 @@ def _teacher(assets: TaskAssets) -> records.TeacherRecord:
 def _scores(
     cell: Cell, evaluations: Sequence[Evaluation], best: Evaluation | None
 ) -> tuple[records.ScoreItem, ...]:
-    """The metrics at the last evaluation and at the best one; the majority class's where there is none."""
+    """Return the metrics at the last and the best evaluation; the majority score if there is no evaluation."""
     if not evaluations or best is None:
-        majority = _majority(cell)
+        majority = _majority_score(cell)
         return tuple(
             records.ScoreItem(
                 split=dev.split, selection="last", metric="majority", value=majority, n=len(dev)
             )
             for dev in cell.data.dev
         )
-    last = _items(evaluations[-1].splits.values(), "last")
-    return (*last, *_items(best.splits.values(), "best_dev"))
+    last = _score_items(evaluations[-1].splits.values(), "last")
+    return (*last, *_score_items(best.splits.values(), "best_dev"))
 
 
-def _items(splits: Any, selection: records.Selection) -> list[records.ScoreItem]:
-    scored: list[SplitScore] = list(splits)
+def _score_items(splits: Any, selection: records.Selection) -> list[records.ScoreItem]:
+    split_scores: list[SplitScore] = list(splits)
     return [
         records.ScoreItem(split=split.split, selection=selection, metric=name, value=value, n=split.n)
-        for split in scored
+        for split in split_scores
         for name, value in split.metrics.items()
     ]
 
 
-def _compute(
+def _compute_record(
     cell: Cell, grid: Grid, outcome: Outcome, precompute_flops: int, precompute_seconds: float
 ) -> records.Compute:
     meter, spent = outcome.meter, outcome.spent
@@ -235,23 +237,23 @@ def _compute(
 
 
 def environment(device: torch.device) -> dict[str, str]:
-    """Versions of Python and of the libraries that results depend on, and the kind of processor."""
-    found = {"python": platform.python_version(), "processor": processor(device)}
+    """Return the processor and the versions of Python and of the libraries that results depend on."""
+    versions = {"python": platform.python_version(), "processor": processor(device)}
     for name in LIBRARIES:
-        if (known := installed_version(name)) is not None:
-            found[name.replace("-", "_")] = known
-    return found
+        if (version := installed_version(name)) is not None:
+            versions[name.replace("-", "_")] = version
+    return versions
 
 
 @lru_cache(maxsize=1)
 def git_commit() -> str | None:
-    """The commit of the checkout this package runs from, None where it is not run from one."""
-    home = Path(__file__).resolve().parents[3]
-    if not (home / ".git").exists():
+    """Return the commit of the checkout that this package runs from, None without a checkout."""
+    checkout = Path(__file__).resolve().parents[3]
+    if not (checkout / ".git").exists():
         return None
     try:
-        done = subprocess.run(
-            ["git", "-C", str(home), "rev-parse", "HEAD"],
+        result = subprocess.run(
+            ["git", "-C", str(checkout), "rev-parse", "HEAD"],
             capture_output=True,
             text=True,
             timeout=10,
@@ -259,4 +261,4 @@ def git_commit() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip() or None
+    return result.stdout.strip() or None

@@ -1,4 +1,4 @@
-"""What is still to be done and in which order: teachers before the runs that need them, the longest way first."""
+"""Orders the work of a study: teachers before the runs that need them, the longest path first."""
 
 from __future__ import annotations
 
@@ -6,49 +6,56 @@ from collections.abc import Callable, Sequence
 
 from matekd_bench.study.plan.forecast import TEACHERS, WorkItem, critical_paths
 
-NEARLY = 0.5  # of the longest way: so long work on a task whose data are at hand is taken before it
+NEARLY_AS_LONG = 0.5  # share of the longest path from which an item of the preferred task goes first
 
 
 class WorkQueue:
-    """Hands out work, each piece once unless it is put back."""
+    """A queue that hands out each work item once, unless it is put back."""
 
     def __init__(self, work: Sequence[WorkItem]) -> None:
-        self._ways = dict(zip((one.name for one in work), critical_paths(work), strict=True))
-        self._waiting = [one for one in work if one.teacher is not None]
-        self._ready = [one for one in work if one.teacher is None]
-        self._later: list[WorkItem] = []
+        self._path_seconds = dict(zip((item.name for item in work), critical_paths(work), strict=True))
+        self._waiting = [item for item in work if item.teacher is not None]
+        self._ready = [item for item in work if item.teacher is None]
+        self._put_back: list[WorkItem] = []
 
     def __len__(self) -> int:
-        """Runs that have not been handed out; teachers are no runs."""
-        return sum(one.method != TEACHERS for one in (*self._ready, *self._waiting, *self._later))
+        """Return the number of runs that have not been handed out; teachers do not count."""
+        return sum(item.method != TEACHERS for item in (*self._ready, *self._waiting, *self._put_back))
 
     def take(
-        self, fits: Callable[[WorkItem], bool] = lambda work: True, at_hand: str | None = None
+        self, fits: Callable[[WorkItem], bool] = lambda work: True, preferred_task: str | None = None
     ) -> WorkItem | None:
-        """The piece with the longest way to the end among those that fit; None where there is none now.
+        """Remove and return the item with the longest path among those that fit; None if there is none now.
 
-        Of pieces with nearly as long a way the first on the task `at_hand` is preferred.
+        If items on `preferred_task` have a path nearly as long, the longest of these is returned. A worker that has
+        the data of a task loaded prefers that task.
         """
-        fitting = sorted((one for one in self._ready if fits(one)), key=lambda one: -self._ways[one.name])
+        fitting = sorted(
+            (item for item in self._ready if fits(item)), key=lambda item: -self._path_seconds[item.name]
+        )
         if not fitting:
             return None
-        enough = NEARLY * self._ways[fitting[0].name]
-        near = (one for one in fitting if one.task == at_hand and self._ways[one.name] >= enough)
-        chosen = next(near, fitting[0])
+        enough = NEARLY_AS_LONG * self._path_seconds[fitting[0].name]
+        preferred = (
+            item
+            for item in fitting
+            if item.task == preferred_task and self._path_seconds[item.name] >= enough
+        )
+        chosen = next(preferred, fitting[0])
         self._ready.remove(chosen)
         return chosen
 
-    def done(self, work: WorkItem) -> None:
-        """What waited for this piece may begin."""
-        freed = [one for one in self._waiting if one.teacher == work.name]
-        self._waiting = [one for one in self._waiting if one.teacher != work.name]
+    def complete(self, work: WorkItem) -> None:
+        """Make the runs that waited for this item available."""
+        freed = [item for item in self._waiting if item.teacher == work.name]
+        self._waiting = [item for item in self._waiting if item.teacher != work.name]
         self._ready += freed
 
     def put_back(self, work: WorkItem) -> None:
-        """A piece that cannot be done now: it is handed out again after :meth:`retry`."""
-        self._later.append(work)
+        """Return an item that cannot be done now; it becomes available again with :meth:`retry`."""
+        self._put_back.append(work)
 
     def retry(self) -> None:
-        """What was put back may be taken again."""
-        self._ready += self._later
-        self._later.clear()
+        """Make all items that were put back available again."""
+        self._ready += self._put_back
+        self._put_back.clear()

@@ -1,1 +1,1 @@
-"""From a spec to the runs to train: the grid, identities, checks before training, tuning, shards, estimates."""
+"""The runs that a study trains: grid, identities, checks before training, tuning, shards and estimates."""

@@ -1,4 +1,4 @@
-"""How long runs and teachers will take, judged by what is recorded or else by arithmetic."""
+"""Estimates of the time that runs and teachers take, from records if there are any, else from FLOPs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import torch
 
-from matekd_bench.distill.artifacts.teacher import is_cached
+from matekd_bench.distill.artifacts.teacher import is_teacher_cached
 from matekd_bench.distill.models.checkpoints import Checkpoint
 from matekd_bench.distill.models.networks import count_layers
 from matekd_bench.distill.settings import Budget, Optimizer
@@ -17,11 +17,12 @@ from matekd_bench.results.records.run_record import Record
 from matekd_bench.study.plan.forecast import WorkItem
 from matekd_bench.study.plan.grid import Cell
 
-TOKENS_PER_WORD = 1.35  # of English text under a vocabulary of 30,000 pieces
-# Student passes forward and backward per update, in units of plain distillation, by what a method perturbs.
+TOKENS_PER_WORD = 1.35  # English text with a vocabulary of 30,000 word pieces
+# Cost of an update relative to plain distillation, by what a method perturbs.
 PASSES = {"none": 1.0, "text": 2.3, "token": 2.3, "embedding": 3.0, "generator": 3.0}
-EFFICIENCY = 0.35  # of the speed of one large matrix product, seen in training small encoders
-SAME, ALIKE, FLOPS, GUESS = (
+EFFICIENCY = 0.35  # speed of training small encoders relative to one large matrix product, as measured
+# The basis of an estimate, as shown to the user; the most reliable first.
+FROM_SAME_TASK, FROM_OTHER_TASKS, FROM_RECORDED_SPEED, FROM_MATRIX_SPEED = (
     "records of the same method, task and student",
     "records of the same method and student",
     "the speed of other records",
@@ -30,34 +31,37 @@ SAME, ALIKE, FLOPS, GUESS = (
 
 
 def work_items(cells: Sequence[Cell], records: Iterable[Record]) -> tuple[list[WorkItem], Counter[str]]:
-    """The cells as work, with the teachers that are not made yet, and how many runs were judged by what."""
+    """Turn cells into work items, each teacher that has to be trained before the runs that need it.
+
+    Also returns the number of runs by the basis of their estimate.
+    """
     speeds = SpeedEstimates(records, cells[0]) if cells else None
     work: list[WorkItem] = []
     bases: Counter[str] = Counter()
-    made: dict[str, str | None] = {}
-    judged: dict[tuple[object, ...], tuple[float, str]] = {}  # for all seeds at once
+    teacher_names: dict[str, str | None] = {}  # by task; None: needs no training
+    estimates: dict[tuple[object, ...], tuple[float, str]] = {}  # one for all seeds
     for cell in cells:
         assert speeds is not None
         task = cell.data.task.name
-        if task not in made:
-            made[task] = None if has_teacher(cell) else f"teacher for {task}"
-            if (name := made[task]) is not None:
-                work.append(WorkItem(name, speeds.teacher(cell), task))
-        alike = cell.job.variant, task, cell.job.budget, id(cell.job.training)
-        if alike not in judged:
-            judged[alike] = speeds.run(cell)
-        seconds, basis = judged[alike]
+        if task not in teacher_names:
+            teacher_names[task] = None if has_teacher(cell) else f"teacher for {task}"
+            if (name := teacher_names[task]) is not None:
+                work.append(WorkItem(name, speeds.teacher_seconds(cell), task))
+        key = cell.job.variant, task, cell.job.budget, id(cell.job.training)
+        if key not in estimates:
+            estimates[key] = speeds.run_seconds(cell)
+        seconds, basis = estimates[key]
         bases[basis] += 1
-        work.append(WorkItem(cell.label, seconds, task, cell.job.variant, made[task]))
+        work.append(WorkItem(cell.label, seconds, task, cell.job.variant, teacher_names[task]))
     return work, bases
 
 
 def has_teacher(cell: Cell) -> bool:
-    """Whether the cell's teacher needs no training: it was given, or lies in the cache."""
+    """Return True if the cell's teacher needs no training: it was given fine-tuned, or it is in the cache."""
     recipe = cell.recipe
     if recipe.teacher.classifies or cell.data.train is None:
         return True
-    return is_cached(
+    return is_teacher_cached(
         recipe.teacher, recipe.teacher_settings, cell.data.task, cell.data.digests[cell.data.train.split],
         max_length=recipe.max_length, precision=recipe.precision, device=recipe.device,
         ranks=recipe.ranks,
@@ -65,29 +69,33 @@ def has_teacher(cell: Cell) -> bool:
 
 
 class SpeedEstimates:
-    """What records say about the speed of this kind of device with as many threads as `like` is to have."""
+    """Estimates from the records of the same device type, CPU threads and processes per run as `like` has."""
 
     def __init__(self, records: Iterable[Record], like: Cell) -> None:
         self._device = like.recipe.device
         threads = torch.get_num_threads() if self._device.type == "cpu" else None
+        # Seconds per unit of budget by method, task, student, batch size and kind of budget.
         self._per_unit: dict[tuple[object, ...], list[float]] = defaultdict(list)
+        # Seconds per token by method and student.
         self._per_token: dict[tuple[object, ...], list[float]] = defaultdict(list)
+        # Seconds of fine-tuning by teacher and task.
         self._teachers: dict[tuple[object, ...], list[float]] = defaultdict(list)
-        self._flops, self._seconds = 0.0, 0.0
+        self._flops, self._seconds = 0.0, 0.0  # of all usable records together
         for record in records:
-            ended = record.status in ("ok", "collapsed") and bool(record.budget.spent)
+            usable = record.status in ("ok", "collapsed") and bool(record.budget.spent)
             compute = record.compute
-            like_it = (self._device.type, threads, like.recipe.ranks.size)
-            if ended and (compute.device, compute.threads, compute.processes) == like_it:
-                self._take(record)
+            machine = (self._device.type, threads, like.recipe.ranks.size)
+            if usable and (compute.device, compute.threads, compute.processes) == machine:
+                self._add(record)
 
-    def _take(self, record: Record) -> None:
+    def _add(self, record: Record) -> None:
+        """Add the speed of one recorded run, both for its variant and for its method with any parameters."""
         identity, compute = record.identity, record.compute
         seconds = compute.train_seconds + compute.eval_seconds
         student = record.student.id if record.student else ""
         batch = record.hparams.get("batch_size")
         per_unit = seconds / record.budget.spent
-        for method in {_kind_of(identity.variant), identity.method}:
+        for method in {_without_factor(identity.variant), identity.method}:
             self._per_unit[method, identity.task, student, batch, record.budget.kind].append(per_unit)
             self._per_token[method, student].append(seconds / max(1, compute.real_tokens))
         self._flops, self._seconds = self._flops + compute.train_flops, self._seconds + seconds
@@ -95,35 +103,38 @@ class SpeedEstimates:
             teacher = record.teacher
             self._teachers[teacher.id, identity.task].append(teacher.fine_tune_seconds)
 
-    def run(self, cell: Cell) -> tuple[float, str]:
-        """Seconds for a run, and what they were judged by."""
+    def run_seconds(self, cell: Cell) -> tuple[float, str]:
+        """Estimate the seconds of a run, and name the basis of the estimate.
+
+        Runs of the same variant come first, then runs of the same method with other parameters.
+        """
         kind, limit = cell.job.budget
         student, batch = cell.recipe.student.name, cell.job.training.optimizer.batch_size
-        methods = (_kind_of(cell.job.variant), cell.job.method.name)
+        methods = (_without_factor(cell.job.variant), cell.job.method.name)
         for method in methods:
             if rates := self._per_unit.get((method, cell.data.task.name, student, batch, kind)):
-                return limit * _mean(rates), SAME
+                return limit * _mean(rates), FROM_SAME_TASK
         if kind != "train_flops":
             for method in methods:
                 if rates := self._per_token.get((method, student)):
-                    return _examples(cell) * mean_tokens(cell) * _mean(rates), ALIKE
-        return training_flops(cell) / self._speed(), FLOPS if self._seconds else GUESS
+                    return _examples(cell) * mean_tokens(cell) * _mean(rates), FROM_OTHER_TASKS
+        basis = FROM_RECORDED_SPEED if self._seconds else FROM_MATRIX_SPEED
+        return training_flops(cell) / self._flops_per_second(), basis
 
-    def teacher(self, cell: Cell) -> float:
-        """Seconds for the fine-tuning of the cell's teacher and its logits on the training rows."""
-        if known := self._teachers.get((cell.recipe.teacher.id, cell.data.task.name)):
-            return _mean(known)
-        return teacher_flops(cell) / self._speed()
+    def teacher_seconds(self, cell: Cell) -> float:
+        """Estimate the seconds to fine-tune the cell's teacher and to compute its logits on the training rows."""
+        if recorded := self._teachers.get((cell.recipe.teacher.id, cell.data.task.name)):
+            return _mean(recorded)
+        return teacher_flops(cell) / self._flops_per_second()
 
-    def _speed(self) -> float:
-        """FLOPs a second."""
+    def _flops_per_second(self) -> float:
         if self._seconds and self._flops:
             return self._flops / self._seconds
         return matrix_speed(self._device) * EFFICIENCY
 
 
-def _kind_of(variant: str) -> str:
-    """The variant without its factor of updates, which does not change what a unit of budget takes."""
+def _without_factor(variant: str) -> str:
+    """Remove the budget factor of a variant such as `kd@2x`: it does not change the time per unit of budget."""
     return variant.rpartition("@")[0] or variant
 
 
@@ -132,9 +143,9 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def training_flops(cell: Cell) -> float:
-    """About how many FLOPs a run takes: 6 per weight and token of the student's layers, times the method's passes.
+    """Estimate the FLOPs of a run: 6 per token and weight of the student's layers, times the method's passes.
 
-    The same on every machine and whatever is recorded: shards are cut by it.
+    The estimate divides the grid into shards, so it must not depend on the machine or on records.
     """
     kind, limit = cell.job.budget
     if kind == "train_flops":
@@ -145,9 +156,9 @@ def training_flops(cell: Cell) -> float:
 
 
 def teacher_flops(cell: Cell) -> float:
-    """About how many FLOPs it takes to fine-tune the cell's teacher and to run it over the training rows.
+    """Estimate the FLOPs to fine-tune the cell's teacher and to run it over the training rows.
 
-    None for the fine-tuning of one that was given.
+    Fine-tuning counts nothing if the given teacher is fine-tuned already.
     """
     recipe, rows = cell.recipe, len(cell.data.train or ())
     examples = 0 if recipe.teacher.classifies else _fine_tuning_examples(cell, rows)
@@ -155,6 +166,7 @@ def teacher_flops(cell: Cell) -> float:
 
 
 def _fine_tuning_examples(cell: Cell, rows: int) -> int:
+    """Return how many examples the teacher sees in fine-tuning on `rows` training rows."""
     budget: Budget = cell.recipe.teacher_settings.budget
     optimizer: Optimizer = cell.recipe.teacher_settings.optimizer
     limit = budget.resolve(cell.data.task.name, rows, optimizer.batch_size)
@@ -162,37 +174,37 @@ def _fine_tuning_examples(cell: Cell, rows: int) -> int:
 
 
 def _examples(cell: Cell) -> int:
-    """The training examples of a run whose budget is in updates or examples."""
+    """Return how many examples a run sees; its budget must be in updates or examples."""
     kind, limit = cell.job.budget
     return limit if kind == "clean_examples" else limit * cell.job.training.optimizer.batch_size
 
 
 def _weights(checkpoint: Checkpoint, layers: Sequence[int] | None) -> int:
-    """Weights of the encoder's layers: 12 squares of the width in each."""
+    """Return the number of weights in the encoder's layers: 12 * width**2 in each."""
     width = int(checkpoint.config.get("hidden_size") or checkpoint.config.get("dim") or 768)
     return 12 * (len(layers) if layers else count_layers(checkpoint)) * width**2
 
 
 def mean_tokens(cell: Cell) -> float:
-    """About how many tokens a training example has, from the words of a few hundred."""
+    """Estimate the tokens of a training example from the words of the first 500."""
     texts = tuple(cell.data.train.texts[:500]) if cell.data.train else ()
     return min(cell.recipe.max_length, 3 + TOKENS_PER_WORD * _mean_words(texts))
 
 
 @lru_cache(maxsize=64)
 def _mean_words(texts: tuple[tuple[str, ...], ...]) -> float:
-    words = [sum(len(text.split()) for text in row) for row in texts] or [16]
+    words = [sum(len(text.split()) for text in row) for row in texts] or [16]  # 16 without any texts
     return sum(words) / len(words)
 
 
 @lru_cache(maxsize=4)
 def matrix_speed(device: torch.device) -> float:
-    """FLOPs a second of a float32 matrix product of 1024 x 1024, the best of three."""
+    """Measure the FLOPs per second of a 1024 x 1024 float32 matrix product: the best of three."""
     size = 1024
     a = torch.ones(size, size, device=device)
     best = 0.0
     for _ in range(3):
         started = time.perf_counter()
-        float((a @ a)[0, 0])
+        float((a @ a)[0, 0])  # reading a value waits for the device
         best = max(best, 2 * size**3 / (time.perf_counter() - started))
     return best

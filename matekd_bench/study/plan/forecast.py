@@ -1,4 +1,4 @@
-"""How long a study takes on several devices: teachers before the runs that need them, the longest first."""
+"""A forecast of how long a study takes on several devices."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from dataclasses import dataclass
 
 from matekd_bench.study.events import Forecast
 
-SETS_THE_END = 1.1  # an end so much later than an even division of the work is set by a single run
+SETS_THE_END = 1.1  # if the end is so many times later than an even division of the work, one run causes it
 TEACHERS = "teachers"
 
 
 @dataclass(frozen=True)
 class WorkItem:
-    """A run, or a teacher to be trained: what it is called, how long it takes and which teacher it waits for."""
+    """A run or a teacher to be trained, with its time and the teacher that it waits for."""
 
     name: str
     seconds: float
     task: str
     method: str = TEACHERS
-    teacher: str | None = None  # the name of the work that must be done before
+    teacher: str | None = None  # name of the work item that must end before this one starts
 
 
 def forecast(
     work: Sequence[WorkItem], devices: int, bases: Mapping[str, int] | None = None, start: float = 0.0
 ) -> Forecast:
-    """What to expect of `work` on so many devices that take one piece at a time.
+    """Estimate how long `work` takes on `devices` devices, each of which takes one item at a time.
 
-    `start` is what a process takes until its first piece, in seconds: this one, and then those of the devices.
+    `start` is the time in seconds that a process needs before its first item. On several devices it counts twice:
+    for this process, then for those on the devices. `bases` is passed on to the result.
     """
-    by_name = {one.name: one for one in work}
-    total = sum(one.seconds for one in work)
-    last = max(work, key=lambda one: _path(one, by_name))  # nothing can end before this and its teacher
-    longest = max((one.seconds for one in work if one.method != TEACHERS), default=last.seconds)
-    path, end = _path(last, by_name), schedule(work, devices)
+    by_name = {item.name: item for item in work}
+    total = sum(item.seconds for item in work)
+    last = max(work, key=lambda item: _path_seconds(item, by_name))  # no order ends before it does
+    longest = max((item.seconds for item in work if item.method != TEACHERS), default=last.seconds)
+    path, end = _path_seconds(last, by_name), makespan(work, devices)
     starting = start * (1 if devices == 1 else 2)
     return Forecast(
         devices=devices,
@@ -54,17 +55,22 @@ def forecast(
     )
 
 
-def schedule(work: Iterable[WorkItem], devices: int) -> float:
-    """Seconds until all is done, where a free device takes what has the longest way to the end before it."""
+def makespan(work: Iterable[WorkItem], devices: int) -> float:
+    """Return the seconds until all work is done, from a simulation of `devices` devices.
+
+    A free device takes the ready item with the longest critical path. Items that wait for a teacher become ready when
+    it is done.
+    """
     work = list(work)
     waiting: dict[str, list[WorkItem]] = defaultdict(list)
-    for one in work:
-        if one.teacher is not None:
-            waiting[one.teacher].append(one)
-    ready = [(-way, index) for index, way in enumerate(critical_paths(work)) if work[index].teacher is None]
-    numbers = {one.name: index for index, one in enumerate(work)}
+    for item in work:
+        if item.teacher is not None:
+            waiting[item.teacher].append(item)
+    # The heap gives the smallest entry first, so path lengths are negative.
+    ready = [(-path, index) for index, path in enumerate(critical_paths(work)) if work[index].teacher is None]
+    positions = {item.name: index for index, item in enumerate(work)}
     heapq.heapify(ready)
-    busy: list[tuple[float, int]] = []
+    busy: list[tuple[float, int]] = []  # end and position of the items in progress
     now, free = 0.0, devices
     while ready or busy:
         while ready and free:
@@ -73,28 +79,32 @@ def schedule(work: Iterable[WorkItem], devices: int) -> float:
             free -= 1
         now, index = heapq.heappop(busy)
         free += 1
-        for one in waiting.pop(work[index].name, ()):
-            heapq.heappush(ready, (-one.seconds, numbers[one.name]))
+        for item in waiting.pop(work[index].name, ()):
+            heapq.heappush(ready, (-item.seconds, positions[item.name]))
     return now
 
 
 def critical_paths(work: Sequence[WorkItem]) -> list[float]:
-    """How long each piece and the longest that waits for it take together: what should be begun first."""
-    after: dict[str, float] = defaultdict(float)
-    for one in work:
-        if one.teacher is not None:
-            after[one.teacher] = max(after[one.teacher], one.seconds)
-    return [one.seconds + after[one.name] for one in work]
+    """Return, for each item, its seconds plus those of the longest item that waits for it.
+
+    The item with the longest critical path should start first.
+    """
+    longest_after: dict[str, float] = defaultdict(float)
+    for item in work:
+        if item.teacher is not None:
+            longest_after[item.teacher] = max(longest_after[item.teacher], item.seconds)
+    return [item.seconds + longest_after[item.name] for item in work]
 
 
-def _path(one: WorkItem, by_name: Mapping[str, WorkItem]) -> float:
-    """Seconds of a piece and of the teacher that it waits for."""
-    return one.seconds + (by_name[one.teacher].seconds if one.teacher is not None else 0.0)
+def _path_seconds(item: WorkItem, by_name: Mapping[str, WorkItem]) -> float:
+    """Return the seconds of an item plus those of the teacher that it waits for."""
+    return item.seconds + (by_name[item.teacher].seconds if item.teacher is not None else 0.0)
 
 
-def _shares(work: Sequence[WorkItem], by: str, total: float) -> dict[str, float]:
+def _shares(work: Sequence[WorkItem], attribute: str, total: float) -> dict[str, float]:
+    """Return the share of `total` seconds for each value of an attribute, the largest first."""
     sums: dict[str, float] = defaultdict(float)
-    for one in work:
-        sums[getattr(one, by)] += one.seconds
+    for item in work:
+        sums[getattr(item, attribute)] += item.seconds
     ordered = sorted(sums.items(), key=lambda pair: -pair[1])
     return {name: seconds / total if total else 0.0 for name, seconds in ordered}

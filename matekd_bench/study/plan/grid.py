@@ -1,4 +1,4 @@
-"""From a request to the grid: methods, tasks and data looked up, every run with its identity and budget."""
+"""The grid of a study: one cell per run, with everything that the run needs, its identity included."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from matekd_bench.methods.params import ResolvedMethod, names_in, parse_sets, re
 from matekd_bench.methods.search_space import Space
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Tuning
-from matekd_bench.study.plan.identity import protocol_id, run_ids
+from matekd_bench.study.plan.identity import make_run_id_function, protocol_id
 from matekd_bench.study.plan.trials import spaces_of, tuning_identity
-from matekd_bench.study.spec.method_settings import overridden
+from matekd_bench.study.spec.method_settings import apply_overrides
 from matekd_bench.study.spec.request import StudyRequest
 from matekd_bench.study.spec.study_spec import StudySpec, preset_table
 from matekd_bench.tasks.sources import DataSource, GlueFolder, Hub, load_task, source_of
@@ -32,27 +32,28 @@ from matekd_bench.tasks.task import Task, TaskData
 
 @dataclass(frozen=True)
 class Cell:
-    """One run to be: what to train on which data with which models, under which identity."""
+    """One run to train: its job, data, models and identity."""
 
     run_id: str
     protocol_id: str
     job: Job
     data: TaskData
     recipe: Recipe
-    tuning: Tuning | None = None  # what its trials found, where there were any
-    trial: str = ""  # which of how many it is itself
+    tuning: Tuning | None = None  # result of its trials, if it is tuned
+    trial: str = ""  # e.g. "trial 2 of 8" if the cell is a trial itself
 
     @property
     def label(self) -> str:
-        """A short name for screens: method, task and seed."""
+        """A short name for screens: method, task, and seed or trial."""
         return f"{self.job.variant} on {self.data.task.name}, {self.trial or f'seed {self.job.seed}'}"
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A study looked up and checked: its settings, its runs in order, and the reference's variant.
+    """All runs of a study in the order in which they are planned, with what they were made from.
 
-    `spaces` are what tuning tries, by variant; empty where nothing is tuned.
+    `reference` is the variant that differences refer to. `spaces` are the search spaces of tuning by variant and
+    parameter, empty without tuning.
     """
 
     spec: StudySpec
@@ -68,23 +69,26 @@ class Grid:
 def make_grid(
     spec: StudySpec, request: StudyRequest, host: Host, stage: Callable[[str], None], ranks: Ranks = ALONE
 ) -> Grid:
-    """Evaluations everything up that a study names; raises a BenchError, before any training, for what does not fit.
+    """Look up everything that a study names, and make its grid.
 
-    `spec` is made of `request`; `stage` is told what may take a while; `ranks` train each run together.
+    `spec` comes from `request`. `stage` receives the name of each step that may take a while. `ranks` are the
+    processes that train each run together. Raises a BenchError for whatever does not exist or does not fit.
     """
     methods = chosen_methods(request, spec, host)
     reference = methods[0].variant if request.reference is not None else None
     tasks = chosen_tasks(spec.tasks, host, stand_ins=spec.stand_ins)
     device = resolve_device(spec.device)
-    threads = _threads(spec, device)
-    generating = any("generator" in method.record.needs for method in methods)
-    recipes = {task.name: replace(make_recipe(spec, task, device, generating), ranks=ranks) for task in tasks}
-    data = {task.name: read(task, spec, stage) for task in tasks}
-    protocols = {name: protocol_id(spec, recipes[name], read.source) for name, read in data.items()}
-    spaces = _spaces(methods, spec, request, host) if spec.tune else {}
-    series = [
+    threads = _set_threads(spec, device)
+    needs_generator = any("generator" in method.record.needs for method in methods)
+    recipes = {
+        task.name: replace(make_recipe(spec, task, device, needs_generator), ranks=ranks) for task in tasks
+    }
+    data = {task.name: read_task_data(task, spec, stage) for task in tasks}
+    protocols = {task.name: protocol_id(spec, recipes[task.name], data[task.name].source) for task in tasks}
+    spaces = _search_spaces(methods, spec, request, host) if spec.tune else {}
+    factories = [
         [
-            make_cells(
+            make_cell_factory(
                 spec, method, data[task.name], recipes[task.name], host, protocols[task.name], threads,
                 spaces.get(method.variant),
             )
@@ -93,15 +97,16 @@ def make_grid(
         for task in tasks
     ]  # fmt: skip
     seeds = range(spec.first_seed, spec.first_seed + spec.seeds)
-    cells = tuple(make(seed) for of_task in series for seed in seeds for make in of_task)
+    # By task, then seed, then method: the runs of a task are adjacent because they share its data and teacher.
+    cells = tuple(make_cell(seed) for of_task in factories for seed in seeds for make_cell in of_task)
     return Grid(spec, cells, methods, data, reference, device, threads, spaces)
 
 
 def chosen_methods(request: StudyRequest, spec: StudySpec, host: Host) -> tuple[ResolvedMethod, ...]:
-    """The methods of the study, each once, with the reference (unless there is none) before all others.
+    """Return the methods of the study, each once, the reference first if there is one.
 
-    A method that is listed is the reference only where it is the very same: `kd@2x` or a `kd` with other parameters is
-    compared with it.
+    A listed method counts as the reference only if parameters and budget factor are equal: `kd@2x`, or `kd` with
+    other parameters, is a row of its own.
     """
     reference = () if request.reference is None else parse(request.reference)
     if len(reference) > 1:
@@ -109,15 +114,15 @@ def chosen_methods(request: StudyRequest, spec: StudySpec, host: Host) -> tuple[
             f"--reference '{request.reference}' names several methods: others are compared with one."
         )
     listed = {name for ref in (*reference, *parse(spec.methods)) for name in names_in(ref)}
-    sets = {**_standing_sets(spec, listed, host), **parse_sets(request.sets)}
+    sets = {**_configured_sets(spec, listed, host), **parse_sets(request.sets)}  # --set overrides the config
     text = ",".join([*map(str, reference), spec.methods])
     return resolve_all(text, lambda name: host.method(name).record, sets)
 
 
-def _standing_sets(spec: StudySpec, listed: Collection[str], host: Host) -> dict[str, str]:
-    """The parameters that preset and config file set, of those methods that are in the study.
+def _configured_sets(spec: StudySpec, listed: Collection[str], host: Host) -> dict[str, str]:
+    """Return the parameters that preset and config file set for the methods in the study.
 
-    Only a config file's are checked for methods that do not exist: a preset may name one that is not installed.
+    A config file must not name unknown methods. A preset may, since it is also used where a plugin is not installed.
     """
     preset = preset_table(spec.preset, host).get("sets", {})
     targets = {key: key.rpartition(".")[0] for key in spec.sets}
@@ -130,9 +135,9 @@ def _standing_sets(spec: StudySpec, listed: Collection[str], host: Host) -> dict
 
 
 def chosen_tasks(text: str, host: Host, *, stand_ins: bool = False) -> tuple[Task, ...]:
-    """The tasks that a comma-separated list of tasks and suites names, each once, in order.
+    """Return the tasks that a comma-separated list of tasks and suites names, each once, in order.
 
-    With `stand_ins` a task that has a synthetic stand-in is replaced by it.
+    With `stand_ins`, each task that has a synthetic stand-in is replaced by it.
     """
     names: list[str] = []
     for item in (part.strip() for part in text.split(",")):
@@ -141,11 +146,11 @@ def chosen_tasks(text: str, host: Host, *, stand_ins: bool = False) -> tuple[Tas
         names += host.suite(item).record.tasks if item in host.suites else [item]
     for name in names:
         if name not in host.tasks:
-            raise _absent_task(name, host)
-    records = [found.record for found in host.tasks.values()] if stand_ins else []
-    acting = {task.stands_for: task.name for task in records if task.stands_for is not None}
+            raise _unknown_task(name, host)
+    records = [provided.record for provided in host.tasks.values()] if stand_ins else []
+    replacements = {task.stands_for: task.name for task in records if task.stands_for is not None}
     tasks = []
-    for name in dict.fromkeys(acting.get(name, name) for name in names):
+    for name in dict.fromkeys(replacements.get(name, name) for name in names):
         task = host.task(name).record
         if task.train is None:
             raise UsageError(f"task '{name}' has no training data: it only evaluates models of other tasks.")
@@ -153,9 +158,9 @@ def chosen_tasks(text: str, host: Host, *, stand_ins: bool = False) -> tuple[Tas
     return tuple(tasks)
 
 
-def _absent_task(name: str, host: Host) -> BenchError:
-    """Why there is no such task; where a file of that name lies here, how it is given."""
-    error = host.absent("task", name, [*host.tasks, *host.suites])
+def _unknown_task(name: str, host: Host) -> BenchError:
+    """Return the error for an unknown task; if a task file of that name exists, it says how to use the file."""
+    error = host.missing_error("task", name, [*host.tasks, *host.suites])
     file = Path(name if name.endswith(".toml") else f"{name}.toml")
     if file.is_file():
         return UsageError(
@@ -165,10 +170,13 @@ def _absent_task(name: str, host: Host) -> BenchError:
     return error
 
 
-def _spaces(
+def _search_spaces(
     methods: Sequence[ResolvedMethod], spec: StudySpec, request: StudyRequest, host: Host
 ) -> dict[str, Mapping[str, Space]]:
-    """What is tried of each method: not what options or config file set; what a preset sets is only a start."""
+    """Return the search spaces of each method by variant.
+
+    Parameters that options or the config file set are not tuned. Those that only the preset sets are.
+    """
     preset = preset_table(spec.preset, host).get("sets", {})
     fixed = {key for key, value in spec.sets.items() if preset.get(key) != value} | parse_sets(
         request.sets
@@ -176,31 +184,32 @@ def _spaces(
     return {method.variant: spaces_of(method, fixed) for method in methods}
 
 
-def read(task: Task, spec: StudySpec, stage: Callable[[str], None]) -> TaskData:
-    """The data of a task as the study uses it; `stage` is told where that may take a while."""
+def read_task_data(task: Task, spec: StudySpec, stage: Callable[[str], None]) -> TaskData:
+    """Load the data of a task with the limits and the evaluation split of the study."""
     source: DataSource = source_of(task, GlueFolder(spec.glue_dir) if spec.glue_dir else Hub())
     if isinstance(source, Hub):
-        stage(f"reading {task.name} from the Hub")  # without a network its retries take long and say nothing
+        # Without a network the retries take long and print nothing.
+        stage(f"reading {task.name} from the Hub")
     return load_task(
         task, source, limit_train=spec.limit_train, limit_eval=spec.limit_eval, eval_on=spec.eval_on
     )
 
 
-def make_recipe(spec: StudySpec, task: Task, device: torch.device, generating: bool) -> Recipe:
-    """The models of a study for one task, found on disk or on the Hub; a generator only if `generating`."""
+def make_recipe(spec: StudySpec, task: Task, device: torch.device, needs_generator: bool) -> Recipe:
+    """Find the models of a study for one task, on disk or on the Hub; a generator only if it is needed."""
     teacher = find_checkpoint(spec.teacher.checkpoint.replace("{task}", task.name), spec.teacher.revision)
 
-    def part(checkpoint: str, revision: str | None) -> ModelSource:
+    def model_source(checkpoint: str, revision: str | None) -> ModelSource:
         if checkpoint.startswith("layers:"):
             return ModelSource(teacher, parse_layers(checkpoint, teacher))
         return ModelSource(find_checkpoint(checkpoint, revision))
 
-    generator = spec.generator if generating else None
+    generator = spec.generator if needs_generator else None
     return Recipe(
         teacher=teacher,
         teacher_settings=spec.teacher,
-        student=part(spec.student.checkpoint, spec.student.revision),
-        generator=part(generator.checkpoint, generator.revision) if generator else None,
+        student=model_source(spec.student.checkpoint, spec.student.revision),
+        generator=model_source(generator.checkpoint, generator.revision) if generator else None,
         generator_settings=generator,
         max_length=spec.training.max_length,
         device=device,
@@ -208,14 +217,17 @@ def make_recipe(spec: StudySpec, task: Task, device: torch.device, generating: b
     )
 
 
-def _threads(spec: StudySpec, device: torch.device) -> int | None:
-    """CPU threads of this study: part of a run's identity on a CPU, where they change the last bits."""
+def _set_threads(spec: StudySpec, device: torch.device) -> int | None:
+    """Set torch's number of threads if the study names one; return the number on a CPU, None elsewhere.
+
+    The number is part of a run's identity on a CPU, because it changes the last bits of the results.
+    """
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
     return torch.get_num_threads() if device.type == "cpu" else None
 
 
-def make_cells(
+def make_cell_factory(
     spec: StudySpec,
     method: ResolvedMethod,
     data: TaskData,
@@ -225,37 +237,44 @@ def make_cells(
     threads: int | None,
     spaces: Mapping[str, Space] | None = None,
 ) -> Callable[[int], Cell]:
-    """The runs to be of one method on one task by their seed, with their identities.
+    """Return a function from a seed to the cell of one method on one task.
 
-    `spaces` are what is tried for them before, None where they are not tuned.
+    What all seeds share is computed once. `spaces` are the search spaces of the method; None if it is not tuned.
     """
     job = Job(
         variant=method.variant,
         method=method.record,
         params=method.params,
         seed=spec.first_seed,
-        training=overridden(spec.training, method.record, method.params, spec.budget.kind),
+        training=apply_overrides(spec.training, method.record, method.params, spec.budget.kind),
         budget=budget_of(spec, data, method.factor),
     )
     tuning = tuning_identity(spaces, spec.tune) if spaces and spec.tune else None
-    ids = run_ids(job, data, recipe, spec, threads, _sources(method, host), tuning)
+    run_id_of = make_run_id_function(job, data, recipe, spec, threads, _source_digests(method, host), tuning)
 
-    def of(seed: int) -> Cell:
+    def make_cell(seed: int) -> Cell:
         return Cell(
-            run_id=ids(seed), protocol_id=protocol, job=replace(job, seed=seed), data=data, recipe=recipe
+            run_id=run_id_of(seed),
+            protocol_id=protocol,
+            job=replace(job, seed=seed),
+            data=data,
+            recipe=recipe,
         )
 
-    return of
+    return make_cell
 
 
-def _sources(method: ResolvedMethod, host: Host) -> str | None:
-    """The digest of the one-file plugin a method comes from, with that of the method it wraps; None for neither."""
+def _source_digests(method: ResolvedMethod, host: Host) -> str | None:
+    """Return the source digests of the one-file plugins that define the method and the one it wraps, joined by `+`.
+
+    None if neither comes from a one-file plugin.
+    """
     digests = [host.method(name).by.source_digest for name in method.names]
     return "+".join(digest or "" for digest in digests) if any(digests) else None
 
 
 def budget_of(spec: StudySpec, data: TaskData, factor: float) -> tuple[BudgetKind, int]:
-    """The budget of a run on this data; `factor` is that of rows like `kd@2x`."""
+    """Return kind and limit of the budget of a run on this data; `factor` is 2 for a variant such as `kd@2x`."""
     examples = len(data.train or ())
     try:
         limit = spec.budget.resolve(data.task.name, examples, spec.training.optimizer.batch_size)

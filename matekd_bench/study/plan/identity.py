@@ -1,4 +1,4 @@
-"""The identities of runs and protocols: hashes of what determines a result, never of where it was computed."""
+"""The ids of runs and protocols: hashes of everything that determines a result."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 from matekd_bench.distill.artifacts.task_assets import Recipe
 from matekd_bench.distill.student_run import Job
 from matekd_bench.errors import BenchError, PluginError
-from matekd_bench.files.hashing import around, bytes_digest, short_digest
+from matekd_bench.files.hashing import bytes_digest, canonical_around, short_digest
 from matekd_bench.study.plan.trials import protocol_tuning
 from matekd_bench.study.spec.study_spec import StudySpec
 from matekd_bench.tasks.task import TaskData
 
-ENGINE = "2"  # raised when the same settings may give other numbers than before
+ENGINE = "2"  # to be raised when the same settings may give other numbers than before
 
 
-def run_ids(
+def make_run_id_function(
     job: Job,
     data: TaskData,
     recipe: Recipe,
@@ -25,30 +25,31 @@ def run_ids(
     source_digest: str | None,
     tuning: Mapping[str, Any] | None = None,
 ) -> Callable[[int], str]:
-    """Gives for a seed the identity of that run of `job`: same id, same result, so it is never trained twice.
+    """Return a function from a seed to the run id of `job` with that seed.
 
-    Made of method, version and full parameters (and a one-file plugin's source), the digests of the splits, the
-    models by content, every hyper-parameter, the resolved precision, CPU threads and the seed. Not of paths, the
-    device's name or the order in which runs are done. A tuned run has the settings that it sets out from and the rule
-    by which trials are made: what is chosen follows from these. What seeds share is written out once for all.
+    Runs with the same id give the same result, so an id is never trained twice. The id depends on the method with
+    its version, parameters and one-file source, the digests of the splits, the models by content, every
+    hyper-parameter, the precision in use, CPU threads and the seed. It does not depend on paths, the name of the
+    device or the order of the runs. The id of a tuned run is known before its trials: it names the settings before
+    tuning and the rule of the trials, which determine the choice.
     """
-    found = run_identity(job, data, recipe, spec, threads, source_digest)
+    identity = run_identity(job, data, recipe, spec, threads, source_digest)
     if tuning is not None:
-        found["tuning"] = dict(tuning)
-    before, behind = around(found, "seed")
-    start = f"{data.task.name}-{job.method.name}"
+        identity["tuning"] = dict(tuning)
+    before, after = canonical_around(identity, "seed")  # as text, written once for all seeds
+    prefix = f"{data.task.name}-{job.method.name}"
 
-    def of(seed: int) -> str:
-        name = f"{start}-{seed}".replace(":", "-").replace("_", "-")
-        return f"{name}-{bytes_digest(f'{before}{seed}{behind}'.encode())[:16]}"
+    def run_id_of(seed: int) -> str:
+        name = f"{prefix}-{seed}".replace(":", "-").replace("_", "-")
+        return f"{name}-{bytes_digest(f'{before}{seed}{after}'.encode())[:16]}"
 
-    return of
+    return run_id_of
 
 
 def run_identity(
     job: Job, data: TaskData, recipe: Recipe, spec: StudySpec, threads: int | None, source_digest: str | None
 ) -> dict[str, Any]:
-    """What :func:`run_ids` hashes, in words."""
+    """Return everything that :func:`make_run_id_function` hashes, by name."""
     uses_generator = "generator" in job.method.needs
     return {
         "engine": ENGINE,
@@ -71,13 +72,14 @@ def run_identity(
         "device": recipe.device.type,
         "threads": threads,
         "seed": job.seed,
-        **({"deterministic": True} if spec.deterministic else {}),  # left out, so that earlier ids stay
+        # The next two are left out in the usual case, so that earlier ids stay the same.
+        **({"deterministic": True} if spec.deterministic else {}),
         **({"processes": recipe.ranks.size} if recipe.ranks.size > 1 else {}),  # they change the last bits
     }
 
 
 def models_identity(recipe: Recipe) -> dict[str, Any]:
-    """Teacher (with its recipe unless it was given) and student, by content."""
+    """Return teacher and student by content, with the fine-tuning recipe unless the teacher was given fine-tuned."""
     recipe_of_teacher = recipe.teacher_settings.model_dump(mode="json", exclude={"checkpoint", "revision"})
     return {
         "teacher": recipe.teacher.sha256,
@@ -87,7 +89,7 @@ def models_identity(recipe: Recipe) -> dict[str, Any]:
 
 
 def generator_identity(recipe: Recipe) -> dict[str, Any] | None:
-    """The generator and its warm-up, by content."""
+    """Return the generator by content and its warm-up; None if the recipe has no generator."""
     if recipe.generator is None or recipe.generator_settings is None:
         return None
     settings = recipe.generator_settings.model_dump(mode="json", exclude={"checkpoint", "revision"})
@@ -95,7 +97,7 @@ def generator_identity(recipe: Recipe) -> dict[str, Any] | None:
 
 
 def resources_of(job: Job, recipe: Recipe) -> dict[str, str]:
-    """What a method uses besides teacher and student, by kind: its thesaurus, its generator with warm-up."""
+    """Return what a method uses besides teacher and student, by kind, such as a thesaurus or a generator."""
     resources = _named_resources(job)
     generator = generator_identity(recipe) if "generator" in job.method.needs else None
     if generator is not None and recipe.generator is not None:
@@ -103,19 +105,19 @@ def resources_of(job: Job, recipe: Recipe) -> dict[str, str]:
     return resources
 
 
-def used_by(job: Job) -> str | None:
-    """What a method brings from outside, as a sentence, known before training; None where it brings nothing."""
+def describe_resources(job: Job) -> str | None:
+    """Describe in one sentence the resources that the method's record names; None if it names none."""
     named = sorted(_named_resources(job).items())
     return f"{job.variant} uses {', '.join(f'{kind}: {name}' for kind, name in named)}" if named else None
 
 
 def _named_resources(job: Job) -> dict[str, str]:
-    """What the method's record names; PluginError, before any training, where it cannot or where it is no text."""
+    """Return the resources that the method's record names; raises PluginError if that fails or gives no text."""
     try:
         named = dict(job.method.resources(job.params))
     except BenchError:
         raise
-    except Exception as error:  # foreign code, and no run exists yet that could be recorded as failed
+    except Exception as error:  # code of a plugin; no run exists yet that could be recorded as failed
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise PluginError(f"method '{job.method.name}' cannot name its resources: {reason}.") from error
     if wrong := [value for pair in named.items() for value in pair if not isinstance(value, str)]:
@@ -124,13 +126,13 @@ def _named_resources(job: Job) -> dict[str, str]:
 
 
 def protocol_id(spec: StudySpec, recipe: Recipe, source: str) -> str:
-    """The identity of the protocol: rows are ranked together only where it is the same.
+    """Return the id of the protocol; only rows with the same protocol are ranked together.
 
-    Made of data source and limits, teacher, student, objective, the budget's rule, evaluations, optimizer, precision
-    and how methods are tuned; not of method, task or seed.
+    It depends on data source and limits, teacher, student, objective, the rule of the budget, evaluations, optimizer,
+    precision and tuning. It does not depend on method, task or seed.
     """
     models = models_identity(recipe)
-    if "{task}" in spec.teacher.checkpoint:  # a teacher (and its layers) for each task: names stand for them
+    if "{task}" in spec.teacher.checkpoint:  # the models differ by task, so their names are hashed instead
         models["teacher"] = spec.teacher.checkpoint
         models["student"] = spec.student.model_dump(mode="json")
     return short_digest(

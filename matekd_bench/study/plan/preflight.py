@@ -1,11 +1,11 @@
-"""What is checked before anything is trained: vocabularies, mask tokens, and the labels of given teachers."""
+"""Checks before any training: vocabularies, mask tokens, and the labels of given teachers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from matekd_bench.distill.artifacts.task_assets import Recipe, TaskAssets
-from matekd_bench.distill.models.tokenizers import check_vocabularies, names_mask, tokens_of
+from matekd_bench.distill.models.tokenizers import check_vocabularies, has_mask_token, tokens_of
 from matekd_bench.errors import CheckpointError, UsageError
 from matekd_bench.methods.method import Method
 from matekd_bench.study.plan.grid import Cell
@@ -14,9 +14,10 @@ NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})
 
 
 def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
-    """Raises a BenchError for the first method whose needs the models do not meet, or that does not suit its task.
+    """Check that the models meet the needs of every method and that every method suits its tasks.
 
-    With `quick` a tokenizer is loaded only where its files leave something open.
+    With `quick`, tokenizers are loaded only if the checkpoint's files do not give the answer. Raises a BenchError for
+    the first problem.
     """
     for cell in {
         (id(cell.recipe), cell.job.method.name, cell.job.method.needs): cell for cell in cells
@@ -29,17 +30,17 @@ def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
 
 
 def check_given_teachers(cells: Sequence[Cell], assets: Callable[[Cell], TaskAssets]) -> None:
-    """Loads every teacher that was given fine-tuned: a CheckpointError where its outputs or labels do not fit.
+    """Load every teacher that was given fine-tuned, to check its outputs and labels.
 
-    `assets` gives what the runs on a cell's task share.
+    `assets` returns the shared assets for the task of a cell. Raises CheckpointError if a teacher does not fit.
     """
     for cell in {cell.data.task.name: cell for cell in cells}.values():
         if cell.recipe.teacher.classifies:
-            _ = assets(cell).teacher  # checks number, names and order of its labels
+            _ = assets(cell).teacher  # loading it checks the number, names and order of its labels
 
 
 def check_needs(method: Method, recipe: Recipe, *, quick: bool = False) -> None:
-    """Raises an error unless the study's models offer what a method's record says it needs."""
+    """Raise a BenchError unless the study's models offer what the method's record needs."""
     unknown_needs = sorted(method.needs - NEEDS)
     if unknown_needs:
         raise UsageError(
@@ -52,7 +53,7 @@ def check_needs(method: Method, recipe: Recipe, *, quick: bool = False) -> None:
         )
     if not method.needs & {"one-vocabulary", "mask-token", "generator"}:
         return
-    if quick and _one_tokenizer_with_mask(method, recipe):
+    if quick and _share_tokenizer_with_mask(method, recipe):
         return
     student = tokens_of(recipe.student.checkpoint)
     if "mask-token" in method.needs and student.mask is None:
@@ -66,13 +67,13 @@ def check_needs(method: Method, recipe: Recipe, *, quick: bool = False) -> None:
     check_vocabularies(roles, f"method '{method.name}'")
 
 
-def _one_tokenizer_with_mask(method: Method, recipe: Recipe) -> bool:
-    """Whether all models are layers of one checkpoint, whose files name a mask token.
+def _share_tokenizer_with_mask(method: Method, recipe: Recipe) -> bool:
+    """Return True if all models that matter come from one checkpoint and its files name a mask token.
 
-    To load the tokenizer takes longer than to plan thousands of runs.
+    This saves loading the tokenizer, which takes longer than planning thousands of runs.
     """
     student = recipe.student.checkpoint
     others = [recipe.teacher] if "one-vocabulary" in method.needs else []
     if "generator" in method.needs and recipe.generator is not None:
         others.append(recipe.generator.checkpoint)
-    return all(other.sha256 == student.sha256 for other in others) and names_mask(student)
+    return all(other.sha256 == student.sha256 for other in others) and has_mask_token(student)

@@ -1,4 +1,4 @@
-"""A fixed part of a grid for each of several machines: balanced by predicted cost, few teachers trained twice."""
+"""Division of a grid into shards, one for each machine, balanced by predicted cost."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from matekd_bench.errors import UsageError
 
-WHOLE_TASKS = 1.1  # how much longer the longest shard may take where that keeps every task in one shard
-STEPS = 60  # halvings in the search for the lowest load that suffices
+WHOLE_TASKS = 1.1  # tasks stay whole if the longest shard then takes at most so many times longer
+BISECTION_STEPS = 60
 
 
 @dataclass(frozen=True)
 class Shard:
-    """The part `index` (from 1) of `count`."""
+    """Part number `index` (from 1) of `count` parts of a grid."""
 
     index: int
     count: int
@@ -25,26 +25,26 @@ class Shard:
 
 
 def parse_shard(text: str) -> Shard:
-    """The shard that ``I/N`` names; UsageError for any other form or a number out of bounds."""
-    found = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", text)
-    shard = Shard(int(found[1]), int(found[2])) if found else Shard(0, 0)
+    """Parse ``I/N``; raises UsageError for any other form and for a number out of bounds."""
+    match = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", text)
+    shard = Shard(int(match[1]), int(match[2])) if match else Shard(0, 0)
     if not 1 <= shard.index <= shard.count:
         raise UsageError(f"--shard '{text}' is not of the form I/N with I from 1 to N, e.g. 2/8.")
     return shard
 
 
 def slurm_shard(environment: Mapping[str, str]) -> Shard | None:
-    """The shard of a task of a Slurm job array, None outside one.
+    """Return the shard of this task of a Slurm job array; None outside of a job array.
 
-    Raises UsageError for an array with gaps: its tasks cannot know the size of the whole.
+    Raises UsageError for an array with gaps, whose tasks cannot know how many shards there are.
     """
     names = ("ID", "COUNT", "MIN", "MAX", "STEP")
-    found = {name: environment.get(f"SLURM_ARRAY_TASK_{name}", "") for name in names}
-    if not (found["ID"].isdecimal() and found["COUNT"].isdecimal()):
+    array = {name: environment.get(f"SLURM_ARRAY_TASK_{name}", "") for name in names}
+    if not (array["ID"].isdecimal() and array["COUNT"].isdecimal()):
         return None
-    number, count = int(found["ID"]), int(found["COUNT"])
-    first, step = int(found["MIN"] or 1), int(found["STEP"] or 1)
-    last = int(found["MAX"] or first + (count - 1) * step)
+    number, count = int(array["ID"]), int(array["COUNT"])
+    first, step = int(array["MIN"] or 1), int(array["STEP"] or 1)
+    last = int(array["MAX"] or first + (count - 1) * step)
     index, rest = divmod(number - first, step)
     if rest or last != first + (count - 1) * step or not 0 <= index < count:
         raise UsageError(
@@ -54,78 +54,82 @@ def slurm_shard(environment: Mapping[str, str]) -> Shard | None:
     return Shard(index + 1, count)
 
 
-def divide(
+def assign_shards(
     tasks: Sequence[str], costs: Sequence[float], teachers: Mapping[str, float], count: int
 ) -> list[int]:
-    """The shard (from 0) of each run, given its task and cost and what each task's teacher costs.
+    """Return the shard (from 0) of each run; the same arguments always give the same shards.
 
-    Whole tasks go to one shard where that is nearly as fast; else the runs are cut, task by task, into `count` parts
-    in a row, so that only a task with a cut in it has its teacher trained twice. The same for the same numbers.
+    `tasks` and `costs` are those of the runs, `teachers` is the cost of each task's teacher. Each task stays in one
+    shard if that is nearly as fast. Otherwise the sequence of runs, task by task, is cut into `count` parts, so that
+    only the teachers of tasks with a cut are trained more than once.
     """
-    members: dict[str, list[int]] = defaultdict(list)
+    runs_of: dict[str, list[int]] = defaultdict(list)
     for run, task in enumerate(tasks):
-        members[task].append(run)
-    whole, cut = _whole(members, costs, teachers, count), _cut(members, costs, teachers, count)
-    loads = [max(_loads(placed, tasks, costs, teachers, count)) for placed in (whole, cut)]
+        runs_of[task].append(run)
+    whole = _keep_tasks_whole(runs_of, costs, teachers, count)
+    cut = _cut_in_sequence(runs_of, costs, teachers, count)
+    loads = [max(_loads(shards, tasks, costs, teachers, count)) for shards in (whole, cut)]
     return whole if loads[0] <= WHOLE_TASKS * loads[1] else cut
 
 
-def _whole(
-    members: Mapping[str, Sequence[int]], costs: Sequence[float], teachers: Mapping[str, float], count: int
+def _keep_tasks_whole(
+    runs_of: Mapping[str, Sequence[int]], costs: Sequence[float], teachers: Mapping[str, float], count: int
 ) -> list[int]:
-    """Each task to the shard with the least load, the costliest first."""
-    loads, placed = [0.0] * count, [0] * len(costs)
-    sums = {task: teachers[task] + sum(costs[run] for run in runs) for task, runs in members.items()}
-    for task in sorted(members, key=lambda task: -sums[task]):
+    """Give each task, the costliest first, to the shard with the least load."""
+    loads, shards = [0.0] * count, [0] * len(costs)
+    sums = {task: teachers[task] + sum(costs[run] for run in runs) for task, runs in runs_of.items()}
+    for task in sorted(runs_of, key=lambda task: -sums[task]):
         shard = loads.index(min(loads))
         loads[shard] += sums[task]
-        for run in members[task]:
-            placed[run] = shard
-    return placed
+        for run in runs_of[task]:
+            shards[run] = shard
+    return shards
 
 
-def _cut(
-    members: Mapping[str, Sequence[int]], costs: Sequence[float], teachers: Mapping[str, float], count: int
+def _cut_in_sequence(
+    runs_of: Mapping[str, Sequence[int]], costs: Sequence[float], teachers: Mapping[str, float], count: int
 ) -> list[int]:
-    """The runs in a row, cut where a shard would exceed the lowest load with which `count` shards suffice."""
-    low, high = 0.0, 1.001 * (sum(costs) + sum(teachers[task] for task in members))  # rounding is not a cut
-    best = _filled(members, costs, teachers, high)
-    for _ in range(STEPS):
+    """Cut the sequence of runs at the lowest load per shard with which `count` shards suffice."""
+    total = sum(costs) + sum(teachers[task] for task in runs_of)
+    low, high = 0.0, 1.001 * total  # the margin keeps rounding errors from causing a cut
+    best = _fill_in_sequence(runs_of, costs, teachers, high)
+    for _ in range(BISECTION_STEPS):
         middle = (low + high) / 2
-        placed = _filled(members, costs, teachers, middle)
-        if max(placed, default=0) < count:
-            best, high = placed, middle
+        shards = _fill_in_sequence(runs_of, costs, teachers, middle)
+        if max(shards, default=0) < count:
+            best, high = shards, middle
         else:
             low = middle
     return best
 
 
-def _filled(
-    members: Mapping[str, Sequence[int]], costs: Sequence[float], teachers: Mapping[str, float], limit: float
+def _fill_in_sequence(
+    runs_of: Mapping[str, Sequence[int]], costs: Sequence[float], teachers: Mapping[str, float], limit: float
 ) -> list[int]:
-    """Shards filled one after another up to `limit`; a run with its teacher may exceed it alone."""
-    placed, shard, load = [0] * len(costs), 0, 0.0
-    for task, runs in members.items():
-        setup = teachers[task]
+    """Fill one shard after another up to the load `limit`; a single run with its teacher may exceed it."""
+    shards, shard, load = [0] * len(costs), 0, 0.0
+    for task, runs in runs_of.items():
+        setup = teachers[task]  # the first run of a task in a shard trains its teacher
         for run in runs:
             if load and load + setup + costs[run] > limit:
                 shard, load, setup = shard + 1, 0.0, teachers[task]
-            placed[run] = shard
+            shards[run] = shard
             load += setup + costs[run]
             setup = 0.0
-    return placed
+    return shards
 
 
 def _loads(
-    placed: Sequence[int],
+    shards: Sequence[int],
     tasks: Sequence[str],
     costs: Sequence[float],
     teachers: Mapping[str, float],
     count: int,
 ) -> list[float]:
+    """Return the load of each shard: the cost of its runs and of one teacher for each of its tasks."""
     loads = [0.0] * count
-    for shard, cost in zip(placed, costs, strict=True):
+    for shard, cost in zip(shards, costs, strict=True):
         loads[shard] += cost
-    for shard, task in set(zip(placed, tasks, strict=True)):
+    for shard, task in set(zip(shards, tasks, strict=True)):
         loads[shard] += teachers[task]
     return loads

@@ -1,4 +1,4 @@
-"""Which settings a method is tried with before a tuned study: as many for every method, the reference included."""
+"""The trials of a tuned study: the settings that each method is tried with, equally many for every method."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from pydantic import ValidationError
 from matekd_bench.errors import UsageError
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.params import ResolvedMethod, variant_of
-from matekd_bench.methods.search_space import Range, Space, Value, sampled
-from matekd_bench.methods.wrapping import Wrapped, paired
+from matekd_bench.methods.search_space import Range, Space, Value, trial_values
+from matekd_bench.methods.wrapping import Wrapped, combined_record
 
-RULE = "halton-1"  # raised when the same spaces may give other trials than before
-SEED = 1_000_000  # of every trial: no study's, so that no seed of the study is the one that settings were chosen with
+RULE = "halton-1"  # to be raised when the same spaces may give other trials than before
+SEED = (
+    1_000_000  # of every trial; not a usual study seed, so that no run has the seed that chose its settings
+)
 LR = "lr"
-RATES = Range(0.25, 4.0, log=True)  # of the student's learning rate, in multiples of the study's
-INNER = "inner."  # before the parameters of the method that a wrapper wraps
+RATES = Range(0.25, 4.0, log=True)  # learning rates of the student, as multiples of the study's
+INNER = "inner."  # prefix for parameters of the wrapped method
 
 Lookup = Callable[[str], Method]
 
@@ -33,69 +35,76 @@ class Trial:
 
 
 def spaces_of(method: ResolvedMethod, fixed: Collection[str]) -> dict[str, Space]:
-    """The search space of a method, the learning rate's first, without the parameters whose values the user gave.
+    """Return the search spaces of a method by parameter, the learning rate first.
 
-    `fixed` are those given for every such method, as METHOD.PARAMETER; what the list of methods gives is known.
+    Parameters whose values the user gave are left out: those written in ``--methods``, and those in `fixed`, as
+    METHOD.PARAMETER.
     """
     spaces: dict[str, Space] = {LR: RATES}
-    for prefix, one in (("", method), *(((INNER, method.inner),) if method.inner else ())):
-        given = one.written | {key.rpartition(".")[2] for key in fixed if key.rpartition(".")[0] == one.name}
-        spaces |= {f"{prefix}{name}": space for name, space in one.record.search.items() if name not in given}
+    parts = [("", method), *([(INNER, method.inner)] if method.inner else [])]
+    for prefix, part in parts:
+        fixed_names = {key.rpartition(".")[2] for key in fixed if key.rpartition(".")[0] == part.name}
+        for name, space in part.record.search.items():
+            if name not in part.written | fixed_names:
+                spaces[f"{prefix}{name}"] = space
     return spaces
 
 
 def trials_of(spaces: Mapping[str, Space], count: int) -> tuple[Trial, ...]:
-    """The trials of a method: the settings as they are, then `count` - 1 others."""
-    found = [Trial(1, 1.0, {})]
+    """Return `count` trials of a method; the first keeps the given settings."""
+    trials = [Trial(1, 1.0, {})]
     for number in range(2, count + 1):
-        values = sampled(spaces, number)
+        values = trial_values(spaces, number)
         rate = float(values.pop(LR))
-        found.append(Trial(number, rate, values))
-    return tuple(found)
+        trials.append(Trial(number, rate, values))
+    return tuple(trials)
 
 
 def tuning_identity(spaces: Mapping[str, Space], count: int) -> dict[str, Any]:
-    """What tuning adds to the identity of a run."""
+    """Return what tuning adds to the identity of a run."""
     return {
         "trials": count,
         "rule": RULE,
         "seed": SEED,
-        "spaces": {name: str(one) for name, one in spaces.items()},
+        "spaces": {name: str(space) for name, space in spaces.items()},
     }
 
 
 def protocol_tuning(count: int | None) -> dict[str, Any] | None:
-    """What tuning adds to the identity of a protocol: None where methods are as they are given."""
+    """Return what tuning adds to the identity of a protocol; None without tuning."""
     return None if count is None else {"trials": count, "rule": RULE, LR: str(RATES)}
 
 
 def with_values(method: ResolvedMethod, values: Mapping[str, Value], lookup: Lookup) -> ResolvedMethod:
-    """`method` with other values of some parameters; those of a wrapped method are named ``inner.NAME``.
+    """Return `method` with other values of some parameters; those of a wrapped method are called ``inner.NAME``.
 
-    Raises UsageError where its parameters do not take them together with what the user gave.
+    Raises UsageError if the values do not fit together with those that the user gave.
     """
     if not values:
         return method
     inner, record = method.inner, method.record
     own = {name: value for name, value in values.items() if not name.startswith(INNER)}
-    params = _changed(method, own)
+    params = _changed_params(method, own)
     if inner is not None:
-        theirs = {name.removeprefix(INNER): value for name, value in values.items() if name.startswith(INNER)}
-        inner = with_values(inner, theirs, lookup)
+        inner_values = {
+            name.removeprefix(INNER): value for name, value in values.items() if name.startswith(INNER)
+        }
+        inner = with_values(inner, inner_values, lookup)
         wrapped = Wrapped(method=inner.name, params=inner.params.model_dump(mode="json"))
         params = params.model_copy(update={"inner": wrapped})
-        record = paired(lookup(method.name), inner.record, inner.params)
+        record = combined_record(lookup(method.name), inner.record, inner.params)
         record = replace(record, role=method.record.role)
     variant = variant_of(lookup(method.name), params, method.factor, inner)
     return replace(method, variant=variant, params=params, inner=inner, record=record)
 
 
-def _changed(method: ResolvedMethod, values: Mapping[str, Value]) -> Any:
+def _changed_params(method: ResolvedMethod, values: Mapping[str, Value]) -> Any:
+    """Return the parameters of `method` with other values, checked together."""
     try:
         return type(method.params).model_validate({**method.params.model_dump(), **values})
     except ValidationError as error:
-        said = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        reason = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
         raise UsageError(
-            f"--tune cannot try {', '.join(values)} of '{method.variant}': {said}:",
+            f"--tune cannot try {', '.join(values)} of '{method.variant}': {reason}:",
             hint="name such parameters in the list, at their defaults if you like: what is named is not tuned.",
         ) from None

@@ -1,4 +1,4 @@
-"""Tuning before a study: every method gets as many trials on a holdout of train, which no run is scored on."""
+"""Tuning before a study: every method gets as many trials, scored on a holdout of train that no run is scored on."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from matekd_bench.methods.params import ResolvedMethod
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records import run_record as records
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.study.plan.grid import Cell, Grid, make_cells, read
+from matekd_bench.study.plan.grid import Cell, Grid, make_cell_factory, read_task_data
 from matekd_bench.study.plan.identity import protocol_id
 from matekd_bench.study.plan.trials import SEED, Trial, trials_of, with_values
 from matekd_bench.tasks.task import TaskData
 
-FOLDER = "tuning"  # within a results folder: a results folder itself, with the trials as its runs
-Place: TypeAlias = tuple[str, str]  # variant, task
+TRIALS_FOLDER = (
+    "tuning"  # inside a results folder; it is a results folder itself, and its runs are the trials
+)
+VariantAndTask: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class TrialCell:
-    """A trial and the run that is to try it."""
+    """A trial, and the run that tries its settings."""
 
     trial: Trial
     cell: Cell
@@ -31,103 +33,113 @@ class TrialCell:
 
 @dataclass(frozen=True)
 class Tuner:
-    """The trials that the runs to do are waiting for: `grid` holds them, `tried` says which belongs where."""
+    """The trials of a study: `grid` has all their cells, `trials` groups them by variant and task."""
 
     grid: Grid
     store: ResultsStore
-    tried: Mapping[Place, Sequence[TrialCell]]
+    trials: Mapping[VariantAndTask, Sequence[TrialCell]]
 
     @property
     def todo(self) -> list[Cell]:
         """The trials without a record."""
         return [cell for cell in self.grid.cells if not self.store.has(cell.run_id)]
 
-    def settled(self, cells: Iterable[Cell]) -> list[Cell]:
-        """`cells` with the settings that their trials chose; all trials must be recorded."""
-        found = {place: self._chosen(tried) for place, tried in self.tried.items()}
-        return [_settled(cell, *found[_place(cell)]) for cell in cells]
+    def choose_settings(self, cells: Iterable[Cell]) -> list[Cell]:
+        """Return `cells` with the settings of their best trials; all trials must be recorded."""
+        choices = {key: self._best_trial(trials) for key, trials in self.trials.items()}
+        return [_with_settings(cell, *choices[_key(cell)]) for cell in cells]
 
-    def settle(self, cell: Cell, tuning: records.Tuning) -> Cell:
-        """The cell with the settings of the trial that another process has chosen."""
-        tried = self.tried[_place(cell)]
-        return _settled(cell, _job_of(tried, tuning.chosen), tuning)
+    def apply_choice(self, cell: Cell, tuning: records.Tuning) -> Cell:
+        """Return the cell with the settings of the trial that another process has chosen."""
+        trials = self.trials[_key(cell)]
+        return _with_settings(cell, _job_of(trials, tuning.chosen), tuning)
 
-    def _chosen(self, tried: Sequence[TrialCell]) -> tuple[Job, records.Tuning]:
-        """The job of the best trial and what is recorded of all of them."""
-        outcomes = [_outcome(one, self.store) for one in tried]
-        scored = [one for one in outcomes if one.score is not None]
-        best = max(scored, key=lambda one: (one.score, -one.trial), default=outcomes[0])
-        holdout = sum(len(examples) for examples in tried[0].cell.data.dev)
+    def _best_trial(self, trials: Sequence[TrialCell]) -> tuple[Job, records.Tuning]:
+        """Return the job of the best trial, and what is recorded of all the trials.
+
+        Of equal scores the first trial wins. If no trial has a score, the first one, with the given settings, wins.
+        """
+        outcomes = [_outcome(trial, self.store) for trial in trials]
+        scored = [outcome for outcome in outcomes if outcome.score is not None]
+        best = max(scored, key=lambda outcome: (outcome.score, -outcome.trial), default=outcomes[0])
+        holdout = sum(len(examples) for examples in trials[0].cell.data.dev)
         tuning = records.Tuning(chosen=best.trial, holdout_n=holdout, trials=tuple(outcomes))
-        return _job_of(tried, best.trial), tuning
+        return _job_of(trials, best.trial), tuning
 
 
 def make_tuner(
     grid: Grid, todo: Sequence[Cell], results: Path, host: Host, stage: Callable[[str], None]
 ) -> Tuner:
-    """The trials of the runs in `todo`, which belong to `grid`; the holdouts are cut here.
+    """Make the trials for the runs in `todo`, which belong to `grid`, and cut the holdouts.
 
-    Raises a BenchError for a train too small to hold rows out, or a search space that does not fit the parameters.
+    Raises a BenchError if a training set is too small for a holdout, or if a search space does not fit the
+    parameters.
     """
     spec = grid.spec.model_copy(update={"eval_on": "holdout", "tune": None, "keep": "none"})
-    places = dict.fromkeys(_place(cell) for cell in todo)
+    keys = dict.fromkeys(_key(cell) for cell in todo)
     tasks = {cell.data.task.name: cell for cell in todo}
-    data = {name: read(cell.data.task, spec, stage) for name, cell in tasks.items()}
+    data = {name: read_task_data(cell.data.task, spec, stage) for name, cell in tasks.items()}
     methods = {method.variant: method for method in grid.methods}
     trial_grid = replace(grid, spec=spec, data=data, cells=(), spaces={})
-    tried = {
+    trials = {
         (variant, task): [
             TrialCell(
                 trial, _trial_cell(trial_grid, methods[variant], tasks[task], data[task], trial, count, host)
             )
             for trial in trials_of(grid.spaces[variant], count)
         ]
-        for variant, task in places
+        for variant, task in keys
         if (count := grid.spec.tune)
     }
-    cells = tuple(one.cell for several in tried.values() for one in several)
-    return Tuner(replace(trial_grid, cells=cells), ResultsStore(results / FOLDER), tried)
+    cells = tuple(trial.cell for group in trials.values() for trial in group)
+    return Tuner(replace(trial_grid, cells=cells), ResultsStore(results / TRIALS_FOLDER), trials)
 
 
 def _trial_cell(
     grid: Grid, method: ResolvedMethod, cell: Cell, data: TaskData, trial: Trial, count: int, host: Host
 ) -> Cell:
-    """The run of one trial: the study's but for the data, the seed, the learning rate and some parameters."""
+    """Make the run of one trial.
+
+    It differs from the study's run `cell` in data, seed, learning rate and the parameters of the trial.
+    """
     optimizer = grid.spec.training.optimizer
+    # Rounded for the tables. The first trial keeps the given learning rate to the last digit.
     lr = float(f"{optimizer.lr * trial.rate:.3g}") if trial.number > 1 else optimizer.lr
     changed = {"optimizer": optimizer.model_copy(update={"lr": lr})}
     spec = grid.spec.model_copy(update={"training": grid.spec.training.model_copy(update=changed)})
-    tried = with_values(method, trial.params, lambda name: host.method(name).record)
+    changed_method = with_values(method, trial.params, lambda name: host.method(name).record)
     protocol = protocol_id(spec, cell.recipe, data.source)
-    made = make_cells(spec, tried, data, cell.recipe, host, protocol, grid.threads)(SEED)
-    return replace(made, trial=f"trial {trial.number} of {count}")
+    make_cell = make_cell_factory(spec, changed_method, data, cell.recipe, host, protocol, grid.threads)
+    return replace(make_cell(SEED), trial=f"trial {trial.number} of {count}")
 
 
-def _job_of(tried: Sequence[TrialCell], number: int) -> Job:
-    return next(one.cell.job for one in tried if one.trial.number == number)
+def _job_of(trials: Sequence[TrialCell], number: int) -> Job:
+    """Return the job of the trial with this number."""
+    return next(trial.cell.job for trial in trials if trial.trial.number == number)
 
 
-def _place(cell: Cell) -> Place:
+def _key(cell: Cell) -> VariantAndTask:
+    """Return the variant and the task, for which all seeds share their trials."""
     return cell.job.variant, cell.data.task.name
 
 
-def _outcome(tried: TrialCell, store: ResultsStore) -> records.TrialRecord:
-    """What is recorded of one trial; ResultsError where it has no record."""
-    found = store.read(tried.cell.run_id)
-    changed: dict[str, Any] = dict(tried.trial.params)
+def _outcome(trial: TrialCell, store: ResultsStore) -> records.TrialRecord:
+    """Return what is recorded of one trial; raises ResultsError if it has no record."""
+    record = store.read(trial.cell.run_id)
+    params: dict[str, Any] = dict(trial.trial.params)
     return records.TrialRecord(
-        trial=tried.trial.number,
-        run_id=found.run_id,
-        status=found.status,
-        lr=tried.cell.job.training.optimizer.lr,
-        params=changed,
-        score=found.task_score.last if found.task_score else None,
-        train_flops=found.compute.train_flops,
-        train_seconds=found.compute.train_seconds,
+        trial=trial.trial.number,
+        run_id=record.run_id,
+        status=record.status,
+        lr=trial.cell.job.training.optimizer.lr,
+        params=params,
+        score=record.task_score.last if record.task_score else None,
+        train_flops=record.compute.train_flops,
+        train_seconds=record.compute.train_seconds,
     )
 
 
-def _settled(cell: Cell, job: Job, tuning: records.Tuning) -> Cell:
-    """The cell with a trial's settings: still the study's seed, budget and name."""
-    chosen = replace(cell.job, method=job.method, params=job.params, training=job.training)
-    return replace(cell, job=chosen, tuning=tuning)
+def _with_settings(cell: Cell, job: Job, tuning: records.Tuning) -> Cell:
+    """Return the cell with the settings of a trial's job; variant, seed and budget remain the study's."""
+    tuned = replace(cell.job, method=job.method, params=job.params, training=job.training)
+    return replace(cell, job=tuned, tuning=tuning)

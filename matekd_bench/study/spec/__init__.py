@@ -1,1 +1,1 @@
-"""Everything that is asked for: presets, config file and options, merged into one checked model."""
+"""Preset, config file and options of a study, merged into one checked model."""

@@ -1,4 +1,4 @@
-"""A study's training settings as one method has them: with what its record overrides in their place."""
+"""The training settings of one method: the study's, with the method's overrides applied."""
 
 from __future__ import annotations
 
@@ -12,45 +12,48 @@ from matekd_bench.errors import PluginError, UsageError, renamed
 from matekd_bench.methods.method import Method, Params
 from matekd_bench.methods.overrides import overrides_of
 
-# What runs of one task share, because it is read, encoded or computed once for all methods.
+# No method may replace these: what depends on them is encoded or computed once for all methods of a task.
 SHARED = frozenset({"max_length", "precision", "eval_batch_size"})
 
 
-def overridden(training: Training, method: Method, params: Params, kind: BudgetKind) -> Training:
-    """`training` with the settings that `method` replaces, checked as the study's own are.
+def apply_overrides(training: Training, method: Method, params: Params, kind: BudgetKind) -> Training:
+    """Return `training` with the settings that `method` replaces, checked like the study's own.
 
-    Raises PluginError, before any training, for a setting that does not exist, that no method may replace, or that
-    does not take the value; UsageError where it does not fit a budget of this `kind`.
+    Raises PluginError for a setting that does not exist or that no method may replace, and for a value that the
+    setting does not take. Raises UsageError if the warm-up does not fit a budget of this `kind`.
     """
     overrides = overrides_of(method, params)
     if not overrides:
         return training
     table = training.model_dump()
     for name, value in overrides.items():
-        _put(table, name, value, f"method '{method.name}' overrides '{name}'")
+        _set_value(table, name, value, f"method '{method.name}' overrides '{name}'")
     try:
-        found = Training.model_validate(table)
-        check_warm_up(found.optimizer, kind)
+        replaced = Training.model_validate(table)
+        check_warm_up(replaced.optimizer, kind)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        where = ".".join(["training", *map(str, problem["loc"])])
-        said = f"it is called '{new}' now" if (new := renamed(where)) else _plain(problem["msg"])
-        raise PluginError(f"method '{method.name}' overrides '{where}': {said}.") from None
+        key = ".".join(["training", *map(str, problem["loc"])])
+        reason = f"it is called '{new}' now" if (new := renamed(key)) else _plain(problem["msg"])
+        raise PluginError(f"method '{method.name}' overrides '{key}': {reason}.") from None
     except ValueError as error:
-        raise UsageError(f"method '{method.name}' with {_said(params)}: its {error}.") from None
-    return found
+        raise UsageError(f"method '{method.name}' with {_changed_params(params)}: its {error}.") from None
+    return replaced
 
 
-def _said(params: Params) -> str:
+def _changed_params(params: Params) -> str:
+    """List the parameters that differ from their defaults."""
     changed = {name: value for name, value in params if value != type(params).model_fields[name].default}
     return ", ".join(f"{name}={value}" for name, value in changed.items()) or "its defaults"
 
 
-def _put(table: dict[str, Any], name: str, value: Any, who: str) -> None:
-    """Sets the value of a dotted name in a table of tables."""
+def _set_value(table: dict[str, Any], name: str, value: Any, who: str) -> None:
+    """Set the value of a dotted name in nested tables; `who` begins the error messages."""
     root, *path = name.split(".")
     if root != "training" or not path or path[0] in SHARED:
-        raise PluginError(f"{who}: a method may replace settings of 'training', but not {_and(SHARED)}.")
+        raise PluginError(
+            f"{who}: a method may replace settings of 'training', but not {_dotted_list(SHARED)}."
+        )
     for key in path[:-1]:
         inner = table.get(key)
         if not isinstance(inner, Mapping):
@@ -60,9 +63,10 @@ def _put(table: dict[str, Any], name: str, value: Any, who: str) -> None:
     table[path[-1]] = value
 
 
-def _and(names: frozenset[str]) -> str:
+def _dotted_list(names: frozenset[str]) -> str:
     return ", ".join(f"training.{name}" for name in sorted(names))
 
 
 def _plain(message: str) -> str:
+    """Turn a message of pydantic into part of a sentence."""
     return message.removeprefix("Value error, ").replace("Input should", "it should")

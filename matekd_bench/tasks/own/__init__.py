@@ -1,1 +1,1 @@
-"""Data of one's own as a task: a flat TOML file that names CSV, TSV or JSONL files, or a data set on the Hub."""
+"""The user's own data as a task: a flat TOML file that names CSV, TSV or JSONL files, or a data set on the Hub."""

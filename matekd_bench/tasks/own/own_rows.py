@@ -1,4 +1,4 @@
-"""Texts and labels out of the user's rows, checked one by one."""
+"""Reads texts and labels from the user's files and checks every row."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from matekd_bench.errors import DataError
-from matekd_bench.files.tables import TableLine, read_lines
-from matekd_bench.tasks.sources.source import gold_score, label_id, what_is_there
+from matekd_bench.files.user_tables import TableLine, read_lines
+from matekd_bench.tasks.sources.source import gold_score, label_id, list_available
 from matekd_bench.tasks.task import Rows, Task
 
 
 @dataclass(frozen=True)
 class OwnFiles:
-    """Where the splits of a task of one's own lie."""
+    """The files of an own task, by split."""
 
     paths: dict[str, Path]
 
     def rows(self, task: Task, split: str) -> Rows:
-        """The rows of one split. Raises DataError with file and line for a column, text or label that is not there."""
+        """Return the rows of one split; raise DataError with file and line for a missing column, text or label."""
         file = self.paths[split]
         lines, columns = read_lines(file), task.columns_of(task.splits[split])
         for column in columns.values():
@@ -36,23 +36,23 @@ class OwnFiles:
 
 
 def check_column(file: Path, lines: Sequence[TableLine], column: str) -> None:
-    """DataError, with the nearest name, where the first row has no such column."""
+    """Raise DataError, with the nearest name, if the first row has no such column."""
     present = list(lines[0].cells)
     if column not in present:
-        raise DataError(f"no column '{column}' in '{file}': {what_is_there(column, present)}")
+        raise DataError(f"no column '{column}' in '{file}': {list_available(column, present)}")
 
 
 def text_of(line: TableLine, column: str, file: Path) -> str:
-    """A cell that must be text."""
+    """Return a cell; raise DataError if it is missing or not text."""
     value = line.cells.get(column)
     if not isinstance(value, str):
-        what = "is missing" if value is None else f"is {value!r}, not text"
-        raise DataError(f"'{file}', line {line.number}: '{column}' {what}.")
+        problem = "is missing" if value is None else f"is {value!r}, not text"
+        raise DataError(f"'{file}', line {line.number}: '{column}' {problem}.")
     return value
 
 
-def written(line: TableLine, column: str, file: Path) -> str:
-    """A label as it is written; JSON's numbers and truth values count as their text."""
+def label_text(line: TableLine, column: str, file: Path) -> str:
+    """Return the label of a row as text; numbers and truth values of JSON are converted with `str`."""
     value = line.cells.get(column)
     if value is None or value == "":
         raise DataError(f"'{file}', line {line.number}: the label '{column}' is missing.")
@@ -60,6 +60,6 @@ def written(line: TableLine, column: str, file: Path) -> str:
 
 
 def label_of(task: Task, line: TableLine, column: str, file: Path) -> int | float:
-    """The class id or score of a row."""
-    text, place = written(line, column, file), f"'{file}', line {line.number}"
+    """Return the class id or gold score of a row."""
+    text, place = label_text(line, column, file), f"'{file}', line {line.number}"
     return gold_score(task, text, place) if task.kind == "regression" else label_id(task, text, place)

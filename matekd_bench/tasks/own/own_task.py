@@ -1,4 +1,4 @@
-"""The flat TOML file that says what a task of one's own is, read strictly and written by ``tasks new``."""
+"""The flat TOML file of an own task: its fields, its conversion to a `Task`, and its text for ``tasks new``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from matekd_bench.errors import DataError
-from matekd_bench.files.tables import EXTENSIONS
+from matekd_bench.files.user_tables import EXTENSIONS
 from matekd_bench.tasks.own.own_rows import OwnFiles
 from matekd_bench.tasks.task import MetricName, Rows, Split, Task
 
@@ -25,24 +25,24 @@ SPLITS = ("train", "dev")
 
 
 class OwnTask(BaseModel):
-    """What the file says. `train` and `dev` are files beside it, or, with `hub`, splits of that data set."""
+    """The fields of the file; `train` and `dev` are paths relative to it or, with `hub`, splits of that data set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str
     kind: Literal["classification", "regression"]
     texts: tuple[str, ...]
-    """The column of the text, or the two of a pair."""
+    """The text column, or the two columns of a pair."""
     label: str
-    """The column of the label or score."""
+    """The column with the label or score."""
     train: str
     dev: str
     labels: tuple[str, ...] = ()
-    """The labels as the data write them, in the order of their class ids; of two, F1 is that of the second."""
+    """The labels in the order of their class ids; F1 is computed for the second of two labels."""
     label_values: dict[str, str] = Field(default_factory=dict)
-    """What the data write, where it is not the label itself."""
+    """Values in the data and the labels they mean, where the two differ."""
     metrics: tuple[MetricName, ...] = ()
-    """Default: accuracy; of a regression both correlations. The task's score is their mean."""
+    """Default: accuracy, or both correlations for a regression. The task's score is the mean of the metrics."""
     score_range: tuple[float, float] | None = None
     hub: str | None = None
     """A data set on the Hub, or a folder of its files."""
@@ -57,11 +57,14 @@ class OwnTask(BaseModel):
 
 
 def own_task(own: OwnTask, folder: Path) -> Task:
-    """The record of the task; `folder` is what its files are relative to. Raises DataError for what cannot be."""
-    wrong = sorted(set(own.metrics) - set(METRICS[own.kind]))
-    if wrong:
+    """Return the record of the task; paths are relative to `folder`.
+
+    Raises DataError for fields that contradict each other.
+    """
+    unfit = sorted(set(own.metrics) - set(METRICS[own.kind]))
+    if unfit:
         allowed = ", ".join(METRICS[own.kind])
-        raise DataError(f"key 'metrics': '{wrong[0]}' does not fit a {own.kind}; there are {allowed}.")
+        raise DataError(f"key 'metrics': '{unfit[0]}' does not fit a {own.kind}; there are {allowed}.")
     if "f1" in own.metrics and len(own.labels) != 2:
         raise DataError(f"key 'metrics': f1 is of two labels, '{own.name}' has {len(own.labels)}.")
     if own.label in own.texts:
@@ -82,7 +85,7 @@ def own_task(own: OwnTask, folder: Path) -> Task:
         score_range=own.score_range,
         columns={"label": own.label},
         label_values=own.label_values,
-        hub_id=_place(own.hub, folder),
+        hub_id=_hub_place(own.hub, folder),
         hub_config=own.config,
         hub_revision=own.revision,
         own=True,
@@ -93,21 +96,22 @@ def own_task(own: OwnTask, folder: Path) -> Task:
     return task if own.hub else _with_files(task, folder)
 
 
-def _place(hub: str | None, folder: Path) -> str | None:
-    """A data set's id, or the path of the folder that it names."""
+def _hub_place(hub: str | None, folder: Path) -> str | None:
+    """Return the id of a data set on the Hub, or a path if `hub` names a folder in `folder`."""
     return str(folder / hub) if hub and (folder / hub).is_dir() else hub
 
 
 def _with_files(task: Task, folder: Path) -> Task:
+    """Return the task with a reader for its files; raise DataError for an unknown extension."""
     for split in task.splits.values():
         if Path(split.file).suffix.lower() not in EXTENSIONS:
             raise DataError(f"'{split.file}' must be one of {', '.join(EXTENSIONS)}.")
-    files = OwnFiles({name: beside(folder, split.file) for name, split in task.splits.items()})
+    files = OwnFiles({name: resolve_file(folder, split.file) for name, split in task.splits.items()})
     return replace(task, reader=partial(_rows, files, task))
 
 
-def beside(folder: Path, file: str) -> Path:
-    """Where a file lies that is named relative to `folder`, which need not exist yet."""
+def resolve_file(folder: Path, file: str) -> Path:
+    """Return the normalized path of a file named relative to `folder`, which need not exist yet."""
     return Path(os.path.normpath(folder / file))
 
 
@@ -116,7 +120,7 @@ def _rows(files: OwnFiles, task: Task, split: str) -> Rows:
 
 
 def to_toml(own: OwnTask) -> str:
-    """The file, without keys that hold their defaults."""
+    """Return the text of the TOML file, without keys that have their default values."""
     lines = ["# A task of one's own: matekd-bench run --plugin THIS_FILE --tasks " + own.name]
     for key, value in own.model_dump(exclude_defaults=True).items():
         lines.append(f"{key} = {_toml(value)}")
@@ -124,6 +128,7 @@ def to_toml(own: OwnTask) -> str:
 
 
 def _toml(value: Any) -> str:
+    """Return a value in TOML syntax."""
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, dict):

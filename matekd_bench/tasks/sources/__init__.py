@@ -1,4 +1,4 @@
-"""Where a task's data comes from: a GLUE folder, the Hub or the task itself, behind one interface."""
+"""Data sources with one interface: a GLUE folder, the Hub, and tasks that bring their own data."""
 
 from matekd_bench.tasks.sources.embedded import Embedded
 from matekd_bench.tasks.sources.glue_folder import GlueFolder

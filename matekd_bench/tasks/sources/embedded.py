@@ -1,4 +1,4 @@
-"""Tasks that bring their own data: their records hold the function that makes or reads it."""
+"""Reads tasks that bring their own data, through the `reader` function of their records."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from matekd_bench.tasks.task import Rows, Task
 
 @dataclass(frozen=True)
 class Embedded:
-    """The task itself as a source."""
+    """A source that gets the rows of a task from the task itself."""
 
     name: str = "embedded"
 
     def revision(self, task: Task) -> str | None:
-        """None: the digests of the rows identify them."""
+        """Return None: there is no version, and the digests of the rows identify them."""
         return None
 
     def read(self, task: Task, split: str) -> Rows:
-        """What the task's reader gives for the split. Raises DataError where it has none, fails or is wrong."""
+        """Return the rows of the split from the task's reader.
+
+        Raises DataError if the task has no reader, or if the reader fails or returns wrong rows.
+        """
         if task.reader is None:
             raise DataError(f"task {task.name} brings no data of its own.")
         try:
             rows = task.reader(split)
         except BenchError:
             raise
-        except Exception as error:  # a plugin's function: whatever it raises is about this task's data
+        except Exception as error:  # the reader may be a plugin's: any error concerns only this task's data
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise DataError(f"{task.name} {split} could not be read: {reason}.") from error
         problem = _problem(task, split, rows)
@@ -36,8 +39,9 @@ class Embedded:
 
 
 def _problem(task: Task, split: str, rows: Rows) -> str | None:
-    if wrong := [row for row in rows.texts if len(row) != len(task.fields)]:
-        return f"{len(wrong[0])} texts in a row where {len(task.fields)} are needed"
+    """Return what is wrong with the rows of a split, or None."""
+    if misshapen := [row for row in rows.texts if len(row) != len(task.fields)]:
+        return f"{len(misshapen[0])} texts in a row where {len(task.fields)} are needed"
     if task.splits[split].labeled != (rows.labels is not None):
         return "labels " + ("are missing" if rows.labels is None else "where the task says there are none")
     if rows.labels is None:

@@ -1,4 +1,4 @@
-"""What identifies examples: their ids, the digest of a split, an order independent of the file's."""
+"""Identifies examples: ids, digests of splits, and an order that does not depend on the file."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from matekd_bench.tasks.task import Examples
 
 
 def example_ids(task: str, split: str, texts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """One id a row: a hash of task, split, texts and number of occurrence, 16 hexadecimal digits."""
-    seen: Counter[tuple[str, ...]] = Counter()
+    """Return one id per row: a hash of task, split, texts and occurrence number, as 16 hexadecimal digits."""
+    occurrences: Counter[tuple[str, ...]] = Counter()
     ids = []
     for row in texts:
-        ids.append(short_digest([task, split, row, seen[row]]))
-        seen[row] += 1
+        ids.append(short_digest([task, split, row, occurrences[row]]))
+        occurrences[row] += 1
     return tuple(ids)
 
 
 def split_digest(examples: Examples) -> str:
-    """SHA-256 of a split's ids, texts and labels, row by row."""
+    """Return the SHA-256 of a split's ids, texts and labels, row by row."""
     labels = examples.labels or (None,) * len(examples)
     rows = zip(examples.uids, examples.texts, labels, strict=True)
     return lines_digest(canonical(row) for row in rows)
 
 
 def take(examples: Examples, rows: Sequence[int]) -> Examples:
-    """The given rows of `examples`, in the given order."""
+    """Return the given rows of `examples`, in the given order."""
     labels = examples.labels
     return replace(
         examples,
@@ -40,5 +40,5 @@ def take(examples: Examples, rows: Sequence[int]) -> Examples:
 
 
 def order_key(purpose: str, uid: str) -> bytes:
-    """A sort key that shuffles ids, the same way on every machine and differently for every `purpose`."""
+    """Return a sort key that shuffles ids, in the same way on every machine and differently for each `purpose`."""
     return hashlib.sha256(f"{purpose}/{uid}".encode()).digest()

@@ -1,4 +1,4 @@
-"""Tasks read from a local folder in the official GLUE layout: a sub-folder of TSV files for each task."""
+"""Reads tasks from a local folder in the official GLUE layout: a sub-folder of TSV files for each task."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from pathlib import Path
 
 from matekd_bench.errors import DataError
 from matekd_bench.files.tsv import TsvTable, read_table
-from matekd_bench.tasks.sources.source import MissingSplitError, gold_score, label_id, what_is_there
+from matekd_bench.tasks.sources.source import MissingSplitError, gold_score, label_id, list_available
 from matekd_bench.tasks.task import Rows, Split, Task
 
 
 @dataclass(frozen=True)
 class GlueFolder:
-    """A folder such as the official download unpacks to, given with ``--glue-dir`` or ``GLUE_DIR``."""
+    """A folder with the official GLUE files, given with ``--glue-dir`` or ``GLUE_DIR``."""
 
     path: Path
     name: str = "glue-dir"
 
     def revision(self, task: Task) -> str | None:
-        """None: files have no version, their rows' digests identify them."""
+        """Return None: files have no version, and the digests of their rows identify them."""
         return None
 
     def read(self, task: Task, split: str) -> Rows:
-        """The rows of the split's file. Raises MissingSplitError, or DataError with file and line."""
+        """Return the rows of the split's file; raise MissingSplitError, or DataError with file and line."""
         place = task.splits[split]
         table = read_table(self._file(task, split), header=place.header)
         columns = _columns(task, place, table)
@@ -34,23 +34,27 @@ class GlueFolder:
         if not place.labeled:
             return Rows(texts, None, skipped)
         column = columns["label"]
-        written = ((cells[column], f"'{table.file}', line {number}") for number, cells in rows)
+        labels = ((cells[column], f"'{table.file}', line {number}") for number, cells in rows)
         if task.kind == "regression":
-            return Rows(texts, [gold_score(task, text, where) for text, where in written], skipped)
-        return Rows(texts, [label_id(task, text, where) for text, where in written], skipped)
+            return Rows(texts, [gold_score(task, text, where) for text, where in labels], skipped)
+        return Rows(texts, [label_id(task, text, where) for text, where in labels], skipped)
 
     def _file(self, task: Task, split: str) -> Path:
+        """Return the path of a split's file; raise MissingSplitError if there is none."""
         folder = self._folder(task)
         file = folder / task.splits[split].file
         if not file.is_file():
-            there = what_is_there(file.name, [entry.name for entry in folder.iterdir() if entry.is_file()])
+            available = list_available(
+                file.name, [entry.name for entry in folder.iterdir() if entry.is_file()]
+            )
             raise MissingSplitError(
-                f"no file '{file.name}' ({task.name} {split}) in '{folder}': {there}",
+                f"no file '{file.name}' ({task.name} {split}) in '{folder}': {available}",
                 absent=f"no file '{task.folder}/{file.name}'",
             )
         return file
 
     def _folder(self, task: Task) -> Path:
+        """Return the sub-folder of a task; raise DataError if there is none."""
         if not self.path.is_dir():
             raise DataError(
                 f"no GLUE folder at '{self.path}'.",
@@ -60,40 +64,42 @@ class GlueFolder:
             raise DataError(f"task {task.name} has no place in a GLUE folder.")
         folder = self.path / task.folder
         if not folder.is_dir():
-            there = what_is_there(
+            available = list_available(
                 task.folder, [entry.name for entry in self.path.iterdir() if entry.is_dir()]
             )
             nearby = [
                 entry for entry in (self.path.parent, self.path / "glue") if (entry / task.folder).is_dir()
             ]
             hint = f"Try --glue-dir '{nearby[0]}'." if nearby else None
-            raise DataError(f"no folder '{task.folder}' ({task.name}) in '{self.path}': {there}", hint=hint)
+            raise DataError(
+                f"no folder '{task.folder}' ({task.name}) in '{self.path}': {available}", hint=hint
+            )
         return folder
 
 
 def _columns(task: Task, place: Split, table: TsvTable) -> Mapping[str, int]:
-    """Where each field, and "label" where there is one, stands in a row."""
+    """Return the column index of each field, and of "label" if the split has labels."""
     names, header = task.columns_of(place), table.header
     if header is None:
-        return {want: int(name) for want, name in names.items()}
+        return {key: int(name) for key, name in names.items()}
     for name in names.values():
         if name not in header:
             raise DataError(
-                f"no column '{name}' ({task.name}) in '{table.file}': {what_is_there(name, header)}"
+                f"no column '{name}' ({task.name}) in '{table.file}': {list_available(name, header)}"
             )
-    return {want: header.index(name) for want, name in names.items()}
+    return {key: header.index(name) for key, name in names.items()}
 
 
 def _sound_rows(
     task: Task, table: TsvTable, columns: Mapping[str, int]
 ) -> tuple[list[tuple[int, list[str]]], int]:
-    """The rows whose cells can be trusted, and how many others were skipped.
+    """Return the sound rows and the number of skipped ones; raise DataError for a row that lacks a wanted cell.
 
-    A task that is known to have broken rows loses every row that is not exactly as wide as the header, or
-    whose label is empty; in any other task a row that lacks a wanted cell is an error.
+    With `skip_broken`, for tasks with known broken rows, a row is skipped if it is not exactly as wide as the header
+    or has an empty label. For other tasks such rows are not skipped.
     """
     if task.skip_broken:
-        sound = list(_soundness(table, columns))
+        sound = list(_sound_flags(table, columns))
         return list(compress(table.rows, sound)), sound.count(False)
     needed = max(columns.values()) + 1
     for number, cells in table.rows:
@@ -102,7 +108,8 @@ def _sound_rows(
     return table.rows, 0
 
 
-def _soundness(table: TsvTable, columns: Mapping[str, int]) -> Iterator[bool]:
+def _sound_flags(table: TsvTable, columns: Mapping[str, int]) -> Iterator[bool]:
+    """Yield for each row whether it has the right width and a label."""
     width = len(table.header) if table.header else max(columns.values()) + 1
     label = columns.get("label")
     for _, cells in table.rows:

@@ -1,4 +1,4 @@
-"""A holdout cut off train, for tuning without a look at dev; rows that share a text stay on one side."""
+"""Splits a holdout off train, for tuning without dev; rows that share a text stay on the same side."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ LEAST, MOST, SHARE = 100, 1000, 10  # a tenth of train, within these bounds
 
 
 def split_holdout(task: Task, train: Examples) -> tuple[Examples, Examples]:
-    """`train` without the holdout, and the holdout: a tenth of train, at least 100 and at most 1000 rows.
+    """Return train without the holdout, and the holdout: a tenth of train, at least 100 and at most 1000 rows.
 
-    Whole groups of rows that share a text are taken in hash order until there are enough, so a few rows more
-    are possible; groups larger than a quarter of the holdout stay in train. `official_rows` of both is that
-    of train. Raises DataError where more than half of train would be needed.
+    Whole groups of rows that share a text are taken in hash order until there are enough rows, so there may be a few
+    more. Groups larger than a quarter of the holdout stay in train. Both parts have the `official_rows` of train.
+    Raises DataError if the holdout cannot have 100 rows or would take more than half of train.
     """
     target = min(max(LEAST, len(train) // SHARE), MOST)
     taken: set[int] = set()
@@ -33,12 +33,18 @@ def split_holdout(task: Task, train: Examples) -> tuple[Examples, Examples]:
 
 
 def _shuffled(groups: list[list[int]], uids: Sequence[str]) -> list[list[int]]:
-    """The groups ordered by the hash of one member each: the hash of all would favor large groups."""
+    """Return the groups ordered by the hash of one member each.
+
+    The smallest hash of all members would favor large groups.
+    """
     return sorted(groups, key=lambda group: order_key("holdout", min(uids[row] for row in group)))
 
 
 def groups_by_text(texts: Sequence[tuple[str, ...]]) -> list[list[int]]:
-    """Row numbers, those with a text in common (directly or through other rows) in one group."""
+    """Return the row numbers in groups; rows that share a text, directly or through other rows, are in one group.
+
+    Algorithm: union-find over the rows with path halving.
+    """
     parent = list(range(len(texts)))
 
     def root(row: int) -> int:

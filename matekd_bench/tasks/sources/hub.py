@@ -1,4 +1,4 @@
-"""Tasks read from the Hugging Face Hub, at a pinned revision, with the library `datasets`."""
+"""Reads tasks from the Hugging Face Hub at a pinned revision, with the library `datasets`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from matekd_bench.errors import DataError
-from matekd_bench.files.network import advice, without_retries
-from matekd_bench.tasks.sources.source import MissingSplitError, gold_score, label_id, what_is_there
+from matekd_bench.files.network import fetch_hint, without_retries
+from matekd_bench.tasks.sources.source import MissingSplitError, gold_score, label_id, list_available
 from matekd_bench.tasks.task import Rows, Task
 
 HINT = "Use local files with --glue-dir DIR, or connect once: what was downloaded is kept."
@@ -19,9 +19,9 @@ HINT = "Use local files with --glue-dir DIR, or connect once: what was downloade
 
 @dataclass(frozen=True)
 class Hub:
-    """The Hub, or a local folder of parquet, CSV or JSON files where a task's `hub_id` is one.
+    """The Hub, or a local folder of parquet, CSV or JSON files if a task's `hub_id` is a path.
 
-    `cache` is the folder that `datasets` keeps its files in; None: its usual place.
+    `cache` is the folder in which `datasets` keeps its files; None means its usual place.
     """
 
     cache: Path | None = None
@@ -29,31 +29,31 @@ class Hub:
     _loaded: dict[str, Mapping[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def revision(self, task: Task) -> str | None:
-        """The commit that the task's record pins."""
+        """Return the commit that the task's record pins."""
         return task.hub_revision
 
     def read(self, task: Task, split: str) -> Rows:
-        """The rows of one split. Raises MissingSplitError or DataError naming the data set and the row."""
+        """Return the rows of one split; raise MissingSplitError, or DataError naming the data set and the row."""
         splits = self.splits(task)
         name = task.splits[split].hub
         if name not in splits:
             missing = f"no split '{name}'" if name else "no labeled rows"
             raise MissingSplitError(
-                f"{missing} ({task.name} {split}) in {_place(task)}: {what_is_there(name, list(splits))}",
+                f"{missing} ({task.name} {split}) in {_dataset_label(task)}: {list_available(name, list(splits))}",
                 absent=missing,
                 hint="A GLUE folder may have them: --glue-dir DIR.",
             )
         return _rows(task, split, splits[name])
 
     def splits(self, task: Task) -> Mapping[str, Any]:
-        """Every split of the task's data set by its name there, as `datasets` gives them."""
-        place = _place(task)
-        if place not in self._loaded:
-            self._loaded[place] = self._load(task)
-        return self._loaded[place]
+        """Return every split of the task's data set by its name on the Hub, as `datasets.Dataset` objects."""
+        label = _dataset_label(task)
+        if label not in self._loaded:
+            self._loaded[label] = self._load(task)
+        return self._loaded[label]
 
     def _load(self, task: Task) -> Mapping[str, Any]:
-        """Every split of the task's data set, memory-mapped; code from a data set is never run."""
+        """Load every split of the task's data set, memory-mapped; code from a data set is never run."""
         if task.hub_id is None:
             raise DataError(f"task {task.name} names no data set on the Hub.", hint="Use --glue-dir DIR.")
         import datasets
@@ -68,19 +68,19 @@ class Hub:
                 )
             except (ConnectionError, TimeoutError) as error:
                 raise DataError(
-                    f"the Hub could not be reached for {_place(task)}.", hint=advice(HINT)
+                    f"the Hub could not be reached for {_dataset_label(task)}.", hint=fetch_hint(HINT)
                 ) from error
             except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
                 reason = " ".join(str(error).split())[:200]
                 raise DataError(
-                    f"{_place(task)} could not be loaded: {reason}.", hint=advice(HINT)
+                    f"{_dataset_label(task)} could not be loaded: {reason}.", hint=fetch_hint(HINT)
                 ) from error
         return loaded
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars and no lines about retries: there are bars of our own, and an error is one line."""
+    """Turn off progress bars and messages about retries: the suite has its own bars and one-line errors."""
     import datasets
 
     logger = logging.getLogger("huggingface_hub")
@@ -95,37 +95,42 @@ def _quiet() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-def _place(task: Task) -> str:
+def _dataset_label(task: Task) -> str:
+    """Return the data set's id, configuration and revision, for messages."""
     config = f" ({task.hub_config})" if task.hub_config else ""
     revision = f" at {task.hub_revision[:8]}" if task.hub_revision else ""
     return f"data set '{task.hub_id}'{config}{revision}"
 
 
 def _rows(task: Task, split: str, data: Any) -> Rows:
-    """The texts and labels of a `datasets.Dataset`."""
+    """Return the texts and labels of a `datasets.Dataset`; raise DataError for a missing column or text."""
     labeled = task.splits[split].labeled
     present: list[str] = data.column_names
     names = _columns(task)
-    for name in (names[want] for want in (*task.fields, *(["label"] if labeled else []))):
+    for name in (names[key] for key in (*task.fields, *(["label"] if labeled else []))):
         if name not in present:
-            place = f"{task.name} {split}, {_place(task)}"
-            raise DataError(f"no column '{name}' ({place}): {what_is_there(name, present)}")
+            place = f"{task.name} {split}, {_dataset_label(task)}"
+            raise DataError(f"no column '{name}' ({place}): {list_available(name, present)}")
     texts = list(zip(*(data[names[field]][:] for field in task.fields), strict=True))
     for row, segments in enumerate(texts):
         if not all(isinstance(text, str) for text in segments):
-            raise DataError(f"{_place(task)}, {split} row {row}: a text is missing.")
+            raise DataError(f"{_dataset_label(task)}, {split} row {row}: a text is missing.")
     return Rows(texts, _labels(task, split, data) if labeled else None)
 
 
 def _columns(task: Task) -> dict[str, str]:
-    """The columns of fields and label: on the Hub GLUE's bear our names, one's own bear theirs."""
-    named = task.columns if task.own else {}
-    return {want: named.get(want, want) for want in (*task.fields, "label")}
+    """Return the column of each field and of "label".
+
+    For GLUE the columns on the Hub have the names of the fields; `task.columns` holds those of its files. An own task
+    names its columns in `task.columns`.
+    """
+    renamed = task.columns if task.own else {}
+    return {key: renamed.get(key, key) for key in (*task.fields, "label")}
 
 
 def _labels(task: Task, split: str, data: Any) -> list[int] | list[float]:
-    """Class ids by label name, whatever the order in which the data set numbers them, or gold scores."""
-    place = f"{_place(task)}, {split} row"
+    """Return class ids or gold scores; class ids follow the label names, not the numbers in the data set."""
+    place = f"{_dataset_label(task)}, {split} row"
     column = _columns(task)["label"]
     values = data[column][:]
     for row, value in enumerate(values):
@@ -135,7 +140,7 @@ def _labels(task: Task, split: str, data: Any) -> list[int] | list[float]:
         return [gold_score(task, value, f"{place} {row}") for row, value in enumerate(values)]
     names = getattr(data.features[column], "names", None)
     if names is not None and set(names) != set(task.labels):
-        theirs, ours = ", ".join(names), ", ".join(task.labels)
-        raise DataError(f"{_place(task)} has the labels {theirs}, task {task.name} has {ours}.")
-    written = [str(value) if names is None else names[value] for value in values]
-    return [label_id(task, label, f"{place} {row}") for row, label in enumerate(written)]
+        present, expected = ", ".join(names), ", ".join(task.labels)
+        raise DataError(f"{_dataset_label(task)} has the labels {present}, task {task.name} has {expected}.")
+    label_names = [str(value) if names is None else names[value] for value in values]
+    return [label_id(task, label, f"{place} {row}") for row, label in enumerate(label_names)]

@@ -1,4 +1,4 @@
-"""What every source of data has in common: the rows it reads and how it reads gold labels."""
+"""The interface of data sources, and helpers with which all of them read gold labels."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Protocol
 from matekd_bench.errors import DataError
 from matekd_bench.tasks.task import Rows, Task
 
-DECIMALS = 6  # of gold scores: the Hub stores 3.8 as a float32, 3.7999999523, and files write 3.800
+DECIMALS = 6  # of gold scores: the Hub stores 3.8 as the float32 3.7999999523, files as 3.800
 
 
 class MissingSplitError(DataError):
-    """A split that the source does not have; the message says what was looked for and what there is.
+    """A split that the source does not have; the message names the split and the available ones.
 
-    `absent` says it in a few words that are the same on every machine, for the notice in records.
+    `absent` says it in a few words for the notice in records, so it must be the same on every machine.
     """
 
     def __init__(self, message: str, *, absent: str, hint: str | None = None) -> None:
@@ -25,46 +25,46 @@ class MissingSplitError(DataError):
 
 
 class DataSource(Protocol):
-    """A place that tasks are read from."""
+    """A place from which tasks are read."""
 
     @property
     def name(self) -> str:
-        """The word for the source in records: "hub", "glue-dir" or "embedded"."""
+        """Name of the source in records: "hub", "glue-dir", "embedded" or "own"."""
 
     def revision(self, task: Task) -> str | None:
-        """The pinned version of the task's data, where the source has such a thing."""
+        """Return the pinned version of the task's data, or None if the source has no versions."""
 
     def read(self, task: Task, split: str) -> Rows:
-        """The rows of one split. Raises MissingSplitError where it is absent, else DataError."""
+        """Return the rows of one split; raise MissingSplitError if it is absent, DataError for other problems."""
 
 
-def label_id(task: Task, written: str, place: str) -> int:
-    """The class id of a label as it is `written`: by its string, never by its number.
+def label_id(task: Task, text: str, place: str) -> int:
+    """Return the class id of a label, given as the text in the data and never as a number.
 
-    `place` says where it stands, for the DataError that an unknown label raises.
+    Raises DataError for an unknown label; `place` is its position for the message, such as file and line.
     """
-    label = task.label_values.get(written, written)
+    label = task.label_values.get(text, text)
     if label not in task.labels:
         allowed = ", ".join([*task.label_values, *task.labels])
-        raise DataError(f"{place}: unknown label {written!r}: {task.name} has {allowed}.")
+        raise DataError(f"{place}: unknown label {text!r}: {task.name} has {allowed}.")
     return task.labels.index(label)
 
 
-def gold_score(task: Task, written: str | float, place: str) -> float:
-    """The gold score of a regression as a number within the task's range. Raises DataError naming `place`."""
+def gold_score(task: Task, value: str | float, place: str) -> float:
+    """Return the gold score of a regression as a number in the task's range; raise DataError naming `place`."""
     try:
-        score = float(written)
+        score = float(value)
     except ValueError:
         score = math.nan
     low, high = task.score_range or (-math.inf, math.inf)
     if not math.isfinite(score) or not low <= score <= high:
         span = f" from {low:g} to {high:g}" if task.score_range else ""
-        raise DataError(f"{place}: the score {written!r} is not a number{span}.")
+        raise DataError(f"{place}: the score {value!r} is not a number{span}.")
     return round(score, DECIMALS)
 
 
-def what_is_there(name: str, present: Sequence[str]) -> str:
-    """Ends an error about a missing `name`: the nearest of what is `present`, then all of it."""
+def list_available(name: str, present: Sequence[str]) -> str:
+    """Return the end of an error about a missing `name`: the nearest of the `present` names, then all of them."""
     if not present:
         return "there is nothing."
     near = get_close_matches(name, present, n=1, cutoff=0.7)

@@ -1,4 +1,4 @@
-"""A task's data as the rest of the suite sees it: example ids, limits, holdout, completeness."""
+"""Loads the data of a task: reads its splits, adds example ids, applies limits or holdout, checks completeness."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matekd_bench.tasks.task import HOLDOUT, DataState, Examples, Task, TaskData
 
 
 def source_of(task: Task, source: DataSource) -> DataSource:
-    """Where `task` is read from: itself where it brings its data or its place on the Hub, else the study's `source`."""
+    """Return the source of `task`: the study's `source`, unless the task brings its data or is the user's own."""
     if task.own:
         return Hub() if task.reader is None else Embedded(name="own")
     return Embedded() if task.reader is not None else source
@@ -28,13 +28,12 @@ def load_task(
     limit_eval: int | None = None,
     eval_on: Literal["dev", "holdout"] = "dev",
 ) -> TaskData:
-    """Train and dev of `task`, read from `source`.
+    """Load train and dev of `task` from `source`.
 
-    Limits keep that many rows of a split, chosen by a hash of their ids: the same rows every time, whatever
-    the file's order, and those of a smaller limit among those of a larger one. ``eval_on="holdout"``
-    evaluates on rows cut off train and does not read dev at all. An absent dev split is left out with a
-    notice while another is there. Raises DataError where train or every dev split is absent or a file cannot
-    be used, UsageError for limits under 1.
+    A limit keeps that many rows of a split, chosen by a hash of their ids. The choice does not depend on the order of
+    the file, and a larger limit includes the rows of a smaller one. ``eval_on="holdout"`` evaluates on rows held out
+    of train and does not read dev at all. An absent dev split is left out with a notice if there is another one.
+    Raises DataError if train or every dev split is absent or a file cannot be used, UsageError for limits under 1.
     """
     for limit in (limit_train, limit_eval):
         if limit is not None and limit < 1:
@@ -60,16 +59,17 @@ def load_task(
 
 
 def _state(task: Task, used: list[Examples], dev: tuple[str, ...]) -> DataState:
+    """Return how complete the used splits are; `dev` are the names of the loaded dev splits."""
     if task.synthetic or task.own:
         return "own" if task.own else "mini"
-    whole = all(len(examples) == examples.official_rows for examples in used)
-    return "official" if whole and dev == task.dev else "partial"
+    complete = all(len(examples) == examples.official_rows for examples in used)
+    return "official" if complete and dev == task.dev else "partial"
 
 
 def load_split(task: Task, source: DataSource, split: str) -> Examples:
-    """All rows of one split, e.g. a test split, whose labels are None.
+    """Return all rows of one split; a test split has no labels.
 
-    Raises UsageError for a split that the task does not have, DataError as :func:`load_task`.
+    Raises UsageError for a split that the task does not have, DataError like :func:`load_task`.
     """
     if split not in task.splits:
         raise unknown(f"split of {task.name}", split, task.splits)
@@ -88,8 +88,8 @@ def load_split(task: Task, source: DataSource, split: str) -> Examples:
 def _splits(
     task: Task, source: DataSource, eval_on: str, notices: list[str]
 ) -> tuple[Examples | None, list[Examples]]:
-    """Train and the splits to evaluate on, before any limit."""
-    train = _noticed(load_split(task, source, task.train), notices) if task.train else None
+    """Return train and the splits for evaluation, before any limit; add to `notices`."""
+    train = _note_skipped(load_split(task, source, task.train), notices) if task.train else None
     if eval_on != HOLDOUT:
         return train, _dev_splits(task, source, notices)
     if train is None:
@@ -100,29 +100,30 @@ def _splits(
 
 
 def _dev_splits(task: Task, source: DataSource, notices: list[str]) -> list[Examples]:
-    """The dev splits that are there; the first one's error where none is."""
-    found: list[Examples] = []
+    """Return the dev splits that exist; if there is none, raise the error of the first."""
+    present: list[Examples] = []
     missing: list[MissingSplitError] = []
     for name in task.dev:
         try:
-            found.append(_noticed(load_split(task, source, name), notices))
+            present.append(_note_skipped(load_split(task, source, name), notices))
         except MissingSplitError as error:
             missing.append(error)
-    if missing and not found:
+    if missing and not present:
         raise missing[0]
-    scored = ", ".join(examples.split for examples in found)
+    scored = ", ".join(examples.split for examples in present)
     notices += [f"{error.absent}: evaluated on {scored} only." for error in missing]
-    return found
+    return present
 
 
-def _noticed(examples: Examples, notices: list[str]) -> Examples:
+def _note_skipped(examples: Examples, notices: list[str]) -> Examples:
+    """Return `examples`, after adding a notice if rows were skipped."""
     if examples.skipped:
         notices.append(f"{examples.skipped} broken rows of {examples.split} skipped.")
     return examples
 
 
 def own_notices(task: Task, train: Examples | None, dev: list[Examples]) -> list[str]:
-    """What a user should know of their data: dev rows that are in train too, and classes that dev lacks."""
+    """Return notices on the user's own data: dev rows that are in train too, and classes that dev lacks."""
     known = set(train.texts) if train is not None else set()
     notices = []
     for examples in dev:
@@ -131,14 +132,18 @@ def own_notices(task: Task, train: Examples | None, dev: list[Examples]) -> list
             notices.append(
                 f"{shared} of {len(examples)} {examples.split} rows are in train too, word for word."
             )
-        absent = [task.labels[one] for one in range(len(task.labels)) if one not in (examples.labels or ())]
+        absent = [
+            task.labels[class_id]
+            for class_id in range(len(task.labels))
+            if class_id not in (examples.labels or ())
+        ]
         if absent:
             notices.append(f"{examples.split} has no row labeled {', '.join(absent)}.")
     return notices
 
 
 def _limited(examples: Examples, limit: int | None, notices: list[str]) -> Examples:
-    """The `limit` rows whose ids come first by hash, in the file's order."""
+    """Return the `limit` rows whose ids have the smallest hashes, in the order of the file."""
     if limit is None or limit >= len(examples):
         return examples
     notices.append(f"{examples.split} limited to {limit} of {len(examples)} rows.")

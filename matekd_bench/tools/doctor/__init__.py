@@ -1,1 +1,1 @@
-"""What this machine has of what a study needs: looked at by `doctor`, fetched by `prepare`."""
+"""The checks of ``matekd-bench doctor``: whether this machine has everything that a study needs."""

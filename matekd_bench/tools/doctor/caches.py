@@ -1,4 +1,4 @@
-"""The cache folders: where they lie, whether they can be written, how large they are."""
+"""Checks of the cache folders: their paths, sizes and write permission."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ TOPIC = "caches"
 
 
 def caches() -> Iterator[Finding]:
-    """A line for the suite's cache and one for that of the Hub's libraries."""
+    """Check the cache of matekd-bench and that of the Hub's libraries."""
     from huggingface_hub import constants
 
     try:
-        own = cache_root()
-    except RuntimeError:  # "~" where the user has no home
+        root = cache_root()
+    except RuntimeError:  # "~" in the path, and the user has no home folder
         text = f"'{os.environ.get('MATEKD_BENCH_CACHE', '~')}' can't be found: this user has no home folder"
         yield Finding(TOPIC, "own", "problem", text, "set MATEKD_BENCH_CACHE to a folder")
     else:
-        yield folder("own", own, "teachers, logits and generators", "MATEKD_BENCH_CACHE")
+        yield folder("own", root, "teachers, logits and generators", "MATEKD_BENCH_CACHE")
     yield folder("hub", Path(constants.HF_HOME), "models and data of the Hub", "HF_HOME")
 
 
 def folder(name: str, path: Path, holds: str, variable: str) -> Finding:
-    """Whether a cache folder, or the place where it will be made, can be written."""
-    there = next((place for place in (path, *path.parents) if place.exists()), path)
+    """Check that a cache folder, or the nearest parent that exists, can be written.
+
+    `holds` says what the folder is for; `variable` is the environment variable that moves it.
+    """
+    existing = next((parent for parent in (path, *path.parents) if parent.exists()), path)
     try:
-        with tempfile.TemporaryFile(dir=there):
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         text = f"{path} ({holds}) can't be written: {error.strerror or error}"
@@ -42,7 +45,7 @@ def folder(name: str, path: Path, holds: str, variable: str) -> Finding:
 
 
 def readable(size: int) -> str:
-    """A number of bytes as people say it: "12 MB", "1.4 GB"."""
+    """Format a number of bytes for people: "12 MB", "1.4 GB"."""
     if size < 10**6:
         return f"{size / 10**3:.0f} kB"
     return f"{size / 10**6:.0f} MB" if size < 10**9 else f"{size / 10**9:.1f} GB"

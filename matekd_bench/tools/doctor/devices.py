@@ -1,4 +1,4 @@
-"""The devices that torch finds, and what the precision `auto` means on each."""
+"""Checks of the devices that torch finds, with the precision that `auto` stands for on each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOPIC = "devices"
 
 
 def devices() -> Iterator[Finding]:
-    """A line for the CPU and for each accelerator; the one that studies use by default is marked."""
+    """Check torch, the CPU and each accelerator, and mark the device that studies use by default."""
     try:
         import torch
 
@@ -27,13 +27,13 @@ def devices() -> Iterator[Finding]:
         )
         return
     chosen = resolve_device("auto")
-    yield _check("cpu", cpu_text(), torch.device("cpu"), chosen)
+    yield _device_finding("cpu", cpu_text(), torch.device("cpu"), chosen)
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
-        about = torch.cuda.get_device_properties(index)
-        text = f"{about.name}, {about.total_memory / 2**30:.0f} GiB"
-        yield _check(f"cuda:{index}", text, torch.device("cuda", index), chosen)
+        properties = torch.cuda.get_device_properties(index)
+        text = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+        yield _device_finding(f"cuda:{index}", text, torch.device("cuda", index), chosen)
     if torch.backends.mps.is_available():
-        yield _check("mps", "Apple GPU", torch.device("mps"), chosen)
+        yield _device_finding("mps", "Apple GPU", torch.device("mps"), chosen)
     if chosen.type == "cpu":
         yield Finding(
             TOPIC,
@@ -45,18 +45,18 @@ def devices() -> Iterator[Finding]:
 
 
 def cpu_text() -> str:
-    """Cores, threads and whether the processor multiplies bf16 matrices."""
+    """Describe the cores, the threads and whether the processor multiplies bf16 matrices."""
     import torch
 
     from matekd_bench.distill.device import cores, cpu_flags
 
-    there, usable = os.cpu_count() or 1, cores()
-    limit = f" ({usable} usable)" if usable != there else ""
+    count, usable = os.cpu_count() or 1, cores()
+    limit = f" ({usable} usable)" if usable != count else ""
     amx = "bf16 matrices (AMX)" if "amx_bf16" in cpu_flags() else "no fast bf16"
-    return f"{there} cores{limit}, torch uses {torch.get_num_threads()} threads, {amx}"
+    return f"{count} cores{limit}, torch uses {torch.get_num_threads()} threads, {amx}"
 
 
-def _check(name: str, text: str, device: torch.device, chosen: torch.device) -> Finding:
+def _device_finding(name: str, text: str, device: torch.device, chosen: torch.device) -> Finding:
     from matekd_bench.distill.device import resolve_precision
 
     mark = "; used by default" if (device.type, device.index or 0) == (chosen.type, chosen.index or 0) else ""

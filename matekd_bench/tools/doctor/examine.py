@@ -1,4 +1,4 @@
-"""A look at everything on this machine that a study may need; nothing is fetched and nothing is changed."""
+"""All checks of ``matekd-bench doctor``, one after another; they fetch and change nothing."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 
 from matekd_bench.plugins.host import Host
-from matekd_bench.plugins.naming import conflict
+from matekd_bench.plugins.naming import conflict_error
 from matekd_bench.tools.doctor.finding import Finding
 
 SECONDS = 3.0  # for the Hub to answer
 
 
 def examine(host: Host, glue_dir: Path | None, *, network: bool = False) -> Iterator[Finding]:
-    """Every check in turn, the quick ones first; the network is asked only with `network`."""
+    """Run every check, the quick ones first; ask the network only with `network`."""
     from matekd_bench.tools.doctor import caches, glue_and_wordnet, preset_models, versions
 
     yield from guarded(versions.TOPIC, versions.versions)
@@ -30,19 +30,17 @@ def examine(host: Host, glue_dir: Path | None, *, network: bool = False) -> Iter
     yield from guarded(devices.TOPIC, devices.devices)
 
 
-def guarded(topic: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The checks of one look; a problem where it fails, so that the others are still made."""
+def guarded(topic: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yield the findings of one check; if it raises, yield a problem, so that the other checks still run."""
     try:
-        yield from look()
-    except (
-        Exception
-    ) as error:  # what is wrong with a machine is not known beforehand, and this is where it is told
+        yield from check()
+    except Exception as error:  # a damaged machine can raise anything, and doctor has to report it
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         yield Finding(topic, topic, "problem", f"can't be looked at: {reason}")
 
 
 def plugins(host: Host) -> Iterator[Finding]:
-    """A line for what plugins provide, and one for each that was left out or claims another's name."""
+    """Check the plugins: count what they provide, and report those that are broken or claim the same name."""
     broken = [info for info in host.plugins if info.status == "broken"]
     text = (
         f"{len(host.methods)} methods, {len(host.tasks)} tasks from {len(host.plugins) - len(broken)} plugins"
@@ -52,12 +50,12 @@ def plugins(host: Host) -> Iterator[Finding]:
         todo = "fix or uninstall it; --no-plugins leaves other packages out"
         yield Finding("plugins", info.name, "problem", f"{info.by} was left out: {info.reason}", todo)
     for (kind, name), claims in host.conflicts.items():
-        error = conflict(kind, name, claims)
+        error = conflict_error(kind, name, claims)
         yield Finding("plugins", name, "problem", error.message.removesuffix(":"), str(error.hint))
 
 
 def hub() -> Iterator[Finding]:
-    """Whether the Hub answers."""
+    """Check that the Hub answers."""
     from huggingface_hub import constants
 
     from matekd_bench.files.network import hub_answers

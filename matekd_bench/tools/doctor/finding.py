@@ -1,4 +1,4 @@
-"""What a look at one part of the machine found."""
+"""The result of one check of ``matekd-bench doctor``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ State = Literal["ok", "missing", "problem"]
 class Finding:
     """One line of ``matekd-bench doctor``.
 
-    `missing` is something that a study may do without or fetch; `problem` is broken and makes the exit code 1.
-    `todo` is what to do about it, often a command; empty where nothing need be done.
+    The state `missing` is for something that a study can do without or fetch. `problem` is for something broken; it
+    makes the exit code 1. `todo` says what to do, often as a command; it is empty if there is nothing to do.
     """
 
     topic: str

@@ -1,4 +1,4 @@
-"""The GLUE folder and WordNet: what is there of them, and how complete it is."""
+"""Checks of the GLUE folder and WordNet: whether they are there and complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GET_WORDNET = "python -m nltk.downloader wordnet"
 
 
 def glue_folder(path: Path | None, host: Host) -> Iterator[Finding]:
-    """A line for the folder, naming complete and absent tasks, and one for each task that is partial or damaged."""
+    """Check the GLUE folder: name complete and absent tasks, and report each partial or damaged one."""
     if path is None:
         yield Finding(
             TOPIC, "GLUE folder", "missing", "none is named; with a network the Hub serves", GET_GLUE
@@ -27,21 +27,22 @@ def glue_folder(path: Path | None, host: Host) -> Iterator[Finding]:
     if not path.is_dir():
         yield Finding(TOPIC, "GLUE folder", "problem", f"'{path}' is no folder", GET_GLUE)
         return
-    tasks = [one.record for one in host.tasks.values() if one.record.folder and one.record.train]
+    records = [provided.record for provided in host.tasks.values()]
+    tasks = [task for task in records if task.folder and task.train]
     absent = [task.name for task in tasks if not (path / str(task.folder)).is_dir()]
-    found = [task for task in tasks if task.name not in absent]
-    checks = [_task(task, GlueFolder(path)) for task in found]
-    complete = [check.name for check in checks if check.state == "ok"]
-    text = f"{path}: complete {_listed(complete)}; absent {_listed(absent)}"
-    yield Finding(TOPIC, "GLUE folder", "ok" if found else "missing", text, "" if found else GET_GLUE)
-    yield from (check for check in checks if check.state != "ok")
+    present = [task for task in tasks if task.name not in absent]
+    findings = [_check_task(task, GlueFolder(path)) for task in present]
+    complete = [finding.name for finding in findings if finding.state == "ok"]
+    text = f"{path}: complete {_join_names(complete)}; absent {_join_names(absent)}"
+    yield Finding(TOPIC, "GLUE folder", "ok" if present else "missing", text, "" if present else GET_GLUE)
+    yield from (finding for finding in findings if finding.state != "ok")
 
 
-def _task(task: Task, source: GlueFolder) -> Finding:
-    """Whether the files of a task have the official numbers of rows."""
+def _check_task(task: Task, source: GlueFolder) -> Finding:
+    """Check that the files of a task have the official numbers of rows."""
     parts = []
     for split in (str(task.train), *task.dev):
-        wanted = task.splits[split].rows
+        official = task.splits[split].rows
         try:
             rows = len(source.read(task, split).texts)
         except MissingSplitError:
@@ -49,29 +50,31 @@ def _task(task: Task, source: GlueFolder) -> Finding:
             continue
         except DataError as error:
             return Finding(TOPIC, task.name, "problem", str(error), "download this task again")
-        if rows != wanted:
-            parts.append(f"{split} {rows} of {wanted}")
+        if rows != official:
+            parts.append(f"{split} {rows} of {official}")
     if not parts:
         return Finding(TOPIC, task.name, "ok", "complete")
     text = f"partial: {', '.join(parts)}"
     return Finding(TOPIC, task.name, "missing", text, "usable; its scores are labeled partial")
 
 
-def _listed(names: Iterable[str]) -> str:
+def _join_names(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
 
 
 def wordnet(host: Host) -> Iterator[Finding]:
-    """Whether WordNet can be found, for the methods that need a thesaurus."""
-    users = _listed(sorted(name for name, one in host.methods.items() if "thesaurus" in one.record.needs))
-    place = wordnet_place()
-    if place is None:
+    """Check that WordNet is there, for the methods that need a thesaurus."""
+    users = _join_names(
+        sorted(name for name, provided in host.methods.items() if "thesaurus" in provided.record.needs)
+    )
+    path = find_wordnet()
+    if path is None:
         text = f"not found; used by {users}, with a smaller stand-in"
         yield Finding(TOPIC, "WordNet", "missing", text, GET_WORDNET)
     else:
-        yield Finding(TOPIC, "WordNet", "ok", f"{place}; used by {users}")
+        yield Finding(TOPIC, "WordNet", "ok", f"{path}; used by {users}")
 
 
-def wordnet_place() -> Path | None:
-    """Where WordNet lies, for methods that would read it from there; None: nowhere."""
+def find_wordnet() -> Path | None:
+    """Return the path that methods read WordNet from; None if it is not on this machine."""
     return next(wordnet_places(), None)

@@ -1,4 +1,4 @@
-"""EDA: synonym replacement, random insertion, random swap and random deletion of words (Wei and Zou 2019)."""
+"""`eda`: synonym replacement, random insertion, random swap and random deletion of words (Wei and Zou 2019)."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def matekd_bench_methods() -> Iterator[type[EDA]]:
 
 @hookimpl
 def matekd_bench_thesauri() -> Iterator[Thesaurus]:
-    """Announces `auto`, `wordnet` and `embedded`."""
+    """Announce `auto`, `wordnet` and `embedded`."""
     yield from thesauri()

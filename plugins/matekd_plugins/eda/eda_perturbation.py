@@ -1,4 +1,4 @@
-"""The method `eda`: its parameters, and one operation drawn per text."""
+"""The method `eda`: its parameters, and one random operation per text."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from matekd_bench import Params, Range, TextPerturbation
-from matekd_plugins.eda.groups import check_choice
 from matekd_plugins.eda.official import OfficialOperations
 from matekd_plugins.eda.operations import Operation, Operations
+from matekd_plugins.eda.synonym_files import check_choice
 from matekd_plugins.eda.thesaurus import load
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Alpha = Field(default=None, gt=0, le=1)
 
 
 class EDAParams(Params):
-    """The parameters of `eda`; names and defaults follow the paper's section 2."""
+    """Parameters of `eda`; names and defaults follow the paper's section 2."""
 
     alpha: float = Field(default=0.1, gt=0, le=1)
     """Strength: max(1, floor(alpha * words)) edits; deletion drops each word with probability alpha."""
@@ -40,13 +40,13 @@ class EDAParams(Params):
     segments: Literal["both", "first", "second"] = "both"
     """Which segments of a text pair are perturbed, each on its own."""
     synonym: bool = True
-    """Whether synonym replacement is among the operations."""
+    """Include synonym replacement."""
     insert: bool = True
-    """Whether random insertion is among the operations."""
+    """Include random insertion."""
     swap: bool = True
-    """Whether random swap is among the operations."""
+    """Include random swap."""
     delete: bool = True
-    """Whether random deletion is among the operations."""
+    """Include random deletion."""
     thesaurus: Annotated[str, AfterValidator(check_choice)] = "auto"
     """Source of synonyms: wordnet, embedded, auto (WordNet where NLTK finds it, else the small embedded thesaurus),
     mini (that of mini-GLUE), another plugin's, or a file of synonym groups as a path or package:NAME/PATH."""
@@ -59,9 +59,10 @@ class EDAParams(Params):
 
 
 class EDA(TextPerturbation[EDAParams]):
-    """One operation, drawn uniformly among the enabled ones, on the words of one text.
+    """EDA: one operation on the words of a text, drawn uniformly among the enabled ones (Wei and Zou 2019).
 
-    `notices` are sentences for the user: where the embedded thesaurus stands in for WordNet.
+    Deviations from the paper: views are drawn on the fly and labeled by the teacher, not added to the data set once
+    with gold labels. `num_aug` views draw their operations independently, not in equal shares.
     """
 
     name = "eda"
@@ -77,6 +78,7 @@ class EDA(TextPerturbation[EDAParams]):
         self.variants = params.num_aug
         self.segments = params.segments
         thesaurus = load(params.thesaurus) if params.synonym or params.insert else None
+        # A notice tells the user when the embedded thesaurus replaces WordNet.
         self.notices = list(thesaurus.notices) if thesaurus else []
         self._thesaurus = thesaurus
         self._operations = (
@@ -86,20 +88,18 @@ class EDA(TextPerturbation[EDAParams]):
 
     @classmethod
     def resources(cls, params: EDAParams) -> dict[str, str]:
-        """Name the thesaurus in use, with a digest; nothing where no enabled operation needs one."""
+        """Name the thesaurus in use, with a digest; empty if no enabled operation needs one."""
         return {"thesaurus": load(params.thesaurus).name} if params.synonym or params.insert else {}
 
     def prepare(self, texts: Sequence[str]) -> None:
-        """Looks up every word of the training texts, so that perturbing never waits for the thesaurus."""
+        """Look up every word of the training texts, so that perturbing never waits for the thesaurus."""
         if self._thesaurus:
             for text in texts:
                 self._operations.look_up(text)
 
     def perturb(self, text: str, rng: random.Random) -> str:
-        """`text` after one operation; as it is where the operation finds nothing to do.
-
-        Every choice is made from `rng.random()`, the one generator method whose sequence Python guarantees.
-        """
+        """Apply one operation to `text`; return it unchanged if the operation finds nothing to edit."""
+        # All choices use `rng.random()`, the only generator method whose sequence Python guarantees.
         words = self._operations.split(text)
         if not words:
             return text
@@ -108,11 +108,13 @@ class EDA(TextPerturbation[EDAParams]):
 
 
 def _enabled(params: EDAParams, operations: Operations) -> list[tuple[Operation, float]]:
-    """The operations that are switched on, each with its strength."""
-    every = [
+    """Return the enabled operations, each with its strength."""
+    operations_by_switch = [
         (params.synonym, operations.replace, params.alpha_sr),
         (params.insert, operations.insert, params.alpha_ri),
         (params.swap, operations.swap, params.alpha_rs),
         (params.delete, operations.delete, params.alpha_rd),
     ]
-    return [(operation, alpha or params.alpha) for enabled, operation, alpha in every if enabled]
+    return [
+        (operation, alpha or params.alpha) for enabled, operation, alpha in operations_by_switch if enabled
+    ]

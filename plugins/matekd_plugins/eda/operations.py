@@ -1,4 +1,4 @@
-"""The four operations of EDA on a list of words, in the variant `fixed`."""
+"""EDA's four operations on a list of words, in the variant `fixed`."""
 
 from __future__ import annotations
 
@@ -7,48 +7,48 @@ from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
 from matekd_bench import Synonyms
-from matekd_plugins.eda.lexicon import Lexicon
+from matekd_plugins.eda.synonym_lookup import Lexicon
 
 T = TypeVar("T")
 Operation: TypeAlias = Callable[[list[str], float, random.Random], list[str]]
 
 
 class Operations:
-    """Synonym replacement, insertion, swap and deletion; case, digits and punctuation stay.
+    """Synonym replacement, random insertion, random swap and random deletion that keep case, digits and punctuation.
 
-    Each takes the words of a text (at least one), a strength alpha in (0, 1] and a generator; it returns the
-    new words, never none, and leaves the list it was given as it is.
+    Each operation takes the words of a text (at least one), a strength alpha in (0, 1] and a random generator. It
+    returns the new words, at least one, and does not change the list `words`.
     """
 
     def __init__(self, thesaurus: Synonyms | None) -> None:
         self.lexicon = Lexicon(thesaurus)
 
     def split(self, text: str) -> list[str]:
-        """The words of a text: what stands between white space, punctuation included."""
+        """Split a text at white space; punctuation stays with its word."""
         return text.split()
 
     def join(self, words: list[str], text: str) -> str:
-        """The text of `words`; `text` itself where nothing changed, so that its white space stays too."""
+        """Join words with spaces; return `text` itself if no word changed, so that its white space stays."""
         return text if words == self.split(text) else " ".join(words)
 
     def look_up(self, text: str) -> None:
-        """Puts the synonyms of a text's words into the cache."""
+        """Put the synonyms of a text's words into the cache."""
         for word in self.split(text):
             self.lexicon[word]
 
     def replace(self, words: list[str], alpha: float, rng: random.Random) -> list[str]:
-        """Replaces words, at distinct positions, by a synonym; words without one and stop words stay."""
+        """Replace words at distinct positions by synonyms; stop words and words without synonyms stay."""
         lexicon = self.lexicon
         new = words.copy()
-        where = [position for position, word in enumerate(words) if lexicon[word] is not None]
-        for position in sample(where, count(alpha, words), rng):
+        replaceable = [position for position, word in enumerate(words) if lexicon[word] is not None]
+        for position in sample(replaceable, count(alpha, words), rng):
             entry = lexicon[words[position]]
-            if entry is not None:
+            if entry is not None:  # always true here: for type checkers
                 new[position] = entry.dress(pick(entry.synonyms, rng))
         return new
 
     def insert(self, words: list[str], alpha: float, rng: random.Random) -> list[str]:
-        """Inserts synonyms of words of the text at any positions, both ends included."""
+        """Insert synonyms of words of the text at random positions, both ends included."""
         lexicon = self.lexicon
         sources = [entry for word in words if (entry := lexicon[word]) is not None]
         if not sources:
@@ -60,7 +60,7 @@ class Operations:
         return new
 
     def swap(self, words: list[str], alpha: float, rng: random.Random) -> list[str]:
-        """Exchanges the words at two distinct positions, several times; one word stays."""
+        """Swap the words at two distinct positions, several times; a single word stays."""
         length = len(words)
         if length < 2:
             return words
@@ -73,24 +73,24 @@ class Operations:
         return new
 
     def delete(self, words: list[str], alpha: float, rng: random.Random) -> list[str]:
-        """Drops each word with probability `alpha`; where none is left, one drawn uniformly stays."""
+        """Delete each word with probability `alpha`; if none is left, keep one drawn uniformly."""
         draw = rng.random
-        kept = words if len(words) == 1 else [word for word in words if draw() > alpha]
-        return kept or [pick(words, rng)]
+        remaining = words if len(words) == 1 else [word for word in words if draw() > alpha]
+        return remaining or [pick(words, rng)]
 
 
 def count(alpha: float, words: list[str]) -> int:
-    """How many edits a text gets: n = max(1, floor(alpha * length)), paper section 2."""
+    """Compute the number of edits of a text: n = max(1, floor(alpha * length)) (paper, section 2)."""
     return max(1, int(alpha * len(words)))
 
 
 def pick(items: list[T] | tuple[T, ...], rng: random.Random) -> T:
-    """One item, uniformly."""
+    """Draw one item uniformly."""
     return items[int(rng.random() * len(items))]
 
 
 def sample(items: list[T], size: int, rng: random.Random) -> list[T]:
-    """Up to `size` distinct items, uniformly; reorders `items` (first steps of a Fisher-Yates shuffle)."""
+    """Draw up to `size` distinct items uniformly; reorders `items` (first steps of a Fisher-Yates shuffle)."""
     size = min(size, len(items))
     for index in range(size):
         other = index + int(rng.random() * (len(items) - index))

@@ -1,4 +1,4 @@
-"""Where synonyms come from: the thesauri of this package, WordNet among them, of other plugins, or a file."""
+"""Loading of synonyms: from WordNet, the embedded thesaurus, another plugin's thesaurus or a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from matekd_bench import Synonyms, Thesaurus, UsageError, find_thesaurus, wordnet_places
-from matekd_plugins.eda import groups
+from matekd_plugins.eda.synonym_files import is_groups_file, read_groups
 
 DEBIAN = Path("/usr/share/wordnet")
 INSTALL = (
@@ -25,18 +25,18 @@ _FILES = tuple(f"{kind}.{part}" for kind in ("data", "index") for part in _PARTS
 
 
 def load(choice: str) -> Synonyms:
-    """What the thesaurus of that name holds, or the file of synonym groups: a path or ``package:NAME/PATH``.
+    """Load the thesaurus of that name, or the file of synonym groups at a path or ``package:NAME/PATH``.
 
-    Raises UsageError for an unknown name, for a file that cannot be read or holds no group, and for "wordnet" where
-    there is none, or none that NLTK agrees to read.
+    Raises UsageError for an unknown name, for a file that cannot be read or holds no group, and for "wordnet" if no
+    WordNet is found or NLTK refuses to read it.
     """
-    if groups.is_file(choice):
-        return groups.read(choice)
+    if is_groups_file(choice):
+        return read_groups(choice)
     return find_thesaurus(choice).load()
 
 
 def thesauri() -> Iterator[Thesaurus]:
-    """The three that come with this package."""
+    """Yield the three thesauri of this package."""
     yield Thesaurus(
         name="auto", summary="WordNet where NLTK finds it, else the embedded one.", load=automatic
     )
@@ -45,50 +45,51 @@ def thesauri() -> Iterator[Thesaurus]:
 
 
 def automatic() -> Synonyms:
-    """WordNet where it can be read, else the embedded thesaurus with a notice."""
-    found, why = _first()
-    notice = f"eda uses its small embedded thesaurus: no WordNet found. {why}"
-    return found or replace(embedded(), notices=(notice,))
+    """Load WordNet if it can be read, else the embedded thesaurus with a notice."""
+    synonyms, reason = _first_wordnet()
+    notice = f"eda uses its small embedded thesaurus: no WordNet found. {reason}"
+    return synonyms or replace(embedded(), notices=(notice,))
 
 
 def wordnet() -> Synonyms:
-    """WordNet; UsageError where it cannot be read."""
-    found, why = _first()
-    if found is None:
-        raise UsageError("thesaurus=wordnet, but no WordNet can be read.", hint=why)
-    return found
+    """Load WordNet; UsageError if it cannot be read."""
+    synonyms, reason = _first_wordnet()
+    if synonyms is None:
+        raise UsageError("thesaurus=wordnet, but no WordNet can be read.", hint=reason)
+    return synonyms
 
 
-def _first() -> tuple[Synonyms | None, str]:
-    """The first WordNet on this machine that can be read, or why there is none."""
-    refused = []
+def _first_wordnet() -> tuple[Synonyms | None, str]:
+    """Load the first WordNet on this machine that can be read; without one, return None and the reason."""
+    reasons = []
     for place in map(Path.resolve, wordnet_places()):
         try:
-            return _wordnet(place), ""
+            return _read_wordnet(place), ""
         except PermissionError:
-            refused.append(f"NLTK refuses {place}: 'chmod -R go-w {place}' makes it private to its owner.")
+            reasons.append(f"NLTK refuses {place}: 'chmod -R go-w {place}' makes it private to its owner.")
         except (OSError, ValueError, LookupError, AssertionError) as error:
-            refused.append(f"{place} cannot be read ({type(error).__name__}).")
-    return None, " ".join(refused) or INSTALL
+            reasons.append(f"{place} cannot be read ({type(error).__name__}).")
+    return None, " ".join(reasons) or INSTALL
 
 
 @functools.cache
 def embedded() -> Synonyms:
-    """The thesaurus in this package: groups of common English words that can stand for one another."""
+    """Load this package's thesaurus of about 400 groups of common English words."""
     text = files("matekd_plugins.eda").joinpath("synonyms.txt").read_text(encoding="utf-8")
     return Synonyms.of_groups("embedded thesaurus v1", text)
 
 
 @functools.cache
-def _wordnet(place: Path) -> Synonyms:
-    """WordNet in a folder or zip archive of its database files; read once in a process.
+def _read_wordnet(place: Path) -> Synonyms:
+    """Read WordNet from a folder or zip archive of its database files, once per process.
 
-    Raises OSError where files are missing, PermissionError where NLTK does not trust them.
+    Raises OSError if files are missing, PermissionError if NLTK does not trust them.
     """
     reader = _reader(place)
-    lock = threading.Lock()  # NLTK's reader seeks in shared files
+    lock = threading.Lock()  # NLTK's reader seeks in shared files; texts are perturbed in the background
 
     def lookup(word: str) -> list[str]:
+        # All senses in all parts of speech: no sense disambiguation, as in the original.
         with lock:
             return [lemma for synset in reader.synsets(word) for lemma in synset.lemma_names()]
 
@@ -97,7 +98,7 @@ def _wordnet(place: Path) -> Synonyms:
 
 
 def _reader(place: Path) -> Any:
-    """NLTK's reader of a WordNet database."""
+    """Make NLTK's reader of the WordNet database at `place`."""
     import nltk.data
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
@@ -107,16 +108,16 @@ def _reader(place: Path) -> Any:
         root = str(place)
         if place == DEBIAN and root not in nltk.data.path:
             nltk.data.path.append(root)  # NLTK reads only below the folders of its path
-    # map_wn aligns versions for other languages: it takes seconds, needs a second WordNet, and only English
-    # is used here. The second argument stands for the other languages' reader: None would warn.
+    # map_wn aligns versions for other languages. It takes seconds and needs a second WordNet, and only English is used
+    # here. The second argument is the reader of other languages: None would warn.
     english = type("EnglishWordNet", (WordNetCorpusReader,), {"map_wn": lambda self, version="wordnet": None})
     return english(root, ())
 
 
 def _digest(reader: Any) -> str:
-    """16 hexadecimal digits over the files that decide which synonyms a word has."""
-    state = hashlib.sha256()
+    """Hash the files that determine a word's synonyms, to 16 hexadecimal digits."""
+    digest = hashlib.sha256()
     for name in _FILES:
         with reader.abspath(name).open() as file:
-            state.update(file.read())
-    return state.hexdigest()[:16]
+            digest.update(file.read())
+    return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""`freelb`: the student learns from several points of an ascent in its word embeddings, all in one update."""
+"""`freelb`: adversarial training in which every point of an ascent in the word embeddings is a training pass."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from pydantic import Field, model_validator
 
 from matekd_bench import Context, Method, Params, Perturbation, Range, Task, hookimpl
 from matekd_plugins.embeddings import Norm
-from matekd_plugins.freelb.published import lacking
+from matekd_plugins.freelb.published import missing_sizes
 
-TABLED = ("norm", "steps", "passes", "adv_lr", "init_mag", "max_norm", "relative")
+SET_BY_TABLE = ("norm", "steps", "passes", "adv_lr", "init_mag", "max_norm", "relative")
 
 
 class FreeLBParams(Params):
-    """Parameters of FreeLB, named as in its authors' scripts."""
+    """Parameters of `freelb`, named as in the authors' scripts."""
 
     norm: Norm = "l2"
     """The norm in which the ascent steps and the perturbation is bounded."""
     steps: int = Field(default=3, ge=1)
     """K: passes of an update, or ascent steps where `passes` is fairseq."""
+    # The two public versions of the code differ in the number of passes.
     passes: Literal["transformers", "fairseq"] = "transformers"
     """transformers: K passes with K - 1 ascent steps between them; fairseq: K + 1 passes with K steps."""
     share_dropout: bool = True
-    """Whether the passes of an update share their dropout masks."""
+    """Share dropout masks between the passes of an update, as in the paper."""
+    # No sizes are published for six-layer students. The three defaults are multiples of the student's own embedding
+    # norm, in proportions like those of the authors' tables, and untuned.
     adv_lr: float = Field(default=0.1, ge=0)
     """Length of an ascent step."""
     init_mag: float = Field(default=0.2, ge=0)
@@ -32,14 +35,14 @@ class FreeLBParams(Params):
     max_norm: float = Field(default=0.3, ge=0)
     """Bound on the norm of the perturbation after a step; 0: no bound."""
     relative: bool = True
-    """Whether sizes are multiples of the student's median word-embedding norm (linf: that norm / sqrt(width))."""
+    """Take sizes as multiples of the student's median word-embedding norm (linf: that norm / sqrt(width))."""
     published: Literal["none", "roberta", "albert"] = "none"
     """Sizes by task from the authors' scripts for RoBERTa-large or ALBERT-xxlarge-v2, in place of those above."""
 
     @model_validator(mode="after")
     def _one_source(self) -> FreeLBParams:
         defaults = type(self).model_fields
-        changed = [name for name in TABLED if getattr(self, name) != defaults[name].default]
+        changed = [name for name in SET_BY_TABLE if getattr(self, name) != defaults[name].default]
         if self.published != "none" and changed:
             raise ValueError(
                 f"published={self.published} sets {', '.join(changed)} itself; leave one of them out"
@@ -48,7 +51,7 @@ class FreeLBParams(Params):
 
 
 def _unfit(params: FreeLBParams, task: Task) -> str | None:
-    return None if params.published == "none" else lacking(params.published, task.name)
+    return None if params.published == "none" else missing_sizes(params.published, task.name)
 
 
 def _make(params: FreeLBParams, context: Context) -> Perturbation[FreeLBParams]:
@@ -59,7 +62,7 @@ def _make(params: FreeLBParams, context: Context) -> Perturbation[FreeLBParams]:
 
 @hookimpl
 def matekd_bench_methods() -> Iterator[Method]:
-    """Announces the method."""
+    """Announce the method."""
     yield Method(
         name="freelb",
         summary="Several passes along an ascent in the word embeddings, one step for all of them.",

@@ -1,4 +1,4 @@
-"""The sizes that FreeLB's authors published by task, as their launch scripts hold them."""
+"""Tables of the perturbation sizes in the launch scripts of FreeLB's authors, by task."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matekd_bench import UsageError
 
 
 class Sizes(NamedTuple):
-    """What an update of FreeLB is measured by: passes, ascent step, first perturbation and bound (0: none)."""
+    """Sizes of one FreeLB update: passes, ascent step, first perturbation and bound on the norm (0: no bound)."""
 
     passes: int
     adv_lr: float
@@ -16,8 +16,9 @@ class Sizes(NamedTuple):
     max_norm: float
 
 
-# github.com/zhuchen03/FreeLB, commit d8c1695, fairseq-RoBERTa/launch/FreeLB: the runs that are not commented out. There
-# K = 2 or 3 counts ascent steps: one pass more. RTE's only such runs are a baseline without perturbation.
+# github.com/zhuchen03/FreeLB, commit d8c1695, fairseq-RoBERTa/launch/FreeLB: the runs that are not commented out.
+# Their K counts ascent steps, so there is one pass more. RTE is missing: its only such runs are a baseline without
+# perturbation.
 ROBERTA = {
     "cola": Sizes(4, 2.5e-2, 0.4, 0.3),
     "mnli": Sizes(3, 0.1, 0.1, 0.3),
@@ -28,7 +29,7 @@ ROBERTA = {
     "stsb": Sizes(4, 0.1, 0.16, 0.28),
 }
 
-# The same, commit f6c2309, huggingface-transformers/launch/run_glue.sh. There K counts passes.
+# The same repository, commit f6c2309, huggingface-transformers/launch/run_glue.sh. Its K counts passes.
 ALBERT = {
     "cola": Sizes(3, 4e-2, 5e-2, 0.0),
     "mnli": Sizes(3, 4e-2, 8e-2, 0.0),
@@ -43,16 +44,16 @@ ALBERT = {
 TABLES = {"roberta": ROBERTA, "albert": ALBERT}
 
 
-def published(table: str, task: str) -> Sizes:
-    """The sizes of `task` in `table`, in absolute units; UsageError where there are none."""
-    reason = lacking(table, task)
+def published_sizes(table: str, task: str) -> Sizes:
+    """Return the sizes of `task` in `table`, in units of the embeddings; UsageError if the table has none."""
+    reason = missing_sizes(table, task)
     if reason is not None:
         raise UsageError(reason)
     return TABLES[table][task]
 
 
-def lacking(table: str, task: str) -> str | None:
-    """Why `table` says nothing about `task`; None where it does."""
+def missing_sizes(table: str, task: str) -> str | None:
+    """Explain that `table` has no sizes for `task`; None if it has."""
     if task in TABLES[table]:
         return None
     return (

@@ -1,4 +1,4 @@
-"""`frozen-generator`: MATE-KD whose generator is never trained, an ablation that differs in the adversary alone."""
+"""`frozen-generator`: MATE-KD without updates of the generator, an ablation that has no adversary."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _make(params: MaskParams, context: Context) -> FrozenGenerator:
 
 @hookimpl
 def matekd_bench_methods() -> Iterator[Method]:
-    """Announces the method."""
+    """Announce the method."""
     yield Method(
         name="frozen-generator",
         summary="Ablation of MATE-KD: 30 % of the tokens rewritten by a generator that is not trained.",

@@ -1,4 +1,4 @@
-"""MATE-KD's student updates with a generator that stays as it was warmed up."""
+"""The method `frozen-generator`: MATE-KD's student updates with a generator that is never trained."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from matekd_plugins.matekd.adversary import MateKD
 
 
 class FrozenGenerator(MateKD):
-    """MATE-KD without updates of its own: the same masks and, until MATE-KD's generator moves, the same text."""
+    """MATE-KD without generator updates.
+
+    It masks the same positions as `matekd`, and writes the same text until `matekd`'s generator is updated.
+    """
 
     def __init__(self, params: MaskParams, context: Context) -> None:
         super().__init__(MateKDParams(mask_rate=params.mask_rate, generator_updates=0), context)

@@ -1,4 +1,4 @@
-"""`matekd`: a masked language model is trained to write the inputs on which teacher and student disagree most."""
+"""`matekd`: a masked language model is trained to write inputs on which teacher and student disagree most."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from pydantic import Field
 from matekd_bench import Context, Method, Perturbation, Range, hookimpl
 from matekd_plugins.masking import MASK_SEARCH, MaskParams
 
-# What the released code fixes, whatever its command line says (MATE-KD/train_adversarial_student.py).
+# Settings that the released code hard-codes (MATE-KD/train_adversarial_student.py).
+# Not taken over from it: padding to 128 tokens, no token types, best dev score.
 OFFICIAL = {
+    # The paper has KL. CE = KL + H(T(x')), so the generator is also paid for making the teacher unsure.
     "training.objective.divergence": "cross-entropy",
     "training.optimizer.algorithm": "adam",
-    "training.optimizer.warmup_updates": 2138,
+    "training.optimizer.warmup_updates": 2138,  # however many updates there are
     "training.optimizer.weight_decay": 0.0,
     "training.optimizer.clip": 5.0,
+    # Generator updates use up 10 of every 110 of the student's batches, and the schedule runs over all batches.
     "training.auxiliary_updates": "within",
 }
 
 
 class MateKDParams(MaskParams):
-    """Parameters of MATE-KD, named as in the paper where it names them."""
+    """Parameters of `matekd`; the defaults are the paper's."""
 
-    # Left out of identities where it is the paper's: it came after the first runs.
+    # Left out of run ids for 'paper', since the parameter was added after the first runs.
     variant: Literal["paper", "official"] = Field(default="paper", exclude_if=lambda value: value == "paper")
     """The paper's algorithm, or what the released code does, which overrides the study's training."""
     generator_lr: float = Field(default=5e-7, gt=0)
@@ -51,7 +54,7 @@ def _make(params: MateKDParams, context: Context) -> Perturbation[MateKDParams]:
 
 @hookimpl
 def matekd_bench_methods() -> Iterator[Method]:
-    """Announces the method."""
+    """Announce the method."""
     yield Method(
         name="matekd",
         summary="A masked language model writes text on which teacher and student disagree most.",

@@ -1,4 +1,4 @@
-"""MATE-KD's two kinds of update: the generator climbs the divergence, the student learns on what it writes."""
+"""MATE-KD's two kinds of update: the generator maximizes the divergence, the student learns on its text."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from matekd_plugins.matekd.sampling import StraightThroughLookup, gumbel_softmax
 class MateKD(Perturbation[MateKDParams]):
     """MATE-KD (Rashid et al. 2021, algorithm 1), in an efficient form with exactly the paper's gradients.
 
-    The student's step needs no gradient in the generator, so ids are drawn from its softmax without a graph. The
-    generator's step looks embeddings up by id going forward and uses the softmax at masked positions going backward.
+    The student's update needs no gradient in the generator, so ids are drawn from its softmax without a graph. The
+    generator's update looks up embeddings by id going forward and uses the softmax at masked positions going backward.
     """
 
     def __init__(self, params: MateKDParams, context: Context) -> None:
@@ -31,35 +31,43 @@ class MateKD(Perturbation[MateKDParams]):
         self._mask = mask_id(context)
         self._generator = context.prepare(
             context.masked_lm(),
+            # The paper names AdamW and its rate. It names no weight decay, and decay would pull the generator toward
+            # zero between its few updates, so there is none. The rate is constant unless official.
             lambda weights: torch.optim.AdamW(weights, lr=params.generator_lr, weight_decay=0.0),
             clip=params.clip,
-            schedule=self._falling if official else None,
+            schedule=self._official_schedule if official else None,
             name="generator",
         )
-        self._start = [weight.detach().clone() for weight in self._generator.module.parameters()]
+        self._initial_weights = [weight.detach().clone() for weight in self._generator.module.parameters()]
 
-    def _falling(self, progress: float) -> float:
-        """The released schedule: linear from the peak to zero over all batches, one step for each of its own."""
-        own, student = self.params.generator_updates, self.params.student_updates
-        return 1.0 - progress * own / (own + student)
+    def _official_schedule(self, progress: float) -> float:
+        """Return the released code's factor on the generator's rate at a share `progress` of the budget.
+
+        The rate falls linearly, one step per generator update, toward zero after as many updates as there are batches
+        of both phases. It follows the share of batches spent, which is exact to within one round.
+        """
+        generator, student = self.params.generator_updates, self.params.student_updates
+        return 1.0 - progress * generator / (generator + student)
 
     def views(self, batch: Batch, models: Models) -> Views:
-        """``(CE(x) + D(x) + D(x')) / 3`` on generated text x'; in an auxiliary phase the generator's step."""
+        """Yield the student's views, ``(CE(x) + D(x) + D(x')) / 3``; in an auxiliary phase update the generator."""
         at = choose_masked(self.context, batch, self.params.mask_rate)
         if batch.phase == "own":
-            self._climb(batch, at, models)
+            self._update_generator(batch, at, models)
             return
+        # Shares of the study's weights, 1/3 and 2/3 by default: CE / 3 here, D / 3 here and D / 3 on x'.
         yield batch.clean.weighted(gold=1.0, soft=0.5)
+        # Deviation from the paper's product with W: a drawn [PAD] is looked up, so its embedding gets no gradient.
         yield View(
-            ids=self._write(batch, at), mask=batch.mask, types=batch.types,
+            ids=self._generate(batch, at), mask=batch.mask, types=batch.types,
             teacher="same", gold=0.0, soft=0.5, dropout=1,
         )  # fmt: skip
 
-    def _write(self, batch: Batch, at: Tensor) -> Tensor:
-        """x': the ids [B, L] with the masked positions drawn from the generator's softmax."""
+    def _generate(self, batch: Batch, at: Tensor) -> Tensor:
+        """Return x': the ids [B, L] with the masked positions `at` drawn from the generator's softmax."""
         if not bool(at.any()):
             return batch.ids.clone()
-        with torch.no_grad():
+        with torch.no_grad():  # the student's update leaves the generator fixed
             logits = self._predict(batch, at)
             drawn = sample(logits, self.context.draw(batch, "sample", at=at))
         ids = batch.ids.clone()
@@ -67,8 +75,8 @@ class MateKD(Perturbation[MateKDParams]):
         report_changed(self.context, batch, ids)
         return ids
 
-    def _climb(self, batch: Batch, at: Tensor, models: Models) -> None:
-        """One generator update: maximize D(T(x'), S(x')) through the straight-through Gumbel-softmax."""
+    def _update_generator(self, batch: Batch, at: Tensor, models: Models) -> None:
+        """Maximize D(T(x'), S(x')) over the generator's weights by the straight-through Gumbel-softmax."""
         if not bool(at.any()):
             return
         logits = self._predict(batch, at)
@@ -77,32 +85,40 @@ class MateKD(Perturbation[MateKDParams]):
         ids = batch.ids.clone()
         ids[at] = soft.detach().argmax(dim=-1)
         view = replace(batch.clean, ids=ids, embed=embedder(ids, at, soft))
+        # Student and generator are in train mode in both phases, as their authors have them: the text is made against
+        # the student as it is trained, with dropout.
         with models.frozen_student():
             divergence = models.divergence(models.student_logits(view), models.teacher_logits(view))
             self._generator.learn(-divergence)
         self.context.report("generator_divergence", divergence.detach().sum(), len(batch))
 
     def _predict(self, batch: Batch, at: Tensor) -> Tensor:
-        """Vocabulary logits [N, V] at the masked positions, in at least float32."""
+        """Predict vocabulary logits [N, V] at the masked positions."""
         logits: Tensor = self._generator(batch.ids.masked_fill(at, self._mask), batch.mask, batch.types, at)
+        # At least float32: in half precision the Gumbel noise of small draws vanishes.
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def diagnostics(self) -> dict[str, float]:
-        """How far the generator moved: the norm of its change relative to the norm of its weights."""
-        pairs = list(zip(self._generator.module.parameters(), self._start, strict=True))
+        """Return `generator_moved`: the norm of the generator's change relative to the norm of its weights.
+
+        Near zero, the generator was no adversary.
+        """
+        pairs = list(zip(self._generator.module.parameters(), self._initial_weights, strict=True))
+        # In float64: with the paper's rate and few updates a weight moves by less than 1e-5.
         moved = sum(float((now.detach() - start).double().square().sum()) for now, start in pairs)
         size = sum(float(start.double().square().sum()) for _, start in pairs)
         return {"generator_moved": (moved / size) ** 0.5}
 
 
 def embedder(ids: Tensor, at: Tensor, soft: Tensor) -> Callable[[nn.Embedding], Tensor]:
-    """A function from an embedding table to [B, L, width]: a look-up whose backward, where masked, is ``g @ W^T``."""
+    """Return a function from an embedding table to embeddings [B, L, width].
+
+    It looks up `ids` [B, L]. At the positions `at` [B, L] its backward is ``g @ W^T``, the gradient in `soft` [N, V].
+    """
 
     def embed(table: nn.Embedding) -> Tensor:
-        weight = table.weight.detach()
-        looked_up = weight[ids]
-        looked_up[at] = 0
+        weight = table.weight.detach()  # only the generator learns in this update
         generated = StraightThroughLookup.look_up(soft, ids[at], weight)
-        return looked_up.index_put((at,), generated)
+        return weight[ids].index_put((at,), generated)
 
     return embed

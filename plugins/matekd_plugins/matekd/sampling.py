@@ -1,4 +1,4 @@
-"""Drawing tokens from a softmax: by inverse CDF where no gradient is wanted, by Gumbel-softmax where one is."""
+"""Draws of tokens from a softmax: by inverse CDF without a gradient, by Gumbel-softmax with one."""
 
 from __future__ import annotations
 
@@ -8,55 +8,60 @@ from typing import Any
 import torch
 from torch import Tensor
 
-TINY = 2.0**-25  # half the spacing of torch.rand in float32: zero is the one draw whose logarithm is infinite
+# Half the spacing of torch.rand in float32. Draws are raised to it, since the logarithm of 0 is infinite.
+SMALLEST_DRAW = 2.0**-25
 
 
 def sample(logits: Tensor, uniform: Tensor) -> Tensor:
-    """One token id for each row of logits [N, V], drawn from their softmax by inverse CDF with `uniform` [N].
+    """Draw one token id [N] per row of logits [N, V] from their softmax, by inverse CDF with `uniform` [N] in [0, 1).
 
-    The same distribution as the argmax of logits plus Gumbel noise, for one random number instead of V. Probabilities
-    too small for float32 to add to the cumulative sum are lost, which at V = 30,000 is below 1e-6 of the mass.
+    The distribution is that of the argmax of logits plus Gumbel noise, for one random number instead of V.
+    Probabilities too small to change the cumulative sum in float32 are lost: below 1e-6 of the mass at V = 30,000.
     """
+    # Less the maximum, so that exp() does not overflow.
     weights = (logits - logits.amax(dim=-1, keepdim=True)).exp_()
     cumulative = weights.cumsum(dim=-1)
     target = uniform.to(cumulative.dtype).unsqueeze(-1) * cumulative[:, -1:]
+    # right=True: a draw of exactly 0 must not give a first token of probability 0.
     ids = torch.searchsorted(cumulative, target, right=True).squeeze(-1)
+    # Rounding can put the target at the last cumulative sum, whose insertion point is V.
     return ids.clamp_(max=logits.shape[-1] - 1)
 
 
 def gumbel_softmax(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
-    """The relaxed sample ``softmax((logits + g) / temperature)`` [N, V], g Gumbel noise made of `uniform` in [0, 1).
+    """Compute the relaxed sample ``softmax((logits + g) / temperature)`` [N, V] with Gumbel noise g.
 
-    Its argmax is an exact draw from the softmax of the logits (Jang et al. 2017, arXiv 1611.01144, equation 2). The
-    noise is computed in at least float32, where the smallest number does not vanish.
+    g is made of `uniform` [N, V] in [0, 1). The sample's argmax is an exact draw from the softmax of the logits (Jang
+    et al. 2017, arXiv 1611.01144, equation 2). Logits must be float32 or wider: in half precision the smallest draw
+    would vanish.
     """
-    uniform = uniform.to(logits.dtype).clamp(min=TINY)
+    uniform = uniform.to(logits.dtype).clamp(min=SMALLEST_DRAW)
     noise = uniform.log_().neg_().log_().neg_()
     return torch.softmax((logits + noise) / temperature, dim=-1)
 
 
 class StraightThroughLookup(torch.autograd.Function):
-    """Rows of W by id going forward; going backward the gradient of ``soft @ W``.
+    """Straight-through embedding: forward looks up rows of W by id, backward is the gradient of ``soft @ W``.
 
-    Equal to ``(one_hot(ids) + soft - soft.detach()) @ W`` with W constant, without ever building a [N, V] one-hot:
-    forward is a look-up, ``d loss / d soft = g @ W^T``.
+    It equals ``(one_hot(ids) + soft - soft.detach()) @ W`` with W constant, but builds no one-hot [N, V]:
+    ``d loss / d soft = g @ W^T``.
     """
 
     @classmethod
     def look_up(cls, soft: Tensor, ids: Tensor, weight: Tensor) -> Tensor:
-        """Embeddings [N, width]; W [V, width] is a constant."""
+        """Return the embeddings [N, width] of `ids` [N] in `weight` [V, width], which gets no gradient."""
         apply: Callable[[Tensor, Tensor, Tensor], Tensor] = cls.apply
         return apply(soft, ids, weight)
 
     @staticmethod
     def forward(ctx: Any, soft: Tensor, ids: Tensor, weight: Tensor) -> Tensor:
-        """Embeddings [N, width] of `ids` [N]; `soft` [N, V] takes part in the gradient only."""
+        """Return the embeddings [N, width] of `ids` [N]; `soft` [N, V] only matters for the gradient."""
         ctx.save_for_backward(weight)
         ctx.dtype = soft.dtype
         return weight[ids]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        """The gradient [N, V] in `soft`."""
+        """Return the gradient [N, V] in `soft`, in the dtype of `soft`."""
         (weight,) = ctx.saved_tensors
         return (grads[0] @ weight.T).to(ctx.dtype), None, None

@@ -1,4 +1,4 @@
-"""`tinybert-aug`: words replaced by what a masked language model expects in their place (Jiao et al. 2020)."""
+"""`tinybert-aug`: words replaced by a masked language model's predictions for their position (Jiao et al. 2020)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class TinyBertAugParams(Params):
-    """The parameters of `tinybert-aug`; the defaults are the paper's (algorithm 1 and appendix A)."""
+    """Parameters of `tinybert-aug`; the defaults are the paper's (algorithm 1 and appendix A)."""
 
     replace_rate: float = Field(default=0.4, gt=0, le=1)
     """Probability with which each word that has candidates is replaced (p_t in the paper)."""
     candidates: int = Field(default=15, ge=1, le=1000)
-    """The generator's most probable tokens at a word's place that are looked at (K in the paper, M in its code)."""
+    """Number of the generator's most probable tokens considered for a word (K in the paper, M in its code)."""
     versions: int | None = Field(default=None, ge=1, le=10_000)
-    """Perturbed versions that exist of each text (N_a); none: 10 to 30 by task as in the released code, else 20."""
+    """Number of perturbed versions of each text (N_a); none: 10 to 30 by task as in the released code, else 20."""
     segments: Literal["both", "first", "second"] = "both"
     """Which segments of a text pair are perturbed, each on its own."""
 
@@ -34,7 +34,7 @@ def _make(params: TinyBertAugParams, context: Context) -> TinyBertAug:
 
 @hookimpl
 def matekd_bench_methods() -> Iterator[Method]:
-    """Announces the method."""
+    """Announce the method."""
     yield Method(
         name="tinybert-aug",
         summary="TinyBERT's augmentation: words replaced by a masked language model's candidates.",

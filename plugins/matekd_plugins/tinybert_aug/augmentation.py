@@ -1,4 +1,4 @@
-"""The method `tinybert-aug`: versions of a text, drawn from the candidates of its words."""
+"""The method `tinybert-aug`: perturbed versions of a text, made from the candidates of its words."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from matekd_plugins.eda.operations import pick
 from matekd_plugins.tinybert_aug import TinyBertAugParams
 from matekd_plugins.tinybert_aug.candidates import Candidates, Slot
 
-# N_a by task in the released code; the paper names 20 for all.
+# N_a by task in the released code; the paper has 20 for every task.
 VERSIONS = {"cola": 30, "mnli": 10, "mrpc": 30, "sst2": 20, "qqp": 10, "qnli": 20, "rte": 30, "stsb": 30}
-OTHERWISE = 20
+DEFAULT_VERSIONS = 20
 NOTICE = "tinybert-aug asks the generator for each word of the training text before the first update: it takes a while."
 
 
 class TinyBertAug(TextPerturbation[TinyBertAugParams]):
-    """Each word with candidates is replaced by one of them, drawn uniformly, with probability `replace_rate`.
+    """TinyBERT's augmentation: each word with candidates is replaced by one of them with probability `replace_rate`.
 
-    There are `versions` perturbed versions of a text, as in the augmented data set of the paper, whatever the study's
-    seed; each example and epoch draws one of them.
+    A text has `versions` perturbed versions, the same under every seed of the study, like a data set made once.
+    Deviation from the paper, which trains on the enlarged data set: each example shows one version an epoch.
     """
 
     notices = (NOTICE,)
@@ -28,25 +28,29 @@ class TinyBertAug(TextPerturbation[TinyBertAugParams]):
     def __init__(self, params: TinyBertAugParams, context: Context) -> None:
         super().__init__(params, context)
         self.segments = params.segments
-        self.versions = params.versions or VERSIONS.get(context.task.name.removeprefix("mini-"), OTHERWISE)
+        self.versions = params.versions or VERSIONS.get(
+            context.task.name.removeprefix("mini-"), DEFAULT_VERSIONS
+        )
         self._candidates = Candidates(context, params.candidates)
         self._slots: dict[str, tuple[Slot, ...]] = {}
 
     def prepare(self, texts: Sequence[str]) -> None:
-        """Asks the generator for the candidates of every word of the training texts, in batches of similar length."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._slots]
-        self._slots.update(self._candidates.find(new))
+        """Predict the candidates of every word of the training texts, in batches of similar length."""
+        new_texts = [text for text in dict.fromkeys(texts) if text not in self._slots]
+        self._slots.update(self._candidates.find(new_texts))
 
     def perturb(self, text: str, rng: random.Random) -> str:
-        """One of the versions of `text`; the text itself where no word is replaced."""
+        """Return one of the versions of `text`; a version may equal the text."""
         if text not in self._slots:
             self.prepare([text])
         version = int(rng.random() * self.versions)
-        own = random.Random(seed_of("tinybert-aug", text, version))
-        parts, done = [], 0
+        # Seeded by text and version alone, so that a version is the same under every seed of the study.
+        version_rng = random.Random(seed_of("tinybert-aug", text, version))
+        parts, copied = [], 0  # `text` is copied up to character `copied`
         for slot in self._slots[text]:
-            candidate = pick(slot.words, own)
-            if own.random() < self.params.replace_rate:
-                parts += [text[done : slot.start], candidate]
-                done = slot.stop
-        return "".join([*parts, text[done:]])
+            # Both draws are made for every word, so that replacing one does not change the draws of the next.
+            candidate = pick(slot.words, version_rng)
+            if version_rng.random() < self.params.replace_rate:
+                parts += [text[copied : slot.start], candidate]
+                copied = slot.stop
+        return "".join([*parts, text[copied:]])

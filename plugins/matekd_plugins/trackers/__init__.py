@@ -1,4 +1,4 @@
-"""Trackers on the event hooks: TensorBoard, MLflow and Weights & Biases, each behind an extra of its own."""
+"""Trackers built on the event hooks: TensorBoard, MLflow and Weights & Biases, each an optional extra."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _wandb(results: Path) -> object:
 
 @hookimpl
 def matekd_bench_trackers() -> Iterator[Tracker]:
-    """Announces `tensorboard`, `mlflow` and `wandb`."""
+    """Announce `tensorboard`, `mlflow` and `wandb`."""
     yield Tracker(
         name="tensorboard",
         summary="TensorBoard event files in the results folder, under tensorboard/.",

@@ -1,4 +1,4 @@
-"""What every tracker is told of a run: its settings, and what came out, under the same names."""
+"""The settings and results of a run that every tracker logs, under the same names."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Mapping
 
 from matekd_bench import RunEnd, RunInfo, StudyInfo
 
-PROJECT = "matekd-bench"  # of experiments and projects, where the tracker's own variable names none
+PROJECT = "matekd-bench"  # default name of experiments and projects, if the tracker's environment variable sets none
 SCORE, LOSS = "dev/score", "train/loss"
 
 
 def settings(study: StudyInfo | None, run: RunInfo) -> dict[str, str | int]:
-    """What the run is: names as tables have them."""
-    where = {"preset": study.preset, "reference": study.reference or "none"} if study else {}
-    return {"run_id": run.run_id, "method": run.method, "task": run.task, "seed": run.seed, **where}
+    """Return the settings that identify a run, with the names that tables use."""
+    study_settings = {"preset": study.preset, "reference": study.reference or "none"} if study else {}
+    return {"run_id": run.run_id, "method": run.method, "task": run.task, "seed": run.seed, **study_settings}
 
 
 def results(end: RunEnd) -> dict[str, float]:
-    """What came out of the run, as far as it is known: scores are fractions."""
+    """Return the known final scores (fractions), seconds, updates and FLOPs of a run."""
     scores, compute = end.record.get("task_score"), end.record.get("compute")
-    found: dict[str, float | None] = {"final/score": end.score, "cost/seconds": end.seconds}
+    values: dict[str, float | None] = {"final/score": end.score, "cost/seconds": end.seconds}
     if isinstance(scores, Mapping):
-        found["final/best_dev"] = scores.get("best_dev")
+        values["final/best_dev"] = scores.get("best_dev")
     if isinstance(compute, Mapping):
-        found |= {
+        values |= {
             f"cost/{name}": compute.get(name)
             for name in ("student_updates", "auxiliary_updates", "train_flops")
         }
-    return {name: float(value) for name, value in found.items() if value is not None}
+    return {name: float(value) for name, value in values.items() if value is not None}

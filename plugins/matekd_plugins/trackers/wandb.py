@@ -1,4 +1,4 @@
-"""Weights & Biases: a run for each run, under the same id, so that an interrupted one goes on."""
+"""The tracker `wandb`: a Weights & Biases run per run, under the same id, so that a resumed run continues."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matekd_plugins.trackers.facts import LOSS, PROJECT, SCORE, results, setting
 
 
 class WandB:
-    """Logs to the project that WANDB_PROJECT names; WANDB_MODE=offline keeps everything in the results folder."""
+    """A tracker that logs to project WANDB_PROJECT; WANDB_MODE=offline keeps everything in the results folder."""
 
     def __init__(self, folder: Path) -> None:
         import wandb
@@ -23,12 +23,12 @@ class WandB:
 
     @hookimpl
     def matekd_bench_study_started(self, study: StudyInfo) -> None:
-        """Kept for the runs' settings."""
+        """Remember the study for the settings of its runs."""
         self._study = study
 
     @hookimpl
     def matekd_bench_run_started(self, run: RunInfo) -> None:
-        """A run with its settings as its configuration."""
+        """Start a W&B run with the run's settings as its configuration."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._run = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT") or PROJECT,
@@ -42,19 +42,19 @@ class WandB:
 
     @hookimpl
     def matekd_bench_evaluated(self, evaluation: EvaluationInfo) -> None:
-        """Score and loss, over what was spent of the budget."""
+        """Log score and loss over the budget spent."""
         measured = {SCORE: evaluation.score} | ({} if evaluation.loss is None else {LOSS: evaluation.loss})
         self._run.log(measured, step=evaluation.spent)
 
     @hookimpl
     def matekd_bench_run_finished(self, end: RunEnd) -> None:
-        """What came out, in the run's summary."""
+        """Put the results into the run's summary and end it."""
         self._run.summary.update({**results(end), "status": end.status})
         self._end(0 if end.status in ("ok", "collapsed") else 1)
 
     @hookimpl
     def matekd_bench_study_finished(self) -> None:
-        """A run that was stopped."""
+        """End a run that was stopped as failed."""
         self._end(1)
 
     def _end(self, code: int) -> None:

@@ -1,6 +1,6 @@
-"""Mini-GLUE: nine small tasks in the shape of GLUE's, written by a deterministic generator.
+"""Mini-GLUE: nine small tasks with the format of GLUE's, written by a deterministic generator.
 
-Nothing is generated when this is imported; a task's rows are made when its data is first read.
+Importing this module generates nothing; the rows of a task are made when its data is first read.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ NOTES = {
 
 
 def mini_tasks() -> Iterator[Task]:
-    """The nine records: fields, labels and metrics are those of the GLUE task that each stands for."""
+    """Yield the nine task records, with the fields, labels and metrics of the GLUE tasks that they imitate."""
     glue = {task.name: task for task in load_tasks(Path(__file__).parent.parent)}
     for name in TASKS:
         yield _record(glue[name])
 
 
 def _record(task: Task) -> Task:
+    """Return the synthetic task that imitates a task of GLUE."""
     splits = {
         split: Split(hub="", file="", rows=count, labeled=not split.startswith("test"))
         for split, count in sizes(task.name).items()

@@ -1,7 +1,7 @@
-"""Text and exercises to pretrain a tiny checkpoint on: another world than the tasks', in other sentence frames.
+"""Generates text and exercises for pretraining a tiny checkpoint, with other names and frames than the tasks.
 
-People and towns have other names, and what tasks tell of in the simple past happens here in the future or the
-perfect, or in frames that no task uses. The common words are the same: a pretrained model has seen them all.
+People and towns have other names. The tasks are written in the simple past; the corpus uses the future, the perfect, or
+the simple past in frames that no task uses. The common words are the same, so a pretrained model has seen all of them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = ["EXERCISES", "Exercise", "exercises", "sentences", "word_list"]
 
 @dataclass(frozen=True)
 class Exercise:
-    """One labelled example of a skill; `target` is a class id, or a number from 0 to 1 for a regression."""
+    """One labeled example of a skill; `target` is a class id, or a number from 0 to 1 for a regression."""
 
     name: str
     texts: tuple[str, ...]
     target: int | float
 
 
-# The skills and the outputs each needs: its number of classes, or 1 for a regression.
+# Number of outputs per skill: its number of classes, or 1 for a regression.
 EXERCISES: Mapping[str, int] = {
     "same-meaning": 2,
     "same-question": 2,
@@ -40,7 +40,7 @@ EXERCISES: Mapping[str, int] = {
 
 
 def exercises(count: int, seed: int) -> Iterator[Exercise]:
-    """`count` exercises, the skills in turn; class ids mean what they mean in the tasks (paraphrase: 1)."""
+    """Yield `count` exercises, cycling through the skills; class ids mean the same as in the tasks (paraphrase: 1)."""
     dice, names = Dice("exercises", seed), tuple(EXERCISES)
     for place in range(count):
         name = names[place % len(names)]
@@ -48,8 +48,9 @@ def exercises(count: int, seed: int) -> Iterator[Exercise]:
 
 
 def _exercise(dice: Dice, name: str) -> Exercise:
+    """Return one exercise of the skill `name`."""
     label = dice.pick(range(EXERCISES[name]))
-    register, unlike = dice.pick(TENSES), dice.pick(LATER)
+    register, other_tense = dice.pick(TENSES), dice.pick(LATER)
     texts: tuple[str, ...]
     match name:
         case "same-meaning":
@@ -57,11 +58,11 @@ def _exercise(dice: Dice, name: str) -> Exercise:
         case "same-question":
             texts = paraphrase.questions(dice, label, register)
         case "follows":
-            texts = inference.inference(dice, label, unlike)
+            texts = inference.inference(dice, label, other_tense)
         case "supported":
-            texts = entailment.entailment(dice, label, unlike)
+            texts = entailment.entailment(dice, label, other_tense)
         case "acceptable":
-            texts = grammar.acceptable(dice, label, unlike)
+            texts = grammar.acceptable(dice, label, other_tense)
         case "attitude":
             texts = sentiment.opinion(dice, label, sentiment.OUTINGS)
         case "answers":
@@ -73,7 +74,7 @@ def _exercise(dice: Dice, name: str) -> Exercise:
 
 
 def sentences(count: int, seed: int) -> Iterator[str]:
-    """`count` passages of one to three sentences, for masked language modelling."""
+    """Yield `count` passages of one to three sentences, for masked language modeling."""
     dice = Dice("sentences", seed)
     for _ in range(count):
         yield dice.pick(PASSAGES)(dice)

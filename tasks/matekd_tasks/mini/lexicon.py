@@ -1,7 +1,7 @@
-"""The words of mini-GLUE: nouns, verbs and adjectives with their forms, each with its synonyms.
+"""The words of mini-GLUE: nouns, verbs and adjectives with their forms and synonyms.
 
-A *concept* is a group of words that may stand for one another. Tasks differ in concepts or share them; which
-word of a concept is written is drawn anew each time, so that knowing synonyms pays.
+A *concept* is a group of interchangeable words. The labels of the tasks depend only on concepts. The word for a concept
+is drawn again each time, so a model that knows synonyms has an advantage.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Verb:
 
 @dataclass(frozen=True)
 class Action:
-    """Synonymous verbs, and the kinds of things one can do it to (none: to people)."""
+    """A concept of an action: its verbs, and the kinds of things it applies to (empty: to people)."""
 
     verbs: tuple[Verb, ...]
     kinds: Words = ()
@@ -37,7 +37,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Noun:
-    """A concept of a thing or a job, with the kind it belongs to: a trout is a fish."""
+    """A concept of a thing or a job, with its kind: a trout is a fish."""
 
     words: Words
     kind: str
@@ -45,7 +45,7 @@ class Noun:
 
 @dataclass(frozen=True)
 class Adjective:
-    """A concept of a property, with the words of its opposite (none for colours)."""
+    """A concept of a property, with the words for its opposite (empty for colors)."""
 
     words: Words
     opposite: Words = ()
@@ -53,19 +53,19 @@ class Adjective:
 
 @dataclass(frozen=True)
 class Scale:
-    """A comparison and its converse: "older", "younger"."""
+    """A concept of a comparison, with its converse: "older", "younger"."""
 
     more: Words
     less: Words
 
 
 def words(text: str) -> Words:
-    """The words of a text with blanks between them."""
+    """Return the words of a text, split at blanks."""
     return tuple(text.split())
 
 
 def plural(noun: str) -> str:
-    """The plural of a noun of this lexicon."""
+    """Return the plural of a noun of this lexicon."""
     if noun in PLURALS:
         return PLURALS[noun]
     if noun.endswith(("s", "x", "ch", "sh")):
@@ -74,34 +74,34 @@ def plural(noun: str) -> str:
 
 
 def an(phrase: str) -> str:
-    """`phrase` with its indefinite article: "an old car", "an honest judge", "a car"."""
+    """Return `phrase` with its indefinite article: "an old car", "an honest judge", "a car"."""
     return ("an " if phrase[0] in VOWELS or phrase.startswith("honest") else "a ") + phrase
 
 
 def _verb(text: str) -> Verb:
-    """A verb from its base; irregular past, participle and -ing form follow it: "steal/stole/stolen"."""
+    """Return a verb, given as its base and any irregular past, participle and -ing form: "steal/stole/stolen"."""
     base, *irregular = text.split("/")
-    silent = base[:-1] if base.endswith("e") else base
+    stem = base[:-1] if base.endswith("e") else base
     if base.endswith("y") and base[-2] not in VOWELS:
         third, regular = base[:-1] + "ies", base[:-1] + "ied"
     else:
         third = base + ("es" if base.endswith(("s", "x", "ch", "sh")) else "s")
-        regular = silent + "ed"
-    past, part, ing = (*irregular, *(regular, regular, silent + "ing")[len(irregular) :])
+        regular = stem + "ed"
+    past, part, ing = (*irregular, *(regular, regular, stem + "ing")[len(irregular) :])
     return Verb(base, third, past, part, ing)
 
 
 def _actions(table: str) -> tuple[Action, ...]:
-    """One action a line: "buy purchase: fish fruit", the kinds left out where the action is on people."""
-    found = []
+    """Return one action per line: "buy purchase: fish fruit"; an action that applies to people has no kinds."""
+    actions = []
     for line in table.strip().splitlines():
         verbs, _, kinds = line.partition(":")
-        found.append(Action(tuple(map(_verb, verbs.split())), tuple(kinds.split())))
-    return tuple(found)
+        actions.append(Action(tuple(map(_verb, verbs.split())), tuple(kinds.split())))
+    return tuple(actions)
 
 
 def _nouns(table: str) -> tuple[Noun, ...]:
-    """One kind a line: "vehicle: car/automobile van"."""
+    """Return the nouns of a table with one kind per line: "vehicle: car/automobile van"."""
     return tuple(
         Noun(tuple(words.split("/")), kind)
         for kind, _, members in (line.partition(": ") for line in table.strip().splitlines())
@@ -110,21 +110,26 @@ def _nouns(table: str) -> tuple[Noun, ...]:
 
 
 def _opposites(table: str) -> tuple[Adjective, ...]:
-    """One pair a line: "big/large small/little"; a lone concept has no opposite."""
-    found = []
+    """Return the adjectives of a table with one pair per line: "big/large small/little".
+
+    A concept alone on its line has no opposite.
+    """
+    adjectives = []
     for line in table.strip().splitlines():
         sides = [tuple(side.split("/")) for side in line.split()]
-        found += [Adjective(side, sides[1 - place] if sides[1:] else ()) for place, side in enumerate(sides)]
-    return tuple(found)
+        adjectives += [
+            Adjective(side, sides[1 - place] if sides[1:] else ()) for place, side in enumerate(sides)
+        ]
+    return tuple(adjectives)
 
 
 def _groups(table: str) -> tuple[Words, ...]:
-    """Concepts with blanks between them: "dull/boring stale"."""
+    """Return concepts separated by blanks: "dull/boring stale"."""
     return tuple(tuple(group.split("/")) for group in table.split())
 
 
 def _scales(table: str) -> tuple[Scale, ...]:
-    """A scale a line: "older younger"."""
+    """Return one scale per line: "older younger"."""
     return tuple(Scale(*_groups(line)) for line in table.strip().splitlines())
 
 
@@ -227,7 +232,7 @@ HAPPENINGS = tuple(
         ),
     )
 )
-# What a verb with "to" says about the deed: that it was done, that it was not, or neither.
+# Verbs followed by "to", by what they imply: the action was done, was not done, or may or may not have been.
 MODES: dict[str, tuple[Action, ...]] = {
     "done": _actions("manage\nremember\ndare"),
     "not done": _actions("refuse decline\nfail\nforget/forgot/forgotten/forgetting"),
@@ -241,7 +246,7 @@ LIVING, GROWING = ("fish", "bird", "dog"), ("fruit", "flower")
 
 @cache
 def fitting(thing: Noun) -> tuple[Adjective, ...]:
-    """The properties that one would say a thing has: no green dogs, no new apples."""
+    """Return the properties that a thing can plausibly have: no green dogs, no new apples."""
     if thing.kind in LIVING:
         allowed: Words = ("big", "small", "beautiful", "ugly", "expensive", "cheap", "brown", "white")
     elif thing.kind in GROWING:
@@ -253,11 +258,11 @@ def fitting(thing: Noun) -> tuple[Adjective, ...]:
 
 @cache
 def doable(action: Action) -> tuple[Noun, ...]:
-    """The things one can do this action to."""
+    """Return the things to which an action applies."""
     return tuple(thing for thing in THINGS if thing.kind in action.kinds)
 
 
 @cache
 def siblings(thing: Noun) -> tuple[Noun, ...]:
-    """The other things of the same kind."""
+    """Return the other things of the same kind."""
     return tuple(other for other in THINGS if other.kind == thing.kind and other != thing)

@@ -1,10 +1,15 @@
-"""Makes the tiny pretrained checkpoint that mini-GLUE's teacher, student and generator are taken from.
+"""Makes the tiny pretrained checkpoint from which mini-GLUE's teacher, student and generator are taken.
 
 ``python -m matekd_tasks.mini.pretrain FOLDER`` trains a BERT of 4 layers and width 128 on the text and the exercises
-of `corpus`, with heads that are thrown away: masked language modelling (Devlin et al. 2019); on the pooled first
-position, the exercises' classifications and regressions; and at every token of a pair, whether the other segment has
-the word or a synonym of it. Without the last, comparing two segments is not learnt within thousands of updates: the
-one bit of an exercise says too little about which words to compare. No name of the tasks occurs.
+of `corpus`. It has three objectives:
+
+- masked language modeling (Devlin et al. 2019);
+- the classifications and regressions of the exercises, from the pooled first position;
+- for every token of a pair, whether the other segment has the same word or a synonym of it.
+
+Without the third one the model does not learn to compare two segments within thousands of updates: the one bit of an
+exercise says too little about which words to compare. The heads of the second and third are not saved. No name of the
+tasks occurs in the text.
 """
 
 from __future__ import annotations
@@ -32,17 +37,17 @@ from matekd_tasks.mini.vocabulary import namesakes
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, MASK = SPECIAL.index("[PAD]"), SPECIAL.index("[MASK]")
 LAYERS, WIDTH, HEADS, LENGTH = 4, 128, 4, 128
-EARLY = 2  # the generator is cut there, so the vocabulary head learns to read that layer too
+EARLY = 2  # the generator ends after this layer, so the vocabulary head is trained on it too
 READ = (EARLY, LAYERS)
-DROPOUT = 0.0  # a text is seen a few times at most, in pretraining as in the fine-tuning of the tasks
+DROPOUT = 0.0  # each text is seen a few times at most, in pretraining and in fine-tuning on the tasks
 EASY = frozenset(
     {"attitude", "acceptable"}
-)  # learnt within the first thousand updates: practised half as often
+)  # learned within the first thousand updates, so drawn half as often
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the checkpoint is made with; `masked` is the share of tokens to be predicted."""
+    """The settings of pretraining; `masked` is the share of tokens to predict."""
 
     updates: int = 9000
     batch: int = 64
@@ -57,14 +62,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids and segment types [N, L], padded, with targets [N] where there are any."""
+    """Padded token ids and segment types [N, L], with targets [N] or None."""
 
     ids: Tensor
     types: Tensor
     targets: Tensor | None = None
 
     def draw(self, rng: torch.Generator, batch: int) -> tuple[dict[str, Tensor], Tensor | None]:
-        """The model's inputs for rows drawn at random, no longer than the longest of them, and their targets."""
+        """Draw rows at random; return the model's inputs, cut to the longest of these rows, and the targets."""
         rows = torch.randint(len(self.ids), (batch,), generator=rng)
         ids = self.ids[rows]
         ids = ids[:, : int((ids != PAD).sum(dim=1).max())]
@@ -74,18 +79,18 @@ class Encoded:
 
 
 def make_tokenizer() -> Any:
-    """A lower-casing WordPiece tokenizer: the lexicon's words are tokens, every other word is spelt out."""
+    """Return a lower-casing WordPiece tokenizer: the lexicon's words are tokens, other words are spelled by letter."""
     from transformers import BertTokenizer
 
     letters = string.ascii_lowercase + string.digits
-    spelt = (*letters, *(f"##{letter}" for letter in letters))
-    pieces = (*SPECIAL, *string.punctuation, *sorted({word.lower() for word in word_list()}), *spelt)
+    letter_pieces = (*letters, *(f"##{letter}" for letter in letters))
+    pieces = (*SPECIAL, *string.punctuation, *sorted({word.lower() for word in word_list()}), *letter_pieces)
     vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
     return BertTokenizer(vocab=vocabulary, model_max_length=LENGTH)
 
 
 def make_model(size: int) -> Any:
-    """The encoder with pooler and vocabulary head, weights fresh."""
+    """Return a newly initialized encoder with pooler and vocabulary head; `size` is the vocabulary size."""
     from transformers import BertConfig, BertForPreTraining
 
     config = BertConfig(
@@ -104,7 +109,7 @@ def make_model(size: int) -> Any:
 def encode(
     tokenizer: Any, texts: Iterable[tuple[str, ...]], targets: Iterable[float] | None = None
 ) -> Encoded:
-    """The texts as token ids; a row is one or two segments."""
+    """Return the texts, each of one or two segments, as token ids."""
     rows = [tokenizer(*row, truncation=True, max_length=LENGTH) for row in texts]
     width = max(len(row["input_ids"]) for row in rows)
     ids = torch.full((len(rows), width), PAD)
@@ -116,7 +121,7 @@ def encode(
 
 
 def read_exercises(tokenizer: Any, recipe: Recipe) -> dict[str, Encoded]:
-    """The exercises by name."""
+    """Return the encoded exercises of each skill, by name."""
     by_name: dict[str, list[tuple[tuple[str, ...], float]]] = {name: [] for name in EXERCISES}
     for exercise in exercises(recipe.exercises, recipe.seed):
         by_name[exercise.name].append((exercise.texts, exercise.target))
@@ -127,7 +132,7 @@ def read_exercises(tokenizer: Any, recipe: Recipe) -> dict[str, Encoded]:
 
 
 def senses(tokenizer: Any) -> Tensor:
-    """For each token id a number [V] that it shares with its synonyms."""
+    """Return a number [V] for each token id, which is the same for synonyms."""
     numbers = torch.arange(len(tokenizer))
     for group in groups():
         ids = tokenizer.convert_tokens_to_ids([word for word in group if word in tokenizer.get_vocab()])
@@ -136,7 +141,10 @@ def senses(tokenizer: Any) -> Tensor:
 
 
 def occurs_across(inputs: dict[str, Tensor], senses: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether the other segment has a token of the same sense, and which positions are words, both [B, L]."""
+    """Return two masks [B, L]: tokens with a synonym in the other segment, and tokens that are words.
+
+    A token counts as its own synonym. `senses` [V] comes from :func:`senses`.
+    """
     ids, types = inputs["input_ids"], inputs["token_type_ids"]
     sense = senses[ids]
     words = ids >= len(SPECIAL)
@@ -145,7 +153,7 @@ def occurs_across(inputs: dict[str, Tensor], senses: Tensor) -> tuple[Tensor, Te
 
 
 class Pretraining(nn.Module):
-    """The model with a linear head for each exercise and one for matching words, and the losses."""
+    """The model with its losses, a linear head per exercise, and one for matching words per layer of `READ`."""
 
     def __init__(self, model: Any, outputs: Mapping[str, int], senses: Tensor) -> None:
         super().__init__()
@@ -155,19 +163,24 @@ class Pretraining(nn.Module):
         self.heads = nn.ModuleDict({name: nn.Linear(WIDTH, count) for name, count in outputs.items()})
 
     def masked_lm(self, inputs: dict[str, Tensor], share: float, rng: torch.Generator) -> Tensor:
-        """Cross-entropy at masked positions, read from the last layer and, at half weight, from the early one."""
+        """Return the cross-entropy at masked positions: of the last layer, plus half of that of the early layer."""
         ids = inputs["input_ids"]
         chosen = (torch.rand(ids.shape, generator=rng) < share) & (ids >= len(SPECIAL))
-        # Some positions keep their token, so that the encoder also works on text without masks.
-        shown = torch.where(chosen & (torch.rand(ids.shape, generator=rng) < 0.9), MASK, ids)
-        states = self.model.bert(**{**inputs, "input_ids": shown}, output_hidden_states=True).hidden_states
+        # A tenth of the positions keep their token, so that the encoder also works on text without masks.
+        masked_ids = torch.where(chosen & (torch.rand(ids.shape, generator=rng) < 0.9), MASK, ids)
+        states = self.model.bert(
+            **{**inputs, "input_ids": masked_ids}, output_hidden_states=True
+        ).hidden_states
         losses = [
             F.cross_entropy(self.model.cls.predictions(states[layer][chosen]), ids[chosen]) for layer in READ
         ]
         return losses[0] / 2 + losses[1]
 
     def exercise(self, name: str, inputs: dict[str, Tensor], targets: Tensor) -> Tensor:
-        """Cross-entropy of a classification, squared error of a regression; for pairs also that of matching words."""
+        """Return the loss of an exercise: cross-entropy, or squared error for a regression.
+
+        For pairs the losses of matching words at each layer of `READ` are added.
+        """
         encoded = self.model.bert(**inputs, output_hidden_states=True)
         output = self.heads[name](encoded.pooler_output)
         if output.shape[1] == 1:
@@ -176,15 +189,15 @@ class Pretraining(nn.Module):
             loss = F.cross_entropy(output, targets.long())
         if not inputs["token_type_ids"].any():
             return loss
-        found, words = occurs_across(inputs, self.senses)
+        matches, words = occurs_across(inputs, self.senses)
         for layer, head in zip(READ, self.matches, strict=True):
-            guessed = head(encoded.hidden_states[layer]).squeeze(2)
-            loss = loss + F.binary_cross_entropy_with_logits(guessed[words], found[words].float())
+            logits = head(encoded.hidden_states[layer]).squeeze(2)
+            loss = loss + F.binary_cross_entropy_with_logits(logits[words], matches[words].float())
         return loss
 
 
 def train(recipe: Recipe, report: Any = print) -> tuple[Any, Any, dict[str, float]]:
-    """Trains as the recipe says; returns model, tokenizer and scores on rows that were not trained on."""
+    """Train with the recipe; return model, tokenizer and scores on rows that were not used for training."""
     torch.manual_seed(seed_of(recipe.seed, "mini-pretraining"))
     rng = torch.Generator().manual_seed(seed_of(recipe.seed, "mini-batches"))
     tokenizer = make_tokenizer()
@@ -193,11 +206,12 @@ def train(recipe: Recipe, report: Any = print) -> tuple[Any, Any, dict[str, floa
     network = Pretraining(make_model(len(tokenizer)), EXERCISES, senses(tokenizer)).train()
     optimizer, schedule = _optimizer(network, recipe)
     order = random.Random(seed_of(recipe.seed, "mini-order"))
-    practised = [name for name in sorted(drills) for _ in range(1 if name in EASY else 2)]
+    weighted_names = [name for name in sorted(drills) for _ in range(1 if name in EASY else 2)]
     started = time.perf_counter()
     for update in range(1, recipe.updates + 1):
-        name = order.choice(practised)
+        name = order.choice(weighted_names)
         inputs, targets = drills[name].draw(rng, recipe.batch)
+        # Masked language modeling alternates between passages and the texts of exercises.
         text = passages if update % 2 else drills[order.choice(sorted(drills))]
         loss = network.masked_lm(text.draw(rng, recipe.passages_batch)[0], recipe.masked, rng)
         if targets is not None:
@@ -215,6 +229,7 @@ def train(recipe: Recipe, report: Any = print) -> tuple[Any, Any, dict[str, floa
 
 
 def _optimizer(network: nn.Module, recipe: Recipe) -> tuple[torch.optim.Optimizer, Any]:
+    """Return AdamW and its schedule: linear warm-up, then linear decay to 0."""
     optimizer = torch.optim.AdamW(
         network.parameters(), recipe.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
     )
@@ -228,7 +243,7 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> tuple[torch.optim.Optimize
 
 @torch.no_grad()
 def evaluate(network: Pretraining, tokenizer: Any, recipe: Recipe) -> dict[str, float]:
-    """Accuracy (regression: correlation) of each exercise and of masked tokens, on text of another seed."""
+    """Return the accuracy (regression: correlation) of each exercise and of masked tokens, on text of another seed."""
     fresh = Recipe(passages=512, exercises=256 * len(EXERCISES), seed=recipe.seed + 1)
     network.eval()
     scores = {}
@@ -250,13 +265,14 @@ def evaluate(network: Pretraining, tokenizer: Any, recipe: Recipe) -> dict[str, 
         **{**inputs, "input_ids": torch.where(chosen, MASK, ids)}, output_hidden_states=True
     ).hidden_states
     for layer in READ:
-        guessed = network.model.cls.predictions(states[layer][chosen]).argmax(1)
-        scores[f"masked tokens, layer {layer}"] = round((guessed == ids[chosen]).double().mean().item(), 3)
+        predicted = network.model.cls.predictions(states[layer][chosen]).argmax(1)
+        scores[f"masked tokens, layer {layer}"] = round((predicted == ids[chosen]).double().mean().item(), 3)
     network.train()
     return scores
 
 
 def _score(output: Tensor, targets: Tensor) -> float:
+    """Return the correlation for one output column, else the accuracy."""
     if output.shape[1] == 1:
         return torch.corrcoef(torch.stack([output.squeeze(1), targets.float()]))[0, 1].item()
     return (output.argmax(1) == targets).double().mean().item()
@@ -264,20 +280,20 @@ def _score(output: Tensor, targets: Tensor) -> float:
 
 @torch.no_grad()
 def name_the_strangers(model: Any, tokenizer: Any) -> None:
-    """Gives each name of the tasks, which no text of the corpus has, the embedding of its namesake in the corpus.
+    """Copy to each name of the tasks the embedding of its namesake in the corpus.
 
-    Otherwise all of them would be the same stranger, and no task could ask who did what to whom. Of the tasks' texts
-    the checkpoint still knows nothing.
+    The corpus has no name of the tasks, so their embeddings are untrained. Without trained ones the model could not
+    learn who did what to whom. The checkpoint still knows nothing of the tasks' texts.
     """
-    words = model.bert.embeddings.word_embeddings.weight
+    embeddings = model.bert.embeddings.word_embeddings.weight
     bias = model.cls.predictions.bias
-    for stranger, namesake in namesakes().items():
-        ours, theirs = tokenizer.convert_tokens_to_ids([stranger, namesake])
-        words[ours], bias[ours] = words[theirs], bias[theirs]
+    for name, namesake in namesakes().items():
+        target, source = tokenizer.convert_tokens_to_ids([name, namesake])
+        embeddings[target], bias[target] = embeddings[source], bias[source]
 
 
 def save(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Writes the checkpoint as one for masked language modelling that has kept its pooler, in half precision."""
+    """Write the checkpoint in half precision, as a masked language model that also has a pooler."""
     from safetensors.torch import save_file
 
     weights = {name: value for name, value in model.state_dict().items() if _kept(name)}
@@ -290,26 +306,27 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def _kept(name: str) -> bool:
-    """Not the head for the next sentence, nor what is tied to the word embeddings."""
+    """Return True for weights to save: not the next-sentence head, nor weights tied to the word embeddings."""
     return not name.startswith(("cls.seq_relationship", "cls.predictions.decoder"))
 
 
 def _lines(recipe: Recipe, scores: dict[str, float]) -> Iterator[str]:
+    """Yield the content of ``made.json``."""
     yield json.dumps({"recipe": asdict(recipe), "scores": scores}, indent=1)
 
 
 def main() -> None:
-    """Reads the command line, trains, saves."""
+    """Read the command line, train, and save the checkpoint."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--updates", type=int, default=Recipe.updates)
     parser.add_argument("--seed", type=int, default=Recipe.seed)
-    typed = parser.parse_args()
-    recipe = Recipe(updates=typed.updates, seed=typed.seed)
+    options = parser.parse_args()
+    recipe = Recipe(updates=options.updates, seed=options.seed)
     model, tokenizer, scores = train(recipe, partial(print, flush=True))
     name_the_strangers(model, tokenizer)
-    save(model, tokenizer, typed.folder)
-    (typed.folder / "made.json").write_text("\n".join(_lines(recipe, scores)) + "\n", encoding="utf-8")
+    save(model, tokenizer, options.folder)
+    (options.folder / "made.json").write_text("\n".join(_lines(recipe, scores)) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

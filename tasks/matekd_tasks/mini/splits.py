@@ -1,4 +1,4 @@
-"""The rows of every split of mini-GLUE: exactly balanced, without repetition, and without overlap of splits."""
+"""Makes the rows of every split of mini-GLUE: exactly balanced, without repetitions or overlap between splits."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Texts = tuple[str, ...]
 Made = tuple[Texts, int | float]
 SIZES: Mapping[str, int] = {"train": 1200, "dev": 300, "test": 150}
 WNLI_SIZES: Mapping[str, int] = {"train": 120, "dev": 60, "test": 40}
-WNLI_SHARED = 30  # dev rows whose sentence is in train too, with the other reading and so the opposite label
+WNLI_SHARED = 30  # dev rows whose sentence is also in train, with the other reading and the opposite label
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one task's rows are made: a maker, and of `sum(shares)` rows how many of each class.
+    """The generator of one task: a function `make`, the shares of the classes, and the register of each split.
 
-    A regression has one share; its maker draws the score.
+    Of `sum(shares)` rows, `shares[label]` have that label. A regression has one share, and `make` draws the score.
     """
 
     make: Callable[[Dice, int, Register], Made]
@@ -31,6 +31,7 @@ class Recipe:
 
 
 def _plain(make: Callable[[Dice, int, Register], Texts]) -> Callable[[Dice, int, Register], Made]:
+    """Return a maker that adds the label to the texts of `make`."""
     return lambda dice, label, register: (make(dice, label, register), label)
 
 
@@ -58,27 +59,27 @@ TASKS = (*RECIPES, "wnli")
 
 
 def sizes(task: str) -> dict[str, int]:
-    """The row count of every split of a task, which is named without "mini-"."""
+    """Return the row count of every split of a task, whose name comes without "mini-"."""
     if task == "wnli":
         return dict(WNLI_SIZES)
     return {split: SIZES[split.split("-")[0]] for split in RECIPES[task].splits}
 
 
 def rows(task: str, split: str) -> Rows:
-    """The rows of a split, e.g. ``rows("mnli", "dev-matched")``; test rows come without labels.
+    """Return the rows of a split, e.g. ``rows("mnli", "dev-matched")``; test rows have no labels.
 
-    Raises DataError for a task or split that is not there.
+    Raises DataError for an unknown task or split.
     """
     if task not in TASKS or split not in sizes(task):
         raise DataError(f"mini-GLUE has no split '{split}' of a task '{task}'.")
-    made = _made(task)[split]
-    labels = None if split.startswith("test") else [label for _, label in made]
-    return Rows([texts for texts, _ in made], labels)
+    examples = _made(task)[split]
+    labels = None if split.startswith("test") else [label for _, label in examples]
+    return Rows([texts for texts, _ in examples], labels)
 
 
 @functools.cache
 def _made(task: str) -> dict[str, list[Made]]:
-    """All splits of a task, one after another: a later one takes nothing that an earlier one has."""
+    """Make all splits of a task in order; a later split repeats no first text of an earlier one."""
     if task == "wnli":
         return _wnli()
     recipe, splits = RECIPES[task], {}
@@ -90,27 +91,31 @@ def _made(task: str) -> dict[str, list[Made]]:
 
 
 def _split(task: str, split: str, recipe: Recipe, count: int, earlier: set[str]) -> Iterator[Made]:
+    """Yield `count` different rows, none with a first text that is in `earlier`."""
     dice = Dice(task, split)
-    whole = sum(recipe.shares)
-    labels = [label for label, share in enumerate(recipe.shares) for _ in range(count * share // whole)]
+    total = sum(recipe.shares)
+    labels = [label for label, share in enumerate(recipe.shares) for _ in range(count * share // total)]
     seen: set[Texts] = set()
     for label in dice.shuffled(labels):
-        made = recipe.make(dice, label, recipe.splits[split])
-        while made[0] in seen or made[0][0] in earlier:
-            made = recipe.make(dice, label, recipe.splits[split])
-        seen.add(made[0])
-        yield made
+        row = recipe.make(dice, label, recipe.splits[split])
+        while row[0] in seen or row[0][0] in earlier:
+            row = recipe.make(dice, label, recipe.splits[split])
+        seen.add(row[0])
+        yield row
 
 
 def _wnli() -> dict[str, list[Made]]:
-    """One reading a sentence; `WNLI_SHARED` sentences of train come again in dev with the other reading."""
+    """Make the splits of WNLI, with one reading per sentence.
+
+    `WNLI_SHARED` sentences of train are repeated in dev with the other reading.
+    """
     dice = Dice("wnli")
-    found: dict[str, tuple[str, str]] = {}
+    readings: dict[str, tuple[str, str]] = {}
     total = sum(WNLI_SIZES.values()) - WNLI_SHARED
-    while len(found) < total:
-        text, readings = pronouns.readings(dice, NEWS)
-        found[text] = readings
-    pool = list(found.items())
+    while len(readings) < total:
+        text, right_and_wrong = pronouns.readings(dice, NEWS)
+        readings[text] = right_and_wrong
+    pool = list(readings.items())
     train = pool[: WNLI_SIZES["train"]]
     fresh = WNLI_SIZES["dev"] - WNLI_SHARED
     splits = {
@@ -118,13 +123,13 @@ def _wnli() -> dict[str, list[Made]]:
         "dev": _read(train[:WNLI_SHARED], 1) + _read(pool[len(train) : len(train) + fresh], 0),
         "test": _read(pool[len(train) + fresh :], 0),
     }
-    return {split: dice.shuffled(made) for split, made in splits.items()}
+    return {split: dice.shuffled(examples) for split, examples in splits.items()}
 
 
 def _read(pool: list[tuple[str, tuple[str, str]]], turn: int) -> list[Made]:
-    """Every sentence with its right reading (1) and its wrong one (0) in turn, beginning with `turn`."""
-    made: list[Made] = []
+    """Return each sentence with its right reading (1) or its wrong one (0), alternating from label `turn` on."""
+    examples: list[Made] = []
     for place, (text, readings) in enumerate(pool):
         label = (place + turn) % 2
-        made.append(((text, readings[1 - label]), label))
-    return made
+        examples.append(((text, readings[1 - label]), label))
+    return examples

@@ -1,4 +1,4 @@
-"""The thesaurus of mini-GLUE's world: the same groups as in ``synonyms.txt``, made from the lexicon."""
+"""Makes the thesaurus of mini-GLUE, the groups in ``synonyms.txt``, from the lexicon."""
 
 from __future__ import annotations
 
@@ -37,17 +37,18 @@ FILM: tuple[Words, ...] = (
 
 
 def groups() -> tuple[Words, ...]:
-    """Every group of words that may stand for one another, form by form, in the order of the file."""
+    """Return every group of interchangeable word forms, in the order of the file."""
     return tuple(dict.fromkeys(group for group in _all() if len(group) > 1))
 
 
 def text() -> str:
-    """What ``synonyms.txt`` must hold."""
+    """Return the text that ``synonyms.txt`` must have."""
     head = "# Groups of words of mini-GLUE that can stand for one another. Made from the lexicon; one group a line.\n"
     return head + "".join(", ".join(group) + "\n" for group in groups())
 
 
 def _all() -> Iterator[Words]:
+    """Yield the groups of all concepts, with repetitions and groups of one word."""
     for noun in (*THINGS, *JOBS):
         yield noun.words
         yield tuple(map(plural, noun.words))
@@ -55,7 +56,7 @@ def _all() -> Iterator[Words]:
     yield from FILM
     for action in (*DEEDS, *DEALINGS):
         for form in ("base", "past", "part", "ing"):
-            if form != "ing" or action in DEEDS:  # nobody is being thanked in the texts
+            if form != "ing" or action in DEEDS:  # the tasks use no -ing forms of dealings
                 yield tuple(getattr(verb, form) for verb in action.verbs)
     for modes in MODES.values():
         yield from (tuple(verb.past for verb in mode.verbs) for mode in modes)

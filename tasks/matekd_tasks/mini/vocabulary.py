@@ -1,4 +1,4 @@
-"""Every word of mini-GLUE and of its corpus, for a tokenizer that knows them all."""
+"""Lists every word of mini-GLUE and of its corpus, for a tokenizer that knows all of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .world import MEMORIES, NEWS, PLACES
 
 WORD = re.compile(r"[a-z]+")
 
-# The words of the sentence frames: what is in no list of the lexicon.
+# The words of the sentence frames, which are in no list of the lexicon.
 LITTLE = """
 a about acting advice after all alone also although always an and any anybody anything are as ask bad bag be
 because been before beginning behind being beside best bet bill birthday book both box but by camera can
@@ -44,30 +44,31 @@ which who whoever whole whom whose why will win wit with wits wonder work wrong 
 
 
 def words_in(texts: Iterable[str]) -> Iterator[str]:
-    """The words of the texts in lower case, one by one."""
+    """Yield the words of the texts in lower case."""
     for text in texts:
         yield from WORD.findall(text.lower())
 
 
 def word_list() -> tuple[str, ...]:
-    """Every word form in lower case and alphabetical order, the names of tasks and corpus included."""
+    """Return every word form in lower case and alphabetical order, including the names of tasks and corpus."""
     return tuple(sorted(set(words_in((LITTLE, *_listed())))))
 
 
 def namesakes() -> dict[str, str]:
-    """Each name of the tasks with the name of the corpus that plays its part, in lower case.
+    """Return for each name in the tasks its namesake: the corresponding name in the corpus, in lower case.
 
-    No text of the corpus has a name of the tasks, so a checkpoint can take its embedding from its namesake's.
+    The corpus has no name of the tasks, so a checkpoint gives each name the embedding of its namesake.
     """
     pairs = (
         (NEWS.women, MEMORIES.women),
         (NEWS.men, MEMORIES.men),
         (NEWS.towns, MEMORIES.towns),
     )
-    return {ours.lower(): theirs.lower() for group in pairs for ours, theirs in zip(*group, strict=True)}
+    return {name.lower(): namesake.lower() for group in pairs for name, namesake in zip(*group, strict=True)}
 
 
 def _listed() -> Iterator[str]:
+    """Yield all word forms of the lexicon, places, times and names, some more than once."""
     for noun in (*THINGS, *JOBS):
         yield from (*noun.words, *map(plural, noun.words), noun.kind, plural(noun.kind))
     for action in (*DEEDS, *DEALINGS, *(mode for modes in MODES.values() for mode in modes)):

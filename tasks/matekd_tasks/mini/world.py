@@ -1,4 +1,4 @@
-"""Who lives where and when things happen, how a register of texts speaks of them, and the dice that draw them."""
+"""The people, places and times of the texts, the registers in which they are written, and the random draws."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ HOURS: tuple[Words, ...] = (
 
 @dataclass(frozen=True)
 class Tense:
-    """How verbs are conjugated: format strings over the forms of a :class:`Verb`."""
+    """A conjugation: format strings over the forms of a :class:`Verb`, and the time phrases that go with it."""
 
     does: str
     does_not: str
@@ -53,12 +53,15 @@ class Tense:
     times: tuple[Words, ...]
 
     def active(self, verb: Verb) -> str:
+        """Return the affirmative active form, e.g. "will buy"."""
         return self.does.format_map(vars(verb))
 
     def negative(self, verb: Verb) -> str:
+        """Return the negated active form, e.g. "did not buy"."""
         return self.does_not.format_map(vars(verb))
 
     def passive(self, verb: Verb) -> str:
+        """Return the affirmative passive form, e.g. "was bought"."""
         return self.done.format_map(vars(verb))
 
 
@@ -93,9 +96,9 @@ PERFECT = Tense(
 
 @dataclass(frozen=True)
 class Register:
-    """How one kind of text speaks: its people and towns, its tense, the frames of its sentences.
+    """A style of text: its people and towns, its tense, and the frames of its sentences.
 
-    `frames` hold the slots {who} {does} {what} {done} {where} {when}, `openers` the slot {}.
+    `frames` have the slots {who} {does} {what} {done} {where} {when}, `openers` have the slot {}.
     """
 
     name: str
@@ -105,19 +108,21 @@ class Register:
     tense: Tense
     frames: Words
     openers: Words = ("{}",)
-    corpus: bool = False  # the text for pretraining has frames of its own, in every family
+    corpus: bool = False  # a register of the pretraining corpus; every kind of text has other frames for it
 
     @cached_property
     def people(self) -> Words:
+        """All names of people."""
         return self.women + self.men
 
     @cached_property
     def names(self) -> tuple[Words, ...]:
-        """Its people, each as the one word that there is for them."""
+        """The people as concepts, each with one word: a name has no synonyms."""
         return tuple((name,) for name in self.people)
 
     @cached_property
     def places(self) -> tuple[Words, ...]:
+        """All places: the common ones and the towns of this register."""
         return PLACES + tuple((f"in {town}",) for town in self.towns)
 
 
@@ -217,36 +222,36 @@ MEMORIES = Register(
 
 
 TENSES = (PLANS, TALES, MEMORIES)  # the registers of the corpus
-LATER = (PLANS, TALES)  # those that do not speak in the tasks' tense
+LATER = (PLANS, TALES)  # those whose tense is not the simple past of the tasks
 
 
 class Dice:
-    """Draws that are the same on every machine: a `random.Random` seeded with named parts."""
+    """A source of random draws that are the same on every machine: a `random.Random` seeded with named parts."""
 
     def __init__(self, *parts: str | int) -> None:
         self._random = random.Random(seed_of("mini-glue", *parts))
 
     def pick(self, options: Sequence[T]) -> T:
-        """One of `options`, each as likely."""
+        """Return one of `options`, all equally likely."""
         return options[self._random.randrange(len(options))]
 
     def picks(self, options: Sequence[T], count: int) -> list[T]:
-        """`count` different places of `options`."""
+        """Return `count` options from different positions of `options`."""
         return self._random.sample(options, count)
 
     def other(self, options: Sequence[T], *taken: T) -> T:
-        """One of `options` that is none of `taken`."""
+        """Return one of `options` that is not in `taken`."""
         return self.pick([option for option in options if option not in taken])
 
     def chance(self, share: float) -> bool:
-        """True with that probability."""
+        """Return True with probability `share`."""
         return self._random.random() < share
 
     def shuffled(self, items: Sequence[T]) -> list[T]:
-        """All of `items` in a new order."""
+        """Return all `items` in random order."""
         return self._random.sample(items, len(items))
 
 
 def sentence(clause: str, end: str = ".") -> str:
-    """A clause with a capital and a full stop (or `end`)."""
+    """Return a clause as a sentence, with a capital letter and a full stop (or `end`)."""
     return clause[0].upper() + clause[1:] + end

@@ -41,11 +41,11 @@ def test_the_cache_is_where_the_environment_says(root, monkeypatch):
 
 def test_a_folder_is_built_once(root):
     first = cached_folder("teachers", "rte-1", write("first"))
-    assert (first.path, first.made) == (root / "teachers" / "rte-1", True)
+    assert (first.path, first.built) == (root / "teachers" / "rte-1", True)
     again = cached_folder("teachers", "rte-1", write("second"))
-    assert (again.path, again.made) == (first.path, False)
+    assert (again.path, again.built) == (first.path, False)
     assert (first.path / "made").read_text() == "first"
-    assert cached_folder("teachers", "rte-2", write("other")).made
+    assert cached_folder("teachers", "rte-2", write("other")).built
 
 
 def test_an_interrupted_build_leaves_nothing_behind(root):
@@ -56,7 +56,7 @@ def test_an_interrupted_build_leaves_nothing_behind(root):
     with pytest.raises(KeyboardInterrupt):
         cached_folder("teachers", "rte", broken)
     assert [path.name for path in (root / "teachers").iterdir() if path.is_dir()] == []
-    assert cached_folder("teachers", "rte", write("whole")).made
+    assert cached_folder("teachers", "rte", write("whole")).built
 
 
 def test_two_that_want_the_same_build_it_once(root):
@@ -96,7 +96,7 @@ def test_what_is_damaged_is_said_and_made_again(root, damage):
      "manifest": file.unlink, "empty manifest": lambda: file.write_text("{}")}[damage]()  # fmt: skip
     said = []
     again = cached_folder("teachers", "rte", write("again"), said.append)
-    assert (again.made, (again.path / "made").read_text()) == (True, "again")
+    assert (again.built, (again.path / "made").read_text()) == (True, "again")
     assert said == [f"what the cache has in {entry.path} is damaged: made again"]
 
 
@@ -107,7 +107,7 @@ def test_a_cache_that_can_only_be_read_serves_what_is_whole(root, monkeypatch):
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr("matekd_bench.distill.artifacts.artifact_cache.FileLock", refuse)
-    assert not cached_folder("teachers", "rte", write("again")).made
+    assert not cached_folder("teachers", "rte", write("again")).built
     (entry.path / "made").write_text("damaged")
     with pytest.raises(ResultsError, match="Read-only file system"):
         cached_folder("teachers", "rte", write("again"))
@@ -146,7 +146,7 @@ def test_the_least_recently_used_go_first_and_none_in_use(root, monkeypatch):
     monkeypatch.setenv(LIMIT, "3800B")  # of five entries of some 1080 bytes each
     cached_folder("teachers", "e", write("x" * 1000))
     assert {one.path.name for one in entries(root)} == {"a", "b", "e"}
-    assert not cached_folder("teachers", "b", write("again")).made
+    assert not cached_folder("teachers", "b", write("again")).built
     cached_folder("teachers", "f", write("x" * 1000))
     assert {one.path.name for one in entries(root)} == {"a", "b", "f"}  # b had just been used, e had not
 
@@ -169,7 +169,7 @@ def test_another_process_that_uses_an_entry_keeps_it(root):
     ready, done = os.pipe(), os.pipe()
     if (child := os.fork()) == 0:
         entry = cached_folder("logits", "key", write("y"))
-        os.write(ready[1], b"." if not entry.made else b"!")
+        os.write(ready[1], b"." if not entry.built else b"!")
         os.read(done[0], 1)
         os._exit(0)
     assert os.read(ready[0], 1) == b"."

@@ -67,10 +67,10 @@ def test_it_is_saved_by_the_clock_and_the_disk_may_refuse(tmp_path: Path, monkey
     monkeypatch.setattr(preparation, "SAVE_SECONDS", 3600.0)
     patient = PreparationCheckpoints("the teacher", folder)
     assert patient.begin(module) is None
-    patient.after(1, module, dict)
+    patient.after_update(1, module, dict)
     assert not folder.folder.exists()
     monkeypatch.setattr(preparation, "SAVE_SECONDS", 0.0)
-    patient.after(2, module, dict)
+    patient.after_update(2, module, dict)
     assert [place.name for place in folder.folders()] == ["000000002"]
     (tmp_path / "file").touch()
     blocked = PreparationCheckpoints(
@@ -78,7 +78,7 @@ def test_it_is_saved_by_the_clock_and_the_disk_may_refuse(tmp_path: Path, monkey
     )
     blocked.begin(module)
     with pytest.raises(PausedError) as paused:
-        blocked.after(3, module, dict)
+        blocked.after_update(3, module, dict)
     assert paused.value.problem == "Not a directory"
 
 
@@ -88,7 +88,7 @@ def test_a_checkpoint_of_another_start_is_left_aside(tmp_path: Path, monkeypatch
     first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
     one = PreparationCheckpoints("the teacher", folder)
     one.begin(first)
-    one.after(1, first, dict)
-    assert PreparationCheckpoints("the teacher", folder, say=said.append).begin(second) is None
+    one.after_update(1, first, dict)
+    assert PreparationCheckpoints("the teacher", folder, notify=said.append).begin(second) is None
     assert said == ["the teacher: checkpoint from other versions skipped; it starts over"]
-    assert PreparationCheckpoints("the teacher", folder, say=said.append).begin(first)["update"] == 1
+    assert PreparationCheckpoints("the teacher", folder, notify=said.append).begin(first)["update"] == 1

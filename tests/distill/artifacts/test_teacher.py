@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from matekd_bench.distill.artifacts import teacher as teachers
-from matekd_bench.distill.artifacts.given_teacher import check_labels, given
+from matekd_bench.distill.artifacts.given_teacher import check_labels, load_given_teacher
 from matekd_bench.distill.artifacts.teacher import Teacher
 from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.networks import ModelSource, load_classifier
@@ -159,7 +159,7 @@ def test_names_that_say_nothing_are_taken_in_order(assets, variant, names):
 
 def test_a_task_may_opt_out_of_the_gate(variant):
     task = replace(toy_task(), label_gate=False)
-    teacher = given(describe(variant(("LABEL_0", "LABEL_1"), [1, 0]), id="x"), task, CPU)
+    teacher = load_given_teacher(describe(variant(("LABEL_0", "LABEL_1"), [1, 0]), id="x"), task, CPU)
     assert check_labels(task, teacher, [torch.eye(2)], [examples([1, 0])]) is None
 
 
@@ -178,7 +178,7 @@ def test_a_wrong_number_of_outputs_is_refused(tiny_checkpoint, tmp_path, kind, o
     model.save_pretrained(tmp_path)
     task = toy_task(kind)
     with pytest.raises(CheckpointError) as caught:
-        given(describe(tmp_path, id="wide"), task, CPU)
+        load_given_teacher(describe(tmp_path, id="wide"), task, CPU)
     assert str(caught.value) == (
         f"the given teacher 'wide' has {outputs} outputs, but task '{task.name}' has {task.outputs}."
     )

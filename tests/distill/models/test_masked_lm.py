@@ -11,9 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel
 
 from matekd_bench.distill.artifacts.generator import Generator, warm_up
-from matekd_bench.distill.cost import Meter
 from matekd_bench.distill.data.batches import pad
 from matekd_bench.distill.data.corpus import Corpus
+from matekd_bench.distill.flops import Meter
 from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.masked_lm import MaskedRowsLM, load_masked_lm, save_masked_lm
 from matekd_bench.distill.models.networks import ModelSource

@@ -12,8 +12,8 @@ from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.networks import (
     ModelSource,
     keep_layers,
-    load,
     load_classifier,
+    load_model,
     parameter_count,
     parse_layers,
     weights_digest,
@@ -106,7 +106,7 @@ def test_labels_are_written_into_the_config(checkpoint):
 
 
 def test_what_the_checkpoint_lacked_is_named(checkpoint):
-    _, missing = load("AutoModelForSequenceClassification", ModelSource(checkpoint), 1, num_labels=2)
+    _, missing = load_model("AutoModelForSequenceClassification", ModelSource(checkpoint), 1, num_labels=2)
     assert missing == {"classifier.weight", "classifier.bias"}
 
 

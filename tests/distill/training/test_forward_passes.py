@@ -20,7 +20,7 @@ def lab(rig):
 def clean(lab, **where):
     """The clean view of a batch, which is also where the run now is."""
     batch = lab.batch(Perturbation(NoParams(), lab.context), ROWS, **where)
-    lab.moment.batch = batch
+    lab.scope.batch = batch
     return batch.clean
 
 
@@ -39,7 +39,7 @@ def test_masks_depend_on_update_phase_and_place_in_the_update_alone(lab):
     assert not lab.models.student_logits(clean(lab, update=1)).equal(base)
     assert not lab.models.student_logits(clean(lab, phase="own")).equal(base)
     view = clean(lab)
-    lab.moment.batch = replace(lab.moment.batch, offset=6)
+    lab.scope.batch = replace(lab.scope.batch, offset=6)
     assert not lab.models.student_logits(view).equal(base)
 
 
@@ -141,7 +141,7 @@ def test_half_precision_comes_back_in_single_and_precise_passes_are_exact(rig):
 
     lab = rig(dtype=torch.float32)
     half = RunModels(
-        lab.student, lab.teacher, objective=lab.objective, regression=False, precision="bf16", moment=lab.moment,
+        lab.student, lab.teacher, objective=lab.objective, regression=False, precision="bf16", scope=lab.scope,
         meter=lab.meter,
     )  # fmt: skip
     view = clean(lab)

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from matekd_bench.distill.training.loss import divergence, gold_loss, wide
+from matekd_bench.distill.training.loss import divergence, gold_loss, upcast
 
 STUDENT = torch.tensor([[0.3, -1.2, 2.0], [4.0, 0.0, -3.0]], dtype=torch.float64)
 TEACHER = torch.tensor([[1.0, 0.5, -2.0], [-1.0, 3.0, 0.2]], dtype=torch.float64)
@@ -98,9 +98,9 @@ def test_gold_labels_may_be_ids_or_distributions():
 
 
 def test_half_precision_is_widened_and_double_stays_double():
-    assert wide(STUDENT.bfloat16()).dtype == torch.float32
-    assert wide(STUDENT.float()).dtype == torch.float32
-    assert wide(STUDENT) is STUDENT
+    assert upcast(STUDENT.bfloat16()).dtype == torch.float32
+    assert upcast(STUDENT.float()).dtype == torch.float32
+    assert upcast(STUDENT) is STUDENT
 
 
 def test_cached_single_precision_logits_cost_a_double_precision_student_nothing():

@@ -135,7 +135,7 @@ def test_every_generator_handed_out_is_a_copy(lab):
 def test_a_study_without_generator_says_what_to_declare(lab):
     bare = RunContext(
         task=lab.task, seed=0, device=torch.device("cpu"), precision="float32", objective=lab.objective,
-        student_encoder=lab.encoder, teacher_encoder=None, meter=lab.meter, moment=lab.moment,
+        student_encoder=lab.encoder, teacher_encoder=None, meter=lab.meter, scope=lab.scope,
     )  # fmt: skip
     with pytest.raises(RuntimeError, match=r"needs=\{'generator'\}"):
         bare.masked_lm()
@@ -170,7 +170,7 @@ def test_what_is_learned_is_divided_by_the_examples_of_the_whole_update(lab):
     batch = batch_of(lab, ROWS)
     inputs = torch.arange(15.0).reshape(5, 3)
     for start, stop in ((0, 2), (2, 5)):
-        lab.moment.batch = batch.rows(start, stop)
+        lab.scope.batch = batch.rows(start, stop)
         trained.learn(trained(inputs[start:stop]).sum(dim=1))
     assert torch.allclose(trained.module.weight.grad, inputs.mean(dim=0).expand(2, 3))
     assert trained.learned
@@ -183,7 +183,7 @@ def test_learning_outside_an_update_is_an_error(lab):
 
 
 def test_a_module_is_called_in_train_mode_with_dropout_of_its_own(lab):
-    lab.moment.batch = batch_of(lab, ROWS)
+    lab.scope.batch = batch_of(lab, ROWS)
     dropping = lab.context.prepare(nn.Dropout(0.5), lambda weights: torch.optim.SGD([torch.zeros(1)], lr=1.0))
     dropping.module.eval()
     ones = torch.ones(100)
@@ -191,7 +191,7 @@ def test_a_module_is_called_in_train_mode_with_dropout_of_its_own(lab):
     assert set(first.tolist()) == {0.0, 2.0}
     torch.rand(5)
     assert dropping(ones).equal(first)
-    lab.moment.batch = batch_of(lab, ROWS, update=1)
+    lab.scope.batch = batch_of(lab, ROWS, update=1)
     assert not dropping(ones).equal(first)
 
 

@@ -10,7 +10,12 @@ import pytest
 from matekd_bench.errors import UsageError
 from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.evidence import Evidence
-from matekd_bench.results.leaderboard.row_filters import matching, only, ordered, split
+from matekd_bench.results.leaderboard.row_filters import (
+    select_protocols,
+    select_rows_and_columns,
+    sort_rows,
+    split_names,
+)
 from matekd_bench.results.leaderboard.table import Leaderboard
 from matekd_bench.results.store.collection import read_folders
 from matekd_bench.tasks.task import Suite
@@ -22,7 +27,7 @@ GAINS = {"kd": 0.0, "eda": 0.3, "eda[alpha=0.2,n=1]": 0.7, "mixup": -0.5}
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Leaderboard:
     found = read_folders([write_study(tmp_path_factory.mktemp("s"), GAINS).root])
-    return build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.homes))
+    return build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.stores))
 
 
 def labels(leaderboard: Leaderboard) -> list[str]:
@@ -31,7 +36,7 @@ def labels(leaderboard: Leaderboard) -> list[str]:
 
 def test_a_view_changes_no_number(board: Leaderboard) -> None:
     whole = {row.label: row for row in board.tables[0].rows}
-    (part,) = only(board, "mixup", "rte", SUITES).tables
+    (part,) = select_rows_and_columns(board, "mixup", "rte", SUITES).tables
     assert part.rows == (whole["mixup"],)
     assert [column.name for column in part.columns] == ["rte"]
     assert list(part.power) == ["rte"]
@@ -42,25 +47,30 @@ def test_a_view_changes_no_number(board: Leaderboard) -> None:
 
 
 def test_everything_is_the_same_table(board: Leaderboard) -> None:
-    assert only(board, None, None, SUITES) == board
-    assert only(board, None, "glue", SUITES) == board
+    assert select_rows_and_columns(board, None, None, SUITES) == board
+    assert select_rows_and_columns(board, None, "glue", SUITES) == board
 
 
 def test_a_method_stands_for_its_variants(board: Leaderboard) -> None:
-    assert labels(only(board, "eda", None, SUITES)) == ["eda", "eda[alpha=0.2,n=1]"]
-    assert labels(only(board, "kd, eda[alpha=0.2,n=1]", None, SUITES)) == ["kd", "eda[alpha=0.2,n=1]"]
-    assert [column.name for column in only(board, None, "small", SUITES).tables[0].columns] == ["rte"]
+    assert labels(select_rows_and_columns(board, "eda", None, SUITES)) == ["eda", "eda[alpha=0.2,n=1]"]
+    assert labels(select_rows_and_columns(board, "kd, eda[alpha=0.2,n=1]", None, SUITES)) == [
+        "kd",
+        "eda[alpha=0.2,n=1]",
+    ]
+    assert [
+        column.name for column in select_rows_and_columns(board, None, "small", SUITES).tables[0].columns
+    ] == ["rte"]
 
 
 def test_names_that_are_not_there(board: Leaderboard) -> None:
     with pytest.raises(UsageError, match="unknown method 'mixpu': did you mean 'mixup'"):
-        only(board, "kd,mixpu", None, SUITES)
+        select_rows_and_columns(board, "kd,mixpu", None, SUITES)
     with pytest.raises(UsageError, match="unknown task 'sst': did you mean 'sst2'"):
-        only(board, None, "sst", SUITES)
+        select_rows_and_columns(board, None, "sst", SUITES)
     with pytest.raises(UsageError, match="unknown order 'scor': did you mean 'score'"):
-        ordered(board, "scor")
+        sort_rows(board, "scor")
     with pytest.raises(UsageError, match="unknown protocol 'x'"):
-        matching(board, ["x"])
+        select_protocols(board, ["x"])
 
 
 @pytest.mark.parametrize(
@@ -74,7 +84,7 @@ def test_names_that_are_not_there(board: Leaderboard) -> None:
     ],
 )
 def test_orders(board: Leaderboard, sort: str | None, expected: list[str]) -> None:
-    assert labels(ordered(board, sort)) == expected
+    assert labels(sort_rows(board, sort)) == expected
 
 
 def test_the_cheapest_comes_first(make_record: Any) -> None:
@@ -84,7 +94,7 @@ def test_the_cheapest_comes_first(make_record: Any) -> None:
         for name, value in flops.items()
     ]
     records.append(make_record("free", ranked=False, train_flops=0))
-    assert labels(ordered(build(records, tasks={}, suites=SUITES), "cost")) == [
+    assert labels(sort_rows(build(records, tasks={}, suites=SUITES), "cost")) == [
         "cheap", "kd", "dear", "lost", "free"
     ]  # fmt: skip
 
@@ -92,14 +102,14 @@ def test_the_cheapest_comes_first(make_record: Any) -> None:
 def test_protocols_by_the_start_of_their_id(board: Leaderboard) -> None:
     (table,) = board.tables
     both = Leaderboard((table, replace(table, protocol_id="q2")), ("lr: 1, 2",))
-    assert [part.protocol_id for part in matching(both, ["q"]).tables] == ["q2"]
-    assert matching(both, ["q"]).differences == ()
-    assert matching(both, []) == both
-    assert matching(both, ["p1", "q"]) == both
+    assert [part.protocol_id for part in select_protocols(both, ["q"]).tables] == ["q2"]
+    assert select_protocols(both, ["q"]).differences == ()
+    assert select_protocols(both, []) == both
+    assert select_protocols(both, ["p1", "q"]) == both
 
 
 def test_splitting_a_list() -> None:
-    assert split('kd, eda[a=1,b="x,]"],,worst[eda[a=1],n=2]@2x') == [
+    assert split_names('kd, eda[a=1,b="x,]"],,worst[eda[a=1],n=2]@2x') == [
         "kd",
         'eda[a=1,b="x,]"]',
         "worst[eda[a=1],n=2]@2x",

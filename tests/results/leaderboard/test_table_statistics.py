@@ -17,7 +17,7 @@ from matekd_bench.results.report.export import export
 from matekd_bench.results.stats.differences import RowScores, difference, row_difference
 from matekd_bench.results.stats.early_stopping import xfit
 from matekd_bench.results.stats.example_effects import Gold, example_effects
-from matekd_bench.results.stats.verdicts import holm
+from matekd_bench.results.stats.multiple_testing import holm
 from matekd_bench.results.store.collection import read_folders
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.tasks.task import Suite
@@ -29,7 +29,7 @@ FAMILY = ("bad", "good", "same")
 
 def table_of(*roots: Path, records: Any = None) -> LeaderboardTable:
     found = read_folders(roots)
-    evidence = Evidence(found.homes)
+    evidence = Evidence(found.stores)
     (table,) = build(records or found.records, tasks={}, suites=SUITES, evidence=evidence).tables
     return table
 
@@ -137,7 +137,7 @@ def test_the_files_are_the_same_whatever_the_order(root: Path, tmp_path: Path) -
         random.Random(number).shuffle(records)
         for extension in ("csv", "md"):
             path = tmp_path / f"{number}.{extension}"
-            export(path, "leaderboard", records, tasks={}, suites=SUITES, evidence=Evidence(found.homes))
+            export(path, "leaderboard", records, tasks={}, suites=SUITES, evidence=Evidence(found.stores))
             texts.append(path.read_bytes())
     assert texts[:2] == texts[2:]
     assert b"better" in texts[0]
@@ -212,7 +212,7 @@ def test_more_budget_is_a_rival_and_no_method(tmp_path: Path, write_study: Any) 
 
 
 def test_many_rows_have_no_rank(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_statistics, "MAX_PLACED", 4)
+    monkeypatch.setattr(table_statistics, "MAX_RANKED_ROWS", 4)
     table = table_of(root)
     assert all(row.rank_lo is None for row in table.rows)
     assert table.notes == ("5 rows: no rank intervals are computed for more than 4.",)

@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 
 from exported import Study, board_of, study
 from matekd_bench.errors import UsageError
-from matekd_bench.results.leaderboard.cell_runs import members
+from matekd_bench.results.leaderboard.cell_runs import runs_by_cell
 from matekd_bench.results.leaderboard.table import Leaderboard
 from matekd_bench.results.report import plots
 from matekd_bench.results.report.plots import PLOTS, canvas
 from matekd_bench.results.report.plots.cost_plot import pareto_front
 from matekd_bench.results.report.plots.curves_plot import Curve, curve
-from matekd_bench.results.report.plots.svg import element
+from matekd_bench.results.report.plots.svg import inline_element
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -163,7 +163,7 @@ def test_a_curve_is_the_mean_and_range_of_its_seeds(make_record: Any) -> None:
 def test_the_curves_are_those_of_the_table(done: Study) -> None:
     [table] = done.board.tables
     fields = axes_of(painted("curves", done))
-    found = members(table, done.runs)
+    found = runs_by_cell(table, done.runs)
     assert [axes.get_title(loc="left") or axes.get_title() for axes in fields] == ["sst2", "rte"]
     for axes, column in zip(fields, ("sst2", "rte"), strict=True):
         lines = {line.get_label(): line for line in axes.lines}
@@ -187,7 +187,7 @@ def test_members_are_told_apart_by_version_and_resources(make_record: Any) -> No
         make_record("kd", protocol_id="other"),
     ]
     table = next(one for one in board_of(runs).tables if one.protocol_id == "p1")
-    found = members(table, runs)
+    found = runs_by_cell(table, runs)
     assert {place: [run.run_id for run in those] for place, those in found.items()} == {
         ("kd", "rte"): [runs[0].run_id],
         ("eda (thesaurus: a)", "rte"): [runs[1].run_id],
@@ -210,7 +210,7 @@ def test_several_protocols_are_several_panels(make_record: Any) -> None:
 
 def test_an_element_fits_into_a_page_beside_others(done: Study, make_record: Any) -> None:
     [table] = done.board.tables
-    elements = [plots.inline(plot, table, done.runs) for plot in PLOTS.values()]
+    elements = [plots.draw_inline(plot, table, done.runs) for plot in PLOTS.values()]
     identifiers: list[str] = []
     for text in elements:
         assert text is not None
@@ -228,7 +228,7 @@ def test_an_element_fits_into_a_page_beside_others(done: Study, make_record: Any
     assert "currentColor" in (elements[1] or "")
     nasty = make_record("<b>&$x$\"'", protocol_id='"><script>alert(1)</script>')
     [table] = board_of([nasty, make_record("kd", protocol_id=nasty.identity.protocol_id)]).tables
-    text = plots.inline(PLOTS["cost"], table, [nasty]) or ""
+    text = plots.draw_inline(PLOTS["cost"], table, [nasty]) or ""
     ET.fromstring(text)
     assert "<script" not in text
     assert "<b>" not in text
@@ -237,18 +237,18 @@ def test_an_element_fits_into_a_page_beside_others(done: Study, make_record: Any
 def test_width_and_height_are_the_pages() -> None:
     head = '<?xml version="1.0"?><!DOCTYPE svg>\n'
     svg = f'{head}<svg height="2pt" viewBox="0 0 1 2" width="1pt"><metadata>x</metadata></svg>'
-    assert element(svg, "p") == '<svg aria-hidden="true" focusable="false" viewBox="0 0 1 2"></svg>'
+    assert inline_element(svg, "p") == '<svg aria-hidden="true" focusable="false" viewBox="0 0 1 2"></svg>'
 
 
 def test_which_plot_a_file_shows() -> None:
-    assert plots.chosen(Path("forest.svg"), None).name == "forest"
-    assert plots.chosen(Path("x.svg"), "heatmap").name == "heatmap"
+    assert plots.choose_plot(Path("forest.svg"), None).name == "forest"
+    assert plots.choose_plot(Path("x.svg"), "heatmap").name == "heatmap"
     with pytest.raises(
         UsageError, match=r"which plot is figure1\.png to show\? There are cost, forest, heatmap, curves"
     ):
-        plots.chosen(Path("figure1.png"), None)
+        plots.choose_plot(Path("figure1.png"), None)
     with pytest.raises(UsageError, match="unknown plot 'frest': did you mean 'forest'"):
-        plots.chosen(Path("forest.png"), "frest")
+        plots.choose_plot(Path("forest.png"), "frest")
 
 
 def test_nothing_to_show_is_an_error_of_one_line(make_record: Any) -> None:
@@ -268,4 +268,4 @@ def test_nothing_to_show_is_an_error_of_one_line(make_record: Any) -> None:
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"need matplotlib.*pip install 'matekd-bench\[plots\]'"):
-        plots.chosen(Path("forest.svg"), None)
+        plots.choose_plot(Path("forest.svg"), None)

@@ -15,9 +15,9 @@ from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.leaderboard.table import Leaderboard
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.sheets import View, failures
+from matekd_bench.results.report.detail_tables import View, failures
+from matekd_bench.results.report.main_tables import points
 from matekd_bench.results.report.text import ascii_only, render, to_markdown
-from matekd_bench.results.report.wording import points
 from matekd_bench.results.store.collection import read_folders
 from matekd_bench.tasks.task import Suite
 
@@ -154,13 +154,13 @@ def claimed(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Leade
     """A leaderboard with something to claim."""
     gains = {"kd": 0.0, "kd@2x": 0.1, "good": 0.7, "bad": -0.7, "same": 0.0}
     found = read_folders([write_study(tmp_path_factory.mktemp("s"), gains, budgets={"kd@2x": 600}).root])
-    return build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.homes))
+    return build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.stores))
 
 
 def test_a_mark_stays_beside_its_name(tmp_path: Path, write_study: Any) -> None:
     name = "matekd[generator_lr=5e-05]"
     found = read_folders([write_study(tmp_path, {"kd": 0.0, name: 0.7}).root])
-    leaderboard = build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.homes))
+    leaderboard = build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.stores))
     for width in (80, 150):
         assert f"\n{name} * |" in printed(leaderboard, width=width)
     assert "prob. improve" in printed(leaderboard, width=150)

@@ -14,7 +14,7 @@ from matekd_bench.results.stats.differences import (
     Noise,
     RowScores,
     difference,
-    over_tasks,
+    difference_over_tasks,
     row_difference,
 )
 from matekd_bench.results.stats.example_effects import ExampleEffects, Gold, example_effects, example_variance
@@ -104,15 +104,15 @@ def test_a_difference_without_any_variance_has_no_p() -> None:
 
 def test_over_tasks_by_hand() -> None:
     parts = [Difference(0.03, 3, Variance(4e-4, 5)), Difference(-0.01, 5, Variance(1e-4, 8))]
-    found = over_tasks(parts)
+    found = difference_over_tasks(parts)
     assert found is not None
     assert (found.delta, found.n) == (pytest.approx(0.01), 3)
     assert found.variance == Variance(pytest.approx(5e-4 / 4), pytest.approx(25 / (16 / 5 + 1 / 8)))
-    lacking = over_tasks([*parts, Difference(0.1, 2, missing="fewer than three common seeds")])
+    lacking = difference_over_tasks([*parts, Difference(0.1, 2, missing="fewer than three common seeds")])
     assert lacking is not None
     assert lacking.delta == pytest.approx(0.04)
     assert (lacking.p, lacking.missing) == (None, "fewer than three common seeds")
-    assert over_tasks([]) is None
+    assert difference_over_tasks([]) is None
 
 
 def test_rows_are_compared_on_every_task_or_not_at_all() -> None:
@@ -165,7 +165,7 @@ def test_coverage_over_tasks(simulate: Any) -> None:
         for n in (277, 408, 1043, 1500):
             base = rng.normal(1, 2, n)
             parts.append(difference(*(simulate(rng, base, 3, own=0.5, seed=0.1, both=0.7) for _ in range(2))))
-        found = over_tasks([part for part in parts if part is not None])
+        found = difference_over_tasks([part for part in parts if part is not None])
         assert found is not None
         interval = found.interval()
         assert interval is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matekd_bench.results.stats.early_stopping import halves, later_best, xfit
+from matekd_bench.results.stats.early_stopping import halves, last_argmax, xfit
 from matekd_bench.results.stats.example_effects import Gold
 from matekd_bench.tasks.metrics import METRICS
 
@@ -32,7 +32,7 @@ def test_halves_go_by_id_and_not_by_order() -> None:
 
 
 def test_ties_go_to_the_later_look() -> None:
-    assert later_best(
+    assert last_argmax(
         np.array([[1.0, 3.0, 3.0, 2.0], [5.0, 5.0, 5.0, 5.0], [9.0, 1.0, 1.0, 1.0]])
     ).tolist() == [2, 3, 0]
 

@@ -13,13 +13,13 @@ from scipy import stats
 
 from matekd_bench.results.stats.intervals import (
     Variance,
-    combined,
-    mean_interval,
+    interval_over_tasks,
     spread,
     t_interval,
     t_test,
     variance,
     variance_of_mean,
+    variance_of_sum,
 )
 
 X = [0.612, 0.6354, 0.6209, 0.6498, 0.6173]
@@ -43,7 +43,7 @@ def test_the_interval_of_a_cell(scores: list[float], low: float, high: float) ->
 def test_welch_is_the_sum_of_two_cells() -> None:
     # statsmodels 0.15.0: CompareMeans(DescrStatsW(X), DescrStatsW(Y)).ttest_ind(usevar="unequal") and tconfint_diff
     delta = float(np.mean(X) - np.mean(Y))
-    noise = combined([variance_of_mean(X), variance_of_mean(Y)])
+    noise = variance_of_sum([variance_of_mean(X), variance_of_mean(Y)])
     assert noise.df == pytest.approx(7.1286115342765415)
     assert t_test(delta, noise) == pytest.approx(0.055532063319857154)
     assert t_test(-delta, noise) == t_test(delta, noise)
@@ -70,7 +70,7 @@ def test_equal_scores_have_an_interval_of_no_width() -> None:
 
 
 def test_without_variance_only_no_difference_has_a_p() -> None:
-    none = combined([Variance(0.0, 2), Variance(1e-30, 7)])
+    none = variance_of_sum([Variance(0.0, 2), Variance(1e-30, 7)])
     assert none == Variance(0.0, 2)
     assert t_test(0.0, none) == 1.0
     assert t_test(1e-14, none) == 1.0
@@ -79,21 +79,21 @@ def test_without_variance_only_no_difference_has_a_p() -> None:
 
 def test_tiny_variances_keep_their_degrees_of_freedom() -> None:
     small, large = ([Variance(v * scale, df) for v, df in ((3.0, 2), (5.0, 4))] for scale in (1e-20, 1.0))
-    assert combined(small).df == pytest.approx(combined(large).df)
-    assert combined(large).df == pytest.approx(8**2 / (9 / 2 + 25 / 4))
-    assert combined([Variance(2.0, 6), Variance(0.0, 1)]) == Variance(2.0, 6)
+    assert variance_of_sum(small).df == pytest.approx(variance_of_sum(large).df)
+    assert variance_of_sum(large).df == pytest.approx(8**2 / (9 / 2 + 25 / 4))
+    assert variance_of_sum([Variance(2.0, 6), Variance(0.0, 1)]) == Variance(2.0, 6)
 
 
 def test_the_interval_of_a_mean_over_tasks() -> None:
-    found = mean_interval([X, Y])
+    found = interval_over_tasks([X, Y])
     assert found is not None
     variances = [np.var(X, ddof=1) / 5, np.var(Y, ddof=1) / 5]
     df = sum(variances) ** 2 / sum(v**2 / 4 for v in variances)
     half = stats.t.ppf(0.975, df) * math.sqrt(sum(variances)) / 2
     middle = (np.mean(X) + np.mean(Y)) / 2
     assert (found.low, found.high) == pytest.approx((middle - half, middle + half))
-    assert mean_interval([X, Y[:2]]) is None
-    assert mean_interval([]) is None
+    assert interval_over_tasks([X, Y[:2]]) is None
+    assert interval_over_tasks([]) is None
 
 
 def test_within_a_margin() -> None:

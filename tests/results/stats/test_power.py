@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from matekd_bench.results.stats.differences import Noise
-from matekd_bench.results.stats.intervals import Variance, combined, t_test, variance_of_mean
-from matekd_bench.results.stats.power import Power, detectable, power, power_line, seeds_needed
+from matekd_bench.results.stats.intervals import Variance, t_test, variance_of_mean, variance_of_sum
+from matekd_bench.results.stats.power import Power, detectable_difference, power, power_line, seeds_needed
 
 SMALL = Noise(1.5e-4, 1.5e-4, Variance(1e-9, 5000))
 TINY_DEV = Noise(1.5e-4, 1.5e-4, Variance(5e-5, 276))
@@ -16,9 +16,9 @@ TINY_DEV = Noise(1.5e-4, 1.5e-4, Variance(5e-5, 276))
 
 def test_with_many_degrees_of_freedom_it_is_the_normal_formula() -> None:
     expected = (stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) * 0.01
-    assert detectable(Variance(1e-4, 1e6)) == pytest.approx(expected, rel=1e-5)
+    assert detectable_difference(Variance(1e-4, 1e6)) == pytest.approx(expected, rel=1e-5)
     # few degrees of freedom: a power of .8 by the noncentral t
-    nc = detectable(Variance(1.0, 4))
+    nc = detectable_difference(Variance(1.0, 4))
     critical = stats.t.ppf(0.975, 4)
     assert stats.nct.sf(critical, 4, nc) == pytest.approx(0.8)
 
@@ -26,11 +26,11 @@ def test_with_many_degrees_of_freedom_it_is_the_normal_formula() -> None:
 def test_four_of_five_studies_find_it() -> None:
     rng = np.random.default_rng(0)
     seeds, sd = 5, 0.012
-    target = detectable(Noise(sd**2, sd**2, Variance(0.0, 100)).with_seeds(seeds))
+    target = detectable_difference(Noise(sd**2, sd**2, Variance(0.0, 100)).with_seeds(seeds))
     found = 0
     for _ in range(1000):
         x, y = rng.normal(target, sd, seeds), rng.normal(0, sd, seeds)
-        noise = combined([variance_of_mean(list(x)), variance_of_mean(list(y))])
+        noise = variance_of_sum([variance_of_mean(list(x)), variance_of_mean(list(y))])
         p = t_test(float(x.mean() - y.mean()), noise)
         found += p is not None and p < 0.05 and x.mean() > y.mean()
     assert 0.76 < found / 1000 < 0.84
@@ -39,7 +39,11 @@ def test_four_of_five_studies_find_it() -> None:
 def test_seeds_needed_is_the_first_number_that_is_enough() -> None:
     needed = seeds_needed(SMALL, 0.01)
     assert needed is not None
-    assert detectable(SMALL.with_seeds(needed)) <= 0.01 < detectable(SMALL.with_seeds(needed - 1))
+    assert (
+        detectable_difference(SMALL.with_seeds(needed))
+        <= 0.01
+        < detectable_difference(SMALL.with_seeds(needed - 1))
+    )
     # the normal formula, (1.96 + .84)^2 * 2 * sd^2 / target^2 = 23.5, a little more for the t
     assert needed in range(24, 27)
     assert seeds_needed(SMALL, 0.5) == 3
@@ -49,7 +53,7 @@ def test_seeds_needed_is_the_first_number_that_is_enough() -> None:
 def test_power_and_its_line() -> None:
     found = power(SMALL, 3)
     assert found is not None
-    assert found.detectable == pytest.approx(detectable(SMALL.with_seeds(3)))
+    assert found.detectable == pytest.approx(detectable_difference(SMALL.with_seeds(3)))
     assert found.floor == pytest.approx(2.8024 * 1e-9**0.5, rel=1e-3)
     assert list(found.seeds) == [0.005, 0.01]
     assert power_line("rte", found).startswith(

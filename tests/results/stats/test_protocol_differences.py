@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from matekd_bench.results.stats.protocol_differences import comparable, differing
+from matekd_bench.results.stats.protocol_differences import comparable, differing_settings
 
 ONE: dict[str, Any] = {
     "budget": {"kind": "student_updates", "limit": 300},
@@ -15,14 +15,16 @@ ONE: dict[str, Any] = {
 
 
 def test_equal_protocols_differ_in_nothing() -> None:
-    assert differing({"a": ONE, "b": {**ONE, "training": {"betas": [0.9, 0.999], "lr": 0.00005}}}) == ()
+    assert (
+        differing_settings({"a": ONE, "b": {**ONE, "training": {"betas": [0.9, 0.999], "lr": 0.00005}}}) == ()
+    )
     assert comparable([ONE, dict(ONE)])
     assert comparable([])
 
 
 def test_differences_are_named_by_path() -> None:
     two = {**ONE, "budget": {"kind": "student_updates", "limit": 600}, "limits": [100, None]}
-    found = differing({"a": ONE, "b": two})
+    found = differing_settings({"a": ONE, "b": two})
     assert [field.path for field in found] == ["budget.limit", "limits"]
     assert str(found[0]) == "budget.limit: 300 (a), 600 (b)"
     assert found[1].values == {"a": "[null,null]", "b": "[100,null]"}
@@ -31,12 +33,14 @@ def test_differences_are_named_by_path() -> None:
 
 def test_what_one_lacks_is_absent_and_not_null() -> None:
     two = {key: value for key, value in ONE.items() if key != "tuning"}
-    (field,) = differing({"a": ONE, "b": two, "c": ONE})
+    (field,) = differing_settings({"a": ONE, "b": two, "c": ONE})
     assert field.values == {"a": "null", "b": "(absent)", "c": "null"}
 
 
 def test_a_group_against_a_value() -> None:
-    found = differing({"a": {"generator": {"lr": 1.0}}, "b": {"generator": None}, "c": {"generator": {}}})
+    found = differing_settings(
+        {"a": {"generator": {"lr": 1.0}}, "b": {"generator": None}, "c": {"generator": {}}}
+    )
     assert {field.path: dict(field.values) for field in found} == {
         "generator": {"a": "(absent)", "b": "null", "c": "{}"},
         "generator.lr": {"a": "1.0", "b": "(absent)", "c": "(absent)"},

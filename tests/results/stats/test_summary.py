@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from matekd_bench.results.stats.differences import RowScores, difference, row_difference
+from matekd_bench.results.stats.multiple_testing import holm
 from matekd_bench.results.stats.summary import Entries, summarize
-from matekd_bench.results.stats.verdicts import holm
 
 TASKS = ("rte", "qnli")
 GAINS = {"kd": 0.0, "same": 0.0, "good": 1.5, "bad": -1.5, "finetune": -0.5}
@@ -39,9 +39,9 @@ def test_verdicts_and_places(table: Entries) -> None:
         "bad": "worse",
     }
     assert rows["same"].verdict in {"equivalent", "inconclusive"}
-    assert (rows["good"].place.low, rows["good"].place.high, rows["good"].place.with_best) == (1, 1, True)
-    assert (rows["bad"].place.low, rows["bad"].place.with_best) == (5, False)
-    assert rows["kd"].place.high < 5
+    assert (rows["good"].rank.low, rows["good"].rank.high, rows["good"].rank.with_best) == (1, 1, True)
+    assert (rows["bad"].rank.low, rows["bad"].rank.with_best) == (5, False)
+    assert rows["kd"].rank.high < 5
     assert (rows["good"].tasks_won, rows["bad"].tasks_won) == (2, 0)
     assert rows["good"].prob_improve == 1
     assert rows["bad"].trimmed_mean < 0 < rows["good"].trimmed_mean
@@ -86,14 +86,14 @@ def test_a_row_with_a_gap_claims_nothing_overall(table: Entries) -> None:
         found = summary({**table, "good": {**table["good"], "rte": hole}})
         row = found.rows["good"]
         assert row.difference.delta > 0
-        assert (row.p_holm, row.verdict, row.place) == (None, None, None)
+        assert (row.p_holm, row.verdict, row.rank) == (None, None, None)
         assert found.cells["good", "rte"].verdict is None
         assert found.cells["good", "qnli"].verdict == "better"
     missing = summary({**table, "good": {"qnli": table["good"]["qnli"]}}).rows["good"]
-    assert (missing.difference, missing.place, missing.tasks_won) == (None, None, 1)
+    assert (missing.difference, missing.rank, missing.tasks_won) == (None, None, 1)
     failed = summary({**table, "good": {**table["good"], "rte": RowScores({}, None, complete=False)}})
     assert failed.cells["good", "rte"].spread is None
-    assert failed.rows["good"].place is None
+    assert failed.rows["good"].rank is None
 
 
 def test_tasks_that_may_not_be_used_keep_their_spread(table: Entries) -> None:
@@ -110,18 +110,18 @@ def test_tasks_that_may_not_be_used_keep_their_spread(table: Entries) -> None:
 def test_no_reference_no_differences_but_places(table: Entries, reference: str | None) -> None:
     found = summary(table, reference=reference)
     assert all(row.difference is None and row.verdict is None for row in found.rows.values())
-    assert found.rows["good"].place.low == 1
+    assert found.rows["good"].rank.low == 1
 
 
 def test_no_informative_task_no_claims(table: Entries) -> None:
     found = summary(table, tasks=())
-    assert all(row.difference is None and row.place is None for row in found.rows.values())
+    assert all(row.difference is None and row.rank is None for row in found.rows.values())
 
 
 def test_only_ranked_rows_have_places(table: Entries) -> None:
     found = summary(table, ranked=("kd", "good"))
-    assert found.rows["kd"].place.low == 2
-    assert found.rows["bad"].place is None
+    assert found.rows["kd"].rank.low == 2
+    assert found.rows["bad"].rank is None
 
 
 def test_the_same_in_any_order(table: Entries) -> None:
@@ -146,7 +146,7 @@ def test_a_study_of_nothing_claims_nothing(simulate: Any, seeds: int) -> None:
             for row in rows
         }
         found = summarize(table, tasks=tasks, reference="kd", family=rows[1:])
-        places = [row.place for row in found.rows.values() if row.place is not None]
+        places = [row.rank for row in found.rows.values() if row.rank is not None]
         assert len(places) == len(rows)
         told = {"better", "worse"}
         wrong["rows"] += any(row.verdict in told for row in found.rows.values())

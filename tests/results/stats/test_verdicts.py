@@ -7,7 +7,8 @@ import pytest
 
 from matekd_bench.results.stats.differences import Difference
 from matekd_bench.results.stats.intervals import Variance
-from matekd_bench.results.stats.verdicts import RankInterval, holm, places, verdict
+from matekd_bench.results.stats.multiple_testing import holm
+from matekd_bench.results.stats.verdicts import RankInterval, rank_intervals, verdict
 
 
 # statsmodels 0.15.0: multipletests(p, method="holm")[1]
@@ -75,7 +76,7 @@ def test_places() -> None:
     def compare(one: str, other: str) -> Difference:
         return result(scores[one] - scores[other], 0.01)
 
-    assert places(scores, compare) == {
+    assert rank_intervals(scores, compare) == {
         "a": RankInterval(1, 2, True),
         "b": RankInterval(1, 2, True),
         "c": RankInterval(3, 4, False),
@@ -92,14 +93,14 @@ def test_places_are_corrected_over_all_pairs_and_the_best_set_over_its_own() -> 
     alone = compare("a", "b").p
     assert alone is not None
     assert alone == pytest.approx(0.0441, abs=0.001)
-    assert places(scores, compare) == {label: RankInterval(1, 4, True) for label in scores}
+    assert rank_intervals(scores, compare) == {label: RankInterval(1, 4, True) for label in scores}
     two = {"a": 0.80, "b": 0.777}
-    assert places(two, compare) == {"a": RankInterval(1, 1, True), "b": RankInterval(2, 2, False)}
+    assert rank_intervals(two, compare) == {"a": RankInterval(1, 1, True), "b": RankInterval(2, 2, False)}
 
     def sharper(one: str, other: str) -> Difference:  # a to b: p = .012 alone: .036 of three, .072 of six
         return result(scores[one] - scores[other], 0.0075, df=10)
 
-    found = places(scores, sharper)
+    found = rank_intervals(scores, sharper)
     assert found["b"] == RankInterval(1, 4, False)
     assert all(found[label].with_best for label in "acd")
 
@@ -108,7 +109,7 @@ def test_who_is_better_on_common_seeds_counts_and_not_whose_mean_is_higher() -> 
     def compare(one: str, other: str) -> Difference:
         return result(-0.1, 0.01)
 
-    found = places({"a": 0.8, "b": 0.7}, compare)
+    found = rank_intervals({"a": 0.8, "b": 0.7}, compare)
     assert (found["a"].low, found["b"].high) == (2, 1)
 
 
@@ -116,9 +117,9 @@ def test_what_cannot_be_compared_is_not_told_apart() -> None:
     def nothing(one: str, other: str) -> None:
         return None
 
-    assert places({"a": 0.9, "b": 0.1}, nothing) == {
+    assert rank_intervals({"a": 0.9, "b": 0.1}, nothing) == {
         "a": RankInterval(1, 2, True),
         "b": RankInterval(1, 2, True),
     }
-    assert places({"a": 0.9}, nothing) == {"a": RankInterval(1, 1, True)}
-    assert places({}, nothing) == {}
+    assert rank_intervals({"a": 0.9}, nothing) == {"a": RankInterval(1, 1, True)}
+    assert rank_intervals({}, nothing) == {}

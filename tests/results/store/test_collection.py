@@ -28,7 +28,7 @@ def test_several_folders_are_one_collection(tmp_path: Path, make_record: Any) ->
     for folders in ([a, b], [b, a], [a, b, a]):
         found = read_folders(folders)
         assert [run.run_id for run in found.records] == sorted(run.run_id for run in runs)
-        assert found.homes[runs[3].run_id].root == b
+        assert found.stores[runs[3].run_id].root == b
         assert found.damaged == ()
 
 
@@ -39,7 +39,7 @@ def test_a_run_in_two_folders_counts_once(tmp_path: Path, make_record: Any) -> N
     for folders in ([a, b], [b, a]):
         found = read_folders(folders)
         assert found.records == (old,)
-        assert found.homes[old.run_id].root == b
+        assert found.stores[old.run_id].root == b
 
 
 def test_a_score_goes_before_a_failure(tmp_path: Path, make_record: Any) -> None:

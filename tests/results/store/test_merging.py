@@ -13,7 +13,7 @@ import pytest
 from matekd_bench.errors import ResultsError, UsageError
 from matekd_bench.files import safe_names
 from matekd_bench.results.records.predictions import Predictions
-from matekd_bench.results.store.merging import Merged, merge
+from matekd_bench.results.store.merging import MergeReport, merge
 from matekd_bench.results.store.results_store import ResultsStore
 
 
@@ -46,7 +46,7 @@ def test_everything_is_carried_and_repeated_runs_are_one(
 ) -> None:
     a, b = stores
     before = contents(a.root), contents(b.root)
-    assert merge([a.root, b.root], tmp_path / "c") == Merged(runs=3, repeated=1, data=2, left_out=())
+    assert merge([a.root, b.root], tmp_path / "c") == MergeReport(runs=3, repeated=1, data=2, left_out=())
     assert contents(tmp_path / "c") == before[0] | before[1]
     assert (contents(a.root), contents(b.root)) == before
     merged = ResultsStore(tmp_path / "c")

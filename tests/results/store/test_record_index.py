@@ -19,7 +19,7 @@ REFERENCE = Path(__file__).resolve().parents[3] / "results" / "reference" / "min
 @pytest.fixture
 def store(tmp_path: Path, make_record: Any, monkeypatch: pytest.MonkeyPatch) -> ResultsStore:
     """Some real records, a failed one and a plain one, in a folder that is large enough to be indexed."""
-    monkeypatch.setattr(record_index, "LEAST", 3)
+    monkeypatch.setattr(record_index, "MIN_RECORDS", 3)
     found = ResultsStore(tmp_path / "results")
     for run in (*ResultsStore(REFERENCE).records()[:6], make_record(), make_record("eda", score=None)):
         found.write(run.model_copy(update={"predictions": None}))

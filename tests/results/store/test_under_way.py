@@ -16,7 +16,12 @@ from matekd_bench.errors import ResultsError
 from matekd_bench.files import safe_names
 from matekd_bench.files.durable import KEPT
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.results.store.under_way import STALE_SECONDS, RunUnderWay, sweep, tidy
+from matekd_bench.results.store.under_way import (
+    STALE_SECONDS,
+    RunUnderWay,
+    delete_recorded_leftovers,
+    delete_stale_files,
+)
 
 HOLDER = """
 import sys, time
@@ -134,9 +139,9 @@ def test_what_a_kill_leaves_of_a_checkpoint_is_ignored_and_goes_away(tmp_path: P
     half.mkdir()
     (half / "weights").write_text("tw")
     assert [folder.name for folder in run.folders()] == ["000000001"]
-    tidy(tmp_path)
+    delete_stale_files(tmp_path)
     assert half.exists()  # it may be another process's, under way
-    tidy(tmp_path, now=time.time() + STALE_SECONDS + 60)
+    delete_stale_files(tmp_path, now=time.time() + STALE_SECONDS + 60)
     assert [path.name for path in run.folder.iterdir()] == ["000000001"]
 
 
@@ -147,13 +152,13 @@ def test_what_a_kill_leaves_of_a_recorded_run_is_swept_away(tmp_path: Path) -> N
         run.save(1, content("one"))
         run.release(done=False)
     (partial(tmp_path) / "No Name.lock").touch()
-    sweep(tmp_path, lambda run_id: run_id == "recorded")
+    delete_recorded_leftovers(tmp_path, lambda run_id: run_id == "recorded")
     assert {path.name for path in partial(tmp_path).iterdir()} == {"other", "other.lock", "No Name.lock"}
     held = RunUnderWay(tmp_path, "held")
     assert held.acquire()
-    sweep(tmp_path, lambda run_id: True)
+    delete_recorded_leftovers(tmp_path, lambda run_id: True)
     assert {path.name for path in partial(tmp_path).glob("held*")} == {"held.lock", "held.holder"}
-    sweep(tmp_path / "nowhere", lambda run_id: True)
+    delete_recorded_leftovers(tmp_path / "nowhere", lambda run_id: True)
 
 
 def test_tidying_takes_away_old_leftovers_alone(tmp_path: Path) -> None:
@@ -165,7 +170,7 @@ def test_tidying_takes_away_old_leftovers_alone(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (tmp_path / "runs" / ".tmp-link").symlink_to(outside)
-    tidy(tmp_path, now=time.time() + STALE_SECONDS + 60)
+    delete_stale_files(tmp_path, now=time.time() + STALE_SECONDS + 60)
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"a-run", left[2].name, ".tmp-link"}
     assert list((tmp_path / "data").iterdir()) == []
     assert outside.is_dir()

@@ -9,8 +9,8 @@ import pytest
 
 from matekd_bench.cli import main
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.store.kept_students import KeptStudents
 from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.results.store.students_folder import KeptStudents
 
 PLUGIN = """
 import json, os, socket

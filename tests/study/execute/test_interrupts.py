@@ -25,10 +25,10 @@ def test_a_signal_waits_for_who_asks_about_it(
     name: str, code: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with Interruptions() as interruptions:
-        assert not interruptions.asked()
+        assert not interruptions.stop_requested()
         signal.raise_signal(getattr(signal, name))
-        assert interruptions.asked()
-        assert interruptions.stopped("saved").exit_code == code
+        assert interruptions.stop_requested()
+        assert interruptions.stopped_error("saved").exit_code == code
         with pytest.raises(StoppedError):
             signal.raise_signal(signal.SIGINT)
     assert capfd.readouterr().err == "stopping after this update; once more stops at once.\n"
@@ -36,18 +36,18 @@ def test_a_signal_waits_for_who_asks_about_it(
 
 def test_after_a_run_signals_are_thrown_again() -> None:
     with Interruptions() as interruptions:
-        interruptions.asked()
-        interruptions.calm()
+        interruptions.stop_requested()
+        interruptions.end_deferral()
         with pytest.raises(StoppedError):
             signal.raise_signal(signal.SIGTERM)
 
 
 def test_a_signal_at_the_end_of_a_run_is_not_forgotten() -> None:
     with Interruptions() as interruptions:
-        interruptions.asked()
+        interruptions.stop_requested()
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(StoppedError) as stopped:
-            interruptions.calm()
+            interruptions.end_deferral()
     assert stopped.value.exit_code == 143
 
 

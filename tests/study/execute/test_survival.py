@@ -58,7 +58,7 @@ def plain(tmp_path: Path, study_options: Options) -> Options:
 
 def stopping(after: int, name: str) -> None:
     """From here on this process gets a signal when it has been asked so many times whether to stop."""
-    original, asked = Interruptions.asked, itertools.count(1)
+    original, asked = Interruptions.stop_requested, itertools.count(1)
 
     def counted(self: Interruptions) -> bool:
         original(self)  # from here on a signal is waited for
@@ -66,7 +66,7 @@ def stopping(after: int, name: str) -> None:
             os.kill(os.getpid(), getattr(signal, name))
         return original(self)
 
-    Interruptions.asked = counted  # type: ignore[method-assign]  # in a fork, and gone with it
+    Interruptions.stop_requested = counted  # type: ignore[method-assign]  # in a fork, and gone with it
 
 
 def records(results: Path) -> dict[str, Record]:

@@ -25,7 +25,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from matekd_bench.distill.artifacts.artifact_cache import adopt, cached_folder
+from matekd_bench.distill.artifacts.artifact_cache import cached_folder, import_folders
 from matekd_bench.distill.training.ddp import LostPeerError, ProcessGroup
 from matekd_bench.distill.training.optimizer import DivergedError
 from matekd_bench.distill.training.resume import PausedError
@@ -37,8 +37,8 @@ from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.under_way import RunUnderWay
 from matekd_bench.study.execute import recording
 from matekd_bench.study.execute.backends import ray_node as remote
-from matekd_bench.study.execute.backends.in_process import How, RunAnnouncement, RunExit
-from matekd_bench.study.execute.backends.ray_cluster import RayExecutor, _newest
+from matekd_bench.study.execute.backends.in_process import ExitKind, RunAnnouncement, RunExit
+from matekd_bench.study.execute.backends.ray_cluster import RayExecutor, _newest_checkpoint
 from matekd_bench.study.execute.backends.ray_node import (
     Files,
     NodeOrder,
@@ -48,13 +48,18 @@ from matekd_bench.study.execute.backends.ray_node import (
     files_of,
     write_files,
 )
-from matekd_bench.study.execute.backends.worker import WorkerReports, WorkerSession, WorkerStudy, _obey
+from matekd_bench.study.execute.backends.worker import (
+    WorkerReports,
+    WorkerSession,
+    WorkerStudy,
+    _execute_order,
+)
 from matekd_bench.study.execute.backends.worker_handle import Worker, WorkerGroup
 from matekd_bench.study.execute.backends.worker_pool import PoolExecutor
 from matekd_bench.study.execute.device_slots import DeviceSlot
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.plan.grid import Grid, make_grid
-from matekd_bench.study.plan.tuning import FOLDER, Tuner, make_tuner
+from matekd_bench.study.plan.tuning import TRIALS_FOLDER, Tuner, make_tuner
 from matekd_bench.study.spec.request import StudyRequest
 from matekd_bench.study.spec.study_spec import study_spec
 from matekd_bench.tasks.sources import MissingSplitError
@@ -82,7 +87,8 @@ TRIALS = st.builds(
 TUNINGS = st.builds(Tuning, chosen=COUNTS, holdout_n=COUNTS, trials=st.lists(TRIALS, max_size=3).map(tuple))
 KINDS: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXTS, Path: PATHS, int: COUNTS, bool: st.booleans(), float: st.floats(), Tuning: TUNINGS,
-    How: st.sampled_from(get_args(How)), Files: FOLDER_CONTENTS, Mapping[Path, bytes]: st.dictionaries(PATHS, BYTES),
+    ExitKind: st.sampled_from(get_args(ExitKind)), Files: FOLDER_CONTENTS,
+    Mapping[Path, bytes]: st.dictionaries(PATHS, BYTES),
     tuple[str, ...]: st.lists(TEXTS, max_size=3).map(tuple), tuple[Path, ...]: st.lists(PATHS, max_size=3).map(tuple),
 }  # fmt: skip
 EVENTS = st.one_of(
@@ -140,7 +146,7 @@ from matekd_bench.study.execute.backends.worker import WorkerSession, WorkerRepo
 
 def made(study, runs):
     host = Host.load(study.plugins, only_builtin=study.only_builtin)
-    roster = GridLookup.of(study_spec(study.request, host), study.request, host, lambda text: None)
+    roster = GridLookup.build(study_spec(study.request, host), study.request, host, lambda text: None)
     grids = [roster.grid] if roster.tuner is None else [roster.grid, roster.tuner.grid]
     desk = WorkerSession(study, ResultsStore(study.request.results), WorkerReports(io.StringIO()), Interruptions())
     return {
@@ -284,7 +290,7 @@ class Near(Worker):
     """A worker inside this process: `obey` gets its orders as lines, and its reports come back as lines."""
 
     def __init__(self, place: DeviceSlot, inbox: Any, obey: Obey) -> None:
-        self.number, self.place, self.at, self.task = 1, place, None, None
+        self.number, self.slot, self.assignment, self.task = 1, place, None, None
         self._inbox, self._obey, self._out = inbox, obey, io.StringIO()
         self._reports = WorkerReports(self._out)
 
@@ -297,7 +303,7 @@ class Near(Worker):
     def close(self) -> None:
         """Nothing to end."""
 
-    def forget(self) -> None:
+    def remove_log(self) -> None:
         """No log to remove."""
 
 
@@ -319,7 +325,15 @@ def pool(led: Led, told: Any, obey: Obey) -> PoolExecutor:
     crew, place = WorkerGroup(), DeviceSlot("cpu")
     crew.workers.append(Near(place, crew.inbox, obey))
     return PoolExecutor(
-        led.grid, led.store, told, led.study, Interruptions(), crew=crew, jobs=1, threads=1, places=[place]
+        led.grid,
+        led.store,
+        told,
+        led.study,
+        Interruptions(),
+        worker_group=crew,
+        jobs=1,
+        threads=1,
+        slots=[place],
     )
 
 
@@ -335,7 +349,7 @@ class Desked:
     def prepare(self, task: str, run_id: str) -> None:
         self.orders.append(("prepare", task, run_id))
 
-    def take(self, task: str, run_id: str, tuning: Tuning | None = None) -> RunExit:
+    def train(self, task: str, run_id: str, tuning: Tuning | None = None) -> RunExit:
         self.orders.append(("take", task, run_id, tuning))
         self.reports.run_started("", 1, 1)
         report(self.reports, self.events)
@@ -352,10 +366,10 @@ def test_orders_reach_a_desk_and_its_reports_a_watcher(
     def obey(order: list[Any], reports: WorkerReports) -> None:
         desk: Any = Desked(reports, events, end)
         desks.append(desk)
-        _obey(desk, order, reports)
+        _execute_order(desk, order, reports)
 
     tally = pool(led, told, obey).run([cell])
-    assert (tally.done, getattr(tally, end.how)) == (1, 1)
+    assert (tally.done, getattr(tally, end.kind)) == (1, 1)
     wanted = [("prepare", "mini-rte", cell.run_id), ("take", "mini-rte", cell.run_id, tuning)]
     assert same([order for desk in desks for order in desk.orders], wanted)
     begun = ("run_started", cell.label, 1, 1)
@@ -394,7 +408,7 @@ def chosen(led: Led) -> Tuning:
             trial=tried.trial.number, run_id=tried.cell.run_id, status="ok", params=dict(tried.trial.params),
             lr=tried.cell.job.training.optimizer.lr, score=0.5, train_flops=2**65, train_seconds=0.1,
         )
-        for tried in led.tuner.tried["random-mask", "mini-rte"]
+        for tried in led.tuner.trials["random-mask", "mini-rte"]
     )  # fmt: skip
     return Tuning(chosen=2, holdout_n=150, trials=trials)
 
@@ -403,11 +417,11 @@ def test_a_worker_knows_the_run_and_the_settings_that_it_is_told(led: Led) -> No
     """A real desk finds the run held by another process, then recorded as failed on another machine."""
     assert led.tuner is not None
     cell = led.grid.cells[-1]
-    sent = led.tuner.settle(cell, chosen(led))
+    sent = led.tuner.apply_choice(cell, chosen(led))
     assert sent.job.params != cell.job.params
     assert sent.job.training != cell.job.training
     elsewhere = ResultsStore(led.store.root / "elsewhere")
-    elsewhere.write(recording.failed(sent, led.grid, "no luck", 1.5, ""), study={})
+    elsewhere.write(recording.failed_record(sent, led.grid, "no luck", 1.5, ""), study={})
     done = pickled(NodeResult(files_of(elsewhere.runs / sent.run_id)))
     desks: list[WorkerSession] = []
 
@@ -419,11 +433,11 @@ def test_a_worker_knows_the_run_and_the_settings_that_it_is_told(led: Led) -> No
         desks.append(WorkerSession(study, led.store, reports, Interruptions()))
         lock, held = led.store.under_way(cell.run_id), io.StringIO()
         assert lock.acquire()
-        _obey(desks[0], order, WorkerReports(held))
+        _execute_order(desks[0], order, WorkerReports(held))
         assert json.loads(piped(held.getvalue().strip())) == ["held"]
         lock.release(done=False)
-        led.store.land(cell.run_id, done.files)
-        _obey(desks[0], order, reports)
+        led.store.import_run(cell.run_id, done.files)
+        _execute_order(desks[0], order, reports)
 
     told = Told()
     assert pool(led, told, obey).run([sent]).failed == 1
@@ -431,7 +445,7 @@ def test_a_worker_knows_the_run_and_the_settings_that_it_is_told(led: Led) -> No
     assert (kind, label, status, score) == ("run_finished", sent.label, "failed", None)
     assert isinstance(seconds, float)
     assert same(led.store.read(sent.run_id).tuning, sent.tuning)
-    _, found, _ = desks[0]._at("mini-rte", sent.run_id, sent.tuning)
+    _, found, _ = desks[0]._locate("mini-rte", sent.run_id, sent.tuning)
     assert (found.job.params, found.job.training) == (sent.job.params, sent.job.training)
 
 
@@ -482,8 +496,8 @@ def test_a_checkpoint_goes_to_the_driver_and_on_to_another_node(
     home = tmp_path_factory.mktemp("machines")
     first, driver, second = (RunUnderWay(home / name, "a-run") for name in ("first", "driver", "second"))
     first.save(update, lambda folder: write_files(folder, files))
-    RayExecutor._keep(driver, *pickled((update, files_of(next(first.folders())))))
-    found, kept = pickled(_newest(driver))
+    RayExecutor._save_checkpoint(driver, *pickled((update, files_of(next(first.folders())))))
+    found, kept = pickled(_newest_checkpoint(driver))
     second.save(found, lambda folder: write_files(folder, kept))
     assert (found, kept) == (update, files)
     [folder] = second.folders()
@@ -499,7 +513,7 @@ def test_what_runs_share_goes_from_cache_to_cache(tmp_path: Path, monkeypatch: p
         cached_folder(kind, key, lambda made, _: write_files(made, files))
     sent = remote.shared_files(folders)
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "there"))
-    adopt(pickled(sent))
+    import_folders(pickled(sent))
     assert remote.shared_files(folders) == sent
     assert {name for name in sent if MANIFEST not in name} == {
         f"{one}/{name}" for one in folders for name in files
@@ -511,7 +525,7 @@ def test_what_runs_share_goes_from_cache_to_cache(tmp_path: Path, monkeypatch: p
 def test_mail_brings_every_report_and_the_last_progress_before_it(events: list[tuple[Any, ...]]) -> None:
     mail, box = NodeReports(), ReportMailbox()
     put = SimpleNamespace(remote=lambda *letter: box.put(*pickled(letter)))
-    mail.address(SimpleNamespace(put=put), "a run")
+    mail.set_recipient(SimpleNamespace(put=put), "a run")
     report(mail, events)
     letters = pickled(box.take())
     assert {name for name, _ in letters} <= {"a run"}
@@ -604,7 +618,7 @@ def test_another_process_makes_the_same_ids(
     assert len({run_id for run_id, _ in ids[0]}) == 7 * 2 * 2
     places = {
         (cell.data.task.name, cell.run_id): str(root)
-        for grid, root in zip(grids, (results, results / FOLDER), strict=False)
+        for grid, root in zip(grids, (results, results / TRIALS_FOLDER), strict=False)
         for cell in grid.cells
     }
     runs = sorted(places)

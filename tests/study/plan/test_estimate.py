@@ -14,10 +14,10 @@ from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study import run
 from matekd_bench.study.events import NoEvents
 from matekd_bench.study.plan.estimate import (
-    ALIKE,
-    FLOPS,
-    GUESS,
-    SAME,
+    FROM_MATRIX_SPEED,
+    FROM_OTHER_TASKS,
+    FROM_RECORDED_SPEED,
+    FROM_SAME_TASK,
     matrix_speed,
     mean_tokens,
     teacher_flops,
@@ -60,7 +60,7 @@ def test_nothing_to_do_is_no_work(tmp_path: Path) -> None:
 def test_without_records_flops_are_counted(cells: tuple[Cell, ...], tmp_path: Path) -> None:
     reference, eda = cells
     assert min(seconds(cells, tmp_path)) > 0
-    assert work_items(cells, ResultsStore(tmp_path).records())[1] == {GUESS: 2}
+    assert work_items(cells, ResultsStore(tmp_path).records())[1] == {FROM_MATRIX_SPEED: 2}
     layers, width, updates, batch = 2, 32, 4, 8
     assert training_flops(reference) == 6 * layers * 12 * width**2 * updates * batch * mean_tokens(reference)
     assert training_flops(eda) > 2 * training_flops(reference)
@@ -87,14 +87,14 @@ def test_records_are_believed_more_than_arithmetic(
     [record] = store.records()
     spent = record.compute.train_seconds + record.compute.eval_seconds
     reference, eda = cells
-    assert work_items(cells, store.records())[1] == {SAME: 1, FLOPS: 1}
+    assert work_items(cells, store.records())[1] == {FROM_SAME_TASK: 1, FROM_RECORDED_SPEED: 1}
     longer = replace(reference, job=replace(reference.job, budget=("student_updates", 40)))
     assert seconds([longer, reference], tmp_path) == pytest.approx([10 * spent, spent])
     doubled = replace(reference, job=replace(reference.job, variant="kd@2x"))
     assert seconds([doubled], tmp_path) == pytest.approx([spent])
     other = replace(reference, job=replace(reference.job, budget=("clean_examples", 32)))
     assert work_items([other], store.records())[1] == {
-        ALIKE: 1
+        FROM_OTHER_TASKS: 1
     }  # another currency: what a token took is still known
     speed = record.compute.train_flops / spent
     assert seconds([eda], tmp_path) == pytest.approx([training_flops(eda) / speed])

@@ -12,25 +12,25 @@ from hypothesis import strategies as st
 
 from matekd_bench.cli import main
 from matekd_bench.cli.ui.forecast_lines import lines
-from matekd_bench.study.plan.forecast import Forecast, WorkItem, forecast, schedule
+from matekd_bench.study.plan.forecast import Forecast, WorkItem, forecast, makespan
 
 TEACHER = WorkItem("teacher", 10, "a")
 RUNS = [WorkItem(f"r{n}", seconds, "a", "eda", "teacher") for n, seconds in enumerate((7, 5, 4, 4))]
 
 
 def test_runs_wait_for_their_teacher_and_the_longest_goes_first() -> None:
-    assert schedule([TEACHER, *RUNS], 1) == 30
-    assert schedule([TEACHER, *RUNS], 2) == 21  # 10, then 7 + 4 beside 5 + 4
-    assert schedule([TEACHER, *RUNS], 9) == 17
+    assert makespan([TEACHER, *RUNS], 1) == 30
+    assert makespan([TEACHER, *RUNS], 2) == 21  # 10, then 7 + 4 beside 5 + 4
+    assert makespan([TEACHER, *RUNS], 9) == 17
     free = [WorkItem("free", 16, "b", "kd")]
-    assert schedule([*free, TEACHER, *RUNS], 2) == 25  # 7 and 4 behind the teacher, 5 and 4 behind the other
+    assert makespan([*free, TEACHER, *RUNS], 2) == 25  # 7 and 4 behind the teacher, 5 and 4 behind the other
 
 
 def test_a_teacher_many_wait_for_is_begun_before_longer_runs() -> None:
     short = WorkItem("teacher", 1, "a")
     waits = WorkItem("waits", 30, "a", "kd", "teacher")
-    assert schedule([WorkItem("free", 20, "b", "kd"), waits, short], 1) == 51
-    assert schedule([WorkItem("free", 20, "b", "kd"), waits, short], 2) == 31
+    assert makespan([WorkItem("free", 20, "b", "kd"), waits, short], 1) == 51
+    assert makespan([WorkItem("free", 20, "b", "kd"), waits, short], 2) == 31
 
 
 def test_what_a_forecast_says() -> None:

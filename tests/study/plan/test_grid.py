@@ -157,7 +157,7 @@ def test_models_are_found_for_each_task(tiny_checkpoint: Path, tmp_path: Path) -
     )  # fmt: skip
     tasks = chosen_tasks("rte,sst2", HOST)
     spec, cpu = study_spec(request), torch.device("cpu")
-    found = [make_recipe(spec, task, cpu, generating=False) for task in tasks]
+    found = [make_recipe(spec, task, cpu, needs_generator=False) for task in tasks]
     assert [recipe.teacher.id for recipe in found] == ["teacher-rte", "teacher-sst2"]
     assert [recipe.student.name for recipe in found] == [
         "teacher-rte[layers:0,2]",
@@ -166,4 +166,4 @@ def test_models_are_found_for_each_task(tiny_checkpoint: Path, tmp_path: Path) -
     assert found[0].student.identity == found[1].student.identity
     assert found[0].generator is None
     with pytest.raises(UsageError, match=r"'layers:0,1,3,5' does not fit 'teacher-rte': it has 4 layers"):
-        make_recipe(spec, tasks[0], cpu, generating=True)  # what the preset says of a MiniLM teacher
+        make_recipe(spec, tasks[0], cpu, needs_generator=True)  # what the preset says of a MiniLM teacher

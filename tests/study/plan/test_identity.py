@@ -12,7 +12,7 @@ import pytest
 from matekd_bench.errors import PluginError
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.grid import Cell, Grid, make_grid
-from matekd_bench.study.plan.identity import run_identity, run_ids
+from matekd_bench.study.plan.identity import make_run_id_function, run_identity
 from matekd_bench.study.spec.request import StudyRequest
 from matekd_bench.study.spec.study_spec import study_spec
 
@@ -95,7 +95,9 @@ def test_versions_sources_and_threads_count(grid: Make) -> None:
     cell = made.cells[1]
 
     def identity(cell: Cell, threads: int | None = 1, source: str | None = None) -> str:
-        return run_ids(cell.job, cell.data, cell.recipe, made.spec, threads, source)(cell.job.seed)
+        return make_run_id_function(cell.job, cell.data, cell.recipe, made.spec, threads, source)(
+            cell.job.seed
+        )
 
     newer = replace(cell, job=replace(cell.job, method=replace(cell.job.method, version="2")))
     assert identity(cell) == cell.run_id
@@ -159,7 +161,7 @@ def test_resources_count_and_must_be_text(grid: Make) -> None:
     def identity(resources: Callable[[Any], Any]) -> str:
         method = replace(cell.job.method, resources=resources)
         job = replace(cell.job, method=method)
-        return run_ids(job, cell.data, cell.recipe, made.spec, 1, None)(job.seed)
+        return make_run_id_function(job, cell.data, cell.recipe, made.spec, 1, None)(job.seed)
 
     assert identity(cell.job.method.resources) == cell.run_id
     assert identity(lambda params: {"thesaurus": "another"}) != cell.run_id

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matekd_bench.cli import main
 from matekd_bench.errors import UsageError
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.study.plan.shards import Shard, divide, parse_shard, slurm_shard
+from matekd_bench.study.plan.shards import Shard, assign_shards, parse_shard, slurm_shard
 
 GRIDS = st.lists(
     st.tuples(st.floats(1, 50), st.lists(st.floats(1, 100), min_size=1, max_size=12)), min_size=1, max_size=6
@@ -37,7 +37,7 @@ def test_no_shard_is_much_longer_than_it_must_be(grid: list[tuple[float, list[fl
     tasks = [f"t{number}" for number, (_, runs) in enumerate(grid) for _ in runs]
     costs = [cost for _, runs in grid for cost in runs]
     teachers = {f"t{number}": teacher for number, (teacher, _) in enumerate(grid)}
-    placed = divide(tasks, costs, teachers, count)
+    placed = assign_shards(tasks, costs, teachers, count)
     assert len(placed) == len(costs)
     assert set(placed) <= set(range(count))
     alone = max(cost + teachers[task] for cost, task in zip(costs, tasks, strict=True))
@@ -49,13 +49,13 @@ def test_no_shard_is_much_longer_than_it_must_be(grid: list[tuple[float, list[fl
 
 def test_tasks_stay_whole_where_that_is_as_fast() -> None:
     tasks = [task for task in "abcd" for _ in range(5)]
-    placed = divide(tasks, [10.0] * 20, dict.fromkeys("abcd", 30.0), 2)
+    placed = assign_shards(tasks, [10.0] * 20, dict.fromkeys("abcd", 30.0), 2)
     assert len(set(zip(placed, tasks, strict=True))) == 4
     assert sorted(placed) == [0] * 10 + [1] * 10
 
 
 def test_one_large_task_is_cut() -> None:
-    placed = divide(["a"] * 8, [10.0] * 8, {"a": 5.0}, 4)
+    placed = assign_shards(["a"] * 8, [10.0] * 8, {"a": 5.0}, 4)
     assert placed == [0, 0, 1, 1, 2, 2, 3, 3]
 
 

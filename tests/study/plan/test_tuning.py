@@ -52,8 +52,8 @@ def test_every_method_gets_the_same_trials_and_the_best_on_the_holdout_is_taken(
         assert [trial.lr for trial in run.tuning.trials] == [1e-3, 5e-4, 2e-3]
         scores = [trial.score or 0.0 for trial in run.tuning.trials]
         assert run.tuning.chosen == 1 + scores.index(max(scores))
-        assert run.hparams["lr"] == run.tuning.pick.lr
-        assert run.identity.params == {**run.identity.params, **run.tuning.pick.params}
+        assert run.hparams["lr"] == run.tuning.chosen_trial.lr
+        assert run.identity.params == {**run.identity.params, **run.tuning.chosen_trial.params}
     assert [trial.params for trial in found["kd"].tuning.trials] == [{}, {}, {}]  # type: ignore[union-attr]
     assert found["random-mask"].tuning.trials[1].params == {"mask_rate": 0.367}  # type: ignore[union-attr]
 
@@ -76,7 +76,7 @@ def test_the_first_of_equal_trials_is_taken_and_a_failed_one_never() -> None:
     ]
     tried = [TrialCell(Trial(number, 1.0, {}), cell) for number, cell in enumerate(cells, start=1)]
     store: Any = SimpleNamespace(read=read)
-    job, tuning = Tuner(grid=store, store=store, tried={})._chosen(tried)
+    job, tuning = Tuner(grid=store, store=store, trials={})._best_trial(tried)
     assert (tuning.chosen, tuning.holdout_n) == (3, 2)
     assert job is cells[2].job
 

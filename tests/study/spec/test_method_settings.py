@@ -19,7 +19,7 @@ from matekd_bench.methods.overrides import overrides_in_words, overrides_of
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.plan.grid import make_grid
-from matekd_bench.study.spec.method_settings import overridden
+from matekd_bench.study.spec.method_settings import apply_overrides
 from matekd_bench.study.spec.request import StudyRequest
 from matekd_bench.study.spec.study_spec import study_spec
 
@@ -42,11 +42,11 @@ def method(overrides: Callable[[Any], Any]) -> Method:
 
 def test_settings_are_replaced_and_the_others_stay() -> None:
     made = method(lambda params: {"training.optimizer.lr": params.rate, "training.evaluations": 3})
-    found = overridden(TRAINING, made, FreeParams(rate=0.5), "student_updates")
+    found = apply_overrides(TRAINING, made, FreeParams(rate=0.5), "student_updates")
     assert found == TRAINING.model_copy(
         update={"optimizer": TRAINING.optimizer.model_copy(update={"lr": 0.5}), "evaluations": 3}
     )
-    assert overridden(TRAINING, method(lambda params: {}), FreeParams(), "student_updates") is TRAINING
+    assert apply_overrides(TRAINING, method(lambda params: {}), FreeParams(), "student_updates") is TRAINING
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_settings_are_replaced_and_the_others_stay() -> None:
 )
 def test_what_cannot_be_replaced_is_one_line_that_names_the_method(given: Any, said: str) -> None:
     with pytest.raises(PluginError) as caught:
-        overridden(TRAINING, method(lambda params: given), FreeParams(), "student_updates")
+        apply_overrides(TRAINING, method(lambda params: given), FreeParams(), "student_updates")
     assert str(caught.value).startswith("method 'free' ")
     assert said in str(caught.value)
 
@@ -81,7 +81,7 @@ def test_a_warm_up_in_updates_needs_a_budget_that_counts_them() -> None:
     with pytest.raises(
         UsageError, match=r"^method 'free' with rate=0.5: its warmup_updates needs a budget in"
     ):
-        overridden(TRAINING, made, FreeParams(rate=0.5), "train_flops")
+        apply_overrides(TRAINING, made, FreeParams(rate=0.5), "train_flops")
 
 
 def test_overrides_are_described_by_the_choice_that_brings_them() -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from matekd_bench import DataError, UsageError
-from matekd_bench.files.tables import read_lines
+from matekd_bench.files.user_tables import read_lines
 from matekd_bench.tasks.own.own_task import OwnTask, own_task, to_toml
-from matekd_bench.tasks.own.survey import survey, with_labels
+from matekd_bench.tasks.own.survey import infer_labels, survey
 from matekd_bench.tasks.sources import Hub, load_task, source_of
 from matekd_bench.tasks.task import TaskData
 from matekd_bench.tasks.task_files import load_task_file, load_tasks
@@ -213,15 +213,15 @@ def test_the_kind_is_what_the_labels_look_like(tmp_path: Path) -> None:
     names = [{"text": f"{at}", "y": f"n{at}"} for at in range(90)]
     bare = task_of(tmp_path, labels=())
     write(tmp_path / "train.csv", grades)
-    assert with_labels(bare, None, (), tmp_path).labels == ("0", "1", "2")
-    assert with_labels(bare, "regression", (), tmp_path).kind == "regression"
+    assert infer_labels(bare, None, (), tmp_path).labels == ("0", "1", "2")
+    assert infer_labels(bare, "regression", (), tmp_path).kind == "regression"
     write(tmp_path / "train.csv", scores)
-    assert with_labels(bare, None, (), tmp_path).kind == "regression"
+    assert infer_labels(bare, None, (), tmp_path).kind == "regression"
     write(tmp_path / "train.csv", names)
     with pytest.raises(DataError, match="90 different values in 90 rows: is it the label"):
-        with_labels(bare, None, (), tmp_path)
+        infer_labels(bare, None, (), tmp_path)
     with pytest.raises(UsageError, match="unknown kind 'ranking'"):
-        with_labels(bare, "ranking", (), tmp_path)
+        infer_labels(bare, "ranking", (), tmp_path)
 
 
 def test_a_survey_counts_labels_lengths_and_repetitions(tmp_path: Path) -> None:
@@ -242,10 +242,10 @@ def test_a_data_set_on_the_hub_or_in_its_form_is_read_by_its_own_columns(tmp_pat
     write(folder / "train.csv", TRAIN)
     write(folder / "test.csv", DEV)
     own = task_of(tmp_path, hub="set", train="train", dev="test", labels=())
-    assert with_labels(own, None, (), tmp_path).labels == ("no", "yes")
-    found = survey(with_labels(own, None, (), tmp_path), tmp_path)
+    assert infer_labels(own, None, (), tmp_path).labels == ("no", "yes")
+    found = survey(infer_labels(own, None, (), tmp_path), tmp_path)
     assert found.counts(found.splits[1]) == "no 2, yes 2"
     with pytest.raises(DataError, match="no split 'validation' in 'set': there are test, train"):
-        with_labels(own.model_copy(update={"dev": "validation"}), None, (), tmp_path)
+        infer_labels(own.model_copy(update={"dev": "validation"}), None, (), tmp_path)
     with pytest.raises(DataError, match="no column 'z' in 'set': there are other, text, y"):
-        with_labels(own.model_copy(update={"label": "z"}), None, (), tmp_path)
+        infer_labels(own.model_copy(update={"label": "z"}), None, (), tmp_path)

@@ -45,13 +45,13 @@ def test_models_are_looked_for_in_the_presets_that_are_on_this_machine() -> None
 
 
 def test_wordnet_is_there_or_the_command_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("matekd_bench.tools.doctor.method_needs.wordnet_place", lambda: None)
+    monkeypatch.setattr("matekd_bench.tools.doctor.method_needs.find_wordnet", lambda: None)
     assert found("thesaurus") == {
         "thesaurus": (
             "missing", "no WordNet here: a smaller stand-in is used", "python -m nltk.downloader wordnet"
         )
     }  # fmt: skip
-    monkeypatch.setattr("matekd_bench.tools.doctor.method_needs.wordnet_place", lambda: tmp_path)
+    monkeypatch.setattr("matekd_bench.tools.doctor.method_needs.find_wordnet", lambda: tmp_path)
     assert found("thesaurus") == {"thesaurus": ("ok", f"WordNet at {tmp_path}", "")}
 
 

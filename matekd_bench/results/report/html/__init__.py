@@ -1,4 +1,4 @@
-"""The leaderboard as one web page that needs no network: tables, plots, method cards and every record."""
+"""Renders the leaderboard as one self-contained web page: tables, plots, method cards and every record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from matekd_bench.files.hashing import lines_digest
 from matekd_bench.results.leaderboard.table import Leaderboard
 from matekd_bench.results.records.run_record import Record, to_json
-from matekd_bench.results.report import wording
+from matekd_bench.results.report import main_tables
 from matekd_bench.results.report.html.html_plots import pictures
 from matekd_bench.results.report.html.html_tables import cost_grid, run_grid, score_grid
 from matekd_bench.results.report.html.method_cards import MethodCard
@@ -19,11 +19,10 @@ HERE = Path(__file__).parent
 
 
 def to_html(leaderboard: Leaderboard, runs: Sequence[Record], cards: Sequence[MethodCard] = ()) -> str:
-    """The page: `runs` are the records that `leaderboard` was built from, `cards` describe its methods.
+    """Render the page; `runs` are the records that `leaderboard` was built from, `cards` describe its methods.
 
-    Everything is in the one file. Without JavaScript its tables are plain and its records open all the same; with it
-    tables are sorted and filtered. Texts are escaped. Without matplotlib a sentence stands for the plots.
-    Equal input gives equal bytes.
+    Everything is in this one file, and all texts are escaped. JavaScript only adds sorting and filtering of tables.
+    Without matplotlib, a sentence replaces the plots. Equal input gives equal bytes.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -40,12 +39,12 @@ def to_html(leaderboard: Leaderboard, runs: Sequence[Record], cards: Sequence[Me
     sections = [
         {
             "table": table,
-            "title": wording.title(table),
+            "title": main_tables.title(table),
             "scores": score_grid(table),
             "costs": cost_grid(table),
-            "reading": wording.reading(table),
-            "data": [wording.data_line(column, table) for column in table.columns],
-            "remarks": list(wording.remarks(table)),
+            "how_to_read": main_tables.how_to_read(table),
+            "data": [main_tables.data_line(column, table) for column in table.columns],
+            "remarks": list(main_tables.remarks(table)),
             "pictures": pictures(table, ordered),
         }
         for table in leaderboard.tables
@@ -53,8 +52,8 @@ def to_html(leaderboard: Leaderboard, runs: Sequence[Record], cards: Sequence[Me
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
     return environment.get_template("page.html").render(
         sections=sections,
-        between=wording.between(leaderboard.tables),
-        differences=list(wording.protocol_lines(leaderboard)),
+        several_tables_note=main_tables.several_tables_note(leaderboard.tables),
+        differences=list(main_tables.protocol_lines(leaderboard)),
         cards=cards,
         runs=run_grid(ordered),
         records=[(run.run_id, to_json(run)) for run in ordered],

@@ -1,4 +1,4 @@
-"""The plots of a page, each as an SVG element with the words that describe it."""
+"""Draws the plots of a page, each as an SVG element with its title and caption."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from matekd_bench.files.hashing import short_digest
 from matekd_bench.results.leaderboard.table import LeaderboardTable
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.plots import PLOTS, available, inline
+from matekd_bench.results.report.plots import PLOTS, available, draw_inline
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -17,23 +17,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """One plot: its id on the page, title, the sentence that says what is seen, and the drawing."""
+    """One plot: the id of its caption on the page, title, caption and drawing."""
 
     name: str
     title: str
-    says: str
+    caption: str
     svg: Markup
 
 
 def pictures(table: LeaderboardTable, runs: Sequence[Record]) -> list[Picture] | None:
-    """The plots that have something to show; None where matplotlib, the extra `plots`, is not installed."""
+    """Draw the plots that are not empty; None if matplotlib (the extra `plots`) is not installed."""
     from markupsafe import Markup
 
     if not available():
         return None
-    drawn = [(plot, inline(plot, table, runs)) for plot in PLOTS.values()]
+    drawn = [(plot, draw_inline(plot, table, runs)) for plot in PLOTS.values()]
     return [
-        Picture(f"says-{plot.name}-{short_digest(table.protocol_id, 8)}", plot.title, plot.says, Markup(svg))
+        Picture(
+            f"says-{plot.name}-{short_digest(table.protocol_id, 8)}", plot.title, plot.caption, Markup(svg)
+        )
         for plot, svg in drawn
         if svg is not None
     ]

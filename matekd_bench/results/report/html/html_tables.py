@@ -1,4 +1,4 @@
-"""The page's tables as plain data: cells with a text, the value to sort by, and where they lead."""
+"""Makes the tables of the page as plain data: cells with text, sort value and link."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from matekd_bench.results.leaderboard.glue_score import DEFINITIONS
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, ScoreCell
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.wording import MARKS, label, points
+from matekd_bench.results.report.main_tables import MARKS, label, points
 
 
 @dataclass(frozen=True)
 class HtmlCell:
     """One cell of a table on the page.
 
-    `lines` are what it says, the first one large. `sort` is what it is sorted by, "" where there is nothing: such
-    cells stay at the end. `kind` is a class for its looks, `link` the id of a part of the page.
+    `lines` are its lines of text; those after the first are printed small. `sort` is the value to sort by; cells
+    with "" always come last. `kind` is a CSS class. `link` is the id of the part of the page that the cell links to.
     """
 
     lines: tuple[str, ...]
@@ -27,8 +27,10 @@ class HtmlCell:
 
 @dataclass(frozen=True)
 class HtmlTable:
-    """A table on the page: `references` stay on top whatever the rest is sorted by; `choices` is what a column of
-    few values may be filtered by, its number and the values, None for none.
+    """A table on the page.
+
+    `references` are rows that stay on top when the table is sorted. `choices` is the index of a column to filter by
+    and its values, None for no filter.
     """
 
     caption: str
@@ -36,41 +38,45 @@ class HtmlTable:
     rows: tuple[tuple[HtmlCell, ...], ...]
     references: tuple[tuple[HtmlCell, ...], ...] = ()
     choices: tuple[int, tuple[str, ...]] | None = None
-    numbers_from: int = 1  # the first column that holds numbers
+    numbers_from: int = (
+        1  # index of the first column with numbers; the filter by name searches those before it
+    )
 
 
 def score_grid(table: LeaderboardTable) -> HtmlTable:
-    """Methods by tasks, with ranks, means and differences over tasks where the table has them."""
+    """Make the table of methods x tasks, with ranks, means and differences over tasks if available."""
     means = [name for name in DEFINITIONS if any(name in row.scores for row in table.rows)]
-    ranks = any(row.rank_lo is not None for row in table.rows)
-    verdicts = any(row.delta is not None for row in table.rows)
-    matched = any(row.delta_matched is not None for row in table.rows)
+    has_ranks = any(row.rank_lo is not None for row in table.rows)
+    has_differences = any(row.delta is not None for row in table.rows)
+    has_matched = any(row.delta_matched is not None for row in table.rows)
     header = [
         "method",
-        *(["rank"] * ranks),
+        *(["rank"] * has_ranks),
         *(_heading(column.name, column.uninformative) for column in table.columns),
     ]
     header += means
-    header += [f"mean difference to {table.reference}", "verdict"] if verdicts else []
-    header += ["at equal cost"] * matched
+    header += [f"mean difference to {table.reference}", "verdict"] if has_differences else []
+    header += ["at equal cost"] * has_matched
 
-    def line(row: LeaderboardRow) -> tuple[HtmlCell, ...]:
-        found = [_name(row), *([_rank(row)] * ranks)]
-        found += [_score(row.cells.get(column.name), table) for column in table.columns]
-        found += [_number(row.scores.get(name)) for name in means]
-        found += [_difference(row), _verdict(row.verdict, row.missing)] if verdicts else []
-        return (*found, *([_matched(row)] * matched))
+    def cells(row: LeaderboardRow) -> tuple[HtmlCell, ...]:
+        entries = [_name(row), *([_rank(row)] * has_ranks)]
+        entries += [_score(row.cells.get(column.name), table) for column in table.columns]
+        entries += [_number(row.scores.get(name)) for name in means]
+        entries += [_difference(row), _verdict(row.verdict, row.missing)] if has_differences else []
+        return (*entries, *([_matched(row)] * has_matched))
 
     width = len(header)
     return HtmlTable(
         caption="Scores",
         header=tuple(header),
-        rows=tuple(map(line, table.rows)),
+        rows=tuple(map(cells, table.rows)),
         references=(
-            _reference("teacher", ranks, [column.teacher_score for column in table.columns], width),
-            _reference("majority class", ranks, [column.majority_score for column in table.columns], width),
+            _reference_cells("teacher", has_ranks, [column.teacher_score for column in table.columns], width),
+            _reference_cells(
+                "majority class", has_ranks, [column.majority_score for column in table.columns], width
+            ),
         ),
-        choices=_choices(header, [line(row) for row in table.rows], "verdict"),
+        choices=_choices(header, [cells(row) for row in table.rows], "verdict"),
     )
 
 
@@ -81,16 +87,18 @@ def _heading(name: str, uninformative: str | None) -> str:
 def _choices(
     header: Sequence[str], rows: Sequence[Sequence[HtmlCell]], name: str
 ) -> tuple[int, tuple[str, ...]] | None:
-    """What the column called `name` may be filtered by; None where it is absent or says one thing only."""
+    """Return the index and the values of column `name`, to filter by; None if it is absent or has only one value."""
     if name not in header:
         return None
-    place = list(header).index(name)
-    values = sorted({str(row[place].sort) for row in rows if row[place].sort})
-    return (place, tuple(values)) if len(values) > 1 else None
+    index = list(header).index(name)
+    values = sorted({str(row[index].sort) for row in rows if row[index].sort})
+    return (index, tuple(values)) if len(values) > 1 else None
 
 
-def _reference(name: str, ranks: bool, scores: Sequence[float | None], width: int) -> tuple[HtmlCell, ...]:
-    entries = [HtmlCell((name,), name), *([HtmlCell(("",))] * ranks), *map(_number, scores)]
+def _reference_cells(
+    name: str, has_ranks: bool, scores: Sequence[float | None], width: int
+) -> tuple[HtmlCell, ...]:
+    entries = [HtmlCell((name,), name), *([HtmlCell(("",))] * has_ranks), *map(_number, scores)]
     return (*entries, *[HtmlCell(("",))] * (width - len(entries)))
 
 
@@ -123,7 +131,7 @@ def _score(cell: ScoreCell | None, table: LeaderboardTable) -> HtmlCell:
 
 
 def _interval(mark: LeaderboardRow | ScoreCell) -> list[str]:
-    """The interval of a difference, if there is one."""
+    """Format the interval of a difference; an empty list for none."""
     if mark.delta_ci_lo is None or mark.delta_ci_hi is None:
         return []
     return [f"[{points(mark.delta_ci_lo, signed=True)}, {points(mark.delta_ci_hi, signed=True)}]"]
@@ -148,21 +156,21 @@ def _matched(row: LeaderboardRow) -> HtmlCell:
 
 
 def cost_grid(table: LeaderboardTable) -> HtmlTable:
-    """What each method cost, a run on average."""
+    """Make the table of costs, as means per run."""
     header = ("method", "updates", "auxiliary updates", "train s", "train PFLOPs")
-    reference = table.reference is not None
+    has_reference = table.reference is not None
     return HtmlTable(
         caption="Cost, mean of a run",
-        header=(*header, *([f"times the FLOPs of {table.reference}"] * reference)),
-        rows=tuple(tuple(_cost(row, reference)) for row in table.rows),
+        header=(*header, *([f"times the FLOPs of {table.reference}"] * has_reference)),
+        rows=tuple(tuple(_cost_cells(row, has_reference)) for row in table.rows),
     )
 
 
-def _cost(row: LeaderboardRow, reference: bool) -> Iterator[HtmlCell]:
+def _cost_cells(row: LeaderboardRow, has_reference: bool) -> Iterator[HtmlCell]:
     yield HtmlCell((row.label,), row.label)
     cost = row.cost
     if cost is None:
-        yield from [HtmlCell(("–",))] * (4 + reference)
+        yield from [HtmlCell(("–",))] * (4 + has_reference)
         return
     for text, value in (
         (f"{cost.student_updates:.0f}", cost.student_updates),
@@ -171,13 +179,13 @@ def _cost(row: LeaderboardRow, reference: bool) -> Iterator[HtmlCell]:
         (f"{cost.train_flops / 1e15:.3g}", cost.train_flops),
     ):
         yield HtmlCell((text,), value)
-    if reference:
+    if has_reference:
         ratio = cost.flops_x_reference
         yield HtmlCell(("–" if ratio is None else f"{ratio:.2f}",), "" if ratio is None else ratio)
 
 
 def run_grid(runs: Sequence[Record]) -> HtmlTable:
-    """Every run; its id opens its record."""
+    """Make the table of all runs, whose ids link to their records."""
     header = (
         "run",
         "method",
@@ -190,12 +198,12 @@ def run_grid(runs: Sequence[Record]) -> HtmlTable:
         "train s",
         "PFLOPs",
     )
-    rows = [tuple(_run(run)) for run in runs]
+    rows = [tuple(_run_cells(run)) for run in runs]
     choices = _choices(header, rows, "status")
     return HtmlTable("Runs", header, tuple(rows), choices=choices, numbers_from=4)
 
 
-def _run(run: Record) -> Iterator[HtmlCell]:
+def _run_cells(run: Record) -> Iterator[HtmlCell]:
     identity, score, compute = run.identity, run.task_score, run.compute
     yield HtmlCell((run.run_id,), run.run_id, link=f"run-{run.run_id}")
     yield HtmlCell((identity.variant,), identity.variant)

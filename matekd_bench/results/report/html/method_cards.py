@@ -1,4 +1,4 @@
-"""Method cards: what each method of a leaderboard is, as far as records and installed plugins tell."""
+"""Makes the method cards of a page from the records and the installed plugins."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ LINK = re.compile(r"https?://[^\s)>\"']*[^\s)>\"'.,;]")
 
 @dataclass(frozen=True)
 class MethodCard:
-    """One method. `facts` are name and value; `parameters` name, default, bounds and meaning of each.
+    """The description of one method.
 
-    `variants` are the rows it has in the tables, each with its parameters as recorded.
+    `facts` are pairs of name and value. `parameters` are tuples of name, default, bounds and meaning. `variants` are
+    pairs of row label and recorded parameters.
     """
 
     name: str
@@ -32,7 +33,7 @@ class MethodCard:
 
 
 def cards(leaderboard: Leaderboard, methods: Mapping[str, Method]) -> list[MethodCard]:
-    """A card for every method that `leaderboard` shows, by name; `methods` are those that are installed."""
+    """Make a card for every method in `leaderboard`, sorted by name; `methods` are the installed ones."""
     rows: dict[str, list[LeaderboardRow]] = {}
     for table in leaderboard.tables:
         for row in table.rows:
@@ -57,13 +58,15 @@ def _card(name: str, rows: Sequence[LeaderboardRow], method: Method | None) -> M
         name=name,
         summary=method.summary,
         facts=tuple(fact for fact in facts if fact[1]),
-        parameters=tuple((one.name, one.default, one.bounds, one.description) for one in describe(method)),
+        parameters=tuple(
+            (param.name, param.default, param.bounds, param.description) for param in describe(method)
+        ),
         variants=tuple(sorted(variants.items())),
         links=_links(method.citation),
     )
 
 
 def _links(citation: str) -> tuple[str, ...]:
-    """The addresses in a citation, those of arXiv's papers among them."""
+    """Return the addresses in a citation; arXiv numbers become links, and come first."""
     papers = [f"https://arxiv.org/abs/{number}" for number in ARXIV.findall(citation)]
     return tuple(dict.fromkeys([*papers, *LINK.findall(citation)]))

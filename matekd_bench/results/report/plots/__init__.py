@@ -1,6 +1,6 @@
-"""Pictures of a leaderboard: cost, forest, heatmap and curves, as PNG, SVG or PDF.
+"""Draws the plots of a leaderboard (cost, forest, heatmap and curves) as PNG, SVG or PDF.
 
-matplotlib (the extra `plots`) is imported when a picture is drawn, never before.
+matplotlib (the extra `plots`) is imported only when a plot is drawn.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from matekd_bench.files.hashing import short_digest
 from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardTable
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.plots import cost_plot, curves_plot, forest_plot, heatmap_plot
-from matekd_bench.results.report.plots.canvas import Plot, picture
+from matekd_bench.results.report.plots.canvas import Plot, draw_file
 
 PLOTS: Mapping[str, Plot] = {
     plot.name: plot for plot in (cost_plot.PLOT, forest_plot.PLOT, heatmap_plot.PLOT, curves_plot.PLOT)
@@ -23,14 +23,14 @@ FORMATS = ("png", "svg", "pdf")
 
 
 def available() -> bool:
-    """Whether matplotlib is installed."""
+    """Tell whether matplotlib is installed."""
     return find_spec("matplotlib") is not None
 
 
-def chosen(path: Path, name: str | None) -> Plot:
-    """The plot called `name`, or without one that which the file is called after, e.g. ``forest_plot.svg``.
+def choose_plot(path: Path, name: str | None) -> Plot:
+    """Return the plot called `name`, or, without a name, the plot that the file is named after, e.g. ``forest.svg``.
 
-    Raises UsageError, naming the plots there are, or where matplotlib is missing.
+    Raises UsageError if there is no such plot, or if matplotlib is missing.
     """
     if not available():
         raise UsageError(
@@ -49,28 +49,28 @@ def chosen(path: Path, name: str | None) -> Plot:
 
 
 def draw(plot: Plot, leaderboard: Leaderboard, runs: Sequence[Record], file_format: str) -> bytes:
-    """The picture as a file's content: a panel per table that has something to show, one below the other.
+    """Return the content of a picture file, with one panel per table, one below the other; empty tables are left out.
 
-    `runs` are the records that the leaderboard was built from. Equal input gives equal bytes, whatever
-    matplotlib's settings are. Raises UsageError where no table has anything to show.
+    `runs` are the records that the leaderboard was built from. Equal input gives equal bytes; matplotlib's own
+    settings have no influence. Raises UsageError if the plot is empty for all tables.
     """
-    tables = [table for table in leaderboard.tables if plot.absent(table, runs) is None]
+    tables = [table for table in leaderboard.tables if plot.why_empty(table, runs) is None]
     if not tables:
-        reasons = [reason for table in leaderboard.tables if (reason := plot.absent(table, runs))]
+        reasons = [reason for table in leaderboard.tables if (reason := plot.why_empty(table, runs))]
         raise UsageError(
             f"there is no {plot.name} plot: {reasons[0] if reasons else 'no runs are recorded'}."
         )
-    return picture(plot, tables, runs, file_format)
+    return draw_file(plot, tables, runs, file_format)
 
 
-def inline(plot: Plot, table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
-    """The plot of one table as an SVG element for a web page, None where it has nothing to show.
+def draw_inline(plot: Plot, table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
+    """Draw the plot of one table as an SVG element for a web page; None if it is empty.
 
-    Text is text, and what is drawn in ink takes the page's own text color.
+    Letters stay text, and everything drawn in INK takes the text color of the page.
     """
-    from matekd_bench.results.report.plots.svg import element
+    from matekd_bench.results.report.plots.svg import inline_element
 
-    if plot.absent(table, runs) is not None:
+    if plot.why_empty(table, runs) is not None:
         return None
-    content = picture(plot, [table], runs, "svg", for_page=True)
-    return element(content.decode(), prefix=f"{plot.name}-{short_digest(table.protocol_id, 8)}")
+    content = draw_file(plot, [table], runs, "svg", for_page=True)
+    return inline_element(content.decode(), prefix=f"{plot.name}-{short_digest(table.protocol_id, 8)}")

@@ -1,4 +1,4 @@
-"""The paper that plots are drawn on: figures without global state, and files that are the same every time."""
+"""Draws figures without global state into reproducible files, and holds the style that all plots share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report import wording
+from matekd_bench.results.report import main_tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,24 +19,32 @@ if TYPE_CHECKING:
 
 INK: Final = "#1f2328"
 FAINT: Final = "#8c959f"
-# Okabe and Ito 2008: told apart with every common kind of color blindness. Black and yellow are left out, which
-# one of the backgrounds, dark or light, would swallow.
+# Okabe and Ito 2008: distinguishable with all common kinds of color blindness. Black and yellow are left out because
+# one of them is invisible on a dark background, the other on a light one.
 COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")  # seven and six: the first 42 rows differ in the pair
+MARKERS: Final = (
+    "o",
+    "s",
+    "^",
+    "D",
+    "v",
+    "P",
+    "X",
+)  # 7 markers, 6 colors: the first 42 rows differ
 DPI: Final = 150
 TITLE_HEIGHT: Final = 0.5  # inches
 
-# No moment, no program version: the same picture is the same file.
+# Without date and program version, the same picture gives the same file.
 METADATA: Final[Mapping[str, Mapping[str, None]]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
 SETTINGS: Final[Mapping[str, Any]] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same on every machine
     "font.size": 9,
-    "pdf.fonttype": 42,  # fonts are embedded whole, as TrueType
-    "svg.fonttype": "path",  # letters are outlines: no font is needed
+    "pdf.fonttype": 42,  # fonts are embedded as TrueType
+    "svg.fonttype": "path",  # letters are outlines, so no font is needed
     "svg.hashsalt": "matekd-bench",
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -58,23 +66,23 @@ PAGE_SETTINGS: Final[Mapping[str, Any]] = {"svg.fonttype": "none", "savefig.tran
 
 @dataclass(frozen=True)
 class Plot:
-    """A kind of picture of one table.
+    """A kind of plot of one table.
 
-    `says` tells in a sentence what is seen. `absent(table, runs)` is the reason why there is nothing to see, else
-    None; `size` is (width, height) in inches, `paint` draws onto a part of a figure.
+    `caption` explains it in a sentence or two. `why_empty(table, runs)` returns the reason why there is nothing to
+    draw, else None. `size` returns (width, height) in inches. `paint` draws onto a part of a figure.
     """
 
     name: str
     title: str
-    says: str
-    absent: Callable[[LeaderboardTable, Sequence[Record]], str | None]
+    caption: str
+    why_empty: Callable[[LeaderboardTable, Sequence[Record]], str | None]
     size: Callable[[LeaderboardTable, Sequence[Record]], tuple[float, float]]
     paint: Callable[[SubFigure, LeaderboardTable, Sequence[Record]], None]
 
 
 @contextmanager
 def _settings(for_page: bool) -> Iterator[None]:
-    """matplotlib's defaults with ours on top, whatever the user's own settings are; they come back afterwards."""
+    """Use matplotlib's defaults with our settings on top, then restore the user's settings."""
     from matplotlib import style
 
     ours = {**SETTINGS, **(PAGE_SETTINGS if for_page else {})}
@@ -82,7 +90,7 @@ def _settings(for_page: bool) -> Iterator[None]:
         yield
 
 
-def picture(
+def draw_file(
     plot: Plot,
     tables: Sequence[LeaderboardTable],
     runs: Sequence[Record],
@@ -90,7 +98,7 @@ def picture(
     *,
     for_page: bool = False,
 ) -> bytes:
-    """The content of a picture file: `plot` of each table, one below the other."""
+    """Return the content of a picture file with `plot` of each table, one below the other."""
     from matplotlib.figure import Figure
 
     sizes = [plot.size(table, runs) for table in tables]
@@ -101,7 +109,7 @@ def picture(
         for part, table in zip(parts, tables, strict=True):
             part.set_facecolor("none")
             if not for_page:  # the page has a caption
-                title = literal(f"{plot.title}\n{_held_fixed(table)}")
+                title = escape_dollars(f"{plot.title}\n{_protocol_line(table)}")
                 part.suptitle(title, x=0.01, ha="left", fontsize=9)
             plot.paint(part, table, runs)
         file = io.BytesIO()
@@ -109,54 +117,54 @@ def picture(
     return file.getvalue()
 
 
-def _held_fixed(table: LeaderboardTable) -> str:
+def _protocol_line(table: LeaderboardTable) -> str:
     synthetic = "synthetic mini-GLUE, not GLUE; " if table.synthetic else ""
     return f"{synthetic}preset {', '.join(table.presets)}; protocol {table.protocol_id}"
 
 
-def literal(text: str) -> str:
-    """`text` with dollar signs that matplotlib does not take for the start of a formula."""
+def escape_dollars(text: str) -> str:
+    """Escape dollar signs, which matplotlib would read as the start of a formula."""
     return text.replace("$", r"\$")
 
 
-def name_of(row: LeaderboardRow) -> str:
-    """A row's label for a picture, shortened in the middle where it would not fit."""
+def short_label(row: LeaderboardRow) -> str:
+    """Return a row's label for a plot, shortened in the middle if it is too long."""
     label = row.label if len(row.label) <= 34 else f"{row.label[:20]}…{row.label[-13:]}"
-    return literal(label)
+    return escape_dollars(label)
 
 
-def color(place: int) -> str:
-    """The color of the row at this place of a table."""
-    return COLORS[place % len(COLORS)]
+def row_color(index: int) -> str:
+    """Return the color of the row at this index of a table."""
+    return COLORS[index % len(COLORS)]
 
 
-def marker(place: int) -> str:
-    """The sign of the row at this place of a table."""
-    return MARKERS[place % len(MARKERS)]
+def row_marker(index: int) -> str:
+    """Return the marker of the row at this index of a table."""
+    return MARKERS[index % len(MARKERS)]
 
 
 def points(value: float) -> float:
-    """A fraction in points."""
+    """Convert a fraction to points."""
     return 100 * value
 
 
-def heading(axes: Axes, text: str) -> None:
-    """A title over one field of a plot."""
-    axes.set_title(literal(text))
+def set_heading(axes: Axes, text: str) -> None:
+    """Set the title of one panel of a plot."""
+    axes.set_title(escape_dollars(text))
 
 
 def seeds_note(table: LeaderboardTable) -> str:
-    """Why a plot shows no intervals, "" where it may show some."""
-    few = table.seeds < wording.SEEDS_FOR_A_VERDICT
-    return f"fewer than {wording.SEEDS_FOR_A_VERDICT} seeds: no intervals" if few else ""
+    """Return the reason why a plot shows no intervals, "" if it may show some."""
+    few_seeds = table.seeds < main_tables.SEEDS_FOR_A_VERDICT
+    return f"fewer than {main_tables.SEEDS_FOR_A_VERDICT} seeds: no intervals" if few_seeds else ""
 
 
-def line(place: int) -> str:
-    """The kind of line of the row at this place of a table: another one once the colors begin again."""
-    return ("-", "--", ":", "-.")[place // len(COLORS) % 4]
+def row_line_style(index: int) -> str:
+    """Return the line style of the row at this index of a table; it changes when the colors start over."""
+    return ("-", "--", ":", "-.")[index // len(COLORS) % 4]
 
 
-def shape(fields: int) -> tuple[int, int]:
-    """Lines and fields a line for so many fields: two or three beside each other, four two by two."""
-    across = fields if fields < 4 else 2 if fields == 4 else 3
-    return ceil(fields / across), across
+def grid_shape(panels: int) -> tuple[int, int]:
+    """Return the rows and columns of a grid for `panels` panels: up to three side by side, four as two by two."""
+    columns = panels if panels < 4 else 2 if panels == 4 else 3
+    return ceil(panels / columns), columns

@@ -1,4 +1,4 @@
-"""Score against cost: which methods nothing is both better and cheaper than."""
+"""Draws score against cost, with the Pareto front of the methods."""
 
 from __future__ import annotations
 
@@ -7,43 +7,53 @@ from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.plots.canvas import FAINT, Plot, color, marker, name_of, points, seeds_note
+from matekd_bench.results.report.plots.canvas import (
+    FAINT,
+    Plot,
+    points,
+    row_color,
+    row_marker,
+    seeds_note,
+    short_label,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
 
 PETA = 1e15
-LOGARITHMIC_FROM = 8  # times between the cheapest and the dearest
+LOGARITHMIC_FROM = 8  # ratio of the highest to the lowest cost
 
 
-def pareto_front(places: Sequence[tuple[float, float]]) -> list[int]:
-    """Which of `places` (cost, score) no other beats: as cheap or cheaper, as good or better, and not the same.
+def pareto_front(costs_and_scores: Sequence[tuple[float, float]]) -> list[int]:
+    """Return the indices of the Pareto-optimal pairs (cost, score), in order of cost.
 
-    In order of cost; of equal places all are on the front.
+    A pair is on the front unless another one is at least as cheap and at least as good, and differs from it. Equal
+    pairs are on the front together.
     """
-    ordered = sorted(range(len(places)), key=lambda i: (places[i][0], -places[i][1], i))
+    pairs = costs_and_scores
+    ordered = sorted(range(len(pairs)), key=lambda i: (pairs[i][0], -pairs[i][1], i))
     front: list[int] = []
     for i in ordered:
-        if not front or places[i][1] > places[front[-1]][1] or places[i] == places[front[-1]]:
+        if not front or pairs[i][1] > pairs[front[-1]][1] or pairs[i] == pairs[front[-1]]:
             front.append(i)
     return front
 
 
-def _shown(table: LeaderboardTable) -> list[tuple[int, LeaderboardRow, float, float]]:
-    """Place in the table, row, PFLOPs a run and score in points of the rows that have all of them."""
+def _points_to_draw(table: LeaderboardTable) -> list[tuple[int, LeaderboardRow, float, float]]:
+    """Return index, row, PFLOPs per run and score in points of the rows that have a cost and a mean score."""
     return [
-        (place, row, (row.cost.train_flops + row.cost.precompute_flops) / PETA, points(row.mean))
-        for place, row in enumerate(table.rows)
+        (index, row, (row.cost.train_flops + row.cost.precompute_flops) / PETA, points(row.mean))
+        for index, row in enumerate(table.rows)
         if row.cost is not None and row.mean is not None
     ]
 
 
-def _absent(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
-    return None if _shown(table) else "no method has a score on every informative task"
+def _why_empty(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
+    return None if _points_to_draw(table) else "no method has a score on every informative task"
 
 
 def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> None:
-    shown = _shown(table)
+    shown = _points_to_draw(table)
     axes = part.subplots()
     costs = [cost for _, _, cost, _ in shown]
     if min(costs) > 0 and max(costs) > LOGARITHMIC_FROM * min(costs):
@@ -58,15 +68,15 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
         zorder=1,
         label="Pareto front",
     )
-    for i, (place, row, cost, score) in enumerate(shown):
-        label = f"{name_of(row)}{' (front)' * (i in front)}"
-        filled = color(place) if row.ranked else "none"
+    for i, (index, row, cost, score) in enumerate(shown):
+        label = f"{short_label(row)}{' (front)' * (i in front)}"
+        fill_color = row_color(index) if row.ranked else "none"
         axes.plot(
             cost,
             score,
-            marker(place),
-            color=color(place),
-            markerfacecolor=filled,
+            row_marker(index),
+            color=row_color(index),
+            markerfacecolor=fill_color,
             markersize=7,
             linestyle="none",
             label=label,
@@ -81,15 +91,15 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
 
 
 def _size(table: LeaderboardTable, runs: Sequence[Record]) -> tuple[float, float]:
-    return 8.5, max(3.8, 0.21 * len(_shown(table)) + 1)
+    return 8.5, max(3.8, 0.21 * len(_points_to_draw(table)) + 1)
 
 
 PLOT = Plot(
     name="cost",
     title="Score against cost",
-    says="Each method's mean score over the informative tasks against the floating-point operations of a run. "
+    caption="Each method's mean score over the informative tasks against the floating-point operations of a run. "
     "The dashed line joins the methods that no other beats in both.",
-    absent=_absent,
+    why_empty=_why_empty,
     size=_size,
     paint=_paint,
 )

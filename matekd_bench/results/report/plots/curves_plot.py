@@ -1,4 +1,4 @@
-"""Learning curves: the score on dev at every evaluation, mean and range over seeds."""
+"""Draws learning curves: the score on dev at every evaluation, as mean and range over seeds."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from matekd_bench.results.leaderboard.cell_runs import Members, members
+from matekd_bench.results.leaderboard.cell_runs import CellRuns, runs_by_cell
 from matekd_bench.results.leaderboard.table import Column, LeaderboardTable
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.plots.canvas import (
     FAINT,
     Plot,
-    color,
-    heading,
-    line,
-    marker,
-    name_of,
+    grid_shape,
     points,
-    shape,
+    row_color,
+    row_line_style,
+    row_marker,
+    set_heading,
+    short_label,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Curve:
-    """The evaluations of one row on one task: updates, then mean, lowest and highest score in points."""
+    """The evaluations of one row on one task: updates, and mean, lowest and highest score in points."""
 
     updates: tuple[float, ...]
     mean: tuple[float, ...]
@@ -39,88 +39,94 @@ class Curve:
 
 
 def curve(runs: Sequence[Record]) -> Curve | None:
-    """The curve of one cell's runs, over those evaluations that every run with a score made; None for none."""
-    scored = [run for run in runs if run.curve]
-    evaluations: dict[int, list[tuple[int, float]]] = {}
-    for run in scored:
+    """Compute the curve of one cell's runs from the evaluations that all of them made; None for none.
+
+    Runs without any evaluation are left out.
+    """
+    evaluated = [run for run in runs if run.curve]
+    evaluations: dict[int, list[tuple[int, float]]] = {}  # number -> (update, score) of each run
+    for run in evaluated:
         for evaluation in run.curve:
             evaluations.setdefault(evaluation.eval, []).append((evaluation.update, points(evaluation.score)))
-    whole = [found for _, found in sorted(evaluations.items()) if len(found) == len(scored)]
-    if not whole:
+    common = [pairs for _, pairs in sorted(evaluations.items()) if len(pairs) == len(evaluated)]
+    if not common:
         return None
-    scores = [[score for _, score in found] for found in whole]
+    scores = [[score for _, score in pairs] for pairs in common]
     return Curve(
-        updates=tuple(fmean(update for update, _ in found) for found in whole),
+        updates=tuple(fmean(update for update, _ in pairs) for pairs in common),
         mean=tuple(map(fmean, scores)),
         low=tuple(map(min, scores)),
         high=tuple(map(max, scores)),
     )
 
 
-def _curves(table: LeaderboardTable, found: Members) -> dict[tuple[str, str], Curve]:
-    return {place: one for place, runs in found.items() if (one := curve(runs)) is not None}
+def _curves(cells: CellRuns) -> dict[tuple[str, str], Curve]:
+    """Return the curves by row label and column name; cells without evaluations are left out."""
+    return {cell: cell_curve for cell, runs in cells.items() if (cell_curve := curve(runs)) is not None}
 
 
-def _columns(table: LeaderboardTable, curves: Mapping[tuple[str, str], Curve]) -> list[Column]:
+def _columns_with_curves(table: LeaderboardTable, curves: Mapping[tuple[str, str], Curve]) -> list[Column]:
     return [column for column in table.columns if any(name == column.name for _, name in curves)]
 
 
-def _absent(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
-    return None if _curves(table, members(table, runs)) else "no run has evaluations"
+def _why_empty(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
+    return None if _curves(runs_by_cell(table, runs)) else "no run has evaluations"
 
 
 def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> None:
-    curves = _curves(table, members(table, runs))
-    columns = _columns(table, curves)
-    grid = part.subplots(*shape(len(columns)), squeeze=False)
+    curves = _curves(runs_by_cell(table, runs))
+    columns = _columns_with_curves(table, curves)
+    grid = part.subplots(*grid_shape(len(columns)), squeeze=False)
     for axes in grid.flat[len(columns) :]:
         axes.set_visible(False)
     for axes, column in zip(grid.flat, columns, strict=False):
-        _field(axes, table, column, curves)
+        _draw_panel(axes, table, column, curves)
     band = "; band: lowest to highest seed" if table.seeds > 1 else ""
     part.supxlabel(f"updates of the student{band}", fontsize=9)
     part.supylabel("score on dev, points", fontsize=9)
-    named: dict[str, Artist] = {}
+    legend: dict[str, Artist] = {}  # the panels together have one legend, with each label once
     for axes in grid.flat[: len(columns)]:
         handles, labels = axes.get_legend_handles_labels()
-        named |= dict(zip(labels, handles, strict=True))
-    part.legend(list(named.values()), list(named), loc="outside right upper", fontsize=8)
+        legend |= dict(zip(labels, handles, strict=True))
+    part.legend(list(legend.values()), list(legend), loc="outside right upper", fontsize=8)
 
 
-def _field(
+def _draw_panel(
     axes: Axes, table: LeaderboardTable, column: Column, curves: Mapping[tuple[str, str], Curve]
 ) -> None:
-    heading(axes, column.name + (" (uninformative)" if column.uninformative else ""))
+    set_heading(axes, column.name + (" (uninformative)" if column.uninformative else ""))
     if column.majority_score is not None:
         axes.axhline(points(column.majority_score), color=FAINT, linestyle=":", label="majority class")
-    for place, row in enumerate(table.rows):
-        if (one := curves.get((row.label, column.name))) is None:
+    for index, row in enumerate(table.rows):
+        if (row_curve := curves.get((row.label, column.name))) is None:
             continue
-        axes.fill_between(one.updates, one.low, one.high, color=color(place), alpha=0.15, linewidth=0)
+        axes.fill_between(
+            row_curve.updates, row_curve.low, row_curve.high, color=row_color(index), alpha=0.15, linewidth=0
+        )
         axes.plot(
-            one.updates,
-            one.mean,
-            color=color(place),
-            marker=marker(place),
+            row_curve.updates,
+            row_curve.mean,
+            color=row_color(index),
+            marker=row_marker(index),
             markersize=3.5,
-            linestyle=line(place),
+            linestyle=row_line_style(index),
             linewidth=1.4,
-            label=name_of(row),
+            label=short_label(row),
         )
 
 
 def _size(table: LeaderboardTable, runs: Sequence[Record]) -> tuple[float, float]:
-    columns = _columns(table, _curves(table, members(table, runs)))
-    lines, _ = shape(len(columns))
-    return 10.0, max(2.3 * lines + 0.5, 0.19 * len(table.rows) + 1.0)
+    columns = _columns_with_curves(table, _curves(runs_by_cell(table, runs)))
+    panel_rows, _ = grid_shape(len(columns))
+    return 10.0, max(2.3 * panel_rows + 0.5, 0.19 * len(table.rows) + 1.0)
 
 
 PLOT = Plot(
     name="curves",
     title="Learning curves",
-    says="The score on dev at every evaluation against the student's updates: mean over seeds, and a band from the "
+    caption="The score on dev at every evaluation against the student's updates: mean over seeds, and a band from the "
     "lowest to the highest.",
-    absent=_absent,
+    why_empty=_why_empty,
     size=_size,
     paint=_paint,
 )

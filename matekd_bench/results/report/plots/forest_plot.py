@@ -1,4 +1,4 @@
-"""Forest plot: differences to the reference with their intervals, over tasks and task by task."""
+"""Draws the forest plot: differences to the reference with intervals, over all tasks and on each task."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from matekd_bench.results.report.plots.canvas import (
     FAINT,
     INK,
     Plot,
-    heading,
-    literal,
-    name_of,
+    escape_dollars,
+    grid_shape,
     points,
     seeds_note,
-    shape,
+    set_heading,
+    short_label,
 )
 from matekd_bench.results.stats.verdicts import MARGIN
 
@@ -37,14 +37,14 @@ SIGNS: Mapping[str | None, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class ForestPanel:
-    """One field of the plot: a title, and for every row what it shows there, None for nothing."""
+    """One panel of the plot: its title, and the differences that it shows by row label."""
 
     title: str
     marks: Mapping[str, LeaderboardRow | ScoreCell]
 
 
 def _rows(table: LeaderboardTable) -> list[LeaderboardRow]:
-    """The rows with any difference, in the table's order."""
+    """Return the rows with any difference, in the table's order."""
     return [
         row
         for row in table.rows
@@ -52,7 +52,7 @@ def _rows(table: LeaderboardTable) -> list[LeaderboardRow]:
     ]
 
 
-def _fields(table: LeaderboardTable) -> Iterator[ForestPanel]:
+def _panels(table: LeaderboardTable) -> Iterator[ForestPanel]:
     rows = _rows(table)
     overall = {row.label: row for row in rows if row.delta is not None}
     if overall and len(table.informative) > 1:
@@ -64,69 +64,70 @@ def _fields(table: LeaderboardTable) -> Iterator[ForestPanel]:
             yield ForestPanel(column.name, marks)
 
 
-def _absent(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
-    return None if any(_fields(table)) else "no method has a difference to a control"
+def _why_empty(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
+    return None if any(_panels(table)) else "no method has a difference to a reference"
 
 
 def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> None:
-    fields, rows = list(_fields(table)), _rows(table)
-    grid = part.subplots(*shape(len(fields)), sharey=True, squeeze=False)
-    for axes in grid.flat[len(fields) :]:
+    panels, rows = list(_panels(table)), _rows(table)
+    grid = part.subplots(*grid_shape(len(panels)), sharey=True, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
-    for axes, field in zip(grid.flat, fields, strict=False):
-        _field(axes, field, [row.label for row in rows])
-    grid.flat[0].set_yticks(range(len(rows)), [name_of(row) for row in rows])
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        _draw_panel(axes, panel, [row.label for row in rows])
+    grid.flat[0].set_yticks(range(len(rows)), [short_label(row) for row in rows])
     grid.flat[0].set_ylim(len(rows) - 0.5, -0.5)
     intervals = "" if seeds_note(table) else "95 % intervals; "
-    about = literal(f"difference to {table.reference}, points; {intervals}gray band: half a point")
-    part.supxlabel(about, fontsize=9)
-    _legend(part, {mark.verdict for field in fields for mark in field.marks.values()}, seeds_note(table))
+    axis_label = escape_dollars(
+        f"difference to {table.reference}, points; {intervals}gray band: half a point"
+    )
+    part.supxlabel(axis_label, fontsize=9)
+    _legend(part, {mark.verdict for panel in panels for mark in panel.marks.values()}, seeds_note(table))
 
 
-def _field(axes: Axes, field: ForestPanel, labels: Sequence[str]) -> None:
-    heading(axes, field.title)
+def _draw_panel(axes: Axes, panel: ForestPanel, labels: Sequence[str]) -> None:
+    set_heading(axes, panel.title)
     axes.axvspan(-points(MARGIN), points(MARGIN), color=FAINT, alpha=0.2, linewidth=0)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.grid(visible=False, axis="y")
-    for height, label in enumerate(labels):
-        if (mark := field.marks.get(label)) is None or mark.delta is None:
+    for y, label in enumerate(labels):
+        if (mark := panel.marks.get(label)) is None or mark.delta is None:
             continue
         sign, color = SIGNS[mark.verdict]
         if mark.delta_ci_lo is not None and mark.delta_ci_hi is not None:
-            axes.hlines(height, points(mark.delta_ci_lo), points(mark.delta_ci_hi), color=color, linewidth=2)
-        axes.plot(points(mark.delta), height, sign, color=color, markersize=6)
+            axes.hlines(y, points(mark.delta_ci_lo), points(mark.delta_ci_hi), color=color, linewidth=2)
+        axes.plot(points(mark.delta), y, sign, color=color, markersize=6)
 
 
-def _legend(part: SubFigure, seen: Collection[str | None], note: str) -> None:
+def _legend(part: SubFigure, verdicts: Collection[str | None], note: str) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
         Line2D([], [], marker=sign, color=color, linestyle="none", label=verdict or "no verdict")
         for verdict, (sign, color) in SIGNS.items()
-        if verdict in seen
+        if verdict in verdicts
     ]
-    title = note or None
     part.legend(
         handles=handles,
         loc="outside upper right",
         ncols=len(handles),
         fontsize=8,
-        title=title,
+        title=note or None,
         title_fontsize=8,
     )
 
 
 def _size(table: LeaderboardTable, runs: Sequence[Record]) -> tuple[float, float]:
-    lines, _ = shape(len(list(_fields(table))))
-    return 8.5, lines * (0.24 * len(_rows(table)) + 0.6) + 0.9
+    panel_rows, _ = grid_shape(len(list(_panels(table))))
+    return 8.5, panel_rows * (0.24 * len(_rows(table)) + 0.6) + 0.9
 
 
 PLOT = Plot(
     name="forest",
     title="Differences to the reference",
-    says="The difference of each method to the reference, over all informative tasks and on each, with 95 % intervals "
-    "where there are three seeds or more. The sign says the verdict after Holm's correction.",
-    absent=_absent,
+    caption="The difference of each method to the reference, over all informative tasks and on each, with 95 % "
+    "intervals where there are three seeds or more. The sign says the verdict after Holm's correction.",
+    why_empty=_why_empty,
     size=_size,
     paint=_paint,
 )

@@ -1,4 +1,4 @@
-"""Heat map: methods by tasks, colored by the difference to the reference, or by the score where there is none."""
+"""Draws a heat map of methods x tasks, colored by the difference to the reference or, without one, by the score."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, ScoreCell
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.plots.canvas import INK, Plot, literal, name_of, points
-from matekd_bench.results.report.wording import MARKS
+from matekd_bench.results.report.main_tables import MARKS
+from matekd_bench.results.report.plots.canvas import INK, Plot, escape_dollars, points, short_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
 
-LEAST_RANGE = 1.0  # points: what is smaller than that must not look strong
-READS_WHITE = 0.42  # of luminance: on what is darker white text is read better
+MIN_RANGE = 1.0  # points; smaller differences must not get strong colors
+WHITE_BELOW = 0.42  # luminance; on darker backgrounds white text is easier to read
 
 
-def _differences(table: LeaderboardTable) -> bool:
+def _has_differences(table: LeaderboardTable) -> bool:
     return any(cell.delta is not None for row in table.rows for cell in row.cells.values())
 
 
@@ -27,65 +27,65 @@ def _value(cell: ScoreCell | None, differences: bool) -> float | None:
 
 
 def _rows(table: LeaderboardTable) -> list[LeaderboardRow]:
-    """The rows that have any number to show."""
-    differences = _differences(table)
+    """Return the rows that have any number to show."""
+    differences = _has_differences(table)
     return [
         row for row in table.rows if any(_value(cell, differences) is not None for cell in row.cells.values())
     ]
 
 
-def _absent(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
+def _why_empty(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
     return None if _rows(table) else "no run has a score"
 
 
 def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> None:
     import numpy as np
 
-    differences, rows = _differences(table), _rows(table)
+    differences, rows = _has_differences(table), _rows(table)
     values = [[_value(row.cells.get(column.name), differences) for column in table.columns] for row in rows]
     numbers = np.ma.masked_invalid(np.array(values, dtype=float))  # None becomes NaN, NaN masked
     low, high = _range(numbers.min(), numbers.max(), differences)
     axes = part.subplots()
     axes.grid(visible=False)
-    # PuOr and cividis are told apart with every common kind of color blindness.
+    # PuOr and cividis can be read with all common kinds of color blindness.
     image = axes.imshow(
         numbers, cmap="PuOr" if differences else "cividis", vmin=low, vmax=high, aspect="auto"
     )
     colors = image.to_rgba(numbers)
-    axes.set_xticks(range(len(table.columns)), [literal(column.name) for column in table.columns])
+    axes.set_xticks(range(len(table.columns)), [escape_dollars(column.name) for column in table.columns])
     axes.xaxis.tick_top()
-    axes.set_yticks(range(len(rows)), [name_of(row) for row in rows])
+    axes.set_yticks(range(len(rows)), [short_label(row) for row in rows])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     for i, row in enumerate(rows):
         for j, column in enumerate(table.columns):
             value, cell = values[i][j], row.cells.get(column.name)
-            ink = INK if value is None else _ink(colors[i, j].tolist())
+            text_color = INK if value is None else _text_color(colors[i, j].tolist())
             text = _text(cell, value, differences)
-            axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=8)
-    what = literal(f"difference to {table.reference}, points") if differences else "score, points"
-    part.colorbar(image, ax=axes, label=what, fraction=0.05)
+            axes.text(j, i, text, ha="center", va="center", color=text_color, fontsize=8)
+    label = escape_dollars(f"difference to {table.reference}, points") if differences else "score, points"
+    part.colorbar(image, ax=axes, label=label, fraction=0.05)
 
 
 def _range(low: float, high: float, differences: bool) -> tuple[float, float]:
-    """The ends of the scale; for differences as far below 0 as above."""
+    """Return the ends of the color scale; for differences it is symmetric around 0."""
     if not differences:
-        return float(low), float(max(high, low + LEAST_RANGE))
-    reach = float(max(abs(low), abs(high), LEAST_RANGE))
-    return -reach, reach
+        return float(low), float(max(high, low + MIN_RANGE))
+    limit = float(max(abs(low), abs(high), MIN_RANGE))
+    return -limit, limit
 
 
 def _text(cell: ScoreCell | None, value: float | None, differences: bool) -> str:
-    """The number of one cell, with the mark of its verdict; a dash where there are runs and no number."""
+    """Format the number of one cell, with the mark of its verdict; a dash for runs without a number."""
     if cell is None or value is None:
         return "" if cell is None else "–"
     return f"{value:+.1f}{MARKS.get(cell.verdict, '')}" if differences else f"{value:.1f}"
 
 
-def _ink(background: Sequence[float]) -> str:
-    """The color of text that is read well on a background (red, green, blue; ITU-R BT.709 luminance)."""
+def _text_color(background: Sequence[float]) -> str:
+    """Return the color for readable text on a background (red, green, blue), by its ITU-R BT.709 luminance."""
     red, green, blue = background[:3]
-    return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < READS_WHITE else "black"
+    return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < WHITE_BELOW else "black"
 
 
 def _size(table: LeaderboardTable, runs: Sequence[Record]) -> tuple[float, float]:
@@ -95,9 +95,9 @@ def _size(table: LeaderboardTable, runs: Sequence[Record]) -> tuple[float, float
 PLOT = Plot(
     name="heatmap",
     title="Methods by tasks",
-    says="The difference of each method to the reference on each task, in points; scores where there is no reference. "
-    "↑ better, ↓ worse, ≈ equivalent; a dash: nothing is compared there.",
-    absent=_absent,
+    caption="The difference of each method to the reference on each task, in points; scores where there is no "
+    "reference. ↑ better, ↓ worse, ≈ equivalent; a dash: nothing is compared there.",
+    why_empty=_why_empty,
     size=_size,
     paint=_paint,
 )

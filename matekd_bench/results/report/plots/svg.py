@@ -1,4 +1,4 @@
-"""From matplotlib's SVG file to an element that may stand in a web page beside others."""
+"""Turns matplotlib's SVG file into an element for a web page that holds several of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 SIZE = re.compile(r'(<svg\b[^>]*?) width="[^"]*"|(<svg\b[^>]*?) height="[^"]*"')
 
 
-def element(file: str, prefix: str) -> str:
-    """The `<svg>` element of a file, every id in it with `prefix`, ink in the color of the page's text.
+def inline_element(file: str, prefix: str) -> str:
+    """Return the `<svg>` element of a file, with `prefix` on every id and INK replaced by the page's text color.
 
-    It takes its width from the page, keeps its proportions, and is hidden from screen readers: what it shows
-    stands in the tables, and whoever places it gives it a name.
+    The element takes its width from the page and keeps its proportions. It is hidden from screen readers, because
+    the tables hold the same numbers and the page labels the element around it.
     """
     svg = METADATA.sub("", HEAD.sub("", file))
     svg = IDENTIFIER.sub(rf"\g<1>{prefix}-\g<2>", svg).replace(INK, "currentColor")
-    for _ in range(2):  # width and height, in whatever order
+    for _ in range(2):  # width and height, in either order
         svg = SIZE.sub(r"\1\2", svg, count=1)
     return svg.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1).strip()

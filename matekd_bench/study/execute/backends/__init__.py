@@ -1,1 +1,1 @@
-"""Where runs are trained: in this process, in worker processes, or on a Ray cluster."""
+"""The executors that train runs: in this process, in worker processes, or on a Ray cluster."""

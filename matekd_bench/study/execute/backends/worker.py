@@ -1,7 +1,7 @@
-"""A worker process: trains the runs it is told to, one at a time, and reports to the process that started it.
+"""Runs a worker process, which trains the runs that another process orders, one at a time, and reports to it.
 
-Orders come as lines of JSON on stdin, the study first; reports go as lines of JSON to stdout, anything else that is
-printed to stderr. When stdin ends the worker saves what is under way and stops.
+Orders are lines of JSON on stdin, after a first line with the study. Reports are lines of JSON on stdout; everything
+else that is printed goes to stderr. When stdin ends, the worker saves the run under way and stops.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Tuning
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.events import NoEvents
-from matekd_bench.study.execute.backends.in_process import LocalExecutor, RunExit, Saved
+from matekd_bench.study.execute.backends.in_process import LocalExecutor, OnCheckpoint, RunExit
 from matekd_bench.study.execute.interrupts import Interruptions, StoppedError
 from matekd_bench.study.plan.grid import Cell, Grid
 from matekd_bench.study.plan.grid_lookup import GridLookup
@@ -41,93 +41,110 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorkerStudy:
-    """What a worker has to know to make the cells of a study again."""
+    """The description of a study from which another process makes the same cells.
+
+    `plugins` are the plugin files, `only_builtin` excludes installed plugins. `fetching` is set if the study runs
+    offline: it is the command that downloads what is missing.
+    """
 
     request: StudyRequest
     plugins: tuple[Path, ...] = ()
     only_builtin: bool = False
-    fetching: str | None = None  # where no other machine may be asked: the command that gets what is missing
+    fetching: str | None = None
 
     def to_json(self) -> str:
-        """One line of ASCII: the ends of a pipe may differ in encoding, and paths may hold any bytes."""
+        """Return one line of ASCII JSON.
+
+        ASCII is safe where the two ends of a pipe differ in encoding, and for paths with any bytes.
+        """
         return json.dumps(TypeAdapter(WorkerStudy).dump_python(self, mode="json"))
 
     @classmethod
     def from_json(cls, text: str) -> WorkerStudy:
-        """What :meth:`to_json` wrote."""
+        """Parse a line that :meth:`to_json` wrote."""
         return TypeAdapter(WorkerStudy).validate_python(json.loads(text))
 
 
 class WorkerSession:
-    """A study at work in a process that is told what to do: makes the grid of a task when it comes up."""
+    """A study in a process that receives orders.
+
+    It makes the grid of a task at the first order for the task, and keeps one task at a time.
+    """
 
     def __init__(
         self, study: WorkerStudy, store: ResultsStore, events: WorkerReports, interruptions: Interruptions,
-        saved: Saved = lambda update, folder: None,
+        on_checkpoint: OnCheckpoint = lambda update, folder: None,
     ) -> None:  # fmt: skip
-        self._study, self._store, self._saved = study, store, saved
+        self._study, self._store, self._on_checkpoint = study, store, on_checkpoint
         self._events, self._interruptions = events, interruptions
         self._host = Host.load(study.plugins, only_builtin=study.only_builtin)
         self._spec = study_spec(study.request, self._host)
         self._task: str | None = None
-        self._roster: GridLookup | None = None
-        self._local: LocalExecutor | None = None
+        self._lookup: GridLookup | None = None
+        self._executor: LocalExecutor | None = None
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Within it the process works as the study asks: offline, with kernels that repeat."""
+        """Apply the study's process-wide settings within the block: offline mode and deterministic kernels."""
         network = nullcontext() if self._study.fetching is None else offline(self._study.fetching)
         with network, deterministic_kernels(self._spec.deterministic):
             yield
 
-    def _on(self, task: str) -> GridLookup:
-        """The task's part of the study; what belongs to another task is let go of."""
-        if self._task != task or self._roster is None:
-            self._roster = self._local = None
+    def _lookup_for(self, task: str) -> GridLookup:
+        """Return the cells of the task, made at the first call; those of the previous task are dropped."""
+        if self._task != task or self._lookup is None:
+            self._lookup = self._executor = None
             request = replace(self._study.request, tasks=task)
-            self._roster = GridLookup.of(
+            self._lookup = GridLookup.build(
                 study_spec(request, self._host), request, self._host, self._events.stage
             )
             self._task = task
-        return self._roster
+        return self._lookup
 
-    def _at(self, task: str, run_id: str, tuning: Tuning | None = None) -> tuple[Grid, Cell, LocalExecutor]:
-        """A run, the grid that it belongs to, and who trains it."""
-        grid, cell = self._on(task).find(run_id, tuning)
-        if self._local is None or self._local.grid is not grid:
+    def _locate(
+        self, task: str, run_id: str, tuning: Tuning | None = None
+    ) -> tuple[Grid, Cell, LocalExecutor]:
+        """Return the grid and the cell of a run, and the executor that trains it."""
+        grid, cell = self._lookup_for(task).find(run_id, tuning)
+        if self._executor is None or self._executor.grid is not grid:
             store, command = self.store(task, run_id), self._study.request.command
-            self._local = LocalExecutor(
-                grid, store, self._events, command, self._interruptions, saved=self._saved
+            self._executor = LocalExecutor(
+                grid, store, self._events, command, self._interruptions, on_checkpoint=self._on_checkpoint
             )
-        return grid, cell, self._local
+        return grid, cell, self._executor
 
     def store(self, task: str, run_id: str) -> ResultsStore:
-        """Where a run is recorded: trials have a folder of their own."""
-        return ResultsStore(self._on(task).root(run_id, self._store.root))
+        """Return the store that a run is recorded in; tuning trials have a folder of their own."""
+        return ResultsStore(self._lookup_for(task).results_folder(run_id, self._store.root))
 
     def prepare(self, task: str, run_id: str) -> None:
-        """Makes what a run shares with all on its task: teacher, its logits and, where one needs it, the generator."""
-        grid, cell, local = self._at(task, run_id)
-        assets = local.assets(cell)
+        """Make what the runs on a task share: teacher, its logits and, if a run needs it, the generator."""
+        grid, cell, executor = self._locate(task, run_id)
+        assets = executor.assets(cell)
         try:
-            _ = assets.train
+            _ = assets.train  # a cached property: reading it makes the teacher and its logits
             if any("generator" in other.job.method.needs for other in grid.cells):
                 _ = assets.generator
         except PausedError as paused:
-            raise self._interruptions.stopped(f"stopped; {paused.what} is saved as far as it came.") from None
-        self._interruptions.calm()
+            raise self._interruptions.stopped_error(
+                f"stopped; {paused.what} is saved as far as it came."
+            ) from None
+        self._interruptions.end_deferral()
 
-    def take(self, task: str, run_id: str, tuning: Tuning | None = None) -> RunExit | None:
-        """Trains and records one run; None where another process has it."""
-        _, cell, local = self._at(task, run_id, tuning)
+    def train(self, task: str, run_id: str, tuning: Tuning | None = None) -> RunExit | None:
+        """Train and record one run; return None if another process holds it."""
+        _, cell, executor = self._locate(task, run_id, tuning)
         self._events.device = cell.recipe.device
-        ended = local.take(cell)
-        free_cached_memory(cell.recipe.device)  # others share the device
-        return ended
+        run_exit = executor.run_cell(cell)
+        free_cached_memory(cell.recipe.device)  # other workers share the device
+        return run_exit
 
 
 class WorkerReports(NoEvents):
-    """Events as lines of JSON; after every evaluation also the memory taken so far."""
+    """A watcher that writes events as lines of JSON, and the peak memory after every evaluation.
+
+    `device` is that of the current run.
+    """
 
     device: torch.device | None = None
 
@@ -135,7 +152,7 @@ class WorkerReports(NoEvents):
         self._stream = stream
 
     def report(self, kind: str, *values: Any) -> None:
-        """One line; whoever should read it may be gone."""
+        """Write one line; do nothing if the reader is gone."""
         try:
             self._stream.write(json.dumps([kind, *values]) + "\n")
             self._stream.flush()
@@ -143,90 +160,94 @@ class WorkerReports(NoEvents):
             pass
 
     def note(self, text: str) -> None:
-        """Passed on."""
+        """Report the text."""
         self.report("note", text)
 
     def detail(self, text: str) -> None:
-        """Passed on."""
+        """Report the text."""
         self.report("detail", text)
 
     def warning(self, text: str) -> None:
-        """Passed on."""
+        """Report the text."""
         self.report("warning", text)
 
     def stage(self, text: str) -> None:
-        """Passed on."""
+        """Report the text."""
         self.report("stage", text)
 
     def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
-        """Passed on."""
+        """Report the progress."""
         self.report("progress", done, limit, loss, seconds_left)
 
     def run_started(self, label: str, position: int, total: int) -> None:
-        """That it has begun; which of how many it is, only the other process knows."""
+        """Report that the run has begun, without its position: only the other process knows it."""
         self.report("began")
 
     def evaluated(self, evaluation: int, evaluations: int, score: float) -> None:
-        """Passed on, with the memory that the run has taken so far."""
+        """Report the evaluation and the run's peak memory so far."""
         self.report("evaluated", evaluation, evaluations, score)
         if self.device is not None and (peak := peak_memory(self.device)) is not None:
             self.report("memory", peak)
 
 
 def serve(orders: TextIO, reports: TextIO) -> int:
-    """Obeys until the orders end or a signal comes; returns the exit code."""
+    """Execute orders until they end or a signal comes; return the exit code."""
     study = WorkerStudy.from_json(orders.readline())
     events = WorkerReports(reports)
-    todo: queue.Queue[list[Any] | None] = queue.Queue()
+    order_queue: queue.Queue[list[Any] | None] = queue.Queue()
     with ExitStack() as stack:
         interruptions = stack.enter_context(Interruptions())
-        desk = WorkerSession(study, ResultsStore(study.request.results), events, interruptions)
-        stack.enter_context(desk.open())
+        session = WorkerSession(study, ResultsStore(study.request.results), events, interruptions)
+        stack.enter_context(session.open())
         busy = threading.Event()
-        threading.Thread(target=_listen, args=(orders, todo, busy), daemon=True).start()
+        threading.Thread(target=_read_orders, args=(orders, order_queue, busy), daemon=True).start()
         try:
-            while (order := todo.get()) is not None:
+            while (order := order_queue.get()) is not None:
                 busy.set()
-                _obey(desk, order, events)
+                _execute_order(session, order, events)
                 busy.clear()
         except StoppedError as stopped:
             events.report("stopped", str(stopped))
             return stopped.exit_code
-        except ResultsError as error:  # no run can be kept here: the study ends, as it would in one process
+        except ResultsError as error:  # no run can be recorded: the study ends, as it would in one process
             events.report("refused", error.message, error.hint)
             return error.exit_code
     return 0
 
 
-def _obey(desk: WorkerSession, order: list[Any], events: WorkerReports) -> None:
+def _execute_order(session: WorkerSession, order: list[Any], events: WorkerReports) -> None:
     match order:
         case ["prepare", task, run_id, _]:
             try:
-                desk.prepare(task, run_id)
+                session.prepare(task, run_id)
             except ResultsError:
                 raise
-            except Exception as error:  # each run of the task will meet it again, and is recorded with it
+            except Exception as error:  # each run of the task raises it again, and is recorded as failed
                 events.report("detail", f"preparing {task}: {type(error).__name__}: {error}")
             events.report("prepared")
         case ["train", task, run_id, tuning]:
-            ended = desk.take(task, run_id, tuning and Tuning.model_validate(tuning))
-            if ended is None:
+            run_exit = session.train(task, run_id, tuning and Tuning.model_validate(tuning))
+            if run_exit is None:
                 events.report("held")
             else:
-                events.report("ended", ended.how, ended.status, ended.score, ended.seconds)
+                events.report("ended", run_exit.kind, run_exit.status, run_exit.score, run_exit.seconds)
 
 
-def _listen(orders: TextIO, todo: queue.Queue[list[Any] | None], busy: threading.Event) -> None:
-    """Takes orders down; where they end in the middle of a run, whoever gave them is gone: stop as if asked to."""
+def _read_orders(orders: TextIO, order_queue: queue.Queue[list[Any] | None], busy: threading.Event) -> None:
+    """Put orders into the queue, and None at their end.
+
+    If they end while an order is executed, the other process is gone: SIGTERM then has the run saved.
+    """
     for line in orders:
-        todo.put(json.loads(line))
-    todo.put(None)
+        order_queue.put(json.loads(line))
+    order_queue.put(None)
     if busy.is_set():
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 def main() -> int:
-    """Reports go where stdout went; what libraries print must not get among them."""
+    """Serve the process at the other end of stdin and stdout."""
+    # Reports get the original stdout; what libraries print to stdout goes to stderr and cannot mix with them.
     reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return serve(sys.stdin, reports)

@@ -1,4 +1,4 @@
-"""The other end of a worker process: starts it on a device, gives it orders, hears its reports, ends it."""
+"""Controls worker processes from outside: starts one on a device, sends it orders, reads its reports, ends it."""
 
 from __future__ import annotations
 
@@ -19,41 +19,44 @@ from matekd_bench.study.execute.backends.worker import WorkerStudy
 from matekd_bench.study.execute.device_slots import DeviceSlot
 from matekd_bench.study.plan.forecast import WorkItem
 
-LAST_LINES = 5  # of a dead worker's log that are shown
+LAST_LINES = 5  # that are shown of a dead worker's log
 
 
 @dataclass
 class Assignment:
-    """What a worker is at."""
+    """The work that a worker is doing, on which device, and since when (`time.perf_counter`)."""
 
     work: WorkItem
-    place: DeviceSlot
+    slot: DeviceSlot
     since: float
 
     @property
     def kind(self) -> tuple[str, str]:
-        """What is taken to need the same memory."""
+        """Method and task: work with the same kind is assumed to need the same memory."""
         return self.work.method, self.work.task
 
 
 class Worker:
-    """One worker process; its reports arrive in `inbox` as (worker, report), None when it has ended."""
+    """A worker process.
+
+    Its reports arrive in `inbox` as pairs (worker, report); the report is None when the process has ended.
+    """
 
     def __init__(
-        self, number: int, place: DeviceSlot, study: WorkerStudy, threads: int, logs: Path, inbox: Inbox
+        self, number: int, slot: DeviceSlot, study: WorkerStudy, threads: int, logs: Path, inbox: Inbox
     ) -> None:
-        self.number, self.place = number, place
-        self.at: Assignment | None = None
-        self.task: str | None = None  # whose data it has at hand
+        self.number, self.slot = number, slot
+        self.assignment: Assignment | None = None
+        self.task: str | None = None  # the task whose data it has loaded
         self.log = logs / f"worker-{os.getpid()}-{number}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-        environment = {**os.environ, **dict.fromkeys(names, str(threads)), **place.environment}
+        thread_variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+        environment = {**os.environ, **dict.fromkeys(thread_variables, str(threads)), **slot.environment}
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "matekd_bench.study.execute.backends.worker"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True,
-                start_new_session=True,  # Ctrl-C is for the driver, who passes it on once
+                start_new_session=True,  # only this process gets Ctrl-C; it passes it on once
             )  # fmt: skip
         self._send(study.to_json())
         self._reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
@@ -61,7 +64,7 @@ class Worker:
 
     def _send(self, line: str) -> None:
         assert self._process.stdin is not None
-        with suppress(OSError):  # it has died: its end is reported
+        with suppress(OSError):  # the process has died: its end is reported
             self._process.stdin.write(line + "\n")
             self._process.stdin.flush()
 
@@ -73,21 +76,21 @@ class Worker:
         self._process.wait()
         inbox.put((self, None))
 
-    def begin(self, assignment: Assignment, order: Sequence[Any]) -> None:
-        """Hands out a piece of work, in the words of :mod:`matekd_bench.study.execute.backends.worker`."""
-        self.at, self.task = assignment, assignment.work.task
+    def assign(self, assignment: Assignment, order: Sequence[Any]) -> None:
+        """Send an order; :mod:`matekd_bench.study.execute.backends.worker` defines its form."""
+        self.assignment, self.task = assignment, assignment.work.task
         self._send(json.dumps(order))
 
     def stop(self) -> None:
-        """Asks it to save what it is at, and to end."""
+        """Have the process save its run and end."""
         self._process.send_signal(signal.SIGTERM)
 
     def close(self) -> None:
-        """Ends it: at once if it is at work, which keeps its last checkpoint."""
+        """End the process: at once if it is at work (its last checkpoint stays), else within about 10 seconds."""
         with suppress(OSError):
             assert self._process.stdin is not None
             self._process.stdin.close()
-        if self.at is None:
+        if self.assignment is None:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=10)
         if self._process.poll() is None:
@@ -95,37 +98,40 @@ class Worker:
             self._process.wait()
         self._reader.join()
 
-    def forget(self) -> None:
-        """Takes its log away."""
+    def remove_log(self) -> None:
+        """Delete the log, and its folder if that is empty."""
         self.log.unlink(missing_ok=True)
         with suppress(OSError):
             self.log.parent.rmdir()
 
     def exit_reason(self) -> str:
-        """How the process died, and the end of its log, which is kept unless it is empty."""
+        """Return how the process died and the last lines of its log; an empty log is deleted."""
         code = self._process.returncode
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         text = self.log.read_text(encoding="utf-8", errors="replace")
-        last = " | ".join(line.strip() for line in text.splitlines()[-LAST_LINES:] if line.strip())
-        if not last:
-            self.forget()
-            return f"the worker process died ({how})"
-        return f"the worker process died ({how}); its log {self.log} ends: {last}"
+        log_end = " | ".join(line.strip() for line in text.splitlines()[-LAST_LINES:] if line.strip())
+        if not log_end:
+            self.remove_log()
+            return f"the worker process died ({cause})"
+        return f"the worker process died ({cause}); its log {self.log} ends: {log_end}"
 
 
 Inbox = queue.Queue[tuple[Worker, list[Any] | None]]
 
 
 class WorkerGroup:
-    """The workers of a study: those that have nothing to do stay for its next part, with the libraries loaded."""
+    """The workers of a study.
+
+    Idle workers stay for the next part of the study, such as the runs after the trials, with the libraries loaded.
+    """
 
     def __init__(self) -> None:
         self.workers: list[Worker] = []
         self.inbox: Inbox = queue.Queue()
 
     def dismiss(self) -> None:
-        """Ends them all."""
+        """End all workers and delete their logs."""
         while self.workers:
             worker = self.workers.pop()
             worker.close()
-            worker.forget()
+            worker.remove_log()

@@ -14,7 +14,7 @@ from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.under_way import PARTIAL
 from matekd_bench.study.events import Events
 from matekd_bench.study.execute import recording
-from matekd_bench.study.execute.backends.in_process import POLL_SECONDS, How, Tally
+from matekd_bench.study.execute.backends.in_process import POLL_SECONDS, ExitKind, Tally
 from matekd_bench.study.execute.backends.worker import WorkerStudy
 from matekd_bench.study.execute.backends.worker_handle import Assignment, Worker, WorkerGroup
 from matekd_bench.study.execute.device_slots import DeviceSlot, SlotPacking
@@ -24,198 +24,210 @@ from matekd_bench.study.plan.estimate import work_items
 from matekd_bench.study.plan.forecast import TEACHERS, WorkItem
 from matekd_bench.study.plan.grid import Cell, Grid
 
-WATCH_SECONDS = 0.5  # between two looks at whether a signal has come
+WATCH_SECONDS = 0.5  # between two checks whether a signal has come
 
 
 class PoolExecutor:
-    """Trains runs in worker processes, `jobs` at a time, teachers before the runs that need them.
+    """An executor that trains runs in worker processes, `jobs` at a time, teachers before the runs that need them.
 
-    A worker that dies costs its own run, which is recorded as failed. A signal has every worker save its run. The
-    workers are the crew's, who dismisses them; where a study ends by an error they are dismissed here.
+    If a worker dies, its run is recorded as failed and the others continue. After a signal every worker saves its
+    run. The workers belong to `worker_group`, whose owner dismisses them; after an error they are dismissed here.
     """
 
     def __init__(
         self, grid: Grid, store: ResultsStore, events: Events, study: WorkerStudy, interruptions: Interruptions,
-        *, crew: WorkerGroup, jobs: int, threads: int, places: Sequence[DeviceSlot], fail_fast: bool = False,
+        *, worker_group: WorkerGroup, jobs: int, threads: int, slots: Sequence[DeviceSlot], fail_fast: bool = False,
     ) -> None:  # fmt: skip
         self._grid, self._store, self._events = grid, store, events
         self._study, self._interruptions = study, interruptions
         self._threads, self._fail_fast = threads, fail_fast
-        self._packing = SlotPacking(places, jobs)
-        self._crew, self._workers, self._inbox = crew, crew.workers, crew.inbox
+        self._packing = SlotPacking(slots, jobs)
+        self._group, self._workers, self._inbox = worker_group, worker_group.workers, worker_group.inbox
         self._run_views: dict[int, Events] = {}
-        self._said: set[str] = set()
+        self._shown_messages: set[str] = set()
         self._tally = Tally()
         self._settings = grid.spec.model_dump(mode="json")
-        self._begun: set[str] = set()
-        self._retry_at = math.inf  # when to look again at runs that other processes had
+        self._announced: set[str] = set()
+        self._retry_at = math.inf  # when to try again the runs that other processes held
 
     def run(self, cells: Sequence[Cell]) -> Tally:
-        """Has every cell trained and recorded, or finds what other processes made of it."""
+        """Train and record every cell; cells that another process records meanwhile are only counted."""
         if not cells:
             return self._tally
         self._cells = {cell.label: cell for cell in cells}
-        self._agenda = WorkQueue(work_items(cells, self._store.records())[0])
+        self._queue = WorkQueue(work_items(cells, self._store.records())[0])
         try:
-            while len(self._agenda) or self._busy:
+            while len(self._queue) or self._busy_workers:
                 if time.monotonic() >= self._retry_at:
-                    self._agenda.retry()
+                    self._queue.retry()
                     self._retry_at = math.inf
-                self._hand_out()
-                self._hear()
-                if self._interruptions.asked():
+                self._assign_work()
+                self._handle_reports()
+                if self._interruptions.stop_requested():
                     self._stop_all()
-                    raise self._interruptions.stopped("stopped; run the same command to resume.")
+                    raise self._interruptions.stopped_error("stopped; run the same command to resume.")
                 if self._fail_fast and self._tally.failed:
-                    self._tally.left = len(self._agenda) + self._stop_all()
+                    self._tally.left = len(self._queue) + self._stop_all()
                     break
         except ResultsError:
             self._stop_all()
-            self._crew.dismiss()
+            self._group.dismiss()
             raise
         except BaseException:
-            self._crew.dismiss()
+            self._group.dismiss()
             raise
         return self._tally
 
     @property
-    def _busy(self) -> list[Worker]:
-        return [worker for worker in self._workers if worker.at is not None]
+    def _busy_workers(self) -> list[Worker]:
+        return [worker for worker in self._workers if worker.assignment is not None]
 
-    def _hand_out(self) -> None:
-        """Gives out work for as long as there is room for it."""
-        idle = [worker for worker in self._workers if worker.at is None]
+    def _assign_work(self) -> None:
+        """Assign work to workers as long as a device has room for it."""
+        idle = [worker for worker in self._workers if worker.assignment is None]
         while True:
-            near = idle[0].task if idle else None
-            work = self._agenda.take(lambda one: self._packing.room((one.method, one.task)) is not None, near)
+            preferred_task = idle[0].task if idle else None
+            work = self._queue.take(
+                lambda item: self._packing.slot_for((item.method, item.task)) is not None, preferred_task
+            )
             if work is None:
                 return
-            place = self._packing.room((work.method, work.task))
-            assert place is not None
-            worker = self._worker_at(place, work.task, idle)
-            self._packing.begin(place, (work.method, work.task))
-            worker.begin(Assignment(work, place, time.perf_counter()), self._order(work))
+            slot = self._packing.slot_for((work.method, work.task))
+            assert slot is not None
+            worker = self._worker_on(slot, work.task, idle)
+            self._packing.begin(slot, (work.method, work.task))
+            worker.assign(Assignment(work, slot, time.perf_counter()), self._order(work))
 
     def _order(self, work: WorkItem) -> list[Any]:
-        """What a worker is told: to train a run, or to make what the runs of a task share."""
+        """Return the order to train a run, or to make what the runs of a task share."""
         if work.method == TEACHERS:
-            first = next(cell for cell in self._cells.values() if cell.data.task.name == work.task)
-            return ["prepare", work.task, first.run_id, None]
+            first_cell = next(cell for cell in self._cells.values() if cell.data.task.name == work.task)
+            return ["prepare", work.task, first_cell.run_id, None]
         cell = self._cells[work.name]
         tuning = None if cell.tuning is None else cell.tuning.model_dump(mode="json")
         return ["train", work.task, cell.run_id, tuning]
 
-    def _worker_at(self, place: DeviceSlot, task: str, idle: list[Worker]) -> Worker:
-        """An idle worker there, if possible one that has the task at hand; else a new one."""
-        there = sorted((one for one in idle if one.place == place), key=lambda one: one.task != task)
-        if there:
-            idle.remove(there[0])
-            return there[0]
+    def _worker_on(self, slot: DeviceSlot, task: str, idle: list[Worker]) -> Worker:
+        """Return an idle worker on the device, preferably one with the task's data loaded; else start one."""
+        candidates = sorted(
+            (worker for worker in idle if worker.slot == slot), key=lambda worker: worker.task != task
+        )
+        if candidates:
+            idle.remove(candidates[0])
+            return candidates[0]
         taken = {worker.number for worker in self._workers}
         number = next(number for number in range(1, len(taken) + 2) if number not in taken)
-        worker = Worker(number, place, self._study, self._threads, self._store.runs / PARTIAL, self._inbox)
+        worker = Worker(number, slot, self._study, self._threads, self._store.runs / PARTIAL, self._inbox)
         self._workers.append(worker)
         return worker
 
     def _run_view(self, worker: Worker) -> Events:
-        """Where what a worker reports is told; one that takes another's number over has its view."""
+        """Return the watcher for a worker's reports; a worker that gets the number of an ended one shares its view."""
         if worker.number not in self._run_views:
             self._run_views[worker.number] = self._events.run_view(worker.number)
         return self._run_views[worker.number]
 
-    def _announce(self, worker: Worker, work: WorkItem) -> None:
-        """Says once of each run that it has begun."""
-        if work.name not in self._begun:
-            self._begun.add(work.name)
-            self._run_view(worker).run_started(work.name, len(self._begun), len(self._cells))
+    def _announce_start(self, worker: Worker, work: WorkItem) -> None:
+        """Report that a run has begun, once per run."""
+        if work.name not in self._announced:
+            self._announced.add(work.name)
+            self._run_view(worker).run_started(work.name, len(self._announced), len(self._cells))
 
-    def _hear(self) -> None:
-        """Waits a moment for reports and takes them down."""
+    def _handle_reports(self) -> None:
+        """Wait up to WATCH_SECONDS for a report, and handle all that have come."""
         with suppress(queue.Empty):
-            self._take_down(*self._inbox.get(timeout=WATCH_SECONDS))
+            self._handle_report(*self._inbox.get(timeout=WATCH_SECONDS))
             while True:
-                self._take_down(*self._inbox.get_nowait())
+                self._handle_report(*self._inbox.get_nowait())
 
-    def _take_down(self, worker: Worker, report: list[Any] | None) -> None:
+    def _handle_report(self, worker: Worker, report: list[Any] | None) -> None:
         view = self._run_view(worker)
         match report:
             case None:
-                self._died(worker)
-            case ["note" | "warning" as kind, text] if text in self._said:
+                self._handle_exit(worker)
+            case ["note" | "warning" as kind, text] if text in self._shown_messages:
                 assert kind
             case ["note" | "warning" as kind, text]:
-                self._said.add(text)
+                self._shown_messages.add(text)
                 getattr(view, kind)(text)
-            case ["memory", peak] if worker.at is not None:
-                self._packing.measured(worker.at.kind, peak)
-            case ["began"] if worker.at is not None:
-                self._announce(worker, worker.at.work)
+            case ["memory", peak] if worker.assignment is not None:
+                self._packing.record_peak(worker.assignment.kind, peak)
+            case ["began"] if worker.assignment is not None:
+                self._announce_start(worker, worker.assignment.work)
             case ["prepared"]:
-                self._agenda.done(self._free(worker).work)
+                self._queue.complete(self._unassign(worker).work)
             case ["held"]:
-                self._agenda.put_back(self._free(worker).work)
+                self._queue.put_back(self._unassign(worker).work)
                 self._retry_at = min(self._retry_at, time.monotonic() + POLL_SECONDS)
-            case ["ended", how, status, score, seconds]:
-                self._count(worker, self._free(worker).work, how, status, score, seconds)
+            case ["ended", kind, status, score, seconds]:
+                self._finish_run(worker, self._unassign(worker).work, kind, status, score, seconds)
             case ["refused", message, hint]:
-                self._free(worker)
+                self._unassign(worker)
                 raise ResultsError(message, hint=hint)
             case ["stopped", text] if text:
                 self._events.note(text)
             case ["detail" | "stage" | "progress" | "evaluated" as kind, *values]:
                 getattr(view, kind)(*values)
 
-    def _free(self, worker: Worker) -> Assignment:
-        at = worker.at
-        assert at is not None
-        worker.at = None
-        self._packing.end(at.place, at.kind)
-        return at
+    def _unassign(self, worker: Worker) -> Assignment:
+        """Mark the worker as idle, and return what it was assigned."""
+        assignment = worker.assignment
+        assert assignment is not None
+        worker.assignment = None
+        self._packing.end(assignment.slot, assignment.kind)
+        return assignment
 
-    def _count(
-        self, worker: Worker, work: WorkItem, how: How, status: str, score: float | None, seconds: float
+    def _finish_run(
+        self,
+        worker: Worker,
+        work: WorkItem,
+        kind: ExitKind,
+        status: str,
+        score: float | None,
+        seconds: float,
     ) -> None:
-        self._announce(worker, work)  # one that died at once has said nothing
-        self._tally.count(how)
-        self._agenda.done(work)
+        self._announce_start(worker, work)  # a worker that died early has not reported the start
+        self._tally.count(kind)
+        self._queue.complete(work)
         self._run_view(worker).run_finished(work.name, status, score, seconds)
 
-    def _died(self, worker: Worker) -> None:
-        """A worker that has ended is replaced when there is work; one that was at something has failed in it."""
+    def _handle_exit(self, worker: Worker) -> None:
+        """Remove a worker that has ended, and record its run as failed; more work starts another worker."""
         self._workers.remove(worker)
-        at = self._free(worker) if worker.at is not None else None
+        assignment = self._unassign(worker) if worker.assignment is not None else None
         worker.close()
-        if at is None:
+        if assignment is None:
             return
-        if at.work.method == TEACHERS:
-            self._events.warning(f"{at.work.name}: {worker.exit_reason()}")
-            self._agenda.done(at.work)  # the first run that needs it tries again
+        work = assignment.work
+        if work.method == TEACHERS:
+            self._events.warning(f"{work.name}: {worker.exit_reason()}")
+            self._queue.complete(work)  # the first run that needs the teacher trains it again
             return
-        cell, seconds = self._cells[at.work.name], time.perf_counter() - at.since
-        if self._store.has(cell.run_id):  # it died after its work was done
+        cell, seconds = self._cells[work.name], time.perf_counter() - assignment.since
+        if self._store.has(cell.run_id):  # the worker died after recording the run
             record = self._store.read(cell.run_id)
             score = record.task_score.last if record.task_score else None
-            self._count(worker, at.work, "trained", record.status, score, seconds)
+            self._finish_run(worker, work, "trained", record.status, score, seconds)
             return
         reason = worker.exit_reason()
         self._events.warning(f"{cell.label}: {reason}")
         command = self._study.request.command
-        failed = recording.failed(cell, self._grid, reason, seconds, command)
-        self._store.write(failed, study=self._settings)
-        self._count(worker, at.work, "failed", "failed", None, seconds)
+        record = recording.failed_record(cell, self._grid, reason, seconds, command)
+        self._store.write(record, study=self._settings)
+        self._finish_run(worker, work, "failed", "failed", None, seconds)
 
     def _stop_all(self) -> int:
-        """Has every run saved, and returns how many were under way."""
-        busy = self._busy
-        for worker in busy:
+        """Have every worker save its run, wait for them, and return how many runs were under way."""
+        stopping = self._busy_workers
+        for worker in stopping:
             worker.stop()
-        while self._busy:
+        while self._busy_workers:
             worker, report = self._inbox.get()
             if report is None:
                 self._workers.remove(worker)
-                worker.at = None
+                worker.assignment = None
                 worker.close()
-                worker.forget()
+                worker.remove_log()
             elif report[0] in ("stopped", "ended", "held"):
-                self._take_down(worker, report)
-        return len(busy)
+                self._handle_report(worker, report)
+        return len(stopping)

@@ -1,1 +1,1 @@
-"""The texts of mini-GLUE, a module for each kind: facts and what may be said of them, with gold labels."""
+"""Generators of the texts of mini-GLUE with their gold labels, one module for each kind of text."""

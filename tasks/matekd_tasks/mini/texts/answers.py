@@ -1,7 +1,7 @@
-"""A question, and a sentence that answers it (0) or does not (1), for mini-QNLI.
+"""Writes questions with a sentence that answers them (0) or does not (1), for mini-QNLI.
 
-The sentence tells two of place, time, reason and company, whatever the label; the question asks for one that is
-told, or for one that is not, or about another person or thing.
+For both labels the sentence gives two of place, time, reason and company. An answered question asks for one of the two,
+or for the person. Other questions ask for a missing detail, or about another person, action or thing.
 """
 
 from __future__ import annotations
@@ -47,20 +47,21 @@ FRAMES = (
 
 
 def answers(dice: Dice, label: int, register: Register) -> tuple[str, str]:
-    """A question and a sentence that answers it (0) or not (1)."""
+    """Return a question, and a sentence that answers it (0) or does not (1)."""
     fact = drawn(dice, register)
-    told = dice.picks(DETAILS, 2)
+    details = dice.picks(DETAILS, 2)
     asked = fact
-    wanted = dice.pick((*told, *told, *told, "who"))
+    wanted = dice.pick((*details, *details, *details, "who"))
     if label and wanted != "who" and dice.chance(0.6):
-        wanted = dice.other(DETAILS, *told)
+        wanted = dice.other(DETAILS, *details)
     elif label:
         part = "thing" if wanted == "who" else dice.pick(("who", "action", "thing"))
         asked = varied(fact, [part], dice, register)
-    return _question(dice, register, wanted, asked), _told(dice, register, fact, told, asked.who)
+    return _question(dice, register, wanted, asked), _told(dice, register, fact, details, asked.who)
 
 
 def _question(dice: Dice, register: Register, wanted: str, fact: Fact) -> str:
+    """Return the question for the detail `wanted` of a fact."""
     verb = dice.pick(fact.action.verbs)
     clause = dice.pick((WONDERED if register.corpus else ASKED)[wanted]).format(
         did="did",
@@ -72,7 +73,8 @@ def _question(dice: Dice, register: Register, wanted: str, fact: Fact) -> str:
     return sentence(clause, "." if register.corpus else "?")
 
 
-def _told(dice: Dice, register: Register, fact: Fact, told: list[str], asked: Words) -> str:
+def _told(dice: Dice, register: Register, fact: Fact, names: list[str], asked: Words) -> str:
+    """Return a sentence on the fact with the details `names`; its company is nobody of the fact or of `asked`."""
     verb = dice.pick(fact.action.verbs)
     details = {
         "where": dice.pick(fact.where),
@@ -80,13 +82,13 @@ def _told(dice: Dice, register: Register, fact: Fact, told: list[str], asked: Wo
         "why": dice.pick(REASONS),
         "with": f"with {dice.other(register.people, *fact.who, *asked)}",
     }
-    one, two = (details[detail] for detail in told)
+    first, second = (details[name] for name in names)
     clause = dice.pick(FRAMES).format(
         who=dice.pick(fact.who),
         does=register.tense.active(verb),
         done=register.tense.passive(verb),
         what=facts.what(fact, dice),
-        one=one,
-        two=two,
+        one=first,
+        two=second,
     )
     return sentence(clause)

@@ -1,6 +1,6 @@
-"""A short text and a sentence that follows from it (0) or does not (1), for mini-RTE.
+"""Writes short texts with a sentence that follows from them (0) or does not (1), for mini-RTE.
 
-As in :mod:`matekd_tasks.mini.texts.inference` the hypothesis is drawn in the same way for both labels.
+As in :mod:`matekd_tasks.mini.texts.inference`, the hypothesis is drawn in the same way for both labels.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten
 
 
 def entailment(dice: Dice, label: int, register: Register) -> tuple[str, str]:
-    """A text of one or two sentences, and one that follows from it (0) or does not (1)."""
+    """Return a text of one or two sentences, and a sentence that follows from it (0) or does not (1)."""
     return dice.pick(SCHEMAS)(dice, label, register)
 
 
 def binding(dice: Dice, label: int, register: Register) -> tuple[str, str]:
-    """Two facts; the hypothesis restates one of them, or gives its thing to the other's doer."""
-    one = drawn(dice, register)
-    two = drawn(dice, register)
-    while one.who == two.who or one.thing.kind == two.thing.kind or one.where == two.where:
-        two = drawn(dice, register)
-    claimed = replace(one, who=two.who) if label else one
-    text = [sentence(say(fact, dice, register.frames, register.tense)) for fact in (one, two)]
+    """Return two facts as text; the hypothesis restates the first, or replaces its person by that of the second."""
+    first = drawn(dice, register)
+    second = drawn(dice, register)
+    while first.who == second.who or first.thing.kind == second.thing.kind or first.where == second.where:
+        second = drawn(dice, register)
+    claimed = replace(first, who=second.who) if label else first
+    text = [sentence(say(fact, dice, register.frames, register.tense)) for fact in (first, second)]
     return " ".join(dice.shuffled(text)), sentence(_restated(dice, register, claimed))
 
 
 def _restated(dice: Dice, register: Register, fact: Fact) -> str:
-    """The fact without time and place, in half of the cases with the kind for the thing."""
+    """Return the fact without time and place; in half of the cases its thing is named by its kind."""
     fact = replace(fact, look=())
     if dice.chance(0.5):
         fact = replace(fact, thing=Noun((fact.thing.kind,), fact.thing.kind))
@@ -42,7 +42,7 @@ def _restated(dice: Dice, register: Register, fact: Fact) -> str:
 
 
 def apposition(dice: Dice, label: int, register: Register) -> tuple[str, str]:
-    """Who of two people has which job or comes from where."""
+    """Return a text that gives two people's jobs and towns in appositions, and a claim about one person."""
     people, towns, jobs = dice.picks(register.people, 2), dice.picks(register.towns, 2), dice.picks(JOBS, 2)
     verb = dice.pick(dice.pick(DEALINGS).verbs)
     first, second = (
@@ -57,13 +57,13 @@ def apposition(dice: Dice, label: int, register: Register) -> tuple[str, str]:
         )
     )
     asked = dice.pick((0, 1))
-    told = asked if label == 0 else 1 - asked
-    claim = dice.pick((f"is {an(dice.pick(jobs[told].words))}", f"comes from {towns[told]}"))
+    described = asked if label == 0 else 1 - asked
+    claim = dice.pick((f"is {an(dice.pick(jobs[described].words))}", f"comes from {towns[described]}"))
     return sentence(text), sentence(f"{people[asked]} {claim}")
 
 
 def numbers(dice: Dice, label: int, register: Register) -> tuple[str, str]:
-    """So many tools, of this or that kind, are more or fewer than another number of them."""
+    """Return a text with a number of things, and a claim that they are more or fewer than another number."""
     action = dice.pick(DEEDS)
     fact = replace(drawn(dice, register), action=action, thing=dice.pick(doable(action)))
     limit, more = dice.pick(range(2, 7)), dice.chance(0.5)
@@ -76,6 +76,7 @@ def numbers(dice: Dice, label: int, register: Register) -> tuple[str, str]:
 
 
 def _counted(dice: Dice, register: Register, fact: Fact, count: str, noun: str, full: bool) -> str:
+    """Return a clause with a number of things; with `full` it also has place and time."""
     verb = register.tense.active(dice.pick(fact.action.verbs))
     clause = f"{dice.pick(fact.who)} {verb} {count} {noun}"
     if not full:
@@ -89,33 +90,37 @@ def _counted(dice: Dice, register: Register, fact: Fact, count: str, noun: str, 
 
 
 def direction(dice: Dice, label: int, register: Register) -> tuple[str, str]:
-    """From a trout follows a fish, from a fish no trout, and from a trout no salmon and no bird."""
+    """Return a fact and a claim about its thing or kind.
+
+    A trout entails a fish, but a fish does not entail a trout, and a trout entails neither a salmon nor a bird.
+    """
     fact = drawn(dice, register)
     general = dice.chance(0.5)
     kind = Noun((fact.thing.kind,), fact.thing.kind)
     if label == 0:
-        told = fact
+        premise = fact
     elif general:
         things = [thing for thing in doable(fact.action) if thing.kind != fact.thing.kind]
-        told = replace(fact, thing=dice.pick(things), look=())
+        premise = replace(fact, thing=dice.pick(things), look=())
     else:
-        told = replace(fact, thing=dice.pick((kind, *siblings(fact.thing))))
+        premise = replace(fact, thing=dice.pick((kind, *siblings(fact.thing))))
     claimed = replace(fact, look=(), thing=kind if general else fact.thing)
-    text = sentence(say(told, dice, register.frames, register.tense))
+    text = sentence(say(premise, dice, register.frames, register.tense))
     return text, sentence(say(claimed, dice, (DO, BY), register.tense))
 
 
 def willing(dice: Dice, label: int, register: Register) -> tuple[str, str]:
-    """Who managed to, who wanted to, who refused to: what was done."""
+    """Return a pair of the schema :func:`matekd_tasks.mini.texts.inference.plans`, with two labels."""
     return _two_way(plans, dice, label, register)
 
 
 def converse(dice: Dice, label: int, register: Register) -> tuple[str, str]:
-    """Who did it to whom."""
+    """Return a pair of the schema :func:`matekd_tasks.mini.texts.inference.roles`, with two labels."""
     return _two_way(roles, dice, label, register)
 
 
 def _two_way(schema: Schema, dice: Dice, label: int, register: Register) -> tuple[str, str]:
+    """Return a pair of a schema with three labels, where 1 is neutral or contradiction, beside an unrelated fact."""
     premise, hypothesis = distinct(schema, dice, dice.pick((1, 2)) if label else 0, register)
     aside = sentence(say(drawn(dice, register), dice, register.frames, register.tense))
     return " ".join(dice.shuffled((sentence(premise), aside))), sentence(hypothesis)

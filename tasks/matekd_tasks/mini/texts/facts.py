@@ -1,4 +1,4 @@
-"""A fact of the small world: who did what to what, where and when; how it is said, and how it is varied."""
+"""Facts (who did what to what, where and when): drawn at random, varied, and written as clauses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BY_JOB = tuple(tuple(f"the {word}" for word in job.words) for job in JOBS)
 
 @dataclass(frozen=True)
 class Fact:
-    """Every part is a concept: the words with which it may be said. `look` is empty where `thing` is a person."""
+    """A fact whose parts are concepts, that is, groups of synonyms; `look` is empty if `thing` is a person."""
 
     who: Words
     action: Action
@@ -27,17 +27,17 @@ class Fact:
 
     @property
     def parts(self) -> Words:
-        """The names of the parts that :func:`varied` can change."""
+        """Names of the parts that :func:`varied` can change, besides "when"."""
         return PEOPLE_PARTS if self.thing.kind == PERSON else PARTS
 
 
 def person(dice: Dice, register: Register, *taken: Words) -> Words:
-    """A name, or "the doctor" with its synonyms; never one of `taken`."""
+    """Draw a name, or a job such as "the doctor" with its synonyms; never one of `taken`."""
     return dice.other(BY_JOB if dice.chance(0.4) else register.names, *taken)
 
 
 def drawn(dice: Dice, register: Register, people: bool = False) -> Fact:
-    """A fact of the register's world; `people`: done to a person, not to a thing."""
+    """Draw a fact with the names and places of the register; with `people` the object is a person, not a thing."""
     who = person(dice, register)
     where, when = dice.pick(register.places), dice.pick(register.tense.times)
     if people:
@@ -49,13 +49,13 @@ def drawn(dice: Dice, register: Register, people: bool = False) -> Fact:
 
 
 def what(fact: Fact, dice: Dice) -> str:
-    """The thing of a fact with its article and property: "an old car"; or a person."""
+    """Return the object of a fact as a phrase: a person, or a thing with article and property, "an old car"."""
     noun = dice.pick(fact.thing.words)
     return noun if fact.thing.kind == PERSON else an(f"{dice.pick(fact.look)} {noun}" if fact.look else noun)
 
 
 def say(fact: Fact, dice: Dice, frames: Sequence[str], tense: Tense) -> str:
-    """The fact as a clause in one of `frames`, with any of the words of its concepts."""
+    """Return the fact as a clause in one of `frames`, with random words of its concepts."""
     verb = dice.pick(fact.action.verbs)
     return dice.pick(frames).format(
         who=dice.pick(fact.who),
@@ -68,50 +68,59 @@ def say(fact: Fact, dice: Dice, frames: Sequence[str], tense: Tense) -> str:
 
 
 def varied(fact: Fact, parts: Sequence[str], dice: Dice, register: Register) -> Fact:
-    """`fact` with each of `parts` changed to another concept, half of the things to one of the same kind."""
+    """Return `fact` with each of `parts` changed to another concept.
+
+    In half of the cases the new thing has the same kind. Draws are repeated until the fact is sensible.
+    """
     while True:
-        found = fact
+        changed = fact
         if "who" in parts:
-            found = replace(found, who=person(dice, register, fact.who, fact.thing.words))
+            changed = replace(changed, who=person(dice, register, fact.who, fact.thing.words))
         if "where" in parts:
-            found = replace(found, where=dice.other(register.places, fact.where))
+            changed = replace(changed, where=dice.other(register.places, fact.where))
         if "when" in parts:
-            found = replace(found, when=dice.other(register.tense.times, fact.when))
+            changed = replace(changed, when=dice.other(register.tense.times, fact.when))
         if "action" in parts:
             actions = DEALINGS if fact.thing.kind == PERSON else DEEDS
-            found = replace(found, action=dice.other(actions, fact.action))
+            changed = replace(changed, action=dice.other(actions, fact.action))
         if "thing" in parts:
-            found = replace(found, thing=_other_thing(found, fact, dice, register))
+            changed = replace(changed, thing=_other_thing(changed, fact, dice, register))
         if "look" in parts:
-            found = replace(found, look=dice.other([look.words for look in fitting(found.thing)], fact.look))
-        if sensible(found):
-            return found
+            changed = replace(
+                changed, look=dice.other([look.words for look in fitting(changed.thing)], fact.look)
+            )
+        if sensible(changed):
+            return changed
 
 
 def sensible(fact: Fact) -> bool:
-    """Whether the thing can have the property and be treated so."""
+    """Return True if the thing can have the property and the action applies to it."""
     if fact.thing.kind == PERSON:
         return True
     looks = [look.words for look in fitting(fact.thing)]
     return fact.thing in doable(fact.action) and (not fact.look or fact.look in looks)
 
 
-def _other_thing(found: Fact, fact: Fact, dice: Dice, register: Register) -> Noun:
+def _other_thing(changed: Fact, fact: Fact, dice: Dice, register: Register) -> Noun:
+    """Draw another object for `fact`; `changed` is `fact` with the changes made so far."""
     if fact.thing.kind == PERSON:
-        return Noun(person(dice, register, found.who, fact.who, fact.thing.words), PERSON)
-    options = siblings(fact.thing) if dice.chance(0.5) else doable(found.action)
+        return Noun(person(dice, register, changed.who, fact.who, fact.thing.words), PERSON)
+    options = siblings(fact.thing) if dice.chance(0.5) else doable(changed.action)
     return dice.other(options, fact.thing)
 
 
 def swapped(fact: Fact) -> Fact:
-    """A fact between two people with their roles exchanged."""
+    """Return a fact between two people with their roles exchanged."""
     return replace(fact, who=fact.thing.words, thing=Noun(fact.who, PERSON))
 
 
-def score(one: Fact, two: Fact) -> float:
-    """How much two facts share, from 0 to 5: a point for each of who, action, look, thing and place, and half a
-    point for two things of one kind. The time does not count."""
-    points = 1.0 * (one.who == two.who) + (one.action == two.action) + (one.look == two.look)
-    if one.thing.kind == two.thing.kind:
-        points += 1 if one.thing == two.thing else 0.5
-    return points + (one.where == two.where)
+def score(first: Fact, second: Fact) -> float:
+    """Return how much two facts share, from 0 to 5.
+
+    Each of who, action, look, thing and place gives a point; two different things of one kind give half a point. The
+    time does not count.
+    """
+    points = 1.0 * (first.who == second.who) + (first.action == second.action) + (first.look == second.look)
+    if first.thing.kind == second.thing.kind:
+        points += 1 if first.thing == second.thing else 0.5
+    return points + (first.where == second.where)

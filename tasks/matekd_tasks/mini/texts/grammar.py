@@ -1,6 +1,7 @@
-"""Sentences that are English (1) or not (0), for mini-CoLA: the wrong ones break one rule each.
+"""Writes sentences that are grammatical (1) or not (0), for mini-CoLA; each wrong one breaks one rule.
 
-Every rule makes both kinds from the same draw of words, and nearly always with the same words or as many.
+Every rule makes both kinds from the same random words. Nearly always both have the same words, or the same number of
+words.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ SELFISH = words("help praise blame accuse trust annoy teach")
 
 
 def acceptable(dice: Dice, label: int, register: Register) -> tuple[str]:
-    """A sentence that is (1) or is not (0) acceptable English."""
+    """Return a sentence that is (1) or is not (0) acceptable English."""
     clause = dice.pick(RULES)(dice, bool(label), register)
     return (sentence(clause[:-1], "?") if clause.endswith("?") else sentence(clause),)
 
 
 def agreement(dice: Dice, good: bool, register: Register) -> str:
-    """As in "The nurses beside the car are tired": the verb agrees with the first noun, not with the nearest one."""
-    job, near = (dice.pick(found.words) for found in dice.picks(JOBS, 2))
+    """Return a clause like "The nurses beside the cook are tired".
+
+    The verb agrees with the first noun, not with the nearest one.
+    """
+    job, near = (dice.pick(noun.words) for noun in dice.picks(JOBS, 2))
     many, near_many = dice.chance(0.5), dice.chance(0.5)
     subject = plural(job) if many else job
     aside = plural(near) if near_many else near
@@ -46,7 +50,7 @@ def agreement(dice: Dice, good: bool, register: Register) -> str:
 
 
 def reflexives(dice: Dice, good: bool, register: Register) -> str:
-    """As in "Anna praised herself": the pronoun has the gender and the number of the doer."""
+    """Return a clause like "Anna praised herself": the pronoun has the gender and number of the subject."""
     woman, man = dice.pick(register.women), dice.pick(register.men)
     doer, right, wrong = dice.pick(
         (
@@ -56,17 +60,19 @@ def reflexives(dice: Dice, good: bool, register: Register) -> str:
         )
     )
     verb = dice.pick([verb for action in DEALINGS for verb in action.verbs if verb.base in SELFISH])
-    together = right == "themselves"  # "has praised" would not agree with two
-    clause = verb.past if together else register.tense.active(verb)
+    plural_doer = right == "themselves"  # the register's tense may not agree with two people: "has praised"
+    clause = verb.past if plural_doer else register.tense.active(verb)
     met = "met" if register.tense is PAST else "knows"
     aside = (
-        f", who {met} {dice.other(register.people, woman, man)}," if dice.chance(0.5) and not together else ""
+        f", who {met} {dice.other(register.people, woman, man)},"
+        if dice.chance(0.5) and not plural_doer
+        else ""
     )
     return f"{doer}{aside} {clause} {right if good else wrong} {dice.pick(dice.pick(register.places))}"
 
 
 def forms(dice: Dice, good: bool, register: Register) -> str:
-    """As in "has bought", "did not buy", "wanted to buy": each helper takes its form of the verb."""
+    """Return a clause like "did not buy" or "has bought": each auxiliary needs its form of the verb."""
     fact = drawn(dice, register)
     verb = dice.pick(fact.action.verbs)
     mode = dice.pick(dice.pick(MODES[dice.pick(tuple(MODES))]).verbs)
@@ -91,7 +97,7 @@ def forms(dice: Dice, good: bool, register: Register) -> str:
 
 
 def word_order(dice: Dice, good: bool, register: Register) -> str:
-    """As in "an old car": the article comes before the property, and the property before the noun."""
+    """Return a clause with "an old car": the article comes before the adjective, which comes before the noun."""
     fact = drawn(dice, register)
     noun, look = dice.pick(fact.thing.words), dice.pick(fact.look)
     wrong = dice.pick((f"{an(noun)} {look}", f"{look} {an(noun)}"))
@@ -105,7 +111,7 @@ def word_order(dice: Dice, good: bool, register: Register) -> str:
 
 
 def _transitive(dice: Dice, register: Register) -> tuple[Fact, Verb]:
-    """A fact and a verb for it that cannot go without its object."""
+    """Draw a fact and a verb for it that needs an object."""
     while True:
         fact = drawn(dice, register)
         verb = dice.pick(fact.action.verbs)
@@ -114,7 +120,7 @@ def _transitive(dice: Dice, register: Register) -> tuple[Fact, Verb]:
 
 
 def objects(dice: Dice, good: bool, register: Register) -> str:
-    """As in "Anna slept", "Anna repaired a car": some verbs have no object, others need one."""
+    """Return a clause like "Anna slept" or "Anna repaired a car": some verbs have no object, others need one."""
     fact, needy = _transitive(dice, register)
     has_object = dice.chance(0.5)
     verb = needy if has_object == good else dice.pick([verb for verb in HAPPENINGS if verb.base in LONE])
@@ -124,21 +130,23 @@ def objects(dice: Dice, good: bool, register: Register) -> str:
 
 
 def cases(dice: Dice, good: bool, register: Register) -> str:
-    """As in "She praised him": the doer is she, the other is her."""
+    """Return a clause like "She praised him": subject and object pronouns have different forms."""
     verb = dice.pick(dice.pick(DEALINGS).verbs)
-    doer, done = dice.pick((("she", "him"), ("he", "her"), ("they", "him"), ("she", "them"), ("we", "her")))
+    subject, other = dice.pick(
+        (("she", "him"), ("he", "her"), ("they", "him"), ("she", "them"), ("we", "her"))
+    )
     swap = {"she": "her", "he": "him", "they": "them", "we": "us", "him": "he", "her": "she", "them": "they"}
     if not good:
-        doer, done = (swap[doer], done) if dice.chance(0.5) else (doer, swap[done])
+        subject, other = (swap[subject], other) if dice.chance(0.5) else (subject, swap[other])
     where = dice.pick(dice.pick(register.places))
     when = dice.pick(dice.pick(register.tense.times))
     if register.tense is PAST:
-        return f"{when}, {doer} {verb.past} {done} {where}"
-    return f"{where} {doer} can {verb.base} {done} {when}"
+        return f"{when}, {subject} {verb.past} {other} {where}"
+    return f"{where} {subject} can {verb.base} {other} {when}"
 
 
 def gaps(dice: Dice, good: bool, register: Register) -> str:
-    """As in "What did Anna repair?": what is asked for is missing from its place, and only that."""
+    """Return a question like "What did Anna repair?": only the part that is asked for is missing in the clause."""
     fact, verb = _transitive(dice, register)
     who, thing = dice.pick(fact.who), what(fact, dice)
     if register.tense is PAST:
@@ -150,7 +158,7 @@ def gaps(dice: Dice, good: bool, register: Register) -> str:
 
 
 def negatives(dice: Dice, good: bool, register: Register) -> str:
-    """As in "Nobody ever bought anything": ever and anything need a negation before them."""
+    """Return a clause like "Nobody ever bought anything": "ever" and "anything" need a negation before them."""
     fact = drawn(dice, register)
     tense, verb = register.tense, dice.pick(fact.action.verbs)
     where, when = dice.pick(fact.where), dice.pick(fact.when)
@@ -164,7 +172,7 @@ def negatives(dice: Dice, good: bool, register: Register) -> str:
 
 
 def articles(dice: Dice, good: bool, register: Register) -> str:
-    """As in "a car in the garden": one thing needs its article."""
+    """Return a clause with "a car in the garden": singular nouns need an article."""
     fact = drawn(dice, register)
     who = f"the {dice.pick(dice.pick(JOBS).words)}"
     verb = register.tense.active(dice.pick(fact.action.verbs))
@@ -177,7 +185,7 @@ def articles(dice: Dice, good: bool, register: Register) -> str:
 
 
 def comparatives(dice: Dice, good: bool, register: Register) -> str:
-    """As in "older than Ben", "as big as": than belongs to the comparative."""
+    """Return a clause with "older than Ben": a comparative is followed by "than"."""
     scale = dice.pick(SCALES)
     word = dice.pick(dice.pick((scale.more, scale.less)))
     who, whom = dice.picks(register.people, 2)

@@ -1,7 +1,7 @@
-"""Premise and hypothesis with three answers, for mini-MNLI: entailment 0, neutral 1, contradiction 2.
+"""Writes premise and hypothesis with three labels, for mini-MNLI: entailment 0, neutral 1, contradiction 2.
 
-Every schema draws the hypothesis first and in the same way for all labels; the label then decides what the
-premise says. So the hypothesis alone tells nothing.
+Every schema draws the hypothesis in the same way for all labels, and the label decides the content of the premise. So
+the hypothesis alone gives no information about the label.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ DO = "{who} {does} {what}"
 
 
 def inference(dice: Dice, label: int, register: Register) -> tuple[str, str]:
-    """Two sentences of which the second follows from the first (0), may or may not be true (1) or is false (2)."""
+    """Return two sentences: the second follows from the first (0), may or may not be true (1), or is false (2)."""
     premise, hypothesis = distinct(dice.pick(SCHEMAS), dice, label, register)
     return sentence(dice.pick(register.openers).format(premise)), sentence(hypothesis)
 
 
 def distinct(schema: Schema, dice: Dice, label: int, register: Register) -> Clauses:
-    """Premise and hypothesis of a schema, drawn again where they would be the same clause."""
+    """Return premise and hypothesis of a schema, drawn again while they are the same clause."""
     premise, hypothesis = schema(dice, label, register)
     while premise == hypothesis:
         premise, hypothesis = schema(dice, label, register)
@@ -53,20 +53,23 @@ def distinct(schema: Schema, dice: Dice, label: int, register: Register) -> Clau
 
 
 def kinds(dice: Dice, label: int, register: Register) -> Clauses:
-    """A trout is a fish: what follows from buying the one for buying the other, and from buying nothing."""
+    """Return clauses about kinds of things: a trout is a fish, so who bought a trout bought a fish.
+
+    The premise may also say that somebody bought nothing.
+    """
     tense, action = register.tense, dice.pick(DEEDS)
     who, thing = dice.pick(person(dice, register)), dice.pick(doable(action))
     when = dice.pick(dice.pick(tense.times))
     verb, again = dice.pick(action.verbs), dice.pick(action.verbs)
     positive, general = dice.chance(0.5), dice.chance(0.5)
     look = dice.pick(dice.pick(fitting(thing)).words)
-    kind, one = an(thing.kind), an(f"{look} {dice.pick(thing.words)}")
+    kind, specific = an(thing.kind), an(f"{look} {dice.pick(thing.words)}")
     bought, not_bought = f"{tense.active(verb)} ", f"{tense.negative(verb)} "
     happened = {
-        (True, True): (bought + one, bought + f"something {look}", bought + "nothing"),
-        (True, False): (bought + one, bought + kind, not_bought + kind),
-        (False, True): (bought + "nothing", not_bought + an(dice.pick(thing.words)), bought + one),
-        (False, False): (not_bought + kind, bought + kind, bought + one),
+        (True, True): (bought + specific, bought + f"something {look}", bought + "nothing"),
+        (True, False): (bought + specific, bought + kind, not_bought + kind),
+        (False, True): (bought + "nothing", not_bought + an(dice.pick(thing.words)), bought + specific),
+        (False, False): (not_bought + kind, bought + kind, bought + specific),
     }[positive, general][label]
     claimed = tense.active(again) if positive else tense.negative(again)
     noun = thing.kind if general else dice.pick(thing.words)
@@ -74,7 +77,7 @@ def kinds(dice: Dice, label: int, register: Register) -> Clauses:
 
 
 def _beside(dice: Dice, register: Register, clause: str, when: str, who: str) -> str:
-    """`clause` with its time, in half of the cases beside what somebody else does at that time."""
+    """Return `clause` with its time; in half of the cases with a clause about what somebody else does then."""
     if dice.chance(0.5):
         return dice.pick((f"{when}, {clause}", f"{clause} {when}"))
     fact = facts.drawn(dice, register)
@@ -85,7 +88,7 @@ def _beside(dice: Dice, register: Register, clause: str, when: str, who: str) ->
 
 
 def plans(dice: Dice, label: int, register: Register) -> Clauses:
-    """Who managed to do it did it, who refused to did not, who wanted to may or may not have."""
+    """Return clauses about intentions: who managed to do it did it, who refused did not, who wanted to may have."""
     tense, fact = register.tense, facts.drawn(dice, register)
     positive = dice.chance(0.5)
     sides = ("done", "open", "not done") if positive else ("not done", "open", "done")
@@ -104,7 +107,7 @@ QUANTITIES: dict[str, Words] = {
     "some": ("some of the {many} {where} {were} {mood}", "several {many} {where} {were} {mood}"),
     "not all": ("not all the {many} {where} {were} {mood}", "not every {one} {where} {was} {mood}"),
 }
-FOLLOWS = {  # of a hypothesis: what entails it, what contradicts it
+FOLLOWS = {  # for a hypothesis: the premises that entail it, and those that contradict it
     "all": (("all",), ("none", "not all")),
     "none": (("none",), ("all", "some")),
     "some": (("some", "all"), ("none",)),
@@ -113,25 +116,29 @@ FOLLOWS = {  # of a hypothesis: what entails it, what contradicts it
 
 
 def quantities(dice: Dice, label: int, register: Register) -> Clauses:
-    """All, some, not all or none of a group; what is said of another group says nothing about this one."""
+    """Return clauses about all, some, not all or none of a group.
+
+    A neutral premise is about another group, or about this one but too weak: "some" for "all", "not all" for "none".
+    """
     claimed = dice.pick(tuple(QUANTITIES))
     job, mood, where = dice.pick(JOBS), dice.pick(MOODS).words, dice.pick(register.places)
-    told_of = job
+    premise_job = job
     if label == NEUTRAL:
         open_side = {"all": "some", "none": "not all"}.get(claimed)
         if open_side and dice.chance(0.5):
-            told = open_side
+            quantity = open_side
         else:
-            told, told_of = dice.pick(tuple(QUANTITIES)), dice.other(JOBS, job)
+            quantity, premise_job = dice.pick(tuple(QUANTITIES)), dice.other(JOBS, job)
     else:
-        told = dice.pick(FOLLOWS[claimed][0 if label == ENTAILED else 1])
+        quantity = dice.pick(FOLLOWS[claimed][0 if label == ENTAILED else 1])
     when = dice.pick(dice.pick(register.tense.times))
-    premise = _quantity(dice, register, told, told_of, mood, where)
+    premise = _quantity(dice, register, quantity, premise_job, mood, where)
     hypothesis = _quantity(dice, register, claimed, job, mood, where)
     return (f"{when}, {premise}" if dice.chance(0.3) else premise), hypothesis
 
 
 def _quantity(dice: Dice, register: Register, quantity: str, job: Noun, mood: Words, where: Words) -> str:
+    """Return a clause that says of which quantity of people with a job a mood is true."""
     word = dice.pick(job.words)
     return dice.pick(QUANTITIES[quantity]).format(
         many=plural(word),
@@ -144,7 +151,10 @@ def _quantity(dice: Dice, register: Register, quantity: str, job: Noun, mood: Wo
 
 
 def comparisons(dice: Dice, label: int, register: Register) -> Clauses:
-    """Who is older than whom, said either way round, in a third of the cases by way of a third person."""
+    """Return clauses about who is older than whom, in either direction.
+
+    In about a third of the other than neutral cases the conclusion goes through a third person.
+    """
     high, low, third = dice.picks(register.people, 3)
     scale, other_scale = dice.picks(SCALES, 2)
     is_ = register.tense.was if register.corpus else "is"
@@ -152,25 +162,26 @@ def comparisons(dice: Dice, label: int, register: Register) -> Clauses:
     if label == CONTRADICTED:
         high, low = low, high
     if label == NEUTRAL:
-        two = [(scale, high, third), (scale, low, third)]
+        pairs = [(scale, high, third), (scale, low, third)]
         if dice.chance(0.5):
-            two = [(scale, third, high), (scale, third, low)]
+            pairs = [(scale, third, high), (scale, third, low)]
     elif dice.chance(0.35):
-        two = [(scale, high, third), (scale, third, low)]
+        pairs = [(scale, high, third), (scale, third, low)]
     else:
-        two = [(scale, high, low), (other_scale, third, dice.pick((high, low)))]
-    clauses = [_compared(dice, *each, is_) for each in dice.shuffled(two)]
+        pairs = [(scale, high, low), (other_scale, third, dice.pick((high, low)))]
+    clauses = [_compared(dice, *pair, is_) for pair in dice.shuffled(pairs)]
     return ", and ".join(clauses), hypothesis
 
 
 def _compared(dice: Dice, scale: Scale, high: str, low: str, is_: str) -> str:
+    """Return a comparison of two people, in one of its two directions."""
     if dice.chance(0.5):
         return f"{high} {is_} {dice.pick(scale.more)} than {low}"
     return f"{low} {is_} {dice.pick(scale.less)} than {high}"
 
 
 def properties(dice: Dice, label: int, register: Register) -> Clauses:
-    """What is expensive is costly and not cheap; its colour says nothing about its price."""
+    """Return clauses about properties: an expensive thing is costly and not cheap, whatever its color."""
     tense, positive = register.tense, dice.chance(0.5)
     while True:
         fact = facts.drawn(dice, register)
@@ -193,26 +204,26 @@ def properties(dice: Dice, label: int, register: Register) -> Clauses:
 
 
 def roles(dice: Dice, label: int, register: Register) -> Clauses:
-    """Who did it to whom, active or passive; the converse neither follows nor is excluded."""
+    """Return clauses about who did it to whom, active or passive; the converse neither follows nor is excluded."""
     tense, fact = register.tense, facts.drawn(dice, register, people=True)
     verb = dice.pick(fact.action.verbs)
     who, whom = dice.pick(fact.who), dice.pick(fact.thing.words)
     where = dice.pick(fact.where)
     frames = (DO + " {where}", BY + " {where}", "{where}, " + DO)
-    true = say(fact, dice, frames, tense)
+    same_fact = say(fact, dice, frames, tense)
     nobody = dice.pick((f"nobody {tense.active(verb)} {whom}", f"{who} {tense.negative(verb)} anybody"))
     positive = dice.chance(0.6)
     if positive:
-        premise = (true, say(facts.swapped(fact), dice, frames, tense), f"{nobody} {where}")[label]
+        premise = (same_fact, say(facts.swapped(fact), dice, frames, tense), f"{nobody} {where}")[label]
         hypothesis = say(fact, dice, (DO, BY), tense)
     else:
-        premise = (f"{nobody} {where}", f"{whom} {tense.negative(verb)} {who} {where}", true)[label]
+        premise = (f"{nobody} {where}", f"{whom} {tense.negative(verb)} {who} {where}", same_fact)[label]
         hypothesis = f"{who} {tense.negative(dice.pick(fact.action.verbs))} {whom}"
     return premise, f"{hypothesis} {where}"
 
 
 def order(dice: Dice, label: int, register: Register) -> Clauses:
-    """What was before and what after, in any order of the clauses."""
+    """Return clauses about which of two events came first, in any order of the clauses."""
     verbs = dice.picks(HAPPENINGS, 2)
     first, second, third = dice.picks(register.people, 3)
     early, late = [(first, verbs[0]), (second, verbs[1])]
@@ -227,6 +238,7 @@ def order(dice: Dice, label: int, register: Register) -> Clauses:
 
 
 def _ordered(dice: Dice, register: Register, early: Event, late: Event) -> str:
+    """Return a clause that says that `early` came before `late`."""
     past = register.tense is PAST
 
     def main(event: Event) -> str:

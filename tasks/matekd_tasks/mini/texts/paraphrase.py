@@ -1,4 +1,4 @@
-"""Pairs that say the same or do not: mini-MRPC, mini-QQP and, by degrees, mini-STS-B."""
+"""Writes pairs that have the same meaning or not, for mini-MRPC and mini-QQP, and by degrees for mini-STS-B."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .facts import PARTS, Fact, drawn, say, score, swapped, varied
 
 Pair = tuple[str, str]
 
-CHANGES = (1, 1, 2, 3)  # how many parts differ where two sentences or questions do not mean the same
+CHANGES = (1, 1, 2, 3)  # numbers of differing parts, drawn for pairs with different meanings
 NOW = Tense("is {ing}", "is not {ing}", "is never {ing}", "is being {part}", "is", "are", ())
 SCENES = (
     "{who} {does} {what} {where}",
@@ -27,7 +27,10 @@ PLANNED_SCENES = (
 
 
 def same_meaning(dice: Dice, label: int, register: Register) -> Pair:
-    """Two sentences on one fact (1), or on two that differ in one to three parts or in who did it to whom (0)."""
+    """Return two sentences on the same fact (1), or on two facts (0).
+
+    Two facts differ in one to three parts, or in who did it to whom.
+    """
     people = dice.chance(0.4)
     fact = drawn(dice, register, people)
     if label:
@@ -37,39 +40,40 @@ def same_meaning(dice: Dice, label: int, register: Register) -> Pair:
     else:
         other = varied(fact, dice.picks((*fact.parts, "when"), dice.pick(CHANGES)), dice, register)
     frames = dice.picks(register.frames, 2)
-    one, two = (
-        sentence(say(each, dice, [frame], register.tense))
-        for each, frame in zip((fact, other), frames, strict=True)
+    first, second = (
+        sentence(say(version, dice, [frame], register.tense))
+        for version, frame in zip((fact, other), frames, strict=True)
     )
-    return one, two
+    return first, second
 
 
 def scene(dice: Dice, register: Register) -> Fact:
-    """A fact about nobody in particular: "a doctor", "a physician"."""
+    """Draw a fact about an unspecific person: "a doctor", "a physician"."""
     job = dice.pick(JOBS)
     return replace(drawn(dice, register), who=tuple(map(an, job.words)))
 
 
 def overlap(dice: Dice, register: Register) -> tuple[Pair, float]:
-    """Two scenes of which 0 to 5 parts differ, with their score of :func:`matekd_tasks.mini.texts.facts.score`."""
+    """Return two scenes that differ in 0 to 5 parts, with their :func:`matekd_tasks.mini.texts.facts.score`."""
     fact = scene(dice, register)
     parts = dice.picks(PARTS, dice.pick(range(6)))
     other = varied(fact, parts, dice, register)
     if "who" in parts:
         other = replace(other, who=tuple(map(an, dice.other([job.words for job in JOBS], _job(fact)))))
     frames, tense = (PLANNED_SCENES, register.tense) if register.corpus else (SCENES, NOW)
-    one = two = sentence(say(fact, dice, frames, tense))
-    while two == one:
-        two = sentence(say(other, dice, frames, tense))
-    return (one, two), score(fact, other)
+    first = second = sentence(say(fact, dice, frames, tense))
+    while second == first:
+        second = sentence(say(other, dice, frames, tense))
+    return (first, second), score(fact, other)
 
 
 def _job(fact: Fact) -> Words:
+    """Return the words for the job of a scene's person, without articles."""
     return tuple(who.split()[-1] for who in fact.who)
 
 
 WRONGS = ("steal", "hide", "destroy")  # nobody should ask how to do these
-# What one can ask about doing something; the phrasings of a purpose mean the same.
+# Questions about doing something, by purpose; the phrasings of one purpose have the same meaning.
 ASKED: dict[str, Words] = {
     "how": ("how can I {base} {what}", "how do I {base} {what}", "what is the best way to {base} {what}"),
     "where": ("where can I {base} {what}", "what is the best place to {base} {what}"),
@@ -100,7 +104,7 @@ WONDERED: dict[str, Words] = {
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: a purpose, an action, and a thing with a property."""
+    """The content of a question: a purpose, an action, and a thing with a property."""
 
     purpose: str
     action: Action
@@ -109,32 +113,35 @@ class Question:
 
 
 def questions(dice: Dice, label: int, register: Register) -> Pair:
-    """Two questions that ask the same (1) or differ in purpose, action, property or thing (0)."""
-    one = _question(dice)
-    other = one
-    while not label and other == one:
+    """Return two questions with the same meaning (1), or that differ in purpose, action, property or thing (0)."""
+    question = _question(dice)
+    other = question
+    while not label and other == question:
         changed = _question(dice)
         parts = dice.picks(("purpose", "action", "look", "thing"), dice.pick(CHANGES))
-        other = replace(one, **{part: getattr(changed, part) for part in parts})
-        other = other if _sensible(other) else one
-    first = second = _asked(one, dice, register)
+        other = replace(question, **{part: getattr(changed, part) for part in parts})
+        other = other if _sensible(other) else question
+    first = second = _asked(question, dice, register)
     while second == first:
         second = _asked(other, dice, register)
     return first, second
 
 
 def _question(dice: Dice) -> Question:
+    """Draw a question."""
     action = dice.pick([deed for deed in DEEDS if deed.verbs[0].base not in WRONGS])
     thing = dice.pick(doable(action))
     return Question(dice.pick(tuple(ASKED)), action, dice.pick(fitting(thing)).words, thing)
 
 
 def _sensible(question: Question) -> bool:
+    """Return True if the action applies to the thing and the thing can have the property."""
     looks = [look.words for look in fitting(question.thing)]
     return question.thing in doable(question.action) and question.look in looks
 
 
 def _asked(question: Question, dice: Dice, register: Register) -> str:
+    """Return a question as a sentence, with random words of its concepts."""
     frames = WONDERED if register.corpus else ASKED
     verb: Verb = dice.pick(question.action.verbs)
     thing = an(f"{dice.pick(question.look)} {dice.pick(question.thing.words)}")

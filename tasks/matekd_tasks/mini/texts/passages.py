@@ -1,4 +1,4 @@
-"""Short passages of the corpus: what words mean, what follows from what, and stories of another world."""
+"""Writes short passages of the corpus: meanings of words, conclusions, and stories with other names than the tasks."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ Draw = Callable[[Dice], str]
 
 
 def _retold(dice: Dice) -> str:
-    """A fact, told twice in different words."""
+    """Return two sentences that give one fact in different words."""
     register = dice.pick(TENSES)
-    one, two = paraphrase.same_meaning(dice, 1, register)
-    return f"{one} {two}"
+    first, second = paraphrase.same_meaning(dice, 1, register)
+    return f"{first} {second}"
 
 
 def _story(dice: Dice) -> str:
-    """Two facts."""
+    """Return two sentences with a fact each."""
     register = dice.pick(TENSES)
-    told = (facts.drawn(dice, register, people=dice.chance(0.4)) for _ in range(2))
-    return " ".join(sentence(facts.say(fact, dice, register.frames, register.tense)) for fact in told)
+    drawn_facts = (facts.drawn(dice, register, people=dice.chance(0.4)) for _ in range(2))
+    return " ".join(sentence(facts.say(fact, dice, register.frames, register.tense)) for fact in drawn_facts)
 
 
 def _conclusion(dice: Dice) -> str:
-    """What follows from something, or what is excluded by it."""
+    """Return a premise and a sentence that follows from it or is excluded by it."""
     label = dice.pick((inference.ENTAILED, inference.CONTRADICTED))
     premise, hypothesis = inference.inference(dice, label, dice.pick(LATER))
     claim = hypothesis[0].lower() + hypothesis[1:] if _common(hypothesis) else hypothesis
@@ -54,18 +54,18 @@ def _conclusion(dice: Dice) -> str:
 
 
 def _common(text: str) -> bool:
-    """Whether a sentence begins with a common word rather than with a name."""
+    """Return True if a sentence begins with a common word, not with a name."""
     first = text.split()[0].strip(",")
     return all(first not in (*register.people, *register.towns) for register in TENSES)
 
 
 def _asking(dice: Dice) -> str:
-    """A question and a sentence that answers it."""
+    """Return a question and a sentence that answers it."""
     return " ".join(answers.answers(dice, 0, dice.pick(TENSES)))
 
 
 def _opinion(dice: Dice) -> str:
-    """What one loves is charming, what one hates is dull."""
+    """Return a sentence that says that something loved is charming, or something hated is dull."""
     good = dice.chance(0.5)
     group, other = (dice.pick(words) for words in ((PRAISE, SCORN) if good else (SCORN, PRAISE)))
     whole, word = dice.pick(sentiment.OUTINGS.wholes), dice.pick(group)
@@ -77,11 +77,12 @@ def _opinion(dice: Dice) -> str:
 
 
 def _opinions(dice: Dice) -> str:
+    """Return an opinion in the corpus's sentence frames."""
     return sentiment.opinion(dice, dice.pick((0, 1)), sentiment.OUTINGS)[0]
 
 
 def _kind(dice: Dice) -> str:
-    """What belongs to which kind."""
+    """Return a sentence on the kind of a thing."""
     thing = dice.pick(THINGS)
     word, other = dice.pick(thing.words), dice.pick(dice.pick(siblings(thing)).words)
     not_this = an(dice.other(KINDS, thing.kind))
@@ -99,45 +100,46 @@ def _kind(dice: Dice) -> str:
 
 
 def _synonym(dice: Dice) -> str:
-    """Two words for one thing."""
+    """Return a sentence that says that two words are synonyms."""
     nouns = [words for words in (*(noun.words for noun in (*THINGS, *JOBS)), *FILM) if len(words) > 1]
     verbs = [action.verbs for action in (*DEEDS, *DEALINGS) if len(action.verbs) > 1]
     looks = [
         words for words in (*(look.words for look in (*LOOKS, *MOODS)), *PRAISE, *SCORN) if len(words) > 1
     ]
-    one, two = dice.picks(dice.pick(nouns), 2)
-    verb, again = dice.picks(dice.pick(verbs), 2)
-    look, alike = dice.picks(dice.pick(looks), 2)
+    noun, noun2 = dice.picks(dice.pick(nouns), 2)
+    verb, verb2 = dice.picks(dice.pick(verbs), 2)
+    look, look2 = dice.picks(dice.pick(looks), 2)
     return sentence(
         dice.pick(
             (
-                f"{an(one)} is the same as {an(two)}",
-                f"{plural(one)} are also called {plural(two)}",
-                f"to {verb.base} is to {again.base}",
-                f"what was {verb.part} was {again.part}",
-                f"who {verb.past} it {again.past} it",
-                f"{verb.ing} means {again.ing}",
-                f"what is {look} is {alike}",
-                f"{look} means the same as {alike}",
+                f"{an(noun)} is the same as {an(noun2)}",
+                f"{plural(noun)} are also called {plural(noun2)}",
+                f"to {verb.base} is to {verb2.base}",
+                f"what was {verb.part} was {verb2.part}",
+                f"who {verb.past} it {verb2.past} it",
+                f"{verb.ing} means {verb2.ing}",
+                f"what is {look} is {look2}",
+                f"{look} means the same as {look2}",
             )
         )
     )
 
 
 def _opposite(dice: Dice) -> str:
-    """What excludes what."""
+    """Return a sentence on two properties or comparisons that are opposites."""
     pool: Sequence[Adjective] = LOOKS if dice.chance(0.5) else MOODS
     thing = dice.pick([thing for thing in THINGS if thing.kind not in (*LIVING, *GROWING)]).words
     bearer = dice.pick(thing if pool is LOOKS else dice.pick(JOBS).words)
     adjective, scale = dice.pick(pool), dice.pick(SCALES)
     word, opposite = dice.pick(adjective.words), dice.pick(adjective.opposite)
-    one, two = dice.picks(PLANS.people, 2)
+    first, second = dice.picks(PLANS.people, 2)
     return sentence(
         dice.pick(
             (
                 f"what is {word} is not {opposite}",
                 f"{word} is the opposite of {opposite}",
-                f"if {one} is {dice.pick(scale.more)} than {two}, then {two} is {dice.pick(scale.less)} than {one}",
+                f"if {first} is {dice.pick(scale.more)} than {second}, "
+                f"then {second} is {dice.pick(scale.less)} than {first}",
                 f"{an(f'{word} {bearer}')} is not {an(f'{opposite} {bearer}')}",
                 f"{an(bearer)} is either {word} or {opposite}",
             )
@@ -146,7 +148,7 @@ def _opposite(dice: Dice) -> str:
 
 
 def _number(dice: Dice) -> str:
-    """Which number is more."""
+    """Return a sentence on which of two numbers is more."""
     few, many = sorted(dice.picks(range(len(entailment.NUMBERS)), 2))
     low, high = entailment.NUMBERS[few], entailment.NUMBERS[many]
     thing = plural(dice.pick(dice.pick(THINGS).words))
@@ -156,6 +158,7 @@ def _number(dice: Dice) -> str:
 
 
 def _english(dice: Dice) -> str:
+    """Return a grammatical sentence of the exercises on grammar."""
     return grammar.acceptable(dice, 1, dice.pick(LATER))[0]
 
 
@@ -174,7 +177,10 @@ REMARKS = (
 
 
 def _remark(dice: Dice) -> str:
-    """Words that tasks need and no other passage has: linking words, past forms, the parts of a film."""
+    """Return a sentence with words that tasks use and no other passage has.
+
+    These are linking words, past forms, and the parts of a film.
+    """
     who, whom = dice.picks(MEMORIES.people, 2)
     happened, happened2 = dice.picks(HAPPENINGS, 2)
     mood = dice.pick(MOODS)
@@ -195,17 +201,17 @@ def _remark(dice: Dice) -> str:
 
 
 def _intention(dice: Dice) -> str:
-    """What became of an intention."""
+    """Return a sentence on an intention and its outcome."""
     side = dice.pick(tuple(MODES))
     mode = dice.pick(dice.pick(MODES[side]).verbs)
     fact = facts.drawn(dice, MEMORIES)
-    became = {
+    outcomes = {
         "done": "and it was done",
         "not done": "and it was not done",
         "open": "and we do not know the rest",
     }
     verb, who = dice.pick(fact.action.verbs), dice.pick(fact.who)
-    return sentence(f"{who} {mode.past} to {verb.base} {facts.what(fact, dice)}, {became[side]}")
+    return sentence(f"{who} {mode.past} to {verb.base} {facts.what(fact, dice)}, {outcomes[side]}")
 
 
 PASSAGES: Sequence[Draw] = (

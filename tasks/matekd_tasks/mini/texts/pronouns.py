@@ -1,4 +1,4 @@
-"""A sentence with a pronoun, and one of the two readings of it, for mini-WNLI: 0 wrong, 1 right."""
+"""Writes sentences with a pronoun and one of its two readings, for mini-WNLI: 0 wrong, 1 right."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from ..world import Dice, Register, sentence
 
 @dataclass(frozen=True)
 class Schema:
-    """A clause about two nouns {a} and {b}, a pronoun's clause, and what is said; `first`: it is said of {a}."""
+    """A clause about two nouns {a} and {b}, and a `reason` that is true of {a} if `first`, else of {b}.
+
+    `things` is True if the nouns are things, False if they are people.
+    """
 
     clause: str
     reason: str
@@ -19,9 +22,9 @@ class Schema:
 
 
 CONTAINED: tuple[tuple[str, str], ...] = tuple(
-    (f"the {one}", f"the {two}")
-    for one in ("guitar", "violin", "doll", "kite", "trumpet", "shovel", "coat", "puzzle", "drill", "melon")
-    for two in ("basket", "bucket", "jar", "box", "bag", "case")
+    (f"the {thing}", f"the {container}")
+    for thing in ("guitar", "violin", "doll", "kite", "trumpet", "shovel", "coat", "puzzle", "drill", "melon")
+    for container in ("basket", "bucket", "jar", "box", "bag", "case")
 )
 SCHEMAS = (
     Schema("{a} does not fit into {b} because", "is too big", True),
@@ -42,7 +45,7 @@ SCHEMAS = (
 
 
 def readings(dice: Dice, register: Register) -> tuple[str, tuple[str, str]]:
-    """A sentence with a pronoun, and its right and its wrong reading."""
+    """Return a sentence with a pronoun, and its right and wrong readings."""
     schema = dice.pick(SCHEMAS)
     if schema.things:
         a, b, pronoun = *dice.pick(CONTAINED), "it"

@@ -1,4 +1,4 @@
-"""Opinions for mini-SST-2: 0 negative, 1 positive; negation and contrast decide against the polar words."""
+"""Writes opinions for mini-SST-2: 0 negative, 1 positive; negation and contrast can reverse the polar words."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..world import Dice, sentence
 
 @dataclass(frozen=True)
 class Subject:
-    """What opinions are about: the whole, its parts (singular), and how the sentences go."""
+    """A subject of opinions: words for the whole and for its parts (singular), and three kinds of sentence frames."""
 
     wholes: Words
     parts: tuple[Words, ...]
     plain: Words
-    turned: Words  # say the opposite of {a}
-    contrast: Words  # {a} is what counts, {b} the opposite
+    turned: Words  # frames with negation, which mean the opposite of {a}
+    contrast: Words  # frames in which {a} decides and {b} is the opposite
 
 
 FILMS = Subject(
@@ -80,12 +80,12 @@ OUTINGS = Subject(
         "we were told that the {whole} was {b}, yet we found it {a}",
     ),
 )
-MASS = ("acting", "music", "dialogue", "camera work", "humour", "wit")  # take no article
+MASS = ("acting", "music", "dialogue", "camera work", "humour", "wit")  # mass nouns, which have no article
 SHARES: Mapping[str, float] = {"plain": 0.6, "turned": 0.18, "contrast": 0.22}
 
 
 def opinion(dice: Dice, label: int, subject: Subject) -> tuple[str]:
-    """A sentence that speaks badly (0) or well (1) of its subject."""
+    """Return a negative (0) or positive (1) sentence on a subject."""
     kind = _kind(dice)
     frame = dice.pick(getattr(subject, kind))
     polar = (SCORN, PRAISE)
@@ -112,11 +112,13 @@ def opinion(dice: Dice, label: int, subject: Subject) -> tuple[str]:
 
 
 def _with(word: str, part: str) -> str:
+    """Return adjective and part with their article, if the part has one."""
     phrase = f"{word} {part}"
     return phrase if part in MASS else an(phrase)
 
 
 def _kind(dice: Dice) -> str:
+    """Draw the kind of sentence frame, with the probabilities of `SHARES`."""
     plain = SHARES["plain"]
     if dice.chance(plain):
         return "plain"

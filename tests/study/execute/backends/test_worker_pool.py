@@ -138,7 +138,7 @@ def test_a_cache_that_cannot_be_written_ends_the_study_in_one_line(
     said = capsys.readouterr().err
     assert said.startswith(f"error: the cache folder '{file / 'cache' / 'teachers'}' can't be written: ")
     assert said.count("\n") == 1
-    assert ResultsStore(tmp_path / "results").names() == set()
+    assert ResultsStore(tmp_path / "results").run_ids() == set()
 
 
 def test_a_signal_has_every_worker_save_its_run(plain: Options, tmp_path: Path) -> None:

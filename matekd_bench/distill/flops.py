@@ -1,4 +1,4 @@
-"""What a run costs: passes, tokens and floating-point operations, counted at every forward and summed afterwards."""
+"""The cost of a run: passes and tokens are counted in training, floating-point operations computed afterwards."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 Kind = Literal["forward", "train", "inputs"]
-ROWS, LENGTHS = 2, (16, 32, 64)
-SMALL = 4_000_000  # weights up to which a pass is computed, which is quicker than to describe it on the meta device
-NAMES = frozenset({"id2label", "label2id", "_name_or_path", "problem_type"})
+ROWS, LENGTHS = 2, (16, 32, 64)  # of the passes that are measured; a quadratic needs three lengths
+SMALL = 4_000_000  # weights; up to this size computing a pass on the CPU is faster than tracing it on the meta device
+# Fields of a configuration that differ between tasks and cost no FLOPs.
+FREE_FIELDS = frozenset({"id2label", "label2id", "_name_or_path", "problem_type"})
 
 
 @dataclass(frozen=True)
 class Polynomial:
-    """FLOPs of one pass over B rows of L tokens: ``B * (constant + linear * L + quadratic * L^2)``."""
+    """FLOPs of a pass over B rows of L tokens: ``B * (constant + linear * L + quadratic * L^2)``."""
 
     constant: int
     linear: int
@@ -33,22 +34,27 @@ class Polynomial:
 
 
 def fit(flops: Callable[[int, int], int]) -> Polynomial:
-    """The polynomial through `flops(rows, length)` at three lengths; exact, since attention is quadratic."""
+    """Fit the polynomial to `flops(rows, length)` at three lengths.
+
+    The fit is exact for all lengths, since attention is quadratic in the length and the rest is linear.
+    """
     a, b, c = (flops(ROWS, length) / ROWS for length in LENGTHS)
     x, y, z = LENGTHS
     quadratic = ((c - a) / (z - x) - (b - a) / (y - x)) / (z - y)
     linear = (b - a) / (y - x) - quadratic * (x + y)
     constant = a - linear * x - quadratic * x**2
+    # The coefficients are whole numbers; the divisions made floats of them.
     return Polynomial(round(constant), round(linear), round(quadratic))
 
 
+# For the whole process: most runs of a study have the same architectures.
 _measured: dict[tuple[type, str, bool, Kind], Polynomial] = {}
 
 
-class _Count(TorchDispatchMode):
-    """Adds up the FLOPs of what is computed within it, by torch's own formulas.
+class _FlopCounter(TorchDispatchMode):
+    """A context that adds up the FLOPs of the operations computed inside it, by torch's own formulas.
 
-    `FlopCounterMode` does the same by module, which takes longer.
+    `FlopCounterMode` does the same for every module separately, which takes longer.
     """
 
     def __init__(self) -> None:
@@ -56,26 +62,27 @@ class _Count(TorchDispatchMode):
         self.flops = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        known = flop_registry.get(func._overloadpacket)
-        if known is None:
-            with self:  # what is made of others counts as these
-                if (parts := func.decompose(*args, **(kwargs or {}))) is not NotImplemented:
-                    return parts
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is None:
+            with self:  # a composite operation counts as the operations it consists of
+                if (result := func.decompose(*args, **(kwargs or {}))) is not NotImplemented:
+                    return result
         result = func(*args, **(kwargs or {}))
-        if known is not None:
-            self.flops += known(*args, **(kwargs or {}), out_val=result)
+        if formula is not None:
+            self.flops += formula(*args, **(kwargs or {}), out_val=result)
         return result
 
 
 class FlopModel:
-    """FLOPs of the passes of an encoder or classifier by kind, measured on a copy under eager attention.
+    """The FLOPs of an encoder's or classifier's passes, measured on a copy of the network.
 
-    SDPA on a CPU counts as nothing in torch's formulas, hence eager attention. A large network is measured on the meta
-    device, where nothing is computed. Kinds: "forward" without a graph, "train" with gradients of all weights, "inputs"
-    with gradients of the word embeddings only.
+    The copy uses eager attention, because torch's formulas count SDPA on a CPU as 0. A large network is measured on the
+    meta device, where nothing is computed. Kinds of passes: "forward" without a graph, "train" with gradients of all
+    weights, "inputs" with gradients of the word embeddings only.
     """
 
     def __init__(self, model: Any) -> None:
+        # Only the configuration is kept: a reference to the model would keep its weights in memory.
         self._config = copy.deepcopy(model.config)
         self._config._attn_implementation = "eager"
         self._type: Any = type(model)
@@ -83,25 +90,26 @@ class FlopModel:
 
     @cached_property
     def _model(self) -> Any:
-        model = self._on("meta")
-        return model if sum(weight.numel() for weight in model.parameters()) > SMALL else self._on("cpu")
+        model = self._build("meta")
+        return model if sum(weight.numel() for weight in model.parameters()) > SMALL else self._build("cpu")
 
-    def _on(self, device: str) -> Any:
+    def _build(self, device: str) -> Any:
+        # Fresh weights on a CPU are drawn from the global generator, which the run must find unchanged.
         with torch.random.fork_rng(devices=[]), torch.device(device):
             model = self._type(self._config).eval()
-        if not self._pooled:  # as in masked language models, whatever the class does by itself
+        if not self._pooled:  # a masked language model has no pooler, even if its class adds one by default
             model.pooler = None
         return model
 
     @cached_property
-    def _shape(self) -> str:
-        """The configuration without the names of labels and places, which differ from task to task and cost nothing."""
-        facts = {name: value for name, value in self._config.to_dict().items() if name not in NAMES}
-        return json.dumps({**facts, "labels": self._config.num_labels}, sort_keys=True, default=str)
+    def _architecture(self) -> str:
+        """The configuration as JSON, without label names and paths: they differ between tasks and cost nothing."""
+        fields = {name: value for name, value in self._config.to_dict().items() if name not in FREE_FIELDS}
+        return json.dumps({**fields, "labels": self._config.num_labels}, sort_keys=True, default=str)
 
     def __call__(self, kind: Kind) -> Polynomial:
-        """The polynomial for one kind of pass; measured once in a process for all models of one architecture."""
-        key = (self._type, self._shape, self._pooled, kind)
+        """Return the polynomial for one kind of pass; each architecture is measured once per process."""
+        key = (self._type, self._architecture, self._pooled, kind)
         if key not in _measured:
             _measured[key] = fit(lambda rows, length: self._measure(kind, rows, length))
         return _measured[key]
@@ -110,7 +118,8 @@ class FlopModel:
         model = self._model.requires_grad_(kind == "train")
         table = model.get_input_embeddings()
         ids = torch.zeros(rows, length, dtype=torch.long, device=table.weight.device)
-        with _Count() as counter, torch.set_grad_enabled(kind != "forward"):
+        with _FlopCounter() as counter, torch.set_grad_enabled(kind != "forward"):
+            # Detached, so that the backward pass ends at the embeddings, as in a pass of kind "inputs".
             output = model(inputs_embeds=table(ids).detach().requires_grad_(kind != "forward"))[0]
             if kind != "forward":
                 output.sum().backward()
@@ -119,7 +128,10 @@ class FlopModel:
 
 
 class Meter:
-    """Counts passes by model, kind and shape: a few dictionary additions at run time, FLOPs at the end."""
+    """A counter of passes by model, kind and shape.
+
+    Counting is cheap (a dictionary addition per pass); FLOPs are computed when they are asked for.
+    """
 
     def __init__(self) -> None:
         self._passes: Counter[tuple[str, Kind, int, int]] = Counter()
@@ -130,37 +142,37 @@ class Meter:
         self.padded_tokens = 0
 
     def register(self, name: str, flops: Callable[[Kind], Polynomial]) -> None:
-        """Names a model and says how its FLOPs are found."""
+        """Register a model under `name`; `flops` gives the cost of each kind of pass."""
         self._models[name] = flops
 
     def book(self, name: str, kind: Kind, rows: int, length: int) -> None:
-        """Counts one forward pass (and, unless its kind is "forward", the backward pass to come)."""
+        """Count one forward pass and, unless its kind is "forward", the backward pass that will follow."""
         self._passes[name, kind, rows, length] += 1
 
     @property
     def flops(self) -> int:
-        """Floating-point operations of everything booked so far."""
+        """Floating-point operations of all passes counted so far."""
         return self.extra_flops + sum(
             count * self.cost(name, kind, rows, length)
             for (name, kind, rows, length), count in self._passes.items()
         )
 
     def cost(self, name: str, kind: Kind, rows: int, length: int) -> int:
-        """Floating-point operations of one pass of a registered model."""
+        """Return the floating-point operations of one pass of a registered model."""
         if (name, kind) not in self._flops:
             self._flops[name, kind] = self._models[name](kind)
         return self._flops[name, kind](rows, length)
 
     def forwards(self) -> Mapping[str, int]:
-        """Forward passes by model."""
+        """Return the number of forward passes by model."""
         return self._count(lambda kind: True)
 
     def backwards(self) -> Mapping[str, int]:
-        """Backward passes by model."""
+        """Return the number of backward passes by model."""
         return self._count(lambda kind: kind != "forward")
 
     def state_dict(self) -> dict[str, Any]:
-        """What :meth:`load_state_dict` takes: everything counted so far, as plain values."""
+        """Return everything counted so far as plain values, for :meth:`load_state_dict`."""
         return {
             "passes": [[*key, count] for key, count in self._passes.items()],
             "extra_flops": self.extra_flops,
@@ -169,7 +181,7 @@ class Meter:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Forgets what it counted and goes on from what another meter had."""
+        """Replace all counts with those of another meter's :meth:`state_dict`."""
         self._passes = Counter(
             {(name, kind, rows, length): count for name, kind, rows, length, count in state["passes"]}
         )
@@ -177,19 +189,22 @@ class Meter:
         self.real_tokens, self.padded_tokens = state["real_tokens"], state["padded_tokens"]
 
     def absorb(self, state: Mapping[str, Any]) -> None:
-        """Adds the passes that another process counted; tokens are those of whole batches, which each counts."""
+        """Add the passes that another process counted.
+
+        Tokens are not added: every process counts those of whole batches already.
+        """
         for name, kind, rows, length, count in state["passes"]:
             self._passes[name, kind, rows, length] += count
         self.extra_flops += state["extra_flops"]
 
-    def forget_passes(self) -> None:
-        """Begins to count passes anew: what was counted is another's now."""
+    def clear_passes(self) -> None:
+        """Set the counts of passes to zero, after another process has absorbed them."""
         self._passes.clear()
         self.extra_flops = 0
 
-    def _count(self, wanted: Callable[[Kind], bool]) -> Mapping[str, int]:
+    def _count(self, includes: Callable[[Kind], bool]) -> Mapping[str, int]:
         totals: Counter[str] = Counter()
         for (name, kind, _, _), count in self._passes.items():
-            if wanted(kind):
+            if includes(kind):
                 totals[name] += count
         return dict(sorted(totals.items()))

@@ -1,4 +1,4 @@
-"""Looking up a word as it stands in a text: stop words, punctuation and case around the thesaurus."""
+"""Synonyms of words as written in a text: handles stop words, punctuation and case around the thesaurus."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ _DIGIT = re.compile(r"\d")
 
 
 def _stop_words() -> frozenset[str]:
-    """The function words that EDA leaves alone, from the list in this package."""
+    """Read the function words that EDA leaves alone."""
+    # Deviation from the paper: the list is this project's own.
     text = files("matekd_plugins.eda").joinpath("stopwords.txt").read_text(encoding="utf-8")
     return frozenset(word for line in text.splitlines() if line[:1] != "#" for word in line.split())
 
@@ -23,7 +24,7 @@ STOP_WORDS = _stop_words()
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A word that has synonyms, and how it is written in the text."""
+    """A word with its synonyms, and its punctuation and case in the text."""
 
     synonyms: tuple[str, ...]
     before: str
@@ -31,7 +32,7 @@ class Entry:
     case: Literal["upper", "capital", "other"]
 
     def dress(self, synonym: str) -> str:
-        """`synonym` with the punctuation and the case of the word it replaces."""
+        """Give `synonym` the punctuation and the case of the word it replaces."""
         if self.case == "upper":
             synonym = synonym.upper()
         elif self.case == "capital":
@@ -40,10 +41,9 @@ class Entry:
 
 
 class Lexicon(dict[str, Entry | None]):
-    """Words as written in texts, each with its entry, or None where it has no synonyms; filled on demand.
+    """Entries of words as written in texts, None for words without synonyms, looked up on demand.
 
-    Stop words, single letters and words with a digit have none. The thesaurus is asked once for each
-    lower-cased word.
+    Stop words, single letters and words with a digit have none. The thesaurus is asked once per lower-cased word.
     """
 
     def __init__(self, thesaurus: Synonyms | None) -> None:
@@ -60,13 +60,13 @@ class Lexicon(dict[str, Entry | None]):
 
     def _look_up(self, word: str) -> tuple[str, ...]:
         if word not in self._synonyms:
-            wanted = len(word) > 1 and word not in STOP_WORDS and not _DIGIT.search(word)
-            self._synonyms[word] = self._thesaurus.synonyms(word) if wanted and self._thesaurus else ()
+            replaceable = len(word) > 1 and word not in STOP_WORDS and not _DIGIT.search(word)
+            self._synonyms[word] = self._thesaurus.synonyms(word) if replaceable and self._thesaurus else ()
         return self._synonyms[word]
 
 
 def _parts(word: str) -> tuple[str, str, str]:
-    """What stands before the first letter or digit, from there to the last one, and after it."""
+    """Split a word into leading punctuation, the part from first to last letter or digit, and trailing punctuation."""
     inside = [position for position, character in enumerate(word) if character.isalnum()]
     if not inside:
         return word, "", ""
@@ -75,7 +75,7 @@ def _parts(word: str) -> tuple[str, str, str]:
 
 
 def _case(word: str) -> Literal["upper", "capital", "other"]:
-    """How a word is written: in capitals, with a capital first letter, or otherwise."""
+    """Classify a word's case: all capitals, capital first letter, or other."""
     if word.isupper():
         return "upper"
     return "capital" if word[:1].isupper() else "other"

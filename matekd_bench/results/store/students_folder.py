@@ -1,4 +1,4 @@
-"""Kept students: ``students/<run_id>/`` in a results folder, beside the runs, to be deleted without harm to them."""
+"""Kept students: ``students/<run_id>/`` in a results folder. Deleting them harms no record."""
 
 from __future__ import annotations
 
@@ -12,21 +12,27 @@ STUDENTS = "students"
 
 
 class KeptStudents:
-    """Where the students of a results folder lie. No record depends on them, and keeping them changes no identity."""
+    """The trained students that a results folder keeps.
+
+    No record depends on them, and keeping them changes no `run_id`.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def folder(self, run_id: str) -> Path:
-        """Where the student of a run lies, or would; ResultsError for a link that leads out of the results folder."""
+        """Return the folder of a run's student, existing or not. Raises ResultsError for a link out of the root."""
         return safe_names.inside(self.root, self.root / STUDENTS / safe_names.check_name("run id", run_id))
 
     def has(self, run_id: str) -> bool:
-        """Whether the run's student is there."""
+        """Return True if the run's student is there."""
         return (self.folder(run_id) / "config.json").is_file()
 
     def keep(self, run_id: str, write: Callable[[Path], None]) -> str | None:
-        """Keeps what `write` puts into an empty folder: whole or not at all; says what the disk refused, if it did."""
+        """Save the files that `write` puts into an empty folder as the student of a run: all of them or none.
+
+        Returns None, or the reason if the disk refused them.
+        """
         target = self.folder(run_id)
         temporary = safe_names.beside(target, "tmp")
         try:

@@ -1,4 +1,4 @@
-"""A choice of thesaurus: a name that a plugin gives, or a file of synonym groups of the user's own."""
+"""Checks of the parameter `thesaurus`, and reading of files of synonym groups."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ FORM = "One group a line, words separated by commas; lines that start with '#' a
 
 
 def check_choice(choice: str) -> str:
-    """`choice` if it can name a thesaurus: a name, a path with a suffix or a slash, or ``package:NAME/PATH``.
+    """Return `choice` if it is a thesaurus's name, a path with a suffix or a slash, or ``package:NAME/PATH``.
 
-    Raises ValueError otherwise, with the nearest name. Whether the file exists is found out when it is read.
+    Raises ValueError otherwise, with the nearest name. It does not check that a file exists: reading it does.
     """
-    if is_file(choice) or choice in (names := thesaurus_names()):
+    if is_groups_file(choice) or choice in (names := thesaurus_names()):
         return choice
     near = difflib.get_close_matches(choice.lower(), names, n=1, cutoff=0.6)
     suggested = f" (the nearest is '{near[0]}')" if near else ""
@@ -27,23 +27,23 @@ def check_choice(choice: str) -> str:
     )
 
 
-def is_file(choice: str) -> bool:
-    """Whether `choice` is a path or ``package:NAME/PATH``, and not the name of a thesaurus."""
+def is_groups_file(choice: str) -> bool:
+    """Return True if `choice` is a path or ``package:NAME/PATH``, False if it is a thesaurus's name."""
     return choice.startswith(PACKAGE) or "/" in choice or "\\" in choice or bool(Path(choice).suffix)
 
 
-def read(choice: str) -> Synonyms:
-    """The synonyms of a file; UsageError where it cannot be read, or where not one line holds two words."""
-    name, text = read_file(choice)
+def read_groups(choice: str) -> Synonyms:
+    """Read the synonyms of a file; UsageError if it cannot be read or no line is a group of two or more words."""
+    name, text = read_groups_file(choice)
     if not groups_in(text):
         raise _unreadable(choice, "no line of it is a group of two or more words")
     return Synonyms.of_groups(name, text)
 
 
-def read_file(choice: str) -> tuple[str, str]:
-    """The name for records and the text of a file of synonym groups; UsageError where it cannot be read.
+def read_groups_file(choice: str) -> tuple[str, str]:
+    """Read a file of synonym groups and return its name for records and its text; UsageError if it cannot be read.
 
-    The name is that of the file without its folders, or the whole of ``package:NAME/PATH``.
+    The name is the file's name without its folders, or all of ``package:NAME/PATH``.
     """
     path = _in_package(choice) if choice.startswith(PACKAGE) else Path(choice).expanduser()
     try:
@@ -57,22 +57,22 @@ def read_file(choice: str) -> tuple[str, str]:
 
 
 def _in_package(choice: str) -> Path:
-    """Where ``package:NAME/PATH`` lies, without importing the package."""
-    package, _, inside = choice.removeprefix(PACKAGE).partition("/")
+    """Return the path of the file ``package:NAME/PATH`` without importing the package."""
+    package, _, relative = choice.removeprefix(PACKAGE).partition("/")
     importable = package.isidentifier() and package != "__main__"
-    found = importlib.util.find_spec(package) if importable else None
-    folders = list((found and found.submodule_search_locations) or ())
+    spec = importlib.util.find_spec(package) if importable else None
+    folders = list((spec and spec.submodule_search_locations) or ())
     if not folders:
         raise _unreadable(choice, f"no package '{package}' is installed")
-    if not inside:
+    if not relative:
         raise _unreadable(choice, f"it names no file: write {PACKAGE}{package}/PATH")
-    paths = [Path(folder) / inside for folder in folders]
+    paths = [Path(folder) / relative for folder in folders]
     return next((path for path in paths if path.is_file()), paths[0])
 
 
 def _nearest(path: Path) -> str:
-    """The file of the same folder whose name is nearest, in brackets; nothing where none is near."""
-    names = [one.name for one in path.parent.iterdir() if one.is_file()] if path.parent.is_dir() else []
+    """Name the file in the same folder with the most similar name, in brackets; empty if none is similar."""
+    names = [file.name for file in path.parent.iterdir() if file.is_file()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
     return f" (the nearest is '{near[0]}')" if near else ""
 

@@ -1,4 +1,4 @@
-"""The leaderboard and the runs as flat rows with fixed columns, for spreadsheets and data frames."""
+"""Turns the leaderboard and the runs into flat rows with fixed columns, for spreadsheets and data frames."""
 
 from __future__ import annotations
 
@@ -71,14 +71,17 @@ RUN_COLUMNS = (
 
 @dataclass(frozen=True)
 class Flat:
-    """Rows that all have exactly these columns, in this order; None where there is nothing to say."""
+    """A table whose rows all have exactly these columns, in this order; missing values are None."""
 
     columns: tuple[str, ...]
     rows: tuple[FlatRow, ...]
 
 
 def leaderboard_rows(leaderboard: Leaderboard, suites: Sequence[Suite]) -> Flat:
-    """A row per method and protocol, the teacher first; fixed columns, then six per task in suite order."""
+    """Return one row per method and protocol, each protocol's teacher first.
+
+    The fixed columns come first, then TASK_COLUMNS for each task, in suite order.
+    """
     names = {column.name: column.task for table in leaderboard.tables for column in table.columns}
     order = task_order(suites, names.values())
     tasks = sorted(names, key=lambda name: (order.index(names[name]), name))
@@ -88,16 +91,17 @@ def leaderboard_rows(leaderboard: Leaderboard, suites: Sequence[Suite]) -> Flat:
         for table in leaderboard.tables
         for row in (_teacher_row(table), *(_method_row(row, table) for row in table.rows))
     )
-    return Flat(columns, tuple(_filled(columns, row) for row in rows))
+    return Flat(columns, tuple(_with_all_columns(columns, row) for row in rows))
 
 
-def _filled(columns: Sequence[str], row: FlatRow) -> FlatRow:
+def _with_all_columns(columns: Sequence[str], row: FlatRow) -> FlatRow:
     if unknown := row.keys() - set(columns):
         raise ValueError(f"no columns for {sorted(unknown)}")
     return {column: row.get(column) for column in columns}
 
 
 def _common(table: LeaderboardTable) -> FlatRow:
+    """Return the values that all rows of a table share."""
     return {
         "schema": SCHEMA,
         "preset": _joined(table.presets),
@@ -153,16 +157,19 @@ def _method_row(row: LeaderboardRow, table: LeaderboardTable) -> FlatRow:
         "bench_version": _joined(row.bench_versions),
         "tuning_pflops": None if row.tuning_flops is None else row.tuning_flops / 1e15,
     }
-    return flat | _score(row, table) | _cost(row) | _tasks(row, table)
+    return flat | _score(row, table) | _cost(row) | _task_values(row, table)
 
 
 def _budget(row: LeaderboardRow, table: LeaderboardTable) -> str:
-    limits = sorted({limit for those in row.budget.values() for limit in those})
+    limits = sorted({limit for column_limits in row.budget.values() for limit in column_limits})
     return f"{'/'.join(table.budget_kinds)}={'/'.join(map(str, limits))}"
 
 
 def _score(row: LeaderboardRow, table: LeaderboardTable) -> FlatRow:
-    """The headline score: GLUE's, or how many of its tasks are complete and no score; mini-GLUE's mean as `mini`."""
+    """Return the headline score: `mini` for mini-GLUE, else `glue8`.
+
+    If tasks of `glue8` are missing, only the number of complete ones is given.
+    """
     name = "mini" if table.synthetic else "glue8"
     low, high = row.scores_ci.get(name, (None, None))
     if table.synthetic or name in row.scores:
@@ -180,7 +187,7 @@ def _cost(row: LeaderboardRow) -> FlatRow:
     }
 
 
-def _tasks(row: LeaderboardRow, table: LeaderboardTable) -> FlatRow:
+def _task_values(row: LeaderboardRow, table: LeaderboardTable) -> FlatRow:
     flat: FlatRow = {}
     for column in table.columns:
         if (cell := row.cells.get(column.name)) is not None:
@@ -194,15 +201,15 @@ def _tasks(row: LeaderboardRow, table: LeaderboardTable) -> FlatRow:
 
 
 def run_rows(records: Sequence[Record], xfits: Mapping[str, float] | None = None) -> Flat:
-    """Long form: a row per run, selection and metric; a failed run has one row without a value.
+    """Return the runs in long form: one row per run, split, selection and metric.
 
-    The task's score is the metric `task_score` of split `all`; its selection is also `xfit` for the runs in `xfits`
-    (run id -> cross-fitted score).
+    A failed run has one row without a value. The task's score is the metric `task_score` of split `all`. It has the
+    selections `last` and `best_dev`, and `xfit` for runs in `xfits` (run id -> cross-fitted score).
     """
     known = xfits or {}
     ordered = sorted(records, key=_run_order)
-    rows = (row for run in ordered for row in _run(run, known.get(run.run_id)))
-    return Flat(RUN_COLUMNS, tuple(_filled(RUN_COLUMNS, row) for row in rows))
+    rows = (row for run in ordered for row in _rows_of_run(run, known.get(run.run_id)))
+    return Flat(RUN_COLUMNS, tuple(_with_all_columns(RUN_COLUMNS, row) for row in rows))
 
 
 def _run_order(run: Record) -> tuple[str, str, str, int, str]:
@@ -210,21 +217,21 @@ def _run_order(run: Record) -> tuple[str, str, str, int, str]:
     return identity.protocol_id, identity.task, identity.variant, identity.seed, run.run_id
 
 
-def _run(run: Record, xfit: float | None) -> Iterator[FlatRow]:
-    about = _about(run)
+def _rows_of_run(run: Record, xfit: float | None) -> Iterator[FlatRow]:
+    common = _common_to_rows(run)
     for item in run.scores:
-        yield about | item.model_dump()
+        yield common | item.model_dump()
     if run.task_score is None:
-        yield about
+        yield common
         return
     selections = {"last": run.task_score.last, "best_dev": run.task_score.best_dev, "xfit": xfit}
     for selection, value in selections.items():
         if value is not None:
-            yield about | {"split": "all", "selection": selection, "metric": "task_score", "value": value}
+            yield common | {"split": "all", "selection": selection, "metric": "task_score", "value": value}
 
 
-def _about(run: Record) -> FlatRow:
-    """What every row of a run repeats."""
+def _common_to_rows(run: Record) -> FlatRow:
+    """Return the values that all rows of a run share."""
     identity = run.identity.model_dump(exclude={"params"})
     compute = run.compute.model_dump(include=set(RUN_COLUMNS))
     teacher, student = run.teacher, run.student
@@ -248,7 +255,7 @@ def _about(run: Record) -> FlatRow:
         **compute,
         "created": run.provenance.created,
         "bench_version": run.env.get("matekd_bench"),
-        "tuning": tuned_rows.how([run]),
+        "tuning": tuned_rows.describe_tuning([run]),
         "lr": run.hparams.get("lr"),
         "resources": resources_of(run) or None,
     }

@@ -16,7 +16,7 @@ from transformers import (
     DistilBertForSequenceClassification,
 )
 
-from matekd_bench.distill.cost import FlopModel, Meter, Polynomial, fit
+from matekd_bench.distill.flops import FlopModel, Meter, Polynomial, fit
 
 SMALL = BertConfig(
     hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=96, vocab_size=100
@@ -91,7 +91,7 @@ def test_models_that_differ_only_in_the_names_of_labels_are_measured_once(monkey
 
     measured = []
     measure = FlopModel._measure
-    monkeypatch.setattr("matekd_bench.distill.cost._measured", {})
+    monkeypatch.setattr("matekd_bench.distill.flops._measured", {})
     monkeypatch.setattr(FlopModel, "_measure", lambda *args: measured.append(args) or measure(*args))
     two = of(("no", "yes"))("forward")
     once = len(measured)

@@ -1,4 +1,4 @@
-"""The further tables of a leaderboard: comparisons over tasks, one task at length, costs, diagnostics, failures."""
+"""Makes the detailed tables of a leaderboard: comparison over tasks, one task, costs, diagnostics, failures."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Literal, TypeAlias
 
 from matekd_bench.results.leaderboard.table import Column, LeaderboardRow, LeaderboardTable, ScoreCell
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.wording import Sheet, budget, cost_sheet, label, points, score_sheet
+from matekd_bench.results.report.main_tables import Sheet, budget, cost_sheet, label, points, score_sheet
 from matekd_bench.results.stats.differences import FEW_SEEDS
 
 View: TypeAlias = Literal["overall", "task", "cost", "diagnostics"]
-Line: TypeAlias = tuple[tuple[str, ...], ...]
+SheetRow: TypeAlias = tuple[tuple[str, ...], ...]  # cells, each a tuple of lines
 NONE = ("-",)
 
 
-def of_view(table: LeaderboardTable, view: View) -> Iterator[tuple[str, Sheet]]:
-    """The sheets of a view, each with its heading ("" for none)."""
+def sheets_of_view(table: LeaderboardTable, view: View) -> Iterator[tuple[str, Sheet]]:
+    """Yield the sheets of a view, each with its heading ("" for none)."""
     if view == "task":
         for column in table.columns:
             yield (
@@ -35,25 +35,25 @@ def of_view(table: LeaderboardTable, view: View) -> Iterator[tuple[str, Sheet]]:
             )
     else:
         yield "", score_sheet(table)
-        if has_claims(table):
+        if has_comparison(table):
             yield "", comparison_sheet(table)
         yield "", cost_sheet(table)
 
 
-def has_claims(table: LeaderboardTable) -> bool:
-    """Whether anything is said of a row over all tasks beyond its mean difference."""
+def has_comparison(table: LeaderboardTable) -> bool:
+    """Tell whether any row has an interval over tasks or a rank, so that `comparison_sheet` adds information."""
     return any(row.delta_ci_lo is not None or row.rank_lo is not None for row in table.rows)
 
 
 def comparison_sheet(table: LeaderboardTable) -> Sheet:
-    """Each row against the reference over all informative tasks; ranks among the ranked rows."""
+    """Compare each row with the reference over all informative tasks, with ranks among the ranked rows."""
     header = [("method",), ("mean", "diff."), ("95% interval",), ("p", "(Holm)"), ("verdict",), ("rank",)]
     matched = any(row.delta_matched is not None for row in table.rows)
     header += [("at equal", "cost")] * matched + [("tasks", "won"), ("prob.", "improve")]
-    return Sheet(tuple(header), tuple(_comparison(row, table, matched) for row in table.rows))
+    return Sheet(tuple(header), tuple(_comparison_row(row, table, matched) for row in table.rows))
 
 
-def _comparison(row: LeaderboardRow, table: LeaderboardTable, matched: bool) -> Line:
+def _comparison_row(row: LeaderboardRow, table: LeaderboardTable, matched: bool) -> SheetRow:
     equal = f"{points(row.delta_matched, signed=True)} to {row.matched_rival}"
     cells = [
         (points(row.delta, signed=True) or "-",),
@@ -75,40 +75,45 @@ def _rank(row: LeaderboardRow) -> str:
 
 
 def interval(low: float | None, high: float | None, *, signed: bool = False) -> str:
-    """An interval in points, "-" where there is none."""
+    """Format an interval in points, "-" for none."""
     if low is None or high is None:
         return "-"
     return f"{points(low, signed=signed)} to {points(high, signed=signed)}"
 
 
 def p_value(p: float | None) -> str:
-    """A p with three decimals, "-" where there is none."""
+    """Format a p-value with three decimals, "-" for none."""
     if p is None:
         return "-"
     return "<.001" if p < 0.001 else f"{p:.3f}"
 
 
 def task_sheet(column: Column, table: LeaderboardTable) -> Sheet:
-    """Everything about one task: scores with intervals, other selections, differences and what they say."""
+    """Show one task in full: scores with intervals, other selections, differences, p-values and verdicts."""
     header = ("method", "mean ± sd", "95% interval", "best dev", "xfit", "n", "diff.", "95% interval")
     rows = [
         (label(row), *_task_cells(row.cells[column.name])) for row in table.rows if column.name in row.cells
     ]
     names = (*header, "p (Holm)", "verdict")
-    return _telling(Sheet(tuple((name,) for name in names), tuple(rows)))
+    return _without_empty_columns(Sheet(tuple((name,) for name in names), tuple(rows)))
 
 
-def _telling(sheet: Sheet) -> Sheet:
-    """The sheet without the columns that say nothing of any row: a sentence below says what few seeds leave open."""
+def _without_empty_columns(sheet: Sheet) -> Sheet:
+    """Drop the columns that have no value in any row.
+
+    "Too few seeds" counts as no value, because a sentence below the table says so.
+    """
     if not sheet.rows:
         return sheet
-    silent = {NONE, (f"none: {FEW_SEEDS}",)}
-    kept = [at for at in range(len(sheet.header)) if any(row[at] not in silent for row in sheet.rows)]
-    pick = [tuple(row[at] for at in kept) for row in (sheet.header, *sheet.rows)]
-    return Sheet(pick[0], tuple(pick[1:]), sheet.references)
+    empty = {NONE, (f"none: {FEW_SEEDS}",)}
+    indices = [
+        index for index in range(len(sheet.header)) if any(row[index] not in empty for row in sheet.rows)
+    ]
+    header, *rows = (tuple(row[index] for index in indices) for row in (sheet.header, *sheet.rows))
+    return Sheet(header, tuple(rows), sheet.references)
 
 
-def _task_cells(cell: ScoreCell) -> Line:
+def _task_cells(cell: ScoreCell) -> SheetRow:
     spread = f" ± {points(cell.sd)}" if cell.sd is not None else ""
     seeds = f"{cell.n}" + f" ({cell.n_failed} failed)" * bool(cell.n_failed)
     return (
@@ -125,7 +130,7 @@ def _task_cells(cell: ScoreCell) -> Line:
 
 
 def cost_detail_sheet(table: LeaderboardTable) -> Sheet:
-    """What each method cost, and its difference to the reference's row that cost as much."""
+    """Show the cost of each method, and its difference to the reference's row of equal cost."""
     names = ["method", "budget", "updates", "auxiliary updates", "train s", "prep. s", "eval s", "peak GB"]
     names += ["train PFLOPs", "prep. PFLOPs"]
     tuned = any(row.tuning_flops is not None for row in table.rows)
@@ -135,10 +140,10 @@ def cost_detail_sheet(table: LeaderboardTable) -> Sheet:
     rows = [(label(row), (budget(row),), *_cost_cells(row, tuned))[: len(names)] for row in table.rows]
     stacked = ("updates", "FLOPs", "cost")
     header = [tuple(name.rsplit(" ", 1)) if name.endswith(stacked) else (name,) for name in names]
-    return _telling(Sheet(tuple(header), tuple(rows)))
+    return _without_empty_columns(Sheet(tuple(header), tuple(rows)))
 
 
-def _cost_cells(row: LeaderboardRow, tuned: bool) -> Line:
+def _cost_cells(row: LeaderboardRow, tuned: bool) -> SheetRow:
     cost = row.cost
     if cost is None:
         return (NONE,) * (12 if tuned else 11)
@@ -161,7 +166,7 @@ def _cost_cells(row: LeaderboardRow, tuned: bool) -> Line:
 
 
 def diagnostics_sheet(table: LeaderboardTable) -> Sheet:
-    """What the runs say of themselves: a column for each diagnostic."""
+    """Show the diagnostics that runs recorded, one column each."""
     names = sorted({name for row in table.rows for name in row.diagnostics})
     header = (("method",), *((name,) for name in names))
     rows = (
@@ -175,7 +180,7 @@ def diagnostics_sheet(table: LeaderboardTable) -> Sheet:
 
 
 def chosen_sheet(table: LeaderboardTable) -> Sheet:
-    """Which trial tuning chose for each row and task."""
+    """Show the trial that tuning chose for each row and task."""
     header = (("method",), *((column.name,) for column in table.columns))
     rows = (
         (label(row), *(tuple(row.chosen.get(column.name, "-").split(", ")) for column in table.columns))
@@ -185,26 +190,26 @@ def chosen_sheet(table: LeaderboardTable) -> Sheet:
 
 
 def failures(records: Sequence[Record]) -> Iterator[str]:
-    """A line for each run that failed or diverged, with the reason; then the commands that try the failed again."""
-    troubled = sorted(
+    """Yield a line with the reason for each failed, diverged or collapsed run, then commands to retry the failed."""
+    problem_runs = sorted(
         (run for run in records if run.status in {"failed", "diverged", "collapsed"}),
         key=lambda run: (run.status != "failed", run.identity.task, run.identity.variant, run.identity.seed),
     )
-    for run in troubled:
-        what = f"{run.identity.variant} on {run.identity.task}, seed {run.identity.seed}"
-        yield f"{run.status}: {what}: {run.reason or 'no reason recorded'} ({run.run_id})"
-    failed = [run for run in troubled if run.status == "failed"]
+    for run in problem_runs:
+        run_name = f"{run.identity.variant} on {run.identity.task}, seed {run.identity.seed}"
+        yield f"{run.status}: {run_name}: {run.reason or 'no reason recorded'} ({run.run_id})"
+    failed = [run for run in problem_runs if run.status == "failed"]
     if failed:
         yield "To try the failed runs again (finished ones are kept):"
-        yield from sorted({f"  {_pasteable(run.provenance.command)}" for run in failed})
-    if len(failed) < len(troubled):
+        yield from sorted({f"  {_quoted_command(run.provenance.command)}" for run in failed})
+    if len(failed) < len(problem_runs):
         yield "Diverged and collapsed runs stay in with their score: tried again they end the same."
-    if not troubled:
+    if not problem_runs:
         yield "No run failed, diverged or collapsed."
 
 
-def _pasteable(command: str) -> str:
-    """A recorded command as one that can be pasted into a shell: every word quoted, whoever wrote the record."""
+def _quoted_command(command: str) -> str:
+    """Quote every word of a recorded command, so that it is safe to paste into a shell whoever wrote the record."""
     try:
         words = shlex.split(command)
     except ValueError:

@@ -1,0 +1,160 @@
+"""Lets several processes train each run together: the first one leads, the others follow what it announces.
+
+The processes are started here or by a launcher such as torchrun.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
+from functools import partial
+
+import torch
+
+from matekd_bench.distill.artifacts.task_assets import TaskAssets
+from matekd_bench.distill.device import deterministic_kernels, resolve_device
+from matekd_bench.distill.student_run import train
+from matekd_bench.distill.training.ddp import ALONE, ProcessGroup, Ranks, dry_run_ranks, launched_processes
+from matekd_bench.distill.training.outcome import RunCallbacks
+from matekd_bench.distill.training.resume import PausedError
+from matekd_bench.errors import RunError
+from matekd_bench.files.network import fetch_command, offline
+from matekd_bench.plugins.host import Host
+from matekd_bench.study.execute.backends.in_process import RunAnnouncement
+from matekd_bench.study.execute.backends.worker import WorkerStudy
+from matekd_bench.study.execute.placement import Placement
+from matekd_bench.study.plan.grid import Cell
+from matekd_bench.study.plan.grid_lookup import GridLookup
+from matekd_bench.study.spec.request import StudyRequest
+from matekd_bench.study.spec.study_spec import study_spec
+
+LOCALHOST = "127.0.0.1"
+# Environment variables by which a launcher describes the group of processes.
+LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@contextmanager
+def launch_processes(
+    request: StudyRequest, placement: Placement, host: Host, *, dry_run: bool
+) -> Iterator[Ranks]:
+    """Yield the ranks of the processes that train each run together, this process included.
+
+    Processes that were started here end with the block. With `dry_run` none is started: the ranks only know their
+    number.
+    """
+    if placement.processes == 1 or dry_run:
+        yield ALONE if placement.processes == 1 else dry_run_ranks(placement.processes)
+        return
+    follower_request = replace(request, threads=placement.spec.threads)
+    followers = (
+        [] if launched_processes() > 1 else _start_followers(follower_request, host, placement.processes)
+    )
+    ranks = ProcessGroup(_local_device(placement.device))
+    try:
+        yield ranks
+        if ranks.leads:
+            ranks.announce(None)
+    finally:
+        failed = sys.exc_info()[0] is not None
+        ranks.close()
+        for name in LAUNCHER_VARIABLES if followers else ():
+            os.environ.pop(name, None)
+        for follower in followers:
+            with suppress(subprocess.TimeoutExpired):
+                follower.wait(timeout=0 if failed else 10)
+            follower.kill()
+            follower.wait()
+
+
+def _local_device(device: torch.device) -> torch.device:
+    """Return this process's device: of several GPUs, the one with the number of its local rank."""
+    if device.type != "cuda":
+        return device
+    gpu = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(gpu)
+    return gpu
+
+
+def _start_followers(request: StudyRequest, host: Host, size: int) -> list[subprocess.Popen[str]]:
+    """Start the processes of ranks 1 to size - 1, and set this process's environment to rank 0."""
+    with socket.socket() as probe:
+        probe.bind((LOCALHOST, 0))  # port 0: the system picks a free one
+        port = str(probe.getsockname()[1])
+    study, followers = WorkerStudy(request, host.files, host.only_builtin, fetch_command()), []
+    for rank in range(size):
+        ranks = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
+        environment = {**os.environ, **ranks, "MASTER_ADDR": LOCALHOST, "MASTER_PORT": port}
+        if rank == 0:
+            leader_environment = environment
+            continue
+        with tempfile.TemporaryFile("w+") as study_file:
+            study_file.write(study.to_json() + "\n")
+            study_file.seek(0)
+            follower = subprocess.Popen(
+                [sys.executable, "-m", "matekd_bench.study.execute.ddp_followers"], stdin=study_file,
+                stdout=subprocess.DEVNULL, env=environment, text=True,
+                start_new_session=True,  # only the first process gets signals such as Ctrl-C
+            )  # fmt: skip
+        followers.append(follower)
+    os.environ.update({name: leader_environment[name] for name in LAUNCHER_VARIABLES})
+    return followers
+
+
+def follow(lookup: GridLookup, ranks: Ranks, stop_requested: Callable[[], bool] = lambda: False) -> None:
+    """Train every run that the leader announces, until it announces None; report and write nothing.
+
+    `stop_requested` returns True if this process got a signal to stop; then all processes stop after the update.
+    """
+    stop_requested()  # defers signals from now on: all processes have to stop at the same update
+    assets_by_task: dict[tuple[int, str], TaskAssets] = {}
+    callbacks = RunCallbacks(
+        lambda done, limit, loss, left: None,
+        lambda evaluation, evaluations, score: None,
+        stopping=stop_requested,
+    )
+    own_value: RunAnnouncement | None = None  # ignored: the leader's value counts
+    while (announcement := ranks.announce(own_value)) is not None:
+        grid, cell = lookup.find(announcement.run_id, announcement.tuning)
+        key = id(grid), cell.data.task.name
+        # Keep only the assets that the leader keeps: all processes prepare them together.
+        assets_by_task = {
+            (grid_id, task): assets
+            for (grid_id, task), assets in assets_by_task.items()
+            if grid_id == key[0] and task in announcement.tasks
+        }
+        assets = assets_by_task.setdefault(key, _silent_assets(cell, stop_requested))
+        try:
+            ranks.run_sharing_errors(partial(train, cell.job, assets, callbacks))
+        except PausedError:
+            return
+        except Exception:  # the leader records it
+            del assets_by_task[key]  # the processes may have prepared different parts of them
+
+
+def _silent_assets(cell: Cell, stop_requested: Callable[[], bool]) -> TaskAssets:
+    return TaskAssets(
+        cell.data, cell.recipe, lambda text: None, lambda done, limit, loss: None, stopping=stop_requested
+    )
+
+
+def main() -> int:
+    """Run a process that :func:`launch_processes` started; its study is a line of JSON on stdin."""
+    study = WorkerStudy.from_json(sys.stdin.readline())
+    host = Host.load(study.plugins, only_builtin=study.only_builtin)
+    request, spec = study.request, study_spec(study.request, host)
+    network = nullcontext() if study.fetching is None else offline(study.fetching)
+    ranks = ProcessGroup(_local_device(resolve_device(spec.device)))
+    # RunError: the leader is gone.
+    with network, deterministic_kernels(spec.deterministic), suppress(RunError):
+        follow(GridLookup.build(spec, request, host, lambda text: None, ranks), ranks)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
