@@ -249,7 +249,7 @@ MUTANTS = (
     # Studies
     Mutant(
         "tuning-ties", "Of equal trials the later is chosen, so that settings change without a gain.",
-        "(outcome.score, -outcome.trial)", "(one.score, one.trial)",
+        "(outcome.score, -outcome.trial)", "(outcome.score, outcome.trial)",
         "test_tuning.py", "first_of_equal_trials",
     ),
     Mutant(
