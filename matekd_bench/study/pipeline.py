@@ -1,4 +1,4 @@
-"""Runs a study from request to summary: plan the grid, check it, tune, train, report."""
+"""Run a study from request to summary: plan the grid, check it, tune, train, report."""
 
 from __future__ import annotations
 
