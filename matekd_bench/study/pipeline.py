@@ -12,7 +12,11 @@ from matekd_bench.distill.training.ddp import Ranks
 from matekd_bench.plugins.event_dispatch import EventDispatcher, chosen_trackers
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.students_folder import KeptStudents
-from matekd_bench.results.store.under_way import delete_recorded_leftovers, delete_stale_files
+from matekd_bench.results.store.under_way import (
+    delete_recorded_leftovers,
+    delete_stale_files,
+    unfinished_run_ids,
+)
 from matekd_bench.study.events import Events, Plan, StudySummary
 from matekd_bench.study.execute.backends.in_process import LocalExecutor, Tally
 from matekd_bench.study.execute.ddp_followers import follow, launch_processes
@@ -169,6 +173,7 @@ def _check_before_first_run(
     cache_limit()  # raises now, not in the middle of a study, if the limit is not a size
     study.store.check_writable()
     delete_stale_files(study.store.root)
+    _note_skipped_checkpoints(study, events)
     if executors.placement.threads_by_default and study.grid.threads is not None:
         warn_of_other_threads(study.todo, study.store, study.grid.threads, events)
     # A local executor keeps the teachers that are loaded here for its runs.
@@ -178,6 +183,27 @@ def _check_before_first_run(
         else executors.local_executor(study.grid, study.store, events)
     )
     check_given_teachers(study.todo, local.assets)
+
+
+def _note_skipped_checkpoints(study: _PlannedStudy, events: Events) -> None:
+    """Note the runs that start over although one of their name, with another id, was interrupted here.
+
+    Another id means other settings, or a version of the suite with another `ENGINE`.
+    """
+    of_this_study = {cell.run_id for cell in study.grid.cells}
+    unfinished = unfinished_run_ids(study.store.root)
+    skipped = {_without_hash(run_id): run_id for run_id in sorted(unfinished - of_this_study)}
+    for cell in study.todo:
+        run_id = skipped.get(_without_hash(cell.run_id))
+        if run_id is not None and cell.run_id not in unfinished:
+            events.note(
+                f"{cell.label}: checkpoint of other settings or another version skipped ({run_id}); it starts over"
+            )
+
+
+def _without_hash(run_id: str) -> str:
+    """Return task, method and seed of a run id."""
+    return run_id.rpartition("-")[0]
 
 
 def _train_trials(tuner: Tuner, plan: Plan, executors: ExecutorFactory, events: Events) -> None:

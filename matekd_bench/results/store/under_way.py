@@ -90,6 +90,14 @@ class RunUnderWay(CheckpointFolder):
             return "another process"
 
 
+def unfinished_run_ids(root: Path) -> set[str]:
+    """Return the ids of the runs in a results folder that have checkpoints and no record yet."""
+    try:
+        return {path.name for path in (root / "runs" / PARTIAL).iterdir() if path.is_dir()}
+    except OSError:  # no run was ever interrupted here
+        return set()
+
+
 def delete_recorded_leftovers(root: Path, is_recorded: Callable[[str], bool]) -> None:
     """Delete checkpoints and locks of recorded runs: a process killed right after recording a run leaves them.
 

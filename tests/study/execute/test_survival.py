@@ -204,3 +204,19 @@ def test_a_disk_without_room_for_checkpoints_is_a_warning(
     said = "warning: plain on rte, seed 0: no checkpoint could be saved: No space left on device\n"
     assert capsys.readouterr().err.count(said) == 1
     assert records(tmp_path / "results")["plain 0"].status != "failed"
+
+
+def test_a_run_of_another_version_is_skipped_with_a_note(
+    study_options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an older version left half done has another id: the run starts over, and the user is told."""
+    left = tmp_path / "runs" / ".partial" / "rte-kd-0-0123456789abcdef" / "000000002"
+    left.mkdir(parents=True)
+    options = [option for option in study_options if option != "--quiet"]
+    study = ["run", *options, "--methods", "kd", "--tasks", "rte", "--results", str(tmp_path)]
+    assert main(study) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if "rte-kd-0-0123456789abcdef" in line]
+    assert len(notes) == 1
+    assert "kd on rte, seed 0" in notes[0]
+    assert "starts over" in notes[0]
+    assert left.is_dir()  # it may belong to a study with other settings
