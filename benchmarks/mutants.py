@@ -138,7 +138,7 @@ def run_tests(copy: Path, selection: Sequence[str], patience: float, *, keep_byt
 
 
 def verdict(ran: Ran) -> tuple[str, str]:
-    """What the tests say of a mutant, and which of them said it or what went wrong."""
+    """Return what the tests found of a mutant, and which test found it or what went wrong."""
     if ran.code == 0:
         return "SURVIVED", ""
     if ran.code is None:
