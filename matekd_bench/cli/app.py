@@ -16,7 +16,7 @@ from matekd_bench.cli.options import examples
 
 
 @dataclass(frozen=True)
-class Entry:
+class CommandEntry:
     """A command: the function or Typer application in `commands`, as ``module:name``, and the texts of ``--help``.
 
     `summary` is the first paragraph of its help, so that ``matekd-bench --help`` need not import it.
@@ -27,8 +27,8 @@ class Entry:
     examples: tuple[str, ...]
 
 
-COMMANDS: Mapping[str, Entry] = {
-    "run": Entry(
+COMMANDS: Mapping[str, CommandEntry] = {
+    "run": CommandEntry(
         "run_command:run",
         "Train every method on every task and seed that has no record yet, then print the leaderboard.",
         (
@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, Entry] = {
             "run --methods eda --tasks rte --preset paper-bert --seeds 5",
         ),
     ),
-    "leaderboard": Entry(
+    "leaderboard": CommandEntry(
         "results_commands:leaderboard",
         "Print the leaderboard, computed afresh from the records in the results folders.",
         (
@@ -50,12 +50,12 @@ COMMANDS: Mapping[str, Entry] = {
             "leaderboard --results DIR --results DIR2 --reference finetune",
         ),
     ),
-    "compare": Entry(
+    "compare": CommandEntry(
         "results_commands:compare",
         "Test whether two checkpoints differ: exact McNemar for accuracy, permutations for other metrics.",
         ("compare rte-eda-0 rte-kd-0", "compare results/runs/RUN_A results/runs/RUN_B"),
     ),
-    "export": Entry(
+    "export": CommandEntry(
         "results_commands:export",
         "Write the leaderboard or the runs to files: .csv, .json or .md; the "
         "leaderboard also as .tex, .html or a picture.",
@@ -66,13 +66,13 @@ COMMANDS: Mapping[str, Entry] = {
             "export runs.csv --table runs --results DIR",
         ),
     ),
-    "reproduce": Entry(
+    "reproduce": CommandEntry(
         "reproduce_command:reproduce",
         "Train a recorded run again and say whether it gives the same numbers "
         "and, if not, what was different.",
         ("reproduce rte-eda-0", "reproduce RUN --fresh --into DIR", "reproduce RUN --glue-dir DIR"),
     ),
-    "predict": Entry(
+    "predict": CommandEntry(
         "student_commands:predict",
         "Print what the kept student of a run says: a row for each example, with probabilities.",
         (
@@ -81,43 +81,43 @@ COMMANDS: Mapping[str, Entry] = {
             "predict results/runs/RUN --file texts.csv -o answers.csv",
         ),
     ),
-    "submit": Entry(
+    "submit": CommandEntry(
         "student_commands:submit",
         "Write the test predictions of a method's nine students as the GLUE server takes them.",
         ("submit glue.zip --method matekd --seed 0 --glue-dir DIR",),
     ),
-    "merge": Entry(
+    "merge": CommandEntry(
         "results_commands:merge",
         "Merge results folders into a new one, which appears whole or not at all.",
         ("merge DIR-A DIR-B -o DIR",),
     ),
-    "methods": Entry(
+    "methods": CommandEntry(
         "methods_commands:app",
         "List the methods; 'methods show NAME' describes one.",
         ("methods", "methods show eda", "methods preview eda,matekd --task rte", "methods --json"),
     ),
-    "tasks": Entry(
+    "tasks": CommandEntry(
         "tasks_commands:app",
         "List the tasks and suites; 'tasks show NAME' describes one, 'tasks new NAME' makes one.",
         ("tasks", "tasks show rte", "tasks --json"),
     ),
-    "plugins": Entry(
+    "plugins": CommandEntry(
         "plugins_commands:app",
         "List the plugins; 'plugins new NAME' writes one.",
         ("plugins", "plugins new my-method --level text", "plugins --json"),
     ),
-    "cache": Entry(
+    "cache": CommandEntry(
         "machine_commands:app",
         "What is kept of teachers, logits and generators.",
         ("cache info", "cache clear --older-than 30d"),
     ),
-    "doctor": Entry(
+    "doctor": CommandEntry(
         "machine_commands:doctor",
         "Show what this machine has: versions, devices, caches, models, data; "
         "and what to do about what it lacks.",
         ("doctor", "doctor --network", "doctor --glue-dir DIR"),
     ),
-    "prepare": Entry(
+    "prepare": CommandEntry(
         "machine_commands:prepare",
         "Fetch and check all that a study reads, models, data and thesaurus, so that it later runs offline.",
         (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from matekd_bench.distill.artifacts.eviction import cache_limit
@@ -27,7 +27,6 @@ from matekd_bench.study.execute.placement import (
     warn_of_other_threads,
 )
 from matekd_bench.study.execute.runner import Runner
-from matekd_bench.study.execute.scheduler import Tally
 from matekd_bench.study.execute.study_session import StudySession
 from matekd_bench.study.plan.grid import Cell, Grid, make_grid
 from matekd_bench.study.plan.identity import describe_resources
@@ -52,19 +51,10 @@ TINY_VOCABULARY_NOTE = (
 
 @dataclass(frozen=True)
 class StudySummary:
-    """The end of a study: its plan, the ids of its runs and how many of them were trained, skipped and failed.
+    """The plan of a study and its end; no plan in a process that only helps another one to train."""
 
-    `skipped` runs had a record already, or got one from another process. `left` runs were not finished because an
-    earlier one failed. `follows` is True in a process that only helps another one to train; it has no plan.
-    """
-
-    plan: Plan | None = None
-    run_ids: tuple[str, ...] = ()
-    trained: int = 0
-    skipped: int = 0
-    failed: int = 0
-    left: int = 0
-    follows: bool = False
+    plan: Plan | None
+    end: StudyFinished
 
 
 @dataclass(frozen=True)
@@ -99,10 +89,10 @@ def run(request: StudyRequest, host: Host, sink: Sink, *, dry_run: bool = False)
         ):
             if not ranks.leads:
                 follow(StudySession(shared, sink), ranks, interruptions.stop_requested)
-                return StudySummary(follows=True)
+                return StudySummary(None, StudyFinished(status="done"))
             study = _plan_study(placement, host, sink, ranks, quick=dry_run)
             if dry_run:
-                return _summary(study, Tally())
+                return StudySummary(study.plan, StudyFinished(status="done"))
             with PluginSink(host, lambda text: sink.emit(Message(kind="warning", text=text))) as plugins:
                 for tracker in trackers:
                     plugins.start(tracker, request.execution.results)
@@ -166,21 +156,13 @@ def _train_study(
         runs=len(todo), fail_fast=schedulers.placement.request.execution.fail_fast,
     )  # fmt: skip
     try:
-        summary = _summary(study, scheduler.run(todo))
+        end = scheduler.run(todo)
     except BaseException:  # a signal too: plugins learn that the study has ended
         plugins.emit(StudyFinished(status="stopped"))
         raise
-    _emit(
-        sinks,
-        StudyFinished(
-            status="done",
-            trained=summary.trained,
-            skipped=summary.skipped,
-            failed=summary.failed,
-            left=summary.left,
-        ),
-    )
-    return summary
+    end = replace(end, skipped=end.skipped + len(study.plan.study.runs) - len(study.todo))
+    _emit(sinks, end)
+    return StudySummary(study.plan, end)
 
 
 def _check_before_first_run(
@@ -267,17 +249,4 @@ def _count_missing_students(grid: Grid, store: ResultsStore, recorded: Sequence[
     return sum(
         has_record and not students.has(cell.run_id)
         for cell, has_record in zip(grid.cells, recorded, strict=True)
-    )
-
-
-def _summary(study: _PlannedStudy, tally: Tally) -> StudySummary:
-    """Summarize the study; runs that other processes recorded meanwhile count as skipped."""
-    started = study.plan.study
-    return StudySummary(
-        study.plan,
-        tuple(cell.run_id for cell in study.grid.cells),
-        tally.trained,
-        len(started.runs) - len(started.todo) + tally.elsewhere,
-        tally.failed,
-        tally.left,
     )

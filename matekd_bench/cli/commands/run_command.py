@@ -37,6 +37,7 @@ from matekd_bench.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from matekd_bench.events import StudyFinished
     from matekd_bench.plugins.host import Host
     from matekd_bench.study.pipeline import StudySummary
     from matekd_bench.study.plan.study_plan import Plan
@@ -171,10 +172,10 @@ def run(
         _print_plan(summary.plan, json)
         return 0
     results = request.execution.results
-    _print_result(results, summary.plan, host, summary, json)
+    _print_result(results, summary.plan, host, json)
     if not json:
-        typer.echo(f"{_counts(summary)}.{'' if quiet else _next_command(summary, results)}")
-    return 1 if summary.failed else 0
+        typer.echo(f"{_counts(summary.end)}.{'' if quiet else _next_command(summary.end, results)}")
+    return 1 if summary.end.failed else 0
 
 
 def _run_study(
@@ -188,11 +189,11 @@ def _run_study(
         return run_study(request, host, sink, dry_run=dry_run)
 
 
-def _print_result(results: Path, plan: Plan, host: Host, summary: StudySummary, as_json: bool) -> None:
+def _print_result(results: Path, plan: Plan, host: Host, as_json: bool) -> None:
     """Print the leaderboard of this study's runs."""
     from matekd_bench.cli.ui.leaderboards import print_leaderboard
 
-    print_leaderboard(host, results, plan.study.reference, set(summary.run_ids), as_json)
+    print_leaderboard(host, results, plan.study.reference, {run.run_id for run in plan.study.runs}, as_json)
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:
@@ -243,16 +244,16 @@ def _work_lines(plan: Plan) -> Iterator[str]:
         yield f"{runs} run{'' if runs == 1 else 's'} estimated from {basis}."
 
 
-def _counts(summary: StudySummary) -> str:
+def _counts(end: StudyFinished) -> str:
     """Count the runs by what happened to them."""
-    counts = f"{summary.trained} trained, {summary.skipped} already recorded, {summary.failed} failed"
-    return f"{counts}, {summary.left} not begun" if summary.left else counts
+    counts = f"{end.trained} trained, {end.skipped} already recorded, {end.failed} failed"
+    return f"{counts}, {end.left} not begun" if end.left else counts
 
 
-def _next_command(summary: StudySummary, results: Path) -> str:
+def _next_command(end: StudyFinished, results: Path) -> str:
     """Suggest the next command, in a sentence."""
     folder = "" if results == RESULTS else f" --results {shlex.quote(str(results))}"
-    if summary.failed:
+    if end.failed:
         command = f"matekd-bench leaderboard --failures{folder}"
         return f" '{command}' lists the reasons; run the same command to try them again."
     return f" Next: 'matekd-bench export leaderboard.csv{folder}' writes the table to a file."

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from matekd_bench.cli.ui.time_left import Clock, Pace, StudyPace
@@ -71,11 +71,11 @@ class QuietScreen:
 
 
 @dataclass
-class RunLines:
-    """What plain lines remember of a run: its label, and the preparation that it waits for.
+class RunView:
+    """What a screen keeps of a run: its label, the pace of its preparation, and what was shown last.
 
-    `subject` is what lines begin with if several runs train at a time. `quarter` counts the quarters printed of a
-    preparation, None outside one.
+    `subject` is the run or the preparation that its lines are about. `quarter` counts the quarters printed of a
+    preparation, None outside one. `bar` is its bar, if it has one.
     """
 
     pace: Pace
@@ -83,6 +83,7 @@ class RunLines:
     subject: str = ""
     quarter: int | None = None
     seconds_left: float | None = None
+    bar: TaskID | None = None
 
 
 class LineScreen(QuietScreen):
@@ -96,7 +97,7 @@ class LineScreen(QuietScreen):
         super().__init__(stream, verbose=verbose)
         self.clock = clock
         self.study_pace: StudyPace | None = None
-        self.runs: dict[str, RunLines] = {}  # runs under way, by run id
+        self.runs: dict[str, RunView] = {}  # runs under way, by run id
         self.together = False  # True once several runs have trained at a time
 
     def on_studystarted(self, study: StudyStarted) -> None:
@@ -155,23 +156,14 @@ class LineScreen(QuietScreen):
         self._print_about(run, end_line(end))
         del self.runs[end.run_id]
 
-    def _run(self, run_id: str) -> RunLines:
-        run = self.runs.setdefault(run_id, RunLines(Pace(self.clock)))
+    def _run(self, run_id: str) -> RunView:
+        run = self.runs.setdefault(run_id, RunView(Pace(self.clock)))
         self.together = self.together or len(self.runs.keys() - {""}) > 1
         return run
 
-    def _print_about(self, run: RunLines, text: str) -> None:
+    def _print_about(self, run: RunView, text: str) -> None:
         """Print a line about a run: indented, or after its subject while several train at a time."""
         self.print_line(f"{run.subject}: {text}" if self.together else f"  {text}")
-
-
-@dataclass
-class RunBar:
-    """The bar of a run or of its preparation, and what it shows."""
-
-    pace: Pace
-    label: str = ""
-    task: TaskID | None = field(default=None)
 
 
 class BarScreen(QuietScreen):
@@ -193,7 +185,7 @@ class BarScreen(QuietScreen):
             transient=True,
         )
         self.grid: TaskID | None = None
-        self.runs: dict[str, RunBar] = {}  # runs under way, by run id
+        self.runs: dict[str, RunView] = {}  # runs under way, by run id
         self.study_pace: StudyPace | None = None
 
     def __enter__(self) -> BarScreen:
@@ -221,31 +213,31 @@ class BarScreen(QuietScreen):
         elif message.kind != "stage":
             super().on_message(message)
         elif message.run_id:
-            bar = self._bar(message.run_id)
-            bar.pace = Pace(self.clock)
-            self._show(bar, message.text)
+            view = self._view(message.run_id)
+            view.pace = Pace(self.clock)
+            self._show(view, message.text)
         else:
             self.print_line(message.text)
 
     def on_runstarted(self, started: RunStarted) -> None:
         """Add a bar for this run."""
-        bar = self._bar(started.run_id)
-        bar.label = started.label
-        self._show(bar, started.label)
+        view = self._view(started.run_id)
+        view.label = started.label
+        self._show(view, started.label)
 
     def on_progress(self, progress: Progress) -> None:
         """Update the bar of the run or of its preparation, with loss and time left."""
-        bar = self.runs.get(progress.run_id)
-        if bar is None or bar.task is None:
+        view = self.runs.get(progress.run_id)
+        if view is None or view.bar is None:
             return
-        bar.pace.step(progress.done)
+        view.pace.step(progress.done)
         left = progress.seconds_left
         if left is None:
-            left = bar.pace.left(progress.done, progress.limit)
+            left = view.pace.left(progress.done, progress.limit)
         else:
-            self.bars.update(bar.task, description=bar.label)
+            self.bars.update(view.bar, description=view.label)
         detail = ", ".join(measures(progress.loss, left))
-        self.bars.update(bar.task, completed=progress.done, total=progress.limit, detail=detail)
+        self.bars.update(view.bar, completed=progress.done, total=progress.limit, detail=detail)
 
     def on_evaluated(self, evaluation: Evaluated) -> None:
         """Print a line, if `verbose`."""
@@ -254,9 +246,9 @@ class BarScreen(QuietScreen):
 
     def on_runfinished(self, end: RunFinished) -> None:
         """Print how the run ended, remove its bar and advance the grid's."""
-        bar = self.runs.pop(end.run_id)
-        self.print_line(f"{bar.label}: {end_line(end)}")
-        self._remove(bar)
+        view = self.runs.pop(end.run_id)
+        self.print_line(f"{view.label}: {end_line(end)}")
+        self._remove(view)
         if self.grid is not None and self.study_pace is not None:
             self.study_pace.run_finished(end.run_id)
             left = self.study_pace.left()
@@ -269,18 +261,18 @@ class BarScreen(QuietScreen):
             self.bars.remove_task(self.grid)
             self.grid = None
 
-    def _bar(self, run_id: str) -> RunBar:
-        return self.runs.setdefault(run_id, RunBar(Pace(self.clock)))
+    def _view(self, run_id: str) -> RunView:
+        return self.runs.setdefault(run_id, RunView(Pace(self.clock)))
 
-    def _show(self, bar: RunBar, text: str) -> None:
+    def _show(self, view: RunView, text: str) -> None:
         """Begin a new bar in place of the old one."""
-        self._remove(bar)
-        bar.task = self.bars.add_task(text, total=None, detail="")
+        self._remove(view)
+        view.bar = self.bars.add_task(text, total=None, detail="")
 
-    def _remove(self, bar: RunBar) -> None:
-        if bar.task is not None:
-            self.bars.remove_task(bar.task)
-            bar.task = None
+    def _remove(self, view: RunView) -> None:
+        if view.bar is not None:
+            self.bars.remove_task(view.bar)
+            view.bar = None
 
 
 def measures(loss: float | None, seconds_left: float | None) -> list[str]:

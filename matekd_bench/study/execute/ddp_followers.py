@@ -22,7 +22,7 @@ from matekd_bench.errors import RunError
 from matekd_bench.events import NO_SINK
 from matekd_bench.study.execute._shim import TaskAssets, train
 from matekd_bench.study.execute.placement import Placement
-from matekd_bench.study.execute.runner import RunAnnouncement
+from matekd_bench.study.execute.runner import Announcement
 from matekd_bench.study.execute.study_session import SharedStudy, StudySession
 
 LOCALHOST = "127.0.0.1"
@@ -99,16 +99,16 @@ def follow(session: StudySession, ranks: Ranks, stop_requested: Callable[[], boo
     """
     stop_requested()  # defers signals from now on: all processes have to stop at the same update
     assets_by_task: dict[tuple[bool, str], TaskAssets] = {}
-    own_value: RunAnnouncement | None = None  # ignored: the leader's value counts
+    own_value: Announcement = None  # ignored: the leader's value counts
     while (announcement := ranks.announce(own_value)) is not None:
-        task, trial = announcement.task, announcement.trial
-        cell = session.cell(announcement.run_id, task, announcement.tuning, trial=trial, ranks=ranks)
-        key = trial, task
+        order, tasks = announcement
+        key = order.trial, order.task
+        cell = session.cell(order, ranks)
         # Keep only the assets that the leader keeps: all processes prepare them together.
         assets_by_task = {
-            (of_trial, other): assets
-            for (of_trial, other), assets in assets_by_task.items()
-            if of_trial == trial and other in announcement.tasks
+            (trial, task): assets
+            for (trial, task), assets in assets_by_task.items()
+            if trial == order.trial and task in tasks
         }
         assets = assets_by_task.setdefault(key, TaskAssets(cell.data, cell.recipe, stopping=stop_requested))
         try:

@@ -6,8 +6,9 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from torch import nn
 
@@ -16,7 +17,7 @@ from matekd_bench.distill.models.networks import weights_digest
 from matekd_bench.distill.training.resume import PausedError
 from matekd_bench.errors import BenchError, ResultsError
 from matekd_bench.events import Event, Message, Sink
-from matekd_bench.results.records.run_record import Record, Tuning
+from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.students_folder import KeptStudents
 from matekd_bench.results.store.under_way import RunUnderWay
@@ -54,18 +55,9 @@ class RunSink:
             self._sink = previous
 
 
-@dataclass(frozen=True)
-class RunAnnouncement:
-    """A message of the leading process to its followers: the run to train next.
-
-    `tasks` are the tasks whose assets the leader keeps in memory.
-    """
-
-    run_id: str
-    task: str
-    tuning: Tuning | None
-    trial: bool
-    tasks: tuple[str, ...]
+# The message of the leading process to its followers: the order to execute next, and the tasks whose assets the leader
+# keeps in memory. None: the study is over.
+Announcement: TypeAlias = tuple[Order, tuple[str, ...]] | None
 
 
 class Runner:
@@ -138,7 +130,7 @@ class Runner:
             self.sink.emit(run_started(cell))
             own = record is None
             if record is None:
-                record = self._train_and_record(cell, under_way)
+                record = self._train_and_record(order, cell, under_way)
         finally:
             under_way.release(done=self.store.has(cell.run_id))
         self._interruptions.end_deferral()
@@ -161,7 +153,7 @@ class Runner:
             return None
         return record if recorded or record.status == "failed" else None
 
-    def _train_and_record(self, cell: Cell, under_way: RunUnderWay) -> Record:
+    def _train_and_record(self, order: Order, cell: Cell, under_way: RunUnderWay) -> Record:
         """Train and record one run, and return its record.
 
         A run that raises is recorded as failed. Errors that end the whole study are raised: StoppedError, and
@@ -172,9 +164,8 @@ class Runner:
             assets = self.assets(cell)
             checkpoints = _RunCheckpoints(under_way, cell, self.sink, self._on_checkpoint)
             ranks = cell.recipe.ranks
-            task, trial = cell.data.task.name, bool(cell.trial)
             # The followers start the same run when they receive this.
-            ranks.announce(RunAnnouncement(cell.run_id, task, cell.tuning, trial, tuple(self._assets)))
+            ranks.announce((order, tuple(self._assets)))
             outcome = ranks.run_sharing_errors(
                 lambda: train(
                     cell.job, assets, self.sink,

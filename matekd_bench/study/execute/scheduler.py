@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from matekd_bench.events import Event, Message, RunFinished, RunStarted, Sink
+from matekd_bench.events import Event, Message, RunFinished, RunStarted, Sink, StudyFinished
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.execute import recording
 from matekd_bench.study.execute.interrupts import Interruptions
-from matekd_bench.study.execute.orders import Backend, Order, OrderEnd, run_started
+from matekd_bench.study.execute.orders import Backend, EndKind, Order, OrderEnd, run_started
 from matekd_bench.study.execute.work_queue import WorkQueue
 from matekd_bench.study.plan.grid import Cell, Grid
 from matekd_bench.study.plan.work_items import WorkItem
-
-
-@dataclass
-class Tally:
-    """The number of runs of each outcome.
-
-    Runs are trained here, recorded by other processes meanwhile (`elsewhere`), failed, or never finished (`left`).
-    """
-
-    trained: int = 0
-    elsewhere: int = 0
-    failed: int = 0
-    left: int = 0
 
 
 class Scheduler:
@@ -54,16 +42,19 @@ class Scheduler:
         self._items: dict[str, WorkItem] = {}  # items under way, by id
         self._started: set[str] = set()
         self._shown: set[str] = set()
-        self._tally = Tally()
+        self._counts: Counter[EndKind] = Counter()
 
-    def run(self, cells: Sequence[Cell]) -> Tally:
-        """Train and record every cell; cells that another process records meanwhile are only counted.
+    def run(self, cells: Sequence[Cell]) -> StudyFinished:
+        """Train and record every cell, and return how many ended in which way.
+
+        Cells that another process records meanwhile count as skipped.
 
         Raises StoppedError after a signal, once the runs under way are saved, and ResultsError if no run can be
         recorded.
         """
         if not cells:
-            return self._tally
+            return StudyFinished(status="done")
+        left = 0
         self._cells = {cell.run_id: cell for cell in cells}
         with self._backend.open(cells, self):
             self._queue = WorkQueue(self._backend.work())
@@ -73,13 +64,18 @@ class Scheduler:
                 if self._interruptions.received:
                     self._handle(self._backend.stop())
                     raise self._interruptions.stopped_error("stopped; run the same command to resume.")
-                if self._fail_fast and self._tally.failed:
+                if self._fail_fast and self._counts["failed"]:
                     self._handle(self._backend.stop())
-                    self._tally.left = len(self._queue) + sum(
-                        not item.prepares for item in self._items.values()
-                    )
+                    left = len(self._queue) + sum(not item.prepares for item in self._items.values())
                     break
-        return self._tally
+        counts = self._counts
+        return StudyFinished(
+            status="done",
+            trained=counts["trained"],
+            skipped=counts["elsewhere"],
+            failed=counts["failed"],
+            left=left,
+        )
 
     def emit(self, event: Event) -> None:
         """Pass on what happens in the runs: the start of each once, and each note and warning once."""
@@ -141,7 +137,7 @@ class Scheduler:
         """Count a run that has ended, and report its end."""
         run_id = end.order.run_id
         self.emit(run_started(self._cells[run_id]))  # a worker that died early has not reported the start
-        setattr(self._tally, end.kind, getattr(self._tally, end.kind) + 1)
+        self._counts[end.kind] += 1
         self._queue.complete(run_id)
         self.emit(
             RunFinished(

@@ -15,7 +15,7 @@ from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.events import Sink
 from matekd_bench.files.network import offline
 from matekd_bench.plugins.host import Host
-from matekd_bench.results.records.run_record import Tuning
+from matekd_bench.study.execute.orders import Order
 from matekd_bench.study.plan.grid import Cell, Grid, make_grid
 from matekd_bench.study.plan.tuning import make_tuner
 from matekd_bench.study.spec.request import StudyRequest
@@ -78,8 +78,6 @@ class StudySession:
             self._grids[True] = tuner.grid
         return self._grids[trial]
 
-    def cell(
-        self, run_id: str, task: str, tuning: Tuning | None, *, trial: bool, ranks: Ranks = ALONE
-    ) -> Cell:
-        """Return the complete cell of a run or a trial."""
-        return self.grid(task, trial=trial, ranks=ranks).cell(run_id, tuning)
+    def cell(self, order: Order, ranks: Ranks = ALONE) -> Cell:
+        """Return the complete cell of the run that an order is about."""
+        return self.grid(order.task, trial=order.trial, ranks=ranks).cell(order.run_id, order.tuning)

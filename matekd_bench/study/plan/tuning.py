@@ -20,14 +20,7 @@ TRIALS_FOLDER = (
     "tuning"  # inside a results folder; it is a results folder itself, and its runs are the trials
 )
 VariantAndTask: TypeAlias = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class TrialCell:
-    """A trial, and the run that tries its settings."""
-
-    trial: Trial
-    cell: Cell
+TrialCell: TypeAlias = tuple[Trial, Cell]  # a trial, and the run that tries its settings
 
 
 @dataclass(frozen=True)
@@ -53,10 +46,10 @@ class Tuner:
 
         Of equal scores the first trial wins. If no trial has a score, the first one, with the given settings, wins.
         """
-        outcomes = [_outcome(trial, self.store) for trial in trials]
+        outcomes = [_outcome(trial, cell, self.store) for trial, cell in trials]
         scored = [outcome for outcome in outcomes if outcome.score is not None]
         best = max(scored, key=lambda outcome: (outcome.score, -outcome.trial), default=outcomes[0])
-        holdout = sum(len(examples) for examples in trials[0].cell.data.dev)
+        holdout = sum(len(examples) for examples in trials[0][1].data.dev)
         return records.Tuning(chosen=best.trial, holdout_n=holdout, trials=tuple(outcomes))
 
 
@@ -74,13 +67,13 @@ def make_tuner(grid: Grid, todo: Sequence[Cell], results: Path, sink: Sink) -> T
     trial_grid = replace(grid, spec=spec, data=data, cells=(), spaces={})
     trials = {
         (variant, task): [
-            TrialCell(trial, _trial_cell(trial_grid, methods[variant], tasks[task], data[task], trial, count))
+            (trial, _trial_cell(trial_grid, methods[variant], tasks[task], data[task], trial, count))
             for trial in trials_of(grid.spaces[variant], count)
         ]
         for variant, task in keys
         if (count := grid.spec.tune)
     }
-    cells = tuple(trial.cell for group in trials.values() for trial in group)
+    cells = tuple(cell for group in trials.values() for _, cell in group)
     return Tuner(replace(trial_grid, cells=cells), ResultsStore(results / TRIALS_FOLDER), trials)
 
 
@@ -105,15 +98,15 @@ def _key(cell: Cell) -> VariantAndTask:
     return cell.job.variant, cell.data.task.name
 
 
-def _outcome(trial: TrialCell, store: ResultsStore) -> records.TrialRecord:
+def _outcome(trial: Trial, cell: Cell, store: ResultsStore) -> records.TrialRecord:
     """Return what is recorded of one trial; raises ResultsError if it has no record."""
-    record = store.read(trial.cell.run_id)
+    record = store.read(cell.run_id)
     return records.TrialRecord(
-        trial=trial.trial.number,
+        trial=trial.number,
         run_id=record.run_id,
         status=record.status,
-        lr=trial.cell.job.training.optimizer.lr,
-        params=dict(trial.trial.params),
+        lr=cell.job.training.optimizer.lr,
+        params=dict(trial.params),
         score=record.task_score.last if record.task_score else None,
         train_flops=record.compute.train_flops,
         train_seconds=record.compute.train_seconds,

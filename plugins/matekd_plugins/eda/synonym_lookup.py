@@ -23,7 +23,7 @@ STOP_WORDS = _stop_words()
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SynonymEntry:
     """A word with its synonyms, and its punctuation and case in the text."""
 
     synonyms: tuple[str, ...]
@@ -40,7 +40,7 @@ class Entry:
         return self.before + synonym + self.after
 
 
-class Lexicon(dict[str, Entry | None]):
+class Lexicon(dict[str, SynonymEntry | None]):
     """Entries of words as written in texts, None for words without synonyms, looked up on demand.
 
     Stop words, single letters and words with a digit have none. The thesaurus is asked once per lower-cased word.
@@ -51,10 +51,10 @@ class Lexicon(dict[str, Entry | None]):
         self._thesaurus = thesaurus
         self._synonyms: dict[str, tuple[str, ...]] = {}
 
-    def __missing__(self, word: str) -> Entry | None:
+    def __missing__(self, word: str) -> SynonymEntry | None:
         before, core, after = _parts(word)
         synonyms = self._look_up(core.lower().replace("\u2019", "'"))
-        entry = Entry(synonyms, before, after, _case(core)) if synonyms else None
+        entry = SynonymEntry(synonyms, before, after, _case(core)) if synonyms else None
         self[word] = entry
         return entry
 

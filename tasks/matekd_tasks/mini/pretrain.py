@@ -46,7 +46,7 @@ EASY = frozenset(
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PretrainingRecipe:
     """The settings of pretraining; `masked` is the share of tokens to predict."""
 
     updates: int = 9000
@@ -61,7 +61,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedTexts:
     """Padded token ids and segment types [N, L], with targets [N] or None."""
 
     ids: Tensor
@@ -108,7 +108,7 @@ def make_model(size: int) -> Any:
 
 def encode(
     tokenizer: Any, texts: Iterable[tuple[str, ...]], targets: Iterable[float] | None = None
-) -> Encoded:
+) -> EncodedTexts:
     """Return the texts, each of one or two segments, as token ids."""
     rows = [tokenizer(*row, truncation=True, max_length=LENGTH) for row in texts]
     width = max(len(row["input_ids"]) for row in rows)
@@ -117,10 +117,10 @@ def encode(
     for number, row in enumerate(rows):
         ids[number, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
         types[number, : len(row["input_ids"])] = torch.tensor(row["token_type_ids"])
-    return Encoded(ids, types, None if targets is None else torch.tensor(list(targets)))
+    return EncodedTexts(ids, types, None if targets is None else torch.tensor(list(targets)))
 
 
-def read_exercises(tokenizer: Any, recipe: Recipe) -> dict[str, Encoded]:
+def read_exercises(tokenizer: Any, recipe: PretrainingRecipe) -> dict[str, EncodedTexts]:
     """Return the encoded exercises of each skill, by name."""
     by_name: dict[str, list[tuple[tuple[str, ...], float]]] = {name: [] for name in EXERCISES}
     for exercise in exercises(recipe.exercises, recipe.seed):
@@ -196,7 +196,7 @@ class Pretraining(nn.Module):
         return loss
 
 
-def train(recipe: Recipe, report: Any = print) -> tuple[Any, Any, dict[str, float]]:
+def train(recipe: PretrainingRecipe, report: Any = print) -> tuple[Any, Any, dict[str, float]]:
     """Train with the recipe; return model, tokenizer and scores on rows that were not used for training."""
     torch.manual_seed(seed_of(recipe.seed, "mini-pretraining"))
     rng = torch.Generator().manual_seed(seed_of(recipe.seed, "mini-batches"))
@@ -228,7 +228,7 @@ def train(recipe: Recipe, report: Any = print) -> tuple[Any, Any, dict[str, floa
     return network.model, tokenizer, evaluate(network, tokenizer, recipe)
 
 
-def _optimizer(network: nn.Module, recipe: Recipe) -> tuple[torch.optim.Optimizer, Any]:
+def _optimizer(network: nn.Module, recipe: PretrainingRecipe) -> tuple[torch.optim.Optimizer, Any]:
     """Return AdamW and its schedule: linear warm-up, then linear decay to 0."""
     optimizer = torch.optim.AdamW(
         network.parameters(), recipe.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
@@ -242,9 +242,9 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> tuple[torch.optim.Optimize
 
 
 @torch.no_grad()
-def evaluate(network: Pretraining, tokenizer: Any, recipe: Recipe) -> dict[str, float]:
+def evaluate(network: Pretraining, tokenizer: Any, recipe: PretrainingRecipe) -> dict[str, float]:
     """Return the accuracy (regression: correlation) of each exercise and of masked tokens, on text of another seed."""
-    fresh = Recipe(passages=512, exercises=256 * len(EXERCISES), seed=recipe.seed + 1)
+    fresh = PretrainingRecipe(passages=512, exercises=256 * len(EXERCISES), seed=recipe.seed + 1)
     network.eval()
     scores = {}
     for name, drill in read_exercises(tokenizer, fresh).items():
@@ -310,7 +310,7 @@ def _kept(name: str) -> bool:
     return not name.startswith(("cls.seq_relationship", "cls.predictions.decoder"))
 
 
-def _lines(recipe: Recipe, scores: dict[str, float]) -> Iterator[str]:
+def _lines(recipe: PretrainingRecipe, scores: dict[str, float]) -> Iterator[str]:
     """Yield the content of ``made.json``."""
     yield json.dumps({"recipe": asdict(recipe), "scores": scores}, indent=1)
 
@@ -319,10 +319,10 @@ def main() -> None:
     """Read the command line, train, and save the checkpoint."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--updates", type=int, default=Recipe.updates)
-    parser.add_argument("--seed", type=int, default=Recipe.seed)
+    parser.add_argument("--updates", type=int, default=PretrainingRecipe.updates)
+    parser.add_argument("--seed", type=int, default=PretrainingRecipe.seed)
     options = parser.parse_args()
-    recipe = Recipe(updates=options.updates, seed=options.seed)
+    recipe = PretrainingRecipe(updates=options.updates, seed=options.seed)
     model, tokenizer, scores = train(recipe, partial(print, flush=True))
     name_the_strangers(model, tokenizer)
     save(model, tokenizer, options.folder)

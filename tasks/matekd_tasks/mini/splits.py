@@ -19,7 +19,7 @@ WNLI_SHARED = 30  # dev rows whose sentence is also in train, with the other rea
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SplitRecipe:
     """The generator of one task: a function `make`, the shares of the classes, and the register of each split.
 
     Of `sum(shares)` rows, `shares[label]` have that label. A regression has one share, and `make` draws the score.
@@ -43,17 +43,17 @@ MATCHED = {
     "test-matched": NEWS,
     "test-mismatched": LETTERS,
 }
-RECIPES: Mapping[str, Recipe] = {
-    "cola": Recipe(_plain(grammar.acceptable), (3, 7), ONE_REGISTER),
-    "sst2": Recipe(
+RECIPES: Mapping[str, SplitRecipe] = {
+    "cola": SplitRecipe(_plain(grammar.acceptable), (3, 7), ONE_REGISTER),
+    "sst2": SplitRecipe(
         _plain(lambda dice, label, _: sentiment.opinion(dice, label, sentiment.FILMS)), (1, 1), ONE_REGISTER
     ),
-    "mrpc": Recipe(_plain(paraphrase.same_meaning), (4, 6), ONE_REGISTER),
-    "stsb": Recipe(lambda dice, _, register: paraphrase.overlap(dice, register), (1,), ONE_REGISTER),
-    "qqp": Recipe(_plain(paraphrase.questions), (6, 4), ONE_REGISTER),
-    "mnli": Recipe(_plain(inference.inference), (1, 1, 1), MATCHED),
-    "qnli": Recipe(_plain(answers.answers), (1, 1), ONE_REGISTER),
-    "rte": Recipe(_plain(entailment.entailment), (1, 1), ONE_REGISTER),
+    "mrpc": SplitRecipe(_plain(paraphrase.same_meaning), (4, 6), ONE_REGISTER),
+    "stsb": SplitRecipe(lambda dice, _, register: paraphrase.overlap(dice, register), (1,), ONE_REGISTER),
+    "qqp": SplitRecipe(_plain(paraphrase.questions), (6, 4), ONE_REGISTER),
+    "mnli": SplitRecipe(_plain(inference.inference), (1, 1, 1), MATCHED),
+    "qnli": SplitRecipe(_plain(answers.answers), (1, 1), ONE_REGISTER),
+    "rte": SplitRecipe(_plain(entailment.entailment), (1, 1), ONE_REGISTER),
 }
 TASKS = (*RECIPES, "wnli")
 
@@ -90,7 +90,7 @@ def _made(task: str) -> dict[str, list[Made]]:
     return splits
 
 
-def _split(task: str, split: str, recipe: Recipe, count: int, earlier: set[str]) -> Iterator[Made]:
+def _split(task: str, split: str, recipe: SplitRecipe, count: int, earlier: set[str]) -> Iterator[Made]:
     """Yield `count` different rows, none with a first text that is in `earlier`."""
     dice = Dice(task, split)
     total = sum(recipe.shares)

@@ -10,7 +10,7 @@ from ..world import Dice, sentence
 
 
 @dataclass(frozen=True)
-class Subject:
+class ReviewSubject:
     """A subject of opinions: words for the whole and for its parts (singular), and three kinds of sentence frames."""
 
     wholes: Words
@@ -20,7 +20,7 @@ class Subject:
     contrast: Words  # frames in which {a} decides and {b} is the opposite
 
 
-FILMS = Subject(
+FILMS = ReviewSubject(
     ("film", "movie"),
     (
         ("plot", "story"),
@@ -60,7 +60,7 @@ FILMS = Subject(
         "critics called the {whole} {b}, but they were wrong",
     ),
 )
-OUTINGS = Subject(
+OUTINGS = ReviewSubject(
     ("book", "novel", "hotel", "concert", "lesson", "journey", "dinner", "speech"),
     (("beginning", "start"), ("middle",), ("end",), ("style",), ("tone",), ("idea", "notion"), ("mood",)),
     (
@@ -84,7 +84,7 @@ MASS = ("acting", "music", "dialogue", "camera work", "humour", "wit")  # mass n
 SHARES: Mapping[str, float] = {"plain": 0.6, "turned": 0.18, "contrast": 0.22}
 
 
-def opinion(dice: Dice, label: int, subject: Subject) -> tuple[str]:
+def opinion(dice: Dice, label: int, subject: ReviewSubject) -> tuple[str]:
     """Return a negative (0) or positive (1) sentence on a subject."""
     kind = _kind(dice)
     frame = dice.pick(getattr(subject, kind))
