@@ -191,9 +191,9 @@ def interrupted_at(place: str, calls: int = 1) -> Iterator[None]:
         "matekd_bench.study.plan.grid.find_checkpoint",  # models
         "matekd_bench.study.plan.grid.load_task",  # data
         "matekd_bench.study.pipeline.check_methods",  # preflight
-        "matekd_bench.distill.artifacts.teacher._fine_tune",
-        "matekd_bench.distill.artifacts.teacher.clean_logits",
-        "matekd_bench.distill.artifacts.task_assets.warm_up",  # the generator
+        "matekd_bench.distill.artifacts.teacher.FineTunedTeacher.build",
+        "matekd_bench.distill.artifacts.teacher.CleanLogits.build",
+        "matekd_bench.distill.artifacts.generator.WarmedUpGenerator.build",
         "matekd_bench.study.execute.backends.in_process.train",
         "matekd_bench.results.store.results_store.ResultsStore.write",
         "matekd_bench.results.store.collection.read_folders",  # the table

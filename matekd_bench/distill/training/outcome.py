@@ -1,8 +1,7 @@
-"""The result of a run (evaluations, history, cost), and the callbacks through which it reports progress."""
+"""The result of a run: evaluations, history and cost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -56,17 +55,3 @@ class Outcome:
     resumed: int = 0
     micro_batch: int | None = None
     student: nn.Module | None = None
-
-
-@dataclass(frozen=True)
-class RunCallbacks:
-    """The callbacks of a run.
-
-    The run reports through `progress(spent, limit, loss, seconds_left)`, `evaluated(number, evaluations, score)` and
-    `note(text)`. It calls `stopping()` after every update; if that returns True, it saves a checkpoint and stops.
-    """
-
-    progress: Callable[[int, int, float | None, float | None], None]
-    evaluated: Callable[[int, int, float], None]
-    note: Callable[[str], None] = lambda text: None
-    stopping: Callable[[], bool] = lambda: False

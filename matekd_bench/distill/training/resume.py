@@ -14,7 +14,7 @@ from torch import nn
 
 from matekd_bench.errors import CheckpointError, PluginError, RunError
 
-FORMAT = 2  # raise it when the content of the state changes
+FORMAT = 3  # raise it when the content of the state changes
 STATE = "state.pt"
 
 
@@ -99,16 +99,16 @@ def newest_checkpoint(
 ) -> tuple[Path, dict[str, Any]] | None:
     """Return the folder and state of the newest checkpoint with this `origin`, or None.
 
-    `say` gets a note for each checkpoint that is skipped. `agree` maps the folder that this process found to the one
-    that all processes of the run use.
+    `say` gets a note for each checkpoint that is skipped and for the one that is found. `agree` maps the folder that
+    this process found to the one that all processes of the run use.
     """
     local = _newest_local(checkpoints, origin, say)
     folder = agree(None if local is None else str(local[0]))
     if folder is None:
         return None
-    if local is not None and folder == str(local[0]):
-        return local
-    return Path(folder), read_state(Path(folder))
+    state = local[1] if local is not None and folder == str(local[0]) else read_state(Path(folder))
+    say(f"resuming after update {state['update']}")
+    return Path(folder), state
 
 
 def _newest_local(

@@ -21,7 +21,6 @@ from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.device import deterministic_kernels, resolve_device
 from matekd_bench.distill.student_run import train
 from matekd_bench.distill.training.ddp import ALONE, ProcessGroup, Ranks, dry_run_ranks, launched_processes
-from matekd_bench.distill.training.outcome import RunCallbacks
 from matekd_bench.distill.training.resume import PausedError
 from matekd_bench.errors import RunError
 from matekd_bench.files.network import fetch_command, offline
@@ -29,7 +28,6 @@ from matekd_bench.plugins.host import Host
 from matekd_bench.study.execute.backends.in_process import RunAnnouncement
 from matekd_bench.study.execute.backends.worker import WorkerStudy
 from matekd_bench.study.execute.placement import Placement
-from matekd_bench.study.plan.grid import Cell
 from matekd_bench.study.plan.grid_lookup import GridLookup
 from matekd_bench.study.spec.request import StudyRequest
 from matekd_bench.study.spec.study_spec import study_spec
@@ -113,11 +111,6 @@ def follow(lookup: GridLookup, ranks: Ranks, stop_requested: Callable[[], bool] 
     """
     stop_requested()  # defers signals from now on: all processes have to stop at the same update
     assets_by_task: dict[tuple[int, str], TaskAssets] = {}
-    callbacks = RunCallbacks(
-        lambda done, limit, loss, left: None,
-        lambda evaluation, evaluations, score: None,
-        stopping=stop_requested,
-    )
     own_value: RunAnnouncement | None = None  # ignored: the leader's value counts
     while (announcement := ranks.announce(own_value)) is not None:
         grid, cell = lookup.find(announcement.run_id, announcement.tuning)
@@ -128,19 +121,13 @@ def follow(lookup: GridLookup, ranks: Ranks, stop_requested: Callable[[], bool] 
             for (grid_id, task), assets in assets_by_task.items()
             if grid_id == key[0] and task in announcement.tasks
         }
-        assets = assets_by_task.setdefault(key, _silent_assets(cell, stop_requested))
+        assets = assets_by_task.setdefault(key, TaskAssets(cell.data, cell.recipe, stopping=stop_requested))
         try:
-            ranks.run_sharing_errors(partial(train, cell.job, assets, callbacks))
+            ranks.run_sharing_errors(partial(train, cell.job, assets, stopping=stop_requested))
         except PausedError:
             return
         except Exception:  # the leader records it
             del assets_by_task[key]  # the processes may have prepared different parts of them
-
-
-def _silent_assets(cell: Cell, stop_requested: Callable[[], bool]) -> TaskAssets:
-    return TaskAssets(
-        cell.data, cell.recipe, lambda text: None, lambda done, limit, loss: None, stopping=stop_requested
-    )
 
 
 def main() -> int:

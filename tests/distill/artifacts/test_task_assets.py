@@ -14,10 +14,6 @@ from matekd_bench.errors import CheckpointError
 from rig import toy_data
 
 
-def quiet(data, recipe):
-    return TaskAssets(data, recipe, lambda text: None, lambda *progress: None)
-
-
 def test_the_students_rows_carry_labels_and_the_teachers_logits(assets):
     made = assets("pairs")
     corpus = made.train
@@ -46,9 +42,9 @@ def test_what_takes_long_is_announced(assets):
     made = assets()
     _ = made.train
     _ = made.generator
-    assert made.stages[0] == "fine-tuning teacher for toy-single"
-    assert "teacher logits for toy-single" in made.stages
-    assert "warming up generator for toy-single" in made.stages
+    stages = made.sink.texts("stage")
+    for part in ("fine-tuning teacher", "teacher logits", "warming up generator"):
+        assert any(part in stage and "toy-single" in stage for stage in stages)
 
 
 def test_an_untrained_generator_is_warmed_up_once(assets, cache):
@@ -78,9 +74,9 @@ def test_a_trained_generator_is_taken_as_it_is(assets, recipe, cache):
 
 def test_a_study_without_generator_or_training_rows_says_so(recipe, cache):
     data = toy_data()
-    with pytest.raises(CheckpointError, match=r"^this study names no generator\.$"):
-        _ = quiet(data, recipe(generator=None)).generator
-    with pytest.raises(CheckpointError, match=r"^task 'toy-single' has no training data\.$"):
-        _ = quiet(replace(data, train=None), recipe()).train
-    with pytest.raises(CheckpointError, match=r"^the training rows of 'toy-single' have no labels\.$"):
-        _ = quiet(replace(data, train=replace(data.train, labels=None)), recipe()).train
+    with pytest.raises(CheckpointError, match="no generator"):
+        _ = TaskAssets(data, recipe(generator=None)).generator
+    with pytest.raises(CheckpointError, match="'toy-single' has no training data"):
+        _ = TaskAssets(replace(data, train=None), recipe()).train
+    with pytest.raises(CheckpointError, match="'toy-single' have no labels"):
+        _ = TaskAssets(replace(data, train=replace(data.train, labels=None)), recipe()).train

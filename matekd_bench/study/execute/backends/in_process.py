@@ -15,9 +15,9 @@ from matekd_bench.distill.artifacts.kept_student import StudentCard, save_studen
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.models.networks import weights_digest
 from matekd_bench.distill.student_run import train
-from matekd_bench.distill.training.outcome import RunCallbacks
 from matekd_bench.distill.training.resume import PausedError
 from matekd_bench.errors import BenchError, ResultsError
+from matekd_bench.events import Evaluated, Event, Message, Progress
 from matekd_bench.results.records.run_record import Record, Tuning
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.students_folder import KeptStudents
@@ -108,12 +108,7 @@ class LocalExecutor:
         task = cell.data.task.name
         if task not in self._assets:
             self._assets[task] = TaskAssets(
-                cell.data,
-                cell.recipe,
-                stage=self._events.stage,
-                progress=lambda done, limit, loss: self._events.progress(done, limit, loss, None),
-                warn=self._events.warning,
-                stopping=self._interruptions.stop_requested,
+                cell.data, cell.recipe, _EventsSink(self._events), self._interruptions.stop_requested
             )
         return self._assets[task]
 
@@ -190,17 +185,15 @@ class LocalExecutor:
         started = time.perf_counter()
         try:
             assets = self.assets(cell)
-            callbacks = RunCallbacks(
-                self._events.progress,
-                self._events.evaluated,
-                self._note_once,
-                self._interruptions.stop_requested,
-            )
+            sink = _EventsSink(self._events, self._shown_notes)
+            stopping = self._interruptions.stop_requested
             checkpoints = _RunCheckpoints(under_way, cell, self._events, self._on_checkpoint)
             ranks = cell.recipe.ranks
             # The followers start the same run when they receive this.
             ranks.announce(RunAnnouncement(cell.run_id, cell.tuning, tuple(self._assets)))
-            outcome = ranks.run_sharing_errors(lambda: train(cell.job, assets, callbacks, checkpoints))
+            outcome = ranks.run_sharing_errors(
+                lambda: train(cell.job, assets, sink, stopping=stopping, checkpoints=checkpoints)
+            )
             record = recording.finished_record(cell, self._grid, assets, outcome, self._command)
         except ResultsError:
             raise
@@ -242,11 +235,25 @@ class LocalExecutor:
         if problem is not None:
             self._events.warning(f"{cell.label}: the student could not be kept: {problem}")
 
-    def _note_once(self, text: str) -> None:
-        """Report a method's note the first time it comes in this study."""
-        if text not in self._shown_notes:
-            self._shown_notes.add(text)
-            self._events.note(text)
+
+class _EventsSink:
+    """A sink that passes the events of training on to the watcher of a study; each note only once."""
+
+    def __init__(self, events: Events, shown_notes: set[str] | None = None) -> None:
+        self._events, self._shown = events, set() if shown_notes is None else shown_notes
+
+    def emit(self, event: Event) -> None:
+        """Call the watcher's method for the event."""
+        match event:
+            case Progress():
+                self._events.progress(event.done, event.limit, event.loss, event.seconds_left)
+            case Evaluated():
+                self._events.evaluated(event.number, event.total, event.score)
+            case Message(kind="note") if event.text in self._shown:
+                return
+            case Message():
+                self._shown.add(event.text)
+                getattr(self._events, event.kind)(event.text)
 
 
 def write_data(cell: Cell, store: ResultsStore) -> None:
