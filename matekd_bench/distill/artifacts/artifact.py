@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import torch
 
-from matekd_bench.distill.artifacts.artifact_cache import CacheEntry, cached_folder, has_folder
+from matekd_bench.distill.artifacts.artifact_cache import CacheEntry, cache_root, cached_folder
 from matekd_bench.distill.artifacts.preparation import Preparation
 from matekd_bench.distill.artifacts.recipe import Recipe
 from matekd_bench.distill.data.corpus import Corpus
@@ -77,14 +77,14 @@ class Artifact(ABC, Generic[T]):
         return f"{self.task.name}-{short_digest(self.facts)}"
 
     @property
-    def place(self) -> str:
-        """The folder relative to the cache, as KIND/KEY."""
-        return f"{self.kind}/{self.key}"
+    def folder(self) -> Path:
+        """The folder in the cache; it exists once the thing was built."""
+        return cache_root() / self.kind / self.key
 
     @property
     def is_cached(self) -> bool:
         """True if the cache has a folder for the thing; its files are not checked."""
-        return has_folder(self.kind, self.key)
+        return self.folder.is_dir()
 
     def get(self) -> T:
         """Load the thing from the cache; build it first if it is missing or damaged."""

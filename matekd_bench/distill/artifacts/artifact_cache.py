@@ -175,11 +175,6 @@ def _build_entry(home: Path, key: str, build: Build) -> None:
     checkpoints.remove()  # only after a complete build: an interrupted one resumes from them
 
 
-def has_folder(kind: str, key: str) -> bool:
-    """Return True if the cache has a folder for `key`; its files are not checked."""
-    return (cache_root() / kind / key).is_dir()
-
-
 def _unwritable_error(folder: Path, error: Exception) -> ResultsError:
     reason = getattr(error, "strerror", None) or error
     return ResultsError(

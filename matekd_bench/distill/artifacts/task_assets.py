@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
+from matekd_bench.distill.artifacts.artifact import Artifact
 from matekd_bench.distill.artifacts.generator import Generator, WarmedUpGenerator
-from matekd_bench.distill.artifacts.given_teacher import check_labels, load_given_teacher
+from matekd_bench.distill.artifacts.given_teacher import check_labels, label_order, load_given_teacher
 from matekd_bench.distill.artifacts.recipe import Recipe
 from matekd_bench.distill.artifacts.teacher import CleanLogits, FineTunedTeacher, Teacher
 from matekd_bench.distill.data.corpus import Corpus
@@ -94,6 +97,25 @@ class TaskAssets:
             return corpus if self.one_vocabulary else self._fine_tuned.corpus(self.teacher_encoder)
 
         return CleanLogits(self.data, self.recipe, self.teacher, as_teacher_reads, self._sink).get()
+
+    def cached_folders(self, *, generator: bool) -> list[Path] | None:
+        """Return the cache folders of the task's artifacts; None unless the cache has all of them.
+
+        `generator`: the runs need the generator too. No network is loaded onto the device, and nothing is made.
+        """
+        artifacts: list[Artifact[Any]] = []
+        teacher = self.recipe.teacher
+        if teacher.classifies:
+            described = Teacher(None, teacher, given=True, order=label_order(teacher, self.task))
+        else:
+            artifacts.append(self._fine_tuned)
+            if not self._fine_tuned.is_cached:  # the key of its logits is not known yet
+                return None
+            described = Teacher(None, self._fine_tuned.checkpoint, given=False)
+        artifacts.append(CleanLogits(self.data, self.recipe, described, lambda: self.train))
+        if generator and (self._warmed_up.is_cached or not self._warmed_up.untrained()[1]):
+            artifacts.append(self._warmed_up)
+        return [part.folder for part in artifacts] if all(part.is_cached for part in artifacts) else None
 
     @cached_property
     def dev(self) -> list[list[Encoded]]:

@@ -123,14 +123,19 @@ class FineTunedTeacher(Artifact[Teacher]):
         job = Job("teacher", GOLD_ONLY, NoParams(), 0, training, (settings.budget.kind, limit))
         return TrainingSession(parts, job, purposes=PURPOSES)
 
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The fine-tuned checkpoint, which must be in the cache."""
+        base = self.recipe.teacher
+        return describe(self.folder, id=base.id, revision=base.revision)
+
     def load(self, entry: CacheEntry, measured: Measured) -> Teacher:
         """Load the teacher onto the device, frozen; from the cache even after fine-tuning."""
         if not entry.built:
             self.stage(f"{self.title}: from cache")
-        recipe, task = self.recipe, self.task
-        checkpoint = describe(entry.path, id=recipe.teacher.id, revision=recipe.teacher.revision)
+        task, checkpoint = self.task, self.checkpoint
         # Seed 0 is not used: the saved model has its head.
-        model = load_classifier(ModelSource(checkpoint), task.outputs, task.labels, 0).to(recipe.device)
+        model = load_classifier(ModelSource(checkpoint), task.outputs, task.labels, 0).to(self.recipe.device)
         return Teacher(
             model.requires_grad_(False), checkpoint, given=False, train_flops=measured["flops"],
             train_seconds=measured["seconds"], use=entry.use,

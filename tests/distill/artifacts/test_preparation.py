@@ -56,7 +56,7 @@ def test_it_goes_on_to_the_same_bits(part, recipe, tmp_path, monkeypatch):
         assert (paused.value.what, paused.value.problem) == (f"{part} for toy-single", None)
     last = Interrupted(recipe)
     found = weights(part, last.assets)
-    assert [event.done for event in last.sink.of(Progress)][0] == 4
+    assert next(iter(last.sink.of(Progress))).done == 4
     assert any("update 3" in text for text in last.sink.texts("stage"))
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], expected[name]) for name in found)

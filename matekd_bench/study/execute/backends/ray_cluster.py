@@ -32,7 +32,7 @@ from matekd_bench.study.execute.backends.ray_node import (
     files_of,
     write_files,
 )
-from matekd_bench.study.execute.backends.shared_artifacts import cached_artifacts, remember_artifacts
+from matekd_bench.study.execute.backends.shared_artifacts import cached_artifacts
 from matekd_bench.study.execute.backends.worker import WorkerStudy
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.work_queue import WorkQueue
@@ -95,9 +95,10 @@ class RayExecutor:
         self._cells = {cell.label: cell for cell in cells}
         planned = {item.name: item for item in work_items(cells, self._store.records())[0]}
         first_cells = {cell.data.task.name: cell for cell in reversed(cells)}
+        generator = any("generator" in cell.job.method.needs for cell in self._grid.cells)
         work_list, teacher_items = [], {}
         for task, cell in first_cells.items():
-            if (files := cached_artifacts(cell)) is not None:
+            if (files := cached_artifacts(cell, generator=generator)) is not None:
                 self._shared[task] = ray.put(files)
                 continue
             teacher_items[task] = f"teacher for {task}"
@@ -250,7 +251,6 @@ class RayExecutor:
     def _share(self, work: WorkItem, files: Files) -> None:
         """Put the files that the runs of a task share into this machine's cache, and hand them to Ray."""
         import_folders(files)
-        remember_artifacts(self._first_cell(work.task), files)
         self._shared[work.task] = self._ray.put(files)
         self._queue.complete(work)
 
