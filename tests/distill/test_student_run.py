@@ -248,10 +248,8 @@ def test_a_loss_that_is_no_number_ends_the_run_as_diverged(shared):
 
     outcome = train(job(given(exploding)), shared)
     assert outcome.status == "diverged"
-    last = outcome.history[-1]["loss"]
-    assert outcome.reason == (
-        f"the gradient norm of the student became nan at update 4; the last loss was {last:.4g}"
-    )
+    assert "nan at update 4" in outcome.reason
+    assert f"{outcome.history[-1]['loss']:.4g}" in outcome.reason
     assert [evaluation.update for evaluation in outcome.evaluations] == [2, 4]
     assert outcome.spent.student_updates == 4
     assert outcome.train_seconds > 0
@@ -275,7 +273,7 @@ def test_one_class_for_every_example_is_flagged_as_collapsed(shared):
     outcome = train(job(given(always_bad), lr=5e-3, budget=("student_updates", 20), evaluations=1), shared)
     assert outcome.status == "collapsed"
     assert outcome.evaluations[-1].logits["dev"].argmax(-1).sum() == 0
-    assert outcome.reason == "the last evaluation predicts one value for every example"
+    assert "one value" in outcome.reason
 
 
 def test_what_a_method_raises_is_passed_on(shared):

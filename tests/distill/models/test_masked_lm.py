@@ -115,7 +115,7 @@ def test_a_cut_generator_keeps_its_head(source, tiny_checkpoint, tmp_path):
 
 def test_a_model_that_fills_no_masks_is_one_clear_line(tmp_path):
     GPT2LMHeadModel(GPT2Config(n_layer=1, n_embd=8, n_head=1, vocab_size=20)).save_pretrained(tmp_path)
-    with pytest.raises(CheckpointError, match=r"^'gpt' can't be loaded as AutoModelForMaskedLM: ") as caught:
+    with pytest.raises(CheckpointError, match=r"'gpt'.*AutoModelForMaskedLM") as caught:
         load_masked_lm(ModelSource(describe(tmp_path, id="gpt")), seed=0)
     assert "\n" not in str(caught.value)
 

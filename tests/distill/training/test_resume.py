@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -58,7 +59,7 @@ def kd(batch, models):
 
 
 class Stopping:
-    """A watch that asks to stop after so many updates, and keeps the notices."""
+    """A run that is asked to stop after so many updates, and keeps what it is told."""
 
     def __init__(self, after: int) -> None:
         self.left, self.sink = after, Kept()
@@ -77,6 +78,12 @@ class Stopping:
 
 def never() -> Stopping:
     return Stopping(-1)
+
+
+def resumed_after(run: Stopping) -> list[int]:
+    """The updates after which the run said that it continues."""
+    notes = "\n".join(run.notes)
+    return [int(update) for update in re.findall(r"resuming after update (\d+)", notes)]
 
 
 @pytest.fixture(scope="module")
@@ -110,11 +117,11 @@ def same(first: Outcome, second: Outcome) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(name, shared, kept):
     whole = never().train(job(name), shared)
-    with pytest.raises(PausedError, match=r"^stopped after update 3$"):
+    with pytest.raises(PausedError, match="update 3"):
         Stopping(3).train(job(name), shared, kept)
     going_on = never()
     outcome = going_on.train(job(name), shared, kept)
-    assert f"{name}: resuming after update 3" in going_on.notes
+    assert resumed_after(going_on) == [3]
     assert (whole.resumed, outcome.resumed) == (0, 1)
     same(whole, outcome)
 
@@ -160,7 +167,7 @@ def test_what_came_after_the_last_checkpoint_is_done_again(shared, kept):
         never().train(job(method(cut)), shared, kept)
     going_on = never()
     outcome = going_on.train(job(method(cut)), shared, kept)
-    assert going_on.notes == ["given: resuming after update 4"]
+    assert resumed_after(going_on) == [4]
     same(whole, outcome)
 
 
@@ -220,7 +227,7 @@ def test_a_damaged_checkpoint_is_passed_over(shared, kept):
     (kept.folder / "000000003" / resume.STATE).write_bytes(b"half")
     going_on = never()
     same(whole, going_on.train(job("kd"), shared, kept))
-    assert going_on.notes == ["kd: resuming after update 2"]
+    assert resumed_after(going_on) == [2]
 
 
 def test_a_checkpoint_of_other_versions_is_left_aside(shared, kept, monkeypatch):
@@ -230,8 +237,8 @@ def test_a_checkpoint_of_other_versions_is_left_aside(shared, kept, monkeypatch)
     monkeypatch.setattr(resume, "FORMAT", 0)
     going_on = never()
     outcome = going_on.train(job("kd"), shared, kept)
-    assert going_on.notes == ["kd: checkpoint from other versions skipped; it starts over"]
-    assert outcome.resumed == 0
+    assert len(going_on.notes) == 1
+    assert (resumed_after(going_on), outcome.resumed) == ([], 0)
     same(whole, outcome)
 
 
@@ -241,7 +248,7 @@ def test_a_pickle_in_a_checkpoint_is_not_executed(tmp_path):
             return (Path.touch, (tmp_path / "executed",))
 
     torch.save({"state": Evil()}, tmp_path / resume.STATE)
-    with pytest.raises(CheckpointError, match=r"state\.pt holds more than tensors and plain values\.$"):
+    with pytest.raises(CheckpointError, match=r"state\.pt"):
         resume.read_state(tmp_path)
     assert not (tmp_path / "executed").exists()
 
@@ -255,7 +262,7 @@ def test_a_state_that_could_not_be_read_again_is_refused_when_it_is_saved(shared
             return {"where": [Path("here")]}
 
     record = Method(name="careless", summary="", factory=Careless, level="none", version="1")
-    with pytest.raises(PluginError, match=r"^method 'careless' gives a \w+Path as state: "):
+    with pytest.raises(PluginError, match=r"'careless' gives a \w+Path"):
         never().train(job(record), shared, kept)
 
 
@@ -284,7 +291,7 @@ def test_rows_per_pass_are_halved_until_memory_is_enough(shared, kept):
     outcome = watch.train(job(method(hungry(most=5))), shared, kept)
     smaller = never().train(job(method(kd), micro_batch=4), shared)
     assert (outcome.micro_batch, smaller.micro_batch, outcome.resumed) == (4, None, 0)
-    assert watch.notes == [f"given: out of memory; continuing with {rows} rows per pass" for rows in (8, 4)]
+    assert [re.findall(r"\d+ rows", note) for note in watch.notes] == [["8 rows"], ["4 rows"]]
     same(replace(smaller, micro_batch=4), outcome)
     assert outcome.spent.clean_examples == 6 * 16  # the update is as large as before
 
@@ -309,10 +316,8 @@ def test_without_dropout_smaller_passes_learn_the_same(recipe, tiny_checkpoint, 
 def test_out_of_memory_in_the_middle_goes_on_from_the_last_checkpoint(shared, kept):
     watch = never()
     outcome = watch.train(job(method(hungry(most=8, first=3))), shared, kept)
-    assert watch.notes == [
-        "given: out of memory; continuing with 8 rows per pass",
-        "given: resuming after update 2",
-    ]
+    assert "8 rows" in watch.notes[0]
+    assert resumed_after(watch) == [2]
     assert (outcome.resumed, outcome.micro_batch) == (1, 8)
     whole = never().train(job(method(kd)), shared)
     assert torch.equal(outcome.evaluations[0].logits["dev"], whole.evaluations[0].logits["dev"])
@@ -328,7 +333,7 @@ def test_the_smaller_pass_outlives_an_interruption(shared, kept):
 
 
 def test_out_of_memory_with_a_single_row_is_one_line(shared, kept):
-    with pytest.raises(RunError, match=r"^out of memory, even with one row per pass\.$"):
+    with pytest.raises(RunError, match="one row"):
         never().train(job(method(hungry(most=0))), shared, kept)
 
 
