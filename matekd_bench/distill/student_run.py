@@ -21,12 +21,10 @@ from matekd_bench.distill.device import (
 )
 from matekd_bench.distill.models.networks import load_classifier, parameter_count, weights_digest
 from matekd_bench.distill.training.evaluation import evaluation_points, predict
-from matekd_bench.distill.training.loss_history import LossHistory
 from matekd_bench.distill.training.optimizer import DivergedError
-from matekd_bench.distill.training.outcome import Evaluation, Outcome
+from matekd_bench.distill.training.outcome import Evaluation, LossHistory, Outcome
 from matekd_bench.distill.training.resume import (
     Checkpoints,
-    NoCheckpoints,
     PausedError,
     newest_checkpoint,
     ran_out_of_memory,
@@ -67,7 +65,7 @@ def train(
     micro_batch: int | None = None
     with contained_randomness(assets.recipe.device):
         while True:
-            run = _StudentRun(job, assets, sink, stopping, checkpoints or NoCheckpoints(), micro_batch)
+            run = _StudentRun(job, assets, sink, stopping, checkpoints, micro_batch)
             result = _attempt(run)
             if isinstance(result, Outcome):
                 return result
@@ -130,7 +128,7 @@ class _StudentRun:
         assets: TaskAssets,
         sink: Sink,
         stopping: Callable[[], bool],
-        checkpoints: Checkpoints,
+        checkpoints: Checkpoints | None,
         micro_batch: int | None,
     ) -> None:
         self._job, self._assets, self._sink, self._stopping = job, assets, sink, stopping
@@ -227,7 +225,7 @@ class _StudentRun:
         if evaluated or stopping:
             started = time.perf_counter()
             state = self._state()
-            if self.ranks.leads:
+            if self.ranks.leads and self._checkpoints is not None:
                 self._checkpoints.save(
                     update, lambda folder: write_checkpoint(folder, self._session.modules, state)
                 )

@@ -1,20 +1,25 @@
-"""A costly thing that is made once and cached under a key of everything that it depends on."""
+"""Recipe and artifact: how a study's models are prepared, and a costly thing that is made so once and then cached."""
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 import torch
 
 from matekd_bench.distill.artifacts.artifact_cache import CacheEntry, cache_root, cached_folder
 from matekd_bench.distill.artifacts.preparation import Preparation
-from matekd_bench.distill.artifacts.recipe import Recipe
 from matekd_bench.distill.data.corpus import Corpus
-from matekd_bench.distill.models.tokenizers import Encoder
+from matekd_bench.distill.device import ResolvedPrecision
+from matekd_bench.distill.models.checkpoints import Checkpoint
+from matekd_bench.distill.models.networks import ModelSource
+from matekd_bench.distill.models.tokenizers import Encoder, encoder_of
+from matekd_bench.distill.settings import GeneratorSettings, TeacherSettings
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.errors import CheckpointError
 from matekd_bench.events import Message, NoSink, Sink
@@ -28,27 +33,56 @@ Measured: TypeAlias = Mapping[str, Any]  # what was measured while an artifact w
 ENGINE = "2"  # raised when teachers, logits or generators made by older code may differ
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """The models of a study and how they are prepared; nothing in it depends on the method."""
+
+    teacher: Checkpoint
+    teacher_settings: TeacherSettings
+    student: ModelSource
+    generator: ModelSource | None
+    generator_settings: GeneratorSettings | None
+    max_length: int
+    device: torch.device
+    precision: ResolvedPrecision
+    ranks: Ranks = ALONE  # the processes that train one run together
+
+    @property
+    def student_encoder(self) -> Encoder:
+        """The encoder for the student's input.
+
+        This is the teacher's encoder if both share a vocabulary and only the teacher's one gives token types, which the
+        teacher needs.
+        """
+        encoder, teacher = encoder_of(self.student.checkpoint, self.max_length), self.teacher_encoder
+        shared = encoder.tokens.vocabulary == teacher.tokens.vocabulary
+        return teacher if shared and teacher.has_token_types and not encoder.has_token_types else encoder
+
+    @property
+    def teacher_encoder(self) -> Encoder:
+        """The encoder for the teacher's input."""
+        return encoder_of(self.teacher, self.max_length)
+
+
+@dataclass(frozen=True)
 class Artifact(ABC, Generic[T]):
     """A thing that the runs on one task share: built once under a lock, cached, sealed, and loaded by every process.
 
     A subclass says what the thing depends on (:attr:`facts`), how it is built into a folder and how it is loaded from
-    one. `kind` is its folder in the cache, `title` names it in messages. The facts and what was measured are kept in
-    `facts_file`; "" for none. Several processes of one run build it `together`, or the first one alone.
+    one. `kind` is its folder in the cache, `noun` names it in messages. The facts and what was measured are kept in
+    `facts_file`; "" for none. Several processes of one run build it `together`, or the first one alone. `sink` is told
+    of steps that take long; a build that consists of training is saved and ends once `stopping()` returns True.
     """
 
     kind: ClassVar[str]
+    noun: ClassVar[str]
     facts_file: ClassVar[str] = ""
     together: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        data: TaskData,
-        recipe: Recipe,
-        sink: Sink = NoSink(),
-        stopping: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self.data, self.recipe = data, recipe
-        self.sink, self.stopping = sink, stopping
+    data: TaskData
+    recipe: Recipe
+    sink: Sink = NoSink()
+    stopping: Callable[[], bool] = lambda: False
 
     @property
     @abstractmethod
@@ -56,9 +90,9 @@ class Artifact(ABC, Generic[T]):
         """Everything that the content depends on, as JSON data."""
 
     @property
-    @abstractmethod
     def title(self) -> str:
-        """A short name for messages, such as "teacher for rte"."""
+        """The name in messages, such as "teacher for rte"."""
+        return f"{self.noun} for {self.task.name}"
 
     @abstractmethod
     def build(self, folder: Path, checkpoints: CheckpointFolder) -> Measured:
@@ -97,7 +131,8 @@ class Artifact(ABC, Generic[T]):
         return self._load_or_build(ALONE)
 
     def _load_or_build(self, ranks: Ranks) -> T:
-        entry = cached_folder(self.kind, self.key, self._build_with_facts, self._warn, ranks)
+        warn = partial(self.tell, kind="warning")
+        entry = cached_folder(self.kind, self.key, self._build_with_facts, warn, ranks)
         text = (entry.path / self.facts_file).read_text() if self.facts_file else "{}"
         return self.load(entry, json.loads(text))
 
@@ -111,12 +146,9 @@ class Artifact(ABC, Generic[T]):
         """Make the resumable training that a build consists of."""
         return Preparation(self.title, checkpoints, sink=self.sink, stopping=self.stopping, ranks=ranks)
 
-    def stage(self, text: str) -> None:
-        """Tell the user of a step that may take long."""
-        self.sink.emit(Message(kind="stage", text=text))
-
-    def _warn(self, text: str) -> None:
-        self.sink.emit(Message(kind="warning", text=text))
+    def tell(self, text: str, kind: Literal["stage", "warning"] = "stage") -> None:
+        """Tell the user of a step that may take long, or of damage."""
+        self.sink.emit(Message(kind=kind, text=text))
 
     @property
     def task(self) -> Task:

@@ -3,55 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
-from torch import nn
-
+from matekd_bench.distill.artifacts.generator_warm_up import GeneratorWarmUp
 from matekd_bench.distill.models.networks import weights_digest
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.distill.training.resume import (
     Checkpoints,
-    NoCheckpoints,
     PausedError,
     newest_checkpoint,
     software_versions,
     write_checkpoint,
 )
+from matekd_bench.distill.training.session import TrainingSession
 from matekd_bench.events import Message, NoSink, Progress, Sink
 
 SAVE_SECONDS = 300.0  # between two checkpoints; the time of saving changes no result
-
-
-class Trainable(Protocol):
-    """What a preparation trains: a :class:`~matekd_bench.distill.training.session.TrainingSession`, or a warm-up."""
-
-    @property
-    def modules(self) -> Sequence[nn.Module]:
-        """The modules whose weights a checkpoint holds; the first one is what is prepared."""
-
-    @property
-    def updates(self) -> int:
-        """The number of updates so far."""
-
-    @property
-    def spent(self) -> int:
-        """The part of the limit that is spent."""
-
-    @property
-    def limit(self) -> int:
-        """The limit at which the training ends."""
-
-    def losses(self) -> Generator[float, None, None]:
-        """Train to the limit and yield the loss of each update."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything that changes, except weights; all processes call it."""
-
-    def load_state_dict(self, state: Mapping[str, Any], folder: Path) -> None:
-        """Continue from a state and the weights in a checkpoint's folder."""
+Trainable: TypeAlias = TrainingSession | GeneratorWarmUp
 
 
 class Preparation:
@@ -71,8 +41,7 @@ class Preparation:
         stopping: Callable[[], bool] = lambda: False,
         ranks: Ranks = ALONE,
     ) -> None:
-        self._name = name
-        self._checkpoints = checkpoints or NoCheckpoints()
+        self._name, self._checkpoints = name, checkpoints
         self._sink, self._stopping, self._ranks = sink, stopping, ranks
         self._started = self._last_saved = time.perf_counter()
 
@@ -109,7 +78,7 @@ class Preparation:
             return
         # In every process, not only in the leader: state_dict() gathers from all of them.
         state = {**session.state_dict(), "origin": origin, "update": session.updates, "seconds": self.seconds}
-        if self._ranks.leads:
+        if self._ranks.leads and self._checkpoints is not None:
             self._checkpoints.save(
                 session.updates, lambda folder: write_checkpoint(folder, session.modules, state)
             )

@@ -10,10 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from matekd_bench.distill.artifacts.artifact import Artifact
+from matekd_bench.distill.artifacts.artifact import Artifact, Recipe
 from matekd_bench.distill.artifacts.generator import Generator, WarmedUpGenerator
 from matekd_bench.distill.artifacts.given_teacher import check_labels, label_order, load_given_teacher
-from matekd_bench.distill.artifacts.recipe import Recipe
 from matekd_bench.distill.artifacts.teacher import CleanLogits, FineTunedTeacher, Teacher
 from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.models.tokenizers import Encoder
@@ -96,7 +95,9 @@ class TaskAssets:
         def as_teacher_reads() -> Corpus:
             return corpus if self.one_vocabulary else self._fine_tuned.corpus(self.teacher_encoder)
 
-        return CleanLogits(self.data, self.recipe, self.teacher, as_teacher_reads, self._sink).get()
+        return CleanLogits(
+            self.data, self.recipe, self._sink, teacher=self.teacher, read_corpus=as_teacher_reads
+        ).get()
 
     def cached_folders(self, *, generator: bool) -> list[Path] | None:
         """Return the cache folders of the task's artifacts; None unless the cache has all of them.
@@ -112,7 +113,9 @@ class TaskAssets:
             if not self._fine_tuned.is_cached:  # the key of its logits is not known yet
                 return None
             described = Teacher(None, self._fine_tuned.checkpoint, given=False)
-        artifacts.append(CleanLogits(self.data, self.recipe, described, lambda: self.train))
+        artifacts.append(
+            CleanLogits(self.data, self.recipe, teacher=described, read_corpus=lambda: self.train)
+        )
         if generator and (self._warmed_up.is_cached or not self._warmed_up.untrained()[1]):
             artifacts.append(self._warmed_up)
         return [part.folder for part in artifacts] if all(part.is_cached for part in artifacts) else None

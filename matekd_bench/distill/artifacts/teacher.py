@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,6 @@ from torch import Tensor
 from matekd_bench.distill.artifacts.artifact import ENGINE, Artifact, Measured
 from matekd_bench.distill.artifacts.artifact_cache import CacheEntry
 from matekd_bench.distill.artifacts.eviction import CacheUse
-from matekd_bench.distill.artifacts.recipe import Recipe
 from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.device import contained_randomness, kernel_facts
 from matekd_bench.distill.models.checkpoints import Checkpoint, describe
@@ -20,7 +19,6 @@ from matekd_bench.distill.models.networks import ModelSource, load_classifier, q
 from matekd_bench.distill.settings import Objective, Training
 from matekd_bench.distill.training.evaluation import predict
 from matekd_bench.distill.training.session import Job, SeedPurposes, SessionParts, TrainingSession
-from matekd_bench.events import NoSink, Sink
 from matekd_bench.files.durable import CheckpointFolder
 from matekd_bench.files.hashing import short_digest
 from matekd_bench.methods.context import Models
@@ -28,7 +26,6 @@ from matekd_bench.methods.method import Method, NoParams
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.methods.views import Batch
 from matekd_bench.seeds import seed_of
-from matekd_bench.tasks.task import TaskData
 
 if TYPE_CHECKING:
     from matekd_bench.methods.perturbation import Views
@@ -69,7 +66,7 @@ PURPOSES = SeedPurposes("teacher-order", "teacher-order", None)
 class FineTunedTeacher(Artifact[Teacher]):
     """The recipe's teacher, fine-tuned on the task's gold labels; one for all seeds of a study."""
 
-    kind = "teachers"
+    kind, noun = "teachers", "teacher"
     facts_file = "teacher.json"
 
     @property
@@ -89,14 +86,9 @@ class FineTunedTeacher(Artifact[Teacher]):
             **({"processes": recipe.ranks.size} if recipe.ranks.size > 1 else {}),
         }
 
-    @property
-    def title(self) -> str:
-        """Name the teacher in messages."""
-        return f"teacher for {self.task.name}"
-
     def build(self, folder: Path, checkpoints: CheckpointFolder) -> Measured:
         """Fine-tune the teacher and save it with its tokenizer; measure FLOPs and seconds."""
-        self.stage(f"fine-tuning {self.title}")
+        self.tell(f"fine-tuning {self.title}")
         preparation = self.preparation(checkpoints, self.recipe.ranks)
         with contained_randomness(self.recipe.device):
             session = self.session()
@@ -132,7 +124,7 @@ class FineTunedTeacher(Artifact[Teacher]):
     def load(self, entry: CacheEntry, measured: Measured) -> Teacher:
         """Load the teacher onto the device, frozen; from the cache even after fine-tuning."""
         if not entry.built:
-            self.stage(f"{self.title}: from cache")
+            self.tell(f"{self.title}: from cache")
         task, checkpoint = self.task, self.checkpoint
         # Seed 0 is not used: the saved model has its head.
         model = load_classifier(ModelSource(checkpoint), task.outputs, task.labels, 0).to(self.recipe.device)
@@ -142,30 +134,23 @@ class FineTunedTeacher(Artifact[Teacher]):
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
 class CleanLogits(Artifact[Tensor]):
     """A teacher's logits [n, C] on every clean training row, in float32.
 
-    The key needs the teacher: it depends on the digest of its files. `corpus` returns the rows as the teacher reads
-    them.
+    The key needs the teacher: it depends on the digest of its files. `read_corpus` returns the rows as the teacher
+    reads them.
     """
 
-    kind = "logits"
+    kind, noun = "logits", "teacher logits"
 
-    def __init__(
-        self,
-        data: TaskData,
-        recipe: Recipe,
-        teacher: Teacher,
-        corpus: Callable[[], Corpus],
-        sink: Sink = NoSink(),
-    ) -> None:
-        super().__init__(data, recipe, sink)
-        self._teacher, self._corpus = teacher, corpus
+    teacher: Teacher = field(kw_only=True)
+    read_corpus: Callable[[], Corpus] = field(kw_only=True)
 
     @property
     def facts(self) -> list[Any]:
         """Everything that the logits depend on."""
-        teacher, recipe = self._teacher, self.recipe
+        teacher, recipe = self.teacher, self.recipe
         return [
             ENGINE, teacher.checkpoint.sha256, teacher.order, self.data_key, recipe.max_length, recipe.device.type,
         ]  # fmt: skip
@@ -175,18 +160,13 @@ class CleanLogits(Artifact[Tensor]):
         """The name of the folder in the cache; it does not name the task, since tasks may share rows and teacher."""
         return short_digest(self.facts)
 
-    @property
-    def title(self) -> str:
-        """Name the logits in messages."""
-        return f"teacher logits for {self.task.name}"
-
     def build(self, folder: Path, checkpoints: CheckpointFolder) -> Measured:
         """Predict every row."""
         from safetensors.torch import save_file
 
-        self.stage(self.title)
-        corpus = self._corpus()
-        logits = predict(self._teacher.model, corpus.encoded, corpus.pad, ranks=self.recipe.ranks)
+        self.tell(self.title)
+        corpus = self.read_corpus()
+        logits = predict(self.teacher.model, corpus.encoded, corpus.pad, ranks=self.recipe.ranks)
         save_file({"logits": logits.contiguous()}, str(folder / "logits.safetensors"))
         return {}
 

@@ -45,17 +45,6 @@ class Checkpoints(Protocol):
         """Return the folders of complete checkpoints, newest first."""
 
 
-class NoCheckpoints:
-    """A place that keeps no checkpoints: an interrupted run starts over."""
-
-    def save(self, update: int, write: Callable[[Path], None]) -> None:
-        """Save nothing."""
-
-    def folders(self) -> Iterable[Path]:
-        """Return no folders."""
-        return ()
-
-
 def write_checkpoint(folder: Path, modules: Sequence[nn.Module], state: Mapping[str, Any]) -> None:
     """Write the modules' weights as safetensors, and `state` as a file that can be read without running pickled code.
 
@@ -92,7 +81,7 @@ Agree = Callable[[str | None], str | None]
 
 
 def newest_checkpoint(
-    checkpoints: Checkpoints,
+    checkpoints: Checkpoints | None,
     origin: Mapping[str, Any],
     say: Callable[[str], None],
     agree: Agree = lambda folder: folder,
@@ -112,10 +101,10 @@ def newest_checkpoint(
 
 
 def _newest_local(
-    checkpoints: Checkpoints, origin: Mapping[str, Any], say: Callable[[str], None]
+    checkpoints: Checkpoints | None, origin: Mapping[str, Any], say: Callable[[str], None]
 ) -> tuple[Path, dict[str, Any]] | None:
     """Return the newest readable checkpoint with this `origin` that this process finds, or None."""
-    for folder in checkpoints.folders():
+    for folder in checkpoints.folders() if checkpoints is not None else ():
         try:
             state = read_state(folder)
         except CheckpointError as error:

@@ -18,13 +18,12 @@ from matekd_bench.distill.flops import FlopModel, Meter
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.settings import BudgetLimit, Training
 from matekd_bench.distill.training.ddp import ALONE, Ranks
-from matekd_bench.distill.training.forward_passes import RunModels
+from matekd_bench.distill.training.forward_passes import RunModels, StepScope
 from matekd_bench.distill.training.resume import check_saveable, read_weights
 from matekd_bench.distill.training.run_context import RunContext
-from matekd_bench.distill.training.step_scope import StepScope
 from matekd_bench.distill.training.trainer import Trainer
 from matekd_bench.methods.method import Method, Params
-from matekd_bench.methods.perturbation import Perturbation, TextPerturbation, make_perturbation
+from matekd_bench.methods.perturbation import TextPerturbation, make_perturbation
 from matekd_bench.methods.views import Batch
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.task import Task
@@ -98,6 +97,7 @@ class TrainingSession:
         context_type: type[RunContext] = RunContext,
     ) -> None:
         self.parts, self.job = parts, job
+        _, self.limit = job.budget
         task, objective, optimizer = parts.task, job.training.objective, job.training.optimizer
         self.meter, self.scope = Meter(), StepScope(job.seed, task.name)
         self.meter.register("student", FlopModel(parts.student))
@@ -113,7 +113,9 @@ class TrainingSession:
             parts.student, parts.teacher, objective=objective, regression=not task.labels,
             precision=parts.precision, scope=self.scope, meter=self.meter,
         )  # fmt: skip
-        self.method = self._make_method(purposes.method_init)
+        if purposes.method_init is not None:  # modules of the method start alike in every run with this seed
+            torch.manual_seed(seed_of(job.seed, task.name, purposes.method_init))
+        self.method = make_perturbation(job.method, job.params, self.context, job.variant)
         self._prepared = False
         self.trainer = Trainer(
             name=job.variant, models=self.models, perturbation=self.method, context=self.context,
@@ -125,13 +127,6 @@ class TrainingSession:
             DataOrder(parts.corpus.lengths, optimizer.batch_size, job.seed, task.name, purpose)
             for purpose in (purposes.order, purposes.auxiliary_order)
         )
-
-    def _make_method(self, purpose: str | None) -> Perturbation[Any]:
-        """Make the method; modules that it makes itself start alike in every run with this seed."""
-        job = self.job
-        if purpose is not None:
-            torch.manual_seed(seed_of(job.seed, self.parts.task.name, purpose))
-        return make_perturbation(job.method, job.params, self.context, job.variant)
 
     def _prepare_texts(self) -> None:
         """Let a text method look at all training texts, once."""
@@ -167,11 +162,6 @@ class TrainingSession:
     def updates(self) -> int:
         """The number of the network's updates so far."""
         return self.trainer.spent.student_updates
-
-    @property
-    def limit(self) -> int:
-        """The budget, in units of its kind."""
-        return self.job.budget[1]
 
     @property
     def spent(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ class ViewRelay(Perturbation[Any]):
 
     `show(batch, models, views)` gets the views of every yielded item before the trainer does. The other method's code
     runs inside the context manager `around()`; the trainer's code does not. Put it into a trainer for the updates
-    that are observed; everything but views is the other method's own.
+    that are observed, after the other method's warm-up.
     """
 
     def __init__(
@@ -31,10 +31,6 @@ class ViewRelay(Perturbation[Any]):
         super().__init__(method.params, method.context)
         self.cycle = method.cycle
         self._method, self._show, self._around = method, show, around
-
-    def warm_up(self, batches: Iterable[Batch], models: Models) -> None:
-        """Warm up the other method."""
-        self._method.warm_up(batches, models)
 
     def views(self, batch: Batch, models: Models) -> Views:
         """Yield what the other method yields, and send back to it what the trainer returns."""

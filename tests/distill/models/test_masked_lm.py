@@ -10,7 +10,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel
 
-from matekd_bench.distill.artifacts.generator import Generator, WarmUp
+from matekd_bench.distill.artifacts.generator import Generator
+from matekd_bench.distill.artifacts.generator_warm_up import GeneratorWarmUp
 from matekd_bench.distill.data.batches import pad
 from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.device import contained_randomness
@@ -154,7 +155,7 @@ def warmed(source, encoder, updates, lr):
         checkpoint="tiny", optimizer=Optimizer(lr=lr, batch_size=16), budget=Budget(limit=updates)
     )
     return trained(
-        WarmUp(
+        GeneratorWarmUp(
             network, phrases(encoder), settings, encoder.tokens, task="toy", device=CPU, precision="float32"
         )
     )
@@ -199,7 +200,9 @@ def test_one_row_is_enough_to_warm_up_on(source, encoder):
     network = load_masked_lm(source, seed=3)[0]
     rows = Corpus(["u0"], [(SENTENCES[0],)], encoder([(SENTENCES[0],)]), torch.zeros(1), 0)
     settings = GeneratorSettings(checkpoint="tiny", budget=Budget(limit=2))
-    session = WarmUp(network, rows, settings, encoder.tokens, task="toy", device=CPU, precision="float32")
+    session = GeneratorWarmUp(
+        network, rows, settings, encoder.tokens, task="toy", device=CPU, precision="float32"
+    )
     assert 0 <= trained(session).held_out_accuracy() <= 1
 
 

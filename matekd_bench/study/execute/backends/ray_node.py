@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.distill.artifacts.artifact_cache import cache_root, folders_used, import_folders
+from matekd_bench.distill.artifacts.artifact_cache import cache_root, import_folders
 from matekd_bench.files.hashing import short_digest
 from matekd_bench.results.records.run_record import Tuning
 from matekd_bench.results.store.results_store import ResultsStore
@@ -100,8 +100,7 @@ def execute_order(
     session, reports = _session_of(order, home, store)
     reports.set_recipient(mailbox, order.name)
     if order.prepare:
-        with folders_used() as folders:
-            session.prepare(order.task, order.run_id)
+        folders = session.prepare(order.task, order.run_id)
         return NodeResult(shared_files([folder.relative_to(cache_root()).as_posix() for folder in folders]))
     return _train(order, session, checkpoint)
 

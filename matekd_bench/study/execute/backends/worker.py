@@ -117,19 +117,24 @@ class WorkerSession:
         """Return the store that a run is recorded in; tuning trials have a folder of their own."""
         return ResultsStore(self._lookup_for(task).results_folder(run_id, self._store.root))
 
-    def prepare(self, task: str, run_id: str) -> None:
-        """Make what the runs on a task share: teacher, its logits and, if a run needs it, the generator."""
+    def prepare(self, task: str, run_id: str) -> list[Path]:
+        """Make what the runs on a task share: teacher, its logits and, if a run needs it, the generator.
+
+        Returns their folders in the cache.
+        """
         grid, cell, executor = self._locate(task, run_id)
         assets = executor.assets(cell)
+        generator = any("generator" in other.job.method.needs for other in grid.cells)
         try:
             _ = assets.train  # a cached property: reading it makes the teacher and its logits
-            if any("generator" in other.job.method.needs for other in grid.cells):
+            if generator:
                 _ = assets.generator
         except PausedError as paused:
             raise self._interruptions.stopped_error(
                 f"stopped; {paused.what} is saved as far as it came."
             ) from None
         self._interruptions.end_deferral()
+        return assets.cached_folders(generator=generator) or []
 
     def train(self, task: str, run_id: str, tuning: Tuning | None = None) -> RunExit | None:
         """Train and record one run; return None if another process holds it."""
