@@ -38,24 +38,23 @@ def parts_of(
     import torch
 
     from matekd_bench.distill.data.corpus import Corpus
-    from matekd_bench.distill.harness import HarnessParts
     from matekd_bench.distill.models.checkpoints import find_checkpoint
     from matekd_bench.distill.models.masked_lm import load_masked_lm
     from matekd_bench.distill.models.networks import ModelSource, load_classifier
     from matekd_bench.distill.models.tokenizers import Encoder
-    from matekd_bench.distill.settings import Objective
+    from matekd_bench.distill.training.session import SessionParts
     from matekd_bench.plugins.host import Host
 
     record, found = Host.load(only_builtin=True).task(task).record, find_checkpoint(checkpoint, None)
     encoder, texts = Encoder(found, LENGTH), texts_of(task, folder, rows)
     encoded, uids = encoder(texts), tuple(map(str, range(len(texts))))
     labels, logits = torch.arange(len(texts)) % 2, torch.randn(len(texts), 2)
-    return HarnessParts(
+    return SessionParts(
         task=record, teacher=load_classifier(ModelSource(found), 2, record.labels, 0).requires_grad_(False),
         student=load_classifier(ModelSource(found, layers), 2, record.labels, 1),
         corpus=Corpus(uids, texts, encoded, labels, encoder.tokens.pad, logits), student_encoder=encoder,
         teacher_encoder=None, generator=lambda: load_masked_lm(ModelSource(found, layers), 0)[0].train(),
-        objective=Objective(), device=torch.device("cpu"), precision="float32",
+        device=torch.device("cpu"), precision="float32",
     )  # fmt: skip
 
 
@@ -66,3 +65,14 @@ def batches(parts: Any, size: int, count: int) -> list[list[int]]:
     lengths = parts.corpus.lengths
     every = sorted(grouped_order(lengths, size, 0), key=lambda rows: max(lengths[row] for row in rows))
     return [every[int((place + 0.5) * len(every) / count)] for place in range(count)]
+
+
+def session_of(method: Any, params: Any, name: str, parts: Any, optimizer: Any) -> Any:
+    """A method at work on the parts, with a budget that no benchmark spends."""
+    from matekd_bench.distill.settings import Training
+    from matekd_bench.distill.training.session import Job, TrainingSession
+
+    job = Job(name, method, params, 0, Training(optimizer=optimizer), ("student_updates", 10**6))
+    session = TrainingSession(parts, job)
+    session.warm_up()
+    return session

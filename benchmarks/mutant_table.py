@@ -77,7 +77,7 @@ MUTANTS = (
     ),
     Mutant(
         "resume-data-order", "A resumed run starts its data again from the first batch.",
-        "self._method.cycle), finished, None)", "self._method.cycle), 0, None)",
+        "self.method.cycle), finished, None)", "self.method.cycle), 0, None)",
         "test_resume.py", "goes_on_to_the_same_bits and kd",
     ),
     # Methods

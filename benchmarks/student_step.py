@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from minilm import LENGTH, MINILM, batches, parts_of
+from minilm import LENGTH, MINILM, batches, parts_of, session_of
 
 LAYERS = (0, 1, 2)
 BATCH, ROWS = 32, 640
@@ -47,16 +47,14 @@ class Sample:
 
 def suite(parts: Any) -> Callable[[Sequence[int], int], None]:
     """The suite's student step."""
-    from matekd_bench.distill.harness import MethodHarness
     from matekd_bench.distill.settings import Optimizer
     from matekd_bench.plugins.host import Host
 
     record = Host.load(only_builtin=True).method("matekd").record
-    harness = MethodHarness(record, record.params(), parts, name="matekd")
-    trainer = harness.trainer(harness.method, Optimizer(lr=2e-5, clip=CLIP), ("student_updates", 10**6))
+    session = session_of(record, record.params(), "matekd", parts, Optimizer(lr=2e-5, clip=CLIP))
 
     def step(rows: Sequence[int], update: int) -> None:
-        trainer.update(harness.batch(rows, update=update))
+        session.trainer.update(session.batch(rows, update=update))
 
     return step
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from unittest.mock import patch
 
-from minilm import MINILM, batches, parts_of
+from minilm import MINILM, batches, parts_of, session_of
 
 LAYERS, SIZE, ROWS = (0, 1, 3, 5), 32, 160
 METHODS = (
@@ -48,35 +48,32 @@ class Contender:
     """A method at work on the student that all share, with the batches it is timed on."""
 
     def __init__(self, resolved: Any, parts: Any, count: int) -> None:
-        from matekd_bench.distill.harness import MethodHarness
         from matekd_bench.distill.settings import Optimizer
 
         self.name = resolved.variant
-        self.harness = MethodHarness(resolved.record, resolved.params, parts, name=self.name)
-        self.trainer = self.harness.trainer(
-            self.harness.method, Optimizer(lr=1e-5), ("student_updates", 10**6)
-        )
+        self.session = session_of(resolved.record, resolved.params, self.name, parts, Optimizer(lr=1e-5))
+        self.trainer = self.session.trainer
         self.rows = batches(parts, SIZE, count)
-        self.phases: tuple[Phase, ...] = ("student", "own") if self.harness.method.cycle else ("student",)
+        self.phases: tuple[Phase, ...] = ("student", "own") if self.session.method.cycle else ("student",)
         for phase in self.phases:  # optimizers make their state at the first step
-            self.trainer.update(self.harness.batch(self.rows[0][:2], phase=phase))
+            self.trainer.update(self.session.batch(self.rows[0][:2], phase=phase))
 
     def timed(self, phase: Phase) -> Cost:
         """The mean over the batches."""
-        made = [self.harness.batch(rows, update=at, phase=phase) for at, rows in enumerate(self.rows)]
-        flops, started = self.harness.meter.flops, time.process_time()
+        made = [self.session.batch(rows, update=at, phase=phase) for at, rows in enumerate(self.rows)]
+        flops, started = self.session.meter.flops, time.process_time()
         for batch in made:
             self.trainer.update(batch)
         taken = time.process_time() - started
-        weights = sum(one.numel() for one in self.harness.models.student.parameters())
-        theirs = sum(one.numel() for own in self.harness.context.trained for one in own.module.parameters())
+        weights = sum(one.numel() for one in self.session.models.student.parameters())
+        theirs = sum(one.numel() for own in self.session.context.trained for one in own.module.parameters())
         stepped = 1.0 if phase == "student" else theirs / weights
-        return Cost(taken / len(made), (self.harness.meter.flops - flops) / len(made), stepped)
+        return Cost(taken / len(made), (self.session.meter.flops - flops) / len(made), stepped)
 
     def cost(self) -> Cost:
         """A student's update with its share of the method's own."""
         student = self.timed("student")
-        cycle = self.harness.method.cycle
+        cycle = self.session.method.cycle
         if cycle is None:
             return student
         own, share = self.timed("own"), cycle.auxiliary / cycle.student
@@ -90,7 +87,7 @@ class Contender:
 
         from matekd_bench.distill.training.optimizer import step
 
-        student, taken = self.harness.models.student, []
+        student, taken = self.session.models.student, []
         for _ in range(5):
             for weight in student.parameters():
                 weight.grad = torch.full_like(weight, 1e-8)
@@ -113,10 +110,10 @@ class Contender:
                 waits.append(time.perf_counter() - started)
                 return item
 
-        order = DataOrder(self.harness.parts.corpus.lengths, SIZE, 0, self.harness.parts.task.name, "waiting")
+        order = DataOrder(self.session.parts.corpus.lengths, SIZE, 0, self.session.parts.task.name, "waiting")
         with (
             patch("matekd_bench.distill.training.trainer.Prefetch", Timed),
-            closing(self.trainer.run(order, order, self.harness.assembler())) as losses,
+            closing(self.trainer.run(order, order, self.session.assembler)) as losses,
         ):
             next(losses)
             started, known = time.perf_counter(), len(waits)

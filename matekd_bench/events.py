@@ -172,9 +172,6 @@ class NoSink:
         """Do nothing."""
 
 
-NO_SINK: Sink = NoSink()
-
-
 JsonEvent: TypeAlias = dict[str, Any]
 
 

@@ -40,10 +40,23 @@ LONGEST = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first: one that comes last keeps a worker busy while the others have nothing left to do."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `full`, unless `-m` names it or `always` is set; then put the longest files first.
+
+    A long file that comes last keeps a worker busy while the others have nothing left to do.
+    """
+    if "full" not in config.getoption("markexpr"):
+        left_out = [item for item in items if _waits_for_full(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not _waits_for_full(item)]
     places = {HERE / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def _waits_for_full(item: pytest.Item) -> bool:
+    """True for a test that `pytest` alone leaves out."""
+    mark = item.get_closest_marker("full")
+    return mark is not None and not mark.kwargs.get("always", False)
 
 
 def pytest_collection_finish() -> None:

@@ -7,29 +7,29 @@ import random
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from matekd_bench import Joint, NoParams, Perturbation, TextPerturbation, TokenPerturbation
+from matekd_bench import Joint, Method, NoParams, Perturbation, TextPerturbation, TokenPerturbation
 from matekd_bench.distill import settings
 from matekd_bench.distill.data.batches import Assembler
 from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.data.order import PlannedUpdate
-from matekd_bench.distill.flops import FlopModel, Meter
+from matekd_bench.distill.device import contained_randomness
 from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.masked_lm import load_masked_lm
 from matekd_bench.distill.models.networks import ModelSource, load_classifier
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.training.evaluation import predict
-from matekd_bench.distill.training.forward_passes import RunModels
-from matekd_bench.distill.training.run_context import RunContext
-from matekd_bench.distill.training.step_scope import StepScope
+from matekd_bench.distill.training.session import Job, SessionParts, TrainingSession
 from matekd_bench.distill.training.trainer import Trainer
+from matekd_bench.events import Event, Message
 from matekd_bench.files.hashing import digest
 from matekd_bench.tasks.task import Examples, Split, Task, TaskData
 
+E = TypeVar("E", bound=Event)
 TEXT = """the a man woman dog cat child house car tree bird music plays sings runs eats sees walks sleeps big small red
 blue old new film story movie very quite never always he she they what when where people some all every"""
 WORDS = TEXT.split()  # all of them in the vocabulary of the fixture `tiny_checkpoint`
@@ -102,8 +102,14 @@ def exact(original: Any, dtype: torch.dtype, dropout: bool) -> Any:
     return model.to(dtype)
 
 
+KD = Method(
+    name="kd", summary="", factory=lambda params, context: Given(context, kd), level="none", version="1",
+    needs=frozenset({"generator"}),  # so that methods of tests, which share its context, find one
+)  # fmt: skip
+
+
 class Rig:
-    """Student, teacher and all that a trainer needs, in float64 with dropout off, on one toy task.
+    """A session of plain distillation in float64 with dropout off, on one toy task, whose parts tests give to methods.
 
     Weights are eight times as large as BERT's first ones, so that logits differ between rows. `cached` says whether
     batches carry the teacher's logits of the clean input.
@@ -121,16 +127,20 @@ class Rig:
         self.teacher_encoder = Encoder(describe(teacher, id="teacher"), 32)
         self.student = exact(classifier(student, (0, 2), kind, 1), dtype, dropout)
         self.teacher = frozen_teacher(teacher, kind, dtype)
-        self._generator = generator(student, dtype, dropout)
-        self.meter, self.scope = Meter(), StepScope(seed, self.task.name)
-        self.meter.register("student", FlopModel(self.student))
-        self.meter.register("teacher", FlopModel(self.teacher))
-        self.models = RunModels(
-            self.student, self.teacher, objective=self.objective, regression=not self.task.labels, precision="float32",
-            scope=self.scope, meter=self.meter,
+        shared = self.encoder.tokens.vocabulary == self.teacher_encoder.tokens.vocabulary
+        kept = generator(student, dtype, dropout)
+        parts = SessionParts(
+            task=self.task, corpus=self._corpus(cached), student=self.student, teacher=self.teacher,
+            student_encoder=self.encoder, teacher_encoder=None if shared else self.teacher_encoder,
+            generator=lambda: copy.deepcopy(kept).requires_grad_(True).train(), device=torch.device("cpu"),
+            precision="float32",
         )  # fmt: skip
-        self.corpus = self._corpus(cached)
-        self.context = self._context()
+        training = settings.Training(optimizer=settings.Optimizer(lr=1e-3), objective=self.objective)
+        job = Job("tested", KD, NoParams(), seed, training, ("student_updates", 10))
+        with contained_randomness(parts.device):
+            self.session = TrainingSession(parts, job)
+        self.corpus, self.context, self.models = parts.corpus, self.session.context, self.session.models
+        self.meter, self.scope = self.session.meter, self.session.scope
         self.grads: dict[str, Any] = {}
 
     def _corpus(self, cached: bool) -> Any:
@@ -140,15 +150,6 @@ class Rig:
         theirs = self.teacher_encoder
         logits = predict(self.teacher, theirs(rows.texts), theirs.tokens.pad) if cached else None
         return Corpus(rows.uids, rows.texts, encoded, labels, self.encoder.tokens.pad, logits)
-
-    def _context(self) -> Any:
-        shared = self.encoder.tokens.vocabulary == self.teacher_encoder.tokens.vocabulary
-        return RunContext(
-            task=self.task, seed=self.seed, device=torch.device("cpu"), precision="float32",
-            objective=self.objective, student_encoder=self.encoder,
-            teacher_encoder=None if shared else self.teacher_encoder, meter=self.meter, scope=self.scope,
-            generator=lambda: copy.deepcopy(self._generator).requires_grad_(True).train(), student=self.student,
-        )  # fmt: skip
 
     def batch(
         self, method: Any, rows: Sequence[int], *, update: int = 0, phase: Any = "student", epoch: int = 0
@@ -161,7 +162,7 @@ class Rig:
         self, method: Any, *, micro_batch: int | None = None, budget: Any = None, auxiliary_updates: Any = "besides",
         **optimizer: Any,
     ) -> Any:  # fmt: skip
-        """A trainer for the method, without clipping, with a constant rate unless told otherwise."""
+        """The session's trainer, but for this method; without clipping, with a constant rate unless told otherwise."""
         defaults = {"lr": 1e-3, "warmup": 0.0, "clip": None, "batch_size": 16, **optimizer}
         return Trainer(
             name="tested", models=self.models, perturbation=method, context=self.context,
@@ -257,6 +258,24 @@ def yielded(lab: Rig, method: Any, batch: Any) -> list[Any]:
     watched = Watched(method)
     lab.update(watched, batch)
     return watched.given
+
+
+class Kept:
+    """A sink that keeps all events."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type[E]) -> list[E]:
+        """The events of one class."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def texts(self, kind: str) -> list[str]:
+        """The texts of the messages of one kind."""
+        return [event.text for event in self.of(Message) if event.kind == kind]
 
 
 class SameText(TextPerturbation[NoParams]):

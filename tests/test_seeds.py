@@ -25,6 +25,7 @@ SEEDING = {
     "uniform": 2,
     "DataOrder": 4,
     "PlannedUpdate": 0,
+    "SeedPurposes": 0,
 }
 
 

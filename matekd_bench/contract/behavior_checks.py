@@ -73,7 +73,7 @@ def awkward_text(subject: Subject, make: Make) -> None:
 
 def _rewrite_each(bench: Bench, method: TextPerturbation[Any]) -> None:
     """Rewrite one text at a time, so that the failure names it."""
-    for number, texts in enumerate(bench.harness.parts.corpus.texts):
+    for number, texts in enumerate(bench.session.parts.corpus.texts):
         row = Row(f"row-{number}", texts, 0, lambda purpose, uid=number: seed_of(purpose, uid))  # type: ignore[misc]
         excerpt = f"{texts[0][:30]!r}{'...' * (len(texts[0]) > 30)}"
         fix = "Return the text as it is where there is nothing to do."
@@ -177,8 +177,9 @@ def cost(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError where teacher, student or a module of the method computes without being booked."""
     for phase in make("single").phases:
         bench = make("single")
+        bench.session.meter.clear_passes()  # those of a warm-up are not counted from outside
         passes, flops = _counted(bench, phase)
-        booked = bench.harness.meter.forwards()
+        booked = bench.session.meter.forwards()
         for name in ("student", "teacher"):
             if passes[name] != booked.get(name, 0):
                 raise CheckFailedError(
@@ -197,12 +198,12 @@ def cost(subject: Subject, make: Make) -> None:
 def _counted(bench: Bench, phase: Any) -> tuple[Counter[str], Counter[str]]:
     """Count the passes of the two networks and the FLOPs of the method's modules in one update, from outside."""
     passes, flops = Counter[str](), Counter[str]()
-    networks = {"student": bench.student, "teacher": bench.harness.parts.teacher}
+    networks = {"student": bench.student, "teacher": bench.session.parts.teacher}
     hooks = [
         network.register_forward_hook(lambda *_, name=name: passes.update([name]))
         for name, network in networks.items()
     ]
-    for trained in bench.harness.context.trained:
+    for trained in bench.session.context.trained:
         counter = FlopCounterMode(display=False)
         hooks.append(
             # `and None`: torch takes what a pre-hook returns, other than None, for the module's new input

@@ -16,11 +16,11 @@ from matekd_bench.contract import toys
 from matekd_bench.contract.subject import Subject
 from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.device import contained_randomness
-from matekd_bench.distill.harness import HarnessParts, MethodHarness, ViewRelay
-from matekd_bench.distill.settings import Objective, Optimizer
+from matekd_bench.distill.settings import Optimizer, Training
 from matekd_bench.distill.token_texts import RecordingContext
 from matekd_bench.distill.training.evaluation import predict
-from matekd_bench.distill.training.trainer import Trainer
+from matekd_bench.distill.training.session import Job, SessionParts, TrainingSession
+from matekd_bench.distill.training.view_relay import ViewRelay
 from matekd_bench.methods.context import Models
 from matekd_bench.methods.views import Batch, View
 
@@ -73,33 +73,25 @@ class Bench:
         self.student, teacher = toys.student(kind, dropout=dropout), toys.teacher(kind, reverse=reverse)
         self.encoder, corpus = toys.encoder(), _corpus(kind, awkward, reverse)
         # "float32" means that nothing is autocast: the networks keep the float64 of the toy weights.
-        parts = HarnessParts(
+        parts = SessionParts(
             task=task, student=self.student, teacher=teacher, student_encoder=self.encoder,
             teacher_encoder=toys.encoder(reverse=True) if reverse else None, corpus=corpus,
-            generator=partial(toys.generator, dropout=dropout),
-            objective=Objective(), device=CPU, precision="float32",
+            generator=partial(toys.generator, dropout=dropout), device=CPU, precision="float32",
         )  # fmt: skip
-        with contained_randomness(CPU):  # the harness seeds torch's global generator
-            self.harness = MethodHarness(
-                subject.record,
-                subject.params,
-                parts,
-                name=subject.name,
-                seed=SEED,
-                context_type=RecordingContext,
-            )
-        self.method = self.harness.method
+        job = Job(
+            subject.name, subject.record, subject.params, SEED, Training(optimizer=OPTIMIZER),
+            ("student_updates", BUDGET),
+        )  # fmt: skip
+        with contained_randomness(CPU):
+            self.session = TrainingSession(parts, job, context_type=RecordingContext)
+            self.session.warm_up()
+        self.method = self.session.method
         self.rows = tuple(range(len(corpus))) if awkward else ROWS
 
     @property
     def phases(self) -> tuple[Literal["student", "own"], ...]:
         """The phases of the method's updates: "own" only where it trains a module."""
         return ("student", "own") if self.method.cycle else ("student",)
-
-    def trainer(self, micro_batch: int | None = None, relay: ViewRelay | None = None) -> Trainer:
-        """Make a trainer without warm-up and clipping, for the method or a relay of it."""
-        optimizer = OPTIMIZER.model_copy(update={"micro_batch": micro_batch})
-        return self.harness.trainer(relay or self.method, optimizer, ("student_updates", BUDGET))
 
     def update(
         self,
@@ -115,16 +107,18 @@ class Bench:
         `number` is the number of the update and of its epoch.
         """
         with contained_randomness(CPU):
-            update = Update(self.harness.batch(rows or self.rows, update=number, epoch=number, phase=phase))
+            update = Update(self.session.batch(rows or self.rows, update=number, epoch=number, phase=phase))
 
             def show(batch: Batch, models: Models, views: tuple[View, ...]) -> None:
                 update.views.extend(views)
                 for view in views:
                     on_view(view, batch)
 
-            relay = ViewRelay(self.method, show, partial(self._watching_student, update))
+            trainer = self.session.trainer
+            trainer.method = ViewRelay(self.method, show, partial(self._watching_student, update))
+            trainer.micro_batch = micro_batch
             with self._recording_steps(update.grads):
-                update.loss = self.trainer(micro_batch, relay).update(update.batch)
+                update.loss = trainer.update(update.batch)
         return update
 
     def is_rewritten(self, view: View) -> bool:
@@ -133,17 +127,16 @@ class Bench:
 
     @property
     def _context(self) -> RecordingContext:
-        assert isinstance(self.harness.context, RecordingContext)
-        return self.harness.context
+        assert isinstance(self.session.context, RecordingContext)
+        return self.session.context
 
     def run(self, rows: Sequence[int], numbers: Iterable[int]) -> None:
         """Make updates of these numbers on the same rows, each in its own epoch, and record nothing."""
         with contained_randomness(CPU):
-            trainer = self.trainer()
             for number in numbers:
                 # RecordingContext remembers views, which a run's context does not: they would count as a leak.
                 self._context.forget_views()
-                trainer.update(self.harness.batch(rows, update=number, epoch=number))
+                self.session.trainer.update(self.session.batch(rows, update=number, epoch=number))
 
     @contextlib.contextmanager
     def _watching_student(self, update: Update) -> Iterator[None]:
@@ -165,7 +158,7 @@ class Bench:
 
         BERT's `key.bias` is left out: softmax ignores it, so that its gradient is rounding alone.
         """
-        modules = {trained.name: trained.module for trained in self.harness.context.trained}
+        modules = {trained.name: trained.module for trained in self.session.context.trained}
         owners = {"student": self.student, **modules}
         names = {
             id(weight): f"{owner}.{name}"

@@ -178,14 +178,14 @@ def rows(subject: Subject, make: Make) -> None:
 def _texts(bench: Bench, numbers: Sequence[int]) -> list[Any]:
     """Return the texts that the method prepares for each of these rows."""
     with contained_randomness(CPU):
-        prepared = bench.harness.assembler()(PlannedUpdate("student", 0, EPOCH, list(numbers))).prepared or ()
+        prepared = bench.session.assembler(PlannedUpdate("student", 0, EPOCH, list(numbers))).prepared or ()
     return [[version.texts for version in row if isinstance(version, Perturbed)] for row in prepared]
 
 
 def _threaded(make: Make, numbers: Sequence[int]) -> list[Any]:
     """Return the same texts, with each row prepared in one of several threads."""
     bench = make("pairs")
-    assembler = bench.harness.assembler()
+    assembler = bench.session.assembler
     with ThreadPoolExecutor(THREADS) as pool, contained_randomness(CPU):
         batches = pool.map(lambda row: assembler(PlannedUpdate("student", 0, EPOCH, [row])), numbers)
         prepared_rows = [row for batch in batches for row in batch.prepared or ()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-import torch
+from torch import Tensor
 
 from matekd_bench.contract import toys
 from matekd_bench.contract.bench import CPU, SEED, Make
@@ -18,7 +18,6 @@ from matekd_bench.distill.models.networks import load_classifier
 from matekd_bench.distill.settings import GeneratorSettings, Optimizer, TeacherSettings, Training
 from matekd_bench.distill.student_run import Job, train
 from matekd_bench.distill.training.evaluation import predict
-from matekd_bench.distill.training.outcome import RunCallbacks
 from matekd_bench.plugins.host import Host
 from matekd_bench.tasks.sources import Embedded, load_task
 
@@ -35,15 +34,9 @@ class TrialAssets(TaskAssets):
         model = load_classifier(toys.source(), self.task.outputs, self.task.labels, 2)
         return Teacher(model.requires_grad_(False), toys.checkpoint(), given=True)
 
-    @cached_property
-    def train(self) -> Corpus:
-        """The training rows with the teacher's logits."""
-        rows = self.data.train
-        assert rows is not None
-        assert rows.labels is not None  # training rows always have labels
-        encoded, pad = self.student_encoder(rows.texts), self.student_encoder.tokens.pad
-        logits = predict(self.teacher.model, encoded, pad)
-        return Corpus(rows.uids, rows.texts, encoded, torch.tensor(rows.labels), pad, logits)
+    def _teacher_logits(self, corpus: Corpus) -> Tensor:
+        """The teacher's logits on the training rows, which are not cached."""
+        return predict(self.teacher.model, corpus.encoded, corpus.pad)
 
     @cached_property
     def generator(self) -> Generator:
@@ -68,8 +61,7 @@ def mini_glue(subject: Subject, make: Make) -> None:
         variant=subject.name, method=subject.record, params=subject.params, seed=SEED,
         training=Training(optimizer=optimizer, evaluations=2), budget=("student_updates", UPDATES),
     )  # fmt: skip
-    callbacks = RunCallbacks(lambda *_: None, lambda *_: None)
-    outcome = train(job, TrialAssets(data, recipe, lambda _: None, lambda *_: None), callbacks)
+    outcome = train(job, TrialAssets(data, recipe))
     if outcome.status == "diverged":
         raise CheckFailedError(
             f"The run diverged: {outcome.reason}.", "Bound the perturbation, or lower its steps."

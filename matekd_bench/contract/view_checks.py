@@ -35,7 +35,7 @@ def shapes(subject: Subject, make: Make) -> None:
 
 def _misfit(view: View, batch: Batch, bench: Bench) -> str | None:
     rows, (_, length) = len(batch), view.ids.shape if view.ids.ndim == 2 else (0, 0)
-    width = bench.harness.context.word_embeddings.width
+    width = bench.session.context.word_embeddings.width
     wanted: list[tuple[str, Tensor | None, tuple[int, ...]]] = [
         ("ids", view.ids, (rows, length)),
         ("mask", view.mask, (rows, length)),

@@ -6,22 +6,22 @@ import random
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
 import torch
 from torch import Tensor
 
-from matekd_bench.distill.data.order import DataOrder
+from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.device import contained_randomness, resolve_device
-from matekd_bench.distill.harness import HarnessParts, MethodHarness, ViewRelay
-from matekd_bench.distill.models.networks import load_classifier
+from matekd_bench.distill.student_run import initial_student, student_session
 from matekd_bench.distill.token_texts import RecordingContext, ViewDecoder
+from matekd_bench.distill.training.view_relay import ViewRelay
 from matekd_bench.events import Message, Sink
 from matekd_bench.methods.context import Models
 from matekd_bench.methods.edits import edits_between
 from matekd_bench.methods.views import Batch, View
 from matekd_bench.plugins.host import Host
 from matekd_bench.seeds import seed_of
-from matekd_bench.study.execute._shim import TaskAssets
 from matekd_bench.study.plan.grid import Cell, make_grid
 from matekd_bench.study.plan.preflight import check_methods
 from matekd_bench.study.spec.request import StudyRequest
@@ -72,32 +72,21 @@ class _MethodPreviewer:
 
     def __init__(self, cell: Cell, assets: TaskAssets, rows: list[int]) -> None:
         self.cell, self.assets, self.rows = cell, assets, rows
-        job, recipe, task = cell.job, cell.recipe, assets.task
-        student = load_classifier(
-            recipe.student, task.outputs, task.labels, seed_of(job.seed, task.name, "init")
-        ).to(recipe.device)
-        parts = HarnessParts(
-            task=task, corpus=assets.train, student=student, teacher=assets.teacher.model,
-            student_encoder=assets.student_encoder,
-            teacher_encoder=None if assets.one_vocabulary else assets.teacher_encoder,
-            generator=lambda: assets.generator.copy(), objective=job.training.objective, device=recipe.device,
-            precision=recipe.precision,
-        )  # fmt: skip
-        self.harness = MethodHarness(
-            job.method, job.params, parts, name=job.variant, seed=job.seed, context_type=RecordingContext
-        )
-        self.reader = ViewDecoder(recipe.student.checkpoint)
+        student = initial_student(cell.job, assets)
+        self.session = student_session(cell.job, assets, student, RecordingContext)
+        self.reader = ViewDecoder(cell.recipe.student.checkpoint)
 
     def preview(self, examples: int, updates: int) -> MethodPreview:
         """Train for `updates` updates, then record the versions and answers of one more update."""
+        session, job = self.session, self.cell.job
         self._train(updates)
-        batch = self.harness.batch(self.rows, update=updates)
+        batch = session.batch(self.rows, update=updates)
         collected = _CollectedViews()
-        relay = ViewRelay(self.harness.method, partial(self._collect, collected))
         clean_student = self._student_logits(batch.clean)
-        clean_teacher = self.harness.models.clean_logits(batch)
-        job = self.cell.job
-        self.harness.trainer(relay, job.training.optimizer, job.budget).update(batch)
+        clean_teacher = session.models.clean_logits(batch)
+        session.trainer.method = ViewRelay(session.method, partial(self._collect, collected))
+        session.trainer.micro_batch = None  # all rows at once, so that versions are collected for all of them
+        session.trainer.update(batch)
         original = self._original_texts(batch)
         return MethodPreview(
             method=job.variant,
@@ -108,24 +97,15 @@ class _MethodPreviewer:
                 if row < len(batch)
             ),
             diagnostics=self._diagnostics(collected, clean_teacher, clean_student),
-            notices=tuple(self.harness.method.notices),
+            notices=tuple(session.method.notices),
         )
 
     def _train(self, updates: int) -> None:
-        """Train the first `updates` updates of the previewed run."""
-        if not updates:
-            return
-        job, corpus, task = self.cell.job, self.assets.train, self.assets.task
-        trainer = self.harness.trainer(
-            self.harness.method, job.training.optimizer, job.budget, job.training.auxiliary_updates
-        )
-        size = job.training.optimizer.batch_size
-        order = DataOrder(corpus.lengths, size, job.seed, task.name, "data-order")
-        auxiliary_order = DataOrder(corpus.lengths, size, job.seed, task.name, "own-data-order")
-        with closing(trainer.run(order, auxiliary_order, self.harness.assembler())) as losses:
-            for update, _ in enumerate(losses, start=1):
-                if update >= updates:
-                    return
+        """Warm the method up and train the first `updates` updates of the previewed run."""
+        self.session.warm_up()
+        with closing(self.session.losses()) as losses:
+            for _ in islice(losses, updates):
+                pass
 
     def _collect(
         self, collected: _CollectedViews, batch: Batch, models: Models, views: tuple[View, ...]
@@ -151,7 +131,7 @@ class _MethodPreviewer:
     @torch.no_grad()
     def _student_logits(self, view: View) -> Tensor:
         """Return the student's logits on a view, without dropout."""
-        logits: Tensor = self.harness.models.student_logits(view, train=False)
+        logits: Tensor = self.session.models.student_logits(view, train=False)
         return logits
 
     @torch.no_grad()
@@ -161,7 +141,7 @@ class _MethodPreviewer:
             return view.teacher.detach()
         if view.teacher is None or view.teacher == "clean":
             return None
-        logits: Tensor = self.harness.models.teacher_logits(
+        logits: Tensor = self.session.models.teacher_logits(
             view.teacher if isinstance(view.teacher, View) else view
         )
         return logits
@@ -171,7 +151,7 @@ class _MethodPreviewer:
         """Return the norm of each row's embedding shift over that of its embeddings [B]; None without a shift."""
         if view.embed is None and view.shift is None:
             return None
-        table = self.harness.models.student.get_input_embeddings()
+        table = self.session.models.student.get_input_embeddings()
         clean = table(view.ids)
         moved = clean if view.embed is None else view.embed(table)
         moved = moved if view.shift is None else moved + view.shift
@@ -184,7 +164,7 @@ class _MethodPreviewer:
 
     def _perturbed_texts(self, view: View, batch: Batch) -> list[tuple[str, ...]] | None:
         """Return the texts of a view, decoded if it was made of ids; None if its ids are those of the batch."""
-        context = self.harness.context
+        context = self.session.context
         assert isinstance(context, RecordingContext)
         texts = context.texts_of(view)
         if texts is not None:
@@ -198,7 +178,7 @@ class _MethodPreviewer:
 
         If the view has another shape than the batch, positions do not match and every token counts as changed.
         """
-        context = self.harness.context
+        context = self.session.context
         assert isinstance(context, RecordingContext)
         texts = context.texts_of(view)
         if texts is not None:
@@ -214,7 +194,7 @@ class _MethodPreviewer:
 
     def _original_texts(self, batch: Batch) -> list[tuple[str, ...]]:
         """Return the rows' texts: from the data if the method rewrites text, else decoded from their ids."""
-        context = self.harness.context
+        context = self.session.context
         assert isinstance(context, RecordingContext)
         if context.has_texts:
             return self._source_texts()
@@ -260,7 +240,7 @@ class _MethodPreviewer:
         self, collected: _CollectedViews, teacher: Tensor, student: Tensor
     ) -> dict[str, float | None]:
         """Compute the diagnostics of `MethodPreview` over all rows and versions."""
-        distance = self.harness.models.distance
+        distance = self.session.models.distance
         edits = torch.cat(collected.edits) if collected.edits else None
         flips = (
             [target.argmax(-1) != teacher.argmax(-1) for target in collected.teachers if target is not None]

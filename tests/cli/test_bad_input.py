@@ -28,7 +28,7 @@ def refusal(
         raise AssertionError("training began")
 
     monkeypatch.setattr("matekd_bench.study.pipeline.LocalExecutor.run", untrained)
-    monkeypatch.setattr("matekd_bench.distill.artifacts.teacher.load_or_fine_tune", untrained)
+    monkeypatch.setattr("matekd_bench.distill.artifacts.teacher.FineTunedTeacher.get", untrained)
 
     def refuse(*options: str | Path) -> str:
         results = tmp_path / "results"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -167,10 +168,7 @@ def test_no_home_is_needed(words: str, tmp_path: Path) -> None:
 def interrupted_at(place: str, calls: int = 1) -> Iterator[None]:
     """Ctrl-C is pressed when a function is called for the given time; earlier calls go through."""
     module, _, name = place.rpartition(".")
-    if module.endswith("ResultsStore"):
-        owner: object = ResultsStore
-    else:
-        owner = __import__(module, fromlist=[name])
+    owner = pkgutil.resolve_name(module)  # a module or a class
     original, count = getattr(owner, name), 0
 
     def press(*arguments: object, **options: object) -> object:
@@ -191,9 +189,9 @@ def interrupted_at(place: str, calls: int = 1) -> Iterator[None]:
         "matekd_bench.study.plan.grid.find_checkpoint",  # models
         "matekd_bench.study.plan.grid.load_task",  # data
         "matekd_bench.study.pipeline.check_methods",  # preflight
-        "matekd_bench.distill.artifacts.teacher._fine_tune",
-        "matekd_bench.distill.artifacts.teacher.clean_logits",
-        "matekd_bench.distill.artifacts.task_assets.warm_up",  # the generator
+        "matekd_bench.distill.artifacts.teacher.FineTunedTeacher.build",
+        "matekd_bench.distill.artifacts.teacher.CleanLogits.build",
+        "matekd_bench.distill.artifacts.generator.WarmedUpGenerator.build",
         "matekd_bench.study.execute.backends.in_process.train",
         "matekd_bench.results.store.results_store.ResultsStore.write",
         "matekd_bench.results.store.collection.read_folders",  # the table

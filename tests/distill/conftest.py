@@ -14,7 +14,7 @@ from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.settings import Budget, GeneratorSettings, Optimizer, TeacherSettings
 from matekd_bench.tasks.task import TaskData
-from rig import toy_data
+from rig import Kept, toy_data
 
 
 @pytest.fixture
@@ -51,11 +51,11 @@ def recipe(tiny_checkpoint: Path) -> Callable[..., Recipe]:
 
 
 class ToldAssets(TaskAssets):
-    """Task assets that keep in `stages` what the user was told."""
+    """Task assets that keep in `sink` what the user was told."""
 
     def __init__(self, data: TaskData, recipe: Recipe) -> None:
-        self.stages: list[str] = []
-        super().__init__(data, recipe, self.stages.append, lambda *progress: None)
+        self.sink = Kept()
+        super().__init__(data, recipe, self.sink)
 
 
 @pytest.fixture

@@ -19,18 +19,13 @@ def test_auto_is_the_best_there_is():
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("gpu", "unknown device 'gpu': use auto, cpu, cuda, cuda:N or mps."),
-        ("", "unknown device ''"),
-        ("cuda:99", "device 'cuda:99' is not available here: use --device auto or cpu."),
-        ("meta", "device 'meta' is not available here"),
-    ],
+    ("name", "problem"),
+    [("gpu", "unknown"), ("", "unknown"), ("cuda:99", "not available"), ("meta", "not available")],
 )
-def test_other_devices_are_one_clear_line(name, words):
-    with pytest.raises(UsageError) as caught:
+def test_other_devices_are_refused_by_name(name, problem):
+    with pytest.raises(UsageError, match=f"'{name}'") as caught:
         devices.resolve_device(name)
-    assert str(caught.value).startswith(words)
+    assert problem in str(caught.value)
 
 
 def test_precision_is_what_was_asked_for():

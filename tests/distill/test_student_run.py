@@ -15,16 +15,15 @@ from matekd_bench.distill.data.order import DataOrder
 from matekd_bench.distill.models.networks import load_classifier, parameter_count, weights_digest
 from matekd_bench.distill.settings import Optimizer, Training
 from matekd_bench.distill.student_run import Job, train
-from matekd_bench.distill.training.outcome import RunCallbacks
 from matekd_bench.distill.training.trainer import Trainer
+from matekd_bench.events import Evaluated, Progress
 from matekd_bench.plugins.host import Host
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.metrics import score_split
-from rig import toy_data
+from rig import Kept, toy_data
 
 HOST = Host.load(only_builtin=True)
 LABELS = ("bad", "good")
-SILENT = RunCallbacks(lambda *told: None, lambda *told: None)
 
 
 def job(
@@ -74,18 +73,15 @@ def kd(batch, models):
 @pytest.fixture(scope="module")
 def shared(recipe):
     """Assets on toy text with a teacher of two updates, all made before the first run."""
-    made = TaskAssets(toy_data(), recipe(), lambda text: None, lambda *progress: None)
+    made = TaskAssets(toy_data(), recipe())
     assert len(made.train) == 64
     assert made.generator.accuracy is not None
     return made
 
 
 def test_a_run_evaluations_at_equal_intervals_and_keeps_every_prediction(shared):
-    told, looked = [], []
-    watch = RunCallbacks(
-        lambda *progress: told.append(progress), lambda *evaluation: looked.append(evaluation)
-    )
-    outcome = train(job("kd"), shared, watch)
+    sink = Kept()
+    outcome = train(job("kd"), shared, sink)
     assert outcome.status in ("ok", "collapsed")
     assert [(evaluation.number, evaluation.update) for evaluation in outcome.evaluations] == [
         (1, 2),
@@ -98,17 +94,23 @@ def test_a_run_evaluations_at_equal_intervals_and_keeps_every_prediction(shared)
             shared.task, shared.data.dev[0].labels, evaluation.logits["dev"].numpy()
         )
         assert evaluation.score == evaluation.splits["dev"].score
-    assert looked == [(evaluation.number, 3, evaluation.score) for evaluation in outcome.evaluations]
-    assert [done for done, *_ in told] == [1, 2, 3, 4, 5, 6]
-    assert {limit for _, limit, *_ in told} == {6}
-    assert told[-1][3] == 0.0  # seconds left
+    losses = {event.done: event.loss for event in sink.of(Progress)}
+    assert sink.of(Evaluated) == [
+        Evaluated(
+            number=one.number, total=3, score=one.score, spent=one.update, limit=6, loss=losses[one.update]
+        )
+        for one in outcome.evaluations
+    ]
+    assert list(losses) == [1, 2, 3, 4, 5, 6]
+    assert {event.limit for event in sink.of(Progress)} == {6}
+    assert sink.of(Progress)[-1].seconds_left == 0.0
     assert [point["update"] for point in outcome.history] == [1, 2, 3, 4, 5, 6]
     losses = [point["loss"] for point in outcome.history]
     assert outcome.evaluations[1].train_loss == pytest.approx((losses[2] + losses[3]) / 2)
 
 
 def test_what_a_run_spent_is_counted(shared):
-    outcome = train(job("kd"), shared, SILENT)
+    outcome = train(job("kd"), shared)
     assert outcome.spent_budget == outcome.spent.student_updates == 6
     assert outcome.spent.clean_examples == 6 * 16
     assert outcome.spent.perturbed_examples == 0
@@ -126,7 +128,7 @@ def test_what_a_run_spent_is_counted(shared):
     [("finetune", 6, 0, 0), ("random-mask", 12, 6, 96), ("eda", 12, 6, 96)],
 )
 def test_the_passes_of_each_method(shared, name, student, teacher, perturbed):
-    outcome = train(job(name), shared, SILENT)
+    outcome = train(job(name), shared)
     assert outcome.meter.forwards() == {"student": student, **({"teacher": teacher} if teacher else {})}
     assert outcome.meter.backwards() == {"student": student}
     assert outcome.spent.perturbed_examples == perturbed
@@ -134,7 +136,7 @@ def test_the_passes_of_each_method(shared, name, student, teacher, perturbed):
 
 def test_the_passes_of_matekd(shared):
     """Ten auxiliary updates before the six of the student: a pass of all three networks each, backward through all."""
-    outcome = train(job("matekd"), shared, SILENT)
+    outcome = train(job("matekd"), shared)
     assert outcome.spent.auxiliary_updates == 10
     assert outcome.meter.forwards() == {"generator": 10 + 6, "student": 10 + 2 * 6, "teacher": 10 + 6}
     assert outcome.meter.backwards() == {"generator": 10, "student": 10 + 2 * 6, "teacher": 10}
@@ -153,7 +155,7 @@ def uids_seen(name, shared, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "update", watched)
-        outcome = train(job(name), shared, SILENT)
+        outcome = train(job(name), shared)
     return seen["student"], seen["own"], outcome.student_sha256
 
 
@@ -171,7 +173,7 @@ def test_initial_student_and_batches_are_the_same_under_every_method(shared, mon
 
 
 def test_another_seed_is_another_student_and_another_order(shared):
-    one, other = (train(job("kd", seed=seed), shared, SILENT) for seed in (3, 4))
+    one, other = (train(job("kd", seed=seed), shared) for seed in (3, 4))
     assert one.student_sha256 != other.student_sha256
     assert not one.evaluations[0].logits["dev"].equal(other.evaluations[0].logits["dev"])
 
@@ -179,11 +181,11 @@ def test_another_seed_is_another_student_and_another_order(shared):
 @pytest.mark.parametrize("name", ["eda", "matekd"])
 def test_a_run_repeated_is_bit_identical(shared, name):
     torch.manual_seed(1)
-    one = train(job(name), shared, SILENT)
+    one = train(job(name), shared)
     torch.manual_seed(2)
     random.seed(2)
     state = torch.random.get_rng_state()
-    other = train(job(name), shared, SILENT)
+    other = train(job(name), shared)
     assert torch.random.get_rng_state().equal(state)
     assert one.history == other.history
     assert one.diagnostics == other.diagnostics
@@ -195,10 +197,8 @@ def test_pieces_change_memory_and_not_the_run(shared):
     def finetune(batch, models):
         yield batch.clean
 
-    whole = train(job(given(finetune), evaluations=1, budget=("student_updates", 1)), shared, SILENT)
-    pieces = train(
-        job(given(finetune), evaluations=1, budget=("student_updates", 1), micro_batch=5), shared, SILENT
-    )
+    whole = train(job(given(finetune), evaluations=1, budget=("student_updates", 1)), shared)
+    pieces = train(job(given(finetune), evaluations=1, budget=("student_updates", 1), micro_batch=5), shared)
     assert whole.student_sha256 == pieces.student_sha256
     assert pieces.meter.forwards()["student"] == 4
     assert pieces.history[0]["loss"] == pytest.approx(
@@ -215,14 +215,14 @@ def test_pieces_change_memory_and_not_the_run(shared):
     ],
 )
 def test_evaluations_fit_any_budget(shared, budget, updates, evaluations):
-    outcome = train(job("kd", budget=budget), shared, SILENT)
+    outcome = train(job("kd", budget=budget), shared)
     assert outcome.spent.student_updates == updates
     assert [evaluation.update for evaluation in outcome.evaluations] == evaluations
 
 
 def test_a_budget_of_flops_ends_with_a_look(shared):
-    limit = train(job("kd", evaluations=1), shared, SILENT).meter.flops
-    outcome = train(job("random-mask", budget=("train_flops", limit)), shared, SILENT)
+    limit = train(job("kd", evaluations=1), shared).meter.flops
+    outcome = train(job("random-mask", budget=("train_flops", limit)), shared)
     assert outcome.spent.student_updates < 6
     assert outcome.spent_budget >= limit
     assert outcome.evaluations[-1].update == outcome.spent.student_updates
@@ -232,8 +232,8 @@ def test_every_dev_split_is_looked_at_under_its_own_name(shared):
     matched = shared.data.dev[0]
     other = replace(matched, split="dev-mismatched", texts=matched.texts[::-1], labels=matched.labels[::-1])
     data = replace(shared.data, dev=(replace(matched, split="dev-matched"), other))
-    twofold = TaskAssets(data, shared.recipe, lambda text: None, lambda *progress: None)
-    (evaluation,) = train(job("kd", evaluations=1), twofold, SILENT).evaluations
+    twofold = TaskAssets(data, shared.recipe)
+    (evaluation,) = train(job("kd", evaluations=1), twofold).evaluations
     assert set(evaluation.logits) == {"dev-matched", "dev-mismatched"}
     assert {name: split.split for name, split in evaluation.splits.items()} == {
         name: name for name in evaluation.logits
@@ -246,12 +246,10 @@ def test_a_loss_that_is_no_number_ends_the_run_as_diverged(shared):
     def exploding(batch, models):
         yield batch.clean if batch.update < 4 else replace(batch.clean, soft=math.nan)
 
-    outcome = train(job(given(exploding)), shared, SILENT)
+    outcome = train(job(given(exploding)), shared)
     assert outcome.status == "diverged"
-    last = outcome.history[-1]["loss"]
-    assert outcome.reason == (
-        f"the gradient norm of the student became nan at update 4; the last loss was {last:.4g}"
-    )
+    assert "nan at update 4" in outcome.reason
+    assert f"{outcome.history[-1]['loss']:.4g}" in outcome.reason
     assert [evaluation.update for evaluation in outcome.evaluations] == [2, 4]
     assert outcome.spent.student_updates == 4
     assert outcome.train_seconds > 0
@@ -263,7 +261,7 @@ def test_a_teacher_that_says_nan_leaves_no_nan_in_the_diagnostics(shared):
     def poisoned(batch, models):
         yield replace(batch.clean, teacher=batch.teacher_logits * math.nan)
 
-    outcome = train(job(given(poisoned)), shared, SILENT)
+    outcome = train(job(given(poisoned)), shared)
     assert outcome.status == "diverged"
     assert all(math.isfinite(value) for value in outcome.diagnostics.values())
 
@@ -272,12 +270,10 @@ def test_one_class_for_every_example_is_flagged_as_collapsed(shared):
     def always_bad(batch, models):
         yield replace(batch.clean, labels=torch.zeros_like(batch.labels), teacher=None)
 
-    outcome = train(
-        job(given(always_bad), lr=5e-3, budget=("student_updates", 20), evaluations=1), shared, SILENT
-    )
+    outcome = train(job(given(always_bad), lr=5e-3, budget=("student_updates", 20), evaluations=1), shared)
     assert outcome.status == "collapsed"
     assert outcome.evaluations[-1].logits["dev"].argmax(-1).sum() == 0
-    assert outcome.reason == "the last evaluation predicts one value for every example"
+    assert "one value" in outcome.reason
 
 
 def test_what_a_method_raises_is_passed_on(shared):
@@ -286,7 +282,7 @@ def test_what_a_method_raises_is_passed_on(shared):
         yield
 
     with pytest.raises(ZeroDivisionError, match="in views"):
-        train(job(given(broken)), shared, SILENT)
+        train(job(given(broken)), shared)
 
 
 def test_text_methods_see_every_training_text_once_before_they_perturb(shared):
@@ -302,11 +298,10 @@ def test_text_methods_see_every_training_text_once_before_they_perturb(shared):
             assert len(asked) == 1
             return text
 
-    noted = []
-    watch = replace(SILENT, note=noted.append)
-    train(job(Careful), shared, watch)
+    sink = Kept()
+    train(job(Careful), shared, sink)
     assert asked == [[text for texts in shared.data.train.texts for text in texts]]
-    assert noted == ["the thesaurus is small"]
+    assert sink.texts("note") == ["the thesaurus is small"]
 
 
 def test_a_module_that_a_method_makes_itself_starts_alike_in_every_run(shared):
@@ -322,24 +317,24 @@ def test_a_module_that_a_method_makes_itself_starts_alike_in_every_run(shared):
 
     for seed in (3, 3, 4):
         torch.manual_seed(len(weights))
-        train(job(Own, seed=seed, budget=("student_updates", 1)), shared, SILENT)
+        train(job(Own, seed=seed, budget=("student_updates", 1)), shared)
     assert weights[0].equal(weights[1])
     assert not weights[0].equal(weights[2])
 
 
 def test_teacher_and_student_may_have_different_tokenizers(assets, other_vocabulary):
     shared = assets(teacher=other_vocabulary)
-    outcome = train(job("eda"), shared, SILENT)
+    outcome = train(job("eda"), shared)
     assert outcome.meter.forwards() == {"student": 12, "teacher": 6}
     assert outcome.diagnostics["divergence_perturbed"] > 0
 
 
 def test_the_initial_student_is_that_of_its_seed(shared):
     student = load_classifier(shared.recipe.student, 2, LABELS, seed_of(3, "toy-single", "init"))
-    assert train(job("kd", evaluations=1), shared, SILENT).student_sha256 == weights_digest(student)
+    assert train(job("kd", evaluations=1), shared).student_sha256 == weights_digest(student)
 
 
 def test_regression_runs_to_the_end(assets):
-    outcome = train(job("random-mask", evaluations=1), assets("regression"), SILENT)
+    outcome = train(job("random-mask", evaluations=1), assets("regression"))
     assert outcome.evaluations[0].logits["dev"].shape == (40, 1)
     assert "teacher_flip_rate" not in outcome.diagnostics

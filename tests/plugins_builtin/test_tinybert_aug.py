@@ -33,7 +33,7 @@ def reference(lab, text, word, most):
     tokenizer = lab.encoder._tokenizer
     masked = text.replace(word, "[MASK]")
     inputs = tokenizer(masked, text, return_tensors="pt")
-    model = lab._generator.model.eval()
+    model = lab.session.parts.generator().model.eval()
     with torch.no_grad():
         logits = model(**inputs).logits[0, inputs["input_ids"][0].tolist().index(tokenizer.mask_token_id)]
     tokens = tokenizer.convert_ids_to_tokens(logits.topk(most).indices.tolist())

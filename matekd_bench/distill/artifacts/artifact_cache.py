@@ -6,8 +6,8 @@ import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,6 @@ from matekd_bench.files.durable import MANIFEST, CheckpointFolder, is_intact, se
 
 Build = Callable[[Path, CheckpointFolder], None]
 Warn = Callable[[str], None]
-
-_usage_lists: list[list[Path]] = []  # those of the folders_used() contexts that are open
 
 
 def cache_root() -> Path:
@@ -42,17 +40,6 @@ class CacheEntry:
     path: Path
     built: bool
     use: CacheUse
-
-
-@contextmanager
-def folders_used() -> Iterator[list[Path]]:
-    """Yield a list to which every cache folder used inside the `with` block is added."""
-    used: list[Path] = []
-    _usage_lists.append(used)
-    try:
-        yield used
-    finally:
-        _usage_lists.remove(used)
 
 
 def import_folders(files: Mapping[str, bytes]) -> None:
@@ -86,8 +73,6 @@ def cached_folder(
     """
     home = cache_root() / kind
     folder = home / key
-    for used in _usage_lists:
-        used.append(folder)
     if not ranks.leads:
         return _follow_leader(home, key, build, ranks)
     try:
@@ -173,11 +158,6 @@ def _build_entry(home: Path, key: str, build: Build) -> None:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     checkpoints.remove()  # only after a complete build: an interrupted one resumes from them
-
-
-def has_folder(kind: str, key: str) -> bool:
-    """Return True if the cache has a folder for `key`; its files are not checked."""
-    return (cache_root() / kind / key).is_dir()
 
 
 def _unwritable_error(folder: Path, error: Exception) -> ResultsError:

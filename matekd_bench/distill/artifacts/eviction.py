@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from matekd_bench.errors import UsageError
 from matekd_bench.files.durable import MANIFEST, beside
 
 LIMIT, DEFAULT_LIMIT = "MATEKD_BENCH_CACHE_LIMIT", "50GB"
-SIZE = re.compile(r"(\d+(?:\.\d+)?) *([kMGT]?)B?")
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+SIZE: TypeAdapter[ByteSize] = TypeAdapter(ByteSize)
 
 
 class CacheUse:
@@ -141,10 +141,10 @@ def cache_limit() -> int:
     Raises UsageError if the variable is not a size.
     """
     text = os.environ.get(LIMIT) or DEFAULT_LIMIT
-    match = SIZE.fullmatch(text.strip())
-    if not match:
-        raise UsageError(f"{LIMIT} is '{text}': give a size such as 800MB or 20GB.")
-    return int(float(match[1]) * UNITS[match[2]])
+    try:
+        return int(SIZE.validate_python(text.strip()))
+    except ValidationError:
+        raise UsageError(f"{LIMIT} is '{text}': give a size such as 800MB or 20GB.") from None
 
 
 def size_of(path: Path) -> int:

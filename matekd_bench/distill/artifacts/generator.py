@@ -1,32 +1,24 @@
-"""The generator of MATE-KD and its ablations, and the warm-up for a generator whose vocabulary head is untrained."""
+"""The generator of MATE-KD and its ablations, as an artifact where its vocabulary head is untrained."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from pathlib import Path
+from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
+from matekd_bench.distill.artifacts.artifact import ENGINE, Artifact, Measured
+from matekd_bench.distill.artifacts.artifact_cache import CacheEntry
 from matekd_bench.distill.artifacts.eviction import CacheUse
-from matekd_bench.distill.artifacts.preparation import PreparationCheckpoints
-from matekd_bench.distill.data.batches import Assembler, to_device
-from matekd_bench.distill.data.corpus import Corpus
-from matekd_bench.distill.data.order import DataOrder, PlannedUpdate
-from matekd_bench.distill.device import ResolvedPrecision, contained_randomness, seed_draws
-from matekd_bench.distill.flops import Meter
-from matekd_bench.distill.models.masked_lm import MaskedRowsLM
+from matekd_bench.distill.artifacts.generator_warm_up import GeneratorWarmUp
+from matekd_bench.distill.device import contained_randomness, kernel_facts
+from matekd_bench.distill.models.checkpoints import describe
+from matekd_bench.distill.models.masked_lm import MaskedRowsLM, load_masked_lm, save_masked_lm
 from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.settings import GeneratorSettings
-from matekd_bench.distill.training.forward_passes import autocast
-from matekd_bench.distill.training.loss import upcast
-from matekd_bench.distill.training.optimizer import make_optimizer, step
-from matekd_bench.distill.training.trainer import Progress
+from matekd_bench.errors import CheckpointError
+from matekd_bench.files.durable import CheckpointFolder
 from matekd_bench.methods.context import Tokens
-from matekd_bench.methods.views import Batch
 from matekd_bench.seeds import seed_of
 
 
@@ -50,128 +42,63 @@ class Generator:
         return copy.deepcopy(self.network).requires_grad_(True).train()
 
 
-def warm_up(
-    network: MaskedRowsLM,
-    corpus: Corpus,
-    settings: GeneratorSettings,
-    tokens: Tokens,
-    *,
-    task: str,
-    device: torch.device,
-    precision: ResolvedPrecision,
-    progress: Progress = lambda update, limit, loss: None,
-    saver: PreparationCheckpoints | None = None,
-) -> tuple[float, int, float]:
-    """Train a whole generator in place on a task's training text; return held-out accuracy, FLOPs and seconds.
+class WarmedUpGenerator(Artifact[Generator]):
+    """The recipe's generator, with its head trained on the task's training text; one for all seeds of a study.
 
-    `progress` gets the number of updates done, the number planned and the loss. Every masked position shows [MASK], as
-    it does when methods use the generator. One row in twenty is held out, at most 256.
+    Where several processes train a run, the first one warms the generator up alone and the others read it from the
+    cache: its updates are not cut into pieces that could be shared.
     """
-    saver, meter = saver or PreparationCheckpoints("the generator"), Meter()
-    meter.register("generator", network.flops)
-    # Chosen by id, so that the order of the rows does not matter. A single row is both held out and trained on.
-    held_out = sorted(range(len(corpus)), key=lambda row: corpus.uids[row])[
-        : max(1, min(256, len(corpus) // 20))
-    ]
-    training_rows = sorted(set(range(len(corpus))) - set(held_out)) or held_out
-    limit = settings.budget.resolve(task, len(training_rows), settings.optimizer.batch_size)
-    network.to(device).train()
-    optimizer = make_optimizer(network, settings.optimizer)
-    first_update = 0
-    if (state := saver.begin(network)) is not None:
-        first_update = state["update"]
-        optimizer.load_state_dict(state["optimizer"])
-        meter.load_state_dict(state["meter"])
-    with contained_randomness(device):
-        updates = _updates(optimizer, corpus, training_rows, settings, task, limit)
-        for update, batch in islice(updates, first_update, None):
-            # Study seed 0: a generator is made once per task. One key per update makes a resumed warm-up the same.
-            seed_draws(seed_of(0, task, "generator-dropout", update), device)
-            batch, key = to_device(batch, device), f"{task}/{update}"
-            loss, _ = _masked_loss(network, batch, settings.mask_rate, tokens, key, precision, meter)
-            loss.backward()
-            step(network, optimizer, settings.optimizer.clip, update=update, whose="the generator")
-            progress(update + 1, limit, float(loss.detach()))
-            if update + 1 < limit:  # after the last update the generator itself goes to the cache
-                saver.after_update(
-                    update + 1,
-                    network,
-                    lambda: {"optimizer": optimizer.state_dict(), "meter": meter.state_dict()},
-                )
-    accuracy = _held_out_accuracy(network, corpus, held_out, settings, tokens, precision)
-    return accuracy, meter.flops, saver.seconds
 
+    kind, noun = "generators", "generator"
+    facts_file = "generator.json"
+    together = False
 
-def _updates(
-    optimizer: torch.optim.Optimizer,
-    corpus: Corpus,
-    training_rows: list[int],
-    settings: GeneratorSettings,
-    task: str,
-    limit: int,
-) -> Iterator[tuple[int, Batch]]:
-    """Yield the number and the batch, on the CPU, of each update; set the optimizer's learning rate before each."""
-    size = settings.optimizer.batch_size
-    assemble = Assembler(corpus, 0, task)
-    order = DataOrder(
-        [len(corpus.encoded[row].ids) for row in training_rows], size, 0, task, "generator-order"
-    )
-    for update, (epoch, rows) in zip(range(limit), order, strict=False):
-        for group in optimizer.param_groups:
-            # the rate in the middle of the update, so that neither the first nor the last rate is zero
-            group["lr"] = settings.optimizer.lr * settings.optimizer.factor(
-                (update + 0.5) / limit, ("student_updates", limit)
-            )
-        yield update, assemble(PlannedUpdate("student", update, epoch, [training_rows[row] for row in rows]))
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Everything that the weights depend on."""
+        recipe, (source, settings) = self.recipe, self._named
+        return {
+            "engine": ENGINE, "source": source.identity, "data": self.data_key, "task": self.task.name,
+            "settings": settings.model_dump(mode="json", exclude={"checkpoint", "revision"}),
+            "max_length": recipe.max_length, "precision": recipe.precision, "device": recipe.device.type,
+            **kernel_facts(),
+        }  # fmt: skip
 
+    @property
+    def _named(self) -> tuple[ModelSource, GeneratorSettings]:
+        """The generator that the study names. Raises CheckpointError if it names none."""
+        source, settings = self.recipe.generator, self.recipe.generator_settings
+        if source is None or settings is None:
+            raise CheckpointError("this study names no generator.")
+        return source, settings
 
-@torch.no_grad()
-def _held_out_accuracy(
-    network: MaskedRowsLM,
-    corpus: Corpus,
-    rows: list[int],
-    settings: GeneratorSettings,
-    tokens: Tokens,
-    precision: ResolvedPrecision,
-) -> float:
-    """Return the share of masked positions in the held-out rows whose token the generator ranks first."""
-    network.eval()  # without dropout
-    device = next(network.parameters()).device
-    assemble, correct, count = Assembler(corpus, 0, "held-out"), 0.0, 0
-    for start in range(0, len(rows), 32):
-        batch = to_device(assemble(PlannedUpdate("student", start, 0, rows[start : start + 32])), device)
-        _, (hits, total) = _masked_loss(
-            network, batch, settings.mask_rate, tokens, "held-out", precision, None
-        )
-        correct, count = correct + hits, count + total
-    return correct / max(1, count)
+    def untrained(self) -> tuple[MaskedRowsLM, bool]:
+        """Load the generator before its warm-up; also return True if it has a trained head and needs none."""
+        return load_masked_lm(self._named[0], seed_of(0, "generator-init"))
 
+    def build(self, folder: Path, checkpoints: CheckpointFolder) -> Measured:
+        """Warm the generator up and save it with the tokenizer; measure held-out accuracy, FLOPs and seconds."""
+        self.tell(f"warming up {self.title}")
+        recipe, encoder = self.recipe, self.recipe.student_encoder
+        session = GeneratorWarmUp(
+            self.untrained()[0], self.corpus(encoder), self._named[1], encoder.tokens,
+            task=self.task.name, device=recipe.device, precision=recipe.precision,
+        )  # fmt: skip
+        preparation = self.preparation(checkpoints)
+        with contained_randomness(recipe.device):
+            preparation.train(session)
+        accuracy, flops, seconds = session.held_out_accuracy(), session.meter.flops, preparation.seconds
+        save_masked_lm(session.network, folder)
+        encoder.save(folder)
+        return {"accuracy": accuracy, "flops": flops, "seconds": seconds}
 
-def _masked_loss(
-    network: MaskedRowsLM,
-    batch: Batch,
-    rate: float,
-    tokens: Tokens,
-    key: str,
-    precision: ResolvedPrecision,
-    meter: Meter | None,
-) -> tuple[Tensor, tuple[float, int]]:
-    """Mask random positions; return the mean cross-entropy there, with the numbers of correct tokens and positions.
-
-    The masks are seeded by `key` and the batch's first example. The pass is counted in `meter` if one is given.
-    """
-    # Drawn on the CPU: the same masks on every device.
-    noise = torch.rand(
-        batch.ids.shape, generator=torch.Generator().manual_seed(seed_of(0, key, *batch.uids[:1]))
-    )
-    # Special tokens and padding are never masked.
-    at = (noise.to(batch.ids.device) < rate) & ~batch.special
-    ids = batch.ids.masked_fill(at, tokens.mask or 0)
-    if meter is not None:
-        network.book(meter, "generator", ids, batch.mask, batch.types, at)
-    with autocast(batch.ids.device, precision):
-        logits = upcast(network(ids, batch.mask, batch.types, at))
-    targets = batch.ids[at]
-    # A mean would be NaN where no position is masked.
-    loss = F.cross_entropy(logits, targets, reduction="sum") / max(1, len(targets))
-    return loss, (float((logits.argmax(-1) == targets).sum()), len(targets))
+    def load(self, entry: CacheEntry, measured: Measured) -> Generator:
+        """Load the generator onto the device."""
+        self.tell(f"{self.title}: masked-token accuracy {measured['accuracy']:.1%}")
+        source = self._named[0]
+        # Seed 0 is not used: the saved generator has its head.
+        network, _ = load_masked_lm(ModelSource(describe(entry.path, id=source.name)), 0)
+        return Generator(
+            source, self.recipe.student_encoder.tokens, network.to(self.recipe.device), measured["accuracy"],
+            measured["flops"], measured["seconds"], entry.use,
+        )  # fmt: skip

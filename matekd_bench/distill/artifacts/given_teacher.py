@@ -24,6 +24,20 @@ def load_given_teacher(checkpoint: Checkpoint, task: Task, device: torch.device)
 
     Raises CheckpointError if the number of outputs or the label names do not fit the task.
     """
+    order = label_order(checkpoint, task)
+    source = ModelSource(checkpoint)
+    # Seed 0 is not used: the checkpoint has its head.
+    model = load_classifier(source, task.outputs, task.labels, 0).to(device).requires_grad_(False)
+    if order is not None:
+        model.register_forward_hook(lambda module, inputs, output: _reorder_logits(output, order))
+    return Teacher(model, checkpoint, given=True, order=order)
+
+
+def label_order(checkpoint: Checkpoint, task: Task) -> tuple[int, ...] | None:
+    """Return the output column of each class of the task, None if the columns need no reordering.
+
+    Raises CheckpointError if the number of outputs or the label names do not fit the task.
+    """
     config = checkpoint.config
     names = {int(index): str(name) for index, name in (config.get("id2label") or {}).items()}
     outputs = len(names) or int(config.get("num_labels", 2))
@@ -31,13 +45,7 @@ def load_given_teacher(checkpoint: Checkpoint, task: Task, device: torch.device)
         raise CheckpointError(
             f"the given teacher '{checkpoint.id}' has {outputs} outputs, but task '{task.name}' has {task.outputs}."
         )
-    order = _order_by_name(names, task, checkpoint)
-    source = ModelSource(checkpoint)
-    # Seed 0 is not used: the checkpoint has its head.
-    model = load_classifier(source, task.outputs, task.labels, 0).to(device).requires_grad_(False)
-    if order is not None:
-        model.register_forward_hook(lambda module, inputs, output: _reorder_logits(output, order))
-    return Teacher(model, checkpoint, given=True, order=order)
+    return _order_by_name(names, task, checkpoint)
 
 
 def _reorder_logits(output: Any, order: tuple[int, ...]) -> Any:

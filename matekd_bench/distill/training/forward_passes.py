@@ -14,13 +14,31 @@ from matekd_bench.distill.flops import Kind, Meter
 from matekd_bench.distill.models.networks import text_inputs
 from matekd_bench.distill.settings import Objective
 from matekd_bench.distill.training.loss import divergence, gold_loss, upcast
-from matekd_bench.distill.training.step_scope import StepScope
 from matekd_bench.methods.views import Batch, View
+from matekd_bench.seeds import seed_of
 
 
 def autocast(device: torch.device, precision: ResolvedPrecision) -> torch.autocast:
     """Return a context with bf16 autocast on the device, or with autocast off for float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+class StepScope:
+    """The current position in a run: seed, task and the batch that is being trained, if any."""
+
+    def __init__(self, seed: int, task: str) -> None:
+        self._key = (seed, task)
+        self.batch: Batch | None = None
+
+    def dropout(self, owner: str, number: int) -> int:
+        """Return the dropout seed of a forward pass of the model or module `owner` at this position.
+
+        Passes with the same `number` at the same position get the same masks.
+        """
+        batch = self.batch
+        if batch is None:
+            return seed_of(*self._key, "dropout", owner, "outside", number)
+        return seed_of(*self._key, "dropout", owner, batch.phase, batch.update, batch.offset, number)
 
 
 class RunModels:

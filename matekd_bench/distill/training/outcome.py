@@ -1,17 +1,19 @@
-"""The result of a run (evaluations, history, cost), and the callbacks through which it reports progress."""
+"""The result of a run: evaluations, history of losses and cost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from matekd_bench.distill.flops import Meter
-from matekd_bench.distill.training.loss_history import Entry
 from matekd_bench.distill.training.trainer import Spent
 from matekd_bench.tasks.metrics import SplitScore
+
+Entry = dict[str, float | int]
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,46 @@ class Outcome:
     student: nn.Module | None = None
 
 
-@dataclass(frozen=True)
-class RunCallbacks:
-    """The callbacks of a run.
+class LossHistory:
+    """The training losses of a run, averaged over windows of `width` updates and between evaluations.
 
-    The run reports through `progress(spent, limit, loss, seconds_left)`, `evaluated(number, evaluations, score)` and
-    `note(text)`. It calls `stopping()` after every update; if that returns True, it saves a checkpoint and stops.
+    The means of the windows are appended to `history`.
     """
 
-    progress: Callable[[int, int, float | None, float | None], None]
-    evaluated: Callable[[int, int, float], None]
-    note: Callable[[str], None] = lambda text: None
-    stopping: Callable[[], bool] = lambda: False
+    def __init__(self, width: int, history: list[Entry]) -> None:
+        self._width = width
+        self._history = history
+        self._losses: list[float] = []
+        self._since_evaluation: list[float] = []
+
+    def add(self, update: int, loss: float) -> None:
+        """Add the loss of one update."""
+        self._losses.append(loss)
+        self._since_evaluation.append(loss)
+        if len(self._losses) >= self._width:
+            self.flush(update)
+
+    def flush(self, update: int) -> None:
+        """Append the mean of the current window to the history, unless it is empty or not finite."""
+        if self._losses:
+            mean = sum(self._losses) / len(self._losses)
+            if math.isfinite(mean):
+                self._history.append({"update": update, "loss": mean})
+            self._losses.clear()
+
+    def mean_since_evaluation(self) -> float | None:
+        """Return the mean loss since the last call; None if there is none or it is not finite."""
+        losses = self._since_evaluation
+        mean = sum(losses) / len(losses) if losses else math.nan
+        losses.clear()
+        return mean if math.isfinite(mean) else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the history and the losses that are not in it yet, for :meth:`load_state_dict`."""
+        return {"history": self._history, "losses": self._losses, "since_evaluation": self._since_evaluation}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Replace history and losses with those of a :meth:`state_dict`, in place."""
+        self._history[:] = state["history"]
+        self._losses[:] = state["losses"]
+        self._since_evaluation[:] = state["since_evaluation"]

@@ -14,7 +14,7 @@ from torch import nn
 
 from matekd_bench.errors import CheckpointError, PluginError, RunError
 
-FORMAT = 2  # raise it when the content of the state changes
+FORMAT = 3  # raise it when the content of the state changes
 STATE = "state.pt"
 
 
@@ -43,17 +43,6 @@ class Checkpoints(Protocol):
 
     def folders(self) -> Iterable[Path]:
         """Return the folders of complete checkpoints, newest first."""
-
-
-class NoCheckpoints:
-    """A place that keeps no checkpoints: an interrupted run starts over."""
-
-    def save(self, update: int, write: Callable[[Path], None]) -> None:
-        """Save nothing."""
-
-    def folders(self) -> Iterable[Path]:
-        """Return no folders."""
-        return ()
 
 
 def write_checkpoint(folder: Path, modules: Sequence[nn.Module], state: Mapping[str, Any]) -> None:
@@ -92,30 +81,30 @@ Agree = Callable[[str | None], str | None]
 
 
 def newest_checkpoint(
-    checkpoints: Checkpoints,
+    checkpoints: Checkpoints | None,
     origin: Mapping[str, Any],
     say: Callable[[str], None],
     agree: Agree = lambda folder: folder,
 ) -> tuple[Path, dict[str, Any]] | None:
     """Return the folder and state of the newest checkpoint with this `origin`, or None.
 
-    `say` gets a note for each checkpoint that is skipped. `agree` maps the folder that this process found to the one
-    that all processes of the run use.
+    `say` gets a note for each checkpoint that is skipped and for the one that is found. `agree` maps the folder that
+    this process found to the one that all processes of the run use.
     """
     local = _newest_local(checkpoints, origin, say)
     folder = agree(None if local is None else str(local[0]))
     if folder is None:
         return None
-    if local is not None and folder == str(local[0]):
-        return local
-    return Path(folder), read_state(Path(folder))
+    state = local[1] if local is not None and folder == str(local[0]) else read_state(Path(folder))
+    say(f"resuming after update {state['update']}")
+    return Path(folder), state
 
 
 def _newest_local(
-    checkpoints: Checkpoints, origin: Mapping[str, Any], say: Callable[[str], None]
+    checkpoints: Checkpoints | None, origin: Mapping[str, Any], say: Callable[[str], None]
 ) -> tuple[Path, dict[str, Any]] | None:
     """Return the newest readable checkpoint with this `origin` that this process finds, or None."""
-    for folder in checkpoints.folders():
+    for folder in checkpoints.folders() if checkpoints is not None else ():
         try:
             state = read_state(folder)
         except CheckpointError as error:

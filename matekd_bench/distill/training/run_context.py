@@ -14,8 +14,7 @@ from matekd_bench.distill.device import ResolvedPrecision, seed_draws
 from matekd_bench.distill.flops import Kind, Meter, Polynomial
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.settings import Objective
-from matekd_bench.distill.training.forward_passes import autocast
-from matekd_bench.distill.training.step_scope import StepScope
+from matekd_bench.distill.training.forward_passes import StepScope, autocast
 from matekd_bench.methods.context import Tokens, WordEmbeddings
 from matekd_bench.methods.rows import Perturbed
 from matekd_bench.methods.views import Batch, View

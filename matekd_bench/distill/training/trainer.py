@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -22,8 +22,6 @@ from matekd_bench.errors import PluginError
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.methods.views import Batch, Joint, Seen, View
 
-# Called with the number of finished updates, the number of all updates, and the loss.
-Progress: TypeAlias = Callable[[int, int, float | None], None]
 # The student's logits [B, C], its soft target [B, C] if it has one, and the losses [B].
 Pass: TypeAlias = tuple[Tensor, Tensor | None, Tensor]
 
@@ -42,7 +40,8 @@ class Spent:
 class Trainer:
     """A trainer of one student with one method.
 
-    `micro_batch` is the number of rows per forward pass; None: the whole batch. If `auxiliary_updates` is "within",
+    `micro_batch` is the number of rows per forward pass; None: the whole batch. `method` may be replaced by a
+    :class:`~matekd_bench.distill.training.view_relay.ViewRelay` of it. If `auxiliary_updates` is "within",
     auxiliary updates spend the budget as the student's updates do. The student's learning rate follows the budget that
     its own updates have spent, in both cases.
     """
@@ -65,12 +64,13 @@ class Trainer:
         self._ranks = ranks
         self._name = name
         self._models = models
-        self._method = perturbation
+        self.method = perturbation
         self._context = context
         self._settings = optimizer
         self._objective = objective
         self._budget = budget
         self._auxiliary_updates = auxiliary_updates
+        self._warmed_up = False
         self._optimizer = make_optimizer(models.student, optimizer)
 
     @property
@@ -95,6 +95,13 @@ class Trainer:
         """The share of the budget that is spent, from 0 to 1 (the last update may overspend it)."""
         return min(1.0, self.spent_budget / self._budget[1])
 
+    def warm_up(self, auxiliary_order: DataOrder, assembler: Assembler) -> None:
+        """Let the method warm up before the first update, once; it counts no updates."""
+        if not self._warmed_up:
+            self._warmed_up = True
+            self.method.warm_up(self._warm_up_batches(auxiliary_order, assembler), self._models)
+            self._end_auxiliary_update()  # steps what the method learned from the last warm-up batch
+
     def run(
         self, order: DataOrder, auxiliary_order: DataOrder, assembler: Assembler
     ) -> Generator[float, None, None]:
@@ -103,11 +110,9 @@ class Trainer:
         Close the generator to stop early. A restored trainer continues after the updates that it has finished, without
         the method's warm-up.
         """
+        self.warm_up(auxiliary_order, assembler)
         finished = self.spent.auxiliary_updates + self.spent.student_updates
-        if not finished:
-            self._method.warm_up(self._warm_up_batches(auxiliary_order, assembler), self._models)
-            self._end_auxiliary_update()  # steps what the method learned from the last warm-up batch
-        planned = islice(schedule(order, auxiliary_order, self._method.cycle), finished, None)
+        planned = islice(schedule(order, auxiliary_order, self.method.cycle), finished, None)
         with closing(Prefetch(assembler(update) for update in planned)) as batches:
             while self.progress < 1.0:
                 loss = self.update(to_device(next(batches), self._context.device))
@@ -170,6 +175,7 @@ class Trainer:
         """Replace the state with that of another trainer of the same method; weights are loaded elsewhere."""
         self.spent = Spent(**state["spent"])
         self.micro_batch = state["micro_batch"]
+        self._warmed_up = True  # a state is saved after an update, when the warm-up is long over
         optimizers = [self._optimizer, *(trained.optimizer for trained in self._context.trained)]
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
@@ -191,7 +197,7 @@ class Trainer:
         """Run forward and backward for every view that the method yields for these rows; return the summed loss."""
         self._context.scope.batch = piece
         total: Tensor | float = 0.0
-        with closing(self._method.views(piece, self._models)) as views:
+        with closing(self.method.views(piece, self._models)) as views:
             item = next(views, None)
             while item is not None:
                 self._check_modes()

@@ -13,7 +13,9 @@ from typing import TypeAlias
 from torch import nn
 
 from matekd_bench.distill.artifacts.kept_student import StudentCard, save_student
+from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.models.networks import weights_digest
+from matekd_bench.distill.student_run import train
 from matekd_bench.distill.training.resume import PausedError
 from matekd_bench.errors import BenchError, ResultsError
 from matekd_bench.events import Event, Message, Sink
@@ -22,7 +24,6 @@ from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.students_folder import KeptStudents
 from matekd_bench.results.store.under_way import RunUnderWay
 from matekd_bench.study.execute import recording
-from matekd_bench.study.execute._shim import TaskAssets, train
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.orders import EndKind, Order, OrderEnd, run_started
 from matekd_bench.study.plan.grid import Cell, Grid
@@ -104,7 +105,7 @@ class Runner:
         assets = self.assets(cell)
         try:
             _ = assets.train  # a cached property: reading it makes the teacher and its logits
-            if any("generator" in other.job.method.needs for other in self.grid.cells):
+            if self._needs_generator:
                 _ = assets.generator
         except PausedError as paused:
             raise self._interruptions.stopped_error(
@@ -116,6 +117,15 @@ class Runner:
             self._emit("detail", f"preparing {order.task}: {type(error).__name__}: {error}")
         self._interruptions.end_deferral()
         return OrderEnd(order, "prepared")
+
+    @property
+    def _needs_generator(self) -> bool:
+        return any("generator" in cell.job.method.needs for cell in self.grid.cells)
+
+    def cached_folders(self, order: Order) -> list[Path]:
+        """Return the folders of this machine's cache that hold what an order has prepared."""
+        assets = self.assets(self.grid.cell(order.run_id, order.tuning))
+        return assets.cached_folders(generator=self._needs_generator) or []
 
     def _train(self, order: Order, cell: Cell) -> OrderEnd:
         """Train and record the cell, or read the record that another process has made of it."""

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import torch
 
-from matekd_bench.distill.artifacts.teacher import is_teacher_cached
+from matekd_bench.distill.artifacts.teacher import FineTunedTeacher
 from matekd_bench.distill.models.checkpoints import Checkpoint
 from matekd_bench.distill.models.networks import count_layers
 from matekd_bench.distill.settings import Budget, Optimizer
@@ -61,11 +61,7 @@ def has_teacher(cell: Cell) -> bool:
     recipe = cell.recipe
     if recipe.teacher.classifies or cell.data.train is None:
         return True
-    return is_teacher_cached(
-        recipe.teacher, recipe.teacher_settings, cell.data.task, cell.data.digests[cell.data.train.split],
-        max_length=recipe.max_length, precision=recipe.precision, device=recipe.device,
-        ranks=recipe.ranks,
-    )  # fmt: skip
+    return FineTunedTeacher(cell.data, recipe).is_cached
 
 
 class SpeedEstimates:

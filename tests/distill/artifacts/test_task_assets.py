@@ -6,16 +6,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
+from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.masked_lm import load_masked_lm
 from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.errors import CheckpointError
 from rig import toy_data
-
-
-def quiet(data, recipe):
-    return TaskAssets(data, recipe, lambda text: None, lambda *progress: None)
 
 
 def test_the_students_rows_carry_labels_and_the_teachers_logits(assets):
@@ -46,9 +44,9 @@ def test_what_takes_long_is_announced(assets):
     made = assets()
     _ = made.train
     _ = made.generator
-    assert made.stages[0] == "fine-tuning teacher for toy-single"
-    assert "teacher logits for toy-single" in made.stages
-    assert "warming up generator for toy-single" in made.stages
+    stages = made.sink.texts("stage")
+    for part in ("fine-tuning teacher", "teacher logits", "warming up generator"):
+        assert any(part in stage and "toy-single" in stage for stage in stages)
 
 
 def test_an_untrained_generator_is_warmed_up_once(assets, cache):
@@ -66,8 +64,6 @@ def test_an_untrained_generator_is_warmed_up_once(assets, cache):
 
 def test_a_trained_generator_is_taken_as_it_is(assets, recipe, cache):
     folder = next(iter([assets().generator])) and next((cache / "generators").glob("*/generator.json")).parent
-    from matekd_bench.distill.models.checkpoints import describe
-
     trained = ModelSource(describe(folder, id="warm"))
     made = assets(generator=trained).generator
     assert made.accuracy is None
@@ -78,9 +74,34 @@ def test_a_trained_generator_is_taken_as_it_is(assets, recipe, cache):
 
 def test_a_study_without_generator_or_training_rows_says_so(recipe, cache):
     data = toy_data()
-    with pytest.raises(CheckpointError, match=r"^this study names no generator\.$"):
-        _ = quiet(data, recipe(generator=None)).generator
-    with pytest.raises(CheckpointError, match=r"^task 'toy-single' has no training data\.$"):
-        _ = quiet(replace(data, train=None), recipe()).train
-    with pytest.raises(CheckpointError, match=r"^the training rows of 'toy-single' have no labels\.$"):
-        _ = quiet(replace(data, train=replace(data.train, labels=None)), recipe()).train
+    with pytest.raises(CheckpointError, match="no generator"):
+        _ = TaskAssets(data, recipe(generator=None)).generator
+    with pytest.raises(CheckpointError, match="'toy-single' has no training data"):
+        _ = TaskAssets(replace(data, train=None), recipe()).train
+    with pytest.raises(CheckpointError, match="'toy-single' have no labels"):
+        _ = TaskAssets(replace(data, train=replace(data.train, labels=None)), recipe()).train
+
+
+def test_the_folders_of_a_task_are_known_from_its_recipe_once_they_are_made(assets, cache):
+    """Another object for the same task: what the first one made it finds, and asks for nothing but the cache."""
+    first, other = assets(), assets()
+    for generator in (False, True):
+        assert other.cached_folders(generator=generator) is None
+    _ = first.train
+    assert other.cached_folders(generator=True) is None
+    assert {folder.parent.name for folder in other.cached_folders(generator=False)} == {"teachers", "logits"}
+    _ = first.generator
+    made = {folder for folder in cache.glob("*/*") if folder.is_dir()}
+    assert set(other.cached_folders(generator=True)) == made
+    assert other.sink.events == []
+
+
+def test_a_given_teacher_and_a_trained_generator_need_only_logits(assets, cache, recipe):
+    made = assets()
+    _ = made.generator
+    trained = ModelSource(describe(next(cache.glob("generators/*/")), id="warm"))
+    given = made.teacher.checkpoint.path
+    first = assets(teacher=given, generator=trained)
+    logits = first.train.teacher_logits
+    [folder] = assets(teacher=given, generator=trained).cached_folders(generator=True)
+    assert load_file(folder / "logits.safetensors")["logits"].equal(logits)

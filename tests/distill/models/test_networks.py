@@ -47,9 +47,8 @@ def test_layers_are_named_or_counted(checkpoint, reference, layers):
 
 @pytest.mark.parametrize("reference", ["layers:9", "layers:0,4", "layers:1,1", "layers:0", "layers:0,9"])
 def test_layers_that_do_not_exist_are_refused(checkpoint, reference):
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError, match=f"'{reference}'.*'tiny'.*4 layers"):
         parse_layers(reference, checkpoint)
-    assert str(caught.value) == f"'{reference}' does not fit 'tiny': it has 4 layers, 0 to 3; name each once."
 
 
 @pytest.mark.parametrize("reference", ["layers:", "layers:a", "layers:-1", "layers:1,", "3"])
@@ -120,7 +119,7 @@ def spoilt(tiny_checkpoint, folder, **changes):
 @pytest.mark.parametrize("changes", [{"model_type": "no-such-model"}, {"hidden_size": 64}])
 def test_a_checkpoint_that_does_not_load_is_one_clear_line(tiny_checkpoint, tmp_path, changes):
     checkpoint = spoilt(tiny_checkpoint, tmp_path / "spoilt", **changes)
-    with pytest.raises(CheckpointError, match=r"^'spoilt' can't be loaded as AutoModel") as caught:
+    with pytest.raises(CheckpointError, match=r"'spoilt'.*AutoModel") as caught:
         load_classifier(ModelSource(checkpoint), 2, LABELS, seed=1)
     assert "\n" not in str(caught.value)
 
@@ -133,9 +132,7 @@ def test_weights_that_are_not_the_models_are_refused(tiny_checkpoint, tmp_path):
     weights = load_file(checkpoint.path / "model.safetensors")
     renamed = {name.replace("encoder.layer", "blocks"): value for name, value in weights.items()}
     save_file(renamed, checkpoint.path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(
-        CheckpointError, match=r"^'spoilt' lacks 64 weights of the encoder itself, such as bert\.encoder\."
-    ):
+    with pytest.raises(CheckpointError, match=r"'spoilt' lacks 64 weights.*bert\.encoder"):
         load_classifier(ModelSource(describe(checkpoint.path, id="spoilt")), 2, LABELS, seed=1)
 
 

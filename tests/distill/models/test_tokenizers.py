@@ -67,19 +67,14 @@ def test_models_of_one_vocabulary_go_together(tiny_checkpoint, other_vocabulary)
     ours, theirs = describe(tiny_checkpoint, id="ours"), describe(other_vocabulary, id="theirs")
     roles = {"student": (ours, tokens_of(ours)), "teacher": (ours, tokens_of(ours))}
     check_vocabularies(roles, "method 'matekd'")
-    with pytest.raises(CheckpointError) as caught:
+    with pytest.raises(CheckpointError, match=r"'matekd'.*student 'ours'.*generator 'theirs'"):
         check_vocabularies({**roles, "generator": (theirs, tokens_of(theirs))}, "method 'matekd'")
-    size = tokens_of(ours).size
-    assert str(caught.value) == (
-        f"method 'matekd' needs one vocabulary, but the student 'ours' ({size} tokens) and the generator 'theirs' "
-        f"({size} tokens) have different ones. Choose models of one family, or methods that work on text (such as eda)."
-    )
 
 
 def test_a_checkpoint_without_a_tokenizer_is_one_clear_line(tiny_checkpoint, tmp_path):
     for name in ("config.json", "model.safetensors"):
         shutil.copy(tiny_checkpoint / name, tmp_path)
-    with pytest.raises(CheckpointError, match=r"^the tokenizer of 'bare' can't be loaded: .+") as caught:
+    with pytest.raises(CheckpointError, match="'bare'") as caught:
         load_tokenizer(describe(tmp_path, id="bare"))
     assert "\n" not in str(caught.value)
 
@@ -89,7 +84,7 @@ def test_a_tokenizer_without_padding_is_one_clear_line(tiny_checkpoint, tmp_path
     shutil.copytree(tiny_checkpoint, folder)
     config = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps({**config, "pad_token": None}))
-    with pytest.raises(CheckpointError, match=r"^the tokenizer of 'no-pad' has no padding token\.$"):
+    with pytest.raises(CheckpointError, match="'no-pad' has no padding token"):
         load_tokenizer(describe(folder, id="no-pad"))
 
 

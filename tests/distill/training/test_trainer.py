@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import islice
 
@@ -37,11 +38,8 @@ def test_a_yield_inside_a_leaking_block_is_caught_and_named(rig, name):
 
     method = Given(lab.context, leaking)
     method.views = leaking  # no generator of its own around it
-    with pytest.raises(PluginError) as caught:
+    with pytest.raises(PluginError, match=re.escape(name)):
         lab.update(method, lab.batch(method, ROWS))
-    assert str(caught.value) == (
-        f"method 'tested' yields a view inside `with {name}`: leave the block before the yield."
-    )
     assert closed == [True]
     assert torch.is_grad_enabled()
     assert not torch.is_inference_mode_enabled()
@@ -93,14 +91,12 @@ def test_a_generator_is_closed_when_training_fails(rig):
 def test_a_view_in_an_own_phase_is_an_error(rig):
     lab = rig()
     method = Given(lab.context, kd)
-    with pytest.raises(PluginError, match=r"^method 'tested' yields a view in an auxiliary phase"):
+    with pytest.raises(PluginError, match=r"'tested'.*auxiliary phase"):
         lab.update(method, lab.batch(method, ROWS, phase="own"))
 
 
 def test_what_is_no_view_is_an_error_that_names_the_method(rig):
-    with pytest.raises(
-        PluginError, match=r"^method 'tested' yields a Tensor: yield a View, a tuple of views or a Joint\.$"
-    ):
+    with pytest.raises(PluginError, match="'tested' yields a Tensor"):
         update(rig(), lambda batch, models: iter([batch.ids]))
 
 
@@ -270,7 +266,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_update(rig):
         yield batch.clean if batch.update < 2 else replace(batch.clean, gold=float("nan"))
 
     method = Given(lab.context, exploding)
-    with pytest.raises(DivergedError, match=r"^the gradient norm of the student became nan at update 2$"):
+    with pytest.raises(DivergedError, match=r"student.* nan at update 2"):
         run(lab, method, ("student_updates", 5))
     assert all(bool(weight.isfinite().all()) for weight in lab.student.parameters())
 

@@ -115,7 +115,7 @@ def test_the_identity_is_kd_under_two_vocabularies(rig, other_vocabulary):
 def test_the_teacher_never_reads_the_students_ids_of_another_vocabulary(rig, other_vocabulary):
     lab = rig(teacher=other_vocabulary)
     method = SameTokens(NoParams(), lab.context)
-    with pytest.raises(PluginError, match=r"^method 'tested' shows the teacher the student's ids"):
+    with pytest.raises(PluginError, match=r"'tested'.*one-vocabulary"):
         lab.update(method, lab.batch(method, ROWS))
 
 

@@ -30,7 +30,7 @@ from matekd_bench.study.execute.backends.ray_node import (
     files_of,
     write_files,
 )
-from matekd_bench.study.execute.backends.shared_artifacts import cached_artifacts, remember_artifacts
+from matekd_bench.study.execute.backends.shared_artifacts import cached_artifacts
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.orders import Order, OrderEnd
 from matekd_bench.study.execute.runner import write_data
@@ -93,12 +93,13 @@ class RayCluster:
         Shared files that are here are handed to Ray.
         """
         planned = {item.id: item for item in work_items(list(self._cells.values()), self._store.records())[0]}
+        generator = any("generator" in cell.job.method.needs for cell in self._grid.cells)
         preparations: dict[str, WorkItem] = {}
         for cell in self._cells.values():
             task = cell.data.task.name
             if task in self._shared or task in preparations:
                 continue
-            if (files := cached_artifacts(cell)) is not None:
+            if (files := cached_artifacts(cell, generator=generator)) is not None:
                 self._shared[task] = self._ray.put(files)
             else:
                 name = preparation_id(task)
@@ -212,7 +213,6 @@ class RayCluster:
     def _share(self, order: Order, result: NodeResult) -> OrderEnd:
         """Put the files that the runs of a task share into this machine's cache, and hand them to Ray."""
         import_folders(result.files)
-        remember_artifacts(self._cells[order.run_id], result.files)
         self._shared[order.task] = self._ray.put(result.files)
         return OrderEnd(order, "prepared")
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.distill.artifacts.artifact_cache import cache_root, folders_used, import_folders
-from matekd_bench.events import NO_SINK, Event, Progress, as_json
+from matekd_bench.distill.artifacts.artifact_cache import cache_root, import_folders
+from matekd_bench.events import Event, NoSink, Progress, as_json
 from matekd_bench.files.hashing import short_digest
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.students_folder import KeptStudents
@@ -98,8 +98,8 @@ def execute_order(
     sink.mailbox = mailbox
     order = node_order.order
     if order.prepare:
-        with folders_used() as folders:
-            end = remote.execute(order)
+        end = remote.execute(order)
+        folders = remote.runner(order).cached_folders(order)
         paths = [folder.relative_to(cache_root()).as_posix() for folder in folders]
         return NodeResult(end, shared_files(paths))
     return _train(order, remote, checkpoint)
@@ -162,7 +162,7 @@ class NodeSink(RunSink):
     """A sink that sends events to the driver's mailbox, progress at most once in PROGRESS_SECONDS."""
 
     def __init__(self) -> None:
-        super().__init__(NO_SINK)
+        super().__init__(NoSink())
         self.mailbox: Any = None
         self._last_progress = 0.0
 

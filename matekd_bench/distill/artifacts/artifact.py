@@ -1,0 +1,177 @@
+"""Recipe and artifact: how a study's models are prepared, and a costly thing that is made so once and then cached."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+
+import torch
+
+from matekd_bench.distill.artifacts.artifact_cache import CacheEntry, cache_root, cached_folder
+from matekd_bench.distill.artifacts.preparation import Preparation
+from matekd_bench.distill.data.corpus import Corpus
+from matekd_bench.distill.device import ResolvedPrecision
+from matekd_bench.distill.models.checkpoints import Checkpoint
+from matekd_bench.distill.models.networks import ModelSource
+from matekd_bench.distill.models.tokenizers import Encoder, encoder_of
+from matekd_bench.distill.settings import GeneratorSettings, TeacherSettings
+from matekd_bench.distill.training.ddp import ALONE, Ranks
+from matekd_bench.errors import CheckpointError
+from matekd_bench.events import Message, NoSink, Sink
+from matekd_bench.files.durable import CheckpointFolder
+from matekd_bench.files.hashing import short_digest
+from matekd_bench.tasks.task import Examples, Task, TaskData
+
+T = TypeVar("T")
+Measured: TypeAlias = Mapping[str, Any]  # what was measured while an artifact was built, as JSON data
+
+ENGINE = "2"  # raised when teachers, logits or generators made by older code may differ
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The models of a study and how they are prepared; nothing in it depends on the method."""
+
+    teacher: Checkpoint
+    teacher_settings: TeacherSettings
+    student: ModelSource
+    generator: ModelSource | None
+    generator_settings: GeneratorSettings | None
+    max_length: int
+    device: torch.device
+    precision: ResolvedPrecision
+    ranks: Ranks = ALONE  # the processes that train one run together
+
+    @property
+    def student_encoder(self) -> Encoder:
+        """The encoder for the student's input.
+
+        This is the teacher's encoder if both share a vocabulary and only the teacher's one gives token types, which the
+        teacher needs.
+        """
+        encoder, teacher = encoder_of(self.student.checkpoint, self.max_length), self.teacher_encoder
+        shared = encoder.tokens.vocabulary == teacher.tokens.vocabulary
+        return teacher if shared and teacher.has_token_types and not encoder.has_token_types else encoder
+
+    @property
+    def teacher_encoder(self) -> Encoder:
+        """The encoder for the teacher's input."""
+        return encoder_of(self.teacher, self.max_length)
+
+
+@dataclass(frozen=True)
+class Artifact(ABC, Generic[T]):
+    """A thing that the runs on one task share: built once under a lock, cached, sealed, and loaded by every process.
+
+    A subclass says what the thing depends on (:attr:`facts`), how it is built into a folder and how it is loaded from
+    one. `kind` is its folder in the cache, `noun` names it in messages. The facts and what was measured are kept in
+    `facts_file`; "" for none. Several processes of one run build it `together`, or the first one alone. `sink` is told
+    of steps that take long; a build that consists of training is saved and ends once `stopping()` returns True.
+    """
+
+    kind: ClassVar[str]
+    noun: ClassVar[str]
+    facts_file: ClassVar[str] = ""
+    together: ClassVar[bool] = True
+
+    data: TaskData
+    recipe: Recipe
+    sink: Sink = NoSink()
+    stopping: Callable[[], bool] = lambda: False
+
+    @property
+    @abstractmethod
+    def facts(self) -> Any:
+        """Everything that the content depends on, as JSON data."""
+
+    @property
+    def title(self) -> str:
+        """The name in messages, such as "teacher for rte"."""
+        return f"{self.noun} for {self.task.name}"
+
+    @abstractmethod
+    def build(self, folder: Path, checkpoints: CheckpointFolder) -> Measured:
+        """Make the thing, write its files into the empty `folder`, and return what was measured.
+
+        An interrupted build resumes from what it saved in `checkpoints`.
+        """
+
+    @abstractmethod
+    def load(self, entry: CacheEntry, measured: Measured) -> T:
+        """Load the thing from its folder in the cache."""
+
+    @property
+    def key(self) -> str:
+        """The name of the folder in the cache."""
+        return f"{self.task.name}-{short_digest(self.facts)}"
+
+    @property
+    def folder(self) -> Path:
+        """The folder in the cache; it exists once the thing was built."""
+        return cache_root() / self.kind / self.key
+
+    @property
+    def is_cached(self) -> bool:
+        """True if the cache has a folder for the thing; its files are not checked."""
+        return self.folder.is_dir()
+
+    def get(self) -> T:
+        """Load the thing from the cache; build it first if it is missing or damaged."""
+        ranks = self.recipe.ranks
+        if self.together:
+            return self._load_or_build(ranks)
+        if ranks.leads:  # it builds alone; the others then read from the cache
+            return ranks.run_or_fail_together(lambda: self._load_or_build(ALONE))
+        ranks.run_or_fail_together(lambda: None)
+        return self._load_or_build(ALONE)
+
+    def _load_or_build(self, ranks: Ranks) -> T:
+        warn = partial(self.tell, kind="warning")
+        entry = cached_folder(self.kind, self.key, self._build_with_facts, warn, ranks)
+        text = (entry.path / self.facts_file).read_text() if self.facts_file else "{}"
+        return self.load(entry, json.loads(text))
+
+    def _build_with_facts(self, folder: Path, checkpoints: CheckpointFolder) -> None:
+        measured = self.build(folder, checkpoints)
+        if self.facts_file:
+            text = json.dumps({"recipe": self.facts, **measured}, indent=1)
+            (folder / self.facts_file).write_text(f"{text}\n")
+
+    def preparation(self, checkpoints: CheckpointFolder, ranks: Ranks = ALONE) -> Preparation:
+        """Make the resumable training that a build consists of."""
+        return Preparation(self.title, checkpoints, sink=self.sink, stopping=self.stopping, ranks=ranks)
+
+    def tell(self, text: str, kind: Literal["stage", "warning"] = "stage") -> None:
+        """Tell the user of a step that may take long, or of damage."""
+        self.sink.emit(Message(kind=kind, text=text))
+
+    @property
+    def task(self) -> Task:
+        """The task whose runs share the thing."""
+        return self.data.task
+
+    @property
+    def rows(self) -> Examples:
+        """The training rows. Raises CheckpointError if the task has none."""
+        if self.data.train is None:
+            raise CheckpointError(f"task '{self.task.name}' has no training data.")
+        return self.data.train
+
+    @property
+    def data_key(self) -> str:
+        """The digest of the training rows."""
+        return self.data.digests[self.rows.split]
+
+    def corpus(self, encoder: Encoder) -> Corpus:
+        """Encode the training rows. Raises CheckpointError if there are none or they have no labels."""
+        rows = self.rows
+        if rows.labels is None:
+            raise CheckpointError(f"the training rows of '{self.task.name}' have no labels.")
+        dtype = torch.long if self.task.labels else torch.float32  # class ids, or scores for regression
+        labels = torch.tensor(rows.labels, dtype=dtype)
+        return Corpus(rows.uids, rows.texts, encoder(rows.texts), labels, encoder.tokens.pad)

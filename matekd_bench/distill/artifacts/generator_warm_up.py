@@ -1,0 +1,142 @@
+"""The warm-up of a generator whose vocabulary head is untrained: it learns to fill masks in a task's training text."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from matekd_bench.distill.data.batches import Assembler, to_device
+from matekd_bench.distill.data.corpus import Corpus
+from matekd_bench.distill.data.order import DataOrder, PlannedUpdate
+from matekd_bench.distill.device import ResolvedPrecision, seed_draws
+from matekd_bench.distill.flops import Meter
+from matekd_bench.distill.models.masked_lm import MaskedRowsLM
+from matekd_bench.distill.settings import GeneratorSettings
+from matekd_bench.distill.training.forward_passes import autocast
+from matekd_bench.distill.training.loss import upcast
+from matekd_bench.distill.training.optimizer import make_optimizer, step
+from matekd_bench.distill.training.resume import read_weights
+from matekd_bench.methods.context import Tokens
+from matekd_bench.methods.views import Batch
+from matekd_bench.seeds import seed_of
+
+
+class GeneratorWarmUp:
+    """The training of a whole generator in place on a task's training text, for a preparation.
+
+    Every masked position shows [MASK], as it does when methods use the generator. One row in twenty is held out, at
+    most 256. This is no `TrainingSession`, as there are no views, teachers or pieces, only one loss. Both use the same
+    data orders, batches, optimizer steps, meter and checkpoints.
+    """
+
+    def __init__(
+        self,
+        network: MaskedRowsLM,
+        corpus: Corpus,
+        settings: GeneratorSettings,
+        tokens: Tokens,
+        *,
+        task: str,
+        device: torch.device,
+        precision: ResolvedPrecision,
+    ) -> None:
+        self.network, self.meter = network.to(device).train(), Meter()
+        self.meter.register("generator", network.flops)
+        self.modules, self.updates = [network], 0
+        # Chosen by id, so that the order of the rows does not matter. A single row is both held out and trained on.
+        self._held_out = sorted(range(len(corpus)), key=lambda row: corpus.uids[row])[
+            : max(1, min(256, len(corpus) // 20))
+        ]
+        self._rows = sorted(set(range(len(corpus))) - set(self._held_out)) or self._held_out
+        self.limit = settings.budget.resolve(task, len(self._rows), settings.optimizer.batch_size)
+        self._optimizer = make_optimizer(network, settings.optimizer)
+        self._corpus, self._settings, self._tokens, self._task = corpus, settings, tokens, task
+        self._device, self._precision = device, precision
+
+    @property
+    def spent(self) -> int:
+        """The number of updates, which is what the limit counts."""
+        return self.updates
+
+    def losses(self) -> Generator[float, None, None]:
+        """Train to the limit and yield the loss of each update."""
+        for update, batch in islice(self._batches(), self.updates, None):
+            # Study seed 0: a generator is made once per task. One key per update makes a resumed warm-up the same.
+            seed_draws(seed_of(0, self._task, "generator-dropout", update), self._device)
+            self._set_rate(update)
+            batch = to_device(batch, self._device)
+            loss, _ = self._masked_loss(batch, f"{self._task}/{update}", self.meter)
+            loss.backward()
+            step(
+                self.network, self._optimizer, self._settings.optimizer.clip, update=update, whose="the generator"
+            )  # fmt: skip
+            self.updates = update + 1
+            yield float(loss.detach())
+
+    def _batches(self) -> Iterator[tuple[int, Batch]]:
+        """Yield the number and the batch, on the CPU, of each update."""
+        assemble, size = Assembler(self._corpus, 0, self._task), self._settings.optimizer.batch_size
+        lengths = [len(self._corpus.encoded[row].ids) for row in self._rows]
+        order = DataOrder(lengths, size, 0, self._task, "generator-order")
+        for update, (epoch, rows) in zip(range(self.limit), order, strict=False):
+            yield update, assemble(PlannedUpdate("student", update, epoch, [self._rows[row] for row in rows]))
+
+    def _set_rate(self, update: int) -> None:
+        """Set the rate in the middle of the update, so that neither the first nor the last rate is zero."""
+        settings, middle = self._settings.optimizer, (update + 0.5) / self.limit
+        for group in self._optimizer.param_groups:
+            group["lr"] = settings.lr * settings.factor(middle, ("student_updates", self.limit))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that changes, except the weights."""
+        return {
+            "updates": self.updates,
+            "optimizer": self._optimizer.state_dict(),
+            "meter": self.meter.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], folder: Path) -> None:
+        """Continue from a :meth:`state_dict` and the weights that a checkpoint has in `folder`."""
+        read_weights(folder, self.modules)
+        self.updates = state["updates"]
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.meter.load_state_dict(state["meter"])
+
+    @torch.no_grad()
+    def held_out_accuracy(self) -> float:
+        """Return the share of masked positions in the held-out rows whose token the generator ranks first."""
+        self.network.eval()  # without dropout
+        assemble, correct, count = Assembler(self._corpus, 0, "held-out"), 0.0, 0
+        for start in range(0, len(self._held_out), 32):
+            rows = self._held_out[start : start + 32]
+            batch = to_device(assemble(PlannedUpdate("student", start, 0, rows)), self._device)
+            _, (hits, total) = self._masked_loss(batch, "held-out", None)
+            correct, count = correct + hits, count + total
+        return correct / max(1, count)
+
+    def _masked_loss(self, batch: Batch, key: str, meter: Meter | None) -> tuple[Tensor, tuple[float, int]]:
+        """Mask random positions; return the mean cross-entropy there, with the numbers of correct tokens and positions.
+
+        The masks are seeded by `key` and the batch's first example. The pass is counted in `meter` if one is given.
+        """
+        # Drawn on the CPU: the same masks on every device.
+        noise = torch.rand(
+            batch.ids.shape, generator=torch.Generator().manual_seed(seed_of(0, key, *batch.uids[:1]))
+        )
+        # Special tokens and padding are never masked.
+        at = (noise.to(batch.ids.device) < self._settings.mask_rate) & ~batch.special
+        ids = batch.ids.masked_fill(at, self._tokens.mask or 0)
+        if meter is not None:
+            self.network.book(meter, "generator", ids, batch.mask, batch.types, at)
+        with autocast(batch.ids.device, self._precision):
+            logits = upcast(self.network(ids, batch.mask, batch.types, at))
+        targets = batch.ids[at]
+        # A mean would be NaN where no position is masked.
+        loss = F.cross_entropy(logits, targets, reduction="sum") / max(1, len(targets))
+        return loss, (float((logits.argmax(-1) == targets).sum()), len(targets))

@@ -1,0 +1,222 @@
+"""The training of one network with one method, as runs, teachers, previews, contract checks and tests build it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from matekd_bench.distill.data.batches import Assembler, to_device
+from matekd_bench.distill.data.corpus import Corpus
+from matekd_bench.distill.data.order import DataOrder, PlannedUpdate
+from matekd_bench.distill.device import ResolvedPrecision
+from matekd_bench.distill.flops import FlopModel, Meter
+from matekd_bench.distill.models.tokenizers import Encoder
+from matekd_bench.distill.settings import BudgetLimit, Training
+from matekd_bench.distill.training.ddp import ALONE, Ranks
+from matekd_bench.distill.training.forward_passes import RunModels, StepScope
+from matekd_bench.distill.training.resume import check_saveable, read_weights
+from matekd_bench.distill.training.run_context import RunContext
+from matekd_bench.distill.training.trainer import Trainer
+from matekd_bench.methods.method import Method, Params
+from matekd_bench.methods.perturbation import TextPerturbation, make_perturbation
+from matekd_bench.methods.views import Batch
+from matekd_bench.seeds import seed_of
+from matekd_bench.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Job:
+    """A network to train: a method with its parameters and a seed, under a study's training settings and budget."""
+
+    variant: str
+    method: Method
+    params: Params
+    seed: int
+    training: Training
+    budget: BudgetLimit
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionParts:
+    """The data, networks and encoders of a session.
+
+    `student` is the network to train, on `device`. `teacher` is None where nothing is distilled. `teacher_encoder` is
+    None if teacher and student share a vocabulary. `generator` returns a fresh copy of the study's generator at each
+    call; only methods that declare the need for a generator get it. Several `ranks` train the network together.
+    """
+
+    task: Task
+    corpus: Corpus
+    student: Any
+    teacher: Any | None
+    student_encoder: Encoder
+    teacher_encoder: Encoder | None
+    device: torch.device
+    precision: ResolvedPrecision
+    generator: Callable[[], nn.Module] | None = None
+    ranks: Ranks = ALONE
+
+
+@dataclass(frozen=True)
+class SeedPurposes:
+    """The texts that enter a session's seeds: those of its two data orders and of the modules that a method makes.
+
+    `method_init` is None for a method of the suite's own that makes no modules.
+    """
+
+    order: str
+    auxiliary_order: str
+    method_init: str | None
+
+
+RUN = SeedPurposes("data-order", "own-data-order", "method-init")
+
+
+class TrainingSession:
+    """One network, the method that trains it and everything between them, with one state to save and load.
+
+    The life of a session: the constructor makes the method. :meth:`warm_up` lets a text method look at the training
+    texts and runs the method's warm-up, unless :meth:`load_state_dict` continues a session that had its warm-up.
+    :meth:`losses` makes the updates. `context_type` may be a subclass of `RunContext` that records more.
+
+    The constructor seeds torch's global generator, as updates do: call both inside
+    :func:`matekd_bench.distill.device.contained_randomness`.
+    """
+
+    def __init__(
+        self,
+        parts: SessionParts,
+        job: Job,
+        *,
+        purposes: SeedPurposes = RUN,
+        context_type: type[RunContext] = RunContext,
+    ) -> None:
+        self.parts, self.job = parts, job
+        _, self.limit = job.budget
+        task, objective, optimizer = parts.task, job.training.objective, job.training.optimizer
+        self.meter, self.scope = Meter(), StepScope(job.seed, task.name)
+        self.meter.register("student", FlopModel(parts.student))
+        if parts.teacher is not None:
+            self.meter.register("teacher", FlopModel(parts.teacher))
+        self.context = context_type(
+            task=task, seed=job.seed, device=parts.device, precision=parts.precision, objective=objective,
+            student_encoder=parts.student_encoder, teacher_encoder=parts.teacher_encoder, meter=self.meter,
+            scope=self.scope, generator=parts.generator if "generator" in job.method.needs else None,
+            student=parts.student,
+        )  # fmt: skip
+        self.models = RunModels(
+            parts.student, parts.teacher, objective=objective, regression=not task.labels,
+            precision=parts.precision, scope=self.scope, meter=self.meter,
+        )  # fmt: skip
+        if purposes.method_init is not None:  # modules of the method start alike in every run with this seed
+            torch.manual_seed(seed_of(job.seed, task.name, purposes.method_init))
+        self.method = make_perturbation(job.method, job.params, self.context, job.variant)
+        self._prepared = False
+        self.trainer = Trainer(
+            name=job.variant, models=self.models, perturbation=self.method, context=self.context,
+            optimizer=optimizer, objective=objective, budget=job.budget,
+            auxiliary_updates=job.training.auxiliary_updates, ranks=parts.ranks,
+        )  # fmt: skip
+        self.assembler = Assembler(parts.corpus, job.seed, task.name, self.method.ahead)
+        self._order, self._auxiliary_order = (
+            DataOrder(parts.corpus.lengths, optimizer.batch_size, job.seed, task.name, purpose)
+            for purpose in (purposes.order, purposes.auxiliary_order)
+        )
+
+    def _prepare_texts(self) -> None:
+        """Let a text method look at all training texts, once."""
+        if isinstance(self.method, TextPerturbation) and not self._prepared:
+            self.method.prepare([text for texts in self.parts.corpus.texts for text in texts])
+        self._prepared = True
+
+    def warm_up(self) -> None:
+        """Do once what comes before the first update; :meth:`losses` does it too."""
+        self._prepare_texts()
+        self.trainer.warm_up(self._auxiliary_order, self.assembler)
+
+    def losses(self) -> Generator[float, None, None]:
+        """Train to the end of the budget and yield the mean loss per example after each student update.
+
+        Close the generator to stop early. A session that was loaded continues after the updates that it has finished.
+        """
+        self._prepare_texts()
+        return self.trainer.run(self._order, self._auxiliary_order, self.assembler)
+
+    def batch(
+        self,
+        rows: Sequence[int],
+        *,
+        update: int = 0,
+        epoch: int = 0,
+        phase: Literal["student", "own"] = "student",
+    ) -> Batch:
+        """Make the batch of these rows of the corpus, on the device, for an update outside of :meth:`losses`."""
+        return to_device(self.assembler(PlannedUpdate(phase, update, epoch, list(rows))), self.parts.device)
+
+    @property
+    def updates(self) -> int:
+        """The number of the network's updates so far."""
+        return self.trainer.spent.student_updates
+
+    @property
+    def spent(self) -> int:
+        """The part of the budget that is spent, up to the limit: the last update may overspend."""
+        return min(self.trainer.spent_budget, self.limit)
+
+    @property
+    def modules(self) -> list[nn.Module]:
+        """The modules whose weights a checkpoint holds: the network and the method's own."""
+        return [self.parts.student, *(trained.module for trained in self.context.trained)]
+
+    def gather_counts(self) -> None:
+        """Move the passes, diagnostics and examples that all processes counted to the leader."""
+        ranks, spent = self.parts.ranks, self.trainer.spent
+        if ranks.size == 1:
+            return
+        counts = (self.meter.state_dict(), self.context.totals(), spent.perturbed_examples)
+        gathered = ranks.gather(counts)
+        if not ranks.leads:
+            self._clear_counts()
+            return
+        for passes, totals, perturbed in gathered[1:]:  # the leader's own come first
+            self.meter.absorb(passes)
+            self.context.absorb(totals)
+            spent.perturbed_examples += perturbed
+
+    def _clear_counts(self) -> None:
+        """Set this process's counts to zero, since the leader has them now."""
+        self.meter.clear_passes()
+        self.context.clear_reports()
+        self.trainer.spent.perturbed_examples = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that changes during the training, except the weights of :attr:`modules`.
+
+        Several processes must all call it: the leader's state holds the counts of all. Raises PluginError if the
+        method's state cannot be saved.
+        """
+        self.gather_counts()
+        method = self.method.state_dict()
+        check_saveable(method, self.job.variant)
+        return {
+            "meter": self.meter.state_dict(),
+            "trainer": self.trainer.state_dict(),
+            "context": self.context.state_dict(),
+            "method": method,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], folder: Path) -> None:
+        """Continue from a :meth:`state_dict` and the weights that a checkpoint has in `folder`."""
+        self._prepare_texts()
+        self.context.load_state_dict(state["context"])  # measures the initial embeddings: before the weights
+        read_weights(folder, self.modules)
+        self.trainer.load_state_dict(state["trainer"])
+        self.meter.load_state_dict(state["meter"])
+        self.method.load_state_dict(state["method"])
+        if not self.parts.ranks.leads:
+            self._clear_counts()  # the state holds the counts of all processes; only the leader keeps them
