@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from matekd_bench.errors import UsageError, renamed
+from matekd_bench.errors import UsageError, nearest
 
 
 def as_usage_error(error: Exception) -> UsageError:
@@ -17,12 +17,8 @@ def as_usage_error(error: Exception) -> UsageError:
     option = getattr(error, "option_name", None)
     if option and type(error).__name__ == "NoSuchOption" and context:
         known = [name for parameter in context.command.params for name in parameter.opts]
-        if (new := renamed(option)) is not None:
-            return UsageError(f"unknown option '{option}': it is called '{new}' now.", hint=hint)
-        import difflib  # only where an option is wrong
-
-        similar = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
-        suggestion = f": did you mean '{similar[0]}'?" if similar else "."
+        near = nearest(option, known)
+        suggestion = f": did you mean '{near}'?" if near else "."
         return UsageError(f"unknown option '{option}'{suggestion}", hint=hint)
     if type(error).__name__ == "BadParameter" and context and (typed := _typed_option(error, context)):
         name, value = typed

@@ -10,10 +10,9 @@ from typing import Any
 
 import pluggy
 
-from matekd_bench.errors import PluginError, UsageError
+from matekd_bench.errors import PluginError, UsageError, one_line
 from matekd_bench.plugins.calling import call, current_name, refuse_wrappers
 from matekd_bench.plugins.host import Host
-from matekd_bench.plugins.loading import one_line
 from matekd_bench.plugins.provided import Provided
 from matekd_bench.plugins.record_types import Exporter, Tracker
 

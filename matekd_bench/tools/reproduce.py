@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from matekd_bench.distill.device import deterministic_kernels
-from matekd_bench.errors import ResultsError
+from matekd_bench.errors import ResultsError, first_problem
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.protocol_differences import DifferingSetting, differing_settings
@@ -116,8 +116,8 @@ def _spec_of_run(
         try:
             study = StudySpec.model_validate(settings)
         except ValidationError as error:
-            key = ".".join(str(part) for part in error.errors()[0]["loc"])
-            raise ResultsError(f"the settings of run '{recorded.run_id}' cannot be read: '{key}'.") from None
+            problem = first_problem(error, StudySpec).sentence("setting")
+            raise ResultsError(f"the settings of run '{recorded.run_id}' cannot be read: {problem}") from None
     identity, compute = recorded.identity, recorded.compute
     update: dict[str, Any] = {
         "methods": identity.variant, "tasks": identity.task, "sets": {}, "seeds": 1, "first_seed": identity.seed,

@@ -51,13 +51,13 @@ def predict(
 
     Where the rows have labels the score goes to stderr.
     """
+    from matekd_bench.files.user_tables import EXTENSIONS, read_texts
     from matekd_bench.tools.predict import StudentPredictor, as_text, read_split, score_of, task_to_predict
-    from matekd_bench.tools.user_texts import FORMATS, read_texts
 
     if file is not None and split is not None:
         raise UsageError("--file and --split contradict each other: give one of them.")
-    if output is not None and output.suffix.lower() not in FORMATS:
-        raise UsageError(f"'{output}': predictions are written to {', '.join(FORMATS)} files.")
+    if output is not None and output.suffix.lower() not in EXTENSIONS:
+        raise UsageError(f"'{output}': predictions are written to {', '.join(EXTENSIONS)} files.")
     host = load_host(plugin, no_plugins)
     record, home, tasks = find_one_run(host, run, results)
     predicted_task = task_to_predict(record, task, tasks)

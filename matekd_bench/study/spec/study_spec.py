@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -21,6 +20,7 @@ from matekd_bench.distill.settings import (
     check_warm_up,
 )
 from matekd_bench.errors import PluginError, UsageError, unknown
+from matekd_bench.files.reading import read_toml
 from matekd_bench.study.spec.request import StudyRequest
 from matekd_bench.study.spec.setting_errors import SettingOrigin, as_usage_error
 
@@ -136,7 +136,7 @@ def _preset_table(name: str, host: Host | None, above: tuple[str, ...]) -> dict[
     file = PRESETS / f"{name}.toml"
     offered = host.presets.get(name) if host else None
     if name in preset_names() and offered is None:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return read_toml(file)
     if offered is None:
         raise _unknown_preset(name, host)
     if name in preset_names():
@@ -162,7 +162,7 @@ def study_spec(request: StudyRequest, host: Host | None = None) -> StudySpec:
     of `host`. Raises UsageError, one line that names the key, for an unknown preset or key, a value out of bounds, or
     a study without methods or tasks.
     """
-    config = _read_config(request.config)
+    config = read_toml(request.config, UsageError) if request.config else {}
     for key in ("methods", "tasks"):
         if getattr(request, key) is None and key not in config:
             raise UsageError(
@@ -212,17 +212,6 @@ def _with_glue_folder(spec: StudySpec, request: StudyRequest) -> StudySpec:
             hint=f"For GLUE itself: --preset {GLUE_PRESET} --glue-dir DIR.",
         )
     return spec
-
-
-def _read_config(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"the config file '{path}' can't be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the config file '{path}' is not TOML: {error}.") from None
 
 
 def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:

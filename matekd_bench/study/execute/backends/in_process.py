@@ -17,7 +17,7 @@ from matekd_bench.distill.models.networks import weights_digest
 from matekd_bench.distill.student_run import train
 from matekd_bench.distill.training.outcome import RunCallbacks
 from matekd_bench.distill.training.resume import PausedError
-from matekd_bench.errors import BenchError, ResultsError
+from matekd_bench.errors import ResultsError, one_line
 from matekd_bench.results.records.run_record import Record, Tuning
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.students_folder import KeptStudents
@@ -209,7 +209,7 @@ class LocalExecutor:
         except Exception as error:  # a method may raise anything: only its own run fails
             if cell.recipe.ranks.size > 1:
                 self._assets.pop(cell.data.task.name, None)  # the processes may have prepared different parts
-            reason = _failure_reason(error)
+            reason = one_line(error)
             self._events.warning(f"{cell.label}: {reason}")
             self._events.detail("".join(traceback.format_exception(error)).rstrip())
             seconds = time.perf_counter() - started
@@ -298,9 +298,3 @@ def _stop_message(cell: Cell, paused: PausedError, under_way: RunUnderWay) -> st
     if problem is not None:
         return f"stopped; {subject} could not be saved ({problem}); run the same command to start it over."
     return f"stopped; {subject} saved at update {paused.update}; run the same command to resume."
-
-
-def _failure_reason(error: Exception) -> str:
-    """Return the reason of a failed run in one line."""
-    text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split()).removesuffix(":") or "no reason given"

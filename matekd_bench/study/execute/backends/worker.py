@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 
 from matekd_bench.distill.device import deterministic_kernels, free_cached_memory, peak_memory
 from matekd_bench.distill.training.resume import PausedError
-from matekd_bench.errors import ResultsError
+from matekd_bench.errors import ResultsError, one_line
 from matekd_bench.files.network import offline
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Tuning
@@ -223,7 +223,7 @@ def _execute_order(session: WorkerSession, order: list[Any], events: WorkerRepor
             except ResultsError:
                 raise
             except Exception as error:  # each run of the task raises it again, and is recorded as failed
-                events.report("detail", f"preparing {task}: {type(error).__name__}: {error}")
+                events.report("detail", f"preparing {task}: {one_line(error)}")
             events.report("prepared")
         case ["train", task, run_id, tuning]:
             run_exit = session.train(task, run_id, tuning and Tuning.model_validate(tuning))
