@@ -209,14 +209,13 @@ def first_problem(error: ValidationError, model: Any) -> Problem:
     if problem["type"] == "missing":
         return Problem(path, "missing", "it is missing", None, names)
     value = ... if problem["type"] == "json_invalid" else problem["input"]
-    return Problem(path, "wrong", _rule(problem["type"], problem["msg"]), value, names)
+    return Problem(path, "wrong", PLAIN_RULES.get(problem["type"], plain_words(problem["msg"])), value, names)
 
 
-def _rule(kind: str, message: str) -> str:
-    """Return what a value has to be, without pydantic's own words."""
+def plain_words(message: str) -> str:
+    """Return the message of pydantic or Typer about a bad value as a clause, without their own words."""
     plain = " ".join(message.split()).removeprefix("Value error, ").removesuffix(".")
-    words = re.sub(r"^[A-Z][a-z]+ should", "it should", plain).partition(", unable to")[0]
-    return PLAIN_RULES.get(kind, words)
+    return re.sub(r"^[A-Z][a-z]+ should", "it should", plain).partition(", unable to")[0]
 
 
 def _located(model: Any, location: Sequence[str | int]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Reads files of text, TOML and JSON; a file that cannot be read is an error of one line."""
+"""Reads files of text, TOML and JSON, and checks records; what is wrong with a file is an error of one line."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from matekd_bench.errors import BenchError, DataError, file_problem
+from matekd_bench.errors import BenchError, DataError, file_problem, first_problem
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
+    from pydantic import TypeAdapter
+
 Content = TypeVar("Content")
+Record = TypeVar("Record")
+_adapters: dict[type, TypeAdapter[Any]] = {}  # cached, since making one takes longer than reading a file
 
 
 def read_text(file: Path | Traversable, kind: type[BenchError] = DataError) -> str:
@@ -35,6 +39,25 @@ def read_toml(file: Path | Traversable, kind: type[BenchError] = DataError) -> d
 def read_json(file: Path | Traversable, kind: type[BenchError] = DataError) -> Any:
     """Return the value of a JSON file; raises `kind` as `read_text` does, and if the file is not JSON."""
     return _parsed(file, json.loads, kind)
+
+
+def checked_record(plain: str, model: type[Record], file: Path, kind: type[BenchError] = DataError) -> Record:
+    """Return JSON text as a pydantic model or a dataclass; values are never converted to another type.
+
+    Raises `kind`, naming `file`, for text that is not JSON, a key that is unknown, missing or of a wrong type, and
+    values that contradict each other.
+    """
+    from pydantic import TypeAdapter, ValidationError  # slow to load, and the command line starts without it
+
+    try:
+        if model not in _adapters:
+            _adapters[model] = TypeAdapter(model)
+        record: Record = _adapters[model].validate_json(plain)
+        return record
+    except ValidationError as error:
+        raise kind(f"'{file}': {first_problem(error, model).sentence()}") from error
+    except BenchError as error:
+        raise kind(f"'{file}': {error.message}", hint=error.hint) from error
 
 
 def _parsed(file: Path | Traversable, parse: Callable[[str], Content], kind: type[BenchError]) -> Content:

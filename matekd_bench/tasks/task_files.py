@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from matekd_bench.errors import DataError, first_problem
-from matekd_bench.files.reading import read_toml
+from matekd_bench.errors import DataError
+from matekd_bench.files.reading import checked_record, read_toml
 from matekd_bench.tasks.own.flat_form import is_flat_form
 from matekd_bench.tasks.task import Suite, Task
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
 SUITES = "suites.toml"
-Record = TypeVar("Record", Task, Suite)
-_adapters: dict[type, TypeAdapter[Any]] = {}  # cached, since making one takes longer than reading a file
+Record = TypeVar("Record")
 
 
 def load_tasks(folder: Path) -> list[Task]:
@@ -53,7 +49,7 @@ def load_suites(folder: Path) -> list[Suite]:
     suites = []
     for name, table in read_toml(file).items():
         if not isinstance(table, dict):
-            raise DataError(f"{file}: key '{name}': a suite is a table, like [{name}].")
+            raise DataError(f"'{file}': key '{name}': a suite is a table, like [{name}].")
         suites.append(_record(Suite, {"name": name, **table}, file))
     return suites
 
@@ -77,16 +73,13 @@ def load_own_task(table: dict[str, Any], file: Path) -> Task:
 
     Paths of data files are relative to the folder of `file`; errors name `file`.
     """
-    from pydantic import ValidationError
-
     from matekd_bench.tasks.own.own_task import OwnTask, own_task
 
+    own = _record(OwnTask, table, file)
     try:
-        return own_task(OwnTask.model_validate_json(json.dumps(table, default=str)), file.parent)
-    except ValidationError as error:
-        raise DataError(f"{file}: {first_problem(error, OwnTask).sentence()}") from error
+        return own_task(own, file.parent)
     except DataError as error:
-        raise DataError(f"{file}: {error.message}") from error
+        raise DataError(f"'{file}': {error.message}") from error
 
 
 def _record(kind: type[Record], table: dict[str, Any], file: Path) -> Record:
@@ -94,14 +87,4 @@ def _record(kind: type[Record], table: dict[str, Any], file: Path) -> Record:
 
     It is converted to JSON first, because only there pydantic's strict mode accepts lists for tuples.
     """
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        if kind not in _adapters:
-            _adapters[kind] = TypeAdapter(kind)
-        record: Record = _adapters[kind].validate_json(json.dumps(table, default=str))
-        return record
-    except ValidationError as error:
-        raise DataError(f"{file}: {first_problem(error, kind).sentence()}") from error
-    except DataError as error:
-        raise DataError(f"{file}: {error.message}") from error
+    return checked_record(json.dumps(table, default=str), kind, file)

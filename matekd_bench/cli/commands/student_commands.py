@@ -61,9 +61,10 @@ def predict(
     host = load_host(plugin, no_plugins)
     record, home, tasks = find_one_run(host, run, results)
     predicted_task = task_to_predict(record, task, tasks)
-    student = StudentPredictor(record, home, device)
-    if file is not None:
-        answers = student.answer(read_texts(file, predicted_task.fields))
+    texts = read_texts(file, predicted_task.fields) if file is not None else None
+    student = StudentPredictor(record, home, device)  # loads a model: the file is checked first
+    if texts is not None:
+        answers = student.answer(texts)
     else:
         examples = read_split(predicted_task, split, record, glue_dir)
         answers = student.answer(examples.texts)

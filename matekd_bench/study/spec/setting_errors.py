@@ -57,6 +57,6 @@ def as_usage_error(error: ValidationError, model: type[Settings], origin: Settin
     """Turn the first of pydantic's errors about `model` into a UsageError of one line."""
     problem = first_problem(error, model)
     if problem.kind == "unknown":
-        return UsageError(problem.sentence(f"setting{origin.place(problem.path)}"))
+        return UsageError(problem.sentence("setting", origin.place(problem.path)))
     name = origin.name(problem.path)
     return UsageError(f"{name} is missing." if problem.kind == "missing" else f"{name}: {problem.reason}.")
