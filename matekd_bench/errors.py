@@ -152,9 +152,7 @@ def _syntax_problem(path: object, error: Exception) -> str:
 
     text = " ".join(str(error).split()).rstrip(".")
     language = "TOML" if isinstance(error, tomllib.TOMLDecodeError) else "JSON"
-    return (
-        f"'{path}' is not {language}: {'nested too deeply' if isinstance(error, RecursionError) else text}."
-    )
+    return f"'{path}' is not {language}: {text}."
 
 
 class Problem(NamedTuple):
@@ -215,6 +213,7 @@ def first_problem(error: ValidationError, model: Any) -> Problem:
 def plain_words(message: str) -> str:
     """Return the message of pydantic or Typer about a bad value as a clause, without their own words."""
     plain = " ".join(message.split()).removeprefix("Value error, ").removesuffix(".")
+    plain = plain.replace("Invalid JSON", "not JSON")
     return re.sub(r"^[A-Z][a-z]+ should", "it should", plain).partition(", unable to")[0]
 
 
@@ -227,19 +226,19 @@ def _located(model: Any, location: Sequence[str | int]) -> tuple[tuple[str, ...]
     kinds, names = _members(model), {}
     for part in location:
         names = next((keys for kind in kinds if (keys := _fields(kind))), {})
-        inner = [kind for kind in kinds if get_args(kind)]
-        is_table = any(
-            isinstance(get_origin(kind), type) and issubclass(get_origin(kind), Mapping) for kind in inner
-        )
-        if names or is_table or isinstance(part, int):
-            path.append(str(part))
-            values = [get_args(kind)[-1 if is_table else 0] for kind in inner]
-            kinds = (
-                _members(names[part])
-                if part in names
-                else [kind for value in values for kind in _members(value)]
-            )
+        if not (names or isinstance(part, int) or any(map(_is_table, kinds))):
+            continue  # the name of a union's member
+        path.append(str(part))
+        contents = [get_args(kind)[-1 if _is_table(kind) else 0] for kind in kinds if get_args(kind)]
+        inner = [names[part]] if part in names else contents
+        kinds = [member for kind in inner for member in _members(kind)]
     return tuple(path), tuple(names)
+
+
+def _is_table(kind: Any) -> bool:
+    """Return True for `dict[str, ...]` and the like, where every key is the user's own."""
+    origin = get_origin(kind)
+    return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
 def _members(kind: Any) -> list[Any]:

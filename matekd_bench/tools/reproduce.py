@@ -117,7 +117,7 @@ def _spec_of_run(
             study = StudySpec.model_validate(settings)
         except ValidationError as error:
             problem = first_problem(error, StudySpec).sentence("setting")
-            raise ResultsError(f"the settings of run '{recorded.run_id}' cannot be read: {problem}") from None
+            raise ResultsError(f"study.json of run '{recorded.run_id}' cannot be read: {problem}") from None
     identity, compute = recorded.identity, recorded.compute
     update: dict[str, Any] = {
         "methods": identity.variant, "tasks": identity.task, "sets": {}, "seeds": 1, "first_seed": identity.seed,
