@@ -26,7 +26,7 @@ def csv_text(
     """
     file = io.StringIO(newline="")
     writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(map(defuse_formula, columns))
+    writer.writerow([_cell(column, number) for column in columns])
     writer.writerows([_cell(row[column], number) for column in columns] for row in rows)
     return file.getvalue()
 
