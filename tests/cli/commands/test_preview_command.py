@@ -179,4 +179,4 @@ def test_a_file_without_methods_is_refused(tmp_path: Path, capsys: pytest.Captur
         "from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_methods():\n    return []\n"
     )
     assert main(["methods", "check", str(file)]) == 2
-    assert "provides no method" in capsys.readouterr().err
+    assert "nothing.py" in capsys.readouterr().err
