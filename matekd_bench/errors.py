@@ -1,4 +1,4 @@
-"""The exceptions that the user sees as one line.
+"""The exceptions that the user sees as one line, and the one place that turns errors of libraries into such a line.
 
 BenchError                 exit code 2: something the user typed, named or installed is wrong
 ├── UsageError             an option, a name or a parameter
@@ -12,20 +12,25 @@ BenchError                 exit code 2: something the user typed, named or insta
 from __future__ import annotations
 
 import copyreg
-from collections.abc import Iterable, Mapping
-from typing import Any
+import re
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-# Old names of options, keys and hooks (version 0.1) with their new names, for error messages.
-RENAMED: Mapping[str, str] = {
-    "--control": "--reference",
-    "--no-control": "--reference none",
-    "optimiser": "optimizer",
-    "looks": "evaluations",
-    "own_updates": "auxiliary_updates",
-    "licence": "license",
-    "labelled": "labeled",
-    "matekd_bench_look_done": "matekd_bench_evaluated",
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+# What pydantic's commonest complaints mean for somebody who wrote a file; all others keep their words.
+PLAIN_RULES: Mapping[str, str] = {
+    **dict.fromkeys(("string_type", "string_sub_type"), "it should be text"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "it should be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "it should be a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "it should be true or false"),
+    **dict.fromkeys(("list_type", "tuple_type"), "it should be a list"),
+    **dict.fromkeys(("dict_type", "model_type", "dataclass_type"), "it should be a table of keys and values"),
 }
+LONGEST_VALUE = 60  # characters of a wrong value that are shown
 
 
 class BenchError(Exception):
@@ -80,24 +85,171 @@ def unknown(kind: str, name: str, allowed: Iterable[str], *, command: str | None
 
     `kind` is the word for the named thing ("method", "task", ...). `command` is the command that lists the names.
     """
-    if (new := renamed(name)) is not None:
-        return UsageError(f"unknown {kind} '{name}': it is called '{new}' now.")
-    names = sorted(allowed)
-    import difflib  # only where a name is wrong: every start of the command line would pay for it
-
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if near:
-        suggestion = f"did you mean '{near[0]}'?"
-    elif names:
-        suggestion = f"there are {', '.join(names)}."
-    else:
-        suggestion = "there are none."
     return UsageError(
-        f"unknown {kind} '{name}': {suggestion}", hint=f"'{command}' lists them." if command else None
+        f"unknown {kind} '{name}': {_suggestion(name, sorted(allowed))}",
+        hint=f"'{command}' lists them." if command else None,
     )
 
 
-def renamed(name: str) -> str | None:
-    """Return the new name of an option or dotted key of version 0.1; None if the name was not changed."""
-    new = ".".join(RENAMED.get(part, part) for part in name.split("."))
-    return None if new == name else new
+def _suggestion(name: str, names: Sequence[str]) -> str:
+    """Return the nearest of the names as a question, else all of them."""
+    if near := nearest(name, names):
+        return f"did you mean '{near}'?"
+    return f"there are {', '.join(names)}." if names else "there are none."
+
+
+def nearest(name: str, names: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """Return the most similar of `names`, or None if none is similar; `cutoff` is the least similarity, 0 to 1."""
+    import difflib  # only where a name is wrong: every start of the command line would pay for it
+
+    return next(iter(difflib.get_close_matches(name, list(names), n=1, cutoff=cutoff)), None)
+
+
+def list_available(name: str, present: Sequence[str]) -> str:
+    """Return the end of an error about a missing `name`: the nearest of the `present` names, then all of them."""
+    if not present:
+        return "there is nothing."
+    near = nearest(name, present, cutoff=0.7)
+    listed = f"there are {', '.join(sorted(present))}."
+    return f"did you mean '{near}'? {listed}" if near else listed
+
+
+def one_line(error: BaseException) -> str:
+    """Return any error as one line without a full stop of its own: the suite's errors without their type."""
+    text = " ".join(str(error).split())
+    if not isinstance(error, BenchError):
+        text = f"{type(error).__name__}: {text}"
+    return text.rstrip(": ") or "no reason given"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of a library's long message, else the error's type."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def os_reason(error: BaseException) -> str:
+    """Return why the system refused something: its own words if it has any, else the message in one line."""
+    return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+
+
+def file_problem(path: object, error: Exception, verb: str = "read") -> str:
+    """Return the sentence about a file that cannot be read or written, with its line if the error knows one.
+
+    `error` is one of the system, of decoding UTF-8, or of a parser of JSON or TOML.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        line = error.object.count(b"\n", 0, error.start) + 1
+        advice = "save it as UTF-8, e.g. with iconv -f cp1252 -t utf-8"
+        return f"'{path}', line {line}: not UTF-8 text ({error.reason}); {advice}."
+    if isinstance(error, (ValueError, RecursionError)):
+        return _syntax_problem(path, error)
+    return f"cannot {verb} '{path}': {os_reason(error)}."
+
+
+def _syntax_problem(path: object, error: Exception) -> str:
+    """Return the sentence about a file that is not JSON or not TOML."""
+    import tomllib
+
+    text = " ".join(str(error).split()).rstrip(".")
+    language = "TOML" if isinstance(error, tomllib.TOMLDecodeError) else "JSON"
+    return f"'{path}' is not {language}: {text}."
+
+
+class Problem(NamedTuple):
+    """The first problem that pydantic found in something that the user wrote.
+
+    `path` leads to the key, and is empty if the problem is about all keys together. `kind` says whether the key is
+    unknown, missing or has a wrong value. `rule` says in words what the value has to be. `value` is the wrong value;
+    `names` are the keys that exist where an unknown one was written.
+    """
+
+    path: tuple[str, ...]
+    kind: Literal["unknown", "missing", "wrong"]
+    rule: str
+    value: object
+    names: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """The key, dotted."""
+        return ".".join(self.path)
+
+    @property
+    def reason(self) -> str:
+        """The rule with the wrong value, where the value is short enough to be shown."""
+        if not isinstance(self.value, (str, int, float, list, type(None))) or ", not " in self.rule:
+            return self.rule
+        value = repr(self.value)
+        return f"{self.rule}, not {value[:LONGEST_VALUE]}{'...' * (len(value) > LONGEST_VALUE)}"
+
+    def sentence(self, word: str = "key", place: str = "") -> str:
+        """Return the problem as a sentence; `word` is the word for a key, `place` follows the key's name."""
+        match self.kind:
+            case "unknown":
+                suggestion = _suggestion(self.path[-1], self.names)
+                return f"unknown {word} '{self.key}'{place}: {suggestion}"
+            case "missing":
+                return f"missing {word} '{self.key}'{place}."
+        return f"{word} '{self.key}'{place}: {self.reason}." if self.path else f"{self.reason}."
+
+
+def first_problem(error: ValidationError, model: Any) -> Problem:
+    """Return the first problem of one of pydantic's errors about `model`, a model or a dataclass.
+
+    An unknown key comes first: a misspelled key is unknown, and also leaves the right key missing.
+    """
+    unknowns = ("unexpected_keyword_argument", "extra_forbidden")
+    problems = error.errors(include_url=False, include_context=False)
+    problem = next((item for item in problems if item["type"] in unknowns), problems[0])
+    path, names = _located(model, problem["loc"])
+    if problem["type"] in unknowns:
+        return Problem(path, "unknown", "there is no such key", problem["input"], names)
+    if problem["type"] == "missing":
+        return Problem(path, "missing", "it is missing", None, names)
+    value = ... if problem["type"] == "json_invalid" else problem["input"]
+    return Problem(path, "wrong", PLAIN_RULES.get(problem["type"], plain_words(problem["msg"])), value, names)
+
+
+def plain_words(message: str) -> str:
+    """Return the message of pydantic or Typer about a bad value as a clause, without their own words."""
+    plain = " ".join(message.split()).removeprefix("Value error, ").removesuffix(".")
+    plain = plain.replace("Invalid JSON", "not JSON")
+    return re.sub(r"^[A-Z][a-z]+ should", "it should", plain).partition(", unable to")[0]
+
+
+def _located(model: Any, location: Sequence[str | int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the keys of pydantic's `location`, and the names that exist beside the last of them.
+
+    A location also names members of unions, such as `tuple[int, ...]`, which are no keys.
+    """
+    path: list[str] = []
+    kinds, names = _members(model), {}
+    for part in location:
+        names = next((keys for kind in kinds if (keys := _fields(kind))), {})
+        if not (names or isinstance(part, int) or any(map(_is_table, kinds))):
+            continue  # the name of a union's member
+        path.append(str(part))
+        contents = [get_args(kind)[-1 if _is_table(kind) else 0] for kind in kinds if get_args(kind)]
+        inner = [names[part]] if part in names else contents
+        kinds = [member for kind in inner for member in _members(kind)]
+    return tuple(path), tuple(names)
+
+
+def _is_table(kind: Any) -> bool:
+    """Return True for `dict[str, ...]` and the like, where every key is the user's own."""
+    origin = get_origin(kind)
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def _members(kind: Any) -> list[Any]:
+    """Return the members of a union, else the type itself."""
+    return list(get_args(kind)) if get_origin(kind) in (Union, types.UnionType) else [kind]
+
+
+def _fields(kind: Any) -> dict[str, Any]:
+    """Return the types of a record's fields by key; empty for a type that is no record."""
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return {field.name: hints[field.name] for field in fields(kind)}
+    described = getattr(kind, "model_fields", {})
+    return {field.alias or name: field.annotation for name, field in described.items()}

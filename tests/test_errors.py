@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from matekd_bench import errors
@@ -43,3 +46,23 @@ def test_an_unknown_name_that_resembles_nothing_gets_all_names_in_order():
 
 def test_an_unknown_name_where_there_is_none():
     assert str(errors.unknown("suite", "glue", [])) == "unknown suite 'glue': there are none."
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (KeyError("x"), "KeyError: 'x'"),
+        (ValueError("two\n lines"), "ValueError: two lines"),
+        (StopIteration(), "StopIteration"),
+        (errors.DataError("no file.", hint="Give one."), "no file. Give one."),
+        (errors.DataError(""), "no reason given"),
+    ],
+)
+def test_any_error_is_one_line_and_the_suites_own_have_no_type(error, line):
+    assert errors.one_line(error) == line
+
+
+def test_the_command_line_starts_without_pydantic():
+    code = "import sys, matekd_bench.errors; print('pydantic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

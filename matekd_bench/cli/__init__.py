@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from matekd_bench.errors import BenchError
+from matekd_bench.errors import BenchError, file_problem
 from matekd_bench.gc_pause import gc_paused
 from matekd_bench.study.execute.interrupts import StoppedError
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if debug or error.filename is None:
             raise
-        print(f"error: '{error.filename}': {error.strerror}. --debug shows where.", file=sys.stderr)
+        print(f"error: {file_problem(error.filename, error, 'use')} --debug shows where.", file=sys.stderr)
         return BenchError.exit_code
     except StoppedError as stopped:
         print(str(stopped) or INTERRUPTION, file=sys.stderr)

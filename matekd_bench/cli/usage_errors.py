@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from matekd_bench.errors import UsageError, renamed
+from matekd_bench.errors import UsageError, nearest, plain_words
 
 
 def as_usage_error(error: Exception) -> UsageError:
@@ -17,16 +17,14 @@ def as_usage_error(error: Exception) -> UsageError:
     option = getattr(error, "option_name", None)
     if option and type(error).__name__ == "NoSuchOption" and context:
         known = [name for parameter in context.command.params for name in parameter.opts]
-        if (new := renamed(option)) is not None:
-            return UsageError(f"unknown option '{option}': it is called '{new}' now.", hint=hint)
-        import difflib  # only where an option is wrong
-
-        similar = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
-        suggestion = f": did you mean '{similar[0]}'?" if similar else "."
+        near = nearest(option, known)
+        suggestion = f": did you mean '{near}'?" if near else "."
         return UsageError(f"unknown option '{option}'{suggestion}", hint=hint)
     if type(error).__name__ == "BadParameter" and context and (typed := _typed_option(error, context)):
         name, value = typed
-        return UsageError(f"{name} cannot be '{value}': {_expected_value(error)}.", hint=hint)
+        return UsageError(
+            f"{name} cannot be '{value}': {plain_words(getattr(error, 'message', str(error)))}.", hint=hint
+        )
     describe = getattr(error, "format_message", error.__str__)
     message = " ".join(str(describe()).split()).rstrip(".")
     stop = "" if message.endswith("?") else "."
@@ -45,9 +43,3 @@ def _split_option(word: str, names: Sequence[str]) -> list[str]:
     """Split `--option=value` into two words."""
     name, equals, value = word.partition("=")
     return [name, value] if equals and name in names else [word]
-
-
-def _expected_value(error: Exception) -> str:
-    """Return Typer's message about a bad value as a clause, without its technical end."""
-    message = str(getattr(error, "message", error)).partition(", unable to")[0]
-    return message.replace("Input should", "it should").rstrip(".")

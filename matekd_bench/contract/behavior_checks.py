@@ -18,7 +18,7 @@ from matekd_bench.contract.checks import CheckFailedError, CheckSkippedError, co
 from matekd_bench.contract.subject import Subject
 from matekd_bench.distill.settings import Training
 from matekd_bench.distill.training.run_context import RunContext
-from matekd_bench.errors import BenchError
+from matekd_bench.errors import BenchError, one_line
 from matekd_bench.methods.perturbation import TextPerturbation
 from matekd_bench.methods.rows import Row
 from matekd_bench.seeds import seed_of
@@ -40,7 +40,7 @@ def parameters(subject: Subject, make: Make) -> None:
         pickled = pickle.loads(pickle.dumps(subject.params))
         parsed = type(subject.params).model_validate(json.loads(subject.params.model_dump_json()))
     except Exception as error:  # whatever a parameter's own type raises
-        raise CheckFailedError(f"{type(error).__name__}: {error}".rstrip(".") + ".", fix) from error
+        raise CheckFailedError(f"{one_line(error).rstrip('.')}.", fix) from error
     if pickled != subject.params or parsed != subject.params:
         raise CheckFailedError("The parameters come back changed.", fix)
 
@@ -80,9 +80,7 @@ def _rewrite_each(bench: Bench, method: TextPerturbation[Any]) -> None:
         try:
             versions = method.rewrite(row, 0)
         except Exception as error:  # the method is foreign code: whatever it raises is reported
-            raise CheckFailedError(
-                f"On the text {excerpt} it raises {type(error).__name__}: {error}.", fix
-            ) from error
+            raise CheckFailedError(f"On the text {excerpt} it raises {one_line(error)}.", fix) from error
         if not_texts := [version for version in versions if not isinstance(version, str)]:
             raise CheckFailedError(
                 f"For the text {excerpt} perturb() returns {not_texts[0]!r}, which is not a text.", fix

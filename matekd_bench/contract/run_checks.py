@@ -14,7 +14,7 @@ from matekd_bench.contract import behavior_checks, randomness_checks, training_c
 from matekd_bench.contract.bench import Bench
 from matekd_bench.contract.checks import CHECKS, CheckFailedError, CheckSkippedError, ContractCheck
 from matekd_bench.contract.subject import Subject, subject_of
-from matekd_bench.errors import unknown
+from matekd_bench.errors import one_line, unknown
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.perturbation import Perturbation
 
@@ -70,8 +70,7 @@ def run_check(subject: Subject, check: ContractCheck) -> CheckResult:
     except CheckSkippedError as error:
         return result("skipped", str(error))
     except Exception as error:  # a method is foreign code: whatever it raises is reported
-        text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".:")
-        return result("failed", f"It raises {text}.", _where(error, subject))
+        return result("failed", f"It raises {one_line(error).rstrip('.')}.", _where(error, subject))
     return result("passed")
 
 

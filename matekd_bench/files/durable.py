@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from matekd_bench.errors import os_reason
 from matekd_bench.files.hashing import file_digest
 
 MANIFEST = "manifest.json"
@@ -109,7 +110,7 @@ class CheckpointFolder:
             sync_folder(self.folder)
             self.problem = None
         except OSError as error:
-            self.problem = str(error.strerror or error)
+            self.problem = os_reason(error)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         for old in self._newest_first()[KEPT:]:

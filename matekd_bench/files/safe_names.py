@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from matekd_bench.errors import ResultsError
+from matekd_bench.errors import ResultsError, file_problem
 from matekd_bench.files.durable import beside, sync_file, sync_folder, write_atomically, write_synced
 
 __all__ = ["beside", "check_name", "inside", "sync_file", "sync_folder", "write_atomically", "write_synced"]
@@ -25,7 +25,7 @@ def inside(root: Path, path: Path) -> Path:
     try:
         outside = not path.resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError) as error:  # links that form a loop
-        raise ResultsError(f"{path} cannot be followed: {error}.") from error
+        raise ResultsError(file_problem(path, error, "follow")) from error
     if outside:
         raise ResultsError(f"{path} is a link that leads out of {root}: not followed.")
     return path

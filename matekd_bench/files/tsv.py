@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matekd_bench.errors import DataError
+from matekd_bench.files.reading import read_text
 
 
 @dataclass(frozen=True)
@@ -24,24 +25,10 @@ def read_table(file: Path, *, header: bool) -> TsvTable:
     split rows there. Raises DataError for a file that cannot be read, is not UTF-8 or holds no row.
     """
     lines = (
-        (number, line.removesuffix("\r"))
-        for number, line in enumerate(_decoded_text(file).split("\n"), start=1)
+        (number, line.removesuffix("\r")) for number, line in enumerate(read_text(file).split("\n"), start=1)
     )
     rows = [(number, line.split("\t")) for number, line in lines if line]
     names = rows.pop(0)[1] if header and rows else None
     if not rows:
         raise DataError(f"'{file}' holds no rows.")
     return TsvTable(file, names, rows)
-
-
-def _decoded_text(file: Path) -> str:
-    """Return the content of a file; raise DataError if it cannot be read or is not UTF-8."""
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read '{file}': {error.strerror}.") from error
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"'{file}', line {line}: not UTF-8 text ({error.reason}).") from error

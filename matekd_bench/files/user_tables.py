@@ -1,15 +1,17 @@
-"""Reads the user's CSV, TSV and JSON lines files as rows of named cells, with line numbers for errors."""
+"""Reads the user's CSV, TSV and JSON lines files as rows of named cells; every fault names file and line."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.errors import DataError
+from matekd_bench.errors import DataError, list_available
+from matekd_bench.files.reading import read_text
 from matekd_bench.files.tsv import read_table
 
 EXTENSIONS = (".csv", ".tsv", ".jsonl")
@@ -18,7 +20,7 @@ LONGEST_CELL = 1 << 24  # characters; the default of the csv module is 131072
 
 @dataclass(frozen=True)
 class TableLine:
-    """One row: its line number in the file, counted from 1, and its cells by column."""
+    """One row: the number of its first line in the file, counted from 1, and its cells by column."""
 
     number: int
     cells: Mapping[str, Any]
@@ -27,37 +29,76 @@ class TableLine:
 def read_lines(file: Path) -> list[TableLine]:
     """Return the rows of a file in the format of its extension, without empty lines.
 
-    Raises DataError, naming file and line, if the file cannot be read, is not UTF-8 or holds no rows, if two columns
-    have one name, or if a row does not fit the header.
+    Columns without a name, which spreadsheets leave at the end, are left out. Raises DataError, naming file and line,
+    if the file cannot be read, is not UTF-8 or holds no rows, if two columns have one name, or if a row does not fit
+    the header.
     """
     reader = {".csv": _csv_lines, ".tsv": _tsv_lines, ".jsonl": _jsonl_lines}.get(file.suffix.lower())
     if reader is None:
         raise DataError(f"'{file}' must be one of {', '.join(EXTENSIONS)}.")
-    if not file.is_file():
+    if not file.is_file():  # a pipe would be empty when it is read again
         raise DataError(f"there is no file '{file}'.")
-    try:
-        lines = list(reader(file))
-    except UnicodeDecodeError as error:
-        raise DataError(f"'{file}' is not UTF-8 text ({error.reason}).") from error
-    except OSError as error:
-        raise DataError(f"'{file}' cannot be read: {error.strerror}.") from error
+    lines = list(reader(file))
     if not lines:
         raise DataError(f"'{file}' holds no rows.")
     return lines
 
 
+def read_texts(file: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the texts of the named columns, a tuple per row; raise DataError as `read_lines` and `texts_of` do."""
+    return texts_of(read_lines(file), columns, file)
+
+
+def texts_of(lines: Sequence[TableLine], columns: Sequence[str], file: Path) -> list[tuple[str, ...]]:
+    """Return the texts of the named columns; raise DataError for a missing column or a cell that is not text."""
+    for column in columns:
+        check_column(file, lines, column)
+    return [tuple(_text_of(line, column, file) for column in columns) for line in lines]
+
+
+def check_column(file: Path, lines: Sequence[TableLine], column: str) -> None:
+    """Raise DataError, with the nearest name, if the first row has no such column."""
+    present = list(lines[0].cells)
+    if column not in present:
+        raise DataError(f"no column '{column}' in '{file}': {list_available(column, present)}")
+
+
+def _text_of(line: TableLine, column: str, file: Path) -> str:
+    """Return a cell; raise DataError if it is missing or not text."""
+    if column not in line.cells:
+        raise DataError(f"'{file}', line {line.number}: '{column}' is missing.")
+    value = line.cells[column]
+    if not isinstance(value, str):
+        raise DataError(f"'{file}', line {line.number}: '{column}' is {json.dumps(value)[:60]}, not text.")
+    return whole_text(value, line, column, file)
+
+
+def whole_text(text: str, line: TableLine, column: str, file: Path) -> str:
+    r"""Return `text`; raise DataError if it has half of a character, such as JSON's \ud83d without its second half."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = ascii(text[error.start])
+        raise DataError(
+            f"'{file}', line {line.number}: '{column}' holds half of a character, {half}."
+        ) from error
+    return text
+
+
 def _csv_lines(file: Path) -> Iterator[TableLine]:
     """Yield the rows of a CSV file; quotes enclose cells with commas, quotes or line breaks."""
     csv.field_size_limit(LONGEST_CELL)
-    with file.open(encoding="utf-8-sig", newline="") as opened:
-        reader = csv.reader(opened, strict=True)
-        try:
-            header = _checked_header(file, next(reader, None))
-            for row in reader:
-                if row:
-                    yield _table_line(file, reader.line_num, header, row)
-        except csv.Error as error:
-            raise DataError(f"'{file}', line {reader.line_num}: not CSV ({error}).") from error
+    reader = csv.reader(io.StringIO(read_text(file), newline=""), strict=True)
+    first = 1  # line of the row that is being read: an unclosed quote is reported where it was opened
+    try:
+        header = _checked_header(file, next(reader, None))
+        first = reader.line_num + 1
+        for row in reader:
+            if row:
+                yield _table_line(file, first, header, row)
+            first = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"'{file}', line {first}: not CSV ({error}).") from error
 
 
 def _tsv_lines(file: Path) -> Iterator[TableLine]:
@@ -69,25 +110,24 @@ def _tsv_lines(file: Path) -> Iterator[TableLine]:
 
 
 def _jsonl_lines(file: Path) -> Iterator[TableLine]:
-    """Yield the rows of a file with one JSON object per line."""
-    with file.open(encoding="utf-8-sig") as opened:
-        for number, text in enumerate(opened, start=1):
-            if not text.strip():
-                continue
-            try:
-                cells = json.loads(text)
-            except ValueError as error:
-                raise DataError(f"'{file}', line {number}: not JSON ({error}).") from error
-            if not isinstance(cells, dict):
-                raise DataError(f"'{file}', line {number}: not a JSON object, like {{\"text\": ...}}.")
-            yield TableLine(number, cells)
+    """Yield the rows of a file with one JSON object per line; only CR and LF end a line, which JSON escapes."""
+    for number, text in enumerate(io.StringIO(read_text(file), newline=None), start=1):
+        if not text.strip():
+            continue
+        try:
+            cells = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"'{file}', line {number}: not JSON ({error}).") from error
+        if not isinstance(cells, dict):
+            raise DataError(f"'{file}', line {number}: not a JSON object, like {{\"text\": ...}}.")
+        yield TableLine(number, cells)
 
 
 def _checked_header(file: Path, header: list[str] | None) -> list[str]:
     """Return the header; raise DataError if there is none or a name occurs twice."""
     if not header:
         raise DataError(f"'{file}' is empty: its first line must name the columns.")
-    repeated = sorted({name for name in header if header.count(name) > 1})
+    repeated = sorted({name for name in header if name and header.count(name) > 1})
     if repeated:
         raise DataError(f"'{file}' has two columns named '{repeated[0]}'.")
     return header
@@ -97,4 +137,4 @@ def _table_line(file: Path, number: int, header: list[str], row: list[str]) -> T
     """Return a row as cells by column; raise DataError if it is not as wide as the header."""
     if len(row) != len(header):
         raise DataError(f"'{file}', line {number}: {len(row)} cells where the header has {len(header)}.")
-    return TableLine(number, dict(zip(header, row, strict=True)))
+    return TableLine(number, {name: cell for name, cell in zip(header, row, strict=True) if name})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
-from matekd_bench.errors import BenchError, PluginError
+from matekd_bench.errors import BenchError, PluginError, one_line
 from matekd_bench.methods.method import Method, Params
 
 
@@ -19,8 +19,9 @@ def overrides_of(method: Method, params: Params) -> dict[str, Any]:
     except BenchError:
         raise
     except Exception as error:  # foreign code
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise PluginError(f"method '{method.name}' cannot say what it overrides: {reason}.") from error
+        raise PluginError(
+            f"method '{method.name}' cannot say what it overrides: {one_line(error)}."
+        ) from error
     if bad_names := [name for name in overrides if not isinstance(name, str)]:
         raise PluginError(f"method '{method.name}' overrides {bad_names[0]!r}: name a setting, as text.")
     return dict(sorted(overrides.items()))

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from matekd_bench.errors import UsageError, unknown
+from matekd_bench.errors import UsageError, first_problem, unknown
 from matekd_bench.methods.grammar import MethodRef, factor_text, parse, value_text
 from matekd_bench.methods.method import Method, Params
 from matekd_bench.methods.wrapping import Wrapped, WrapperParams, check_wrapping, combined_record
@@ -245,13 +245,10 @@ def _bounds_text(field: FieldInfo) -> str:
 
 
 def _usage_error(method: Method, texts: Mapping[str, str], error: ValidationError) -> UsageError:
-    """Make a one-line error of the first problem of a ValidationError."""
-    problem = error.errors(include_url=False)[0]
-    message = problem["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    """Return the first problem as an error that names the parameter and its text as typed."""
+    problem, place = first_problem(error, method.params), f" of method '{method.name}'"
     hint = f"'matekd-bench methods show {method.name}' describes it."
-    if not problem["loc"]:
-        return UsageError(f"parameters of method '{method.name}': {message}.", hint=hint)
-    key = str(problem["loc"][0])
-    return UsageError(
-        f"parameter '{key}' of method '{method.name}' cannot be '{texts[key]}': {message}.", hint=hint
-    )
+    if not problem.path:
+        return UsageError(f"parameters{place}: {problem.rule}.", hint=hint)
+    key = problem.path[0]
+    return UsageError(f"parameter '{key}'{place} cannot be '{texts[key]}': {problem.rule}.", hint=hint)

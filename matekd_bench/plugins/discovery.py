@@ -12,7 +12,7 @@ from importlib.abc import ExecutionLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from matekd_bench.errors import PluginError
+from matekd_bench.errors import PluginError, file_problem
 from matekd_bench.plugins.provided import ProvidedBy
 
 GROUP = "matekd_bench"
@@ -76,7 +76,7 @@ def from_file(path: Path) -> Candidate:
     try:
         source = path.read_bytes()
     except OSError as error:
-        raise PluginError(f"the plugin file '{path}' cannot be read: {error.strerror or error}.") from error
+        raise PluginError(file_problem(path, error)) from error
     by = ProvidedBy(plugin=path.stem, path=str(path), source_digest=hashlib.sha256(source).hexdigest())
     return Candidate(by, lambda: _import_source(path, source))
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from matekd_bench.errors import PluginError, UsageError
+from matekd_bench.errors import PluginError, UsageError, one_line
 from matekd_bench.events import Evaluated, Event, RunFinished, RunStarted, StudyFinished, StudyStarted
 from matekd_bench.plugins.calling import call, register
 from matekd_bench.plugins.host import Host
-from matekd_bench.plugins.loading import one_line
 from matekd_bench.plugins.provided import Provided
 from matekd_bench.plugins.record_types import Exporter, Tracker
 

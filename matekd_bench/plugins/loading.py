@@ -9,7 +9,7 @@ from typing import Any
 
 import pluggy
 
-from matekd_bench.errors import BenchError, PluginError, renamed
+from matekd_bench.errors import PluginError, one_line
 from matekd_bench.methods.method import Method
 from matekd_bench.plugins import event_hookspecs, hookspecs
 from matekd_bench.plugins.calling import call, register
@@ -65,9 +65,7 @@ def _events(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
         for implementation in _implementations_of(caller, plugin):
             if not caller.has_spec() and not implementation.optionalhook:
                 [near] = difflib.get_close_matches(caller.name, _hook_names(manager), n=1, cutoff=0)
-                raise PluginError(
-                    f"there is no hook '{caller.name}': did you mean '{renamed(caller.name) or near}'?"
-                )
+                raise PluginError(f"there is no hook '{caller.name}': did you mean '{near}'?")
         if caller.has_spec() and caller.name not in KINDS:
             events.append(f"event {caller.name.removeprefix('matekd_bench_').replace('_', ' ')}")
     return tuple(events)
@@ -87,9 +85,3 @@ def _implementations_of(caller: pluggy.HookCaller, plugin: object) -> Iterator[p
 
 def _hook_names(manager: pluggy.PluginManager) -> list[str]:
     return [name for name, caller in vars(manager.hook).items() if caller.has_spec()]
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error as one line: the suite's own errors without their type, others with it."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, BenchError) else f"{type(error).__name__}: {text}".removesuffix(": ")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from matekd_bench.errors import UsageError
+from matekd_bench.files.reading import read_toml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +79,6 @@ def load_presets(folder: Path) -> list[Preset]:
 
 
 def _preset(file: Path) -> Preset:
-    try:
-        settings = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the preset '{file}' is not TOML: {error}.") from None
+    settings = read_toml(file, UsageError)
     summary = settings.pop("summary", "")
     return Preset(name=file.stem, summary=str(summary), settings=settings)

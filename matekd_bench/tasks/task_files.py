@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import json
-import tomllib
-from collections.abc import Iterable
-from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from matekd_bench.errors import DataError, renamed
+from matekd_bench.errors import DataError
+from matekd_bench.files.reading import checked_record, read_toml
 from matekd_bench.tasks.own.flat_form import is_flat_form
-from matekd_bench.tasks.task import Split, Suite, Task
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-    from pydantic_core import ErrorDetails
+from matekd_bench.tasks.task import Suite, Task
 
 SUITES = "suites.toml"
-UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")  # pydantic's words for an unknown key
-Record = TypeVar("Record", Task, Suite)
-_adapters: dict[type, TypeAdapter[Any]] = {}  # cached, since making one takes longer than reading a file
+Record = TypeVar("Record")
 
 
 def load_tasks(folder: Path) -> list[Task]:
@@ -41,7 +32,7 @@ def load_task_file(file: Path) -> Task:
 
     Raises DataError naming the file and the key.
     """
-    table = _parsed(file)
+    table = read_toml(file)
     if is_flat_form(table):
         return load_own_task(table, file)
     return _record(Task, _with_train_key(table), file)
@@ -56,9 +47,9 @@ def load_suites(folder: Path) -> list[Suite]:
     if not file.is_file():
         return []
     suites = []
-    for name, table in _parsed(file).items():
+    for name, table in read_toml(file).items():
         if not isinstance(table, dict):
-            raise DataError(f"{file}: key '{name}': a suite is a table, like [{name}].")
+            raise DataError(f"'{file}': key '{name}': a suite is a table, like [{name}].")
         suites.append(_record(Suite, {"name": name, **table}, file))
     return suites
 
@@ -77,30 +68,18 @@ def _with_train_key(table: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
-def _parsed(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file}: not UTF-8 text ({error.reason} at byte {error.start}).") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{file}: not valid TOML: {error}.") from error
-
-
 def load_own_task(table: dict[str, Any], file: Path) -> Task:
     """Return the task of a table in the flat form.
 
     Paths of data files are relative to the folder of `file`; errors name `file`.
     """
-    from pydantic import ValidationError
-
     from matekd_bench.tasks.own.own_task import OwnTask, own_task
 
+    own = _record(OwnTask, table, file)
     try:
-        return own_task(OwnTask.model_validate_json(json.dumps(table, default=str)), file.parent)
-    except ValidationError as error:
-        raise DataError(f"{file}: {_first_problem(OwnTask.model_fields, error.errors())}") from error
+        return own_task(own, file.parent)
     except DataError as error:
-        raise DataError(f"{file}: {error.message}") from error
+        raise DataError(f"'{file}': {error.message}") from error
 
 
 def _record(kind: type[Record], table: dict[str, Any], file: Path) -> Record:
@@ -108,34 +87,4 @@ def _record(kind: type[Record], table: dict[str, Any], file: Path) -> Record:
 
     It is converted to JSON first, because only there pydantic's strict mode accepts lists for tuples.
     """
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        if kind not in _adapters:
-            _adapters[kind] = TypeAdapter(kind)
-        record: Record = _adapters[kind].validate_json(json.dumps(table, default=str))
-        return record
-    except ValidationError as error:
-        known = [field.name for field in fields(kind)]
-        raise DataError(f"{file}: {_first_problem(known, error.errors())}") from error
-    except DataError as error:
-        raise DataError(f"{file}: {error.message}") from error
-
-
-def _first_problem(known: Iterable[str], problems: list[ErrorDetails]) -> str:
-    """Return one of pydantic's problems in plain words.
-
-    An unknown key comes first: a misspelled key is unknown, and also leaves the right key missing.
-    """
-    problem = next((item for item in problems if item["type"] in UNKNOWN), problems[0])
-    *parents, last = (str(part) for part in problem["loc"])
-    key = ".".join([*parents, last])
-    if problem["type"] == "missing":
-        return f"missing key '{key}'."
-    if problem["type"] in UNKNOWN:
-        if (new := renamed(key)) is not None:
-            return f"unknown key '{key}': it is called '{new}' now."
-        names = [field.name for field in fields(Split)] if parents else list(known)
-        near = get_close_matches(last, names, n=1)
-        return f"unknown key '{key}'" + (f": did you mean '{near[0]}'?" if near else ".")
-    return f"key '{key}': {problem['msg'][0].lower()}{problem['msg'][1:]}, not {problem['input']!r}."
+    return checked_record(json.dumps(table, default=str), kind, file)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Any
 from matekd_bench.distill.artifacts.kept_student import KeptStudent
 from matekd_bench.distill.device import contained_randomness, resolve_device
 from matekd_bench.errors import ResultsError, UsageError, unknown
+from matekd_bench.files.csv_text import csv_text
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.students_folder import KeptStudents
 from matekd_bench.tasks.metrics import score_split
@@ -154,13 +153,5 @@ def as_text(answers: StudentAnswers, suffix: str) -> str:
     rows = list(answers.rows())
     if suffix == ".jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    file = io.StringIO(newline="")
-    writer = csv.DictWriter(
-        file, list(rows[0]), delimiter="\t" if suffix == ".tsv" else ",", lineterminator="\n"
-    )
-    writer.writeheader()
-    writer.writerows(
-        {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
-        for row in rows
-    )
-    return file.getvalue()
+    delimiter = "\t" if suffix == ".tsv" else ","
+    return csv_text(list(rows[0]), rows, delimiter=delimiter, number="{:.6g}".format)

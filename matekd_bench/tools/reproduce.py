@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from matekd_bench.distill.device import deterministic_kernels, resolve_device
-from matekd_bench.errors import ResultsError
+from matekd_bench.errors import ResultsError, first_problem
 from matekd_bench.events import Sink
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Record
@@ -107,8 +107,8 @@ def _spec_of_run(store: ResultsStore, recorded: Record, overrides: LocalOverride
     try:
         study = StudySpec.model_validate(settings)
     except ValidationError as error:
-        key = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise ResultsError(f"the settings of run '{recorded.run_id}' cannot be read: '{key}'.") from None
+        problem = first_problem(error, StudySpec).sentence("setting")
+        raise ResultsError(f"study.json of run '{recorded.run_id}' cannot be read: {problem}") from None
     identity, compute = recorded.identity, recorded.compute
     update: dict[str, Any] = {
         "threads": overrides.threads or compute.threads,

@@ -68,40 +68,36 @@ def test_python_dash_m_passes_the_exit_code_on() -> None:
     command = [sys.executable, "-m", "matekd_bench", "methods", "--no-such-option"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: unknown option '--no-such-option'")
+    assert "'--no-such-option'" in done.stderr
     assert done.stdout == ""
 
 
 @pytest.mark.parametrize(
-    ("command", "message"),
+    ("command", "named"),
     [
-        (["rum"], "no such command 'rum'. Did you mean 'run'? 'matekd-bench --help'"),
-        (
-            ["run", "--metods", "kd"],
-            "unknown option '--metods': did you mean '--methods'? 'matekd-bench run --help'",
-        ),
-        (["run", "--tasks", "rte"], "no methods are named: give --methods LIST"),
-        (["run", "--methods", "kd", "--tasks", "rte", "--seeds", "0"], "--seeds cannot be '0'"),
-        (["run", "--methods", "kd", "--tasks", "rte", "--seeds", "x"], "--seeds cannot be 'x'"),
-        (
-            ["run", "--methods", "kd", "--tasks", "rte", "--control", "eda"],
-            "it is called '--reference' now",
-        ),
-        (["methods", "show"], "missing argument 'NAME'"),
-        (["methods", "--plugin", "no-such-file.py"], "no-such-file.py' cannot be read"),
-        (["leaderboard", "--results", "no-such-folder"], "there is no results folder 'no-such-folder'"),
-        (["export", "table.xlsx"], "extension '.xlsx'"),
-        (["export"], "missing argument 'FILE...'"),
+        (["rum"], ("'rum'", "'run'", "'matekd-bench --help'")),
+        (["run", "--methods", "kd", "--tasks", "rte", "--seeds", "x"], ("--seeds", "'x'")),
+        (["methods", "show"], ("'NAME'",)),
+        (["methods", "show", "ead"], ("'ead'", "'eda'")),
+        (["methods", "--plugin", "no-such-file.py"], ("no-such-file.py'",)),
+        (["tasks", "show", "rtee"], ("'rtee'", "'rte'")),
+        (["prepare", "--preset", "minilmm"], ("'minilmm'", "'minilm'")),
+        (["leaderboard", "--results", "no-such-folder"], ("'no-such-folder'", "'matekd-bench run'")),
+        (["leaderboard", "--jsn"], ("'--jsn'", "'--json'")),
+        (["export"], ("'FILE...'",)),
+        (["export", "table.xlsx"], ("'.xlsx'", ".csv, .json, .md, .tex, .html, .png, .svg, .pdf")),
+        (["export", "table"], (".csv, .json, .md",)),
+        (["export", "table.csv", "--table", "rusn"], ("'rusn'", "'runs'")),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    command: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    command: list[str], named: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(command) == 2
     printed = capsys.readouterr()
     [error] = [line for line in printed.err.splitlines() if not line.startswith("warning: ")]
     assert error.startswith("error: ")
-    assert message in error
+    assert [part for part in named if part not in error] == [], error
     assert printed.out == ""
 
 

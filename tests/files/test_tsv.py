@@ -49,11 +49,10 @@ def test_no_header_loses_no_row_and_line_numbers_count_empty_lines(tmp_path: Pat
 
 
 def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"line 2: not UTF-8 text"):
+    with pytest.raises(DataError, match="line 2"):
         table(tmp_path, b"text\n\xff\n")
-    with pytest.raises(DataError, match="holds no rows"):
-        table(tmp_path, b"text\tlabel\n")
-    with pytest.raises(DataError, match="holds no rows"):
-        table(tmp_path, b"")
-    with pytest.raises(DataError, match="cannot read"):
+    for empty in (b"text\tlabel\n", b""):
+        with pytest.raises(DataError, match=r"rows\.tsv"):
+            table(tmp_path, empty)
+    with pytest.raises(DataError, match=r"absent\.tsv"):
         read_table(tmp_path / "absent.tsv", header=True)

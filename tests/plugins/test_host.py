@@ -257,9 +257,9 @@ def test_a_file_may_define_parameters(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (None, "cannot be read: No such file"),
-        ("import probe_no_such_module", "cannot be used: ModuleNotFoundError"),
-        (METHOD.format(name="x").replace("_methods", "_metods"), "did you mean 'matekd_bench_methods'"),
+        (None, "mine.py'"),
+        ("import probe_no_such_module", "ModuleNotFoundError"),
+        (METHOD.format(name="x").replace("_methods", "_metods"), "'matekd_bench_methods'"),
     ],
 )
 def test_a_file_that_fails_is_an_error_since_the_user_named_it(

@@ -147,21 +147,21 @@ def test_mnli_is_the_mean_of_its_two_dev_sets_whatever_their_sizes() -> None:
 
 
 def test_the_score_of_nothing_is_an_error() -> None:
-    with pytest.raises(ValueError, match="one split or more"):
+    with pytest.raises(ValueError, match="split"):
         task_score([])
-    with pytest.raises(DataError, match="has no rows"):
+    with pytest.raises(DataError, match="rows"):
         score_split(TASKS["rte"], [], np.zeros((0, 2)))
 
 
 def test_unlabeled_data_has_no_score() -> None:
-    with pytest.raises(DataError, match="rte test has no labels"):
+    with pytest.raises(DataError, match="rte test"):
         score_split(TASKS["rte"], None, np.zeros((2, 2)), "test")
 
 
 def test_logits_of_the_wrong_shape_or_not_finite_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"shape \[n, 3\], not \[4, 2\]"):
+    with pytest.raises(ValueError, match=r"\[n, 3\].*\[4, 2\]"):
         predictions_of(TASKS["mnli"], np.zeros((4, 2)))
-    with pytest.raises(RunError, match="NaN or infinity"):
+    with pytest.raises(RunError, match="NaN"):
         predictions_of(TASKS["rte"], np.array([[np.nan, 1.0]]))
 
 

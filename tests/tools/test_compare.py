@@ -41,9 +41,9 @@ def test_runs_are_found_by_the_start_of_their_id(study: Collection) -> None:
     kd = run(study, "kd")
     assert find_run(study.records, kd.run_id) is kd
     assert find_run(study.records, kd.run_id[:12]) is kd
-    with pytest.raises(UsageError, match="is not unique: "):
+    with pytest.raises(UsageError, match="unique"):
         find_run(study.records, "")
-    with pytest.raises(UsageError, match="unknown run 'zz'"):
+    with pytest.raises(UsageError, match="'zz'"):
         find_run(study.records, "zz")
     longer = kd.model_copy(update={"run_id": f"{kd.run_id}0"})
     assert find_run([longer, kd], kd.run_id) is kd
@@ -53,11 +53,11 @@ def test_what_cannot_be_compared(study: Collection, make_record: Any) -> None:
     kd, evidence = run(study, "kd"), Evidence(study.stores)
     other_dev = make_record("eda", splits={"dev": {"n": 9, "official_n": 9, "digest": "another"}}, score=0.7)
     for other, error, said in (
-        (kd, UsageError, "name two"),
-        (run(study, "eda", "sst2"), UsageError, "only runs of one task"),
-        (other_dev, UsageError, "different dev sets"),
-        (make_record("mixup", seed=5), ResultsError, "no predictions were recorded"),
-        (make_record("mixup", seed=6, score=None), ResultsError, "failed and has no score"),
+        (kd, UsageError, kd.run_id),
+        (run(study, "eda", "sst2"), UsageError, "one task"),
+        (other_dev, UsageError, "dev sets"),
+        (make_record("mixup", seed=5), ResultsError, "predictions"),
+        (make_record("mixup", seed=6, score=None), ResultsError, "failed"),
     ):
         with pytest.raises(error, match=said) as caught:
             compare_runs(kd, other, evidence, {})

@@ -96,9 +96,13 @@ def test_what_has_to_be_fetched_is_announced(tiny_checkpoint: Path, monkeypatch:
 
 
 def test_names_that_do_not_exist_are_refused_before_anything_is_fetched(prepared: Prepare) -> None:
-    for changes in ({"tasks": "rtee"}, {"methods": "ead"}, {"preset": "minilmm"}):
-        with pytest.raises(UsageError, match="did you mean"):
-            prepared(**changes)
+    for option, wrong, meant in (
+        ("tasks", "rtee", "rte"),
+        ("methods", "ead", "eda"),
+        ("preset", "minilmm", "minilm"),
+    ):
+        with pytest.raises(UsageError, match=f"'{wrong}'.*'{meant}'"):
+            prepared(**{option: wrong})
 
 
 def test_data_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,15 +74,15 @@ def test_the_zip_holds_every_file_as_the_server_reads_it() -> None:
 @pytest.mark.parametrize(
     ("file", "given", "said"),
     [
-        ("RTE.tsv", lambda table: answers(table, 277), "RTE.tsv needs 3000 rows, and the test split has 277"),
+        ("RTE.tsv", lambda table: answers(table, 277), "RTE.tsv .*3000 .*277"),
         (
             "RTE.tsv",
             lambda _: StudentAnswers(("yes", "no"), [[0.0, 1.0]]),
-            "takes entailment, not_entailment",
+            "RTE.tsv .*entailment, not_entailment",
         ),
-        ("WNLI.tsv", lambda _: StudentAnswers(("a", "b", "c"), [[0.0, 1.0, 2.0]]), "takes two classes"),
-        ("STS-B.tsv", lambda _: StudentAnswers(("a", "b"), [[0.0, 1.0]]), "takes scores"),
-        ("STS-B.tsv", lambda _: StudentAnswers((), [[float("nan")]]), "is no number"),
+        ("WNLI.tsv", lambda _: StudentAnswers(("a", "b", "c"), [[0.0, 1.0, 2.0]]), "WNLI.tsv .*two"),
+        ("STS-B.tsv", lambda _: StudentAnswers(("a", "b"), [[0.0, 1.0]]), "STS-B.tsv .*scores"),
+        ("STS-B.tsv", lambda _: StudentAnswers((), [[float("nan")]]), "STS-B.tsv"),
     ],
 )
 def test_answers_that_do_not_fit_are_refused(file: str, given: Any, said: str) -> None:
@@ -91,19 +91,19 @@ def test_answers_that_do_not_fit_are_refused(file: str, given: Any, said: str) -
 
 
 def test_a_missing_file_is_named() -> None:
-    with pytest.raises(DataError, match=r"no predictions for CoLA.tsv"):
+    with pytest.raises(DataError, match=r"CoLA\.tsv"):
         zipped({table.file: "" for table in TABLES[1:]})
 
 
 @pytest.mark.parametrize(
     ("runs", "said"),
     [
-        (NINE[:-1], "no run of wnli"),
-        ([*NINE, run("cola")], "task cola has two runs"),
+        (NINE[:-1], "wnli"),
+        ([*NINE, run("cola")], "cola.* two"),
         ([run("mini-rte", "mini")], "synthetic data"),
         ([run("rte", "partial")], "partial data"),
         ([run("rte", eval_on="holdout")], "partial data"),
-        ([run("hans")], "not part of a submission"),
+        ([run("hans")], "hans"),
     ],
 )
 def test_other_runs_are_refused(runs: list[Any], said: str) -> None:

@@ -105,7 +105,7 @@ def _task_from_options(
     """
     from pydantic import ValidationError
 
-    from matekd_bench.errors import UsageError, unknown
+    from matekd_bench.errors import UsageError, first_problem, unknown
     from matekd_bench.tasks.metrics import METRICS
     from matekd_bench.tasks.own.own_task import OwnTask
     from matekd_bench.tasks.own.survey import relative_to
@@ -126,7 +126,7 @@ def _task_from_options(
     try:
         return OwnTask.model_validate(values)
     except ValidationError as error:
-        raise UsageError(f"the task cannot be made: {error.errors()[0]['msg']}.") from error
+        raise UsageError(f"the task cannot be made: {first_problem(error, OwnTask).sentence()}") from error
 
 
 def _split_list(text: str | None) -> tuple[str, ...]:

@@ -51,19 +51,20 @@ def predict(
 
     Where the rows have labels the score goes to stderr.
     """
+    from matekd_bench.files.user_tables import EXTENSIONS, read_texts
     from matekd_bench.tools.predict import StudentPredictor, as_text, read_split, score_of, task_to_predict
-    from matekd_bench.tools.user_texts import FORMATS, read_texts
 
     if file is not None and split is not None:
         raise UsageError("--file and --split contradict each other: give one of them.")
-    if output is not None and output.suffix.lower() not in FORMATS:
-        raise UsageError(f"'{output}': predictions are written to {', '.join(FORMATS)} files.")
+    if output is not None and output.suffix.lower() not in EXTENSIONS:
+        raise UsageError(f"'{output}': predictions are written to {', '.join(EXTENSIONS)} files.")
     host = load_host(plugin, no_plugins)
     record, home, tasks = find_one_run(host, run, results)
     predicted_task = task_to_predict(record, task, tasks)
-    student = StudentPredictor(record, home, device)
-    if file is not None:
-        answers = student.answer(read_texts(file, predicted_task.fields))
+    texts = read_texts(file, predicted_task.fields) if file is not None else None
+    student = StudentPredictor(record, home, device)  # loads a model: the file is checked first
+    if texts is not None:
+        answers = student.answer(texts)
     else:
         examples = read_split(predicted_task, split, record, glue_dir)
         answers = student.answer(examples.texts)

@@ -17,7 +17,7 @@ from platformdirs import user_cache_path
 
 from matekd_bench.distill.artifacts.eviction import CacheUse, trim
 from matekd_bench.distill.training.ddp import ALONE, LostPeerError, Ranks
-from matekd_bench.errors import ResultsError
+from matekd_bench.errors import ResultsError, os_reason
 from matekd_bench.files.durable import MANIFEST, CheckpointFolder, is_intact, seal
 
 Build = Callable[[Path, CheckpointFolder], None]
@@ -161,8 +161,7 @@ def _build_entry(home: Path, key: str, build: Build) -> None:
 
 
 def _unwritable_error(folder: Path, error: Exception) -> ResultsError:
-    reason = getattr(error, "strerror", None) or error
     return ResultsError(
-        f"the cache folder '{folder}' can't be written: {reason}.",
+        f"the cache folder '{folder}' can't be written: {os_reason(error)}.",
         hint="Set MATEKD_BENCH_CACHE to a folder that can.",
     )

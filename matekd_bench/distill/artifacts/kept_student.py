@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from matekd_bench.distill.models.networks import (
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.training.evaluation import predict
 from matekd_bench.errors import CheckpointError
+from matekd_bench.files.reading import checked_record, read_text
 
 SCHEMA: Final = "matekd.student/1"
 CARD = "student.json"
@@ -34,6 +35,8 @@ class StudentCard:
 
     `sha256` is the digest of the weights in memory (:func:`weights_digest`), not of a file.
     """
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = {"extra": "forbid", "strict": True}
 
     run_id: str
     task: str
@@ -91,11 +94,8 @@ class KeptStudent:
 
 def _read_card(folder: Path, run_id: str) -> StudentCard:
     """Read a student's card. Raises CheckpointError if it is unreadable, of another schema or of another run."""
-    try:
-        fields = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        card = StudentCard(**{**fields, "labels": tuple(fields["labels"])})
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"'{folder / CARD}' cannot be read: {error}.") from error
+    file = folder / CARD
+    card = checked_record(read_text(file, CheckpointError), StudentCard, file, CheckpointError)
     if card.schema != SCHEMA or card.run_id != run_id:
         raise CheckpointError(f"'{folder}' holds '{card.schema}' of run '{card.run_id}', not of '{run_id}'.")
     return card

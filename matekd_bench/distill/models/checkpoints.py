@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Any
 from matekd_bench.errors import CheckpointError
 from matekd_bench.files.hashing import digest, file_digest
 from matekd_bench.files.network import fetch_hint, without_retries
+from matekd_bench.files.reading import read_json
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.safetensors.index.json"]
@@ -92,10 +92,7 @@ def _fingerprint(folder: Path) -> str:
 @lru_cache(maxsize=64)
 def _config(folder: Path) -> Mapping[str, Any]:
     """Read config.json. Raises CheckpointError if it cannot be read or holds no JSON object."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"config.json of '{folder.name}' cannot be read: {error}.") from None
+    config = read_json(folder / "config.json", CheckpointError)
     if not isinstance(config, dict):
         raise CheckpointError(f"config.json of '{folder.name}' is not a JSON object.")
     return config

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from matekd_bench.distill.models.checkpoints import Checkpoint
-from matekd_bench.errors import CheckpointError, UsageError
+from matekd_bench.errors import CheckpointError, UsageError, first_line
 from matekd_bench.gc_pause import gc_paused
 
 LAYERS = re.compile(r"layers:(\d+(?:,\d+)*)")
@@ -111,7 +111,7 @@ def load_model(auto: str, source: ModelSource, seed: int, **config: Any) -> tupl
                 **config,
             )
         except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise CheckpointError(f"'{source.checkpoint.id}' can't be loaded as {auto}: {reason}") from None
     missing = frozenset(info["missing_keys"])
     in_base = sorted(name for name in missing if name.startswith(f"{model.base_model_prefix}."))

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from matekd_bench.distill.models.checkpoints import Checkpoint
-from matekd_bench.errors import CheckpointError
+from matekd_bench.errors import CheckpointError, first_line
 from matekd_bench.files.hashing import digest
 from matekd_bench.gc_pause import gc_paused
 from matekd_bench.methods.context import Tokens
@@ -88,7 +88,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
             checkpoint.path, use_fast=True, local_files_only=True, trust_remote_code=False
         )
     except (OSError, ValueError, ImportError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise CheckpointError(f"the tokenizer of '{checkpoint.id}' can't be loaded: {reason}") from None
     # Without vocabulary files transformers silently makes a tokenizer with special tokens only.
     if len(tokenizer) <= len(tokenizer.all_special_ids):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from matekd_bench.distill.training.resume import PausedError
-from matekd_bench.errors import RunError
+from matekd_bench.errors import RunError, one_line
 
 MEETING_TIMEOUT = timedelta(minutes=10)  # for all processes to start, or to report why they failed
 # Long, because one process may wait for a file lock meanwhile. The others notice at once when a process dies.
@@ -200,7 +200,7 @@ class ProcessGroup(Ranks):
             raise
         except Exception as error:
             # LostPeerError is only an echo of another process's failure, so it gives no reason of its own.
-            own = "" if isinstance(error, LostPeerError) else f"{type(error).__name__}: {error}"
+            own = "" if isinstance(error, LostPeerError) else one_line(error)
             reasons = [reason for reason in self._exchange_reasons(own) if reason]
             if isinstance(error, LostPeerError) and reasons:
                 raise RunError(reasons[0]) from error

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from matekd_bench.errors import ResultsError
+from matekd_bench.errors import ResultsError, first_problem
 from matekd_bench.results.records.run_record import Count, Identifier, RecordPart
 
 SCHEMA: Final = "matekd.data/1"
@@ -46,6 +46,4 @@ def from_json(text: str) -> DevSet:
     try:
         return DevSet.model_validate_json(text, strict=True)
     except ValidationError as error:
-        fault = error.errors()[0]
-        location = ".".join(str(part) for part in fault["loc"]) or "whole"
-        raise ResultsError(f"damaged data set: {location}: {' '.join(fault['msg'].split())}.") from error
+        raise ResultsError(f"damaged data set: {first_problem(error, DevSet).sentence('field')}") from error

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, NoReturn
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from matekd_bench.errors import ResultsError
+from matekd_bench.errors import ResultsError, first_problem
 from matekd_bench.files.hashing import canonical
 from matekd_bench.tasks.task import DataState
 
@@ -352,7 +352,7 @@ def from_json(text: str) -> Record:
         record = Record.model_validate_json(text, strict=True)
     except ValidationError as error:
         _check_schema(text)
-        raise ResultsError(f"damaged record: {_first_fault(error)}.") from error
+        raise ResultsError(f"damaged record: {first_problem(error, Record).sentence('field')}") from error
     # `schema` has a default for records made in Python; a text has to contain it.
     if "schema_" not in record.model_fields_set:
         _check_schema(text)
@@ -380,19 +380,3 @@ def _check_schema(text: str) -> None:
 
 def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON number")
-
-
-def _first_fault(error: ValidationError) -> str:
-    """Describe the first of pydantic's errors, and how many more there are, in one line."""
-    faults = error.errors(include_url=False, include_input=False, include_context=False)
-    location = ".".join(str(part) for part in faults[0]["loc"])
-    match faults[0]["type"]:
-        case "missing":
-            description = f"field '{location}' is missing"
-        case "extra_forbidden":
-            description = f"unknown field '{location}'"
-        case _:
-            message = " ".join(faults[0]["msg"].removeprefix("Value error, ").split())
-            description = f"field '{location}': {message}" if location else message
-    more = len(faults) - 1
-    return f"{description} (and {more} more)" if more else description

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from matekd_bench.errors import PluginError, ResultsError, UsageError, unknown
+from matekd_bench.errors import PluginError, ResultsError, UsageError, file_problem, one_line, unknown
+from matekd_bench.files.csv_text import csv_text
 from matekd_bench.files.safe_names import write_atomically
 from matekd_bench.methods.method import Method
 from matekd_bench.plugins.event_dispatch import check_packages
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from matekd_bench.results.leaderboard.evidence import Evidence
 
 TABLES = ("leaderboard", "runs")
-# Characters that a spreadsheet reads as the start of a formula (OWASP, "CSV injection").
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Exporters: TypeAlias = Mapping[str, "Provided[Exporter]"]
 
 
@@ -73,7 +70,7 @@ def export(
     try:
         write_atomically(path, content)
     except OSError as error:
-        raise ResultsError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise ResultsError(file_problem(path, error, "write")) from error
 
 
 def _format_rows(path: Path, table: str, flat: Flat, exporters: Exporters) -> bytes:
@@ -85,8 +82,9 @@ def _format_rows(path: Path, table: str, flat: Flat, exporters: Exporters) -> by
     try:
         content = exporter.record.write(ExportTable(table, flat.columns, flat.rows))
     except Exception as error:  # a plugin may raise anything; the message names the file and the plugin
-        reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-        raise PluginError(f"{path}: the exporter '{extension}' of {exporter.by} failed: {reason}.") from error
+        raise PluginError(
+            f"{path}: the exporter '{extension}' of {exporter.by} failed: {one_line(error)}."
+        ) from error
     if not isinstance(content, bytes):
         kind = type(content).__name__
         raise PluginError(f"{path}: the exporter '{extension}' of {exporter.by} gave {kind}, not bytes.")
@@ -123,29 +121,8 @@ def check_path(
 
 
 def to_csv(flat: Flat) -> str:
-    """Format the rows as CSV with a header.
-
-    Missing values are empty, numbers are written as Python prints them, and texts pass `defuse_formula`.
-    """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(map(defuse_formula, flat.columns))
-    writer.writerows([_csv_cell(row[column]) for column in flat.columns] for row in flat.rows)
-    return file.getvalue()
-
-
-def defuse_formula(text: str) -> str:
-    """Put an apostrophe before `text` if a spreadsheet would run it as a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
-def _csv_cell(value: Value) -> Value:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str):
-        return value
-    # Python before 3.13 does not quote a lone CR, and readers take it for the end of the row.
-    return defuse_formula(value).replace("\r\n", "\n").replace("\r", "\n")
+    """Format the rows as CSV with a header; missing values are empty, and no cell runs as a formula."""
+    return csv_text(flat.columns, flat.rows)
 
 
 def to_json(flat: Flat) -> str:
@@ -162,7 +139,7 @@ def flat_markdown(flat: Flat) -> str:
 
 
 def _text(value: Value) -> str:
-    return "" if value is None else str(_csv_cell(value) if isinstance(value, bool) else value)
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 WRITERS: Mapping[str, Callable[[Flat], str]] = {".csv": to_csv, ".json": to_json, ".md": flat_markdown}

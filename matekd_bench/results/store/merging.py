@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.errors import ResultsError, UsageError
+from matekd_bench.errors import ResultsError, UsageError, file_problem
 from matekd_bench.files import safe_names
 from matekd_bench.results.records.dev_set import DevSet
 from matekd_bench.results.records.run_record import Record, to_json
@@ -182,6 +182,6 @@ def _write(contents: _MergeContents, target: Path) -> None:
         temporary.replace(target)
         safe_names.sync_folder(target.absolute().parent)
     except OSError as error:
-        raise ResultsError(f"'{target}' cannot be written: {error.strerror or error}.") from error
+        raise ResultsError(file_problem(target, error, "write")) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.errors import ResultsError
+from matekd_bench.errors import ResultsError, file_problem
 from matekd_bench.files import safe_names
 from matekd_bench.files.hashing import bytes_digest, file_digest
 from matekd_bench.results.records import dev_set, run_record
@@ -102,7 +102,7 @@ class ResultsStore:
         except FileNotFoundError as error:
             raise ResultsError(self._missing_message(run_id)) from error
         except (OSError, UnicodeDecodeError) as error:
-            raise ResultsError(f"{path} cannot be read: {error}.") from error
+            raise ResultsError(file_problem(path, error)) from error
         try:
             record = run_record.from_json(text)
         except ResultsError as error:
@@ -173,7 +173,7 @@ class ResultsStore:
                 raise ResultsError(f"{path} is damaged: its SHA-256 is not the recorded one.")
             return Predictions.from_bytes(path.read_bytes())
         except OSError as error:
-            raise ResultsError(f"{path} cannot be read: {error}.") from error
+            raise ResultsError(file_problem(path, error)) from error
 
     def read_history(self, run_id: str) -> list[dict[str, Any]]:
         """Read the run's history: one entry for each line of the file."""
@@ -181,7 +181,7 @@ class ResultsStore:
         try:
             return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         except (OSError, ValueError) as error:
-            raise ResultsError(f"{path} cannot be read: {error}.") from error
+            raise ResultsError(file_problem(path, error)) from error
 
     def read_study(self, run_id: str) -> dict[str, Any] | None:
         """Read the settings of the run's study; None if there are none, as in records of older versions."""
@@ -191,7 +191,7 @@ class ResultsStore:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:
-            raise ResultsError(f"{path} cannot be read: {error}.") from error
+            raise ResultsError(file_problem(path, error)) from error
         if not isinstance(plain, dict) or plain.get("schema") != STUDY_SCHEMA:
             raise ResultsError(f"{path}: the schema '{STUDY_SCHEMA}' is expected.")
         if not isinstance(plain.get("spec"), dict):
@@ -288,7 +288,7 @@ class ResultsStore:
         except OSError as error:
             raise ResultsError(f"{self.data} has no data set '{digest}'.") from error
         except UnicodeDecodeError as error:
-            raise ResultsError(f"{path}: damaged data set: it is no text.") from error
+            raise ResultsError(file_problem(path, error)) from error
         except ResultsError as error:
             raise ResultsError(f"{path}: {error.message}") from error
         if devset.digest != digest:
@@ -321,10 +321,8 @@ class ResultsStore:
             return False
 
     def _write_error(self, path: Path, error: OSError) -> ResultsError:
-        reason = error.strerror or error
-        return ResultsError(
-            f"{path} cannot be written: {reason}.", hint="Choose another folder with --results DIR."
-        )
+        hint = "Choose another folder with --results DIR."
+        return ResultsError(file_problem(path, error, "write"), hint=hint)
 
 
 def _version() -> str:

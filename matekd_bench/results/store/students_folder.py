@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from matekd_bench.errors import os_reason
 from matekd_bench.files import safe_names
 
 STUDENTS = "students"
@@ -44,7 +45,7 @@ class KeptStudents:
             temporary.rename(target)
             safe_names.sync_folder(target.parent)
         except OSError as error:
-            return str(error.strerror or error)
+            return os_reason(error)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return None

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from matekd_bench.errors import ResultsError
+from matekd_bench.errors import ResultsError, file_problem
 from matekd_bench.files import safe_names
 from matekd_bench.files.durable import CheckpointFolder
 
@@ -46,7 +46,7 @@ class RunUnderWay(CheckpointFolder):
             return self._try_lock()
         except OSError as error:
             raise ResultsError(
-                f"{self.folder.parent} cannot be written: {error.strerror or error}.",
+                file_problem(self.folder.parent, error, "write"),
                 hint="Choose another folder with --results DIR.",
             ) from error
 

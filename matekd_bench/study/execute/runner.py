@@ -17,7 +17,7 @@ from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.models.networks import weights_digest
 from matekd_bench.distill.student_run import train
 from matekd_bench.distill.training.resume import PausedError
-from matekd_bench.errors import BenchError, ResultsError
+from matekd_bench.errors import ResultsError, one_line
 from matekd_bench.events import Event, Message, Sink
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
@@ -114,7 +114,7 @@ class Runner:
         except ResultsError:
             raise
         except Exception as error:  # each run of the task raises it again, and is recorded as failed
-            self._emit("detail", f"preparing {order.task}: {type(error).__name__}: {error}")
+            self._emit("detail", f"preparing {order.task}: {one_line(error)}")
         self._interruptions.end_deferral()
         return OrderEnd(order, "prepared")
 
@@ -199,7 +199,7 @@ class Runner:
         return record
 
     def _record_failure(self, cell: Cell, error: Exception, seconds: float, under_way: RunUnderWay) -> Record:
-        reason = _failure_reason(error)
+        reason = one_line(error)
         self._emit("warning", f"{cell.label}: {reason}")
         self._emit("detail", "".join(traceback.format_exception(error)).rstrip())
         record = recording.failed_record(cell, self.grid, reason, seconds, self._command)
@@ -265,9 +265,3 @@ def _stop_message(cell: Cell, paused: PausedError, under_way: RunUnderWay) -> st
     if problem is not None:
         return f"stopped; {subject} could not be saved ({problem}); run the same command to start it over."
     return f"stopped; {subject} saved at update {paused.update}; run the same command to resume."
-
-
-def _failure_reason(error: Exception) -> str:
-    """Return the reason of a failed run in one line."""
-    text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split()).removesuffix(":") or "no reason given"

@@ -7,7 +7,7 @@ from typing import Any
 
 from matekd_bench.distill.artifacts.task_assets import Recipe
 from matekd_bench.distill.student_run import Job
-from matekd_bench.errors import BenchError, PluginError
+from matekd_bench.errors import BenchError, PluginError, one_line
 from matekd_bench.files.hashing import bytes_digest, canonical_around, short_digest
 from matekd_bench.study.plan.trials import protocol_tuning
 from matekd_bench.study.spec.study_spec import StudySpec
@@ -118,8 +118,9 @@ def _named_resources(job: Job) -> dict[str, str]:
     except BenchError:
         raise
     except Exception as error:  # code of a plugin; no run exists yet that could be recorded as failed
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise PluginError(f"method '{job.method.name}' cannot name its resources: {reason}.") from error
+        raise PluginError(
+            f"method '{job.method.name}' cannot name its resources: {one_line(error)}."
+        ) from error
     if wrong := [value for pair in named.items() for value in pair if not isinstance(value, str)]:
         raise PluginError(f"method '{job.method.name}' names {wrong[0]!r} among its resources: use text.")
     return named

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from matekd_bench.errors import UsageError
+from matekd_bench.errors import UsageError, first_problem
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.params import ResolvedMethod, variant_of
 from matekd_bench.methods.search_space import Range, Space, Value, trial_values
@@ -110,7 +110,7 @@ def _changed_params(method: ResolvedMethod, values: Mapping[str, Value]) -> Any:
     try:
         return type(method.params).model_validate({**method.params.model_dump(), **values})
     except ValidationError as error:
-        reason = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        reason = first_problem(error, type(method.params)).rule
         raise UsageError(
             f"--tune cannot try {', '.join(values)} of '{method.variant}': {reason}:",
             hint="name such parameters in the list, at their defaults if you like: what is named is not tuned.",

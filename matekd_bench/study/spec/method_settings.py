@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from matekd_bench.distill.settings import BudgetKind, Training, check_warm_up
-from matekd_bench.errors import PluginError, UsageError, renamed
+from matekd_bench.errors import PluginError, UsageError, first_problem
 from matekd_bench.methods.method import Method, Params
 from matekd_bench.methods.overrides import overrides_of
 
@@ -32,10 +32,9 @@ def apply_overrides(training: Training, method: Method, params: Params, kind: Bu
         replaced = Training.model_validate(table)
         check_warm_up(replaced.optimizer, kind)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        key = ".".join(["training", *map(str, problem["loc"])])
-        reason = f"it is called '{new}' now" if (new := renamed(key)) else _plain(problem["msg"])
-        raise PluginError(f"method '{method.name}' overrides '{key}': {reason}.") from None
+        problem = first_problem(error, Training)
+        key = ".".join(("training", *problem.path))
+        raise PluginError(f"method '{method.name}' overrides '{key}': {problem.reason}.") from None
     except ValueError as error:
         raise UsageError(f"method '{method.name}' with {_changed_params(params)}: its {error}.") from None
     return replaced
@@ -57,16 +56,10 @@ def _set_value(table: dict[str, Any], name: str, value: Any, who: str) -> None:
     for key in path[:-1]:
         inner = table.get(key)
         if not isinstance(inner, Mapping):
-            new = renamed(name)
-            raise PluginError(f"{who}: {f'it is called {new!r} now' if new else 'there is no such setting'}.")
+            raise PluginError(f"{who}: there is no such setting.")
         table = inner  # type: ignore[assignment]
     table[path[-1]] = value
 
 
 def _dotted_list(names: frozenset[str]) -> str:
     return ", ".join(f"training.{name}" for name in sorted(names))
-
-
-def _plain(message: str) -> str:
-    """Turn a message of pydantic into part of a sentence."""
-    return message.removeprefix("Value error, ").replace("Input should", "it should")

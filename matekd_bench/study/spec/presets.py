@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from matekd_bench.errors import PluginError, unknown
+from matekd_bench.files.reading import read_toml
 from matekd_bench.study.spec.layers import merged
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _preset_table(name: str, host: Host | None, above: tuple[str, ...]) -> dict[
     offered = host.presets.get(name) if host else None
     built_in = name in preset_names()
     if built_in and offered is None:
-        return tomllib.loads((PRESETS / f"{name}.toml").read_text(encoding="utf-8"))
+        return read_toml(PRESETS / f"{name}.toml")
     if offered is None:
         raise _unknown_preset(name, host)
     if built_in:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 
 from matekd_bench.distill.settings import Settings
 from matekd_bench.errors import UsageError
+from matekd_bench.files.reading import read_toml
 from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.params import check_sets, names_in
 from matekd_bench.study.spec.layers import expanded, merged
@@ -60,7 +60,7 @@ def make_request(
     """
     layer = expanded(options)
     file = layer.pop("config", None)
-    config = expanded(_read_config(file))
+    config = expanded(read_toml(Path(file), UsageError)) if file else {}
     for key in ("methods", "tasks"):
         if key not in layer and key not in config:
             raise UsageError(
@@ -158,14 +158,3 @@ def _with_glue_folder(spec: StudySpec, glue_home: Path | None) -> StudySpec:
             hint=f"For GLUE itself: --preset {GLUE_PRESET} --glue-dir DIR.",
         )
     return spec
-
-
-def _read_config(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"the config file '{path}' can't be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the config file '{path}' is not TOML: {error}.") from None

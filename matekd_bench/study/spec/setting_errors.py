@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from matekd_bench.distill.settings import Settings
-from matekd_bench.errors import UsageError, unknown
+from matekd_bench.errors import UsageError, first_problem
 
 Key = tuple[str, ...]
 # Options whose value has a key of another name in the tables.
@@ -60,26 +60,10 @@ def as_usage_error(
 
     `also` are names outside the model that exist at the top level too.
     """
-    problem = error.errors(include_url=False)[0]
-    key = tuple(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        allowed = [".".join((*key[:-1], name)) for name in _setting_names(model, key[:-1])]
-        allowed += also if len(key) == 1 else ()
-        return unknown(f"setting{origin.place(key)}", ".".join(key), allowed)
-    name = origin.name(key)
-    if problem["type"] == "missing":
-        return UsageError(f"{name} is missing.")
-    if problem["type"] == "model_type":
-        return UsageError(f"{name} must be a table of settings, not {problem['input']!r}.")
-    message = problem["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-    value = "" if isinstance(problem["input"], Mapping) else f", not {problem['input']!r}"
-    return UsageError(f"{name}: {message}{value}.")
-
-
-def _setting_names(model: Any, parents: Sequence[str]) -> list[str]:
-    """Return the settings that exist in the table that the keys `parents` lead to."""
-    for key in parents:
-        annotation = model.model_fields[key].annotation
-        types = [annotation, *getattr(annotation, "__args__", ())]  # the members of `X | None` too
-        model = next(option for option in types if isinstance(option, type) and issubclass(option, Settings))
-    return list(model.model_fields)
+    problem = first_problem(error, model)
+    if problem.kind == "unknown":
+        if len(problem.path) == 1:
+            problem = problem._replace(names=(*problem.names, *also))
+        return UsageError(problem.sentence("setting", origin.place(problem.path)))
+    name = origin.name(problem.path)
+    return UsageError(f"{name} is missing." if problem.kind == "missing" else f"{name}: {problem.reason}.")

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from matekd_bench.errors import DataError, unknown
-from matekd_bench.files.user_tables import TableLine, read_lines
-from matekd_bench.tasks.own.own_rows import check_column, label_text
+from matekd_bench.errors import DataError, list_available, unknown
+from matekd_bench.files.user_tables import check_column, read_lines
+from matekd_bench.tasks.own.own_rows import label_text
 from matekd_bench.tasks.own.own_task import OwnTask, own_task, resolve_file
 from matekd_bench.tasks.sources.hub import Hub
-from matekd_bench.tasks.sources.source import list_available
 from matekd_bench.tasks.sources.task_data import load_split, own_notices, source_of
 from matekd_bench.tasks.task import Examples, Task
 
@@ -90,15 +89,10 @@ def infer_labels(own: OwnTask, kind: str | None, labels: Sequence[str], folder: 
     return own.model_copy(update={"kind": "classification", "labels": tuple(labels) or tuple(distinct)})
 
 
-def columns(file: Path) -> tuple[str, ...]:
-    """Return the columns of a file's first row."""
-    return tuple(read_lines(file)[0].cells)
-
-
 def _file_labels(own: OwnTask, folder: Path) -> list[str]:
     """Return the labels of the train file as text; raise DataError for a missing column."""
     file = resolve_file(folder, own.train)
-    lines: list[TableLine] = read_lines(file)
+    lines = read_lines(file)
     for column in (*own.texts, own.label):
         check_column(file, lines, column)
     return [label_text(line, own.label, file) for line in lines]

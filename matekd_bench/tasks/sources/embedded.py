@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from matekd_bench.errors import BenchError, DataError
+from matekd_bench.errors import BenchError, DataError, one_line
 from matekd_bench.tasks.task import Rows, Task
 
 
@@ -30,8 +30,7 @@ class Embedded:
         except BenchError:
             raise
         except Exception as error:  # the reader may be a plugin's: any error concerns only this task's data
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise DataError(f"{task.name} {split} could not be read: {reason}.") from error
+            raise DataError(f"{task.name} {split} could not be read: {one_line(error)}.") from error
         problem = _problem(task, split, rows)
         if problem:
             raise DataError(f"the reader of {task.name} gave wrong rows for {split}: {problem}.")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
 
-from matekd_bench.errors import DataError
+from matekd_bench.errors import DataError, list_available
 from matekd_bench.files.tsv import TsvTable, read_table
-from matekd_bench.tasks.sources.source import MissingSplitError, gold_score, label_id, list_available
+from matekd_bench.tasks.sources.source import MissingSplitError, gold_score, label_id
 from matekd_bench.tasks.task import Rows, Split, Task
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.errors import DataError
+from matekd_bench.errors import DataError, first_line, list_available
 from matekd_bench.files.network import fetch_hint, without_retries
-from matekd_bench.tasks.sources.source import MissingSplitError, gold_score, label_id, list_available
+from matekd_bench.tasks.sources.source import MissingSplitError, gold_score, label_id
 from matekd_bench.tasks.task import Rows, Task
 
 HINT = "Use local files with --glue-dir DIR, or connect once: what was downloaded is kept."
@@ -71,7 +71,7 @@ class Hub:
                     f"the Hub could not be reached for {_dataset_label(task)}.", hint=fetch_hint(HINT)
                 ) from error
             except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-                reason = " ".join(str(error).split())[:200]
+                reason = first_line(error)[:200]
                 raise DataError(
                     f"{_dataset_label(task)} could not be loaded: {reason}.", hint=fetch_hint(HINT)
                 ) from error

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Protocol
 
 from matekd_bench.errors import DataError
@@ -61,12 +59,3 @@ def gold_score(task: Task, value: str | float, place: str) -> float:
         span = f" from {low:g} to {high:g}" if task.score_range else ""
         raise DataError(f"{place}: the score {value!r} is not a number{span}.")
     return round(score, DECIMALS)
-
-
-def list_available(name: str, present: Sequence[str]) -> str:
-    """Return the end of an error about a missing `name`: the nearest of the `present` names, then all of them."""
-    if not present:
-        return "there is nothing."
-    near = get_close_matches(name, present, n=1, cutoff=0.7)
-    listed = f"there are {', '.join(sorted(present))}."
-    return f"did you mean '{near[0]}'? {listed}" if near else listed

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from matekd_bench.distill.artifacts.artifact_cache import cache_root
 from matekd_bench.distill.artifacts.eviction import size_of
+from matekd_bench.errors import os_reason
 from matekd_bench.tools.doctor.finding import Finding
 
 TOPIC = "caches"
@@ -38,7 +39,7 @@ def folder(name: str, path: Path, holds: str, variable: str) -> Finding:
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        text = f"{path} ({holds}) can't be written: {error.strerror or error}"
+        text = f"{path} ({holds}) can't be written: {os_reason(error)}"
         return Finding(TOPIC, name, "problem", text, f"set {variable} to a folder that can")
     size = readable(size_of(path)) if path.is_dir() else "not made yet"
     return Finding(TOPIC, name, "ok", f"{path} ({holds}): {size}; {variable} moves it")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from matekd_bench.errors import first_line
 from matekd_bench.tools.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -21,9 +22,12 @@ def devices() -> Iterator[Finding]:
 
         from matekd_bench.distill.device import resolve_device
     except (ImportError, OSError) as error:  # OSError: a library that torch loads is damaged or absent
-        reason = " ".join(str(error).split())
         yield Finding(
-            TOPIC, "torch", "problem", f"can't be loaded: {reason}", "pip install --force-reinstall torch"
+            TOPIC,
+            "torch",
+            "problem",
+            f"can't be loaded: {first_line(error)}",
+            "pip install --force-reinstall torch",
         )
         return
     chosen = resolve_device("auto")

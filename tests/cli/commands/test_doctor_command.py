@@ -60,7 +60,7 @@ def test_prepare_says_what_is_there(study: list[str], capsys: pytest.CaptureFixt
     model, data, end = printed.out.splitlines()
     assert model.startswith("there    model ")
     assert data.startswith("there    data rte: 64 training and 40 dev rows, partial")
-    assert end == "All that is needed is on this machine: the study runs without a network."
+    assert "without a network" in end
     assert printed.err == "reading rte ...\n"
 
 
@@ -73,9 +73,8 @@ def test_prepare_ends_with_one_error_that_names_what_is_lacking(
     assert "      -> Connect once, set HF_HOME" in printed.out
     assert "missing  data cola: no folder 'CoLA' (cola)" in printed.out
     [error] = [line for line in printed.err.splitlines() if line.startswith("error: ")]
-    assert error.startswith(
-        "error: 2 of 3 can't be had (model someone/no-such-model, data cola): the lines above say why"
-    )
+    assert "2 of 3" in error
+    assert "(model someone/no-such-model, data cola)" in error
 
 
 def test_prepare_for_scripts(study: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,14 +70,14 @@ def test_the_files_have_the_statistics(say: Say, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("leaderboard --by method", "unknown view 'method': there are task."),
-        ("leaderboard --cost --failures", "--cost and --failures are different views: give one of them."),
-        ("leaderboard --sort scor", "unknown order 'scor': did you mean 'score'?"),
-        ("leaderboard --match zz", "unknown protocol 'zz'"),
-        ("leaderboard --methods eda", "unknown method 'eda'"),
-        ("compare zz yy", "unknown run 'zz'"),
-        ("compare sst2 stsb", "run 'sst2' is not unique: "),
-        ("compare sst2-kd-0", "missing argument"),
+        ("leaderboard --by method", "'method'"),
+        ("leaderboard --cost --failures", "--cost and --failures"),
+        ("leaderboard --sort scor", "'score'"),
+        ("leaderboard --match zz", "'zz'"),
+        ("leaderboard --methods eda", "'eda'"),
+        ("compare zz yy", "'zz'"),
+        ("compare sst2 stsb", "'sst2'"),
+        ("compare sst2-kd-0", "RUN_B"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -53,30 +53,30 @@ def test_from_files_to_a_leaderboard(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "named"),
     [
-        ([*NEW, "--text", "reviw", "--label", "stars"], "no column 'reviw' in 'data/train.csv': did you mean 'review'"),
-        ([*NEW, "--text", "a,b,c", "--label", "stars"], "--text 'a,b,c' names 3 columns"),
-        ([*NEW, *COLUMNS, "--metrics", "acuracy"], "unknown metric 'acuracy': did you mean 'accuracy'"),
-        ([*NEW, *COLUMNS, "--metrics", "pearson"], "'pearson' does not fit a classification"),
-        ([*NEW, *COLUMNS, "--labels", "neg,positive"], "unknown label 'pos': reviews has neg, positive"),
-        ([*NEW, *COLUMNS, "--kind", "regression"], "the score 'neg' is not a number"),
-        ([*NEW[:4], "none.csv", *NEW[5:], *COLUMNS], "--train: there is no file 'none.csv'"),
-        (["tasks", "new", "rte", *NEW[3:], *COLUMNS], "there is a task or suite 'rte' already"),
-        (["tasks", "new", "My Task", *NEW[3:], *COLUMNS], "'My Task' can't name a task"),
-        (["run", "--tasks", "mine", "--methods", "kd"], "unknown task 'mine', but there is a file 'mine.toml'"),
-        (["run", "--tasks", "kd", "--methods", "kd", "--plugin", "no.toml"], "no.toml cannot be used: there is no"),
-        (["tasks", "--plugin", "data"], "it holds no task (*.toml), no suites.toml and no folder 'presets'"),
-        (["tasks", "--plugin", "mine.toml"], "mine.toml: missing key"),
+        ([*NEW, "--text", "reviw", "--label", "stars"], ("'reviw'", "'data/train.csv'", "'review'")),
+        ([*NEW, "--text", "a,b,c", "--label", "stars"], ("--text", "'a,b,c'")),
+        ([*NEW, *COLUMNS, "--metrics", "acuracy"], ("'acuracy'", "'accuracy'")),
+        ([*NEW, *COLUMNS, "--metrics", "pearson"], ("'pearson'", "classification")),
+        ([*NEW, *COLUMNS, "--labels", "neg,positive"], ("'pos'", "neg, positive")),
+        ([*NEW, *COLUMNS, "--kind", "regression"], ("'neg'", "number")),
+        ([*NEW[:4], "none.csv", *NEW[5:], *COLUMNS], ("--train", "'none.csv'")),
+        (["tasks", "new", "rte", *NEW[3:], *COLUMNS], ("'rte'",)),
+        (["tasks", "new", "My Task", *NEW[3:], *COLUMNS], ("'My Task'",)),
+        (["run", "--tasks", "mine", "--methods", "kd"], ("'mine'", "'mine.toml'")),
+        (["run", "--tasks", "kd", "--methods", "kd", "--plugin", "no.toml"], ("no.toml",)),
+        (["tasks", "--plugin", "data"], ("data", "*.toml", "suites.toml", "'presets'")),
+        (["tasks", "--plugin", "mine.toml"], ("mine.toml'", "'kind'")),
     ],
-)  # fmt: skip
+)
 def test_slips_are_one_line(
-    folder: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    folder: Path, arguments: list[str], named: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "mine.toml").write_text('name = "mine"\n')
     assert main(arguments) == 2
     err = capsys.readouterr().err
-    assert message in err
+    assert [part for part in named if part not in err] == [], err
     assert err.count("\n") == 1
     assert not (folder / "reviews.toml").exists()
 
@@ -84,7 +84,7 @@ def test_slips_are_one_line(
 def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "reviews.toml").write_text("mine")
     assert main([*NEW, *COLUMNS]) == 2
-    assert "'reviews.toml' is there already" in capsys.readouterr().err
+    assert "'reviews.toml'" in capsys.readouterr().err
     assert (folder / "reviews.toml").read_text() == "mine"
 
 
@@ -99,4 +99,4 @@ def test_a_folder_may_hold_suites_and_presets(folder: Path, capsys: pytest.Captu
     assert "kd      reviews  0     7        to do" in capsys.readouterr().out
     assert main([*run, "--preset", "wrong"]) == 2
     err = capsys.readouterr().err
-    assert "unknown setting (in preset 'wrong') 'budgets': did you mean 'budget'" in err
+    assert [part for part in ("'wrong'", "'budgets'", "'budget'") if part not in err] == []

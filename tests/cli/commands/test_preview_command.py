@@ -126,24 +126,24 @@ def test_answers_before_and_after() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "named"),
     [
-        (["preview", "edda"], "unknown method 'edda': did you mean 'eda'?"),
-        (["preview", "eda", "--task", "rta"], "unknown task 'rta': did you mean 'rte'?"),
-        (["preview", "eda", "--n", "0"], "--n cannot be '0'"),
-        (["check", "edda"], "unknown method 'edda': did you mean 'eda'?"),
-        (["check", "eda", "--only", "rowz"], "unknown check 'rowz': did you mean 'rows'?"),
-        (["check", "none.py"], "none.py' cannot be read"),
+        (["preview", "edda"], ("'edda'", "'eda'")),
+        (["preview", "eda", "--task", "rta"], ("'rta'", "'rte'")),
+        (["preview", "eda", "--n", "0"], ("--n", "'0'")),
+        (["check", "edda"], ("'edda'", "'eda'")),
+        (["check", "eda", "--only", "rowz"], ("'rowz'", "'rows'")),
+        (["check", "none.py"], ("none.py'",)),
     ],
     ids=str,
 )
 def test_bad_input_is_one_line(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], named: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["methods", *arguments]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert message in captured.err
+    assert [part for part in named if part not in captured.err] == []
     assert len(captured.err.strip().splitlines()) == 1
 
 
@@ -179,4 +179,4 @@ def test_a_file_without_methods_is_refused(tmp_path: Path, capsys: pytest.Captur
         "from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_methods():\n    return []\n"
     )
     assert main(["methods", "check", str(file)]) == 2
-    assert "provides no method" in capsys.readouterr().err
+    assert "nothing.py" in capsys.readouterr().err

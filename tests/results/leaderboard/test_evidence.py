@@ -106,7 +106,7 @@ def test_a_file_that_was_changed_is_named(store: ResultsStore, make_record: Any)
     file.write_bytes(content)
     assert refused(store, record) == f"{file} is damaged: its SHA-256 is not the recorded one."
     file.unlink()
-    assert "cannot be read" in refused(store, record)
+    assert str(file) in refused(store, record)
 
 
 def test_labels_that_were_changed_are_noticed(store: ResultsStore, make_record: Any) -> None:

@@ -176,7 +176,7 @@ def test_runs_without_predictions_keep_their_mean_and_lose_their_claims(
     assert (after.verdict, after.delta_ci_lo, after.rank_lo) == (None, None, None)
     assert after.missing == "predictions are missing"
     for run in lost:
-        assert any(run.run_id in note and "cannot be read" in note for note in found.notes)
+        assert any(run.run_id in note and "predictions.npz" in note for note in found.notes)
 
 
 def test_a_diverged_run_counts_as_the_majority_class(

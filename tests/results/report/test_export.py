@@ -13,7 +13,7 @@ import pytest
 
 from matekd_bench.errors import ResultsError, UsageError
 from matekd_bench.results.leaderboard.glue_score import GLUE8
-from matekd_bench.results.report.export import defuse_formula, export
+from matekd_bench.results.report.export import export
 from matekd_bench.tasks.task import Suite
 
 SUITES = (Suite("glue", (*GLUE8, "wnli")),)
@@ -150,7 +150,6 @@ def test_formulas_are_defused_and_numbers_stay_numbers(tmp_path: Path, make_reco
         'quo"te,\ufffdline',
     ]
     assert float(rows[99]["value"]) < 0
-    assert defuse_formula("a=b") == "a=b"
 
 
 def test_formulas_in_method_names(tmp_path: Path, records: list[Any]) -> None:

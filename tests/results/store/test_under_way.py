@@ -178,7 +178,7 @@ def test_tidying_takes_away_old_leftovers_alone(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(ResultsError, match=r"\.partial cannot be written: .*--results DIR\.$"):
+    with pytest.raises(ResultsError, match=r"\.partial.*--results DIR"):
         RunUnderWay(tmp_path, "a-run").acquire()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -207,32 +206,6 @@ def test_a_users_texts_are_answered(
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["index"] for row in rows] == [0, 1]
     assert rows[0]["p_negative"] + rows[0]["p_positive"] == pytest.approx(1)
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "said"),
-    [
-        ("x.csv", "sentense\na\n", "no column 'sentence' in .*did you mean 'sentense'"),
-        ("x.csv", "sentence,id\na\n", "line 2: 1 cells where the header has 2"),
-        ("x.csv", "sentence\n", "holds no rows"),
-        ("x.jsonl", "{\n", "line 1: not JSON"),
-        ("x.jsonl", '{"sentence": 3}\n', "line 1: no text 'sentence'"),
-        ("x.txt", "a\n", "texts are read from .tsv, .csv, .jsonl"),
-    ],
-)
-def test_a_file_that_does_not_fit_is_one_line(
-    results: Path,
-    run: Record,
-    name: str,
-    text: str,
-    said: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    (tmp_path / name).write_text(text)
-    assert main(["predict", run.run_id, "--results", str(results), "--file", str(tmp_path / name)]) == 2
-    [line] = capsys.readouterr().err.splitlines()
-    assert re.search(said, line)
 
 
 @pytest.mark.parametrize(

@@ -50,37 +50,28 @@ def test_settings_are_replaced_and_the_others_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "named"),
     [
-        ({"training.optimizer.lrr": 1}, "overrides 'training.optimizer.lrr': Extra inputs are not permitted"),
-        ({"training.optimise.lr": 1}, "overrides 'training.optimise.lr': there is no such setting"),
-        (
-            {"training.optimiser.lr": 1},
-            "overrides 'training.optimiser.lr': it is called 'training.optimizer.lr' now",
-        ),
-        ({"training.optimizer.lr": -1}, "overrides 'training.optimizer.lr': it should be greater than 0"),
-        (
-            {"training.max_length": 64},
-            "but not training.eval_batch_size, training.max_length, training.precision",
-        ),
-        ({"budget.limit": 3}, "a method may replace settings of 'training'"),
-        ({"training": 3}, "a method may replace settings of 'training'"),
-        ({7: 1}, "overrides 7: name a setting, as text"),
-        (None, "cannot say what it overrides: TypeError"),
+        ({"training.optimizer.lrr": 1}, "'training.optimizer.lrr'"),
+        ({"training.optimise.lr": 1}, "'training.optimise.lr'"),
+        ({"training.optimizer.lr": -1}, "'training.optimizer.lr': it should be greater than 0, not -1"),
+        ({"training.max_length": 64}, "training.eval_batch_size, training.max_length, training.precision"),
+        ({"budget.limit": 3}, "'training'"),
+        ({"training": 3}, "'training'"),
+        ({7: 1}, "overrides 7"),
+        (None, "TypeError"),
     ],
 )
-def test_what_cannot_be_replaced_is_one_line_that_names_the_method(given: Any, said: str) -> None:
+def test_what_cannot_be_replaced_is_one_line_that_names_the_method(given: Any, named: str) -> None:
     with pytest.raises(PluginError) as caught:
         apply_overrides(TRAINING, method(lambda params: given), FreeParams(), "student_updates")
     assert str(caught.value).startswith("method 'free' ")
-    assert said in str(caught.value)
+    assert named in str(caught.value)
 
 
 def test_a_warm_up_in_updates_needs_a_budget_that_counts_them() -> None:
     made = method(lambda params: {"training.optimizer.warmup_updates": 3})
-    with pytest.raises(
-        UsageError, match=r"^method 'free' with rate=0.5: its warmup_updates needs a budget in"
-    ):
+    with pytest.raises(UsageError, match=r"'free' with rate=0\.5.*warmup_updates"):
         apply_overrides(TRAINING, made, FreeParams(rate=0.5), "train_flops")
 
 

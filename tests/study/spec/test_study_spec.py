@@ -100,9 +100,7 @@ def test_jobs_may_be_a_number_or_auto_and_stand_in_no_record(tmp_path: Path) -> 
     assert spec(written(tmp_path, "jobs = 3\n"), jobs="2").jobs == "2"
     assert "jobs" not in spec(preset="mini").model_dump()
     for wrong in ("0", "true", '"2.5"'):
-        with pytest.raises(
-            UsageError, match=r"setting 'jobs' \(in .*\): it should be a number of runs from 1"
-        ):
+        with pytest.raises(UsageError, match=r"'jobs' \(in .*study.toml\).*auto"):
             spec(written(tmp_path, f"jobs = {wrong}\n"))
 
 
@@ -114,17 +112,17 @@ def test_merging_leaves_its_arguments_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "named"),
     [
-        ({"precision": "fp8"}, r"--precision: it should be 'auto', 'float32' or 'bf16', not 'fp8'\."),
-        ({"eval_on": "test"}, r"--eval-on: it should be 'dev' or 'holdout', not 'test'\."),
-        ({"seeds": 0}, r"--seeds: it should be greater than or equal to 1, not 0\."),
-        ({"budget": "updates=3"}, r"unknown budget 'updates': did you mean 'student_updates'\?"),
-        ({"budget": "=3"}, r"unknown budget '': there are clean_examples, student_updates, train_flops\."),
+        ({"precision": "fp8"}, "--precision: .*'auto', 'float32' or 'bf16', not 'fp8'"),
+        ({"eval_on": "test"}, "--eval-on: .*'dev' or 'holdout', not 'test'"),
+        ({"seeds": 0}, "--seeds: .*1, not 0"),
+        ({"budget": "updates=3"}, "'updates'.*'student_updates'"),
+        ({"budget": "=3"}, "''.*clean_examples, student_updates, train_flops"),
     ],
 )
-def test_an_option_is_named_as_it_was_typed(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_an_option_is_named_as_it_was_typed(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
         spec(**options)
 
 
@@ -149,14 +147,10 @@ def test_the_folder_of_the_machine_is_used_where_glue_is_read_and_none_is_typed(
 
 
 def test_synthetic_data_and_a_glue_folder_exclude_each_other() -> None:
-    with pytest.raises(
-        UsageError, match="preset 'mini' makes its own synthetic data and reads no GLUE folder"
-    ):
+    with pytest.raises(UsageError, match="'mini'"):
         spec(preset="mini", glue_dir=Path("glue"))
 
 
 def test_a_preset_in_a_file_is_a_name(tmp_path: Path) -> None:
-    with pytest.raises(
-        UsageError, match=r"preset = 3 is no name: there are mini, minilm, paper-bert, paper-roberta\."
-    ):
+    with pytest.raises(UsageError, match=r"preset = 3.*mini, minilm, paper-bert, paper-roberta"):
         spec(written(tmp_path, "preset = 3\n"), preset=None)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from matekd_bench import DataError, UsageError
-from matekd_bench.files.user_tables import read_lines
 from matekd_bench.tasks.own.own_task import OwnTask, own_task, to_toml
 from matekd_bench.tasks.own.survey import infer_labels, survey
 from matekd_bench.tasks.sources import Hub, load_task, source_of
@@ -105,73 +104,50 @@ def test_rows_of_dev_that_are_in_train_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "named"),
     [
-        ("", "'train.csv' is empty: its first line must name the columns"),
-        ("text,y\n", "'train.csv' holds no rows"),
-        ("text,label\na,yes\n", r"no column 'y' in 'train.csv': there are label, text\."),
-        ("txt,y\na,yes\n", "no column 'text' in 'train.csv': did you mean 'txt'"),
-        ("text,y\na,yes\nb,maybe\n", "'train.csv', line 3: unknown label 'maybe': mine has no, yes"),
-        ("text,y\na,yes\nb,\n", "'train.csv', line 3: the label 'y' is missing"),
-        ("text,y\na,yes\nb,yes\n", "'train.csv' has one class only, 'yes': there is nothing to learn"),
-        ("text,y\na,yes,3\n", "'train.csv', line 2: 3 cells where the header has 2"),
-        ('text,y\n"a,yes\n', r"'train.csv', line \d: not CSV"),
-        ("text,text,y\na,b,yes\n", "'train.csv' has two columns named 'text'"),
-        (b"text,y\n\xff,yes\n", "'train.csv' is not UTF-8 text"),
+        ("text,label\na,yes\n", ("'y'", "label, text")),
+        ("text,y\na,yes\nb,maybe\n", ("line 3", "'maybe'", "no, yes")),
+        ("text,y\na,yes\nb,\n", ("line 3", "'y'")),
+        ("text,y\na,yes\nb,yes\n", ("'yes'",)),
     ],
 )
-def test_files_that_cannot_be_used_are_named(tmp_path: Path, content: str | bytes, message: str) -> None:
-    (tmp_path / "train.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+def test_labels_that_cannot_be_used_are_named(tmp_path: Path, content: str, named: tuple[str, ...]) -> None:
+    (tmp_path / "train.csv").write_text(content)
     write(tmp_path / "dev.csv", DEV)
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match=f"'{tmp_path}/train.csv'") as caught:
         load(tmp_path)
-    assert caught.match(message.replace("'train.csv'", f"'{tmp_path}/train.csv'"))
+    assert [part for part in named if part not in str(caught.value)] == []
 
 
-def test_json_lines_that_cannot_be_used_are_named(tmp_path: Path) -> None:
-    file = tmp_path / "x.jsonl"
-    for text, message in (
-        ('{"a": 1}\n\n{"a"\n', r"line 3: not JSON"),
-        ("[1]\n", r"line 1: not a JSON object"),
-        ("\n", "holds no rows"),
-    ):
-        file.write_text(text)
-        with pytest.raises(DataError, match=message):
-            read_lines(file)
-    write(tmp_path / "train.jsonl", [{"text": None, "y": "yes"}, {"text": "a", "y": "no"}])
-    with pytest.raises(DataError, match=r"train.jsonl', line 1: 'text' is missing"):
-        load(tmp_path, train="train.jsonl", dev="train.jsonl")
-    with pytest.raises(DataError, match="there is no file"):
-        read_lines(tmp_path / "absent.csv")
-    with pytest.raises(DataError, match=r"x.xls' must be one of .csv, .tsv, .jsonl"):
-        read_lines(tmp_path / "x.xls")
+def test_half_a_character_in_a_label_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "train.jsonl", [{"text": "a", "y": "\ud83d"}])
+    with pytest.raises(DataError, match=r"train.jsonl', line 1: 'y'.*ud83d"):
+        load(tmp_path, train="train.jsonl", dev="train.jsonl", labels=("\ud83d", "no"))
 
 
 def test_scores_must_be_numbers(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", [{"text": "a", "y": "1.5"}, {"text": "b", "y": "much"}])
     write(tmp_path / "dev.csv", [{"text": "a", "y": "1.5"}])
-    with pytest.raises(DataError, match=r"line 3: the score 'much' is not a number"):
+    with pytest.raises(DataError, match=r"line 3.*'much'"):
         load(tmp_path, kind="regression", labels=())
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "named"),
     [
-        (
-            {"metrics": ("pearson",)},
-            "'pearson' does not fit a classification; there are accuracy, f1, matthews",
-        ),
-        ({"metrics": ("f1",), "labels": ("a", "b", "c")}, "f1 is of two labels, 'mine' has 3"),
-        ({"label": "text"}, "the column 'text' cannot be both text and label"),
-        ({"train": "train.xls"}, "'train.xls' must be one of .csv, .tsv, .jsonl"),
-        ({"labels": ("a",)}, "labels: two or more for classes"),
-        ({"texts": ("a", "b", "c")}, "fields: one or two text columns"),
+        ({"metrics": ("pearson",)}, "'pearson'.*accuracy, f1, matthews"),
+        ({"metrics": ("f1",), "labels": ("a", "b", "c")}, "f1.*'mine'.*3"),
+        ({"label": "text"}, "'text'"),
+        ({"train": "train.xls"}, r"'train.xls'.*\.csv, \.tsv, \.jsonl"),
+        ({"labels": ("a",)}, "labels"),
+        ({"texts": ("a", "b", "c")}, "fields"),
     ],
 )
 def test_tasks_that_contradict_themselves_are_refused(
-    tmp_path: Path, changes: dict[str, Any], message: str
+    tmp_path: Path, changes: dict[str, Any], named: str
 ) -> None:
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=named):
         own_task(task_of(tmp_path, **changes), tmp_path)
 
 
@@ -191,21 +167,6 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('name = "x"\nlabel = "y"\ntextes = ["a"]', "unknown key 'textes': did you mean 'texts'"),
-        ('name = "x"\nlabel = "y"', "missing key 'kind'"),
-        ('name = 3\nlabel = "y"', "key 'name': input should be a valid string, not 3"),
-    ],
-)
-def test_mistakes_in_the_file_are_named(tmp_path: Path, text: str, message: str) -> None:
-    file = tmp_path / "mine.toml"
-    file.write_text(text)
-    with pytest.raises(DataError, match=f"mine.toml: {message}"):
-        load_task_file(file)
-
-
 def test_the_kind_is_what_the_labels_look_like(tmp_path: Path) -> None:
     write(tmp_path / "dev.csv", DEV)
     grades = [{"text": f"{at}", "y": at % 3} for at in range(90)]
@@ -218,9 +179,9 @@ def test_the_kind_is_what_the_labels_look_like(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", scores)
     assert infer_labels(bare, None, (), tmp_path).kind == "regression"
     write(tmp_path / "train.csv", names)
-    with pytest.raises(DataError, match="90 different values in 90 rows: is it the label"):
+    with pytest.raises(DataError, match=r"90 .* 90 rows"):
         infer_labels(bare, None, (), tmp_path)
-    with pytest.raises(UsageError, match="unknown kind 'ranking'"):
+    with pytest.raises(UsageError, match="'ranking'"):
         infer_labels(bare, "ranking", (), tmp_path)
 
 
@@ -245,7 +206,7 @@ def test_a_data_set_on_the_hub_or_in_its_form_is_read_by_its_own_columns(tmp_pat
     assert infer_labels(own, None, (), tmp_path).labels == ("no", "yes")
     found = survey(infer_labels(own, None, (), tmp_path), tmp_path)
     assert found.counts(found.splits[1]) == "no 2, yes 2"
-    with pytest.raises(DataError, match="no split 'validation' in 'set': there are test, train"):
+    with pytest.raises(DataError, match=r"'validation' in 'set'.*test, train"):
         infer_labels(own.model_copy(update={"dev": "validation"}), None, (), tmp_path)
-    with pytest.raises(DataError, match="no column 'z' in 'set': there are other, text, y"):
+    with pytest.raises(DataError, match=r"'z' in 'set'.*other, text, y"):
         infer_labels(own.model_copy(update={"label": "z"}), None, (), tmp_path)

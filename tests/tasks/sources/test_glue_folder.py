@@ -70,45 +70,45 @@ def test_qqp_rows_that_are_broken_are_skipped_and_counted(tmp_path: Path) -> Non
 
 
 def test_in_other_tasks_a_short_row_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"dev.tsv', line 3: 3 columns where 4 are needed"):
+    with pytest.raises(DataError, match=r"dev.tsv', line 3: 3 .*4 "):
         read(tmp_path, "rte", "dev", "index\tsentence1\tsentence2\tlabel\n0\tA\tB\tentailment\n1\tA\tB\n")
 
 
 def test_an_unknown_label_names_file_line_and_what_is_allowed(tmp_path: Path) -> None:
     head = "index\tsentence1\tsentence2\tlabel\n0\tA\tB\tentailment\n"
-    with pytest.raises(DataError, match=r"dev.tsv', line 3: unknown label 'neutral': .*not_entailment"):
+    with pytest.raises(DataError, match=r"dev.tsv', line 3: .*'neutral': .*not_entailment"):
         read(tmp_path, "rte", "dev", head + "1\tA\tB\tneutral\n")
 
 
 @pytest.mark.parametrize("score", ["high", "", "nan", "inf", "5.2", "-0.1"])
 def test_a_score_that_is_none_names_file_and_line(tmp_path: Path, score: str) -> None:
-    with pytest.raises(DataError, match=r"dev.tsv', line 2: the score .* is not a number from 0 to 5"):
+    with pytest.raises(DataError, match=r"dev.tsv', line 2: .*from 0 to 5"):
         read(tmp_path, "stsb", "dev", f"sentence1\tsentence2\tscore\nA\tB\t{score}\n")
 
 
 def test_a_missing_column_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read(tmp_path, "rte", "dev", "index\tsentence1\tsentnce2\tlabel\n0\tA\tB\tentailment\n")
-    assert "no column 'sentence2' (rte)" in str(caught.value)
-    assert "did you mean 'sentnce2'? there are index, label, sentence1, sentnce2." in str(caught.value)
+    for part in ("'sentence2' (rte)", "'sentnce2'?", "index, label, sentence1, sentnce2"):
+        assert part in str(caught.value)
 
 
 def test_labels_missing_where_they_should_be(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no column 'label'"):
+    with pytest.raises(DataError, match="'label'"):
         read(tmp_path, "rte", "dev", "index\tsentence1\tsentence2\n0\tA\tB\n")
 
 
 def test_a_missing_file_names_what_is_there(tmp_path: Path) -> None:
     read(tmp_path, "mnli", "dev-matched", "sentence1\tsentence2\tgold_label\nA\tB\tneutral\n")
-    with pytest.raises(MissingSplitError, match=r"did you mean 'dev_matched.tsv'\?"):
+    with pytest.raises(MissingSplitError, match=r"'dev_matched\.tsv'\?"):
         GlueFolder(tmp_path).read(TASKS["mnli"], "dev-mismatched")
 
 
 def test_a_missing_folder_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no GLUE folder at .*absent'\. Give the folder .* --glue-dir"):
+    with pytest.raises(DataError, match=r"absent'.*--glue-dir"):
         GlueFolder(tmp_path / "absent").read(TASKS["rte"], "dev")
     (tmp_path / "rte").mkdir()
-    with pytest.raises(DataError, match=r"no folder 'RTE' \(rte\) in .*: there are rte\."):
+    with pytest.raises(DataError, match=r"'RTE' \(rte\) in .*: .*\brte\."):
         GlueFolder(tmp_path).read(TASKS["rte"], "dev")
 
 
@@ -117,4 +117,4 @@ def test_a_folder_one_level_off_is_pointed_out(tmp_path: Path) -> None:
     for wrong in (tmp_path, tmp_path / "glue" / "RTE"):
         with pytest.raises(DataError) as caught:
             GlueFolder(wrong).read(TASKS["rte"], "dev")
-        assert f"Try --glue-dir '{tmp_path / 'glue'}'." in str(caught.value)
+        assert f"--glue-dir '{tmp_path / 'glue'}'" in str(caught.value)

@@ -54,7 +54,7 @@ def test_class_labels_are_mapped_by_name(tmp_path: Path) -> None:
 
 def test_label_names_must_be_the_tasks(tmp_path: Path) -> None:
     write(tmp_path / "d", "validation", rte_columns([0, 1]), ["yes", "no"])
-    with pytest.raises(DataError, match="has the labels yes, no, task rte has entailment, not_entailment"):
+    with pytest.raises(DataError, match=r"yes, no,.*rte.*entailment, not_entailment"):
         Hub(tmp_path / "cache").read(local("rte", tmp_path / "d"), "dev")
 
 
@@ -64,7 +64,7 @@ def test_a_test_split_without_labels(tmp_path: Path) -> None:
     write(tmp_path / "d", "validation", rte_columns([-1, 0]), names)
     source, task = Hub(tmp_path / "cache"), local("rte", tmp_path / "d")
     assert load_split(task, source, "test").labels is None
-    with pytest.raises(DataError, match="dev row 0: the label is missing"):
+    with pytest.raises(DataError, match=r"dev row 0: .*label"):
         source.read(task, "dev")
 
 
@@ -78,9 +78,7 @@ def test_jsonl_with_label_strings_and_one_that_is_unknown(tmp_path: Path) -> Non
     (tmp_path / "d").mkdir()
     lines = [{"sentence": text, "label": label} for text, label in (("fine", "positive"), ("so", "mixed"))]
     (tmp_path / "d" / "validation.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    with pytest.raises(
-        DataError, match=r"dev row 1: unknown label 'mixed': sst2 has 0, 1, negative, positive"
-    ):
+    with pytest.raises(DataError, match=r"dev row 1: .*'mixed'.*0, 1, negative, positive"):
         Hub(tmp_path / "cache").read(local("sst2", tmp_path / "d"), "dev")
 
 
@@ -96,15 +94,15 @@ def test_missing_texts_and_columns(tmp_path: Path) -> None:
     columns["sentence1"][1] = None
     write(tmp_path / "d", "validation", columns, ["entailment", "not_entailment"])
     task, source = local("rte", tmp_path / "d"), Hub(tmp_path / "cache")
-    with pytest.raises(DataError, match="dev row 1: a text is missing"):
+    with pytest.raises(DataError, match=r"dev row 1: .*text"):
         source.read(task, "dev")
-    with pytest.raises(DataError, match=r"no column 'sentence3' .*did you mean 'sentence2'\?"):
+    with pytest.raises(DataError, match=r"'sentence3' .*'sentence2'\?"):
         source.read(replace(task, fields=("sentence1", "sentence3")), "dev")
 
 
 def test_a_missing_split(tmp_path: Path) -> None:
     write(tmp_path / "d", "train", rte_columns([0, 1]), ["entailment", "not_entailment"])
-    with pytest.raises(MissingSplitError, match=r"no split 'validation' \(rte dev\) .*there are train\."):
+    with pytest.raises(MissingSplitError, match=r"'validation' \(rte dev\) .*train\."):
         Hub(tmp_path / "cache").read(local("rte", tmp_path / "d"), "dev")
 
 
@@ -113,7 +111,7 @@ def test_the_hub_has_no_labels_for_ax(tmp_path: Path) -> None:
     write(tmp_path / "d", "test", columns, list(TASKS["ax"].labels))
     task, source = local("ax", tmp_path / "d"), Hub(tmp_path / "cache")
     assert load_split(task, source, "test").texts == (("A", "B"),)
-    with pytest.raises(DataError, match=r"no labeled rows \(ax diagnostic\).*--glue-dir DIR"):
+    with pytest.raises(DataError, match=r"\(ax diagnostic\).*--glue-dir DIR"):
         load_task(task, source)
 
 

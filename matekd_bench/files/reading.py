@@ -1,0 +1,68 @@
+"""Reads files of text, TOML and JSON, and checks records; what is wrong with a file is an error of one line."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from matekd_bench.errors import BenchError, DataError, file_problem, first_problem
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+    from pydantic import TypeAdapter
+
+Content = TypeVar("Content")
+Record = TypeVar("Record")
+_adapters: dict[type, TypeAdapter[Any]] = {}  # cached, since making one takes longer than reading a file
+
+
+def read_text(file: Path | Traversable, kind: type[BenchError] = DataError) -> str:
+    """Return the text of a UTF-8 file, with or without a byte-order mark, and with its own line ends.
+
+    Raises `kind`, naming the file and the line, if the file cannot be read or is not UTF-8.
+    """
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise kind(file_problem(file, error)) from error
+
+
+def read_toml(file: Path | Traversable, kind: type[BenchError] = DataError) -> dict[str, Any]:
+    """Return the tables of a TOML file; raises `kind` as `read_text` does, and if the file is not TOML."""
+    return _parsed(file, tomllib.loads, kind)
+
+
+def read_json(file: Path | Traversable, kind: type[BenchError] = DataError) -> Any:
+    """Return the value of a JSON file; raises `kind` as `read_text` does, and if the file is not JSON."""
+    return _parsed(file, json.loads, kind)
+
+
+def checked_record(plain: str, model: type[Record], file: Path, kind: type[BenchError] = DataError) -> Record:
+    """Return JSON text as a pydantic model or a dataclass; values are never converted to another type.
+
+    Raises `kind`, naming `file`, for text that is not JSON, a key that is unknown, missing or of a wrong type, and
+    values that contradict each other.
+    """
+    from pydantic import TypeAdapter, ValidationError  # slow to load, and the command line starts without it
+
+    try:
+        if model not in _adapters:
+            _adapters[model] = TypeAdapter(model)
+        record: Record = _adapters[model].validate_json(plain)
+        return record
+    except ValidationError as error:
+        raise kind(f"'{file}': {first_problem(error, model).sentence()}") from error
+    except BenchError as error:
+        raise kind(f"'{file}': {error.message}", hint=error.hint) from error
+
+
+def _parsed(file: Path | Traversable, parse: Callable[[str], Content], kind: type[BenchError]) -> Content:
+    text = read_text(file, kind)
+    try:
+        return parse(text)
+    except (ValueError, RecursionError) as error:
+        raise kind(file_problem(file, error)) from error
