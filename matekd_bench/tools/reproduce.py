@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from matekd_bench.study.execute.backends.in_process import LocalExecutor
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.plan.grid import Cell, Grid, make_grid
 from matekd_bench.study.spec.request import StudyRequest
-from matekd_bench.study.spec.study_spec import StudySpec, study_spec
+from matekd_bench.study.spec.study_spec import StudySpec
 
 THEN, NOW = "then", "now"
 SETTINGS = ("method", "variant", "method_version", "params")  # of the identity, which must be the same
@@ -79,15 +79,13 @@ def reproduce(
     host: Host,
     events: Events,
     overrides: LocalOverrides,
-    request_of: Callable[[str], StudyRequest],
 ) -> Reproduction:
     """Train the run again, write its record to the folder `into`, and compare the two.
 
-    `request_of` parses a recorded command into a request, for records of versions that did not keep their settings.
     Raises ResultsError, before any training, if the data, the method or its settings differ from those of the record.
     """
     recorded = store.read(run_id)
-    spec = _spec_of_run(store, recorded, overrides, request_of)
+    spec = _spec_of_run(store, recorded, overrides)
     request = StudyRequest(reference=None, results=into)
     target = ResultsStore(into)
     with Interruptions() as interruptions, deterministic_kernels(spec.deterministic):
@@ -102,22 +100,13 @@ def reproduce(
     return compare(store, recorded, target, target.read(cell.run_id))
 
 
-def _spec_of_run(
-    store: ResultsStore,
-    recorded: Record,
-    overrides: LocalOverrides,
-    request_of: Callable[[str], StudyRequest],
-) -> StudySpec:
+def _spec_of_run(store: ResultsStore, recorded: Record, overrides: LocalOverrides) -> StudySpec:
     """Return the settings of the study that made the run, reduced to this run, with the overrides."""
-    settings = store.read_study(recorded.run_id)
-    if settings is None:
-        study = study_spec(request_of(recorded.provenance.command))
-    else:
-        try:
-            study = StudySpec.model_validate(settings)
-        except ValidationError as error:
-            key = ".".join(str(part) for part in error.errors()[0]["loc"])
-            raise ResultsError(f"the settings of run '{recorded.run_id}' cannot be read: '{key}'.") from None
+    try:
+        study = StudySpec.model_validate(store.read_study(recorded.run_id))
+    except ValidationError as error:
+        key = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise ResultsError(f"the settings of run '{recorded.run_id}' cannot be read: '{key}'.") from None
     identity, compute = recorded.identity, recorded.compute
     update: dict[str, Any] = {
         "methods": identity.variant, "tasks": identity.task, "sets": {}, "seeds": 1, "first_seed": identity.seed,

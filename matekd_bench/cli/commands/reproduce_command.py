@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,10 +25,8 @@ from matekd_bench.cli.options import (
     Teacher,
 )
 from matekd_bench.cli.ui.console import load_host, print_json
-from matekd_bench.errors import ResultsError
 
 if TYPE_CHECKING:
-    from matekd_bench.study.spec.request import StudyRequest
     from matekd_bench.tools.reproduce import Reproduction
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run id, the start of one, or the run's folder.")]
@@ -46,7 +41,6 @@ Threads = Annotated[
 
 
 def reproduce(
-    context: typer.Context,
     run: Run,
     results: Results = RESULTS,
     into: Into = None,
@@ -90,8 +84,7 @@ def reproduce(
             stack.enter_context(_cache_at(scratch / "cache"))
         events = stack.enter_context(watcher(quiet=quiet, verbose=False))
         host, target = load_host(plugin, no_plugins), into or scratch / "results"
-        request_of = partial(_request_from_command, context.find_root().command)
-        reproduction = reproduce_run(ResultsStore(home), run_id, target, host, events, overrides, request_of)
+        reproduction = reproduce_run(ResultsStore(home), run_id, target, host, events, overrides)
     if json:
         print_json(_as_json(reproduction))
     else:
@@ -120,25 +113,6 @@ def _cache_at(folder: Path) -> Iterator[None]:
             del os.environ["MATEKD_BENCH_CACHE"]
         else:
             os.environ["MATEKD_BENCH_CACHE"] = previous
-
-
-def _request_from_command(application: Any, command: str) -> StudyRequest:
-    """Parse a recorded `run` command into its request; raise ResultsError if this version cannot read it."""
-    from matekd_bench.study.spec.request import StudyRequest
-
-    try:
-        program, name, *words = shlex.split(command)
-        if (program, name) != ("matekd-bench", "run"):
-            raise ValueError("it is no 'run'")
-        options: dict[str, Any] = application.commands[name].make_context(name, words).params
-    except (ValueError, typer.TyperException) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ResultsError(
-            f"the record keeps no settings, and its command cannot be read: {reason}."
-        ) from None
-    known = {field.name for field in fields(StudyRequest)} - {"reference", "results", "command"}
-    chosen = {key: value for key, value in options.items() if key in known and value is not None}
-    return StudyRequest(**{**chosen, "sets": tuple(chosen.get("sets") or ())})
 
 
 def _report_lines(reproduction: Reproduction) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -236,10 +237,40 @@ def test_links_out_of_the_folder_are_not_followed(
     store.runs.mkdir(parents=True)
     (store.runs / record.run_id).symlink_to(elsewhere.runs / record.run_id, target_is_directory=True)
     assert store.records() == []
-    assert "link that leads out" in store.damaged[0][1]
+    assert "not followed" in store.damaged[0][1]
     with pytest.raises(ResultsError, match="leads out"):
         store.write(record)
     assert elsewhere.records() == [record]
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "large"])
+@pytest.mark.parametrize("name", ["record.json", "predictions.npz", "history.jsonl", "study.json", "data"])
+def test_only_regular_files_of_usual_size_are_opened(
+    store: ResultsStore, make_record: Any, predictions: Predictions, kind: str, name: str
+) -> None:
+    """A FIFO that is opened would wait for ever; a link leads to a whole file of the same folder."""
+    record = make_record()
+    store.write(record, predictions, [{"update": 1}], study={"preset": "mini"})
+    store.write_data("ab", task="rte", split="dev", uids=["a"], labels=[1])
+    path = store.data / "ab.json" if name == "data" else store.runs / record.run_id / name
+    path.rename(path.with_name("moved"))
+    if kind == "link":
+        path.symlink_to(path.with_name("moved"))
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.touch()
+        os.truncate(path, 2**40)
+    readers: dict[str, Callable[[], object]] = {
+        "record.json": lambda: store.read(record.run_id),
+        "predictions.npz": lambda: store.read_predictions(record.run_id),
+        "history.jsonl": lambda: store.read_history(record.run_id),
+        "study.json": lambda: store.read_study(record.run_id),
+        "data": lambda: store.read_data("ab"),
+    }
+    with pytest.raises(ResultsError, match="not followed" if kind == "link" else "not opened"):
+        readers[name]()
+    assert len(store.records()) == (name != "record.json")
 
 
 def test_a_dev_set_is_stored_once(store: ResultsStore) -> None:
