@@ -14,7 +14,7 @@ import io
 import json
 import shlex
 import sys
-from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -67,20 +67,16 @@ def convert_predictions(content: bytes) -> bytes:
     return file.getvalue()
 
 
+@lru_cache
 def settings_of(command: str) -> dict[str, Any]:
-    """The settings of the study of a recorded `run` command, whatever machine it was typed on."""
-    import typer
+    """The settings of the study of a recorded `run` command, each of whose options takes a value."""
+    from matekd_bench.plugins.host import Host
+    from matekd_bench.study.spec.request import make_request
 
-    from matekd_bench.cli.app import app
-    from matekd_bench.study.spec.request import StudyRequest
-    from matekd_bench.study.spec.study_spec import study_spec
-
-    _, name, *words = shlex.split(command)
-    options = typer.main.get_command(app).commands[name].make_context(name, words).params  # type: ignore[attr-defined]
-    known = {field.name for field in fields(StudyRequest)} - {"reference", "results", "command"}
-    chosen = {key: value for key, value in options.items() if key in known and value is not None}
-    request = StudyRequest(**{**chosen, "sets": tuple(chosen.get("sets") or ()), "glue_dir": Path("DIR")})
-    return study_spec(request).model_dump(mode="json")
+    _, _, *words = shlex.split(command)
+    named = zip(words[::2], words[1::2], strict=True)
+    options: dict[str, Any] = {name.removeprefix("--").replace("-", "_"): value for name, value in named}
+    return make_request({**options, "glue_dir": "DIR"}, Host.load()).spec.model_dump(mode="json")
 
 
 def convert_record(path: Path) -> None:

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
         RunError,
         UsageError,
     )
+    from matekd_bench.events import (
+        Evaluated,
+        Message,
+        PlannedRun,
+        Progress,
+        RunFinished,
+        RunStarted,
+        StudyFinished,
+        StudyStarted,
+    )
     from matekd_bench.methods.context import Context, Models, Tokens, Trained, WordEmbeddings
     from matekd_bench.methods.method import Method, NoParams, Params
     from matekd_bench.methods.perturbation import Perturbation, TextPerturbation, TokenPerturbation, Views
@@ -27,7 +37,6 @@ if TYPE_CHECKING:
     from matekd_bench.methods.thesaurus import Synonyms, Thesaurus, groups_in, wordnet_places
     from matekd_bench.methods.views import Batch, Joint, Seen, View
     from matekd_bench.methods.wrapping import WrapperParams
-    from matekd_bench.plugins.event_types import EvaluationInfo, RunEnd, RunInfo, StudyEnd, StudyInfo
     from matekd_bench.plugins.hookspecs import hookimpl
     from matekd_bench.plugins.record_types import Exporter, ExportTable, Preset, Tracker, load_presets
     from matekd_bench.plugins.thesauri import find_thesaurus, thesaurus_names
@@ -39,6 +48,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "errors": "BenchError CheckpointError DataError PluginError ResultsError RunError UsageError",
+    "events": "Evaluated Message PlannedRun Progress RunFinished RunStarted StudyFinished StudyStarted",
     "methods.perturbation": "Perturbation TextPerturbation TokenPerturbation",
     "methods.context": "Context Models Tokens Trained WordEmbeddings",
     "methods.method": "Method NoParams Params",
@@ -47,7 +57,6 @@ _HOMES = {
     "methods.thesaurus": "Synonyms Thesaurus groups_in wordnet_places",
     "methods.views": "Batch Joint Seen View",
     "methods.wrapping": "WrapperParams",
-    "plugins.event_types": "EvaluationInfo RunEnd RunInfo StudyEnd StudyInfo",
     "plugins.hookspecs": "hookimpl",
     "plugins.record_types": "ExportTable Exporter Preset Tracker load_presets",
     "plugins.thesauri": "find_thesaurus thesaurus_names",
@@ -66,29 +75,32 @@ __all__ = [
     "Cycle",
     "DataError",
     "Encoded",
-    "EvaluationInfo",
+    "Evaluated",
     "ExportTable",
     "Exporter",
     "Joint",
+    "Message",
     "Method",
     "Models",
     "NoParams",
     "Params",
     "Perturbation",
     "Perturbed",
+    "PlannedRun",
     "PluginError",
     "Preset",
+    "Progress",
     "Range",
     "ResultsError",
     "Row",
     "Rows",
-    "RunEnd",
     "RunError",
-    "RunInfo",
+    "RunFinished",
+    "RunStarted",
     "Seen",
     "Split",
-    "StudyEnd",
-    "StudyInfo",
+    "StudyFinished",
+    "StudyStarted",
     "Suite",
     "Synonyms",
     "Task",

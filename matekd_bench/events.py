@@ -6,8 +6,9 @@ the same objects.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 
@@ -45,7 +46,7 @@ class StudyStarted(Event):
     teacher that is left, by task; None and nothing if unknown.
     """
 
-    results: str
+    results: Path
     preset: str
     methods: tuple[str, ...]
     tasks: tuple[str, ...]
@@ -171,16 +172,7 @@ class NoSink:
         """Do nothing."""
 
 
-@dataclass(frozen=True)
-class Sinks:
-    """Several sinks as one; each event goes to all of them, in their order."""
-
-    sinks: Sequence[Sink]
-
-    def emit(self, event: Event) -> None:
-        """Pass the event on."""
-        for sink in self.sinks:
-            sink.emit(event)
+NO_SINK: Sink = NoSink()
 
 
 JsonEvent: TypeAlias = dict[str, Any]

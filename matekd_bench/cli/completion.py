@@ -43,7 +43,7 @@ def task(incomplete: str) -> Completions:
 
 def presets(incomplete: str) -> Completions:
     """Complete the name of a preset."""
-    from matekd_bench.study.spec.study_spec import preset_names, preset_table
+    from matekd_bench.study.spec.presets import preset_names, preset_table
 
     host = _load_host()
     offers = ((name, preset_table(name, host).get("summary", "")) for name in preset_names(host))
@@ -59,14 +59,17 @@ def trackers(incomplete: str) -> Completions:
 
 def executors(incomplete: str) -> Completions:
     """Complete the name of an executor."""
-    from matekd_bench.study.spec.request import EXECUTORS
+    from typing import get_args
 
-    return _with_prefix(incomplete, ((name, "") for name in EXECUTORS))
+    from matekd_bench.study.spec.study_spec import Execution
+
+    names = get_args(Execution.model_fields["executor"].annotation)
+    return _with_prefix(incomplete, ((name, "") for name in names))
 
 
 def budgets(incomplete: str) -> Completions:
     """Complete the kind of a budget, up to the equals sign."""
-    from matekd_bench.study.spec.study_spec import BUDGET_KINDS
+    from matekd_bench.study.spec.layers import BUDGET_KINDS
 
     return _with_prefix(incomplete, ((f"{kind}=", "") for kind in BUDGET_KINDS))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -97,6 +97,34 @@ def glue_folders(context: typer.Context, folder: Path | None) -> tuple[Path | No
     """
     source = context.get_parameter_source("glue_dir")
     return (None, folder) if source is not None and source.name == "ENVIRONMENT" else (folder, None)
+
+
+def study_options(context: typer.Context) -> tuple[dict[str, Any], Path | None]:
+    """Return the settings of a study among the options that were typed, and the GLUE folder of this machine.
+
+    A setting has the name of its option. What is not typed is left to the config file, the preset and the defaults.
+    """
+    from matekd_bench.study.spec.request import setting_names
+
+    names = setting_names()
+    typed = {
+        name: value
+        for name, value in context.params.items()
+        if name in names and value is not None and _was_typed(context, name)
+    }
+    folder, glue_home = glue_folders(context, context.params.get("glue_dir"))
+    typed.pop("glue_dir", None)
+    return typed | ({} if folder is None else {"glue_dir": folder}), glue_home
+
+
+def _was_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def typed_command(context: typer.Context) -> str:
+    """Return the command as it was typed, quoted for the shell."""
+    return shlex.join(["matekd-bench", *(context.find_root().obj or ())])
 
 
 def go_offline(context: typer.Context, wanted: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -69,24 +69,26 @@ def parse_sets(items: Iterable[str]) -> dict[str, str]:
     return sets
 
 
+def check_sets(sets: Mapping[str, str], listed: Collection[str], lookup: Callable[[str], Method]) -> None:
+    """Raise UsageError for a parameter of a method that is not `listed`; for an unknown name `lookup` raises."""
+    for target, value in sets.items():
+        method = target.rpartition(".")[0]
+        if method not in listed:
+            lookup(method)
+            raise UsageError(
+                f"--set {target}={value}: method '{method}' is not in the study ({', '.join(sorted(listed))})."
+            )
+
+
 def resolve_all(
     text: str, lookup: Callable[[str], Method], sets: Mapping[str, str]
 ) -> tuple[ResolvedMethod, ...]:
     """Look up and check every method that `text` lists, in order and without duplicates.
 
-    `lookup` raises for unknown names. Raises UsageError for a ``--set`` of a method that is not listed.
+    `sets` completes the parameters, by METHOD.PARAMETER; those of other methods are ignored. `lookup` raises for
+    unknown names.
     """
-    refs = parse(text)
-    listed = {name for ref in refs for name in names_in(ref)}
-    for target in sets:
-        method = target.rpartition(".")[0]
-        if method not in listed:
-            lookup(method)  # for an unknown name this raises the better error
-            raise UsageError(
-                f"--set {target}={sets[target]}: method '{method}' is not in the study "
-                f"({', '.join(sorted(listed))})."
-            )
-    methods = (_resolve_ref(ref, lookup, sets) for ref in refs)
+    methods = (_resolve_ref(ref, lookup, sets) for ref in parse(text))
     return tuple({(method.name, method.variant): method for method in methods}.values())
 
 

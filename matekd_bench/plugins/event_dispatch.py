@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import pluggy
-
 from matekd_bench.errors import PluginError, UsageError
-from matekd_bench.plugins.calling import call, current_name, refuse_wrappers
+from matekd_bench.events import Evaluated, Event, RunFinished, RunStarted, StudyFinished, StudyStarted
+from matekd_bench.plugins.calling import call, register
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.loading import one_line
 from matekd_bench.plugins.provided import Provided
@@ -19,6 +18,15 @@ from matekd_bench.plugins.record_types import Exporter, Tracker
 
 # Errors of a plugin that cost only that plugin, SystemExit included. KeyboardInterrupt still stops the whole program.
 PLUGIN_ERRORS = (Exception, SystemExit)
+# The hook of each kind of event, and the name of its argument. Progress and messages go to no plugin: they come many
+# times a second, and are for screens.
+HOOKS: Mapping[type[Event], tuple[str, str]] = {
+    StudyStarted: ("matekd_bench_study_started", "study"),
+    RunStarted: ("matekd_bench_run_started", "run"),
+    Evaluated: ("matekd_bench_evaluated", "evaluation"),
+    RunFinished: ("matekd_bench_run_finished", "end"),
+    StudyFinished: ("matekd_bench_study_finished", "end"),
+}
 
 
 def chosen_trackers(host: Host, names: str | None) -> list[Provided[Tracker]]:
@@ -53,17 +61,20 @@ def _importable(module: str) -> bool:
         return False
 
 
-class EventDispatcher:
-    """A sender of events to every plugin of a host and to the trackers that were started.
+class PluginSink:
+    """A sink that passes events to every plugin of a host and to the trackers that were started.
 
+    An implementation also gets the start of the study and of the run that an event is about, if it asks for them.
     `warn` shows one line to the user. Leaving the context manager unregisters the trackers.
     """
 
     def __init__(self, host: Host, warn: Callable[[str], None]) -> None:
         self._manager = host.manager
         self._warn = warn
-        self._started: list[object] = []
+        self._trackers: list[object] = []
         self._silenced: set[int] = set()
+        self._study: StudyStarted | None = None
+        self._runs: dict[str, RunStarted] = {}
 
     def start(self, tracker: Provided[Tracker], results: Path) -> None:
         """Start a tracker.
@@ -74,41 +85,44 @@ class EventDispatcher:
         name = f"tracker '{tracker.record.name}'"
         try:
             listener = tracker.record.start(results)
-            self._manager.register(listener, name=name)
+            register(self._manager, listener, name)
         except PLUGIN_ERRORS as error:
             raise PluginError(f"{name} of {tracker.by} cannot be started: {one_line(error)}") from error
-        self._started.append(listener)
+        self._trackers.append(listener)
         callers = self._manager.get_hookcallers(listener) or []
-        for caller in callers:
-            for implementation in caller.get_hookimpls():
-                refuse_wrappers(implementation)
         if not any(caller.has_spec() for caller in callers):
             raise PluginError(f"{name} of {tracker.by} implements no event: mark its methods with @hookimpl.")
 
-    def dispatch(self, event: str, **arguments: Any) -> None:
-        """Call every implementation of an event with those of the arguments that it takes."""
-        for caller, implementation in self._implementations(event):
+    def emit(self, event: Event) -> None:
+        """Call the event's hook, if it has one."""
+        if isinstance(event, StudyStarted):
+            self._study = event
+        elif isinstance(event, RunStarted):
+            self._runs[event.run_id] = event
+        if (hook := HOOKS.get(type(event))) is not None:
+            name, argument = hook
+            self._call(name, {"study": self._study, "run": self._runs.get(event.run_id), argument: event})
+        if isinstance(event, RunFinished):
+            self._runs.pop(event.run_id, None)
+
+    def _call(self, hook: str, arguments: Mapping[str, Any]) -> None:
+        """Call every implementation in pluggy's order, the last registered first; silence those that raise."""
+        for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
             if id(implementation.plugin) in self._silenced:
                 continue
             try:
-                call(implementation, caller, arguments)
+                call(implementation, arguments)
             except PLUGIN_ERRORS as error:
                 self._silenced.add(id(implementation.plugin))
                 name = implementation.plugin_name.removesuffix(".")
-                self._warn(f"{name} failed at '{event}' and is told nothing more: {one_line(error)}")
+                self._warn(f"{name} failed at '{hook}' and is told nothing more: {one_line(error)}")
 
-    def _implementations(self, event: str) -> Iterator[tuple[pluggy.HookCaller, pluggy.HookImpl]]:
-        """Yield the implementations of the event and of its old names in pluggy's order: last registered first."""
-        for caller in vars(self._manager.hook).values():
-            if caller.has_spec() and current_name(caller) == event:
-                yield from ((caller, implementation) for implementation in reversed(caller.get_hookimpls()))
-
-    def __enter__(self) -> EventDispatcher:
+    def __enter__(self) -> PluginSink:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for listener in self._started:
+        for listener in self._trackers:
             self._manager.unregister(listener)
-        self._started.clear()
+        self._trackers.clear()

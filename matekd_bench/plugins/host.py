@@ -77,7 +77,6 @@ class Host:
                 raise PluginError(f"{info.by} cannot be used: {info.reason}")
             if info.status == "broken":
                 warnings.append(f"{info.by} was left out: {info.reason}")
-            warnings += [f"{info.by}: {notice}." for notice in info.notices]
             infos.append(info)
             provided += records
         unique, conflicts = split_conflicts(provided)

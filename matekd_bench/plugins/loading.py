@@ -12,7 +12,7 @@ import pluggy
 from matekd_bench.errors import BenchError, PluginError, renamed
 from matekd_bench.methods.method import Method
 from matekd_bench.plugins import event_hookspecs, hookspecs
-from matekd_bench.plugins.calling import call, current_name, refuse_wrappers, register
+from matekd_bench.plugins.calling import call, register
 from matekd_bench.plugins.discovery import Candidate
 from matekd_bench.plugins.provided import KINDS, AnyRecord, PluginInfo, Provided, checked_records, kind_of
 
@@ -39,7 +39,7 @@ def load_one(
     plugin: object | None = None
     try:
         plugin = candidate.load()
-        notices = register(manager, plugin, str(candidate.by))
+        register(manager, plugin, str(candidate.by))
         events = _events(manager, plugin)
         records = list(_records(manager, plugin))
     # Nothing that one plugin raises, not even SystemExit, may cost the user the other plugins.
@@ -49,8 +49,7 @@ def load_one(
         return PluginInfo(candidate.by, status="broken", reason=one_line(error)), []
     offered = [record for record in records if not (isinstance(record, Method) and record.refused)]
     names = (*(f"{kind_of(record)} {record.name}" for record in offered), *events)
-    info = PluginInfo(candidate.by, provides=names, notices=notices)
-    return info, [Provided(record, candidate.by) for record in records]
+    return PluginInfo(candidate.by, provides=names), [Provided(record, candidate.by) for record in records]
 
 
 def _events(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
@@ -64,24 +63,22 @@ def _events(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
     events = []
     for caller in callers:
         for implementation in _implementations_of(caller, plugin):
-            refuse_wrappers(implementation)
             if not caller.has_spec() and not implementation.optionalhook:
                 [near] = difflib.get_close_matches(caller.name, _hook_names(manager), n=1, cutoff=0)
                 raise PluginError(
                     f"there is no hook '{caller.name}': did you mean '{renamed(caller.name) or near}'?"
                 )
-        if caller.has_spec() and (name := current_name(caller)) not in KINDS:
-            events.append(f"event {name.removeprefix('matekd_bench_').replace('_', ' ')}")
+        if caller.has_spec() and caller.name not in KINDS:
+            events.append(f"event {caller.name.removeprefix('matekd_bench_').replace('_', ' ')}")
     return tuple(events)
 
 
 def _records(manager: pluggy.PluginManager, plugin: object) -> Iterator[AnyRecord]:
     """Yield the checked records that the plugin's hooks provide."""
     for caller in manager.get_hookcallers(plugin) or []:
-        name = current_name(caller)
         for implementation in _implementations_of(caller, plugin):
-            if caller.has_spec() and name in KINDS:
-                yield from checked_records(call(implementation, caller, ARGUMENTS), name)
+            if caller.name in KINDS:
+                yield from checked_records(call(implementation, ARGUMENTS), caller.name)
 
 
 def _implementations_of(caller: pluggy.HookCaller, plugin: object) -> Iterator[pluggy.HookImpl]:

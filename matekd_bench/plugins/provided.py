@@ -62,14 +62,13 @@ class PluginInfo:
     """One row of ``matekd-bench plugins``.
 
     `provides` lists kind and name, e.g. "method eda", and events, e.g. "event evaluated". `reason` says why a broken
-    plugin was left out. `notices` name the outdated hooks and arguments that the plugin uses.
+    plugin was left out.
     """
 
     by: ProvidedBy
     provides: tuple[str, ...] = ()
     status: Literal["ok", "broken"] = "ok"
     reason: str | None = None
-    notices: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

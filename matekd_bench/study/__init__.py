@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from matekd_bench.events import Sink
     from matekd_bench.plugins.host import Host
-    from matekd_bench.study.events import Events, StudySummary
+    from matekd_bench.study.pipeline import StudySummary
     from matekd_bench.study.spec.request import StudyRequest
 
 
-def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = False) -> StudySummary:
+def run(request: StudyRequest, host: Host, sink: Sink, *, dry_run: bool = False) -> StudySummary:
     """Run a study; see :func:`matekd_bench.study.pipeline.run`.
 
     Importing this module is cheap: torch is loaded by the first call.
@@ -20,4 +21,4 @@ def run(request: StudyRequest, host: Host, events: Events, *, dry_run: bool = Fa
     with gc_paused():
         from matekd_bench.study.pipeline import run as run_study
 
-    return run_study(request, host, events, dry_run=dry_run)
+    return run_study(request, host, sink, dry_run=dry_run)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from matekd_bench.distill.models.checkpoints import find_checkpoint, find_local_folder
 from matekd_bench.distill.settings import GeneratorSettings, StudentSettings, TeacherSettings
@@ -14,8 +14,8 @@ from matekd_bench.files.network import hub_answers, without_retries
 from matekd_bench.methods.params import ResolvedMethod
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.grid import chosen_methods, chosen_tasks
-from matekd_bench.study.spec.request import StudyRequest
-from matekd_bench.study.spec.study_spec import StudySpec, study_spec
+from matekd_bench.study.spec.request import make_request
+from matekd_bench.study.spec.study_spec import NO_REFERENCE, StudySpec
 from matekd_bench.tasks.sources import DataSource, GlueFolder, Hub, load_task, source_of
 from matekd_bench.tasks.task import Task, TaskData
 from matekd_bench.tools.doctor.glue_and_wordnet import GET_WORDNET, find_wordnet
@@ -38,20 +38,25 @@ class Preparation:
     needed: bool = True
 
 
-def prepare(request: StudyRequest, host: Host, stage: Callable[[str], None]) -> Iterator[Preparation]:
+def prepare(
+    options: Mapping[str, Any],
+    host: Host,
+    stage: Callable[[str], None],
+    *,
+    glue_home: Path | None = None,
+) -> Iterator[Preparation]:
     """Fetch the models, data and resources of a study that are not on this machine, and yield each one's state.
 
-    If `request` has neither methods nor a config file, the needs of all methods are prepared. Without tasks and
-    config file, the tasks are those of the suite `glue`. `stage` is called with a text before each slow step.
-    Raises UsageError, before anything is fetched, for unknown names and settings.
+    `options` are settings as `make_request` takes them. If they have neither methods nor a config file, the needs of
+    all methods are prepared. Without tasks and config file, the tasks are those of the suite `glue`. `stage` is called
+    with a text before each slow step. Raises UsageError, before anything is fetched, for unknown names and settings.
     """
-    every = request.methods is None and request.config is None
-    if request.config is None:
+    every = options.get("methods") is None and options.get("config") is None
+    if options.get("config") is None:
         # a study needs at least one method to be valid; with `every`, its choice does not matter
-        placeholder = request.methods or next(iter(host.methods), None)
-        request = replace(request, methods=placeholder, tasks=request.tasks or SUITE)
-    spec = study_spec(request, host)
-    methods = () if every else chosen_methods(request, spec, host)
+        options = {"methods": next(iter(host.methods), None), "tasks": SUITE, **options}
+    spec = make_request({"reference": NO_REFERENCE, **options}, host, glue_home=glue_home).spec
+    methods = () if every else chosen_methods(spec, host)
     records = [resolved.record for resolved in methods]
     if every:
         records = [provided.record for provided in host.methods.values()]

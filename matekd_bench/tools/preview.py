@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,45 +10,43 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.data.order import DataOrder
-from matekd_bench.distill.device import contained_randomness
+from matekd_bench.distill.device import contained_randomness, resolve_device
 from matekd_bench.distill.harness import HarnessParts, MethodHarness, ViewRelay
 from matekd_bench.distill.models.networks import load_classifier
 from matekd_bench.distill.token_texts import RecordingContext, ViewDecoder
+from matekd_bench.events import Message, Sink
 from matekd_bench.methods.context import Models
 from matekd_bench.methods.edits import edits_between
 from matekd_bench.methods.views import Batch, View
 from matekd_bench.plugins.host import Host
 from matekd_bench.seeds import seed_of
+from matekd_bench.study.execute._shim import TaskAssets
 from matekd_bench.study.plan.grid import Cell, make_grid
 from matekd_bench.study.plan.preflight import check_methods
 from matekd_bench.study.spec.request import StudyRequest
-from matekd_bench.study.spec.study_spec import study_spec
 from matekd_bench.tools.preview_examples import MethodPreview, Preview, PreviewExample, PreviewVersion
 
 SAMPLE = 64  # rows over which the diagnostics are measured
 
 
-def preview(
-    request: StudyRequest, host: Host, stage: Callable[[str], None], *, examples: int, updates: int = 0
-) -> Preview:
+def preview(request: StudyRequest, host: Host, sink: Sink, *, examples: int, updates: int = 0) -> Preview:
     """Perturb rows of the request's one task as a run's update would, after `updates` updates of training.
 
     The first `examples` of the sampled rows are shown; the diagnostics are over all of them. Nothing is recorded.
     Raises a BenchError for a request that a study would refuse.
     """
-    spec = study_spec(request, host)
-    grid = make_grid(spec, request, host, stage)
+    spec = request.spec.model_copy(update={"tune": None})  # the settings before tuning are shown
+    grid = make_grid(spec, resolve_device(request.execution.device), host, sink)
     check_methods(grid.cells)
     first = grid.cells[0]
-    assets = TaskAssets(first.data, first.recipe, stage=stage, progress=lambda done, limit, loss: None)
+    assets = TaskAssets(first.data, first.recipe, sink)
     count = len(assets.train)
     rng = random.Random(seed_of(spec.first_seed, first.data.task.name, "preview"))
     rows = rng.sample(range(count), min(count, max(examples, SAMPLE)))
     previews = []
     for cell in grid.cells:
-        stage(f"previewing {cell.job.variant}")
+        sink.emit(Message(kind="stage", text=f"previewing {cell.job.variant}"))
         with contained_randomness(cell.recipe.device):
             previews.append(_MethodPreviewer(cell, assets, rows).preview(examples, updates))
     return Preview(first.data.task.name, first.data.task.labels, len(rows), updates, tuple(previews))

@@ -10,18 +10,19 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from matekd_bench.distill.device import deterministic_kernels
+from matekd_bench.distill.device import deterministic_kernels, resolve_device
 from matekd_bench.errors import ResultsError
+from matekd_bench.events import Sink
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.protocol_differences import DifferingSetting, differing_settings
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.study.events import Events
 from matekd_bench.study.execute import recording
-from matekd_bench.study.execute.backends.in_process import LocalExecutor
+from matekd_bench.study.execute.backends.in_process import InProcessBackend
 from matekd_bench.study.execute.interrupts import Interruptions
-from matekd_bench.study.plan.grid import Cell, Grid, make_grid
-from matekd_bench.study.spec.request import StudyRequest
+from matekd_bench.study.execute.runner import Runner, RunSink
+from matekd_bench.study.execute.scheduler import Scheduler
+from matekd_bench.study.plan.grid import Cell, Grid, make_grid, one_run
 from matekd_bench.study.spec.study_spec import StudySpec
 
 THEN, NOW = "then", "now"
@@ -73,30 +74,28 @@ class Reproduction:
 
 
 def reproduce(
-    store: ResultsStore,
-    run_id: str,
-    into: Path,
-    host: Host,
-    events: Events,
-    overrides: LocalOverrides,
+    store: ResultsStore, run_id: str, into: Path, host: Host, sink: Sink, overrides: LocalOverrides
 ) -> Reproduction:
     """Train the run again, write its record to the folder `into`, and compare the two.
 
-    Raises ResultsError, before any training, if the data, the method or its settings differ from those of the record.
+    A tuned run is trained with the settings that its record says were chosen; its trials are not repeated. Raises
+    ResultsError, before any training, if the data, the method or its settings differ from those of the record.
     """
     recorded = store.read(run_id)
     spec = _spec_of_run(store, recorded, overrides)
-    request = StudyRequest(reference=None, results=into)
+    device = resolve_device(overrides.device or _available_device(recorded.compute.device))
     target = ResultsStore(into)
     with Interruptions() as interruptions, deterministic_kernels(spec.deterministic):
-        grid = make_grid(spec, request, host, events.stage)
-        [cell] = grid.cells
+        grid = make_grid(spec, device, host, sink)
+        cell = _cell_of_run(grid, recorded)
         _check_same_run(recorded, cell, grid)
         if target.has(cell.run_id):
             raise ResultsError(f"{into} has this run already:", hint="name another folder with --into DIR.")
         target.check_writable()
         command = f"matekd-bench reproduce {run_id}"
-        LocalExecutor(grid, target, events, command, interruptions).run([cell])
+        runner = Runner(grid, target, RunSink(sink), interruptions, command=command)
+        backend = InProcessBackend(runner)
+        Scheduler(grid, target, (sink,), backend, interruptions, command=command).run([cell])
     return compare(store, recorded, target, target.read(cell.run_id))
 
 
@@ -109,17 +108,28 @@ def _spec_of_run(store: ResultsStore, recorded: Record, overrides: LocalOverride
         raise ResultsError(f"the settings of run '{recorded.run_id}' cannot be read: '{key}'.") from None
     identity, compute = recorded.identity, recorded.compute
     update: dict[str, Any] = {
-        "methods": identity.variant, "tasks": identity.task, "sets": {}, "seeds": 1, "first_seed": identity.seed,
-        "device": overrides.device or _available_device(compute.device),
         "threads": overrides.threads or compute.threads,
-        "deterministic": compute.deterministic, "glue_dir": overrides.glue_dir or study.glue_dir,
+        "deterministic": compute.deterministic,
+        "glue_dir": overrides.glue_dir or study.glue_dir,
         "training": study.training.model_copy(update={"precision": compute.precision}),
-    }  # fmt: skip
+    }
     for part in ("teacher", "student", "generator"):
         if (checkpoint := getattr(overrides, part)) is not None and getattr(study, part) is not None:
             replaced = {"checkpoint": checkpoint, "revision": None}
             update[part] = getattr(study, part).model_copy(update=replaced)
-    return study.model_copy(update=update)
+    reduced = one_run(study, method=identity.method, task=identity.task, seed=identity.seed)
+    return reduced.model_copy(update=update)
+
+
+def _cell_of_run(grid: Grid, recorded: Record) -> Cell:
+    """Return the complete cell of the recorded run, or the one of its variant if ids differ here."""
+    same = [cell for cell in grid.cells if cell.run_id == recorded.run_id]
+    alike = [cell for cell in grid.cells if cell.job.variant == recorded.identity.variant]
+    if not same and not alike:
+        raise ResultsError(
+            f"run '{recorded.run_id}' cannot be trained again: its settings give no '{recorded.identity.variant}'."
+        )
+    return grid.cell((same or alike)[0].run_id, recorded.tuning)
 
 
 def _available_device(recorded: str) -> str:

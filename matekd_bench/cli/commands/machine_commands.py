@@ -25,8 +25,8 @@ from matekd_bench.cli.options import (
     Tasks,
     Teacher,
     examples,
-    glue_folders,
     go_offline,
+    study_options,
 )
 from matekd_bench.cli.ui.console import load_host, print_finding, print_json, print_table
 from matekd_bench.errors import UsageError
@@ -100,25 +100,12 @@ def prepare(
     With --offline nothing is fetched: what is missing is named. Without --methods it is what any method needs;
     without --tasks the tasks of GLUE.
     """
-    from matekd_bench.study.spec.request import StudyRequest
     from matekd_bench.tools.prepare import prepare as prepare_study
 
     go_offline(context, offline)
-    from_option, from_environment = glue_folders(context, glue_dir)
-    request = StudyRequest(
-        methods=methods,
-        tasks=tasks,
-        preset=preset,
-        config=config,
-        glue_dir=from_option,
-        glue_home=from_environment,
-        teacher=teacher,
-        student=student,
-        generator=generator,
-        reference=None,
-    )
+    options, glue_home = study_options(context)
     parts = []
-    for part in prepare_study(request, load_host(plugin, no_plugins), _print_stage):
+    for part in prepare_study(options, load_host(plugin, no_plugins), _print_stage, glue_home=glue_home):
         parts.append(part)
         if not json:
             print_finding(part.state, f"{part.kind} {part.name}: {part.text}", part.todo)

@@ -23,7 +23,7 @@ from matekd_bench.cli.options import (
     Settings,
     Student,
     Teacher,
-    glue_folders,
+    study_options,
 )
 from matekd_bench.cli.ui.console import load_host, print_json, print_table, warn
 from matekd_bench.cli.ui.preview_text import answers, changes, diagnostics, legend
@@ -72,19 +72,17 @@ def preview(
     no_plugins: NoPlugins = False,
 ) -> None:
     """Show what methods do to a few training rows: texts before and after, and what teacher and student say to them."""
-    from matekd_bench.study.spec.request import StudyRequest
+    from matekd_bench.cli.ui.progress import LineScreen
+    from matekd_bench.study.spec.request import make_request
     from matekd_bench.tools.preview import preview as preview_methods
 
-    from_option, from_environment = glue_folders(context, glue_dir)
-    request = StudyRequest(
-        methods=methods, tasks=task, preset=preset, config=config, glue_dir=from_option, glue_home=from_environment,
-        teacher=teacher, student=student, generator=generator, first_seed=seed, seeds=1, sets=tuple(sets or ()),
-        device=device, reference=None,
-    )  # fmt: skip
+    options, glue_home = study_options(context)
+    options |= {"tasks": task, "seeds": 1, "reference": "none"}
     host = load_host(plugin, no_plugins)
-    result = preview_methods(
-        request, host, lambda text: print(text, file=sys.stderr), examples=n, updates=updates
+    request = make_request(
+        options | ({} if seed is None else {"first_seed": seed}), host, glue_home=glue_home
     )
+    result = preview_methods(request, host, LineScreen(sys.stderr), examples=n, updates=updates)
     for notice in dict.fromkeys(notice for method in result.methods for notice in method.notices):
         warn(notice)
     if html is not None:

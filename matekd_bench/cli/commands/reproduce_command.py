@@ -82,9 +82,9 @@ def reproduce(
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="matekd-bench-")))
         if fresh:
             stack.enter_context(_cache_at(scratch / "cache"))
-        events = stack.enter_context(watcher(quiet=quiet, verbose=False))
+        sink = stack.enter_context(watcher(quiet=quiet, verbose=False))
         host, target = load_host(plugin, no_plugins), into or scratch / "results"
-        reproduction = reproduce_run(ResultsStore(home), run_id, target, host, events, overrides)
+        reproduction = reproduce_run(ResultsStore(home), run_id, target, host, sink, overrides)
     if json:
         print_json(_as_json(reproduction))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,14 +31,15 @@ from matekd_bench.cli.options import (
     Student,
     Tasks,
     Teacher,
-    glue_folders,
     go_offline,
+    study_options,
+    typed_command,
 )
-from matekd_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
-    from matekd_bench.study.events import StudySummary
+    from matekd_bench.study.pipeline import StudySummary
+    from matekd_bench.study.plan.study_plan import Plan
     from matekd_bench.study.spec.request import StudyRequest
 
 
@@ -120,20 +122,17 @@ def run(
         ),
     ] = None,
     executor: Annotated[
-        str,
+        str | None,
         Machine(
             "--executor",
             metavar="local|ray",
             help="Where runs are trained: here, or on a Ray cluster.",
             autocompletion=completion.executors,
         ),
-    ] = "local",
+    ] = None,
     ray_address: Annotated[
-        str, Machine("--ray-address", metavar="ADDRESS", help="The cluster; auto: the one of this machine.")
-    ] = "auto",
-    devices: Annotated[
-        int | None,
-        Machine("--devices", metavar="N", min=1, help="With --dry-run: what the study takes on N devices."),
+        str | None,
+        Machine("--ray-address", metavar="ADDRESS", help="The cluster; auto: the one of this machine."),
     ] = None,
     shard: Annotated[
         str | None,
@@ -159,58 +158,22 @@ def run(
 ) -> int:
     """Train every method on every task and seed that has no record yet, then print the leaderboard."""
     from matekd_bench.cli.ui.console import load_host
-    from matekd_bench.cli.ui.leaderboards import reference_name
-    from matekd_bench.study.spec.request import StudyRequest
+    from matekd_bench.study.spec.request import make_request
 
-    if devices is not None and not dry_run:
-        raise UsageError("--devices is for planning: add --dry-run.")
     go_offline(context, offline)
-    from_option, from_environment = glue_folders(context, glue_dir)
-    request = StudyRequest(
-        methods=methods,
-        tasks=tasks,
-        preset=preset,
-        config=config,
-        glue_dir=from_option,
-        glue_home=from_environment,
-        teacher=teacher,
-        student=student,
-        generator=generator,
-        seeds=seeds,
-        first_seed=first_seed,
-        results=results,
-        sets=tuple(sets or ()),
-        limit_train=limit_train,
-        limit_eval=limit_eval,
-        budget=budget,
-        device=device,
-        precision=precision,
-        threads=threads,
-        deterministic=deterministic or None,
-        reference=reference_name(reference),
-        eval_on=eval_on,
-        tune=tune,
-        keep=keep,
-        fail_fast=fail_fast,
-        shard=shard,
-        devices=devices,
-        track=track,
-        jobs=jobs,
-        executor=executor,
-        ray_address=ray_address,
-        processes=processes,
-        command=_command(context),
-    )
+    options, glue_home = study_options(context)
     host = load_host(plugin, no_plugins)
+    request = make_request(options, host, glue_home=glue_home, command=typed_command(context))
     summary = _run_study(request, host, dry_run=dry_run, quiet=quiet, verbose=verbose)
-    if summary.follows:
+    if summary.plan is None:
         return 0
     if dry_run:
-        _print_plan(summary, json)
+        _print_plan(summary.plan, json)
         return 0
-    _print_result(request, host, summary, json)
+    results = request.execution.results
+    _print_result(results, summary.plan, host, summary, json)
     if not json:
-        typer.echo(f"{_counts(summary)}.{'' if quiet else _next_command(summary, request.results)}")
+        typer.echo(f"{_counts(summary)}.{'' if quiet else _next_command(summary, results)}")
     return 1 if summary.failed else 0
 
 
@@ -221,35 +184,28 @@ def _run_study(
     from matekd_bench.cli.ui.progress import watcher
     from matekd_bench.study import run as run_study
 
-    with watcher(quiet=quiet, verbose=verbose) as events:
-        return run_study(request, host, events, dry_run=dry_run)
+    with watcher(quiet=quiet, verbose=verbose) as sink:
+        return run_study(request, host, sink, dry_run=dry_run)
 
 
-def _print_result(request: StudyRequest, host: Host, summary: StudySummary, as_json: bool) -> None:
+def _print_result(results: Path, plan: Plan, host: Host, summary: StudySummary, as_json: bool) -> None:
     """Print the leaderboard of this study's runs."""
     from matekd_bench.cli.ui.leaderboards import print_leaderboard
 
-    print_leaderboard(host, request.results, summary.plan.reference, set(summary.run_ids), as_json)
+    print_leaderboard(host, results, plan.study.reference, set(summary.run_ids), as_json)
 
 
-def _command(context: typer.Context) -> str:
-    """Return the command as it was typed, quoted for the shell."""
-    return shlex.join(["matekd-bench", *(context.find_root().obj or ())])
-
-
-def _print_plan(summary: StudySummary, as_json: bool) -> None:
+def _print_plan(plan: Plan, as_json: bool) -> None:
     """Print the grid, the data, the number of runs to do and an estimate of the time."""
-    from dataclasses import asdict
-
     from matekd_bench.cli.ui.console import print_json, print_table
 
-    plan = summary.plan
     if as_json:
-        print_json(asdict(plan))
+        print_json(plan.as_json())
         return
+    study = plan.study
     rows = [
         (run.method, run.task, str(run.seed), str(run.updates or "-"), "recorded" if run.done else "to do")
-        for run in plan.runs
+        for run in study.runs
     ]
     print_table(("method", "task", "seed", "updates", "state"), rows)
     for task, state in plan.data_states.items():
@@ -257,13 +213,10 @@ def _print_plan(summary: StudySummary, as_json: bool) -> None:
     if plan.trials:
         typer.echo(f"tuning: {plan.trials} trials before, {plan.trials_todo} to do")
     part = "" if plan.shard is None else f" in shard {plan.shard}"
-    teachers = "" if plan.teachers_todo == 0 else f" and {_teachers(plan.teachers_todo)} to fine-tune"
-    typer.echo(f"{len(plan.runs)} runs{part}, {len(plan.todo)} to do{teachers}{_estimate(plan.seconds)}.")
-    if plan.forecast is not None:
-        from matekd_bench.cli.ui.forecast_lines import lines
-
-        for line in lines(plan.forecast):
-            typer.echo(line)
+    teachers = f" and {_teachers(len(study.teachers))} to fine-tune" if study.teachers else ""
+    typer.echo(f"{len(study.runs)} runs{part}, {len(study.todo)} to do{teachers}{_estimate(study.seconds)}.")
+    for line in _work_lines(plan):
+        typer.echo(line)
 
 
 def _teachers(count: int) -> str:
@@ -274,6 +227,20 @@ def _estimate(seconds: float | None) -> str:
     from matekd_bench.cli.ui.progress import duration
 
     return "" if seconds is None else f", about {duration(seconds)}"
+
+
+def _work_lines(plan: Plan) -> Iterator[str]:
+    """Yield the work that is left in device-hours, the longest run, and what the estimates are based on."""
+    from matekd_bench.cli.ui.progress import duration
+
+    if plan.device_seconds is None or plan.longest_run_seconds is None:
+        return
+    yield (
+        f"{plan.device_seconds / 3600:.2f} device-hours; "
+        f"the longest run is {plan.longest_run}, about {duration(plan.longest_run_seconds)}."
+    )
+    for basis, runs in plan.bases.items():
+        yield f"{runs} run{'' if runs == 1 else 's'} estimated from {basis}."
 
 
 def _counts(summary: StudySummary) -> str:

@@ -2,151 +2,189 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 from matekd_bench.cli.ui.time_left import Clock, Pace, StudyPace
-from matekd_bench.study.events import NoEvents
+from matekd_bench.events import (
+    Evaluated,
+    Event,
+    Message,
+    Progress,
+    RunFinished,
+    RunStarted,
+    Sink,
+    StudyFinished,
+    StudyStarted,
+)
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from matekd_bench.study.events import Events, Plan, StudySummary
-
 
 @contextmanager
-def watcher(*, quiet: bool, verbose: bool, stream: TextIO | None = None) -> Iterator[Events]:
-    """Yield the watcher that the options ask for: bars if `stream` is a terminal, else lines.
+def watcher(*, quiet: bool, verbose: bool, stream: TextIO | None = None) -> Iterator[Sink]:
+    """Yield the sink that the options ask for: bars if `stream` is a terminal, else lines.
 
     `stream` is stderr by default, so that stdout holds nothing but the result.
     """
     stream = stream or sys.stderr
     if quiet:
-        yield QuietEvents(stream)
+        yield QuietScreen(stream)
     elif not stream.isatty():
-        yield PlainEvents(stream, verbose=verbose)
+        yield LineScreen(stream, verbose=verbose)
     else:
-        with RichEvents(stream, verbose=verbose) as events:
-            yield events
+        with BarScreen(stream, verbose=verbose) as screen:
+            yield screen
 
 
-class QuietEvents(NoEvents):
-    """A watcher that prints only warnings, and with `verbose` details too."""
+class QuietScreen:
+    """A sink that prints only warnings, and with `verbose` details too.
+
+    Subclasses add a method for each kind of event that they show: `on_` and the name of its class in lower case.
+    """
 
     def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
         self.stream = stream
         self.verbose = verbose
 
+    def emit(self, event: Event) -> None:
+        """Show the event, if this screen shows its kind."""
+        show = getattr(self, f"on_{type(event).__name__.lower()}", None)
+        if show is not None:
+            show(event)
+
     def print_line(self, text: str) -> None:
         """Print one line."""
         print(text, file=self.stream, flush=True)
 
-    def warning(self, text: str) -> None:
-        """Print a warning."""
-        self.print_line(f"warning: {text}")
-
-    def detail(self, text: str) -> None:
-        """Print a detail such as a traceback, if `verbose`."""
-        if self.verbose:
-            self.print_line(text)
+    def on_message(self, message: Message) -> None:
+        """Print a warning, and a detail such as a traceback if `verbose`."""
+        if message.kind == "warning":
+            self.print_line(f"warning: {message.text}")
+        elif message.kind == "detail" and self.verbose:
+            self.print_line(message.text)
 
 
-class PlainEvents(QuietEvents):
-    """A watcher that prints plain lines, for log files and pipes.
+@dataclass
+class RunLines:
+    """What plain lines remember of a run: its label, and the preparation that it waits for.
 
-    A run prints one line for its start, one per evaluation and one for its end.
+    `subject` is what lines begin with if several runs train at a time. `quarter` counts the quarters printed of a
+    preparation, None outside one.
+    """
+
+    pace: Pace
+    label: str = ""
+    subject: str = ""
+    quarter: int | None = None
+    seconds_left: float | None = None
+
+
+class LineScreen(QuietScreen):
+    """A sink that prints plain lines, for log files and pipes.
+
+    A run prints one line for its start, one per evaluation and one for its end. While several runs train at a time,
+    each line begins with its run.
     """
 
     def __init__(self, stream: TextIO, *, verbose: bool = False, clock: Clock = time.monotonic) -> None:
         super().__init__(stream, verbose=verbose)
         self.clock = clock
-        self.last_progress: tuple[float | None, float | None] = (None, None)  # loss, seconds left
-        self.stage_quarter: int | None = None  # quarters printed of a preparation; None outside one
-        self.stage_pace = Pace(self.clock)
         self.study_pace: StudyPace | None = None
-        # in a per-run view, the run or preparation that lines begin with; None where runs are trained one at a time
-        self.subject: str | None = None
-        self.run_label = ""  # in a per-run view, the run to return to after a preparation
+        self.runs: dict[str, RunLines] = {}  # runs under way, by run id
+        self.together = False  # True once several runs have trained at a time
 
-    def run_view(self, number: int) -> PlainEvents:
-        """Return a watcher that begins each line with its run."""
-        view = copy.copy(self)
-        view.subject = ""
-        return view
-
-    def print_about_run(self, text: str) -> None:
-        """Print a line about the current run: indented, or in a per-run view after the subject."""
-        self.print_line(f"  {text}" if self.subject is None else f"{self.subject}: {text}")
-
-    def study_started(self, plan: Plan) -> None:
+    def on_studystarted(self, study: StudyStarted) -> None:
         """Print the grid in one line."""
-        self.study_pace = StudyPace(plan, self.clock)
-        self.print_line(grid_line(plan))
+        self.study_pace = StudyPace(study, self.clock)
+        self.print_line(grid_line(study))
 
-    def note(self, text: str) -> None:
-        """Print a notice, e.g. about skipped rows."""
-        self.print_line(f"note: {text}")
+    def on_message(self, message: Message) -> None:
+        """Print a notice, or what is being prepared."""
+        if message.kind == "note":
+            self.print_line(f"note: {message.text}")
+        elif message.kind == "stage":
+            run = self._run(message.run_id)
+            run.quarter, run.pace, run.subject = 0, Pace(self.clock), message.text
+            self.print_line(message.text)
+        else:
+            super().on_message(message)
 
-    def stage(self, text: str) -> None:
-        """Print what is being prepared."""
-        self.stage_quarter, self.stage_pace = 0, Pace(self.clock)
-        if self.subject is not None:
-            self.subject = text
-        self.print_line(text)
-
-    def run_started(self, label: str, position: int, total: int) -> None:
+    def on_runstarted(self, started: RunStarted) -> None:
         """Print the run and its position in the grid; after the first finished run also the time left for all."""
-        self.last_progress, self.stage_quarter = (None, None), None
-        self.run_label = label
-        self.subject = None if self.subject is None else label
+        run = self._run(started.run_id)
+        run.label = run.subject = started.label
+        run.quarter = run.seconds_left = None
         left = None if self.study_pace is None else self.study_pace.left()
-        self.print_line(
-            f"[{position}/{total}] {label}{'' if left is None else f'; {duration(left)} left in all'}"
-        )
+        time_left = "" if left is None else f"; {duration(left)} left in all"
+        self.print_line(f"[{started.position}/{started.total}] {started.label}{time_left}")
 
-    def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
-        """Keep loss and time left for the next evaluation's line; for a preparation, print a line at each quarter.
+    def on_progress(self, progress: Progress) -> None:
+        """Keep the time left for the next evaluation's line; for a preparation, print a line at each quarter.
 
-        A report with `seconds_left` comes from a run, so the preparation is over.
+        Progress with `seconds_left` comes from a run, so the preparation is over.
         """
-        self.last_progress = (loss, seconds_left)
-        self.stage_pace.step(done)
-        if seconds_left is not None or self.stage_quarter is None:
-            self.stage_quarter = None
-        elif (quarter := 4 * done // limit) > self.stage_quarter:
-            self.stage_quarter = quarter
-            parts = [f"{25 * quarter} %", *measures(loss, self.stage_pace.left(done, limit))]
-            self.print_about_run(", ".join(parts))
+        run = self._run(progress.run_id)
+        run.seconds_left = progress.seconds_left
+        run.pace.step(progress.done)
+        if progress.seconds_left is not None or run.quarter is None:
+            run.quarter = None
+        elif (quarter := 4 * progress.done // progress.limit) > run.quarter:
+            run.quarter = quarter
+            left = run.pace.left(progress.done, progress.limit)
+            self._print_about(run, ", ".join([f"{25 * quarter} %", *measures(progress.loss, left)]))
 
-    def evaluated(self, evaluation: int, evaluations: int, score: float) -> None:
+    def on_evaluated(self, evaluation: Evaluated) -> None:
         """Print score, loss and time left."""
-        loss, left = self.last_progress
-        self.subject = None if self.subject is None else self.run_label
-        time_left = "" if left is None else f", {duration(left)} left"
-        self.print_about_run(f"{evaluation_line(evaluation, evaluations, score, loss)}{time_left}")
+        run = self._run(evaluation.run_id)
+        run.subject = run.label
+        time_left = "" if run.seconds_left is None else f", {duration(run.seconds_left)} left"
+        self._print_about(run, f"{evaluation_line(evaluation, evaluation.loss)}{time_left}")
 
-    def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
+    def on_runfinished(self, end: RunFinished) -> None:
         """Print how the run ended."""
         if self.study_pace is not None:
-            self.study_pace.run_finished(label)
-        self.subject = None if self.subject is None else label
-        self.print_about_run(end_line(status, score, seconds))
+            self.study_pace.run_finished(end.run_id)
+        run = self._run(end.run_id)
+        run.subject = run.label
+        self._print_about(run, end_line(end))
+        del self.runs[end.run_id]
+
+    def _run(self, run_id: str) -> RunLines:
+        run = self.runs.setdefault(run_id, RunLines(Pace(self.clock)))
+        self.together = self.together or len(self.runs.keys() - {""}) > 1
+        return run
+
+    def _print_about(self, run: RunLines, text: str) -> None:
+        """Print a line about a run: indented, or after its subject while several train at a time."""
+        self.print_line(f"{run.subject}: {text}" if self.together else f"  {text}")
 
 
-class RichEvents(QuietEvents):
-    """A watcher with live bars, one for the grid and one for the current run; lines for what should stay."""
+@dataclass
+class RunBar:
+    """The bar of a run or of its preparation, and what it shows."""
+
+    pace: Pace
+    label: str = ""
+    task: TaskID | None = field(default=None)
+
+
+class BarScreen(QuietScreen):
+    """A sink with live bars, one for the grid and one for each run under way; lines for what should stay."""
 
     def __init__(self, stream: TextIO, *, verbose: bool, clock: Clock = time.monotonic) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as Bars
 
         super().__init__(stream, verbose=verbose)
         self.clock = clock
-        self.bars = Progress(
+        self.bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
@@ -155,91 +193,94 @@ class RichEvents(QuietEvents):
             transient=True,
         )
         self.grid: TaskID | None = None
-        self.current: TaskID | None = None
-        self.label: str | None = None  # of the current run, also while its bar shows a preparation
-        self.stage_pace = Pace(self.clock)
+        self.runs: dict[str, RunBar] = {}  # runs under way, by run id
         self.study_pace: StudyPace | None = None
 
-    def __enter__(self) -> RichEvents:
+    def __enter__(self) -> BarScreen:
         self.bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
-    def run_view(self, number: int) -> RichEvents:
-        """Return a watcher with a bar of its own, below those of the other runs."""
-        view = copy.copy(self)
-        view.current = view.label = None
-        return view
-
     def print_line(self, text: str) -> None:
         """Print one line above the bars, without markup, because method names contain brackets."""
         self.bars.console.print(text, markup=False, highlight=False)
 
-    def study_started(self, plan: Plan) -> None:
+    def on_studystarted(self, study: StudyStarted) -> None:
         """Add the grid's bar, starting at the number of recorded runs."""
-        self.print_line(grid_line(plan))
-        self.study_pace = StudyPace(plan, self.clock)
-        self.grid = self.bars.add_task(
-            "runs", total=len(plan.runs), completed=len(plan.runs) - len(plan.todo), detail=""
-        )
+        self.print_line(grid_line(study))
+        self.study_pace = StudyPace(study, self.clock)
+        total, left = len(study.runs), len(study.todo)
+        self.grid = self.bars.add_task("runs", total=total, completed=total - left, detail="")
 
-    def note(self, text: str) -> None:
-        """Print a notice, e.g. about skipped rows."""
-        self.print_line(f"note: {text}")
-
-    def stage(self, text: str) -> None:
-        """Replace the run's bar by one for the preparation; outside a run, print a line."""
-        self.stage_pace = Pace(self.clock)
-        if self.current is None:
-            self.print_line(text)
+    def on_message(self, message: Message) -> None:
+        """Print a notice; replace the run's bar by one for what it prepares, or outside a run print a line."""
+        if message.kind == "note":
+            self.print_line(f"note: {message.text}")
+        elif message.kind != "stage":
+            super().on_message(message)
+        elif message.run_id:
+            bar = self._bar(message.run_id)
+            bar.pace = Pace(self.clock)
+            self._show(bar, message.text)
         else:
-            self._remove_bar()
-            self.current = self.bars.add_task(text, total=None, detail="")
+            self.print_line(message.text)
 
-    def run_started(self, label: str, position: int, total: int) -> None:
+    def on_runstarted(self, started: RunStarted) -> None:
         """Add a bar for this run."""
-        self.label = label
-        self._remove_bar()
-        self.current = self.bars.add_task(label, total=None, detail="")
+        bar = self._bar(started.run_id)
+        bar.label = started.label
+        self._show(bar, started.label)
 
-    def progress(self, done: int, limit: int, loss: float | None, seconds_left: float | None) -> None:
+    def on_progress(self, progress: Progress) -> None:
         """Update the bar of the run or of its preparation, with loss and time left."""
-        if self.current is None:
+        bar = self.runs.get(progress.run_id)
+        if bar is None or bar.task is None:
             return
-        self.stage_pace.step(done)
-        left = self.stage_pace.left(done, limit) if seconds_left is None else seconds_left
-        if seconds_left is not None:
-            self.bars.update(self.current, description=self.label)
-        self.bars.update(self.current, completed=done, total=limit, detail=", ".join(measures(loss, left)))
+        bar.pace.step(progress.done)
+        left = progress.seconds_left
+        if left is None:
+            left = bar.pace.left(progress.done, progress.limit)
+        else:
+            self.bars.update(bar.task, description=bar.label)
+        detail = ", ".join(measures(progress.loss, left))
+        self.bars.update(bar.task, completed=progress.done, total=progress.limit, detail=detail)
 
-    def evaluated(self, evaluation: int, evaluations: int, score: float) -> None:
+    def on_evaluated(self, evaluation: Evaluated) -> None:
         """Print a line, if `verbose`."""
         if self.verbose:
-            self.print_line(f"  {evaluation_line(evaluation, evaluations, score, None)}")
+            self.print_line(f"  {evaluation_line(evaluation, None)}")
 
-    def run_finished(self, label: str, status: str, score: float | None, seconds: float) -> None:
+    def on_runfinished(self, end: RunFinished) -> None:
         """Print how the run ended, remove its bar and advance the grid's."""
-        self.print_line(f"{label}: {end_line(status, score, seconds)}")
-        self._remove_bar()
+        bar = self.runs.pop(end.run_id)
+        self.print_line(f"{bar.label}: {end_line(end)}")
+        self._remove(bar)
         if self.grid is not None and self.study_pace is not None:
-            self.study_pace.run_finished(label)
+            self.study_pace.run_finished(end.run_id)
             left = self.study_pace.left()
-            self.bars.update(
-                self.grid, advance=1, detail="" if left is None else f"{duration(left)} left in all"
-            )
+            detail = "" if left is None else f"{duration(left)} left in all"
+            self.bars.update(self.grid, advance=1, detail=detail)
 
-    def _remove_bar(self) -> None:
-        if self.current is not None:
-            self.bars.remove_task(self.current)
-            self.current = None
-
-    def study_finished(self, summary: StudySummary) -> None:
+    def on_studyfinished(self, end: StudyFinished) -> None:
         """Remove the grid's bar."""
         if self.grid is not None:
             self.bars.remove_task(self.grid)
             self.grid = None
+
+    def _bar(self, run_id: str) -> RunBar:
+        return self.runs.setdefault(run_id, RunBar(Pace(self.clock)))
+
+    def _show(self, bar: RunBar, text: str) -> None:
+        """Begin a new bar in place of the old one."""
+        self._remove(bar)
+        bar.task = self.bars.add_task(text, total=None, detail="")
+
+    def _remove(self, bar: RunBar) -> None:
+        if bar.task is not None:
+            self.bars.remove_task(bar.task)
+            bar.task = None
 
 
 def measures(loss: float | None, seconds_left: float | None) -> list[str]:
@@ -248,26 +289,27 @@ def measures(loss: float | None, seconds_left: float | None) -> list[str]:
     return parts if seconds_left is None else [*parts, f"{duration(seconds_left)} left"]
 
 
-def grid_line(plan: Plan) -> str:
+def grid_line(study: StudyStarted) -> str:
     """Describe the grid in one sentence."""
-    left = len(plan.todo)
+    left = len(study.todo)
     state = f"{left} to do" if left else "all recorded"
-    time = "" if plan.seconds is None or not left else f", about {duration(plan.seconds)}"
+    time = "" if study.seconds is None or not left else f", about {duration(study.seconds)}"
     return (
-        f"{len(plan.runs)} runs ({_count(plan.methods, 'method')} x {_count(plan.tasks, 'task')} x "
-        f"{_count(plan.seeds, 'seed')}), {state}{time}; records go to {plan.results}"
+        f"{len(study.runs)} runs ({_count(study.methods, 'method')} x {_count(study.tasks, 'task')} x "
+        f"{_count(study.seeds, 'seed')}), {state}{time}; records go to {study.results}"
     )
 
 
-def evaluation_line(evaluation: int, evaluations: int, score: float, loss: float | None) -> str:
+def evaluation_line(evaluation: Evaluated, loss: float | None) -> str:
     """Describe one evaluation; the score is in points (0 to 100)."""
-    return f"evaluation {evaluation}/{evaluations}: {100 * score:.1f}{'' if loss is None else f', loss {loss:.3f}'}"
+    loss_text = "" if loss is None else f", loss {loss:.3f}"
+    return f"evaluation {evaluation.number}/{evaluation.total}: {100 * evaluation.score:.1f}{loss_text}"
 
 
-def end_line(status: str, score: float | None, seconds: float) -> str:
+def end_line(end: RunFinished) -> str:
     """Describe how a run ended; the score is in points (0 to 100)."""
-    points = "" if score is None else f" {100 * score:.1f}"
-    return f"{status}{points} after {duration(seconds)}"
+    points = "" if end.score is None else f" {100 * end.score:.1f}"
+    return f"{end.status}{points} after {duration(end.seconds)}"
 
 
 def duration(seconds: float) -> str:

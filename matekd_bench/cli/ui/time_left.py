@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from matekd_bench.study.events import Plan
+    from matekd_bench.events import StudyStarted
 
 Clock = Callable[[], float]
 PRIOR = 0.1  # weight of the planned speed, as a share of the planned time
@@ -44,21 +44,21 @@ class StudyPace:
     estimate too, with the weight of a tenth of the planned time (`PRIOR`).
     """
 
-    def __init__(self, plan: Plan, clock: Clock) -> None:
-        self._runs = {run.label: (run.seconds or run.updates or 1, run.task) for run in plan.todo}
-        self._teachers = dict(plan.teachers)
+    def __init__(self, study: StudyStarted, clock: Clock) -> None:
+        self._runs = {run.run_id: (run.seconds or run.updates or 1, run.task) for run in study.todo}
+        self._teachers = dict(study.teachers)
         self._size = self._remaining_size()
-        self._planned = plan.seconds
+        self._planned = study.seconds
         self._clock = clock
         self._started = clock()
 
     def _remaining_size(self) -> float:
         return sum(size for size, _ in self._runs.values()) + sum(self._teachers.values())
 
-    def run_finished(self, label: str) -> None:
+    def run_finished(self, run_id: str) -> None:
         """Count a run as done, and its task's teacher with it."""
-        if label in self._runs:
-            _, task = self._runs.pop(label)
+        if run_id in self._runs:
+            _, task = self._runs.pop(run_id)
             self._teachers.pop(task, None)
 
     def left(self) -> float | None:

@@ -11,28 +11,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import torch
 
-from matekd_bench.distill.artifacts.task_assets import TaskAssets
-from matekd_bench.distill.device import deterministic_kernels, resolve_device
-from matekd_bench.distill.student_run import train
 from matekd_bench.distill.training.ddp import ALONE, ProcessGroup, Ranks, dry_run_ranks, launched_processes
-from matekd_bench.distill.training.outcome import RunCallbacks
 from matekd_bench.distill.training.resume import PausedError
 from matekd_bench.errors import RunError
-from matekd_bench.files.network import fetch_command, offline
-from matekd_bench.plugins.host import Host
-from matekd_bench.study.execute.backends.in_process import RunAnnouncement
-from matekd_bench.study.execute.backends.worker import WorkerStudy
+from matekd_bench.events import NO_SINK
+from matekd_bench.study.execute._shim import TaskAssets, train
 from matekd_bench.study.execute.placement import Placement
-from matekd_bench.study.plan.grid import Cell
-from matekd_bench.study.plan.grid_lookup import GridLookup
-from matekd_bench.study.spec.request import StudyRequest
-from matekd_bench.study.spec.study_spec import study_spec
+from matekd_bench.study.execute.runner import RunAnnouncement
+from matekd_bench.study.execute.study_session import SharedStudy, StudySession
 
 LOCALHOST = "127.0.0.1"
 # Environment variables by which a launcher describes the group of processes.
@@ -40,21 +31,16 @@ LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER
 
 
 @contextmanager
-def launch_processes(
-    request: StudyRequest, placement: Placement, host: Host, *, dry_run: bool
-) -> Iterator[Ranks]:
+def launch_processes(study: SharedStudy, placement: Placement, *, dry_run: bool) -> Iterator[Ranks]:
     """Yield the ranks of the processes that train each run together, this process included.
 
-    Processes that were started here end with the block. With `dry_run` none is started: the ranks only know their
-    number.
+    Processes that were started here, for `study`, end with the block. With `dry_run` none is started: the ranks only
+    know their number.
     """
     if placement.processes == 1 or dry_run:
         yield ALONE if placement.processes == 1 else dry_run_ranks(placement.processes)
         return
-    follower_request = replace(request, threads=placement.spec.threads)
-    followers = (
-        [] if launched_processes() > 1 else _start_followers(follower_request, host, placement.processes)
-    )
+    followers = [] if launched_processes() > 1 else _start_followers(study, placement.processes)
     ranks = ProcessGroup(_local_device(placement.device))
     try:
         yield ranks
@@ -81,12 +67,12 @@ def _local_device(device: torch.device) -> torch.device:
     return gpu
 
 
-def _start_followers(request: StudyRequest, host: Host, size: int) -> list[subprocess.Popen[str]]:
+def _start_followers(study: SharedStudy, size: int) -> list[subprocess.Popen[str]]:
     """Start the processes of ranks 1 to size - 1, and set this process's environment to rank 0."""
     with socket.socket() as probe:
         probe.bind((LOCALHOST, 0))  # port 0: the system picks a free one
         port = str(probe.getsockname()[1])
-    study, followers = WorkerStudy(request, host.files, host.only_builtin, fetch_command()), []
+    followers = []
     for rank in range(size):
         ranks = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
         environment = {**os.environ, **ranks, "MASTER_ADDR": LOCALHOST, "MASTER_PORT": port}
@@ -106,53 +92,39 @@ def _start_followers(request: StudyRequest, host: Host, size: int) -> list[subpr
     return followers
 
 
-def follow(lookup: GridLookup, ranks: Ranks, stop_requested: Callable[[], bool] = lambda: False) -> None:
+def follow(session: StudySession, ranks: Ranks, stop_requested: Callable[[], bool] = lambda: False) -> None:
     """Train every run that the leader announces, until it announces None; report and write nothing.
 
     `stop_requested` returns True if this process got a signal to stop; then all processes stop after the update.
     """
     stop_requested()  # defers signals from now on: all processes have to stop at the same update
-    assets_by_task: dict[tuple[int, str], TaskAssets] = {}
-    callbacks = RunCallbacks(
-        lambda done, limit, loss, left: None,
-        lambda evaluation, evaluations, score: None,
-        stopping=stop_requested,
-    )
+    assets_by_task: dict[tuple[bool, str], TaskAssets] = {}
     own_value: RunAnnouncement | None = None  # ignored: the leader's value counts
     while (announcement := ranks.announce(own_value)) is not None:
-        grid, cell = lookup.find(announcement.run_id, announcement.tuning)
-        key = id(grid), cell.data.task.name
+        task, trial = announcement.task, announcement.trial
+        cell = session.cell(announcement.run_id, task, announcement.tuning, trial=trial, ranks=ranks)
+        key = trial, task
         # Keep only the assets that the leader keeps: all processes prepare them together.
         assets_by_task = {
-            (grid_id, task): assets
-            for (grid_id, task), assets in assets_by_task.items()
-            if grid_id == key[0] and task in announcement.tasks
+            (of_trial, other): assets
+            for (of_trial, other), assets in assets_by_task.items()
+            if of_trial == trial and other in announcement.tasks
         }
-        assets = assets_by_task.setdefault(key, _silent_assets(cell, stop_requested))
+        assets = assets_by_task.setdefault(key, TaskAssets(cell.data, cell.recipe, stopping=stop_requested))
         try:
-            ranks.run_sharing_errors(partial(train, cell.job, assets, callbacks))
+            ranks.run_sharing_errors(partial(train, cell.job, assets, stopping=stop_requested))
         except PausedError:
             return
         except Exception:  # the leader records it
             del assets_by_task[key]  # the processes may have prepared different parts of them
 
 
-def _silent_assets(cell: Cell, stop_requested: Callable[[], bool]) -> TaskAssets:
-    return TaskAssets(
-        cell.data, cell.recipe, lambda text: None, lambda done, limit, loss: None, stopping=stop_requested
-    )
-
-
 def main() -> int:
     """Run a process that :func:`launch_processes` started; its study is a line of JSON on stdin."""
-    study = WorkerStudy.from_json(sys.stdin.readline())
-    host = Host.load(study.plugins, only_builtin=study.only_builtin)
-    request, spec = study.request, study_spec(study.request, host)
-    network = nullcontext() if study.fetching is None else offline(study.fetching)
-    ranks = ProcessGroup(_local_device(resolve_device(spec.device)))
-    # RunError: the leader is gone.
-    with network, deterministic_kernels(spec.deterministic), suppress(RunError):
-        follow(GridLookup.build(spec, request, host, lambda text: None, ranks), ranks)
+    session = StudySession(SharedStudy.from_json(sys.stdin.readline()), NO_SINK)
+    ranks = ProcessGroup(_local_device(session.device))
+    with session.open(), suppress(RunError):  # RunError: the leader is gone
+        follow(session, ranks)
     return 0
 
 

@@ -57,6 +57,11 @@ class Interruptions:
         self._deferring = True
         return self._received is not None
 
+    @property
+    def received(self) -> bool:
+        """True if a signal has come."""
+        return self._received is not None
+
     def end_deferral(self) -> None:
         """Let the next signal raise StoppedError at once; raise it now if a signal has already come."""
         self._deferring = False

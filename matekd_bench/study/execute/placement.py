@@ -1,134 +1,135 @@
-"""Decides how a study is trained: how many runs at a time, how many processes per run, and which executor."""
+"""Decides how a study is executed: how many runs at a time, how many processes per run, and which backend."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 
 from matekd_bench.distill.device import resolve_device
 from matekd_bench.distill.training.ddp import launched_processes
-from matekd_bench.errors import UsageError, unknown
+from matekd_bench.errors import UsageError
+from matekd_bench.events import Message, Sink
 from matekd_bench.files.network import fetch_command
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.study.events import Events
-from matekd_bench.study.execute.backends.in_process import LocalExecutor, Tally
-from matekd_bench.study.execute.backends.ray_cluster import RayExecutor
-from matekd_bench.study.execute.backends.worker import WorkerStudy
+from matekd_bench.study.execute.backends.in_process import InProcessBackend
+from matekd_bench.study.execute.backends.ray_cluster import RayCluster
 from matekd_bench.study.execute.backends.worker_handle import WorkerGroup
-from matekd_bench.study.execute.backends.worker_pool import PoolExecutor
+from matekd_bench.study.execute.backends.worker_processes import WorkerProcesses
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.job_count import list_slots, resolve_jobs, threads_per_run
+from matekd_bench.study.execute.orders import Backend
+from matekd_bench.study.execute.runner import Runner, RunSink
+from matekd_bench.study.execute.scheduler import Scheduler
+from matekd_bench.study.execute.study_session import SharedStudy
 from matekd_bench.study.plan.grid import Cell, Grid
-from matekd_bench.study.spec.request import EXECUTORS, StudyRequest
-from matekd_bench.study.spec.study_spec import StudySpec
+from matekd_bench.study.spec.request import StudyRequest
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
 
 
-class Executor(Protocol):
-    """A trainer of runs, in this process or elsewhere."""
-
-    def run(self, cells: Sequence[Cell]) -> Tally:
-        """Train and record every cell; cells that another process records meanwhile are only counted."""
-
-
 @dataclass(frozen=True)
 class Placement:
-    """The execution settings of a study.
+    """The request of a study with everything about its execution decided.
 
-    `spec` has its threads filled in if several runs or processes share the CPU. `jobs` is the number of runs at a
-    time, `processes` the number of processes per run. `threads_by_default` is True if the command gives no number of
-    threads. `notes` are lines for the user.
+    `request` has its threads filled in if several runs or processes share the CPU. `jobs` is the number of runs at a
+    time, `processes` the number of processes per run. `notes` are lines for the user.
     """
 
-    spec: StudySpec
+    request: StudyRequest
     device: torch.device
     jobs: int
     processes: int
-    threads_by_default: bool
     notes: tuple[str, ...]
 
 
-def make_placement(request: StudyRequest, spec: StudySpec) -> Placement:
-    """Derive the placement from the options and the launcher; raise UsageError if they contradict each other."""
-    if request.executor not in EXECUTORS:
-        raise unknown("executor", request.executor, EXECUTORS)
-    if request.executor == "ray" and request.jobs is not None:
+def make_placement(request: StudyRequest) -> Placement:
+    """Derive the placement from the request and the launcher; raise UsageError if they contradict each other."""
+    spec, execution = request.spec, request.execution
+    on_ray, jobs_given = execution.executor == "ray", "jobs" in request.given
+    if on_ray and jobs_given:
         raise UsageError("--jobs is for this machine; with --executor ray the cluster's resources decide.")
     launched = launched_processes()
-    processes = request.processes or launched
+    processes = execution.processes or launched
     if launched not in (1, processes):
         raise UsageError(f"--processes {processes} does not fit the {launched} processes of the launcher.")
-    if processes > 1 and (request.jobs is not None or request.executor == "ray"):
+    if processes > 1 and (jobs_given or on_ray):
         raise UsageError("several processes for each run do not go together with --jobs or --executor ray.")
     if processes > 1 and spec.budget.kind == "train_flops":
         raise UsageError("several processes for each run need a budget in student_updates or clean_examples.")
-    device, threads = resolve_device(spec.device), spec.threads
+    device, threads = resolve_device(execution.device), spec.threads
     if device.type == "cuda" and processes > torch.cuda.device_count():
         raise UsageError(
             f"{processes} processes need {processes} GPUs; this machine has {torch.cuda.device_count()}."
         )
     notes: list[str] = []
-    jobs = resolve_jobs(spec.jobs, device, threads) if processes == 1 and request.executor == "local" else 1
+    jobs = 1 if on_ray or processes > 1 else resolve_jobs(execution.jobs or "1", device, threads)
     if device.type == "cpu" and threads is None and max(jobs, processes) > 1:
-        share = threads_per_run(max(jobs, processes), None)
-        spec = spec.model_copy(update={"threads": share})
-        notes.append(
-            f"--threads {spec.threads} for each process: on a CPU these are other runs than with more"
-        )
-    return Placement(spec, device, jobs, processes, request.threads is None, tuple(notes))
+        threads = threads_per_run(max(jobs, processes), None)
+        request = replace(request, spec=spec.model_copy(update={"threads": threads}))
+        notes.append(f"--threads {threads} for each process: on a CPU these are other runs than with more")
+    return Placement(request, device, jobs, processes, tuple(notes))
 
 
 @dataclass(frozen=True)
-class ExecutorFactory:
-    """A factory of the executors for the runs of a study and its tuning trials.
+class SchedulerFactory:
+    """A factory of the schedulers for the runs of a study and for its tuning trials.
 
-    All executors share `worker_group`; dismiss it when the study ends.
+    All of them share `worker_group`; dismiss it when the study ends.
     """
 
     placement: Placement
-    request: StudyRequest
     host: Host
     interruptions: Interruptions
     worker_group: WorkerGroup = field(default_factory=WorkerGroup)
 
-    def local_executor(
-        self, grid: Grid, store: ResultsStore, events: Events, *, fail_fast: bool = False
-    ) -> LocalExecutor:
-        """Return an executor that trains in this process."""
-        command = self.request.command
-        return LocalExecutor(grid, store, events, command, self.interruptions, fail_fast=fail_fast)
+    def shared_study(self, threads: int | None) -> SharedStudy:
+        """Return the description of the study for other processes."""
+        request = self.placement.request
+        spec = request.spec.model_copy(update={"threads": threads})
+        return SharedStudy(
+            replace(request, spec=spec), self.host.files, self.host.only_builtin, fetch_command()
+        )
 
-    def executor(
-        self, grid: Grid, store: ResultsStore, events: Events, *, runs: int, fail_fast: bool
-    ) -> Executor:
-        """Return the executor for this number of `runs`.
+    def runner(self, grid: Grid, store: ResultsStore, sink: Sink) -> Runner:
+        """Return a runner in this process."""
+        command = self.placement.request.command
+        return Runner(grid, store, RunSink(sink), self.interruptions, command=command)
 
-        It trains in this process if runs go one after another, else in worker processes or on a Ray cluster.
-        """
-        request, placement = self.request, self.placement
-        if request.executor == "local" and min(placement.jobs, runs) <= 1:
-            return self.local_executor(grid, store, events, fail_fast=fail_fast)
-        worker_request = replace(request, threads=grid.threads, jobs=None, shard=None)
-        study = WorkerStudy(worker_request, self.host.files, self.host.only_builtin, fetch_command())
-        if request.executor == "ray":
-            return RayExecutor(
-                grid, store, events, study, self.interruptions, address=request.ray_address,
-                resources=grid.spec.resources, fail_fast=fail_fast,
-            )  # fmt: skip
-        return PoolExecutor(
-            grid, store, events, study, self.interruptions, worker_group=self.worker_group, jobs=placement.jobs,
-            slots=list_slots(placement.device), threads=threads_per_run(placement.jobs, grid.threads),
-            fail_fast=fail_fast,
+    def scheduler(
+        self,
+        grid: Grid,
+        store: ResultsStore,
+        sinks: Sequence[Sink],
+        runner: Runner,
+        *,
+        runs: int,
+        fail_fast: bool,
+    ) -> Scheduler:
+        """Return the scheduler for this number of `runs`; if they go one after another, `runner` trains them."""
+        return Scheduler(
+            grid, store, sinks, self._backend(grid, store, runner, runs), self.interruptions,
+            command=self.placement.request.command, fail_fast=fail_fast,
+        )  # fmt: skip
+
+    def _backend(self, grid: Grid, store: ResultsStore, runner: Runner, runs: int) -> Backend:
+        placement = self.placement
+        if placement.request.execution.executor == "ray":
+            return RayCluster(self.shared_study(grid.threads), grid, store, self.interruptions)
+        if min(placement.jobs, runs) <= 1:
+            return InProcessBackend(runner)
+        return WorkerProcesses(
+            self.shared_study(grid.threads), store, self.interruptions, group=self.worker_group,
+            jobs=placement.jobs, slots=list_slots(placement.device),
+            threads=threads_per_run(placement.jobs, grid.threads),
         )  # fmt: skip
 
 
-def warn_of_other_threads(todo: Sequence[Cell], store: ResultsStore, threads: int, events: Events) -> None:
+def warn_of_other_threads(todo: Sequence[Cell], store: ResultsStore, threads: int, sink: Sink) -> None:
     """Warn of planned runs that are already recorded with another number of CPU threads.
 
     The number of CPU threads is part of a run's id, so these runs would be trained again.
@@ -145,7 +146,8 @@ def warn_of_other_threads(todo: Sequence[Cell], store: ResultsStore, threads: in
         ):
             run_counts[recorded or 0] += 1
     for other, runs in sorted(run_counts.items()):
-        events.warning(
+        text = (
             f"{runs} of these runs are recorded with {other} CPU threads and would be trained again with {threads}, "
             f"as other runs: --threads {other} takes them as they are"
         )
+        sink.emit(Message(kind="warning", text=text))

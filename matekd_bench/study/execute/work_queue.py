@@ -1,26 +1,34 @@
-"""Orders the work of a study: teachers before the runs that need them, the longest path first."""
+"""Orders the work of a study: preparations before the runs that need them, the longest path first."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 
-from matekd_bench.study.plan.forecast import TEACHERS, WorkItem, critical_paths
+from matekd_bench.study.plan.work_items import WorkItem, critical_paths
 
 NEARLY_AS_LONG = 0.5  # share of the longest path from which an item of the preferred task goes first
+RETRY_SECONDS = 2.0  # before items that were put back are handed out again
 
 
 class WorkQueue:
-    """A queue that hands out each work item once, unless it is put back."""
+    """A queue that hands out each work item once, unless it is put back; of equal paths the first item goes first."""
 
     def __init__(self, work: Sequence[WorkItem]) -> None:
-        self._path_seconds = dict(zip((item.name for item in work), critical_paths(work), strict=True))
-        self._waiting = [item for item in work if item.teacher is not None]
-        self._ready = [item for item in work if item.teacher is None]
+        self._path_seconds = dict(zip((item.id for item in work), critical_paths(work), strict=True))
+        self._waiting = [item for item in work if item.waits_for is not None]
+        self._ready = [item for item in work if item.waits_for is None]
         self._put_back: list[WorkItem] = []
+        self._retry_at = math.inf
 
     def __len__(self) -> int:
-        """Return the number of runs that have not been handed out; teachers do not count."""
-        return sum(item.method != TEACHERS for item in (*self._ready, *self._waiting, *self._put_back))
+        """Return the number of runs that have not been handed out; preparations do not count."""
+        return sum(not item.prepares for item in (*self._ready, *self._waiting, *self._put_back))
+
+    def needs(self, task: str) -> bool:
+        """Return True if an item of this task has not been handed out."""
+        return any(item.task == task for item in (*self._ready, *self._waiting, *self._put_back))
 
     def take(
         self, fits: Callable[[WorkItem], bool] = lambda work: True, preferred_task: str | None = None
@@ -30,32 +38,32 @@ class WorkQueue:
         If items on `preferred_task` have a path nearly as long, the longest of these is returned. A worker that has
         the data of a task loaded prefers that task.
         """
+        self._retry_due()
         fitting = sorted(
-            (item for item in self._ready if fits(item)), key=lambda item: -self._path_seconds[item.name]
+            (item for item in self._ready if fits(item)), key=lambda item: -self._path_seconds[item.id]
         )
         if not fitting:
             return None
-        enough = NEARLY_AS_LONG * self._path_seconds[fitting[0].name]
+        enough = NEARLY_AS_LONG * self._path_seconds[fitting[0].id]
         preferred = (
-            item
-            for item in fitting
-            if item.task == preferred_task and self._path_seconds[item.name] >= enough
+            item for item in fitting if item.task == preferred_task and self._path_seconds[item.id] >= enough
         )
         chosen = next(preferred, fitting[0])
         self._ready.remove(chosen)
         return chosen
 
-    def complete(self, work: WorkItem) -> None:
+    def complete(self, work_id: str) -> None:
         """Make the runs that waited for this item available."""
-        freed = [item for item in self._waiting if item.teacher == work.name]
-        self._waiting = [item for item in self._waiting if item.teacher != work.name]
-        self._ready += freed
+        self._ready += [item for item in self._waiting if item.waits_for == work_id]
+        self._waiting = [item for item in self._waiting if item.waits_for != work_id]
 
     def put_back(self, work: WorkItem) -> None:
-        """Return an item that cannot be done now; it becomes available again with :meth:`retry`."""
+        """Return an item that cannot be done now; it is available again after RETRY_SECONDS."""
         self._put_back.append(work)
+        self._retry_at = min(self._retry_at, time.monotonic() + RETRY_SECONDS)
 
-    def retry(self) -> None:
-        """Make all items that were put back available again."""
-        self._ready += self._put_back
-        self._put_back.clear()
+    def _retry_due(self) -> None:
+        if time.monotonic() >= self._retry_at:
+            self._ready += self._put_back
+            self._put_back.clear()
+            self._retry_at = math.inf

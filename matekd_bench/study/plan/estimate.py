@@ -14,8 +14,8 @@ from matekd_bench.distill.models.checkpoints import Checkpoint
 from matekd_bench.distill.models.networks import count_layers
 from matekd_bench.distill.settings import Budget, Optimizer
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.study.plan.forecast import WorkItem
 from matekd_bench.study.plan.grid import Cell
+from matekd_bench.study.plan.work_items import WorkItem, preparation_id
 
 TOKENS_PER_WORD = 1.35  # English text with a vocabulary of 30,000 word pieces
 # Cost of an update relative to plain distillation, by what a method perturbs.
@@ -38,21 +38,21 @@ def work_items(cells: Sequence[Cell], records: Iterable[Record]) -> tuple[list[W
     speeds = SpeedEstimates(records, cells[0]) if cells else None
     work: list[WorkItem] = []
     bases: Counter[str] = Counter()
-    teacher_names: dict[str, str | None] = {}  # by task; None: needs no training
+    preparations: dict[str, str | None] = {}  # by task; None: its teacher needs no training
     estimates: dict[tuple[object, ...], tuple[float, str]] = {}  # one for all seeds
     for cell in cells:
         assert speeds is not None
         task = cell.data.task.name
-        if task not in teacher_names:
-            teacher_names[task] = None if has_teacher(cell) else f"teacher for {task}"
-            if (name := teacher_names[task]) is not None:
-                work.append(WorkItem(name, speeds.teacher_seconds(cell), task))
+        if task not in preparations:
+            preparations[task] = None if has_teacher(cell) else preparation_id(task)
+            if (name := preparations[task]) is not None:
+                work.append(WorkItem(name, task, speeds.teacher_seconds(cell)))
         key = cell.job.variant, task, cell.job.budget, id(cell.job.training)
         if key not in estimates:
             estimates[key] = speeds.run_seconds(cell)
         seconds, basis = estimates[key]
         bases[basis] += 1
-        work.append(WorkItem(cell.label, seconds, task, cell.job.variant, teacher_names[task]))
+        work.append(WorkItem(cell.run_id, task, seconds, cell.job.variant, preparations[task]))
     return work, bases
 
 

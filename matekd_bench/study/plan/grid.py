@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
 from matekd_bench.distill.artifacts.task_assets import Recipe
-from matekd_bench.distill.device import resolve_device, resolve_precision
+from matekd_bench.distill.device import resolve_precision
 from matekd_bench.distill.models.checkpoints import find_checkpoint
 from matekd_bench.distill.models.networks import ModelSource, parse_layers
 from matekd_bench.distill.settings import BudgetKind
 from matekd_bench.distill.student_run import Job
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.errors import BenchError, UsageError
+from matekd_bench.events import NO_SINK, Message, Sink
 from matekd_bench.methods.grammar import parse
-from matekd_bench.methods.params import ResolvedMethod, names_in, parse_sets, resolve_all
+from matekd_bench.methods.params import ResolvedMethod, resolve_all
 from matekd_bench.methods.search_space import Space
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Tuning
 from matekd_bench.study.plan.identity import make_run_id_function, protocol_id
-from matekd_bench.study.plan.trials import spaces_of, tuning_identity
+from matekd_bench.study.plan.trials import spaces_of, tuning_identity, with_rate, with_values
 from matekd_bench.study.spec.method_settings import apply_overrides
-from matekd_bench.study.spec.request import StudyRequest
-from matekd_bench.study.spec.study_spec import StudySpec, preset_table
+from matekd_bench.study.spec.request import listed_methods
+from matekd_bench.study.spec.study_spec import NO_REFERENCE, StudySpec
 from matekd_bench.tasks.sources import DataSource, GlueFolder, Hub, load_task, source_of
 from matekd_bench.tasks.task import Task, TaskData
 
@@ -44,7 +45,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """A short name for screens: method, task, and seed or trial."""
+        """A short name for messages: method, task, and seed or trial."""
         return f"{self.job.variant} on {self.data.task.name}, {self.trial or f'seed {self.job.seed}'}"
 
 
@@ -53,7 +54,8 @@ class Grid:
     """All runs of a study in the order in which they are planned, with what they were made from.
 
     `reference` is the variant that differences refer to. `spaces` are the search spaces of tuning by variant and
-    parameter, empty without tuning.
+    parameter, empty without tuning. The cells of a tuned study have the settings before tuning; :meth:`complete`
+    gives them the chosen ones.
     """
 
     spec: StudySpec
@@ -63,29 +65,62 @@ class Grid:
     reference: str | None
     device: torch.device
     threads: int | None
+    host: Host = field(repr=False, compare=False)
     spaces: Mapping[str, Mapping[str, Space]] = field(default_factory=dict)
+
+    def cell(self, run_id: str, tuning: Tuning | None = None) -> Cell:
+        """Return the complete cell of a run: whoever trains it again or elsewhere gets the same one by this call.
+
+        `tuning` is the recorded result of the trials of a tuned run. Raises RuntimeError for an unknown run id.
+        """
+        for cell in self.cells:
+            if cell.run_id == run_id:
+                return self.complete(cell, tuning)
+        raise RuntimeError(
+            f"run '{run_id}' is not in the grid that this process makes: versions, data or models differ here"
+        )
+
+    def complete(self, cell: Cell, tuning: Tuning | None) -> Cell:
+        """Return a cell of this grid with the settings of its chosen trial, if the study is tuned.
+
+        Variant, seed and budget remain the study's. Raises RuntimeError for a tuned study without a choice.
+        """
+        if tuning is None:
+            if self.spec.tune is not None:
+                raise RuntimeError(f"the settings of run '{cell.run_id}' are not chosen yet")
+            return cell
+        trial = tuning.chosen_trial
+        method = next(method for method in self.methods if method.variant == cell.job.variant)
+        chosen = with_values(method, trial.params, lambda name: self.host.method(name).record)
+        training = with_rate(self.spec, trial.lr).training
+        job = replace(
+            cell.job,
+            method=chosen.record,
+            params=chosen.params,
+            training=apply_overrides(training, chosen.record, chosen.params, self.spec.budget.kind),
+        )
+        return replace(cell, job=job, tuning=tuning)
 
 
 def make_grid(
-    spec: StudySpec, request: StudyRequest, host: Host, stage: Callable[[str], None], ranks: Ranks = ALONE
+    spec: StudySpec, device: torch.device, host: Host, sink: Sink = NO_SINK, ranks: Ranks = ALONE
 ) -> Grid:
     """Look up everything that a study names, and make its grid.
 
-    `spec` comes from `request`. `stage` receives the name of each step that may take a while. `ranks` are the
-    processes that train each run together. Raises a BenchError for whatever does not exist or does not fit.
+    `sink` receives the name of each step that may take a while. `ranks` are the processes that train each run
+    together. Raises a BenchError for whatever does not exist or does not fit.
     """
-    methods = chosen_methods(request, spec, host)
-    reference = methods[0].variant if request.reference is not None else None
+    methods = chosen_methods(spec, host)
+    reference = None if spec.reference == NO_REFERENCE else methods[0].variant
     tasks = chosen_tasks(spec.tasks, host, stand_ins=spec.stand_ins)
-    device = resolve_device(spec.device)
     threads = _set_threads(spec, device)
     needs_generator = any("generator" in method.record.needs for method in methods)
     recipes = {
         task.name: replace(make_recipe(spec, task, device, needs_generator), ranks=ranks) for task in tasks
     }
-    data = {task.name: read_task_data(task, spec, stage) for task in tasks}
+    data = {task.name: read_task_data(task, spec, sink) for task in tasks}
     protocols = {task.name: protocol_id(spec, recipes[task.name], data[task.name].source) for task in tasks}
-    spaces = _search_spaces(methods, spec, request, host) if spec.tune else {}
+    spaces = {method.variant: spaces_of(method, spec.set_by_user) for method in methods} if spec.tune else {}
     factories = [
         [
             make_cell_factory(
@@ -99,39 +134,42 @@ def make_grid(
     seeds = range(spec.first_seed, spec.first_seed + spec.seeds)
     # By task, then seed, then method: the runs of a task are adjacent because they share its data and teacher.
     cells = tuple(make_cell(seed) for of_task in factories for seed in seeds for make_cell in of_task)
-    return Grid(spec, cells, methods, data, reference, device, threads, spaces)
+    return Grid(spec, cells, methods, data, reference, device, threads, host, spaces)
 
 
-def chosen_methods(request: StudyRequest, spec: StudySpec, host: Host) -> tuple[ResolvedMethod, ...]:
+def one_run(spec: StudySpec, *, method: str, task: str, seed: int) -> StudySpec:
+    """Return the settings of a study reduced to one method, with all variants of it, on one task with one seed.
+
+    Its runs have the same ids as in the whole study.
+    """
+    reference = () if spec.reference == NO_REFERENCE else parse(spec.reference)
+    refs = [str(ref) for ref in (*reference, *parse(spec.methods)) if ref.name == method]
+    return spec.model_copy(
+        update={
+            "methods": ",".join(refs) or method,
+            "reference": NO_REFERENCE,
+            "tasks": task,
+            "seeds": 1,
+            "first_seed": seed,
+        }
+    )
+
+
+def chosen_methods(spec: StudySpec, host: Host) -> tuple[ResolvedMethod, ...]:
     """Return the methods of the study, each once, the reference first if there is one.
 
     A listed method counts as the reference only if parameters and budget factor are equal: `kd@2x`, or `kd` with
     other parameters, is a row of its own.
     """
-    reference = () if request.reference is None else parse(request.reference)
+    reference = () if spec.reference == NO_REFERENCE else parse(spec.reference)
     if len(reference) > 1:
         raise UsageError(
-            f"--reference '{request.reference}' names several methods: others are compared with one."
+            f"--reference '{spec.reference}' names several methods: others are compared with one."
         )
-    listed = {name for ref in (*reference, *parse(spec.methods)) for name in names_in(ref)}
-    sets = {**_configured_sets(spec, listed, host), **parse_sets(request.sets)}  # --set overrides the config
+    listed = listed_methods(spec)
+    sets = {key: value for key, value in spec.sets.items() if key.rpartition(".")[0] in listed}
     text = ",".join([*map(str, reference), spec.methods])
     return resolve_all(text, lambda name: host.method(name).record, sets)
-
-
-def _configured_sets(spec: StudySpec, listed: Collection[str], host: Host) -> dict[str, str]:
-    """Return the parameters that preset and config file set for the methods in the study.
-
-    A config file must not name unknown methods. A preset may, since it is also used where a plugin is not installed.
-    """
-    preset = preset_table(spec.preset, host).get("sets", {})
-    targets = {key: key.rpartition(".")[0] for key in spec.sets}
-    for key, method in targets.items():
-        if not method:
-            raise UsageError(f"setting 'sets.{key}' must be named METHOD.PARAMETER, e.g. 'eda.alpha'.")
-        if key not in preset:
-            host.method(method)
-    return {key: value for key, value in spec.sets.items() if targets[key] in listed}
 
 
 def chosen_tasks(text: str, host: Host, *, stand_ins: bool = False) -> tuple[Task, ...]:
@@ -170,26 +208,12 @@ def _unknown_task(name: str, host: Host) -> BenchError:
     return error
 
 
-def _search_spaces(
-    methods: Sequence[ResolvedMethod], spec: StudySpec, request: StudyRequest, host: Host
-) -> dict[str, Mapping[str, Space]]:
-    """Return the search spaces of each method by variant.
-
-    Parameters that options or the config file set are not tuned. Those that only the preset sets are.
-    """
-    preset = preset_table(spec.preset, host).get("sets", {})
-    fixed = {key for key, value in spec.sets.items() if preset.get(key) != value} | parse_sets(
-        request.sets
-    ).keys()
-    return {method.variant: spaces_of(method, fixed) for method in methods}
-
-
-def read_task_data(task: Task, spec: StudySpec, stage: Callable[[str], None]) -> TaskData:
+def read_task_data(task: Task, spec: StudySpec, sink: Sink) -> TaskData:
     """Load the data of a task with the limits and the evaluation split of the study."""
     source: DataSource = source_of(task, GlueFolder(spec.glue_dir) if spec.glue_dir else Hub())
     if isinstance(source, Hub):
         # Without a network the retries take long and print nothing.
-        stage(f"reading {task.name} from the Hub")
+        sink.emit(Message(kind="stage", text=f"reading {task.name} from the Hub"))
     return load_task(
         task, source, limit_train=spec.limit_train, limit_eval=spec.limit_eval, eval_on=spec.eval_on
     )

@@ -4,28 +4,58 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
+from matekd_bench.events import Message, PlannedRun, Sink, StudyStarted
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.study.events import Events, Plan, PlannedRun
 from matekd_bench.study.plan.estimate import teacher_flops, training_flops, work_items
-from matekd_bench.study.plan.forecast import TEACHERS, forecast, makespan
 from matekd_bench.study.plan.grid import Cell, Grid
 from matekd_bench.study.plan.shards import Shard, assign_shards, parse_shard, slurm_shard
 from matekd_bench.study.plan.tuning import Tuner
-from matekd_bench.study.spec.request import StudyRequest
+from matekd_bench.study.plan.work_items import least_seconds
 
 MAX_START_SECONDS = 60.0  # a process that used more has done other work than starting
 
 
-def chosen_shard(request: StudyRequest, events: Events) -> Shard | None:
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The plan of a study: its start as watchers see it, and what a dry run shows besides.
+
+    `data_states` describes the data by task. `trials` and `trials_todo` count the tuning trials of the runs to do,
+    and those without a record. `shard` is the part of the grid that the runs are, e.g. "2/8". `device_seconds`
+    estimates all work that is left on one device, teachers and trials included; `longest_run` and
+    `longest_run_seconds` are the run that takes longest. `bases` counts runs by the basis of their estimate.
+    """
+
+    study: StudyStarted
+    data_states: Mapping[str, str] = field(default_factory=dict)
+    trials: int = 0
+    trials_todo: int = 0
+    shard: str | None = None
+    device_seconds: float | None = None
+    longest_run: str | None = None
+    longest_run_seconds: float | None = None
+    bases: Mapping[str, int] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as JSON data, on one level."""
+        values = asdict(self)
+        study = values.pop("study")
+        del study["run_id"]
+        return {**study, "results": str(self.study.results), **values}
+
+
+def chosen_shard(text: str | None, sink: Sink) -> Shard | None:
     """Return the part of the grid to train, from --shard or from Slurm; None is the whole grid."""
-    if request.shard is not None:
-        return parse_shard(request.shard)
+    if text is not None:
+        return parse_shard(text)
     shard = slurm_shard(os.environ)
     if shard is not None:
-        events.note(f"shard {shard} of the grid, as SLURM_ARRAY_TASK_ID says; --shard 1/1 is all of it")
+        note = f"shard {shard} of the grid, as SLURM_ARRAY_TASK_ID says; --shard 1/1 is all of it"
+        sink.emit(Message(kind="note", text=note))
     return shard
 
 
@@ -46,7 +76,7 @@ def restrict_to_shard(grid: Grid, shard: Shard) -> Grid:
 def make_plan(
     grid: Grid,
     store: ResultsStore,
-    request: StudyRequest,
+    results: Path,
     recorded: Sequence[bool],
     *,
     tuner: Tuner | None = None,
@@ -55,35 +85,41 @@ def make_plan(
 ) -> Plan:
     """Make the plan that is shown to the user; `recorded` tells for each cell if it has a record.
 
-    The time left is estimated for `jobs` runs at a time and includes the start of their processes. If the request
-    names a number of devices, the plan has a forecast for them.
+    The time left is estimated for `jobs` runs at a time and includes the start of their processes.
     """
     todo = [cell for cell, has_record in zip(grid.cells, recorded, strict=True) if not has_record]
     trials = tuner.todo if tuner is not None else []
     work, bases = work_items([*trials, *todo], store.records())
-    seconds = {item.name: item.seconds for item in work if item.method != TEACHERS}
-    return Plan(
+    runs = [item for item in work if not item.prepares]
+    seconds = {item.id: item.seconds for item in runs}
+    longest = max(runs, key=lambda item: item.seconds, default=None)
+    labels = {cell.run_id: cell.label for cell in (*trials, *todo)}
+    study = StudyStarted(
+        results=results,
+        preset=grid.spec.preset,
+        methods=tuple(method.variant for method in grid.methods),
+        tasks=tuple(grid.data),
+        seeds=tuple(range(grid.spec.first_seed, grid.spec.first_seed + grid.spec.seeds)),
+        reference=grid.reference,
         runs=tuple(
-            _planned_run(cell, has_record, None if has_record else seconds[cell.label])
+            _planned_run(cell, has_record, seconds.get(cell.run_id))
             for cell, has_record in zip(grid.cells, recorded, strict=True)
         ),
-        tasks=tuple(grid.data),
-        methods=tuple(method.variant for method in grid.methods),
-        seeds=tuple(range(grid.spec.first_seed, grid.spec.first_seed + grid.spec.seeds)),
-        preset=grid.spec.preset,
-        data_states={name: data.state_text for name, data in grid.data.items()},
-        results=str(request.results),
-        reference=grid.reference,
-        seconds=makespan(work, jobs) + (_start_seconds() if min(jobs, len(todo)) > 1 else 0.0)
+        seconds=least_seconds(work, jobs) + (_start_seconds() if min(jobs, len(todo)) > 1 else 0.0)
         if work
         else None,
-        teachers={item.task: item.seconds for item in work if item.method == TEACHERS},
+        teachers={item.task: item.seconds for item in work if item.prepares},
+    )
+    return Plan(
+        study=study,
+        data_states={name: data.state_text for name, data in grid.data.items()},
         trials=len(tuner.grid.cells) if tuner is not None else 0,
         trials_todo=len(trials),
         shard=None if shard is None else str(shard),
-        forecast=forecast(work, request.devices, bases, _start_seconds())
-        if work and request.devices
-        else None,
+        device_seconds=sum(item.seconds for item in work) if work else None,
+        longest_run=labels[longest.id] if longest else None,
+        longest_run_seconds=longest.seconds if longest else None,
+        bases=dict(bases),
     )
 
 
@@ -101,5 +137,5 @@ def _planned_run(cell: Cell, has_record: bool, seconds: float | None) -> Planned
         seed=cell.job.seed,
         updates=limit if kind == "student_updates" else None,
         done=has_record,
-        seconds=seconds,
+        seconds=None if has_record else seconds,
     )

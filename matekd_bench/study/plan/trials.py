@@ -13,6 +13,7 @@ from matekd_bench.methods.method import Method
 from matekd_bench.methods.params import ResolvedMethod, variant_of
 from matekd_bench.methods.search_space import Range, Space, Value, trial_values
 from matekd_bench.methods.wrapping import Wrapped, combined_record
+from matekd_bench.study.spec.study_spec import StudySpec
 
 RULE = "halton-1"  # to be raised when the same spaces may give other trials than before
 SEED = (
@@ -73,6 +74,12 @@ def tuning_identity(spaces: Mapping[str, Space], count: int) -> dict[str, Any]:
 def protocol_tuning(count: int | None) -> dict[str, Any] | None:
     """Return what tuning adds to the identity of a protocol; None without tuning."""
     return None if count is None else {"trials": count, "rule": RULE, LR: str(RATES)}
+
+
+def with_rate(spec: StudySpec, lr: float) -> StudySpec:
+    """Return the study's settings with another learning rate of the student."""
+    optimizer = spec.training.optimizer.model_copy(update={"lr": lr})
+    return spec.model_copy(update={"training": spec.training.model_copy(update={"optimizer": optimizer})})
 
 
 def with_values(method: ResolvedMethod, values: Mapping[str, Value], lookup: Lookup) -> ResolvedMethod:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from matekd_bench.distill.student_run import Job
+from matekd_bench.events import Sink
 from matekd_bench.methods.params import ResolvedMethod
-from matekd_bench.plugins.host import Host
 from matekd_bench.results.records import run_record as records
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.plan.grid import Cell, Grid, make_cell_factory, read_task_data
 from matekd_bench.study.plan.identity import protocol_id
-from matekd_bench.study.plan.trials import SEED, Trial, trials_of, with_values
+from matekd_bench.study.plan.trials import SEED, Trial, trials_of, with_rate, with_values
 from matekd_bench.tasks.task import TaskData
 
 TRIALS_FOLDER = (
@@ -44,18 +43,13 @@ class Tuner:
         """The trials without a record."""
         return [cell for cell in self.grid.cells if not self.store.has(cell.run_id)]
 
-    def choose_settings(self, cells: Iterable[Cell]) -> list[Cell]:
-        """Return `cells` with the settings of their best trials; all trials must be recorded."""
+    def complete(self, cells: Iterable[Cell], study: Grid) -> list[Cell]:
+        """Return `cells` of the grid `study` with the settings of their best trials; all trials must be recorded."""
         choices = {key: self._best_trial(trials) for key, trials in self.trials.items()}
-        return [_with_settings(cell, *choices[_key(cell)]) for cell in cells]
+        return [study.complete(cell, choices[_key(cell)]) for cell in cells]
 
-    def apply_choice(self, cell: Cell, tuning: records.Tuning) -> Cell:
-        """Return the cell with the settings of the trial that another process has chosen."""
-        trials = self.trials[_key(cell)]
-        return _with_settings(cell, _job_of(trials, tuning.chosen), tuning)
-
-    def _best_trial(self, trials: Sequence[TrialCell]) -> tuple[Job, records.Tuning]:
-        """Return the job of the best trial, and what is recorded of all the trials.
+    def _best_trial(self, trials: Sequence[TrialCell]) -> records.Tuning:
+        """Return what is recorded of the trials of one variant on one task, with the number of the best.
 
         Of equal scores the first trial wins. If no trial has a score, the first one, with the given settings, wins.
         """
@@ -63,13 +57,10 @@ class Tuner:
         scored = [outcome for outcome in outcomes if outcome.score is not None]
         best = max(scored, key=lambda outcome: (outcome.score, -outcome.trial), default=outcomes[0])
         holdout = sum(len(examples) for examples in trials[0].cell.data.dev)
-        tuning = records.Tuning(chosen=best.trial, holdout_n=holdout, trials=tuple(outcomes))
-        return _job_of(trials, best.trial), tuning
+        return records.Tuning(chosen=best.trial, holdout_n=holdout, trials=tuple(outcomes))
 
 
-def make_tuner(
-    grid: Grid, todo: Sequence[Cell], results: Path, host: Host, stage: Callable[[str], None]
-) -> Tuner:
+def make_tuner(grid: Grid, todo: Sequence[Cell], results: Path, sink: Sink) -> Tuner:
     """Make the trials for the runs in `todo`, which belong to `grid`, and cut the holdouts.
 
     Raises a BenchError if a training set is too small for a holdout, or if a search space does not fit the
@@ -78,14 +69,12 @@ def make_tuner(
     spec = grid.spec.model_copy(update={"eval_on": "holdout", "tune": None, "keep": "none"})
     keys = dict.fromkeys(_key(cell) for cell in todo)
     tasks = {cell.data.task.name: cell for cell in todo}
-    data = {name: read_task_data(cell.data.task, spec, stage) for name, cell in tasks.items()}
+    data = {name: read_task_data(cell.data.task, spec, sink) for name, cell in tasks.items()}
     methods = {method.variant: method for method in grid.methods}
     trial_grid = replace(grid, spec=spec, data=data, cells=(), spaces={})
     trials = {
         (variant, task): [
-            TrialCell(
-                trial, _trial_cell(trial_grid, methods[variant], tasks[task], data[task], trial, count, host)
-            )
+            TrialCell(trial, _trial_cell(trial_grid, methods[variant], tasks[task], data[task], trial, count))
             for trial in trials_of(grid.spaces[variant], count)
         ]
         for variant, task in keys
@@ -96,26 +85,19 @@ def make_tuner(
 
 
 def _trial_cell(
-    grid: Grid, method: ResolvedMethod, cell: Cell, data: TaskData, trial: Trial, count: int, host: Host
+    grid: Grid, method: ResolvedMethod, cell: Cell, data: TaskData, trial: Trial, count: int
 ) -> Cell:
     """Make the run of one trial.
 
     It differs from the study's run `cell` in data, seed, learning rate and the parameters of the trial.
     """
-    optimizer = grid.spec.training.optimizer
+    given = grid.spec.training.optimizer.lr
     # Rounded for the tables. The first trial keeps the given learning rate to the last digit.
-    lr = float(f"{optimizer.lr * trial.rate:.3g}") if trial.number > 1 else optimizer.lr
-    changed = {"optimizer": optimizer.model_copy(update={"lr": lr})}
-    spec = grid.spec.model_copy(update={"training": grid.spec.training.model_copy(update=changed)})
-    changed_method = with_values(method, trial.params, lambda name: host.method(name).record)
+    spec = with_rate(grid.spec, float(f"{given * trial.rate:.3g}") if trial.number > 1 else given)
+    changed_method = with_values(method, trial.params, lambda name: grid.host.method(name).record)
     protocol = protocol_id(spec, cell.recipe, data.source)
-    make_cell = make_cell_factory(spec, changed_method, data, cell.recipe, host, protocol, grid.threads)
+    make_cell = make_cell_factory(spec, changed_method, data, cell.recipe, grid.host, protocol, grid.threads)
     return replace(make_cell(SEED), trial=f"trial {trial.number} of {count}")
-
-
-def _job_of(trials: Sequence[TrialCell], number: int) -> Job:
-    """Return the job of the trial with this number."""
-    return next(trial.cell.job for trial in trials if trial.trial.number == number)
 
 
 def _key(cell: Cell) -> VariantAndTask:
@@ -126,20 +108,13 @@ def _key(cell: Cell) -> VariantAndTask:
 def _outcome(trial: TrialCell, store: ResultsStore) -> records.TrialRecord:
     """Return what is recorded of one trial; raises ResultsError if it has no record."""
     record = store.read(trial.cell.run_id)
-    params: dict[str, Any] = dict(trial.trial.params)
     return records.TrialRecord(
         trial=trial.trial.number,
         run_id=record.run_id,
         status=record.status,
         lr=trial.cell.job.training.optimizer.lr,
-        params=params,
+        params=dict(trial.trial.params),
         score=record.task_score.last if record.task_score else None,
         train_flops=record.compute.train_flops,
         train_seconds=record.compute.train_seconds,
     )
-
-
-def _with_settings(cell: Cell, job: Job, tuning: records.Tuning) -> Cell:
-    """Return the cell with the settings of a trial's job; variant, seed and budget remain the study's."""
-    tuned = replace(cell.job, method=job.method, params=job.params, training=job.training)
-    return replace(cell, job=tuned, tuning=tuning)

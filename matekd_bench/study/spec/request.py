@@ -1,47 +1,171 @@
-"""The request of a study: the options that the user typed, before preset and config file add the rest."""
+"""The request of a study, made from a preset, a config file and options, and checked before anything is read."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-EXECUTORS = ("local", "ray")
+from pydantic import ValidationError
+
+from matekd_bench.distill.settings import Settings
+from matekd_bench.errors import UsageError
+from matekd_bench.methods.grammar import parse
+from matekd_bench.methods.params import check_sets, names_in
+from matekd_bench.study.spec.layers import expanded, merged
+from matekd_bench.study.spec.presets import preset_names, preset_table
+from matekd_bench.study.spec.setting_errors import SettingOrigin, as_usage_error
+from matekd_bench.study.spec.study_spec import NO_REFERENCE, Execution, StudySpec, flattened
+
+if TYPE_CHECKING:
+    from matekd_bench.plugins.host import Host
+
+DEFAULT_PRESET = "mini"
+GLUE_PRESET = "minilm"  # the default if a GLUE folder is given
+Model = TypeVar("Model", bound=Settings)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class StudyRequest:
-    """The options of one `run` command; None leaves the value to the config file or the preset."""
+    """What a study compares, how it is executed, and the command line that asked for it, for the records.
 
-    methods: str | None = None
-    tasks: str | None = None
-    preset: str | None = None
-    config: Path | None = None
-    glue_dir: Path | None = None  # as typed by the user
-    glue_home: Path | None = None  # GLUE folder of this machine, used only if the study reads GLUE
-    teacher: str | None = None
-    student: str | None = None
-    generator: str | None = None
-    seeds: int | None = None
-    first_seed: int | None = None
-    results: Path = Path("results")
-    sets: tuple[str, ...] = ()  # parameters of methods, as METHOD.PARAMETER=VALUE
-    limit_train: int | None = None
-    limit_eval: int | None = None
-    budget: str | None = None  # KIND=N, e.g. student_updates=500
-    device: str | None = None
-    precision: str | None = None
-    threads: int | None = None
-    deterministic: bool | None = None
-    reference: str | None = "kd"  # None: no row is the reference
-    eval_on: str | None = None
-    tune: int | None = None  # tuning trials of every method
-    keep: str | None = None
-    fail_fast: bool = False
-    shard: str | None = None  # the part of the grid to train, as I/N
-    devices: int | None = None  # number of devices to forecast for
-    track: str | None = None  # names of trackers, separated by commas
-    jobs: str | None = None  # runs at a time: a number or "auto"
-    executor: str = "local"
-    ray_address: str = "auto"
-    processes: int | None = None  # processes that train each run together
-    command: str = ""  # the command line, for the records
+    `given` are the names of the options that were given, beside preset and config file.
+    """
+
+    spec: StudySpec
+    execution: Execution = field(default_factory=Execution)
+    command: str = ""
+    given: frozenset[str] = frozenset()
+
+
+def setting_names() -> frozenset[str]:
+    """Return every name that `make_request` takes at the top level."""
+    return frozenset(
+        {*StudySpec.model_fields, *Execution.model_fields, "config", "precision"} - {"set_by_user"}
+    )
+
+
+def make_request(
+    options: Mapping[str, Any], host: Host, *, glue_home: Path | None = None, command: str = ""
+) -> StudyRequest:
+    """Merge all settings of a study and check them.
+
+    The keys of `options` are those of a config file, and `config`, the path of one; None counts as not given. The
+    config file overrides the preset, and options override both. `glue_home` is the GLUE folder of this machine, used
+    only if the study reads GLUE and names no folder. Raises UsageError, one line that names the key, for an unknown
+    preset or key, a value out of bounds, a parameter of a method that is not in the study, or a study without methods
+    or tasks.
+    """
+    layer = expanded(options)
+    file = layer.pop("config", None)
+    config = expanded(_read_config(file))
+    for key in ("methods", "tasks"):
+        if key not in layer and key not in config:
+            raise UsageError(
+                f'no {key} are named: give --{key} LIST, or {key} = "LIST" in a --config file.',
+                hint=f"'matekd-bench {key}' lists them.",
+            )
+    named = layer.pop("preset", None) or config.pop("preset", None)
+    config.pop("preset", None)
+    preset = _choose_preset(named, {**config, **layer}, preset_names(host))
+    base = expanded(preset_table(preset, host))
+    table = {**merged(merged(base, config), layer), "preset": preset}
+    preset_sets, config_sets, option_sets = (
+        flattened(part["sets"]) if isinstance(part.get("sets"), Mapping) else {}
+        for part in (base, config, layer)
+    )
+    written = {
+        key for key, value in config_sets.items() if preset_sets.get(key) != value
+    } | option_sets.keys()
+    table["set_by_user"] = tuple(sorted(written))
+    origin = SettingOrigin(layer, config, file, preset)
+    execution = {key: table.pop(key) for key in Execution.model_fields if key in table}
+    spec = _checked(StudySpec, table, origin, also=Execution.model_fields)
+    request = StudyRequest(
+        _with_glue_folder(spec, glue_home),
+        _checked(Execution, execution, origin),
+        command,
+        frozenset(layer),
+    )
+    _check_tuning(spec)
+    _check_sets(spec, option_sets, {key for key in config_sets if key not in preset_sets}, host)
+    return request
+
+
+def _checked(
+    model: type[Model], table: Mapping[str, Any], origin: SettingOrigin, also: Collection[str] = ()
+) -> Model:
+    """Validate a table; `also` are further names that exist at its top level."""
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        raise as_usage_error(error, model, origin, also) from None
+
+
+def _check_tuning(spec: StudySpec) -> None:
+    """Raise UsageError for a tuned study that would be scored on the rows that choose its settings."""
+    if spec.tune is not None and spec.eval_on == "holdout":
+        raise UsageError(
+            "tuning chooses on the holdout, so results are scored on dev: leave --eval-on holdout out."
+        )
+
+
+def _check_sets(
+    spec: StudySpec, option_sets: Mapping[str, str], config_keys: Collection[str], host: Host
+) -> None:
+    """Check that parameters belong to methods that exist and, if options set them, to methods of the study.
+
+    A preset may name unknown methods, since it is also used where a plugin is not installed.
+    """
+    for key in config_keys:
+        method = key.rpartition(".")[0]
+        if not method:
+            raise UsageError(f"setting 'sets.{key}' must be named METHOD.PARAMETER, e.g. 'eda.alpha'.")
+        host.method(method)
+    check_sets(option_sets, listed_methods(spec), lambda name: host.method(name).record)
+
+
+def listed_methods(spec: StudySpec) -> frozenset[str]:
+    """Return the names of all methods in the study, wrapped ones and the reference included."""
+    reference = () if spec.reference == NO_REFERENCE else parse(spec.reference)
+    return frozenset(name for ref in (*reference, *parse(spec.methods)) for name in names_in(ref))
+
+
+def _choose_preset(named: object, settings: Mapping[str, Any], names: list[str]) -> str:
+    """Return the named preset, else the default for the config file and options in `settings`.
+
+    The default never depends on which plugins are installed.
+    """
+    if named is None:
+        return GLUE_PRESET if "glue_dir" in settings else DEFAULT_PRESET
+    if not isinstance(named, str):
+        raise UsageError(f"preset = {named!r} is no name: there are {', '.join(names)}.")
+    return named
+
+
+def _with_glue_folder(spec: StudySpec, glue_home: Path | None) -> StudySpec:
+    """Fill in the machine's GLUE folder if the study reads GLUE and names no folder itself.
+
+    Raises UsageError if a GLUE folder is named for a preset with synthetic data.
+    """
+    if not spec.stand_ins:
+        return spec.model_copy(update={"glue_dir": spec.glue_dir or glue_home})
+    if spec.glue_dir is not None:
+        raise UsageError(
+            f"preset '{spec.preset}' makes its own synthetic data and reads no GLUE folder.",
+            hint=f"For GLUE itself: --preset {GLUE_PRESET} --glue-dir DIR.",
+        )
+    return spec
+
+
+def _read_config(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"the config file '{path}' can't be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the config file '{path}' is not TOML: {error}.") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,12 +53,18 @@ def _contains(table: Any, key: Key) -> bool:
     return True
 
 
-def as_usage_error(error: ValidationError, model: type[Settings], origin: SettingOrigin) -> UsageError:
-    """Turn the first of pydantic's errors about `model` into a UsageError of one line."""
+def as_usage_error(
+    error: ValidationError, model: type[Settings], origin: SettingOrigin, also: Collection[str] = ()
+) -> UsageError:
+    """Turn the first of pydantic's errors about `model` into a UsageError of one line.
+
+    `also` are names outside the model that exist at the top level too.
+    """
     problem = error.errors(include_url=False)[0]
     key = tuple(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         allowed = [".".join((*key[:-1], name)) for name in _setting_names(model, key[:-1])]
+        allowed += also if len(key) == 1 else ()
         return unknown(f"setting{origin.place(key)}", ".".join(key), allowed)
     name = origin.name(key)
     if problem["type"] == "missing":

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from matekd_bench.distill.models.checkpoints import find_local_folder
 from matekd_bench.methods.method import Method
 from matekd_bench.plugins.host import Host
-from matekd_bench.study.spec.study_spec import preset_names, preset_table
+from matekd_bench.study.spec.presets import preset_names, preset_table
 from matekd_bench.tools.doctor.finding import Finding
 from matekd_bench.tools.doctor.glue_and_wordnet import GET_WORDNET, find_wordnet
 from matekd_bench.tools.doctor.preset_models import checkpoints

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from matekd_bench.distill.models.checkpoints import find_local_folder
-from matekd_bench.study.spec.study_spec import preset_names, preset_table
+from matekd_bench.study.spec.presets import preset_names, preset_table
 from matekd_bench.tools.doctor.finding import Finding
 
 TOPIC = "models"

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from matekd_bench import RunEnd, RunInfo, StudyInfo
+from matekd_bench import RunFinished, RunStarted, StudyStarted
 
 PROJECT = "matekd-bench"  # default name of experiments and projects, if the tracker's environment variable sets none
 SCORE, LOSS = "dev/score", "train/loss"
 
 
-def settings(study: StudyInfo | None, run: RunInfo) -> dict[str, str | int]:
+def settings(study: StudyStarted | None, run: RunStarted) -> dict[str, str | int]:
     """Return the settings that identify a run, with the names that tables use."""
     study_settings = {"preset": study.preset, "reference": study.reference or "none"} if study else {}
     return {"run_id": run.run_id, "method": run.method, "task": run.task, "seed": run.seed, **study_settings}
 
 
-def results(end: RunEnd) -> dict[str, float]:
+def results(end: RunFinished) -> dict[str, float]:
     """Return the known final scores (fractions), seconds, updates and FLOPs of a run."""
     scores, compute = end.record.get("task_score"), end.record.get("compute")
     values: dict[str, float | None] = {"final/score": end.score, "cost/seconds": end.seconds}

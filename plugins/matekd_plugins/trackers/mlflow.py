@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from matekd_bench import EvaluationInfo, RunEnd, RunInfo, StudyInfo, hookimpl
+from matekd_bench import Evaluated, RunFinished, RunStarted, StudyStarted, hookimpl
 from matekd_plugins.trackers.facts import LOSS, PROJECT, SCORE, results, settings
 
 FINAL_STATUS = {"ok": "FINISHED", "collapsed": "FINISHED", "diverged": "FAILED", "failed": "FAILED"}
@@ -27,42 +27,35 @@ class MLflow:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or PROJECT
         experiment = self._client.get_experiment_by_name(name)
         self._experiment = experiment.experiment_id if experiment else self._client.create_experiment(name)
-        self._run: str | None = None
-        self._study: StudyInfo | None = None
+        self._runs: dict[str, str] = {}  # MLflow's id by run id: several runs may train at a time
 
     @hookimpl
-    def matekd_bench_study_started(self, study: StudyInfo) -> None:
-        """Remember the study for the settings of its runs."""
-        self._study = study
-
-    @hookimpl
-    def matekd_bench_run_started(self, run: RunInfo) -> None:
+    def matekd_bench_run_started(self, study: StudyStarted, run: RunStarted) -> None:
         """Create an MLflow run with the run's settings as parameters."""
-        self._run = self._client.create_run(self._experiment, run_name=run.run_id).info.run_id
-        for name, value in settings(self._study, run).items():
-            self._client.log_param(self._run, name, value)
+        created = self._client.create_run(self._experiment, run_name=run.run_id).info.run_id
+        self._runs[run.run_id] = created
+        for name, value in settings(study, run).items():
+            self._client.log_param(created, name, value)
 
     @hookimpl
-    def matekd_bench_evaluated(self, evaluation: EvaluationInfo) -> None:
+    def matekd_bench_evaluated(self, evaluation: Evaluated) -> None:
         """Log score and loss over the budget spent."""
-        self._client.log_metric(self._run, SCORE, evaluation.score, step=evaluation.spent)
+        run = self._runs[evaluation.run_id]
+        self._client.log_metric(run, SCORE, evaluation.score, step=evaluation.spent)
         if evaluation.loss is not None:
-            self._client.log_metric(self._run, LOSS, evaluation.loss, step=evaluation.spent)
+            self._client.log_metric(run, LOSS, evaluation.loss, step=evaluation.spent)
 
     @hookimpl
-    def matekd_bench_run_finished(self, end: RunEnd) -> None:
+    def matekd_bench_run_finished(self, end: RunFinished) -> None:
         """Log the results as metrics and the record's status as a tag, and end the run."""
+        run = self._runs.pop(end.run_id)
         for name, value in results(end).items():
-            self._client.log_metric(self._run, name, value)
-        self._client.set_tag(self._run, "status", end.status)
-        self._end(FINAL_STATUS.get(end.status, "FINISHED"))
+            self._client.log_metric(run, name, value)
+        self._client.set_tag(run, "status", end.status)
+        self._client.set_terminated(run, FINAL_STATUS.get(end.status, "FINISHED"))
 
     @hookimpl
     def matekd_bench_study_finished(self) -> None:
-        """End a run that was stopped as killed."""
-        self._end("KILLED")
-
-    def _end(self, status: str) -> None:
-        if self._run is not None:
-            self._client.set_terminated(self._run, status)
-            self._run = None
+        """End runs that were stopped as killed."""
+        while self._runs:
+            self._client.set_terminated(self._runs.popitem()[1], "KILLED")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from matekd_bench import EvaluationInfo, RunEnd, RunInfo, StudyInfo, hookimpl
+from matekd_bench import Evaluated, RunFinished, RunStarted, StudyStarted, hookimpl
 from matekd_plugins.trackers.facts import LOSS, SCORE, results, settings
 
 
@@ -17,40 +17,31 @@ class TensorBoard:
 
         self._summary_writer: Any = SummaryWriter
         self._folder = folder / "tensorboard"
-        self._writer: Any = None
-        self._study: StudyInfo | None = None
+        self._writers: dict[str, Any] = {}  # by run id: several runs may train at a time
 
     @hookimpl
-    def matekd_bench_study_started(self, study: StudyInfo) -> None:
-        """Remember the study for the settings of its runs."""
-        self._study = study
-
-    @hookimpl
-    def matekd_bench_run_started(self, run: RunInfo) -> None:
+    def matekd_bench_run_started(self, run: RunStarted) -> None:
         """Open the run's folder."""
-        self._writer = self._summary_writer(str(self._folder / run.run_id))
+        self._writers[run.run_id] = self._summary_writer(str(self._folder / run.run_id))
 
     @hookimpl
-    def matekd_bench_evaluated(self, evaluation: EvaluationInfo) -> None:
+    def matekd_bench_evaluated(self, evaluation: Evaluated) -> None:
         """Log score and loss over the budget spent."""
-        self._writer.add_scalar(SCORE, evaluation.score, evaluation.spent)
+        writer = self._writers[evaluation.run_id]
+        writer.add_scalar(SCORE, evaluation.score, evaluation.spent)
         if evaluation.loss is not None:
-            self._writer.add_scalar(LOSS, evaluation.loss, evaluation.spent)
-        self._writer.flush()
+            writer.add_scalar(LOSS, evaluation.loss, evaluation.spent)
+        writer.flush()
 
     @hookimpl
-    def matekd_bench_run_finished(self, run: RunInfo, end: RunEnd) -> None:
+    def matekd_bench_run_finished(self, study: StudyStarted, run: RunStarted, end: RunFinished) -> None:
         """Log the run's settings and results as a row of TensorBoard's HParams page."""
-        hyper_parameters = {**settings(self._study, run), "status": end.status}
-        self._writer.add_hparams(hyper_parameters, results(end), run_name=".")
-        self._close()
+        writer = self._writers.pop(end.run_id)
+        writer.add_hparams({**settings(study, run), "status": end.status}, results(end), run_name=".")
+        writer.close()
 
     @hookimpl
     def matekd_bench_study_finished(self) -> None:
-        """Close the file of a run that was stopped."""
-        self._close()
-
-    def _close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        """Close the files of runs that were stopped."""
+        while self._writers:
+            self._writers.popitem()[1].close()

@@ -9,41 +9,44 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.study.execute.backends.worker import WorkerStudy
+from pydantic import TypeAdapter
+
+from matekd_bench.errors import ResultsError
+from matekd_bench.events import Event, from_json
 from matekd_bench.study.execute.device_slots import DeviceSlot
-from matekd_bench.study.plan.forecast import WorkItem
+from matekd_bench.study.execute.orders import Order, OrderEnd
+from matekd_bench.study.execute.study_session import SharedStudy
 
 LAST_LINES = 5  # that are shown of a dead worker's log
 
 
 @dataclass
 class Assignment:
-    """The work that a worker is doing, on which device, and since when (`time.perf_counter`)."""
+    """The order that a worker executes, on which device, and since when (`time.perf_counter`).
 
-    work: WorkItem
+    Orders of one `kind` are assumed to need the same memory.
+    """
+
+    order: Order
+    kind: tuple[str, str]  # method and task
     slot: DeviceSlot
     since: float
-
-    @property
-    def kind(self) -> tuple[str, str]:
-        """Method and task: work with the same kind is assumed to need the same memory."""
-        return self.work.method, self.work.task
 
 
 class Worker:
     """A worker process.
 
-    Its reports arrive in `inbox` as pairs (worker, report); the report is None when the process has ended.
+    Its reports arrive in `inbox` as pairs (worker, report): events, ends of orders, its peak memory in bytes, the line
+    with which it stopped, the error for which it ended, and None when the process has ended.
     """
 
     def __init__(
-        self, number: int, slot: DeviceSlot, study: WorkerStudy, threads: int, logs: Path, inbox: Inbox
+        self, number: int, slot: DeviceSlot, study: SharedStudy, threads: int, logs: Path, inbox: Inbox
     ) -> None:
         self.number, self.slot = number, slot
         self.assignment: Assignment | None = None
@@ -72,14 +75,14 @@ class Worker:
         assert self._process.stdout is not None
         with self._process.stdout:
             for line in self._process.stdout:
-                inbox.put((self, json.loads(line)))
+                inbox.put((self, _report(json.loads(line))))
         self._process.wait()
         inbox.put((self, None))
 
-    def assign(self, assignment: Assignment, order: Sequence[Any]) -> None:
-        """Send an order; :mod:`matekd_bench.study.execute.backends.worker` defines its form."""
-        self.assignment, self.task = assignment, assignment.work.task
-        self._send(json.dumps(order))
+    def assign(self, assignment: Assignment) -> None:
+        """Send the order of an assignment."""
+        self.assignment, self.task = assignment, assignment.order.task
+        self._send(json.dumps(TypeAdapter(Order).dump_python(assignment.order, mode="json")))
 
     def stop(self) -> None:
         """Have the process save its run and end."""
@@ -116,7 +119,24 @@ class Worker:
         return f"the worker process died ({cause}); its log {self.log} ends: {log_end}"
 
 
-Inbox = queue.Queue[tuple[Worker, list[Any] | None]]
+Report = Event | OrderEnd | int | str | ResultsError | None
+Inbox = queue.Queue[tuple[Worker, Report]]
+
+
+def _report(line: dict[str, Any]) -> Report:
+    """Return the report that a worker wrote as a line of JSON."""
+    match line:
+        case {"end": end}:
+            return TypeAdapter(OrderEnd).validate_python(end)
+        case {"memory": int(peak)}:
+            return peak
+        case {"stopped": str(text)}:
+            return text
+        case {"refused": [message, hint]}:
+            return ResultsError(message, hint=hint)
+        case {"memory": _}:  # unknown on this system
+            return ""
+    return from_json(line)
 
 
 class WorkerGroup:

@@ -1,0 +1,272 @@
+"""Trains and records one run after another in this process; locks keep other processes off the same run."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import nn
+
+from matekd_bench.distill.artifacts.kept_student import StudentCard, save_student
+from matekd_bench.distill.models.networks import weights_digest
+from matekd_bench.distill.training.resume import PausedError
+from matekd_bench.errors import BenchError, ResultsError
+from matekd_bench.events import Event, Message, Sink
+from matekd_bench.results.records.run_record import Record, Tuning
+from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.results.store.students_folder import KeptStudents
+from matekd_bench.results.store.under_way import RunUnderWay
+from matekd_bench.study.execute import recording
+from matekd_bench.study.execute._shim import TaskAssets, train
+from matekd_bench.study.execute.interrupts import Interruptions
+from matekd_bench.study.execute.orders import EndKind, Order, OrderEnd, run_started
+from matekd_bench.study.plan.grid import Cell, Grid
+
+OnCheckpoint = Callable[[int, Path], None]  # gets the update and the folder of every saved checkpoint
+
+
+class RunSink:
+    """A sink that adds the id of the run under way to events that have none, and passes them on."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.run_id = ""
+        self._sink = sink
+
+    def emit(self, event: Event) -> None:
+        """Pass on an event."""
+        self._sink.emit(self.about_run(event))
+
+    def about_run(self, event: Event) -> Event:
+        """Return the event with the id of the run under way, unless it has one."""
+        return event if event.run_id else replace(event, run_id=self.run_id)
+
+    @contextmanager
+    def redirected(self, sink: Sink) -> Iterator[None]:
+        """Pass events on to another sink within the block."""
+        previous, self._sink = self._sink, sink
+        try:
+            yield
+        finally:
+            self._sink = previous
+
+
+@dataclass(frozen=True)
+class RunAnnouncement:
+    """A message of the leading process to its followers: the run to train next.
+
+    `tasks` are the tasks whose assets the leader keeps in memory.
+    """
+
+    run_id: str
+    task: str
+    tuning: Tuning | None
+    trial: bool
+    tasks: tuple[str, ...]
+
+
+class Runner:
+    """A trainer of the runs of one grid in this process, which makes a task's shared assets once.
+
+    `on_checkpoint` is called after every saved checkpoint.
+    """
+
+    def __init__(
+        self, grid: Grid, store: ResultsStore, sink: RunSink, interruptions: Interruptions, *, command: str,
+        on_checkpoint: OnCheckpoint = lambda update, folder: None,
+    ) -> None:  # fmt: skip
+        self.grid, self.store, self.sink = grid, store, sink
+        self._interruptions, self._command = interruptions, command
+        self._on_checkpoint = on_checkpoint
+        self._assets: dict[str, TaskAssets] = {}
+        self._settings = grid.spec.model_dump(mode="json")
+        self._waited_for: set[str] = set()  # ids of runs that another process held
+
+    def assets(self, cell: Cell) -> TaskAssets:
+        """Return what the runs on this cell's task share, from memory if it is there."""
+        task = cell.data.task.name
+        if task not in self._assets:
+            self._assets[task] = TaskAssets(
+                cell.data, cell.recipe, self.sink, self._interruptions.stop_requested
+            )
+        return self._assets[task]
+
+    def forget(self, task: str) -> None:
+        """Free the assets of a task, such as its teacher."""
+        self._assets.pop(task, None)
+
+    def execute(self, order: Order) -> OrderEnd:
+        """Execute an order, and return its end.
+
+        Raises StoppedError after a signal, and ResultsError if no run can be recorded.
+        """
+        cell = self.grid.cell(order.run_id, order.tuning)
+        self.sink.run_id = cell.run_id
+        return self._prepare(order, cell) if order.prepare else self._train(order, cell)
+
+    def _prepare(self, order: Order, cell: Cell) -> OrderEnd:
+        """Make what the runs on a task share: teacher, its logits and, if a run needs it, the generator."""
+        assets = self.assets(cell)
+        try:
+            _ = assets.train  # a cached property: reading it makes the teacher and its logits
+            if any("generator" in other.job.method.needs for other in self.grid.cells):
+                _ = assets.generator
+        except PausedError as paused:
+            raise self._interruptions.stopped_error(
+                f"stopped; {paused.what} is saved as far as it came."
+            ) from None
+        except ResultsError:
+            raise
+        except Exception as error:  # each run of the task raises it again, and is recorded as failed
+            self._emit("detail", f"preparing {order.task}: {type(error).__name__}: {error}")
+        self._interruptions.end_deferral()
+        return OrderEnd(order, "prepared")
+
+    def _train(self, order: Order, cell: Cell) -> OrderEnd:
+        """Train and record the cell, or read the record that another process has made of it."""
+        under_way = self.store.under_way(cell.run_id)
+        if not under_way.acquire():
+            if cell.run_id not in self._waited_for:
+                self._emit("note", f"{cell.label}: being trained by {under_way.holder()}")
+                self._waited_for.add(cell.run_id)
+            return OrderEnd(order, "held")
+        try:
+            started, record = time.perf_counter(), self._record_from_elsewhere(cell)
+            self.sink.emit(run_started(cell))
+            own = record is None
+            if record is None:
+                record = self._train_and_record(cell, under_way)
+        finally:
+            under_way.release(done=self.store.has(cell.run_id))
+        self._interruptions.end_deferral()
+        score = record.task_score.last if record.task_score else None
+        seconds = time.perf_counter() - started
+        kind: EndKind = "failed" if record.status == "failed" else "trained" if own else "elsewhere"
+        return OrderEnd(order, kind, record.status, score, seconds)
+
+    def _record_from_elsewhere(self, cell: Cell) -> Record | None:
+        """Return the record that another process has written meanwhile, None if the run is to be trained here.
+
+        A failed record counts only if this process waited for the run; older failed runs are tried again.
+        """
+        recorded = self.store.has(cell.run_id)
+        if not recorded and cell.run_id not in self._waited_for:
+            return None
+        try:
+            record = self.store.read(cell.run_id)
+        except ResultsError:  # the other process stopped without a record
+            return None
+        return record if recorded or record.status == "failed" else None
+
+    def _train_and_record(self, cell: Cell, under_way: RunUnderWay) -> Record:
+        """Train and record one run, and return its record.
+
+        A run that raises is recorded as failed. Errors that end the whole study are raised: StoppedError, and
+        ResultsError because then no run can be recorded.
+        """
+        started = time.perf_counter()
+        try:
+            assets = self.assets(cell)
+            checkpoints = _RunCheckpoints(under_way, cell, self.sink, self._on_checkpoint)
+            ranks = cell.recipe.ranks
+            task, trial = cell.data.task.name, bool(cell.trial)
+            # The followers start the same run when they receive this.
+            ranks.announce(RunAnnouncement(cell.run_id, task, cell.tuning, trial, tuple(self._assets)))
+            outcome = ranks.run_sharing_errors(
+                lambda: train(
+                    cell.job, assets, self.sink,
+                    stopping=self._interruptions.stop_requested, checkpoints=checkpoints,
+                )
+            )  # fmt: skip
+            record = recording.finished_record(cell, self.grid, assets, outcome, self._command)
+        except ResultsError:
+            raise
+        except PausedError as paused:
+            raise self._interruptions.stopped_error(_stop_message(cell, paused, under_way)) from None
+        except Exception as error:  # a method may raise anything: only its own run fails
+            if cell.recipe.ranks.size > 1:
+                self.forget(cell.data.task.name)  # the processes may have prepared different parts
+            return self._record_failure(cell, error, time.perf_counter() - started, under_way)
+        write_data(cell, self.store)
+        if self.grid.spec.keep == "last" and record.status != "diverged" and outcome.student is not None:
+            self._keep_student(cell, assets, outcome.student)
+        predictions = recording.predictions_of(cell, outcome)
+        self.store.write(record, predictions, outcome.history, study=self._settings)
+        return record
+
+    def _record_failure(self, cell: Cell, error: Exception, seconds: float, under_way: RunUnderWay) -> Record:
+        reason = _failure_reason(error)
+        self._emit("warning", f"{cell.label}: {reason}")
+        self._emit("detail", "".join(traceback.format_exception(error)).rstrip())
+        record = recording.failed_record(cell, self.grid, reason, seconds, self._command)
+        self.store.write(record, study=self._settings)
+        under_way.remove()  # a failed run starts over when it is tried again
+        return record
+
+    def _keep_student(self, cell: Cell, assets: TaskAssets, student: nn.Module) -> None:
+        """Save the student; warn if it cannot be written.
+
+        This comes before the record is written: a recorded run should have its student.
+        """
+        card = StudentCard(
+            run_id=cell.run_id, task=cell.data.task.name, labels=cell.data.task.labels,
+            max_length=cell.recipe.max_length, precision=cell.recipe.precision,
+            eval_batch_size=cell.job.training.eval_batch_size, sha256=weights_digest(student),
+        )  # fmt: skip
+        problem = KeptStudents(self.store.root).keep(
+            cell.run_id, lambda folder: save_student(folder, student, assets.student_encoder, card)
+        )
+        if problem is not None:
+            self._emit("warning", f"{cell.label}: the student could not be kept: {problem}")
+
+    def _emit(self, kind: str, text: str) -> None:
+        self.sink.emit(Message(kind=kind, text=text))  # type: ignore[arg-type]
+
+
+def write_data(cell: Cell, store: ResultsStore) -> None:
+    """Store the dev sets that the cell's run is scored on."""
+    for examples in cell.data.dev:
+        store.write_data(
+            cell.data.digests[examples.split],
+            task=cell.data.task.name,
+            split=examples.split,
+            uids=examples.uids,
+            labels=examples.labels or (),
+        )
+
+
+class _RunCheckpoints:
+    """The checkpoints of a run, with a warning at the first one that cannot be saved."""
+
+    def __init__(self, under_way: RunUnderWay, cell: Cell, sink: Sink, on_checkpoint: OnCheckpoint) -> None:
+        self._under_way, self._cell, self._sink = under_way, cell, sink
+        self._on_checkpoint = on_checkpoint
+        self.folders = under_way.folders
+
+    def save(self, update: int, write: Callable[[Path], None]) -> None:
+        """Save a checkpoint that `write` puts into a folder; warn at the first one that fails."""
+        earlier_problem = self._under_way.problem
+        self._under_way.save(update, write)
+        problem = self._under_way.problem
+        if problem is None:
+            self._on_checkpoint(update, next(iter(self._under_way.folders())))
+        if problem is not None and earlier_problem is None:
+            text = f"{self._cell.label}: no checkpoint could be saved: {problem}"
+            self._sink.emit(Message(kind="warning", text=text))
+
+
+def _stop_message(cell: Cell, paused: PausedError, under_way: RunUnderWay) -> str:
+    """Return a line that says what a stopped run has saved and how to resume it."""
+    subject, problem = paused.what or cell.label, paused.problem or under_way.problem
+    if problem is not None:
+        return f"stopped; {subject} could not be saved ({problem}); run the same command to start it over."
+    return f"stopped; {subject} saved at update {paused.update}; run the same command to resume."
+
+
+def _failure_reason(error: Exception) -> str:
+    """Return the reason of a failed run in one line."""
+    text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split()).removesuffix(":") or "no reason given"

@@ -1,0 +1,161 @@
+"""The scheduler of all runs: hands out orders to a backend, counts and records what comes of them, and stops."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from matekd_bench.events import Event, Message, RunFinished, RunStarted, Sink
+from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.study.execute import recording
+from matekd_bench.study.execute.interrupts import Interruptions
+from matekd_bench.study.execute.orders import Backend, Order, OrderEnd, run_started
+from matekd_bench.study.execute.work_queue import WorkQueue
+from matekd_bench.study.plan.grid import Cell, Grid
+from matekd_bench.study.plan.work_items import WorkItem
+
+
+@dataclass
+class Tally:
+    """The number of runs of each outcome.
+
+    Runs are trained here, recorded by other processes meanwhile (`elsewhere`), failed, or never finished (`left`).
+    """
+
+    trained: int = 0
+    elsewhere: int = 0
+    failed: int = 0
+    left: int = 0
+
+
+class Scheduler:
+    """A scheduler of the runs of one grid; everything in it is keyed by run id.
+
+    It is the sink of all that happens in the runs, and passes it on to `sinks`. A run whose process or node is lost is
+    recorded as failed, and the others continue. With `fail_fast` it stops after the first run that fails.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        store: ResultsStore,
+        sinks: Sequence[Sink],
+        backend: Backend,
+        interruptions: Interruptions,
+        *,
+        command: str,
+        fail_fast: bool = False,
+    ) -> None:
+        self._grid, self._store, self._sinks, self._backend = grid, store, sinks, backend
+        self._interruptions, self._command, self._fail_fast = interruptions, command, fail_fast
+        self._cells: dict[str, Cell] = {}
+        self._items: dict[str, WorkItem] = {}  # items under way, by id
+        self._started: set[str] = set()
+        self._shown: set[str] = set()
+        self._tally = Tally()
+
+    def run(self, cells: Sequence[Cell]) -> Tally:
+        """Train and record every cell; cells that another process records meanwhile are only counted.
+
+        Raises StoppedError after a signal, once the runs under way are saved, and ResultsError if no run can be
+        recorded.
+        """
+        if not cells:
+            return self._tally
+        self._cells = {cell.run_id: cell for cell in cells}
+        with self._backend.open(cells, self):
+            self._queue = WorkQueue(self._backend.work())
+            while len(self._queue) or self._items:
+                self._start_work()
+                self._handle(self._backend.wait())
+                if self._interruptions.received:
+                    self._handle(self._backend.stop())
+                    raise self._interruptions.stopped_error("stopped; run the same command to resume.")
+                if self._fail_fast and self._tally.failed:
+                    self._handle(self._backend.stop())
+                    self._tally.left = len(self._queue) + sum(
+                        not item.prepares for item in self._items.values()
+                    )
+                    break
+        return self._tally
+
+    def emit(self, event: Event) -> None:
+        """Pass on what happens in the runs: the start of each once, and each note and warning once."""
+        if isinstance(event, Message) and event.kind in ("note", "warning"):
+            if event.text in self._shown:
+                return
+            self._shown.add(event.text)
+        if isinstance(event, RunStarted):
+            if event.run_id in self._started:
+                return
+            self._started.add(event.run_id)
+            event = replace(event, position=len(self._started), total=len(self._cells))
+        for sink in self._sinks:
+            sink.emit(event)
+
+    def _start_work(self) -> None:
+        """Start work as long as the backend has room for it."""
+        while (item := self._queue.take(self._backend.has_room, self._backend.preferred_task)) is not None:
+            self._items[item.id] = item
+            self._backend.start(self._order(item))
+
+    def _order(self, item: WorkItem) -> Order:
+        if item.prepares:
+            cell = next(cell for cell in self._cells.values() if cell.data.task.name == item.task)
+        else:
+            cell = self._cells[item.id]
+        return Order(item.id, item.task, cell.run_id, cell.tuning, bool(cell.trial), item.prepares)
+
+    def _handle(self, ends: Sequence[OrderEnd]) -> None:
+        for end in ends:
+            item = self._items.pop(end.order.id)
+            if end.kind == "held":
+                self._queue.put_back(item)
+            elif end.kind == "lost":
+                self._handle_loss(item, end)
+            elif end.kind == "prepared":
+                self._queue.complete(item.id)
+            else:
+                self._finish(end)
+
+    def _handle_loss(self, item: WorkItem, end: OrderEnd) -> None:
+        """Record a run whose process or node is lost as failed, unless it was recorded before."""
+        if item.prepares:
+            self.emit(Message(kind="warning", text=f"{item.id}: {end.reason}"))
+            self._queue.complete(item.id)  # the first run that needs it prepares it again
+            return
+        cell = self._cells[end.order.run_id]
+        if self._store.has(cell.run_id):
+            record = self._store.read(cell.run_id)
+            score = record.task_score.last if record.task_score else None
+            self._finish(replace(end, kind="trained", status=record.status, score=score))
+            return
+        self.emit(Message(kind="warning", text=f"{cell.label}: {end.reason}", run_id=cell.run_id))
+        record = recording.failed_record(cell, self._grid, end.reason, end.seconds, self._command)
+        self._store.write(record, study=self._grid.spec.model_dump(mode="json"))
+        self._finish(replace(end, kind="failed", status="failed", score=None))
+
+    def _finish(self, end: OrderEnd) -> None:
+        """Count a run that has ended, and report its end."""
+        run_id = end.order.run_id
+        self.emit(run_started(self._cells[run_id]))  # a worker that died early has not reported the start
+        setattr(self._tally, end.kind, getattr(self._tally, end.kind) + 1)
+        self._queue.complete(run_id)
+        self.emit(
+            RunFinished(
+                run_id=run_id, status=end.status, score=end.score, seconds=end.seconds,
+                record=self._record_as_json(run_id),
+            )
+        )  # fmt: skip
+        if not self._queue.needs(end.order.task):
+            self._backend.forget(end.order.task)
+
+    def _record_as_json(self, run_id: str) -> dict[str, Any]:
+        """Return the record of a run as JSON data, empty if it cannot be read."""
+        try:
+            record = json.loads((self._store.runs / run_id / "record.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return record if isinstance(record, dict) else {}

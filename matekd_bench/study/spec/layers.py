@@ -1,0 +1,87 @@
+"""Layers of settings: the same keys from a preset, a config file, options or Python, laid over each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+from matekd_bench.distill.settings import BudgetKind
+from matekd_bench.errors import UsageError, unknown
+from matekd_bench.methods.params import parse_sets
+from matekd_bench.study.spec.study_spec import flattened
+
+BUDGET_KINDS: tuple[str, ...] = get_args(BudgetKind)
+BUDGET_RULE = frozenset({"kind", "limit", "epochs"})  # one of these keys replaces the whole budget below it
+
+
+def expanded(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a layer with its short forms written out, so that layers can be merged key by key.
+
+    The short forms are those of options: `teacher="MODEL"`, `budget="KIND=N"`, `sets=["METHOD.PARAMETER=VALUE"]` and
+    `precision`, which belongs to `training`. Values of None say nothing and are left out.
+    """
+    result: dict[str, Any] = {}
+    for key, value in layer.items():
+        if value is None:
+            continue
+        if key == "precision":
+            result["training"] = {**result.get("training", {}), "precision": value}
+        elif key == "training":
+            result["training"] = {**value, **result.get("training", {})}
+        else:
+            result[key] = SHORT_FORMS[key](value) if key in SHORT_FORMS else value
+    return result
+
+
+def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `lower` with the values of `upper` laid over it, table by table.
+
+    A budget is one rule: a new kind, limit or number of epochs replaces the whole budget. A new checkpoint drops the
+    revision that `lower` pins for its own checkpoint.
+    """
+    result = dict(lower)
+    if "checkpoint" in upper:
+        result.pop("revision", None)
+    for key, value in upper.items():
+        below = result.get(key)
+        new_budget = key == "budget" and isinstance(value, Mapping) and BUDGET_RULE & value.keys()
+        if isinstance(value, Mapping) and isinstance(below, Mapping) and not new_budget:
+            result[key] = merged(below, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _checkpoint(value: Any) -> Any:
+    return {"checkpoint": value} if isinstance(value, str) else value
+
+
+def _budget(value: Any) -> Any:
+    """Parse `KIND=N` into a budget that is the same for every task; tables pass through."""
+    if not isinstance(value, str):
+        return value
+    kind, equals, number = value.partition("=")
+    try:
+        limit = int(float(number))
+    except (ValueError, OverflowError):
+        limit = 0  # refused below
+    if not equals or limit < 1:
+        raise UsageError(f"--budget '{value}' is not of the form KIND=N, e.g. student_updates=500.")
+    if kind not in BUDGET_KINDS:
+        raise unknown("budget", kind, BUDGET_KINDS)
+    return {"kind": kind, "limit": limit}
+
+
+def _sets(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return parse_sets(value)
+    return flattened(value) if isinstance(value, Mapping) else value
+
+
+SHORT_FORMS: Mapping[str, Callable[[Any], Any]] = {
+    "teacher": _checkpoint,
+    "student": _checkpoint,
+    "generator": _checkpoint,
+    "budget": _budget,
+    "sets": _sets,
+}
