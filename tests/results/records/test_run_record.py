@@ -42,30 +42,30 @@ def changed(text: str, path: str, value: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "named"),
     [
-        ("schema", "matekd.run/9", "unknown record schema 'matekd.run/9': this version reads 'matekd.run/2'"),
-        ("schema", ..., "no field 'schema'"),
-        ("extra", 1, "unknown field 'extra'"),
-        ("compute.extra", 1, "unknown field 'compute.extra'"),
-        ("compute.train_flops", ..., "field 'compute.train_flops' is missing"),
-        ("perturber", ..., "field 'perturber' is missing"),
-        ("compute.train_flops", -1, "field 'compute.train_flops': "),
-        ("compute.train_flops", "12", "field 'compute.train_flops': "),
-        ("status", "fine", "field 'status': "),
-        ("status", "failed", "a failed run has a reason and no scores"),
-        ("task_score", None, "a run with status 'ok' has scores"),
-        ("task_score.last", 88.4, "field 'task_score.last': "),
-        ("task_score.last", math.nan, "NaN is not a JSON number"),
-        ("hparams.lr", math.inf, "Infinity is not a JSON number"),
-        ("run_id", "../escape", "field 'run_id': "),
-        ("provenance.created", "yesterday", "field 'provenance.created': "),
+        ("schema", "matekd.run/9", "matekd.run/9"),
+        ("schema", ..., "schema"),
+        ("extra", 1, "'extra'"),
+        ("compute.extra", 1, "compute.extra"),
+        ("compute.train_flops", ..., "compute.train_flops"),
+        ("perturber", ..., "perturber"),
+        ("compute.train_flops", -1, "compute.train_flops"),
+        ("compute.train_flops", "12", "compute.train_flops"),
+        ("status", "fine", "status"),
+        ("status", "failed", "failed"),
+        ("task_score", None, "'ok'"),
+        ("task_score.last", 88.4, "task_score.last"),
+        ("task_score.last", math.nan, "NaN"),
+        ("hparams.lr", math.inf, "Infinity"),
+        ("run_id", "../escape", "run_id"),
+        ("provenance.created", "yesterday", "provenance.created"),
     ],
 )
-def test_damage_is_named_in_one_line(make_record: Any, path: str, value: Any, said: str) -> None:
+def test_damage_is_named_in_one_line(make_record: Any, path: str, value: Any, named: str) -> None:
     with pytest.raises(ResultsError) as caught:
         from_json(changed(to_json(make_record()), path, value))
-    assert said in str(caught.value)
+    assert named in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
