@@ -81,15 +81,15 @@ def test_the_same_numbers_to_the_last_bit(
 def test_in_another_process_under_another_hash_seed_with_teacher_and_all_made_anew(
     recorded: Path, tmp_path: Path
 ) -> None:
-    run_id = run_of(recorded, "kd").run_id
+    run_id = run_of(recorded, "eda").run_id
     command = ["reproduce", str(recorded / "runs" / run_id), "--fresh", "--into", str(tmp_path), "--quiet"]
     done = subprocess.run(
         [sys.executable, "-m", "matekd_bench", *command],
         capture_output=True, text=True, check=False, env={**os.environ, "PYTHONHASHSEED": "123"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert run_of(tmp_path, "kd").scores == run_of(recorded, "kd").scores
-    assert run_of(tmp_path, "kd").provenance.command == f"matekd-bench reproduce {run_id}"
+    assert run_of(tmp_path, "eda").scores == run_of(recorded, "eda").scores
+    assert run_of(tmp_path, "eda").provenance.command == f"matekd-bench reproduce {run_id}"
 
 
 def test_a_folder_that_has_the_run_already(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
