@@ -1,9 +1,10 @@
-"""Rewrite the records of a results folder from schema `matekd.run/1` to `matekd.run/2`.
+"""Bring the runs of a results folder of version 0.1 to the form that this version writes.
 
-`python benchmarks/convert_records.py DIR`. No number changes: fields, and the arrays in `predictions.npz`, get
-their new names, and the digest of that file is taken again. Run ids stay as they were, so these runs are not those
-that a new study with the same settings would train. It converts the committed reference studies and goes when new
-ones take their place.
+`python benchmarks/convert_records.py DIR`, from the project's root. No number changes. Records of schema
+`matekd.run/1` become `matekd.run/2`: fields, and the arrays in `predictions.npz`, get their new names, and the digest
+of that file is taken again. Every run gets its `study.json`, made from its command, in which the GLUE folder is `DIR`.
+Run ids stay as they were, so these runs are not those that a new study with the same settings would train. It
+converts the committed reference studies and goes when new ones take their place.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shlex
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -64,18 +67,40 @@ def convert_predictions(content: bytes) -> bytes:
     return file.getvalue()
 
 
-def main() -> int:
-    """Convert every run of a folder in place."""
+@lru_cache
+def settings_of(command: str) -> dict[str, Any]:
+    """The settings of the study of a recorded `run` command, each of whose options takes a value."""
+    from matekd_bench.plugins.host import Host
+    from matekd_bench.study.spec.request import make_request
+
+    _, _, *words = shlex.split(command)
+    named = zip(words[::2], words[1::2], strict=True)
+    options: dict[str, Any] = {name.removeprefix("--").replace("-", "_"): value for name, value in named}
+    return make_request({**options, "glue_dir": "DIR"}, Host.load()).spec.model_dump(mode="json")
+
+
+def convert_record(path: Path) -> None:
+    """Rewrite a record of schema 1, and its predictions, under the names of schema 2."""
     from matekd_bench.results.records.run_record import from_json, to_json
 
+    record = convert(json.loads(path.read_text(encoding="utf-8")))
+    predictions = path.with_name("predictions.npz")
+    if predictions.exists():
+        content = convert_predictions(predictions.read_bytes())
+        predictions.write_bytes(content)
+        record["predictions"]["sha256"] = hashlib.sha256(content).hexdigest()
+    path.write_text(to_json(from_json(json.dumps(record))), encoding="utf-8")
+
+
+def main() -> int:
+    """Convert every run of a folder in place."""
     for path in sorted(Path(sys.argv[1], "runs").glob("*/record.json")):
-        record = convert(json.loads(path.read_text(encoding="utf-8")))
-        predictions = path.with_name("predictions.npz")
-        if predictions.exists():
-            content = convert_predictions(predictions.read_bytes())
-            predictions.write_bytes(content)
-            record["predictions"]["sha256"] = hashlib.sha256(content).hexdigest()
-        path.write_text(to_json(from_json(json.dumps(record))), encoding="utf-8")
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["schema"] == "matekd.run/1":
+            convert_record(path)
+        study = {"schema": "matekd.study/2", "spec": settings_of(record["provenance"]["command"])}
+        text = json.dumps(study, indent=1, ensure_ascii=False) + "\n"
+        path.with_name("study.json").write_text(text, encoding="utf-8")
     return 0
 
 

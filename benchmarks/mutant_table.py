@@ -199,7 +199,12 @@ MUTANTS = (
     Mutant(
         "unknown-field", "A record with a field that nobody knows is read without a word.",
         'frozen=True, extra="forbid", allow_inf_nan=False', 'frozen=True, extra="ignore", allow_inf_nan=False',
-        "test_collection.py", "damaged_records",
+        "test_run_record.py", "damage_is_named",
+    ),
+    Mutant(
+        "link-followed", "A record that is a link to another file is read.",
+        "status = os.lstat(path)", "status = os.stat(path)",
+        "test_results_store.py", "only_regular_files",
     ),
     # What is shown
     Mutant(

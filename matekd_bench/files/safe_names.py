@@ -1,14 +1,25 @@
-"""Checks names and paths before they are used as files; also exports the helpers for durable writes."""
+"""Checks names, paths and files before they are used; also exports the helpers for durable writes."""
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from pathlib import Path
 
 from matekd_bench.errors import ResultsError, file_problem
 from matekd_bench.files.durable import beside, sync_file, sync_folder, write_atomically, write_synced
 
-__all__ = ["beside", "check_name", "inside", "sync_file", "sync_folder", "write_atomically", "write_synced"]
+__all__ = [
+    "beside",
+    "check_name",
+    "inside",
+    "read_file",
+    "sync_file",
+    "sync_folder",
+    "write_atomically",
+    "write_synced",
+]
 
 NAME = re.compile(r"[a-z0-9-]+")
 
@@ -29,3 +40,19 @@ def inside(root: Path, path: Path) -> Path:
     if outside:
         raise ResultsError(f"{path} is a link that leads out of {root}: not followed.")
     return path
+
+
+def read_file(path: str | Path, max_bytes: int) -> bytes:
+    """Read a regular file of at most `max_bytes`.
+
+    Raises OSError if it cannot be read, and for a link, a FIFO, a device or a larger file, which are not opened.
+    """
+    status = os.lstat(path)
+    if stat.S_ISLNK(status.st_mode):
+        raise OSError("it is a link: not followed")
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError("it is no regular file: not opened")
+    if status.st_size > max_bytes:
+        raise OSError(f"it has {status.st_size} bytes, more than {max_bytes}: not opened")
+    with open(path, "rb") as file:
+        return file.read()

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Value: TypeAlias = float | int | str | bool
-# One base per dimension of the Halton sequence, the learning rate's first.
-PRIMES = (2, 3, 5, 7, 11, 13, 17, 19)
+MAX_DIMENSIONS = 8  # points of a Halton sequence in more dimensions lie on lines unless there are very many
 SIGNIFICANT_DIGITS = 3  # of a tried number, so that tables can show it
 
 
@@ -68,19 +67,11 @@ def halton_point(trial: int, dimensions: int) -> tuple[float, ...]:
     Trials that change settings are numbered from 2, since trial 1 keeps them. The points cover every dimension evenly
     for any number of trials, and fewer trials are a prefix of more. Raises ValueError for more than eight dimensions.
     """
-    if dimensions > len(PRIMES):
-        raise ValueError(f"at most {len(PRIMES)} parameters can be tuned at once, not {dimensions}")
-    return tuple(_radical_inverse(trial, base) for base in PRIMES[:dimensions])
+    from scipy.stats import qmc  # takes a second to import; only tuning needs it
 
-
-def _radical_inverse(number: int, base: int) -> float:
-    """Mirror the digits of `number` in `base` at the radix point."""
-    value, weight = 0.0, 1.0 / base
-    while number:
-        number, digit = divmod(number, base)
-        value += digit * weight
-        weight /= base
-    return value
+    if dimensions > MAX_DIMENSIONS:
+        raise ValueError(f"at most {MAX_DIMENSIONS} parameters can be tuned at once, not {dimensions}")
+    return tuple(qmc.Halton(dimensions, scramble=False).random(trial + 1)[trial].tolist())
 
 
 def trial_values(spaces: Mapping[str, Space], trial: int) -> dict[str, Value]:

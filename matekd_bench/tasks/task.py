@@ -79,7 +79,6 @@ class Task:
     synthetic: bool = False  # generated data: a score on it is not a score on the task it stands for
     stands_for: str | None = None  # the task that a synthetic one imitates
     own: bool = False  # the user's data: always complete, and a score on it is not a GLUE score
-    in_score: bool = True
     label_gate: bool = True  # a teacher's label order can be checked by its score on dev
     license: str = ""
     citation: str = ""

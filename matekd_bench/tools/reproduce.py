@@ -101,11 +101,8 @@ def reproduce(
 
 def _spec_of_run(store: ResultsStore, recorded: Record, overrides: LocalOverrides) -> StudySpec:
     """Return the settings of the study that made the run, reduced to this run, with the overrides."""
-    settings = store.read_study(recorded.run_id)
-    if settings is None:
-        raise ResultsError(f"run '{recorded.run_id}' cannot be trained again: its record keeps no settings.")
     try:
-        study = StudySpec.model_validate(settings)
+        study = StudySpec.model_validate(store.read_study(recorded.run_id))
     except ValidationError as error:
         problem = first_problem(error, StudySpec).sentence("setting")
         raise ResultsError(f"study.json of run '{recorded.run_id}' cannot be read: {problem}") from None

@@ -31,9 +31,21 @@ def test_a_space_without_room_is_an_error(make) -> None:
         make()
 
 
-def test_places_are_those_of_halton() -> None:
+def radical_inverse(number: int, base: int) -> float:
+    """The digits of `number` in `base` mirrored at the radix point, summed from the largest."""
+    value, weight = 0.0, 1.0 / base
+    while number:
+        number, digit = divmod(number, base)
+        value += digit * weight
+        weight /= base
+    return value
+
+
+def test_places_are_those_of_halton_to_the_last_bit() -> None:
     assert [halton_point(number, 2)[0] for number in (2, 3, 4, 5)] == [0.25, 0.75, 0.125, 0.625]
-    assert [halton_point(number, 2)[1] for number in (2, 3, 4)] == pytest.approx([2 / 3, 1 / 9, 4 / 9])
+    for number in (*range(1, 200), 40_321):
+        expected = [radical_inverse(number, base) for base in (2, 3, 5, 7, 11, 13, 17, 19)]
+        assert list(halton_point(number, 8)) == expected
     with pytest.raises(ValueError, match="at most 8"):
         halton_point(2, 9)
 

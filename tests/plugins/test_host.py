@@ -59,11 +59,11 @@ def test_a_refused_method_is_not_listed_and_says_why(install: Install) -> None:
     assert "probe:refused" not in host.methods
     [info] = (info for info in host.plugins if info.name == "probe-refusing")
     assert (info.status, info.provides) == ("ok", ())
-    with pytest.raises(UsageError, match=r"the method 'probe:refused' is not offered: Use probe:good\."):
+    with pytest.raises(UsageError, match=r"'probe:refused'.*Use probe:good"):
         host.method("probe:refused")
     with pytest.raises(UsageError) as caught:
         host.method("probe:refuse")
-    assert "did you mean 'probe:refused'" not in str(caught.value)
+    assert "'probe:refused'" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,15 @@ def test_a_refused_method_is_not_listed_and_says_why(install: Install) -> None:
         ("def broken(:", "SyntaxError"),
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),
         (METHOD.format(name="x").replace("yield", "raise RuntimeError('no'); yield"), "RuntimeError: no"),
-        (METHOD.format(name="Upper Case"), "method 'Upper Case': a name is made of lower-case letters"),
-        (METHOD.format(name="x").replace('"text"', '"word"'), "level is 'word', allowed are none"),
+        (METHOD.format(name="Upper Case"), "method 'Upper Case'"),
+        (METHOD.format(name="x").replace('"text"', '"word"'), "'word'"),
         (
             METHOD.format(name="x").replace("factory=", "params=dict, factory="),
             "subclass of matekd_bench.Params",
         ),
         (
             METHOD.format(name="x").replace("_methods()", "_methods(config)"),
-            "argument 'config': the hook gives no argument.",
+            "'config'",
         ),
         ("from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_methods():\n    return 7", "gave 7"),
         (
@@ -117,7 +117,9 @@ def test_a_broken_plugin_leaves_none_of_its_records_behind(install: Install) -> 
 def test_a_misspelled_hook_is_reported_with_the_nearest_name(install: Install) -> None:
     install("probe-typo", METHOD.format(name="x").replace("bench_methods", "bench_method"))
     [info] = [info for info in Host.load().plugins if info.name == "probe-typo"]
-    assert info.reason == "there is no hook 'matekd_bench_method': did you mean 'matekd_bench_methods'?"
+    assert info.status == "broken"
+    assert "'matekd_bench_method'" in str(info.reason)
+    assert "'matekd_bench_methods'" in str(info.reason)
 
 
 def test_an_optional_hook_of_another_version_is_no_mistake(install: Install) -> None:
@@ -151,22 +153,22 @@ def test_other_offers_are_found_and_claimed_like_methods(install: Install, kind:
     assert (found.record.name, found.by.distribution) == ("probe", "probe-one")
     [info] = [info for info in host.plugins if info.name == "probe-one"]
     assert info.provides == (f"{word} probe",)
-    with pytest.raises(UsageError, match=f"unknown {word} 'prob': did you mean 'probe'"):
+    with pytest.raises(UsageError, match=f"{word} 'prob'.*'probe'"):
         host.get(word, "prob", getattr(host, kind))
     install("probe-two", source)
     host = Host.load()
-    with pytest.raises(PluginError, match=rf"the {word} name 'probe' is claimed by probe-one.*probe-two"):
+    with pytest.raises(PluginError, match=rf"{word} .*'probe' .*probe-one.*probe-two"):
         host.get(word, "probe", getattr(host, kind))
 
 
 @pytest.mark.parametrize(
     ("kind", "record", "problem"),
     [
-        ("presets", 'Preset(name="x", settings=3)', "settings must be the tables of a config file"),
-        ("exporters", 'Exporter(extension="XLS", summary="", write=print)', "a name is made of lower-case"),
-        ("exporters", 'Exporter(extension="xls", summary="", write=print)', "extension starts with a dot"),
-        ("trackers", 'Tracker(name="x", summary="", start=3)', "start must be callable"),
-        ("thesauri", 'Thesaurus(name="x", summary="", load=3)', "load must be callable"),
+        ("presets", 'Preset(name="x", settings=3)', "settings"),
+        ("exporters", 'Exporter(extension="XLS", summary="", write=print)', "XLS"),
+        ("exporters", 'Exporter(extension="xls", summary="", write=print)', "extension"),
+        ("trackers", 'Tracker(name="x", summary="", start=3)', "start"),
+        ("thesauri", 'Thesaurus(name="x", summary="", load=3)', "load"),
     ],
 )
 def test_offers_that_cannot_be_used_are_named(install: Install, kind: str, record: str, problem: str) -> None:
@@ -179,7 +181,7 @@ def test_asking_for_a_method_of_a_broken_plugin_gives_the_reason(install: Instal
     install("probe-broken", "import probe_no_such_module", plugin="probe")
     host = Host.load()
     for name in ("probe", "probe:swap"):
-        with pytest.raises(PluginError, match=r"probe-broken 1\.5 .*is broken: ModuleNotFoundError"):
+        with pytest.raises(PluginError, match=r"probe-broken 1\.5 .*ModuleNotFoundError"):
             host.method(name)
 
 
@@ -215,7 +217,7 @@ def test_only_builtin_leaves_other_packages_out_and_does_not_import_them(install
 def test_unknown_names_suggest_the_nearest(install: Install) -> None:
     install("matekd-bench", METHOD.format(name="probe-good"))  # stands in where the checkout is not installed
     host = Host.load()
-    with pytest.raises(UsageError, match=r"unknown method 'prob-good': did you mean 'probe-good'\?"):
+    with pytest.raises(UsageError, match=r"'prob-good'.*'probe-good'"):
         host.method("prob-good")
     with pytest.raises(UsageError, match="matekd-bench tasks"):
         host.suite("no-such-suite")
@@ -226,7 +228,7 @@ def test_a_checkout_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatc
     host = Host.load()
     assert host.methods == {}
     assert "pip install -e ." in host.warnings[0]
-    with pytest.raises(PluginError, match="unknown method 'kd': matekd-bench is not installed"):
+    with pytest.raises(PluginError, match=r"'kd'.*not installed"):
         host.method("kd")
 
 

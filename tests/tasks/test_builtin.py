@@ -65,14 +65,8 @@ def test_mnli_is_one_task_with_two_dev_sets() -> None:
 
 def test_ax_is_evaluation_only() -> None:
     ax = TASKS["ax"]
-    assert (ax.train, ax.evaluated_with, ax.in_score, ax.labels) == (
-        None,
-        "mnli",
-        False,
-        TASKS["mnli"].labels,
-    )
+    assert (ax.train, ax.evaluated_with, ax.labels) == (None, "mnli", TASKS["mnli"].labels)
     assert {name: split.rows for name, split in ax.splits.items()} == {"diagnostic": 1104, "test": 1104}
-    assert all(task.in_score for task in TASKS.values() if task is not ax)
 
 
 @pytest.mark.parametrize("name", METRICS)

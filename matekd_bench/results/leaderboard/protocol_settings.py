@@ -21,9 +21,7 @@ def settings(runs: Sequence[Record]) -> dict[str, Any]:
     Unranked rows and rows with another budget, such as `kd@2x`, are left out unless there are no others.
     """
     used = with_study_budget([run for run in runs if run.identity.ranked] or runs)
-    # Many records share these objects (see `record_index`); each pair needs to be looked at only once.
-    distinct = {(id(run.hparams), id(run.tuning)): run for run in used}.values()
-    names = sorted({name for run in distinct for name in run.hparams})
+    names = sorted({name for run in used for name in run.hparams})
     by_task: dict[str, list[Record]] = {}
     for run in used:
         by_task.setdefault(run.identity.task, []).append(run)
@@ -37,7 +35,7 @@ def settings(runs: Sequence[Record]) -> dict[str, Any]:
         "precision": _shared_value(run.compute.precision for run in used),
         "budget_kind": _shared_value(run.budget.kind for run in used),
         "tuning": tuned_rows.describe_tuning(used),
-        "hparams": {name: _shared_value(_hparam(run, name) for run in distinct) for name in names},
+        "hparams": {name: _shared_value(_hparam(run, name) for run in used) for name in names},
         "data": {task: _shared_value(run.data.state_text for run in runs) for task, runs in by_task.items()},
         "budget": {task: _shared_value(run.budget.limit for run in runs) for task, runs in by_task.items()},
         "max_length": {

@@ -41,7 +41,7 @@ def to_json(devset: DevSet) -> str:
     return json.dumps(devset.model_dump(mode="json", by_alias=True), allow_nan=False) + "\n"
 
 
-def from_json(text: str) -> DevSet:
+def from_json(text: str | bytes) -> DevSet:
     """Read a dev set from JSON. Raises ResultsError with a one-line message if `text` is damaged."""
     try:
         return DevSet.model_validate_json(text, strict=True)

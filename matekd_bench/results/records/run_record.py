@@ -342,8 +342,8 @@ def to_json(record: Record) -> str:
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def from_json(text: str) -> Record:
-    """Read a record from text.
+def from_json(text: str | bytes) -> Record:
+    """Read a record from text, or from its UTF-8 bytes.
 
     Raises ResultsError with a one-line message that names the fault: not JSON, another schema, NaN, or a field that
     is unknown, missing or of the wrong type. Values are never converted to another type.
@@ -359,7 +359,7 @@ def from_json(text: str) -> Record:
     return record
 
 
-def _check_schema(text: str) -> None:
+def _check_schema(text: str | bytes) -> None:
     """Raise ResultsError if `text` is not JSON or has another schema; these errors are clearer than pydantic's."""
     try:
         plain = json.loads(text, parse_constant=_refuse_constant)

@@ -32,11 +32,6 @@ class Interval:
     low: float
     high: float
 
-    @property
-    def half_width(self) -> float:
-        """Half of the interval's length."""
-        return (self.high - self.low) / 2
-
     def within(self, margin: float) -> bool:
         """Return True if the whole interval is between -margin and +margin."""
         return -margin <= self.low and self.high <= margin

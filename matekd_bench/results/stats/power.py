@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from matekd_bench.results.stats.differences import Noise
@@ -43,7 +43,7 @@ def detectable_difference(noise: Variance) -> float:
     return float(nctdtrinc(noise.df, 1 - POWER, critical)) * noise.error
 
 
-def power(noise: Noise, n: int, targets: Sequence[float] = TARGETS) -> Power | None:
+def power(noise: Noise, n: int) -> Power | None:
     """Compute the power of a comparison of `n` seeds per row; None if nothing varied, so that it is unknown."""
     if noise.own + noise.other + noise.examples.value <= NEGLIGIBLE:
         return None
@@ -51,7 +51,7 @@ def power(noise: Noise, n: int, targets: Sequence[float] = TARGETS) -> Power | N
         n=n,
         detectable=detectable_difference(noise.with_seeds(n)),
         floor=detectable_difference(noise.examples),
-        seeds={target: seeds_needed(noise, target) for target in targets},
+        seeds={target: seeds_needed(noise, target) for target in TARGETS},
     )
 
 

@@ -42,7 +42,7 @@ def changed(text: str, path: str, value: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "named"),
     [
         ("schema", "matekd.run/9", "'matekd.run/9'"),
         ("schema", ..., "'schema'"),
@@ -62,10 +62,10 @@ def changed(text: str, path: str, value: Any) -> str:
         ("provenance.created", "yesterday", "'provenance.created'"),
     ],
 )
-def test_damage_is_named_in_one_line(make_record: Any, path: str, value: Any, said: str) -> None:
+def test_damage_is_named_in_one_line(make_record: Any, path: str, value: Any, named: str) -> None:
     with pytest.raises(ResultsError) as caught:
         from_json(changed(to_json(make_record()), path, value))
-    assert said in str(caught.value)
+    assert named in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -43,7 +43,7 @@ def test_by_hand(simulate: Any) -> None:
     assert found.variance == Variance(pytest.approx(total), pytest.approx(df))
     interval = found.interval()
     assert interval is not None
-    assert interval.half_width == pytest.approx(stats.t.ppf(0.975, df) * math.sqrt(total))
+    assert interval.high - found.delta == pytest.approx(stats.t.ppf(0.975, df) * math.sqrt(total))
     assert found.p == pytest.approx(2 * stats.t.sf(abs(found.delta) / math.sqrt(total), df))
     back = difference(other, own)
     assert back is not None
@@ -99,7 +99,7 @@ def test_a_difference_without_any_variance_has_no_p() -> None:
     assert found.p is None
     interval = found.interval()
     assert interval is not None
-    assert interval.half_width == 0
+    assert interval.low == interval.high
 
 
 def test_over_tasks_by_hand() -> None:

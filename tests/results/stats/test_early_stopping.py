@@ -86,7 +86,7 @@ def test_bias_on_a_flat_curve() -> None:
     Measured against the mean of the evaluations on the same examples, which has no bias and varies with them.
     """
     rng = np.random.default_rng(3)
-    n, evaluations, runs = 277, 10, 4000
+    n, evaluations, runs = 277, 10, 1000
     gold = np.zeros(n, dtype=int)
     dev, names = Gold(("accuracy",), (gold,)), (ids(n),)
     cross, best = [], []
@@ -98,6 +98,6 @@ def test_bias_on_a_flat_curve() -> None:
         assert found is not None
         cross.append(found - accuracy.mean())
         best.append(accuracy.max() - accuracy.mean())
-    assert np.std(cross) / np.sqrt(runs) < 0.0002  # what the next line can tell
+    assert np.std(cross) / np.sqrt(runs) < 0.0004  # what the next line can tell
     assert abs(np.mean(cross)) < 0.001
     assert 0.01 < np.mean(best) < 0.03

@@ -77,7 +77,6 @@ def test_accuracy_takes_mcnemar_and_pools_splits() -> None:
     assert (found.test, found.only_own, found.only_other, found.n) == ("exact McNemar", 11, 3, 50)
     assert found.p == pytest.approx(0.057373046875)
     assert found.delta == pytest.approx((17 / 20 + 1) / 2 - (14 / 20 + 25 / 30) / 2)
-    assert found.scope == "these two checkpoints only"
 
 
 def test_a_regression_has_no_right_and_wrong() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -56,30 +58,23 @@ def test_power_and_its_line() -> None:
     assert found.detectable == pytest.approx(detectable_difference(SMALL.with_seeds(3)))
     assert found.floor == pytest.approx(2.8024 * 1e-9**0.5, rel=1e-3)
     assert list(found.seeds) == [0.005, 0.01]
-    assert power_line("rte", found).startswith(
-        f"rte: 3 seeds can find {100 * found.detectable:.1f} points; for 1 "
-    )
-    assert f"for 1 point take {found.seeds[0.01]}; for 0.5 points take {found.seeds[0.005]}." in power_line(
-        "rte", found
-    )
+    line = power_line("rte", found)
+    numbers = [3, f"{100 * found.detectable:.1f}", 1, found.seeds[0.01], 0.5, found.seeds[0.005]]
+    assert re.findall(r"[\d.]*\d", line) == list(map(str, numbers))
 
 
 def test_a_dev_set_that_is_too_small_is_named() -> None:
     found = power(TINY_DEV, 5)
     assert found is not None
     assert found.floor > 0.01
-    assert power_line("rte", found).endswith(
-        "; for 1 point the dev set is too small; for 0.5 points the dev set is too small."
-    )
+    assert power_line("rte", found).count("too small") == 2
 
 
 def test_lines_say_only_what_is_not_reached_yet() -> None:
-    assert (
-        power_line("mnli", Power(5, 0.004, 0.001, {0.005: 4, 0.01: 3}))
-        == "mnli: 5 seeds can find 0.4 points."
-    )
+    reached = power_line("mnli", Power(5, 0.004, 0.001, {0.005: 4, 0.01: 3}))
+    assert re.findall(r"[\d.]*\d", reached) == ["5", "0.4"]
     line = power_line("qqp", Power(5, 0.008, 0.004, {0.005: None, 0.01: 3}))
-    assert line == "qqp: 5 seeds can find 0.8 points; for 0.5 points take more than 1000."
+    assert re.findall(r"[\d.]*\d", line) == ["5", "0.8", "0.5", "1000"]
 
 
 def test_no_noise_no_power() -> None:

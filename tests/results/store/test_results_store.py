@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +89,7 @@ def test_collapsed_and_diverged_runs_are_done(store: ResultsStore, make_record: 
 def test_a_whole_record_is_never_replaced(store: ResultsStore, make_record: Any) -> None:
     record = make_record()
     store.write(record)
-    with pytest.raises(ResultsError, match="already recorded"):
+    with pytest.raises(ResultsError, match=record.run_id):
         store.write(make_record(score=0.1, run_id=record.run_id))
     assert store.records() == [record]
 
@@ -171,10 +173,10 @@ def test_damaged_records_are_skipped_with_a_reason_and_kept(store: ResultsStore,
     assert store.records() == [whole[0]]
     reasons = dict(store.damaged)
     assert set(reasons) == {cut, nan, renamed, empty}
-    assert "not JSON" in reasons[cut]
+    assert "JSON" in reasons[cut]
     assert "NaN" in reasons[nan]
-    assert f"of run '{whole[3].run_id}'" in reasons[renamed]
-    assert "no whole record" in reasons[empty]
+    assert whole[3].run_id in reasons[renamed]
+    assert empty.name in reasons[empty]
     assert not any("\n" in reason for reason in reasons.values())
     store.write(whole[1])
     assert store.has(whole[1].run_id)
@@ -212,18 +214,18 @@ def test_pickles_in_predictions_are_refused(tmp_path: Path) -> None:
 def test_predictions_must_fit_their_ids() -> None:
     with pytest.raises(ValueError, match="logits"):
         Predictions(evaluations=({"dev": np.zeros((2, 2), np.float32)},), uids={"dev": ("a",)})
-    with pytest.raises(ValueError, match="evaluation 1 has splits"):
+    with pytest.raises(ValueError, match="evaluation 1"):
         Predictions(evaluations=({"test": np.zeros((1, 2), np.float32)},), uids={"dev": ("a",)})
-    with pytest.raises(ResultsError, match="cannot be a file name"):
+    with pytest.raises(ResultsError, match="\\.\\./dev"):
         Predictions(evaluations=(), uids={"../dev": ("a",)})
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "", "UPPER", "a\nb", "x" + os.sep])
 def test_names_that_lead_elsewhere_are_refused(store: ResultsStore, name: str) -> None:
     assert not store.has(name)
-    with pytest.raises(ResultsError, match="cannot be a file name"):
+    with pytest.raises(ResultsError, match=re.escape(repr(name))):
         store.read(name)
-    with pytest.raises(ResultsError, match="cannot be a file name"):
+    with pytest.raises(ResultsError, match=re.escape(repr(name))):
         store.write_data(name, task="rte", split="dev", uids=(), labels=())
 
 
@@ -236,10 +238,40 @@ def test_links_out_of_the_folder_are_not_followed(
     store.runs.mkdir(parents=True)
     (store.runs / record.run_id).symlink_to(elsewhere.runs / record.run_id, target_is_directory=True)
     assert store.records() == []
-    assert "link that leads out" in store.damaged[0][1]
-    with pytest.raises(ResultsError, match="leads out"):
+    assert "not followed" in store.damaged[0][1]
+    with pytest.raises(ResultsError, match=record.run_id):
         store.write(record)
     assert elsewhere.records() == [record]
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "large"])
+@pytest.mark.parametrize("name", ["record.json", "predictions.npz", "history.jsonl", "study.json", "data"])
+def test_only_regular_files_of_usual_size_are_opened(
+    store: ResultsStore, make_record: Any, predictions: Predictions, kind: str, name: str
+) -> None:
+    """A FIFO that is opened would wait for ever; a link leads to a whole file of the same folder."""
+    record = make_record()
+    store.write(record, predictions, [{"update": 1}], study={"preset": "mini"})
+    store.write_data("ab", task="rte", split="dev", uids=["a"], labels=[1])
+    path = store.data / "ab.json" if name == "data" else store.runs / record.run_id / name
+    path.rename(path.with_name("moved"))
+    if kind == "link":
+        path.symlink_to(path.with_name("moved"))
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.touch()
+        os.truncate(path, 2**40)
+    readers: dict[str, Callable[[], object]] = {
+        "record.json": lambda: store.read(record.run_id),
+        "predictions.npz": lambda: store.read_predictions(record.run_id),
+        "history.jsonl": lambda: store.read_history(record.run_id),
+        "study.json": lambda: store.read_study(record.run_id),
+        "data": lambda: store.read_data("ab"),
+    }
+    with pytest.raises(ResultsError, match="not followed" if kind == "link" else "not opened"):
+        readers[name]()
+    assert len(store.records()) == (name != "record.json")
 
 
 def test_a_dev_set_is_stored_once(store: ResultsStore) -> None:

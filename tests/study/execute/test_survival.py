@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import time
-from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,14 @@ def records(results: Path) -> dict[str, Record]:
     return {f"{one.identity.variant} {one.identity.seed}": one for one in found}
 
 
+def counts(out: str) -> list[int]:
+    """The numbers of the last line: runs trained, already recorded, failed, and not begun if it names them."""
+    return [
+        int(number)
+        for number in re.findall(r"(\d+) (?:trained|already|failed|not begun)", out.splitlines()[-1])
+    ]
+
+
 def lasting(record: Record) -> dict[str, Any]:
     """A record without times and without how often it was resumed; its predictions stay, by their digest."""
     plain: dict[str, Any] = json.loads(to_json(record))
@@ -95,9 +103,9 @@ def test_a_study_that_is_stopped_again_and_again_ends_with_the_same_records(
         out, err = stopped.communicate()
         codes.append(stopped.returncode)
         assert out == ""
-        assert err.splitlines()[0] == "stopping after this update; once more stops at once."
-        assert "saved at update" in err.splitlines()[1]
-        assert len(err.splitlines()) == 2
+        asked, saved = err.splitlines()
+        assert asked.startswith("stopping")
+        assert "saved at update" in saved
     assert codes == [143, 130]
     assert main([*study, str(parts)]) == 0
     whole, resumed = records(tmp_path / "whole"), records(parts)
@@ -121,7 +129,7 @@ def test_a_study_that_is_killed_goes_on_from_its_last_look(plain: Options, tmp_p
     again = start(plain)
     _, err = again.communicate(timeout=100)
     assert again.returncode == 0, err
-    assert "note: plain: resuming after update 2\n" in err
+    assert "after update 2" in err
     assert records(tmp_path / "results")["plain 0"].compute.resumed == 1
     assert main([*plain[:-1], str(tmp_path / "whole")]) == 0
     [whole], [parts] = records(tmp_path / "whole").values(), records(tmp_path / "results").values()
@@ -134,12 +142,7 @@ def test_processes_on_one_folder_divide_the_runs(plain: Options, tmp_path: Path)
     printed = [process.communicate(timeout=200) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], printed
     assert set(records(tmp_path / "results")) == {f"plain {seed}" for seed in range(6)}
-    counts: Counter[str] = Counter()
-    for out, _ in printed:
-        closing = out.splitlines()[-1].replace(";", ",").split(", ")
-        counts.update({part.split(" ", 1)[1]: int(part.split()[0]) for part in closing[:2]})
-        assert "plain" in out
-    assert counts["trained"] == 6  # every run by one of them
+    assert sum(counts(out)[0] for out, _ in printed) == 6  # every run is trained by one of them
     assert printed[0][0].rpartition("\n" + printed[0][0].splitlines()[-1])[0] in printed[1][0]  # one table
     assert not (tmp_path / "results" / "runs" / ".partial").exists()
 
@@ -152,13 +155,13 @@ def test_a_run_of_a_killed_process_is_taken_over(plain: Options, tmp_path: Path)
         time.sleep(0.05)
     second = start(plain)
     said = next(line for line in second.stderr if line.startswith("note: plain on rte"))
-    assert said.startswith(f"note: plain on rte, seed 0: being trained by process {first.pid} on ")
+    assert f"process {first.pid} on" in said
     assert records(tmp_path / "results") == {}
     first.kill()
     first.communicate()
     out, err = second.communicate(timeout=100)
     assert second.returncode == 0, err
-    assert out.splitlines()[-1].startswith("1 trained, 0 already recorded, 0 failed")
+    assert counts(out) == [1, 0, 0]
 
 
 def test_fail_fast_stops_at_the_first_failure(
@@ -167,15 +170,13 @@ def test_fail_fast_stops_at_the_first_failure(
     monkeypatch.setenv("FAIL", "13")
     seeds = (*plain, "--seeds", "4")
     assert main([*seeds, "--fail-fast"]) == 1
-    closing = capsys.readouterr().out.splitlines()[-1]
-    assert closing.startswith("1 trained, 0 already recorded, 1 failed, 2 not begun.")
+    assert counts(capsys.readouterr().out) == [1, 0, 1, 2]
     assert {name: run.status for name, run in records(tmp_path / "results").items()} == {
         "plain 0": records(tmp_path / "results")["plain 0"].status,
         "plain 1": "failed",
     }
     assert main(list(seeds)) == 1
-    closing = capsys.readouterr().out.splitlines()[-1]
-    assert closing.startswith("1 trained, 1 already recorded, 2 failed.")
+    assert counts(capsys.readouterr().out) == [1, 1, 2]
 
 
 def test_rows_per_pass_that_memory_enforced_are_recorded(
@@ -190,7 +191,7 @@ def test_rows_per_pass_that_memory_enforced_are_recorded(
         8,
     )
     assert record.compute.clean_examples == 4 * 8
-    assert "note: plain: out of memory; continuing with 4 rows per pass\n" in capsys.readouterr().err
+    assert "4 rows" in capsys.readouterr().err
 
 
 def test_a_disk_without_room_for_checkpoints_is_a_warning(
@@ -201,8 +202,7 @@ def test_a_disk_without_room_for_checkpoints_is_a_warning(
 
     monkeypatch.setattr("matekd_bench.files.durable.seal", full)
     assert main(list(plain)) == 0
-    said = "warning: plain on rte, seed 0: no checkpoint could be saved: No space left on device\n"
-    assert capsys.readouterr().err.count(said) == 1
+    assert capsys.readouterr().err.count("No space left on device") == 1
     assert records(tmp_path / "results")["plain 0"].status != "failed"
 
 
