@@ -119,17 +119,38 @@ def test_the_same_numbers_under_other_versions(
     assert [one["what"] for one in found["conditions"]] == ["torch"]
 
 
-def test_a_record_without_settings_is_made_from_its_command(
+def test_a_tuned_run_is_trained_again_with_the_settings_that_were_chosen(
+    study_options: Options, tunable_glue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    study = ("--methods", "finetune", "--reference", "none", "--tasks", "sst2", "--tune", "3")
+    enough_to_learn = ("--glue-dir", str(tunable_glue), "--budget", "student_updates=60")
+    assert main(["run", *study_options, *study, *enough_to_learn, "--results", str(first)]) == 0
+    assert again(first, "sst2-finetune-0", "--into", str(second)) == 0
+    run, repeated = run_of(first, "finetune"), run_of(second, "finetune")
+    assert run.tuning is not None
+    assert run.hparams["lr"] == run.tuning.chosen_trial.lr != run.tuning.trials[0].lr
+    for part in ("run_id", "hparams", "tuning", "scores", "curve"):
+        assert getattr(repeated, part) == getattr(run, part)
+    predictions = [ResultsStore(folder).read_predictions(run.run_id) for folder in (first, second)]
+    logits = [
+        [evaluation["dev"].tobytes() for evaluation in found.evaluations] for found in predictions if found
+    ]
+    assert logits[0] == logits[1]
+    capsys.readouterr()
+    assert (
+        main(["leaderboard", "--results", str(first), "--results", str(second), "--reference", "none"]) == 0
+    )
+    assert "finetune" in capsys.readouterr().out
+
+
+def test_a_record_without_settings_cannot_be_made_again(
     recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = copied(recorded, tmp_path, settings=False, torch=str(torch.__version__))
-    assert again(tmp_path, "rte-kd") == 0
-    assert "to the last bit." in capsys.readouterr().out
-    path = tmp_path / "runs" / run.run_id / "record.json"
-    path.write_text(path.read_text().replace("matekd-bench run", "rm -r"))
-    assert again(tmp_path, "rte-kd") == 2
-    said = "error: the record keeps no settings, and its command cannot be read: it is no 'run'.\n"
-    assert capsys.readouterr().err == said
+    run = copied(recorded, tmp_path, settings=False)
+    assert again(tmp_path, run.run_id) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert run.run_id in line
 
 
 def test_other_data_stop_it_before_training(

@@ -137,6 +137,21 @@ def test_an_option_is_named_as_it_was_typed(options: dict[str, Any], said: str) 
 
 
 @pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"sedes": 3}, r"^unknown setting 'sedes'.*'seeds'"),
+        ({"set_by_user": ["eda.alpha"]}, "'set_by_user'"),
+        ({"training": 3}, r"training.*not 3"),
+        ({"sets": {"eda": 3}}, r"'sets\.eda'"),
+        ({"sets": [3]}, r"sets.*\[3\]"),
+    ],
+)
+def test_a_value_from_python_is_refused_by_name(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        spec(**options)
+
+
+@pytest.mark.parametrize(
     ("typed", "preset"),
     [({}, "mini"), ({"glue_dir": Path("glue")}, "minilm"), ({"glue_home": Path("glue")}, "mini")],
 )
