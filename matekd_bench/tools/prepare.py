@@ -51,8 +51,9 @@ def prepare(
     all methods are prepared. Without tasks and config file, the tasks are those of the suite `glue`. `stage` is called
     with a text before each slow step. Raises UsageError, before anything is fetched, for unknown names and settings.
     """
-    every = options.get("methods") is None and options.get("config") is None
-    if options.get("config") is None:
+    options = {name: value for name, value in options.items() if value is not None}
+    every = not options.keys() & {"methods", "config"}
+    if "config" not in options:
         # a study needs at least one method to be valid; with `every`, its choice does not matter
         options = {"methods": next(iter(host.methods), None), "tasks": SUITE, **options}
     spec = make_request({"reference": NO_REFERENCE, **options}, host, glue_home=glue_home).spec

@@ -103,11 +103,13 @@ def parts(model: type[BaseModel]) -> dict[str, type[BaseModel] | None]:
 
 def test_every_setting_is_explained() -> None:
     from matekd_bench.distill.settings import Budget, Objective, Optimizer
-    from matekd_bench.study.spec.study_spec import StudySpec
+    from matekd_bench.study.spec.study_spec import Execution, StudySpec
 
     text = section(read("configuration.md"), "Config files")
     named = set(CODE.findall(text))
-    for table, model in parts(StudySpec).items():
+    settings = {**parts(StudySpec), **parts(Execution)}
+    del settings["set_by_user"]  # derived from the others
+    for table, model in settings.items():
         inside = parts(model) if model not in (None, Budget) and model is not None else {}
         assert {f"{table}.{name}" for name in inside if inside[name] is not Objective} <= named, table
         assert inside or table in named
@@ -117,7 +119,7 @@ def test_every_setting_is_explained() -> None:
 
 
 def test_every_preset_is_explained() -> None:
-    from matekd_bench.study.spec.study_spec import preset_names
+    from matekd_bench.study.spec.presets import preset_names
 
     assert first_cells(section(read("configuration.md"), "Presets")) == set(preset_names())
 

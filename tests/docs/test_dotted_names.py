@@ -152,7 +152,7 @@ def test_what_a_dotted_name_is(text: str, names: list[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "there"),
     [
-        ("matekd_bench.study.pipeline.LocalExecutor.run", True),  # of a class from another module
+        ("matekd_bench.study.execute.placement.Scheduler.run", True),  # of a class from another module
         ("matekd_bench.study.spec.study_spec.StudySpec.training", True),  # an annotation
         ("matekd_bench.errors.BenchError.__cause__", True),  # of a base class that is not ours
         ("matekd_bench.Method", True),  # imported on first use

@@ -145,14 +145,12 @@ def plugins_of(command: Sequence[str]) -> list[Path]:
 
 
 def check_request(request: StudyRequest, plugins: Sequence[Path]) -> None:
-    """Raises a BenchError unless preset, config, methods, parameters and tasks all exist."""
+    """Raises a BenchError unless methods, parameters and tasks all exist."""
     from matekd_bench.study.plan.grid import chosen_methods, chosen_tasks
-    from matekd_bench.study.spec.study_spec import study_spec
 
     host = Host.load(files=plugins)
-    spec = study_spec(request, host)
-    assert chosen_methods(request, spec, host)
-    assert chosen_tasks(spec.tasks, host)
+    assert chosen_methods(request.spec, host)
+    assert chosen_tasks(request.spec.tasks, host)
 
 
 @pytest.mark.parametrize(("page", "name"), PLUGINS, ids=title)

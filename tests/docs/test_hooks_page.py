@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import matekd_bench
-from matekd_bench import EvaluationInfo, ExportTable, RunEnd, RunInfo, StudyEnd, StudyInfo
+from matekd_bench import Evaluated, ExportTable, RunFinished, RunStarted, StudyFinished, StudyStarted
 from matekd_bench.plugins import event_hookspecs, hookspecs
-from matekd_bench.plugins.event_dispatch import EventDispatcher
+from matekd_bench.plugins.event_dispatch import HOOKS as HOOK_OF
+from matekd_bench.plugins.event_dispatch import PluginSink
 from matekd_bench.plugins.host import Host
 from matekd_bench.tasks.sources import Hub, load_task, source_of
 
@@ -23,17 +24,14 @@ HOOKS = {
     for name, hook in vars(home).items()
     if name.startswith("matekd_bench_")
 }
-RUN = RunInfo(run_id="rte-kd-0-ab12", method="kd", task="rte", seed=0)
-STUDY = StudyInfo(results=Path("results"), preset="mini", methods=("kd",), tasks=("rte",), seeds=(0,))
-TOLD = {
-    "study": STUDY,
-    "run": RUN,
-    "evaluation": EvaluationInfo(number=1, total=2, score=0.5, spent=5, limit=10),
-}
-ENDS = {
-    "matekd_bench_run_finished": RunEnd(status="failed", score=None, seconds=1.0, record={"reason": "no"}),
-    "matekd_bench_study_finished": StudyEnd(status="done", trained=1),
-}
+ID = "rte-kd-0-ab12"
+EVENTS = (
+    StudyStarted(results=Path("results"), preset="mini", methods=("kd",), tasks=("rte",), seeds=(0,)),
+    RunStarted(run_id=ID, method="kd", task="rte", seed=0),
+    Evaluated(run_id=ID, number=1, total=2, score=0.5, spent=5, limit=10),
+    RunFinished(run_id=ID, status="failed", score=None, seconds=1.0, record={"reason": "no"}),
+    StudyFinished(status="done", trained=1),
+)
 
 
 def section(hook: str) -> str:
@@ -58,7 +56,7 @@ def test_a_hook_is_listed_and_its_arguments_are_described(hook: str) -> None:
 
 
 RECORDS = (
-    *("StudyInfo", "RunInfo", "EvaluationInfo", "RunEnd", "StudyEnd"),
+    *("StudyStarted", "PlannedRun", "RunStarted", "Evaluated", "RunFinished", "StudyFinished"),
     *("Thesaurus", "Synonyms", "Preset", "Exporter", "ExportTable", "Tracker"),
 )
 
@@ -72,14 +70,13 @@ def test_every_field_of_a_record_is_explained(name: str) -> None:
 
 
 @pytest.mark.parametrize("hook", sorted(vars(event_hookspecs).keys() & HOOKS.keys()))
-def test_the_example_of_an_event_is_told_of_it(
+def test_the_example_of_an_event_prints_one_line_for_it(
     hook: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = {**TOLD, "end": ENDS.get(hook)}
-    arguments = {name: told[name] for name in inspect.signature(HOOKS[hook]).parameters}
-    with EventDispatcher(example(hook, tmp_path), pytest.fail) as announcer:
-        announcer.dispatch(hook, **arguments)
-    assert capsys.readouterr().out.count("\n") == 1
+    with PluginSink(example(hook, tmp_path), pytest.fail) as sink:
+        for event in EVENTS:
+            sink.emit(event)
+            assert capsys.readouterr().out.count("\n") == (HOOK_OF[type(event)][0] == hook)
 
 
 def test_the_examples_of_offers_offer_what_they_say(tmp_path: Path) -> None:
@@ -96,9 +93,8 @@ def test_the_examples_of_offers_offer_what_they_say(tmp_path: Path) -> None:
 
 def test_the_example_of_a_tracker_tracks(tmp_path: Path) -> None:
     host = example("matekd_bench_trackers", tmp_path)
-    with EventDispatcher(host, pytest.fail) as announcer:
-        announcer.start(host.trackers["log"], tmp_path / "results")
-        announcer.dispatch(
-            "matekd_bench_run_finished", run=RUN, end=RunEnd(status="ok", score=0.5, seconds=1.0)
-        )
-    assert (tmp_path / "results" / "log.txt").read_text() == "kd rte 0 ok 0.5\n"
+    with PluginSink(host, pytest.fail) as sink:
+        sink.start(host.trackers["log"], tmp_path / "results")
+        for event in EVENTS:
+            sink.emit(event)
+    assert (tmp_path / "results" / "log.txt").read_text() == "kd rte 0 failed None\n"

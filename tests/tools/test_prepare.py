@@ -11,7 +11,6 @@ import pytest
 
 from matekd_bench.errors import UsageError
 from matekd_bench.plugins.host import Host
-from matekd_bench.study.spec.request import StudyRequest
 from matekd_bench.tasks.sources import Hub
 from matekd_bench.tools import prepare as prepare_module
 from matekd_bench.tools.prepare import Preparation, prepare
@@ -25,11 +24,11 @@ def prepared(small_glue: Path, tiny_checkpoint: Path) -> Prepare:
     """Prepares a small study, changed as asked; gives its parts."""
 
     def run(**changes: object) -> list[Preparation]:
-        request = StudyRequest(
-            preset="minilm", glue_dir=small_glue, teacher=str(tiny_checkpoint), student="layers:2",
-            generator="layers:2", tasks="rte,sst2", methods="kd", reference=None,
-        )  # fmt: skip
-        return list(prepare(replace(request, **changes), HOST, lambda text: None))
+        options = {
+            "preset": "minilm", "glue_dir": small_glue, "teacher": str(tiny_checkpoint), "student": "layers:2",
+            "generator": "layers:2", "tasks": "rte,sst2", "methods": "kd", "reference": "none",
+        }  # fmt: skip
+        return list(prepare({**options, **changes}, HOST, lambda text: None))
 
     return run
 
@@ -162,5 +161,5 @@ def test_a_resource_that_a_method_names_must_be_there(prepared: Prepare, tmp_pat
 
 def test_mini_glue_needs_nothing_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prepare_module, "chosen_tasks", lambda text, host, stand_ins: ())
-    parts = prepare(StudyRequest(preset="mini", tasks="rte", reference=None), HOST, lambda text: None)
+    parts = prepare({"preset": "mini", "tasks": "rte"}, HOST, lambda text: None)
     assert [part.kind for part in parts] == []

@@ -6,11 +6,14 @@ import pytest
 import torch
 
 from matekd_bench.distill.token_texts import segments
+from matekd_bench.events import NO_SINK
 from matekd_bench.methods.edits import edits_between
 from matekd_bench.plugins.host import Host
-from matekd_bench.study.spec.request import StudyRequest
+from matekd_bench.study.spec.request import StudyRequest, make_request
 from matekd_bench.tools.preview import preview
 from matekd_bench.tools.preview_examples import Preview
+
+HOST = Host.load(only_builtin=True)
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +23,11 @@ def request_of(tiny_checkpoint, tmp_path_factory):
     config.write_text('preset = "mini"\n[teacher]\nbudget = { limit = 4 }\n', encoding="utf-8")
 
     def make(methods: str, **options) -> StudyRequest:
-        return StudyRequest(
-            methods=methods, tasks="rte", config=config, reference=None, teacher=str(tiny_checkpoint),
-            student="layers:2", generator="layers:2", device="cpu", **options,
-        )  # fmt: skip
+        settings = {
+            "methods": methods, "tasks": "rte", "config": config, "reference": "none", "teacher": str(tiny_checkpoint),
+            "student": "layers:2", "generator": "layers:2", "device": "cpu",
+        }  # fmt: skip
+        return make_request({**settings, **options}, HOST)
 
     return make
 
@@ -35,7 +39,7 @@ def found(request_of) -> Preview:
 
 
 def look(request: StudyRequest, **options) -> Preview:
-    return preview(request, Host.load(only_builtin=True), lambda text: None, **{"examples": 4, **options})
+    return preview(request, HOST, NO_SINK, **{"examples": 4, **options})
 
 
 def of(found: Preview, name: str):

@@ -10,8 +10,8 @@ from matekd_bench import (
     Exporter,
     ExportTable,
     Preset,
-    RunEnd,
-    RunInfo,
+    RunFinished,
+    RunStarted,
     Synonyms,
     Thesaurus,
     hookimpl,
@@ -58,7 +58,7 @@ def lines(table: ExportTable) -> bytes:
 
 
 @hookimpl
-def matekd_bench_run_finished(run: RunInfo, end: RunEnd) -> None:
+def matekd_bench_run_finished(run: RunStarted, end: RunFinished) -> None:
     """Print the share of the words that a run of `wordswap` changed."""
     changed = end.record.get("diagnostics", {}).get("words_changed")
     if run.method.startswith("wordswap") and changed is not None:

@@ -127,13 +127,15 @@ def run(
         Machine(
             "--executor",
             metavar="local|ray",
-            help="Where runs are trained: here, or on a Ray cluster.",
+            help="Where runs are trained: here, or on a Ray cluster; default: local.",
             autocompletion=completion.executors,
         ),
     ] = None,
     ray_address: Annotated[
         str | None,
-        Machine("--ray-address", metavar="ADDRESS", help="The cluster; auto: the one of this machine."),
+        Machine(
+            "--ray-address", metavar="ADDRESS", help="The cluster; default: auto, the one of this machine."
+        ),
     ] = None,
     shard: Annotated[
         str | None,

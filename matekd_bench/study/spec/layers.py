@@ -24,13 +24,9 @@ def expanded(layer: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in layer.items():
         if value is None:
             continue
-        if key == "precision":
-            result["training"] = {**result.get("training", {}), "precision": value}
-        elif key == "training":
-            result["training"] = {**value, **result.get("training", {})}
-        else:
-            result[key] = SHORT_FORMS[key](value) if key in SHORT_FORMS else value
-    return result
+        result[key] = SHORT_FORMS[key](value) if key in SHORT_FORMS else value
+    precision = result.pop("precision", None)
+    return result if precision is None else merged(result, {"training": {"precision": precision}})
 
 
 def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,7 +69,7 @@ def _budget(value: Any) -> Any:
 
 
 def _sets(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         return parse_sets(value)
     return flattened(value) if isinstance(value, Mapping) else value
 

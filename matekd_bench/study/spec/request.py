@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from matekd_bench.distill.settings import Settings
-from matekd_bench.errors import UsageError
+from matekd_bench.errors import UsageError, unknown
 from matekd_bench.files.reading import read_toml
 from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.params import check_sets, names_in
@@ -72,6 +72,8 @@ def make_request(
     preset = _choose_preset(named, {**config, **layer}, preset_names(host))
     base = expanded(preset_table(preset, host))
     table = {**merged(merged(base, config), layer), "preset": preset}
+    if "set_by_user" in table:  # derived below, and in no table of a user
+        raise unknown("setting", "set_by_user", setting_names())
     preset_sets, config_sets, option_sets = (
         flattened(part["sets"]) if isinstance(part.get("sets"), Mapping) else {}
         for part in (base, config, layer)
@@ -119,11 +121,11 @@ def _check_sets(
 
     A preset may name unknown methods, since it is also used where a plugin is not installed.
     """
-    for key in config_keys:
-        method = key.rpartition(".")[0]
-        if not method:
+    for key in (*config_keys, *option_sets):
+        if not key.rpartition(".")[0]:
             raise UsageError(f"setting 'sets.{key}' must be named METHOD.PARAMETER, e.g. 'eda.alpha'.")
-        host.method(method)
+    for key in config_keys:
+        host.method(key.rpartition(".")[0])
     check_sets(option_sets, listed_methods(spec), lambda name: host.method(name).record)
 
 

@@ -38,7 +38,9 @@ class SettingOrigin:
         return f"setting '{'.'.join(key)}'{self.place(key)}"
 
     def place(self, key: Key) -> str:
-        """Return the file that holds the setting, else the preset, as a note in parentheses."""
+        """Return the file that holds the setting, else the preset, as a note in parentheses; "" for an option."""
+        if _contains(self.options, key[:1]):
+            return ""
         if self.file and _contains(self.config, key[:1]):
             return f" (in {self.file})"
         return f" (in preset '{self.preset}')" if self.preset else ""

@@ -127,6 +127,31 @@ def test_settings_of_the_reference_studies_are_those_of_this_version() -> None:
             assert spec.preset == store.read(run_id).identity.preset
 
 
+def test_a_tuned_run_is_trained_again_with_the_settings_that_were_chosen(
+    study_options: Options, tunable_glue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    study = ("--methods", "finetune", "--reference", "none", "--tasks", "sst2", "--tune", "3")
+    enough_to_learn = ("--glue-dir", str(tunable_glue), "--budget", "student_updates=60")
+    assert main(["run", *study_options, *study, *enough_to_learn, "--results", str(first)]) == 0
+    assert again(first, "sst2-finetune-0", "--into", str(second)) == 0
+    run, repeated = run_of(first, "finetune"), run_of(second, "finetune")
+    assert run.tuning is not None
+    assert run.hparams["lr"] == run.tuning.chosen_trial.lr != run.tuning.trials[0].lr
+    for part in ("run_id", "hparams", "tuning", "scores", "curve"):
+        assert getattr(repeated, part) == getattr(run, part)
+    predictions = [ResultsStore(folder).read_predictions(run.run_id) for folder in (first, second)]
+    logits = [
+        [evaluation["dev"].tobytes() for evaluation in found.evaluations] for found in predictions if found
+    ]
+    assert logits[0] == logits[1]
+    capsys.readouterr()
+    assert (
+        main(["leaderboard", "--results", str(first), "--results", str(second), "--reference", "none"]) == 0
+    )
+    assert "finetune" in capsys.readouterr().out
+
+
 def test_other_data_stop_it_before_training(
     recorded: Path, small_glue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,10 +6,10 @@ import io
 from dataclasses import replace
 
 import pytest
+from matekd_bench.study.events import Events, Plan, PlannedRun, StudySummary
 
 from matekd_bench.cli.ui.progress import PlainEvents, QuietEvents, RichEvents, duration, watcher
 from matekd_bench.cli.ui.time_left import Pace, StudyPace
-from matekd_bench.study.events import Events, Plan, PlannedRun, StudySummary
 
 RUN = PlannedRun("a2", "eda[alpha=0.2]", "rte", 0, 500, done=False)
 PLAN = Plan(

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from matekd_bench.study.events import NoEvents, StudySummary
 
 from matekd_bench.errors import UsageError
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study import run
-from matekd_bench.study.events import NoEvents, StudySummary
 from matekd_bench.study.execute.recording import environment
 from matekd_bench.study.spec.request import StudyRequest
 

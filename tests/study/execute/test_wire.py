@@ -24,6 +24,7 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from matekd_bench.study.execute.backends.worker_pool import PoolExecutor
 
 from matekd_bench.distill.artifacts.artifact_cache import cached_folder, import_folders
 from matekd_bench.distill.training.ddp import LostPeerError, ProcessGroup
@@ -55,7 +56,6 @@ from matekd_bench.study.execute.backends.worker import (
     _execute_order,
 )
 from matekd_bench.study.execute.backends.worker_handle import Worker, WorkerGroup
-from matekd_bench.study.execute.backends.worker_pool import PoolExecutor
 from matekd_bench.study.execute.device_slots import DeviceSlot
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.plan.grid import Grid, make_grid

@@ -6,13 +6,13 @@ import os
 
 import pytest
 import torch
+from matekd_bench.study.plan.forecast import WorkItem
 
 from matekd_bench.distill.device import cores
 from matekd_bench.errors import UsageError
 from matekd_bench.study.execute.device_slots import CONTEXT_BYTES, DeviceSlot, SlotPacking
 from matekd_bench.study.execute.job_count import list_slots, resolve_jobs, threads_per_run
 from matekd_bench.study.execute.work_queue import WorkQueue
-from matekd_bench.study.plan.forecast import WorkItem
 
 GIB = 2**30
 WORK = [

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from matekd_bench.events import NO_SINK
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study import run
-from matekd_bench.study.events import NoEvents
 from matekd_bench.study.plan.estimate import (
     FROM_MATRIX_SPEED,
     FROM_OTHER_TASKS,
@@ -24,33 +24,39 @@ from matekd_bench.study.plan.estimate import (
     training_flops,
     work_items,
 )
-from matekd_bench.study.plan.forecast import TEACHERS
 from matekd_bench.study.plan.grid import Cell, make_grid
-from matekd_bench.study.spec.request import StudyRequest
-from matekd_bench.study.spec.study_spec import study_spec
+from matekd_bench.study.plan.work_items import preparation_id
+from matekd_bench.study.spec.request import StudyRequest, make_request
 
 HOST = Host.load(only_builtin=True)
 
 
 @pytest.fixture
 def request_(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path, tmp_path: Path) -> StudyRequest:
-    """A study of two methods on RTE."""
-    return StudyRequest(
-        methods="eda", tasks="rte", config=tiny_config, glue_dir=small_glue, teacher=str(tiny_checkpoint),
-        student="layers:2", budget="student_updates=4", threads=1, device="cpu", results=tmp_path,
-    )  # fmt: skip
+    """A study of EDA and its reference on RTE."""
+    options = {
+        "methods": "eda", "tasks": "rte", "config": tiny_config, "glue_dir": small_glue, "threads": 1,
+        "teacher": str(tiny_checkpoint), "student": "layers:2", "budget": "student_updates=4", "device": "cpu",
+        "results": tmp_path,
+    }  # fmt: skip
+    return make_request(options, HOST)
+
+
+def run_reference(request: StudyRequest) -> None:
+    """Train only the reference of the study."""
+    run(replace(request, spec=request.spec.model_copy(update={"methods": "kd"})), HOST, NO_SINK)
 
 
 @pytest.fixture
 def cells(request_: StudyRequest) -> tuple[Cell, ...]:
     """Plain distillation and EDA."""
-    return make_grid(study_spec(request_), request_, HOST, lambda text: None).cells
+    return make_grid(request_.spec, torch.device("cpu"), HOST).cells
 
 
 def seconds(cells: Sequence[Cell], results: Path) -> list[float]:
     """What each run is thought to take."""
     work, _ = work_items(cells, ResultsStore(results).records())
-    return [one.seconds for one in work if one.method != TEACHERS]
+    return [item.seconds for item in work if not item.prepares]
 
 
 def test_nothing_to_do_is_no_work(tmp_path: Path) -> None:
@@ -82,7 +88,7 @@ def test_long_texts_count_up_to_the_limit(cells: tuple[Cell, ...]) -> None:
 def test_records_are_believed_more_than_arithmetic(
     request_: StudyRequest, cells: tuple[Cell, ...], tmp_path: Path
 ) -> None:
-    run(replace(request_, methods="kd"), HOST, NoEvents())
+    run_reference(request_)
     store = ResultsStore(tmp_path)
     [record] = store.records()
     spent = record.compute.train_seconds + record.compute.eval_seconds
@@ -106,13 +112,13 @@ def test_teachers_are_work_until_they_are_made(
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))
     store = ResultsStore(tmp_path)
     teacher, *runs = work_items(cells, store.records())[0]
-    assert (teacher.name, teacher.task, teacher.method) == ("teacher for rte", "rte", TEACHERS)
-    assert {run.teacher for run in runs} == {teacher.name}
+    assert (teacher.id, teacher.task, teacher.prepares) == (preparation_id("rte"), "rte", True)
+    assert {run.waits_for for run in runs} == {teacher.id}
     layers, width, rows, updates, batch = 4, 32, 64, 4, 16
     passes = 6 * updates * batch + 2 * rows
     assert teacher_flops(cells[0]) == passes * layers * 12 * width**2 * mean_tokens(cells[0])
-    run(replace(request_, methods="kd"), HOST, NoEvents())
-    assert [one.teacher for one in work_items(cells, store.records())[0]] == [None, None]
+    run_reference(request_)
+    assert [item.waits_for for item in work_items(cells, store.records())[0]] == [None, None]
     [record] = store.records()
     assert record.teacher is not None
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "another"))

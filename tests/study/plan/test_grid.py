@@ -11,16 +11,15 @@ from matekd_bench.errors import UsageError
 from matekd_bench.methods.params import ResolvedMethod
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.grid import budget_of, chosen_methods, chosen_tasks, make_recipe
-from matekd_bench.study.spec.request import StudyRequest
-from matekd_bench.study.spec.study_spec import study_spec
+from matekd_bench.study.spec.request import make_request
 from matekd_bench.tasks.sources import GlueFolder, load_task
 
 HOST = Host.load(only_builtin=True)
 
 
 def chosen(methods: str, config: Path | None = None, **options: Any) -> tuple[ResolvedMethod, ...]:
-    request = StudyRequest(methods=methods, tasks="rte", preset="minilm", config=config, **options)
-    return chosen_methods(request, study_spec(request), HOST)
+    defaults = {"methods": methods, "tasks": "rte", "preset": "minilm", "config": config}
+    return chosen_methods(make_request({**defaults, **options}, HOST).spec, HOST)
 
 
 def variants(methods: str, **options: Any) -> list[str]:
@@ -38,7 +37,7 @@ def variants(methods: str, **options: Any) -> list[str]:
         ("eda,eda[alpha=0.1]", {}, ["kd", "eda"]),
         ("eda[alpha=0.3|0.2|0.3]@2x", {}, ["kd", "eda[alpha=0.3]@2x", "eda[alpha=0.2]@2x"]),
         ("worst-of-n[eda]", {"sets": ("eda.alpha=0.2",)}, ["kd", "worst-of-n[eda[alpha=0.2]]"]),
-        ("eda", {"reference": None}, ["eda"]),
+        ("eda", {"reference": "none"}, ["eda"]),
         ("eda", {"reference": "finetune"}, ["finetune", "eda"]),
         ("eda[alpha=0.2]", {"reference": "eda"}, ["eda", "eda[alpha=0.2]"]),
         ("eda", {"reference": "eda[alpha=0.2]"}, ["eda[alpha=0.2]", "eda"]),
@@ -132,17 +131,15 @@ def test_tasks_that_cannot_be_trained_on(text: str, said: str) -> None:
 
 def test_a_factor_multiplies_the_budget(small_glue: Path, tmp_path: Path) -> None:
     data = load_task(HOST.task("rte").record, GlueFolder(small_glue))
-    request = StudyRequest(methods="kd", tasks="rte", preset="minilm", budget="student_updates=5")
-    assert budget_of(study_spec(request), data, 1.0) == ("student_updates", 5)
-    assert budget_of(study_spec(request), data, 2.5) == ("student_updates", 12)
-    assert budget_of(study_spec(request), data, 0.01) == ("student_updates", 1)
+    options = {"methods": "kd", "tasks": "rte", "preset": "minilm"}
+    spec = make_request({**options, "budget": "student_updates=5"}, HOST).spec
+    assert budget_of(spec, data, 1.0) == ("student_updates", 5)
+    assert budget_of(spec, data, 2.5) == ("student_updates", 12)
+    assert budget_of(spec, data, 0.01) == ("student_updates", 1)
     file = tmp_path / "study.toml"
     file.write_text("[budget]\nkind = 'clean_examples'\ntasks = { sst2 = 9 }\n")
-    config = StudyRequest(methods="kd", tasks="rte", preset="minilm", config=file)
-    with pytest.raises(
-        UsageError, match=r"the budget names no limit for task 'rte'\. Give one with --budget"
-    ):
-        budget_of(study_spec(config), data, 1.0)
+    with pytest.raises(UsageError, match=r"'rte'.*--budget"):
+        budget_of(make_request({**options, "config": file}, HOST).spec, data, 1.0)
 
 
 def test_models_are_found_for_each_task(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -152,11 +149,16 @@ def test_models_are_found_for_each_task(tiny_checkpoint: Path, tmp_path: Path) -
 
     for name in ("rte", "sst2"):
         shutil.copytree(tiny_checkpoint, tmp_path / f"teacher-{name}")
-    request = StudyRequest(
-        methods="kd", tasks="rte", preset="minilm", teacher=f"{tmp_path}/teacher-{{task}}", student="layers:0,2"
-    )  # fmt: skip
+    teacher = f"{tmp_path}/teacher-{{task}}"
+    options = {
+        "methods": "kd",
+        "tasks": "rte",
+        "preset": "minilm",
+        "teacher": teacher,
+        "student": "layers:0,2",
+    }
     tasks = chosen_tasks("rte,sst2", HOST)
-    spec, cpu = study_spec(request), torch.device("cpu")
+    spec, cpu = make_request(options, HOST).spec, torch.device("cpu")
     found = [make_recipe(spec, task, cpu, needs_generator=False) for task in tasks]
     assert [recipe.teacher.id for recipe in found] == ["teacher-rte", "teacher-sst2"]
     assert [recipe.student.name for recipe in found] == [

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from matekd_bench.errors import PluginError
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.grid import Cell, Grid, make_grid
 from matekd_bench.study.plan.identity import make_run_id_function, run_identity
-from matekd_bench.study.spec.request import StudyRequest
-from matekd_bench.study.spec.study_spec import study_spec
+from matekd_bench.study.spec.request import make_request
 
 HOST = Host.load(only_builtin=True)
 Make = Callable[..., Grid]
@@ -27,10 +27,9 @@ def grid(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path) -> Make:
     def make(host: Host = HOST, **options: Any) -> Grid:
         standard = {
             "methods": "matekd,eda", "tasks": "rte", "config": tiny_config, "glue_dir": small_glue, "threads": 1,
-            "teacher": str(tiny_checkpoint), "student": "layers:2", "generator": "layers:2", "device": "cpu",
+            "teacher": str(tiny_checkpoint), "student": "layers:2", "generator": "layers:2",
         }  # fmt: skip
-        request = StudyRequest(**{**standard, **options})
-        return make_grid(study_spec(request), request, host, lambda text: None)
+        return make_grid(make_request({**standard, **options}, host).spec, torch.device("cpu"), host)
 
     return make
 

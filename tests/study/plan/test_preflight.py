@@ -19,8 +19,7 @@ from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.grid import Grid, make_grid
 from matekd_bench.study.plan.preflight import NEEDS, check_methods, check_needs
-from matekd_bench.study.spec.request import StudyRequest
-from matekd_bench.study.spec.study_spec import study_spec
+from matekd_bench.study.spec.request import make_request
 
 Models = Callable[..., Recipe]
 
@@ -48,11 +47,12 @@ def grid(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path) -> Callable
     """Makes the grid of a small study of some methods."""
 
     def make(methods: str) -> Grid:
-        request = StudyRequest(
-            methods=methods, tasks="rte", config=tiny_config, glue_dir=small_glue, threads=1, device="cpu",
-            teacher=str(tiny_checkpoint), student="layers:2", generator="layers:2",
-        )  # fmt: skip
-        return make_grid(study_spec(request), request, Host.load(only_builtin=True), lambda text: None)
+        options = {
+            "methods": methods, "tasks": "rte", "config": tiny_config, "glue_dir": small_glue, "threads": 1,
+            "teacher": str(tiny_checkpoint), "student": "layers:2", "generator": "layers:2",
+        }  # fmt: skip
+        host = Host.load(only_builtin=True)
+        return make_grid(make_request(options, host).spec, torch.device("cpu"), host)
 
     return make
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from matekd_bench.cli import main
+from matekd_bench.events import NO_SINK
+from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.study.plan.trials import Trial
-from matekd_bench.study.plan.tuning import TrialCell, Tuner
+from matekd_bench.study.plan.grid import make_grid
+from matekd_bench.study.plan.tuning import make_tuner
+from matekd_bench.study.spec.request import make_request
+from synthetic import make
 
 TUNE = ("--methods", "random-mask", "--tasks", "sst2", "--tune", "3")
 
@@ -57,27 +59,28 @@ def test_every_method_gets_the_same_trials_and_the_best_on_the_holdout_is_taken(
     assert found["random-mask"].tuning.trials[1].params == {"mask_rate": 0.367}  # type: ignore[union-attr]
 
 
-def test_the_first_of_equal_trials_is_taken_and_a_failed_one_never() -> None:
-    scores = {"a": None, "b": 0.7, "c": 0.8, "d": 0.8}
-
-    def read(run_id: str) -> Any:
-        score = scores[run_id]
-        return SimpleNamespace(
-            run_id=run_id, status="failed" if score is None else "ok",
-            task_score=score and SimpleNamespace(last=score),
-            compute=SimpleNamespace(train_flops=1, train_seconds=1.0),
-        )  # fmt: skip
-
-    training = SimpleNamespace(optimizer=SimpleNamespace(lr=1e-3))
-    cells: list[Any] = [
-        SimpleNamespace(run_id=one, data=SimpleNamespace(dev=["xy"]), job=SimpleNamespace(training=training))
-        for one in scores
-    ]
-    tried = [TrialCell(Trial(number, 1.0, {}), cell) for number, cell in enumerate(cells, start=1)]
-    store: Any = SimpleNamespace(read=read)
-    job, tuning = Tuner(grid=store, store=store, trials={})._best_trial(tried)
-    assert (tuning.chosen, tuning.holdout_n) == (3, 2)
-    assert job is cells[2].job
+def test_the_first_of_equal_trials_is_chosen_and_a_failed_one_never(
+    tiny_checkpoint: Path, tunable_glue: Path, tiny_config: Path, tmp_path: Path
+) -> None:
+    settings = {
+        "methods": "random-mask@2x", "reference": "none", "tasks": "sst2", "tune": 4, "seeds": 2, "threads": 1,
+        "config": tiny_config, "glue_dir": tunable_glue, "teacher": str(tiny_checkpoint), "student": "layers:2",
+    }  # fmt: skip
+    host = Host.load(only_builtin=True)
+    grid = make_grid(make_request(settings, host).spec, torch.device("cpu"), host)
+    tuner = make_tuner(grid, grid.cells, tmp_path, NO_SINK)
+    [trials] = tuner.trials.values()
+    for trial, score in zip(trials, (None, 0.7, 0.8, 0.8), strict=True):
+        tuner.store.write(make(score=score, run_id=trial.cell.run_id))
+    chosen = trials[2].cell.job
+    for before, after in zip(grid.cells, tuner.complete(grid.cells, grid), strict=True):
+        assert after.tuning is not None
+        assert (after.tuning.chosen, after.tuning.holdout_n) == (3, 100)
+        assert (after.job.params, after.job.training) == (chosen.params, chosen.training)
+        assert (after.job.params, after.job.training) != (before.job.params, before.job.training)
+        for kept in ("variant", "seed", "budget"):
+            assert getattr(after.job, kept) == getattr(before.job, kept)
+        assert after.run_id == before.run_id
 
 
 def test_trials_see_no_dev_and_no_seed_of_the_study(results: Path, run: Record) -> None:

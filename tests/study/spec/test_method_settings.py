@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas
 import pytest
+import torch
 
 from matekd_bench import Method, Params
 from matekd_bench.cli import main
@@ -20,8 +21,7 @@ from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.plan.grid import make_grid
 from matekd_bench.study.spec.method_settings import apply_overrides
-from matekd_bench.study.spec.request import StudyRequest
-from matekd_bench.study.spec.study_spec import study_spec
+from matekd_bench.study.spec.request import make_request
 
 HOST = Host.load(only_builtin=True)
 TRAINING = Training(optimizer=Optimizer(lr=1e-3))
@@ -87,12 +87,12 @@ def test_overrides_are_described_by_the_choice_that_brings_them() -> None:
 def test_only_the_method_itself_departs_from_the_protocol(
     tiny_checkpoint: Path, small_glue: Path, tiny_config: Path
 ) -> None:
-    request = StudyRequest(
-        methods=f"matekd,{OFFICIAL}", tasks="rte", config=tiny_config, glue_dir=small_glue, threads=1, device="cpu",
-        teacher=str(tiny_checkpoint), student="layers:2", generator="layers:2",
-    )  # fmt: skip
-    spec = study_spec(request)
-    reference, plain, official = make_grid(spec, request, HOST, lambda text: None).cells
+    options = {
+        "methods": f"matekd,{OFFICIAL}", "tasks": "rte", "config": tiny_config, "glue_dir": small_glue, "threads": 1,
+        "teacher": str(tiny_checkpoint), "student": "layers:2", "generator": "layers:2",
+    }  # fmt: skip
+    spec = make_request(options, HOST).spec
+    reference, plain, official = make_grid(spec, torch.device("cpu"), HOST).cells
     assert reference.job.training == plain.job.training == spec.training
     assert official.job.training.optimizer.algorithm == "adam"
     assert official.protocol_id == plain.protocol_id  # it stands in the study's table, without a place in it

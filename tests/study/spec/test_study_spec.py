@@ -8,15 +8,23 @@ from typing import Any
 import pytest
 
 from matekd_bench.errors import UsageError
-from matekd_bench.study.spec.request import StudyRequest
-from matekd_bench.study.spec.study_spec import StudySpec, merged, preset_names, preset_table, study_spec
+from matekd_bench.plugins.host import Host
+from matekd_bench.study.spec.layers import merged
+from matekd_bench.study.spec.presets import preset_names, preset_table
+from matekd_bench.study.spec.request import StudyRequest, make_request
+from matekd_bench.study.spec.study_spec import Execution, StudySpec
+
+HOST = Host.load(only_builtin=True)
+
+
+def request(config: Path | None = None, *, glue_home: Path | None = None, **options: Any) -> StudyRequest:
+    """The request of a study on RTE under the preset minilm, unless the options say otherwise."""
+    defaults = {"methods": "kd", "tasks": "rte", "preset": "minilm", "config": config}
+    return make_request({**defaults, **options}, HOST, glue_home=glue_home)
 
 
 def spec(config: Path | None = None, **options: Any) -> StudySpec:
-    """The settings of a study on RTE under the preset minilm, unless the options say otherwise."""
-    return study_spec(
-        StudyRequest(**{"methods": "kd", "tasks": "rte", "preset": "minilm", "config": config, **options})
-    )
+    return request(config, **options).spec
 
 
 def written(folder: Path, text: str) -> Path:
@@ -50,10 +58,10 @@ def test_options_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) 
 
 def test_the_file_may_name_preset_methods_tasks_and_data(tmp_path: Path) -> None:
     text = 'preset = "paper-bert"\nmethods = "eda,kd@2x"\ntasks = "glue"\nglue_dir = "data"\n'
-    found = study_spec(StudyRequest(config=written(tmp_path, text)))
+    found = make_request({"config": written(tmp_path, text)}, HOST).spec
     assert (found.preset, found.methods, found.tasks) == ("paper-bert", "eda,kd@2x", "glue")
     assert found.glue_dir == Path("data")
-    found = study_spec(StudyRequest(config=written(tmp_path, text), tasks="rte", preset="minilm"))
+    found = request(written(tmp_path, text), methods=None).spec
     assert (found.preset, found.methods, found.tasks) == ("minilm", "eda,kd@2x", "rte")
 
 
@@ -94,11 +102,11 @@ def test_sets_may_be_tables_and_numbers(tmp_path: Path) -> None:
 
 
 def test_jobs_may_be_a_number_or_auto_and_stand_in_no_record(tmp_path: Path) -> None:
-    assert [spec(preset=name).jobs for name in ("mini", "minilm")] == ["auto", "1"]
-    assert spec(written(tmp_path, "jobs = 3\n"), preset="mini").jobs == "3"
-    assert spec(written(tmp_path, 'jobs = "auto"\n')).jobs == "auto"
-    assert spec(written(tmp_path, "jobs = 3\n"), jobs="2").jobs == "2"
-    assert "jobs" not in spec(preset="mini").model_dump()
+    assert [request(preset=name).execution.jobs for name in ("mini", "minilm")] == ["auto", None]
+    assert request(written(tmp_path, "jobs = 3\n"), preset="mini").execution.jobs == "3"
+    assert request(written(tmp_path, 'jobs = "auto"\n')).execution.jobs == "auto"
+    assert request(written(tmp_path, "jobs = 3\n"), jobs="2").execution.jobs == "2"
+    assert not Execution.model_fields.keys() & spec(preset="mini").model_dump().keys()
     for wrong in ("0", "true", '"2.5"'):
         with pytest.raises(UsageError, match=r"'jobs' \(in .*study.toml\).*auto"):
             spec(written(tmp_path, f"jobs = {wrong}\n"))
@@ -122,6 +130,21 @@ def test_merging_leaves_its_arguments_alone() -> None:
     ],
 )
 def test_an_option_is_named_as_it_was_typed(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        spec(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"sedes": 3}, r"^unknown setting 'sedes'.*'seeds'"),
+        ({"set_by_user": ["eda.alpha"]}, "'set_by_user'"),
+        ({"training": 3}, r"training.*not 3"),
+        ({"sets": {"eda": 3}}, r"'sets\.eda'"),
+        ({"sets": [3]}, r"sets.*\[3\]"),
+    ],
+)
+def test_a_value_from_python_is_refused_by_name(options: dict[str, Any], named: str) -> None:
     with pytest.raises(UsageError, match=named):
         spec(**options)
 

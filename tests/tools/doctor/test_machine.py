@@ -9,7 +9,7 @@ import torch
 from huggingface_hub import constants
 
 from matekd_bench.distill.artifacts.eviction import size_of
-from matekd_bench.study.spec.study_spec import preset_names, preset_table
+from matekd_bench.study.spec.presets import preset_names, preset_table
 from matekd_bench.tools.doctor import caches, devices, preset_models
 from matekd_bench.tools.doctor.caches import folder, readable
 

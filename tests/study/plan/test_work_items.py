@@ -1,0 +1,50 @@
+"""The order of work and its shortest duration, worked out by hand; and what a dry run says of a real study."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from matekd_bench.cli import main
+from matekd_bench.study.plan.work_items import WorkItem, critical_paths, least_seconds, preparation_id
+
+TEACHER = WorkItem(preparation_id("a"), "a", 10)
+RUNS = [WorkItem(f"r{n}", "a", seconds, "eda", TEACHER.id) for n, seconds in enumerate((7, 5, 4, 4))]
+
+
+def test_a_preparation_counts_with_the_longest_run_that_waits_for_it() -> None:
+    assert critical_paths([TEACHER, *RUNS]) == [17, 7, 5, 4, 4]
+    short, waits, free = (
+        WorkItem("t", "b", 1),
+        WorkItem("w", "b", 30, "kd", "t"),
+        WorkItem("f", "c", 20, "kd"),
+    )
+    assert critical_paths([free, waits, short]) == [20, 30, 31]  # the short one should start first
+
+
+def test_no_order_ends_before_the_work_is_divided_or_the_longest_path_is_done() -> None:
+    assert [least_seconds([TEACHER, *RUNS], jobs) for jobs in (1, 2, 9)] == [30, 17, 17]
+    assert least_seconds(RUNS, 2) == 10
+    assert least_seconds([], 4) == 0
+
+
+def test_a_dry_run_says_how_much_work_it_is_and_how_it_knows(
+    study_options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = ["run", *study_options, "--methods", "eda", "--tasks", "rte,sst2", "--results", str(tmp_path)]
+    assert main([*study, "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(
+        r"4 runs, 4 to do.*\n0\.\d\d device-hours; the longest run is eda on \w+, seed 0", printed
+    )
+    assert re.search(r"^4 runs estimated from .*matrix product", printed, re.M)
+    assert main([*study, "--dry-run", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["device_seconds"] == pytest.approx(
+        sum(run["seconds"] for run in plan["runs"]) + sum(plan["teachers"].values())
+    )
+    assert plan["longest_run_seconds"] == max(run["seconds"] for run in plan["runs"])
+    assert sum(plan["bases"].values()) == 4
