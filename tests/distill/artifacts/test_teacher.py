@@ -291,9 +291,8 @@ def test_the_keys_and_facts_of_what_is_cached_are_pinned(assets, cache):
         "device",
     ]
     assert teacher.key == "toy-single-964bbf237387ab3f"
-    logits = CleanLogits(
-        made.data, made.recipe, Teacher(None, fixed(made.recipe.teacher), given=False), lambda: None
-    )
+    described = Teacher(None, fixed(made.recipe.teacher), given=False)
+    logits = CleanLogits(made.data, made.recipe, teacher=described, read_corpus=lambda: None)
     assert logits.key == "517b4806f1b3812f"
 
 
