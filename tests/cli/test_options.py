@@ -20,7 +20,7 @@ OF_THE_COMMAND = {"context", "plugin", "no_plugins", "json", "quiet", "verbose",
 # Settings without an option: what presets are made of, resources of a cluster, and what is derived from the others.
 NO_OPTION = {"summary", "stand_ins", "training", "resources", "set_by_user"}
 BASE = {"preset": "minilm", "methods": "matekd", "tasks": "rte"}
-# A value of every setting, as Python gives it, and the words of the option that says the same.
+# A value of every setting, as Python gives it, and the words of the option that says the same, if there is one.
 VALUES: dict[str, tuple[Any, str]] = {
     "preset": ("paper-bert", "--preset paper-bert"),
     "methods": ("matekd,eda[alpha=0.2]", "--methods matekd,eda[alpha=0.2]"),
@@ -54,6 +54,10 @@ VALUES: dict[str, tuple[Any, str]] = {
     "shard": ("2/8", "--shard 2/8"),
     "fail_fast": (True, "--fail-fast"),
     "track": ("tensorboard", "--track tensorboard"),
+    "summary": ("A study.", ""),
+    "stand_ins": (True, ""),
+    "training": ({"evaluations": 3}, ""),
+    "resources": ({"gpus": 0.5}, ""),
 }  # fmt: skip
 
 
@@ -86,7 +90,8 @@ def test_a_new_option_is_written_in_two_places() -> None:
     options = set(inspect.signature(run).parameters) - OF_THE_COMMAND
     assert options == setting_names() - NO_OPTION
     assert options == {*StudySpec.model_fields, *Execution.model_fields, "config", "precision"} - NO_OPTION
-    assert options == {*VALUES, "config"}
+    assert {name for name, (_, words) in VALUES.items() if words} == options - {"config"}
+    assert VALUES.keys() == setting_names() - {"config"}
     assert not StudySpec.model_fields.keys() & Execution.model_fields.keys()
 
 
@@ -100,12 +105,12 @@ def test_options_config_file_and_python_ask_for_the_same(
     assert (python.spec, python.execution) != (standard.spec, standard.execution)
 
     others = {key: text for key, text in BASE.items() if key != name}
-    option = asked(monkeypatch, *typed(others), *words.split())
-    assert (option.spec, option.execution, option.given) == (python.spec, python.execution, python.given)
+    if words:
+        option = asked(monkeypatch, *typed(others), *words.split())
+        assert (option.spec, option.execution, option.given) == (python.spec, python.execution, python.given)
 
-    file = tmp_path / "study.toml"
-    key = "training.precision" if name == "precision" else name
-    file.write_text(f"{key} = {json.dumps(value, default=str)}\n", encoding="utf-8")
+    file, [(key, item)] = tmp_path / "study.toml", value.items() if isinstance(value, dict) else [("", value)]
+    file.write_text(f"{f'{name}.{key}'.strip('.')} = {json.dumps(item, default=str)}\n", encoding="utf-8")
     config = asked(monkeypatch, *typed(others), "--config", str(file))
     assert (config.spec, config.execution) == (python.spec, python.execution)
 

@@ -101,6 +101,15 @@ def test_sets_may_be_tables_and_numbers(tmp_path: Path) -> None:
     assert spec().sets == preset_table("minilm")["sets"]
 
 
+def test_what_a_user_sets_is_left_alone_by_tuning(tmp_path: Path) -> None:
+    as_in_preset = preset_table("minilm")["sets"]["matekd.generator_lr"]
+    file = written(tmp_path, f'[sets]\n"matekd.generator_lr" = "{as_in_preset}"\n"eda.alpha" = 0.2\n')
+    assert spec(methods="matekd").set_by_user == ()
+    assert spec(file, methods="matekd,eda").set_by_user == ("eda.alpha",)
+    option = [f"matekd.generator_lr={as_in_preset}"]
+    assert spec(file, methods="matekd,eda", sets=option).set_by_user == ("eda.alpha", "matekd.generator_lr")
+
+
 def test_jobs_may_be_a_number_or_auto_and_stand_in_no_record(tmp_path: Path) -> None:
     assert [request(preset=name).execution.jobs for name in ("mini", "minilm")] == ["auto", None]
     assert request(written(tmp_path, "jobs = 3\n"), preset="mini").execution.jobs == "3"
