@@ -53,6 +53,7 @@ class RemoteRunner:
 
     def execute(self, order: Order) -> OrderEnd:
         """Execute an order, and return its end."""
+        self._sink.run_id = order.run_id  # the grid of another task is made for this run
         try:
             return self.runner(order).execute(order)
         finally:
