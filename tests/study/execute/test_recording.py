@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +10,29 @@ import pytest
 import torch
 
 from matekd_bench.errors import UsageError
+from matekd_bench.events import NO_SINK
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study import run
-from matekd_bench.study.events import NoEvents, StudySummary
 from matekd_bench.study.execute.recording import environment
-from matekd_bench.study.spec.request import StudyRequest
+from matekd_bench.study.pipeline import StudySummary
+from matekd_bench.study.spec.request import make_request
 
 HOST = Host.load(only_builtin=True)
 Study = Callable[..., tuple[StudySummary, dict[str, Record]]]
 
 
 @pytest.fixture
-def study(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path, tmp_path: Path) -> Study:
+def study(study_settings: dict[str, Any], tmp_path: Path) -> Study:
     """Runs a small study, further options applied; gives its summary and the records by method and task."""
-    standard = StudyRequest(
-        methods="kd", tasks="sst2", config=tiny_config, glue_dir=small_glue, teacher=str(tiny_checkpoint),
-        student="layers:2", generator="layers:2", budget="student_updates=4", threads=1, device="cpu",
-        results=tmp_path / "results", command="matekd-bench run",
-    )  # fmt: skip
+    standard = {**study_settings, "methods": "kd", "tasks": "sst2", "results": tmp_path / "results"}
 
     def start(**options: Any) -> tuple[StudySummary, dict[str, Record]]:
-        request = replace(standard, **options)
-        summary = run(request, HOST, NoEvents())
-        found = ResultsStore(request.results).records()
-        return summary, {f"{one.identity.method} {one.identity.task}": one for one in found}
+        request = make_request({**standard, **options}, HOST, command="matekd-bench run")
+        summary = run(request, HOST, NO_SINK)
+        records = ResultsStore(request.execution.results).records()
+        return summary, {f"{record.identity.method} {record.identity.task}": record for record in records}
 
     return start
 
