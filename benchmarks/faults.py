@@ -241,10 +241,10 @@ def undisturbed(study: Study) -> tuple[dict[str, Any], float, int]:
     noted = Path(tempfile.mkdtemp()) / "count"
 
     def fault() -> None:
-        from matekd_bench.study.execute.backends import in_process
+        from matekd_bench.study.execute.scheduler import Scheduler
 
         counting.install()
-        original = in_process.LocalExecutor.run
+        original = Scheduler.run
 
         def run(self: Any, cells: Any) -> Any:
             try:
@@ -252,7 +252,7 @@ def undisturbed(study: Study) -> tuple[dict[str, Any], float, int]:
             finally:
                 noted.write_text(str(counting.count))
 
-        in_process.LocalExecutor.run = run  # type: ignore[method-assign]
+        Scheduler.run = run  # type: ignore[method-assign]
 
     started = time.monotonic()
     ended = study.run(fault)
@@ -360,7 +360,6 @@ def together(study: Study, processes: int, *, kill: bool) -> dict[str, int]:
 
     def watched() -> None:
         from matekd_bench.results.store.results_store import ResultsStore
-        from matekd_bench.study.execute.backends import in_process
 
         original = ResultsStore.write
 
@@ -371,7 +370,6 @@ def together(study: Study, processes: int, *, kill: bool) -> dict[str, int]:
             return stored
 
         ResultsStore.write = write  # type: ignore[method-assign, assignment]
-        in_process.POLL_SECONDS = 0.1
 
     started = [study.start(watched) for _ in range(processes)]
     if kill:

@@ -59,19 +59,20 @@ def soak(
 ) -> list[Sample]:
     """Trains so many runs in this process; a sample after every so many, which `show` is given at once."""
     from matekd_bench.cli import main
-    from matekd_bench.study.execute.backends.in_process import LocalExecutor
+    from matekd_bench.study.execute.orders import Order, OrderEnd
+    from matekd_bench.study.execute.runner import Runner
 
     found: list[Sample] = []
-    done, original = 0, LocalExecutor.run_cell
+    done, original = 0, Runner.execute
 
-    def take(self: LocalExecutor, *rest: object) -> object:
+    def take(self: Runner, order: Order) -> OrderEnd:
         nonlocal done
-        taken = original(self, *rest)  # type: ignore[arg-type]
-        done += taken is not None
+        end = original(self, order)
+        done += end.kind == "trained"
         if done % every == 0:
             found.append(sample(done))
             show(found[-1])
-        return taken
+        return end
 
     (home / "tiny.toml").write_text(CONFIG)
     command = [
@@ -82,12 +83,12 @@ def soak(
     ]  # fmt: skip
     before = os.environ.get("MATEKD_BENCH_CACHE")
     os.environ["MATEKD_BENCH_CACHE"] = str(home / "cache")
-    LocalExecutor.run_cell = take  # type: ignore[method-assign, assignment]
+    Runner.execute = take  # type: ignore[method-assign]
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             assert main(command) == 0
     finally:
-        LocalExecutor.run_cell = original  # type: ignore[method-assign]
+        Runner.execute = original  # type: ignore[method-assign]
         os.environ.pop("MATEKD_BENCH_CACHE")
         if before is not None:
             os.environ["MATEKD_BENCH_CACHE"] = before

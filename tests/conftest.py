@@ -25,7 +25,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when the Hub's library is imported: n
 
 LONGEST = (
     *(
-        "study/execute/backends/test_worker_pool.py",
+        "study/execute/backends/test_worker_processes.py",
         "contract/test_every_method.py",
         "study/execute/test_away.py",
         "faults/test_faults.py",
@@ -214,6 +214,15 @@ def study_options(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path) ->
         *("--student", "layers:2", "--generator", "layers:2", "--budget", "student_updates=4"),
         *("--device", "cpu", "--precision", "float32", "--threads", "1", "--quiet"),
     )
+
+
+@pytest.fixture(scope="session")
+def study_settings(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path) -> dict[str, Any]:
+    """The same as a dictionary for `make_request`."""
+    return {
+        "config": tiny_config, "glue_dir": small_glue, "teacher": str(tiny_checkpoint), "student": "layers:2",
+        "generator": "layers:2", "budget": "student_updates=4", "device": "cpu", "precision": "float32", "threads": 1,
+    }  # fmt: skip
 
 
 @pytest.fixture

@@ -1,23 +1,21 @@
-"""Hooks that gain arguments break no plugin; implementations that cannot be called are refused."""
+"""How implementations of hooks are registered and called: with the arguments that they take, by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pluggy
 import pytest
 
-from matekd_bench import Method, Perturbation, PluginError, Tracker, hookimpl
+from matekd_bench import Method, Perturbation, hookimpl
 from matekd_bench.plugins import event_hookspecs, hookspecs, loading
 from matekd_bench.plugins.calling import call
 from matekd_bench.plugins.discovery import Candidate
-from matekd_bench.plugins.event_dispatch import PluginSink
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.loading import load_one, new_manager
-from matekd_bench.plugins.provided import Provided, ProvidedBy
+from matekd_bench.plugins.provided import ProvidedBy
 
 hookspec = pluggy.HookspecMarker(hookspecs.PROJECT)
 BY = ProvidedBy("probe", "probe-package", "1.0")
@@ -39,9 +37,10 @@ def plugin(*implementations: Callable[..., Any]) -> Any:
     return SimpleNamespace(**{one.__name__: one for one in implementations})
 
 
-def load(plugin: Any) -> tuple[Any, list[Any]]:
-    info, provided = load_one(new_manager(), Candidate(BY, lambda: plugin))
-    return info, [one.record.name for one in provided]
+def load(plugin: Any) -> tuple[Any, list[Any], pluggy.PluginManager]:
+    manager = new_manager()
+    info, provided = load_one(manager, Candidate(BY, lambda: plugin))
+    return info, [one.record.name for one in provided], manager
 
 
 def host(manager: pluggy.PluginManager) -> Host:
@@ -76,7 +75,7 @@ def test_a_method_published_today_is_found_when_its_hook_gains_an_argument(
     monkeypatch.setattr(loading, "SPECS", specs(matekd_bench_methods, without="matekd_bench_methods"))
     monkeypatch.setattr(loading, "ARGUMENTS", {"language": "en"})
     for implementation in (TODAY, plugin(newer)):
-        info, names = load(implementation)
+        info, names, _ = load(implementation)
         assert (info.status, names) == ("ok", ["probe"])
 
 
@@ -85,9 +84,9 @@ def test_wrappers_are_refused() -> None:
     def matekd_bench_methods() -> Any:
         return (yield)
 
-    info, _ = load(plugin(matekd_bench_methods))
+    info, _, _ = load(plugin(matekd_bench_methods))
     assert info.status == "broken"
-    assert "wrappers" in str(info.reason)
+    assert "wrappers" in info.reason
 
 
 def test_an_implementation_gets_what_it_takes_and_no_more() -> None:
@@ -97,7 +96,8 @@ def test_an_implementation_gets_what_it_takes_and_no_more() -> None:
 
     manager = new_manager()
     manager.register(plugin(matekd_bench_run_finished))
-    [implementation] = manager.hook.matekd_bench_run_finished.get_hookimpls()
+    caller = manager.hook.matekd_bench_run_finished
+    [implementation] = caller.get_hookimpls()
     assert call(implementation, {"run": 1, "end": 2}) == 2
 
 
@@ -106,15 +106,6 @@ def test_an_argument_that_a_hook_does_not_have_is_named() -> None:
     def matekd_bench_run_finished(score: float) -> None:
         """There is no such argument."""
 
-    info, _ = load(plugin(matekd_bench_run_finished))
-    assert "'matekd_bench_run_finished'" in str(info.reason)
-    assert "'score'" in str(info.reason)
-
-
-def test_a_tracker_without_events_is_refused() -> None:
-    tracker = Provided(Tracker(name="t", summary="", start=lambda results: object()), BY)
-    with (
-        PluginSink(host(new_manager()), print) as sink,
-        pytest.raises(PluginError, match="tracker 't'"),
-    ):
-        sink.start(tracker, Path())
+    info, _, _ = load(plugin(matekd_bench_run_finished))
+    for part in ("'matekd_bench_run_finished'", "'score'", "study, run, end"):
+        assert part in info.reason

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from matekd_bench import EvaluationInfo, RunEnd, RunInfo, StudyEnd, StudyInfo
+from matekd_bench import Evaluated, RunFinished, RunStarted, StudyFinished, StudyStarted
 from matekd_bench.cli import main
-from matekd_bench.plugins.event_dispatch import EventDispatcher, chosen_trackers
+from matekd_bench.plugins.event_dispatch import PluginSink, chosen_trackers
 from matekd_bench.plugins.host import Host
 
-RUN = RunInfo(run_id="rte-eda-0-ab12", method="eda[alpha=0.2]", task="rte", seed=0)
-CUT = RunInfo(run_id="rte-eda-1-cd34", method="eda[alpha=0.2]", task="rte", seed=1)
+RUN = RunStarted(run_id="rte-eda-0-ab12", method="eda[alpha=0.2]", task="rte", seed=0)
+CUT = RunStarted(run_id="rte-eda-1-cd34", method="eda[alpha=0.2]", task="rte", seed=1)
 RECORD = {
     "task_score": {"last": 0.6, "best_dev": 0.7},
     "compute": {"student_updates": 20, "auxiliary_updates": 0, "train_flops": 3.5e12},
 }
-END = RunEnd(status="ok", score=0.6, seconds=1.5, record=RECORD)
+END = RunFinished(run_id=RUN.run_id, status="ok", score=0.6, seconds=1.5, record=RECORD)
 FINAL = {
     "final/score": 0.6, "final/best_dev": 0.7, "cost/seconds": 1.5, "cost/student_updates": 20.0,
     "cost/auxiliary_updates": 0.0, "cost/train_flops": 3.5e12,
@@ -38,35 +38,26 @@ def own_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def study(name: str, results: Path) -> None:
-    """One run to its end, and one that is stopped after its first evaluation."""
+    """Two runs at a time, their evaluations in turn; one ends, and one is stopped after its first evaluation."""
     host = Host.load(only_builtin=True)
     [tracker] = chosen_trackers(host, name)
-    told = StudyInfo(
-        results=results,
-        preset="mini",
-        methods=("eda[alpha=0.2]",),
-        tasks=("rte",),
-        seeds=(0, 1),
-        reference="kd",
-    )
-    with EventDispatcher(host, pytest.fail) as announcer:
-        announcer.start(tracker, results)
-        announcer.dispatch("matekd_bench_study_started", study=told)
-        for run, evaluations in ((RUN, 2), (CUT, 1)):
-            announcer.dispatch("matekd_bench_run_started", run=run)
-            for number in range(1, evaluations + 1):
-                evaluation = EvaluationInfo(
-                    number=number,
-                    total=2,
-                    score=0.5 + number / 20,
-                    spent=10 * number,
-                    limit=20,
-                    loss=1 / number,
-                )
-                announcer.dispatch("matekd_bench_evaluated", run=run, evaluation=evaluation)
-            if run is RUN:
-                announcer.dispatch("matekd_bench_run_finished", run=run, end=END)
-        announcer.dispatch("matekd_bench_study_finished", study=told, end=StudyEnd(status="stopped"))
+    started = StudyStarted(
+        results=results, preset="mini", methods=("eda[alpha=0.2]",), tasks=("rte",), seeds=(0, 1), reference="kd"
+    )  # fmt: skip
+    with PluginSink(host, pytest.fail) as sink:
+        sink.start(tracker, results)
+        for event in (
+            started, RUN, CUT, evaluated(RUN, 1, 0.55), evaluated(CUT, 1, 0.95), evaluated(RUN, 2, 0.6), END,
+            StudyFinished(status="stopped"),
+        ):  # fmt: skip
+            sink.emit(event)
+
+
+def evaluated(run: RunStarted, number: int, score: float) -> Evaluated:
+    """Evaluation `number` of two, with the loss 1 / number."""
+    return Evaluated(
+        run_id=run.run_id, number=number, total=2, score=score, spent=10 * number, limit=20, loss=1 / number
+    )  # fmt: skip
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -82,11 +73,13 @@ def test_tensorboard_files_hold_evaluations_and_final_scores(tmp_path: Path) -> 
     pytest.importorskip("tensorboard", reason="the extra 'tensorboard' is not installed")
     study("tensorboard", tmp_path)
     found = scalars(tmp_path / "tensorboard" / RUN.run_id)
-    assert found["dev/score"] == [(10, pytest.approx(0.55)), (20, pytest.approx(0.6))]
+    assert [step for step, _ in found["dev/score"]] == [10, 20]
+    assert [score for _, score in found["dev/score"]] == pytest.approx([0.55, 0.6])
     assert found["train/loss"] == [(10, 1.0), (20, 0.5)]
     assert {name: found[name][-1][1] for name in FINAL} == pytest.approx(FINAL)
     cut = scalars(tmp_path / "tensorboard" / CUT.run_id)
     assert set(cut) == {"dev/score", "train/loss"}
+    assert [score for _, score in cut["dev/score"]] == pytest.approx([0.95])
 
 
 @pytest.fixture
@@ -115,6 +108,8 @@ def test_mlflows_files_hold_parameters_evaluations_and_ends(tmp_path: Path, mlfl
     assert {name: done.data.metrics[name] for name in FINAL} == FINAL
     history = mlflow_client.get_metric_history(done.info.run_id, "dev/score")
     assert [(one.step, one.value) for one in history] == [(10, 0.55), (20, 0.6)]
+    history = mlflow_client.get_metric_history(cut.info.run_id, "dev/score")
+    assert [(one.step, one.value) for one in history] == [(10, 0.95)]
 
 
 def test_wandb_works_offline(tmp_path: Path) -> None:
@@ -146,10 +141,9 @@ def test_a_missing_package_is_said_before_anything_is_read(
 ) -> None:
     monkeypatch.setattr("matekd_bench.plugins.event_dispatch._importable", lambda module: False)
     assert main(["run", "--methods", "nonsense", "--tasks", "nonsense", "--track", name]) == 2
-    assert capsys.readouterr().err == (
-        f"error: tracker '{name}' needs the package '{name}', which is not installed. "
-        f"Get it with: pip install 'matekd-bench[{name}]'\n"
-    )
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: tracker '{name}'")
+    assert line.endswith(f"pip install 'matekd-bench[{name}]'")
 
 
 def test_listing_trackers_loads_none_of_their_libraries() -> None:

@@ -145,8 +145,9 @@ class Scheduler:
                 record=self._record_as_json(run_id),
             )
         )  # fmt: skip
-        if not self._queue.needs(end.order.task):
-            self._backend.forget(end.order.task)
+        task = end.order.task
+        if not self._queue.needs(task) and all(item.task != task for item in self._items.values()):
+            self._backend.forget(task)
 
     def _record_as_json(self, run_id: str) -> dict[str, Any]:
         """Return the record of a run as JSON data, empty if it cannot be read."""

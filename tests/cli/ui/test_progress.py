@@ -1,25 +1,41 @@
-"""What the three watchers print."""
+"""What the three screens print of the events of a study."""
 
 from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
-from matekd_bench.study.events import Events, Plan, PlannedRun, StudySummary
 
-from matekd_bench.cli.ui.progress import PlainEvents, QuietEvents, RichEvents, duration, watcher
+from matekd_bench.cli.ui.progress import BarScreen, LineScreen, QuietScreen, duration, watcher
 from matekd_bench.cli.ui.time_left import Pace, StudyPace
+from matekd_bench.events import (
+    Evaluated,
+    Message,
+    PlannedRun,
+    Progress,
+    RunFinished,
+    RunStarted,
+    Sink,
+    StudyFinished,
+    StudyStarted,
+)
 
-RUN = PlannedRun("a2", "eda[alpha=0.2]", "rte", 0, 500, done=False)
-PLAN = Plan(
-    runs=(PlannedRun("a1", "kd", "rte", 0, 500, done=True), RUN),
-    tasks=("rte",),
-    methods=("kd", "eda[alpha=0.2]"),
-    seeds=(0,),
+
+def planned(run_id: str, seed: int, updates: int, **more: Any) -> PlannedRun:
+    return PlannedRun(run_id=run_id, method="kd", task="rte", seed=seed, updates=updates, **more)
+
+
+RUN = RunStarted(run_id="a2", method="eda[alpha=0.2]", task="rte", seed=0, position=2, total=2)
+STUDY = StudyStarted(
+    results=Path("results"),
     preset="minilm",
-    data_states={},
-    results="results",
+    methods=("kd", "eda[alpha=0.2]"),
+    tasks=("rte",),
+    seeds=(0,),
+    runs=(planned("a1", 0, 500, done=True), planned("a2", 0, 500)),
 )
 
 
@@ -30,8 +46,8 @@ class Terminal(io.StringIO):
         return True
 
 
-class Watch:
-    """A clock that goes on only when it is told to."""
+class Clock:
+    """A clock whose time tests set."""
 
     now = 0.0
 
@@ -39,30 +55,40 @@ class Watch:
         return self.now
 
 
-def act(events: Events, clock: Watch) -> None:
-    """A study of one run with two evaluations."""
-    events.study_started(PLAN)
-    events.note("3 broken rows skipped")
-    events.stage("fine-tuning the teacher on rte")
+def show_study(screen: Sink, clock: Clock) -> None:
+    """Emit a study of one run with two evaluations."""
+    screen.emit(STUDY)
+    screen.emit(Message(kind="note", text="3 broken rows skipped"))
+    screen.emit(Message(kind="stage", text="fine-tuning the teacher on rte", run_id="a2"))
     for done in range(1, 9):
         clock.now += 30
-        events.progress(done, 8, 0.25, None)
-    events.warning("no WordNet")
-    events.detail("Traceback: ...")
-    events.run_started(RUN.label, 2, 2)
+        screen.emit(Progress(run_id="a2", done=done, limit=8, loss=0.25))
+    screen.emit(Message(kind="warning", text="no WordNet"))
+    screen.emit(Message(kind="detail", text="Traceback: ..."))
+    screen.emit(RUN)
     for done in range(0, 500, 50):
-        events.progress(done, 500, 0.51234, 90.0)
-    events.evaluated(1, 2, 0.5)
-    events.progress(500, 500, None, None)
-    events.evaluated(2, 2, 0.625)
-    events.run_finished(RUN.label, "ok", 0.625, 75.0)
-    events.study_finished(StudySummary(plan=PLAN, trained=1, skipped=1, failed=0, run_ids=("a1", "a2")))
+        screen.emit(Progress(run_id="a2", done=done, limit=500, loss=0.51234, seconds_left=90.0))
+    screen.emit(Evaluated(run_id="a2", number=1, total=2, score=0.5, loss=0.51234))
+    screen.emit(Progress(run_id="a2", done=500, limit=500))
+    screen.emit(Evaluated(run_id="a2", number=2, total=2, score=0.625))
+    screen.emit(finished("a2", 0.625, 75.0))
+    screen.emit(StudyFinished(status="done", trained=1, skipped=1))
 
 
-def test_plain_lines_hold_one_line_for_each_look() -> None:
+def finished(run_id: str, score: float = 0.5, seconds: float = 60.0) -> RunFinished:
+    return RunFinished(run_id=run_id, status="ok", score=score, seconds=seconds)
+
+
+def started(run: PlannedRun, position: int) -> RunStarted:
+    return RunStarted(
+        run_id=run.run_id, method=run.method, task=run.task, seed=run.seed, position=position, total=3
+    )
+
+
+def test_plain_lines_hold_one_line_for_each_evaluation() -> None:
     stream = io.StringIO()
-    clock = Watch()
-    act(PlainEvents(stream, clock=clock), clock)
+    clock = Clock()
+    show_study(LineScreen(stream, clock=clock), clock)
     assert stream.getvalue().splitlines() == [
         "2 runs (2 methods x 1 task x 1 seed), 1 to do; records go to results",
         "note: 3 broken rows skipped",
@@ -81,8 +107,14 @@ def test_plain_lines_hold_one_line_for_each_look() -> None:
 
 def test_quiet_shows_warnings_alone() -> None:
     stream = io.StringIO()
-    act(QuietEvents(stream), Watch())
+    show_study(QuietScreen(stream), Clock())
     assert stream.getvalue() == "warning: no WordNet\n"
+
+
+def test_details_are_shown_if_wanted() -> None:
+    stream = io.StringIO()
+    QuietScreen(stream, verbose=True).emit(Message(kind="detail", text="Traceback: ..."))
+    assert stream.getvalue() == "Traceback: ...\n"
 
 
 @pytest.mark.parametrize("verbose", [False, True])
@@ -92,31 +124,30 @@ def test_live_bars_keep_brackets_and_show_evaluations_if_wanted(
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
-    clock = Watch()
-    with RichEvents(stream, verbose=verbose, clock=clock) as events:
-        act(events, clock)
-    shown = stream.getvalue()
-    assert "eda[alpha=0.2] on rte, seed 0: ok 62.5 after 1 min" in shown
-    assert "warning: no WordNet" in shown
-    assert ("evaluation 1/2: 50.0" in shown) is verbose
+    clock = Clock()
+    with BarScreen(stream, verbose=verbose, clock=clock) as screen:
+        show_study(screen, clock)
+        assert screen.bars.tasks == []
+    printed = stream.getvalue()
+    assert "eda[alpha=0.2] on rte, seed 0: ok 62.5 after 1 min" in printed
+    assert "warning: no WordNet" in printed
+    assert ("evaluation 1/2: 50.0" in printed) is verbose
 
 
 @pytest.fixture
-def three() -> Plan:
+def three() -> StudyStarted:
     """Three runs to do, of 100, 300 and 600 updates."""
-    runs = [PlannedRun(f"a{n}", "kd", "rte", n, n * 100, done=False) for n in (1, 3, 6)]
-    return replace(PLAN, runs=(PLAN.runs[0], *runs))
+    return replace(STUDY, runs=(STUDY.runs[0], *(planned(f"b{n}", n, n * 100) for n in (1, 3, 6))))
 
 
-def test_plain_lines_say_how_long_all_runs_will_take(three: Plan) -> None:
-    stream, clock = io.StringIO(), Watch()
-    events = PlainEvents(stream, clock=clock)
-    events.study_started(three)
-    for position in (1, 2, 3):
-        label = three.todo[position - 1].label
-        events.run_started(label, position, 3)
+def test_plain_lines_say_how_long_all_runs_will_take(three: StudyStarted) -> None:
+    stream, clock = io.StringIO(), Clock()
+    screen = LineScreen(stream, clock=clock)
+    screen.emit(three)
+    for position, run in enumerate(three.todo, start=1):
+        screen.emit(started(run, position))
         clock.now += 60
-        events.run_finished(label, "ok", 0.5, 60.0)
+        screen.emit(finished(run.run_id))
     starts = [line for line in stream.getvalue().splitlines() if line.startswith("[")]
     assert starts == [
         "[1/3] kd on rte, seed 1",
@@ -125,90 +156,91 @@ def test_plain_lines_say_how_long_all_runs_will_take(three: Plan) -> None:
     ]
 
 
-def test_the_bar_of_a_run_shows_its_preparation_first(three: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bar_of_a_run_shows_its_preparation_first(
+    three: StudyStarted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "120")
-    clock = Watch()
-    with RichEvents(Terminal(), verbose=False, clock=clock) as events:
-        events.study_started(three)
-        events.run_started("kd on rte, seed 1", 1, 3)
-        events.stage("teacher for rte")
+    clock, run = Clock(), three.todo[0]
+    with BarScreen(Terminal(), verbose=False, clock=clock) as screen:
+        screen.emit(three)
+        screen.emit(started(run, 1))
+        screen.emit(Message(kind="stage", text="teacher for rte", run_id=run.run_id))
         clock.now += 60
-        events.progress(1, 4, 0.5, None)
-        assert shown(events) == ("teacher for rte", 1, 4, "loss 0.500, 3 min left")
-        events.stage("generator for rte")
-        assert shown(events) == ("generator for rte", 0, None, "")
-        events.progress(5, 100, 0.25, 42.0)
-        assert shown(events) == ("kd on rte, seed 1", 5, 100, "loss 0.250, 42 s left")
-        events.run_finished("kd on rte, seed 1", "ok", 0.5, 60.0)
-        assert shown(events) == ("runs", 2, 4, "9 min left in all")
+        screen.emit(Progress(run_id=run.run_id, done=1, limit=4, loss=0.5))
+        assert lowest_bar(screen) == ("teacher for rte", 1, 4, "loss 0.500, 3 min left")
+        screen.emit(Message(kind="stage", text="generator for rte", run_id=run.run_id))
+        assert lowest_bar(screen) == ("generator for rte", 0, None, "")
+        screen.emit(Progress(run_id=run.run_id, done=5, limit=100, loss=0.25, seconds_left=42.0))
+        assert lowest_bar(screen) == ("kd on rte, seed 1", 5, 100, "loss 0.250, 42 s left")
+        screen.emit(finished(run.run_id))
+        assert lowest_bar(screen) == ("runs", 2, 4, "9 min left in all")
 
 
-def shown(events: RichEvents) -> tuple[object, ...]:
-    """The lowest bar: its title, how far it is, and what is written beside it."""
-    bar = events.bars.tasks[-1]
+def lowest_bar(screen: BarScreen) -> tuple[object, ...]:
+    """Return the title of the lowest bar, how far it is, and the text beside it."""
+    bar = screen.bars.tasks[-1]
     return bar.description, bar.completed, bar.total, bar.fields["detail"]
 
 
-def test_time_left_is_known_only_in_the_middle(three: Plan) -> None:
-    clock = Watch()
+def test_time_left_is_known_only_in_the_middle(three: StudyStarted) -> None:
+    clock = Clock()
     pace, study = Pace(clock), StudyPace(three, clock)
     clock.now = 10.0
     assert [pace.left(done, 8) for done in (0, 2, 8)] == [None, 30.0, None]
     left = []
     for run in (*three.todo, three.todo[-1]):
         left.append(study.left())
-        study.run_finished(run.label)
+        study.run_finished(run.run_id)
     assert left == [None, 90.0, 15.0, None]
 
 
-def test_teachers_and_the_plan_weigh_in_the_time_left(three: Plan) -> None:
-    clock = Watch()
+def test_teachers_and_the_plan_weigh_in_the_time_left(three: StudyStarted) -> None:
+    clock = Clock()
     sized = [replace(run, seconds=100.0 * size) for run, size in zip(three.todo, (1, 3, 6), strict=True)]
     plan = replace(three, runs=(three.runs[0], *sized), teachers={"rte": 1000.0, "mrpc": 2000.0})
     study = StudyPace(plan, clock)
     clock.now = 400.0
-    study.run_finished(sized[0].label)  # and rte's teacher: 1100 of 4000
+    study.run_finished(sized[0].run_id)  # and rte's teacher: 1100 of 4000
     assert study.left() == pytest.approx(400 * 2900 / 1100)
     study = StudyPace(replace(plan, seconds=2000.0), clock)  # on two devices; the prior is 200 of them
     clock.now += 400.0
-    study.run_finished(sized[0].label)
+    study.run_finished(sized[0].run_id)
     assert study.left() == pytest.approx(0.725 * 2000 * (400 + 200) / (0.275 * 2000 + 200))
     study.run_finished("of another study")
     for run in sized[1:]:
-        study.run_finished(run.label)
+        study.run_finished(run.run_id)
     assert study.left() == pytest.approx(0.5 * 2000 * (400 + 200) / (0.5 * 2000 + 200))  # mrpc's teacher
 
 
-def test_what_was_done_before_an_interruption_took_no_time_now(three: Plan) -> None:
-    stream, clock = io.StringIO(), Watch()
-    events = PlainEvents(stream, clock=clock)
-    events.study_started(three)
-    events.stage("teacher for rte")
+def test_steps_before_an_interruption_do_not_count_for_the_speed(three: StudyStarted) -> None:
+    stream, clock = io.StringIO(), Clock()
+    screen = LineScreen(stream, clock=clock)
+    screen.emit(three)
+    screen.emit(Message(kind="stage", text="teacher for rte", run_id="b1"))
     for done in range(51, 76):
         clock.now += 4
-        events.progress(done, 100, 0.5, None)
-    assert (
-        "  75 %, loss 0.500, 2 min left" in stream.getvalue().splitlines()
-    )  # 25 of 4 s each, not 75 in 100 s
+        screen.emit(Progress(run_id="b1", done=done, limit=100, loss=0.5))
+    # 25 steps of 4 s each, not 75 in 100 s
+    assert "  75 %, loss 0.500, 2 min left" in stream.getvalue().splitlines()
 
 
 def test_a_failed_run_has_no_score() -> None:
     stream = io.StringIO()
-    PlainEvents(stream).run_finished(RUN.label, "failed", None, 3.0)
+    LineScreen(stream).emit(RunFinished(run_id="a2", status="failed", score=None, seconds=3.0))
     assert stream.getvalue() == "  failed after 3 s\n"
 
 
 @pytest.mark.parametrize(
     ("stream", "quiet", "kind"),
     [
-        (io.StringIO(), True, QuietEvents),
-        (io.StringIO(), False, PlainEvents),
-        (Terminal(), False, RichEvents),
+        (io.StringIO(), True, QuietScreen),
+        (io.StringIO(), False, LineScreen),
+        (Terminal(), False, BarScreen),
     ],
 )
-def test_the_watcher_fits_the_stream(stream: io.StringIO, quiet: bool, kind: type) -> None:
-    with watcher(quiet=quiet, verbose=False, stream=stream) as events:
-        assert type(events) is kind
+def test_the_screen_fits_the_stream(stream: io.StringIO, quiet: bool, kind: type) -> None:
+    with watcher(quiet=quiet, verbose=False, stream=stream) as screen:
+        assert type(screen) is kind
 
 
 @pytest.mark.parametrize(
@@ -219,23 +251,27 @@ def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_lines_of_several_runs_at_a_time_begin_with_theirs(three: Plan) -> None:
+def test_lines_of_several_runs_at_a_time_begin_with_theirs(three: StudyStarted) -> None:
     stream = io.StringIO()
-    events = PlainEvents(stream, clock=Watch())
-    events.study_started(three)
-    first, second = events.run_view(1), events.run_view(2)
-    first.stage("teacher for rte")
-    first.progress(1, 2, 0.5, None)
-    second.run_started("kd on rte, seed 1", 1, 3)
-    second.stage("generator for rte")
-    first.run_started("kd on rte, seed 3", 2, 3)
-    second.progress(5, 10, 0.5, 60.0)
-    second.evaluated(1, 2, 0.5)
-    first.run_finished("kd on rte, seed 3", "ok", 0.5, 60.0)
+    screen = LineScreen(stream, clock=Clock())
+    one, two, _ = three.todo
+    for event in (
+        three,
+        Message(kind="stage", text="teacher for rte", run_id=two.run_id),
+        started(one, 1),
+        Progress(run_id=two.run_id, done=1, limit=2, loss=0.5),
+        Message(kind="stage", text="generator for rte", run_id=one.run_id),
+        started(two, 2),
+        Progress(run_id=one.run_id, done=5, limit=10, loss=0.5, seconds_left=60.0),
+        Progress(run_id=two.run_id, done=5, limit=10, loss=0.75, seconds_left=600.0),
+        Evaluated(run_id=one.run_id, number=1, total=2, score=0.5, loss=0.5),
+        finished(two.run_id),
+    ):
+        screen.emit(event)
     assert stream.getvalue().splitlines()[1:] == [
         "teacher for rte",
-        "teacher for rte: 50 %, loss 0.500, 0 s left",
         "[1/3] kd on rte, seed 1",
+        "teacher for rte: 50 %, loss 0.500, 0 s left",
         "generator for rte",
         "[2/3] kd on rte, seed 3",
         "kd on rte, seed 1: evaluation 1/2: 50.0, loss 0.500, 1 min left",
@@ -243,16 +279,17 @@ def test_lines_of_several_runs_at_a_time_begin_with_theirs(three: Plan) -> None:
     ]
 
 
-def test_bars_of_several_runs_at_a_time_stand_together(three: Plan) -> None:
-    with RichEvents(Terminal(), verbose=False, clock=Watch()) as events:
-        events.study_started(three)
-        lanes = [events.run_view(1), events.run_view(2)]
-        for view, run in zip(lanes, three.todo, strict=False):
-            view.run_started(run.label, 1, 3)
-        assert [bar.description for bar in events.bars.tasks] == [
-            "runs",
-            "kd on rte, seed 1",
-            "kd on rte, seed 3",
+def test_bars_of_several_runs_at_a_time_are_shown_together(three: StudyStarted) -> None:
+    with BarScreen(Terminal(), verbose=False, clock=Clock()) as screen:
+        screen.emit(three)
+        one, two, _ = three.todo
+        for position, run in enumerate((one, two), start=1):
+            screen.emit(started(run, position))
+        screen.emit(Progress(run_id=one.run_id, done=5, limit=100, seconds_left=1.0))
+        assert [(bar.description, bar.completed) for bar in screen.bars.tasks] == [
+            ("runs", 1),
+            ("kd on rte, seed 1", 5),
+            ("kd on rte, seed 3", 0),
         ]
-        lanes[0].run_finished("kd on rte, seed 1", "ok", 0.5, 1.0)
-        assert [bar.description for bar in events.bars.tasks] == ["runs", "kd on rte, seed 3"]
+        screen.emit(finished(one.run_id))
+        assert [bar.description for bar in screen.bars.tasks] == ["runs", "kd on rte, seed 3"]

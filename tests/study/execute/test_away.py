@@ -1,4 +1,4 @@
-"""What a study does besides training is the same where workers, or several processes, train its runs."""
+"""Tuning, trackers, kept students and process-wide settings where workers, or several processes, train."""
 
 from __future__ import annotations
 

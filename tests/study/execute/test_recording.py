@@ -3,47 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from matekd_bench.study.events import NoEvents, StudySummary
 
 from matekd_bench.errors import UsageError
+from matekd_bench.events import NoSink, StudyFinished
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study import run
 from matekd_bench.study.execute.recording import environment
-from matekd_bench.study.spec.request import StudyRequest
+from matekd_bench.study.spec.request import make_request
 
 HOST = Host.load(only_builtin=True)
-Study = Callable[..., tuple[StudySummary, dict[str, Record]]]
+Study = Callable[..., tuple[StudyFinished, dict[str, Record]]]
 
 
 @pytest.fixture
-def study(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path, tmp_path: Path) -> Study:
-    """Runs a small study, further options applied; gives its summary and the records by method and task."""
-    standard = StudyRequest(
-        methods="kd", tasks="sst2", config=tiny_config, glue_dir=small_glue, teacher=str(tiny_checkpoint),
-        student="layers:2", generator="layers:2", budget="student_updates=4", threads=1, device="cpu",
-        results=tmp_path / "results", command="matekd-bench run",
-    )  # fmt: skip
+def study(study_settings: dict[str, Any], tmp_path: Path) -> Study:
+    """Runs a small study, further options applied; gives its end and the records by method and task."""
+    standard = {**study_settings, "methods": "kd", "tasks": "sst2", "results": tmp_path / "results"}
 
-    def start(**options: Any) -> tuple[StudySummary, dict[str, Record]]:
-        request = replace(standard, **options)
-        summary = run(request, HOST, NoEvents())
-        found = ResultsStore(request.results).records()
-        return summary, {f"{one.identity.method} {one.identity.task}": one for one in found}
+    def start(**options: Any) -> tuple[StudyFinished, dict[str, Record]]:
+        request = make_request({**standard, **options}, HOST, command="matekd-bench run")
+        end = run(request, HOST, NoSink()).end
+        records = ResultsStore(request.execution.results).records()
+        return end, {f"{record.identity.method} {record.identity.task}": record for record in records}
 
     return start
 
 
 def test_a_record_says_what_was_done(study: Study) -> None:
-    summary, found = study(methods="matekd", precision="float32")
-    assert (summary.trained, summary.skipped, summary.failed) == (2, 0, 0)
+    end, found = study(methods="matekd", precision="float32")
+    assert (end.trained, end.skipped, end.failed) == (2, 0, 0)
     record = found["matekd sst2"]
     assert (record.identity.variant, record.identity.role) == ("matekd[generator_lr=5e-05]", "method")
     assert found["kd sst2"].identity.role == "baseline"
@@ -92,9 +87,9 @@ def test_a_regression_has_its_own_scores(study: Study) -> None:
 def test_a_diverged_run_has_the_majority_score(study: Study, tiny_config: Path, tmp_path: Path) -> None:
     wild = tmp_path / "wild.toml"
     wild.write_text(tiny_config.read_text().replace("lr = 1e-3, batch_size = 8", "lr = 1e30, batch_size = 8"))
-    summary, found = study(config=wild)
+    end, found = study(config=wild)
     record = found["kd sst2"]
-    assert (summary.failed, record.status) == (0, "diverged")
+    assert (end.failed, record.status) == (0, "diverged")
     assert record.reason
     assert record.task_score is not None
     assert record.task_score.last == record.task_score.best_dev == record.data.majority_score == 0.5
@@ -110,14 +105,14 @@ def test_a_failed_run_has_a_reason_and_is_tried_again(study: Study, monkeypatch:
 
     with monkeypatch.context() as patch:
         patch.setattr("matekd_plugins.finetune.FineTune.views", fail, raising=True)
-        summary, found = study(methods="finetune")
+        end, found = study(methods="finetune")
     record = found["finetune sst2"]
-    assert (summary.trained, summary.failed, record.status) == (1, 1, "failed")
+    assert (end.trained, end.failed, record.status) == (1, 1, "failed")
     assert record.reason == "no words to be found. Look elsewhere."
     assert (record.scores, record.task_score, record.teacher, record.predictions) == ((), None, None, None)
     assert record.compute.train_seconds > 0
-    summary, found = study(methods="finetune")
-    assert (summary.trained, summary.skipped, summary.failed) == (1, 1, 0)
+    end, found = study(methods="finetune")
+    assert (end.trained, end.skipped, end.failed) == (1, 1, 0)
     assert found["finetune sst2"].run_id == record.run_id
     assert found["finetune sst2"].status != "failed"
 

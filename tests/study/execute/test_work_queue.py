@@ -6,69 +6,82 @@ import os
 
 import pytest
 import torch
-from matekd_bench.study.plan.forecast import WorkItem
 
 from matekd_bench.distill.device import cores
 from matekd_bench.errors import UsageError
 from matekd_bench.study.execute.device_slots import CONTEXT_BYTES, DeviceSlot, SlotPacking
 from matekd_bench.study.execute.job_count import list_slots, resolve_jobs, threads_per_run
-from matekd_bench.study.execute.work_queue import WorkQueue
+from matekd_bench.study.execute.work_queue import RETRY_SECONDS, WorkQueue
+from matekd_bench.study.plan.work_items import WorkItem
 
 GIB = 2**30
 WORK = [
-    WorkItem("teacher of a", 5, "a"),
-    WorkItem("a1", 10, "a", "kd", "teacher of a"),
-    WorkItem("a2", 9, "a", "eda", "teacher of a"),
-    WorkItem("b1", 12, "b", "kd"),
-    WorkItem("b2", 3, "b", "eda"),
+    WorkItem("teacher for a", "a", 5),
+    WorkItem("a1", "a", 10, "kd", "teacher for a"),
+    WorkItem("a2", "a", 9, "eda", "teacher for a"),
+    WorkItem("b1", "b", 12, "kd"),
+    WorkItem("b2", "b", 3, "eda"),
 ]
 
 
-def test_the_longest_way_goes_first_and_teachers_before_their_runs() -> None:
-    agenda, order = WorkQueue(WORK), []
-    assert len(agenda) == 4
-    while (work := agenda.take()) is not None:
-        order.append(work.name)
-        agenda.complete(work)
-    assert order == ["teacher of a", "b1", "a1", "a2", "b2"]  # 5 + 10, 12, 10, 9, 3
-    assert len(agenda) == 0
+def taken(queue: WorkQueue, preferred_task: str | None = None) -> list[str]:
+    """Take all that can be taken now, by id."""
+    ids = []
+    while (item := queue.take(preferred_task=preferred_task)) is not None:
+        ids.append(item.id)
+    return ids
 
 
-def test_what_waits_is_not_handed_out() -> None:
-    agenda = WorkQueue(WORK)
-    teacher = agenda.take()
-    assert [work.name for _ in range(2) if (work := agenda.take())] == ["b1", "b2"]
-    assert agenda.take() is None
-    assert len(agenda) == 2
-    assert teacher is not None
-    agenda.complete(teacher)
-    assert len(agenda) == 2
+def test_the_longest_path_goes_first_and_teachers_before_their_runs() -> None:
+    queue, order = WorkQueue(WORK), []
+    assert len(queue) == 4
+    while (item := queue.take()) is not None:
+        order.append(item.id)
+        queue.complete(item.id)
+    assert order == ["teacher for a", "b1", "a1", "a2", "b2"]  # 5 + 10, 12, 10, 9, 3
+    assert len(queue) == 0
 
 
-def test_nearly_as_long_work_on_the_data_at_hand_is_preferred() -> None:
-    work = [
-        WorkItem(f"{task}{n}", seconds, task, "kd")
-        for task, n, seconds in (("a", 1, 10), ("b", 1, 9), ("b", 2, 4))
-    ]
-    agenda = WorkQueue(work)
-    assert [agenda.take(preferred_task="b").name for _ in range(3)] == ["b1", "a1", "b2"]  # type: ignore[union-attr]
+def test_items_that_wait_are_not_handed_out() -> None:
+    queue = WorkQueue(WORK)
+    assert taken(queue) == ["teacher for a", "b1", "b2"]
+    assert (len(queue), queue.needs("a"), queue.needs("b")) == (2, True, False)
+    queue.complete("b1")
+    assert taken(queue) == []
+    queue.complete("teacher for a")
+    assert taken(queue) == ["a1", "a2"]
+    assert not queue.needs("a")
 
 
-def test_what_is_put_back_comes_again_when_it_is_time() -> None:
-    agenda = WorkQueue(WORK[3:])
-    held = agenda.take()
-    assert held is not None
-    agenda.put_back(held)
-    assert len(agenda) == 2
-    assert [agenda.take(), agenda.take()] == [WORK[4], None]
-    agenda.retry()
-    assert agenda.take() == held
+def test_nearly_as_long_work_on_the_preferred_task_goes_first() -> None:
+    work = [WorkItem("a1", "a", 10, "kd"), WorkItem("b1", "b", 9, "kd"), WorkItem("b2", "b", 4, "kd")]
+    assert taken(WorkQueue(work), preferred_task="b") == ["b1", "a1", "b2"]
+
+
+def test_an_item_that_is_put_back_is_available_again_after_some_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("matekd_bench.study.execute.work_queue.time.monotonic", lambda: now)
+    queue = WorkQueue(WORK[3:])
+    held = queue.take()
+    assert held == WORK[3]
+    queue.put_back(WORK[3])
+    assert (len(queue), queue.needs("b")) == (2, True)
+    assert taken(queue) == ["b2"]
+    now += RETRY_SECONDS / 2
+    queue.put_back(WORK[4])  # does not delay the first
+    assert taken(queue) == []
+    now += RETRY_SECONDS / 2
+    assert taken(queue) == ["b1", "b2"]
+    now += 10 * RETRY_SECONDS
+    assert taken(queue) == []
 
 
 def test_only_fitting_work_is_taken() -> None:
-    agenda = WorkQueue(WORK)
-    assert agenda.take(lambda work: work.method == "eda") == WORK[4]
-    assert agenda.take(lambda work: work.method == "eda") is None
+    queue = WorkQueue(WORK)
+    assert queue.take(lambda item: item.method == "eda") == WORK[4]
+    assert queue.take(lambda item: item.method == "eda") is None
 
 
 def test_a_gpu_is_packed_once_the_first_run_of_a_kind_is_measured() -> None:

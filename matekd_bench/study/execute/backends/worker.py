@@ -53,6 +53,7 @@ class RemoteRunner:
 
     def execute(self, order: Order) -> OrderEnd:
         """Execute an order, and return its end."""
+        self._sink.run_id = order.run_id  # the grid of another task is made for this run
         try:
             return self.runner(order).execute(order)
         finally:
@@ -97,8 +98,11 @@ def serve(orders: TextIO, reports: TextIO) -> int:
         try:
             while (order := order_queue.get()) is not None:
                 busy.set()
-                sink.write({"end": TypeAdapter(OrderEnd).dump_python(remote.execute(order), mode="json")})
-                busy.clear()
+                try:
+                    end = remote.execute(order)
+                finally:
+                    busy.clear()
+                sink.write({"end": TypeAdapter(OrderEnd).dump_python(end, mode="json")})
         except StoppedError as stopped:
             sink.write({"stopped": str(stopped)})
             return stopped.exit_code

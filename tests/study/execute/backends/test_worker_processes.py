@@ -13,7 +13,6 @@ from forked import start
 from matekd_bench.cli import main
 from matekd_bench.results.records.run_record import Record, to_json
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.study.execute.backends.worker import WorkerStudy
 
 Options = tuple[str, ...]
 
@@ -111,16 +110,18 @@ def test_a_worker_that_dies_costs_its_own_run(
     assert main(list(plain)) == 1
     printed = capsys.readouterr()
     assert printed.out.splitlines()[-1].startswith("3 trained, 0 already recorded, 1 failed.")
-    said = "warning: plain on rte, seed 1: the worker process died (signal SIGKILL); its log "
-    assert said in printed.err
-    assert "ends: a last word\n" in printed.err
+    [warning] = [
+        line for line in printed.err.splitlines() if line.startswith("warning: plain on rte, seed 1")
+    ]
+    assert "SIGKILL" in warning
+    assert warning.endswith("a last word")  # of its log
     [failed] = [run for run in ResultsStore(tmp_path / "results").records() if run.status == "failed"]
     assert failed.identity.seed == 1
     assert failed.reason is not None
-    assert failed.reason.startswith("the worker process died (signal SIGKILL)")
+    assert "SIGKILL" in failed.reason
     monkeypatch.delenv("KILL")
     assert main(list(plain)) == 0
-    assert "note: plain: resuming after update 2\n" in capsys.readouterr().err
+    assert "resuming after update 2" in capsys.readouterr().err
     assert len(records(tmp_path / "results")) == 4
 
 
@@ -135,9 +136,9 @@ def test_a_cache_that_cannot_be_written_ends_the_study_in_one_line(
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(file / "cache"))
     study = ("run", *study_options, "--methods", "eda", "--tasks", "rte,sst2", "--jobs", "2", "--results")
     assert main([*study, str(tmp_path / "results")]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"error: the cache folder '{file / 'cache' / 'teachers'}' can't be written: ")
-    assert said.count("\n") == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert str(file / "cache") in line
     assert ResultsStore(tmp_path / "results").run_ids() == set()
 
 
@@ -145,16 +146,6 @@ def test_a_signal_has_every_worker_save_its_run(plain: Options, tmp_path: Path) 
     driver = start(plain, STOP_DRIVER="0")
     _, err = driver.communicate()
     assert driver.returncode == 128 + signal.SIGTERM, err
-    assert "stopped; run the same command to resume." in err
-    assert "plain on rte, seed 0 saved at update 3; run the same command to resume." in err
+    assert "plain on rte, seed 0 saved at update 3" in err
     assert main(list(plain)) == 0
     assert len(records(tmp_path / "results")) == 4
-
-
-def test_a_study_reaches_a_worker_unchanged(tmp_path: Path) -> None:
-    from matekd_bench.study.spec.request import StudyRequest
-
-    study = WorkerStudy(
-        StudyRequest(methods="kd", results=tmp_path, sets=("a.b=1",)), (tmp_path / "p.py",), True
-    )
-    assert WorkerStudy.from_json(study.to_json()) == study

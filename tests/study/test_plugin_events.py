@@ -1,4 +1,4 @@
-"""A real study tells the five events, in order and with what plugins need; a raising plugin costs no run."""
+"""A real study calls the five event hooks, in order; a plugin that raises costs no run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def log(**event):
 class Keeper:
     @hookimpl
     def matekd_bench_study_started(self, study):
-        log(event="study started", runs=study.runs, todo=study.todo, reference=study.reference, folder=study.results)
+        log(event="study started", runs=len(study.runs), todo=len(study.todo), reference=study.reference,
+            folder=study.results)
 
     @hookimpl
     def matekd_bench_run_started(self, run):
@@ -148,7 +149,7 @@ def test_a_study_that_is_stopped_says_so(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("matekd_bench.study.execute.backends.in_process.train", stop)
+    monkeypatch.setattr("matekd_bench.study.execute.runner.train", stop)
     options = [*study_options, "--plugin", "everything.py", "--methods", "kd", "--tasks", "sst2"]
     assert main(["run", *options, "--track", "keeper"]) == 130
     told = [json.loads(line) for line in (folder / "told.jsonl").read_text().splitlines()]
