@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from matekd_bench.results.report.csv_columns import LEADERBOARD_COLUMNS, RUN_COLUMNS, TASK_COLUMNS
 from pydantic import BaseModel
 
 from matekd_bench import Method, Perturbation, Task
 from matekd_bench.methods.params import describe
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Compute, Record
-from matekd_bench.results.report.csv_columns import LEADERBOARD_COLUMNS, RUN_COLUMNS, TASK_COLUMNS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HOST = Host.load(only_builtin=True)

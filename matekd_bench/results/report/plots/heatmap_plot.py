@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, ScoreCell
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.main_tables import MARKS
+from matekd_bench.results.report.cells import MARKS, task_heading
 from matekd_bench.results.report.plots.canvas import INK, Plot, escape_dollars, points, short_label
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
         numbers, cmap="PuOr" if differences else "cividis", vmin=low, vmax=high, aspect="auto"
     )
     colors = image.to_rgba(numbers)
-    axes.set_xticks(range(len(table.columns)), [escape_dollars(column.name) for column in table.columns])
+    headings = ["\n".join(task_heading(column)) for column in table.columns]
+    axes.set_xticks(range(len(headings)), map(escape_dollars, headings))
     axes.xaxis.tick_top()
     axes.set_yticks(range(len(rows)), [short_label(row) for row in rows])
     axes.tick_params(length=0)
@@ -79,7 +80,7 @@ def _text(cell: ScoreCell | None, value: float | None, differences: bool) -> str
     """Format the number of one cell, with the mark of its verdict; a dash for runs without a number."""
     if cell is None or value is None:
         return "" if cell is None else "–"
-    return f"{value:+.1f}{MARKS.get(cell.verdict, '')}" if differences else f"{value:.1f}"
+    return f"{value:+.1f}{MARKS.get(cell.statistics.verdict, '')}" if differences else f"{value:.1f}"
 
 
 def _text_color(background: Sequence[float]) -> str:

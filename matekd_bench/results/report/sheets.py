@@ -1,0 +1,145 @@
+"""Makes the tables of a leaderboard and of its runs from the columns, for the terminal and all documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.report.cells import EMPTY, NO_VALUE, Cell, Column, text
+from matekd_bench.results.report.columns import RowColumn, columns_of
+from matekd_bench.results.report.run_columns import RUN_COLUMNS, RUN_SHEET
+from matekd_bench.results.report.score_columns import details_of_task, scores_of_task
+from matekd_bench.results.stats.differences import FEW_SEEDS
+
+View: TypeAlias = Literal["overall", "task", "cost", "diagnostics"]
+# "Too few seeds" counts as no value, because a sentence below the table says so.
+WITHOUT_VALUE = ((NO_VALUE,), (f"none: {FEW_SEEDS}",))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table to draw.
+
+    `keys` are the columns' keys, `header` the lines above each column, `rows` the cells. The first `references` rows
+    are not students: teacher, majority class. The first `names` columns say what a row is. `title` is printed above
+    the table, "" for none.
+    """
+
+    keys: tuple[str, ...]
+    header: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    title: str = ""
+    references: int = 0
+    names: int = 1
+
+
+def sheets_of_view(
+    table: LeaderboardTable, view: View = "overall", *, with_intervals: bool = False
+) -> Iterator[tuple[str, Sheet]]:
+    """Yield the tables of a view by name; `with_intervals` shows those of the differences in the table of scores."""
+    if view == "task":
+        for task in table.columns:
+            title = f"{task.title} ({task.name})" if task.title != task.name else task.name
+            rows = [row for row in table.rows if task.name in row.cells]
+            columns = (*columns_of("scores")[:1], *details_of_task(task))
+            yield "task", _sheet(table, columns, rows, title)
+    elif view == "cost":
+        yield "costs", _sheet(table, columns_of("costs in detail"))
+    elif view == "diagnostics":
+        yield "diagnostics", _diagnostics_sheet(table)
+        if any(row.chosen for row in table.rows):
+            yield "chosen", _chosen_sheet(table)
+    else:
+        yield "scores", score_sheet(table, with_intervals=with_intervals)
+        if any(
+            row.overall.rank or (row.overall.difference and row.overall.difference.variance)
+            for row in table.rows
+        ):
+            yield "comparison", _sheet(table, columns_of("comparison"))
+        hidden = () if table.budgets_differ else ("budget",)
+        yield "costs", _sheet(table, [column for column in columns_of("costs") if column.key not in hidden])
+
+
+def score_sheet(table: LeaderboardTable, name: str = "scores", *, with_intervals: bool = False) -> Sheet:
+    """Show methods x tasks, with teacher and majority class on top and means over tasks at the right.
+
+    `name` is one of SHEETS. The mean difference is shown for several informative tasks.
+    """
+    method, *others = columns_of(name)
+    others = [column for column in others if column.key != "delta" or table.compared > 1]
+    tasks = [scores_of_task(task, with_intervals=with_intervals) for task in table.columns]
+    sheet = _sheet(table, (method, *tasks, *others))
+    references = (
+        _reference_row("teacher", [task.teacher_score for task in table.columns], len(sheet.keys)),
+        _reference_row("majority class", [task.majority_score for task in table.columns], len(sheet.keys)),
+    )
+    return Sheet(sheet.keys, sheet.header, (*references, *sheet.rows), references=len(references))
+
+
+def run_sheet(runs: Sequence[Record]) -> Sheet:
+    """Show all runs, one row each."""
+    by_key = {column.key: column for column in RUN_COLUMNS}
+    columns = [by_key[key] for key in RUN_SHEET]
+    rows = tuple(tuple(column.cell(run, {}) for column in columns) for run in runs)
+    return Sheet(RUN_SHEET, tuple(column.heading for column in columns), rows, names=4)
+
+
+def _sheet(
+    table: LeaderboardTable,
+    columns: Sequence[RowColumn],
+    rows: Sequence[LeaderboardRow] | None = None,
+    title: str = "",
+) -> Sheet:
+    """Show the rows of a table (default: all), without the columns that have no value in any row."""
+    shown = table.rows if rows is None else rows
+    cells = {column.key: [column.cell(row, table) for row in shown] for column in columns}
+    kept = [
+        column for column in columns if any(cell.lines not in WITHOUT_VALUE for cell in cells[column.key])
+    ]
+    kept = kept if shown else list(columns)
+    header = tuple(
+        tuple(
+            line.format(reference=table.reference) if "{reference}" in line else line
+            for line in column.heading
+        )
+        for column in kept
+    )
+    keys = tuple(column.key for column in kept)
+    return Sheet(keys, header, tuple(zip(*(cells[key] for key in keys), strict=True)), title)
+
+
+def _reference_row(name: str, scores: Sequence[float | None], width: int) -> tuple[Cell, ...]:
+    cells = [EMPTY if score is None else Cell((text(score, "fraction"),), score) for score in scores]
+    return (Cell((name,), name), *cells, *[EMPTY] * (width - 1 - len(cells)))
+
+
+def _diagnostics_sheet(table: LeaderboardTable) -> Sheet:
+    """Show the diagnostics that runs recorded, one column each."""
+    names = sorted({name for row in table.rows for name in row.diagnostics})
+    columns = [_diagnostic(name) for name in names]
+    title = "Diagnostics, means over seeds, then tasks"
+    return _sheet(table, (*columns_of("scores")[:1], *columns), title=title)
+
+
+def _diagnostic(name: str) -> RowColumn:
+    return Column(name, "", lambda row, table: row.diagnostics.get(name), (name,), "diagnostic")
+
+
+def _chosen_sheet(table: LeaderboardTable) -> Sheet:
+    """Show the trial that tuning chose for each row and task."""
+    columns = [_chosen(task.name) for task in table.columns]
+    title = f"Chosen on a holdout of train ({table.tuning}; trial: what it changed)"
+    return _sheet(table, (*columns_of("scores")[:1], *columns), title=title)
+
+
+def _chosen(task: str) -> RowColumn:
+    return Column(
+        task,
+        "",
+        lambda row, table: row.chosen.get(task),
+        (task,),
+        show=lambda row, table: Cell(tuple(row.chosen.get(task, NO_VALUE).split(", "))),
+    )
