@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, ParamSpec, TypeAlias
 
@@ -75,6 +75,11 @@ class Column(Generic[P]):
             return self.show(*args, **kwargs)
         value = self.value(*args, **kwargs)
         return Cell((text(value, self.unit),), "" if value is None else value)
+
+
+def in_files(columns: Sequence[Column[P]]) -> list[Column[P]]:
+    """Return the columns that files have."""
+    return [column for column in columns if column.in_files]
 
 
 def text(value: Value, unit: str = "") -> str:

@@ -8,15 +8,11 @@ from matekd_bench.plugins.record_types import ExportTable
 from matekd_bench.results.leaderboard.grouping import task_order
 from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardRow, LeaderboardTable
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.cells import Value
-from matekd_bench.results.report.columns import LEADERBOARD_COLUMNS
+from matekd_bench.results.report import columns, score_columns
+from matekd_bench.results.report.cells import Value, in_files
 from matekd_bench.results.report.run_columns import RUN_COLUMNS, scores_of
-from matekd_bench.results.report.score_columns import SCORE_COLUMNS
 from matekd_bench.tasks.task import Suite
 
-BOARD = [column for column in LEADERBOARD_COLUMNS if column.in_files]
-SCORES = [column for column in SCORE_COLUMNS if column.in_files]
-RUNS = [column for column in RUN_COLUMNS if column.in_files]
 # What the teacher's row has: the values that all rows of a table share.
 SHARED = ("schema", "preset", "teacher", "protocol_id", "tuning")
 
@@ -28,23 +24,20 @@ def leaderboard_rows(leaderboard: Leaderboard, suites: Sequence[Suite]) -> Expor
     """
     names = {column.name: column.task for table in leaderboard.tables for column in table.columns}
     order = task_order(suites, names.values())
-    tasks = sorted(names, key=lambda name: (order.index(names[name]), name))
-    keys = (
-        *(column.key for column in BOARD),
-        *(f"{task}_{column.key}" for task in tasks for column in SCORES),
-    )
+    keys = [column.key for column in in_files(columns.LEADERBOARD_COLUMNS)]
+    for task in sorted(names, key=lambda name: (order.index(names[name]), name)):
+        keys += [f"{task}_{column.key}" for column in in_files(score_columns.SCORE_COLUMNS)]
     rows = (
         row
         for table in leaderboard.tables
         for row in (_teacher_row(table), *(_method_row(row, table) for row in table.rows))
     )
-    return ExportTable("leaderboard", keys, [dict.fromkeys(keys) | row for row in rows])
+    return ExportTable("leaderboard", tuple(keys), tuple(dict.fromkeys(keys) | row for row in rows))
 
 
 def _teacher_row(table: LeaderboardTable) -> dict[str, Value]:
-    row: dict[str, Value] = {
-        column.key: column.value(table.rows[0], table) for column in BOARD if column.key in SHARED
-    }
+    any_row = _method_row(table.rows[0], table)
+    row: dict[str, Value] = {key: any_row[key] for key in SHARED}
     row |= {"method": "teacher", "n_tasks": sum(task.teacher_score is not None for task in table.columns)}
     for task in table.columns:
         row |= {
@@ -56,14 +49,12 @@ def _teacher_row(table: LeaderboardTable) -> dict[str, Value]:
 
 
 def _method_row(row: LeaderboardRow, table: LeaderboardTable) -> dict[str, Value]:
-    flat = {column.key: column.value(row, table) for column in BOARD}
-    scores = {
-        f"{task.name}_{column.key}": column.value(row.cells[task.name], task)
-        for task in table.columns
-        if task.name in row.cells
-        for column in SCORES
-    }
-    return flat | scores
+    flat = {column.key: column.value(row, table) for column in in_files(columns.LEADERBOARD_COLUMNS)}
+    for task in table.columns:
+        if (cell := row.cells.get(task.name)) is not None:
+            for column in in_files(score_columns.SCORE_COLUMNS):
+                flat[f"{task.name}_{column.key}"] = column.value(cell, task)
+    return flat
 
 
 def run_rows(records: Sequence[Record], xfits: Mapping[str, float] | None = None) -> ExportTable:
@@ -72,12 +63,12 @@ def run_rows(records: Sequence[Record], xfits: Mapping[str, float] | None = None
     A failed run has one row without a value. The task's score is the metric `task_score` of split `all`. It has the
     selections `last` and `best_dev`, and `xfit` for runs in `xfits` (run id -> cross-fitted score).
     """
-    rows = [
-        {column.key: column.value(run, score) for column in RUNS}
+    rows = tuple(
+        {column.key: column.value(run, score) for column in in_files(RUN_COLUMNS)}
         for run in sorted(records, key=_run_order)
         for score in scores_of(run, (xfits or {}).get(run.run_id))
-    ]
-    return ExportTable("runs", tuple(column.key for column in RUNS), rows)
+    )
+    return ExportTable("runs", tuple(column.key for column in in_files(RUN_COLUMNS)), rows)
 
 
 def _run_order(run: Record) -> tuple[str, str, str, int, str]:

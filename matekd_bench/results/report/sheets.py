@@ -54,11 +54,9 @@ def sheets_of_view(
             yield "chosen", _chosen_sheet(table)
     else:
         yield "scores", score_sheet(table, with_intervals=with_intervals)
-        if any(
-            row.overall.rank or (row.overall.difference and row.overall.difference.variance)
-            for row in table.rows
-        ):
-            yield "comparison", _sheet(table, columns_of("comparison"))
+        comparison = _sheet(table, columns_of("comparison"))
+        if len(comparison.keys) > 2:  # more than the mean differences, which the table of scores shows
+            yield "comparison", comparison
         hidden = () if table.budgets_differ else ("budget",)
         yield "costs", _sheet(table, [column for column in columns_of("costs") if column.key not in hidden])
 
