@@ -69,6 +69,11 @@ class Column(Generic[P]):
     show: Callable[P, Cell] | None = None
     in_files: bool = True
 
+    def title(self, reference: str | None) -> tuple[str, ...]:
+        """Return the heading with the label of the reference."""
+        name = "the reference" if reference is None else reference
+        return tuple(line.replace("{reference}", name) for line in self.heading)
+
     def cell(self, *args: P.args, **kwargs: P.kwargs) -> Cell:
         """Return what a table says of the row."""
         if self.show is not None:

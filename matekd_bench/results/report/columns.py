@@ -100,6 +100,10 @@ def _of_cost(value: Callable[[Cost], float | None]) -> Callable[[LeaderboardRow,
     return lambda row, table: value(row.cost) if row.cost else None
 
 
+METHOD: RowColumn = Column(
+    "method", "Method with its parameters; `teacher` for the teacher's row.",
+    lambda row, table: row.label, ("method",), show=lambda row, table: name_cell(row),
+)  # fmt: skip
 # Files have these columns first. The order is fixed: a new column for files comes last.
 LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     Column("schema", f"`{SCHEMA}`.", lambda row, table: SCHEMA),
@@ -112,10 +116,7 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
         "rank_hi", "Rank interval: its worst rank.",
         lambda row, table: row.overall.rank.high if row.overall.rank else None,
     ),
-    Column(
-        "method", "Method with its parameters; `teacher` for the teacher's row.",
-        lambda row, table: row.label, ("method",), show=lambda row, table: name_cell(row),
-    ),
+    METHOD,
     Column(
         "method_version", "Version of the method; another version is another row.",
         lambda row, table: row.identity.version,
@@ -313,20 +314,20 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     ),
 )  # fmt: skip
 
-# The tables, with their columns from left to right. A table of scores has its tasks after `method`.
+# The tables, with their columns from left to right, after METHOD. A table of scores begins with its tasks.
 SHEETS: Mapping[str, tuple[str, ...]] = {
-    "scores": ("method", *DEFINITIONS, "delta"),
-    "scores for a paper": ("method", *DEFINITIONS, "delta", "flops_x_reference"),
+    "scores": (*DEFINITIONS, "delta"),
+    "scores for a paper": (*DEFINITIONS, "delta", "flops_x_reference"),
     "comparison": (
-        *("method", "delta", "delta_ci_lo", "p_holm", "verdict", "rank_lo", "delta_matched"),
+        *("delta", "delta_ci_lo", "p_holm", "verdict", "rank_lo", "delta_matched"),
         *("tasks_won", "prob_improve", "seed_correlation"),
     ),
     "costs": (
-        *("method", "student_updates", "auxiliary_updates", "train_seconds", "train_pflops"),
+        *("student_updates", "auxiliary_updates", "train_seconds", "train_pflops"),
         *("flops_x_reference", "budget"),
     ),
     "costs in detail": (
-        *("method", "budget", "student_updates", "auxiliary_updates", "train_seconds", "precompute_seconds"),
+        *("budget", "student_updates", "auxiliary_updates", "train_seconds", "precompute_seconds"),
         *("eval_seconds", "peak_memory", "train_pflops", "precompute_pflops", "tuning_pflops"),
         *("flops_x_reference", "delta_matched", "delta_matched_ci"),
     ),

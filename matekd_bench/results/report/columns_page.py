@@ -56,7 +56,10 @@ def page() -> str:
         ),
         _section("Columns of runs.csv", OF_RUNS, _rows(in_files(RUN_COLUMNS))),
         _section(
-            "Tables", "Tables of scores have a column per task after `method`.", sheets, ("table", "keys")
+            "Tables",
+            "Each table begins with `method`. A table of scores then has a column per task.",
+            sheets,
+            ("table", "keys"),
         ),
     )
     return "\n".join([HEAD, *sections])
@@ -71,7 +74,7 @@ def _rows(columns: Iterable[Column[P]]) -> Rows:
     return [
         (
             f"`{column.key}`",
-            " ".join(column.heading).format(reference="kd"),
+            " ".join(column.title("kd")),
             column.unit.replace("difference", "fraction"),
             column.doc,
         )

@@ -107,7 +107,11 @@ def scores_of_task(task: TaskColumn, *, with_intervals: bool) -> RowColumn:
     def show(row: LeaderboardRow, table: LeaderboardTable) -> Cell:
         return score_cell(row.cells.get(task.name), table, with_interval=with_intervals)
 
-    return Column(task.name, "", lambda row, table: None, task_heading(task), show=show)
+    def mean(row: LeaderboardRow, table: LeaderboardTable) -> float | None:
+        cell = row.cells.get(task.name)
+        return cell.mean if cell else None
+
+    return Column(f"{task.name}_mean", "", mean, task_heading(task), show=show)
 
 
 def details_of_task(task: TaskColumn) -> tuple[RowColumn, ...]:

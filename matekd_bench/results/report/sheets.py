@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import EMPTY, NO_VALUE, Cell, Column, text
-from matekd_bench.results.report.columns import RowColumn, columns_of
+from matekd_bench.results.report.columns import METHOD, RowColumn, columns_of
 from matekd_bench.results.report.run_columns import RUN_COLUMNS, RUN_SHEET
 from matekd_bench.results.report.score_columns import details_of_task, scores_of_task
 from matekd_bench.results.stats.differences import FEW_SEEDS
@@ -44,8 +44,7 @@ def sheets_of_view(
         for task in table.columns:
             title = f"{task.title} ({task.name})" if task.title != task.name else task.name
             rows = [row for row in table.rows if task.name in row.cells]
-            columns = (*columns_of("scores")[:1], *details_of_task(task))
-            yield "task", _sheet(table, columns, rows, title)
+            yield "task", _sheet(table, details_of_task(task), rows, title)
     elif view == "cost":
         yield "costs", _sheet(table, columns_of("costs in detail"))
     elif view == "diagnostics":
@@ -66,10 +65,9 @@ def score_sheet(table: LeaderboardTable, name: str = "scores", *, with_intervals
 
     `name` is one of SHEETS. The mean difference is shown for several informative tasks.
     """
-    method, *others = columns_of(name)
-    others = [column for column in others if column.key != "delta" or table.compared > 1]
+    others = [column for column in columns_of(name) if column.key != "delta" or table.compared > 1]
     tasks = [scores_of_task(task, with_intervals=with_intervals) for task in table.columns]
-    sheet = _sheet(table, (method, *tasks, *others))
+    sheet = _sheet(table, (*tasks, *others))
     references = (
         _reference_row("teacher", [task.teacher_score for task in table.columns], len(sheet.keys)),
         _reference_row("majority class", [task.majority_score for task in table.columns], len(sheet.keys)),
@@ -91,22 +89,20 @@ def _sheet(
     rows: Sequence[LeaderboardRow] | None = None,
     title: str = "",
 ) -> Sheet:
-    """Show the rows of a table (default: all), without the columns that have no value in any row."""
+    """Show the rows of a table (default: all) by name, without the columns that have no value in any row."""
     shown = table.rows if rows is None else rows
-    cells = {column.key: [column.cell(row, table) for row in shown] for column in columns}
-    kept = [
-        column for column in columns if any(cell.lines not in WITHOUT_VALUE for cell in cells[column.key])
-    ]
-    kept = kept if shown else list(columns)
-    header = tuple(
-        tuple(
-            line.format(reference=table.reference) if "{reference}" in line else line
-            for line in column.heading
-        )
-        for column in kept
+    drawn = [(column, [column.cell(row, table) for row in shown]) for column in (METHOD, *columns)]
+    drawn = [(column, cells) for column, cells in drawn if _has_value(cells)]
+    return Sheet(
+        keys=tuple(column.key for column, _ in drawn),
+        header=tuple(column.title(table.reference) for column, _ in drawn),
+        rows=tuple(zip(*(cells for _, cells in drawn), strict=True)),
+        title=title,
     )
-    keys = tuple(column.key for column in kept)
-    return Sheet(keys, header, tuple(zip(*(cells[key] for key in keys), strict=True)), title)
+
+
+def _has_value(cells: Sequence[Cell]) -> bool:
+    return not cells or any(cell.lines not in WITHOUT_VALUE for cell in cells)
 
 
 def _reference_row(name: str, scores: Sequence[float | None], width: int) -> tuple[Cell, ...]:
@@ -119,7 +115,7 @@ def _diagnostics_sheet(table: LeaderboardTable) -> Sheet:
     names = sorted({name for row in table.rows for name in row.diagnostics})
     columns = [_diagnostic(name) for name in names]
     title = "Diagnostics, means over seeds, then tasks"
-    return _sheet(table, (*columns_of("scores")[:1], *columns), title=title)
+    return _sheet(table, columns, title=title)
 
 
 def _diagnostic(name: str) -> RowColumn:
@@ -130,7 +126,7 @@ def _chosen_sheet(table: LeaderboardTable) -> Sheet:
     """Show the trial that tuning chose for each row and task."""
     columns = [_chosen(task.name) for task in table.columns]
     title = f"Chosen on a holdout of train ({table.tuning}; trial: what it changed)"
-    return _sheet(table, (*columns_of("scores")[:1], *columns), title=title)
+    return _sheet(table, columns, title=title)
 
 
 def _chosen(task: str) -> RowColumn:

@@ -17,7 +17,7 @@ from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.leaderboard.row_filters import sort_rows
 from matekd_bench.results.leaderboard.table import Leaderboard
-from matekd_bench.results.report import columns, columns_page
+from matekd_bench.results.report import columns, columns_page, plots
 from matekd_bench.results.report.cells import PROBLEMS, Column, in_files, task_heading
 from matekd_bench.results.report.export import to_csv, to_json
 from matekd_bench.results.report.export_tables import leaderboard_rows
@@ -46,6 +46,12 @@ def board(tmp_path_factory: pytest.TempPathFactory, write_study: Any, make_recor
         store.write(make_record(f"{status}-one", "rte", 0, score, status=status, reason="why"))
     found = read_folders([root])
     return build(found.records, tasks={}, suites=(), evidence=Evidence(found.stores))
+
+
+@pytest.fixture(autouse=True)
+def _without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is made as without matplotlib, which takes a tenth of the time."""
+    monkeypatch.setattr(plots, "find_spec", lambda name: None)
 
 
 def on_terminal(board: Leaderboard, width: int, terminal: bool) -> str:
@@ -164,10 +170,8 @@ def test_a_new_column_appears_wherever_it_should(
     monkeypatch.setattr(columns, "SHEETS", {**columns.SHEETS, sheet: (*columns.SHEETS[sheet], "novelty")})
     for name, file in FILES.items():
         assert {str(row["novelty"]) for row in file(board)[1:]} == {"0.123"}, name
-    draws = {
-        "scores for a paper": {"latex"},
-        "costs in detail": set(),
-    }.get(sheet, set(DOCUMENTS) - {"latex"})
+    known: Mapping[str, set[str]] = {"scores for a paper": {"latex"}, "costs in detail": set()}
+    draws = known.get(sheet, set(DOCUMENTS) - {"latex"})
     for name, document in DOCUMENTS.items():
         assert ("novel" in document(board)) is (name in draws), name
 
