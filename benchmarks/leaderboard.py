@@ -47,7 +47,7 @@ def records(count: int, template: dict[str, Any]) -> Iterator[dict[str, Any]]:
             **template["identity"],
             "method": name,
             "variant": name,
-            "control": method == 0,
+            "role": "baseline" if method == 0 else "method",
             "task": TASKS[task],
             "seed": seed,
             "protocol_id": f"protocol{protocol}",
