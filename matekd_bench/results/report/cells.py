@@ -36,7 +36,7 @@ FACTORS: Mapping[str, float] = {"fraction": 100, "difference": 100, "FLOPs": 1e-
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """What one cell of a table says.
 
     `lines` are its lines of text, the most important first. `sort` is the value to sort by, "" for none. `kind` is
@@ -49,7 +49,7 @@ class Cell:
     link: str = ""
 
 
-EMPTY = Cell(("",))
+EMPTY = TableCell(("",))
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Column(Generic[P]):
     value: Callable[P, Value]
     heading: tuple[str, ...] = ()
     unit: str = ""
-    show: Callable[P, Cell] | None = None
+    show: Callable[P, TableCell] | None = None
     in_files: bool = True
 
     def title(self, reference: str | None) -> tuple[str, ...]:
@@ -74,12 +74,12 @@ class Column(Generic[P]):
         name = "the reference" if reference is None else reference
         return tuple(line.replace("{reference}", name) for line in self.heading)
 
-    def cell(self, *args: P.args, **kwargs: P.kwargs) -> Cell:
+    def cell(self, *args: P.args, **kwargs: P.kwargs) -> TableCell:
         """Return what a table says of the row."""
         if self.show is not None:
             return self.show(*args, **kwargs)
         value = self.value(*args, **kwargs)
-        return Cell((text(value, self.unit),), "" if value is None else value)
+        return TableCell((text(value, self.unit),), "" if value is None else value)
 
 
 def in_files(columns: Sequence[Column[P]]) -> list[Column[P]]:
@@ -107,11 +107,11 @@ def interval(low: float | None, high: float | None, unit: str = "fraction") -> s
     return f"{text(low, unit)} to {text(high, unit)}"
 
 
-def p_cell(p: float | None) -> Cell:
+def p_cell(p: float | None) -> TableCell:
     """Show a p-value with three decimals."""
     if p is None:
-        return Cell((NO_VALUE,))
-    return Cell(("<.001" if p < 0.001 else f"{p:.3f}",), p)
+        return TableCell((NO_VALUE,))
+    return TableCell(("<.001" if p < 0.001 else f"{p:.3f}",), p)
 
 
 def bounds(difference: Difference | None) -> tuple[float | None, float | None]:
@@ -120,25 +120,25 @@ def bounds(difference: Difference | None) -> tuple[float | None, float | None]:
     return (interval.low, interval.high) if interval else (None, None)
 
 
-def difference_cell(delta: float | None, statistics: CellSummary | RowSummary) -> Cell:
+def difference_cell(delta: float | None, statistics: CellSummary | RowSummary) -> TableCell:
     """Show a difference with the mark of its verdict."""
     if delta is None:
-        return Cell((NO_VALUE,))
+        return TableCell((NO_VALUE,))
     mark = MARKS.get(statistics.verdict, "")
-    return Cell((text(delta, "difference") + mark,), delta, statistics.verdict or "")
+    return TableCell((text(delta, "difference") + mark,), delta, statistics.verdict or "")
 
 
-def interval_cell(difference: Difference | None) -> Cell:
+def interval_cell(difference: Difference | None) -> TableCell:
     """Show the 95 % interval of a difference."""
     low, high = bounds(difference)
-    return Cell((interval(low, high, "difference"),), "" if low is None else low)
+    return TableCell((interval(low, high, "difference"),), "" if low is None else low)
 
 
-def verdict_cell(statistics: CellSummary | RowSummary) -> Cell:
+def verdict_cell(statistics: CellSummary | RowSummary) -> TableCell:
     """Show a verdict, or why a difference has none."""
     missing = statistics.difference.missing if statistics.difference else None
     said = statistics.verdict or (f"none: {missing}" if missing else NO_VALUE)
-    return Cell((said,), statistics.verdict or "", statistics.verdict or "")
+    return TableCell((said,), statistics.verdict or "", statistics.verdict or "")
 
 
 def mean_and_spread(cell: ScoreCell) -> str:
@@ -155,7 +155,7 @@ def problems(cell: ScoreCell) -> list[str]:
     return [f"{cell.statuses[status]} {status}" for status in PROBLEMS if cell.statuses[status]]
 
 
-def score_cell(cell: ScoreCell | None, table: LeaderboardTable, *, with_interval: bool = False) -> Cell:
+def score_cell(cell: ScoreCell | None, table: LeaderboardTable, *, with_interval: bool = False) -> TableCell:
     """Show a score: mean ± sd, difference to the reference with its mark, missing seeds, runs with problems.
 
     `with_interval` adds the 95 % interval of the difference. The cell of a method without runs is empty.
@@ -171,7 +171,7 @@ def score_cell(cell: ScoreCell | None, table: LeaderboardTable, *, with_interval
     if cell.mean is not None and cell.n < table.seeds:
         lines.append(f"n={cell.n}")
     sort = "" if cell.mean is None else cell.mean
-    return Cell((*lines, *problems(cell)), sort, cell.statistics.verdict or "")
+    return TableCell((*lines, *problems(cell)), sort, cell.statistics.verdict or "")
 
 
 def task_heading(task: TaskColumn) -> tuple[str, ...]:
@@ -180,11 +180,11 @@ def task_heading(task: TaskColumn) -> tuple[str, ...]:
     return (task.name, *(mark for mark, shown in marks.items() if shown))
 
 
-def name_cell(row: LeaderboardRow) -> Cell:
+def name_cell(row: LeaderboardRow) -> TableCell:
     """Show a row's name: a mark if it does not differ from the best, then its role if it is not a method."""
     rank, identity = row.overall.rank, row.identity
     best = rank is not None and rank.with_best
     flags = [identity.role] * (identity.role != "method") + ["unranked"] * (not identity.ranked)
     name = row.label + WITH_BEST * best
     lines = (name, f"({', '.join(flags)})") if flags else (name,)
-    return Cell(lines, row.label, "best" if best else "", f"method-{identity.method}")
+    return TableCell(lines, row.label, "best" if best else "", f"method-{identity.method}")

@@ -10,8 +10,8 @@ from matekd_bench.files.hashing import canonical
 from matekd_bench.results.leaderboard.glue_score import DEFINITIONS
 from matekd_bench.results.leaderboard.table import SCHEMA, Cost, LeaderboardRow, LeaderboardTable
 from matekd_bench.results.report.cells import (
-    Cell,
     Column,
+    TableCell,
     Value,
     bounds,
     difference_cell,
@@ -56,10 +56,10 @@ def _budget(row: LeaderboardRow, table: LeaderboardTable) -> Value:
     return f"{'/'.join(table.budget_kinds)}={'/'.join(map(str, limits))}"
 
 
-def _budget_cell(row: LeaderboardRow, table: LeaderboardTable) -> Cell:
+def _budget_cell(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
     """Show the limits of a row's runs, per task if they differ."""
     limits = ["/".join(map(str, task_limits)) for task_limits in row.budget.values()]
-    return Cell((", ".join(dict.fromkeys(limits)),), max(map(max, row.budget.values())))
+    return TableCell((", ".join(dict.fromkeys(limits)),), max(map(max, row.budget.values())))
 
 
 def _count(row: LeaderboardRow, status: str) -> int:
@@ -76,23 +76,23 @@ def _optimism(row: LeaderboardRow, table: LeaderboardTable) -> Value:
     return fmean(values) if values else None
 
 
-def _rank_cell(row: LeaderboardRow, table: LeaderboardTable) -> Cell:
+def _rank_cell(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
     if (rank := row.overall.rank) is None:
-        return Cell((text(None),))
+        return TableCell((text(None),))
     shown = str(rank.low) if rank.low == rank.high else f"{rank.low}-{rank.high}"
-    return Cell((shown,), (rank.low + rank.high) / 2)
+    return TableCell((shown,), (rank.low + rank.high) / 2)
 
 
-def _matched_cell(row: LeaderboardRow, table: LeaderboardTable) -> Cell:
+def _matched_cell(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
     if (matched := row.overall.matched) is None:
-        return Cell((text(None),))
+        return TableCell((text(None),))
     delta = matched.difference.delta
-    return Cell((f"{text(delta, 'difference')} to {matched.rival}",), delta)
+    return TableCell((f"{text(delta, 'difference')} to {matched.rival}",), delta)
 
 
-def _tasks_won_cell(row: LeaderboardRow, table: LeaderboardTable) -> Cell:
+def _tasks_won_cell(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
     won = row.overall.tasks_won
-    return Cell((text(None),)) if won is None else Cell((f"{won} of {table.compared}",), won)
+    return TableCell((text(None),)) if won is None else TableCell((f"{won} of {table.compared}",), won)
 
 
 def _of_cost(value: Callable[[Cost], float | None]) -> Callable[[LeaderboardRow, LeaderboardTable], Value]:

@@ -9,14 +9,14 @@ from matekd_bench.files.hashing import canonical
 from matekd_bench.results.leaderboard import tuned_rows
 from matekd_bench.results.leaderboard.grouping import resources_of
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.cells import Cell, Column, Value
+from matekd_bench.results.report.cells import Column, TableCell, Value
 
 Score: TypeAlias = Mapping[str, Value]  # split, selection, metric, value, n; empty for a run without scores
 RunColumn: TypeAlias = Column[[Record, Score]]
 
 
-def _status_cell(run: Record, score: Score) -> Cell:
-    return Cell((run.status, *([run.reason] if run.reason else [])), run.status, run.status)
+def _status_cell(run: Record, score: Score) -> TableCell:
+    return TableCell((run.status, *([run.reason] if run.reason else [])), run.status, run.status)
 
 
 # Files have these columns. The order is fixed: a new column for files comes last.
@@ -24,7 +24,7 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     Column("schema", "Schema of the record.", lambda run, score: run.schema_),
     Column(
         "run_id", "The run's identity.", lambda run, score: run.run_id, ("run",),
-        show=lambda run, score: Cell((run.run_id,), run.run_id, link=f"run-{run.run_id}"),
+        show=lambda run, score: TableCell((run.run_id,), run.run_id, link=f"run-{run.run_id}"),
     ),
     Column(
         "status", "`ok`, `collapsed`, `diverged` or `failed`.", lambda run, score: run.status, ("status",),

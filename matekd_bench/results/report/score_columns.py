@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, ScoreCell, TaskColumn
 from matekd_bench.results.report.cells import (
-    Cell,
     Column,
+    TableCell,
     bounds,
     difference_cell,
     interval,
@@ -24,16 +24,16 @@ from matekd_bench.results.report.columns import RowColumn
 ScoreColumn: TypeAlias = Column[[ScoreCell, TaskColumn]]
 
 
-def _seeds_cell(cell: ScoreCell, task: TaskColumn) -> Cell:
+def _seeds_cell(cell: ScoreCell, task: TaskColumn) -> TableCell:
     counted = f" ({', '.join(problems(cell))})" if problems(cell) else ""
-    return Cell((f"{cell.n}{counted}",), cell.n)
+    return TableCell((f"{cell.n}{counted}",), cell.n)
 
 
-def _interval_cell(cell: ScoreCell, task: TaskColumn) -> Cell:
+def _interval_cell(cell: ScoreCell, task: TaskColumn) -> TableCell:
     spread = cell.statistics.spread
     if spread is None or spread.interval is None:
-        return Cell((interval(None, None),))
-    return Cell((interval(spread.interval.low, spread.interval.high),), spread.interval.low)
+        return TableCell((interval(None, None),))
+    return TableCell((interval(spread.interval.low, spread.interval.high),), spread.interval.low)
 
 
 # Files have these columns for each task, as TASK_KEY. The order is fixed: a new column for files comes last.
@@ -43,7 +43,7 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
         "Mean over seeds of the task's score at the last evaluation, itself the mean of its metrics "
         "(`matekd-bench tasks show mrpc`: accuracy and F1); collapsed and diverged runs included.",
         lambda cell, task: cell.mean, ("mean ± sd",), "fraction",
-        lambda cell, task: Cell((mean_and_spread(cell),), "" if cell.mean is None else cell.mean),
+        lambda cell, task: TableCell((mean_and_spread(cell),), "" if cell.mean is None else cell.mean),
     ),
     Column(
         "sd", "Standard deviation over seeds (ddof 1), empty below two.",
@@ -104,7 +104,7 @@ TASK_SHEET = ("mean", "ci_lo", "best_dev", "xfit", "n", "delta", "delta_ci", "p_
 def scores_of_task(task: TaskColumn, *, with_intervals: bool) -> RowColumn:
     """Make the column of one task in a table of scores; `with_intervals` adds those of the differences."""
 
-    def show(row: LeaderboardRow, table: LeaderboardTable) -> Cell:
+    def show(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
         return score_cell(row.cells.get(task.name), table, with_interval=with_intervals)
 
     def mean(row: LeaderboardRow, table: LeaderboardTable) -> float | None:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.cells import EMPTY, NO_VALUE, Cell, Column, text
+from matekd_bench.results.report.cells import EMPTY, NO_VALUE, Column, TableCell, text
 from matekd_bench.results.report.columns import METHOD, RowColumn, columns_of
 from matekd_bench.results.report.run_columns import RUN_COLUMNS, RUN_SHEET
 from matekd_bench.results.report.score_columns import details_of_task, scores_of_task
@@ -30,7 +30,7 @@ class Sheet:
 
     keys: tuple[str, ...]
     header: tuple[tuple[str, ...], ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     title: str = ""
     references: int = 0
     names: int = 1
@@ -101,13 +101,13 @@ def _sheet(
     )
 
 
-def _has_value(cells: Sequence[Cell]) -> bool:
+def _has_value(cells: Sequence[TableCell]) -> bool:
     return not cells or any(cell.lines not in WITHOUT_VALUE for cell in cells)
 
 
-def _reference_row(name: str, scores: Sequence[float | None], width: int) -> tuple[Cell, ...]:
-    cells = [EMPTY if score is None else Cell((text(score, "fraction"),), score) for score in scores]
-    return (Cell((name,), name), *cells, *[EMPTY] * (width - 1 - len(cells)))
+def _reference_row(name: str, scores: Sequence[float | None], width: int) -> tuple[TableCell, ...]:
+    cells = [EMPTY if score is None else TableCell((text(score, "fraction"),), score) for score in scores]
+    return (TableCell((name,), name), *cells, *[EMPTY] * (width - 1 - len(cells)))
 
 
 def _diagnostics_sheet(table: LeaderboardTable) -> Sheet:
@@ -135,5 +135,5 @@ def _chosen(task: str) -> RowColumn:
         "",
         lambda row, table: row.chosen.get(task),
         (task,),
-        show=lambda row, table: Cell(tuple(row.chosen.get(task, NO_VALUE).split(", "))),
+        show=lambda row, table: TableCell(tuple(row.chosen.get(task, NO_VALUE).split(", "))),
     )
