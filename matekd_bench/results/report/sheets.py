@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.cells import EMPTY, NO_VALUE, Column, TableCell, text
+from matekd_bench.results.report.cells import EMPTY, NO_VALUE, Column, TableCell, task_heading, text
 from matekd_bench.results.report.columns import METHOD, RowColumn, columns_of
 from matekd_bench.results.report.run_columns import RUN_COLUMNS, RUN_SHEET
 from matekd_bench.results.report.score_columns import details_of_task, scores_of_task
@@ -42,9 +42,10 @@ def sheets_of_view(
     """Yield the tables of a view by name; `with_intervals` shows those of the differences in the table of scores."""
     if view == "task":
         for task in table.columns:
-            title = f"{task.title} ({task.name})" if task.title != task.name else task.name
-            rows = [row for row in table.rows if task.name in row.cells]
-            yield "task", _sheet(table, details_of_task(task), rows, title)
+            name, *marks = task_heading(task)
+            title = [f"{task.title} ({name})" if task.title != name else name, *marks]
+            rows = [row for row in table.rows if name in row.cells]
+            yield "task", _sheet(table, details_of_task(task), rows, " ".join(title))
     elif view == "cost":
         yield "costs", _sheet(table, columns_of("costs in detail"))
     elif view == "diagnostics":

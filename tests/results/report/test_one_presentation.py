@@ -111,6 +111,7 @@ def test_every_output_names_problems_uninformative_and_partial_data(board: Leade
     [table] = board.tables
     headings = [" ".join(task_heading(task)) for task in table.columns]
     assert sorted(headings) == ["cola (partial)", "rte", "sst2 (uninformative)"]
+    assert [sheet.title for _, sheet in sheets_of_view(table, "task")] == headings
     for name, document in DOCUMENTS.items():
         text = " ".join(document(board).split())
         for status in PROBLEMS:
