@@ -67,7 +67,9 @@ TABLES: tuple[tuple[str, str], ...] = (
     (r"^[ &]*(\\footnotesize \d (failed|collapsed|diverged)[ &]*)+$", ""),
 )
 # The page's tables of the leaderboard are those of leaderboard.md, whose numbers are compared there.
-PAGE_TABLES = re.compile(r'<form class="filters" data-for="(scores|comparison|costs)-.*?</table>', re.S)
+PAGE_TABLES = re.compile(
+    r'<form class="filters" data-for="(scores|comparison|costs)-.*?</table>\s*</div>', re.S
+)
 # How plots draw text, which moves with its words; the words themselves stand in comments and are compared.
 DRAWN = re.compile(
     r"<defs>.*?</defs>|<use xlink:href=\"#(?:\w+-)?DejaVu[^>]*>|<g [^>]*transform=[^>]*>", re.S
