@@ -66,6 +66,13 @@ TABLES: tuple[tuple[str, str], ...] = (
     (r" \\\\(\[2pt\])?$", ""),
     (r"^[ &]*(\\footnotesize \d (failed|collapsed|diverged)[ &]*)+$", ""),
 )
+# Counts in the heat map, and no -0.0 there.
+PLOTS: tuple[tuple[str, str], ...] = (
+    (r"<text [^>]*>", "<text>"),  # whose places move with a second line
+    (r"^ *</g>$", ""),
+    (r"^\s*(<!--|<text>) ?\d (failed|collapsed|diverged) ?(-->|</text>)$", ""),
+    (r"(<!-- |<text>)[+-]0\.0( -->|</text>)", "0.0"),
+)
 # The page's tables of the leaderboard are those of leaderboard.md, whose numbers are compared there.
 PAGE_TABLES = re.compile(
     r'<form class="filters" data-for="(scores|comparison|costs)-.*?</table>\s*</div>', re.S
@@ -240,7 +247,8 @@ def _lines(path: Path) -> list[str]:
     if path.suffix == ".csv":
         text = "\n".join(map(repr, _table(text)))
     lines = (
-        re.sub(r"[-\s]+", " ", _renamed(_renamed(line, WORDS), TABLES)).strip() for line in text.splitlines()
+        re.sub(r"[-\s]+", " ", _renamed(line, (*WORDS, *TABLES, *PLOTS))).strip()
+        for line in text.splitlines()
     )
     return [line for line in lines if line]
 
