@@ -34,8 +34,8 @@ def how_to_read(table: LeaderboardTable) -> str:
         sentences.append(f"In parentheses: difference to {table.reference} on common seeds.")
     seeds_differ = any(0 < cell.n < table.seeds for row in table.rows for cell in row.cells.values())
     seeds = f"{table.seeds} seed{'' if table.seeds == 1 else 's'}{' unless marked' * seeds_differ}"
-    said = {cell.statistics.verdict for row in table.rows for cell in row.cells.values()}
-    verdicts = {verdict for verdict in said if verdict}
+    cells = [cell.statistics for row in table.rows for cell in row.cells.values()]
+    verdicts = {cell.verdict for cell in cells if cell.verdict}
     if table.seeds == 0:
         sentences.append("No run has a score.")
     elif table.seeds < MIN_SEEDS:
