@@ -42,6 +42,41 @@ WORDS: tuple[tuple[str, str], ...] = (
     (r"<td>(Whether|Include|Share|Take) [^<]*</td>", "<description>"),
     (r"<dt>overrides</dt><dd>.*</dd>", "<overrides>"),
 )
+# Since the tables have their columns from one list (results/report/columns.py): keys, headings and marks that came, and
+# what a missing value looks like. Each pattern is for the lines of both sides.
+ADDED_KEYS = re.compile(
+    r"n_collapsed|n_diverged|seed_correlation|.+_(n_failed|n_collapsed|n_diverged|uninformative)"
+)
+TABLES: tuple[tuple[str, str], ...] = (
+    (rf'^ *"({ADDED_KEYS.pattern})": .*', ""),  # JSON
+    (r",$", ""),
+    (r"^[|\s:+-]+$", ""),  # rules below headings
+    (r"\s*\|\s*seed corr\.\s*\|?$", ""),
+    (r"(\d\.\d\d)\s*\|\s*[+-]\d\.\d\d\s*\|?$", r"\1"),
+    (r"(\s*\|\s*-?)+\s*$", ""),
+    (r"mean diff\. to kd(\s*\|\s*95% interval)", r"mean diff.\1"),
+    (r"×", "x"),
+    (
+        r"^method (& .*)mean diff\. to kd & \$\\times\$ kd FLOPs",
+        r"method \1mean diff. & $\\times$ kd",
+    ),  # LaTeX
+    (r"^[ &]*to kd & FLOPs.*", ""),
+    (r"\\,", " "),
+    (r" & -- &", " &  &"),
+    (r" \\\\(\[2pt\])?$", ""),
+    (r"^[ &]*(\\footnotesize \d (failed|collapsed|diverged)[ &]*)+$", ""),
+)
+# Counts in the heat map, and no -0.0 there.
+PLOTS: tuple[tuple[str, str], ...] = (
+    (r"<text [^>]*>", "<text>"),  # whose places move with a second line
+    (r"^ *</g>$", ""),
+    (r"^\s*(<!--|<text>) ?\d (failed|collapsed|diverged) ?(-->|</text>)$", ""),
+    (r"(<!-- |<text>)[+-]0\.0( -->|</text>)", "0.0"),
+)
+# The page's tables of the leaderboard are those of leaderboard.md, whose numbers are compared there.
+PAGE_TABLES = re.compile(
+    r'<form class="filters" data-for="(scores|comparison|costs)-.*?</table>\s*</div>', re.S
+)
 # How plots draw text, which moves with its words; the words themselves stand in comments and are compared.
 DRAWN = re.compile(
     r"<defs>.*?</defs>|<use xlink:href=\"#(?:\w+-)?DejaVu[^>]*>|<g [^>]*transform=[^>]*>", re.S
@@ -206,16 +241,21 @@ def _compare_exports(old: Path, new: Path) -> Iterator[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of an export without hashes, drawn text and the width of columns, renamed words as one."""
+    """The lines of an export without hashes, drawn text and the width of columns, wanted changes as one."""
     text = DRAWN.sub("", HASH.sub("*", path.read_text(encoding="utf-8")))
+    text = PAGE_TABLES.sub("", text)
     if path.suffix == ".csv":
         text = "\n".join(map(repr, _table(text)))
-    lines = (re.sub(r"[-\s]+", " ", _renamed(line, WORDS)).strip() for line in text.splitlines())
+    lines = (
+        re.sub(r"[-\s]+", " ", _renamed(line, (*WORDS, *TABLES, *PLOTS))).strip()
+        for line in text.splitlines()
+    )
     return [line for line in lines if line]
 
 
 def _table(text: str) -> Iterator[list[str]]:
-    """The rows of a CSV file without the column that says which role a method has."""
+    """The rows of a CSV file without the columns that came and the one that says which role a method has."""
     rows = list(csv.reader(io.StringIO(text)))
-    [role] = (place for place, name in enumerate(rows[0]) if name in ("control", "role"))
-    return (row[:role] + row[role + 1 :] for row in rows)
+    names = enumerate(rows[0])
+    kept = [at for at, name in names if name not in ("control", "role") and not ADDED_KEYS.fullmatch(name)]
+    return ([row[at] for at in kept] for row in rows)

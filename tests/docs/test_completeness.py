@@ -12,7 +12,7 @@ from matekd_bench import Method, Perturbation, Task
 from matekd_bench.methods.params import describe
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Compute, Record
-from matekd_bench.results.report.csv_columns import LEADERBOARD_COLUMNS, RUN_COLUMNS, TASK_COLUMNS
+from matekd_bench.results.report import columns_page
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HOST = Host.load(only_builtin=True)
@@ -75,13 +75,10 @@ def test_the_guide_names_everything_by_which_a_method_is_described() -> None:
     assert set(CODE.findall(needs)) == NEEDS
 
 
-def test_every_column_of_the_leaderboard_is_explained() -> None:
-    explained = first_cells(section(read("results.md"), "Columns of leaderboard.csv"))
-    assert explained == {*LEADERBOARD_COLUMNS, *(f"<task>_{part}" for part in TASK_COLUMNS)}
-
-
-def test_every_column_of_the_runs_is_explained() -> None:
-    assert first_cells(section(read("results.md"), "Columns of runs.csv")) == set(RUN_COLUMNS)
+def test_the_page_of_columns_is_current() -> None:
+    assert read("columns.md") == columns_page.page(), (
+        "python -m matekd_bench.results.report.columns_page > docs/columns.md"
+    )
 
 
 def test_every_field_of_a_record_is_explained() -> None:

@@ -22,7 +22,7 @@ from matekd_bench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from matekd_bench.cli.ui.leaderboards import LoadedResults
-    from matekd_bench.results.report.detail_tables import View
+    from matekd_bench.results.report.sheets import View
     from matekd_bench.tools.compare import Comparison
 
 
@@ -100,7 +100,7 @@ def _view(by: str | None, *, cost: bool, diagnostics: bool, failures: bool) -> V
 
 
 def _print_failures(results: LoadedResults) -> None:
-    from matekd_bench.results.report.detail_tables import failures
+    from matekd_bench.results.report.sentences import failures
 
     for line in failures(results.records):
         typer.echo(line)
@@ -194,13 +194,13 @@ def compare(
 
 def _comparison_lines(comparison: Comparison) -> Iterator[str]:
     """Yield both runs with their scores, the difference and the test."""
-    from matekd_bench.results.report.main_tables import points
+    from matekd_bench.results.report.cells import text
 
     result = comparison.result
     for letter, run, score in (("A", comparison.run_a, result.own), ("B", comparison.run_b, result.other)):
         description = f"{run.identity.variant} on {run.identity.task}, seed {run.identity.seed}"
-        yield f"{letter}  {points(score):>5}  {description} ({run.run_id})"
-    yield f"A - B  {points(result.delta, signed=True)} points on {result.n} examples"
+        yield f"{letter}  {text(score, 'fraction'):>5}  {description} ({run.run_id})"
+    yield f"A - B  {text(result.delta, 'difference')} points on {result.n} examples"
     if result.only_own is not None:
         yield f"right in A only: {result.only_own}, in B only: {result.only_other}"
     yield f"{result.test} test: p = {result.p:.4g}; {result.scope}, no word on the methods."

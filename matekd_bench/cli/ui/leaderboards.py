@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matekd_bench.results.leaderboard.evidence import Evidence
     from matekd_bench.results.leaderboard.table import Leaderboard
     from matekd_bench.results.records.run_record import Record
-    from matekd_bench.results.report.detail_tables import View
+    from matekd_bench.results.report.sheets import View
     from matekd_bench.results.store.results_store import ResultsStore
     from matekd_bench.tasks.task import Suite, Task
 
@@ -95,10 +95,8 @@ def print_leaderboard(
     host: Host, results: Path, reference: str | None, only: Collection[str] | None = None, json: bool = False
 ) -> None:
     """Print the leaderboard of a folder, or only of the run ids in `only`."""
-    from matekd_bench.results.leaderboard.row_filters import sort_rows
-
     loaded = load_results(host, [results], only)
-    show_leaderboard(sort_rows(loaded.leaderboard(reference), None), loaded.suites, json=json)
+    show_leaderboard(loaded.leaderboard(reference), loaded.suites, json=json)
 
 
 def show_leaderboard(
@@ -106,8 +104,8 @@ def show_leaderboard(
 ) -> None:
     """Print a leaderboard as tables, or as JSON rows."""
     if json:
-        from matekd_bench.results.report.csv_columns import leaderboard_rows
         from matekd_bench.results.report.export import to_json
+        from matekd_bench.results.report.export_tables import leaderboard_rows
 
         typer.echo(to_json(leaderboard_rows(leaderboard, suites)), nl=False)
         return

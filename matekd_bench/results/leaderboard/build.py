@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from matekd_bench.gc_pause import gc_paused
 from matekd_bench.results.leaderboard import glue_score, protocol_settings, tuned_rows
 from matekd_bench.results.leaderboard.grouping import RecordGrid, RowKey, group_records
-from matekd_bench.results.leaderboard.row_assembly import RowAssembler
+from matekd_bench.results.leaderboard.row_assembly import assemble_row
+from matekd_bench.results.leaderboard.row_filters import sort_rows
 from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardTable
 from matekd_bench.results.leaderboard.table_statistics import TableRuns
 from matekd_bench.results.leaderboard.task_columns import make_column, unique
@@ -36,14 +37,15 @@ def build(
 
     `tasks` gives titles and metrics, and `suites` gives the order of the columns. A task in neither is shown under
     its name, after the others. `reference` is the variant that others are compared with, None for no comparison.
-    Without `evidence` no difference has an interval, a p-value or a verdict.
+    Without `evidence` no difference has an interval, a p-value or a verdict. Rows have the default order of
+    `row_filters.sort_rows`.
     """
     protocols: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda record: record.run_id):
         protocols.setdefault(record.identity.protocol_id, []).append(record)
     tables = [_build_table(runs, tasks, suites, reference, evidence) for runs in protocols.values()]
     tables.sort(key=lambda table: (table.presets, table.protocol_id))
-    return Leaderboard(tuple(tables), protocol_settings.differences(tables))
+    return sort_rows(Leaderboard(tuple(tables), protocol_settings.differences(tables)), None)
 
 
 def _build_table(
@@ -57,12 +59,9 @@ def _build_table(
     columns = tuple(make_column(name, members, grid, tasks) for name, members in grid.columns.items())
     reference_row = _reference_row(grid, reference)
     labels = _row_labels(grid)
-    statistics = TableRuns(grid, labels, columns, reference_row, evidence).statistics()
-    assembler = RowAssembler(grid, columns, labels, reference_row, statistics)
-    # Unranked rows come last; among the ranked, the baselines come before the methods.
-    rows = sorted(
-        map(assembler.row, labels), key=lambda row: (not row.ranked, row.role == "method", row.label)
-    )
+    table = TableRuns(grid, labels, columns, reference_row, evidence)
+    statistics = table.statistics()
+    rows = [assemble_row(key, table, statistics) for key in labels]
     notes = list(grid.notes)
     if reference is not None and reference_row is None:
         notes.append(f"no run of the reference '{reference}': no differences are shown.")

@@ -36,7 +36,7 @@ def _is_key_of(key: RowKey, row: LeaderboardRow, keys: Sequence[RowKey]) -> bool
     If several keys of the variant differ in resources, the row's label ends with its resources.
     """
     variant, version, resources = key
-    if (variant, version) != (row.variant, row.method_version):
+    if (variant, version) != (row.identity.variant, row.identity.version):
         return False
     same_variant = [other for other in keys if other[0] == variant]
     return len({other[2] for other in same_variant}) == 1 or row.label.endswith(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from matekd_bench.results.leaderboard.table import Column, ScoreCell
+from matekd_bench.results.leaderboard.table import ScoreCell, TaskColumn
 
 # Wang et al. 2019 average nine tasks; papers on distillation leave out WNLI, whose dev set contradicts train.
 GLUE8 = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")
@@ -17,7 +17,7 @@ MINI8 = tuple(f"mini-{name}" for name in GLUE8)
 DEFINITIONS: Mapping[str, tuple[str, ...]] = {"glue8": GLUE8, "glue9": GLUE9, "mini": MINI8}
 
 
-def usable_tasks(columns: Sequence[Column]) -> list[str]:
+def usable_tasks(columns: Sequence[TaskColumn]) -> list[str]:
     """Return the tasks that may enter a score.
 
     Such a task has exactly one column, which is complete and informative. Synthetic data count only for mini-GLUE.
@@ -33,16 +33,16 @@ def usable_tasks(columns: Sequence[Column]) -> list[str]:
     ]
 
 
-def complete_means(columns: Sequence[Column], cells: Mapping[str, ScoreCell]) -> dict[str, float]:
+def complete_means(columns: Sequence[TaskColumn], cells: Mapping[str, ScoreCell]) -> dict[str, float]:
     """Return the mean score of each usable task on which no seed of the row failed."""
     return {
         name: mean
         for name in usable_tasks(columns)
-        if name in cells and cells[name].n_failed == 0 and (mean := cells[name].mean) is not None
+        if name in cells and not cells[name].statuses["failed"] and (mean := cells[name].mean) is not None
     }
 
 
-def scores(columns: Sequence[Column], cells: Mapping[str, ScoreCell]) -> dict[str, float]:
+def scores(columns: Sequence[TaskColumn], cells: Mapping[str, ScoreCell]) -> dict[str, float]:
     """Return the scores of one row by definition: `glue8`, `glue9` and `mini`.
 
     A score is present only if all its tasks are usable and no seed of them failed.
@@ -55,7 +55,7 @@ def scores(columns: Sequence[Column], cells: Mapping[str, ScoreCell]) -> dict[st
     }
 
 
-def count_usable_glue8(columns: Sequence[Column]) -> int | None:
+def count_usable_glue8(columns: Sequence[TaskColumn]) -> int | None:
     """Count the usable tasks of `glue8`; None if no column is a GLUE task with real data."""
     if not any(column.task in GLUE9 and not column.synthetic for column in columns):
         return None

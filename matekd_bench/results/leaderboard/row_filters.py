@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from matekd_bench.errors import unknown
-from matekd_bench.results.leaderboard.table import Column, Leaderboard, LeaderboardRow, LeaderboardTable
+from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardRow, LeaderboardTable, TaskColumn
 from matekd_bench.tasks.task import Suite
 
 SORTS = ("delta", "score", "cost", "name")
@@ -66,14 +66,16 @@ def _select_labels(names: Sequence[str], rows: Collection[LeaderboardRow]) -> se
     """Return the labels of the rows that `names` select; UsageError for a name without a row."""
     selected: set[str] = set()
     for name in names:
-        labels = {row.label for row in rows if name in (row.label, row.variant, row.method)}
+        labels = {row.label for row in rows if name in (row.label, row.identity.variant, row.identity.method)}
         if not labels:
             raise unknown("method", name, {row.label for row in rows})
         selected |= labels
     return selected
 
 
-def _select_columns(names: Sequence[str], columns: Collection[Column], suites: Sequence[Suite]) -> set[str]:
+def _select_columns(
+    names: Sequence[str], columns: Collection[TaskColumn], suites: Sequence[Suite]
+) -> set[str]:
     """Return the names of the columns that `names` select; UsageError for a name without a column."""
     suite_tasks = {suite.name: set(suite.tasks) for suite in suites}
     selected: set[str] = set()
@@ -119,8 +121,8 @@ def sort_rows(leaderboard: Leaderboard, sort: str | None) -> Leaderboard:
 
     def sort_key(row: LeaderboardRow) -> tuple[bool, bool, bool, float, str]:
         value = value_of(row)
-        first = sort is None and row.role != "method"
-        return not row.ranked, not first, value is None, -(value or 0.0), row.label
+        first = sort is None and row.identity.role != "method"
+        return not row.identity.ranked, not first, value is None, -(value or 0.0), row.label
 
     tables = (replace(table, rows=tuple(sorted(table.rows, key=sort_key))) for table in leaderboard.tables)
     return replace(leaderboard, tables=tuple(tables))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,8 +11,9 @@ from matekd_bench.files.hashing import lines_digest
 
 if TYPE_CHECKING:
     from matekd_bench.results.records.run_record import Record
+    from matekd_bench.results.stats.intervals import Interval
     from matekd_bench.results.stats.power import Power
-    from matekd_bench.results.stats.verdicts import Verdict
+    from matekd_bench.results.stats.summary import CellSummary, RowSummary
 
 SCHEMA = "matekd.leaderboard/2"
 
@@ -20,39 +22,25 @@ SCHEMA = "matekd.leaderboard/2"
 class ScoreCell:
     """The scores of one method on one task, as fractions at the last evaluation.
 
-    `mean` and `sd` (ddof 1) are over the `n` seeds that have a score, including collapsed and diverged runs. `sd` is
-    None for fewer than two seeds. `delta` is the mean difference to the reference over the `delta_n` common seeds. It
-    is None without common seeds, on an uninformative task, or if the row is not compared.
-
-    `ci_lo` and `ci_hi` bound the 95 % interval of the mean over seeds, None for fewer than three seeds.
-    `delta_ci_lo`, `delta_ci_hi`, `p_holm` (corrected over methods x tasks) and `verdict` describe the difference. They
-    are None if it was not tested; if there is a difference, `missing` says why. `optimism` is the mean of the best
-    score on dev less the last one. `best_dev` and `xfit` are the means of the best score on dev and of the
-    cross-fitted score over the same seeds. `xfit` is None if a run has no predictions or dev is too small.
+    `mean` is over the `n` seeds that have a score, including collapsed and diverged runs. `delta` is the mean
+    difference to the reference over the common seeds, None where `statistics.difference` is. `statuses` counts the
+    runs by their status. `optimism` is the mean of the best score on dev less the last one. `best_dev` and `xfit` are
+    the means of the best score on dev and of the cross-fitted score over the same seeds. `xfit` is None if a run has
+    no predictions or dev is too small.
     """
 
     n: int
     mean: float | None
-    sd: float | None
     delta: float | None
-    delta_n: int
-    optimism: float | None
-    n_failed: int = 0
-    n_collapsed: int = 0
-    n_diverged: int = 0
-    ci_lo: float | None = None
-    ci_hi: float | None = None
-    delta_ci_lo: float | None = None
-    delta_ci_hi: float | None = None
-    p_holm: float | None = None
-    verdict: Verdict | None = None
-    missing: str | None = None
+    statistics: CellSummary
+    statuses: Counter[str]
+    optimism: float | None = None
     best_dev: float | None = None
     xfit: float | None = None
 
 
 @dataclass(frozen=True)
-class Column:
+class TaskColumn:
     """One task with one data set and one teacher, so that the cells of the column are comparable.
 
     `name` is the task's name, plus a number if a protocol has several data sets or teachers for the task.
@@ -65,17 +53,25 @@ class Column:
     metrics: tuple[str, ...]
     source: str
     data_state: str
-    complete: bool  # all rows of the official, synthetic or user's data, scored on dev
     synthetic: bool  # generated mini-GLUE data, never part of a GLUE score
     eval_on: Literal["dev", "holdout"]
     eval_rows: Mapping[str, int]  # split -> examples scored
     budget: tuple[int, ...]  # the distinct limits of the runs, in units of the table's budget kind
     teacher: str | None
-    teacher_sha256: str | None
     teacher_score: float | None
     majority_score: float | None
     uninformative: str | None
     notices: tuple[str, ...]
+
+    @property
+    def partial(self) -> bool:
+        """True if rows of the official, synthetic or user's data were left out."""
+        return self.data_state not in ("official", "mini", "own")
+
+    @property
+    def complete(self) -> bool:
+        """True if all rows were used, and scored on dev."""
+        return not self.partial and self.eval_on == "dev"
 
 
 @dataclass(frozen=True)
@@ -90,72 +86,58 @@ class Cost:
     auxiliary_updates: float
     train_seconds: float
     train_flops: float
+    precompute_flops: float
+    precompute_seconds: float
+    eval_seconds: float
     flops_x_reference: float | None
-    precompute_flops: float = 0.0
-    precompute_seconds: float = 0.0
-    eval_seconds: float = 0.0
-    peak_memory_bytes: int | None = None
+    peak_memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class RowIdentity:
+    """One method variant in one version.
+
+    `params` omits parameters in which the runs of a tuned row differ. `resources` are what the method used from
+    outside, such as a thesaurus with version and digest.
+    """
+
+    method: str
+    variant: str
+    version: str
+    params: Mapping[str, Any]
+    role: Literal["reference", "baseline", "ablation", "method"]
+    ranked: bool
+    resources: str
 
 
 @dataclass(frozen=True)
 class LeaderboardRow:
-    """One method variant in one version; `label` is the variant, plus the version if there are several.
+    """One method variant in one version; `label` is the variant, plus version and resources if there are several.
 
-    `mean` is the mean over the informative columns, None unless every one has a score and no failed seed. `delta` is
-    the mean of the cells' differences, under the same condition. `scores` holds `glue8` and `glue9` if all their
-    tasks are complete with official data, and `mini` if all tasks of mini-GLUE are. `scores_ci` holds their 95 %
-    intervals over seeds, for these dev sets.
+    `overall` are its statistics over the informative columns. `mean` is the mean over these columns, None unless
+    every one has a score and no failed seed. `delta` is the mean of the cells' differences, None where
+    `overall.difference` is. `scores` holds `glue8` and `glue9` if all their tasks are complete with official data,
+    and `mini` if all tasks of mini-GLUE are. `scores_ci` holds their 95 % intervals over seeds, for these dev sets.
 
-    `delta_ci_lo`, `delta_ci_hi`, `p_holm` (corrected over the study's methods) and `verdict` describe `delta`. They
-    are None if it was not tested, and `missing` says why. The rank is between `rank_lo` and `rank_hi` (1 is best).
-    `with_best`: the row is not significantly different from the row with the highest mean. `delta_matched` is the
-    difference to `matched_rival`, the cheapest row of the reference (`kd`, `kd@2x`, ...) that cost at least as much.
-
-    `tasks_won`, `prob_improve` (probability of improvement), `trimmed` (mean difference without the outer quarters)
-    and `seed_correlation` are descriptive and not tested. `diagnostics` are means over seeds, then over tasks.
-    `budget` gives the limits of the row's runs by column, in units of the table's budget kind. `params` omits
-    parameters in which the runs of a tuned row differ; `chosen` describes the trial chosen for each task.
+    `diagnostics` are means over seeds, then over tasks. `budget` gives the limits of the row's runs by column, in
+    units of the table's budget kind. `chosen` describes the trial that tuning chose for each column.
     """
 
     label: str
-    method: str
-    variant: str
-    method_version: str
-    params: Mapping[str, Any]
-    role: Literal["reference", "baseline", "ablation", "method"]
-    ranked: bool
+    identity: RowIdentity
     cells: Mapping[str, ScoreCell]  # column name -> cell
+    overall: RowSummary
     cost: Cost | None  # None: no run has a score
+    mean: float | None
     delta: float | None
     scores: Mapping[str, float]
+    scores_ci: Mapping[str, Interval]
     glue_tasks: int  # usable tasks of glue8 on which no seed of this row failed
-    devices: tuple[str, ...]
-    students: tuple[str, ...]
-    bench_versions: tuple[str, ...]
+    diagnostics: Mapping[str, float]
+    budget: Mapping[str, tuple[int, ...]]
+    chosen: Mapping[str, str]
+    tuning_flops: float | None  # all trials of one task, mean over tasks; None: not tuned
     runs: Sequence[Record] = field(repr=False, compare=False)  # records that the row is computed from
-    resources: str = ""  # external resources of the method, e.g. a thesaurus with version and digest
-    mean: float | None = None
-    scores_ci: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # definition -> low, high
-    delta_ci_lo: float | None = None
-    delta_ci_hi: float | None = None
-    p_holm: float | None = None
-    verdict: Verdict | None = None
-    missing: str | None = None
-    rank_lo: int | None = None
-    rank_hi: int | None = None
-    with_best: bool | None = None  # None: not tested
-    delta_matched: float | None = None
-    delta_matched_ci_lo: float | None = None
-    delta_matched_ci_hi: float | None = None
-    matched_rival: str | None = None
-    tasks_won: int | None = None
-    prob_improve: float | None = None
-    trimmed: float | None = None
-    seed_correlation: float | None = None
-    diagnostics: Mapping[str, float] = field(default_factory=dict)
-    budget: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # column name -> limits
-    chosen: Mapping[str, str] = field(default_factory=dict)  # column name -> description of the chosen trial
-    tuning_flops: float | None = None  # all trials of one task, mean over tasks; None: not tuned
 
     @property
     def runs_digest(self) -> str:
@@ -178,7 +160,7 @@ class LeaderboardTable:
     protocol_id: str
     presets: tuple[str, ...]
     budget_kinds: tuple[str, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[TaskColumn, ...]
     rows: tuple[LeaderboardRow, ...]
     reference: str | None
     seeds: int
@@ -213,7 +195,7 @@ class LeaderboardTable:
         return any(column.synthetic for column in self.columns)
 
     @property
-    def informative(self) -> tuple[Column, ...]:
+    def informative(self) -> tuple[TaskColumn, ...]:
         """The informative columns, those that a mean over tasks uses."""
         return tuple(column for column in self.columns if column.uninformative is None)
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.grouping import RecordGrid, RowKey, last_score
 from matekd_bench.results.leaderboard.row_costs import flops_over
-from matekd_bench.results.leaderboard.table import Column
+from matekd_bench.results.leaderboard.table import TaskColumn
 from matekd_bench.results.leaderboard.task_columns import FACTOR
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.differences import RowScores
 from matekd_bench.results.stats.example_effects import ExampleEffects, example_effects
 from matekd_bench.results.stats.intervals import MIN_SEEDS
-from matekd_bench.results.stats.matched_cost import MatchedCost, delta_matched
 from matekd_bench.results.stats.power import Power
-from matekd_bench.results.stats.summary import TableSummary, summarize
+from matekd_bench.results.stats.summary import RowSummary, TableSummary, summarize
 
 if TYPE_CHECKING:
     from matekd_bench.results.leaderboard.evidence import Evidence
@@ -29,18 +28,15 @@ MAX_NAMED = 5  # runs without predictions that one note names
 class TableStatistics:
     """The statistics of one table.
 
-    `family` lists the labels of the tested rows. `summary` is keyed by row label and column name. `matched` maps a
-    label to the comparison at equal cost, `power` maps a column name to its power, and `xfit` maps a run id to its
-    cross-fitted score. `overall` is False if rows have no value over tasks: no informative column, or two columns of
-    one task.
+    `family` lists the labels of the tested rows. `summary` is keyed by row label and column name; its rows are empty
+    if rows have no value over tasks: no informative column, or two columns of one task. `power` maps a column name to
+    its power, and `xfit` maps a run id to its cross-fitted score.
     """
 
     family: tuple[str, ...]
     summary: TableSummary
-    matched: Mapping[str, MatchedCost]
     power: Mapping[str, Power]
     xfit: Mapping[str, float]
-    overall: bool
     notes: tuple[str, ...]
 
 
@@ -53,7 +49,7 @@ class TableRuns:
 
     grid: RecordGrid
     labels: Mapping[RowKey, str]
-    columns: Sequence[Column]
+    columns: Sequence[TaskColumn]
     reference: RowKey | None
     evidence: Evidence | None
     xfit: dict[str, float] = field(default_factory=dict)
@@ -72,19 +68,35 @@ class TableRuns:
             }
             for key in self.labels
         }
-        rows_to_rank = [self.labels[key] for key in ranked] if len(ranked) <= MAX_RANKED_ROWS else []
-        reference = self.labels[self.reference] if self.reference else None
-        summary = summarize(table, tasks=tasks, reference=reference, family=family, ranked=rows_to_rank)
-        overall = bool(tasks) and len({column.task for column in self.columns}) == len(self.columns)
+        compared = [self.labels[key] for key in ranked]
+        rivals = [
+            key for key in self.labels if self.reference and FACTOR.sub("", key[0]) == self.reference[0]
+        ]
+        costs = {self.labels[key]: flops_over(key, self.grid, tasks) for key in self.labels}
+        summary = summarize(
+            table,
+            tasks=tasks,
+            reference=self.labels[self.reference] if self.reference else None,
+            family=family,
+            compared=compared,
+            ranked=compared if len(compared) <= MAX_RANKED_ROWS else [],
+            costs={label: cost for label, cost in costs.items() if cost is not None},
+            rivals=[self.labels[key] for key in rivals],
+        )
+        if not tasks or not self.one_column_per_task:
+            summary = replace(summary, rows=dict.fromkeys(table, RowSummary()))
         return TableStatistics(
             family=tuple(family),
             summary=summary,
-            matched=self._compare_at_equal_cost(table, tasks, family) if overall else {},
             power=_median_power(summary, tasks, family),
             xfit=self.xfit,
-            overall=overall,
             notes=(*self._notes_on_missing_answers(), *self._note_on_missing_ranks(len(ranked))),
         )
+
+    @property
+    def one_column_per_task(self) -> bool:
+        """False if a task with several columns would count several times in a mean over tasks."""
+        return len({column.task for column in self.columns}) == len(self.columns)
 
     def _is_tested(self, key: RowKey, run: Record) -> bool:
         """Tell whether the study tests this row: a method, but not the reference, whatever its budget."""
@@ -92,13 +104,13 @@ class TableRuns:
         larger_reference = self.reference is not None and variant != key[0] and variant == self.reference[0]
         return run.identity.role == "method" and not larger_reference and key != self.reference
 
-    def _row_scores(self, key: RowKey, column: Column) -> RowScores:
+    def _row_scores(self, key: RowKey, column: TaskColumn) -> RowScores:
         scored = self.grid.scored(key, column.name)
         failed = any(run.status == "failed" for run in self.grid.cell(key, column.name).values())
         scores = {seed: last_score(run) for seed, run in scored.items()}
         return RowScores(scores, self._example_effects(scored, column), complete=not failed)
 
-    def _example_effects(self, scored: Mapping[int, Record], column: Column) -> ExampleEffects | None:
+    def _example_effects(self, scored: Mapping[int, Record], column: TaskColumn) -> ExampleEffects | None:
         """Compute how the choice of examples affects the scores of a cell, and collect `xfit`.
 
         None if no test would use it: too few seeds with predictions, or an uninformative column.
@@ -114,19 +126,6 @@ class TableRuns:
         if len(known) < MIN_SEEDS or column.uninformative is not None:
             return None
         return example_effects(golds[0], {seed: answers.last for seed, answers in known.items()})
-
-    def _compare_at_equal_cost(
-        self, table: Mapping[str, Mapping[str, RowScores]], tasks: Sequence[str], family: Sequence[str]
-    ) -> dict[str, MatchedCost]:
-        """Compare each tested row with the cheapest row of the reference that cost at least as much."""
-        if self.reference is None:
-            return {}
-        costs = {self.labels[key]: flops_over(key, self.grid, tasks) for key in self.labels}
-        known = {label: cost for label, cost in costs.items() if cost is not None}
-        reference = self.reference[0]
-        rivals = [self.labels[key] for key in self.labels if FACTOR.sub("", key[0]) == reference]
-        comparisons = {label: delta_matched(label, table, tasks, known, rivals) for label in family}
-        return {label: matched for label, matched in comparisons.items() if matched is not None}
 
     def _notes_on_missing_answers(self) -> list[str]:
         """List the runs without predictions, one note per reason."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from statistics import fmean
 
 from matekd_bench.results.leaderboard.grouping import RecordGrid, last_score
-from matekd_bench.results.leaderboard.table import Column
+from matekd_bench.results.leaderboard.table import TaskColumn
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.tasks.task import Task
 
@@ -17,30 +16,29 @@ MAJORITY_MARGIN = 0.01
 FACTOR = re.compile(r"@[\d.]+x$")  # kd@2x: a row with a multiple of the study's budget
 
 
-def make_column(name: str, members: Sequence[Record], grid: RecordGrid, tasks: Mapping[str, Task]) -> Column:
+def make_column(
+    name: str, members: Sequence[Record], grid: RecordGrid, tasks: Mapping[str, Task]
+) -> TaskColumn:
     """Describe the column of `members`, records that share data and teacher."""
     first = next((run for run in members if run.teacher is not None), members[0])
     task, data, teacher = tasks.get(first.identity.task), first.data, first.teacher
-    column = Column(
+    return TaskColumn(
         name=name,
         task=first.identity.task,
         title=task.title if task else first.identity.task,
         metrics=metrics_of([first, *members], tasks),
         source=f"{data.source}@{data.revision}" if data.revision else data.source,
         data_state=data.state_text,
-        complete=data.state_text in ("official", "mini", "own") and data.eval_on == "dev",
         synthetic=data.state == "mini",
         eval_on=data.eval_on,
         eval_rows={split: info.n for split, info in sorted(data.splits.items()) if split != "train"},
         budget=tuple(sorted({run.budget.limit for run in with_study_budget(members)})),
         teacher=teacher.id if teacher else None,
-        teacher_sha256=teacher.sha256 if teacher else None,
         teacher_score=teacher.task_score if teacher else None,
         majority_score=data.majority_score,
-        uninformative=None,
+        uninformative=_why_uninformative(name, grid, data.majority_score),
         notices=tuple(dict.fromkeys(notice for run in members for notice in run.data.notices)),
     )
-    return replace(column, uninformative=_why_uninformative(name, grid, data.majority_score))
 
 
 def metrics_of(runs: Sequence[Record], tasks: Mapping[str, Task]) -> tuple[str, ...]:

@@ -27,21 +27,23 @@ def common_params(runs: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def describe_chosen_trial(run: Record) -> str | None:
-    """Describe the trial that tuning chose for a run: number, learning rate, changed parameters; None if not tuned."""
-    if run.tuning is None:
-        return None
-    pick = run.tuning.chosen_trial
-    changed = "".join(f", {name}={value}" for name, value in pick.params.items())
-    return f"{pick.trial}: lr={pick.lr:g}{changed}"
+def chosen_trials(cells: Mapping[str, Mapping[int, Record]]) -> dict[str, str]:
+    """Describe the trial that tuning chose for each column: number, learning rate, changed parameters.
+
+    `cells` maps column names to records by seed; columns that were not tuned are omitted.
+    """
+    chosen = {}
+    for name, runs in cells.items():
+        if (tuning := next(iter(runs.values())).tuning) is not None:
+            pick = tuning.chosen_trial
+            changed = "".join(f", {param}={value}" for param, value in pick.params.items())
+            chosen[name] = f"{pick.trial}: lr={pick.lr:g}{changed}"
+    return chosen
 
 
 def tuning_flops(cells: Mapping[str, Mapping[int, Record]]) -> float | None:
-    """Return the training FLOPs of all trials of one task, mean over tasks; None if the row is not tuned.
-
-    `cells` maps column names to records by seed.
-    """
-    tunings = [next(iter(runs.values())).tuning for runs in cells.values() if runs]
+    """Return the training FLOPs of all trials of one task, mean over tasks; None if the row is not tuned."""
+    tunings = [next(iter(runs.values())).tuning for runs in cells.values()]
     flops = [
         float(sum(trial.train_flops for trial in tuning.trials)) for tuning in tunings if tuning is not None
     ]

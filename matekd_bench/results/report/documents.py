@@ -9,7 +9,7 @@ from matekd_bench.methods.method import Method
 from matekd_bench.results.leaderboard.table import Leaderboard
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import plots
-from matekd_bench.results.report.text import to_markdown
+from matekd_bench.results.report.markdown import to_markdown
 
 PICTURES = tuple(f".{name}" for name in plots.FORMATS)
 EXTENSIONS = (".md", ".tex", ".html", *PICTURES)

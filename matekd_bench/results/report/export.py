@@ -18,9 +18,9 @@ from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.table import Leaderboard
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import documents
-from matekd_bench.results.report.csv_columns import Flat, Value, leaderboard_rows, run_rows
-from matekd_bench.results.report.main_tables import Sheet
-from matekd_bench.results.report.text import markdown_table
+from matekd_bench.results.report.cells import Value
+from matekd_bench.results.report.export_tables import leaderboard_rows, run_rows
+from matekd_bench.results.report.markdown import markdown_table
 from matekd_bench.tasks.task import Suite, Task
 
 if TYPE_CHECKING:
@@ -59,28 +59,28 @@ def export(
     extension = path.suffix.lower()
     if table == "runs":
         rows = run_rows(records, evidence.xfits(records, tasks) if evidence else {})
-        content = _format_rows(path, table, rows, exporters or {})
+        content = _format_rows(path, rows, exporters or {})
     else:
         if leaderboard is None:
             leaderboard = build(records, tasks=tasks, suites=suites, reference=reference, evidence=evidence)
         if extension in documents.EXTENSIONS:
             content = documents.render_document(path, leaderboard, records, methods or {}, plot)
         else:
-            content = _format_rows(path, table, leaderboard_rows(leaderboard, suites), exporters or {})
+            content = _format_rows(path, leaderboard_rows(leaderboard, suites), exporters or {})
     try:
         write_atomically(path, content)
     except OSError as error:
         raise ResultsError(file_problem(path, error, "write")) from error
 
 
-def _format_rows(path: Path, table: str, flat: Flat, exporters: Exporters) -> bytes:
+def _format_rows(path: Path, table: ExportTable, exporters: Exporters) -> bytes:
     """Return the rows in the format of the extension; PluginError if a plugin's exporter fails."""
     extension = path.suffix.lower()
     if extension in WRITERS:
-        return WRITERS[extension](flat).encode()
+        return WRITERS[extension](table).encode()
     exporter = exporters[extension.removeprefix(".")]
     try:
-        content = exporter.record.write(ExportTable(table, flat.columns, flat.rows))
+        content = exporter.record.write(table)
     except Exception as error:  # a plugin may raise anything; the message names the file and the plugin
         raise PluginError(
             f"{path}: the exporter '{extension}' of {exporter.by} failed: {one_line(error)}."
@@ -120,26 +120,25 @@ def check_path(
     documents.check_picture(path, plot)
 
 
-def to_csv(flat: Flat) -> str:
+def to_csv(table: ExportTable) -> str:
     """Format the rows as CSV with a header; missing values are empty, and no cell runs as a formula."""
-    return csv_text(flat.columns, flat.rows)
+    return csv_text(table.columns, table.rows)
 
 
-def to_json(flat: Flat) -> str:
+def to_json(table: ExportTable) -> str:
     """Format the rows as a JSON list of objects with the same keys; missing values are null."""
-    return json.dumps(flat.rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(table.rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def flat_markdown(flat: Flat) -> str:
+def flat_markdown(table: ExportTable) -> str:
     """Format the rows as one Markdown table; columns without any value are left out."""
-    shown = [column for column in flat.columns if any(row[column] is not None for row in flat.rows)]
-    header = tuple((column,) for column in shown)
-    rows = tuple(tuple((_text(row[column]),) for column in shown) for row in flat.rows)
-    return "\n".join(markdown_table(Sheet(header, rows))) + "\n"
+    shown = [column for column in table.columns if any(row[column] is not None for row in table.rows)]
+    rows = ([_text(row[column]) for column in shown] for row in table.rows)
+    return "\n".join(markdown_table([shown, *rows])) + "\n"
 
 
 def _text(value: Value) -> str:
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-WRITERS: Mapping[str, Callable[[Flat], str]] = {".csv": to_csv, ".json": to_json, ".md": flat_markdown}
+WRITERS: Mapping[str, Callable[[ExportTable], str]] = {".csv": to_csv, ".json": to_json, ".md": flat_markdown}

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from matekd_bench.results.leaderboard.glue_score import DEFINITIONS
-from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardRow, LeaderboardTable, ScoreCell
-from matekd_bench.results.report import main_tables
-from matekd_bench.results.report.main_tables import MARKS, points
+from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardTable
+from matekd_bench.results.report import sentences
+from matekd_bench.results.report.cells import NO_VALUE
+from matekd_bench.results.report.sheets import score_sheet
 
 HEAD = r"""% A table per protocol, for \input. \usepackage{booktabs} gives its rules; without it they are plain lines.
 \providecommand{\toprule}{\hline}
 \providecommand{\midrule}{\hline}
 \providecommand{\bottomrule}{\hline}
 """
+SIGNED = re.compile(r"(?<![\w.])[+-]\d+(\.\d+)?")
 NOT_IN_LABEL = re.compile(r"[^A-Za-z0-9-]")
 
 SPECIAL: Final[Mapping[str, str]] = {
@@ -72,7 +73,7 @@ def to_latex(leaderboard: Leaderboard) -> str:
     further packages are written as code points, e.g. U+6F22.
     """
     tables = [line for table in leaderboard.tables for line in _table(table)]
-    if note := main_tables.several_tables_note(leaderboard.tables):
+    if note := sentences.several_tables_note(leaderboard.tables):
         tables += [f"% {note}"]
     return HEAD + "\n".join([*(tables or ["% No runs are recorded."]), ""])
 
@@ -96,30 +97,19 @@ def _escape_character(character: str) -> str:
 
 
 def _table(table: LeaderboardTable) -> Iterator[str]:
-    means = [name for name in DEFINITIONS if any(name in row.scores for row in table.rows)]
-    over_tasks = any(row.delta is not None for row in table.rows) and table.compared > 1
-    header = ["method", *(column.name for column in table.columns), *means]
-    header += [f"mean diff. to {table.reference}"] * over_tasks
-    header += [f"× {table.reference} FLOPs"] * (table.reference is not None)
+    sheet = score_sheet(table, "scores for a paper")
+    rows = [[cell.lines for cell in row] for row in sheet.rows]
     yield r"\begin{table}[tbp]"
     yield r"\centering\small\setlength{\tabcolsep}{4pt}"
-    yield rf"\begin{{tabular}}{{@{{}}l{'c' * (len(header) - 1)}@{{}}}}"
+    yield rf"\begin{{tabular}}{{@{{}}l{'c' * (len(sheet.header) - 1)}@{{}}}}"
     yield r"\toprule"
-    yield _line(map(escape, header), len(header))
+    yield from _stacked([list(map(escape, lines)) for lines in sheet.header], r" \\")
     yield r"\midrule"
-    yield _line(_reference_cells("teacher", (column.teacher_score for column in table.columns)), len(header))
-    majority = (column.majority_score for column in table.columns)
-    yield _line(_reference_cells("majority class", majority), len(header))
+    for (name, *_), *cells in rows[: sheet.references]:
+        yield from _stacked([[rf"\emph{{{name}}}"], *map(_number, cells)], r" \\")
     yield r"\midrule"
-    for row in table.rows:
-        scores = [_score(row.cells.get(column.name), table) for column in table.columns]
-        cells = [_name(row), *scores, *(points(row.scores.get(name)) for name in means)]
-        cells += [_difference(row)] * over_tasks
-        differences = [_difference_below(row.cells.get(column.name)) for column in table.columns]
-        ratio = [_flops_ratio(row)] * (table.reference is not None)
-        yield _line([*cells, *ratio], len(header), last=not any(differences))
-        if any(differences):
-            yield _line(["", *differences], len(header), last=True)
+    for names, *cells in rows[sheet.references :]:
+        yield from _stacked([[_name(names)], *map(_number, cells)], r" \\[2pt]")
     yield r"\bottomrule"
     yield r"\end{tabular}"
     yield rf"\caption{{{_caption(table)}}}"
@@ -127,55 +117,29 @@ def _table(table: LeaderboardTable) -> Iterator[str]:
     yield r"\end{table}"
 
 
-def _line(cells: Iterable[str], width: int, *, last: bool = False) -> str:
-    """Format one line of the table, padded with empty cells to `width`; the `last` line of a row adds some space."""
-    padded = list(cells)
-    padded += [""] * (width - len(padded))
-    return " & ".join(padded) + (r" \\[2pt]" if last else r" \\")
+def _stacked(cells: Sequence[Sequence[str]], end: str) -> Iterator[str]:
+    """Format a row, the lines of its cells below each other; `end` ends its last line."""
+    height = max(map(len, cells))
+    for at in range(height):
+        line = " & ".join(lines[at] if at < len(lines) else "" for lines in cells)
+        yield line + (end if at == height - 1 else r" \\")
 
 
-def _reference_cells(name: str, scores: Iterable[float | None]) -> Iterator[str]:
-    yield rf"\emph{{{name}}}"
-    yield from map(points, scores)
+def _name(lines: Sequence[str]) -> str:
+    name, *flags = map(escape, lines)
+    return " ".join([name, *(rf"{{\footnotesize {flag}}}" for flag in flags)])
 
 
-def _name(row: LeaderboardRow) -> str:
-    name, *flags = main_tables.label(row)
-    return " ".join([escape(name), *(rf"{{\footnotesize {escape(flag)}}}" for flag in flags)])
-
-
-def _score(cell: ScoreCell | None, table: LeaderboardTable) -> str:
-    """Format mean and standard deviation, and the number of seeds if it differs from the caption's or one failed."""
-    if cell is None:
-        return ""
-    text = points(cell.mean) or "--"
-    spread = rf" $\pm$ {points(cell.sd)}" if cell.sd is not None else ""
-    show_n = cell.n_failed or (cell.mean is not None and cell.n < table.seeds)
-    return text + spread + rf"\textsubscript{{n={cell.n}}}" * bool(show_n)
-
-
-def _difference(mark: LeaderboardRow | ScoreCell) -> str:
-    """Format a difference in points, in math mode for a proper minus, with the mark of its verdict; "" for none."""
-    if mark.delta is None:
-        return ""
-    sign = escape(MARKS.get(mark.verdict, ""))
-    return f"${points(mark.delta, signed=True)}$" + rf"\,{sign}" * bool(sign)
-
-
-def _difference_below(cell: ScoreCell | None) -> str:
-    """Format the line below a score: the difference to the reference, "" for none."""
-    difference = "" if cell is None else _difference(cell)
-    return rf"\footnotesize ({difference})" if difference else ""
-
-
-def _flops_ratio(row: LeaderboardRow) -> str:
-    ratio = row.cost.flops_x_reference if row.cost else None
-    return "--" if ratio is None else f"{ratio:.2f}"
+def _number(lines: Sequence[str]) -> list[str]:
+    """Format the lines of a cell, signed numbers in math mode for a proper minus, those after the first small."""
+    first, *others = (SIGNED.sub(r"$\g<0>$", escape(line)) for line in lines)
+    return ["--" if first == NO_VALUE else first, *(rf"\footnotesize {line}" for line in others)]
 
 
 def _caption(table: LeaderboardTable) -> str:
+    data = (f"{sentences.data_line(column, table)}." for column in table.columns if column.partial)
     return escape(
         " ".join(
-            (f"{main_tables.title(table)}.", main_tables.how_to_read(table), *main_tables.remarks(table))
+            (f"{sentences.title(table)}.", sentences.how_to_read(table), *data, *sentences.remarks(table))
         )
     )

@@ -1,8 +1,9 @@
-"""Prints the leaderboard on a terminal and renders it as Markdown."""
+"""Prints the leaderboard on a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from rich import box
 from rich.console import Console
@@ -10,9 +11,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardTable
-from matekd_bench.results.report import detail_tables, main_tables
-from matekd_bench.results.report.detail_tables import View
-from matekd_bench.results.report.main_tables import Sheet
+from matekd_bench.results.report import sentences
+from matekd_bench.results.report.sheets import Sheet, View, sheets_of_view
 
 SEPARATOR = 3  # characters between two cells
 NAME_WIDTH = 28  # longer method names are folded if the screen is too narrow for all columns
@@ -21,6 +21,8 @@ ASCII = str.maketrans(
 )
 
 TextFilter = Callable[[str], str]  # `ascii_only`, or `str` for no change
+Lines: TypeAlias = tuple[str, ...]  # of one cell
+Grid: TypeAlias = Sequence[Sequence[Lines]]  # the header, then the rows
 
 
 def render(leaderboard: Leaderboard, console: Console, view: View = "overall") -> None:
@@ -37,10 +39,10 @@ def render(leaderboard: Leaderboard, console: Console, view: View = "overall") -
         if number:
             console.print()
         _render_table(table, console, text_filter, view)
-    if note := main_tables.several_tables_note(tables):
+    if note := sentences.several_tables_note(tables):
         console.print()
         _print_text(console, note, text_filter)
-    for line in main_tables.protocol_lines(leaderboard):
+    for line in sentences.protocol_lines(leaderboard):
         _print_text(console, line, text_filter)
 
 
@@ -50,19 +52,19 @@ def ascii_only(text: str) -> str:
 
 
 def _render_table(table: LeaderboardTable, console: Console, text_filter: TextFilter, view: View) -> None:
-    _print_text(console, main_tables.title(table), text_filter, style="bold")
-    for heading, sheet in detail_tables.sheets_of_view(table, view):
-        if heading:
+    _print_text(console, sentences.title(table), text_filter, style="bold")
+    for _, sheet in sheets_of_view(table, view):
+        if sheet.title:
             console.print()
-            _print_text(console, heading, text_filter)
-        for part, name_width in split_to_width(_filtered(sheet, text_filter), console.width):
+            _print_text(console, sheet.title, text_filter)
+        for part, name_width in split_to_width(_grid(sheet, text_filter), console.width):
             console.print()
-            console.print(_rich_table(part, name_width, console.is_terminal))
+            console.print(_rich_table(part, name_width, sheet.references, console.is_terminal))
     console.print()
-    _print_text(console, main_tables.how_to_read(table), text_filter)
+    _print_text(console, sentences.how_to_read(table), text_filter)
     for column in table.columns:
-        _print_text(console, main_tables.data_line(column, table), text_filter)
-    for remark in main_tables.remarks(table):
+        _print_text(console, sentences.data_line(column, table), text_filter)
+    for remark in sentences.remarks(table):
         _print_text(console, f"note: {remark}", text_filter)
 
 
@@ -71,27 +73,24 @@ def _print_text(console: Console, text: str, text_filter: TextFilter, style: str
     console.print(Text(text_filter(text), style=style))
 
 
-def _filtered(sheet: Sheet, text_filter: TextFilter) -> Sheet:
-    def lines(cell: Sequence[str]) -> tuple[str, ...]:
-        return tuple(map(text_filter, cell))
-
-    rows = tuple(tuple(map(lines, row)) for row in sheet.rows)
-    return Sheet(tuple(map(lines, sheet.header)), rows, sheet.references)
+def _grid(sheet: Sheet, text_filter: TextFilter) -> Grid:
+    lines = [sheet.header, *(tuple(cell.lines for cell in row) for row in sheet.rows)]
+    return [[tuple(map(text_filter, cell)) for cell in row] for row in lines]
 
 
-def split_to_width(sheet: Sheet, width: int) -> list[tuple[Sheet, int]]:
-    """Split the sheet into sheets no wider than `width`, each with the column of names and the width of that column.
+def split_to_width(grid: Grid, width: int) -> list[tuple[Grid, int]]:
+    """Split the grid into grids no wider than `width`, each with the column of names and the width of that column.
 
-    If one sheet is enough, the lines of each cell are joined into one. Otherwise they stay stacked. Long names are
+    If one grid is enough, the lines of each cell are joined into one. Otherwise they stay stacked. Long names are
     folded only if needed.
     """
-    joined = _lines_joined(sheet)
+    joined = [[(" ".join(cell),) for cell in row] for row in grid]
     name_width, *widths = _widths(joined)
     for candidate in (name_width, min(name_width, NAME_WIDTH + SEPARATOR)):
         if candidate + sum(widths) <= width:
             return [(joined, candidate - SEPARATOR)]
-    sheet = _names_joined(sheet)
-    name_width, *widths = _widths(sheet)
+    grid = [[_join_name(row[0]), *row[1:]] for row in grid]
+    name_width, *widths = _widths(grid)
     name_width = min(name_width, NAME_WIDTH + SEPARATOR)
     parts: list[list[int]] = [[]]
     used_width = name_width
@@ -101,87 +100,33 @@ def split_to_width(sheet: Sheet, width: int) -> list[tuple[Sheet, int]]:
             used_width = name_width
         parts[-1].append(index)
         used_width += column_width
-    return [(_select_columns(sheet, (0, *part)), name_width - SEPARATOR) for part in parts]
+    return [
+        ([[row[index] for index in (0, *part)] for row in grid], name_width - SEPARATOR) for part in parts
+    ]
 
 
-def _lines_joined(sheet: Sheet) -> Sheet:
-    rows = tuple(tuple((" ".join(cell),) for cell in row) for row in sheet.rows)
-    return Sheet(tuple((" ".join(cell),) for cell in sheet.header), rows, sheet.references)
+def _join_name(cell: Lines) -> Lines:
+    """Put a row's name on one line if it is short enough."""
+    joined = " ".join(cell)
+    return (joined,) if len(joined) <= NAME_WIDTH else cell
 
 
-def _names_joined(sheet: Sheet) -> Sheet:
-    """Put each row's name on one line if it is short enough."""
-
-    def join_name(cell: tuple[str, ...]) -> tuple[str, ...]:
-        joined = " ".join(cell)
-        return (joined,) if len(joined) <= NAME_WIDTH else cell
-
-    return Sheet(sheet.header, tuple((join_name(row[0]), *row[1:]) for row in sheet.rows), sheet.references)
-
-
-def _select_columns(sheet: Sheet, indices: Sequence[int]) -> Sheet:
-    def pick(row: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
-        return tuple(row[index] for index in indices)
-
-    return Sheet(pick(sheet.header), tuple(map(pick, sheet.rows)), sheet.references)
-
-
-def _widths(sheet: Sheet) -> list[int]:
+def _widths(grid: Grid) -> list[int]:
     """Return the width of every column, including its separator."""
-    columns = zip(sheet.header, *sheet.rows, strict=True)
+    columns = zip(*grid, strict=True)
     return [max(len(line) for cell in column for line in cell) + SEPARATOR for column in columns]
 
 
-def _rich_table(sheet: Sheet, name_width: int, terminal: bool) -> RichTable:
+def _rich_table(grid: Grid, name_width: int, references: int, terminal: bool) -> RichTable:
     table = RichTable(box=box.SIMPLE_HEAD if terminal else box.ASCII, show_edge=False, pad_edge=False)
-    for index, heading in enumerate(sheet.header):
+    for index, heading in enumerate(grid[0]):
         text = Text("\n".join(heading))
         if index == 0:
             table.add_column(text, overflow="fold", max_width=name_width)
         else:
             table.add_column(text, justify="right", no_wrap=True)
-    for number, row in enumerate(sheet.rows, start=1):
-        style = "dim" if number <= sheet.references else ""
+    for number, row in enumerate(grid[1:], start=1):
+        style = "dim" if number <= references else ""
         cells = [Text("\n".join(cell), style=style) for cell in row]
-        table.add_row(*cells, end_section=number == sheet.references)
+        table.add_row(*cells, end_section=number == references)
     return table
-
-
-def to_markdown(leaderboard: Leaderboard) -> str:
-    """Render the leaderboard as Markdown: the tables and sentences of :func:`render`, each cell on one line."""
-    return "\n".join(_markdown_lines(leaderboard))
-
-
-def _markdown_lines(leaderboard: Leaderboard) -> Iterator[str]:
-    for table in leaderboard.tables:
-        yield from (escape(main_tables.title(table)), "")
-        yield from (
-            *markdown_table(main_tables.score_sheet(table)),
-            "",
-            escape(main_tables.how_to_read(table)),
-            "",
-        )
-        if detail_tables.has_comparison(table):
-            yield from (*markdown_table(detail_tables.comparison_sheet(table)), "")
-        yield from (*markdown_table(main_tables.cost_sheet(table)), "")
-        yield from (f"- {escape(main_tables.data_line(column, table))}" for column in table.columns)
-        yield from (f"- {escape(remark)}" for remark in main_tables.remarks(table))
-        yield ""
-    if note := main_tables.several_tables_note(leaderboard.tables):
-        yield from (note, "")
-    if leaderboard.differences:
-        yield from (*(f"- {escape(line)}" for line in main_tables.protocol_lines(leaderboard)), "")
-
-
-def markdown_table(sheet: Sheet) -> Iterator[str]:
-    """Yield the lines of a Markdown table, with names aligned left and the other columns right."""
-    lines = [[escape(" ".join(cell)) for cell in row] for row in (sheet.header, *sheet.rows)]
-    rule = ["---", *["---:"] * (len(sheet.header) - 1)]
-    for line in (lines[0], rule, *lines[1:]):
-        yield f"| {' | '.join(line)} |"
-
-
-def escape(text: str) -> str:
-    """Escape `text` so that Markdown shows it unchanged, on one line."""
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
-    return " ".join(escaped.split())

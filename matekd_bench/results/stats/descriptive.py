@@ -9,8 +9,6 @@ from statistics import fmean
 from matekd_bench.results.stats.differences import RowScores
 from matekd_bench.results.stats.intervals import MIN_SEEDS, NEGLIGIBLE
 
-TRIM = 0.25  # the share cut off at each end, which leaves the interquartile mean
-
 Pair = tuple[RowScores, RowScores]  # a row and the reference, on one task
 
 
@@ -26,17 +24,6 @@ def probability_of_improvement(pairs: Sequence[Pair]) -> float | None:
         if own.scores and other.scores
     ]
     return fmean(tasks) if tasks else None
-
-
-def trimmed_mean(pairs: Sequence[Pair], trim: float = TRIM) -> float | None:
-    """Average the differences at equal seeds over all tasks, without the share `trim` at each end.
-
-    None if no task has a common seed.
-    """
-    differences = sorted(x - y for own, other in pairs for x, y in _common(own, other))
-    cut = int(trim * len(differences))
-    central = differences[cut : len(differences) - cut]
-    return fmean(central) if central else None
 
 
 def tasks_won(pairs: Sequence[Pair]) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TypeAlias, TypeVar
 
 from matekd_bench.results.stats import descriptive
 from matekd_bench.results.stats.differences import Difference, RowScores, difference, row_difference
-from matekd_bench.results.stats.intervals import Spread, spread
+from matekd_bench.results.stats.intervals import MIN_SEEDS, Spread, spread
+from matekd_bench.results.stats.matched_cost import MatchedCost, delta_matched
 from matekd_bench.results.stats.multiple_testing import holm
 from matekd_bench.results.stats.power import Power, power
 from matekd_bench.results.stats.verdicts import MARGIN, RankInterval, Verdict, rank_intervals, verdict
@@ -23,8 +24,9 @@ Key = TypeVar("Key")
 class CellSummary:
     """The statistics of one row on one task.
 
-    `difference` is that to the reference, None for the reference itself, without a common seed or on a task that
-    comparisons do not use. `p_holm` and `verdict` are set only for rows of the tested family.
+    `difference` is that to the reference. It is None for the reference itself and for rows that are not compared,
+    without a common seed, or on a task that comparisons do not use. `p_holm` (corrected over methods x tasks) and
+    `verdict` are set only for rows of the tested family.
     """
 
     spread: Spread | None  # None: no score
@@ -38,18 +40,21 @@ class CellSummary:
 class RowSummary:
     """The statistics of one row over all tasks.
 
-    `difference` is None unless every task has common seeds with the reference. `rank` is None if the row has, on some
-    task, fewer than three seeds, missing predictions or a failed seed. The last four are defined in `descriptive`.
+    `difference` is that to the reference, None unless every task has common seeds and no seed of the row failed.
+    Without it there is nothing but perhaps a `rank`. `p_holm` (corrected over the methods) and `verdict` are set only
+    for rows of the tested family. `rank` is None if the row has, on some task, fewer than three seeds, missing
+    predictions or a failed seed. `matched` is the difference at equal cost. The last three are defined in
+    `descriptive` and None below three common seeds.
     """
 
-    difference: Difference | None
-    p_holm: float | None
-    verdict: Verdict | None
-    rank: RankInterval | None
-    tasks_won: int | None
-    prob_improve: float | None
-    trimmed_mean: float | None
-    seed_correlation: float | None
+    difference: Difference | None = None
+    p_holm: float | None = None
+    verdict: Verdict | None = None
+    rank: RankInterval | None = None
+    matched: MatchedCost | None = None
+    tasks_won: int | None = None
+    prob_improve: float | None = None
+    seed_correlation: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,17 +71,31 @@ def summarize(
     tasks: Sequence[str],
     reference: str | None,
     family: Sequence[str],
+    compared: Sequence[str] | None = None,
     ranked: Sequence[str] | None = None,
+    costs: Mapping[str, float] | None = None,
+    rivals: Sequence[str] = (),
     margin: float = MARGIN,
 ) -> TableSummary:
     """Compute the statistics of `table`, row -> task -> scores.
 
     `tasks` are the tasks that comparisons use (the informative ones); cells of other tasks get only their spread.
-    `family` are the rows whose difference to `reference` the study tests: its methods without the baselines. The
-    family is a property of the study and does not depend on the rows that a view shows. `ranked` are the rows that
-    get a rank interval (default: all). `margin` is the margin of equivalence, in fractions.
+    `compared` are the rows that have a difference to `reference` (default: all). `family` are those whose difference
+    the study tests: its methods without the baselines. The family is a property of the study and does not depend on
+    the rows that a view shows. `ranked` are the rows that get a rank interval (default: all). `costs` (row -> cost)
+    and `rivals`, the rows of the reference, are those of `matched_cost.delta_matched`. `margin` is the margin of
+    equivalence, in fractions.
     """
-    study = _TableScores(table, tasks, reference, [row for row in family if row != reference], margin)
+    study = _TableScores(
+        table,
+        tasks,
+        reference,
+        set(table if compared is None else compared) - {reference},
+        [row for row in family if row != reference],
+        costs or {},
+        rivals,
+        margin,
+    )
     return TableSummary(study.cells(), study.rows(table if ranked is None else ranked))
 
 
@@ -87,7 +106,10 @@ class _TableScores:
     table: Entries
     tasks: Sequence[str]
     reference: str | None
+    compared: Collection[str]  # without the reference
     family: Sequence[str]  # the tested rows, without the reference
+    costs: Mapping[str, float]
+    rivals: Sequence[str]
     margin: float
 
     def cells(self) -> dict[CellKey, CellSummary]:
@@ -106,10 +128,8 @@ class _TableScores:
         return difference(self.table[row][task], reference[task])
 
     def _reference(self, row: str) -> Mapping[str, RowScores]:
-        """Return the scores that `row` is compared with, by task; none for the reference itself."""
-        if self.reference is None or row == self.reference:
-            return {}
-        return self.table.get(self.reference, {})
+        """Return the scores that `row` is compared with, by task; none for a row that is not compared."""
+        return self.table.get(self.reference or "", {}) if row in self.compared else {}
 
     def _cell(self, key: CellKey, item: Difference | None, p: float | None) -> CellSummary:
         row, task = key
@@ -132,21 +152,26 @@ class _TableScores:
         }
 
     def _difference_over_tasks(self, row: str) -> Difference | None:
-        return row_difference(self.table[row], self._reference(row), self.tasks)
+        own = self.table[row]
+        if any(not own[task].complete for task in self.tasks if task in own):
+            return None
+        return row_difference(own, self._reference(row), self.tasks)
 
     def _row(
         self, row: str, item: Difference | None, p: float | None, rank: RankInterval | None
     ) -> RowSummary:
-        own, reference = self.table[row], self._reference(row)
-        pairs = [(own[task], reference[task]) for task in self.tasks if task in own and task in reference]
-        return RowSummary(
-            difference=item,
-            p_holm=p,
-            verdict=verdict(item, p, self.margin) if row in self.family else None,
-            rank=rank,
-            tasks_won=descriptive.tasks_won(pairs) if pairs else None,
+        if item is None:
+            return RowSummary(rank=rank)
+        tested = row in self.family
+        matched = delta_matched(row, self.table, self.tasks, self.costs, self.rivals) if tested else None
+        summary = RowSummary(item, p, verdict(item, p, self.margin) if tested else None, rank, matched)
+        if item.n < MIN_SEEDS:  # with one seed each, a probability would be 0 or 1
+            return summary
+        pairs = [(self.table[row][task], self._reference(row)[task]) for task in self.tasks]
+        return replace(
+            summary,
+            tasks_won=descriptive.tasks_won(pairs),
             prob_improve=descriptive.probability_of_improvement(pairs),
-            trimmed_mean=descriptive.trimmed_mean(pairs),
             seed_correlation=descriptive.seed_correlation(pairs),
         )
 

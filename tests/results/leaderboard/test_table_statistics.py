@@ -14,10 +14,12 @@ from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
 from matekd_bench.results.report.export import export
-from matekd_bench.results.stats.differences import RowScores, difference, row_difference
+from matekd_bench.results.stats.differences import FEW_SEEDS, RowScores, difference, row_difference
 from matekd_bench.results.stats.early_stopping import xfit
 from matekd_bench.results.stats.example_effects import Gold, example_effects
 from matekd_bench.results.stats.multiple_testing import holm
+from matekd_bench.results.stats.summary import RowSummary
+from matekd_bench.results.stats.verdicts import RankInterval
 from matekd_bench.results.store.collection import read_folders
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.tasks.task import Suite
@@ -32,6 +34,11 @@ def table_of(*roots: Path, records: Any = None) -> LeaderboardTable:
     evidence = Evidence(found.stores)
     (table,) = build(records or found.records, tasks={}, suites=SUITES, evidence=evidence).tables
     return table
+
+
+def ends(difference: Any) -> tuple[float, float]:
+    interval = difference.interval()
+    return interval.low, interval.high
 
 
 def rows_of(table: LeaderboardTable) -> dict[str, LeaderboardRow]:
@@ -74,16 +81,16 @@ def test_rows_say_what_the_statistics_say(root: Path, table: LeaderboardTable) -
     ps = dict(zip(FAMILY, holm([differences[label].p for label in FAMILY]), strict=True))
     assert table.family == FAMILY
     for label, expected in differences.items():
-        row, interval = rows[label], expected.interval()
-        assert row.delta == pytest.approx(expected.delta, abs=1e-12)
-        assert (row.delta_ci_lo, row.delta_ci_hi) == pytest.approx((interval.low, interval.high), abs=1e-12)
-        assert row.p_holm == ps.get(label)
-    assert (rows["good"].verdict, rows["bad"].verdict) == ("better", "worse")
-    assert rows["same"].verdict in ("equivalent", "inconclusive")
-    assert (rows["finetune"].verdict, rows["kd"].verdict, rows["kd"].delta_ci_lo) == (None, None, None)
-    assert (rows["good"].rank_lo, rows["good"].rank_hi, rows["good"].with_best) == (1, 1, True)
-    assert (rows["bad"].rank_lo, rows["bad"].with_best) == (5, False)
-    assert (rows["good"].tasks_won, rows["good"].prob_improve) == (2, 1)
+        assert rows[label].delta == pytest.approx(expected.delta, abs=1e-12)
+        assert ends(rows[label].overall.difference) == pytest.approx(ends(expected), abs=1e-12)
+        assert rows[label].overall.p_holm == ps.get(label)
+    overall = {label: row.overall for label, row in rows.items()}
+    assert (overall["good"].verdict, overall["bad"].verdict) == ("better", "worse")
+    assert overall["same"].verdict in ("equivalent", "inconclusive")
+    assert (overall["finetune"].verdict, overall["kd"].verdict, overall["kd"].difference) == (None,) * 3
+    assert overall["good"].rank == RankInterval(1, 1, with_best=True)
+    assert (overall["bad"].rank.low, overall["bad"].rank.with_best) == (5, False)
+    assert (overall["good"].tasks_won, overall["good"].prob_improve) == (2, 1)
     assert rows["good"].mean == pytest.approx(np.mean([cell.mean for cell in rows["good"].cells.values()]))
 
 
@@ -92,13 +99,14 @@ def test_cells_say_what_the_statistics_say(root: Path, table: LeaderboardTable) 
     keys = [(label, task) for label in FAMILY for task in ("sst2", "rte")]
     found = [difference(known[label][task], known["kd"][task]) for label, task in keys]
     for (label, task), expected, p in zip(keys, found, holm([item.p for item in found]), strict=True):
-        cell, interval = rows[label].cells[task], expected.interval()
-        assert (cell.delta_ci_lo, cell.delta_ci_hi) == pytest.approx((interval.low, interval.high), abs=1e-12)
-        assert cell.p_holm == pytest.approx(p, abs=1e-12)
-    kd = rows["kd"].cells["rte"]
-    half = 4.302652729911275 * kd.sd / 3**0.5  # t(.975, 2)
-    assert (kd.ci_lo, kd.ci_hi) == pytest.approx((kd.mean - half, kd.mean + half), abs=1e-12)
-    assert rows["good"].cells["rte"].verdict == "better"
+        statistics = rows[label].cells[task].statistics
+        assert ends(statistics.difference) == pytest.approx(ends(expected), abs=1e-12)
+        assert statistics.p_holm == pytest.approx(p, abs=1e-12)
+    kd = rows["kd"].cells["rte"].statistics
+    half = 4.302652729911275 * kd.spread.sd / 3**0.5  # t(.975, 2)
+    around = (kd.spread.mean - half, kd.spread.mean + half)
+    assert (kd.spread.interval.low, kd.spread.interval.high) == pytest.approx(around, abs=1e-12)
+    assert rows["good"].cells["rte"].statistics.verdict == "better"
     assert kd.verdict is None
 
 
@@ -147,20 +155,20 @@ def test_two_seeds_claim_nothing(tmp_path: Path, write_study: Any) -> None:
     table = table_of(write_study(tmp_path, GAINS, seeds=2).root)
     assert table.power == {}
     for row in table.rows:
-        assert (row.delta_ci_lo, row.p_holm, row.verdict, row.rank_lo, row.with_best) == (None,) * 5
+        assert (row.overall.p_holm, row.overall.verdict, row.overall.rank) == (None,) * 3
         for cell in row.cells.values():
-            assert (cell.ci_lo, cell.delta_ci_lo, cell.p_holm, cell.verdict) == (None,) * 4
-    assert rows_of(table)["good"].missing == "fewer than three common seeds"
+            assert (cell.statistics.spread.interval, cell.statistics.verdict) == (None, None)
+    assert rows_of(table)["good"].overall.difference.missing == FEW_SEEDS
 
 
 def test_a_failed_seed_claims_nothing(tmp_path: Path, write_study: Any, make_record: Any) -> None:
     store = write_study(tmp_path, GAINS, skip=[("good", "rte", 2)])
     store.write(make_record("good", "rte", 2, None))
     rows = rows_of(table_of(tmp_path))
-    assert (rows["good"].verdict, rows["good"].delta, rows["good"].rank_lo) == (None, None, None)
-    assert rows["good"].cells["rte"].missing == "a seed failed"
-    assert rows["good"].cells["sst2"].verdict == "better"
-    assert rows["bad"].verdict == "worse"
+    assert (rows["good"].overall, rows["good"].delta) == (RowSummary(), None)
+    assert rows["good"].cells["rte"].statistics.difference.missing == "a seed failed"
+    assert rows["good"].cells["sst2"].statistics.verdict == "better"
+    assert rows["bad"].overall.verdict == "worse"
 
 
 def test_runs_without_predictions_keep_their_mean_and_lose_their_claims(
@@ -173,8 +181,8 @@ def test_runs_without_predictions_keep_their_mean_and_lose_their_claims(
     found = table_of(tmp_path)
     before, after = rows_of(table)["good"], rows_of(found)["good"]
     assert (after.delta, after.mean) == (before.delta, before.mean)
-    assert (after.verdict, after.delta_ci_lo, after.rank_lo) == (None, None, None)
-    assert after.missing == "predictions are missing"
+    assert (after.overall.verdict, after.overall.rank) == (None, None)
+    assert after.overall.difference.missing == "predictions are missing"
     for run in lost:
         assert any(run.run_id in note and "predictions.npz" in note for note in found.notes)
 
@@ -188,8 +196,7 @@ def test_a_diverged_run_counts_as_the_majority_class(
     store.write(make_record("good", "rte", 0, majority, status="diverged", reason="NaN", scores=scores))
     table = table_of(tmp_path)
     cell = rows_of(table)["good"].cells["rte"]
-    assert (cell.n_diverged, cell.missing) == (1, None)
-    assert cell.delta_ci_lo is not None
+    assert (cell.statuses["diverged"], cell.statistics.difference.missing) == (1, None)
     assert table.notes == ()
     other = make_record("good", "rte", 3, 0.123, status="diverged", reason="NaN", scores=scores)
     assert Evidence({other.run_id: store}).answers(other, ["accuracy"]) is None
@@ -201,11 +208,12 @@ def test_more_budget_is_a_rival_and_no_method(tmp_path: Path, write_study: Any) 
     table = table_of(write_study(tmp_path, gains, budgets=budgets).root)
     rows = rows_of(table)
     assert table.family == ("cheap", "twice")
-    assert (rows["kd@2x"].verdict, rows["kd@2x"].delta_matched) == (None, None)
-    assert (rows["twice"].matched_rival, rows["cheap"].matched_rival) == ("kd@2x", "kd")
-    assert rows["cheap"].delta_matched == pytest.approx(rows["cheap"].delta)
-    assert rows["twice"].delta_matched == pytest.approx(rows["twice"].mean - rows["kd@2x"].mean)
-    assert rows["twice"].delta_matched_ci_lo < rows["twice"].delta_matched < rows["twice"].delta
+    assert (rows["kd@2x"].overall.verdict, rows["kd@2x"].overall.matched) == (None, None)
+    twice, cheap = rows["twice"].overall.matched, rows["cheap"].overall.matched
+    assert (twice.rival, cheap.rival) == ("kd@2x", "kd")
+    assert cheap.difference.delta == pytest.approx(rows["cheap"].delta)
+    assert twice.difference.delta == pytest.approx(rows["twice"].mean - rows["kd@2x"].mean)
+    assert ends(twice.difference)[0] < twice.difference.delta < rows["twice"].delta
     assert table.budgets_differ
     assert rows["kd@2x"].budget == {"sst2": (600,), "rte": (600,)}
     assert table.columns[0].budget == (300, 590)  # what the study gave, multiples of it left out
@@ -214,17 +222,18 @@ def test_more_budget_is_a_rival_and_no_method(tmp_path: Path, write_study: Any) 
 def test_many_rows_have_no_rank(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_statistics, "MAX_RANKED_ROWS", 4)
     table = table_of(root)
-    assert all(row.rank_lo is None for row in table.rows)
+    assert all(row.overall.rank is None for row in table.rows)
     assert table.notes == ("5 rows: no rank intervals are computed for more than 4.",)
-    assert rows_of(table)["good"].verdict == "better"
+    assert rows_of(table)["good"].overall.verdict == "better"
 
 
 def test_an_uninformative_task_is_in_no_claim(tmp_path: Path, write_study: Any) -> None:
     table = table_of(write_study(tmp_path, GAINS, majority_score=0.99).root)
     assert table.compared == 0
     for row in table.rows:
-        assert (row.verdict, row.rank_lo, row.mean) == (None, None, None)
-        assert all(cell.ci_lo is not None and cell.verdict is None for cell in row.cells.values())
+        assert (row.overall, row.mean) == (RowSummary(), None)
+        cells = [cell.statistics for cell in row.cells.values()]
+        assert all(cell.spread.interval and cell.verdict is None for cell in cells)
 
 
 def test_unranked_rows_are_not_tested(tmp_path: Path, write_study: Any) -> None:
@@ -233,4 +242,4 @@ def test_unranked_rows_are_not_tested(tmp_path: Path, write_study: Any) -> None:
     table = table_of(tmp_path)
     free = rows_of(table)["free"]
     assert table.family == ("same",)
-    assert (free.verdict, free.rank_lo, free.tasks_won, free.cells["rte"].delta_ci_lo) == (None,) * 4
+    assert (free.overall, free.cells["rte"].statistics.difference) == (RowSummary(), None)

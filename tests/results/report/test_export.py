@@ -21,7 +21,8 @@ FIXED = (
     "schema,rank_lo,rank_hi,method,method_version,params,role,preset,teacher,student,budget,n_tasks,"
     "n_seeds_min,n_failed,score_definition,score,ci_lo,ci_hi,delta,delta_ci_lo,delta_ci_hi,p_holm,verdict,"
     "delta_matched,tasks_won,prob_improve,worst_task_delta,optimism_mean,train_pflops,flops_x_reference,"
-    "train_seconds,device,protocol_id,runs_digest,bench_version,tuning,tuning_pflops,resources,compared_with"
+    "train_seconds,device,protocol_id,runs_digest,bench_version,tuning,tuning_pflops,resources,compared_with,"
+    "n_collapsed,n_diverged,seed_correlation"
 )
 
 
@@ -45,6 +46,7 @@ def records(make_record: Any) -> list[Any]:
 def test_leaderboard_columns_are_fixed(tmp_path: Path, records: list[Any]) -> None:
     text = write(tmp_path / "board.csv", records).read_text(encoding="utf-8")
     parts = ("mean", "sd", "n", "delta", "verdict", "data_state")
+    parts += ("n_failed", "n_collapsed", "n_diverged", "uninformative")
     tasks = [f"{task}_{part}" for task in ("cola", "rte", "own") for part in parts]
     assert text.splitlines()[0] == ",".join((FIXED, *tasks))
 
@@ -112,6 +114,7 @@ def test_uninformative_and_unranked_are_said(tmp_path: Path, make_record: Any) -
     assert frame["rte_delta"].isna().all()
     assert frame.loc["x", "verdict"] == "unranked"
     assert frame["rte_verdict"].isna().tolist() == [True, False, False, False]
+    assert frame["rte_uninformative"].str.contains("majority class").all()
 
 
 def test_pandas_reads_the_runs(tmp_path: Path, records: list[Any]) -> None:

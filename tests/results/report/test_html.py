@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -14,9 +13,9 @@ from matekd_bench.methods.method import Method, Params
 from matekd_bench.results.leaderboard.table import Leaderboard
 from matekd_bench.results.records.run_record import to_json
 from matekd_bench.results.report import plots
-from matekd_bench.results.report.html import to_html
-from matekd_bench.results.report.html.html_tables import cost_grid, run_grid, score_grid
+from matekd_bench.results.report.html import choices, to_html
 from matekd_bench.results.report.html.method_cards import cards
+from matekd_bench.results.report.sheets import Sheet, run_sheet, sheets_of_view
 
 VOID = {"meta", "link", "input", "br"}
 LINKS = ("https://arxiv.org/abs/2001.01234", "https://example.org/paper")
@@ -129,59 +128,35 @@ def test_names_cannot_become_markup(make_record: Any) -> None:
     assert "<script>alert" not in page
 
 
-def test_the_score_table(done: Study) -> None:
+def by_name(sheet: Sheet) -> dict[Any, dict[str, Any]]:
+    """The cells of a sheet by the name of the row and the key of the column."""
+    return {row[0].sort: dict(zip(sheet.keys, row, strict=True)) for row in sheet.rows}
+
+
+def test_cells_sort_by_their_values_and_lead_to_their_cards(done: Study) -> None:
     [table] = done.board.tables
-    grid = score_grid(table)
-    assert grid.header == ("method", "rank", "sst2", "rte", "mean difference to kd", "verdict")
-    rows = {row[0].sort: row for row in grid.rows}
+    sheets = dict(sheets_of_view(table, with_intervals=True))
+    scores, comparison = by_name(sheets["scores"]), by_name(sheets["comparison"])
     good = next(row for row in table.rows if row.label == "good")
-    assert rows["good"][0].lines == ("good *",)
-    assert rows["good"][0].link == "method-good"
-    assert rows["good"][1].lines == ("1",)
-    cell = good.cells["sst2"]
-    assert rows["good"][2].sort == cell.mean
-    assert rows["good"][2].lines[1] == f"(+{100 * (cell.delta or 0):.1f} ↑)"
-    assert re.fullmatch(r"\[\+\d+\.\d, \+\d+\.\d\]", rows["good"][2].lines[2])
-    assert (rows["good"][5].sort, rows["bad"][5].sort) == ("better", "worse")
-    assert rows["good"][4].sort == good.delta
-    assert rows["kd"][4].lines == ("",)
-    assert grid.choices is not None
-    assert grid.choices[0] == 5
-    assert [reference[0].sort for reference in grid.references] == ["teacher", "majority class"]
-    assert {len(row) for row in (*grid.rows, *grid.references)} == {6}
-
-
-def test_differences_at_equal_cost_name_their_rival(done: Study) -> None:
-    [table] = done.board.tables
-    rows = tuple(
-        replace(row, delta_matched=0.02, matched_rival="kd@4x") if row.label == "good" else row
-        for row in table.rows
-    )
-    grid = score_grid(replace(table, rows=rows))
-    assert grid.header[-1] == "at equal cost"
-    last = {row[0].sort: row[-1].lines for row in grid.rows}
-    assert last == {"good": ("+2.0", "to kd@4x"), "bad": ("",), "kd": ("",), "same[x=1]": ("",)}
-
-
-def test_a_table_without_differences_has_no_column_for_them(make_record: Any) -> None:
-    [table] = board_of([make_record("eda"), make_record("own", "sst2", score=None)]).tables
-    grid = score_grid(table)
-    assert grid.header == ("method", "sst2", "rte")
-    assert grid.choices is None
-    rows = {row[0].sort: row for row in grid.rows}
-    assert rows["own"][1].lines == ("–", "1 failed")
-    assert rows["own"][2].lines == ("",)
-    assert cost_grid(table).header[-1] == "train PFLOPs"
-    assert {len(row) for row in cost_grid(table).rows} == {5}
+    name, cell = scores["good"]["method"], good.cells["sst2"]
+    assert (name.lines, name.link, name.kind) == (("good *",), "method-good", "best")
+    assert scores["good"]["sst2_mean"].sort == cell.mean
+    assert scores["good"]["sst2_mean"].lines[1] == f"(+{100 * (cell.delta or 0):.1f} ↑)"
+    assert re.fullmatch(r"\[\+\d+\.\d, \+\d+\.\d\]", scores["good"]["sst2_mean"].lines[2])
+    assert (scores["good"]["delta"].sort, scores["kd"]["delta"].sort) == (good.delta, "")
+    assert (comparison["good"]["verdict"].sort, comparison["bad"]["verdict"].sort) == ("better", "worse")
+    assert choices(sheets["scores"]) is None
+    index, values = choices(sheets["comparison"]) or (0, [])
+    assert sheets["comparison"].keys[index] == "verdict"
+    assert {"better", "worse"} <= set(values)
 
 
 def test_the_table_of_runs(make_record: Any) -> None:
-    runs = [make_record(score=0.5), make_record("eda", seed=3, score=None)]
-    grid = run_grid(runs)
-    assert [entry.lines[0] for entry in grid.rows[0][1:6]] == ["kd", "rte", "ok", "0", "50.0"]
-    assert grid.rows[1][3].lines == ("failed", "RuntimeError: out of memory")
-    assert grid.rows[1][5].sort == ""
-    assert grid.choices == (3, ("failed", "ok"))
+    sheet = run_sheet([make_record(score=0.5), make_record("eda", seed=3, score=None)])
+    assert [entry.lines[0] for entry in sheet.rows[0][1:6]] == ["kd", "rte", "ok", "0", "50.0"]
+    assert sheet.rows[1][3].lines == ("failed", "RuntimeError: out of memory")
+    assert sheet.rows[1][5].sort == ""
+    assert choices(sheet) == (3, ["failed", "ok"])
 
 
 def test_cards_come_from_records_and_from_what_is_installed(done: Study) -> None:

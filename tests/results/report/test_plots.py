@@ -17,6 +17,7 @@ from matekd_bench.errors import UsageError
 from matekd_bench.results.leaderboard.cell_runs import runs_by_cell
 from matekd_bench.results.leaderboard.table import Leaderboard
 from matekd_bench.results.report import plots
+from matekd_bench.results.report.cells import bounds
 from matekd_bench.results.report.plots import PLOTS, canvas
 from matekd_bench.results.report.plots.cost_plot import pareto_front
 from matekd_bench.results.report.plots.curves_plot import Curve, curve
@@ -113,19 +114,21 @@ def test_the_forest_shows_differences_with_their_intervals(done: Study) -> None:
         "rte",
     ]
     names = [label.get_text() for label in fields[0].get_yticklabels()]
-    assert names == [row.label for row in table.rows if row.role != "reference"]
+    assert names == [row.label for row in table.rows if row.identity.role != "reference"]
     rows = {row.label: row for row in table.rows}
     for axes, column in zip(fields, (None, "sst2", "rte"), strict=True):
         marks = {int(line.get_ydata()[0]): line for line in axes.lines if line.get_marker() != "None"}
         spans = [segment for lines in axes.collections for segment in getattr(lines, "get_segments", list)()]
         for height, name in enumerate(names):
             shown = rows[name] if column is None else rows[name].cells[column]
+            statistics = rows[name].overall if column is None else rows[name].cells[column].statistics
             assert shown.delta is not None
-            assert shown.delta_ci_lo is not None
-            assert shown.delta_ci_hi is not None
+            low, high = bounds(statistics.difference)
+            assert low is not None
+            assert high is not None
             assert marks[height].get_xdata()[0] == pytest.approx(100 * shown.delta)
             [span] = [one for one in spans if one[0][1] == height]
-            assert span[:, 0] == pytest.approx([100 * shown.delta_ci_lo, 100 * shown.delta_ci_hi])
+            assert span[:, 0] == pytest.approx([100 * low, 100 * high])
     signs = {name: marks[height].get_marker() for height, name in enumerate(names)}
     assert (signs["good"], signs["bad"]) == ("^", "v")
     assert fields[0].yaxis_inverted()  # the first row is on top
@@ -136,7 +139,7 @@ def test_the_heat_map_shows_differences_else_scores(done: Study) -> None:
     axes = axes_of(painted("heatmap", done))[0]
     texts = [text.get_text() for text in axes.texts]
     rows = [row for row in table.rows if row.label != "kd"]
-    assert texts[0] == f"{100 * (rows[0].cells['sst2'].delta or math.nan):+.1f}" + " ↓"
+    assert texts[0] == f"{100 * (rows[0].cells['sst2'].delta or math.nan):+.1f}" + " ↑"
     assert len(texts) == 2 * len(rows)
     low, high = axes.images[0].get_clim()
     assert low == -high

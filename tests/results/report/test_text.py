@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,24 @@ from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.leaderboard.table import Leaderboard
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.detail_tables import View, failures
-from matekd_bench.results.report.main_tables import points
-from matekd_bench.results.report.text import ascii_only, render, to_markdown
+from matekd_bench.results.report import cells
+from matekd_bench.results.report.cells import bounds, interval
+from matekd_bench.results.report.markdown import to_markdown
+from matekd_bench.results.report.sentences import failures
+from matekd_bench.results.report.sheets import View
+from matekd_bench.results.report.text import ascii_only, render
 from matekd_bench.results.store.collection import read_folders
 from matekd_bench.tasks.task import Suite
 
 SUITES = (Suite("glue", ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")),)
+
+
+def points(value: float | None) -> str:
+    return cells.text(value, "fraction")
+
+
+def difference(value: float | None) -> str:
+    return cells.text(value, "difference")
 
 
 def shown(records: Sequence[Record], width: int = 80, terminal: bool = False) -> str:
@@ -163,7 +175,7 @@ def test_a_mark_stays_beside_its_name(tmp_path: Path, write_study: Any) -> None:
     leaderboard = build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.stores))
     for width in (80, 150):
         assert f"\n{name} * |" in printed(leaderboard, width=width)
-    assert "prob. improve" in printed(leaderboard, width=150)
+    assert "prob. improve" in printed(leaderboard, width=170)
 
 
 def printed(leaderboard: Leaderboard, view: View = "overall", width: int = 80, terminal: bool = False) -> str:
@@ -180,11 +192,13 @@ def test_claims_are_said_with_what_they_rest_on(claimed: Leaderboard) -> None:
     (table,) = claimed.tables
     good = next(row for row in table.rows if row.label == "good")
     [line] = [line for line in text.splitlines() if line.startswith("good *") and "better" in line]
-    cells = [cell.strip() for cell in line.split("|")]
-    assert cells[1] == points(good.delta, signed=True)
-    assert cells[2] == f"{points(good.delta_ci_lo, signed=True)} to {points(good.delta_ci_hi, signed=True)}"
-    assert cells[4:7] == ["better", "1", f"{points(good.delta_matched, signed=True)} to kd"]
-    assert f"({points(good.cells['rte'].delta, signed=True)} ^)" in text
+    found = [cell.strip() for cell in line.split("|")]
+    assert found[1] == f"{difference(good.delta)} ^"
+    assert found[2] == interval(*bounds(good.overall.difference), "difference")
+    assert good.overall.matched is not None
+    assert found[4:7] == ["better", "1", f"{difference(good.overall.matched.difference.delta)} to kd"]
+    assert found[-1] == f"{good.overall.seed_correlation:+.2f}"
+    assert f"({difference(good.cells['rte'].delta)} ^)" in text
     for said in (
         "Holm over 3 methods x 2 tasks.",
         "^ better, v worse, no mark: inconclusive, which is not equal.",
@@ -211,7 +225,11 @@ def test_each_view_has_its_numbers(claimed: Leaderboard) -> None:
     good = next(row for row in table.rows if row.label == "good")
     cell = good.cells["rte"]
     by_task = printed(claimed, "task", 200)
-    for said in (points(cell.xfit), points(cell.best_dev), f"{points(cell.ci_lo)} to {points(cell.ci_hi)}"):
+    spread = cell.statistics.spread
+    assert spread is not None
+    assert spread.interval is not None
+    of_mean = interval(spread.interval.low, spread.interval.high)
+    for said in (points(cell.xfit), points(cell.best_dev), of_mean):
         assert said in by_task
     diagnostics = printed(claimed, "diagnostics")
     assert "changed_tokens" in diagnostics
@@ -261,8 +279,7 @@ def test_partial_data_and_notices_are_said(make_record: Any) -> None:
 def test_markdown_is_a_table(make_record: Any) -> None:
     records = [*study(make_record), make_record("a|b", id="org/<b>")]
     lines = to_markdown(build(records, tasks={}, suites=SUITES)).splitlines()
-    table = [line for line in lines if line.startswith("|")]
-    scores = table[: next(index for index, line in enumerate(table) if "updates" in line)]
+    scores = list(takewhile(lambda line: line.startswith("|"), lines[2:]))
     assert scores[0].startswith("| method | cola | mrpc | stsb | rte |")
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in scores}) == 1
     assert "| eda[alpha=0.2] | 73.0 ± 1.0 (+2.0) |" in "\n".join(scores)
@@ -272,6 +289,6 @@ def test_markdown_is_a_table(make_record: Any) -> None:
 
 def test_points() -> None:
     assert points(0.12345) == "12.3"
-    assert points(-0.0001, signed=True) == "+0.0"
+    assert difference(-0.0001) == "+0.0"
     assert points(-0.00001) == "0.0"
-    assert points(None) == ""
+    assert points(None) == "-"

@@ -10,7 +10,6 @@ from matekd_bench.results.stats.descriptive import (
     probability_of_improvement,
     seed_correlation,
     tasks_won,
-    trimmed_mean,
 )
 from matekd_bench.results.stats.differences import RowScores
 
@@ -26,15 +25,6 @@ def test_probability_of_improvement() -> None:
     tasks = [(entry(*own), entry(*other)), (entry(0.9), entry(0.1, 0.2))]
     assert probability_of_improvement(tasks) == pytest.approx((u + 1) / 2)
     assert probability_of_improvement([(entry(), entry(0.1))]) is None
-
-
-def test_the_trimmed_mean_leaves_out_a_quarter_at_either_end() -> None:
-    own = entry(0.1, 0.72, 0.73, 0.99)
-    assert trimmed_mean([(own, entry(*[0.7] * 4))]) == pytest.approx(0.025)
-    pairs = [(entry(0.8, 0.7), entry(0.7, 0.7)), (entry(0.2, 0.9), entry(0.7, 0.7))]
-    assert trimmed_mean(pairs) == pytest.approx(stats.trim_mean([0.1, 0.0, -0.5, 0.2], 0.25))
-    assert trimmed_mean([(entry(0.8), entry(0.5))]) == pytest.approx(0.3)
-    assert trimmed_mean([]) is None
 
 
 def test_tasks_won_needs_more_than_a_tie() -> None:

@@ -44,7 +44,6 @@ def test_verdicts_and_places(table: Entries) -> None:
     assert rows["kd"].rank.high < 5
     assert (rows["good"].tasks_won, rows["bad"].tasks_won) == (2, 0)
     assert rows["good"].prob_improve == 1
-    assert rows["bad"].trimmed_mean < 0 < rows["good"].trimmed_mean
     assert -1 <= rows["same"].seed_correlation <= 1
 
 
@@ -85,12 +84,13 @@ def test_a_row_with_a_gap_claims_nothing_overall(table: Entries) -> None:
     for hole in (two, RowScores(entry.scores, entry.effects, complete=False), RowScores(entry.scores, None)):
         found = summary({**table, "good": {**table["good"], "rte": hole}})
         row = found.rows["good"]
-        assert row.difference.delta > 0
+        assert (row.difference is not None) is hole.complete
         assert (row.p_holm, row.verdict, row.rank) == (None, None, None)
+        assert (row.prob_improve is not None) is (hole.complete and len(hole.scores) > 2)
         assert found.cells["good", "rte"].verdict is None
         assert found.cells["good", "qnli"].verdict == "better"
     missing = summary({**table, "good": {"qnli": table["good"]["qnli"]}}).rows["good"]
-    assert (missing.difference, missing.rank, missing.tasks_won) == (None, None, 1)
+    assert (missing.difference, missing.rank, missing.tasks_won) == (None, None, None)
     failed = summary({**table, "good": {**table["good"], "rte": RowScores({}, None, complete=False)}})
     assert failed.cells["good", "rte"].spread is None
     assert failed.rows["good"].rank is None
@@ -104,6 +104,19 @@ def test_tasks_that_may_not_be_used_keep_their_spread(table: Entries) -> None:
     alone = difference(table["good"]["qnli"], table["kd"]["qnli"])
     assert alone is not None
     assert found.rows["good"].difference.delta == pytest.approx(alone.delta)
+
+
+def test_rows_that_are_not_compared_have_a_spread_and_a_place(table: Entries) -> None:
+    found = summary(table, compared=("kd", *FAMILY))
+    assert (found.rows["finetune"].difference, found.cells["finetune", "rte"].difference) == (None, None)
+    assert found.rows["finetune"].rank is not None
+    assert found.cells["finetune", "rte"].spread is not None
+
+
+def test_differences_at_equal_cost_are_those_of_the_tested_rows(table: Entries) -> None:
+    costs = {"kd": 1.0, "same": 1.0, "good": 1.0, "bad": 9.0, "finetune": 1.0}
+    rows = summary(table, costs=costs, rivals=("kd",)).rows
+    assert {row: rows[row].matched.rival for row in rows if rows[row].matched} == {"same": "kd", "good": "kd"}
 
 
 @pytest.mark.parametrize("reference", [None, "absent"])

@@ -10,12 +10,18 @@ from pathlib import Path
 from matekd_bench.files.hashing import lines_digest
 from matekd_bench.results.leaderboard.table import Leaderboard
 from matekd_bench.results.records.run_record import Record, to_json
-from matekd_bench.results.report import main_tables
+from matekd_bench.results.report import sentences
 from matekd_bench.results.report.html.html_plots import pictures
-from matekd_bench.results.report.html.html_tables import cost_grid, run_grid, score_grid
 from matekd_bench.results.report.html.method_cards import MethodCard
+from matekd_bench.results.report.sheets import Sheet, run_sheet, sheets_of_view
 
 HERE = Path(__file__).parent
+CAPTIONS = {
+    "scores": "Scores",
+    "comparison": "Comparison over tasks",
+    "costs": "Cost, mean of a run",
+}
+CHOICES = ("verdict", "status")  # columns to filter by
 
 
 def to_html(leaderboard: Leaderboard, runs: Sequence[Record], cards: Sequence[MethodCard] = ()) -> str:
@@ -39,12 +45,11 @@ def to_html(leaderboard: Leaderboard, runs: Sequence[Record], cards: Sequence[Me
     sections = [
         {
             "table": table,
-            "title": main_tables.title(table),
-            "scores": score_grid(table),
-            "costs": cost_grid(table),
-            "how_to_read": main_tables.how_to_read(table),
-            "data": [main_tables.data_line(column, table) for column in table.columns],
-            "remarks": list(main_tables.remarks(table)),
+            "title": sentences.title(table),
+            "sheets": list(sheets_of_view(table, with_intervals=True)),
+            "how_to_read": sentences.how_to_read(table),
+            "data": [sentences.data_line(column, table) for column in table.columns],
+            "remarks": list(sentences.remarks(table)),
             "pictures": pictures(table, ordered),
         }
         for table in leaderboard.tables
@@ -52,10 +57,12 @@ def to_html(leaderboard: Leaderboard, runs: Sequence[Record], cards: Sequence[Me
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
     return environment.get_template("page.html").render(
         sections=sections,
-        several_tables_note=main_tables.several_tables_note(leaderboard.tables),
-        differences=list(main_tables.protocol_lines(leaderboard)),
+        several_tables_note=sentences.several_tables_note(leaderboard.tables),
+        differences=list(sentences.protocol_lines(leaderboard)),
         cards=cards,
-        runs=run_grid(ordered),
+        runs=run_sheet(ordered),
+        captions=CAPTIONS,
+        choices=choices,
         records=[(run.run_id, to_json(run)) for run in ordered],
         digest=lines_digest(map(to_json, ordered))[:16],
         anchors={f"method-{card.name}" for card in cards} | {f"run-{run.run_id}" for run in ordered},
@@ -63,3 +70,12 @@ def to_html(leaderboard: Leaderboard, runs: Sequence[Record], cards: Sequence[Me
         script=Markup(script),
         script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
     )
+
+
+def choices(sheet: Sheet) -> tuple[int, list[str]] | None:
+    """Return the index and the values of the column to filter by; None if there is none, or only one value."""
+    for index, key in enumerate(sheet.keys):
+        if key in CHOICES:
+            values = sorted({str(row[index].sort) for row in sheet.rows} - {""})
+            return (index, values) if len(values) > 1 else None
+    return None

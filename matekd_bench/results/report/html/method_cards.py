@@ -37,13 +37,13 @@ def cards(leaderboard: Leaderboard, methods: Mapping[str, Method]) -> list[Metho
     rows: dict[str, list[LeaderboardRow]] = {}
     for table in leaderboard.tables:
         for row in table.rows:
-            rows.setdefault(row.method, []).append(row)
+            rows.setdefault(row.identity.method, []).append(row)
     return [_card(name, rows[name], methods.get(name)) for name in sorted(rows)]
 
 
 def _card(name: str, rows: Sequence[LeaderboardRow], method: Method | None) -> MethodCard:
-    recorded = ", ".join(sorted({row.method_version for row in rows}))
-    variants = {row.label: canonical(dict(row.params)) for row in rows}
+    recorded = ", ".join(sorted({row.identity.version for row in rows}))
+    variants = {row.label: canonical(dict(row.identity.params)) for row in rows}
     facts = [("recorded version", recorded)]
     if method is None:
         summary = "This method is not installed here; what is known of it is what the records hold."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report import main_tables
+from matekd_bench.results.stats.intervals import MIN_SEEDS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -155,8 +155,8 @@ def set_heading(axes: Axes, text: str) -> None:
 
 def seeds_note(table: LeaderboardTable) -> str:
     """Return the reason why a plot shows no intervals, "" if it may show some."""
-    few_seeds = table.seeds < main_tables.SEEDS_FOR_A_VERDICT
-    return f"fewer than {main_tables.SEEDS_FOR_A_VERDICT} seeds: no intervals" if few_seeds else ""
+    few_seeds = table.seeds < MIN_SEEDS
+    return f"fewer than {MIN_SEEDS} seeds: no intervals" if few_seeds else ""
 
 
 def row_line_style(index: int) -> str:

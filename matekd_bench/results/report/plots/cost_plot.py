@@ -70,7 +70,7 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
     )
     for i, (index, row, cost, score) in enumerate(shown):
         label = f"{short_label(row)}{' (front)' * (i in front)}"
-        fill_color = row_color(index) if row.ranked else "none"
+        fill_color = row_color(index) if row.identity.ranked else "none"
         axes.plot(
             cost,
             score,

@@ -8,8 +8,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.cell_runs import CellRuns, runs_by_cell
-from matekd_bench.results.leaderboard.table import Column, LeaderboardTable
+from matekd_bench.results.leaderboard.table import LeaderboardTable, TaskColumn
 from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.report.cells import task_heading
 from matekd_bench.results.report.plots.canvas import (
     FAINT,
     Plot,
@@ -65,7 +66,9 @@ def _curves(cells: CellRuns) -> dict[tuple[str, str], Curve]:
     return {cell: cell_curve for cell, runs in cells.items() if (cell_curve := curve(runs)) is not None}
 
 
-def _columns_with_curves(table: LeaderboardTable, curves: Mapping[tuple[str, str], Curve]) -> list[Column]:
+def _columns_with_curves(
+    table: LeaderboardTable, curves: Mapping[tuple[str, str], Curve]
+) -> list[TaskColumn]:
     return [column for column in table.columns if any(name == column.name for _, name in curves)]
 
 
@@ -92,9 +95,9 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
 
 
 def _draw_panel(
-    axes: Axes, table: LeaderboardTable, column: Column, curves: Mapping[tuple[str, str], Curve]
+    axes: Axes, table: LeaderboardTable, column: TaskColumn, curves: Mapping[tuple[str, str], Curve]
 ) -> None:
-    set_heading(axes, column.name + (" (uninformative)" if column.uninformative else ""))
+    set_heading(axes, " ".join(task_heading(column)))
     if column.majority_score is not None:
         axes.axhline(points(column.majority_score), color=FAINT, linestyle=":", label="majority class")
     for index, row in enumerate(table.rows):

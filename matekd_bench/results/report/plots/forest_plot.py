@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, ScoreCell
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
 from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.report.cells import bounds, task_heading
 from matekd_bench.results.report.plots.canvas import (
     FAINT,
     INK,
@@ -19,6 +20,7 @@ from matekd_bench.results.report.plots.canvas import (
     set_heading,
     short_label,
 )
+from matekd_bench.results.stats.summary import CellSummary, RowSummary
 from matekd_bench.results.stats.verdicts import MARGIN
 
 if TYPE_CHECKING:
@@ -37,10 +39,10 @@ SIGNS: Mapping[str | None, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class ForestPanel:
-    """One panel of the plot: its title, and the differences that it shows by row label."""
+    """One panel of the plot: its title, and by row label the differences that it shows, with their statistics."""
 
     title: str
-    marks: Mapping[str, LeaderboardRow | ScoreCell]
+    marks: Mapping[str, tuple[float, CellSummary | RowSummary]]
 
 
 def _rows(table: LeaderboardTable) -> list[LeaderboardRow]:
@@ -54,14 +56,16 @@ def _rows(table: LeaderboardTable) -> list[LeaderboardRow]:
 
 def _panels(table: LeaderboardTable) -> Iterator[ForestPanel]:
     rows = _rows(table)
-    overall = {row.label: row for row in rows if row.delta is not None}
+    overall = {row.label: (row.delta, row.overall) for row in rows if row.delta is not None}
     if overall and len(table.informative) > 1:
         yield ForestPanel(f"mean over {len(table.informative)} tasks", overall)
     for column in table.informative:
         cells = {row.label: row.cells[column.name] for row in rows if column.name in row.cells}
-        marks = {label: cell for label, cell in cells.items() if cell.delta is not None}
+        marks = {
+            label: (cell.delta, cell.statistics) for label, cell in cells.items() if cell.delta is not None
+        }
         if marks:
-            yield ForestPanel(column.name, marks)
+            yield ForestPanel(" ".join(task_heading(column)), marks)
 
 
 def _why_empty(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
@@ -82,7 +86,7 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
         f"difference to {table.reference}, points; {intervals}gray band: half a point"
     )
     part.supxlabel(axis_label, fontsize=9)
-    _legend(part, {mark.verdict for panel in panels for mark in panel.marks.values()}, seeds_note(table))
+    _legend(part, {mark.verdict for panel in panels for _, mark in panel.marks.values()}, seeds_note(table))
 
 
 def _draw_panel(axes: Axes, panel: ForestPanel, labels: Sequence[str]) -> None:
@@ -91,12 +95,14 @@ def _draw_panel(axes: Axes, panel: ForestPanel, labels: Sequence[str]) -> None:
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.grid(visible=False, axis="y")
     for y, label in enumerate(labels):
-        if (mark := panel.marks.get(label)) is None or mark.delta is None:
+        if label not in panel.marks:
             continue
-        sign, color = SIGNS[mark.verdict]
-        if mark.delta_ci_lo is not None and mark.delta_ci_hi is not None:
-            axes.hlines(y, points(mark.delta_ci_lo), points(mark.delta_ci_hi), color=color, linewidth=2)
-        axes.plot(points(mark.delta), y, sign, color=color, markersize=6)
+        delta, statistics = panel.marks[label]
+        sign, color = SIGNS[statistics.verdict]
+        low, high = bounds(statistics.difference)
+        if low is not None and high is not None:
+            axes.hlines(y, points(low), points(high), color=color, linewidth=2)
+        axes.plot(points(delta), y, sign, color=color, markersize=6)
 
 
 def _legend(part: SubFigure, verdicts: Collection[str | None], note: str) -> None:

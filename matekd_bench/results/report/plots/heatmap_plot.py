@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, ScoreCell
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.main_tables import MARKS
+from matekd_bench.results.report.cells import difference_cell, problems, task_heading, text
 from matekd_bench.results.report.plots.canvas import INK, Plot, escape_dollars, points, short_label
 
 if TYPE_CHECKING:
@@ -52,17 +52,17 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
         numbers, cmap="PuOr" if differences else "cividis", vmin=low, vmax=high, aspect="auto"
     )
     colors = image.to_rgba(numbers)
-    axes.set_xticks(range(len(table.columns)), [escape_dollars(column.name) for column in table.columns])
+    headings = ["\n".join(task_heading(column)) for column in table.columns]
+    axes.set_xticks(range(len(headings)), map(escape_dollars, headings))
     axes.xaxis.tick_top()
     axes.set_yticks(range(len(rows)), [short_label(row) for row in rows])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     for i, row in enumerate(rows):
         for j, column in enumerate(table.columns):
-            value, cell = values[i][j], row.cells.get(column.name)
-            text_color = INK if value is None else _text_color(colors[i, j].tolist())
-            text = _text(cell, value, differences)
-            axes.text(j, i, text, ha="center", va="center", color=text_color, fontsize=8)
+            text_color = INK if values[i][j] is None else _text_color(colors[i, j].tolist())
+            said = _text(row.cells.get(column.name), differences)
+            axes.text(j, i, said, ha="center", va="center", color=text_color, fontsize=8)
     label = escape_dollars(f"difference to {table.reference}, points") if differences else "score, points"
     part.colorbar(image, ax=axes, label=label, fraction=0.05)
 
@@ -75,11 +75,14 @@ def _range(low: float, high: float, differences: bool) -> tuple[float, float]:
     return -limit, limit
 
 
-def _text(cell: ScoreCell | None, value: float | None, differences: bool) -> str:
-    """Format the number of one cell, with the mark of its verdict; a dash for runs without a number."""
-    if cell is None or value is None:
-        return "" if cell is None else "–"
-    return f"{value:+.1f}{MARKS.get(cell.verdict, '')}" if differences else f"{value:.1f}"
+def _text(cell: ScoreCell | None, differences: bool) -> str:
+    """Format one cell: the difference with the mark of its verdict, or the score, then counts of runs with problems."""
+    if cell is None:
+        return ""
+    shown = (
+        difference_cell(cell.delta, cell.statistics).lines if differences else (text(cell.mean, "fraction"),)
+    )
+    return "\n".join((*shown, *problems(cell)))
 
 
 def _text_color(background: Sequence[float]) -> str:

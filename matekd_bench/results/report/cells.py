@@ -1,0 +1,190 @@
+"""Defines a column and a cell of a table, and how values become text; renderers add only syntax and escaping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, ParamSpec, TypeAlias
+
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, ScoreCell, TaskColumn
+from matekd_bench.results.stats.differences import Difference
+from matekd_bench.results.stats.summary import CellSummary, RowSummary
+
+Value: TypeAlias = str | int | float | bool | None
+P = ParamSpec("P")
+
+NO_VALUE = "-"
+MARKS: Mapping[str | None, str] = {"better": " ↑", "worse": " ↓", "equivalent": " ≈"}
+WITH_BEST = " *"
+PROBLEMS = ("failed", "collapsed", "diverged")  # statuses of runs that a table has to name
+# How numbers of each unit are shown. Fractions are in files as they are, and shown in points.
+FORMATS: Mapping[str, str] = {
+    "": "",
+    "fraction": ".1f",
+    "difference": "+.1f",
+    "count": ".0f",
+    "s": ".1f",
+    "GB": ".1f",
+    "FLOPs": ".3g",
+    "PFLOPs": ".3g",
+    "ratio": ".2f",
+    "probability": ".2f",
+    "correlation": "+.2f",
+    "diagnostic": ".4g",
+}
+FACTORS: Mapping[str, float] = {"fraction": 100, "difference": 100, "FLOPs": 1e-15}
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """What one cell of a table says.
+
+    `lines` are its lines of text, the most important first. `sort` is the value to sort by, "" for none. `kind` is
+    what the cell stands for, such as a verdict or a status. `link` names the part of a page that explains the cell.
+    """
+
+    lines: tuple[str, ...]
+    sort: str | float = ""
+    kind: str = ""
+    link: str = ""
+
+
+EMPTY = TableCell(("",))
+
+
+@dataclass(frozen=True)
+class Column(Generic[P]):
+    """One column: its `key` in CSV and JSON, its value for each row, its heading, unit and one line of documentation.
+
+    `value` computes what files hold. `heading` are the lines above the column in tables, () if only files have it;
+    ``{reference}`` stands for the reference's label. `unit` is one of FORMATS. `show` makes the cell, by default from
+    value and unit. Without `in_files` the column is in tables only.
+    """
+
+    key: str
+    doc: str
+    value: Callable[P, Value]
+    heading: tuple[str, ...] = ()
+    unit: str = ""
+    show: Callable[P, TableCell] | None = None
+    in_files: bool = True
+
+    def title(self, reference: str | None) -> tuple[str, ...]:
+        """Return the heading with the label of the reference."""
+        name = "the reference" if reference is None else reference
+        return tuple(line.replace("{reference}", name) for line in self.heading)
+
+    def cell(self, *args: P.args, **kwargs: P.kwargs) -> TableCell:
+        """Return what a table says of the row."""
+        if self.show is not None:
+            return self.show(*args, **kwargs)
+        value = self.value(*args, **kwargs)
+        return TableCell((text(value, self.unit),), "" if value is None else value)
+
+
+def in_files(columns: Sequence[Column[P]]) -> list[Column[P]]:
+    """Return the columns that files have."""
+    return [column for column in columns if column.in_files]
+
+
+def text(value: Value, unit: str = "") -> str:
+    """Format a value in its unit: fractions in points, FLOPs in PFLOPs; NO_VALUE for None."""
+    if value is None:
+        return NO_VALUE
+    if isinstance(value, str):
+        return value
+    decimals = FORMATS[unit]
+    shown = value * FACTORS[unit] if unit in FACTORS else value
+    if decimals.endswith("f"):
+        shown = round(shown, int(decimals[-2])) + 0.0  # + 0.0 turns -0.0 into 0.0
+    return format(shown, decimals)
+
+
+def interval(low: float | None, high: float | None, unit: str = "fraction") -> str:
+    """Format an interval in points; NO_VALUE for none."""
+    if low is None or high is None:
+        return NO_VALUE
+    return f"{text(low, unit)} to {text(high, unit)}"
+
+
+def p_cell(p: float | None) -> TableCell:
+    """Show a p-value with three decimals."""
+    if p is None:
+        return TableCell((NO_VALUE,))
+    return TableCell(("<.001" if p < 0.001 else f"{p:.3f}",), p)
+
+
+def bounds(difference: Difference | None) -> tuple[float | None, float | None]:
+    """Return the ends of the 95 % interval of a difference; None for both if it has none."""
+    interval = difference.interval() if difference else None
+    return (interval.low, interval.high) if interval else (None, None)
+
+
+def difference_cell(delta: float | None, statistics: CellSummary | RowSummary) -> TableCell:
+    """Show a difference with the mark of its verdict."""
+    if delta is None:
+        return TableCell((NO_VALUE,))
+    mark = MARKS.get(statistics.verdict, "")
+    return TableCell((text(delta, "difference") + mark,), delta, statistics.verdict or "")
+
+
+def interval_cell(difference: Difference | None) -> TableCell:
+    """Show the 95 % interval of a difference."""
+    low, high = bounds(difference)
+    return TableCell((interval(low, high, "difference"),), "" if low is None else low)
+
+
+def verdict_cell(statistics: CellSummary | RowSummary) -> TableCell:
+    """Show a verdict, or why a difference has none."""
+    missing = statistics.difference.missing if statistics.difference else None
+    said = statistics.verdict or (f"none: {missing}" if missing else NO_VALUE)
+    return TableCell((said,), statistics.verdict or "", statistics.verdict or "")
+
+
+def mean_and_spread(cell: ScoreCell) -> str:
+    """Format the mean and, of two seeds or more, the standard deviation."""
+    spread = cell.statistics.spread
+    if spread is None:
+        return NO_VALUE
+    mean = text(spread.mean, "fraction")
+    return mean if spread.sd is None else f"{mean} ± {text(spread.sd, 'fraction')}"
+
+
+def problems(cell: ScoreCell) -> list[str]:
+    """Count the runs that failed, collapsed or diverged, e.g. "1 failed"."""
+    return [f"{cell.statuses[status]} {status}" for status in PROBLEMS if cell.statuses[status]]
+
+
+def score_cell(cell: ScoreCell | None, table: LeaderboardTable, *, with_interval: bool = False) -> TableCell:
+    """Show a score: mean ± sd, difference to the reference with its mark, missing seeds, runs with problems.
+
+    `with_interval` adds the 95 % interval of the difference. The cell of a method without runs is empty.
+    """
+    if cell is None:
+        return EMPTY
+    lines = [mean_and_spread(cell)]
+    if cell.delta is not None:
+        lines.append(f"({difference_cell(cell.delta, cell.statistics).lines[0]})")
+        low, high = bounds(cell.statistics.difference)
+        if with_interval and low is not None:
+            lines.append(f"[{text(low, 'difference')}, {text(high, 'difference')}]")
+    if cell.mean is not None and cell.n < table.seeds:
+        lines.append(f"n={cell.n}")
+    sort = "" if cell.mean is None else cell.mean
+    return TableCell((*lines, *problems(cell)), sort, cell.statistics.verdict or "")
+
+
+def task_heading(task: TaskColumn) -> tuple[str, ...]:
+    """Return the lines above the scores of one task, with a mark if it is uninformative or its data are partial."""
+    marks = {"(uninformative)": bool(task.uninformative), "(partial)": task.partial}
+    return (task.name, *(mark for mark, shown in marks.items() if shown))
+
+
+def name_cell(row: LeaderboardRow) -> TableCell:
+    """Show a row's name: a mark if it does not differ from the best, then its role if it is not a method."""
+    rank, identity = row.overall.rank, row.identity
+    best = rank is not None and rank.with_best
+    flags = [identity.role] * (identity.role != "method") + ["unranked"] * (not identity.ranked)
+    name = row.label + WITH_BEST * best
+    lines = (name, f"({', '.join(flags)})") if flags else (name,)
+    return TableCell(lines, row.label, "best" if best else "", f"method-{identity.method}")

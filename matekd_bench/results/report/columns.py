@@ -1,0 +1,340 @@
+"""Lists every column of the leaderboard once, in the order of CSV and JSON, and the tables that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from statistics import fmean
+from typing import TypeAlias
+
+from matekd_bench.files.hashing import canonical
+from matekd_bench.results.leaderboard.glue_score import DEFINITIONS
+from matekd_bench.results.leaderboard.table import SCHEMA, Cost, LeaderboardRow, LeaderboardTable
+from matekd_bench.results.report.cells import (
+    Column,
+    TableCell,
+    Value,
+    bounds,
+    difference_cell,
+    interval_cell,
+    name_cell,
+    p_cell,
+    text,
+    verdict_cell,
+)
+from matekd_bench.results.stats.intervals import Interval
+
+RowColumn: TypeAlias = Column[[LeaderboardRow, LeaderboardTable]]
+PETA = 1e15
+
+
+def joined(values: Iterable[str]) -> str:
+    """Join the distinct values, sorted."""
+    return "; ".join(sorted(set(values)))
+
+
+def students(row: LeaderboardRow) -> set[str]:
+    """Return the students of a row's runs."""
+    return {run.student.id for run in row.runs if run.student}
+
+
+def _headline(table: LeaderboardTable) -> str:
+    return "mini" if table.synthetic else "glue8"
+
+
+def _score_definition(row: LeaderboardRow, table: LeaderboardTable) -> Value:
+    if table.synthetic or _headline(table) in row.scores:
+        return _headline(table)
+    return None if table.glue_tasks is None else f"{row.glue_tasks} of 8 tasks"
+
+
+def _score_interval(row: LeaderboardRow, table: LeaderboardTable) -> Interval | None:
+    return row.scores_ci.get(_headline(table))
+
+
+def _budget(row: LeaderboardRow, table: LeaderboardTable) -> Value:
+    limits = sorted({limit for task_limits in row.budget.values() for limit in task_limits})
+    return f"{'/'.join(table.budget_kinds)}={'/'.join(map(str, limits))}"
+
+
+def _budget_cell(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
+    """Show the limits of a row's runs, per task if they differ."""
+    limits = ["/".join(map(str, task_limits)) for task_limits in row.budget.values()]
+    return TableCell((", ".join(dict.fromkeys(limits)),), max(map(max, row.budget.values())))
+
+
+def _count(row: LeaderboardRow, status: str) -> int:
+    return sum(cell.statuses[status] for cell in row.cells.values())
+
+
+def _worst_delta(row: LeaderboardRow, table: LeaderboardTable) -> Value:
+    deltas = [cell.delta for cell in row.cells.values() if cell.delta is not None]
+    return min(deltas) if row.delta is not None else None
+
+
+def _optimism(row: LeaderboardRow, table: LeaderboardTable) -> Value:
+    values = [cell.optimism for cell in row.cells.values() if cell.optimism is not None]
+    return fmean(values) if values else None
+
+
+def _rank_cell(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
+    if (rank := row.overall.rank) is None:
+        return TableCell((text(None),))
+    shown = str(rank.low) if rank.low == rank.high else f"{rank.low}-{rank.high}"
+    return TableCell((shown,), (rank.low + rank.high) / 2)
+
+
+def _matched_cell(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
+    if (matched := row.overall.matched) is None:
+        return TableCell((text(None),))
+    delta = matched.difference.delta
+    return TableCell((f"{text(delta, 'difference')} to {matched.rival}",), delta)
+
+
+def _tasks_won_cell(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
+    won = row.overall.tasks_won
+    return TableCell((text(None),)) if won is None else TableCell((f"{won} of {table.compared}",), won)
+
+
+def _of_cost(value: Callable[[Cost], float | None]) -> Callable[[LeaderboardRow, LeaderboardTable], Value]:
+    """Return the value of a row that `value` computes from its cost; None for a row without cost."""
+    return lambda row, table: value(row.cost) if row.cost else None
+
+
+METHOD: RowColumn = Column(
+    "method", "Method with its parameters; `teacher` for the teacher's row.",
+    lambda row, table: row.label, ("method",), show=lambda row, table: name_cell(row),
+)  # fmt: skip
+# Files have these columns first. The order is fixed: a new column for files comes last.
+LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
+    Column("schema", f"`{SCHEMA}`.", lambda row, table: SCHEMA),
+    Column(
+        "rank_lo", "Rank interval among the ranked rows, 1 is best: its best rank.",
+        lambda row, table: row.overall.rank.low if row.overall.rank else None,
+        ("rank",), show=_rank_cell,
+    ),
+    Column(
+        "rank_hi", "Rank interval: its worst rank.",
+        lambda row, table: row.overall.rank.high if row.overall.rank else None,
+    ),
+    METHOD,
+    Column(
+        "method_version", "Version of the method; another version is another row.",
+        lambda row, table: row.identity.version,
+    ),
+    Column(
+        "params",
+        "All parameters as they were given, defaults included, as canonical JSON (`resources` says what an `auto` came "
+        "to); of a tuned row those that all its runs share.",
+        lambda row, table: canonical(dict(row.identity.params)),
+    ),
+    Column(
+        "role",
+        "`reference`, `baseline`, `ablation` or `method`; `compared_with` says which row the differences are to.",
+        lambda row, table: row.identity.role,
+    ),
+    Column("preset", "Preset; several are joined by `; `.", lambda row, table: joined(table.presets)),
+    Column(
+        "teacher", "Teacher checkpoint.",
+        lambda row, table: joined(column.teacher for column in table.columns if column.teacher),
+    ),
+    Column("student", "Student checkpoint.", lambda row, table: joined(students(row))),
+    Column(
+        "budget",
+        "Kind and limits of the row's runs. Tasks have limits of their own, in ascending order: "
+        "`student_updates=80/200`. Tables show the limits per task.",
+        _budget, ("budget",), show=_budget_cell,
+    ),
+    Column(
+        "n_tasks", "Tasks with a score, uninformative ones included.",
+        lambda row, table: sum(cell.mean is not None for cell in row.cells.values()),
+    ),
+    Column(
+        "n_seeds_min", "Seeds in the smallest cell.",
+        lambda row, table: min(cell.n for cell in row.cells.values()),
+    ),
+    Column("n_failed", "Runs that failed.", lambda row, table: _count(row, "failed")),
+    Column(
+        "score_definition",
+        "`glue8`, or how many of its eight tasks are complete and informative; `mini` for mini-GLUE.",
+        _score_definition,
+    ),
+    Column(
+        "score",
+        "The GLUE score, if there is one: the mean over its eight tasks; for `mini` those without `mini-wnli`.",
+        lambda row, table: row.scores.get(_headline(table)), unit="fraction",
+    ),
+    Column(
+        "ci_lo", "95 % interval of `score` over seeds, on these dev sets: lower end.",
+        lambda row, table: ci.low if (ci := _score_interval(row, table)) else None, unit="fraction",
+    ),
+    Column(
+        "ci_hi", "95 % interval of `score`: upper end.",
+        lambda row, table: ci.high if (ci := _score_interval(row, table)) else None, unit="fraction",
+    ),
+    Column(
+        "delta",
+        "Mean over all informative tasks (WNLI too) of the differences to `compared_with`; tables mark its verdict.",
+        lambda row, table: row.delta, ("mean diff.", "to {reference}"), "difference",
+        lambda row, table: difference_cell(row.delta, row.overall),
+    ),
+    Column(
+        "delta_ci_lo", "95 % interval of `delta`: lower end.",
+        lambda row, table: bounds(row.overall.difference)[0], ("95% interval",), "difference",
+        lambda row, table: interval_cell(row.overall.difference),
+    ),
+    Column(
+        "delta_ci_hi", "95 % interval of `delta`: upper end.",
+        lambda row, table: bounds(row.overall.difference)[1], unit="difference",
+    ),
+    Column(
+        "p_holm", "p of `delta`, corrected over the study's methods.",
+        lambda row, table: row.overall.p_holm, ("p", "(Holm)"),
+        show=lambda row, table: p_cell(row.overall.p_holm),
+    ),
+    Column(
+        "verdict",
+        "`better`, `worse`, `equivalent` or `inconclusive`; empty if nothing is claimed; `unranked` for methods that "
+        "override the protocol. Tables say why there is none.",
+        lambda row, table: row.overall.verdict if row.identity.ranked else "unranked", ("verdict",),
+        show=lambda row, table: verdict_cell(row.overall),
+    ),
+    Column(
+        "delta_matched",
+        "Difference to the cheapest row of the reference (`kd`, `kd@2x`, ...) that cost at least as much; empty if the "
+        "study has none.",
+        lambda row, table: row.overall.matched.difference.delta if row.overall.matched else None,
+        ("at equal", "cost"), "difference", _matched_cell,
+    ),
+    Column(
+        "tasks_won",
+        "Tasks with a higher mean than the reference; describes and claims nothing, empty below three common seeds.",
+        lambda row, table: row.overall.tasks_won, ("tasks", "won"), show=_tasks_won_cell,
+    ),
+    Column(
+        "prob_improve",
+        "Probability that one run of the method scores higher than one of the reference; describes and claims nothing, "
+        "empty below three common seeds.",
+        lambda row, table: row.overall.prob_improve, ("prob.", "improve"), "probability",
+    ),
+    Column(
+        "worst_task_delta", "The smallest of the tasks' differences.", _worst_delta, unit="difference",
+    ),
+    Column(
+        "optimism_mean",
+        "Score at the best evaluation on dev minus score at the last one, mean over seeds, then tasks.",
+        _optimism, unit="difference",
+    ),
+    Column(
+        "train_pflops",
+        "10^15 floating-point operations of a run's training, without the warm-up of the method's own network, mean "
+        "over seeds, then tasks.",
+        _of_cost(lambda cost: cost.train_flops / PETA), ("train", "PFLOPs"), "PFLOPs",
+    ),
+    Column(
+        "flops_x_reference", "Training and warm-up over the reference's, on common runs.",
+        _of_cost(lambda cost: cost.flops_x_reference), ("× {reference}", "FLOPs"), "ratio",
+    ),
+    Column(
+        "train_seconds",
+        "Seconds of a run's training, mean over seeds, then tasks; evaluations and warm-up not included.",
+        _of_cost(lambda cost: cost.train_seconds), ("train s",), "s",
+    ),
+    Column(
+        "device", "Device types of the runs.", lambda row, table: joined(run.compute.device for run in row.runs),
+    ),
+    Column("protocol_id", "Hash of what the comparison holds fixed.", lambda row, table: table.protocol_id),
+    Column(
+        "runs_digest", "Digest of the records that the row is computed from.", lambda row, table: row.runs_digest,
+    ),
+    Column(
+        "bench_version", "Versions of matekd-bench that trained the runs.",
+        lambda row, table: joined(run.env["matekd_bench"] for run in row.runs if "matekd_bench" in run.env),
+    ),
+    Column("tuning", "`defaults`, or e.g. `tuned, 8 trials`.", lambda row, table: table.tuning),
+    Column(
+        "tuning_pflops", "10^15 operations of all trials for one task, mean over tasks; no part of `train_pflops`.",
+        lambda row, table: None if row.tuning_flops is None else row.tuning_flops / PETA,
+        ("tuning", "PFLOPs"), "PFLOPs",
+    ),
+    Column(
+        "resources",
+        "What the method used from outside, with version and digest: a thesaurus, the generator's checkpoint, nlpaug.",
+        lambda row, table: row.identity.resources or None,
+    ),
+    Column(
+        "compared_with", "The row that differences are to; empty for that row itself and for unranked ones.",
+        lambda row, table: table.reference if row.identity.ranked and row.label != table.reference else None,
+    ),
+    Column("n_collapsed", "Runs that collapsed.", lambda row, table: _count(row, "collapsed")),
+    Column("n_diverged", "Runs that diverged.", lambda row, table: _count(row, "diverged")),
+    Column(
+        "seed_correlation",
+        "Correlation over common seeds of the method's scores with the reference's, pooled over tasks. The intervals "
+        "take it as 0: above 0 they are too wide, below 0 too narrow. Empty below three common seeds.",
+        lambda row, table: row.overall.seed_correlation, ("seed", "corr."), "correlation",
+    ),
+    *(
+        Column(
+            name, f"Mean over {len(tasks)} tasks: {', '.join(tasks)}.",
+            lambda row, table, name=name: row.scores.get(name), (name,), "fraction", in_files=False,
+        )
+        for name, tasks in DEFINITIONS.items()
+    ),
+    Column(
+        "student_updates", "Updates of the student.",
+        _of_cost(lambda cost: cost.student_updates), ("updates",), "count", in_files=False,
+    ),
+    Column(
+        "auxiliary_updates", "Updates of the method's own network.",
+        _of_cost(lambda cost: cost.auxiliary_updates), ("auxiliary", "updates"), "count", in_files=False,
+    ),
+    Column(
+        "precompute_seconds", "Seconds of the warm-up of the method's own network.",
+        _of_cost(lambda cost: cost.precompute_seconds), ("prep. s",), "s", in_files=False,
+    ),
+    Column(
+        "eval_seconds", "Seconds of scoring on dev.",
+        _of_cost(lambda cost: cost.eval_seconds), ("eval s",), "s", in_files=False,
+    ),
+    Column(
+        "peak_memory", "Largest memory of a run, on this machine.",
+        _of_cost(lambda cost: cost.peak_memory_bytes and cost.peak_memory_bytes / 1e9), ("peak GB",), "GB",
+        in_files=False,
+    ),
+    Column(
+        "precompute_pflops", "10^15 operations of the warm-up.",
+        _of_cost(lambda cost: cost.precompute_flops / PETA), ("prep.", "PFLOPs"), "PFLOPs", in_files=False,
+    ),
+    Column(
+        "delta_matched_ci", "95 % interval of `delta_matched`.",
+        lambda row, table: bounds(row.overall.matched.difference)[0] if row.overall.matched else None,
+        ("95% interval",), "difference",
+        lambda row, table: interval_cell(row.overall.matched.difference if row.overall.matched else None),
+        in_files=False,
+    ),
+)  # fmt: skip
+
+# The tables, with their columns from left to right, after METHOD. A table of scores begins with its tasks.
+SHEETS: Mapping[str, tuple[str, ...]] = {
+    "scores": (*DEFINITIONS, "delta"),
+    "scores for a paper": (*DEFINITIONS, "delta", "flops_x_reference"),
+    "comparison": (
+        *("delta", "delta_ci_lo", "p_holm", "verdict", "rank_lo", "delta_matched"),
+        *("tasks_won", "prob_improve", "seed_correlation"),
+    ),
+    "costs": (
+        *("student_updates", "auxiliary_updates", "train_seconds", "train_pflops"),
+        *("flops_x_reference", "budget"),
+    ),
+    "costs in detail": (
+        *("budget", "student_updates", "auxiliary_updates", "train_seconds", "precompute_seconds"),
+        *("eval_seconds", "peak_memory", "train_pflops", "precompute_pflops", "tuning_pflops"),
+        *("flops_x_reference", "delta_matched", "delta_matched_ci"),
+    ),
+}
+
+
+def columns_of(sheet: str) -> tuple[RowColumn, ...]:
+    """Return the columns of one of SHEETS."""
+    by_key = {column.key: column for column in LEADERBOARD_COLUMNS}
+    return tuple(by_key[key] for key in SHEETS[sheet])

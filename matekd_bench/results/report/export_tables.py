@@ -1,0 +1,76 @@
+"""Makes the flat tables of the leaderboard and of the runs, for files, spreadsheets and data frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matekd_bench.plugins.record_types import ExportTable
+from matekd_bench.results.leaderboard.grouping import task_order
+from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardRow, LeaderboardTable
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.report import columns, score_columns
+from matekd_bench.results.report.cells import Value, in_files
+from matekd_bench.results.report.run_columns import RUN_COLUMNS, scores_of
+from matekd_bench.tasks.task import Suite
+
+# What the teacher's row has: the values that all rows of a table share.
+SHARED = ("schema", "preset", "teacher", "protocol_id", "tuning")
+
+
+def leaderboard_rows(leaderboard: Leaderboard, suites: Sequence[Suite]) -> ExportTable:
+    """Return one row per method and protocol, each protocol's teacher first; missing values are None.
+
+    The fixed columns come first, then those of each task, in suite order.
+    """
+    names = {column.name: column.task for table in leaderboard.tables for column in table.columns}
+    order = task_order(suites, names.values())
+    keys = [column.key for column in in_files(columns.LEADERBOARD_COLUMNS)]
+    for task in sorted(names, key=lambda name: (order.index(names[name]), name)):
+        keys += [f"{task}_{column.key}" for column in in_files(score_columns.SCORE_COLUMNS)]
+    rows = (
+        row
+        for table in leaderboard.tables
+        for row in (_teacher_row(table), *(_method_row(row, table) for row in table.rows))
+    )
+    return ExportTable("leaderboard", tuple(keys), tuple(dict.fromkeys(keys) | row for row in rows))
+
+
+def _teacher_row(table: LeaderboardTable) -> dict[str, Value]:
+    any_row = _method_row(table.rows[0], table)
+    row: dict[str, Value] = {key: any_row[key] for key in SHARED}
+    row |= {"method": "teacher", "n_tasks": sum(task.teacher_score is not None for task in table.columns)}
+    for task in table.columns:
+        row |= {
+            f"{task.name}_mean": task.teacher_score,
+            f"{task.name}_data_state": task.data_state,
+            f"{task.name}_uninformative": task.uninformative,
+        }
+    return row
+
+
+def _method_row(row: LeaderboardRow, table: LeaderboardTable) -> dict[str, Value]:
+    flat = {column.key: column.value(row, table) for column in in_files(columns.LEADERBOARD_COLUMNS)}
+    for task in table.columns:
+        if (cell := row.cells.get(task.name)) is not None:
+            for column in in_files(score_columns.SCORE_COLUMNS):
+                flat[f"{task.name}_{column.key}"] = column.value(cell, task)
+    return flat
+
+
+def run_rows(records: Sequence[Record], xfits: Mapping[str, float] | None = None) -> ExportTable:
+    """Return the runs in long form: one row per run, split, selection and metric.
+
+    A failed run has one row without a value. The task's score is the metric `task_score` of split `all`. It has the
+    selections `last` and `best_dev`, and `xfit` for runs in `xfits` (run id -> cross-fitted score).
+    """
+    rows = tuple(
+        {column.key: column.value(run, score) for column in in_files(RUN_COLUMNS)}
+        for run in sorted(records, key=_run_order)
+        for score in scores_of(run, (xfits or {}).get(run.run_id))
+    )
+    return ExportTable("runs", tuple(column.key for column in in_files(RUN_COLUMNS)), rows)
+
+
+def _run_order(run: Record) -> tuple[str, str, str, int, str]:
+    identity = run.identity
+    return identity.protocol_id, identity.task, identity.variant, identity.seed, run.run_id

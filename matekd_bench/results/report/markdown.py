@@ -1,0 +1,43 @@
+"""Renders the leaderboard, or any table of text, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.report import sentences
+from matekd_bench.results.report.sheets import sheets_of_view
+
+
+def to_markdown(leaderboard: Leaderboard) -> str:
+    """Render the leaderboard as Markdown: the tables and sentences of the terminal, each cell on one line."""
+    return "\n".join(_lines(leaderboard))
+
+
+def _lines(leaderboard: Leaderboard) -> Iterator[str]:
+    for table in leaderboard.tables:
+        yield from (escape(sentences.title(table)), "")
+        for name, sheet in sheets_of_view(table):
+            rows = ([" ".join(cell.lines) for cell in row] for row in sheet.rows)
+            yield from (*markdown_table([[" ".join(lines) for lines in sheet.header], *rows]), "")
+            if name == "scores":
+                yield from (escape(sentences.how_to_read(table)), "")
+        yield from (f"- {escape(sentences.data_line(column, table))}" for column in table.columns)
+        yield from (f"- {escape(remark)}" for remark in sentences.remarks(table))
+        yield ""
+    if note := sentences.several_tables_note(leaderboard.tables):
+        yield from (note, "")
+    if leaderboard.differences:
+        yield from (*(f"- {escape(line)}" for line in sentences.protocol_lines(leaderboard)), "")
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table from its header and rows, names aligned left, the other columns right."""
+    lines = [f"| {' | '.join(map(escape, row))} |" for row in rows]
+    yield from (lines[0], f"| {' | '.join(['---', *['---:'] * (len(rows[0]) - 1)])} |", *lines[1:])
+
+
+def escape(text: str) -> str:
+    """Escape `text` so that Markdown shows it unchanged, on one line."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    return " ".join(escaped.split())

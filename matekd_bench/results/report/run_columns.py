@@ -1,0 +1,144 @@
+"""Lists every column of the runs once: files have a row per score, the page a row per run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+from matekd_bench.files.hashing import canonical
+from matekd_bench.results.leaderboard import tuned_rows
+from matekd_bench.results.leaderboard.grouping import resources_of
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.report.cells import Column, TableCell, Value
+
+Score: TypeAlias = Mapping[str, Value]  # split, selection, metric, value, n; empty for a run without scores
+RunColumn: TypeAlias = Column[[Record, Score]]
+
+
+def _status_cell(run: Record, score: Score) -> TableCell:
+    return TableCell((run.status, *([run.reason] if run.reason else [])), run.status, run.status)
+
+
+# Files have these columns. The order is fixed: a new column for files comes last.
+RUN_COLUMNS: tuple[RunColumn, ...] = (
+    Column("schema", "Schema of the record.", lambda run, score: run.schema_),
+    Column(
+        "run_id", "The run's identity.", lambda run, score: run.run_id, ("run",),
+        show=lambda run, score: TableCell((run.run_id,), run.run_id, link=f"run-{run.run_id}"),
+    ),
+    Column(
+        "status", "`ok`, `collapsed`, `diverged` or `failed`.", lambda run, score: run.status, ("status",),
+        show=_status_cell,
+    ),
+    Column("reason", "Why the run failed, collapsed or diverged.", lambda run, score: run.reason),
+    Column("method", "Method.", lambda run, score: run.identity.method),
+    Column("variant", "Method with its parameters.", lambda run, score: run.identity.variant, ("method",)),
+    Column("method_version", "Version of the method.", lambda run, score: run.identity.method_version),
+    Column(
+        "params", "All parameters, as canonical JSON.", lambda run, score: canonical(run.identity.params),
+    ),
+    Column("role", "`baseline`, `ablation` or `method`.", lambda run, score: run.identity.role),
+    Column("ranked", "False for a method that overrides the protocol.", lambda run, score: run.identity.ranked),
+    Column("task", "Task.", lambda run, score: run.identity.task, ("task",)),
+    Column("seed", "Seed of the study.", lambda run, score: run.identity.seed, ("seed",)),
+    Column("preset", "Preset.", lambda run, score: run.identity.preset),
+    Column(
+        "protocol_id", "Hash of what the comparison holds fixed.", lambda run, score: run.identity.protocol_id,
+    ),
+    Column("data_source", "Where the data came from.", lambda run, score: run.data.source),
+    Column(
+        "data_state", "`official`, `mini`, `own`, or `partial (...)`.", lambda run, score: run.data.state_text,
+    ),
+    Column("eval_on", "`dev` or `holdout`.", lambda run, score: run.data.eval_on),
+    Column(
+        "majority_score", "Score of the majority class.", lambda run, score: run.data.majority_score, unit="fraction",
+    ),
+    Column("teacher", "Teacher checkpoint.", lambda run, score: run.teacher.id if run.teacher else None),
+    Column(
+        "teacher_sha256", "Digest of the fine-tuned teacher.",
+        lambda run, score: run.teacher.sha256 if run.teacher else None,
+    ),
+    Column(
+        "teacher_score", "The teacher's score on the task.",
+        lambda run, score: run.teacher.task_score if run.teacher else None, unit="fraction",
+    ),
+    Column("student", "Student checkpoint.", lambda run, score: run.student.id if run.student else None),
+    Column("budget", "Kind and limit.", lambda run, score: f"{run.budget.kind}={run.budget.limit}"),
+    Column("budget_spent", "What was spent, in units of the kind.", lambda run, score: run.budget.spent),
+    Column("split", "Split of the score; `all` for the task's score.", lambda run, score: score.get("split")),
+    Column(
+        "selection", "Evaluation of the score: `last`, `best_dev`, or `xfit` for a cross-fitted one.",
+        lambda run, score: score.get("selection"),
+    ),
+    Column(
+        "metric", "Metric of the score; `task_score` is the mean of the task's metrics.",
+        lambda run, score: score.get("metric"),
+    ),
+    Column("value", "The score; empty for a failed run.", lambda run, score: score.get("value"), unit="fraction"),
+    Column("n", "Examples scored.", lambda run, score: score.get("n")),
+    Column(
+        "student_updates", "Updates of the student.",
+        lambda run, score: run.compute.student_updates, ("updates",), "count",
+    ),
+    Column(
+        "auxiliary_updates", "Updates of the method's own network.",
+        lambda run, score: run.compute.auxiliary_updates, unit="count",
+    ),
+    Column(
+        "train_flops", "Floating-point operations of the training.",
+        lambda run, score: run.compute.train_flops, ("PFLOPs",), "FLOPs",
+    ),
+    Column(
+        "precompute_flops", "Operations of the warm-up of the method's own network.",
+        lambda run, score: run.compute.precompute_flops, unit="FLOPs",
+    ),
+    Column(
+        "train_seconds", "Seconds of the training.",
+        lambda run, score: run.compute.train_seconds, ("train s",), "s",
+    ),
+    Column(
+        "eval_seconds", "Seconds of scoring on dev.", lambda run, score: run.compute.eval_seconds, unit="s",
+    ),
+    Column(
+        "peak_memory_bytes", "Largest memory, empty if unknown.", lambda run, score: run.compute.peak_memory_bytes,
+    ),
+    Column("device", "Device type.", lambda run, score: run.compute.device),
+    Column("precision", "Numbers of the forward passes.", lambda run, score: run.compute.precision),
+    Column("created", "When the run was recorded (UTC).", lambda run, score: run.provenance.created),
+    Column("bench_version", "Version of matekd-bench.", lambda run, score: run.env.get("matekd_bench")),
+    Column(
+        "tuning", "`defaults`, or e.g. `tuned, 8 trials`.", lambda run, score: tuned_rows.describe_tuning([run]),
+    ),
+    Column("lr", "Learning rate of the training.", lambda run, score: run.hparams.get("lr")),
+    Column(
+        "resources", "What the method used from outside, with version and digest.",
+        lambda run, score: resources_of(run) or None,
+    ),
+    Column(
+        "score", "The task's score at the last evaluation.",
+        lambda run, score: run.task_score.last if run.task_score else None, ("score",), "fraction", in_files=False,
+    ),
+    Column(
+        "best_dev", "The task's best score on dev.",
+        lambda run, score: run.task_score.best_dev if run.task_score else None, ("best on dev",), "fraction",
+        in_files=False,
+    ),
+)  # fmt: skip
+
+# The page's table of runs.
+RUN_SHEET = (
+    *("run_id", "variant", "task", "status", "seed", "score", "best_dev"),
+    *("student_updates", "train_seconds", "train_flops"),
+)
+
+
+def scores_of(run: Record, xfit: float | None) -> Iterator[Score]:
+    """Yield the scores of a run: by split, selection and metric, then the task's; one empty score if it has none."""
+    yield from (item.model_dump() for item in run.scores)
+    if run.task_score is None:
+        yield {}
+        return
+    selections = {"last": run.task_score.last, "best_dev": run.task_score.best_dev, "xfit": xfit}
+    for selection, value in selections.items():
+        if value is not None:
+            yield {"split": "all", "selection": selection, "metric": "task_score", "value": value}

@@ -1,0 +1,130 @@
+"""Lists every column that a task has in files and in the table of one task, and makes the column of its scores."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, ScoreCell, TaskColumn
+from matekd_bench.results.report.cells import (
+    Column,
+    TableCell,
+    bounds,
+    difference_cell,
+    interval,
+    interval_cell,
+    mean_and_spread,
+    p_cell,
+    problems,
+    score_cell,
+    task_heading,
+    verdict_cell,
+)
+from matekd_bench.results.report.columns import RowColumn
+
+ScoreColumn: TypeAlias = Column[[ScoreCell, TaskColumn]]
+
+
+def _seeds_cell(cell: ScoreCell, task: TaskColumn) -> TableCell:
+    counted = f" ({', '.join(problems(cell))})" if problems(cell) else ""
+    return TableCell((f"{cell.n}{counted}",), cell.n)
+
+
+def _interval_cell(cell: ScoreCell, task: TaskColumn) -> TableCell:
+    spread = cell.statistics.spread
+    if spread is None or spread.interval is None:
+        return TableCell((interval(None, None),))
+    return TableCell((interval(spread.interval.low, spread.interval.high),), spread.interval.low)
+
+
+# Files have these columns for each task, as TASK_KEY. The order is fixed: a new column for files comes last.
+SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
+    Column(
+        "mean",
+        "Mean over seeds of the task's score at the last evaluation, itself the mean of its metrics "
+        "(`matekd-bench tasks show mrpc`: accuracy and F1); collapsed and diverged runs included.",
+        lambda cell, task: cell.mean, ("mean ± sd",), "fraction",
+        lambda cell, task: TableCell((mean_and_spread(cell),), "" if cell.mean is None else cell.mean),
+    ),
+    Column(
+        "sd", "Standard deviation over seeds (ddof 1), empty below two.",
+        lambda cell, task: cell.statistics.spread.sd if cell.statistics.spread else None, unit="fraction",
+    ),
+    Column(
+        "n", "Seeds with a score; tables count the runs that failed, collapsed or diverged.",
+        lambda cell, task: cell.n, ("n",), show=_seeds_cell,
+    ),
+    Column(
+        "delta", "Mean difference to the reference on common seeds; tables mark its verdict.",
+        lambda cell, task: cell.delta, ("diff.",), "difference",
+        lambda cell, task: difference_cell(cell.delta, cell.statistics),
+    ),
+    Column(
+        "verdict", "The verdict, p corrected over methods x tasks; `uninformative` if nothing may be concluded. Tables "
+        "say why there is none.",
+        lambda cell, task: "uninformative" if task.uninformative else cell.statistics.verdict, ("verdict",),
+        show=lambda cell, task: verdict_cell(cell.statistics),
+    ),
+    Column("data_state", "`official`, `mini`, `own`, or `partial (...)`.", lambda cell, task: task.data_state),
+    Column("n_failed", "Runs that failed.", lambda cell, task: cell.statuses["failed"]),
+    Column("n_collapsed", "Runs that collapsed.", lambda cell, task: cell.statuses["collapsed"]),
+    Column("n_diverged", "Runs that diverged.", lambda cell, task: cell.statuses["diverged"]),
+    Column(
+        "uninformative", "Why nothing can be concluded from the task; empty if something can.",
+        lambda cell, task: task.uninformative,
+    ),
+    Column(
+        "ci_lo", "95 % interval of the mean over seeds, on this dev set.",
+        lambda cell, task: spread.interval.low if (spread := cell.statistics.spread) and spread.interval else None,
+        ("95% interval",), "fraction", _interval_cell, in_files=False,
+    ),
+    Column(
+        "best_dev", "Mean over seeds of the best score on dev.",
+        lambda cell, task: cell.best_dev, ("best dev",), "fraction", in_files=False,
+    ),
+    Column(
+        "xfit", "Mean over seeds of the cross-fitted score; none for a dev set of fewer than 200 examples.",
+        lambda cell, task: cell.xfit, ("xfit",), "fraction", in_files=False,
+    ),
+    Column(
+        "delta_ci", "95 % interval of the difference.",
+        lambda cell, task: bounds(cell.statistics.difference)[0], ("95% interval",), "difference",
+        lambda cell, task: interval_cell(cell.statistics.difference), in_files=False,
+    ),
+    Column(
+        "p_holm", "p of the difference, corrected over methods x tasks.",
+        lambda cell, task: cell.statistics.p_holm, ("p (Holm)",),
+        show=lambda cell, task: p_cell(cell.statistics.p_holm), in_files=False,
+    ),
+)  # fmt: skip
+
+# The table of one task, after the method's name.
+TASK_SHEET = ("mean", "ci_lo", "best_dev", "xfit", "n", "delta", "delta_ci", "p_holm", "verdict")
+
+
+def scores_of_task(task: TaskColumn, *, with_intervals: bool) -> RowColumn:
+    """Make the column of one task in a table of scores; `with_intervals` adds those of the differences."""
+
+    def show(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
+        return score_cell(row.cells.get(task.name), table, with_interval=with_intervals)
+
+    def mean(row: LeaderboardRow, table: LeaderboardTable) -> float | None:
+        cell = row.cells.get(task.name)
+        return cell.mean if cell else None
+
+    return Column(f"{task.name}_mean", "", mean, task_heading(task), show=show)
+
+
+def details_of_task(task: TaskColumn) -> tuple[RowColumn, ...]:
+    """Make the columns of the table of one task, for rows that have a cell there."""
+    by_key = {column.key: column for column in SCORE_COLUMNS}
+    return tuple(_of_row(by_key[key], task) for key in TASK_SHEET)
+
+
+def _of_row(column: ScoreColumn, task: TaskColumn) -> RowColumn:
+    return Column(
+        column.key,
+        column.doc,
+        lambda row, table: column.value(row.cells[task.name], task),
+        column.heading,
+        show=lambda row, table: column.cell(row.cells[task.name], task),
+    )

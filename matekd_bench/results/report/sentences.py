@@ -1,0 +1,158 @@
+"""Writes the sentences about a leaderboard that the terminal and all documents share."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Iterator, Sequence
+
+from matekd_bench.results.leaderboard.glue_score import GLUE8
+from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardTable, TaskColumn
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.report.cells import MARKS, PROBLEMS
+from matekd_bench.results.report.columns import students
+from matekd_bench.results.stats.intervals import MIN_SEEDS
+
+SEED_RULE = "no interval, no verdict"
+
+
+def title(table: LeaderboardTable) -> str:
+    """Describe what all rows of this table share: preset, protocol, teacher, student, tuning."""
+    synthetic = ["SYNTHETIC mini-GLUE, not GLUE"] if table.synthetic else []
+    teachers = sorted({column.teacher for column in table.columns if column.teacher})
+    names = sorted({student for row in table.rows for student in students(row)})
+    parts = [*synthetic, f"preset {', '.join(table.presets)}", f"protocol {table.protocol_id}"]
+    parts += [f"teacher {', '.join(teachers)}"] if teachers else []
+    parts += [f"student {', '.join(names)}"] if names else []
+    parts += [table.tuning]
+    return "; ".join(parts)
+
+
+def how_to_read(table: LeaderboardTable) -> str:
+    """Explain the numbers of the score table, and whether differences were tested."""
+    sentences = ["Scores in points at the last evaluation" + (", mean ± sd." if table.seeds > 1 else ".")]
+    if any(cell.delta is not None for row in table.rows for cell in row.cells.values()):
+        sentences.append(f"In parentheses: difference to {table.reference} on common seeds.")
+    seeds_differ = any(0 < cell.n < table.seeds for row in table.rows for cell in row.cells.values())
+    seeds = f"{table.seeds} seed{'' if table.seeds == 1 else 's'}{' unless marked' * seeds_differ}"
+    cells = [cell.statistics for row in table.rows for cell in row.cells.values()]
+    verdicts = {cell.verdict for cell in cells if cell.verdict}
+    if table.seeds == 0:
+        sentences.append("No run has a score.")
+    elif table.seeds < MIN_SEEDS:
+        sentences.append(f"{seeds}: {SEED_RULE}.")
+    elif not verdicts:
+        why = "" if table.family else ": all rows are baselines or ablations"
+        sentences.append(f"{seeds}; differences are not tested{why}.")
+    else:
+        sentences += [f"{seeds}.", *_how_tested(table, verdicts)]
+    return " ".join((*sentences, "Costs are means per run."))
+
+
+def _how_tested(table: LeaderboardTable, verdicts: Collection[str]) -> Iterator[str]:
+    """Explain the correction for multiple tests and the marks of the verdicts."""
+    tasks = table.compared
+    family = f"{len(table.family)} method{'s' * (len(table.family) != 1)}"
+    yield (
+        "Differences are tested against the noise of seeds and examples, Holm over "
+        + (f"{family} x {tasks} tasks." if tasks > 1 else f"{family}.")
+    )
+    marks = [f"{MARKS[verdict].strip()} {verdict}" for verdict in ("better", "worse") if verdict in verdicts]
+    marks += ["≈ equivalent (within half a point)"] * ("equivalent" in verdicts)
+    legend = ", ".join((*marks, "no mark")) if marks else "No mark"
+    yield f"{legend}: inconclusive, which is not equal."
+    if any(row.overall.rank and row.overall.rank.with_best for row in table.rows):
+        yield "* cannot be told from the row with the highest mean."
+
+
+def data_line(column: TaskColumn, table: LeaderboardTable) -> str:
+    """Describe one task's data: state, sizes, metrics, budget, source."""
+    rows = ", ".join(f"{count} {split}" for split, count in column.eval_rows.items())
+    holdout = "" if column.eval_on == "dev" else ", scored on a holdout of train"
+    kinds = "/".join(table.budget_kinds).replace("_", " ")
+    limits = "/".join(map(str, column.budget))
+    parts = (column.data_state, rows + holdout, _metrics(column), f"{limits} {kinds}", column.source)
+    return f"{column.name}: {'; '.join(parts)}"
+
+
+def _metrics(column: TaskColumn) -> str:
+    names = ", ".join(column.metrics)
+    return f"mean of {names}" if len(column.metrics) > 1 else names or "no metric"
+
+
+def remarks(table: LeaderboardTable) -> Iterator[str]:
+    """Yield everything else that a reader should know, one sentence each."""
+    for column in table.columns:
+        if column.uninformative:
+            yield f"{column.name}: uninformative: {column.uninformative}; not compared, in no mean."
+        if absent := [row.label for row in table.rows if column.name not in row.cells]:
+            yield f"{column.name}: no run of {', '.join(absent)}; costs over different tasks are not comparable."
+    if table.glue_tasks is not None and table.glue_tasks < len(GLUE8):
+        complete = f"{table.glue_tasks} of {len(GLUE8)} tasks"
+        yield f"{complete} with official, informative data: no GLUE score."
+    if any("mini" in row.scores for row in table.rows):
+        yield "mini: the mean over eight tasks, without mini-wnli; differences are over all."
+    yield from table.power_lines
+    yield from unmatched_costs(table)
+    for row in table.rows:
+        if (resources := row.identity.resources) and resources not in row.label:
+            yield f"{row.label} used {resources}."
+    yield from table.notes
+    if table.view is not None:
+        yield table.view
+    for column in table.columns:
+        yield from (f"{column.name}: {notice}" for notice in column.notices)
+
+
+def unmatched_costs(table: LeaderboardTable) -> Iterator[str]:
+    """Name the rows of the reference that are missing for a comparison at equal cost, such as `kd@3x`."""
+    from matekd_bench.results.stats.matched_cost import matching_multiple
+
+    missing: dict[int, list[str]] = {}  # multiple of the budget -> labels of the rows that need it
+    for row in table.rows:
+        ratio = row.cost.flops_x_reference if row.cost else None
+        difference, matched = row.overall.difference, row.overall.matched
+        if row.label in table.family and matched is None and difference and difference.variance and ratio:
+            missing.setdefault(matching_multiple(ratio, 1.0), []).append(row.label)
+    for multiple, labels in sorted(missing.items()):
+        rival = f"{table.reference}@{multiple}x"
+        yield f"At equal cost: no row of {table.reference} cost as much as {', '.join(labels)} ({rival} would)."
+
+
+def several_tables_note(tables: Sequence[LeaderboardTable]) -> str | None:
+    """Return the note that several tables are not compared, None for a single table."""
+    return "Tables have different protocols and are not compared." if len(tables) > 1 else None
+
+
+def protocol_lines(leaderboard: Leaderboard) -> Iterator[str]:
+    """Yield a line for each setting in which the protocols of several tables differ."""
+    yield from (f"different: {line}." for line in leaderboard.differences)
+
+
+def failures(records: Sequence[Record]) -> Iterator[str]:
+    """Yield a line with the reason for each failed, diverged or collapsed run, then commands to retry the failed."""
+    problem_runs = sorted(
+        (run for run in records if run.status in PROBLEMS),
+        key=lambda run: (run.status != "failed", run.identity.task, run.identity.variant, run.identity.seed),
+    )
+    for run in problem_runs:
+        run_name = f"{run.identity.variant} on {run.identity.task}, seed {run.identity.seed}"
+        yield f"{run.status}: {run_name}: {run.reason or 'no reason recorded'} ({run.run_id})"
+    failed = [run for run in problem_runs if run.status == "failed"]
+    if failed:
+        yield "To try the failed runs again (finished ones are kept):"
+        yield from sorted({f"  {_quoted_command(run.provenance.command)}" for run in failed})
+    if len(failed) < len(problem_runs):
+        yield "Diverged and collapsed runs stay in with their score: tried again they end the same."
+    if not problem_runs:
+        yield "No run failed, diverged or collapsed."
+
+
+def _quoted_command(command: str) -> str:
+    """Quote every word of a recorded command, so that it is safe to paste into a shell whoever wrote the record."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return f"(no command: {command!r})"
+    return (
+        shlex.join(words) if words[:1] == ["matekd-bench"] else f"(no command of matekd-bench: {command!r})"
+    )

@@ -1,0 +1,140 @@
+"""Makes the tables of a leaderboard and of its runs from the columns, for the terminal and all documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.report.cells import EMPTY, NO_VALUE, Column, TableCell, task_heading, text
+from matekd_bench.results.report.columns import METHOD, RowColumn, columns_of
+from matekd_bench.results.report.run_columns import RUN_COLUMNS, RUN_SHEET
+from matekd_bench.results.report.score_columns import details_of_task, scores_of_task
+from matekd_bench.results.stats.differences import FEW_SEEDS
+
+View: TypeAlias = Literal["overall", "task", "cost", "diagnostics"]
+# "Too few seeds" counts as no value, because a sentence below the table says so.
+WITHOUT_VALUE = ((NO_VALUE,), (f"none: {FEW_SEEDS}",))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table to draw.
+
+    `keys` are the columns' keys, `header` the lines above each column, `rows` the cells. The first `references` rows
+    are not students: teacher, majority class. The first `names` columns say what a row is. `title` is printed above
+    the table, "" for none.
+    """
+
+    keys: tuple[str, ...]
+    header: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
+    title: str = ""
+    references: int = 0
+    names: int = 1
+
+
+def sheets_of_view(
+    table: LeaderboardTable, view: View = "overall", *, with_intervals: bool = False
+) -> Iterator[tuple[str, Sheet]]:
+    """Yield the tables of a view by name; `with_intervals` shows those of the differences in the table of scores."""
+    if view == "task":
+        for task in table.columns:
+            name, *marks = task_heading(task)
+            title = [f"{task.title} ({name})" if task.title != name else name, *marks]
+            rows = [row for row in table.rows if name in row.cells]
+            yield "task", _sheet(table, details_of_task(task), rows, " ".join(title))
+    elif view == "cost":
+        yield "costs", _sheet(table, columns_of("costs in detail"))
+    elif view == "diagnostics":
+        yield "diagnostics", _diagnostics_sheet(table)
+        if any(row.chosen for row in table.rows):
+            yield "chosen", _chosen_sheet(table)
+    else:
+        yield "scores", score_sheet(table, with_intervals=with_intervals)
+        comparison = _sheet(table, columns_of("comparison"))
+        if len(comparison.keys) > 2:  # more than the mean differences, which the table of scores shows
+            yield "comparison", comparison
+        hidden = () if table.budgets_differ else ("budget",)
+        yield "costs", _sheet(table, [column for column in columns_of("costs") if column.key not in hidden])
+
+
+def score_sheet(table: LeaderboardTable, name: str = "scores", *, with_intervals: bool = False) -> Sheet:
+    """Show methods x tasks, with teacher and majority class on top and means over tasks at the right.
+
+    `name` is one of SHEETS. The mean difference is shown for several informative tasks.
+    """
+    others = [column for column in columns_of(name) if column.key != "delta" or table.compared > 1]
+    tasks = [scores_of_task(task, with_intervals=with_intervals) for task in table.columns]
+    sheet = _sheet(table, (*tasks, *others))
+    references = (
+        _reference_row("teacher", [task.teacher_score for task in table.columns], len(sheet.keys)),
+        _reference_row("majority class", [task.majority_score for task in table.columns], len(sheet.keys)),
+    )
+    return Sheet(sheet.keys, sheet.header, (*references, *sheet.rows), references=len(references))
+
+
+def run_sheet(runs: Sequence[Record]) -> Sheet:
+    """Show all runs, one row each."""
+    by_key = {column.key: column for column in RUN_COLUMNS}
+    columns = [by_key[key] for key in RUN_SHEET]
+    rows = tuple(tuple(column.cell(run, {}) for column in columns) for run in runs)
+    return Sheet(RUN_SHEET, tuple(column.heading for column in columns), rows, names=4)
+
+
+def _sheet(
+    table: LeaderboardTable,
+    columns: Sequence[RowColumn],
+    rows: Sequence[LeaderboardRow] | None = None,
+    title: str = "",
+) -> Sheet:
+    """Show the rows of a table (default: all) by name, without the columns that have no value in any row."""
+    shown = table.rows if rows is None else rows
+    drawn = [(column, [column.cell(row, table) for row in shown]) for column in (METHOD, *columns)]
+    drawn = [(column, cells) for column, cells in drawn if _has_value(cells)]
+    return Sheet(
+        keys=tuple(column.key for column, _ in drawn),
+        header=tuple(column.title(table.reference) for column, _ in drawn),
+        rows=tuple(zip(*(cells for _, cells in drawn), strict=True)),
+        title=title,
+    )
+
+
+def _has_value(cells: Sequence[TableCell]) -> bool:
+    return not cells or any(cell.lines not in WITHOUT_VALUE for cell in cells)
+
+
+def _reference_row(name: str, scores: Sequence[float | None], width: int) -> tuple[TableCell, ...]:
+    cells = [EMPTY if score is None else TableCell((text(score, "fraction"),), score) for score in scores]
+    return (TableCell((name,), name), *cells, *[EMPTY] * (width - 1 - len(cells)))
+
+
+def _diagnostics_sheet(table: LeaderboardTable) -> Sheet:
+    """Show the diagnostics that runs recorded, one column each."""
+    names = sorted({name for row in table.rows for name in row.diagnostics})
+    columns = [_diagnostic(name) for name in names]
+    title = "Diagnostics, means over seeds, then tasks"
+    return _sheet(table, columns, title=title)
+
+
+def _diagnostic(name: str) -> RowColumn:
+    return Column(name, "", lambda row, table: row.diagnostics.get(name), (name,), "diagnostic")
+
+
+def _chosen_sheet(table: LeaderboardTable) -> Sheet:
+    """Show the trial that tuning chose for each row and task."""
+    columns = [_chosen(task.name) for task in table.columns]
+    title = f"Chosen on a holdout of train ({table.tuning}; trial: what it changed)"
+    return _sheet(table, columns, title=title)
+
+
+def _chosen(task: str) -> RowColumn:
+    return Column(
+        task,
+        "",
+        lambda row, table: row.chosen.get(task),
+        (task,),
+        show=lambda row, table: TableCell(tuple(row.chosen.get(task, NO_VALUE).split(", "))),
+    )

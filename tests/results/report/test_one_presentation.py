@@ -1,0 +1,186 @@
+"""Every output says the same: rows in one order, columns, statuses of runs, marks."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+import pytest
+from rich.console import Console
+
+from matekd_bench.results.leaderboard.build import build
+from matekd_bench.results.leaderboard.evidence import Evidence
+from matekd_bench.results.leaderboard.row_filters import sort_rows
+from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.report import columns, columns_page, plots
+from matekd_bench.results.report.cells import PROBLEMS, Column, in_files, task_heading
+from matekd_bench.results.report.export import to_csv, to_json
+from matekd_bench.results.report.export_tables import leaderboard_rows
+from matekd_bench.results.report.html import to_html
+from matekd_bench.results.report.latex import to_latex
+from matekd_bench.results.report.markdown import to_markdown
+from matekd_bench.results.report.sheets import View, score_sheet, sheets_of_view
+from matekd_bench.results.report.text import ascii_only, render
+from matekd_bench.results.store.collection import read_folders
+
+TASKS = ("rte", "sst2", "cola")  # sst2 is uninformative, cola partial
+GAINS = {"kd": 0.0, "better-one": 0.7, "worse-one": -0.7, "kd@2x": 0.1}
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory, write_study: Any, make_record: Any) -> Leaderboard:
+    """Three seeds with verdicts on rte and cola; one method for each status with a problem; an unranked method."""
+    root = tmp_path_factory.mktemp("study")
+    write_study(root, GAINS, tasks=["rte"], budgets={"kd@2x": 600})
+    partial = {"state": "partial", "state_text": "partial (train 9 of 99)"}
+    write_study(root, GAINS, tasks=["cola"], budgets={"kd@2x": 600}, **partial)
+    store = write_study(root, {"free-one": 0.7}, tasks=["rte"], ranked=False)
+    store.write(make_record("kd", "sst2", 0, 0.5))
+    for status in PROBLEMS:
+        score = None if status == "failed" else 0.5
+        store.write(make_record(f"{status}-one", "rte", 0, score, status=status, reason="why"))
+    found = read_folders([root])
+    return build(found.records, tasks={}, suites=(), evidence=Evidence(found.stores))
+
+
+@pytest.fixture(autouse=True)
+def _without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is made as without matplotlib, which takes a tenth of the time."""
+    monkeypatch.setattr(plots, "find_spec", lambda name: None)
+
+
+def on_terminal(board: Leaderboard, width: int, terminal: bool) -> str:
+    file = io.StringIO()
+    render(
+        board, Console(file=file, width=width, force_terminal=terminal, no_color=True, legacy_windows=False)
+    )
+    return re.sub(r"\x1b\[[0-9;]*m", "", file.getvalue())
+
+
+DOCUMENTS: Mapping[str, Callable[[Leaderboard], str]] = {
+    "terminal, 200 columns": lambda board: on_terminal(board, 200, True),
+    "terminal, 80 columns": lambda board: on_terminal(board, 80, True),
+    "pipe": lambda board: on_terminal(board, 200, False),
+    "markdown": to_markdown,
+    "latex": to_latex,
+    "page": lambda board: to_html(
+        board, [run for table in board.tables for row in table.rows for run in row.runs]
+    ),
+}
+FILES: Mapping[str, Callable[[Leaderboard], list[dict[str, Any]]]] = {
+    "csv": lambda board: list(csv.DictReader(io.StringIO(to_csv(leaderboard_rows(board, ()))))),
+    "json": lambda board: json.loads(to_json(leaderboard_rows(board, ()))),
+}
+
+
+def labels(board: Leaderboard) -> list[str]:
+    [table] = board.tables
+    return [row.label for row in table.rows]
+
+
+def rows_in(text: str, names: list[str]) -> list[str]:
+    """The names that begin a row of a table, in the order in which each comes first."""
+    start = r"^(?:\| |<th scope=\"row\"[^>]*>(?:<a [^>]*>)?)?"
+    pattern = start + f"({'|'.join(map(re.escape, sorted(names, key=len, reverse=True)))})(?![\\w@-])"
+    return list(dict.fromkeys(re.findall(pattern, text, re.MULTILINE)))
+
+
+@pytest.mark.parametrize("sort", [None, "name", "cost"])
+def test_every_output_has_the_same_rows_in_the_same_order(board: Leaderboard, sort: str | None) -> None:
+    ordered = sort_rows(board, sort) if sort else board
+    expected = labels(ordered)
+    assert len(expected) == len(GAINS) + len(PROBLEMS) + 1
+    for name, document in DOCUMENTS.items():
+        assert rows_in(document(ordered), expected) == expected, name
+    for name, file in FILES.items():
+        assert [row["method"] for row in file(ordered)] == ["teacher", *expected], name
+    [table] = ordered.tables
+    for view in get_args(View):
+        for name, sheet in sheets_of_view(table, view):
+            shown = [row[0].sort for row in sheet.rows[sheet.references :]]
+            assert shown == [label for label in expected if label in shown], name
+            assert shown == expected or name == "task"
+
+
+def test_every_output_names_problems_uninformative_and_partial_data(board: Leaderboard) -> None:
+    [table] = board.tables
+    headings = [" ".join(task_heading(task)) for task in table.columns]
+    assert sorted(headings) == ["cola (partial)", "rte", "sst2 (uninformative)"]
+    assert [sheet.title for _, sheet in sheets_of_view(table, "task")] == headings
+    for name, document in DOCUMENTS.items():
+        text = " ".join(document(board).split())
+        for status in PROBLEMS:
+            assert f"1 {status}" in text, name
+        for said in ("(uninformative)", "(partial)", "partial (train 9 of 99)"):
+            assert said in text, name
+    for name, file in FILES.items():
+        rows = {row["method"]: row for row in file(board)}
+        for status in PROBLEMS:
+            marked = {method for method, row in rows.items() if str(row[f"rte_n_{status}"]) == "1"}
+            assert marked == {f"{status}-one"}, name
+            assert str(rows[f"{status}-one"][f"n_{status}"]) == "1", name
+        kd = rows["kd"]
+        assert (kd["sst2_verdict"], kd["cola_data_state"]) == ("uninformative", "partial (train 9 of 99)")
+        assert "majority" in kd["sst2_uninformative"]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_document_has_all_headings_and_cells_of_its_tables(board: Leaderboard, name: str) -> None:
+    [table] = board.tables
+    text = plain(name, DOCUMENTS[name](board))
+    sheets = [sheet for _, sheet in sheets_of_view(table, with_intervals=name == "page")]
+    if name == "latex":
+        sheets = [score_sheet(table, "scores for a paper")]
+    cells = [*(cell.lines for sheet in sheets for row in sheet.rows for cell in row)]
+    lines = {
+        line for cell in (*cells, *(heading for sheet in sheets for heading in sheet.header)) for line in cell
+    }
+    assert {mark for mark in "↑↓" if any(line.endswith(f"{mark})") for line in lines)} == {"↑", "↓"}
+    assert [line for line in lines if (ascii_only(line) if name == "pipe" else line) not in text] == []
+
+
+def plain(name: str, text: str) -> str:
+    """The text of a document without its syntax."""
+    if name in ("page", "markdown"):
+        return html.unescape(re.sub(r"<[^>]*>", "\n", text))
+    signs = {
+        r"\uparrow": "↑",
+        r"\downarrow": "↓",
+        r"\approx": "≈",
+        r"\times": "×",
+        r"\pm": "±",
+        "^{*}": "*",
+        "$": "",
+    }
+    for sign, said in signs.items() if name == "latex" else ():
+        text = text.replace(sign, said)
+    return text
+
+
+@pytest.mark.parametrize("sheet", columns.SHEETS)
+def test_a_new_column_appears_wherever_it_should(
+    board: Leaderboard, sheet: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new: columns.RowColumn = Column("novelty", "A number.", lambda row, table: 0.123, ("novel",), "ratio")
+    monkeypatch.setattr(columns, "LEADERBOARD_COLUMNS", (*columns.LEADERBOARD_COLUMNS, new))
+    monkeypatch.setattr(columns, "SHEETS", {**columns.SHEETS, sheet: (*columns.SHEETS[sheet], "novelty")})
+    for name, file in FILES.items():
+        assert {str(row["novelty"]) for row in file(board)[1:]} == {"0.123"}, name
+    known: Mapping[str, set[str]] = {"scores for a paper": {"latex"}, "costs in detail": set()}
+    draws = known.get(sheet, set(DOCUMENTS) - {"latex"})
+    for name, document in DOCUMENTS.items():
+        assert ("novel" in document(board)) is (name in draws), name
+
+
+def test_files_have_each_key_once_and_in_the_order_of_the_schema(board: Leaderboard) -> None:
+    keys = leaderboard_rows(board, ()).columns
+    assert len(set(keys)) == len(keys)
+    fixed = [column.key for column in in_files(columns.LEADERBOARD_COLUMNS)]
+    assert list(keys[: len(fixed)]) == fixed
+    for key in fixed:
+        assert f"| `{key}` |" in columns_page.page()
