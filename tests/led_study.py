@@ -44,9 +44,9 @@ class LedStudy:
         assert self.tuner is not None
         trials = tuple(
             TrialRecord(
-                trial=tried.trial.number, run_id=tried.cell.run_id, status="ok", params=dict(tried.trial.params),
-                lr=tried.cell.job.training.optimizer.lr, score=0.5, train_flops=2**65, train_seconds=0.1,
+                trial=trial.number, run_id=cell.run_id, status="ok", params=dict(trial.params),
+                lr=cell.job.training.optimizer.lr, score=0.5, train_flops=2**65, train_seconds=0.1,
             )
-            for tried in self.tuner.trials[cell.job.variant, cell.data.task.name]
+            for trial, cell in self.tuner.trials[cell.job.variant, cell.data.task.name]
         )  # fmt: skip
         return Tuning(chosen=number, holdout_n=150, trials=trials)

@@ -24,7 +24,7 @@ SUITE = "glue"  # the default tasks to prepare
 
 
 @dataclass(frozen=True)
-class Preparation:
+class Requirement:
     """One thing that a study reads, with its state: on this machine before, fetched now, or missing.
 
     `todo` says how to get a missing one. `needed` is False if the study can do without it.
@@ -44,7 +44,7 @@ def prepare(
     stage: Callable[[str], None],
     *,
     glue_home: Path | None = None,
-) -> Iterator[Preparation]:
+) -> Iterator[Requirement]:
     """Fetch the models, data and resources of a study that are not on this machine, and yield each one's state.
 
     `options` are settings as `make_request` takes them. If they have neither methods nor a config file, the needs of
@@ -71,7 +71,7 @@ def _prepare_parts(
     methods: Collection[ResolvedMethod],
     needs: Collection[str],
     stage: Callable[[str], None],
-) -> Iterator[Preparation]:
+) -> Iterator[Requirement]:
     """Prepare checkpoints, data, thesaurus and methods, in this order."""
     for reference, revision in checkpoint_references(spec, tasks, generating="generator" in needs):
         yield prepare_model(reference, revision, stage)
@@ -83,13 +83,13 @@ def _prepare_parts(
     yield from _missing_resources(methods)
 
 
-def _missing_resources(methods: Collection[ResolvedMethod]) -> Iterator[Preparation]:
+def _missing_resources(methods: Collection[ResolvedMethod]) -> Iterator[Requirement]:
     """Yield the methods whose parameters name a resource that is not there."""
     for method in methods:
         try:
             method.record.resources(method.params)
         except BenchError as error:
-            yield Preparation("method", method.variant, "missing", error.message, error.hint or "")
+            yield Requirement("method", method.variant, "missing", error.message, error.hint or "")
 
 
 def checkpoint_references(
@@ -108,7 +108,7 @@ def checkpoint_references(
     return [pair for pair in dict.fromkeys(references) if not pair[0].startswith("layers:")]
 
 
-def prepare_model(reference: str, revision: str | None, stage: Callable[[str], None]) -> Preparation:
+def prepare_model(reference: str, revision: str | None, stage: Callable[[str], None]) -> Requirement:
     """Find a checkpoint, download it if necessary, and check its files."""
     present = find_local_folder(reference, revision) is not None
     if not present:
@@ -116,11 +116,11 @@ def prepare_model(reference: str, revision: str | None, stage: Callable[[str], N
     try:
         checkpoint = find_checkpoint(reference, revision)
     except BenchError as error:
-        return Preparation("model", reference, "missing", error.message, error.hint or "")
-    return Preparation("model", reference, "there" if present else "fetched", str(checkpoint.path))
+        return Requirement("model", reference, "missing", error.message, error.hint or "")
+    return Requirement("model", reference, "there" if present else "fetched", str(checkpoint.path))
 
 
-def prepare_data(task: Task, source: DataSource, stage: Callable[[str], None]) -> Preparation:
+def prepare_data(task: Task, source: DataSource, stage: Callable[[str], None]) -> Requirement:
     """Read the training and dev rows of a task as a study reads them; this fetches them if necessary."""
     present = not isinstance(source, Hub) or in_hub_cache(task)
     stage(f"{'reading' if present else 'fetching'} {task.name}")
@@ -128,8 +128,8 @@ def prepare_data(task: Task, source: DataSource, stage: Callable[[str], None]) -
         with without_retries():
             task_data = load_task(task, source)
     except BenchError as error:
-        return Preparation("data", task.name, "missing", error.message, error.hint or "")
-    return Preparation("data", task.name, "there" if present else "fetched", _row_counts(task_data))
+        return Requirement("data", task.name, "missing", error.message, error.hint or "")
+    return Requirement("data", task.name, "there" if present else "fetched", _row_counts(task_data))
 
 
 def _row_counts(task_data: TaskData) -> str:
@@ -146,15 +146,15 @@ def in_hub_cache(task: Task) -> bool:
     return home.is_dir() and any(folder.is_dir() for folder in home.glob(pattern))
 
 
-def prepare_thesaurus(stage: Callable[[str], None]) -> Preparation:
+def prepare_thesaurus(stage: Callable[[str], None]) -> Requirement:
     """Find WordNet or download it; without it, methods use a smaller thesaurus of their own."""
     if (path := find_wordnet()) is not None:
-        return Preparation("thesaurus", "WordNet", "there", str(path))
+        return Requirement("thesaurus", "WordNet", "there", str(path))
     stage("fetching WordNet")
     if hub_answers() and _download_wordnet() and (path := find_wordnet()) is not None:
-        return Preparation("thesaurus", "WordNet", "fetched", str(path))
+        return Requirement("thesaurus", "WordNet", "fetched", str(path))
     text = "can't be fetched: methods use a smaller thesaurus of their own"
-    return Preparation("thesaurus", "WordNet", "missing", text, GET_WORDNET, needed=False)
+    return Requirement("thesaurus", "WordNet", "missing", text, GET_WORDNET, needed=False)
 
 
 def _download_wordnet() -> bool:

@@ -17,6 +17,7 @@ from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.execute import recording
 from matekd_bench.study.execute.backends.in_process import InProcessBackend
 from matekd_bench.study.execute.interrupts import Interruptions
+from matekd_bench.study.execute.orders import Order
 from matekd_bench.study.execute.runner import Runner, RunSink
 from matekd_bench.study.execute.scheduler import Scheduler
 from matekd_bench.study.execute.study_session import SharedStudy, StudySession
@@ -87,8 +88,8 @@ def choose_last_trials(grid: Grid, cells: Sequence[Cell], results: Path) -> tupl
     """The trials of these cells, recorded so that the last of each variant is the best, and the complete cells."""
     tuner = make_tuner(grid, cells, results, NoSink())
     for trials in tuner.trials.values():
-        for trial in trials:
-            tuner.store.write(make(score=trial.trial.number / 10, run_id=trial.cell.run_id))
+        for trial, cell in trials:
+            tuner.store.write(make(score=trial.number / 10, run_id=cell.run_id))
     return tuner, tuner.complete(cells, grid)
 
 
@@ -125,7 +126,7 @@ def test_every_process_and_command_makes_the_same_complete_cell(
         tuner, cells = choose_last_trials(grid, study, request.execution.results)
         assert {cell.tuning.chosen for cell in cells if cell.tuning} == {3}
         for trial in tuner.grid.cells:
-            assert essence(worker.cell(trial.run_id, "sst2", None, trial=True)) == essence(trial)
+            assert essence(worker.cell(Order("", "sst2", trial.run_id, trial=True))) == essence(trial)
     assert {cell.job.variant for cell in cells} == VARIANTS
     for before, cell in zip(study, cells, strict=True):
         assert (before.job.training != cell.job.training) == tune
@@ -133,7 +134,7 @@ def test_every_process_and_command_makes_the_same_complete_cell(
         alone = one_run(request.spec, method=cell.job.method.name, task="sst2", seed=2)
         for found in (
             grid.cell(cell.run_id, tuning),
-            worker.cell(cell.run_id, "sst2", tuning, trial=False),
+            worker.cell(Order("", "sst2", cell.run_id, tuning)),
             make_grid(alone, CPU, HOST).cell(cell.run_id, tuning),
             reproduced(cell, grid, tmp_path, monkeypatch),
         ):

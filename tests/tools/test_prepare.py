@@ -13,17 +13,17 @@ from matekd_bench.errors import UsageError
 from matekd_bench.plugins.host import Host
 from matekd_bench.tasks.sources import Hub
 from matekd_bench.tools import prepare as prepare_module
-from matekd_bench.tools.prepare import Preparation, prepare
+from matekd_bench.tools.prepare import Requirement, prepare
 
 HOST = Host.load(only_builtin=True)
-Prepare = Callable[..., list[Preparation]]
+Prepare = Callable[..., list[Requirement]]
 
 
 @pytest.fixture
 def prepared(small_glue: Path, tiny_checkpoint: Path) -> Prepare:
     """Prepares a small study, changed as asked; gives its parts."""
 
-    def run(**changes: object) -> list[Preparation]:
+    def run(**changes: object) -> list[Requirement]:
         options = {
             "preset": "minilm", "glue_dir": small_glue, "teacher": str(tiny_checkpoint), "student": "layers:2",
             "generator": "layers:2", "tasks": "rte,sst2", "methods": "kd", "reference": "none",

@@ -34,7 +34,7 @@ from matekd_bench.errors import UsageError
 if TYPE_CHECKING:
     from matekd_bench.distill.artifacts.eviction import CachedFolder
     from matekd_bench.tools.doctor.finding import Finding
-    from matekd_bench.tools.prepare import Preparation
+    from matekd_bench.tools.prepare import Requirement
 
 
 Network = Annotated[
@@ -118,7 +118,7 @@ def _print_stage(text: str) -> None:
     typer.echo(f"{text} ...", err=True)
 
 
-def _print_conclusion(parts: list[Preparation], json: bool) -> None:
+def _print_conclusion(parts: list[Requirement], json: bool) -> None:
     """Print that everything is there; raise UsageError if a part that the study needs is missing."""
     missing = [f"{part.kind} {part.name}" for part in parts if part.state == "missing" and part.needed]
     if missing:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, ParamSpec, TypeAlias
+from typing import Generic, ParamSpec
 
+from matekd_bench.files.csv_text import Value
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, ScoreCell, TaskColumn
 from matekd_bench.results.stats.differences import Difference
 from matekd_bench.results.stats.summary import CellSummary, RowSummary
 
-Value: TypeAlias = str | int | float | bool | None
 P = ParamSpec("P")
 
 NO_VALUE = "-"

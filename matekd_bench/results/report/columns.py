@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from statistics import fmean
 from typing import TypeAlias
 
+from matekd_bench.files.csv_text import Value
 from matekd_bench.files.hashing import canonical
 from matekd_bench.results.leaderboard.glue_score import DEFINITIONS
 from matekd_bench.results.leaderboard.table import SCHEMA, Cost, LeaderboardRow, LeaderboardTable
 from matekd_bench.results.report.cells import (
     Column,
     TableCell,
-    Value,
     bounds,
     difference_cell,
     interval_cell,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from matekd_bench.errors import PluginError, ResultsError, UsageError, file_problem, one_line, unknown
-from matekd_bench.files.csv_text import csv_text
+from matekd_bench.files.csv_text import Value, csv_text
 from matekd_bench.files.safe_names import write_atomically
 from matekd_bench.methods.method import Method
 from matekd_bench.plugins.event_dispatch import check_packages
@@ -18,7 +18,6 @@ from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.table import Leaderboard
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import documents
-from matekd_bench.results.report.cells import Value
 from matekd_bench.results.report.export_tables import leaderboard_rows, run_rows
 from matekd_bench.results.report.markdown import markdown_table
 from matekd_bench.tasks.task import Suite, Task

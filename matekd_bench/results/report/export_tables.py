@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from matekd_bench.files.csv_text import Value
 from matekd_bench.plugins.record_types import ExportTable
 from matekd_bench.results.leaderboard.grouping import task_order
 from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardRow, LeaderboardTable

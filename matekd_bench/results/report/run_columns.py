@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
+from matekd_bench.files.csv_text import Value
 from matekd_bench.files.hashing import canonical
 from matekd_bench.results.leaderboard import tuned_rows
 from matekd_bench.results.leaderboard.grouping import resources_of
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.cells import Column, TableCell, Value
+from matekd_bench.results.report.cells import Column, TableCell
 
 Score: TypeAlias = Mapping[str, Value]  # split, selection, metric, value, n; empty for a run without scores
 RunColumn: TypeAlias = Column[[Record, Score]]

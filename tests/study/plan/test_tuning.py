@@ -70,9 +70,9 @@ def test_the_first_of_equal_trials_is_chosen_and_a_failed_one_never(
     grid = make_grid(make_request(settings, host).spec, torch.device("cpu"), host)
     tuner = make_tuner(grid, grid.cells, tmp_path, NoSink())
     [trials] = tuner.trials.values()
-    for trial, score in zip(trials, (None, 0.7, 0.8, 0.8), strict=True):
-        tuner.store.write(make(score=score, run_id=trial.cell.run_id))
-    chosen = trials[2].cell.job
+    for (_, cell), score in zip(trials, (None, 0.7, 0.8, 0.8), strict=True):
+        tuner.store.write(make(score=score, run_id=cell.run_id))
+    chosen = trials[2][1].job
     for before, after in zip(grid.cells, tuner.complete(grid.cells, grid), strict=True):
         assert after.tuning is not None
         assert (after.tuning.chosen, after.tuning.holdout_n) == (3, 100)
