@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import scipy.stats
 
-from matekd_bench.study.spec.request import StudyRequest
-from matekd_bench.study.spec.study_spec import study_spec
+from matekd_bench.plugins.host import Host
+from matekd_bench.study.spec.request import make_request
 from scripts import script
 
 
@@ -55,9 +55,8 @@ def test_differences_are_those_of_pairs(benchmark: ModuleType) -> None:
 
 
 def test_the_study_has_every_method_but_the_slow_one(benchmark: ModuleType) -> None:
-    from matekd_bench.plugins.host import Host
-
-    spec = study_spec(StudyRequest(config=benchmark.STUDY))
+    host = Host.load(only_builtin=True)
+    spec = make_request({"config": benchmark.STUDY}, host).spec
     named = {one.split("[")[0].split(":")[0] for one in spec.methods.split(",")} | {"kd", benchmark.SLOW[1]}
-    known = {name.split(":")[0] for name in Host.load(only_builtin=True).methods}
+    known = {name.split(":")[0] for name in host.methods}
     assert named == known

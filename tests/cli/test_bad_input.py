@@ -27,7 +27,7 @@ def refusal(
     def untrained(*_: object) -> None:
         raise AssertionError("training began")
 
-    monkeypatch.setattr("matekd_bench.study.pipeline.LocalExecutor.run", untrained)
+    monkeypatch.setattr("matekd_bench.study.execute.scheduler.Scheduler.run", untrained)
     monkeypatch.setattr("matekd_bench.distill.artifacts.teacher.load_or_fine_tune", untrained)
 
     def refuse(*options: str | Path) -> str:

@@ -194,7 +194,7 @@ def interrupted_at(place: str, calls: int = 1) -> Iterator[None]:
         "matekd_bench.distill.artifacts.teacher._fine_tune",
         "matekd_bench.distill.artifacts.teacher.clean_logits",
         "matekd_bench.distill.artifacts.task_assets.warm_up",  # the generator
-        "matekd_bench.study.execute.backends.in_process.train",
+        "matekd_bench.study.execute.runner.train",
         "matekd_bench.results.store.results_store.ResultsStore.write",
         "matekd_bench.results.store.collection.read_folders",  # the table
     ],
@@ -218,7 +218,7 @@ def test_an_interrupt_at_any_stage_of_a_run(
 def test_finished_runs_are_kept_and_the_same_command_continues(
     command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with interrupted_at("matekd_bench.study.execute.backends.in_process.train", calls=2):
+    with interrupted_at("matekd_bench.study.execute.runner.train", calls=2):
         assert main(command("--methods", "finetune")) == 130
     store = ResultsStore(tmp_path / "results")
     assert [record.identity.method for record in store.records()] == ["kd"]

@@ -20,16 +20,14 @@ def expanded(layer: Mapping[str, Any]) -> dict[str, Any]:
     The short forms are those of options: `teacher="MODEL"`, `budget="KIND=N"`, `sets=["METHOD.PARAMETER=VALUE"]` and
     `precision`, which belongs to `training`. Values of None say nothing and are left out.
     """
-    result: dict[str, Any] = {}
-    for key, value in layer.items():
-        if value is None:
-            continue
-        if key == "precision":
-            result["training"] = {**result.get("training", {}), "precision": value}
-        elif key == "training":
-            result["training"] = {**value, **result.get("training", {})}
-        else:
-            result[key] = SHORT_FORMS[key](value) if key in SHORT_FORMS else value
+    result = {
+        key: SHORT_FORMS[key](value) if key in SHORT_FORMS else value
+        for key, value in layer.items()
+        if value is not None
+    }
+    precision, training = result.pop("precision", None), result.get("training", {})
+    if precision is not None and isinstance(training, Mapping):  # what is no table is refused later
+        result["training"] = {**training, "precision": precision}
     return result
 
 
