@@ -110,7 +110,9 @@ def test_a_worker_that_dies_costs_its_own_run(
     assert main(list(plain)) == 1
     printed = capsys.readouterr()
     assert printed.out.splitlines()[-1].startswith("3 trained, 0 already recorded, 1 failed.")
-    [warning] = [line for line in printed.err.splitlines() if line.startswith("warning: plain on rte, seed 1")]
+    [warning] = [
+        line for line in printed.err.splitlines() if line.startswith("warning: plain on rte, seed 1")
+    ]
     assert "SIGKILL" in warning
     assert warning.endswith("a last word")  # of its log
     [failed] = [run for run in ResultsStore(tmp_path / "results").records() if run.status == "failed"]
