@@ -360,6 +360,7 @@ def together(study: Study, processes: int, *, kill: bool) -> dict[str, int]:
 
     def watched() -> None:
         from matekd_bench.results.store.results_store import ResultsStore
+        from matekd_bench.study.execute import work_queue
 
         original = ResultsStore.write
 
@@ -370,6 +371,7 @@ def together(study: Study, processes: int, *, kill: bool) -> dict[str, int]:
             return stored
 
         ResultsStore.write = write  # type: ignore[method-assign, assignment]
+        work_queue.RETRY_SECONDS = 0.1
 
     started = [study.start(watched) for _ in range(processes)]
     if kill:

@@ -234,6 +234,32 @@ MUTANTS = (
         "test_tuning.py", "first_of_equal_trials",
     ),
     Mutant(
+        "tuned-elsewhere", "Another process trains a tuned run with the settings before tuning.",
+        "return replace(cell, job=job, tuning=tuning)", "return replace(cell, tuning=tuning)",
+        "test_worker.py", "settings_of_its_order",
+    ),
+    Mutant(
+        "lost-run", "A run whose worker died gets no record.",
+        'self._store.write(record, study=self._grid.spec.model_dump(mode="json"))', "pass",
+        "test_scheduler.py", "lost_run_is_recorded",
+    ),
+    Mutant(
+        "held-run", "A run that another process holds is never tried again.",
+        "self._queue.put_back(item)", "self._queue.complete(item.id)",
+        "test_scheduler.py", "held_run",
+    ),
+    Mutant(
+        "forgotten-task", "What the runs of a task share is dropped while some of them are under way.",
+        "not self._queue.needs(task) and all(item.task != task for item in self._items.values())",
+        "not self._queue.needs(task)",
+        "test_scheduler.py", "starts_and_ends_once",
+    ),
+    Mutant(
+        "run-of-an-event", "Events of a worker do not tell which run they are about.",
+        "return event if event.run_id else replace(event, run_id=self.run_id)", "return event",
+        "test_worker.py", "orders_reach_a_worker",
+    ),
+    Mutant(
         "shard-cut", "A large task is never cut, so that one machine trains all of it.",
         "shard, load, setup = shard + 1, 0.0,", "shard, load, setup = shard, 0.0,",
         "test_shards.py", "large_task_is_cut",

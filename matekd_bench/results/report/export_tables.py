@@ -10,7 +10,7 @@ from matekd_bench.results.leaderboard.grouping import task_order
 from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardRow, LeaderboardTable
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import columns, score_columns
-from matekd_bench.results.report.cells import Value, in_files
+from matekd_bench.results.report.cells import in_files
 from matekd_bench.results.report.run_columns import RUN_COLUMNS, scores_of
 from matekd_bench.tasks.task import Suite
 

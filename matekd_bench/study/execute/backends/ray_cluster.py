@@ -258,7 +258,9 @@ def _execute_on_node(
     """Call :func:`matekd_bench.study.execute.backends.ray_node.execute_order` with the id of this node."""
     import ray
 
-    return execute_order(order, ray.get_runtime_context().get_node_id(), shared, checkpoint, mailbox)
+    result = execute_order(order, ray.get_runtime_context().get_node_id(), shared, checkpoint, mailbox)
+    ray.get(mailbox.flush.remote())  # so that no event of a run comes after its end
+    return result
 
 
 @contextmanager

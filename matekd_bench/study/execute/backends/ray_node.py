@@ -189,6 +189,9 @@ class ReportMailbox:
         """Add a report on a run."""
         self._reports.append((run_id, report))
 
+    def flush(self) -> None:
+        """Do nothing: when this returns, all earlier reports of the caller are kept, as Ray keeps their order."""
+
     def take(self) -> list[tuple[str, list[Any]]]:
         """Remove and return all reports, each with the id of its run."""
         reports, self._reports = self._reports, []
