@@ -25,6 +25,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when the Hub's library is imported: n
 
 LONGEST = (
     *(
+        "study/execute/backends/test_backends_agree.py",
         "study/execute/backends/test_worker_processes.py",
         "contract/test_every_method.py",
         "study/execute/test_away.py",

@@ -77,7 +77,7 @@ def table(results: Path, capsys: pytest.CaptureFixture[str]) -> str:
     frame = pd.read_csv(file)
     timed = [
         name
-        for name in frame
+        for name in map(str, frame)
         if "second" in name or "memory" in name or name in ("created", "command", "resumed")
     ]
     return str(frame.drop(columns=timed).to_csv(index=False))
