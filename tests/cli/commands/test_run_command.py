@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from matekd_bench.cli import main
-from matekd_bench.events import PlannedRun, Sink, StudyStarted
+from matekd_bench.events import PlannedRun, Sink, StudyFinished, StudyStarted
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.pipeline import StudySummary
 from matekd_bench.study.plan.study_plan import Plan
@@ -43,7 +43,7 @@ def study(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(request: StudyRequest, host: Host, sink: Sink, *, dry_run: bool = False) -> StudySummary:
         sink.emit(PLAN.study)
         failed = 1 if request.spec.tasks == "wnli" and not dry_run else 0
-        return StudySummary(plan=PLAN, trained=1, skipped=1, failed=failed, run_ids=("a1", "a2"))
+        return StudySummary(PLAN, StudyFinished(status="done", trained=1, skipped=1, failed=failed))
 
     monkeypatch.setattr("matekd_bench.study.run", run)
 
