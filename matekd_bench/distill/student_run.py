@@ -59,8 +59,9 @@ def train(
     returns True, the run saves a checkpoint and raises PausedError.
 
     A loss, gradient or prediction that is not finite ends the run with status "diverged". If the last evaluation
-    predicts the same class or value for every example, the status is "collapsed". When memory runs out, the run
-    continues from its last checkpoint with half the rows per pass. Exceptions of the method are passed on.
+    predicts the same class or value for every example, the status is "collapsed". When memory runs out in a run of one
+    process, it starts again from its last checkpoint, if there is one, with half the rows per pass. Exceptions of the
+    method are passed on.
     """
     micro_batch: int | None = None
     with contained_randomness(assets.recipe.device):
@@ -73,8 +74,13 @@ def train(
             del run
             gc.collect()  # frees the networks and graphs of the failed attempt
             free_cached_memory(assets.recipe.device)
-            text = f"{job.variant}: out of memory; continuing with {micro_batch} rows per pass"
+            text = f"{_label(job, assets)}: out of memory; continuing with {micro_batch} rows per pass"
             sink.emit(Message(kind="note", text=text))
+
+
+def _label(job: Job, assets: TaskAssets) -> str:
+    """Name the run in a note: notes of one text are shown once for the whole study."""
+    return f"{job.variant} on {assets.task.name}, seed {job.seed}"
 
 
 def initial_student(job: Job, assets: TaskAssets) -> Any:
@@ -238,7 +244,7 @@ class _StudentRun:
         checkpoint = newest_checkpoint(
             self._checkpoints,
             self._origin(),
-            lambda text: self._note(f"{self._job.variant}: {text}"),
+            lambda text: self._note(f"{_label(self._job, self._assets)}: {text}"),
             self.ranks.announce,
         )
         if checkpoint is not None:

@@ -45,7 +45,7 @@ class PlannedUpdate:
 class DataOrder:
     """An endless stream of batches, as pairs of epoch and row numbers.
 
-    Each epoch is shuffled with a seed made from the study's seed, task, purpose and epoch.
+    Each epoch is shuffled with a seed made from the run's seed, task, purpose and epoch.
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, task: str, purpose: str) -> None:

@@ -1,5 +1,7 @@
 """Training of one network with one method.
 
-To follow a run from its start to its end, read `session` (what is made, in which order), `trainer` (the updates),
-`forward_passes` and `loss` (one view), `optimizer` (one step), `evaluation`, and `resume` (checkpoints).
+To follow a run from its start to its end, read `matekd_bench.distill.student_run` (the loop over updates, evaluations
+and checkpoints), then here `session` (what is made, in which order), `trainer` (the updates), `forward_passes` and
+`loss` (one view), `optimizer` (one step), `evaluation`, `resume` (checkpoints), `outcome` (what is left of a run) and
+`ddp` (several processes).
 """

@@ -41,7 +41,7 @@ class Ranks:
         return pieces[self.rank :: self.size]
 
     def rows_per_pass(self, micro_batch: int | None, batch_size: int) -> int | None:
-        """Return the rows per forward pass, or None for the whole batch; every process must get at least one piece."""
+        """Return the rows per forward pass, or None for the whole batch; every process gets rows of a full one."""
         return micro_batch
 
     def reduce(
@@ -113,9 +113,7 @@ class ProcessGroup(Ranks):
 
         self._device = device
         self._store, self.rank, self.size = next(iter(rendezvous("env://", timeout=MEETING_TIMEOUT)))
-        self._calls = (
-            0  # of `run_sharing_errors`, to give the keys of each call in the store a name of its own
-        )
+        self._calls = 0  # of `run_sharing_errors`: each call has its own keys in the store
         torch.distributed.init_process_group(
             "nccl" if device.type == "cuda" else "gloo", store=self._store, rank=self.rank, world_size=self.size,
             timeout=COLLECTIVE_TIMEOUT,
@@ -126,7 +124,7 @@ class ProcessGroup(Ranks):
         torch.distributed.destroy_process_group()
 
     def rows_per_pass(self, micro_batch: int | None, batch_size: int) -> int | None:
-        """Return `micro_batch`, but no more than an equal share of the batch, so that every process has rows."""
+        """Return `micro_batch`, at most an equal share of the batch: every process gets rows of a full one."""
         share = -(-batch_size // self.size)
         return share if micro_batch is None else min(micro_batch, share)
 

@@ -100,7 +100,7 @@ def _newest_local(
             continue
         if state.get("origin") == origin:
             return folder, state
-        say("checkpoint from other versions skipped; it starts over")
+        say("checkpoint of other versions or models skipped; it starts over")
     return None
 
 

@@ -65,11 +65,12 @@ class SessionParts:
 class TrainingSession:
     """One network, the method that trains it and everything between them, with one state to save and load.
 
-    The life of a session: the constructor makes the method. :meth:`warm_up` lets a text method look at the training
-    texts and runs the method's warm-up, unless :meth:`load_state_dict` continues a session that had its warm-up.
-    :meth:`losses` makes the updates. `context_type` may be a subclass of `RunContext` that records more. `data_order`
-    and `method_init` enter the seeds of the order of the rows and of the modules that a method makes; None for a method
-    without modules.
+    The life of a session: the constructor makes the method. :meth:`losses` lets a text method look at the training
+    texts, runs the method's warm-up, unless :meth:`load_state_dict` continues a session that had it, and makes the
+    updates. :meth:`warm_up` does the first two alone.
+
+    `context_type` may be a subclass of `RunContext` that records more. `data_order` and `method_init` enter the seeds
+    of the order of the rows and of the modules that a method makes; None for a method without modules.
 
     The constructor seeds torch's global generator, as updates do: call both inside
     :func:`matekd_bench.distill.device.contained_randomness`.
