@@ -16,7 +16,6 @@ from matekd_plugins.embeddings import (
     shift_gradient,
     symmetric_divergence,
     uniform,
-    unlabeled,
 )
 from rig import ROWS, at_shift
 
@@ -127,11 +126,3 @@ def test_scores_lie_apart_by_their_squared_difference(rig):
     first, second = torch.tensor([[1.0], [2.0]]), torch.tensor([[1.5], [0.0]])
     assert answer_distance(rig("regression").context)(first, second).tolist() == [0.25, 4.0]
     assert answer_distance(rig().context) is symmetric_divergence
-
-
-def test_an_unlabeled_view_enters_no_loss_of_its_own(rig):
-    lab = rig()
-    shift = torch.zeros(1)
-    view = unlabeled(batch_of(lab).clean, shift)
-    assert view.shift is shift
-    assert (view.gold, view.soft, view.labels, view.teacher, view.dropout) == (0.0, 0.0, None, None, 0)

@@ -16,28 +16,18 @@ from matekd_bench.errors import CheckpointError
 from rig import toy_data
 
 
-def test_the_students_rows_carry_labels_and_the_teachers_logits(assets):
-    made = assets("pairs")
-    corpus = made.train
-    assert len(corpus) == 64
-    assert corpus.uids == made.data.train.uids
-    assert corpus.labels.tolist() == list(made.data.train.labels)
-    assert corpus.labels.dtype == torch.long
-    assert corpus.teacher_logits.shape == (64, 2)
+@pytest.mark.parametrize(
+    ("kind", "dtype", "outputs"), [("pairs", torch.long, 2), ("regression", torch.float32, 1)]
+)
+def test_the_students_rows_carry_labels_and_the_teachers_logits(assets, kind, dtype, outputs):
+    made = assets(kind)
+    corpus, rows = made.train, made.data.train
+    assert (len(corpus), corpus.uids, corpus.labels.dtype) == (64, rows.uids, dtype)
+    assert corpus.labels.tolist() == pytest.approx(list(rows.labels), abs=0 if outputs > 1 else 1e-6)
+    assert corpus.teacher_logits.shape == (64, outputs)
     assert corpus.lengths == [len(row.ids) for row in corpus.encoded]
     assert made.train is corpus  # made once
     assert [len(rows) for rows in made.dev] == [40]
-
-
-def test_regression_labels_are_floats(assets):
-    corpus = assets("regression").train
-    assert corpus.labels.dtype == torch.float32
-    assert corpus.teacher_logits.shape == (64, 1)
-
-
-def test_models_of_one_vocabulary_share_ids(assets, other_vocabulary):
-    assert assets().one_vocabulary
-    assert not assets(teacher=other_vocabulary).one_vocabulary
 
 
 def test_what_takes_long_is_announced(assets):

@@ -64,12 +64,6 @@ def test_batches_hold_rows_of_similar_length_in_random_order():
     assert longest != sorted(longest)
 
 
-def test_fewer_rows_than_a_batch_make_one_short_batch_an_epoch():
-    order = iter(DataOrder([5, 3, 4], 32, 0, "rte", "data-order"))
-    for epoch, (got, rows) in enumerate(islice(order, 4)):
-        assert (got, sorted(rows)) == (epoch, [0, 1, 2])
-
-
 def test_no_rows_are_an_error_and_no_endless_search():
     with pytest.raises(ValueError, match="no rows"):
         DataOrder([], 32, 0, "rte", "data-order")
