@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +134,3 @@ def official_params() -> Params:
 def test_methods_show_says_what_is_overridden(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["methods", "show", "matekd", "--json"]) == 0
     assert "training.auxiliary_updates=within" in json.loads(capsys.readouterr().out)["overrides"]
-
-
-def test_a_record_whose_overrides_cannot_be_called_is_not_let_in() -> None:
-    from matekd_bench.plugins.provided import problem_of
-
-    broken = replace(method(lambda params: {}), overrides={"training.evaluations": 1})
-    assert problem_of(broken) == "overrides, resources and unfit must be callable with the parameters"

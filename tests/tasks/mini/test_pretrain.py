@@ -54,7 +54,6 @@ def test_other_words_are_spelled_out(tokenizer: Any) -> None:
 def test_batches_are_as_long_as_their_longest_row(tokenizer: Any) -> None:
     encoded = pretrain.encode(tokenizer, [("The tailor smiled.",), ("A cat.", "An owl.")], [0.0, 1.0])
     inputs, targets = encoded.draw(torch.Generator().manual_seed(0), 16)
-    assert targets is not None
     assert inputs["input_ids"].shape[1] == inputs["attention_mask"].sum(dim=1).max()
     for row, target in enumerate(targets):
         text = tokenizer.decode(inputs["input_ids"][row][inputs["attention_mask"][row].bool()])

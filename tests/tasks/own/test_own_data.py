@@ -60,7 +60,6 @@ def test_three_kinds_of_files_hold_the_same(tmp_path: Path, extension: str) -> N
     write(tmp_path / f"train.{extension}", TRAIN)
     write(tmp_path / f"dev.{extension}", DEV)
     data = load(tmp_path, train=f"train.{extension}", dev=f"dev.{extension}", texts=("text", "other"))
-    assert data.train is not None
     line = " " if extension == "tsv" else "\n"
     assert data.train.texts[1] == (f'row 1, "quoted"{line}second line', "b1")
     assert data.train.labels == (0, 1, 0, 1, 0, 1, 0, 1)
@@ -84,7 +83,6 @@ def test_scores_and_labels_written_otherwise(tmp_path: Path) -> None:
     files = {"train": "train.jsonl", "dev": "dev.jsonl"}
     scored = load(tmp_path, kind="regression", labels=(), **files)
     assert scored.task.metrics == ("pearson", "spearman")
-    assert scored.train is not None
     assert scored.train.labels == (0.0, 0.5, 1.0, 1.5)
     write(tmp_path / "train.jsonl", [{"text": f"{at}", "y": at % 2} for at in range(4)])
     write(tmp_path / "dev.jsonl", [{"text": f"d{at}", "y": bool(at)} for at in range(2)])
