@@ -32,7 +32,6 @@ NEEDS = frozenset({"one-vocabulary", "mask-token"})
 
 
 def method(factory, level="text", params=NoParams, needs=frozenset()):
-    """Make a record around a class."""
     return Method(
         name="tested", summary="", factory=factory, level=level, version="1", params=params, needs=needs
     )

@@ -41,7 +41,6 @@ def job(name_or_factory, *, budget=("student_updates", 6), evaluations=3, seed=3
 
 
 def given(views):
-    """A factory of methods with these views."""
     return lambda params, context: Given(context, views)
 
 

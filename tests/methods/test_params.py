@@ -8,6 +8,7 @@ import pytest
 from pydantic import Field, model_validator
 
 from matekd_bench.errors import UsageError
+from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.method import Method, NoParams, Params
 from matekd_bench.methods.params import (
     ResolvedMethod,
@@ -40,8 +41,6 @@ class Own(Params):
 
 
 class Wrapping(WrapperParams):
-    """Parameters of a method that wraps another."""
-
     n: int = 4
 
 
@@ -65,7 +64,7 @@ def lookup(name: str) -> Method:
 
 def one(text: str, *sets: str) -> ResolvedMethod:
     given = parse_sets(sets)
-    check_sets(given, names_in(text), lookup)
+    check_sets(given, [name for ref in parse(text) for name in names_in(ref)], lookup)
     [found] = resolve_all(text, lookup, given)
     return found
 

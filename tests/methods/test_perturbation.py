@@ -145,8 +145,6 @@ def test_a_plain_perturbation_does_nothing_unasked():
 
 
 class ShoutParams(Params):
-    """Parameters of `shout`."""
-
     rate: float = 0.2
 
 

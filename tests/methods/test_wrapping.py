@@ -14,14 +14,10 @@ from matekd_bench.methods.wrapping import Wrapped, WrapperParams, check_wrapping
 
 
 class InnerParams(Params):
-    """Parameters of the wrapped method."""
-
     alpha: float = 0.1
 
 
 class OuterParams(WrapperParams):
-    """Parameters of the wrapper."""
-
     n: int = 4
 
 

@@ -25,8 +25,6 @@ TASK = Task(
 
 
 class Required(Params):
-    """Parameters without a default."""
-
     alpha: float
 
 

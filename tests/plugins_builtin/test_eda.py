@@ -45,7 +45,6 @@ METHODS = {
 
 
 def only(name, **settings):
-    """`eda` with one operation."""
     return make(**{other: other == name for other in ("synonym", "insert", "swap", "delete")}, **settings)
 
 
@@ -112,13 +111,6 @@ def test_a_text_that_nothing_changes_comes_back_as_it_was():
     assert only("insert").perturb(text, random.Random(0)) == text
 
 
-@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-@pytest.mark.parametrize("text", STRANGE, ids=range(len(STRANGE)))
-def test_strange_texts_neither_crash_nor_vanish(method, text):
-    for seed in range(12):
-        assert bool(method.perturb(text, random.Random(seed)).strip()) == bool(text.strip())
-
-
 @settings(max_examples=300, deadline=None)
 @given(text=st.text(max_size=200), seed=st.integers(0, 2**63 - 1), name=st.sampled_from(sorted(METHODS)))
 def test_any_text_gives_the_same_text_for_the_same_seed(text, seed, name):
@@ -144,11 +136,11 @@ def strange(rng):
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**63 - 1))
 def test_ten_thousand_strange_texts_neither_crash_nor_vanish(seed):
-    """Empty, emoji, digits, stop words, mixed scripts, lone surrogates, a thousand words: 20 times 500."""
+    """Empty, emoji, digits, stop words, mixed scripts, lone surrogates, a thousand words: 20 times 500 and more."""
     rng = random.Random(seed)
-    for method in (METHODS["fixed-0.1"], METHODS["fixed-1.0"]):
-        for _ in range(250):
-            text, state = strange(rng), rng.randrange(2**63)
+    for method in METHODS.values():
+        for text in (*STRANGE, *(strange(rng) for _ in range(125))):
+            state = rng.randrange(2**63)
             new = method.perturb(text, random.Random(state))
             assert bool(new.strip()) == bool(text.strip()), (text, state)
 

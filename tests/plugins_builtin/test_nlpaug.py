@@ -13,8 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nlpaug.augmenter import char, sentence, word
+from nlpaug.augmenter.char import KeyboardAug, OcrAug, RandomCharAug
+from nlpaug.augmenter.word import RandomWordAug, SpellingAug, SplitAug
 from pydantic import ValidationError
 
+from matekd_bench.methods.grammar import parse
+from matekd_bench.methods.params import resolve
+from matekd_bench.plugins.host import Host
 from matekd_plugins.nlpaug import matekd_bench_methods
 
 TEXT = "A deep and meaningful film, because it isn't trying to receive any prizes."
@@ -31,7 +37,6 @@ def make(name, **settings):
 
 @pytest.fixture(scope="module")
 def methods():
-    """Every method of the family with its defaults."""
     return {name: make(name) for name in NAMES}
 
 
@@ -60,13 +65,10 @@ NOT_OFFERED = {
 
 
 def named(table):
-    """The names of methods in a table of augmenters."""
     return {f"nlpaug:{name}" for names in table.values() for name in names}
 
 
 def test_every_augmenter_of_nlpaug_for_text_is_offered_or_refused():
-    from nlpaug.augmenter import char, sentence, word
-
     classes = {name for part in (char, sentence, word) for name in vars(part) if name.endswith("Aug")}
     assert classes == {*OFFERED, *NOT_OFFERED}
     assert set(NAMES) == named(OFFERED)
@@ -74,10 +76,6 @@ def test_every_augmenter_of_nlpaug_for_text_is_offered_or_refused():
 
 
 def test_what_is_refused_names_a_method_that_comes_near():
-    from matekd_bench.methods.grammar import parse
-    from matekd_bench.methods.params import resolve
-    from matekd_bench.plugins.host import Host
-
     host = Host.load(only_builtin=True)
     for record in matekd_bench_methods():
         if record.refused:
@@ -89,8 +87,6 @@ def test_what_is_refused_names_a_method_that_comes_near():
 @pytest.mark.parametrize("text", ["one", "one two", "one two three"])
 def test_crop_fails_on_short_texts_in_this_nlpaug(text):
     """Where this stops being so the method can be offered."""
-    from nlpaug.augmenter.word import RandomWordAug
-
     crop = RandomWordAug(action="crop")
     draws = random.Random(0)
     crop.sample = lambda items, number: (
@@ -115,7 +111,6 @@ def test_the_seed_decides_and_global_generators_stay_untouched(methods, name):
 
 def test_the_results_are_those_of_nlpaug_under_the_same_seed(methods):
     from nlpaug.augmenter.char import KeyboardAug, OcrAug, RandomCharAug
-    from nlpaug.augmenter.word import RandomWordAug
 
     originals = {
         "nlpaug:swap": RandomWordAug(action="swap"),
@@ -191,9 +186,6 @@ def test_parameters_out_of_bounds_are_refused(name, wrong):
 
 
 def test_defaults_are_those_of_nlpaug(methods):
-    from nlpaug.augmenter.char import KeyboardAug, OcrAug, RandomCharAug
-    from nlpaug.augmenter.word import RandomWordAug, SpellingAug, SplitAug
-
     originals = {
         "nlpaug:swap": RandomWordAug(action="swap"),
         "nlpaug:spelling": SpellingAug(),

@@ -23,7 +23,6 @@ def made(lab, **params):
 
 
 def words_of(lab, text, slots):
-    """The words at the slots."""
     return [text[slot.start : slot.stop] for slot in slots]
 
 

@@ -59,8 +59,7 @@ def test_mnli_is_one_task_with_two_dev_sets() -> None:
         "test-matched": 9796,
         "test-mismatched": 9847,
     }
-    assert mnli.dev == ("dev-matched", "dev-mismatched")
-    assert mnli.test == ("test-matched", "test-mismatched")
+    assert (*mnli.dev, *mnli.test) == tuple(rows)[1:]
 
 
 def test_ax_is_evaluation_only() -> None:

@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from matekd_bench.distill.models.checkpoints import describe, find_checkpoint, find_local_folder
@@ -105,8 +106,6 @@ def test_a_config_that_is_no_object_is_one_clear_line(copy, text):
 
 
 def test_a_hub_model_out_of_reach_says_what_to_do(monkeypatch, tmp_path):
-    import huggingface_hub
-
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     line = complaint("someone/some-model")
@@ -115,8 +114,6 @@ def test_a_hub_model_out_of_reach_says_what_to_do(monkeypatch, tmp_path):
 
 
 def test_a_model_is_found_without_the_network(tiny_checkpoint, tmp_path, monkeypatch):
-    import huggingface_hub
-
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     revision = "a" * 40
     assert find_local_folder("someone/some-model", revision) is None
@@ -143,8 +140,6 @@ def test_a_folder_and_a_package_are_found(tiny_checkpoint):
 
 
 def test_where_the_hub_is_silent_nothing_is_tried_again_and_again(tiny_checkpoint, monkeypatch):
-    import huggingface_hub
-
     seen = []
 
     def snapshot(reference, **options):

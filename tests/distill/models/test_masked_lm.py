@@ -21,6 +21,7 @@ from matekd_bench.distill.models.masked_lm import MaskedRowsLM, load_masked_lm, 
 from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.settings import Budget, GeneratorSettings, Optimizer
+from matekd_bench.distill.training.optimizer import DivergedError
 from matekd_bench.errors import CheckpointError
 from rig import toy_data
 
@@ -139,20 +140,21 @@ def phrases(encoder):
     return Corpus([f"u{row}" for row in range(200)], texts, encoder(texts), torch.zeros(200), 0)
 
 
-def warmed(source, encoder, updates, lr):
+def warmed(source, encoder, updates, lr=1e-3, rows=None):
+    """A warm-up that has ended."""
     network = load_masked_lm(source, seed=3)[0]
     settings = GeneratorSettings(
         checkpoint="tiny", optimizer=Optimizer(lr=lr, batch_size=16), budget=Budget(limit=updates)
     )
-    return trained(
-        GeneratorWarmUp(
-            network, phrases(encoder), settings, encoder.tokens, task="toy", device=CPU, precision="float32"
-        )
+    session = GeneratorWarmUp(
+        network,
+        rows or phrases(encoder),
+        settings,
+        encoder.tokens,
+        task="toy",
+        device=CPU,
+        precision="float32",
     )
-
-
-def trained(session):
-    """A warm-up that has ended."""
     with contained_randomness(CPU):
         assert len(list(session.losses())) == session.limit == session.updates
     return session
@@ -167,20 +169,13 @@ def test_a_warm_up_learns_to_fill_gaps_in_held_out_text(source, encoder):
 
 
 def test_a_warm_up_that_explodes_says_so(source, encoder):
-    from matekd_bench.distill.training.optimizer import DivergedError
-
     with pytest.raises(DivergedError, match="the generator"):
         warmed(source, encoder, updates=5, lr=1e30)
 
 
 def test_one_row_is_enough_to_warm_up_on(source, encoder):
-    network = load_masked_lm(source, seed=3)[0]
     rows = Corpus(["u0"], [(SENTENCES[0],)], encoder([(SENTENCES[0],)]), torch.zeros(1), 0)
-    settings = GeneratorSettings(checkpoint="tiny", budget=Budget(limit=2))
-    session = GeneratorWarmUp(
-        network, rows, settings, encoder.tokens, task="toy", device=CPU, precision="float32"
-    )
-    assert 0 <= trained(session).held_out_accuracy() <= 1
+    assert 0 <= warmed(source, encoder, 2, rows=rows).held_out_accuracy() <= 1
 
 
 def test_what_is_saved_loads_in_plain_transformers(source, tmp_path, inputs):

@@ -48,15 +48,18 @@ def test_layers_are_named_or_counted(checkpoint, reference, layers):
     assert parse_layers(reference, checkpoint) == layers
 
 
-@pytest.mark.parametrize("reference", ["layers:9", "layers:0,4", "layers:1,1", "layers:0", "layers:0,9"])
-def test_layers_that_do_not_exist_are_refused(checkpoint, reference):
-    with pytest.raises(UsageError, match=f"'{reference}'.*'tiny'.*4 layers"):
-        parse_layers(reference, checkpoint)
-
-
-@pytest.mark.parametrize("reference", ["layers:", "layers:a", "layers:-1", "layers:1,", "3"])
-def test_another_form_is_refused(checkpoint, reference):
-    with pytest.raises(UsageError, match="is no choice of layers"):
+@pytest.mark.parametrize(
+    ("reference", "named"),
+    [
+        *(
+            (name, "'tiny'.*4 layers")
+            for name in ("layers:9", "layers:0,4", "layers:1,1", "layers:0", "layers:0,9")
+        ),
+        *((name, "") for name in ("layers:", "layers:a", "layers:-1", "layers:1,", "3")),
+    ],
+)
+def test_layers_that_do_not_exist_and_other_forms_are_refused(checkpoint, reference, named):
+    with pytest.raises(UsageError, match=f"'{reference}'.*{named}"):
         parse_layers(reference, checkpoint)
 
 

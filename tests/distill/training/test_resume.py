@@ -43,7 +43,6 @@ def job(method: str | Method, budget=("student_updates", 6), **optimizer) -> Job
 
 
 def method(views, **attributes) -> Method:
-    """A method with these views and attributes."""
     kind = type("Kind", (Given,), attributes)
     return Method(
         name="given",
@@ -92,7 +91,6 @@ def shared(recipe) -> TaskAssets:
 
 @pytest.fixture
 def kept(tmp_path: Path) -> RunUnderWay:
-    """Where the run of a test keeps its checkpoints."""
     return RunUnderWay(tmp_path, "toy-run")
 
 

@@ -41,9 +41,8 @@ def test_a_yield_inside_a_leaking_block_is_caught_and_named(rig, name):
     with pytest.raises(PluginError, match=re.escape(name)):
         lab.update(method, lab.batch(method, ROWS))
     assert closed == [True]
-    assert torch.is_grad_enabled()
-    assert not torch.is_inference_mode_enabled()
-    assert not torch.is_autocast_enabled("cpu")
+    modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")
+    assert modes == (True, False, False)
     assert all(weight.requires_grad for weight in lab.student.parameters())
 
 

@@ -98,7 +98,6 @@ class Other:
         self.process.stdin.flush()
 
     def answer(self) -> Any:
-        """Wait for the next answer."""
         assert self.process.stdout is not None
         return json.loads(self.process.stdout.readline())
 

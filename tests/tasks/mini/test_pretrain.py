@@ -20,7 +20,7 @@ from matekd_tasks.mini.splits import TASKS, rows, sizes
 from matekd_tasks.mini.vocabulary import namesakes
 
 SHIPPED = "package:matekd_tasks/mini/checkpoint"
-SMALL = pretrain.Recipe(updates=3, batch=8, passages_batch=4, passages=40, exercises=64)
+SMALL = pretrain.PretrainingRecipe(updates=3, batch=8, passages_batch=4, passages=40, exercises=64)
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +38,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_word_of_the_tasks_is_one_token(tokenizer: Any) -> None:
+def test_every_word_of_the_tasks_is_one_token_and_others_are_spelled_out(tokenizer: Any) -> None:
     for name in TASKS:
         for split in sizes(name):
             for texts in rows(name, split).texts[:40]:
-                for token in tokenizer.tokenize(" ".join(texts)):
-                    assert not token.startswith("##")
-                    assert token != "[UNK]"
-
-
-def test_other_words_are_spelled_out(tokenizer: Any) -> None:
+                tokens = tokenizer.tokenize(" ".join(texts))
+                assert [token for token in tokens if token.startswith("##") or token == "[UNK]"] == []
     assert tokenizer.tokenize("Xylo-9!") == ["x", "##y", "##l", "##o", "-", "9", "!"]
 
 
@@ -70,17 +66,13 @@ def test_a_word_is_found_in_the_other_segment_by_its_sense(tokenizer: Any) -> No
         token for token, there, word in zip(tokens, found[0], words[0], strict=True) if word and not there
     }
     assert told == {"tailor", "baker"}
+    alone, _ = pretrain.encode(tokenizer, [("The doctor met the doctor.",)]).draw(torch.Generator(), 1)
+    assert not pretrain.occurs_across(alone, pretrain.senses(tokenizer))[0].any()
     assert [token for token, word in zip(tokens, words[0], strict=True) if not word] == [
         "[CLS]",
         "[SEP]",
         "[SEP]",
     ]
-
-
-def test_a_single_text_has_no_other_segment(tokenizer: Any) -> None:
-    encoded = pretrain.encode(tokenizer, [("The doctor met the doctor.",)])
-    inputs, _ = encoded.draw(torch.Generator().manual_seed(0), 1)
-    assert not pretrain.occurs_across(inputs, pretrain.senses(tokenizer))[0].any()
 
 
 def test_names_of_the_tasks_stand_where_their_namesakes_do(tokenizer: Any) -> None:
@@ -118,7 +110,7 @@ def test_the_shipped_checkpoint_is_what_the_script_makes(tokenizer: Any) -> None
     vocabulary = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
     assert vocabulary == tokenizer.get_vocab()
     how = json.loads((folder / "made.json").read_text(encoding="utf-8"))
-    assert how["recipe"] == asdict(pretrain.Recipe())
+    assert how["recipe"] == asdict(pretrain.PretrainingRecipe())
     assert (folder / "model.safetensors").stat().st_size < 5_000_000
 
 

@@ -97,7 +97,6 @@ def test_limits_do_not_depend_on_the_file_order() -> None:
         load_task(SMALL, Memory({**SOURCE, "train": train}), limit_train=40).train
         for train in (SOURCE["train"], turned)
     ]
-    assert set(chosen[0].uids) == set(chosen[1].uids)
     assert set(zip(chosen[0].uids, chosen[0].labels or (), strict=True)) == set(
         zip(chosen[1].uids, chosen[1].labels or (), strict=True)
     )
