@@ -217,13 +217,13 @@ def test_a_careful_method_passes_every_check():
     ("factory", "level", "checks", "why"),
     [
         (global_noise, "text", {"random-state", "rows"}, "random state"),
-        (torch_noise, "token", {"random-state", "pieces"}, r"torch\.rand was called without a generator"),
-        (torch_seeding, "token", {"random-state"}, r"torch\.manual_seed was called in .*test_run_checks"),
+        (torch_noise, "token", {"random-state", "pieces"}, r"torch\.rand "),
+        (torch_seeding, "token", {"random-state"}, r"torch\.manual_seed .*test_run_checks"),
         (Counting, "text", {"rows"}, "state between calls"),
-        (first_word, "text", {"awkward-text"}, "On the text '' it raises IndexError"),
-        (everywhere, "token", {"special-tokens"}, r"A special token \(\[CLS\], \[SEP\]\) was replaced"),
-        (leaking, "none", {"student"}, "the method's own code leaves a gradient in the student"),
-        (uncounted, "none", {"cost"}, "2 passes of the student, 1 of them counted"),
+        (first_word, "text", {"awkward-text"}, "'' .*IndexError"),
+        (everywhere, "token", {"special-tokens"}, r"\[CLS\], \[SEP\]"),
+        (leaking, "none", {"student"}, "gradient in the student"),
+        (uncounted, "none", {"cost"}, "2 passes of the student, 1"),
         (greedy, "none", {"weights"}, "gold=1 and soft=2"),
         (wrong_labels, "none", {"labels"}, "not batch.labels"),
         (batch_mean, "none", {"pieces"}, "In pieces of 5 rows"),
@@ -247,7 +247,7 @@ def test_padding_that_is_written_into_is_found():
 
 def test_a_tensor_of_the_wrong_size_is_named():
     [result] = failed(method(too_short, "none"), "shapes").values()
-    assert re.search(r"'mask' of a view has shape \(12, \d+\) where \(12, \d+\) is needed", str(result))
+    assert re.search(r"'mask'.*\(12, \d+\).*\(12, \d+\)", str(result))
 
 
 @text
@@ -288,7 +288,7 @@ def test_a_teacher_with_another_vocabulary_is_tried_unless_the_record_rules_it_o
     [result] = failed(method(everywhere, "token"), "vocabularies").values()
     assert "needs={'one-vocabulary'}" in result.happened
     [result] = check(subject_of(method(everywhere, "token", needs=NEEDS)), ["vocabularies"])
-    assert (result.state, result.happened) == ("skipped", "the record says that it needs one vocabulary")
+    assert (result.state, "one vocabulary" in result.happened) == ("skipped", True)
 
 
 def test_the_objects_that_a_method_holds_are_counted_through_its_containers():
@@ -303,9 +303,9 @@ def test_the_contract_as_tests_gives_reasons(request):
     [mark] = test.pytestmark
     assert mark.args == ("check", names())
     test("labels")
-    with pytest.raises(pytest.fail.Exception, match="soft=2; both must sum to 1"):
+    with pytest.raises(pytest.fail.Exception, match="soft=2"):
         test("weights")
-    with pytest.raises(pytest.skip.Exception, match="only methods that rewrite text"):
+    with pytest.raises(pytest.skip.Exception, match="rewrite text"):
         test("rows")
 
 

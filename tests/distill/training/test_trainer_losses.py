@@ -145,11 +145,9 @@ def test_a_method_is_told_what_the_trainer_saw(rig):
     batch = lab.batch(method, ROWS)
     lab.update(method, batch)
     single, pair = method.seen
-    assert single.student.shape == (16, 2)
+    assert (single.student.shape, single.loss.shape) == ((16, 2), (16,))
     assert single.teacher.equal(batch.teacher_logits)
-    assert single.loss.shape == (16,)
-    assert not single.student.requires_grad
-    assert not single.loss.requires_grad
+    assert (single.student.requires_grad, single.loss.requires_grad) == (False, False)
     assert isinstance(pair.student, tuple)
     assert pair.teacher[1] is None
     gold = F.cross_entropy(single.student, batch.labels, reduction="none") / 3

@@ -107,10 +107,11 @@ def test_a_run_that_overrides_is_recorded_so_and_shown_unranked(
     options = ("--tasks", "sst2", "--results", str(tmp_path), *study_options, "--budget", "student_updates=7")
     assert main(["run", "--methods", OFFICIAL, *options]) == 0
     records = {one.identity.method: one for one in ResultsStore(tmp_path).records()}
-    kd, official = records["kd"], records["matekd"]
+    kd, official, record = records["kd"], records["matekd"], HOST.method("matekd").record
     assert (kd.identity.ranked, official.identity.ranked) == (True, False)
     assert "overrides" not in kd.hparams
-    assert official.hparams["overrides"] == dict(HOST.method("matekd").record.overrides(official_params()))
+    given = record.overrides(record.params(variant="official"))
+    assert official.hparams["overrides"] == dict(given)
     assert official.hparams["auxiliary_updates"] == "within"
     assert official.hparams["algorithm"] == "adam"
     assert official.hparams["objective"]["divergence"] == "cross-entropy"
@@ -124,11 +125,6 @@ def test_a_run_that_overrides_is_recorded_so_and_shown_unranked(
     assert main(["export", str(tmp_path / "board.csv"), "--results", str(tmp_path)]) == 0
     rows = pandas.read_csv(tmp_path / "board.csv").set_index("method")
     assert rows["verdict"].dropna().to_dict() == {official.identity.variant: "unranked"}
-
-
-def official_params() -> Params:
-    record = HOST.method("matekd").record
-    return record.params.model_validate({"variant": "official"})
 
 
 def test_methods_show_says_what_is_overridden(capsys: pytest.CaptureFixture[str]) -> None:
