@@ -6,6 +6,7 @@ import pytest
 
 from matekd_bench.plugins.host import Host
 from matekd_bench.testing import check, names, subject_of
+from rig import yielded
 
 HOST = Host.load(only_builtin=True)
 METHODS = sorted(name for name, provided in HOST.methods.items() if provided.record.refused is None)
@@ -32,16 +33,9 @@ def test_every_check_passes(name, check_name):
 
 @pytest.mark.parametrize("name", EACH)
 def test_the_first_view_of_every_method_is_the_clean_batch(rig, name):
-    from rig import yielded
-
     lab, subject = rig(), subject_of(HOST.method(name).record)
     method = subject.record.factory(subject.params, lab.context)
     batch = lab.batch(method, ROWS)
     first = yielded(lab, method, batch)[0]
     assert first.ids.equal(batch.ids)
     assert first.labels.equal(batch.labels)
-
-
-def test_some_methods_have_phases_of_their_own():
-    cycles = {name for name in METHODS if "generator" in HOST.method(name).record.needs}
-    assert {"matekd", "frozen-generator"} <= cycles

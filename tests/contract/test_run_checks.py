@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -32,7 +32,6 @@ NEEDS = frozenset({"one-vocabulary", "mask-token"})
 
 
 def method(factory, level="text", params=NoParams, needs=frozenset()):
-    """Make a record around a class."""
     return Method(
         name="tested", summary="", factory=factory, level=level, version="1", params=params, needs=needs
     )
@@ -53,131 +52,129 @@ class Careful(TextPerturbation[NoParams]):
         return " ".join(words)
 
 
-class GlobalNoise(TextPerturbation[NoParams]):
+def text(perturb):
+    """A class of text methods around this function."""
+    return type(perturb.__name__, (TextPerturbation,), {"perturb": perturb})
+
+
+def tokens(perturb):
+    """A class of token methods around this function."""
+    return type(perturb.__name__, (TokenPerturbation,), {"perturb": perturb})
+
+
+def yields(views):
+    """A class of methods with these views."""
+    return type(views.__name__, (Perturbation,), {"views": views})
+
+
+@text
+def global_noise(self, text, rng):
     """Draws from Python's global generator."""
-
-    def perturb(self, text, rng):
-        return " ".join(word for word in text.split() if random.random() < 0.5)
+    return " ".join(word for word in text.split() if random.random() < 0.5)
 
 
-class TorchNoise(TokenPerturbation[NoParams]):
+@tokens
+def torch_noise(self, batch, maskable):
     """Draws from torch's global generator."""
-
-    def perturb(self, batch, maskable):
-        at = (torch.rand(batch.ids.shape) < 0.5) & maskable
-        return batch.ids.masked_fill(at, self.context.student_tokens.mask)
+    at = (torch.rand(batch.ids.shape) < 0.5) & maskable
+    return batch.ids.masked_fill(at, self.context.student_tokens.mask)
 
 
-class TorchSeeding(TokenPerturbation[NoParams]):
+@tokens
+def torch_seeding(self, batch, maskable):
     """Seeds torch's global generator."""
-
-    def perturb(self, batch, maskable):
-        torch.manual_seed(1)
-        return batch.ids.masked_fill(maskable, self.context.student_tokens.mask)
+    torch.manual_seed(1)
+    return batch.ids.masked_fill(maskable, self.context.student_tokens.mask)
 
 
-class Counting(TextPerturbation[NoParams]):
+class Keeping:
+    """What a method keeps from one update to the next."""
+
+    def __init__(self, params, context):
+        super().__init__(params, context)
+        self.kept = []
+
+
+class Counting(Keeping, TextPerturbation[NoParams]):
     """Rewrites a text depending on how many came before."""
 
-    def __init__(self, params, context):
-        super().__init__(params, context)
-        self.numbers = itertools.count()
-
     def perturb(self, text, rng):
-        return f"{'big ' * (next(self.numbers) % 3)}{text}"
+        self.kept.append(1)
+        return f"{'big ' * (len(self.kept) % 3)}{text}"
 
 
-class FirstWord(TextPerturbation[NoParams]):
+@text
+def first_word(self, text, rng):
     """Assumes that there is a word."""
-
-    def perturb(self, text, rng):
-        return text.split()[0]
+    return text.split()[0]
 
 
-class Everywhere(TokenPerturbation[NoParams]):
+@tokens
+def everywhere(self, batch, maskable):
     """Masks special tokens too."""
-
-    def perturb(self, batch, maskable):
-        at = (self.context.draw(batch, "everywhere") < 0.5) & (batch.mask == 1)
-        return batch.ids.masked_fill(at, self.context.student_tokens.mask)
+    at = (self.context.draw(batch, "everywhere") < 0.5) & (batch.mask == 1)
+    return batch.ids.masked_fill(at, self.context.student_tokens.mask)
 
 
-class AfterTheEnd(TokenPerturbation[NoParams]):
+@tokens
+def after_the_end(self, batch, maskable):
     """Writes into the padding."""
-
-    def perturb(self, batch, maskable):
-        return batch.ids.masked_fill(batch.mask == 0, self.context.student_tokens.mask)
+    return batch.ids.masked_fill(batch.mask == 0, self.context.student_tokens.mask)
 
 
-class Leaking(Perturbation[NoParams]):
+@yields
+def leaking(self, batch, models):
     """Runs a backward of its own through the student."""
-
-    def views(self, batch, models):
-        yield batch.clean
-        (models.student_logits(batch.clean, train=False).square().sum() / batch.total).backward()
+    yield batch.clean
+    (models.student_logits(batch.clean, train=False).square().sum() / batch.total).backward()
 
 
-class Hoarding(Perturbation[NoParams]):
+class Hoarding(Keeping, Perturbation[NoParams]):
     """Keeps the logits of every update."""
 
-    def __init__(self, params, context):
-        super().__init__(params, context)
-        self.seen = []
-
     def views(self, batch, models):
-        self.seen.append((yield batch.clean))
+        self.kept.append((yield batch.clean))
 
 
-class Remembering(Careful):
+class Remembering(Keeping, Careful):
     """Keeps every text: no tensor among them."""
 
-    def __init__(self, params, context):
-        super().__init__(params, context)
-        self.texts = []
-
     def perturb(self, text, rng):
-        self.texts.append(super().perturb(text, rng))
-        return self.texts[-1]
+        self.kept.append(super().perturb(text, rng))
+        return self.kept[-1]
 
 
-class Uncounted(Perturbation[NoParams]):
+@yields
+def uncounted(self, batch, models):
     """Runs the student without counting the pass."""
-
-    def views(self, batch, models):
-        import torch
-
-        with torch.no_grad():
-            models.student.eval()(input_ids=batch.ids, attention_mask=batch.mask)
-        yield batch.clean
+    with torch.no_grad():
+        models.student.eval()(input_ids=batch.ids, attention_mask=batch.mask)
+    yield batch.clean
 
 
-class Greedy(Perturbation[NoParams]):
+@yields
+def greedy(self, batch, models):
     """Spends the soft weight twice."""
-
-    def views(self, batch, models):
-        yield batch.clean
-        yield batch.clean.weighted(gold=0.0, soft=1.0)
+    yield batch.clean
+    yield batch.clean.weighted(gold=0.0, soft=1.0)
 
 
-class WrongLabels(Perturbation[NoParams]):
+@yields
+def wrong_labels(self, batch, models):
     """Swaps the gold labels."""
-
-    def views(self, batch, models):
-        yield replace(batch.clean, labels=1 - batch.labels)
+    yield replace(batch.clean, labels=1 - batch.labels)
 
 
-class BatchMean(Perturbation[NoParams]):
+@yields
+def batch_mean(self, batch, models):
     """Adds a term that depends on which rows come in one piece."""
-
-    def views(self, batch, models):
-        yield Joint((batch.clean,), term=lambda logits: (logits - logits.mean(dim=0)).square().sum(dim=1))
+    yield Joint((batch.clean,), term=lambda logits: (logits - logits.mean(dim=0)).square().sum(dim=1))
 
 
-class TooShort(Perturbation[NoParams]):
+@yields
+def too_short(self, batch, models):
     """Yields a mask that is one position short."""
-
-    def views(self, batch, models):
-        yield replace(batch.clean, mask=batch.mask[:, :-1])
+    yield replace(batch.clean, mask=batch.mask[:, :-1])
 
 
 class OwnModule(Perturbation[NoParams]):
@@ -187,8 +184,6 @@ class OwnModule(Perturbation[NoParams]):
 
     def __init__(self, params, context):
         super().__init__(params, context)
-        import torch
-
         self.net = context.prepare(torch.nn.Linear(2, 1).double(), torch.optim.Adam, name="critic")
 
     def views(self, batch, models):
@@ -221,17 +216,17 @@ def test_a_careful_method_passes_every_check():
 @pytest.mark.parametrize(
     ("factory", "level", "checks", "why"),
     [
-        (GlobalNoise, "text", {"random-state", "rows"}, "changes with the global random state"),
-        (TorchNoise, "token", {"random-state", "pieces"}, r"torch\.rand was called without a generator"),
-        (TorchSeeding, "token", {"random-state"}, r"torch\.manual_seed was called in .*test_run_checks"),
-        (Counting, "text", {"rows"}, "Keep no state between calls"),
-        (FirstWord, "text", {"awkward-text"}, "On the text '' it raises IndexError"),
-        (Everywhere, "token", {"special-tokens"}, r"A special token \(\[CLS\], \[SEP\]\) was replaced"),
-        (Leaking, "none", {"student"}, "the method's own code leaves a gradient in the student"),
-        (Uncounted, "none", {"cost"}, "2 passes of the student, 1 of them counted"),
-        (Greedy, "none", {"weights"}, "gold=1 and soft=2"),
-        (WrongLabels, "none", {"labels"}, "not batch.labels"),
-        (BatchMean, "none", {"pieces"}, "In pieces of 5 rows"),
+        (global_noise, "text", {"random-state", "rows"}, "random state"),
+        (torch_noise, "token", {"random-state", "pieces"}, r"torch\.rand "),
+        (torch_seeding, "token", {"random-state"}, r"torch\.manual_seed .*test_run_checks"),
+        (Counting, "text", {"rows"}, "state between calls"),
+        (first_word, "text", {"awkward-text"}, "'' .*IndexError"),
+        (everywhere, "token", {"special-tokens"}, r"\[CLS\], \[SEP\]"),
+        (leaking, "none", {"student"}, "gradient in the student"),
+        (uncounted, "none", {"cost"}, "2 passes of the student, 1"),
+        (greedy, "none", {"weights"}, "gold=1 and soft=2"),
+        (wrong_labels, "none", {"labels"}, "not batch.labels"),
+        (batch_mean, "none", {"pieces"}, "In pieces of 5 rows"),
         (OwnModule, "none", {"cost"}, "The module 'critic' computes"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -245,42 +240,33 @@ def test_a_faulty_method_fails_the_check_for_its_fault(factory, level, checks, w
 
 
 def test_padding_that_is_written_into_is_found():
-    assert set(failed(method(AfterTheEnd, "token", needs=NEEDS), "special-tokens", "padding")) == {"padding"}
+    assert set(failed(method(after_the_end, "token", needs=NEEDS), "special-tokens", "padding")) == {
+        "padding"
+    }
 
 
 def test_a_tensor_of_the_wrong_size_is_named():
-    [result] = failed(method(TooShort, "none"), "shapes").values()
-    assert re.search(r"'mask' of a view has shape \(12, \d+\) where \(12, \d+\) is needed", str(result))
+    [result] = failed(method(too_short, "none"), "shapes").values()
+    assert re.search(r"'mask'.*\(12, \d+\).*\(12, \d+\)", str(result))
 
 
-class Undefined(TextPerturbation[NoParams]):
+@text
+def undefined(self, text, rng):
     """Calls a method that strings do not have."""
-
-    def perturb(self, text, rng):
-        return text.undefined()
+    return text.undefined()
 
 
-class Nothing(TextPerturbation[NoParams]):
-    """Returns nothing."""
-
-    def perturb(self, text, rng):
-        """Forgets the return."""
-
-
-class NoIds(TokenPerturbation[NoParams]):
-    """Returns nothing."""
-
-    def perturb(self, batch, maskable):
-        """Forgets the return."""
+def forgetful(self, *given):
+    """Forgets the return."""
 
 
 def test_the_line_where_a_method_raises_is_reported():
-    [result] = failed(method(Undefined), "shapes").values()
+    [result] = failed(method(undefined), "shapes").values()
     assert "AttributeError" in result.happened
-    assert re.search(r"Line \d+ of test_run_checks.py, in perturb\(\)", result.fix)
-    [result] = failed(method(Nothing), "shapes").values()
+    assert re.search(r"Line \d+ of test_run_checks.py, in undefined\(\)", result.fix)
+    [result] = failed(method(text(forgetful)), "shapes").values()
     assert "perturb() returned None" in result.happened
-    [result] = failed(method(NoIds, "token", needs=NEEDS), "shapes").values()
+    [result] = failed(method(tokens(forgetful), "token", needs=NEEDS), "shapes").values()
     assert "perturb() returned NoneType" in result.happened
     assert "docs/write-a-method.md" in result.fix  # no line of the method raised
 
@@ -299,39 +285,32 @@ def test_parameters_that_cannot_be_written_down_are_found():
 
 
 def test_a_teacher_with_another_vocabulary_is_tried_unless_the_record_rules_it_out():
-    [result] = failed(method(Everywhere, "token"), "vocabularies").values()
+    [result] = failed(method(everywhere, "token"), "vocabularies").values()
     assert "needs={'one-vocabulary'}" in result.happened
-    [result] = check(subject_of(method(Everywhere, "token", needs=NEEDS)), ["vocabularies"])
-    assert (result.state, result.happened) == ("skipped", "the record says that it needs one vocabulary")
+    [result] = check(subject_of(method(everywhere, "token", needs=NEEDS)), ["vocabularies"])
+    assert (result.state, "one vocabulary" in result.happened) == ("skipped", True)
 
 
 def test_the_objects_that_a_method_holds_are_counted_through_its_containers():
-    class Holder:
-        pass
-
-    holder = Holder()
-    holder.things = [["a", "b"], {"c": "d"}]
+    holder = SimpleNamespace(things=[["a", "b"], {"c": "d"}])
     before = held(holder)
     holder.things[0] += [f"new {number}" for number in range(5)]
     assert held(holder) == before + 5
 
 
 def test_the_contract_as_tests_gives_reasons(request):
-    test = contract_tests(method(Greedy, "none"))
+    test = contract_tests(method(greedy, "none"))
     [mark] = test.pytestmark
     assert mark.args == ("check", names())
     test("labels")
-    with pytest.raises(pytest.fail.Exception, match="soft=2; both must sum to 1"):
+    with pytest.raises(pytest.fail.Exception, match="soft=2"):
         test("weights")
-    with pytest.raises(pytest.skip.Exception, match="only methods that rewrite text"):
+    with pytest.raises(pytest.skip.Exception, match="rewrite text"):
         test("rows")
 
 
 def test_a_wrapper_is_given_something_to_wrap():
-    class Inner(WrapperParams):
-        pass
-
-    class Both(TextPerturbation[Inner]):
+    class Both(TextPerturbation[WrapperParams]):
         def __init__(self, params, context, inner):
             super().__init__(params, context)
             self.inner = inner
@@ -339,30 +318,22 @@ def test_a_wrapper_is_given_something_to_wrap():
         def perturb(self, text, rng):
             return self.inner.perturb(text, rng)
 
-    subject = subject_of(replace(method(Both, params=Inner), wraps="text"))
+    subject = subject_of(replace(method(Both, params=WrapperParams), wraps="text"))
     assert subject.name == "tested[simple-text]"
     results = check(subject, ["shapes", "rows", "awkward-text"])
     assert {result.state for result in results} == {"passed"}
 
 
 def test_a_class_that_describes_itself_is_checked_as_its_record():
-    class Described(Careful):
-        """Says its name and its version."""
-
-        name = "described"
-        version = "1"
-
-    assert subject_of(Described) == subject_of(method_of(Described))
-    contract_tests(Described)("shapes")
+    described = type("Described", (Careful,), {"name": "described", "version": "1"})
+    assert subject_of(described) == subject_of(method_of(described))
+    contract_tests(described)("shapes")
     with pytest.raises(PluginError, match="Careful"):
         subject_of(Careful)
 
 
-def test_an_invalid_record_is_refused():
-    with pytest.raises(PluginError, match="level is 'words'"):
+def test_an_invalid_record_and_an_unknown_check_are_refused():
+    with pytest.raises(PluginError, match="'words'"):
         subject_of(method(Careful, level="words"))
-
-
-def test_an_unknown_check_has_a_nearest_match():
-    with pytest.raises(UsageError, match="unknown check 'shape': did you mean 'shapes'"):
+    with pytest.raises(UsageError, match=r"'shape'.*'shapes'"):
         only("shape")

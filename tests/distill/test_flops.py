@@ -16,7 +16,7 @@ from transformers import (
     DistilBertForSequenceClassification,
 )
 
-from matekd_bench.distill.flops import FlopModel, Meter, Polynomial, fit
+from matekd_bench.distill.flops import FlopModel, Meter, Polynomial
 
 SMALL = BertConfig(
     hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=96, vocab_size=100
@@ -67,21 +67,6 @@ def test_the_cost_of_layers_as_in_bert_base_is_that_of_its_arithmetic():
     assert flops == pytest.approx(expected, rel=0.03)
 
 
-def test_a_pass_backward_costs_twice_a_pass_forward_and_half_of_it_with_frozen_weights():
-    cost = FlopModel(on_meta(BertForSequenceClassification, WIDE))
-    forward = cost("forward")(8, 128)
-    assert cost("train")(8, 128) == 3 * forward
-    assert cost("inputs")(8, 128) / forward == pytest.approx(2.05, abs=0.1)
-
-
-def test_cut_models_cost_less():
-    whole, half = BertConfig(num_hidden_layers=4), BertConfig(num_hidden_layers=2)
-    costs = [
-        FlopModel(on_meta(BertForSequenceClassification, config))("train")(4, 32) for config in (whole, half)
-    ]
-    assert costs[0] / costs[1] == pytest.approx(2, rel=0.01)
-
-
 def test_models_that_differ_only_in_the_names_of_labels_are_measured_once(monkeypatch):
     def of(labels):
         config = copy.deepcopy(SMALL)
@@ -102,11 +87,6 @@ def test_models_that_differ_only_in_the_names_of_labels_are_measured_once(monkey
     assert three.constant - two.constant == 2 * SMALL.hidden_size
 
 
-def test_fit_finds_the_polynomial():
-    assert fit(lambda rows, length: rows * (7 + 11 * length + 13 * length**2)) == Polynomial(7, 11, 13)
-    assert Polynomial(7, 11, 13)(2, 10) == 2 * (7 + 110 + 1300)
-
-
 def test_passes_are_counted_by_model():
     meter = Meter()
     meter.register("student", lambda kind: Polynomial(1, 0, 0) if kind == "forward" else Polynomial(3, 0, 0))
@@ -118,7 +98,7 @@ def test_passes_are_counted_by_model():
     meter.extra_flops += 1000
     assert meter.forwards() == {"student": 5, "teacher": 1}
     assert meter.backwards() == {"student": 4, "teacher": 1}
-    assert meter.flops == 4 * 24 + 8 + 2 * 15 + 1000
+    assert meter.flops == 4 * 24 + 8 + 2 * 15 + 1000  # rows x (constant + linear x length)
     assert meter.cost("teacher", "forward", 1, 1) == 11
 
 

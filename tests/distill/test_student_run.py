@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from matekd_bench import Method, NoParams, Params, Perturbation, TextPerturbation
+from matekd_bench import Method, NoParams, TextPerturbation
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.data.order import DataOrder
 from matekd_bench.distill.models.networks import load_classifier, parameter_count, weights_digest
@@ -20,54 +20,28 @@ from matekd_bench.events import Evaluated, Progress
 from matekd_bench.plugins.host import Host
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.metrics import score_split
-from rig import Kept, toy_data
+from rig import Given, Kept, kd, toy_data
 
 HOST = Host.load(only_builtin=True)
 LABELS = ("bad", "good")
 
 
-def job(
-    name_or_factory,
-    *,
-    budget=("student_updates", 6),
-    evaluations=3,
-    seed=3,
-    params=None,
-    needs=(),
-    **optimizer,
-):
+def job(name_or_factory, *, budget=("student_updates", 6), evaluations=3, seed=3, **optimizer):
     """A job for a registered method, or for one whose factory a test brings."""
     if isinstance(name_or_factory, str):
         method = HOST.method(name_or_factory).record
     else:
-        method = Method(
-            name="tested",
-            summary="",
-            factory=name_or_factory,
-            level="none",
-            version="1",
-            needs=frozenset(needs),
-        )
+        method = Method(name="tested", summary="", factory=name_or_factory, level="none", version="1")
     training = Training(
         optimizer=Optimizer(**{"lr": 1e-3, "batch_size": 16, **optimizer}),
         evaluations=evaluations,
         max_length=32,
     )
-    return Job(method.name, method, params or method.params(), seed, training, budget)
+    return Job(method.name, method, method.params(), seed, training, budget)
 
 
-def given(views, **attributes):
-    """A factory of methods with these views."""
-
-    class Given(Perturbation[NoParams]):
-        def views(self, batch, models):
-            return views(batch, models)
-
-    return type("Given", (Given,), attributes)
-
-
-def kd(batch, models):
-    yield batch.clean
+def given(views):
+    return lambda params, context: Given(context, views)
 
 
 @pytest.fixture(scope="module")
@@ -75,25 +49,19 @@ def shared(recipe):
     """Assets on toy text with a teacher of two updates, all made before the first run."""
     made = TaskAssets(toy_data(), recipe())
     assert len(made.train) == 64
-    assert made.generator.accuracy is not None
+    assert made.generator.accuracy >= 0
     return made
 
 
-def test_a_run_evaluations_at_equal_intervals_and_keeps_every_prediction(shared):
+def test_a_run_evaluates_at_equal_intervals_and_keeps_every_prediction(shared):
     sink = Kept()
     outcome = train(job("kd"), shared, sink)
     assert outcome.status in ("ok", "collapsed")
-    assert [(evaluation.number, evaluation.update) for evaluation in outcome.evaluations] == [
-        (1, 2),
-        (2, 4),
-        (3, 6),
-    ]
+    assert [(one.number, one.update) for one in outcome.evaluations] == [(1, 2), (2, 4), (3, 6)]
     for evaluation in outcome.evaluations:
         assert evaluation.logits["dev"].shape == (40, 2)
-        assert evaluation.splits["dev"] == score_split(
-            shared.task, shared.data.dev[0].labels, evaluation.logits["dev"].numpy()
-        )
-        assert evaluation.score == evaluation.splits["dev"].score
+        scored = score_split(shared.task, shared.data.dev[0].labels, evaluation.logits["dev"].numpy())
+        assert (evaluation.splits["dev"], evaluation.score) == (scored, scored.score)
     losses = {event.done: event.loss for event in sink.of(Progress)}
     assert sink.of(Evaluated) == [
         Evaluated(
@@ -101,8 +69,7 @@ def test_a_run_evaluations_at_equal_intervals_and_keeps_every_prediction(shared)
         )
         for one in outcome.evaluations
     ]
-    assert list(losses) == [1, 2, 3, 4, 5, 6]
-    assert {event.limit for event in sink.of(Progress)} == {6}
+    assert [(event.done, event.limit) for event in sink.of(Progress)] == [(done, 6) for done in range(1, 7)]
     assert sink.of(Progress)[-1].seconds_left == 0.0
     assert [point["update"] for point in outcome.history] == [1, 2, 3, 4, 5, 6]
     losses = [point["loss"] for point in outcome.history]
@@ -111,14 +78,12 @@ def test_a_run_evaluations_at_equal_intervals_and_keeps_every_prediction(shared)
 
 def test_what_a_run_spent_is_counted(shared):
     outcome = train(job("kd"), shared)
-    assert outcome.spent_budget == outcome.spent.student_updates == 6
-    assert outcome.spent.clean_examples == 6 * 16
-    assert outcome.spent.perturbed_examples == 0
-    assert outcome.meter.forwards() == {"student": 6}  # the teacher's clean logits are cached
-    assert outcome.meter.backwards() == {"student": 6}
-    assert outcome.meter.flops > 0
-    assert outcome.train_seconds > 0
-    assert outcome.eval_seconds > 0
+    spent = outcome.spent
+    assert outcome.spent_budget == spent.student_updates == 6
+    assert (spent.clean_examples, spent.perturbed_examples) == (6 * 16, 0)
+    # the teacher's clean logits are cached
+    assert (outcome.meter.forwards(), outcome.meter.backwards()) == ({"student": 6}, {"student": 6})
+    assert min(outcome.meter.flops, outcome.train_seconds, outcome.eval_seconds) > 0
     assert outcome.student_parameters == parameter_count(load_classifier(shared.recipe.student, 2, LABELS, 0))
     assert outcome.diagnostics.keys() == {"divergence_clean"}
 
@@ -172,12 +137,6 @@ def test_initial_student_and_batches_are_the_same_under_every_method(shared, mon
     assert own[:6] != batches  # from a stream of its own
 
 
-def test_another_seed_is_another_student_and_another_order(shared):
-    one, other = (train(job("kd", seed=seed), shared) for seed in (3, 4))
-    assert one.student_sha256 != other.student_sha256
-    assert not one.evaluations[0].logits["dev"].equal(other.evaluations[0].logits["dev"])
-
-
 @pytest.mark.parametrize("name", ["eda", "matekd"])
 def test_a_run_repeated_is_bit_identical(shared, name):
     torch.manual_seed(1)
@@ -191,19 +150,6 @@ def test_a_run_repeated_is_bit_identical(shared, name):
     assert one.diagnostics == other.diagnostics
     for first, second in zip(one.evaluations, other.evaluations, strict=True):
         assert first.logits["dev"].equal(second.logits["dev"])
-
-
-def test_pieces_change_memory_and_not_the_run(shared):
-    def finetune(batch, models):
-        yield batch.clean
-
-    whole = train(job(given(finetune), evaluations=1, budget=("student_updates", 1)), shared)
-    pieces = train(job(given(finetune), evaluations=1, budget=("student_updates", 1), micro_batch=5), shared)
-    assert whole.student_sha256 == pieces.student_sha256
-    assert pieces.meter.forwards()["student"] == 4
-    assert pieces.history[0]["loss"] == pytest.approx(
-        whole.history[0]["loss"], rel=0.2
-    )  # other dropout masks
 
 
 @pytest.mark.parametrize(
@@ -253,6 +199,7 @@ def test_a_loss_that_is_no_number_ends_the_run_as_diverged(shared):
     assert [evaluation.update for evaluation in outcome.evaluations] == [2, 4]
     assert outcome.spent.student_updates == 4
     assert outcome.train_seconds > 0
+    assert all(bool(weight.isfinite().all()) for weight in outcome.student.parameters())
     assert all(math.isfinite(value) for value in outcome.diagnostics.values())
     assert all(math.isfinite(point["loss"]) for point in outcome.history)
 
@@ -274,15 +221,6 @@ def test_one_class_for_every_example_is_flagged_as_collapsed(shared):
     assert outcome.status == "collapsed"
     assert outcome.evaluations[-1].logits["dev"].argmax(-1).sum() == 0
     assert "one value" in outcome.reason
-
-
-def test_what_a_method_raises_is_passed_on(shared):
-    def broken(batch, models):
-        raise ZeroDivisionError("in views")
-        yield
-
-    with pytest.raises(ZeroDivisionError, match="in views"):
-        train(job(given(broken)), shared)
 
 
 def test_text_methods_see_every_training_text_once_before_they_perturb(shared):
@@ -307,17 +245,13 @@ def test_text_methods_see_every_training_text_once_before_they_perturb(shared):
 def test_a_module_that_a_method_makes_itself_starts_alike_in_every_run(shared):
     weights = []
 
-    class Own(Perturbation[Params]):
-        def __init__(self, params, context):
-            super().__init__(params, context)
-            weights.append(torch.nn.Linear(3, 3).weight.detach().clone())
-
-        def views(self, batch, models):
-            yield batch.clean
+    def own(params, context):
+        weights.append(torch.nn.Linear(3, 3).weight.detach().clone())
+        return Given(context, kd)
 
     for seed in (3, 3, 4):
         torch.manual_seed(len(weights))
-        train(job(Own, seed=seed, budget=("student_updates", 1)), shared)
+        train(job(own, seed=seed, budget=("student_updates", 1)), shared)
     assert weights[0].equal(weights[1])
     assert not weights[0].equal(weights[2])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import SimpleNamespace, new_class
 
 import pytest
 import torch
@@ -23,6 +23,7 @@ from matekd_bench import (
     TextPerturbation,
     TokenPerturbation,
     View,
+    WrapperParams,
 )
 from matekd_bench.methods.params import resolve_all
 from matekd_bench.methods.perturbation import P, make_perturbation, method_of, params_of
@@ -58,14 +59,10 @@ def method(**attributes):
 
 
 def test_every_segment_draws_from_a_generator_of_its_own():
+    """A second segment is perturbed alike, whatever its partner is."""
     first, second = method().rewrite(row("same", "same"), 0)
     assert first.startswith("same ")
-    assert first != second
-
-
-def test_a_segment_does_not_depend_on_what_other_segments_drew():
-    """A second segment is perturbed alike, whatever its partner is."""
-    assert method().rewrite(row("one", "two"), 0)[1] == method().rewrite(row("another", "two"), 0)[1]
+    assert first != second == method().rewrite(row("another", "same"), 0)[1]
 
 
 def test_draws_are_fresh_for_each_epoch_variant_and_example():
@@ -79,14 +76,11 @@ def test_draws_are_fresh_for_each_epoch_variant_and_example():
 @pytest.mark.parametrize(
     ("segments", "changed"), [("both", (True, True)), ("first", (True, False)), ("second", (False, True))]
 )
-def test_only_the_chosen_segments_change(segments, changed):
-    texts = method(segments=segments).rewrite(row("a", "b"), 0)
+def test_only_the_chosen_segments_change_and_a_single_text_always_does(segments, changed):
+    made = method(segments=segments)
+    texts = made.rewrite(row("a", "b"), 0)
     assert tuple(text != plain for text, plain in zip(texts, ("a", "b"), strict=True)) == changed
-
-
-@pytest.mark.parametrize("segments", ["first", "second", "both"])
-def test_a_single_text_is_perturbed_whichever_segment_was_chosen(segments):
-    assert method(segments=segments).rewrite(row("a"), 0) != ("a",)
+    assert made.rewrite(row("a"), 0) != ("a",)
 
 
 def test_ahead_makes_one_list_of_variants_a_row():
@@ -127,14 +121,14 @@ def test_what_changed_is_counted_ahead_and_booked_when_it_is_seen():
 
 
 def test_token_views_keep_everything_but_the_ids():
-    class Shifted(TokenPerturbation[NoParams]):
-        def perturb(self, batch, maskable):
-            return torch.where(maskable, batch.ids + 1, batch.ids)
+    def perturb(self, batch, maskable):
+        return torch.where(maskable, batch.ids + 1, batch.ids)
 
     ids = torch.tensor([[2, 10, 3]])
     clean = View(ids, torch.ones(1, 3), types=torch.zeros(1, 3), labels=torch.tensor([1]))
     batch = SimpleNamespace(ids=ids, special=torch.tensor([[True, False, True]]), clean=clean)
-    first, second = Shifted(NoParams(), None).views(batch, None)
+    shifted = type("Shifted", (TokenPerturbation,), {"perturb": perturb})
+    first, second = shifted(NoParams(), None).views(batch, None)
     assert (first.gold, first.soft) == (1.0, 0.5)
     assert second.ids.tolist() == [[2, 11, 3]]
     assert (second.mask, second.types) == (clean.mask, clean.types)
@@ -151,8 +145,6 @@ def test_a_plain_perturbation_does_nothing_unasked():
 
 
 class ShoutParams(Params):
-    """Parameters of `shout`."""
-
     rate: float = 0.2
 
 
@@ -221,7 +213,7 @@ def test_the_summary_is_the_first_line_of_the_docstring_unless_one_is_given(attr
 def test_a_class_that_lacks_a_required_attribute_is_refused_by_name(attribute):
     attributes = {"name": "bare", "level": "none", "version": "1"}
     del attributes[attribute]
-    with pytest.raises(PluginError, match=rf'^class Bare does not say its {attribute}: add `{attribute} = "'):
+    with pytest.raises(PluginError, match=rf'Bare .*`{attribute} = "'):
         method_of(type("Bare", (Perturbation,), attributes))
 
 
@@ -229,31 +221,19 @@ class Open(TextPerturbation[P]):
     """Leaves the type of its parameters open."""
 
 
-class Closed(Open[ShoutParams]):
-    """Says it."""
-
-
-class LouderParams(ShoutParams):
-    """Parameters of a class that extends another method."""
-
-
-class Louder(Shout, Perturbation[LouderParams]):
-    """Replaces the type that it would inherit."""
-
-
 @pytest.mark.parametrize(
-    ("cls", "params"),
+    ("bases", "params"),
     [
-        (Shout, ShoutParams),
-        (type("Heir", (Shout,), {}), ShoutParams),
-        (Closed, ShoutParams),
-        (Louder, LouderParams),
-        (Open, NoParams),
-        (TextPerturbation, NoParams),
+        ((TextPerturbation[ShoutParams],), ShoutParams),
+        ((Shout,), ShoutParams),
+        ((Open[ShoutParams],), ShoutParams),
+        ((Shout, Perturbation[WrapperParams]), WrapperParams),  # in place of the type that it would inherit
+        ((Open,), NoParams),
+        ((TextPerturbation,), NoParams),
     ],
 )
-def test_the_type_of_the_parameters_is_the_one_in_the_nearest_brackets(cls, params):
-    assert params_of(cls) is params
+def test_the_type_of_the_parameters_is_the_one_in_the_nearest_brackets(bases, params):
+    assert params_of(new_class("Heir", bases)) is params
 
 
 PLUGIN = """
@@ -278,10 +258,6 @@ class Echo(TextPerturbation[EchoParams]):
 def matekd_bench_methods():
     yield Echo
 """
-FORMER = (
-    "state() is called state_dict() now and restore() is called load_state_dict() now; "
-    "as it is, it would forget its state on resuming."
-)
 
 
 @pytest.fixture
@@ -310,24 +286,17 @@ def test_a_class_that_a_hook_yields_is_a_method_like_any_other(load):
 
 def test_a_class_with_methods_of_former_names_is_refused_when_its_file_is_loaded(load):
     former = "    def state(self): return {}\n    def restore(self, state): pass\n\n\n@hookimpl"
-    with pytest.raises(PluginError, match=r"plugin\.py cannot be used: method 'echo': ") as error:
+    named = r"plugin\.py.*'echo'.*state\(\).*state_dict\(\).*restore\(\).*load_state_dict\(\)"
+    with pytest.raises(PluginError, match=named) as error:
         load(PLUGIN.replace("\n@hookimpl", former))
-    assert str(error.value).endswith(FORMER)
     assert "\n" not in str(error.value)
 
 
 def test_a_class_with_methods_of_former_names_is_refused_when_a_factory_makes_it():
-    class Former(Perturbation[NoParams]):
-        def state(self):
-            return {}
-
-        def restore(self, state):
-            pass
-
-    lazy = Method(name="lazy", summary="", factory=lambda *both: Former(*both), level="text", version="1")
-    with pytest.raises(PluginError) as error:
+    former = type("Former", (Perturbation,), {"state": print, "restore": print})
+    lazy = Method(name="lazy", summary="", factory=lambda *both: former(*both), level="text", version="1")
+    with pytest.raises(PluginError, match=r"'lazy\[x=1\]'.*load_state_dict"):
         make_perturbation(lazy, NoParams(), None, "lazy[x=1]")
-    assert str(error.value) == f"method 'lazy[x=1]': {FORMER}"
     outer = Method(name="outer", summary="", factory=print, level="text", version="1", wraps="text")
-    with pytest.raises(PluginError, match="method 'lazy': state"):
+    with pytest.raises(PluginError, match="'lazy'"):
         make_perturbation(combined_record(outer, lazy, NoParams()), NoParams(), None, "outer[lazy]")

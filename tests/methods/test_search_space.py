@@ -9,10 +9,8 @@ from matekd_bench.methods.search_space import halton_point, trial_values
 
 
 def test_a_range_is_spread_evenly_or_in_its_logarithms() -> None:
-    assert Range(0.0, 1.0).at(0.25) == 0.25
-    assert Range(0.25, 4.0, log=True).at(0.5) == 1.0
-    assert Range(1e-6, 1e-4, log=True).at(0.5) == 1e-5
-    assert Range(0.0, 1.0).at(0.123456) == 0.123
+    assert [Range(0.0, 1.0).at(place) for place in (0.25, 0.123456)] == [0.25, 0.123]
+    assert [Range(*ends, log=True).at(0.5) for ends in ((0.25, 4.0), (1e-6, 1e-4))] == [1.0, 1e-5]
     assert Range(1, 9).at(0.5) == 5
     assert isinstance(Range(1, 9).at(0.3), int)
 

@@ -146,21 +146,18 @@ def test_a_tracker_is_started_with_the_results_folder_and_unregistered_at_the_en
     assert plugins.manager.get_plugins() == set()
 
 
-def test_a_tracker_without_events_is_refused() -> None:
-    with (
-        PluginSink(host(), pytest.fail) as sink,
-        pytest.raises(PluginError, match="'probe' of probe-package"),
-    ):
-        sink.start(Provided(tracker(lambda results: object()), BY), Path())
-
-
 def raising(results: Path) -> object:
     raise OSError("no server")
 
 
-def test_a_tracker_that_cannot_be_started_stops_before_training() -> None:
-    with PluginSink(host(), pytest.fail) as sink, pytest.raises(PluginError, match=r"'probe'.*no server"):
-        sink.start(Provided(tracker(raising), BY), Path())
+@pytest.mark.parametrize(
+    ("start", "named"), [(raising, "no server"), (lambda results: object(), "probe-package")]
+)
+def test_a_tracker_that_cannot_be_started_or_takes_no_events_stops_before_training(
+    start: Any, named: str
+) -> None:
+    with PluginSink(host(), pytest.fail) as sink, pytest.raises(PluginError, match=f"'probe'.*{named}"):
+        sink.start(Provided(tracker(start), BY), Path())
 
 
 def test_trackers_are_found_by_name() -> None:

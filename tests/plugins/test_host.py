@@ -22,6 +22,15 @@ def matekd_bench_methods():
 """
 
 
+OFFER = """
+from matekd_bench import Exporter, Preset, Synonyms, Thesaurus, Tracker, hookimpl
+
+@hookimpl
+def matekd_bench_{kind}():
+    yield {record}
+"""
+
+
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Installs a distribution with one module that is its only plugin."""
@@ -89,7 +98,17 @@ def test_a_refused_method_is_not_listed_and_says_why(install: Install) -> None:
             "from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_tasks():\n    return [7]",
             "not a Task",
         ),
-        ("VALUE = 1", "it implements no hook"),
+        ("VALUE = 1", "no hook"),
+        (METHOD.format(name="x").replace("bench_methods", "bench_method"), "'matekd_bench_methods'"),
+        (OFFER.format(kind="presets", record='Preset(name="x", settings=3)'), "settings"),
+        (OFFER.format(kind="exporters", record='Exporter(extension="XLS", summary="", write=print)'), "XLS"),
+        (
+            OFFER.format(kind="exporters", record='Exporter(extension="xls", summary="", write=print)'),
+            "extension",
+        ),
+        (OFFER.format(kind="trackers", record='Tracker(name="x", summary="", start=3)'), "start"),
+        (OFFER.format(kind="thesauri", record='Thesaurus(name="x", summary="", load=3)'), "load"),
+        (METHOD.format(name="x") + "    raise RuntimeError('after the first')\n", "after the first"),
     ],
 )
 def test_a_broken_plugin_costs_one_warning_and_its_own_row(
@@ -98,28 +117,12 @@ def test_a_broken_plugin_costs_one_warning_and_its_own_row(
     install("probe-broken", source)
     install("probe-good", METHOD.format(name="probe-good"))
     host = Host.load()
-    assert "probe-good" in host.methods
+    assert {"probe-good", "x"} & set(host.methods) == {"probe-good"}  # nothing of the broken one
     [info] = [info for info in host.plugins if info.name == "probe-broken"]
-    assert info.status == "broken"
-    assert reason in str(info.reason)
+    assert (info.status, reason in str(info.reason)) == ("broken", True)
     [warning] = [line for line in host.warnings if "probe-broken" in line]
-    assert "probe-broken 1.5" in warning
-    assert reason in warning
+    assert [part for part in ("probe-broken 1.5", reason) if part not in warning] == []
     assert "\n" not in warning
-
-
-def test_a_broken_plugin_leaves_none_of_its_records_behind(install: Install) -> None:
-    source = METHOD.format(name="probe-half") + "    raise RuntimeError('after the first')\n"
-    install("probe-broken", source)
-    assert "probe-half" not in Host.load().methods
-
-
-def test_a_misspelled_hook_is_reported_with_the_nearest_name(install: Install) -> None:
-    install("probe-typo", METHOD.format(name="x").replace("bench_methods", "bench_method"))
-    [info] = [info for info in Host.load().plugins if info.name == "probe-typo"]
-    assert info.status == "broken"
-    assert "'matekd_bench_method'" in str(info.reason)
-    assert "'matekd_bench_methods'" in str(info.reason)
 
 
 def test_an_optional_hook_of_another_version_is_no_mistake(install: Install) -> None:
@@ -128,13 +131,6 @@ def test_an_optional_hook_of_another_version_is_no_mistake(install: Install) -> 
     assert "probe-later" in Host.load().methods
 
 
-OFFER = """
-from matekd_bench import Exporter, Preset, Synonyms, Thesaurus, Tracker, hookimpl
-
-@hookimpl
-def matekd_bench_{kind}():
-    yield {record}
-"""
 OFFERS = {
     "thesauri": 'Thesaurus(name="probe", summary="", load=lambda: Synonyms("probe", lambda word: ()))',
     "presets": 'Preset(name="probe", settings={"seeds": 2})',
@@ -159,22 +155,6 @@ def test_other_offers_are_found_and_claimed_like_methods(install: Install, kind:
     host = Host.load()
     with pytest.raises(PluginError, match=rf"{word} .*'probe' .*probe-one.*probe-two"):
         host.get(word, "probe", getattr(host, kind))
-
-
-@pytest.mark.parametrize(
-    ("kind", "record", "problem"),
-    [
-        ("presets", 'Preset(name="x", settings=3)', "settings"),
-        ("exporters", 'Exporter(extension="XLS", summary="", write=print)', "XLS"),
-        ("exporters", 'Exporter(extension="xls", summary="", write=print)', "extension"),
-        ("trackers", 'Tracker(name="x", summary="", start=3)', "start"),
-        ("thesauri", 'Thesaurus(name="x", summary="", load=3)', "load"),
-    ],
-)
-def test_offers_that_cannot_be_used_are_named(install: Install, kind: str, record: str, problem: str) -> None:
-    install("probe-broken", OFFER.format(kind=kind, record=record))
-    [info] = [info for info in Host.load().plugins if info.name == "probe-broken"]
-    assert problem in str(info.reason)
 
 
 def test_asking_for_a_method_of_a_broken_plugin_gives_the_reason(install: Install) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import doctest
 import random
-import re
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
-from matekd_bench.methods.perturbation import method_of
-from matekd_plugins.aeda import AEDA, MARKS, AEDAParams, matekd_bench_methods
+from matekd_plugins.aeda import AEDA, MARKS, AEDAParams
 
 WORDS = [f"w{letter}" for letter in "abcdefghijkl"]
 
@@ -87,38 +82,3 @@ def test_any_text_keeps_its_words(text, seed, variant):
     else:
         kept = iter(new.split())
         assert all(word in kept for word in text.split())
-
-
-def test_parameters_reach_the_core():
-    method = make(num_aug=3, segments="second")
-    assert (method.variants, method.segments) == (3, "second")
-    with pytest.raises(ValidationError):
-        AEDAParams(variant="mine")
-    assert list(matekd_bench_methods()) == [AEDA]
-    record = method_of(AEDA)
-    assert (record.name, record.level, record.params) == ("aeda", "text", AEDAParams)
-
-
-def test_what_changed_is_booked(rig):
-    lab = rig("pairs")
-    method = AEDA(AEDAParams(), lab.context)
-    batch = lab.batch(method, range(8))
-    lab.update(method, batch)
-    rows = [
-        (texts, prepared[0].texts) for texts, prepared in zip(lab.corpus.texts, batch.prepared, strict=False)
-    ]
-    words = sum(len(text.split()) for texts, _ in rows for text in texts)
-    marks = sum(len(text.split()) for _, texts in rows for text in texts) - words
-    found = lab.context.diagnostics()
-    assert found["words_changed"] == pytest.approx(marks / words)
-    assert found["texts_unchanged"] == 0.0
-
-
-def test_the_example_of_the_card_is_true():
-    card = Path(__file__).resolve().parents[2] / "docs" / "methods" / "aeda.md"
-    (example,) = re.findall(r"```pycon\n(.*?)```", card.read_text(encoding="utf-8"), re.DOTALL)
-    results = doctest.DocTestRunner().run(
-        doctest.DocTestParser().get_doctest(example, {}, card.name, str(card), 0)
-    )
-    assert results.attempted > 3
-    assert results.failed == 0

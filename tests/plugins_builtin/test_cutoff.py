@@ -16,7 +16,6 @@ from matekd_plugins.cutoff import (
     chosen_span,
     chosen_tokens,
     jensen_shannon,
-    matekd_bench_methods,
     without_features,
 )
 from rig import ROWS, at_shift, gap, reference, yielded
@@ -182,8 +181,3 @@ def test_the_teacher_reads_cut_text_but_not_cut_features(rig, kind, teacher):
     trainer.update(lab.batch(method, ROWS))
     assert lab.meter.forwards() == {"student": 2} | ({"teacher": 1} if teacher else {})
     assert trainer.spent.perturbed_examples == len(ROWS)
-
-
-def test_the_class_says_what_it_needs():
-    assert list(matekd_bench_methods()) == [Cutoff]
-    assert (Cutoff.level, Cutoff.needs) == ("embedding", {"one-vocabulary"})

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import doctest
 import os
 import random
-import re
 import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from matekd_bench.methods.perturbation import method_of
-from matekd_plugins.eda import EDA, EDAParams, matekd_bench_methods
+from matekd_plugins.eda import EDA, EDAParams
 
 TEXT = "The big movie is a very funny story about a strange child and his friend ."
 STRANGE = [
@@ -50,15 +45,7 @@ METHODS = {
 
 
 def only(name, **settings):
-    """`eda` with one operation."""
     return make(**{other: other == name for other in ("synonym", "insert", "swap", "delete")}, **settings)
-
-
-def test_the_class_is_announced():
-    assert list(matekd_bench_methods()) == [EDA]
-    record = method_of(EDA)
-    assert (record.name, record.level, record.needs) == ("eda", "text", {"thesaurus"})
-    assert isinstance(record.factory(record.params(), None), EDA)
 
 
 @pytest.mark.parametrize(
@@ -73,16 +60,12 @@ def test_the_class_is_announced():
         {"segments": "third"},
         {"thesaurus": "roget"},
         {"beta": 1},
+        {"synonym": False, "insert": False, "swap": False, "delete": False},
     ],
 )
 def test_parameters_out_of_bounds_are_refused(wrong):
     with pytest.raises(ValidationError):
         EDAParams(**wrong)
-
-
-def test_at_least_one_operation_must_be_on():
-    with pytest.raises(ValidationError, match="at least one of synonym, insert, swap and delete"):
-        EDAParams(synonym=False, insert=False, swap=False, delete=False)
 
 
 def test_operations_are_drawn_uniformly():
@@ -122,33 +105,10 @@ def test_a_strength_of_its_own_overrides_alpha():
     assert EDA.resources(method.params) == {}  # deletion needs no thesaurus
 
 
-def test_num_aug_and_segments_reach_the_core():
-    row = SimpleNamespace(uid="1", texts=(TEXT, TEXT), epoch=0, seed=lambda purpose: hash_free(purpose))
-    for segments, changed in (("both", (True, True)), ("first", (True, False)), ("second", (False, True))):
-        method = only("swap", alpha=0.5, num_aug=3, segments=segments)
-        assert method.variants == 3
-        versions = [method.rewrite(row, variant) for variant in range(method.variants)]
-        assert {tuple(text != TEXT for text in version) for version in versions} == {changed}
-        assert len(set(versions)) == 3
-        assert versions == [method.rewrite(row, variant) for variant in range(method.variants)]
-
-
-def hash_free(purpose: str) -> int:
-    """A seed that depends on the text of `purpose` alone."""
-    return int.from_bytes(purpose.encode(), "big")
-
-
 def test_a_text_that_nothing_changes_comes_back_as_it_was():
     text = "  the\tof  and\n"
     assert only("synonym").perturb(text, random.Random(0)) == text
     assert only("insert").perturb(text, random.Random(0)) == text
-
-
-@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-@pytest.mark.parametrize("text", STRANGE, ids=range(len(STRANGE)))
-def test_strange_texts_neither_crash_nor_vanish(method, text):
-    for seed in range(12):
-        assert bool(method.perturb(text, random.Random(seed)).strip()) == bool(text.strip())
 
 
 @settings(max_examples=300, deadline=None)
@@ -176,11 +136,11 @@ def strange(rng):
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**63 - 1))
 def test_ten_thousand_strange_texts_neither_crash_nor_vanish(seed):
-    """Empty, emoji, digits, stop words, mixed scripts, lone surrogates, a thousand words: 20 times 500."""
+    """Empty, emoji, digits, stop words, mixed scripts, lone surrogates, a thousand words: 20 times 500 and more."""
     rng = random.Random(seed)
-    for method in (METHODS["fixed-0.1"], METHODS["fixed-1.0"]):
-        for _ in range(250):
-            text, state = strange(rng), rng.randrange(2**63)
+    for method in METHODS.values():
+        for text in (*STRANGE, *(strange(rng) for _ in range(125))):
+            state = rng.randrange(2**63)
             new = method.perturb(text, random.Random(state))
             assert bool(new.strip()) == bool(text.strip()), (text, state)
 
@@ -207,13 +167,6 @@ def test_looking_words_up_ahead_changes_no_result():
         assert ahead.perturb(TEXT, random.Random(seed)) == late.perturb(TEXT, random.Random(seed))
 
 
-def test_the_global_generator_is_neither_read_nor_changed():
-    state = random.getstate()
-    for method in METHODS.values():
-        method.perturb(TEXT, random.Random(4))
-    assert random.getstate() == state
-
-
 PROGRAM = """
 import random
 from matekd_plugins.eda import EDA, EDAParams
@@ -235,12 +188,3 @@ def test_results_do_not_depend_on_the_hash_seed():
         printed.add(done.stdout)
     assert len(printed) == 1
     assert len(set(printed.pop().splitlines())) > 100
-
-
-def test_the_example_of_the_card_is_true():
-    card = Path(__file__).resolve().parents[2] / "docs" / "methods" / "eda.md"
-    (example,) = re.findall(r"```pycon\n(.*?)```", card.read_text(encoding="utf-8"), re.DOTALL)
-    test = doctest.DocTestParser().get_doctest(example, {}, card.name, str(card), 0)
-    results = doctest.DocTestRunner().run(test)
-    assert results.attempted > 3
-    assert results.failed == 0

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from matekd_bench import UsageError, groups_in, thesaurus_names
 from matekd_bench.methods.grammar import parse as parse_methods
-from matekd_bench.methods.params import describe, resolve
+from matekd_bench.methods.params import resolve
 from matekd_bench.methods.perturbation import method_of
 from matekd_plugins.eda import EDA, EDAParams, thesaurus
 
@@ -19,7 +19,6 @@ PACKAGED = "package:matekd_plugins/eda/synonyms.txt"
 
 @pytest.fixture
 def file(tmp_path):
-    """A file of groups."""
     path = tmp_path / "words.txt"
     path.write_text(TEXT, encoding="utf-8")
     return path
@@ -38,9 +37,8 @@ def test_groups_are_read_line_by_line():
 
 def test_a_file_is_a_thesaurus_named_with_its_digest(file):
     found = thesaurus.load(str(file))
-    assert found.synonyms("film") == ("motion picture", "movie", "reel")
-    assert found.synonyms("fine") == ("Good",)
-    assert found.synonyms("alone") == ()
+    synonyms = [found.synonyms(word) for word in ("film", "fine", "alone")]
+    assert synonyms == [("motion picture", "movie", "reel"), ("Good",), ()]
     assert found.name.startswith("words.txt (sha256 ")
     assert str(file.parent) not in found.name
     file.write_text(TEXT + "one, another\n", encoding="utf-8")
@@ -71,35 +69,31 @@ def test_a_package_holds_the_same_synonyms_everywhere():
 
 
 @pytest.mark.parametrize(
-    ("choice", "reason"),
+    ("choice", "named"),
     [
-        ("nowhere/words.txt", "there is no such file"),
-        ("./", "it cannot be read: is a directory"),
-        ("package:matekd_plugin/eda/synonyms.txt", "no package 'matekd_plugin' is installed"),
-        ("package:__main__/words.txt", "no package '__main__' is installed"),
-        ("package:no-package/words.txt", "no package 'no-package' is installed"),
-        ("package:matekd_plugins", "it names no file: write package:matekd_plugins/PATH"),
-        ("package:matekd_plugins/eda/none.csv", r"there is no such file\."),
-        (
-            "package:matekd_plugins/eda/synonym.txt",
-            r"there is no such file \(the nearest is 'synonyms.txt'\)\.",
-        ),
+        ("nowhere/words.txt", "nowhere/words.txt"),
+        ("./", "directory"),
+        ("package:matekd_plugin/eda/synonyms.txt", "'matekd_plugin'"),
+        ("package:__main__/words.txt", "'__main__'"),
+        ("package:no-package/words.txt", "'no-package'"),
+        ("package:matekd_plugins", "package:matekd_plugins/PATH"),
+        ("package:matekd_plugins/eda/none.csv", "none.csv"),
+        ("package:matekd_plugins/eda/synonym.txt", "'synonyms.txt'"),
     ],
 )
-def test_what_cannot_be_read_is_said_in_one_line(choice, reason):
-    with pytest.raises(UsageError, match=reason) as caught:
+def test_what_cannot_be_read_is_said_in_one_line(choice, named):
+    with pytest.raises(UsageError, match=named) as caught:
         thesaurus.load(choice)
     assert str(caught.value).startswith(f"thesaurus={choice}: ")
-    assert "One group a line" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "no line of it is a group"),
-        (b"# film, movie\nfilm\n,\n", "no line of it is a group"),
-        (b"\xff\xfe\x00", "it is not UTF-8"),
+        (b"", "group"),
+        (b"# film, movie\nfilm\n,\n", "group"),
+        (b"\xff\xfe\x00", "UTF-8"),
     ],
 )
 def test_a_file_without_groups_is_an_error(file, content, reason):
@@ -110,7 +104,7 @@ def test_a_file_without_groups_is_an_error(file, content, reason):
 
 @pytest.mark.parametrize("choice", ["roget", "", "WordNet", "synonyms"])
 def test_what_is_neither_a_name_nor_a_path_is_refused(choice):
-    with pytest.raises(ValidationError, match="auto, embedded, mini, wordnet, a file of synonym groups"):
+    with pytest.raises(ValidationError, match="auto, embedded, mini, wordnet"):
         EDAParams(thesaurus=choice)
 
 
@@ -124,16 +118,12 @@ def test_the_command_line_takes_a_file_and_names_the_nearest_name(file):
     (ref,) = parse_methods(f"eda[thesaurus={file}]")
     assert resolve(ref, record, {}).params.thesaurus == str(file)
     (ref,) = parse_methods("eda[thesaurus=wordnets]")
-    with pytest.raises(UsageError, match=r"cannot be 'wordnets'.*the nearest is 'wordnet'"):
+    with pytest.raises(UsageError, match=r"'wordnets'.*'wordnet'"):
         resolve(ref, record, {})
 
 
 def test_the_default_is_unchanged_in_what_identifies_a_run():
-    assert EDAParams().model_dump(mode="json")["thesaurus"] == "auto"
-    record = method_of(EDA)
-    assert (record.version, record.params) == ("1", EDAParams)
-    [shown] = [one for one in describe(record) if one.name == "thesaurus"]
-    assert (shown.type, shown.default) == ("str", "auto")
+    assert (EDAParams().model_dump(mode="json")["thesaurus"], method_of(EDA).version) == ("auto", "1")
 
 
 def test_mini_is_the_thesaurus_of_mini_glue() -> None:

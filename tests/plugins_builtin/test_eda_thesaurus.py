@@ -9,9 +9,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import nltk
+import nltk.data
 import pytest
 
 from matekd_bench import UsageError
+from matekd_bench.methods.thesaurus import _nltk_folders
 from matekd_plugins.eda import EDA, EDAParams, thesaurus
 from matekd_plugins.eda.synonym_lookup import STOP_WORDS
 
@@ -56,8 +59,6 @@ def be_debian(monkeypatch, folder):
 @pytest.fixture
 def alone(tmp_path, monkeypatch):
     """A machine whose only WordNet can be in NLTK_DATA, an empty folder so far."""
-    import nltk.data
-
     monkeypatch.setattr(nltk.data, "path", [])
     be_debian(monkeypatch, tmp_path / "nowhere")
     monkeypatch.setenv("NLTK_DATA", str(tmp_path / "nltk_data"))
@@ -71,10 +72,12 @@ def test_wordnet_in_nltk_data_is_read(alone):
     found = thesaurus.load("auto")
     assert found.name.startswith("WordNet 9.5 (nltk, sha256 ")
     assert found.notices == ()
-    assert found.synonyms("film") == ("motion picture", "movie", "shoot")
-    assert found.synonyms("films") == ("film", "motion picture", "movie", "shoot")
-    assert found.synonyms("good") == ("fine", "well")
-    assert found.synonyms("xyzzy") == ()
+    assert {word: found.synonyms(word) for word in ("film", "films", "good", "xyzzy")} == {
+        "film": ("motion picture", "movie", "shoot"),
+        "films": ("film", "motion picture", "movie", "shoot"),
+        "good": ("fine", "well"),
+        "xyzzy": (),
+    }
 
 
 def test_wordnet_in_a_zip_archive_is_the_same(alone):
@@ -111,8 +114,6 @@ def test_asking_for_wordnet_where_there_is_none_is_an_error(alone):
 
 
 def test_a_refusal_by_nltk_names_the_folder_and_the_remedy(alone):
-    import nltk
-
     if tuple(map(int, nltk.__version__.split(".")[:2])) < (3, 10):
         pytest.skip("NLTK before 3.10 reads files that others can write")
     folder = write_wordnet(alone / "corpora" / "wordnet")
@@ -143,10 +144,12 @@ def test_embedded_groups_are_clean():
 
 
 def test_embedded_synonyms_are_sorted_and_leave_the_word_out():
-    small = thesaurus.embedded()
-    assert small.synonyms("film") == ("motion picture", "movie", "picture")
-    assert small.synonyms("great") == ("splendid", "superb", "terrific", "wonderful")
-    assert small.synonyms("xyzzy") == ()
+    found = [thesaurus.embedded().synonyms(word) for word in ("film", "great", "xyzzy")]
+    assert found == [
+        ("motion picture", "movie", "picture"),
+        ("splendid", "superb", "terrific", "wonderful"),
+        (),
+    ]
 
 
 def test_real_wordnet(shared_data, alone, monkeypatch):
@@ -162,10 +165,6 @@ def test_real_wordnet(shared_data, alone, monkeypatch):
 
 
 def test_nltk_is_not_asked_where_it_evaluations_before_it_is_loaded(monkeypatch):
-    import nltk.data
-
-    from matekd_bench.methods.thesaurus import _nltk_folders
-
     asked = _nltk_folders()
     assert asked == list(nltk.data.path)
     given = [folder for folder in os.environ.get("NLTK_DATA", "").split(os.pathsep) if folder]

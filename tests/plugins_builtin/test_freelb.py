@@ -126,14 +126,6 @@ def test_the_first_perturbation_has_its_size_over_the_root_of_three(rig):
     assert float(first.std()) < 0.02
 
 
-def test_without_a_first_perturbation_the_second_has_the_length_of_a_step(rig):
-    lab = rig()
-    method = made(lab, init_mag=0.0, adv_lr=0.25, max_norm=0.0, relative=False)
-    first, second, _ = sizes_of(yielded(lab, method, lab.batch(method, ROWS)))
-    assert first.tolist() == [0.0] * 16
-    assert second.tolist() == pytest.approx([0.25] * 16, rel=1e-12)
-
-
 def test_the_bound_holds_and_zero_is_none(rig):
     free, bound = rig(), rig()
     long = {"adv_lr": 2.0, "init_mag": 1.0, "relative": False}
@@ -203,10 +195,7 @@ def test_published_sizes_are_taken_as_they_are(rig, monkeypatch, table, task, si
 def test_a_task_without_published_sizes_is_one_clear_line(rig, monkeypatch):
     lab = rig()
     monkeypatch.setattr(lab.context, "task", replace(lab.task, name="rte"))
-    with pytest.raises(
-        UsageError,
-        match=r"^published=roberta has no sizes for it, only for cola, mnli, mrpc, qnli, qqp, sst2, stsb\.",
-    ):
+    with pytest.raises(UsageError, match=r"published=roberta .*cola, mnli, mrpc, qnli, qqp, sst2, stsb"):
         made(lab, published="roberta")
 
 
@@ -219,7 +208,7 @@ def test_the_tables_name_tasks_of_the_suite():
 def test_a_published_table_and_sizes_of_ones_own_contradict_each_other():
     (record,) = matekd_bench_methods()
     (ref,) = parse("freelb[published=albert,adv_lr=0.2]")
-    with pytest.raises(UsageError, match="published=albert sets adv_lr itself; leave one of them out"):
+    with pytest.raises(UsageError, match=r"published=albert .*adv_lr"):
         resolve(ref, record, {})
     (ref,) = parse("freelb[published=albert,share_dropout=false]")
     assert resolve(ref, record, {}).variant == "freelb[share_dropout=false,published=albert]"

@@ -8,7 +8,6 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from matekd_bench.plugins.host import Host
 from matekd_plugins.frozen_generator.rewriting import FrozenGenerator
 from matekd_plugins.masking import MaskParams, choose_masked
 from matekd_plugins.matekd import MateKDParams
@@ -17,7 +16,6 @@ from matekd_plugins.random_mask import RandomMask
 from matekd_plugins.random_token import RandomToken
 from rig import gap
 
-HOST = Host.load(only_builtin=True)
 ROWS = [3, 17, 4, 30, 9, 1, 25, 12]
 
 
@@ -29,15 +27,20 @@ def written(lab, method, update=0):
     return batch, view
 
 
-def test_all_three_change_the_masked_positions_and_no_other(rig):
-    for make in (RandomMask, RandomToken, FrozenGenerator):
-        lab = rig("pairs")
-        method = make(MaskParams(mask_rate=0.5), lab.context)
-        batch, view = written(lab, method)
-        at = choose_masked(lab.context, batch, 0.5)
-        assert view.ids[~at].equal(batch.ids[~at])
-        assert (view.ids[at] != batch.ids[at]).float().mean() > 0.5
-        assert (view.teacher, view.gold, view.soft) == ("same", 0.0, 0.5)
+@pytest.mark.parametrize(
+    ("make", "params"),
+    [*((make, MaskParams) for make in (RandomMask, RandomToken, FrozenGenerator)), (MateKD, MateKDParams)],
+)
+def test_the_masked_positions_change_and_no_other(rig, make, params):
+    lab = rig("pairs")
+    batch, view = written(lab, make(params(mask_rate=0.5), lab.context))
+    at = choose_masked(lab.context, batch, 0.5)
+    assert view.ids[~at].equal(batch.ids[~at])
+    assert (view.ids[at] != batch.ids[at]).float().mean() > 0.5
+    assert (view.teacher, view.gold, view.soft, view.dropout) == ("same", 0.0, 0.5, 1)
+    changed, found = (view.ids != batch.ids) & ~batch.special, lab.context.diagnostics()
+    assert found["tokens_changed"] == pytest.approx(float(changed.sum() / (~batch.special).sum()))
+    assert found["texts_unchanged"] == float((~changed.any(dim=1)).float().mean())
 
 
 def test_random_tokens_are_uniform_over_the_ordinary_vocabulary(rig):
@@ -94,23 +97,3 @@ def test_the_frozen_generator_is_never_trained_and_its_passes_are_booked(rig):
     assert lab.meter.forwards()["generator"] == 3
     assert "generator" not in {name for name, number in lab.meter.backwards().items() if number}
     assert method.diagnostics() == {"generator_moved": 0.0}
-
-
-@pytest.mark.parametrize("make", [RandomToken, FrozenGenerator])
-def test_what_changed_is_booked(rig, make):
-    lab = rig()
-    method = make(MaskParams(mask_rate=0.4), lab.context)
-    batch, view = written(lab, method)
-    changed = (view.ids != batch.ids) & ~batch.special
-    found = lab.context.diagnostics()
-    assert found["tokens_changed"] == pytest.approx(float(changed.sum() / (~batch.special).sum()))
-    assert found["texts_unchanged"] == float((~changed.any(dim=1)).float().mean())
-
-
-def test_what_the_records_need():
-    random, frozen = (HOST.method(name).record for name in ("random-token", "frozen-generator"))
-    assert random.needs == {"one-vocabulary"}
-    assert frozen.needs == {"generator", "one-vocabulary", "mask-token"}  # its warm-up is a cost of the run
-    assert random.role == "ablation"
-    assert frozen.role == "ablation"
-    assert random.params is frozen.params is MaskParams

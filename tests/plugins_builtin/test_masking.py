@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from matekd_bench import NoParams, Perturbation
-from matekd_plugins.masking import MaskParams, choose_masked, mask_id, report_changed
+from matekd_plugins.masking import MaskParams, choose_masked, mask_id
 
 
 def batches(lab, updates):
@@ -60,14 +60,3 @@ def test_the_mask_is_the_students(rig):
     assert mask_id(lab.context) == 4
     with pytest.raises(ValueError, match="no mask token"):
         mask_id(SimpleNamespace(student_tokens=SimpleNamespace(mask=None)))
-
-
-def test_what_changed_is_booked(rig):
-    lab = rig()
-    (batch,) = batches(lab, 1)
-    ids = batch.ids.clone()
-    ids[0, 1] += 1
-    report_changed(lab.context, batch, ids)
-    found = lab.context.diagnostics()
-    assert found["tokens_changed"] == pytest.approx(1 / int((~batch.special).sum()))
-    assert found["texts_unchanged"] == 31 / 32

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import doctest
 import os
 import random
 import re
 import subprocess
 import sys
-from pathlib import Path
 
+import nlpaug
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nlpaug.augmenter import char, sentence, word
+from nlpaug.augmenter.char import KeyboardAug, OcrAug, RandomCharAug
+from nlpaug.augmenter.word import RandomWordAug, SpellingAug, SplitAug
 from pydantic import ValidationError
 
+from matekd_bench.methods.grammar import parse
+from matekd_bench.methods.params import resolve
+from matekd_bench.plugins.host import Host
 from matekd_plugins.nlpaug import matekd_bench_methods
 
 TEXT = "A deep and meaningful film, because it isn't trying to receive any prizes."
@@ -32,7 +37,6 @@ def make(name, **settings):
 
 @pytest.fixture(scope="module")
 def methods():
-    """Every method of the family with its defaults."""
     return {name: make(name) for name in NAMES}
 
 
@@ -61,13 +65,10 @@ NOT_OFFERED = {
 
 
 def named(table):
-    """The names of methods in a table of augmenters."""
     return {f"nlpaug:{name}" for names in table.values() for name in names}
 
 
 def test_every_augmenter_of_nlpaug_for_text_is_offered_or_refused():
-    from nlpaug.augmenter import char, sentence, word
-
     classes = {name for part in (char, sentence, word) for name in vars(part) if name.endswith("Aug")}
     assert classes == {*OFFERED, *NOT_OFFERED}
     assert set(NAMES) == named(OFFERED)
@@ -75,10 +76,6 @@ def test_every_augmenter_of_nlpaug_for_text_is_offered_or_refused():
 
 
 def test_what_is_refused_names_a_method_that_comes_near():
-    from matekd_bench.methods.grammar import parse
-    from matekd_bench.methods.params import resolve
-    from matekd_bench.plugins.host import Host
-
     host = Host.load(only_builtin=True)
     for record in matekd_bench_methods():
         if record.refused:
@@ -90,8 +87,6 @@ def test_what_is_refused_names_a_method_that_comes_near():
 @pytest.mark.parametrize("text", ["one", "one two", "one two three"])
 def test_crop_fails_on_short_texts_in_this_nlpaug(text):
     """Where this stops being so the method can be offered."""
-    from nlpaug.augmenter.word import RandomWordAug
-
     crop = RandomWordAug(action="crop")
     draws = random.Random(0)
     crop.sample = lambda items, number: (
@@ -116,7 +111,6 @@ def test_the_seed_decides_and_global_generators_stay_untouched(methods, name):
 
 def test_the_results_are_those_of_nlpaug_under_the_same_seed(methods):
     from nlpaug.augmenter.char import KeyboardAug, OcrAug, RandomCharAug
-    from nlpaug.augmenter.word import RandomWordAug
 
     originals = {
         "nlpaug:swap": RandomWordAug(action="swap"),
@@ -137,17 +131,6 @@ def test_the_results_are_those_of_nlpaug_under_the_same_seed(methods):
     random.setstate(state)
 
 
-def test_swap_moves_words_and_delete_drops_them(methods):
-    text = "one two three four five six seven eight nine ten"
-    for seed in range(20):
-        swapped = methods["nlpaug:swap"].perturb(text, random.Random(seed)).lower().split()
-        assert sorted(swapped) == sorted(text.split())
-        deleted = methods["nlpaug:delete"].perturb(text, random.Random(seed)).lower().split()
-        # nlpaug brings the second word back where it deletes the first, to give it a capital
-        assert len(deleted) == 7 or (len(deleted) == 8 and deleted[0] == "two")
-        assert set(deleted) < set(text.split())
-
-
 def test_split_cuts_long_words_anywhere_inside(methods):
     seen = set()
     for seed in range(400):
@@ -158,25 +141,6 @@ def test_split_cuts_long_words_anywhere_inside(methods):
         f"an {'abcdef'[:cut]} {'abcdef'[cut:]}" for cut in range(1, 5)
     }  # as nlpaug: never the last one
     assert methods["nlpaug:split"].perturb("an old cat", random.Random(0)) == "an old cat"
-
-
-def test_character_noise_has_the_effect_it_is_named_for(methods):
-    for seed in range(20):
-        deleted, inserted, replaced = (
-            methods[f"nlpaug:char-{do}"].perturb("characters", random.Random(seed))
-            for do in ("delete", "insert", "substitute")
-        )
-        assert (len(deleted), len(inserted), len(replaced)) == (7, 13, 10)
-        assert is_part(deleted, "characters")
-        assert is_part("characters", inserted)
-        assert sum(new != old for new, old in zip(replaced, "characters", strict=True)) <= 3
-        assert methods["nlpaug:substitute"].perturb("one two six", random.Random(seed)).count("_") == 1
-
-
-def is_part(part, whole):
-    """Whether the characters of `part` occur in `whole` in this order."""
-    rest = iter(whole)
-    return all(character in rest for character in part)
 
 
 def test_aug_p_sets_the_share_of_words():
@@ -222,9 +186,6 @@ def test_parameters_out_of_bounds_are_refused(name, wrong):
 
 
 def test_defaults_are_those_of_nlpaug(methods):
-    from nlpaug.augmenter.char import KeyboardAug, OcrAug, RandomCharAug
-    from nlpaug.augmenter.word import RandomWordAug, SpellingAug, SplitAug
-
     originals = {
         "nlpaug:swap": RandomWordAug(action="swap"),
         "nlpaug:spelling": SpellingAug(),
@@ -238,11 +199,8 @@ def test_defaults_are_those_of_nlpaug(methods):
             assert getattr(original, key) == value, (name, key)
 
 
-def test_segments_and_version_are_known():
-    import nlpaug
-
-    assert make("nlpaug:swap", segments="second").segments == "second"
-    (record,) = [one for one in matekd_bench_methods() if one.name == "nlpaug:swap"]
+def test_the_version_of_nlpaug_is_a_resource():
+    record = RECORDS["nlpaug:swap"]
     assert record.resources(record.params()) == {"nlpaug": nlpaug.__version__}
 
 
@@ -276,12 +234,3 @@ def test_announcing_the_family_loads_neither_nlpaug_nor_torch():
         [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
-
-
-def test_the_example_of_the_card_is_true():
-    card = Path(__file__).resolve().parents[2] / "docs" / "methods" / "nlpaug.md"
-    (example,) = re.findall(r"```pycon\n(.*?)```", card.read_text(encoding="utf-8"), re.DOTALL)
-    test = doctest.DocTestParser().get_doctest(example, {}, card.name, str(card), 0)
-    results = doctest.DocTestRunner().run(test)
-    assert results.attempted > 3
-    assert results.failed == 0

@@ -57,7 +57,6 @@ def test_a_frozen_generator_is_matekd_without_updates(records):
     assert frozen.curve == still.curve
     assert frozen.task_score == still.task_score
     assert frozen.compute.train_flops == still.compute.train_flops
-    assert frozen.perturber is not None
     assert (frozen.perturber.parameters > 0, frozen.perturber.trainable) == (True, 0)
 
 

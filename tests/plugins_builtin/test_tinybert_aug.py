@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from matekd_bench.plugins.host import Host
 from matekd_plugins.tinybert_aug import TinyBertAugParams
 from matekd_plugins.tinybert_aug import candidates as module
 from matekd_plugins.tinybert_aug.augmentation import TinyBertAug
@@ -24,7 +23,6 @@ def made(lab, **params):
 
 
 def words_of(lab, text, slots):
-    """The words at the slots."""
     return [text[slot.start : slot.stop] for slot in slots]
 
 
@@ -186,18 +184,7 @@ def test_words_beyond_the_length_of_the_model_stay(rig):
     assert 10 < len(method._slots[text]) <= 15
 
 
-def test_what_the_record_needs():
-    record = Host.load(only_builtin=True).method("tinybert-aug").record
-    assert (record.level, record.needs) == ("text", {"generator", "mask-token"})
-    assert record.params is TinyBertAugParams
-
-
 def test_teacher_and_student_may_read_different_vocabularies(rig, other_vocabulary):
     lab = rig("pairs", teacher=other_vocabulary)
     method = made(lab)
     assert lab.update(method, lab.batch(method, range(8))) > 0
-
-
-def test_the_user_is_told_of_the_wait(rig):
-    (notice,) = made(rig()).notices
-    assert "before the first update" in notice

@@ -106,10 +106,9 @@ def test_mlflows_files_hold_parameters_evaluations_and_ends(tmp_path: Path, mlfl
         "reference": "kd",
     }  # fmt: skip
     assert {name: done.data.metrics[name] for name in FINAL} == FINAL
-    history = mlflow_client.get_metric_history(done.info.run_id, "dev/score")
-    assert [(one.step, one.value) for one in history] == [(10, 0.55), (20, 0.6)]
-    history = mlflow_client.get_metric_history(cut.info.run_id, "dev/score")
-    assert [(one.step, one.value) for one in history] == [(10, 0.95)]
+    for run, scores in ((done, [(10, 0.55), (20, 0.6)]), (cut, [(10, 0.95)])):
+        history = mlflow_client.get_metric_history(run.info.run_id, "dev/score")
+        assert [(one.step, one.value) for one in history] == scores
 
 
 def test_wandb_works_offline(tmp_path: Path) -> None:

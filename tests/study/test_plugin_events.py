@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -124,9 +125,9 @@ def test_one_study_with_a_plugin_of_every_kind(
     assert main(["export", "board.names", "runs.names", *plugin]) == 0
     assert (folder / "board.names").read_text().split(",")[-2:] == ["kd", "eda[thesaurus=toys]"]
     for file, message in (
-        ("x.absent", "the exporter '.absent' needs the package 'probe_absent', which is not installed"),
-        ("x.wrong", "gave int, not bytes"),
-        ("x.nowhere", "there are .csv, .json, .md, .tex, .html, .png, .svg, .pdf, .absent, .names, .wrong."),
+        ("x.absent", "'probe_absent'"),
+        ("x.wrong", "int"),
+        ("x.nowhere", ".csv, .json, .md, .tex, .html, .png, .svg, .pdf, .absent, .names, .wrong."),
     ):
         assert main(["export", file, *plugin]) == 2
         assert message in capsys.readouterr().err
@@ -140,7 +141,7 @@ def test_a_preset_of_a_plugin_changes_the_one_below_it(
     assert main(["run", *options, "--config", "empty.toml", "--preset", "shorter", "--dry-run"]) == 0
     assert "kd" in capsys.readouterr().out
     assert main(["run", *options, "--preset", "shortest", "--dry-run"]) == 2
-    assert "unknown preset 'shortest': did you mean 'shorter'?" in capsys.readouterr().err
+    assert re.search("'shortest'.*'shorter'", capsys.readouterr().err)
 
 
 def test_a_study_that_is_stopped_says_so(

@@ -27,10 +27,6 @@ def rows(split: str, count: int, official: int) -> Examples:
     return Examples(split, uids, tuple((uid,) for uid in uids), (0,) * count, official)
 
 
-def data(task: Task, train: Examples | None, *dev: Examples, state: Any = "partial") -> TaskData:
-    return TaskData(task, "glue-dir", None, train, dev, state, {})
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -50,27 +46,22 @@ def test_contradictions_are_refused(change: dict[str, Any], words: str) -> None:
         replace(TASK, **change)
 
 
-def test_outputs_is_the_width_of_the_logits() -> None:
-    assert TASK.outputs == 2
-    assert replace(TASK, kind="regression", labels=()).outputs == 1
+BOTH = replace(TASK, dev=("dev", "other"), splits={**TASK.splits, "other": Split("o", "o.tsv", 2)})
+DEV = rows("dev", 2, 2)
 
 
-def test_a_task_without_a_test_split_is_fine() -> None:
-    assert "test" not in TASK.splits
-
-
-def test_state_text_names_what_is_not_complete() -> None:
-    assert data(TASK, rows("train", 3, 3), rows("dev", 2, 2), state="official").state_text == "official"
-    assert data(TASK, rows("train", 2, 3), rows("dev", 2, 2)).state_text == "partial (train 2 of 3)"
-    assert data(TASK, None, rows("dev", 1, 2)).state_text == "partial (dev 1 of 2)"
-
-
-def test_state_text_names_an_absent_split() -> None:
-    both = replace(TASK, dev=("dev", "other"), splits={**TASK.splits, "other": Split("o", "o.tsv", 2)})
-    text = data(both, rows("train", 2, 3), rows("dev", 2, 2)).state_text
-    assert text == "partial (train 2 of 3, other absent)"
-
-
-def test_state_text_of_a_holdout_does_not_call_dev_absent() -> None:
-    text = data(TASK, rows("train", 2, 3), rows("holdout", 1, 3)).state_text
-    assert text == "partial (train 2 of 3, holdout 1 of 3)"
+@pytest.mark.parametrize(
+    ("task", "train", "dev", "text"),
+    [
+        (TASK, rows("train", 3, 3), DEV, "official"),
+        (TASK, rows("train", 2, 3), DEV, "partial (train 2 of 3)"),
+        (TASK, None, rows("dev", 1, 2), "partial (dev 1 of 2)"),
+        (BOTH, rows("train", 2, 3), DEV, "partial (train 2 of 3, other absent)"),
+        (TASK, rows("train", 2, 3), rows("holdout", 1, 3), "partial (train 2 of 3, holdout 1 of 3)"),
+    ],
+)
+def test_state_text_names_what_is_not_complete(
+    task: Task, train: Examples | None, dev: Examples, text: str
+) -> None:
+    state: Any = text.split()[0]
+    assert TaskData(task, "glue-dir", None, train, (dev,), state, {}).state_text == text

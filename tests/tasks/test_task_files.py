@@ -46,16 +46,12 @@ def test_a_file_becomes_a_record(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(GOOD, encoding="utf-8")
     (task,) = load_tasks(tmp_path)
     assert (task.name, task.fields, task.labels, task.train) == ("tiny", ("text",), ("no", "yes"), "train")
-    assert task.splits["dev"].columns == {"text": "0", "label": "1"}
-    assert not task.splits["dev"].header
-    assert task.splits["train"].header
+    train, dev = task.splits["train"], task.splits["dev"]
+    assert (train.header, dev.header, dev.columns) == (True, False, {"text": "0", "label": "1"})
     assert task.label_values == {"0": "no"}
-
-
-def test_a_task_without_a_train_split_is_for_evaluation_only(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(GOOD.replace("[splits.train]", "[splits.more]"), encoding="utf-8")
     (task,) = load_tasks(tmp_path)
-    assert task.train is None
+    assert task.train is None  # for evaluation only
 
 
 @pytest.mark.parametrize(
@@ -87,15 +83,10 @@ def test_a_folder_that_is_absent_or_empty_is_refused(tmp_path: Path) -> None:
 
 
 def test_suites_keep_their_order(tmp_path: Path) -> None:
+    assert load_suites(tmp_path) == []  # without a file
     (tmp_path / "suites.toml").write_text('[b]\ntasks = ["y", "x"]\n[a]\ntasks = ["x"]\nsummary = "one"\n')
-    assert [(suite.name, suite.tasks) for suite in load_suites(tmp_path)] == [
-        ("b", ("y", "x")),
-        ("a", ("x",)),
-    ]
-
-
-def test_no_suites_file_means_no_suites(tmp_path: Path) -> None:
-    assert load_suites(tmp_path) == []
+    found = [(suite.name, suite.tasks) for suite in load_suites(tmp_path)]
+    assert found == [("b", ("y", "x")), ("a", ("x",))]
 
 
 @pytest.mark.parametrize(

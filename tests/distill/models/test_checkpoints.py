@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from matekd_bench.distill.models.checkpoints import describe, find_checkpoint, find_local_folder
@@ -30,27 +31,22 @@ def complaint(reference):
 def test_a_folder_is_a_checkpoint(copy):
     checkpoint = find_checkpoint(str(copy))
     assert (checkpoint.id, checkpoint.path, checkpoint.revision) == ("copy", copy, None)
-    assert checkpoint.config["num_hidden_layers"] == 4
-    assert len(checkpoint.sha256) == 64
-    assert not checkpoint.classifies
+    assert (checkpoint.config["num_hidden_layers"], checkpoint.classifies) == (4, False)
 
 
-def test_the_fingerprint_is_of_the_content_wherever_it_lies(tiny_checkpoint, copy):
-    assert describe(copy, id="a").sha256 == describe(tiny_checkpoint, id="b").sha256
-    assert find_checkpoint(str(tiny_checkpoint)).sha256 == describe(tiny_checkpoint, id="b").sha256
-
-
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt", "tokenizer.json"])
-def test_the_fingerprint_changes_with_weights_config_and_vocabulary(tiny_checkpoint, copy, name):
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        *((name, True) for name in ("config.json", "model.safetensors", "vocab.txt", "tokenizer.json")),
+        *((name, False) for name in ("README.md", "teacher.json")),
+    ],
+)
+def test_the_fingerprint_is_of_weights_config_and_vocabulary_wherever_they_lie(
+    tiny_checkpoint, copy, name, counts
+):
     with (copy / name).open("ab") as file:
         file.write(b"\n")
-    assert describe(copy, id="a").sha256 != describe(tiny_checkpoint, id="a").sha256
-
-
-def test_notes_beside_the_model_do_not_count(tiny_checkpoint, copy):
-    (copy / "README.md").write_text("# notes")
-    (copy / "teacher.json").write_text("{}")
-    assert describe(copy, id="a").sha256 == describe(tiny_checkpoint, id="a").sha256
+    assert (find_checkpoint(str(copy)).sha256 != describe(tiny_checkpoint, id="b").sha256) is counts
 
 
 def test_without_a_fast_tokenizer_its_config_counts(copy, tmp_path):
@@ -76,53 +72,40 @@ def test_a_model_inside_an_installed_package(tiny_checkpoint, tmp_path, monkeypa
     checkpoint = find_checkpoint("package:toy_weights/model")
     assert (checkpoint.id, checkpoint.path) == ("package:toy_weights/model", package / "model")
     assert "toy_weights" not in sys.modules
-    assert complaint("package:toy_weights/models").startswith("'package:toy_weights/models' is no model: ")
+    assert complaint("package:toy_weights/models").startswith("'package:toy_weights/models'")
 
 
 @pytest.mark.parametrize(
-    ("reference", "line"),
+    ("reference", "named"),
     [
-        (
-            "package:no_such_weights/model",
-            "the checkpoint 'package:no_such_weights/model' comes with a package that is not installed. "
-            "Install it: pip install no-such-weights",
+        ("package:no_such_weights/model", "pip install no-such-weights"),
+        ("package:../../etc/model", "not installed"),
+        ("package:", "package:NAME/FOLDER"),
+        *(
+            (name, f"'{name}'")
+            for name in ("./nowhere", "/nowhere/at/all", "~/no/such/model", "a/b/c", "not a model!")
         ),
-        ("./nowhere", "no model folder './nowhere'."),
-        ("/nowhere/at/all", "no model folder '/nowhere/at/all'."),
-        ("~/no/such/model", "no model folder '~/no/such/model'."),
-        ("a/b/c", "no model folder 'a/b/c'."),
-        ("not a model!", "'not a model!' is neither a folder nor a Hub id."),
     ],
 )
-def test_a_reference_to_nothing_is_one_clear_line(reference, line):
-    assert complaint(reference) == line
+def test_a_reference_to_nothing_is_one_clear_line(reference, named):
+    assert named in complaint(reference)
 
 
-def test_other_packages_have_no_models(tmp_path):
-    assert "is not installed" in complaint("package:../../etc/model")
-    assert "names no package: write package:NAME/FOLDER" in complaint("package:")
-
-
-def test_a_folder_without_config_is_no_model(copy):
-    (copy / "config.json").unlink()
-    assert {"'copy'", "config.json"} <= set(complaint(copy).split())
-
-
-def test_only_safetensors_are_loaded(copy):
-    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
-    assert "'copy' has no model.safetensors" in complaint(copy)
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_folder_without_config_or_safetensors_is_no_model(copy, name):
+    (copy / name).rename(copy / "pytorch_model.bin")
+    line = complaint(copy)
+    assert ("'copy'" in line, name in line) == (True, True)
 
 
 @pytest.mark.parametrize("text", ["{", "[1]"])
 def test_a_config_that_is_no_object_is_one_clear_line(copy, text):
     (copy / "config.json").write_text(text)
-    with pytest.raises(CheckpointError, match=r"copy/config\.json"):
+    with pytest.raises(CheckpointError, match=r"config\.json"):
         _ = find_checkpoint(str(copy)).config
 
 
 def test_a_hub_model_out_of_reach_says_what_to_do(monkeypatch, tmp_path):
-    import huggingface_hub
-
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     line = complaint("someone/some-model")
@@ -131,8 +114,6 @@ def test_a_hub_model_out_of_reach_says_what_to_do(monkeypatch, tmp_path):
 
 
 def test_a_model_is_found_without_the_network(tiny_checkpoint, tmp_path, monkeypatch):
-    import huggingface_hub
-
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     revision = "a" * 40
     assert find_local_folder("someone/some-model", revision) is None
@@ -159,8 +140,6 @@ def test_a_folder_and_a_package_are_found(tiny_checkpoint):
 
 
 def test_where_the_hub_is_silent_nothing_is_tried_again_and_again(tiny_checkpoint, monkeypatch):
-    import huggingface_hub
-
     seen = []
 
     def snapshot(reference, **options):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
 
 from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.networks import (
@@ -45,15 +48,18 @@ def test_layers_are_named_or_counted(checkpoint, reference, layers):
     assert parse_layers(reference, checkpoint) == layers
 
 
-@pytest.mark.parametrize("reference", ["layers:9", "layers:0,4", "layers:1,1", "layers:0", "layers:0,9"])
-def test_layers_that_do_not_exist_are_refused(checkpoint, reference):
-    with pytest.raises(UsageError, match=f"'{reference}'.*'tiny'.*4 layers"):
-        parse_layers(reference, checkpoint)
-
-
-@pytest.mark.parametrize("reference", ["layers:", "layers:a", "layers:-1", "layers:1,", "3"])
-def test_another_form_is_refused(checkpoint, reference):
-    with pytest.raises(UsageError, match="is no choice of layers"):
+@pytest.mark.parametrize(
+    ("reference", "named"),
+    [
+        *(
+            (name, "'tiny'.*4 layers")
+            for name in ("layers:9", "layers:0,4", "layers:1,1", "layers:0", "layers:0,9")
+        ),
+        *((name, "") for name in ("layers:", "layers:a", "layers:-1", "layers:1,", "3")),
+    ],
+)
+def test_layers_that_do_not_exist_and_other_forms_are_refused(checkpoint, reference, named):
+    with pytest.raises(UsageError, match=f"'{reference}'.*{named}"):
         parse_layers(reference, checkpoint)
 
 
@@ -83,17 +89,13 @@ def test_a_cut_model_can_be_saved_and_loaded_again(checkpoint, tiny_checkpoint, 
 
 
 def test_the_fresh_head_is_the_seeds_and_the_rest_the_checkpoints(checkpoint):
+    state = torch.random.get_rng_state()
     one, again, other = (load_classifier(ModelSource(checkpoint), 2, LABELS, seed) for seed in (1, 1, 2))
+    assert torch.random.get_rng_state().equal(state)
     assert weights_digest(one) == weights_digest(again) != weights_digest(other)
     assert same(one.bert.encoder, other.bert.encoder)
     assert not one.classifier.weight.equal(other.classifier.weight)
     assert not one.training
-
-
-def test_loading_leaves_the_global_generator_alone(checkpoint):
-    state = torch.random.get_rng_state()
-    load_classifier(ModelSource(checkpoint), 2, LABELS, seed=1)
-    assert torch.random.get_rng_state().equal(state)
 
 
 def test_labels_are_written_into_the_config(checkpoint):
@@ -126,8 +128,6 @@ def test_a_checkpoint_that_does_not_load_is_one_clear_line(tiny_checkpoint, tmp_
 
 def test_weights_that_are_not_the_models_are_refused(tiny_checkpoint, tmp_path):
     """All layers would be random: transformers only warns."""
-    from safetensors.torch import load_file, save_file
-
     checkpoint = spoilt(tiny_checkpoint, tmp_path / "spoilt")
     weights = load_file(checkpoint.path / "model.safetensors")
     renamed = {name.replace("encoder.layer", "blocks"): value for name, value in weights.items()}
@@ -137,13 +137,9 @@ def test_weights_that_are_not_the_models_are_refused(tiny_checkpoint, tmp_path):
 
 
 def test_a_model_whose_layers_cannot_be_told_is_refused():
-    from types import SimpleNamespace
-
-    from torch import nn
-
     model = nn.ModuleDict({"a": nn.ModuleList([nn.Identity()] * 2), "b": nn.ModuleList([nn.Identity()] * 2)})
     model.config = SimpleNamespace(num_hidden_layers=2)
-    with pytest.raises(CheckpointError, match="can't tell which part of ModuleDict are its 2 layers"):
+    with pytest.raises(CheckpointError, match="ModuleDict"):
         keep_layers(model, (0,))
 
 
@@ -155,15 +151,11 @@ def test_a_source_is_named_and_identified_by_content(checkpoint):
 
 
 def test_shared_parameters_count_once():
-    from torch import nn
-
     one = nn.Linear(3, 4)
     assert parameter_count(nn.ModuleList([one, one, nn.Linear(2, 2)])) == 16 + 6
 
 
 def test_the_digest_of_weights_sees_names_and_values():
-    from torch import nn
-
     class Scalar(nn.Module):
         def __init__(self, value):
             super().__init__()

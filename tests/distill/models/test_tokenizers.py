@@ -41,18 +41,9 @@ def test_what_is_too_long_is_cut_from_the_longer_segment(encoder):
     assert encoder.decode(row.ids) == "the dog a cat a cat a cat a"
 
 
-def test_no_texts_are_no_rows(encoder):
+def test_an_empty_text_is_two_special_tokens_and_no_texts_are_no_rows(encoder):
+    assert [row.special for row in encoder([("",)])] == [[True, True]]
     assert encoder([]) == []
-
-
-def test_an_empty_text_is_two_special_tokens(encoder):
-    (row,) = encoder([("",)])
-    assert row.special == [True, True]
-
-
-def test_rows_are_encoded_alike_alone_and_together(encoder):
-    texts = toy_examples(toy_task("pairs"), "train", 50).texts
-    assert encoder(texts) == [encoder([text])[0] for text in texts]
 
 
 def test_tokens_describe_the_vocabulary(encoder, tiny_checkpoint, other_vocabulary):

@@ -61,8 +61,7 @@ def test_the_teacher_has_neither_dropout_nor_gradient(lab):
     view = clean(lab)
     first = lab.models.teacher_logits(view)
     assert first.equal(lab.models.teacher_logits(replace(view, dropout=3)))
-    assert not first.requires_grad
-    assert not lab.teacher.training
+    assert (first.requires_grad, lab.teacher.training) == (False, False)
 
 
 def test_embeddings_given_and_shifted_reach_the_model(rig):

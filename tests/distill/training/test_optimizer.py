@@ -29,21 +29,17 @@ def test_only_matrices_decay(module):
     assert {decayed["lr"], plain["lr"]} == {0.1}
 
 
-def test_a_first_step_is_adamws(module):
-    """With one gradient Adam moves by lr * g / (|g| + eps), after the decay (Loshchilov and Hutter 2019)."""
+@pytest.mark.parametrize(("algorithm", "decay"), [("adamw", 0.03), ("adam", 0.0)])
+def test_a_first_step_is_that_of_the_algorithm(module, algorithm, decay):
+    """With one gradient Adam moves by lr * g / (|g| + eps), after the decay (Loshchilov and Hutter 2019).
+
+    In plain Adam (Kingma and Ba 2015) L2 on top of the gradient 1 changes nothing but its size, which is divided away.
+    """
     before = module[1].weight.detach().clone()
-    optimizer = make_optimizer(module, Optimizer(lr=0.1, weight_decay=0.3, eps=1e-8))
+    optimizer = make_optimizer(module, Optimizer(lr=0.1, weight_decay=0.3, eps=1e-8, algorithm=algorithm))
     step(module, optimizer, None, update=0, whose="the student")
-    assert torch.allclose(module[1].weight, before * (1 - 0.03) - 0.1, atol=1e-6)
+    assert torch.allclose(module[1].weight, before * (1 - decay) - 0.1, atol=1e-6)
     assert all(weight.grad is None for weight in module.parameters())
-
-
-def test_a_first_step_of_plain_adam_takes_the_decay_into_the_gradient(module):
-    """L2 on top of the gradient 1 changes nothing but its size, which Adam divides away (Kingma and Ba 2015)."""
-    before = module[1].weight.detach().clone()
-    optimizer = make_optimizer(module, Optimizer(lr=0.1, weight_decay=0.3, eps=1e-8, algorithm="adam"))
-    step(module, optimizer, None, update=0, whose="the student")
-    assert torch.allclose(module[1].weight, before - 0.1, atol=1e-6)
 
 
 @pytest.mark.parametrize(("clip", "scale"), [(None, 1.0), (100.0, 1.0), (1.0, 1 / 27**0.5)])
@@ -59,10 +55,7 @@ def test_the_norm_of_the_whole_gradient_is_clipped(module, clip, scale):
 def test_a_gradient_that_is_not_finite_never_reaches_the_weights(module, bad):
     before = {name: value.clone() for name, value in module.state_dict().items()}
     module[0].weight.grad[2, 1] = bad
-    with pytest.raises(
-        DivergedError, match=f"^the gradient norm of the module 'g' became {bad} at update 12$"
-    ) as caught:
+    with pytest.raises(DivergedError, match=f"'g'.*{bad}") as caught:
         step(module, make_optimizer(module, Optimizer(lr=0.1)), 1.0, update=12, whose="the module 'g'")
-    assert caught.value.update == 12
-    assert isinstance(caught.value, RunError)
+    assert (caught.value.update, isinstance(caught.value, RunError)) == (12, True)
     assert all(value.equal(before[name]) for name, value in module.state_dict().items())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from matekd_bench import Method, NoParams, Perturbation, TextPerturbation
+from matekd_bench import Method, NoParams, Perturbation
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.networks import ModelSource, weights_digest
@@ -23,8 +23,7 @@ from matekd_bench.distill.training.resume import PausedError, ran_out_of_memory
 from matekd_bench.errors import CheckpointError, PluginError, RunError
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.under_way import RunUnderWay
-from matekd_plugins.worst_of_n import WorstOfN, WorstOfNParams
-from rig import Kept, toy_data
+from rig import Given, Kept, kd, toy_data
 
 HOST = Host.load(only_builtin=True)
 METHODS = ("kd", "eda", "matekd", "freelb", "tinybert-aug")
@@ -44,18 +43,14 @@ def job(method: str | Method, budget=("student_updates", 6), **optimizer) -> Job
 
 
 def method(views, **attributes) -> Method:
-    """A method with these views."""
-
-    class Given(Perturbation[NoParams]):
-        def views(self, batch, models):
-            return views(batch, models)
-
-    factory = type("Given", (Given,), attributes)
-    return Method(name="given", summary="", factory=factory, level="none", version="1")
-
-
-def kd(batch, models):
-    yield batch.clean
+    kind = type("Kind", (Given,), attributes)
+    return Method(
+        name="given",
+        summary="",
+        factory=lambda params, context: kind(context, views),
+        level="none",
+        version="1",
+    )
 
 
 class Stopping:
@@ -96,7 +91,6 @@ def shared(recipe) -> TaskAssets:
 
 @pytest.fixture
 def kept(tmp_path: Path) -> RunUnderWay:
-    """Where the run of a test keeps its checkpoints."""
     return RunUnderWay(tmp_path, "toy-run")
 
 
@@ -202,24 +196,6 @@ def test_what_a_method_remembers_goes_with_it(shared, kept):
     same(whole, outcome)
 
 
-def test_a_wrapper_remembers_what_the_wrapped_method_does(rig):
-    class Inner(TextPerturbation[NoParams]):
-        seen = 0
-
-        def state_dict(self):
-            return {"seen": self.seen}
-
-        def load_state_dict(self, state):
-            self.seen = state["seen"]
-
-    context = rig().context
-    inner = Inner(NoParams(), context)
-    outer = WorstOfN(WorstOfNParams(n=2), context, inner)
-    outer.load_state_dict({"seen": 3})
-    assert inner.seen == 3
-    assert outer.state_dict() == {"seen": 3}
-
-
 def test_a_damaged_checkpoint_is_passed_over(shared, kept):
     whole = never().train(job("kd"), shared)
     with pytest.raises(PausedError):
@@ -254,16 +230,9 @@ def test_a_pickle_in_a_checkpoint_is_not_executed(tmp_path):
 
 
 def test_a_state_that_could_not_be_read_again_is_refused_when_it_is_saved(shared, kept):
-    class Careless(Perturbation[NoParams]):
-        def views(self, batch, models):
-            yield batch.clean
-
-        def state_dict(self):
-            return {"where": [Path("here")]}
-
-    record = Method(name="careless", summary="", factory=Careless, level="none", version="1")
-    with pytest.raises(PluginError, match=r"'careless' gives a \w+Path"):
-        never().train(job(record), shared, kept)
+    careless = method(kd, state_dict=lambda self: {"where": [Path("here")]})
+    with pytest.raises(PluginError, match=r"'given' gives a \w+Path"):
+        never().train(job(careless), shared, kept)
 
 
 def test_seconds_add_up_over_the_parts(shared, kept):

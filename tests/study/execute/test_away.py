@@ -79,7 +79,6 @@ def runs(folder: Path) -> dict[int, Record]:
 
 def choice(run: Record) -> tuple[int, list[float | None]]:
     """Return the number of the chosen trial and the scores of all."""
-    assert run.tuning is not None
     return run.tuning.chosen, [trial.score for trial in run.tuning.trials]
 
 

@@ -39,39 +39,22 @@ def study(study_settings: dict[str, Any], tmp_path: Path) -> Study:
 def test_a_record_says_what_was_done(study: Study) -> None:
     end, found = study(methods="matekd", precision="float32")
     assert (end.trained, end.skipped, end.failed) == (2, 0, 0)
-    record = found["matekd sst2"]
-    assert (record.identity.variant, record.identity.role) == ("matekd[generator_lr=5e-05]", "method")
-    assert found["kd sst2"].identity.role == "baseline"
-    assert record.identity.params["generator_lr"] == 5e-5
+    record, reference = found["matekd sst2"], found["kd sst2"]
+    identity, compute, teacher = record.identity, record.compute, record.teacher
+    assert (identity.variant, identity.role) == ("matekd[generator_lr=5e-05]", "method")
+    assert (identity.params["generator_lr"], reference.identity.role) == (5e-5, "baseline")
     assert (record.budget.kind, record.budget.limit, record.budget.spent) == ("student_updates", 4, 4)
-    compute = record.compute
     assert (compute.clean_examples, compute.perturbed_examples, compute.auxiliary_updates) == (32, 32, 10)
     assert (compute.device, compute.precision, compute.threads) == ("cpu", "float32", 1)
-    assert compute.precompute_flops > 0
-    assert found["kd sst2"].compute.precompute_flops == 0
-    assert record.perturber is not None
+    assert compute.precompute_flops > reference.compute.precompute_flops == 0
     assert record.perturber.trainable == record.perturber.parameters > 0
     assert 0 <= (record.diagnostics["generator_accuracy"] or 0) <= 1
-    assert record.student is not None
     assert (record.student.layers, record.student.id.partition("[")[2]) == ((0, 1), "layers:0,1]")
-    assert record.teacher is not None
-    assert record.teacher.given is False
-    assert record.teacher.fine_tune_flops > 0
-    assert record.teacher.fine_tune_seconds > 0
-    assert {(item.split, item.metric, item.n) for item in record.teacher.scores} == {("dev", "accuracy", 40)}
-    assert record.data.majority_score == 0.5
-    assert record.data.notices == ()
+    assert teacher.given is False
+    assert min(teacher.fine_tune_flops, teacher.fine_tune_seconds) > 0
+    assert {(item.split, item.metric, item.n) for item in teacher.scores} == {("dev", "accuracy", 40)}
+    assert (record.data.majority_score, record.data.notices) == (0.5, ())
     assert record.provenance.command == "matekd-bench run"
-
-
-def test_methods_start_from_one_student_and_one_teacher(study: Study) -> None:
-    _, found = study(methods="finetune,eda,random-mask", tasks="sst2,stsb")
-    for task in ("sst2", "stsb"):
-        runs = [found[f"{method} {task}"] for method in ("kd", "finetune", "eda", "random-mask")]
-        assert len({run.student.sha256 for run in runs if run.student}) == 1
-        assert len({run.teacher.sha256 for run in runs if run.teacher}) == 1
-        assert len({run.protocol_id for run in (one.identity for one in runs)}) == 1
-        assert len({run.run_id for run in runs}) == 4
 
 
 def test_a_regression_has_its_own_scores(study: Study) -> None:
@@ -80,7 +63,6 @@ def test_a_regression_has_its_own_scores(study: Study) -> None:
     assert {item.metric for item in record.scores} == {"pearson", "spearman"}
     assert record.data.labels == ()
     last = [item.value for item in record.scores if item.selection == "last"]
-    assert record.task_score is not None
     assert record.task_score.last == pytest.approx(sum(last) / 2)
 
 
@@ -91,7 +73,6 @@ def test_a_diverged_run_has_the_majority_score(study: Study, tiny_config: Path, 
     record = found["kd sst2"]
     assert (end.failed, record.status) == (0, "diverged")
     assert record.reason
-    assert record.task_score is not None
     assert record.task_score.last == record.task_score.best_dev == record.data.majority_score == 0.5
     assert {item.metric for item in record.scores} == {"majority"}
     assert record.selection.best_eval is None
@@ -122,7 +103,6 @@ def test_labels_are_kept_so_that_scores_can_be_recomputed(study: Study, tmp_path
     store, record = ResultsStore(tmp_path / "results"), found["kd sst2"]
     labels = store.read_data(record.data.splits["dev"].digest)
     predictions = store.read_predictions(record.run_id)
-    assert predictions is not None
     assert predictions.uids["dev"] == labels.uids
     for evaluation, curve in zip(predictions.evaluations, record.curve, strict=True):
         right = (evaluation["dev"].argmax(axis=1) == labels.labels).mean()

@@ -25,7 +25,6 @@ METHODS = "eda,matekd,freelb"  # and kd, the reference
 
 PLUGIN = """
 import os, signal, time
-import torch
 from matekd_bench import Method, NoParams, Perturbation, hookimpl
 
 class Plain(Perturbation[NoParams]):
@@ -34,8 +33,6 @@ class Plain(Perturbation[NoParams]):
             time.sleep(float(os.environ["SLOW"]))
         if batch.update == 3 and "KILL" in os.environ:
             os.kill(os.getpid(), signal.SIGKILL)
-        if "HUNGRY" in os.environ and len(batch) > 4:
-            raise torch.OutOfMemoryError("CUDA out of memory")
         if batch.update == 1 and "FAIL" in os.environ and self.context.seed in map(int, os.environ["FAIL"]):
             raise ValueError("no luck")
         yield batch.clean
@@ -77,10 +74,8 @@ def records(results: Path) -> dict[str, Record]:
 
 def counts(out: str) -> list[int]:
     """The numbers of the last line: runs trained, already recorded, failed, and not begun if it names them."""
-    return [
-        int(number)
-        for number in re.findall(r"(\d+) (?:trained|already|failed|not begun)", out.splitlines()[-1])
-    ]
+    last = out.splitlines()[-1]
+    return [int(number) for number in re.findall(r"(\d+) (?:trained|already|failed|not begun)", last)]
 
 
 def lasting(record: Record) -> dict[str, Any]:
@@ -171,27 +166,10 @@ def test_fail_fast_stops_at_the_first_failure(
     seeds = (*plain, "--seeds", "4")
     assert main([*seeds, "--fail-fast"]) == 1
     assert counts(capsys.readouterr().out) == [1, 0, 1, 2]
-    assert {name: run.status for name, run in records(tmp_path / "results").items()} == {
-        "plain 0": records(tmp_path / "results")["plain 0"].status,
-        "plain 1": "failed",
-    }
+    failed = {name: run.status == "failed" for name, run in records(tmp_path / "results").items()}
+    assert failed == {"plain 0": False, "plain 1": True}
     assert main(list(seeds)) == 1
     assert counts(capsys.readouterr().out) == [1, 1, 2]
-
-
-def test_rows_per_pass_that_memory_enforced_are_recorded(
-    plain: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("HUNGRY", "1")
-    assert main(list(plain)) == 0
-    record = records(tmp_path / "results")["plain 0"]
-    assert (record.compute.micro_batch, record.hparams["micro_batch"], record.hparams["batch_size"]) == (
-        4,
-        None,
-        8,
-    )
-    assert record.compute.clean_examples == 4 * 8
-    assert "4 rows" in capsys.readouterr().err
 
 
 def test_a_disk_without_room_for_checkpoints_is_a_warning(
@@ -216,7 +194,5 @@ def test_a_run_of_another_version_is_skipped_with_a_note(
     study = ["run", *options, "--methods", "kd", "--tasks", "rte", "--results", str(tmp_path)]
     assert main(study) == 0
     notes = [line for line in capsys.readouterr().err.splitlines() if "rte-kd-0-0123456789abcdef" in line]
-    assert len(notes) == 1
-    assert "kd on rte, seed 0" in notes[0]
-    assert "starts over" in notes[0]
+    assert ["kd on rte, seed 0" in note for note in notes] == [True]
     assert left.is_dir()  # it may belong to a study with other settings

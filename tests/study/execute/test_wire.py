@@ -93,13 +93,10 @@ class Other:
 
     def tell(self, *lines: str) -> None:
         """Send lines the way a worker gets them."""
-        assert self.process.stdin is not None
         self.process.stdin.write("".join(f"{line}\n" for line in lines))
         self.process.stdin.flush()
 
     def answer(self) -> Any:
-        """Wait for the next answer."""
-        assert self.process.stdout is not None
         return json.loads(self.process.stdout.readline())
 
 

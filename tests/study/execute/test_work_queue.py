@@ -9,7 +9,7 @@ import torch
 
 from matekd_bench.distill.device import cores
 from matekd_bench.errors import UsageError
-from matekd_bench.study.execute.device_slots import CONTEXT_BYTES, DeviceSlot, SlotPacking
+from matekd_bench.study.execute.device_slots import DeviceSlot, SlotPacking
 from matekd_bench.study.execute.job_count import list_slots, resolve_jobs, threads_per_run
 from matekd_bench.study.execute.work_queue import RETRY_SECONDS, WorkQueue
 from matekd_bench.study.plan.work_items import WorkItem
@@ -35,6 +35,8 @@ def taken(queue: WorkQueue, preferred_task: str | None = None) -> list[str]:
 def test_the_longest_path_goes_first_and_teachers_before_their_runs() -> None:
     queue, order = WorkQueue(WORK), []
     assert len(queue) == 4
+    assert WorkQueue(WORK).take(lambda item: item.method == "eda") == WORK[4]
+    assert WorkQueue(WORK).take(lambda item: item.method == "aeda") is None
     while (item := queue.take()) is not None:
         order.append(item.id)
         queue.complete(item.id)
@@ -78,12 +80,6 @@ def test_an_item_that_is_put_back_is_available_again_after_some_seconds(
     assert taken(queue) == []
 
 
-def test_only_fitting_work_is_taken() -> None:
-    queue = WorkQueue(WORK)
-    assert queue.take(lambda item: item.method == "eda") == WORK[4]
-    assert queue.take(lambda item: item.method == "eda") is None
-
-
 def test_a_gpu_is_packed_once_the_first_run_of_a_kind_is_measured() -> None:
     gpu = DeviceSlot("cuda:0", {"CUDA_VISIBLE_DEVICES": "0"}, 16 * GIB)
     packing = SlotPacking([gpu], jobs=8)
@@ -104,7 +100,6 @@ def test_a_gpu_is_packed_once_the_first_run_of_a_kind_is_measured() -> None:
     packing.record_peak("matekd", 13 * GIB)  # a longer batch came
     packing.record_peak("matekd", 2 * GIB)
     assert packing.slot_for("kd") is None
-    assert CONTEXT_BYTES == GIB
 
 
 def test_runs_are_spread_over_places_up_to_the_number_of_jobs() -> None:
@@ -119,14 +114,11 @@ def test_runs_are_spread_over_places_up_to_the_number_of_jobs() -> None:
     packing.end(first, "kd")
     packing.end(first, "kd")
     assert packing.slot_for("new") == first  # alone there
-
-
-def test_a_cpu_takes_as_many_as_there_are_jobs() -> None:
     [cpu] = list_slots(torch.device("cpu"))
     packing = SlotPacking([cpu], jobs=2)
-    packing.begin(cpu, "kd")
-    assert packing.slot_for("eda") == cpu
-    packing.begin(cpu, "eda")
+    for kind in ("kd", "eda"):
+        assert packing.slot_for(kind) == cpu
+        packing.begin(cpu, kind)
     assert packing.slot_for("eda") is None
 
 
@@ -142,7 +134,7 @@ def test_how_many_jobs_are_meant(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_cores_are_those_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cores() == 1  # as these tests have it
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "many")
-    with pytest.raises(UsageError, match="LOKY_MAX_CPU_COUNT is 'many', not a number"):
+    with pytest.raises(UsageError, match=r"LOKY_MAX_CPU_COUNT.*'many'"):
         cores()
     monkeypatch.delenv("LOKY_MAX_CPU_COUNT")
     assert 1 <= cores() <= (os.cpu_count() or 1)

@@ -49,7 +49,6 @@ def run_reference(request: StudyRequest) -> None:
 
 @pytest.fixture
 def cells(request_: StudyRequest) -> tuple[Cell, ...]:
-    """Plain distillation and EDA."""
     return make_grid(request_.spec, torch.device("cpu"), HOST).cells
 
 
@@ -59,13 +58,11 @@ def seconds(cells: Sequence[Cell], results: Path) -> list[float]:
     return [item.seconds for item in work if not item.prepares]
 
 
-def test_nothing_to_do_is_no_work(tmp_path: Path) -> None:
-    assert work_items([], ResultsStore(tmp_path).records()) == ([], {})
-
-
 def test_without_records_flops_are_counted(cells: tuple[Cell, ...], tmp_path: Path) -> None:
     reference, eda = cells
+    assert work_items([], ResultsStore(tmp_path).records()) == ([], {})
     assert min(seconds(cells, tmp_path)) > 0
+    assert matrix_speed(torch.device("cpu")) > 1e8
     assert work_items(cells, ResultsStore(tmp_path).records())[1] == {FROM_MATRIX_SPEED: 2}
     layers, width, updates, batch = 2, 32, 4, 8
     assert training_flops(reference) == 6 * layers * 12 * width**2 * updates * batch * mean_tokens(reference)
@@ -120,11 +117,6 @@ def test_teachers_are_work_until_they_are_made(
     run_reference(request_)
     assert [item.waits_for for item in work_items(cells, store.records())[0]] == [None, None]
     [record] = store.records()
-    assert record.teacher is not None
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "another"))
     again = work_items(cells, store.records())[0][0]
     assert again.seconds == record.teacher.fine_tune_seconds  # as long as it took before
-
-
-def test_a_machine_has_a_speed() -> None:
-    assert matrix_speed(torch.device("cpu")) > 1e8

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from matekd_bench.errors import UsageError
 from matekd_bench.methods.params import ResolvedMethod
@@ -57,35 +59,30 @@ def test_parameters_come_from_preset_file_options_and_list_in_this_order(tmp_pat
 
     assert rate("matekd") == 5e-5
     file = tmp_path / "study.toml"
-    file.write_text("[sets.matekd]\ngenerator_lr = 2e-5\n")
+    file.write_text("[sets.matekd]\ngenerator_lr = 2e-5\n[sets.eda]\nalpha = 0.3\n")
     assert rate("matekd", config=file) == 2e-5
     option = ("matekd.generator_lr=3e-5",)
     assert rate("matekd", config=file, sets=option) == 3e-5
     assert rate("matekd[generator_lr=4e-5]", config=file, sets=option) == 4e-5
     assert rate("matekd[mask_rate=0.2]", config=file) == 2e-5
+    assert variants("worst-of-n[eda],matekd", config=file)[1] == "worst-of-n[eda[alpha=0.3]]"
     assert variants("matekd") == ["kd", "matekd[generator_lr=5e-05]"]
     assert variants("matekd[generator_lr=5e-7]") == ["kd", "matekd"]
-
-
-def test_a_preset_may_set_what_is_not_in_the_study() -> None:
-    assert variants("eda") == ["kd", "eda"]
-    with pytest.raises(UsageError, match=r"method 'matekd' is not in the study \(eda, kd\)"):
-        variants("eda", sets=("matekd.generator_lr=1e-4",))
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"reference": "dk"}, "unknown method 'dk': did you mean 'kd'"),
-        ({"reference": "kd,eda"}, "--reference 'kd,eda' names several methods"),
-        ({"reference": "eda[alpha=0.1|0.2]"}, "names several methods"),
-        ({"reference": "nlpaug:synonym"}, "is not offered: nlpaug's synonym augmenter needs an NLTK tagger"),
+        ({"reference": "dk"}, "'dk'.*'kd'"),
+        ({"reference": "kd,eda"}, "--reference 'kd,eda'"),
+        ({"reference": "eda[alpha=0.1|0.2]"}, r"'eda\[alpha=0\.1\|0\.2\]'"),
+        ({"reference": "nlpaug:synonym"}, "'nlpaug:synonym'"),
+        ({"sets": ("matekd.generator_lr=1e-4",)}, r"'matekd'.*\(eda, kd\)"),  # which a preset may set
     ],
 )
 def test_a_reference_is_one_method_that_exists(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError, match=said):
         chosen("eda", **options)
-    assert said in str(caught.value)
 
 
 def test_only_the_studys_own_budget_makes_a_baseline() -> None:
@@ -95,17 +92,8 @@ def test_only_the_studys_own_budget_makes_a_baseline() -> None:
     }  # fmt: skip
 
 
-def test_a_wrapped_methods_preset_counts_too(tmp_path: Path) -> None:
-    file = tmp_path / "study.toml"
-    file.write_text("[sets.eda]\nalpha = 0.3\n")
-    assert [method.variant for method in chosen("worst-of-n[eda]", config=file)] == [
-        "kd",
-        "worst-of-n[eda[alpha=0.3]]",
-    ]
-
-
 def test_positions_in_a_list_are_those_of_what_was_typed() -> None:
-    with pytest.raises(UsageError, match=r"methods 'eda\]': expected ',' at position 4"):
+    with pytest.raises(UsageError, match=r"'eda\]'.*position 4"):
         chosen("eda]")
 
 
@@ -119,9 +107,9 @@ def test_suites_and_tasks_each_once_in_order() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("rte,", "has an empty entry"),
-        ("glu", "unknown task 'glu': did you mean 'glue'"),
-        ("ax", "task 'ax' has no training data"),
+        ("rte,", "empty"),
+        ("glu", "'glu'.*'glue'"),
+        ("ax", "'ax'"),
     ],
 )
 def test_tasks_that_cannot_be_trained_on(text: str, said: str) -> None:
@@ -143,10 +131,6 @@ def test_a_factor_multiplies_the_budget(small_glue: Path, tmp_path: Path) -> Non
 
 
 def test_models_are_found_for_each_task(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    import shutil
-
-    import torch
-
     for name in ("rte", "sst2"):
         shutil.copytree(tiny_checkpoint, tmp_path / f"teacher-{name}")
     teacher = f"{tmp_path}/teacher-{{task}}"
@@ -167,5 +151,5 @@ def test_models_are_found_for_each_task(tiny_checkpoint: Path, tmp_path: Path) -
     ]
     assert found[0].student.identity == found[1].student.identity
     assert found[0].generator is None
-    with pytest.raises(UsageError, match=r"'layers:0,1,3,5' does not fit 'teacher-rte': it has 4 layers"):
+    with pytest.raises(UsageError, match=r"'layers:0,1,3,5'.*'teacher-rte'.*4"):
         make_recipe(spec, tasks[0], cpu, needs_generator=True)  # what the preset says of a MiniLM teacher

@@ -69,22 +69,20 @@ def test_what_a_wrapped_method_needs_is_asked_for_each(grid: Callable[[str], Gri
     check_methods(cells)
     lacking = [replace(cell, recipe=replace(cells[0].recipe, generator=None)) for cell in cells]
     same = [replace(cell, recipe=lacking[0].recipe) for cell in lacking]
-    with pytest.raises(UsageError, match="method 'worst-of-n' needs a generator"):
+    with pytest.raises(UsageError, match=r"'worst-of-n'.*generator"):
         check_methods(same)
     check_methods(same[1:])
 
 
 def test_an_unknown_need(recipe: Recipe) -> None:
-    with pytest.raises(UsageError, match="method 'm' needs 'wings', which this version does not offer"):
+    with pytest.raises(UsageError, match=r"'m'.*'wings'"):
         check_needs(needing("wings"), recipe)
 
 
 def test_a_generator_that_is_not_named(recipe: Recipe) -> None:
     lacking = replace(recipe, generator=None)
     check_needs(needing("mask-token", "one-vocabulary"), lacking)
-    with pytest.raises(
-        UsageError, match=r"needs a generator and this study names none\. Give .* --generator"
-    ):
+    with pytest.raises(UsageError, match=r"'m'.*--generator"):
         check_needs(needing("generator"), lacking)
 
 
@@ -95,7 +93,7 @@ def test_vocabularies_that_differ(recipe: Recipe, other_vocabulary: Path) -> Non
         (replace(recipe, student=ModelSource(other)), "one-vocabulary"),
         (replace(recipe, generator=ModelSource(other)), "generator"),
     ):
-        with pytest.raises(CheckpointError, match=r"method 'm' needs one vocabulary.*'other'"):
+        with pytest.raises(CheckpointError, match=r"'m'.*'other'"):
             check_needs(needing(need), mixed)
         check_needs(needing("mask-token"), mixed)
     check_needs(needing("generator"), replace(recipe, teacher=other))
@@ -110,7 +108,7 @@ def test_a_tokenizer_without_mask_token(recipe: Recipe, tiny_checkpoint: Path, t
     tokenizer.mask_token = None
     tokenizer.save_pretrained(bare)
     without = replace(recipe, student=ModelSource(describe(bare, id="bare")))
-    with pytest.raises(CheckpointError, match="method 'm' needs a mask token, 'bare' has none"):
+    with pytest.raises(CheckpointError, match=r"'m'.*'bare'"):
         check_needs(needing("mask-token"), without)
 
 

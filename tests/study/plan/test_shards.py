@@ -61,7 +61,7 @@ def test_one_large_task_is_cut() -> None:
 
 @pytest.mark.parametrize("text", ["", "2", "0/3", "4/3", "1/0", "a/b", "1/3/5", "-1/3"])
 def test_a_bad_shard_is_one_line(text: str) -> None:
-    with pytest.raises(UsageError, match="is not of the form I/N"):
+    with pytest.raises(UsageError, match="I/N"):
         parse_shard(text)
 
 
@@ -75,7 +75,7 @@ def test_slurm_counts_from_anywhere() -> None:
     assert slurm(0, 3, MIN=0, MAX=2, STEP=1) == Shard(1, 3)
     assert slurm(5, 3, MIN=1, MAX=5, STEP=2) == Shard(3, 3)
     for gaps in ({"MIN": 3, "MAX": 9, "STEP": 1}, {"MIN": 1, "MAX": 2, "STEP": 1}):
-        with pytest.raises(UsageError, match=r"is no fixed part of the grid: name the part with --shard I/N"):
+        with pytest.raises(UsageError, match="--shard I/N"):
             slurm(9, 2, **gaps)
 
 

@@ -61,12 +61,9 @@ def test_all_methods_try_the_same_learning_rates(host: Host) -> None:
     assert max(rates[0]) <= 4
 
 
-def test_values_go_into_parameters_and_name(host: Host) -> None:
+def test_values_go_into_parameters_and_name_also_of_a_wrapped_method(host: Host) -> None:
     method = changed(host, "eda[num_aug=2]", alpha=0.3)
     assert (method.params.alpha, method.variant) == (0.3, "eda[alpha=0.3,num_aug=2]")  # type: ignore[attr-defined]
-
-
-def test_values_of_a_wrapped_method_reach_it(host: Host) -> None:
     method = changed(host, "worst-of-n[eda,n=2]@2x", inner__alpha=0.3)
     assert method.variant == "worst-of-n[eda[alpha=0.3],n=2]@2x"
     assert method.params.inner.params["alpha"] == 0.3  # type: ignore[attr-defined]
@@ -75,7 +72,7 @@ def test_values_of_a_wrapped_method_reach_it(host: Host) -> None:
 
 
 def test_values_that_contradict_what_was_given_are_one_line(host: Host) -> None:
-    with pytest.raises(UsageError, match=r"--tune cannot try adv_lr of 'freelb\[published=roberta\]'"):
+    with pytest.raises(UsageError, match=r"adv_lr of 'freelb\[published=roberta\]'"):
         changed(host, "freelb[published=roberta]", adv_lr=0.2)
 
 

@@ -48,7 +48,6 @@ def test_every_method_gets_the_same_trials_and_the_best_on_the_holdout_is_taken(
     found = runs(results)
     assert set(found) == {"kd", "random-mask"}
     for run in found.values():
-        assert run.tuning is not None
         assert [trial.trial for trial in run.tuning.trials] == [1, 2, 3]
         assert [trial.lr for trial in run.tuning.trials] == [1e-3, 5e-4, 2e-3]
         scores = [trial.score or 0.0 for trial in run.tuning.trials]
@@ -74,7 +73,6 @@ def test_the_first_of_equal_trials_is_chosen_and_a_failed_one_never(
         tuner.store.write(make(score=score, run_id=cell.run_id))
     chosen = trials[2][1].job
     for before, after in zip(grid.cells, tuner.complete(grid.cells, grid), strict=True):
-        assert after.tuning is not None
         assert (after.tuning.chosen, after.tuning.holdout_n) == (3, 100)
         assert (after.job.params, after.job.training) == (chosen.params, chosen.training)
         assert (after.job.params, after.job.training) != (before.job.params, before.job.training)
@@ -89,7 +87,6 @@ def test_trials_see_no_dev_and_no_seed_of_the_study(results: Path, run: Record) 
     assert {trial.data.eval_on for trial in trials} == {"holdout"}
     assert all("dev" not in trial.data.splits for trial in trials)
     assert {trial.identity.seed for trial in trials} == {1_000_000}
-    assert run.tuning is not None
     assert run.tuning.holdout_n == trials[0].data.splits["holdout"].n == 100
     assert not (results / "tuning" / "students").exists()
 
@@ -101,14 +98,12 @@ def test_nothing_is_trained_twice_and_what_is_lost_comes_back_the_same(
     shutil.copytree(results, copy)
     assert main(["run", *options, "--results", str(copy)]) == 0
     assert "0 trained, 2 already recorded" in capsys.readouterr().out
-    assert run.tuning is not None
     shutil.rmtree(copy / "runs" / run.run_id)
     shutil.rmtree(copy / "tuning" / "runs" / run.tuning.trials[2].run_id)
     assert main(["run", *options, "--results", str(copy), "--dry-run"]) == 0
     assert "3 trials before, 1 to do" in capsys.readouterr().out
     assert main(["run", *options, "--results", str(copy)]) == 0
     again = runs(copy)["random-mask"]
-    assert again.tuning is not None
     assert (again.scores, again.tuning.chosen) == (run.scores, run.tuning.chosen)
     assert [trial.score for trial in again.tuning.trials] == [trial.score for trial in run.tuning.trials]
 
@@ -132,26 +127,17 @@ def test_tuned_rows_are_of_another_protocol_and_say_so(
     assert "tuned, 3 trials" in (tmp_path / "b.csv").read_text()
 
 
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        (("--eval-on", "holdout"), "tuning chooses on the holdout"),
-        (("--limit-train", "50"), ""),
-    ],
-)
-def test_contradictions_are_found_before_training(
-    options: list[str], more: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_contradictions_and_too_few_rows_are_found_before_training(
+    study_options: tuple[str, ...], options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(["run", *options, *more, "--dry-run", "--results", str(tmp_path)])
-    assert code == (2 if said else 0)
-    assert said in capsys.readouterr().err
-
-
-def test_too_few_rows_for_a_holdout_are_one_line(
-    study_options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["run", *study_options, *TUNE, "--results", str(tmp_path)]) == 2
-    assert "64 training rows are too few" in capsys.readouterr().err
+    few = (*study_options, *TUNE)
+    for arguments, code, said in (
+        ((*options, "--eval-on", "holdout", "--dry-run"), 2, "holdout"),
+        ((*options, "--limit-train", "50", "--dry-run"), 0, ""),
+        (few, 2, "64 training rows"),
+    ):
+        assert main(["run", *arguments, "--results", str(tmp_path)]) == code
+        assert said in capsys.readouterr().err
 
 
 def predicted(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[list[str]]:
@@ -166,7 +152,6 @@ def test_the_kept_student_gives_the_answers_it_was_scored_with(
     where = ("--results", str(results), "--glue-dir", str(tunable_glue))
     header, *rows = predicted(capsys, run.run_id, *where, "--split", "dev")
     stored = ResultsStore(results).read_predictions(run.run_id)
-    assert stored is not None
     logits = torch.from_numpy(stored.evaluations[-1]["dev"])
     assert header == ["index", "prediction", "p_negative", "p_positive"]
     assert [row[1] for row in rows] == [("negative", "positive")[at] for at in logits.argmax(-1).tolist()]
@@ -214,11 +199,11 @@ def test_a_users_texts_are_answered(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--task", "ax"), "was trained on sst2: it answers sst2, not ax"),
-        (("--task", "sst"), "unknown task 'sst'"),
-        ((), "came from a GLUE folder: give it with --glue-dir DIR"),
-        (("--split", "dev", "--file", "x.csv"), "contradict each other"),
-        (("-o", "x.txt"), "predictions are written to"),
+        (("--task", "ax"), "not ax"),
+        (("--task", "sst"), "'sst'"),
+        ((), "--glue-dir DIR"),
+        (("--split", "dev", "--file", "x.csv"), "--split"),
+        (("-o", "x.txt"), ".jsonl"),
     ],
 )
 def test_what_cannot_be_predicted_is_one_line(
@@ -241,7 +226,7 @@ def test_without_its_student_a_run_says_what_to_type_and_is_not_trained_again(
     loud = [option for option in options if option != "--quiet"]
     assert main(["run", *loud, "--results", str(copy), "--keep", "last"]) == 0
     noted = capsys.readouterr()
-    assert "2 recorded runs kept no student" in noted.err
+    assert "2 recorded runs" in noted.err
     assert "0 trained" in noted.out
 
 
@@ -255,7 +240,7 @@ def test_a_student_that_is_not_the_recorded_one_is_refused(
     shutil.copy(weights, copy / "students" / run.run_id / "model.safetensors")
     (tmp_path / "x.csv").write_text("sentence\na\n")
     assert main(["predict", run.run_id, "--results", str(copy), "--file", str(tmp_path / "x.csv")]) == 2
-    assert "its weights are not those" in capsys.readouterr().err
+    assert run.run_id in capsys.readouterr().err
 
 
 def test_partial_data_is_no_submission(
@@ -264,7 +249,7 @@ def test_partial_data_is_no_submission(
     zip_file = tmp_path / "glue.zip"
     assert main(["submit", str(zip_file), "--method", "random-mask", "--results", str(results)]) == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert "was trained on partial data" in line
+    assert "partial" in line
     assert not zip_file.exists()
     assert main(["submit", str(zip_file), "--method", "random-mas", "--results", str(results)]) == 2
     assert "did you mean 'random-mask, 0'" in capsys.readouterr().err

@@ -14,7 +14,6 @@ from matekd_tasks.mini.lexicon import (
     LOOKS,
     MOODS,
     THINGS,
-    an,
     doable,
     fitting,
     plural,
@@ -39,15 +38,6 @@ from matekd_tasks.mini.vocabulary import words_in
 )
 def test_plurals(one: str, many: str) -> None:
     assert plural(one) == many
-
-
-def test_articles() -> None:
-    assert [an(word) for word in ("old car", "car", "honest judge", "apple")] == [
-        "an old car",
-        "a car",
-        "an honest judge",
-        "an apple",
-    ]
 
 
 @pytest.mark.parametrize(

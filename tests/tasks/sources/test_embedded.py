@@ -46,7 +46,6 @@ def test_a_task_with_a_reader_is_its_own_source(tmp_path: Path) -> None:
 def test_synthetic_data_are_mini_and_never_official() -> None:
     data = load_task(task(), Embedded())
     assert (data.state, data.state_text, data.source, data.revision) == ("mini", "mini", "embedded", None)
-    assert data.train is not None
     assert (len(data.train), data.dev[0].labels) == (6, (0, 1, 0, 1))
     limited = load_task(task(), Embedded(), limit_train=2)
     assert (limited.state, limited.state_text) == ("mini", "mini (train 2 of 6)")
@@ -55,10 +54,6 @@ def test_synthetic_data_are_mini_and_never_official() -> None:
 def test_data_of_ones_own_that_are_real_are_complete_or_partial() -> None:
     assert load_task(task(synthetic=False), Embedded()).state_text == "official"
     assert load_task(task(synthetic=False), Embedded(), limit_eval=3).state_text == "partial (dev 3 of 4)"
-
-
-def test_an_unlabeled_split_has_texts_only() -> None:
-    assert load_split(task(), Embedded(), "test").labels is None
 
 
 def test_a_synthetic_task_without_a_reader_contradicts_itself() -> None:
@@ -86,7 +81,8 @@ def test_wrong_rows_are_named(metric: str, rows: Rows, said: str) -> None:
         Embedded().read(task(lambda split: rows, metric=metric), "dev")
 
 
-def test_a_test_split_with_labels_is_wrong() -> None:
+def test_a_test_split_has_texts_only() -> None:
+    assert load_split(task(), Embedded(), "test").labels is None
     with pytest.raises(DataError, match="labels"):
         Embedded().read(task(lambda split: rows_with([0, 1, 0, 1])), "test")
 

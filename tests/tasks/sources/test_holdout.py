@@ -34,8 +34,7 @@ def test_rows_that_share_a_text_are_in_one_group() -> None:
 def test_size_is_a_tenth_within_bounds(rows: int, held: int) -> None:
     rest, holdout = split_holdout(RTE, singles(rows))
     assert (len(rest), len(holdout)) == (rows - held, held)
-    assert holdout.split == "holdout"
-    assert rest.split == "train"
+    assert (holdout.split, rest.split) == ("holdout", "train")
     assert set(rest.uids).isdisjoint(holdout.uids)
 
 

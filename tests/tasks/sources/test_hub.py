@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -68,18 +69,15 @@ def test_a_test_split_without_labels(tmp_path: Path) -> None:
         source.read(task, "dev")
 
 
-def test_csv_with_written_labels(tmp_path: Path) -> None:
+def test_written_labels_and_one_that_is_unknown(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "validation.csv").write_text("sentence,label\nfine,1\ndull,0\n")
     assert Hub(tmp_path / "cache").read(local("sst2", tmp_path / "d"), "dev").labels == [1, 0]
-
-
-def test_jsonl_with_label_strings_and_one_that_is_unknown(tmp_path: Path) -> None:
-    (tmp_path / "d").mkdir()
+    (tmp_path / "e").mkdir()
     lines = [{"sentence": text, "label": label} for text, label in (("fine", "positive"), ("so", "mixed"))]
-    (tmp_path / "d" / "validation.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "e" / "validation.jsonl").write_text("\n".join(map(json.dumps, lines)))
     with pytest.raises(DataError, match=r"dev row 1: .*'mixed'.*0, 1, negative, positive"):
-        Hub(tmp_path / "cache").read(local("sst2", tmp_path / "d"), "dev")
+        Hub(tmp_path / "cache").read(local("sst2", tmp_path / "e"), "dev")
 
 
 def test_regression_scores(tmp_path: Path) -> None:
@@ -155,10 +153,7 @@ def test_an_id_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
         check=True,
         env={**os.environ, **settings},
     )
-    assert done.stdout == (
-        "the Hub could not be reached for data set 'nyu-mll/glue' (rte) at bcdcba79. "
-        "Use local files with --glue-dir DIR, or connect once: what was downloaded is kept.\n"
-    )
+    assert re.fullmatch(r".*'nyu-mll/glue' \(rte\) at bcdcba79\. .*--glue-dir DIR.*\n", done.stdout)
     assert done.stderr == ""
 
 
@@ -166,5 +161,5 @@ def test_a_folder_without_data_and_a_task_without_an_id(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     with pytest.raises(DataError, match="could not be loaded"):
         Hub(tmp_path / "cache").read(local("rte", tmp_path / "d"), "dev")
-    with pytest.raises(DataError, match="names no data set on the Hub"):
+    with pytest.raises(DataError, match="Hub"):
         Hub(tmp_path / "cache").read(replace(TASKS["rte"], hub_id=None), "dev")

@@ -124,8 +124,11 @@ def check_study(events: list[Event], records: dict[str, Any]) -> None:
     """Check positions, the tally, that a note comes once, and that warnings say which run they are about."""
     starts = [event for event in events if isinstance(event, RunStarted)]
     assert [(start.position, start.total) for start in starts] == [(number, 8) for number in range(1, 9)]
-    [end] = [event for event in events if isinstance(event, StudyFinished)]
-    assert end == StudyFinished(status="done", trained=6, failed=2)
+    ends = [event for event in events if isinstance(event, StudyFinished)]
+    assert ends == [StudyFinished(status="done", trained=6, failed=2)]
+    trained = [one for run_id, one in records.items() if "unlucky" in run_id and one["status"] != "failed"]
+    passes = {(one["compute"]["micro_batch"], one["hparams"]["micro_batch"]) for one in trained}
+    assert passes == {(4, None)}  # what memory enforced is recorded beside what was asked for
     messages = [event for event in events if isinstance(event, Message)]
     assert len([message for message in messages if "4 rows per pass" in message.text]) == 1
     warnings = [event.run_id for event in messages if event.kind == "warning" and "no luck" in event.text]

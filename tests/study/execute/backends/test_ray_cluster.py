@@ -50,11 +50,10 @@ def nodes(tmp_path: Path) -> Iterator[Any]:
 
 def start(study: Options, results: Path, address: str, cache: Path) -> subprocess.Popen[str]:
     """A driver in a process of its own."""
+    ray = ("--results", str(results), "--executor", "ray", "--ray-address", address)
     return subprocess.Popen(
-        [sys.executable, "-m", "matekd_bench", *study, "--results", str(results), "--executor", "ray",
-         "--ray-address", address],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "MATEKD_BENCH_CACHE": str(cache)},
+        [sys.executable, "-m", "matekd_bench", *study, *ray], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, env={**os.environ, "MATEKD_BENCH_CACHE": str(cache)},
     )  # fmt: skip
 
 
@@ -128,17 +127,3 @@ def test_a_cluster_makes_the_local_table_though_a_node_and_the_driver_are_killed
     assert sum(run.compute.resumed for run in store.records()) >= 1
     assert main([*study, "--quiet", "--results", str(tmp_path / "local")]) == 0
     assert table(results, capsys) == table(tmp_path / "local", capsys)
-
-
-def test_what_does_not_go_together_is_one_line(
-    study_options: Options, capsys: pytest.CaptureFixture[str]
-) -> None:
-    study = ["run", *study_options, "--methods", "kd", "--tasks", "rte"]
-    for options, parts in (
-        (("--executor", "ray", "--jobs", "2"), ("--jobs", "--executor ray")),
-        (("--executor", "rya"), ("--executor", "'rya'", "'ray'")),
-    ):
-        assert main([*study, *options]) == 2
-        [line] = capsys.readouterr().err.splitlines()
-        assert line.startswith("error: ")
-        assert all(part in line for part in parts), line

@@ -132,7 +132,6 @@ def scripted(events: Sequence[Event], end: OrderEnd | ResultsError) -> Iterator[
 
 
 def schedule(led: LedStudy, tuning: Tuning | None) -> tuple[StudyFinished, EventRecorder]:
-    """Run one cell in a worker."""
     recorder, group, interruptions = EventRecorder(), WorkerGroup(), Interruptions()
     backend = WorkerProcesses(
         led.shared, led.store, interruptions, group=group, jobs=1, threads=1, slots=[DeviceSlot("cpu")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
@@ -54,8 +55,8 @@ def plain(tmp_path: Path, study_options: Options) -> Options:
     return ("run", *options, *study, "--jobs", "2", "--results", str(tmp_path / "results"))
 
 
-def statuses(folder: Path) -> list[str]:
-    return [record.status for record in ResultsStore(folder).records()]
+def failures(folder: Path) -> list[bool]:
+    return [record.status == "failed" for record in ResultsStore(folder).records()]
 
 
 def test_two_at_a_time_share_each_teacher_and_leave_nothing_but_records(
@@ -92,17 +93,13 @@ def test_a_worker_that_dies_costs_its_own_run(
     [warning] = [
         line for line in printed.err.splitlines() if line.startswith("warning: plain on rte, seed 1")
     ]
-    assert "SIGKILL" in warning
-    assert warning.endswith("a last word")  # of its log
+    assert re.search("SIGKILL.*a last word$", warning)  # of its log
     [failed] = [run for run in ResultsStore(tmp_path / "results").records() if run.status == "failed"]
-    assert failed.identity.seed == 1
-    assert failed.reason is not None
-    assert "SIGKILL" in failed.reason
+    assert (failed.identity.seed, "SIGKILL" in str(failed.reason)) == (1, True)
     monkeypatch.delenv("KILL")
     assert main(list(plain)) == 0
     assert "resuming after update 2" in capsys.readouterr().err
-    assert "failed" not in statuses(tmp_path / "results")
-    assert len(statuses(tmp_path / "results")) == 4
+    assert failures(tmp_path / "results") == 4 * [False]
 
 
 def test_a_cache_that_cannot_be_written_ends_the_study_in_one_line(
@@ -128,5 +125,4 @@ def test_a_signal_has_every_worker_save_its_run(plain: Options, tmp_path: Path) 
     assert driver.returncode == 128 + signal.SIGTERM, err
     assert "plain on rte, seed 0 saved at update 3" in err
     assert main(list(plain)) == 0
-    assert "failed" not in statuses(tmp_path / "results")
-    assert len(statuses(tmp_path / "results")) == 4
+    assert failures(tmp_path / "results") == 4 * [False]
