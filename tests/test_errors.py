@@ -16,10 +16,6 @@ def test_a_hint_follows_the_message():
     assert (error.message, error.hint) == ("budget is -1, at least 1 is allowed.", "See --budget.")
 
 
-def test_without_a_hint_the_message_stands_alone():
-    assert str(errors.DataError("no file 'dev.tsv'.")) == "no file 'dev.tsv'."
-
-
 @pytest.mark.parametrize(
     "kind", ["UsageError", "DataError", "CheckpointError", "PluginError", "ResultsError"]
 )

@@ -46,15 +46,6 @@ def test_the_list_of_commands_says_what_the_command_itself_says(name: str) -> No
     assert ENTRIES[name].summary == " ".join(first_paragraph.split())
 
 
-def test_help_imports_no_command() -> None:
-    code = (
-        "import sys; from matekd_bench.cli import main; main(['--help']);"
-        "print([name for name in sys.modules if name.startswith('matekd_bench.cli.commands.')])"
-    )
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert printed.splitlines()[-1] == "[]"
-
-
 @pytest.mark.parametrize("example", EXAMPLES, ids=shlex.join)
 def test_examples_use_commands_and_options_that_exist(example: list[str]) -> None:
     command: Any = application()

@@ -34,10 +34,6 @@ def test_nothing_but_line_feed_and_tab_cuts(tmp_path: Path, character: str) -> N
     assert table(tmp_path, content) == (["text", "label"], [[text, "1"]])
 
 
-def test_an_unclosed_quote_does_not_swallow_rows(tmp_path: Path) -> None:
-    assert table(tmp_path, b't\tl\n" said\t1\n"he"\t0\n')[1] == [['" said', "1"], ['"he"', "0"]]
-
-
 def test_spaces_are_part_of_the_text(tmp_path: Path) -> None:
     assert table(tmp_path, b"t\n rocks . \n")[1] == [[" rocks . "]]
 

@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from matekd_bench.errors import ResultsError, UsageError
 from matekd_bench.results.leaderboard.glue_score import GLUE8
 from matekd_bench.results.report.export import export
 from matekd_bench.tasks.task import Suite
@@ -158,22 +157,6 @@ def test_formulas_are_defused_and_numbers_stay_numbers(tmp_path: Path, make_reco
 def test_formulas_in_method_names(tmp_path: Path, records: list[Any]) -> None:
     assert "'=cmd" in write(tmp_path / "b.csv", records).read_text()
     assert '"=cmd"' in write(tmp_path / "b.json", records).read_text()  # JSON runs nothing
-
-
-def test_other_extensions_and_tables_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"extension '\.xlsx'; there are \.csv, \.json, \.md"):
-        write(tmp_path / "b.xlsx", [])
-    with pytest.raises(UsageError, match="no extension"):
-        write(tmp_path / "b", [])
-    with pytest.raises(UsageError, match="unknown table 'run': did you mean 'runs'"):
-        write(tmp_path / "b.csv", [], "run")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_path_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ResultsError) as caught:
-        write(tmp_path / "absent" / "b.csv", [])
-    assert "\n" not in str(caught.value)
 
 
 def test_no_records_give_a_header_alone(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from exported import Study, board_of, study
 from matekd_bench.methods.method import Method, Params
-from matekd_bench.results.leaderboard.table import Leaderboard
 from matekd_bench.results.records.run_record import to_json
 from matekd_bench.results.report import plots
 from matekd_bench.results.report.html import choices, to_html
@@ -181,12 +180,6 @@ def test_without_matplotlib_a_sentence_stands_for_the_plots(
     assert "<svg" not in page
     assert "matplotlib was not installed" in page
     assert "#method-" not in page  # no cards, no links to them
-
-
-def test_no_runs_are_said() -> None:
-    page = to_html(Leaderboard(()), [])
-    outline(page)
-    assert "No runs are recorded." in page
 
 
 def test_several_protocols_are_said_to_be_no_comparison(make_record: Any) -> None:

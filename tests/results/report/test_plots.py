@@ -76,8 +76,6 @@ def test_the_cost_plot_shows_score_against_flops(done: Study) -> None:
     front, *marks = axes.lines
     shown = {line.get_label().removesuffix(" (front)"): line for line in marks}
     for row in table.rows:
-        assert row.cost is not None
-        assert row.mean is not None
         [x], [y] = shown[row.label].get_data()
         assert x == pytest.approx(row.cost.train_flops / 1e15)
         assert y == pytest.approx(100 * row.mean)
@@ -122,10 +120,7 @@ def test_the_forest_shows_differences_with_their_intervals(done: Study) -> None:
         for height, name in enumerate(names):
             shown = rows[name] if column is None else rows[name].cells[column]
             statistics = rows[name].overall if column is None else rows[name].cells[column].statistics
-            assert shown.delta is not None
             low, high = bounds(statistics.difference)
-            assert low is not None
-            assert high is not None
             assert marks[height].get_xdata()[0] == pytest.approx(100 * shown.delta)
             [span] = [one for one in spans if one[0][1] == height]
             assert span[:, 0] == pytest.approx([100 * low, 100 * high])
@@ -172,7 +167,6 @@ def test_the_curves_are_those_of_the_table(done: Study) -> None:
         lines = {line.get_label(): line for line in axes.lines}
         assert set(lines) == {"majority class", *(row.label for row in table.rows)}
         expected = curve(found["good", column])
-        assert expected is not None
         assert tuple(lines["good"].get_ydata()) == expected.mean
         assert tuple(lines["good"].get_xdata()) == expected.updates
 
@@ -216,7 +210,6 @@ def test_an_element_fits_into_a_page_beside_others(done: Study, make_record: Any
     elements = [plots.draw_inline(plot, table, done.runs) for plot in PLOTS.values()]
     identifiers: list[str] = []
     for text in elements:
-        assert text is not None
         root = ET.fromstring(text)
         assert root.tag == f"{SVG}svg"
         assert "width" not in root.attrib
@@ -241,17 +234,6 @@ def test_width_and_height_are_the_pages() -> None:
     head = '<?xml version="1.0"?><!DOCTYPE svg>\n'
     svg = f'{head}<svg height="2pt" viewBox="0 0 1 2" width="1pt"><metadata>x</metadata></svg>'
     assert inline_element(svg, "p") == '<svg aria-hidden="true" focusable="false" viewBox="0 0 1 2"></svg>'
-
-
-def test_which_plot_a_file_shows() -> None:
-    assert plots.choose_plot(Path("forest.svg"), None).name == "forest"
-    assert plots.choose_plot(Path("x.svg"), "heatmap").name == "heatmap"
-    with pytest.raises(
-        UsageError, match=r"which plot is figure1\.png to show\? There are cost, forest, heatmap, curves"
-    ):
-        plots.choose_plot(Path("figure1.png"), None)
-    with pytest.raises(UsageError, match="unknown plot 'frest': did you mean 'forest'"):
-        plots.choose_plot(Path("forest.png"), "frest")
 
 
 def test_nothing_to_show_is_an_error_of_one_line(make_record: Any) -> None:

@@ -38,7 +38,6 @@ def test_delta_matched() -> None:
     }
     costs = {"kd": 100.0, "kd@2x": 200.0, "matekd": 160.0, "eda": 90.0}
     found = delta_matched("matekd", table, ["rte"], costs, ["kd", "kd@2x", "kd@4x"])
-    assert found is not None
     assert (found.rival, found.cost_ratio) == ("kd@2x", 1.25)
     assert found.difference.delta == pytest.approx(0)
     assert (

@@ -53,18 +53,3 @@ def test_two_results_of_one_run_are_refused(tmp_path: Path, make_record: Any) ->
     a, b = folder(tmp_path / "a", make_record()), folder(tmp_path / "b", make_record(score=0.71))
     with pytest.raises(ResultsError, match=rf"{make_record().run_id}.*{a.name}.*{b.name}"):
         read_folders([a, b])
-
-
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ResultsError, match="none"):
-        read_folders([tmp_path / "none"])
-
-
-def test_a_copied_run_does_not_count_twice(tmp_path: Path, make_record: Any) -> None:
-    record = make_record()
-    place = folder(tmp_path / "a", record)
-    (place / "runs" / record.run_id).rename(place / "runs" / "copy")
-    folder(place, record)
-    found = read_folders([place])
-    assert found.records == (record,)
-    assert record.run_id in found.damaged[0][1]

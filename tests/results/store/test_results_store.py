@@ -49,7 +49,6 @@ def test_a_run_comes_back_as_it_was_written(
     assert store.read(record.run_id) == stored == store.records()[0]
     assert stored.model_copy(update={"predictions": None}) == record
     back = store.read_predictions(record.run_id)
-    assert back is not None
     assert back.uids == predictions.uids
     for mine, theirs in zip(back.evaluations, predictions.evaluations, strict=True):
         np.testing.assert_array_equal(mine["dev"], theirs["dev"])

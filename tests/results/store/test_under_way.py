@@ -46,7 +46,6 @@ def partial(root: Path) -> Path:
 
 def test_a_run_is_one_process_s_until_that_dies(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
         assert other.stdout.readline() == b"True\n"
         mine = RunUnderWay(tmp_path, "a-run")
         assert not mine.acquire()

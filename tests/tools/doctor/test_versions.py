@@ -46,7 +46,3 @@ def test_a_checkout_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_numbers_of_a_version(text: str, expected: tuple[int, ...]) -> None:
     assert numbers(text) == expected
-
-
-def test_numbers_are_compared_as_numbers() -> None:
-    assert numbers("2.13") > numbers("2.6")
