@@ -54,6 +54,12 @@ def test_differences_are_those_of_pairs(benchmark: ModuleType) -> None:
     assert (low, high) == (pytest.approx(expected.low), pytest.approx(expected.high))
 
 
+def test_a_plan_of_the_benchmark_of_planning_has_the_runs_that_it_names() -> None:
+    planned = script("planning").plan(3, "rte")
+    assert planned.runs == 3 * 11
+    assert 0 < planned.longest_run_seconds < planned.device_seconds
+
+
 def test_the_study_has_every_method_but_the_slow_one(benchmark: ModuleType) -> None:
     host = Host.load(only_builtin=True)
     spec = make_request({"config": benchmark.STUDY}, host).spec

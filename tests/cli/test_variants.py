@@ -48,7 +48,11 @@ def test_variants_are_rows_of_one_table(run: Run, tmp_path: Path) -> None:
     [table] = build(list(records.values()), tasks=tasks, suites=[]).tables
     rows = {row.label: row for row in table.rows}
     assert sorted(rows) == sorted(VARIANTS)
-    assert (table.reference, rows["kd"].identity.role, rows["kd@2x"].identity.role) == ("kd", "reference", "method")
+    assert (table.reference, rows["kd"].identity.role, rows["kd@2x"].identity.role) == (
+        "kd",
+        "reference",
+        "method",
+    )
     twice = records["kd@2x"]
     assert (twice.budget.limit, twice.budget.spent, twice.compute.student_updates) == (8, 8, 8)
     assert [evaluation.update for evaluation in twice.curve] == [

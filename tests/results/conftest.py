@@ -1,4 +1,4 @@
-"""Fixtures that the tests of results share: synthetic records and studies, and what a rename finds on the disk."""
+"""What a rename finds on the disk, for the tests of results."""
 
 from __future__ import annotations
 
@@ -6,20 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-
-from synthetic import MakeRecord, WriteStudy, make, write
-
-
-@pytest.fixture(scope="session")
-def make_record() -> MakeRecord:
-    """A factory of synthetic records."""
-    return make
-
-
-@pytest.fixture(scope="session")
-def write_study() -> WriteStudy:
-    """A writer of synthetic studies with predictions."""
-    return write
 
 
 @pytest.fixture
