@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,18 +158,11 @@ EVENTS: Mapping[str, type[Event]] = {
 }
 
 
-class Sink(Protocol):
-    """A receiver of events; it may print, send or ignore each of them."""
+class Sink:
+    """A receiver of events, which may print, send or ignore each of them; this one ignores all."""
 
     def emit(self, event: Event) -> None:
         """Receive one event."""
-
-
-class NoSink:
-    """A sink that ignores every event."""
-
-    def emit(self, event: Event) -> None:
-        """Do nothing."""
 
 
 JsonEvent: TypeAlias = dict[str, Any]

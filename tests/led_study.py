@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.events import NoSink
+from matekd_bench.events import Sink
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import TrialRecord, Tuning
 from matekd_bench.results.store.results_store import ResultsStore
@@ -35,7 +35,7 @@ class LedStudy:
         placement = make_placement(make_request(options, host, command=command))
         spec, results = placement.request.spec, placement.request.execution.results
         grid = make_grid(spec, placement.device, host)
-        tuner = make_tuner(grid, grid.cells, results, NoSink()) if spec.tune else None
+        tuner = make_tuner(grid, grid.cells, results, Sink()) if spec.tune else None
         shared = SchedulerFactory(placement, host, Interruptions()).shared_study(grid.threads)
         return cls(shared, grid, tuner, ResultsStore(results))
 

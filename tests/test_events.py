@@ -13,9 +13,9 @@ from drawn_values import EXACT, drawn, piped, same
 from matekd_bench.events import (
     EVENTS,
     Event,
-    NoSink,
     PlannedRun,
     RunStarted,
+    Sink,
     StudyStarted,
     as_json,
     from_json,
@@ -29,7 +29,7 @@ SENT = [kind for kind in EVENTS.values() if kind is not StudyStarted]
 def test_an_event_is_a_line_of_json_and_comes_back(event: Event) -> None:
     back = from_json(json.loads(piped(json.dumps(as_json(event)))))
     assert same(back, event)
-    NoSink().emit(back)
+    Sink().emit(back)
 
 
 def test_an_unknown_event_is_refused() -> None:

@@ -25,8 +25,8 @@ SEEDING = {
     "uniform": 2,
     "DataOrder": 4,
     "PlannedUpdate": 0,
-    "SeedPurposes": 0,
 }
+PARAMETERS = {"data_order", "method_init"}  # of functions that pass them on to such calls
 
 
 def test_the_values_are_pinned():
@@ -91,6 +91,13 @@ def seeding_texts() -> Iterator[str]:
                     name = getattr(node.func, "attr", getattr(node.func, "id", ""))
                     for argument in node.args[SEEDING.get(name, len(node.args)) :]:
                         yield from texts_of(argument)
+                    for keyword in node.keywords:
+                        if keyword.arg in PARAMETERS:
+                            yield from texts_of(keyword.value)
+                elif isinstance(node, ast.arguments):
+                    for parameter, default in zip(node.kwonlyargs, node.kw_defaults, strict=True):
+                        if parameter.arg in PARAMETERS and default is not None:
+                            yield from texts_of(default)
 
 
 def texts_of(argument: ast.expr) -> Iterator[str]:

@@ -24,7 +24,6 @@ from matekd_bench.distill.training.evaluation import evaluation_points, predict
 from matekd_bench.distill.training.optimizer import DivergedError
 from matekd_bench.distill.training.outcome import Evaluation, LossHistory, Outcome
 from matekd_bench.distill.training.resume import (
-    Checkpoints,
     PausedError,
     newest_checkpoint,
     ran_out_of_memory,
@@ -34,7 +33,8 @@ from matekd_bench.distill.training.resume import (
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.distill.training.session import Job, SessionParts, TrainingSession
 from matekd_bench.errors import RunError
-from matekd_bench.events import Evaluated, Message, NoSink, Progress, Sink
+from matekd_bench.events import Evaluated, Message, Progress, Sink
+from matekd_bench.files.durable import CheckpointFolder
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.metrics import score_split, task_score
 
@@ -48,10 +48,10 @@ HISTORY_POINTS = (
 def train(
     job: Job,
     assets: TaskAssets,
-    sink: Sink = NoSink(),
+    sink: Sink = Sink(),
     *,
     stopping: Callable[[], bool] = lambda: False,
-    checkpoints: Checkpoints | None = None,
+    checkpoints: CheckpointFolder | None = None,
 ) -> Outcome:
     """Train one student and evaluate it at equal intervals of the budget; resume from the newest checkpoint, if any.
 
@@ -128,7 +128,7 @@ class _StudentRun:
         assets: TaskAssets,
         sink: Sink,
         stopping: Callable[[], bool],
-        checkpoints: Checkpoints | None,
+        checkpoints: CheckpointFolder | None,
         micro_batch: int | None,
     ) -> None:
         self._job, self._assets, self._sink, self._stopping = job, assets, sink, stopping

@@ -86,12 +86,15 @@ def is_intact(folder: Path) -> bool:
 class CheckpointFolder:
     """The last checkpoints of one training, each complete or absent; the first save creates the folder.
 
-    `problem` is the reason why the last checkpoint could not be saved, or None.
+    `problem` is the reason why the last checkpoint could not be saved, or None. `on_saved` gets the update and the
+    folder of every saved checkpoint, `on_problem` the reason when saving begins to fail.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.problem: str | None = None
+        self.on_saved: Callable[[int, Path], None] = lambda update, folder: None
+        self.on_problem: Callable[[str], None] = lambda reason: None
 
     def save(self, update: int, write: Callable[[Path], None]) -> None:
         """Save the checkpoint of `update` and delete old ones, except for the one before it.
@@ -108,9 +111,13 @@ class CheckpointFolder:
             shutil.rmtree(target, ignore_errors=True)
             temporary.rename(target)
             sync_folder(self.folder)
-            self.problem = None
         except OSError as error:
-            self.problem = os_reason(error)
+            earlier, self.problem = self.problem, os_reason(error)
+            if earlier is None:
+                self.on_problem(self.problem)
+        else:
+            self.problem = None
+            self.on_saved(update, target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         for old in self._newest_first()[KEPT:]:

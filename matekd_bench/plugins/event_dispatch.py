@@ -9,7 +9,15 @@ from types import TracebackType
 from typing import Any
 
 from matekd_bench.errors import PluginError, UsageError, one_line
-from matekd_bench.events import Evaluated, Event, RunFinished, RunStarted, StudyFinished, StudyStarted
+from matekd_bench.events import (
+    Evaluated,
+    Event,
+    RunFinished,
+    RunStarted,
+    Sink,
+    StudyFinished,
+    StudyStarted,
+)
 from matekd_bench.plugins.calling import call, register
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.provided import Provided
@@ -60,7 +68,7 @@ def _importable(module: str) -> bool:
         return False
 
 
-class PluginSink:
+class PluginSink(Sink):
     """A sink that passes events to every plugin of a host and to the trackers that were started.
 
     An implementation also gets the start of the study and of the run that an event is about, if it asks for them.

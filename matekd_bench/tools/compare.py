@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from matekd_bench.errors import ResultsError, UsageError, unknown
 from matekd_bench.results.leaderboard.evidence import Evidence, RunAnswers
@@ -13,15 +12,6 @@ from matekd_bench.results.stats.paired_tests import CheckpointComparison, compar
 from matekd_bench.tasks.task import Task
 
 MAX_NAMED = 5  # run ids that an error message lists
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two runs and the test of their answers at the last evaluation."""
-
-    run_a: Record
-    run_b: Record
-    result: CheckpointComparison
 
 
 def find_run(records: Sequence[Record], name: str) -> Record:
@@ -37,11 +27,13 @@ def find_run(records: Sequence[Record], name: str) -> Record:
     return find_run(records, matches[0])
 
 
-def compare_runs(run_a: Record, run_b: Record, evidence: Evidence, tasks: Mapping[str, Task]) -> Comparison:
+def compare_runs(
+    run_a: Record, run_b: Record, evidence: Evidence, tasks: Mapping[str, Task]
+) -> CheckpointComparison:
     """Test whether two checkpoints differ: McNemar's exact test for accuracy, a permutation test otherwise.
 
-    The result is about these two checkpoints only, not about their methods. Raises UsageError for runs of different
-    tasks or dev sets, ResultsError if the answers of one run are missing.
+    `run_a` is the comparison's own run. The result is about these two checkpoints only, not about their methods. Raises
+    UsageError for runs of different tasks or dev sets, ResultsError if the answers of one run are missing.
     """
     if run_a.run_id == run_b.run_id:
         raise UsageError(f"both runs are '{run_a.run_id}': name two.")
@@ -54,7 +46,7 @@ def compare_runs(run_a: Record, run_b: Record, evidence: Evidence, tasks: Mappin
         raise UsageError(f"'{run_a.run_id}' and '{run_b.run_id}' were scored on different dev sets.")
     metrics = metrics_of([run_a, run_b], tasks)
     a, b = (_answers(run, evidence, metrics) for run in (run_a, run_b))
-    return Comparison(run_a, run_b, compare_checkpoints(a.gold, a.last, b.last))
+    return compare_checkpoints(a.gold, a.last, b.last)
 
 
 def _dev_digests(run: Record) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -27,18 +28,6 @@ from matekd_bench.study.spec.study_spec import StudySpec
 
 THEN, NOW = "then", "now"
 SETTINGS = ("method", "variant", "method_version", "params")  # of the identity, which must be the same
-
-
-@dataclass(frozen=True, kw_only=True)
-class LocalOverrides:
-    """Settings of this machine that replace recorded ones: paths, device, threads; None keeps the recorded one."""
-
-    glue_dir: Path | None = None
-    teacher: str | None = None
-    student: str | None = None
-    generator: str | None = None
-    device: str | None = None
-    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -74,19 +63,32 @@ class Reproduction:
 
 
 def reproduce(
-    store: ResultsStore, run_id: str, into: Path, host: Host, sink: Sink, overrides: LocalOverrides
+    store: ResultsStore,
+    run_id: str,
+    into: Path,
+    host: Host,
+    sink: Sink,
+    *,
+    device: str | None = None,
+    threads: int | None = None,
+    glue_dir: Path | None = None,
+    checkpoints: Mapping[str, str | None] = MappingProxyType({}),
 ) -> Reproduction:
     """Train the run again, write its record to the folder `into`, and compare the two.
+
+    `device`, `threads` and `glue_dir` are those of this machine; None: as recorded. `checkpoints` replaces the recorded
+    checkpoint of "teacher", "student" or "generator", unless it is None.
 
     A tuned run is trained with the settings that its record says were chosen; its trials are not repeated. Raises
     ResultsError, before any training, if the data, the method or its settings differ from those of the record.
     """
     recorded = store.read(run_id)
-    spec = _spec_of_run(store, recorded, overrides)
-    device = resolve_device(overrides.device or _available_device(recorded.compute.device))
+    spec = _spec_of_run(store, recorded, checkpoints)
+    spec = spec.model_copy(update={"threads": threads or spec.threads, "glue_dir": glue_dir or spec.glue_dir})
+    kind = device or _available_device(recorded.compute.device)
     target = ResultsStore(into)
     with Interruptions() as interruptions, deterministic_kernels(spec.deterministic):
-        grid = make_grid(spec, device, host, sink)
+        grid = make_grid(spec, resolve_device(kind), host, sink)
         cell = _cell_of_run(grid, recorded)
         _check_same_run(recorded, cell, grid)
         if target.has(cell.run_id):
@@ -99,8 +101,8 @@ def reproduce(
     return compare(store, recorded, target, target.read(cell.run_id))
 
 
-def _spec_of_run(store: ResultsStore, recorded: Record, overrides: LocalOverrides) -> StudySpec:
-    """Return the settings of the study that made the run, reduced to this run, with the overrides."""
+def _spec_of_run(store: ResultsStore, recorded: Record, checkpoints: Mapping[str, str | None]) -> StudySpec:
+    """Return the settings of the study that made the run, reduced to this run, with other checkpoints."""
     try:
         study = StudySpec.model_validate(store.read_study(recorded.run_id))
     except ValidationError as error:
@@ -108,13 +110,12 @@ def _spec_of_run(store: ResultsStore, recorded: Record, overrides: LocalOverride
         raise ResultsError(f"study.json of run '{recorded.run_id}' cannot be read: {problem}") from None
     identity, compute = recorded.identity, recorded.compute
     update: dict[str, Any] = {
-        "threads": overrides.threads or compute.threads,
+        "threads": compute.threads,
         "deterministic": compute.deterministic,
-        "glue_dir": overrides.glue_dir or study.glue_dir,
         "training": study.training.model_copy(update={"precision": compute.precision}),
     }
-    for part in ("teacher", "student", "generator"):
-        if (checkpoint := getattr(overrides, part)) is not None and getattr(study, part) is not None:
+    for part, checkpoint in checkpoints.items():
+        if checkpoint is not None and getattr(study, part) is not None:
             replaced = {"checkpoint": checkpoint, "revision": None}
             update[part] = getattr(study, part).model_copy(update=replaced)
     reduced = one_run(study, method=identity.method, task=identity.task, seed=identity.seed)

@@ -18,8 +18,7 @@ from matekd_bench.plugins.host import Host
 from matekd_bench.results.records import dev_set
 from matekd_bench.results.records.run_record import to_json
 from matekd_bench.results.store.results_store import STUDY_SCHEMA, ResultsStore
-from matekd_bench.study.spec.request import StudyRequest
-from matekd_bench.study.spec.study_spec import study_spec
+from matekd_bench.study.spec.request import make_request
 from matekd_bench.tasks.task_files import load_suites, load_task_file
 from synthetic import make
 
@@ -45,7 +44,9 @@ splits.dev = { hub = "dev", file = "dev.tsv", rows = 2 }
 """
 RUN = make()
 RUN_FOLDER = f"runs/{RUN.run_id}"
-SPEC = study_spec(StudyRequest(methods="kd", tasks="rte", preset="mini")).model_dump(mode="json")
+HOST = Host.load(only_builtin=True)
+STUDY = {"methods": "kd", "tasks": "rte"}
+SPEC = make_request({**STUDY, "preset": "mini"}, HOST).spec.model_dump(mode="json")
 CARD_OF_RUN = StudentCard("r1", "rte", ("a", "b"), 32, "fp32", 8, "0" * 64)
 DEV_SET = dev_set.DevSet(digest="dev", task="rte", split="dev", n=1, uids=("a",), labels=(7,))
 PRESETS_PLUGIN = """
@@ -79,13 +80,13 @@ class Place:
 
 
 def load_config(folder: Path) -> object:
-    return study_spec(StudyRequest(config=folder / "study.toml", methods="kd", tasks="rte", preset="minilm"))
+    return make_request({**STUDY, "preset": "minilm", "config": folder / "study.toml"}, HOST)
 
 
 def load_preset(folder: Path) -> object:
     (folder / "plugin.py").write_text(PRESETS_PLUGIN)
     host = Host.load([folder / "plugin.py"], only_builtin=True)
-    return study_spec(StudyRequest(methods="kd", tasks="rte", preset="study"), host)
+    return make_request({**STUDY, "preset": "study"}, host)
 
 
 def load_study_of_run(folder: Path) -> object:
@@ -165,7 +166,8 @@ def test_what_is_no_toml_or_json(name: str, tmp_path: Path) -> None:
     assert f"not {'TOML' if place.file.endswith('.toml') else 'JSON'}" in line
 
 
-@pytest.mark.parametrize("name", PLACES)
+# A record or a dev set, which nobody writes by hand, is only said to be damaged.
+@pytest.mark.parametrize("name", sorted(PLACES.keys() - {"record", "dev-set"}))
 def test_what_is_not_utf_8_is_named_with_its_line(name: str, tmp_path: Path) -> None:
     place = PLACES[name]
     line = refusal(place, tmp_path, place.text.encode() + b"\n\xff")

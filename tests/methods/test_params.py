@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from matekd_bench.errors import UsageError
 from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.method import Method, NoParams, Params
-from matekd_bench.methods.params import ResolvedMethod, describe, parse_sets, resolve, resolve_all
+from matekd_bench.methods.params import ResolvedMethod, check_sets, describe, parse_sets, resolve, resolve_all
 from matekd_bench.methods.wrapping import WrapperParams
 
 
@@ -165,8 +165,6 @@ def test_a_malformed_set_is_refused(item: str) -> None:
         ("worst-of-n[eda[alpha=7]]", (), ("'alpha'", "'eda'", "'7'")),
         ("worst-of-n[eda,inner=eda]", (), ("'worst-of-n.inner'",)),
         ("worst-of-n[eda]", ("worst-of-n.inner=eda",), ("'worst-of-n.inner'",)),
-        ("kd", ("eda.alpha=.1",), ("'eda'", "(kd)")),
-        ("kd", ("ead.alpha=.1",), ("'ead'",)),
         ("eda", ("eda.alpha=7",), ("'7'",)),
     ],
 )
@@ -177,6 +175,15 @@ def test_bad_parameters_are_one_line_that_names_them(
         one(text, *sets)
     assert all(part in str(caught.value) for part in parts), str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("item", "parts"), [("eda.alpha=.1", ("'eda'", "(kd)")), ("ead.alpha=.1", ("'ead'",))]
+)
+def test_a_parameter_of_a_method_that_is_not_listed(item: str, parts: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_sets(parse_sets([item]), ["kd"], lookup)
+    assert all(part in str(caught.value) for part in parts), str(caught.value)
 
 
 def test_one_reference_can_be_resolved_alone() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from matekd_bench.events import NoSink
+from matekd_bench.events import Sink
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Tuning
 from matekd_bench.results.store.results_store import ResultsStore
@@ -24,7 +24,7 @@ from matekd_bench.study.execute.study_session import SharedStudy, StudySession
 from matekd_bench.study.plan.grid import Cell, Grid, make_grid, one_run
 from matekd_bench.study.plan.tuning import Tuner, make_tuner
 from matekd_bench.study.spec.request import StudyRequest, make_request
-from matekd_bench.tools.reproduce import LocalOverrides, reproduce
+from matekd_bench.tools.reproduce import reproduce
 from synthetic import make
 
 HOST = Host.load(only_builtin=True)
@@ -86,7 +86,7 @@ def essence(cell: Cell) -> dict[str, Any]:
 
 def choose_last_trials(grid: Grid, cells: Sequence[Cell], results: Path) -> tuple[Tuner, list[Cell]]:
     """The trials of these cells, recorded so that the last of each variant is the best, and the complete cells."""
-    tuner = make_tuner(grid, cells, results, NoSink())
+    tuner = make_tuner(grid, cells, results, Sink())
     for trials in tuner.trials.values():
         for trial, cell in trials:
             tuner.store.write(make(score=trial.number / 10, run_id=cell.run_id))
@@ -107,7 +107,7 @@ def reproduced(cell: Cell, grid: Grid, folder: Path, monkeypatch: pytest.MonkeyP
     store.write(record, study=grid.spec.model_dump(mode="json"))
     monkeypatch.setattr("matekd_bench.tools.reproduce.Scheduler.run", refuse)
     with pytest.raises(TrainError) as caught:
-        reproduce(store, cell.run_id, folder / "again", HOST, NoSink(), LocalOverrides())
+        reproduce(store, cell.run_id, folder / "again", HOST, Sink())
     [again] = caught.value.args
     assert isinstance(again, Cell)
     return again
@@ -121,7 +121,7 @@ def test_every_process_and_command_makes_the_same_complete_cell(
     grid = make_grid(request.spec, CPU, HOST)
     study = [cell for cell in grid.cells if cell.data.task.name == "sst2" and cell.job.seed == 2]
     cells = study
-    worker = StudySession(SharedStudy.from_json(SharedStudy(request, only_builtin=True).to_json()), NoSink())
+    worker = StudySession(SharedStudy.from_json(SharedStudy(request, only_builtin=True).to_json()), Sink())
     if tune:
         tuner, cells = choose_last_trials(grid, study, request.execution.results)
         assert {cell.tuning.chosen for cell in cells if cell.tuning} == {3}
@@ -148,7 +148,7 @@ def test_a_run_of_a_tuned_study_is_not_trained_before_its_settings_are_chosen(
     cell, store, interruptions = grid.cells[0], ResultsStore(tmp_path), Interruptions()
     with pytest.raises(RuntimeError, match=cell.run_id):
         grid.cell(cell.run_id)
-    backend = InProcessBackend(Runner(grid, store, RunSink(NoSink()), interruptions, command=""))
+    backend = InProcessBackend(Runner(grid, store, RunSink(Sink()), interruptions, command=""))
     with pytest.raises(RuntimeError, match=cell.run_id):
         Scheduler(grid, store, (), backend, interruptions, command="").run([cell])
     assert store.run_ids() == set()

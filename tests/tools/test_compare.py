@@ -25,7 +25,7 @@ def run(study: Collection, method: str, task: str = "rte") -> Any:
 
 def test_mcnemar_on_the_recorded_answers(study: Collection) -> None:
     eda, kd = run(study, "eda"), run(study, "kd")
-    found = compare_runs(eda, kd, Evidence(study.stores), {}).result
+    found = compare_runs(eda, kd, Evidence(study.stores), {})
     store = study.stores[kd.run_id]
     labels = np.array(store.read_data("dev-rte").labels)
     a, b = (

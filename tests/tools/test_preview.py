@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from matekd_bench.distill.token_texts import segments
-from matekd_bench.events import NoSink
+from matekd_bench.events import Sink
 from matekd_bench.methods.edits import edits_between
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.spec.request import StudyRequest, make_request
@@ -39,7 +39,7 @@ def found(request_of) -> Preview:
 
 
 def look(request: StudyRequest, **options) -> Preview:
-    return preview(request, HOST, NoSink(), **{"examples": 4, **options})
+    return preview(request, HOST, Sink(), **{"examples": 4, **options})
 
 
 def of(found: Preview, name: str):

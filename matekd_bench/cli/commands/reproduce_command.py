@@ -65,26 +65,21 @@ def reproduce(
     from matekd_bench.results.store.collection import read_folders
     from matekd_bench.results.store.results_store import ResultsStore
     from matekd_bench.tools.compare import find_run
-    from matekd_bench.tools.reproduce import LocalOverrides
     from matekd_bench.tools.reproduce import reproduce as reproduce_run
 
     home, name = _results_and_name(run, results)
     run_id = find_run(read_folders([home]).records, name).run_id
-    overrides = LocalOverrides(
-        glue_dir=glue_dir,
-        teacher=teacher,
-        student=student,
-        generator=generator,
-        device=device,
-        threads=threads,
-    )
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="matekd-bench-")))
         if fresh:
             stack.enter_context(_cache_at(scratch / "cache"))
         sink = stack.enter_context(watcher(quiet=quiet, verbose=False))
         host, target = load_host(plugin, no_plugins), into or scratch / "results"
-        reproduction = reproduce_run(ResultsStore(home), run_id, target, host, sink, overrides)
+        reproduction = reproduce_run(
+            ResultsStore(home), run_id, target, host, sink,
+            device=device, threads=threads, glue_dir=glue_dir,
+            checkpoints={"teacher": teacher, "student": student, "generator": generator},
+        )  # fmt: skip
     if json:
         print_json(_as_json(reproduction))
     else:

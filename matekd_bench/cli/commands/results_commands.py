@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,8 +22,9 @@ from matekd_bench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from matekd_bench.cli.ui.leaderboards import LoadedResults
+    from matekd_bench.results.records.run_record import Record
     from matekd_bench.results.report.sheets import View
-    from matekd_bench.tools.compare import Comparison
+    from matekd_bench.results.stats.paired_tests import CheckpointComparison
 
 
 ViewOption = partial(typer.Option, rich_help_panel="View")
@@ -183,21 +184,20 @@ def compare(
         folders += [home] if home else []
         names.append(Path(run).resolve().name if home else run)
     loaded = load_results(load_host(plugin, no_plugins), folders or [RESULTS])
-    record_a, record_b = (find_run(loaded.records, name) for name in names)
-    comparison = compare_runs(record_a, record_b, loaded.evidence, loaded.tasks)
+    runs = [find_run(loaded.records, name) for name in names]
+    result = compare_runs(runs[0], runs[1], loaded.evidence, loaded.tasks)
     if json:
-        print_json(_comparison_as_json(comparison))
+        print_json(_comparison_as_json(runs, result))
         return
-    for line in _comparison_lines(comparison):
+    for line in _comparison_lines(runs, result):
         typer.echo(line)
 
 
-def _comparison_lines(comparison: Comparison) -> Iterator[str]:
+def _comparison_lines(runs: Sequence[Record], result: CheckpointComparison) -> Iterator[str]:
     """Yield both runs with their scores, the difference and the test."""
     from matekd_bench.results.report.cells import text
 
-    result = comparison.result
-    for letter, run, score in (("A", comparison.run_a, result.own), ("B", comparison.run_b, result.other)):
+    for letter, run, score in zip("AB", runs, (result.own, result.other), strict=True):
         description = f"{run.identity.variant} on {run.identity.task}, seed {run.identity.seed}"
         yield f"{letter}  {text(score, 'fraction'):>5}  {description} ({run.run_id})"
     yield f"A - B  {text(result.delta, 'difference')} points on {result.n} examples"
@@ -206,12 +206,11 @@ def _comparison_lines(comparison: Comparison) -> Iterator[str]:
     yield f"{result.test} test: p = {result.p:.4g}; {result.scope}, no word on the methods."
 
 
-def _comparison_as_json(comparison: Comparison) -> dict[str, object]:
-    result = comparison.result
+def _comparison_as_json(runs: Sequence[Record], result: CheckpointComparison) -> dict[str, object]:
     return {
-        "run_a": comparison.run_a.run_id,
-        "run_b": comparison.run_b.run_id,
-        "task": comparison.run_a.identity.task,
+        "run_a": runs[0].run_id,
+        "run_b": runs[1].run_id,
+        "task": runs[0].identity.task,
         "score_a": result.own,
         "score_b": result.other,
         "delta": result.delta,
@@ -240,5 +239,5 @@ def merge(folders: MergedFolders, output: Output) -> None:
     merged = merging.merge(folders, output)
     for reason in merged.left_out:
         warn(f"left out: {reason}")
-    again = f" ({merged.repeated} of them in several folders)" if merged.repeated else ""
-    typer.echo(f"wrote {output}: runs: {merged.runs}{again}; data sets: {merged.data}")
+    again = f" ({len(merged.repeated)} of them in several folders)" if merged.repeated else ""
+    typer.echo(f"wrote {output}: runs: {len(merged.runs)}{again}; data sets: {len(merged.data)}")

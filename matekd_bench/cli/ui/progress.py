@@ -42,7 +42,7 @@ def watcher(*, quiet: bool, verbose: bool, stream: TextIO | None = None) -> Iter
             yield screen
 
 
-class QuietScreen:
+class QuietScreen(Sink):
     """A sink that prints only warnings, and with `verbose` details too.
 
     Subclasses add a method for each kind of event that they show: `on_` and the name of its class in lower case.

@@ -22,7 +22,7 @@ from matekd_bench.distill.models.tokenizers import Encoder, encoder_of
 from matekd_bench.distill.settings import GeneratorSettings, TeacherSettings
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.errors import CheckpointError
-from matekd_bench.events import Message, NoSink, Sink
+from matekd_bench.events import Message, Sink
 from matekd_bench.files.durable import CheckpointFolder
 from matekd_bench.files.hashing import short_digest
 from matekd_bench.tasks.task import Examples, Task, TaskData
@@ -81,7 +81,7 @@ class Artifact(ABC, Generic[T]):
 
     data: TaskData
     recipe: Recipe
-    sink: Sink = NoSink()
+    sink: Sink = Sink()
     stopping: Callable[[], bool] = lambda: False
 
     @property

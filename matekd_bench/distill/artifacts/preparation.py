@@ -11,14 +11,14 @@ from matekd_bench.distill.artifacts.generator_warm_up import GeneratorWarmUp
 from matekd_bench.distill.models.networks import weights_digest
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.distill.training.resume import (
-    Checkpoints,
     PausedError,
     newest_checkpoint,
     software_versions,
     write_checkpoint,
 )
 from matekd_bench.distill.training.session import TrainingSession
-from matekd_bench.events import Message, NoSink, Progress, Sink
+from matekd_bench.events import Message, Progress, Sink
+from matekd_bench.files.durable import CheckpointFolder
 
 SAVE_SECONDS = 300.0  # between two checkpoints; the time of saving changes no result
 Trainable: TypeAlias = TrainingSession | GeneratorWarmUp
@@ -35,9 +35,9 @@ class Preparation:
     def __init__(
         self,
         name: str,
-        checkpoints: Checkpoints | None = None,
+        checkpoints: CheckpointFolder | None = None,
         *,
-        sink: Sink = NoSink(),
+        sink: Sink = Sink(),
         stopping: Callable[[], bool] = lambda: False,
         ranks: Ranks = ALONE,
     ) -> None:
@@ -84,4 +84,5 @@ class Preparation:
             )
         self._last_saved = time.perf_counter()
         if self._ranks.any(stop):
-            raise PausedError(session.updates, self._name, getattr(self._checkpoints, "problem", None))
+            problem = self._checkpoints.problem if self._checkpoints is not None else None
+            raise PausedError(session.updates, self._name, problem)

@@ -17,7 +17,7 @@ from matekd_bench.distill.artifacts.teacher import CleanLogits, FineTunedTeacher
 from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.training.evaluation import predict
-from matekd_bench.events import Message, NoSink, Sink
+from matekd_bench.events import Message, Sink
 from matekd_bench.methods.rows import Encoded
 from matekd_bench.tasks.task import TaskData
 
@@ -35,7 +35,7 @@ class TaskAssets:
         self,
         data: TaskData,
         recipe: Recipe,
-        sink: Sink = NoSink(),
+        sink: Sink = Sink(),
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self.data, self.task, self.recipe = data, data.task, recipe

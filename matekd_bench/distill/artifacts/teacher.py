@@ -18,7 +18,7 @@ from matekd_bench.distill.models.checkpoints import Checkpoint, describe
 from matekd_bench.distill.models.networks import ModelSource, load_classifier, quiet_transformers
 from matekd_bench.distill.settings import Objective, Training
 from matekd_bench.distill.training.evaluation import predict
-from matekd_bench.distill.training.session import Job, SeedPurposes, SessionParts, TrainingSession
+from matekd_bench.distill.training.session import Job, SessionParts, TrainingSession
 from matekd_bench.files.durable import CheckpointFolder
 from matekd_bench.files.hashing import short_digest
 from matekd_bench.methods.context import Models
@@ -59,8 +59,6 @@ class _GoldOnly(Perturbation[NoParams]):
 GOLD_ONLY = Method(
     name="teacher", summary="Fine-tuning on gold labels.", factory=_GoldOnly, level="none", version="1"
 )
-# One order for both streams: the method has no auxiliary updates. It makes no modules either.
-PURPOSES = SeedPurposes("teacher-order", "teacher-order", None)
 
 
 class FineTunedTeacher(Artifact[Teacher]):
@@ -113,7 +111,7 @@ class FineTunedTeacher(Artifact[Teacher]):
         limit = settings.budget.resolve(task.name, len(corpus), settings.optimizer.batch_size)
         training = Training(optimizer=settings.optimizer, objective=Objective(gold=1.0, soft=0.0))
         job = Job("teacher", GOLD_ONLY, NoParams(), 0, training, (settings.budget.kind, limit))
-        return TrainingSession(parts, job, purposes=PURPOSES)
+        return TrainingSession(parts, job, data_order="teacher-order", method_init=None)
 
     @property
     def checkpoint(self) -> Checkpoint:

@@ -94,7 +94,7 @@ def _config(folder: Path) -> Mapping[str, Any]:
     """Read config.json. Raises CheckpointError if it cannot be read or holds no JSON object."""
     config = read_json(folder / "config.json", CheckpointError)
     if not isinstance(config, dict):
-        raise CheckpointError(f"config.json of '{folder.name}' is not a JSON object.")
+        raise CheckpointError(f"'{folder / 'config.json'}' is not a JSON object.")
     return config
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
 
 from matekd_bench.errors import CheckpointError, PluginError, RunError
+from matekd_bench.files.durable import CheckpointFolder
 
 FORMAT = 3  # raise it when the content of the state changes
 STATE = "state.pt"
@@ -30,19 +31,6 @@ class PausedError(RunError):
         self.update = update
         self.what = what
         self.problem = problem
-
-
-class Checkpoints(Protocol):
-    """The place where a run keeps its checkpoints."""
-
-    def save(self, update: int, write: Callable[[Path], None]) -> None:
-        """Save a checkpoint: `write` puts its files into an empty folder.
-
-        If the disk refuses any of it, no checkpoint is saved.
-        """
-
-    def folders(self) -> Iterable[Path]:
-        """Return the folders of complete checkpoints, newest first."""
 
 
 def write_checkpoint(folder: Path, modules: Sequence[nn.Module], state: Mapping[str, Any]) -> None:
@@ -81,7 +69,7 @@ Agree = Callable[[str | None], str | None]
 
 
 def newest_checkpoint(
-    checkpoints: Checkpoints | None,
+    checkpoints: CheckpointFolder | None,
     origin: Mapping[str, Any],
     say: Callable[[str], None],
     agree: Agree = lambda folder: folder,
@@ -101,7 +89,7 @@ def newest_checkpoint(
 
 
 def _newest_local(
-    checkpoints: Checkpoints | None, origin: Mapping[str, Any], say: Callable[[str], None]
+    checkpoints: CheckpointFolder | None, origin: Mapping[str, Any], say: Callable[[str], None]
 ) -> tuple[Path, dict[str, Any]] | None:
     """Return the newest readable checkpoint with this `origin` that this process finds, or None."""
     for folder in checkpoints.folders() if checkpoints is not None else ():

@@ -62,27 +62,14 @@ class SessionParts:
     ranks: Ranks = ALONE
 
 
-@dataclass(frozen=True)
-class SeedPurposes:
-    """The texts that enter a session's seeds: those of its two data orders and of the modules that a method makes.
-
-    `method_init` is None for a method of the suite's own that makes no modules.
-    """
-
-    order: str
-    auxiliary_order: str
-    method_init: str | None
-
-
-RUN = SeedPurposes("data-order", "own-data-order", "method-init")
-
-
 class TrainingSession:
     """One network, the method that trains it and everything between them, with one state to save and load.
 
     The life of a session: the constructor makes the method. :meth:`warm_up` lets a text method look at the training
     texts and runs the method's warm-up, unless :meth:`load_state_dict` continues a session that had its warm-up.
-    :meth:`losses` makes the updates. `context_type` may be a subclass of `RunContext` that records more.
+    :meth:`losses` makes the updates. `context_type` may be a subclass of `RunContext` that records more. `data_order`
+    and `method_init` enter the seeds of the order of the rows and of the modules that a method makes; None for a method
+    without modules.
 
     The constructor seeds torch's global generator, as updates do: call both inside
     :func:`matekd_bench.distill.device.contained_randomness`.
@@ -93,7 +80,8 @@ class TrainingSession:
         parts: SessionParts,
         job: Job,
         *,
-        purposes: SeedPurposes = RUN,
+        data_order: str = "data-order",
+        method_init: str | None = "method-init",
         context_type: type[RunContext] = RunContext,
     ) -> None:
         self.parts, self.job = parts, job
@@ -113,8 +101,8 @@ class TrainingSession:
             parts.student, parts.teacher, objective=objective, regression=not task.labels,
             precision=parts.precision, scope=self.scope, meter=self.meter,
         )  # fmt: skip
-        if purposes.method_init is not None:  # modules of the method start alike in every run with this seed
-            torch.manual_seed(seed_of(job.seed, task.name, purposes.method_init))
+        if method_init is not None:  # modules of the method start alike in every run with this seed
+            torch.manual_seed(seed_of(job.seed, task.name, method_init))
         self.method = make_perturbation(job.method, job.params, self.context, job.variant)
         self._prepared = False
         self.trainer = Trainer(
@@ -123,10 +111,9 @@ class TrainingSession:
             auxiliary_updates=job.training.auxiliary_updates, ranks=parts.ranks,
         )  # fmt: skip
         self.assembler = Assembler(parts.corpus, job.seed, task.name, self.method.ahead)
-        self._order, self._auxiliary_order = (
-            DataOrder(parts.corpus.lengths, optimizer.batch_size, job.seed, task.name, purpose)
-            for purpose in (purposes.order, purposes.auxiliary_order)
-        )
+        lengths, size = parts.corpus.lengths, optimizer.batch_size
+        self._order = DataOrder(lengths, size, job.seed, task.name, data_order)
+        self._auxiliary_order = DataOrder(lengths, size, job.seed, task.name, "own-data-order")
 
     def _prepare_texts(self) -> None:
         """Let a text method look at all training texts, once."""

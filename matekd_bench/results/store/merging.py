@@ -24,21 +24,7 @@ MAX_NAMED = 3  # conflicts, and fields of one conflict, that an error message na
 
 
 @dataclass(frozen=True)
-class MergeReport:
-    """The result of a merge.
-
-    `runs` and `data` count the runs and data sets written, `repeated` the runs that were in several folders.
-    `left_out` gives the reason for each run and data set that was skipped.
-    """
-
-    runs: int
-    repeated: int
-    data: int
-    left_out: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _RunCopy:
+class RunCopy:
     """The copy of a run in one results folder."""
 
     store: ResultsStore
@@ -64,17 +50,21 @@ class _RunCopy:
 
 
 @dataclass
-class _MergeContents:
-    """The contents of all sources: runs by id, dev sets by digest, conflicts between folders, and skipped items."""
+class MergeContents:
+    """The contents of several results folders: runs by id and dev sets by digest.
 
-    runs: dict[str, _RunCopy] = field(default_factory=dict)
+    `repeated` are the ids of runs that are in several folders. `conflicts` and `left_out` say what differs between
+    the folders and why a run or dev set was skipped.
+    """
+
+    runs: dict[str, RunCopy] = field(default_factory=dict)
     data: dict[str, DevSet] = field(default_factory=dict)
     repeated: set[str] = field(default_factory=set)
     conflicts: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
 
-def merge(sources: Sequence[Path], target: Path) -> MergeReport:
+def merge(sources: Sequence[Path], target: Path) -> MergeContents:
     """Copy the runs and data sets of `sources` into the new folder `target`.
 
     If several folders have the same result of a run, its oldest copy is taken: copies may differ in seconds, which
@@ -100,26 +90,21 @@ def merge(sources: Sequence[Path], target: Path) -> MergeReport:
             hint="Delete what you do not want, then merge again.",
         )
     _write(contents, target)
-    return MergeReport(
-        runs=len(contents.runs),
-        repeated=len(contents.repeated),
-        data=len(contents.data),
-        left_out=tuple(contents.left_out),
-    )
+    return contents
 
 
-def _read_sources(stores: Sequence[ResultsStore]) -> _MergeContents:
-    contents = _MergeContents()
+def _read_sources(stores: Sequence[ResultsStore]) -> MergeContents:
+    contents = MergeContents()
     for store in stores:
         for record in store.records():
-            _add_run(contents, _RunCopy(store, record))
+            _add_run(contents, RunCopy(store, record))
         contents.left_out += [reason for _, reason in store.damaged]
         for digest in sorted(path.stem for path in store.data.glob("[!.]*.json")):
             _add_data(contents, store, digest)
     return contents
 
 
-def _add_run(contents: _MergeContents, run: _RunCopy) -> None:
+def _add_run(contents: MergeContents, run: RunCopy) -> None:
     """Add one copy of a run: skip it if its predictions are damaged, note a conflict if an earlier copy differs."""
     try:
         run.store.read_predictions(run.record.run_id)  # checks their SHA-256
@@ -139,21 +124,21 @@ def _add_run(contents: _MergeContents, run: _RunCopy) -> None:
     contents.runs[run_id] = min(other, run, key=lambda copy: copy.order)
 
 
-def _describe_difference(a: _RunCopy, b: _RunCopy) -> str | None:
+def _describe_difference(a: RunCopy, b: RunCopy) -> str | None:
     """Name the fields in which the results of two copies of a run differ; None if there are none."""
     paths = [setting.path for setting in differing_settings({"a": a.result, "b": b.result})]
     more = f" and {len(paths) - MAX_NAMED} more" if len(paths) > MAX_NAMED else ""
     return ", ".join(paths[:MAX_NAMED]) + more or None
 
 
-def _files(run: _RunCopy) -> Iterator[Path]:
+def _files(run: RunCopy) -> Iterator[Path]:
     """Yield every file of a run. Raises ResultsError for a link that leads out of its results folder."""
     for path in sorted(run.folder.rglob("*")):
         if path.is_file():
             yield safe_names.inside(run.store.root, path)
 
 
-def _add_data(contents: _MergeContents, store: ResultsStore, digest: str) -> None:
+def _add_data(contents: MergeContents, store: ResultsStore, digest: str) -> None:
     """Add a dev set of `store`: skip it if it is damaged, note a conflict if an earlier folder has another one."""
     try:
         devset = store.read_data(digest)
@@ -164,7 +149,7 @@ def _add_data(contents: _MergeContents, store: ResultsStore, digest: str) -> Non
         contents.conflicts.append(f"data set '{digest}', which '{store.root}' has otherwise")
 
 
-def _write(contents: _MergeContents, target: Path) -> None:
+def _write(contents: MergeContents, target: Path) -> None:
     """Write everything into a hidden folder next to `target`, then rename that folder to `target`."""
     temporary = safe_names.beside(target.absolute(), "merge")
     merged = ResultsStore(temporary)

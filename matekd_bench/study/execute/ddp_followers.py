@@ -21,7 +21,7 @@ from matekd_bench.distill.student_run import train
 from matekd_bench.distill.training.ddp import ALONE, ProcessGroup, Ranks, dry_run_ranks, launched_processes
 from matekd_bench.distill.training.resume import PausedError
 from matekd_bench.errors import RunError
-from matekd_bench.events import NoSink
+from matekd_bench.events import Sink
 from matekd_bench.study.execute.placement import Placement
 from matekd_bench.study.execute.runner import Announcement
 from matekd_bench.study.execute.study_session import SharedStudy, StudySession
@@ -122,7 +122,7 @@ def follow(session: StudySession, ranks: Ranks, stop_requested: Callable[[], boo
 
 def main() -> int:
     """Run a process that :func:`launch_processes` started; its study is a line of JSON on stdin."""
-    session = StudySession(SharedStudy.from_json(sys.stdin.readline()), NoSink())
+    session = StudySession(SharedStudy.from_json(sys.stdin.readline()), Sink())
     ranks = ProcessGroup(_local_device(session.device))
     with session.open(), suppress(RunError):  # RunError: the leader is gone
         follow(session, ranks)

@@ -31,7 +31,7 @@ from matekd_bench.study.plan.grid import Cell, Grid
 OnCheckpoint = Callable[[int, Path], None]  # gets the update and the folder of every saved checkpoint
 
 
-class RunSink:
+class RunSink(Sink):
     """A sink that adds the id of the run under way to events that have none, and passes them on."""
 
     def __init__(self, sink: Sink) -> None:
@@ -172,14 +172,17 @@ class Runner:
         started = time.perf_counter()
         try:
             assets = self.assets(cell)
-            checkpoints = _RunCheckpoints(under_way, cell, self.sink, self._on_checkpoint)
+            under_way.on_saved = self._on_checkpoint
+            under_way.on_problem = lambda reason: self._emit(
+                "warning", f"{cell.label}: no checkpoint could be saved: {reason}"
+            )
             ranks = cell.recipe.ranks
             # The followers start the same run when they receive this.
             ranks.announce((order, tuple(self._assets)))
             outcome = ranks.run_sharing_errors(
                 lambda: train(
                     cell.job, assets, self.sink,
-                    stopping=self._interruptions.stop_requested, checkpoints=checkpoints,
+                    stopping=self._interruptions.stop_requested, checkpoints=under_way,
                 )
             )  # fmt: skip
             record = recording.finished_record(cell, self.grid, assets, outcome, self._command)
@@ -237,26 +240,6 @@ def write_data(cell: Cell, store: ResultsStore) -> None:
             uids=examples.uids,
             labels=examples.labels or (),
         )
-
-
-class _RunCheckpoints:
-    """The checkpoints of a run, with a warning at the first one that cannot be saved."""
-
-    def __init__(self, under_way: RunUnderWay, cell: Cell, sink: Sink, on_checkpoint: OnCheckpoint) -> None:
-        self._under_way, self._cell, self._sink = under_way, cell, sink
-        self._on_checkpoint = on_checkpoint
-        self.folders = under_way.folders
-
-    def save(self, update: int, write: Callable[[Path], None]) -> None:
-        """Save a checkpoint that `write` puts into a folder; warn at the first one that fails."""
-        earlier_problem = self._under_way.problem
-        self._under_way.save(update, write)
-        problem = self._under_way.problem
-        if problem is None:
-            self._on_checkpoint(update, next(iter(self._under_way.folders())))
-        if problem is not None and earlier_problem is None:
-            text = f"{self._cell.label}: no checkpoint could be saved: {problem}"
-            self._sink.emit(Message(kind="warning", text=text))
 
 
 def _stop_message(cell: Cell, paused: PausedError, under_way: RunUnderWay) -> str:

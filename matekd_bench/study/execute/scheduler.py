@@ -18,7 +18,7 @@ from matekd_bench.study.plan.grid import Cell, Grid
 from matekd_bench.study.plan.work_items import WorkItem
 
 
-class Scheduler:
+class Scheduler(Sink):
     """A scheduler of the runs of one grid; everything in it is keyed by run id.
 
     It is the sink of all that happens in the runs, and passes it on to `sinks`. A run whose process or node is lost is

@@ -16,7 +16,7 @@ from matekd_bench.distill.settings import BudgetKind
 from matekd_bench.distill.student_run import Job
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.errors import BenchError, UsageError
-from matekd_bench.events import Message, NoSink, Sink
+from matekd_bench.events import Message, Sink
 from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.params import ResolvedMethod, resolve_all
 from matekd_bench.methods.search_space import Space
@@ -103,7 +103,7 @@ class Grid:
 
 
 def make_grid(
-    spec: StudySpec, device: torch.device, host: Host, sink: Sink = NoSink(), ranks: Ranks = ALONE
+    spec: StudySpec, device: torch.device, host: Host, sink: Sink = Sink(), ranks: Ranks = ALONE
 ) -> Grid:
     """Look up everything that a study names, and make its grid.
 

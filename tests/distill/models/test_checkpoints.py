@@ -116,7 +116,7 @@ def test_only_safetensors_are_loaded(copy):
 @pytest.mark.parametrize("text", ["{", "[1]"])
 def test_a_config_that_is_no_object_is_one_clear_line(copy, text):
     (copy / "config.json").write_text(text)
-    with pytest.raises(CheckpointError, match=r"config\.json of 'copy'"):
+    with pytest.raises(CheckpointError, match=r"copy/config\.json"):
         _ = find_checkpoint(str(copy)).config
 
 

@@ -17,10 +17,10 @@ from matekd_bench.distill.data.order import DataOrder
 from matekd_bench.distill.device import contained_randomness
 from matekd_bench.distill.student_run import initial_student, student_session, train
 from matekd_bench.distill.training.session import TrainingSession
+from matekd_bench.events import Sink
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.grid import make_grid
-from matekd_bench.study.spec.request import StudyRequest
-from matekd_bench.study.spec.study_spec import study_spec
+from matekd_bench.study.spec.request import StudyRequest, make_request
 from matekd_bench.testing import check, names, subject_of
 from matekd_bench.tools.preview import _MethodPreviewer, preview
 
@@ -80,20 +80,21 @@ def same(first: Gradients, second: Gradients) -> bool:
 @pytest.fixture
 def asked(tiny_checkpoint: Path, tmp_path: Path) -> tuple[StudyRequest, Host]:
     """A study of the method on mini-RTE with tiny networks, and the host that knows it."""
-    config, plugin = tmp_path / "tiny.toml", tmp_path / "prepared.py"
-    config.write_text('preset = "mini"\n[teacher]\nbudget = { limit = 2 }\n')
+    plugin = tmp_path / "prepared.py"
     plugin.write_text(PLUGIN)
-    request = StudyRequest(
-        methods="prepared", tasks="rte", config=config, reference=None, teacher=str(tiny_checkpoint),
-        student="layers:2", generator="layers:2", device="cpu",
-        budget="student_updates=2", limit_train=64, limit_eval=20,
-    )  # fmt: skip
-    return request, Host.load([plugin], only_builtin=False)
+    host = Host.load([plugin], only_builtin=True)
+    options = {
+        "methods": "prepared", "tasks": "rte", "reference": "none", "device": "cpu",
+        "teacher": {"checkpoint": str(tiny_checkpoint), "budget": {"limit": 2}},
+        "student": "layers:2", "generator": "layers:2",
+        "budget": "student_updates=2", "limit_train": 64, "limit_eval": 20,
+    }  # fmt: skip
+    return make_request(options, host), host
 
 
 def test_a_warm_up_counts_wherever_a_method_is_tried(asked):
     request, host = asked
-    [cell] = make_grid(study_spec(request, host), request, host, lambda text: None).cells
+    [cell] = make_grid(request.spec, torch.device("cpu"), host).cells
     assets, job = TaskAssets(cell.data, cell.recipe), cell.job
     assert len(assets.train) == 64  # before: fine-tuning the teacher steps too
     in_run = first_step(lambda: train(job, assets))
@@ -106,7 +107,7 @@ def test_a_warm_up_counts_wherever_a_method_is_tried(asked):
         Preparation("the teacher").train(TrainingSession(replace(parts, teacher=None), job))
 
     assert same(in_run, first_step(like_a_teacher))
-    assert preview(request, host, lambda text: None, examples=1, updates=0).updates == 0
+    assert preview(request, host, Sink(), examples=1, updates=0).updates == 0
 
 
 def test_the_contract_tries_a_method_in_a_session_like_any_other(asked):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from matekd_bench.errors import UsageError
-from matekd_bench.events import NoSink, StudyFinished
+from matekd_bench.events import Sink, StudyFinished
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
@@ -29,7 +29,7 @@ def study(study_settings: dict[str, Any], tmp_path: Path) -> Study:
 
     def start(**options: Any) -> tuple[StudyFinished, dict[str, Record]]:
         request = make_request({**standard, **options}, HOST, command="matekd-bench run")
-        end = run(request, HOST, NoSink()).end
+        end = run(request, HOST, Sink()).end
         records = ResultsStore(request.execution.results).records()
         return end, {f"{record.identity.method} {record.identity.task}": record for record in records}
 

@@ -14,7 +14,7 @@ import torch
 
 from event_recorder import EventRecorder
 from matekd_bench.errors import ResultsError
-from matekd_bench.events import Message, NoSink, RunFinished, RunStarted, Sink, StudyFinished
+from matekd_bench.events import Message, RunFinished, RunStarted, Sink, StudyFinished
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.execute.interrupts import Interruptions, StoppedError
@@ -184,7 +184,7 @@ def test_a_run_that_was_recorded_before_it_was_lost_counts_as_trained(
     grid: Grid, store: ResultsStore
 ) -> None:
     cell = grid.cells[0]
-    runner = Runner(grid, store, RunSink(NoSink()), Interruptions(), command="")
+    runner = Runner(grid, store, RunSink(Sink()), Interruptions(), command="")
     trained = runner.execute(Order(cell.run_id, "rte", cell.run_id))
     tally, recorder = schedule(replace(grid, cells=(cell,)), store, ScriptedBackend({cell.run_id: ["lost"]}))
     assert tally == StudyFinished(status="done", trained=1)

@@ -39,7 +39,7 @@ import base64, json, os, pickle, sys
 from pathlib import Path
 import torch
 from matekd_bench.distill.training.ddp import ProcessGroup
-from matekd_bench.events import NoSink
+from matekd_bench.events import Sink
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.execute.backends.ray_node import _with_inputs
 from matekd_bench.study.execute.backends.worker import RemoteRunner
@@ -49,8 +49,8 @@ from matekd_bench.study.execute.runner import RunSink
 from matekd_bench.study.execute.study_session import SharedStudy, StudySession
 
 def made(study, orders):
-    session, store = StudySession(study, NoSink()), ResultsStore(study.request.execution.results)
-    remote = RemoteRunner(session, store, RunSink(NoSink()), Interruptions())
+    session, store = StudySession(study, Sink()), ResultsStore(study.request.execution.results)
+    remote = RemoteRunner(session, store, RunSink(Sink()), Interruptions())
     runners = [remote.runner(Order("", task, "", trial=trial)) for task, trial in orders]
     return {
         "ids": [[[cell.run_id, cell.protocol_id] for cell in runner.grid.cells] for runner in runners],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from matekd_bench.events import NoSink
+from matekd_bench.events import Sink
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study import run
@@ -44,7 +44,7 @@ def request_(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path, tmp_pat
 
 def run_reference(request: StudyRequest) -> None:
     """Train only the reference of the study."""
-    run(replace(request, spec=request.spec.model_copy(update={"methods": "kd"})), HOST, NoSink())
+    run(replace(request, spec=request.spec.model_copy(update={"methods": "kd"})), HOST, Sink())
 
 
 @pytest.fixture

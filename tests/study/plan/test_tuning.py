@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from matekd_bench.cli import main
-from matekd_bench.events import NoSink
+from matekd_bench.events import Sink
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
@@ -68,7 +68,7 @@ def test_the_first_of_equal_trials_is_chosen_and_a_failed_one_never(
     }  # fmt: skip
     host = Host.load(only_builtin=True)
     grid = make_grid(make_request(settings, host).spec, torch.device("cpu"), host)
-    tuner = make_tuner(grid, grid.cells, tmp_path, NoSink())
+    tuner = make_tuner(grid, grid.cells, tmp_path, Sink())
     [trials] = tuner.trials.values()
     for (_, cell), score in zip(trials, (None, 0.7, 0.8, 0.8), strict=True):
         tuner.store.write(make(score=score, run_id=cell.run_id))

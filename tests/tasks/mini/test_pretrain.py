@@ -20,7 +20,7 @@ from matekd_tasks.mini.splits import TASKS, rows, sizes
 from matekd_tasks.mini.vocabulary import namesakes
 
 SHIPPED = "package:matekd_tasks/mini/checkpoint"
-SMALL = pretrain.Recipe(updates=3, batch=8, passages_batch=4, passages=40, exercises=64)
+SMALL = pretrain.PretrainingRecipe(updates=3, batch=8, passages_batch=4, passages=40, exercises=64)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_the_shipped_checkpoint_is_what_the_script_makes(tokenizer: Any) -> None
     vocabulary = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
     assert vocabulary == tokenizer.get_vocab()
     how = json.loads((folder / "made.json").read_text(encoding="utf-8"))
-    assert how["recipe"] == asdict(pretrain.Recipe())
+    assert how["recipe"] == asdict(pretrain.PretrainingRecipe())
     assert (folder / "model.safetensors").stat().st_size < 5_000_000
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from matekd_bench.distill.artifacts.artifact_cache import cache_root, import_folders
-from matekd_bench.events import Event, NoSink, Progress, as_json
+from matekd_bench.events import Event, Progress, Sink, as_json
 from matekd_bench.files.hashing import short_digest
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.students_folder import KeptStudents
@@ -162,7 +162,7 @@ class NodeSink(RunSink):
     """A sink that sends events to the driver's mailbox, progress at most once in PROGRESS_SECONDS."""
 
     def __init__(self) -> None:
-        super().__init__(NoSink())
+        super().__init__(Sink())
         self.mailbox: Any = None
         self._last_progress = 0.0
 

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 
 from matekd_bench.distill.device import free_cached_memory, peak_memory
 from matekd_bench.errors import ResultsError
-from matekd_bench.events import Evaluated, Event, NoSink, as_json
+from matekd_bench.events import Evaluated, Event, Sink, as_json
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.execute.interrupts import Interruptions, StoppedError
 from matekd_bench.study.execute.orders import Order, OrderEnd
@@ -64,7 +64,7 @@ class WorkerSink(RunSink):
     """A sink that writes events as lines of JSON, and the peak memory of the process after every evaluation."""
 
     def __init__(self, stream: TextIO, device: torch.device | None = None) -> None:
-        super().__init__(NoSink())
+        super().__init__(Sink())
         self._stream, self.device = stream, device
 
     def emit(self, event: Event) -> None:

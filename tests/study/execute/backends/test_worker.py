@@ -101,7 +101,7 @@ class ScriptedRunner:
 
     sink: RunSink
     events: ClassVar[Sequence[Event]] = ()
-    end: ClassVar[OrderEnd | ResultsError]
+    end: ClassVar[OrderEnd | ResultsError] = ResultsError("no end was given")
     orders: ClassVar[list[Order]] = []
 
     def execute(self, order: Order) -> OrderEnd:
@@ -126,7 +126,7 @@ def scripted(events: Sequence[Event], end: OrderEnd | ResultsError) -> Iterator[
         patch.setattr(worker, "StudySession", lambda study, sink: session)
         patch.setattr(worker, "RemoteRunner", lambda session, store, sink, *_: ScriptedRunner(sink))
         patch.setattr(ScriptedRunner, "events", events)
-        patch.setattr(ScriptedRunner, "end", end, raising=False)
+        patch.setattr(ScriptedRunner, "end", end)
         patch.setattr(ScriptedRunner, "orders", [])
         yield ScriptedRunner.orders
 
