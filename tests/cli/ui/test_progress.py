@@ -105,16 +105,11 @@ def test_plain_lines_hold_one_line_for_each_evaluation() -> None:
     ]
 
 
-def test_quiet_shows_warnings_alone() -> None:
+@pytest.mark.parametrize(("verbose", "details"), [(False, ""), (True, "Traceback: ...\n")])
+def test_quiet_shows_warnings_alone_and_details_if_wanted(verbose: bool, details: str) -> None:
     stream = io.StringIO()
-    show_study(QuietScreen(stream), Clock())
-    assert stream.getvalue() == "warning: no WordNet\n"
-
-
-def test_details_are_shown_if_wanted() -> None:
-    stream = io.StringIO()
-    QuietScreen(stream, verbose=True).emit(Message(kind="detail", text="Traceback: ..."))
-    assert stream.getvalue() == "Traceback: ...\n"
+    show_study(QuietScreen(stream, verbose=verbose), Clock())
+    assert stream.getvalue() == f"warning: no WordNet\n{details}"
 
 
 @pytest.mark.parametrize("verbose", [False, True])

@@ -171,14 +171,6 @@ def test_synthetic_data_under_the_name_of_a_glue_task_count_for_nothing(make_rec
     assert row(named, "kd").scores == {}  # a mean called mini is of synthetic data only
 
 
-def test_protocols_are_separate_tables(make_record: Any) -> None:
-    tables = board([make_record("kd"), make_record("eda", protocol_id="p2")]).tables
-    assert [(table.protocol_id, [row.label for row in table.rows]) for table in tables] == [
-        ("p1", ["kd"]),
-        ("p2", ["eda"]),
-    ]
-
-
 def test_two_teachers_of_one_task_are_not_compared(make_record: Any) -> None:
     records = [make_record("kd", seed=seed) for seed in range(2)]
     records += [
@@ -239,8 +231,7 @@ def test_costs_are_means_and_ratios_over_common_runs(make_record: Any) -> None:
 
 def test_columns_know_their_task(make_record: Any) -> None:
     task = Task("rte", "RTE", "", "classification", ("a", "b"), ("x", "y"), ("accuracy",), SPLITS)
-    (table,) = board([make_record(notices=["12 rows skipped"])], tasks={"rte": task}).tables
+    (table,) = board([make_record()], tasks={"rte": task}).tables
     column = table.columns[0]
     assert (column.title, column.metrics, column.majority_score) == ("RTE", ("accuracy",), 0.5)
     assert (column.eval_rows, column.budget, column.complete) == ({"dev": 100}, (300,), True)
-    assert column.notices == ("12 rows skipped",)

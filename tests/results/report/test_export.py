@@ -89,21 +89,21 @@ def test_pandas_reads_the_leaderboard(tmp_path: Path, records: list[Any]) -> Non
             assert frame[empty].isna().all()
 
 
-def test_the_glue_score_names_its_definition(tmp_path: Path, make_record: Any) -> None:
-    frame = pd.read_csv(write(tmp_path / "b.csv", [make_record("kd", task, score=0.75) for task in GLUE8]))
-    assert list(frame["score_definition"])[1] == "glue8"
-    assert list(frame["score"])[1] == pytest.approx(0.75)
-
-
-def test_a_synthetic_score_is_called_mini(tmp_path: Path, make_record: Any) -> None:
-    mini = {"score": 0.75, "state": "mini", "state_text": "mini"}
-    records = [make_record("kd", f"mini-{task}", **mini) for task in GLUE8]
-    frame = pd.read_csv(write(tmp_path / "b.csv", records)).set_index("method")
-    assert frame.loc["kd", "score_definition"] == "mini"
-    assert frame.loc["kd", "score"] == pytest.approx(0.75)
-    part = pd.read_csv(write(tmp_path / "part.csv", records[1:])).set_index("method")
-    assert part.loc["kd", "score_definition"] == "mini"
-    assert pd.isna(part.loc["kd", "score"])
+@pytest.mark.parametrize(
+    ("definition", "prefix", "data"),
+    [("glue8", "", {}), ("mini", "mini-", {"state": "mini", "state_text": "mini"})],
+)
+def test_a_score_names_its_definition(
+    definition: str, prefix: str, data: dict[str, str], tmp_path: Path, make_record: Any
+) -> None:
+    records = [make_record("kd", f"{prefix}{task}", score=0.75, **data) for task in GLUE8]
+    whole, part = (
+        pd.read_csv(write(tmp_path / name, runs)).set_index("method").loc["kd"]
+        for name, runs in (("whole.csv", records), ("part.csv", records[1:]))
+    )
+    assert (whole["score_definition"], whole["score"]) == (definition, pytest.approx(0.75))
+    assert part["score_definition"] == (definition if prefix else "7 of 8 tasks")
+    assert pd.isna(part["score"])
 
 
 def test_uninformative_and_unranked_are_said(tmp_path: Path, make_record: Any) -> None:

@@ -20,10 +20,6 @@ def test_the_cheapest_that_cost_as_much(cost: float, rival: str | None) -> None:
     assert matched_rival(cost, RIVALS) == rival
 
 
-def test_no_rivals() -> None:
-    assert matched_rival(1.0, {}) is None
-
-
 def entry(*scores: float) -> RowScores:
     effects = ExampleEffects((0, 1, 2), (np.zeros((10, 3)),), (0.1,), 9.0)
     return RowScores(dict(enumerate(scores)), effects)

@@ -31,22 +31,19 @@ def test_several_folders_are_one_collection(tmp_path: Path, make_record: Any) ->
         assert found.damaged == ()
 
 
-def test_a_run_in_two_folders_counts_once(tmp_path: Path, make_record: Any) -> None:
-    new = make_record(created="2026-02-02T00:00:00Z", train_seconds=9.0)
-    old = make_record(created="2026-01-01T00:00:00Z")
-    a, b = folder(tmp_path / "a", new), folder(tmp_path / "b", old)
+@pytest.mark.parametrize(
+    ("taken", "other"),
+    [
+        ({"created": "2026-01-01T00:00:00Z"}, {"created": "2026-02-02T00:00:00Z", "train_seconds": 9.0}),
+        ({}, {"score": None, "created": "2025-01-01T00:00:00Z"}),  # a score goes before a failure
+    ],
+)
+def test_a_run_in_two_folders_counts_once(taken: Any, other: Any, tmp_path: Path, make_record: Any) -> None:
+    record = make_record(**taken)
+    a, b = folder(tmp_path / "a", make_record(**other)), folder(tmp_path / "b", record)
     for folders in ([a, b], [b, a]):
         found = read_folders(folders)
-        assert found.records == (old,)
-        assert found.stores[old.run_id].root == b
-
-
-def test_a_score_goes_before_a_failure(tmp_path: Path, make_record: Any) -> None:
-    done, failed = make_record(), make_record(score=None)
-    a, b = folder(tmp_path / "a", done), folder(tmp_path / "b", failed)
-    assert done.run_id == failed.run_id
-    for folders in ([a, b], [b, a]):
-        assert read_folders(folders).records == (done,)
+        assert (found.records, found.stores[record.run_id].root) == ((record,), b)
 
 
 def test_two_results_of_one_run_are_refused(tmp_path: Path, make_record: Any) -> None:

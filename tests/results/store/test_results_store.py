@@ -306,7 +306,7 @@ def test_gold_scores_stay_floats(store: ResultsStore) -> None:
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, make_record: Any) -> None:
     (tmp_path / "file").write_text("")
     store = ResultsStore(tmp_path / "file")
-    for attempt in (store.check_writable, lambda: store.write(make_record())):
+    for attempt in (store.check_writable, lambda: store.write(make_record()), store.under_way("a").acquire):
         with pytest.raises(ResultsError, match="--results DIR") as caught:
             attempt()
         assert "\n" not in str(caught.value)
