@@ -228,7 +228,6 @@ def study_settings(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path) -
 
 @pytest.fixture(scope="session")
 def make_record() -> Callable[..., Any]:
-    """A factory of synthetic records."""
     from synthetic import make
 
     return make
@@ -236,7 +235,6 @@ def make_record() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def write_study() -> Callable[..., Any]:
-    """A writer of synthetic studies with predictions."""
     from synthetic import write
 
     return write

@@ -7,12 +7,6 @@ import pytest
 from matekd_bench import errors
 
 
-def test_a_hint_follows_the_message():
-    error = errors.UsageError("budget is -1, at least 1 is allowed.", hint="See --budget.")
-    assert str(error) == "budget is -1, at least 1 is allowed. See --budget."
-    assert (error.message, error.hint) == ("budget is -1, at least 1 is allowed.", "See --budget.")
-
-
 @pytest.mark.parametrize(
     "kind", ["UsageError", "DataError", "CheckpointError", "PluginError", "ResultsError", "RunError"]
 )

@@ -24,7 +24,6 @@ COMMANDS = [(page, command) for page in PAGES for command in commands(page)]
 
 
 def title(value: object) -> str:
-    """A readable test id."""
     if isinstance(value, list):
         return " ".join(value)
     return str(value.relative_to(ROOT)) if isinstance(value, Path) else str(value)
@@ -32,7 +31,6 @@ def title(value: object) -> str:
 
 @pytest.fixture
 def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -133,7 +131,6 @@ def test_commands_are_understood(
 
 
 def plugins_of(command: Sequence[str]) -> list[Path]:
-    """The plugin files that a command names."""
     return [Path(value) for option, value in pairwise(command) if option == "--plugin"]
 
 

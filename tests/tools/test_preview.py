@@ -47,8 +47,7 @@ def of(found: Preview, name: str):
 
 
 def test_every_method_shows_the_same_rows(found):
-    assert found.task == "mini-rte"
-    assert found.classes == ("entailment", "not_entailment")
+    assert (found.task, found.classes) == ("mini-rte", ("entailment", "not_entailment"))
     rows = [[example.uid for example in one.examples] for one in found.methods]
     assert rows == [rows[0]] * 6
     assert len(set(rows[0])) == 4
@@ -97,8 +96,7 @@ def test_an_embedding_method_shows_how_far_it_went(found):
         assert 0 < example.versions[0].shift < example.versions[2].shift < 1
     sizes = [version.shift for example in freelb.examples for version in example.versions]
     assert min(sizes) < freelb.diagnostics["shift"] < max(sizes)
-    assert freelb.diagnostics["changed"] is None
-    assert freelb.diagnostics["teacher_flip_rate"] is None
+    assert (freelb.diagnostics["changed"], freelb.diagnostics["teacher_flip_rate"]) == (None, None)
 
 
 def test_the_control_perturbs_nothing(found):

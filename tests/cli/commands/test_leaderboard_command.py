@@ -26,7 +26,6 @@ def results(study_options: tuple[str, ...], tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def say(results: Path, capsys: pytest.CaptureFixture[str]) -> Say:
-    """What a command prints."""
 
     def run(*arguments: str) -> str:
         assert main([*arguments, "--results", str(results)]) == 0

@@ -40,15 +40,11 @@ STUDY = StudyStarted(
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
     def isatty(self) -> bool:
         return True
 
 
 class Clock:
-    """A clock whose time tests set."""
-
     now = 0.0
 
     def __call__(self) -> float:
@@ -172,7 +168,6 @@ def test_the_bar_of_a_run_shows_its_preparation_first(
 
 
 def lowest_bar(screen: BarScreen) -> tuple[object, ...]:
-    """Return the title of the lowest bar, how far it is, and the text beside it."""
     bar = screen.bars.tasks[-1]
     return bar.description, bar.completed, bar.total, bar.fields["detail"]
 

@@ -37,21 +37,17 @@ def refused(store: ResultsStore, record: Record, *metrics: str) -> str:
     return evidence.missing[record.run_id]
 
 
-def test_answers_are_those_of_the_last_look(store: ResultsStore, make_record: Any) -> None:
-    record = written(store, make_record(score=0.75))
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1]])
+def test_answers_are_those_of_the_last_look_matched_by_id(
+    order: list[int], store: ResultsStore, make_record: Any
+) -> None:
+    record = written(store, make_record(score=0.75), LOGITS[order], [UIDS[place] for place in order])
     evidence = Evidence({record.run_id: store})
     answers = evidence.answers(record, ("accuracy",))
     assert answers.last[0].tolist() == [0, 1, 0, 0]
     assert answers.gold.labels[0].tolist() == list(LABELS)
     assert (answers.xfit, evidence.missing) == (None, {})
     assert evidence.answers(record, ("accuracy",)) is answers
-
-
-def test_examples_are_matched_by_id(store: ResultsStore, make_record: Any) -> None:
-    order = [2, 0, 3, 1]
-    record = written(store, make_record(score=0.75), LOGITS[order], [UIDS[place] for place in order])
-    answers = Evidence({record.run_id: store}).answers(record, ("accuracy",))
-    assert answers.last[0].tolist() == [0, 1, 0, 0]
 
 
 def test_scores_of_a_regression(store: ResultsStore, make_record: Any) -> None:

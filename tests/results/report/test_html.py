@@ -153,8 +153,7 @@ def test_cells_sort_by_their_values_and_lead_to_their_cards(done: Study) -> None
 def test_the_table_of_runs(make_record: Any) -> None:
     sheet = run_sheet([make_record(score=0.5), make_record("eda", seed=3, score=None)])
     assert [entry.lines[0] for entry in sheet.rows[0][1:6]] == ["kd", "rte", "ok", "0", "50.0"]
-    assert sheet.rows[1][3].lines == ("failed", "RuntimeError: out of memory")
-    assert sheet.rows[1][5].sort == ""
+    assert (sheet.rows[1][3].lines, sheet.rows[1][5].sort) == (("failed", "RuntimeError: out of memory"), "")
     assert choices(sheet) == (3, ["failed", "ok"])
 
 
@@ -163,11 +162,9 @@ def test_cards_come_from_records_and_from_what_is_installed(done: Study) -> None
     assert sorted(found) == ["bad", "good", "kd", "same"]
     good = found["good"]
     assert good.summary == "A method & more."
-    assert ("cite", GOOD.citation) in good.facts
-    assert ("recorded version", "1") in good.facts
-    assert ("installed version", "2") in good.facts
-    assert good.parameters == (("rate", "0.5", "", "How <much>."),)
-    assert good.links == LINKS
+    facts = {("cite", GOOD.citation), ("recorded version", "1"), ("installed version", "2")}
+    assert facts <= set(good.facts)
+    assert (good.parameters, good.links) == ((("rate", "0.5", "", "How <much>."),), LINKS)
     assert "not installed here" in found["bad"].summary
     assert found["same"].variants == (("same[x=1]", "{}"),)
 

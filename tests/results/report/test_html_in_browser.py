@@ -98,8 +98,7 @@ def test_without_scripts_tables_stand_and_records_open(opened: Callable[..., Pag
     page.click("#all-runs tbody th a")
     assert page.js("document.querySelector('.record:target pre').getClientRects().length") == 1
     page.click(".record:target .close")
-    assert page.js(OPENED) is None
-    assert page.errors == []
+    assert (page.js(OPENED), page.errors) == (None, [])
 
 
 CONTRAST = """

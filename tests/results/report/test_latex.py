@@ -44,8 +44,7 @@ def test_scores_differences_and_marks_are_where_they_belong(done: Study) -> None
     )
     assert lines[at + 1][:2] == ["", rf"\footnotesize ($+{100 * cell.delta:.1f}$ $\uparrow$)"]
     assert lines[at][3].endswith(r"$ $\uparrow$")
-    assert lines[at][4] == "4.00"
-    assert lines[at][0] == "good $^{*}$"
+    assert (lines[at][4], lines[at][0]) == ("4.00", "good $^{*}$")
     bad = next(number for number, line in enumerate(lines) if line[0] == "bad")
     assert lines[bad][3].startswith("$-")
     assert lines[bad][3].endswith(r"$ $\downarrow$")
@@ -58,10 +57,8 @@ def test_missing_cells_and_seeds_are_marked(make_record: Any) -> None:
     records += [make_record("eda", score=None), make_record("own", "sst2", score=0.8)]
     lines = lines_of(to_latex(board_of(records)))
     at = {line[0]: number for number, line in enumerate(lines)}
-    assert lines[at["eda"]][1:3] == ["", "--"]
-    assert lines[at["eda"] + 1][2] == r"\footnotesize 1 failed"
-    assert lines[at["own"]][1:3] == ["80.0", ""]
-    assert lines[at["own"] + 1][1] == r"\footnotesize n=1"
+    assert (lines[at["eda"]][1:3], lines[at["eda"] + 1][2]) == (["", "--"], r"\footnotesize 1 failed")
+    assert (lines[at["own"]][1:3], lines[at["own"] + 1][1]) == (["80.0", ""], r"\footnotesize n=1")
     assert lines[at[r"kd {\footnotesize (reference)}"]][2] == r"71.0 $\pm$ 1.0"
 
 

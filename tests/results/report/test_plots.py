@@ -154,8 +154,7 @@ def test_a_curve_is_the_mean_and_range_of_its_seeds(make_record: Any) -> None:
 
     found = curve([run(0, [0.5, 0.6, 0.7]), run(1, [0.3, 0.8]), make_record(seed=2, score=None)])
     assert found == Curve((10, 20), (40, 70), (30, 60), (50, 80))  # the third evaluation is one seed's alone
-    assert curve([make_record(score=None)]) is None
-    assert curve([]) is None
+    assert (curve([make_record(score=None)]), curve([])) == (None, None)
 
 
 def test_the_curves_are_those_of_the_table(done: Study) -> None:

@@ -13,7 +13,6 @@ from matekd_bench.results.stats.example_effects import Gold, example_effects
 
 @pytest.fixture(scope="session")
 def simulate() -> Callable[..., RowScores]:
-    """A factory of simulated runs."""
     return simulate_runs
 
 

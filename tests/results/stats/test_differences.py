@@ -63,8 +63,7 @@ def test_common_seeds_only() -> None:
     own = RowScores({0: 0.9, 1: 0.7, 2: 0.71, 3: 0.75}, FLAT)
     other = RowScores({1: 0.6, 2: 0.62, 3: 0.61, 4: 0.1}, FLAT)
     found = difference(own, other)
-    assert found.n == 3
-    assert found.delta == pytest.approx(0.72 - 0.61)
+    assert (found.n, found.delta) == (3, pytest.approx(0.72 - 0.61))
     assert difference(RowScores({0: 0.5}), RowScores({1: 0.5})) is None
 
 

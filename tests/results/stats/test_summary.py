@@ -49,13 +49,11 @@ def test_a_row_with_a_gap_claims_nothing_overall(table: Entries) -> None:
         assert (row.difference is not None) is hole.complete
         assert (row.p_holm, row.verdict, row.rank) == (None, None, None)
         assert (row.prob_improve is not None) is (hole.complete and len(hole.scores) > 2)
-        assert found.cells["good", "rte"].verdict is None
-        assert found.cells["good", "qnli"].verdict == "better"
+        assert (found.cells["good", "rte"].verdict, found.cells["good", "qnli"].verdict) == (None, "better")
     missing = summary({**table, "good": {"qnli": table["good"]["qnli"]}}).rows["good"]
     assert (missing.difference, missing.rank, missing.tasks_won) == (None, None, None)
     failed = summary({**table, "good": {**table["good"], "rte": RowScores({}, None, complete=False)}})
-    assert failed.cells["good", "rte"].spread is None
-    assert failed.rows["good"].rank is None
+    assert (failed.cells["good", "rte"].spread, failed.rows["good"].rank) == (None, None)
 
 
 def test_tasks_that_may_not_be_used_keep_their_spread(table: Entries) -> None:
@@ -86,15 +84,13 @@ def test_no_reference_no_differences_but_places(table: Entries, reference: str |
 
 def test_only_ranked_rows_have_places(table: Entries) -> None:
     found = summary(table, ranked=("kd", "good"))
-    assert found.rows["kd"].rank.low == 2
-    assert found.rows["bad"].rank is None
+    assert (found.rows["kd"].rank.low, found.rows["bad"].rank) == (2, None)
 
 
 def test_the_same_in_any_order(table: Entries) -> None:
     backwards = {row: dict(reversed(entries.items())) for row, entries in reversed(table.items())}
     one, two = summary(table), summary(backwards)
-    assert one.rows == two.rows
-    assert one.cells == two.cells
+    assert (one.rows, one.cells) == (two.rows, two.cells)
 
 
 @pytest.mark.parametrize("seeds", [3, 5])

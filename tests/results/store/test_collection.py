@@ -27,8 +27,7 @@ def test_several_folders_are_one_collection(tmp_path: Path, make_record: Any) ->
     for folders in ([a, b], [b, a], [a, b, a]):
         found = read_folders(folders)
         assert [run.run_id for run in found.records] == sorted(run.run_id for run in runs)
-        assert found.stores[runs[3].run_id].root == b
-        assert found.damaged == ()
+        assert (found.stores[runs[3].run_id].root, found.damaged) == (b, ())
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,6 @@ time.sleep(600)
 
 
 def content(text: str):
-    """A writer of one file."""
     return lambda folder: (folder / "weights").write_text(text) and None
 
 

@@ -54,8 +54,7 @@ def test_a_cache_says_where_it_is_and_how_large(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "teachers" / "weights")
     assert size_of(tmp_path) == 2_500_000 + (tmp_path / "link").lstat().st_size
     check = folder("own", tmp_path, "teachers", "MATEKD_BENCH_CACHE")
-    assert check.state == "ok"
-    assert check.text == f"{tmp_path} (teachers): 3 MB; MATEKD_BENCH_CACHE moves it"
+    assert (check.state, check.text) == ("ok", f"{tmp_path} (teachers): 3 MB; MATEKD_BENCH_CACHE moves it")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "teachers"]  # nothing is left behind
 
 

@@ -18,8 +18,7 @@ def test_here_everything_is_installed_and_new_enough() -> None:
 
 def test_requirements_are_those_of_the_project_without_extras() -> None:
     found = requirements()
-    assert found["torch"] == "2.6"
-    assert found["nlpaug"] == "1.1.11"
+    assert (found["torch"], found["nlpaug"]) == ("2.6", "1.1.11")
     assert not {"pytest", "ruff", "matplotlib", "ray"} & set(found)
 
 
