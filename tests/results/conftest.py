@@ -1,11 +1,19 @@
-"""What a rename finds on the disk, for the tests of results."""
+"""A study that is shown, and what a rename finds on the disk, for the tests of results."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from exported import Study, study
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Study:
+    return study(tmp_path_factory.mktemp("study"), write_study)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exported import Study, board_of, study
+from exported import Study, board_of
 from matekd_bench.methods.method import Method, Params
 from matekd_bench.results.records.run_record import to_json
 from matekd_bench.results.report import plots
@@ -74,11 +74,6 @@ def outline(page: str) -> Outline:
     parser.close()
     assert parser.open == []
     return parser
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Study:
-    return study(tmp_path_factory.mktemp("study"), write_study)
 
 
 @pytest.fixture(scope="module")

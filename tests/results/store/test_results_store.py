@@ -204,19 +204,24 @@ def test_a_run_without_its_predictions_is_not_done(
 
 def test_pickles_in_predictions_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "p.npz", uids__dev=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(ResultsError, match="damaged predictions"):
-        Predictions.from_bytes((tmp_path / "p.npz").read_bytes())
-    with pytest.raises(ResultsError, match="damaged predictions"):
-        Predictions.from_bytes(b"no zip")
+    for content in ((tmp_path / "p.npz").read_bytes(), b"no zip"):
+        with pytest.raises(ResultsError, match="damaged predictions"):
+            Predictions.from_bytes(content)
 
 
-def test_predictions_must_fit_their_ids() -> None:
-    with pytest.raises(ValueError, match="logits"):
-        Predictions(evaluations=({"dev": np.zeros((2, 2), np.float32)},), uids={"dev": ("a",)})
-    with pytest.raises(ValueError, match="evaluation 1"):
-        Predictions(evaluations=({"test": np.zeros((1, 2), np.float32)},), uids={"dev": ("a",)})
-    with pytest.raises(ResultsError, match="\\.\\./dev"):
-        Predictions(evaluations=(), uids={"../dev": ("a",)})
+@pytest.mark.parametrize(
+    ("evaluations", "uid_splits", "error", "named"),
+    [
+        (({"dev": np.zeros((2, 2), np.float32)},), ["dev"], ValueError, "logits"),
+        (({"test": np.zeros((1, 2), np.float32)},), ["dev"], ValueError, "evaluation 1"),
+        ((), ["../dev"], ResultsError, r"\.\./dev"),
+    ],
+)
+def test_predictions_must_fit_their_ids(
+    evaluations: Any, uid_splits: list[str], error: type[Exception], named: str
+) -> None:
+    with pytest.raises(error, match=named):
+        Predictions(evaluations=evaluations, uids=dict.fromkeys(uid_splits, ("a",)))
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "", "UPPER", "a\nb", "x" + os.sep])
