@@ -48,10 +48,11 @@ def test_a_run_comes_back_as_it_was_written(
     assert store.has(record.run_id)
     assert store.read(record.run_id) == stored == store.records()[0]
     assert stored.model_copy(update={"predictions": None}) == record
-    back = store.read_predictions(record.run_id)
+    back: Any = store.read_predictions(record.run_id)
     assert back.uids == predictions.uids
-    for mine, theirs in zip(back.evaluations, predictions.evaluations, strict=True):
-        np.testing.assert_array_equal(mine["dev"], theirs["dev"])
+    np.testing.assert_array_equal(
+        *([one["dev"] for one in p.evaluations] for p in (back, predictions)), strict=True
+    )
     assert store.read_history(record.run_id) == [
         history[0],
         {"update": 2, "loss": None, "deep": [None, {"x": 1}]},
@@ -170,13 +171,12 @@ def test_damaged_records_are_skipped_with_a_reason_and_kept(store: ResultsStore,
     renamed = moved.rename(store.runs / "another-name")
     (empty / "record.json").unlink()
     assert store.records() == [whole[0]]
-    reasons = dict(store.damaged)
-    assert set(reasons) == {cut, nan, renamed, empty}
-    assert "JSON" in reasons[cut]
-    assert "NaN" in reasons[nan]
-    assert whole[3].run_id in reasons[renamed]
-    assert empty.name in reasons[empty]
-    assert not any("\n" in reason for reason in reasons.values())
+    reasons, named = (
+        dict(store.damaged),
+        {cut: "JSON", nan: "NaN", renamed: whole[3].run_id, empty: empty.name},
+    )
+    assert set(reasons) == set(named)
+    assert [place for place in named if named[place] not in reasons[place] or "\n" in reasons[place]] == []
     store.write(whole[1])
     assert store.has(whole[1].run_id)
     assert [name for name in names(store) if name.startswith(f".damaged-{whole[1].run_id}")]
