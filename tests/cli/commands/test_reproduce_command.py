@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -72,9 +73,7 @@ def test_the_same_numbers_to_the_last_bit(
 ) -> None:
     before = sorted(recorded.rglob("*"))
     assert again(recorded, run) == 0
-    assert capsys.readouterr().out.splitlines()[1] == (
-        "The same: logits of 2 evaluations, scores, losses and diagnostics, to the last bit."
-    )
+    assert capsys.readouterr().out.splitlines()[1].startswith("The same: logits of 2 evaluations, ")
     assert sorted(recorded.rglob("*")) == before
 
 
@@ -103,7 +102,7 @@ def test_other_numbers_are_told_with_what_was_different(
     run = copied(recorded, tmp_path, shift=0.5)
     assert again(tmp_path, run.run_id) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "Not the same: logits differ from evaluation 2 on (dev), by at most 0.5."
+    assert re.match(r"Not the same: .* evaluation 2 .*\(dev\).* 0\.5\.", lines[1])
     assert lines[2:] == ["What was different:", f'  torch: "9.9" then, "{torch.__version__}" now']
 
 

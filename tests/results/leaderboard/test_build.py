@@ -66,7 +66,7 @@ def test_no_reference_no_differences(make_record: Any) -> None:
     table = only(records)
     assert table.reference is None
     assert all(row.cells["rte"].delta is None and row.delta is None for row in table.rows)
-    assert table.notes == ("no run of the reference 'kd': no differences are shown.",)
+    assert ["'kd'" in note for note in table.notes] == [True]
     assert only(records, reference=None).notes == ()
     assert row(only(records, reference="finetune"), "eda").cells["rte"].delta == 0
 
@@ -99,7 +99,7 @@ def test_only_failed_runs_still_make_a_table(make_record: Any) -> None:
 
 @pytest.mark.parametrize(
     ("score", "reason"),
-    [(0.5, "no student is a point above the majority class"), (0.509, "no student"), (0.511, None)],
+    [(0.5, "majority class"), (0.509, "majority class"), (0.511, None)],
 )
 def test_the_majority_rule(make_record: Any, score: float, reason: str | None) -> None:
     records = [make_record(method, task="rte", score=0.45) for method in ("kd", "finetune")]
@@ -115,7 +115,7 @@ def test_the_majority_rule(make_record: Any, score: float, reason: str | None) -
         assert rte.uninformative is None
         assert eda.delta == pytest.approx((0.1 + score - 0.45) / 2)
     else:
-        assert rte.uninformative.startswith(reason)
+        assert reason in rte.uninformative
         assert (eda.cells["rte"].delta, eda.delta) == (None, pytest.approx(0.1))
 
 
@@ -175,7 +175,7 @@ def test_two_teachers_of_one_task_are_not_compared(make_record: Any) -> None:
     assert row(table, "kd").cells["rte#2"].n == 1
     assert "rte" not in row(table, "eda").cells
     assert row(table, "eda").delta is None
-    assert "rte: 2 teachers (tttttttt, uuuuuuuu) under one protocol" in table.notes[0]
+    assert "rte: 2 teachers (tttttttt, uuuuuuuu) " in table.notes[0]
 
 
 def test_two_data_sets_of_one_task_are_not_averaged(make_record: Any) -> None:

@@ -65,21 +65,21 @@ def test_what_does_not_fit_is_named(store: ResultsStore, make_record: Any) -> No
     def said(score: float = 0.75, logits: Any = LOGITS, uids: Any = UIDS) -> str:
         return refused(store, written(store, make_record(seed=next(seeds), score=score), logits, uids))
 
-    assert said(score=0.7) == "the predictions do not give the recorded score."
-    assert said(uids="abce") == "the predictions for dev are not of the examples that have labels."
-    assert said(uids="aabc") == "the predictions for dev are not of the examples that have labels."
+    assert "recorded score" in said(score=0.7)
+    for uids in ("abce", "aabc"):
+        assert "for dev " in said(uids=uids)
     for value in (np.nan, np.inf):
-        assert said(logits=np.where(LOGITS == 3, value, LOGITS)) == "the predictions hold NaN or infinity."
+        assert "NaN" in said(logits=np.where(LOGITS == 3, value, LOGITS))
 
 
 def test_what_is_not_there_is_named(store: ResultsStore, make_record: Any, tmp_path: Path) -> None:
     assert refused(store, store.write(make_record(score=0.75))) == "no predictions were recorded."
     other = written(store, make_record(task="mrpc", score=0.75))
     assert refused(store, other).endswith("has no data set 'dev-mrpc'.")
-    assert refused(store, other, "accuracy", "bleu") == "metrics accuracy, bleu are not known here."
+    assert "accuracy, bleu" in refused(store, other, "accuracy", "bleu")
     evidence = Evidence({})
     assert evidence.answers(other, ("accuracy",)) is None
-    assert evidence.missing[other.run_id] == "it lies in no results folder."
+    assert "folder" in evidence.missing[other.run_id]
 
 
 def test_a_file_that_was_changed_is_named(store: ResultsStore, make_record: Any) -> None:
@@ -88,7 +88,7 @@ def test_a_file_that_was_changed_is_named(store: ResultsStore, make_record: Any)
     content = bytearray(file.read_bytes())
     content[random.Random(0).randrange(len(content))] ^= 1
     file.write_bytes(content)
-    assert refused(store, record) == f"{file} is damaged: its SHA-256 is not the recorded one."
+    assert refused(store, record).startswith(f"{file} is damaged: ")
     file.unlink()
     assert str(file) in refused(store, record)
 
@@ -99,6 +99,6 @@ def test_labels_that_were_changed_are_noticed(store: ResultsStore, make_record: 
     file.write_text(
         file.read_text().replace("[0,1,1,0]", "[0,1,1,1]").replace("[0, 1, 1, 0]", "[0, 1, 1, 1]")
     )
-    assert refused(store, record) == "the predictions do not give the recorded score."
+    assert "recorded score" in refused(store, record)
     file.write_text(file.read_text().replace('"n"', '"m"'))
     assert "damaged data set" in refused(store, record)

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from exported import Study, board_of
 from matekd_bench.methods.method import Method, Params
@@ -98,8 +99,6 @@ def test_every_run_has_its_record_on_the_page(page: str, done: Study) -> None:
     for run in done.runs:
         assert found.links.count(f"#run-{run.run_id}") == 1
         assert f"run-{run.run_id}" in found.ids
-    from markupsafe import escape
-
     assert str(escape(to_json(done.runs[0]))) in page
 
 
@@ -118,8 +117,7 @@ def test_names_cannot_become_markup(make_record: Any) -> None:
     board = board_of(runs)
     page = to_html(board, runs, cards(board, {}))
     assert outline(page).scripts == 1
-    assert "alert(" in page
-    assert "<script>alert" not in page
+    assert ["alert(" in page, "<script>alert" in page] == [True, False]
 
 
 def by_name(sheet: Sheet) -> dict[Any, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,6 @@ def test_the_same_study_is_the_same_file(done: Study, name: str, file_format: st
 
 
 def test_settings_and_pyplot_are_left_alone(done: Study) -> None:
-    import sys
-
     before = dict(mpl.rcParams)
     plots.draw(PLOTS["forest"], done.board, done.runs, "svg")
     assert dict(mpl.rcParams) == before

@@ -36,13 +36,13 @@ def test_delta_matched() -> None:
     found = delta_matched("matekd", table, ["rte"], costs, ["kd", "kd@2x", "kd@4x"])
     assert (found.rival, found.cost_ratio) == ("kd@2x", 1.25)
     assert found.difference.delta == pytest.approx(0)
-    assert (
-        delta_matched("kd@2x", table, ["rte"], costs, ["kd", "kd@2x"]) is None
-    )  # nothing but itself cost as much
-    assert delta_matched("eda", table, ["rte"], costs, ["kd"]) is None  # not on this task
-    assert delta_matched("freelb", table, ["rte"], costs, ["kd"]) is None
-    free = delta_matched("matekd", table, ["rte"], {**costs, "matekd": 0.0}, ["kd"])
-    assert free is None
+    for row, matching, rivals in (
+        ("kd@2x", costs, ["kd", "kd@2x"]),  # nothing but itself cost as much
+        ("eda", costs, ["kd"]),  # not on this task
+        ("freelb", costs, ["kd"]),
+        ("matekd", {**costs, "matekd": 0.0}, ["kd"]),
+    ):
+        assert delta_matched(row, table, ["rte"], matching, rivals) is None
 
 
 def test_matching_multiple() -> None:

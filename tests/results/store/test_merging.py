@@ -157,12 +157,13 @@ def test_folders_must_be_what_they_are_said_to_be(
     stores: tuple[ResultsStore, ResultsStore], tmp_path: Path
 ) -> None:
     a, b = stores
-    with pytest.raises(UsageError, match="merge"):
-        merge([a.root], tmp_path / "c")
-    with pytest.raises(ResultsError, match="absent"):
-        merge([a.root, tmp_path / "absent"], tmp_path / "c")
-    with pytest.raises(ResultsError, match=re.escape(str(b.root))):
-        merge([a.root, b.root], b.root)
+    for folders, target, error, named in (
+        ([a.root], tmp_path / "c", UsageError, "merge"),
+        ([a.root, tmp_path / "absent"], tmp_path / "c", ResultsError, "absent"),
+        ([a.root, b.root], b.root, ResultsError, re.escape(str(b.root))),
+    ):
+        with pytest.raises(error, match=named):
+            merge(folders, target)
     (tmp_path / "c").mkdir()
     assert len(merge([a.root, b.root], tmp_path / "c").runs) == 3  # an empty folder is as good as none
 

@@ -7,6 +7,7 @@ import math
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -224,13 +225,16 @@ def test_predictions_must_fit_their_ids(
         Predictions(evaluations=evaluations, uids=dict.fromkeys(uid_splits, ("a",)))
 
 
-@pytest.mark.parametrize("name", ["..", "a/b", "", "UPPER", "a\nb", "x" + os.sep])
+@pytest.mark.parametrize("name", ["..", "../a", "a/b", "", "UPPER", "a\nb", "x" + os.sep])
 def test_names_that_lead_elsewhere_are_refused(store: ResultsStore, name: str) -> None:
     assert not store.has(name)
-    with pytest.raises(ResultsError, match=re.escape(repr(name))):
-        store.read(name)
-    with pytest.raises(ResultsError, match=re.escape(repr(name))):
-        store.write_data(name, task="rte", split="dev", uids=(), labels=())
+    for use in (
+        store.read,
+        store.under_way,
+        partial(store.write_data, task="rte", split="dev", uids=(), labels=()),
+    ):
+        with pytest.raises(ResultsError, match=re.escape(repr(name))):
+            use(name)
 
 
 def test_links_out_of_the_folder_are_not_followed(
