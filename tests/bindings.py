@@ -89,7 +89,6 @@ def _file(module: str) -> Path | None:
 @cache
 def _names(module: str) -> dict[str, Bound]:
     file = _file(module)
-    assert file is not None
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     return _body(ast.parse(file.read_text(encoding="utf-8")).body, module, package)
 

@@ -48,7 +48,6 @@ class Page:
         self.call("Emulation.setEmulatedMedia", features=[scheme])
 
     def close(self) -> None:
-        """Ends the browser."""
         os.close(self._write)
         self._browser.terminate()
         self._browser.wait(timeout=60)
@@ -108,12 +107,10 @@ class Page:
             self.call("Input.dispatchMouseEvent", type=kind, **place)
 
     def press(self, key: str) -> None:
-        """Presses a key by its name, e.g. Escape."""
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key)
 
     def write(self, text: str) -> None:
-        """Types text into what has the focus."""
         self.call("Input.insertText", text=text)
 
     def nameless(self, roles: frozenset[str]) -> list[str]:

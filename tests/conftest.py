@@ -226,6 +226,20 @@ def study_settings(tiny_checkpoint: Path, small_glue: Path, tiny_config: Path) -
     }  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def make_record() -> Callable[..., Any]:
+    from synthetic import make
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def write_study() -> Callable[..., Any]:
+    from synthetic import write
+
+    return write
+
+
 @pytest.fixture
 def rig(tiny_checkpoint: Path) -> Callable[..., Rig]:
     """A maker of runs in miniature, each with the same weights: `rig(kind="single", teacher=None, **options)`."""

@@ -10,15 +10,11 @@ Kind = TypeVar("Kind", bound=Event)
 
 
 class EventRecorder:
-    """A sink that keeps all events in `events`."""
-
     def __init__(self) -> None:
         self.events: list[Event] = []
 
     def emit(self, event: Event) -> None:
-        """Keep an event."""
         self.events.append(event)
 
     def all(self, kind: type[Kind]) -> list[Kind]:
-        """Return the events of one kind."""
         return [event for event in self.events if isinstance(event, kind)]

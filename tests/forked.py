@@ -52,11 +52,9 @@ class Forked:
         return self.returncode
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Sends a signal."""
         os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """Ends it at once."""
         self.send_signal(signal.SIGKILL)
 
     def communicate(self, timeout: float = 200) -> tuple[str, str]:

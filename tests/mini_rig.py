@@ -49,5 +49,4 @@ def doer(text: str) -> str:
         or re.match(r"It was (.*?) who ", text)
         or re.match(r"(?i)((?:the )?\w+)", text)
     )
-    assert found is not None
     return " ".join(canonical(found.group(1)))

@@ -7,11 +7,12 @@ import random
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from event_recorder import EventRecorder
 from matekd_bench import Joint, Method, NoParams, Perturbation, TextPerturbation, TokenPerturbation
 from matekd_bench.distill import settings
 from matekd_bench.distill.data.batches import Assembler
@@ -25,11 +26,10 @@ from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.training.evaluation import predict
 from matekd_bench.distill.training.session import Job, SessionParts, TrainingSession
 from matekd_bench.distill.training.trainer import Trainer
-from matekd_bench.events import Event, Message
+from matekd_bench.events import Message
 from matekd_bench.files.hashing import digest
 from matekd_bench.tasks.task import Examples, Split, Task, TaskData
 
-E = TypeVar("E", bound=Event)
 TEXT = """the a man woman dog cat child house car tree bird music plays sings runs eats sees walks sleeps big small red
 blue old new film story movie very quite never always he she they what when where people some all every"""
 WORDS = TEXT.split()  # all of them in the vocabulary of the fixture `tiny_checkpoint`
@@ -260,21 +260,12 @@ def yielded(lab: Rig, method: Any, batch: Any) -> list[Any]:
     return watched.given
 
 
-class Kept:
-    """A sink that keeps all events."""
+class Kept(EventRecorder):
+    """Keeps all events."""
 
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def emit(self, event: Event) -> None:
-        self.events.append(event)
-
-    def of(self, kind: type[E]) -> list[E]:
-        """The events of one class."""
-        return [event for event in self.events if isinstance(event, kind)]
+    of = EventRecorder.all
 
     def texts(self, kind: str) -> list[str]:
-        """The texts of the messages of one kind."""
         return [event.text for event in self.of(Message) if event.kind == kind]
 
 

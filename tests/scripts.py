@@ -13,8 +13,6 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 def script(name: str) -> ModuleType:
     """The script `benchmarks/NAME.py`, loaded without running its main part."""
     spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # its dataclasses evaluation themselves up there
     spec.loader.exec_module(module)

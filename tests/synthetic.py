@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -13,20 +13,6 @@ from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.seeds import seed_of
-
-
-class MakeRecord(Protocol):
-    """Builds a record; `score=None` makes it a failed one, `changes` replaces top-level fields."""
-
-    def __call__(
-        self,
-        method: str = ...,
-        task: str = ...,
-        seed: int = ...,
-        score: float | None = ...,
-        **changes: Any,
-    ) -> Record: ...
-
 
 TEACHER = {
     "id": "org/teacher",
@@ -44,7 +30,10 @@ TEACHER = {
 def make(
     method: str = "kd", task: str = "rte", seed: int = 0, score: float | None = 0.7, **changes: Any
 ) -> Record:
-    """See MakeRecord. `changes` may also name fields of identity, data, teacher, budget, compute."""
+    """A record; `score=None` makes it a failed one.
+
+    `changes` replaces top-level fields, and fields of identity, data, teacher, budget and compute.
+    """
     name = method.split("[")[0]
     parts: dict[str, dict[str, Any]] = {
         "identity": {
@@ -126,27 +115,6 @@ def make(
     return Record.model_validate(record | changes)
 
 
-class WriteStudy(Protocol):
-    """Writes a study with predictions: `gains` says by method how much better than chance it answers.
-
-    `labels` are 0 and 1; a run's score is the accuracy of its answers at the second of two evaluations. `budgets` gives
-    the updates of a method (default 300), `skip` the (method, task, seed) to leave out.
-    """
-
-    def __call__(
-        self,
-        root: Path,
-        gains: Mapping[str, float],
-        *,
-        tasks: Sequence[str] = ...,
-        seeds: int = ...,
-        n: int = ...,
-        skip: Collection[tuple[str, str, int]] = ...,
-        budgets: Mapping[str, int] | None = ...,
-        **changes: Any,
-    ) -> ResultsStore: ...
-
-
 def write(
     root: Path,
     gains: Mapping[str, float],
@@ -158,7 +126,11 @@ def write(
     budgets: Mapping[str, int] | None = None,
     **changes: Any,
 ) -> ResultsStore:
-    """See WriteStudy."""
+    """A study with predictions; `gains` says by method how much better than chance it answers.
+
+    `labels` are 0 and 1; a run's score is the accuracy of its answers at the second of two evaluations. `budgets` gives
+    the updates of a method (default 300), `skip` the (method, task, seed) to leave out.
+    """
     store = ResultsStore(root)
     for task in tasks:
         rng = np.random.default_rng(seed_of("study", task))

@@ -42,7 +42,6 @@ class Done:
 
     @property
     def closing(self) -> str:
-        """The last line."""
         return self.out.splitlines()[-1]
 
     @property
@@ -52,7 +51,6 @@ class Done:
 
 
 def call(*arguments: str | Path) -> Done:
-    """A command in this process."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main([str(argument) for argument in arguments])
@@ -91,13 +89,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def study(study_options: Options, results: Path) -> Options:
-    """The command of that study."""
     return ("run", *study_options, "--methods", LISTED, "--tasks", "rte", "--results", str(results))
 
 
 @pytest.fixture(scope="module")
 def first(study: Options) -> Done:
-    """The study run for the first time."""
     return call(*study)
 
 
@@ -250,34 +246,6 @@ def test_tables_can_be_had_again_from_the_records(study: Options, results: Path,
     )  # accuracy and task score, last and best evaluation
 
 
-def test_a_dry_run_shows_the_plan_and_writes_nothing(study_options: Options, tmp_path: Path) -> None:
-    command = (
-        "run",
-        *study_options,
-        "--methods",
-        "eda,kd@2x",
-        "--tasks",
-        "rte,sst2",
-        "--results",
-        tmp_path / "r",
-    )
-    done = call(*command, "--dry-run")
-    assert done.code == 0
-    lines = [line.split() for line in done.out.splitlines()]
-    assert lines[1:4] == [
-        ["kd", "rte", "0", "4", "to", "do"],
-        ["eda", "rte", "0", "4", "to", "do"],
-        ["kd@2x", "rte", "0", "8", "to", "do"],
-    ]
-    assert "data of sst2: partial (train 64 of 67349, dev 40 of 872)" in done.out
-    counts = r"^6 runs, 6 to do( and \d teachers? to fine-tune)?, about "  # as others left the cache
-    assert re.search(counts, done.out, re.M)
-    planned = json.loads(call(*command, "--dry-run", "--json").out)
-    assert planned["seconds"] > 0
-    assert (planned["reference"], planned["methods"]) == ("kd", ["kd", "eda", "kd@2x"])
-    assert not (tmp_path / "r").exists()
-
-
 PLUGIN = """
 from matekd_bench import Method, Perturbation, hookimpl
 
@@ -306,26 +274,22 @@ def test_a_method_that_raises_costs_its_own_run(study_options: Options, tmp_path
     command = ["run", *study_options, "--methods", "fragile,finetune", "--tasks", "rte,sst2"]
     command += ["--results", str(results), "--plugin", plugin]
     done = call(*command)
-    assert done.code == 1
     found = records(results)
-    assert len(found) == 6
+    assert (done.code, len(found)) == (1, 6)
     assert {name for name, run in found.items() if run.status == "failed"} == {
         "fragile rte 0",
         "fragile sst2 0",
     }
     assert found["fragile rte 0"].reason == "ValueError: no more views"
     assert [line for line in done.err.splitlines() if "fragile on rte" in line and "no more views" in line]
-    assert "Traceback" not in done.err
-    assert done.counts == (4, 0, 2)
+    assert ("Traceback" in done.err, done.counts) == (False, (4, 0, 2))
     shutil.rmtree(results / "runs" / found["kd rte 0"].run_id)
     verbose = [argument for argument in command if argument != "--quiet"] + ["--verbose", "--tasks", "rte"]
     again = call(*verbose)
-    assert again.code == 1
-    assert "[1/2] kd on rte, seed 0" in again.err
-    assert "[2/2] fragile on rte, seed 0" in again.err
-    assert 'fragile.py", line 9, in views' in again.err
+    assert (again.code, again.counts) == (1, (1, 1, 1))
+    said = ("[1/2] kd on rte, seed 0", "[2/2] fragile on rte, seed 0", 'fragile.py", line 9, in views')
+    assert [part for part in said if part not in again.err] == []
     assert again.err.count("fragile is easily broken") == 1
-    assert again.counts == (1, 1, 1)
 
 
 def test_the_source_of_a_one_file_plugin_is_part_of_its_runs(study_options: Options, tmp_path: Path) -> None:
@@ -403,4 +367,5 @@ def test_the_study_may_be_said_by_a_config_file_alone(
     # without --config and --glue-dir
     command = ("run", *study_options[4:], "--config", file, "--results", tmp_path / "r")
     assert plan(*command) == {"kd sst2 0": False, "eda sst2 0": False}
+    assert not (tmp_path / "r").exists()
     assert set(plan(*command, "--tasks", "rte,stsb")) == {"kd rte 0", "eda rte 0", "kd stsb 0", "eda stsb 0"}

@@ -41,7 +41,6 @@ def executed(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def model(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny checkpoint."""
     folder = tmp_path / "model"
     folder.mkdir()
     for path in tiny_checkpoint.iterdir():

@@ -15,7 +15,6 @@ if not Path("/proc/self/statm").exists():
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
-    """The script as a module."""
     return script("soak")
 
 

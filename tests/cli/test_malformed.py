@@ -15,6 +15,7 @@ import pytest
 
 from matekd_bench.cli import main
 from matekd_bench.files.durable import MANIFEST, seal
+from matekd_bench.files.hashing import file_digest
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.results_store import ResultsStore
 
@@ -78,8 +79,7 @@ def mangle(path: Path, rng: random.Random) -> None:
 def one_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plugins are loaded once for all of this."""
     monkeypatch.setattr("matekd_bench.cli.ui.console.load_host", lambda *_: HOST)
-    for name in ("results_commands", "results_commands", "results_commands"):
-        monkeypatch.setattr(f"matekd_bench.cli.commands.{name}.load_host", lambda *_: HOST)
+    monkeypatch.setattr("matekd_bench.cli.commands.results_commands.load_host", lambda *_: HOST)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_results(
         if file.name == "predictions.npz" and rng.random() < 0.7:  # so that it is read at all
             record = file.with_name("record.json")
             plain = json.loads(record.read_text())
-            plain["predictions"]["sha256"] = _sha256(file)
+            plain["predictions"]["sha256"] = file_digest(file)
             record.write_text(json.dumps(plain))
         place = ["--results", str(folder)]
         words = rng.choice((
@@ -148,12 +148,6 @@ def test_results(
         codes.add(ends_well(words, f"{number}: {file.name}", capsys))
         shutil.rmtree(folder)
     assert codes == {0, 2}
-
-
-def _sha256(path: Path) -> str:
-    from matekd_bench.files.hashing import file_digest
-
-    return file_digest(path)
 
 
 def test_tables_of_text(

@@ -20,7 +20,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def driver() -> ModuleType:
-    """The benchmark as a module."""
     return script("faults")
 
 

@@ -14,6 +14,7 @@ import pytest
 from matekd_bench.distill.artifacts.artifact_cache import cached_folder
 from matekd_bench.errors import ResultsError
 from matekd_bench.files.durable import CheckpointFolder
+from matekd_bench.results.store.results_store import ResultsStore
 
 RUNS = 10  # that four processes share
 
@@ -63,38 +64,33 @@ def test_four_processes_on_one_folder(driver: ModuleType, single: Any, tmp_path:
     )  # the killed one may die before it says so
 
 
-class Refused:
-    """Lets the k-th call below a folder fail, in a fork; what `then` says of what is left is its exit code."""
+def refused(driver: ModuleType, folder: Path, number: int, error: int, do: Any) -> int:
+    """Lets a call below a folder fail, in a fork. 0: it went through; 1: refused in a decent way; 2: no such call.
 
-    def __init__(self, driver: ModuleType, folder: Path) -> None:
-        self.driver, self.folder = driver, folder
+    Anything else is a fault of ours.
+    """
+    process = os.fork()
+    if process == 0:
 
-    def at(self, number: int, error: int, do: Any) -> int:
-        """0: it went through; 1: refused in a decent way; anything else is a fault of ours."""
-        process = os.fork()
-        if process == 0:
+        def fail(event: str) -> None:
+            raise OSError(error, os.strerror(error))
 
-            def fail(event: str) -> None:
-                raise OSError(error, os.strerror(error))
-
-            call = self.driver.Call(self.folder, number, fail)
-            code = 3
-            try:
-                call.install()
-                do()
-                code = 0 if call.count > number else 2
-            except ResultsError:
-                code = 1
-            finally:
-                os._exit(code)
-        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        call = driver.Call(folder, number, fail)
+        code = 3
+        try:
+            call.install()
+            do()
+            code = 0 if call.count > number else 2
+        except ResultsError:
+            code = 1
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def test_every_single_call_of_a_record_a_checkpoint_and_the_cache_may_fail(
     driver: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from matekd_bench.results.store.results_store import ResultsStore
-
     source = next((Path(__file__).parents[2] / "results" / "reference").glob("*/"))
     record = ResultsStore(source).records()[0]
     predictions = ResultsStore(source).read_predictions(record.run_id)
@@ -132,7 +128,7 @@ def test_every_single_call_of_a_record_a_checkpoint_and_the_cache_may_fail(
     ):  # fmt: skip
         number, code = 0, 0
         while code != 2:  # until nothing fails any more
-            code = Refused(driver, tmp_path / folder).at(number, (errno.ENOSPC, errno.EROFS)[number % 2], do)
+            code = refused(driver, tmp_path / folder, number, (errno.ENOSPC, errno.EROFS)[number % 2], do)
             assert code in (0, 1, 2), (do, number)
             check(code)
             driver.shutil.rmtree(tmp_path / folder, ignore_errors=True)

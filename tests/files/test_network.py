@@ -54,22 +54,14 @@ def test_any_answer_counts(scheme: str, server: str, monkeypatch: pytest.MonkeyP
     assert hub_answers(5.0)
 
 
-def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as free:
+def test_nobody_there_a_silent_server_and_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free, socket.create_server(("127.0.0.1", 0)) as silent:
         free.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}")
-        assert not hub_answers(5.0)
-
-
-def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        assert not hub_answers(0.2)
-
-
-def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "ENDPOINT", "no address")
-    assert not hub_answers(5.0)
+        ports = [one.getsockname()[1] for one in (free, silent)]
+        for address in ("no address", *(f"http://127.0.0.1:{port}" for port in ports)):
+            monkeypatch.setattr(constants, "ENDPOINT", address)
+            hub_answers.cache_clear()
+            assert not hub_answers(0.2), address
 
 
 def test_nobody_is_asked_offline(server: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,25 +1,19 @@
-"""Fixtures that the tests of results share: synthetic records and studies, and what a rename finds on the disk."""
+"""A study that is shown, and what a rename finds on the disk, for the tests of results."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from synthetic import MakeRecord, WriteStudy, make, write
+from exported import Study, study
 
 
 @pytest.fixture(scope="session")
-def make_record() -> MakeRecord:
-    """A factory of synthetic records."""
-    return make
-
-
-@pytest.fixture(scope="session")
-def write_study() -> WriteStudy:
-    """A writer of synthetic studies with predictions."""
-    return write
+def done(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Study:
+    return study(tmp_path_factory.mktemp("study"), write_study)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from matekd_bench.errors import BenchError, ResultsError, UsageError
+from matekd_bench.errors import ResultsError, UsageError
 from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.store.collection import Collection, read_folders
 from matekd_bench.tools.compare import compare_runs, find_run
@@ -59,7 +59,5 @@ def test_what_cannot_be_compared(study: Collection, make_record: Any) -> None:
         (make_record("mixup", seed=5), ResultsError, "predictions"),
         (make_record("mixup", seed=6, score=None), ResultsError, "failed"),
     ):
-        with pytest.raises(error, match=said) as caught:
+        with pytest.raises(error, match=said):
             compare_runs(kd, other, evidence, {})
-        assert isinstance(caught.value, BenchError)
-        assert "\n" not in str(caught.value)

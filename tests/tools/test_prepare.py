@@ -9,7 +9,6 @@ from pathlib import Path
 import datasets.config
 import pytest
 
-from matekd_bench.errors import UsageError
 from matekd_bench.plugins.host import Host
 from matekd_bench.tasks.sources import Hub
 from matekd_bench.tools import prepare as prepare_module
@@ -31,14 +30,6 @@ def prepared(small_glue: Path, tiny_checkpoint: Path) -> Prepare:
         return list(prepare({**options, **changes}, HOST, lambda text: None))
 
     return run
-
-
-def test_what_is_there_is_said_to_be_there(prepared: Prepare, tiny_checkpoint: Path) -> None:
-    model, rte, sst2 = prepared()
-    assert (model.kind, model.state, model.text) == ("model", "there", str(tiny_checkpoint))
-    assert (rte.kind, rte.name, rte.state) == ("data", "rte", "there")
-    assert rte.text == "64 training and 40 dev rows, partial (train 64 of 2490, dev 40 of 277)"
-    assert sst2.name == "sst2"
 
 
 def test_a_generator_and_a_thesaurus_belong_to_methods_that_need_them(
@@ -79,29 +70,11 @@ def test_a_config_file_names_the_study(prepared: Prepare, tmp_path: Path) -> Non
     assert [part.name for part in parts if part.kind == "data"] == ["stsb"]
 
 
-def test_models_that_cannot_be_had_do_not_end_it(prepared: Prepare) -> None:
-    model, data = prepared(teacher="someone/no-such-model", student="layers:0", tasks="rte")
-    assert model.state == "missing"
-    assert "can't be reached and is not in the local cache" in model.text
-    assert "HF_HOME" in model.todo
-    assert data.state == "there"
-
-
 def test_what_has_to_be_fetched_is_announced(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(prepare_module, "find_local_folder", lambda reference, revision: None)
     part = prepare_module.prepare_model(str(tiny_checkpoint), None, said.append)
     assert (part.state, said) == ("fetched", [f"fetching {tiny_checkpoint}"])
-
-
-def test_names_that_do_not_exist_are_refused_before_anything_is_fetched(prepared: Prepare) -> None:
-    for option, wrong, meant in (
-        ("tasks", "rtee", "rte"),
-        ("methods", "ead", "eda"),
-        ("preset", "minilmm", "minilm"),
-    ):
-        with pytest.raises(UsageError, match=f"'{wrong}'.*'{meant}'"):
-            prepared(**{option: wrong})
 
 
 def test_data_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +132,6 @@ def test_a_resource_that_a_method_names_must_be_there(prepared: Prepare, tmp_pat
     assert [part.kind for part in prepared(tasks="rte", methods=methods)] == ["model", "data", "thesaurus"]
 
 
-def test_mini_glue_needs_nothing_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare_module, "chosen_tasks", lambda text, host, stand_ins: ())
+def test_mini_glue_needs_nothing_of_the_network() -> None:
     parts = prepare({"preset": "mini", "tasks": "rte"}, HOST, lambda text: None)
-    assert [part.kind for part in parts] == []
+    assert [(part.kind, part.state) for part in parts] == [("model", "there"), ("data", "there")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from matekd_bench.cli import main
 from matekd_bench.distill.artifacts.artifact_cache import CacheEntry, cached_folder
 from matekd_bench.files.durable import MANIFEST
+
+Options = tuple[str, ...]
 
 
 @pytest.fixture
@@ -49,37 +52,19 @@ def test_what_there_is_and_clearing_it(root: Path, capsys: pytest.CaptureFixture
     assert [one["cleared"] for one in json.loads(capsys.readouterr().out)] == [False, True]
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ("clear --older-than soon", "--older-than 'soon' is no age: write e.g. 30d, 12h, 90m or 45s."),
-        ("clean", "no such command 'clean'"),
-    ],
-)
-def test_bad_input_is_one_line(words: str, said: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["cache", *words.split()]) == 2
-    printed = capsys.readouterr().err
-    assert said in printed
-    assert printed.count("\n") == 1
-
-
 def test_a_bad_limit_is_said_before_training(
-    root: Path,
-    study_options: tuple[str, ...],
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    root: Path, study_options: Options, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MATEKD_BENCH_CACHE_LIMIT", "plenty")
-    study = ["--methods", "kd", "--tasks", "rte", "--results", str(root / "results")]
-    assert main(["run", *study_options, *study]) == 2
-    assert "'plenty'" in capsys.readouterr().err
+    study = ("--methods", "kd", "--tasks", "rte", "--results", root / "results")
+    refused("run", *study_options, *study, named="'plenty'")
     assert not (root / "results").exists()
 
 
 def test_a_damaged_teacher_is_noticed_and_made_again(
-    root: Path, study_options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+    root: Path, study_options: Options, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = [
+    study = (
         "run",
         *study_options,
         "--reference",
@@ -88,7 +73,7 @@ def test_a_damaged_teacher_is_noticed_and_made_again(
         "rte",
         "--results",
         str(root / "results"),
-    ]
+    )
     assert main([*study, "--methods", "kd"]) == 0
     [weights] = root.glob("teachers/*/model.safetensors")
     before = weights.read_bytes()

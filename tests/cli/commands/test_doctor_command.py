@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -28,12 +29,9 @@ def test_doctor_groups_its_lines_and_sums_up(
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path))
     assert main(["doctor", "--glue-dir", str(small_glue)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    topics = [
-        line for line in lines if line in ("versions", "plugins", "caches", "models", "data", "devices")
-    ]
-    assert topics == ["versions", "plugins", "caches", "models", "data", "devices"]
+    topics = ["versions", "plugins", "caches", "models", "data", "devices"]
+    assert [line for line in lines if line in topics] == topics
     assert "missing  rte: partial: train 64 of 2490, dev 40 of 277" in lines
-    assert "      -> usable; its scores are labeled partial" in lines
     assert lines[-1].startswith("Nothing is broken; ")
 
 
@@ -69,12 +67,14 @@ def test_prepare_ends_with_one_error_that_names_what_is_lacking(
 ) -> None:
     assert main(["prepare", *study, "--tasks", "rte,cola", "--teacher", "someone/no-such-model"]) == 2
     printed = capsys.readouterr()
-    assert "missing  model someone/no-such-model: the Hub model" in printed.out
-    assert "      -> Connect once, set HF_HOME" in printed.out
-    assert "missing  data cola: no folder 'CoLA' (cola)" in printed.out
+    for said in (
+        "missing  model someone/no-such-model: ",
+        "HF_HOME",
+        "missing  data cola: no folder 'CoLA' (cola)",
+    ):
+        assert said in printed.out
     [error] = [line for line in printed.err.splitlines() if line.startswith("error: ")]
-    assert "2 of 3" in error
-    assert "(model someone/no-such-model, data cola)" in error
+    assert re.search(r"2 of 3 .*\(model someone/no-such-model, data cola\)", error)
 
 
 def test_prepare_for_scripts(study: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,19 +83,13 @@ def test_prepare_for_scripts(study: list[str], capsys: pytest.CaptureFixture[str
     assert [(part["kind"], part["state"]) for part in parts] == [("model", "there"), ("data", "there")]
 
 
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 def test_a_finding_is_wrapped_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    monkeypatch.setattr(sys, "stdout", Terminal())
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", stream)
     print_finding("missing", "paper-bert: not on this machine: google-bert/bert-base-uncased", "type this")
-    lines = sys.stdout.getvalue().splitlines()
-    assert lines == [
+    assert stream.getvalue().splitlines() == [
         "missing  paper-bert: not on this",
         "         machine:",
         "         google-bert/bert-base-uncased",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,13 +40,11 @@ def test_merged_folders_give_the_leaderboard_of_the_whole(
     assert Path("c.json").read_bytes() == Path("whole.json").read_bytes()
 
 
-def test_what_is_wrong_is_one_line(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["merge", "a", "b", "-o", "a"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: 'a'")
-    assert said.count("\n") == 1
-    assert main(["merge", "a", "b"]) == 2
-    assert "--output" in capsys.readouterr().err
+@pytest.mark.usefixtures("in_folder")
+def test_what_is_wrong_stops_before_anything_is_written(refused: Callable[..., str]) -> None:
+    refused("merge", "a", "b", "-o", "a", named="error: 'a'")
+    refused("export", "board.csv", "picture.svg", "--results", "a", named="picture.svg")
+    assert not Path("board.csv").exists()
 
 
 def test_damage_is_a_warning(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,17 +52,8 @@ def test_damage_is_a_warning(in_folder: Path, capsys: pytest.CaptureFixture[str]
     (broken / "record.json").write_text("{", encoding="utf-8")
     assert main(["merge", "a", "b", "--output", "c"]) == 0
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("warning: ")
-    assert broken.name in line
+    assert re.match(f"warning: .*{re.escape(broken.name)}", line)
     assert Path("c").is_dir()
-
-
-def test_a_plot_that_does_not_exist_stops_before_anything_is_written(
-    in_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["export", "board.csv", "picture.svg", "--results", "a"]) == 2
-    assert "picture.svg" in capsys.readouterr().err
-    assert not Path("board.csv").exists()
 
 
 def test_page_and_pictures(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

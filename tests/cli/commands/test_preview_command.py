@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from matekd_bench.cli import main
 from matekd_bench.cli.ui.preview_page import page
-from matekd_bench.cli.ui.preview_text import answers, changes, diagnostics
+from matekd_bench.cli.ui.preview_text import changes, diagnostics
 from matekd_bench.tools.preview_examples import MethodPreview, Preview, PreviewExample, PreviewVersion
 
 BROKEN = """
@@ -68,11 +69,14 @@ def test_a_preview_is_shown_side_by_side(
     monkeypatch.setenv("COLUMNS", "160")
     assert main(["methods", "preview", "random-mask,freelb", "--n", "1", *options]) == 0
     out = capsys.readouterr().out
-    assert "random-mask on mini-rte" in out
-    assert "{+" in out  # no terminal, so no colors
-    assert "[-" in out
-    assert "[MASK]" in out
-    assert "3: embeddings moved by" in out
+    said = (
+        "random-mask on mini-rte",
+        "{+",
+        "[-",
+        "[MASK]",
+        "3: embeddings moved by",
+    )  # no terminal, so no colors
+    assert [part for part in said if part not in out] == []
     header = next(line for line in out.splitlines() if line.startswith("method "))
     assert header.split()[1] == "changed"
 
@@ -92,8 +96,7 @@ def test_a_page_marks_what_changed_and_escapes_the_data() -> None:
     text = page(FOUND)
     tags.feed(text)
     assert tags.open in ([], ["meta"])
-    assert tags.found["del"] == ["<b>"]
-    assert tags.found["ins"] == ["x"]
+    assert (tags.found["del"], tags.found["ins"]) == (["<b>"], ["x"])
     assert "<b>" not in text.split("</style>")[1]
     assert "embeddings moved by 2.0%" in tags.found["span"]
     assert "0.90 0.10 -> 0.80 0.20" in tags.found["td"]
@@ -120,11 +123,6 @@ def test_segments_are_compared_one_by_one() -> None:
     assert changes(("a b",), ("a", "b")) == [[("same", "a b")]]
 
 
-def test_answers_before_and_after() -> None:
-    assert answers((0.9, 0.1)) == "0.90 0.10"
-    assert answers((2.5,), (3.0,)) == "2.50 -> 3.00"
-
-
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -138,27 +136,25 @@ def test_answers_before_and_after() -> None:
     ids=str,
 )
 def test_bad_input_is_one_line(
-    arguments: list[str], named: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+    arguments: list[str], named: tuple[str, ...], refused: Callable[..., str]
 ) -> None:
-    assert main(["methods", *arguments]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert [part for part in named if part not in captured.err] == []
-    assert len(captured.err.strip().splitlines()) == 1
+    refused("methods", *arguments, named=named)
 
 
 def test_a_failed_check_is_reported_with_its_fix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "first.py"
     file.write_text(BROKEN, encoding="utf-8")
     assert main(["methods", "check", str(file), "--only", "weights,awkward-text"]) == 1
-    assert capsys.readouterr().out.splitlines() == [
+    starts = (
         "first",
-        "passed   weights: the views of one update spend the study's weights, no more and no less",
-        "failed   awkward-text: On the text '' it raises IndexError: list index out of range.",
-        "      -> expected: the method handles empty, long and strange texts. "
-        "Return the text as it is where there is nothing to do.",
-        "first: 1 check passed, 1 failed, 0 skipped.",
-    ]
+        "passed   weights: ",
+        "failed   awkward-text: On the text ''",
+        "      -> ",
+        "first: 1 check passed, 1 ",
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[: len(start)] for line, start in zip(lines, starts, strict=True)] == list(starts)
+    assert "IndexError" in lines[2]
 
 
 def test_variants_and_lists_are_checked_and_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,10 +169,9 @@ def test_variants_and_lists_are_checked_and_printed_as_json(capsys: pytest.Captu
     ]
 
 
-def test_a_file_without_methods_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_without_methods_is_refused(tmp_path: Path, refused: Callable[..., str]) -> None:
     file = tmp_path / "nothing.py"
     file.write_text(
         "from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_methods():\n    return []\n"
     )
-    assert main(["methods", "check", str(file)]) == 2
-    assert "nothing.py" in capsys.readouterr().err
+    refused("methods", "check", file, named="nothing.py")

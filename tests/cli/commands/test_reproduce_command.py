@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,7 +60,6 @@ def copied(source: Path, target: Path, *, shift: float = 0.0) -> Record:
     """The run of kd in another folder, as another torch, or another chance, would have made it."""
     store, record = ResultsStore(source), run_of(source, "kd")
     found = store.read_predictions(record.run_id)
-    assert found is not None
     evaluations = tuple({name: logits + shift * number for name, logits in evaluation.items()}
                   for number, evaluation in enumerate(found.evaluations))  # fmt: skip
     other = record.model_copy(update={"env": {**record.env, "torch": "9.9"}})
@@ -72,9 +73,7 @@ def test_the_same_numbers_to_the_last_bit(
 ) -> None:
     before = sorted(recorded.rglob("*"))
     assert again(recorded, run) == 0
-    assert capsys.readouterr().out.splitlines()[1] == (
-        "The same: logits of 2 evaluations, scores, losses and diagnostics, to the last bit."
-    )
+    assert capsys.readouterr().out.splitlines()[1].startswith("The same: logits of 2 evaluations, ")
     assert sorted(recorded.rglob("*")) == before
 
 
@@ -92,11 +91,9 @@ def test_in_another_process_under_another_hash_seed_with_teacher_and_all_made_an
     assert run_of(tmp_path, "eda").provenance.command == f"matekd-bench reproduce {run_id}"
 
 
-def test_a_folder_that_has_the_run_already(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert again(recorded, "rte-kd", "--into", str(recorded)) == 2
-    said = capsys.readouterr().err
-    assert str(recorded) in said
-    assert "--into DIR" in said
+def test_a_folder_that_has_the_run_already(recorded: Path, refused: Callable[..., str]) -> None:
+    options = ("--into", recorded, "--results", recorded)
+    refused("reproduce", "rte-kd", *options, named=(str(recorded), "--into DIR"))
 
 
 def test_other_numbers_are_told_with_what_was_different(
@@ -105,7 +102,7 @@ def test_other_numbers_are_told_with_what_was_different(
     run = copied(recorded, tmp_path, shift=0.5)
     assert again(tmp_path, run.run_id) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "Not the same: logits differ from evaluation 2 on (dev), by at most 0.5."
+    assert re.match(r"Not the same: .* evaluation 2 .*\(dev\).* 0\.5\.", lines[1])
     assert lines[2:] == ["What was different:", f'  torch: "9.9" then, "{torch.__version__}" now']
 
 
@@ -136,15 +133,11 @@ def test_a_tuned_run_is_trained_again_with_the_settings_that_were_chosen(
     assert main(["run", *study_options, *study, *enough_to_learn, "--results", str(first)]) == 0
     assert again(first, "sst2-finetune-0", "--into", str(second)) == 0
     run, repeated = run_of(first, "finetune"), run_of(second, "finetune")
-    assert run.tuning is not None
     assert run.hparams["lr"] == run.tuning.chosen_trial.lr != run.tuning.trials[0].lr
     for part in ("run_id", "hparams", "tuning", "scores", "curve"):
         assert getattr(repeated, part) == getattr(run, part)
-    predictions = [ResultsStore(folder).read_predictions(run.run_id) for folder in (first, second)]
-    logits = [
-        [evaluation["dev"].tobytes() for evaluation in found.evaluations] for found in predictions if found
-    ]
-    assert logits[0] == logits[1]
+    whole, again_made = (ResultsStore(folder).read_predictions(run.run_id) for folder in (first, second))
+    assert whole.to_bytes() == again_made.to_bytes()
     capsys.readouterr()
     assert (
         main(["leaderboard", "--results", str(first), "--results", str(second), "--reference", "none"]) == 0
@@ -153,16 +146,14 @@ def test_a_tuned_run_is_trained_again_with_the_settings_that_were_chosen(
 
 
 def test_other_data_stop_it_before_training(
-    recorded: Path, small_glue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recorded: Path, small_glue: Path, tmp_path: Path, refused: Callable[..., str]
 ) -> None:
     (tmp_path / "RTE").mkdir()
     for split in ("train", "dev"):
         text = (small_glue / "RTE" / f"{split}.tsv").read_text()
         (tmp_path / "RTE" / f"{split}.tsv").write_text(text.replace("house", "car"))
-    assert again(recorded, "rte-kd", "--glue-dir", str(tmp_path)) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "data.dev: " in said
+    options = ("--glue-dir", tmp_path, "--results", recorded, "--quiet")
+    refused("reproduce", "rte-kd", *options, named="data.dev: ")
 
 
 @pytest.mark.parametrize(
@@ -173,27 +164,22 @@ def test_other_data_stop_it_before_training(
     ],
 )
 def test_damaged_settings_are_one_line(
-    text: str, said: str, recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    text: str, said: str, recorded: Path, tmp_path: Path, refused: Callable[..., str]
 ) -> None:
     run = copied(recorded, tmp_path)
     (tmp_path / "runs" / run.run_id / "study.json").write_text(text)
-    assert again(tmp_path, run.run_id) == 2
-    printed = capsys.readouterr().err
-    assert said in printed
-    assert printed.count("\n") == 1
+    refused("reproduce", run.run_id, "--results", tmp_path, named=said)
 
 
 def test_a_plugin_that_a_record_names_is_run_only_where_it_is_given(
-    study_options: Options, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    study_options: Options, tmp_path: Path, refused: Callable[..., str]
 ) -> None:
     plugin, results = tmp_path / "plain.py", tmp_path / "results"
     plugin.write_text(OUTSIDERS)
     study = ("--methods", "plain", "--reference", "none", "--tasks", "rte", "--plugin", str(plugin))
     assert main(["run", *study_options, *study, "--results", str(results)]) == 0
     (tmp_path / "plain.ran").unlink()
-    capsys.readouterr()
-    assert again(results, "rte-plain") == 2
-    assert "'plain'" in capsys.readouterr().err
+    refused("reproduce", "rte-plain", "--results", results, named="'plain'")
     assert not (tmp_path / "plain.ran").exists()
     assert again(results, "rte-plain", "--plugin", str(plugin)) == 0
 

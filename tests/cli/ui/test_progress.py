@@ -40,15 +40,11 @@ STUDY = StudyStarted(
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
     def isatty(self) -> bool:
         return True
 
 
 class Clock:
-    """A clock whose time tests set."""
-
     now = 0.0
 
     def __call__(self) -> float:
@@ -105,16 +101,11 @@ def test_plain_lines_hold_one_line_for_each_evaluation() -> None:
     ]
 
 
-def test_quiet_shows_warnings_alone() -> None:
+@pytest.mark.parametrize(("verbose", "details"), [(False, ""), (True, "Traceback: ...\n")])
+def test_quiet_shows_warnings_alone_and_details_if_wanted(verbose: bool, details: str) -> None:
     stream = io.StringIO()
-    show_study(QuietScreen(stream), Clock())
-    assert stream.getvalue() == "warning: no WordNet\n"
-
-
-def test_details_are_shown_if_wanted() -> None:
-    stream = io.StringIO()
-    QuietScreen(stream, verbose=True).emit(Message(kind="detail", text="Traceback: ..."))
-    assert stream.getvalue() == "Traceback: ...\n"
+    show_study(QuietScreen(stream, verbose=verbose), Clock())
+    assert stream.getvalue() == f"warning: no WordNet\n{details}"
 
 
 @pytest.mark.parametrize("verbose", [False, True])
@@ -177,7 +168,6 @@ def test_the_bar_of_a_run_shows_its_preparation_first(
 
 
 def lowest_bar(screen: BarScreen) -> tuple[object, ...]:
-    """Return the title of the lowest bar, how far it is, and the text beside it."""
     bar = screen.bars.tasks[-1]
     return bar.description, bar.completed, bar.total, bar.fields["detail"]
 

@@ -9,9 +9,7 @@ import pytest
 
 from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.glue_score import GLUE8
-from matekd_bench.results.leaderboard.grouping import task_order
 from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardRow, LeaderboardTable
-from matekd_bench.results.stats.intervals import Spread
 from matekd_bench.tasks.task import Split, Suite, Task
 
 SUITES = (Suite("glue", ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")),)
@@ -37,23 +35,13 @@ def test_cells_by_hand(make_record: Any) -> None:
         + [make_record("eda", seed=seed, score=score) for seed, score in ((1, 0.75), (2, 0.71), (3, 0.9))]
     )
     kd, eda = row(table, "kd").cells["rte"], row(table, "eda").cells["rte"]
-    assert kd.n == 3
-    assert kd.mean == pytest.approx(0.72)
-    assert kd.statistics.spread is not None
-    assert kd.statistics.spread.sd == pytest.approx(0.02)
+    assert (kd.n, kd.mean, kd.statistics.spread.sd) == (3, pytest.approx(0.72), pytest.approx(0.02))
     assert (kd.delta, kd.statistics.difference) == (None, None)
     assert eda.mean == pytest.approx((0.75 + 0.71 + 0.9) / 3)
-    assert eda.delta == pytest.approx(((0.75 - 0.72) + (0.71 - 0.74)) / 2)
-    assert eda.statistics.difference is not None
-    assert eda.statistics.difference.n == 2
+    assert (eda.delta, eda.statistics.difference.n) == (pytest.approx(((0.75 - 0.72) + (0.71 - 0.74)) / 2), 2)
     assert eda.optimism == pytest.approx(0.01)
     assert table.reference == "kd"
     assert row(table, "eda").delta == eda.delta
-
-
-def test_one_seed_has_no_spread(make_record: Any) -> None:
-    cell = row(only([make_record()]), "kd").cells["rte"]
-    assert cell.statistics.spread == Spread(1, 0.7, None, None)
 
 
 def test_the_table_does_not_depend_on_the_order_of_records(make_record: Any) -> None:
@@ -78,14 +66,9 @@ def test_no_reference_no_differences(make_record: Any) -> None:
     table = only(records)
     assert table.reference is None
     assert all(row.cells["rte"].delta is None and row.delta is None for row in table.rows)
-    assert table.notes == ("no run of the reference 'kd': no differences are shown.",)
+    assert ["'kd'" in note for note in table.notes] == [True]
     assert only(records, reference=None).notes == ()
     assert row(only(records, reference="finetune"), "eda").cells["rte"].delta == 0
-
-
-def test_no_common_seed_no_difference(make_record: Any) -> None:
-    table = only([make_record("kd", seed=0), make_record("eda", seed=1)])
-    assert row(table, "eda").cells["rte"].delta is None
 
 
 def test_failed_collapsed_and_diverged_runs_are_counted(make_record: Any) -> None:
@@ -104,25 +87,19 @@ def test_failed_collapsed_and_diverged_runs_are_counted(make_record: Any) -> Non
     assert (cell.n, cell.statuses) == (3, {"ok": 1, "failed": 1, "collapsed": 1, "diverged": 1})
     assert cell.mean == pytest.approx((0.9 + 0.5 + 0.5) / 3)
     assert row(table, "eda").delta is None  # a failed seed leaves the row incomplete
-    lost = row(table, "mixup")
-    assert (lost.cells["rte"].n, lost.cells["rte"].mean, lost.cells["rte"].statuses) == (
-        0,
-        None,
-        {"failed": 1},
-    )
-    assert lost.cost is None
+    lost, cell = row(table, "mixup"), row(table, "mixup").cells["rte"]
+    assert (cell.n, cell.mean, cell.statuses, lost.cost) == (0, None, {"failed": 1}, None)
     assert len(table.columns) == 1
 
 
 def test_only_failed_runs_still_make_a_table(make_record: Any) -> None:
     table = only([make_record("kd", score=None)])
-    assert table.seeds == 0
-    assert table.columns[0].uninformative is None
+    assert (table.seeds, table.columns[0].uninformative) == (0, None)
 
 
 @pytest.mark.parametrize(
     ("score", "reason"),
-    [(0.5, "no student is a point above the majority class"), (0.509, "no student"), (0.511, None)],
+    [(0.5, "majority class"), (0.509, "majority class"), (0.511, None)],
 )
 def test_the_majority_rule(make_record: Any, score: float, reason: str | None) -> None:
     records = [make_record(method, task="rte", score=0.45) for method in ("kd", "finetune")]
@@ -138,10 +115,8 @@ def test_the_majority_rule(make_record: Any, score: float, reason: str | None) -
         assert rte.uninformative is None
         assert eda.delta == pytest.approx((0.1 + score - 0.45) / 2)
     else:
-        assert rte.uninformative is not None
-        assert rte.uninformative.startswith(reason)
-        assert eda.cells["rte"].delta is None
-        assert eda.delta == pytest.approx(0.1)
+        assert reason in rte.uninformative
+        assert (eda.cells["rte"].delta, eda.delta) == (None, pytest.approx(0.1))
 
 
 def test_a_column_of_collapsed_runs_is_uninformative(make_record: Any) -> None:
@@ -149,20 +124,8 @@ def test_a_column_of_collapsed_runs_is_uninformative(make_record: Any) -> None:
     assert only(records).columns[0].uninformative == "every run collapsed"
 
 
-def test_a_task_without_a_majority_class_is_informative(make_record: Any) -> None:
-    assert only([make_record(score=0.0, majority_score=None)]).columns[0].uninformative is None
-
-
 def glue_records(make_record: Any, tasks: tuple[str, ...] = GLUE8, **changes: Any) -> list[Any]:
     return [make_record("kd", task, score=0.6 + number / 100, **changes) for number, task in enumerate(tasks)]
-
-
-def test_the_glue_score_is_the_mean_of_all_eight_tasks(make_record: Any) -> None:
-    table = only(glue_records(make_record))
-    assert table.glue_tasks == 8
-    assert row(table, "kd").scores == {"glue8": pytest.approx(0.6 + sum(range(8)) / 800)}
-    with_wnli = only([*glue_records(make_record), make_record("kd", "wnli", score=0.563)])
-    assert row(with_wnli, "kd").scores["glue9"] == pytest.approx((8 * 0.635 + 0.563) / 9)
 
 
 def test_anything_less_has_no_glue_score(make_record: Any) -> None:
@@ -198,14 +161,6 @@ def test_synthetic_data_under_the_name_of_a_glue_task_count_for_nothing(make_rec
     assert row(named, "kd").scores == {}  # a mean called mini is of synthetic data only
 
 
-def test_protocols_are_separate_tables(make_record: Any) -> None:
-    tables = board([make_record("kd"), make_record("eda", protocol_id="p2")]).tables
-    assert [(table.protocol_id, [row.label for row in table.rows]) for table in tables] == [
-        ("p1", ["kd"]),
-        ("p2", ["eda"]),
-    ]
-
-
 def test_two_teachers_of_one_task_are_not_compared(make_record: Any) -> None:
     records = [make_record("kd", seed=seed) for seed in range(2)]
     records += [
@@ -220,7 +175,7 @@ def test_two_teachers_of_one_task_are_not_compared(make_record: Any) -> None:
     assert row(table, "kd").cells["rte#2"].n == 1
     assert "rte" not in row(table, "eda").cells
     assert row(table, "eda").delta is None
-    assert "rte: 2 teachers (tttttttt, uuuuuuuu) under one protocol" in table.notes[0]
+    assert "rte: 2 teachers (tttttttt, uuuuuuuu) " in table.notes[0]
 
 
 def test_two_data_sets_of_one_task_are_not_averaged(make_record: Any) -> None:
@@ -243,11 +198,6 @@ def test_a_seed_counts_once(make_record: Any) -> None:
         assert "kd on rte, seed 0: several records" in table.notes[0]
 
 
-def test_versions_of_a_method_are_rows_of_their_own(make_record: Any) -> None:
-    table = only([make_record("kd"), make_record("eda"), make_record("eda", method_version="2")])
-    assert [row.label for row in table.rows] == ["kd", "eda v1", "eda v2"]
-
-
 def test_unranked_rows_come_last_and_are_not_compared(make_record: Any) -> None:
     table = only([make_record("kd"), make_record("aaa", ranked=False, score=0.9), make_record("zzz")])
     assert [row.label for row in table.rows] == ["kd", "zzz", "aaa"]
@@ -263,26 +213,15 @@ def test_costs_are_means_and_ratios_over_common_runs(make_record: Any) -> None:
     ]
     table = only(records)
     cost = row(table, "eda").cost
-    assert cost is not None
     assert (cost.student_updates, cost.train_seconds, cost.train_flops) == (300, 40, 49.5e9)
     assert cost.flops_x_reference == pytest.approx((9 + 1) / (4 + 1))  # seed 0 only; preparation included
     reference = row(table, "kd").cost
-    assert reference is not None
     assert reference.flops_x_reference == 1
 
 
 def test_columns_know_their_task(make_record: Any) -> None:
     task = Task("rte", "RTE", "", "classification", ("a", "b"), ("x", "y"), ("accuracy",), SPLITS)
-    (table,) = board([make_record(notices=["12 rows skipped"])], tasks={"rte": task}).tables
+    (table,) = board([make_record()], tasks={"rte": task}).tables
     column = table.columns[0]
     assert (column.title, column.metrics, column.majority_score) == ("RTE", ("accuracy",), 0.5)
     assert (column.eval_rows, column.budget, column.complete) == ({"dev": 100}, (300,), True)
-    assert column.notices == ("12 rows skipped",)
-
-
-def test_no_records_no_tables() -> None:
-    assert board([]).tables == ()
-
-
-def test_unknown_tasks_come_last_by_name() -> None:
-    assert task_order(SUITES, ["zz", "wnli", "aa", "cola"]) == ["cola", "wnli", "aa", "zz"]

@@ -37,23 +37,17 @@ def refused(store: ResultsStore, record: Record, *metrics: str) -> str:
     return evidence.missing[record.run_id]
 
 
-def test_answers_are_those_of_the_last_look(store: ResultsStore, make_record: Any) -> None:
-    record = written(store, make_record(score=0.75))
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1]])
+def test_answers_are_those_of_the_last_look_matched_by_id(
+    order: list[int], store: ResultsStore, make_record: Any
+) -> None:
+    record = written(store, make_record(score=0.75), LOGITS[order], [UIDS[place] for place in order])
     evidence = Evidence({record.run_id: store})
     answers = evidence.answers(record, ("accuracy",))
-    assert answers is not None
     assert answers.last[0].tolist() == [0, 1, 0, 0]
     assert answers.gold.labels[0].tolist() == list(LABELS)
     assert (answers.xfit, evidence.missing) == (None, {})
     assert evidence.answers(record, ("accuracy",)) is answers
-
-
-def test_examples_are_matched_by_id(store: ResultsStore, make_record: Any) -> None:
-    order = [2, 0, 3, 1]
-    record = written(store, make_record(score=0.75), LOGITS[order], [UIDS[place] for place in order])
-    answers = Evidence({record.run_id: store}).answers(record, ("accuracy",))
-    assert answers is not None
-    assert answers.last[0].tolist() == [0, 1, 0, 0]
 
 
 def test_scores_of_a_regression(store: ResultsStore, make_record: Any) -> None:
@@ -62,17 +56,7 @@ def test_scores_of_a_regression(store: ResultsStore, make_record: Any) -> None:
     score = (np.corrcoef((0, 1, 2, 4), logits[:, 0])[0, 1] + 0.8) / 2  # ranks 1, 3, 2, 4
     record = written(store, make_record(task="stsb", score=float(score), labels=[]), logits)
     answers = Evidence({record.run_id: store}).answers(record, ("pearson", "spearman"))
-    assert answers is not None
     assert answers.last[0].tolist() == [0.5, 1.5, 1.0, 2.5]
-
-
-def test_runs_of_one_dev_set_share_its_labels(store: ResultsStore, make_record: Any) -> None:
-    runs = [written(store, make_record(seed=seed, score=0.75)) for seed in range(2)]
-    evidence = Evidence(dict.fromkeys([run.run_id for run in runs], store))
-    one, two = (evidence.answers(run, ("accuracy",)) for run in runs)
-    assert one is not None
-    assert two is not None
-    assert one.gold is two.gold
 
 
 def test_what_does_not_fit_is_named(store: ResultsStore, make_record: Any) -> None:
@@ -81,21 +65,21 @@ def test_what_does_not_fit_is_named(store: ResultsStore, make_record: Any) -> No
     def said(score: float = 0.75, logits: Any = LOGITS, uids: Any = UIDS) -> str:
         return refused(store, written(store, make_record(seed=next(seeds), score=score), logits, uids))
 
-    assert said(score=0.7) == "the predictions do not give the recorded score."
-    assert said(uids="abce") == "the predictions for dev are not of the examples that have labels."
-    assert said(uids="aabc") == "the predictions for dev are not of the examples that have labels."
+    assert "recorded score" in said(score=0.7)
+    for uids in ("abce", "aabc"):
+        assert "for dev " in said(uids=uids)
     for value in (np.nan, np.inf):
-        assert said(logits=np.where(LOGITS == 3, value, LOGITS)) == "the predictions hold NaN or infinity."
+        assert "NaN" in said(logits=np.where(LOGITS == 3, value, LOGITS))
 
 
 def test_what_is_not_there_is_named(store: ResultsStore, make_record: Any, tmp_path: Path) -> None:
     assert refused(store, store.write(make_record(score=0.75))) == "no predictions were recorded."
     other = written(store, make_record(task="mrpc", score=0.75))
     assert refused(store, other).endswith("has no data set 'dev-mrpc'.")
-    assert refused(store, other, "accuracy", "bleu") == "metrics accuracy, bleu are not known here."
+    assert "accuracy, bleu" in refused(store, other, "accuracy", "bleu")
     evidence = Evidence({})
     assert evidence.answers(other, ("accuracy",)) is None
-    assert evidence.missing[other.run_id] == "it lies in no results folder."
+    assert "folder" in evidence.missing[other.run_id]
 
 
 def test_a_file_that_was_changed_is_named(store: ResultsStore, make_record: Any) -> None:
@@ -104,7 +88,7 @@ def test_a_file_that_was_changed_is_named(store: ResultsStore, make_record: Any)
     content = bytearray(file.read_bytes())
     content[random.Random(0).randrange(len(content))] ^= 1
     file.write_bytes(content)
-    assert refused(store, record) == f"{file} is damaged: its SHA-256 is not the recorded one."
+    assert refused(store, record).startswith(f"{file} is damaged: ")
     file.unlink()
     assert str(file) in refused(store, record)
 
@@ -115,6 +99,6 @@ def test_labels_that_were_changed_are_noticed(store: ResultsStore, make_record: 
     file.write_text(
         file.read_text().replace("[0,1,1,0]", "[0,1,1,1]").replace("[0, 1, 1, 0]", "[0, 1, 1, 1]")
     )
-    assert refused(store, record) == "the predictions do not give the recorded score."
+    assert "recorded score" in refused(store, record)
     file.write_text(file.read_text().replace('"n"', '"m"'))
     assert "damaged data set" in refused(store, record)

@@ -87,10 +87,14 @@ def test_rows_say_what_the_statistics_say(root: Path, table: LeaderboardTable) -
     overall = {label: row.overall for label, row in rows.items()}
     assert (overall["good"].verdict, overall["bad"].verdict) == ("better", "worse")
     assert overall["same"].verdict in ("equivalent", "inconclusive")
-    assert (overall["finetune"].verdict, overall["kd"].verdict, overall["kd"].difference) == (None,) * 3
+    kd, finetune = overall["kd"], rows["finetune"]
+    assert (finetune.overall.verdict, finetune.cells["rte"].statistics.verdict) == (None, None)
+    assert (kd.verdict, kd.difference, kd.tasks_won, kd.prob_improve) == (None,) * 4
     assert overall["good"].rank == RankInterval(1, 1, with_best=True)
     assert (overall["bad"].rank.low, overall["bad"].rank.with_best) == (5, False)
-    assert (overall["good"].tasks_won, overall["good"].prob_improve) == (2, 1)
+    assert kd.rank.high < 5
+    assert (overall["good"].tasks_won, overall["good"].prob_improve, overall["bad"].tasks_won) == (2, 1, 0)
+    assert -1 <= overall["same"].seed_correlation <= 1
     assert rows["good"].mean == pytest.approx(np.mean([cell.mean for cell in rows["good"].cells.values()]))
 
 
@@ -123,11 +127,6 @@ def test_xfit_and_best_dev_stand_beside(root: Path, table: LeaderboardTable) -> 
     cell = rows_of(table)["good"].cells["rte"]
     assert cell.xfit == pytest.approx(np.mean(expected), abs=1e-12)
     assert cell.best_dev == pytest.approx(cell.mean + 0.01)
-
-
-def test_a_small_dev_set_has_no_xfit(tmp_path: Path, write_study: Any) -> None:
-    write_study(tmp_path, {"kd": 0.5}, tasks=["rte"], n=199)
-    assert rows_of(table_of(tmp_path))["kd"].cells["rte"].xfit is None
 
 
 def test_every_task_has_its_power(table: LeaderboardTable) -> None:
@@ -167,8 +166,7 @@ def test_a_failed_seed_claims_nothing(tmp_path: Path, write_study: Any, make_rec
     rows = rows_of(table_of(tmp_path))
     assert (rows["good"].overall, rows["good"].delta) == (RowSummary(), None)
     assert rows["good"].cells["rte"].statistics.difference.missing == "a seed failed"
-    assert rows["good"].cells["sst2"].statistics.verdict == "better"
-    assert rows["bad"].overall.verdict == "worse"
+    assert (rows["good"].cells["sst2"].statistics.verdict, rows["bad"].overall.verdict) == ("better", "worse")
 
 
 def test_runs_without_predictions_keep_their_mean_and_lose_their_claims(
@@ -223,7 +221,7 @@ def test_many_rows_have_no_rank(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(table_statistics, "MAX_RANKED_ROWS", 4)
     table = table_of(root)
     assert all(row.overall.rank is None for row in table.rows)
-    assert table.notes == ("5 rows: no rank intervals are computed for more than 4.",)
+    assert [note.startswith("5 rows: ") for note in table.notes] == [True]
     assert rows_of(table)["good"].overall.verdict == "better"
 
 

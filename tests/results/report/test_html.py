@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
-from exported import Study, board_of, study
+from exported import Study, board_of
 from matekd_bench.methods.method import Method, Params
-from matekd_bench.results.leaderboard.table import Leaderboard
 from matekd_bench.results.records.run_record import to_json
 from matekd_bench.results.report import plots
 from matekd_bench.results.report.html import choices, to_html
@@ -78,11 +78,6 @@ def outline(page: str) -> Outline:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Study:
-    return study(tmp_path_factory.mktemp("study"), write_study)
-
-
-@pytest.fixture(scope="module")
 def page(done: Study) -> str:
     return to_html(done.board, done.runs, cards(done.board, {"good": GOOD}))
 
@@ -104,8 +99,6 @@ def test_every_run_has_its_record_on_the_page(page: str, done: Study) -> None:
     for run in done.runs:
         assert found.links.count(f"#run-{run.run_id}") == 1
         assert f"run-{run.run_id}" in found.ids
-    from markupsafe import escape
-
     assert str(escape(to_json(done.runs[0]))) in page
 
 
@@ -124,8 +117,7 @@ def test_names_cannot_become_markup(make_record: Any) -> None:
     board = board_of(runs)
     page = to_html(board, runs, cards(board, {}))
     assert outline(page).scripts == 1
-    assert "alert(" in page
-    assert "<script>alert" not in page
+    assert ["alert(" in page, "<script>alert" in page] == [True, False]
 
 
 def by_name(sheet: Sheet) -> dict[Any, dict[str, Any]]:
@@ -154,8 +146,7 @@ def test_cells_sort_by_their_values_and_lead_to_their_cards(done: Study) -> None
 def test_the_table_of_runs(make_record: Any) -> None:
     sheet = run_sheet([make_record(score=0.5), make_record("eda", seed=3, score=None)])
     assert [entry.lines[0] for entry in sheet.rows[0][1:6]] == ["kd", "rte", "ok", "0", "50.0"]
-    assert sheet.rows[1][3].lines == ("failed", "RuntimeError: out of memory")
-    assert sheet.rows[1][5].sort == ""
+    assert (sheet.rows[1][3].lines, sheet.rows[1][5].sort) == (("failed", "RuntimeError: out of memory"), "")
     assert choices(sheet) == (3, ["failed", "ok"])
 
 
@@ -164,11 +155,9 @@ def test_cards_come_from_records_and_from_what_is_installed(done: Study) -> None
     assert sorted(found) == ["bad", "good", "kd", "same"]
     good = found["good"]
     assert good.summary == "A method & more."
-    assert ("cite", GOOD.citation) in good.facts
-    assert ("recorded version", "1") in good.facts
-    assert ("installed version", "2") in good.facts
-    assert good.parameters == (("rate", "0.5", "", "How <much>."),)
-    assert good.links == LINKS
+    facts = {("cite", GOOD.citation), ("recorded version", "1"), ("installed version", "2")}
+    assert facts <= set(good.facts)
+    assert (good.parameters, good.links) == ((("rate", "0.5", "", "How <much>."),), LINKS)
     assert "not installed here" in found["bad"].summary
     assert found["same"].variants == (("same[x=1]", "{}"),)
 
@@ -181,12 +170,6 @@ def test_without_matplotlib_a_sentence_stands_for_the_plots(
     assert "<svg" not in page
     assert "matplotlib was not installed" in page
     assert "#method-" not in page  # no cards, no links to them
-
-
-def test_no_runs_are_said() -> None:
-    page = to_html(Leaderboard(()), [])
-    outline(page)
-    assert "No runs are recorded." in page
 
 
 def test_several_protocols_are_said_to_be_no_comparison(make_record: Any) -> None:

@@ -59,10 +59,9 @@ def test_tables_are_sorted_and_filtered_and_records_open(opened: Callable[..., P
     page.click(f"{heading} button")
     assert page.js(scores) == sorted(page.js(scores))
     assert page.js("document.querySelectorAll('#scores-1 [aria-sort]').length") == 1
-    page.click("#scores-1 thead th:nth-child(4) button")
-    assert page.js(NAMES)[-1].startswith("kd")  # the reference has no difference: last, whichever way
-    page.click("#scores-1 thead th:nth-child(4) button")
-    assert page.js(NAMES)[-1].startswith("kd")
+    for _ in range(2):
+        page.click("#scores-1 thead th:nth-child(4) button")
+        assert page.js(NAMES)[-1].startswith("kd")  # the reference has no difference: last, whichever way
 
     page.click("form[data-for='scores-1'] input")
     page.write("goo")
@@ -98,8 +97,7 @@ def test_without_scripts_tables_stand_and_records_open(opened: Callable[..., Pag
     page.click("#all-runs tbody th a")
     assert page.js("document.querySelector('.record:target pre').getClientRects().length") == 1
     page.click(".record:target .close")
-    assert page.js(OPENED) is None
-    assert page.errors == []
+    assert (page.js(OPENED), page.errors) == (None, [])
 
 
 CONTRAST = """

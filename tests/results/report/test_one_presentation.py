@@ -129,6 +129,11 @@ def test_every_output_names_problems_uninformative_and_partial_data(board: Leade
         assert "majority" in kd["sst2_uninformative"]
 
 
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != "markdown"])
+def test_no_runs_are_said(name: str) -> None:
+    assert "No runs are recorded." in DOCUMENTS[name](Leaderboard(()))
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_document_has_all_headings_and_cells_of_its_tables(board: Leaderboard, name: str) -> None:
     [table] = board.tables

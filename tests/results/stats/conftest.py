@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,24 +11,9 @@ from matekd_bench.results.stats.differences import RowScores
 from matekd_bench.results.stats.example_effects import Gold, example_effects
 
 
-class Simulate(Protocol):
-    """Runs of one method on one task of two classes: labels are all 1, so predictions say right or wrong.
-
-    `base` [n] is how easy each example is for everybody; `own`, `seed` and `both` are the standard deviations of
-    what the method, the seed, and the seed on each example add.
-    """
-
-    def __call__(
-        self,
-        rng: np.random.Generator,
-        base: np.ndarray,
-        seeds: int,
-        *,
-        own: float,
-        seed: float,
-        both: float,
-        gain: float = ...,
-    ) -> RowScores: ...
+@pytest.fixture(scope="session")
+def simulate() -> Callable[..., RowScores]:
+    return simulate_runs
 
 
 def simulate_runs(
@@ -41,22 +26,15 @@ def simulate_runs(
     both: float,
     gain: float = 0.0,
 ) -> RowScores:
-    """See Simulate; `gain` makes the method better."""
+    """Runs of one method on one task of two classes: labels are all 1, so predictions say right or wrong.
+
+    `base` [n] is how easy each example is for everybody; `own`, `seed` and `both` are the standard deviations of
+    what the method, the seed, and the seed on each example add; `gain` makes the method better.
+    """
     n = len(base)
-    latent = (
-        base
-        + gain
-        + rng.normal(0, own, n)
-        + rng.normal(0, seed, (seeds, 1))
-        + rng.normal(0, both, (seeds, n))
-    )
+    common = base + gain + rng.normal(0, own, n)
+    latent = common + rng.normal(0, seed, (seeds, 1)) + rng.normal(0, both, (seeds, n))
     right = (latent > 0).astype(np.int64)
     gold = Gold(("accuracy",), (np.ones(n, dtype=np.int64),))
     effects = example_effects(gold, {s: (right[s],) for s in range(seeds)})
     return RowScores({s: float(right[s].mean()) for s in range(seeds)}, effects)
-
-
-@pytest.fixture(scope="session")
-def simulate() -> Simulate:
-    """A factory of simulated runs."""
-    return simulate_runs

@@ -44,6 +44,5 @@ def test_seed_correlation() -> None:
 
 
 def test_seed_correlation_is_none_where_it_has_no_meaning() -> None:
-    assert seed_correlation([(entry(0.1, 0.2), entry(0.1, 0.2))]) is None
-    assert seed_correlation([(entry(0.1, 0.1, 0.1), entry(0.1, 0.2, 0.3))]) is None
-    assert seed_correlation([]) is None
+    two, constant = (entry(0.1, 0.2),) * 2, (entry(0.1, 0.1, 0.1), entry(0.1, 0.2, 0.3))
+    assert [seed_correlation(pairs) for pairs in ([two], [constant], [])] == [None] * 3

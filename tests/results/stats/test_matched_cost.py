@@ -20,10 +20,6 @@ def test_the_cheapest_that_cost_as_much(cost: float, rival: str | None) -> None:
     assert matched_rival(cost, RIVALS) == rival
 
 
-def test_no_rivals() -> None:
-    assert matched_rival(1.0, {}) is None
-
-
 def entry(*scores: float) -> RowScores:
     effects = ExampleEffects((0, 1, 2), (np.zeros((10, 3)),), (0.1,), 9.0)
     return RowScores(dict(enumerate(scores)), effects)
@@ -38,16 +34,15 @@ def test_delta_matched() -> None:
     }
     costs = {"kd": 100.0, "kd@2x": 200.0, "matekd": 160.0, "eda": 90.0}
     found = delta_matched("matekd", table, ["rte"], costs, ["kd", "kd@2x", "kd@4x"])
-    assert found is not None
     assert (found.rival, found.cost_ratio) == ("kd@2x", 1.25)
     assert found.difference.delta == pytest.approx(0)
-    assert (
-        delta_matched("kd@2x", table, ["rte"], costs, ["kd", "kd@2x"]) is None
-    )  # nothing but itself cost as much
-    assert delta_matched("eda", table, ["rte"], costs, ["kd"]) is None  # not on this task
-    assert delta_matched("freelb", table, ["rte"], costs, ["kd"]) is None
-    free = delta_matched("matekd", table, ["rte"], {**costs, "matekd": 0.0}, ["kd"])
-    assert free is None
+    for row, matching, rivals in (
+        ("kd@2x", costs, ["kd", "kd@2x"]),  # nothing but itself cost as much
+        ("eda", costs, ["kd"]),  # not on this task
+        ("freelb", costs, ["kd"]),
+        ("matekd", {**costs, "matekd": 0.0}, ["kd"]),
+    ):
+        assert delta_matched(row, table, ["rte"], matching, rivals) is None
 
 
 def test_matching_multiple() -> None:

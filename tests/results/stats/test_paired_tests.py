@@ -83,8 +83,7 @@ def test_a_regression_has_no_right_and_wrong() -> None:
     gold = np.linspace(0, 5, 30)
     found = compare_checkpoints(Gold(("pearson", "spearman"), (gold,)), (gold + 1,), (-gold,))
     assert (found.only_own, found.only_other, found.test) == (None, None, "permutation")
-    assert found.delta == pytest.approx(2)
-    assert found.p == 1 / 2001
+    assert (found.delta, found.p) == (pytest.approx(2), 1 / 2001)
 
 
 @pytest.mark.parametrize("metrics", [("accuracy",), ("accuracy", "f1"), ("matthews",)])

@@ -40,7 +40,6 @@ def test_four_of_five_studies_find_it() -> None:
 
 def test_seeds_needed_is_the_first_number_that_is_enough() -> None:
     needed = seeds_needed(SMALL, 0.01)
-    assert needed is not None
     assert (
         detectable_difference(SMALL.with_seeds(needed))
         <= 0.01
@@ -54,7 +53,6 @@ def test_seeds_needed_is_the_first_number_that_is_enough() -> None:
 
 def test_power_and_its_line() -> None:
     found = power(SMALL, 3)
-    assert found is not None
     assert found.detectable == pytest.approx(detectable_difference(SMALL.with_seeds(3)))
     assert found.floor == pytest.approx(2.8024 * 1e-9**0.5, rel=1e-3)
     assert list(found.seeds) == [0.005, 0.01]
@@ -65,7 +63,6 @@ def test_power_and_its_line() -> None:
 
 def test_a_dev_set_that_is_too_small_is_named() -> None:
     found = power(TINY_DEV, 5)
-    assert found is not None
     assert found.floor > 0.01
     assert power_line("rte", found).count("too small") == 2
 

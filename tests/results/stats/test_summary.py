@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matekd_bench.results.stats.differences import RowScores, difference, row_difference
-from matekd_bench.results.stats.multiple_testing import holm
+from matekd_bench.results.stats.differences import RowScores
 from matekd_bench.results.stats.summary import Entries, summarize
 
 TASKS = ("rte", "qnli")
@@ -31,43 +30,6 @@ def summary(table: Entries, **changes: Any) -> Any:
     return summarize(table, **{"tasks": TASKS, "reference": "kd", "family": FAMILY, **changes})
 
 
-def test_verdicts_and_places(table: Entries) -> None:
-    rows = summary(table).rows
-    assert {row: rows[row].verdict for row in FAMILY} == {
-        "same": rows["same"].verdict,
-        "good": "better",
-        "bad": "worse",
-    }
-    assert rows["same"].verdict in {"equivalent", "inconclusive"}
-    assert (rows["good"].rank.low, rows["good"].rank.high, rows["good"].rank.with_best) == (1, 1, True)
-    assert (rows["bad"].rank.low, rows["bad"].rank.with_best) == (5, False)
-    assert rows["kd"].rank.high < 5
-    assert (rows["good"].tasks_won, rows["bad"].tasks_won) == (2, 0)
-    assert rows["good"].prob_improve == 1
-    assert -1 <= rows["same"].seed_correlation <= 1
-
-
-def test_rows_and_cells_are_corrected_over_their_families(table: Entries) -> None:
-    found = summary(table)
-    overall = [row_difference(table[row], table["kd"], TASKS) for row in FAMILY]
-    assert [found.rows[row].difference for row in FAMILY] == overall
-    assert [found.rows[row].p_holm for row in FAMILY] == holm([item.p for item in overall if item])
-    keys = [(row, task) for row in FAMILY for task in TASKS]
-    cells = [difference(table[row][task], table["kd"][task]) for row, task in keys]
-    assert [found.cells[key].p_holm for key in keys] == holm([item.p for item in cells if item])
-    assert found.cells["good", "rte"].power.n == 4
-
-
-def test_baselines_are_compared_but_not_tested(table: Entries) -> None:
-    found = summary(table)
-    finetune, kd = found.rows["finetune"], found.rows["kd"]
-    assert finetune.difference.delta < 0
-    assert (finetune.p_holm, finetune.verdict) == (None, None)
-    assert found.cells["finetune", "rte"].verdict is None
-    assert (kd.difference, kd.verdict, kd.tasks_won, kd.prob_improve) == (None, None, None, None)
-    assert found.cells["kd", "rte"].spread.interval is not None
-
-
 def test_the_family_is_the_study_and_not_what_is_shown(table: Entries) -> None:
     """A method of the study without runs makes the others' p larger; a row outside it does not."""
     whole, more = summary(table), summary(table, family=(*FAMILY, "not run yet"))
@@ -87,30 +49,16 @@ def test_a_row_with_a_gap_claims_nothing_overall(table: Entries) -> None:
         assert (row.difference is not None) is hole.complete
         assert (row.p_holm, row.verdict, row.rank) == (None, None, None)
         assert (row.prob_improve is not None) is (hole.complete and len(hole.scores) > 2)
-        assert found.cells["good", "rte"].verdict is None
-        assert found.cells["good", "qnli"].verdict == "better"
+        assert (found.cells["good", "rte"].verdict, found.cells["good", "qnli"].verdict) == (None, "better")
     missing = summary({**table, "good": {"qnli": table["good"]["qnli"]}}).rows["good"]
     assert (missing.difference, missing.rank, missing.tasks_won) == (None, None, None)
     failed = summary({**table, "good": {**table["good"], "rte": RowScores({}, None, complete=False)}})
-    assert failed.cells["good", "rte"].spread is None
-    assert failed.rows["good"].rank is None
-
-
-def test_tasks_that_may_not_be_used_keep_their_spread(table: Entries) -> None:
-    found = summary(table, tasks=("qnli",))
-    cell = found.cells["good", "rte"]
-    assert cell.spread is not None
-    assert (cell.difference, cell.verdict, cell.power) == (None, None, None)
-    alone = difference(table["good"]["qnli"], table["kd"]["qnli"])
-    assert alone is not None
-    assert found.rows["good"].difference.delta == pytest.approx(alone.delta)
+    assert (failed.cells["good", "rte"].spread, failed.rows["good"].rank) == (None, None)
 
 
 def test_rows_that_are_not_compared_have_a_spread_and_a_place(table: Entries) -> None:
     found = summary(table, compared=("kd", *FAMILY))
     assert (found.rows["finetune"].difference, found.cells["finetune", "rte"].difference) == (None, None)
-    assert found.rows["finetune"].rank is not None
-    assert found.cells["finetune", "rte"].spread is not None
 
 
 def test_differences_at_equal_cost_are_those_of_the_tested_rows(table: Entries) -> None:
@@ -126,22 +74,9 @@ def test_no_reference_no_differences_but_places(table: Entries, reference: str |
     assert found.rows["good"].rank.low == 1
 
 
-def test_no_informative_task_no_claims(table: Entries) -> None:
-    found = summary(table, tasks=())
-    assert all(row.difference is None and row.rank is None for row in found.rows.values())
-
-
 def test_only_ranked_rows_have_places(table: Entries) -> None:
     found = summary(table, ranked=("kd", "good"))
-    assert found.rows["kd"].rank.low == 2
-    assert found.rows["bad"].rank is None
-
-
-def test_the_same_in_any_order(table: Entries) -> None:
-    backwards = {row: dict(reversed(entries.items())) for row, entries in reversed(table.items())}
-    one, two = summary(table), summary(backwards)
-    assert one.rows == two.rows
-    assert one.cells == two.cells
+    assert (found.rows["kd"].rank.low, found.rows["bad"].rank) == (2, None)
 
 
 @pytest.mark.parametrize("seeds", [3, 5])

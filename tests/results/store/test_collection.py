@@ -27,44 +27,25 @@ def test_several_folders_are_one_collection(tmp_path: Path, make_record: Any) ->
     for folders in ([a, b], [b, a], [a, b, a]):
         found = read_folders(folders)
         assert [run.run_id for run in found.records] == sorted(run.run_id for run in runs)
-        assert found.stores[runs[3].run_id].root == b
-        assert found.damaged == ()
+        assert (found.stores[runs[3].run_id].root, found.damaged) == (b, ())
 
 
-def test_a_run_in_two_folders_counts_once(tmp_path: Path, make_record: Any) -> None:
-    new = make_record(created="2026-02-02T00:00:00Z", train_seconds=9.0)
-    old = make_record(created="2026-01-01T00:00:00Z")
-    a, b = folder(tmp_path / "a", new), folder(tmp_path / "b", old)
+@pytest.mark.parametrize(
+    ("taken", "other"),
+    [
+        ({"created": "2026-01-01T00:00:00Z"}, {"created": "2026-02-02T00:00:00Z", "train_seconds": 9.0}),
+        ({}, {"score": None, "created": "2025-01-01T00:00:00Z"}),  # a score goes before a failure
+    ],
+)
+def test_a_run_in_two_folders_counts_once(taken: Any, other: Any, tmp_path: Path, make_record: Any) -> None:
+    record = make_record(**taken)
+    a, b = folder(tmp_path / "a", make_record(**other)), folder(tmp_path / "b", record)
     for folders in ([a, b], [b, a]):
         found = read_folders(folders)
-        assert found.records == (old,)
-        assert found.stores[old.run_id].root == b
-
-
-def test_a_score_goes_before_a_failure(tmp_path: Path, make_record: Any) -> None:
-    done, failed = make_record(), make_record(score=None)
-    a, b = folder(tmp_path / "a", done), folder(tmp_path / "b", failed)
-    assert done.run_id == failed.run_id
-    for folders in ([a, b], [b, a]):
-        assert read_folders(folders).records == (done,)
+        assert (found.records, found.stores[record.run_id].root) == ((record,), b)
 
 
 def test_two_results_of_one_run_are_refused(tmp_path: Path, make_record: Any) -> None:
     a, b = folder(tmp_path / "a", make_record()), folder(tmp_path / "b", make_record(score=0.71))
     with pytest.raises(ResultsError, match=rf"{make_record().run_id}.*{a.name}.*{b.name}"):
         read_folders([a, b])
-
-
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ResultsError, match="none"):
-        read_folders([tmp_path / "none"])
-
-
-def test_a_copied_run_does_not_count_twice(tmp_path: Path, make_record: Any) -> None:
-    record = make_record()
-    place = folder(tmp_path / "a", record)
-    (place / "runs" / record.run_id).rename(place / "runs" / "copy")
-    folder(place, record)
-    found = read_folders([place])
-    assert found.records == (record,)
-    assert record.run_id in found.damaged[0][1]

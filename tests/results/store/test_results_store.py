@@ -7,6 +7,7 @@ import math
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,11 @@ def test_a_run_comes_back_as_it_was_written(
     assert store.has(record.run_id)
     assert store.read(record.run_id) == stored == store.records()[0]
     assert stored.model_copy(update={"predictions": None}) == record
-    back = store.read_predictions(record.run_id)
-    assert back is not None
+    back: Any = store.read_predictions(record.run_id)
     assert back.uids == predictions.uids
-    for mine, theirs in zip(back.evaluations, predictions.evaluations, strict=True):
-        np.testing.assert_array_equal(mine["dev"], theirs["dev"])
+    np.testing.assert_array_equal(
+        *([one["dev"] for one in p.evaluations] for p in (back, predictions)), strict=True
+    )
     assert store.read_history(record.run_id) == [
         history[0],
         {"update": 2, "loss": None, "deep": [None, {"x": 1}]},
@@ -171,13 +172,12 @@ def test_damaged_records_are_skipped_with_a_reason_and_kept(store: ResultsStore,
     renamed = moved.rename(store.runs / "another-name")
     (empty / "record.json").unlink()
     assert store.records() == [whole[0]]
-    reasons = dict(store.damaged)
-    assert set(reasons) == {cut, nan, renamed, empty}
-    assert "JSON" in reasons[cut]
-    assert "NaN" in reasons[nan]
-    assert whole[3].run_id in reasons[renamed]
-    assert empty.name in reasons[empty]
-    assert not any("\n" in reason for reason in reasons.values())
+    reasons, named = (
+        dict(store.damaged),
+        {cut: "JSON", nan: "NaN", renamed: whole[3].run_id, empty: empty.name},
+    )
+    assert set(reasons) == set(named)
+    assert [place for place in named if named[place] not in reasons[place] or "\n" in reasons[place]] == []
     store.write(whole[1])
     assert store.has(whole[1].run_id)
     assert [name for name in names(store) if name.startswith(f".damaged-{whole[1].run_id}")]
@@ -205,28 +205,36 @@ def test_a_run_without_its_predictions_is_not_done(
 
 def test_pickles_in_predictions_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "p.npz", uids__dev=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(ResultsError, match="damaged predictions"):
-        Predictions.from_bytes((tmp_path / "p.npz").read_bytes())
-    with pytest.raises(ResultsError, match="damaged predictions"):
-        Predictions.from_bytes(b"no zip")
+    for content in ((tmp_path / "p.npz").read_bytes(), b"no zip"):
+        with pytest.raises(ResultsError, match="damaged predictions"):
+            Predictions.from_bytes(content)
 
 
-def test_predictions_must_fit_their_ids() -> None:
-    with pytest.raises(ValueError, match="logits"):
-        Predictions(evaluations=({"dev": np.zeros((2, 2), np.float32)},), uids={"dev": ("a",)})
-    with pytest.raises(ValueError, match="evaluation 1"):
-        Predictions(evaluations=({"test": np.zeros((1, 2), np.float32)},), uids={"dev": ("a",)})
-    with pytest.raises(ResultsError, match="\\.\\./dev"):
-        Predictions(evaluations=(), uids={"../dev": ("a",)})
+@pytest.mark.parametrize(
+    ("evaluations", "uid_splits", "error", "named"),
+    [
+        (({"dev": np.zeros((2, 2), np.float32)},), ["dev"], ValueError, "logits"),
+        (({"test": np.zeros((1, 2), np.float32)},), ["dev"], ValueError, "evaluation 1"),
+        ((), ["../dev"], ResultsError, r"\.\./dev"),
+    ],
+)
+def test_predictions_must_fit_their_ids(
+    evaluations: Any, uid_splits: list[str], error: type[Exception], named: str
+) -> None:
+    with pytest.raises(error, match=named):
+        Predictions(evaluations=evaluations, uids=dict.fromkeys(uid_splits, ("a",)))
 
 
-@pytest.mark.parametrize("name", ["..", "a/b", "", "UPPER", "a\nb", "x" + os.sep])
+@pytest.mark.parametrize("name", ["..", "../a", "a/b", "", "UPPER", "a\nb", "x" + os.sep])
 def test_names_that_lead_elsewhere_are_refused(store: ResultsStore, name: str) -> None:
     assert not store.has(name)
-    with pytest.raises(ResultsError, match=re.escape(repr(name))):
-        store.read(name)
-    with pytest.raises(ResultsError, match=re.escape(repr(name))):
-        store.write_data(name, task="rte", split="dev", uids=(), labels=())
+    for use in (
+        store.read,
+        store.under_way,
+        partial(store.write_data, task="rte", split="dev", uids=(), labels=()),
+    ):
+        with pytest.raises(ResultsError, match=re.escape(repr(name))):
+            use(name)
 
 
 def test_links_out_of_the_folder_are_not_followed(
@@ -307,7 +315,7 @@ def test_gold_scores_stay_floats(store: ResultsStore) -> None:
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, make_record: Any) -> None:
     (tmp_path / "file").write_text("")
     store = ResultsStore(tmp_path / "file")
-    for attempt in (store.check_writable, lambda: store.write(make_record())):
+    for attempt in (store.check_writable, lambda: store.write(make_record()), store.under_way("a").acquire):
         with pytest.raises(ResultsError, match="--results DIR") as caught:
             attempt()
         assert "\n" not in str(caught.value)

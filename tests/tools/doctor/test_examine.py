@@ -11,6 +11,7 @@ from huggingface_hub import constants
 
 from matekd_bench.files.network import hub_answers
 from matekd_bench.plugins.host import Host
+from matekd_bench.plugins.provided import PluginInfo, ProvidedBy
 from matekd_bench.tools.doctor import examine, glue_and_wordnet
 from matekd_bench.tools.doctor.finding import Finding
 
@@ -89,8 +90,6 @@ def test_plugins_that_are_left_out_or_in_conflict(tmp_path: Path, monkeypatch: p
 
 
 def test_a_broken_plugin_is_named_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    from matekd_bench.plugins.provided import PluginInfo, ProvidedBy
-
     by = ProvidedBy("sad", "sad-plugin", "1.0")
     host = Host({}, {}, {}, (PluginInfo(by, status="broken", reason="ImportError: no x"),), {}, {})
     loaded, broken = examine.plugins(host)
