@@ -23,7 +23,6 @@ from matekd_bench.study.plan.grid import make_grid
 from matekd_bench.study.spec.request import StudyRequest, make_request
 from matekd_bench.testing import check, names, subject_of
 from matekd_bench.tools.preview import _MethodPreviewer, preview
-from rig import Kept
 
 PLUGIN = '''
 from matekd_bench import NoParams, Perturbation, hookimpl
