@@ -74,13 +74,11 @@ def train(
             del run
             gc.collect()  # frees the networks and graphs of the failed attempt
             free_cached_memory(assets.recipe.device)
-            text = f"{_label(job, assets)}: out of memory; continuing with {micro_batch} rows per pass"
+            where = (
+                f"{job.variant} on {assets.task.name}"  # without the seed: it is said once for all of them
+            )
+            text = f"{where}: out of memory; continuing with {micro_batch} rows per pass"
             sink.emit(Message(kind="note", text=text))
-
-
-def _label(job: Job, assets: TaskAssets) -> str:
-    """Name the run in a note: notes of one text are shown once for the whole study."""
-    return f"{job.variant} on {assets.task.name}, seed {job.seed}"
 
 
 def initial_student(job: Job, assets: TaskAssets) -> Any:
@@ -241,10 +239,11 @@ class _StudentRun:
 
     def _resume(self) -> None:
         """Continue from this run's newest checkpoint, if there is one; all processes take the same one."""
+        job, task = self._job, self._assets.task.name
         checkpoint = newest_checkpoint(
             self._checkpoints,
             self._origin(),
-            lambda text: self._note(f"{_label(self._job, self._assets)}: {text}"),
+            lambda text: self._note(f"{job.variant} on {task}, seed {job.seed}: {text}"),
             self.ranks.announce,
         )
         if checkpoint is not None:
