@@ -18,6 +18,7 @@ def benchmark() -> ModuleType:
     return script("soak")
 
 
+@pytest.mark.full
 def test_thirty_runs_leave_nothing_open(benchmark: ModuleType, tmp_path: Path) -> None:
     samples = benchmark.soak(30, tmp_path, 5, "kd")
     assert [one.runs for one in samples] == [5, 10, 15, 20, 25, 30]

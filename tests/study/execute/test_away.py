@@ -106,6 +106,7 @@ def test_workers_tune_tell_keep_and_obey(study: list[str], tmp_path: Path) -> No
     assert "--offline" in refused
 
 
+@pytest.mark.full
 def test_several_processes_tune_and_keep(study: list[str], tmp_path: Path) -> None:
     results = tmp_path / "results"
     assert main([*study, "--results", str(results), "--processes", "2"]) == 0

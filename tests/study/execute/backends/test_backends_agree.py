@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,7 +40,11 @@ NO_RAY = pytest.mark.skipif(
 )
 BACKENDS = [
     pytest.param({"jobs": "2"}, id="worker processes"),
-    pytest.param({"executor": "ray", "ray_address": "local"}, id="ray", marks=[pytest.mark.ray, NO_RAY]),
+    pytest.param(
+        {"executor": "ray", "ray_address": "local"},
+        id="ray",
+        marks=[pytest.mark.full, pytest.mark.ray, NO_RAY],
+    ),
 ]
 
 
@@ -130,6 +134,8 @@ def check_study(events: list[Event], records: dict[str, Any]) -> None:
     passes = {(one["compute"]["micro_batch"], one["hparams"]["micro_batch"]) for one in trained}
     assert passes == {(4, None)}  # what memory enforced is recorded beside what was asked for
     messages = [event for event in events if isinstance(event, Message)]
+    fine_tunings = Counter(message.text for message in messages if message.text.startswith("fine-tuning"))
+    assert set(fine_tunings.values()) <= {1}  # a teacher is made once for all runs of its task
     said = [message.text.partition(":")[0] for message in messages if "4 rows per pass" in message.text]
     assert sorted(said) == ["unlucky on rte", "unlucky on sst2"]
     warnings = [event.run_id for event in messages if event.kind == "warning" and "no luck" in event.text]

@@ -59,30 +59,6 @@ def failures(folder: Path) -> list[bool]:
     return [record.status == "failed" for record in ResultsStore(folder).records()]
 
 
-def test_two_at_a_time_share_each_teacher_and_leave_nothing_but_records(
-    study_options: Options,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    options = [option for option in study_options if option != "--quiet"]
-    study = ["run", *options, "--methods", "eda", "--tasks", "rte,sst2", "--jobs", "2"]
-    study += ["--results", str(tmp_path / "results")]
-    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))
-    assert main(study) == 0
-    printed = capsys.readouterr().err.splitlines()
-    starts = [line.split("]")[0] for line in printed if line.startswith("[")]
-    assert starts == [f"[{number}/4" for number in range(1, 5)]
-    quarters = sorted(
-        line.split(":")[0] for line in printed if line.startswith("fine-tun") and ": 25 %" in line
-    )
-    assert quarters == ["fine-tuning teacher for rte", "fine-tuning teacher for sst2"]  # each once
-    assert any(line.startswith("eda on rte, seed 0: evaluation 1/2: ") for line in printed)
-    assert not (tmp_path / "results" / "runs" / ".partial").exists()
-    assert main(study) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("0 trained, 4 already recorded, 0 failed")
-
-
 def test_a_worker_that_dies_costs_its_own_run(
     plain: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,6 +78,7 @@ def test_a_worker_that_dies_costs_its_own_run(
     assert failures(tmp_path / "results") == 4 * [False]
 
 
+@pytest.mark.full
 def test_a_cache_that_cannot_be_written_ends_the_study_in_one_line(
     study_options: Options,
     tmp_path: Path,
@@ -124,5 +101,5 @@ def test_a_signal_has_every_worker_save_its_run(plain: Options, tmp_path: Path) 
     _, err = driver.communicate()
     assert driver.returncode == 128 + signal.SIGTERM, err
     assert "plain on rte, seed 0 saved at update 3" in err
-    assert main(list(plain)) == 0
-    assert failures(tmp_path / "results") == 4 * [False]
+    under_way = {path.parent for path in (tmp_path / "results" / "runs" / ".partial").glob("*/0*")}
+    assert len(under_way) == 2  # one run of each worker
