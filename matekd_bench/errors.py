@@ -132,15 +132,17 @@ def os_reason(error: BaseException) -> str:
     return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
 
 
-def file_problem(path: object, error: Exception, verb: str = "read") -> str:
+def file_problem(path: object, error: Exception, verb: str = "read", advice: str = "") -> str:
     """Return the sentence about a file that cannot be read or written, with its line if the error knows one.
 
-    `error` is one of the system, of decoding UTF-8, or of a parser of JSON or TOML.
+    `error` is one of the system, of decoding text, or of a parser of JSON or TOML. `advice` is what else may be done
+    about a file in another encoding.
     """
     if isinstance(error, UnicodeDecodeError):
         line = error.object.count(b"\n", 0, error.start) + 1
-        advice = "save it as UTF-8, e.g. with iconv -f cp1252 -t utf-8"
-        return f"'{path}', line {line}: not UTF-8 text ({error.reason}); {advice}."
+        encoding = error.encoding.replace("utf-8", "UTF-8")
+        ways = ", or ".join(filter(None, ("save it as UTF-8, e.g. with iconv -f cp1252 -t utf-8", advice)))
+        return f"'{path}', line {line}: not {encoding} text ({error.reason}); {ways}."
     if isinstance(error, (ValueError, RecursionError)):
         return _syntax_problem(path, error)
     return f"cannot {verb} '{path}': {os_reason(error)}."
