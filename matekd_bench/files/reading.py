@@ -22,20 +22,17 @@ UTF_8 = "utf-8-sig"  # with or without a byte-order mark
 _adapters: dict[type, TypeAdapter[Any]] = {}  # cached, since making one takes longer than reading a file
 
 
-def read_text(
-    file: Path | Traversable, kind: type[BenchError] = DataError, *, encoding: str = UTF_8, advice: str = ""
-) -> str:
+def read_text(file: Path | Traversable, kind: type[BenchError] = DataError, *, encoding: str = UTF_8) -> str:
     """Return the text of a file, with its own line ends; UTF-8 may begin with a byte-order mark.
 
-    Raises `kind`, naming the file and the line, if the file cannot be read or is not in this encoding; `advice` is then
-    added to the message.
+    Raises `kind`, naming the file and the line, if the file cannot be read or is not in this encoding.
     """
     try:
         return file.read_bytes().decode(encoding)
     except (OSError, UnicodeDecodeError) as error:
         if isinstance(error, UnicodeDecodeError):
             error.encoding = encoding.removesuffix("-sig")  # Python calls all encodings of one byte "charmap"
-        raise kind(file_problem(file, error, advice=advice)) from error
+        raise kind(file_problem(file, error)) from error
 
 
 def text_encoding(name: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.errors import DataError, list_available
+from matekd_bench.errors import DataError, likely_encoding, list_available
 from matekd_bench.files.reading import UTF_8, read_text
 from matekd_bench.files.tsv import split_table
 
@@ -50,9 +50,14 @@ def read_lines(file: Path, encoding: str = UTF_8) -> list[TableLine]:
 
 def _content(file: Path, encoding: str) -> str:
     """Return the text of the file; raise DataError if it has another encoding, or is no text at all."""
-    other = "cp1252" if encoding == UTF_8 else "latin-1"  # the one of Windows first; Latin-1 reads any bytes
-    advice = f"read it with --encoding {other} ('encoding' in a task file)"
-    text = read_text(file, encoding=encoding, advice=advice)
+    try:
+        text = read_text(file, encoding=encoding)
+    except DataError as error:
+        if not isinstance(error.__cause__, UnicodeDecodeError):
+            raise
+        other = likely_encoding(error.__cause__.object)
+        advice = f"or read it with --encoding {other} ('encoding' in a task file)."
+        raise DataError(f"{error.message.removesuffix('.')}, {advice}") from error.__cause__
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise DataError(

@@ -81,7 +81,7 @@ def new(
     folder: Annotated[Path, Option("--folder", metavar="DIR", help="Where to write it.")] = Path(),
 ) -> None:
     """Make a task of your own data: check every row, show what was found, and write a TOML file."""
-    from matekd_bench.errors import DataError
+    from matekd_bench.errors import DataError, likely_encoding
     from matekd_bench.plugins.host import Host
     from matekd_bench.tasks.own.own_task import to_toml
     from matekd_bench.tasks.own.survey import infer_labels, survey
@@ -99,7 +99,8 @@ def new(
         found = survey(own_task, path.parent)
     except DataError as error:
         if isinstance(error.__cause__, UnicodeDecodeError) and encoding == "utf-8":
-            error.hint = f"Next: {typed_command(context)} --encoding cp1252"
+            other = likely_encoding(error.__cause__.object)
+            error.hint = f"Next: {typed_command(context)} --encoding {other}"
         raise
     _print_survey(found)
     path.parent.mkdir(parents=True, exist_ok=True)
