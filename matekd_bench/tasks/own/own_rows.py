@@ -26,8 +26,8 @@ class OwnFiles:
         """
         file = self.paths[split]
         lines, columns = read_lines(file, self.encoding), task.columns_of(task.splits[split])
-        check_column(file, lines, columns["label"])
         texts = texts_of(lines, [columns[field] for field in task.fields], file)
+        check_column(file, lines, columns["label"])
         labels: list[Any] = [_label_of(task, line, columns["label"], file) for line in lines]
         if split == task.train:
             check_train_labels(task, labels, f"'{file}'")
