@@ -146,7 +146,9 @@ def _jsonl_lines(file: Path, text: str) -> Iterator[TableLine]:
         try:
             cells = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"'{file}', line {number}: not JSON ({error}).") from error
+            raise DataError(
+                f"'{file}', line {number}: not JSON ({error}); a line is one JSON object."
+            ) from error
         if not isinstance(cells, dict):
             raise DataError(f"'{file}', line {number}: not a JSON object, like {{\"text\": ...}}.")
         yield TableLine(number, cells)

@@ -56,7 +56,7 @@ def survey(own: OwnTask, folder: Path) -> Survey:
     task = own_task(own, folder)
     source = source_of(task, Hub())
     train, dev = (load_split(task, source, split) for split in ("train", "dev"))
-    notices = [*unlabeled_notice(train), *own_notices(task, train, [dev]), *_overflow_notices(own, folder)]
+    notices = [*unlabeled_notice(train), *own_notices(task, train, [dev]), *_misread_notices(own, folder)]
     repeated = len(train.texts) - len(set(train.texts))
     if repeated:
         notices.append(f"{repeated} of {len(train)} train rows repeat another one's text.")
@@ -66,12 +66,20 @@ def survey(own: OwnTask, folder: Path) -> Survey:
     return Survey(own, task, (train, dev), tuple(notices))
 
 
-def _overflow_notices(own: OwnTask, folder: Path) -> Iterator[str]:
-    """Yield, for each file, how many rows hold something in columns without a name: a text may go on there."""
+def _misread_notices(own: OwnTask, folder: Path) -> Iterator[str]:
+    """Yield what of each file is not read as its writer meant it: columns without a name, quotes around cells."""
     for name in dict.fromkeys(filter(None, (own.train, own.dev))) if not own.hub else ():
         lines = read_lines(resolve_file(folder, name), text_encoding(own.encoding))
         if count := sum(line.overflows for line in lines):
             yield f"'{name}': {count} of {len(lines)} rows hold something in a column without a name; it is not read."
+        texts = (line.cells[column] for line in lines for column in own.texts)
+        if name.lower().endswith(".tsv") and (count := sum(map(_is_quoted, texts))):
+            yield f"'{name}': {count} texts are quoted as in CSV, and a .tsv file keeps the quotes; save it as .csv."
+
+
+def _is_quoted(text: str) -> bool:
+    """Return True for a cell as CSV writes one with quotes in it: in quotes, and with each of its own doubled."""
+    return len(text) > 3 and text[0] == text[-1] == '"' and '""' in text[1:-1]
 
 
 def infer_labels(own: OwnTask, kind: str | None, labels: Sequence[str], folder: Path) -> OwnTask:

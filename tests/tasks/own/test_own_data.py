@@ -302,6 +302,12 @@ def test_what_is_in_columns_without_a_name_is_counted(tmp_path: Path) -> None:
     assert [notice for notice in found.notices if notice.startswith("'train.csv': 1 of 2 rows")] != []
 
 
+def test_quotes_of_csv_in_a_tsv_file_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text('y\ttext\nno\t"a ""b"""\nyes\t"c"\n')
+    found = survey(task_of(tmp_path, train="train.tsv", dev="train.tsv"), tmp_path)
+    assert [notice for notice in found.notices if notice.startswith("'train.tsv': 1 texts")] != []
+
+
 def test_a_data_set_on_the_hub_or_in_its_form_is_read_by_its_own_columns(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     folder.mkdir()
