@@ -85,6 +85,26 @@ def test_one_file_in_another_encoding_to_predictions_by_the_commands_that_are_pr
     assert len((folder / "predictions.csv").read_text().splitlines()) == 13
 
 
+def test_rows_without_a_label_are_counted_before_training_and_in_the_record(
+    folder: Path, study_options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (folder / "data" / "train.csv").open("a") as train:
+        train.writelines(f"film number {at} without a word on it,\n" for at in range(30))
+    assert main([*NEW, *COLUMNS]) == 0
+    printed = capsys.readouterr()
+    assert "neg 12, pos 12; no label 30" in printed.out
+    assert "30 of 54 train rows have no label" in printed.err
+    options = [option for option in study_options if option != "--quiet"]
+    study = ["run", *options, "--plugin", "reviews.toml", "--methods", "finetune", "--tasks", "reviews"]
+    assert main(study) == 0
+    assert "note: reviews: 30 of 54 train rows have no label" in capsys.readouterr().err
+    for record in (folder / "results" / "runs").glob("*/record.json"):
+        data = json.loads(record.read_text())["data"]
+        assert (data["splits"]["train"]["n"], data["splits"]["train"]["unlabeled"]) == (54, 30)
+        assert "unlabeled" not in data["splits"]["dev"]
+        assert data["majority_score"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
