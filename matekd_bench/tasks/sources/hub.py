@@ -80,8 +80,9 @@ class Hub:
             except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
                 # `datasets` says that generating failed, and why in the cause.
                 reason = first_line(error.__cause__ or error)[:200]
+                hint = None if Path(task.hub_id).is_dir() else fetch_hint(HINT)
                 raise DataError(
-                    f"{_dataset_label(task)} could not be loaded: {reason}.", hint=fetch_hint(HINT)
+                    f"{_dataset_label(task)} could not be loaded: {reason.rstrip('.')}.", hint=hint
                 ) from error
         return loaded
 
@@ -106,14 +107,21 @@ def _quiet() -> Iterator[None]:
     """Turn off progress bars and messages about retries: the suite has its own bars and one-line errors."""
     import datasets
 
-    logger = logging.getLogger("huggingface_hub")
-    level, bars = logger.level, not datasets.are_progress_bars_disabled()
-    logger.setLevel(logging.ERROR)
+    # `datasets` logs as an error what it then raises.
+    limits = {
+        logging.getLogger("huggingface_hub"): logging.ERROR,
+        logging.getLogger("datasets"): logging.CRITICAL,
+    }
+    levels = {logger: logger.level for logger in limits}
+    bars = not datasets.are_progress_bars_disabled()
+    for logger, level in limits.items():
+        logger.setLevel(level)
     datasets.disable_progress_bars()
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
         if bars:
             datasets.enable_progress_bars()
 

@@ -359,3 +359,20 @@ def test_lists_in_a_data_set_are_neither_labels_nor_texts(tmp_path: Path) -> Non
         infer_labels(own, None, (), tmp_path)
     with pytest.raises(DataError, match=r"row 0: a text .*'a'"):
         load(tmp_path, hub=".", train="train", dev="train", texts=("texts",), label="z")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("train.jsonl", b'{"text": "a \\ud83d", "y": "no"}\n', "surrogate"),
+        ("train.csv", b"text,y\ncaf\xe9,no\n", "utf-8"),
+    ],
+)
+def test_a_folder_with_what_is_no_text_is_one_line(
+    tmp_path: Path, name: str, content: bytes, reason: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=reason) as caught:
+        load(tmp_path, hub=".", train="train", dev="train")
+    assert "--glue-dir" not in str(caught.value)
+    assert capfd.readouterr().err == ""
