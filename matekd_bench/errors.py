@@ -135,15 +135,24 @@ def os_reason(error: BaseException) -> str:
 def file_problem(path: object, error: Exception, verb: str = "read") -> str:
     """Return the sentence about a file that cannot be read or written, with its line if the error knows one.
 
-    `error` is one of the system, of decoding UTF-8, or of a parser of JSON or TOML.
+    `error` is one of the system, of decoding text, or of a parser of JSON or TOML.
     """
     if isinstance(error, UnicodeDecodeError):
         line = error.object.count(b"\n", 0, error.start) + 1
-        advice = "save it as UTF-8, e.g. with iconv -f cp1252 -t utf-8"
-        return f"'{path}', line {line}: not UTF-8 text ({error.reason}); {advice}."
+        encoding = error.encoding.replace("utf-8", "UTF-8")
+        advice = f"save it as UTF-8, e.g. with iconv -f {likely_encoding(error.object)} -t utf-8"
+        return f"'{path}', line {line}: not {encoding} text ({error.reason}); {advice}."
     if isinstance(error, (ValueError, RecursionError)):
         return _syntax_problem(path, error)
     return f"cannot {verb} '{path}': {os_reason(error)}."
+
+
+def likely_encoding(content: bytes) -> str:
+    """Return the encoding that bytes which are not UTF-8 most likely have: UTF-16 with its mark, else one of a byte."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    unused = {0x81, 0x8D, 0x8F, 0x90, 0x9D}  # the bytes that Windows' code page has no character for
+    return "latin-1" if unused & set(content) else "cp1252"
 
 
 def _syntax_problem(path: object, error: Exception) -> str:

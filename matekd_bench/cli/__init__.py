@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -11,6 +12,8 @@ from matekd_bench.gc_pause import gc_paused
 from matekd_bench.study.execute.interrupts import StoppedError
 
 INTERRUPTED = 130
+# A path, or an option with one, in which the shell has left `~` alone.
+HOME = re.compile(r"(--[a-z-]+=)?(~[\w.-]*/.*)", re.DOTALL)
 INTERRUPTION = "interrupted; finished runs are kept; run the same command to resume."
 
 
@@ -24,9 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in argv
     _drop_invalid_widths()
+    if (folder := os.environ.get("GLUE_DIR")) is not None:
+        os.environ["GLUE_DIR"] = os.path.expanduser(folder)
     _make_openmp_threads_sleep()
     try:
-        code = _dispatch([argument for argument in argv if argument != "--debug"])
+        code = _dispatch([_from_home(argument) for argument in argv if argument != "--debug"])
     except BenchError as error:
         if debug:
             raise
@@ -45,6 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code == INTERRUPTED:
         print(INTERRUPTION, file=sys.stderr)
     return code
+
+
+def _from_home(argument: str) -> str:
+    """Return an argument with `~` as the home folder; shells leave it alone in quotes and in ``--option=~/path``."""
+    path = HOME.fullmatch(argument)
+    return argument if path is None else f"{path[1] or ''}{os.path.expanduser(path[2])}"
 
 
 def _drop_invalid_widths() -> None:

@@ -332,7 +332,7 @@ class _StudentRun:
         """Make the next evaluation from the logits of every dev split."""
         task, number = self._assets.task, len(self._result.evaluations) + 1
         splits = {
-            examples.split: score_split(task, examples.labels, logits[examples.split].numpy(), examples.split)
+            examples.split: score_split(task, examples.gold, logits[examples.split].numpy(), examples.split)
             for examples in self._assets.data.dev
         }
         return Evaluation(number, update, logits, splits, task_score(list(splits.values())), train_loss)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import tomllib
 from collections.abc import Callable
@@ -17,18 +18,38 @@ if TYPE_CHECKING:
 
 Content = TypeVar("Content")
 Record = TypeVar("Record")
+UTF_8 = "utf-8-sig"  # with or without a byte-order mark
 _adapters: dict[type, TypeAdapter[Any]] = {}  # cached, since making one takes longer than reading a file
 
 
-def read_text(file: Path | Traversable, kind: type[BenchError] = DataError) -> str:
-    """Return the text of a UTF-8 file, with or without a byte-order mark, and with its own line ends.
+def read_text(file: Path | Traversable, kind: type[BenchError] = DataError, *, encoding: str = UTF_8) -> str:
+    """Return the text of a file, with its own line ends; UTF-8 may begin with a byte-order mark.
 
-    Raises `kind`, naming the file and the line, if the file cannot be read or is not UTF-8.
+    Raises `kind`, naming the file and the line, if the file cannot be read or is not in this encoding.
     """
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        return file.read_bytes().decode(encoding)
     except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            error.encoding = encoding.removesuffix("-sig")  # Python calls all encodings of one byte "charmap"
         raise kind(file_problem(file, error)) from error
+
+
+def text_encoding(name: str) -> str:
+    """Return Python's name of a text encoding; UTF-8 becomes the one that skips a byte-order mark.
+
+    Raises DataError for an unknown name and for codecs that are no encodings of text, such as "base64".
+    """
+    try:
+        b"x".decode(name)
+    except UnicodeDecodeError:
+        pass  # an encoding in which one byte is no text, such as UTF-16
+    except (LookupError, UnicodeError) as error:
+        raise DataError(
+            f"unknown encoding '{name}': there are utf-8, cp1252, latin-1, utf-16 and others."
+        ) from error
+    known = codecs.lookup(name).name
+    return UTF_8 if known == "utf-8" else known
 
 
 def read_toml(file: Path | Traversable, kind: type[BenchError] = DataError) -> dict[str, Any]:

@@ -19,14 +19,17 @@ class TsvTable:
 
 
 def read_table(file: Path, *, header: bool) -> TsvTable:
-    """Split `file` into cells at line ends and tabs only, and leave out empty lines.
+    """Split a UTF-8 `file` into cells as `split_table` does; raise DataError if it cannot be read, too."""
+    return split_table(read_text(file), file, header=header)
+
+
+def split_table(text: str, file: Path, *, header: bool) -> TsvTable:
+    """Split the text of `file` into cells at line ends and tabs only, and leave out empty lines.
 
     Quotes, U+0085, U+2028 and lone carriage returns are ordinary characters; `str.splitlines` and the csv module would
-    split rows there. Raises DataError for a file that cannot be read, is not UTF-8 or holds no row.
+    split rows there. Raises DataError for a file that holds no row.
     """
-    lines = (
-        (number, line.removesuffix("\r")) for number, line in enumerate(read_text(file).split("\n"), start=1)
-    )
+    lines = ((number, line.removesuffix("\r")) for number, line in enumerate(text.split("\n"), start=1))
     rows = [(number, line.split("\t")) for number, line in lines if line]
     names = rows.pop(0)[1] if header and rows else None
     if not rows:

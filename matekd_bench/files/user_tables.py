@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.errors import DataError, list_available
-from matekd_bench.files.reading import read_text
-from matekd_bench.files.tsv import read_table
+from matekd_bench.errors import DataError, likely_encoding, list_available
+from matekd_bench.files.reading import UTF_8, read_text
+from matekd_bench.files.tsv import split_table
 
 EXTENSIONS = (".csv", ".tsv", ".jsonl")
 LONGEST_CELL = 1 << 24  # characters; the default of the csv module is 131072
@@ -20,33 +20,55 @@ LONGEST_CELL = 1 << 24  # characters; the default of the csv module is 131072
 
 @dataclass(frozen=True)
 class TableLine:
-    """One row: the number of its first line in the file, counted from 1, and its cells by column."""
+    """One row: the number of its first line in the file, counted from 1, and its cells by column.
+
+    `overflows` is True if a column without a name, which is left out, holds something in this row.
+    """
 
     number: int
     cells: Mapping[str, Any]
+    overflows: bool = False
 
 
-def read_lines(file: Path) -> list[TableLine]:
+def read_lines(file: Path, encoding: str = UTF_8) -> list[TableLine]:
     """Return the rows of a file in the format of its extension, without empty lines.
 
-    Columns without a name, which spreadsheets leave at the end, are left out. Raises DataError, naming file and line,
-    if the file cannot be read, is not UTF-8 or holds no rows, if two columns have one name, or if a row does not fit
-    the header.
+    Columns without a name, which spreadsheets leave at the end, are left out, and so are rows of empty cells. Raises
+    DataError, naming file and line, if the file cannot be read, is not in this encoding, holds a NUL byte or no rows,
+    if two columns have one name, or if a row does not fit the header.
     """
     reader = {".csv": _csv_lines, ".tsv": _tsv_lines, ".jsonl": _jsonl_lines}.get(file.suffix.lower())
     if reader is None:
         raise DataError(f"'{file}' must be one of {', '.join(EXTENSIONS)}.")
     if not file.is_file():  # a pipe would be empty when it is read again
         raise DataError(f"there is no file '{file}'.")
-    lines = list(reader(file))
+    lines = list(reader(file, _content(file, encoding)))
     if not lines:
         raise DataError(f"'{file}' holds no rows.")
     return lines
 
 
-def read_texts(file: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
+def _content(file: Path, encoding: str) -> str:
+    """Return the text of the file; raise DataError if it has another encoding, or is no text at all."""
+    try:
+        text = read_text(file, encoding=encoding)
+    except DataError as error:
+        if not isinstance(error.__cause__, UnicodeDecodeError):
+            raise
+        other = likely_encoding(error.__cause__.object)
+        advice = f"or read it with --encoding {other} ('encoding' in a task file)."
+        raise DataError(f"{error.message.removesuffix('.')}, {advice}") from error.__cause__
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(
+            f"'{file}', line {line}: a NUL byte, so it is not text; UTF-16 needs --encoding utf-16."
+        )
+    return text
+
+
+def read_texts(file: Path, columns: Sequence[str], encoding: str = UTF_8) -> list[tuple[str, ...]]:
     """Return the texts of the named columns, a tuple per row; raise DataError as `read_lines` and `texts_of` do."""
-    return texts_of(read_lines(file), columns, file)
+    return texts_of(read_lines(file, encoding), columns, file)
 
 
 def texts_of(lines: Sequence[TableLine], columns: Sequence[str], file: Path) -> list[tuple[str, ...]]:
@@ -57,10 +79,16 @@ def texts_of(lines: Sequence[TableLine], columns: Sequence[str], file: Path) -> 
 
 
 def check_column(file: Path, lines: Sequence[TableLine], column: str) -> None:
-    """Raise DataError, with the nearest name, if the first row has no such column."""
+    """Raise DataError, with the nearest name, if no row has such a column."""
+    if any(column in line.cells for line in lines):
+        return
     present = list(lines[0].cells)
-    if column not in present:
-        raise DataError(f"no column '{column}' in '{file}': {list_available(column, present)}")
+    hint = None
+    if len(present) == 1 and file.suffix.lower() == ".csv":
+        names = {";": "semicolons", "\t": "tabs", "|": "bars"}
+        used = next((name for mark, name in names.items() if mark in present[0]), None)
+        hint = f"Its columns are separated by {used}: save it with commas." if used else None
+    raise DataError(f"no column '{column}' in '{file}': {list_available(column, present)}", hint=hint)
 
 
 def _text_of(line: TableLine, column: str, file: Path) -> str:
@@ -85,39 +113,42 @@ def whole_text(text: str, line: TableLine, column: str, file: Path) -> str:
     return text
 
 
-def _csv_lines(file: Path) -> Iterator[TableLine]:
+def _csv_lines(file: Path, text: str) -> Iterator[TableLine]:
     """Yield the rows of a CSV file; quotes enclose cells with commas, quotes or line breaks."""
     csv.field_size_limit(LONGEST_CELL)
-    reader = csv.reader(io.StringIO(read_text(file), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     first = 1  # line of the row that is being read: an unclosed quote is reported where it was opened
     try:
         header = _checked_header(file, next(reader, None))
         first = reader.line_num + 1
         for row in reader:
-            if row:
+            if any(row) or len(row) == 1:  # a quoted nothing in the only column is an empty text
                 yield _table_line(file, first, header, row)
             first = reader.line_num + 1
     except csv.Error as error:
         raise DataError(f"'{file}', line {first}: not CSV ({error}).") from error
 
 
-def _tsv_lines(file: Path) -> Iterator[TableLine]:
+def _tsv_lines(file: Path, text: str) -> Iterator[TableLine]:
     """Yield the rows of a TSV file in GLUE's format, where quotes are ordinary characters."""
-    table = read_table(file, header=True)
+    table = split_table(text, file, header=True)
     header = _checked_header(file, table.header)
     for number, row in table.rows:
-        yield _table_line(file, number, header, row)
+        if any(row):
+            yield _table_line(file, number, header, row)
 
 
-def _jsonl_lines(file: Path) -> Iterator[TableLine]:
+def _jsonl_lines(file: Path, text: str) -> Iterator[TableLine]:
     """Yield the rows of a file with one JSON object per line; only CR and LF end a line, which JSON escapes."""
-    for number, text in enumerate(io.StringIO(read_text(file), newline=None), start=1):
-        if not text.strip():
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
+        if not line.strip():
             continue
         try:
-            cells = json.loads(text)
+            cells = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"'{file}', line {number}: not JSON ({error}).") from error
+            raise DataError(
+                f"'{file}', line {number}: not JSON ({error}); a line is one JSON object."
+            ) from error
         if not isinstance(cells, dict):
             raise DataError(f"'{file}', line {number}: not a JSON object, like {{\"text\": ...}}.")
         yield TableLine(number, cells)
@@ -127,7 +158,7 @@ def _checked_header(file: Path, header: list[str] | None) -> list[str]:
     """Return the header; raise DataError if there is none or a name occurs twice."""
     if not header:
         raise DataError(f"'{file}' is empty: its first line must name the columns.")
-    repeated = sorted({name for name in header if name and header.count(name) > 1})
+    repeated = sorted({name for name in header if name.strip() and header.count(name) > 1})
     if repeated:
         raise DataError(f"'{file}' has two columns named '{repeated[0]}'.")
     return header
@@ -137,4 +168,6 @@ def _table_line(file: Path, number: int, header: list[str], row: list[str]) -> T
     """Return a row as cells by column; raise DataError if it is not as wide as the header."""
     if len(row) != len(header):
         raise DataError(f"'{file}', line {number}: {len(row)} cells where the header has {len(header)}.")
-    return TableLine(number, {name: cell for name, cell in zip(header, row, strict=True) if name})
+    cells = list(zip(header, row, strict=True))
+    named = {name: cell for name, cell in cells if name.strip()}
+    return TableLine(number, named, any(cell for name, cell in cells if not name.strip()))

@@ -88,7 +88,9 @@ class Batch:
     - `uids` are the example ids; `lengths` are the rows' token counts without padding.
     - `ids`, `mask` and `types` are [B, L].
     - `special` [B, L] is true at special tokens and padding, which must not be perturbed.
-    - `labels` are the gold labels; `teacher_logits` [B, C] are the teacher's cached logits of the clean input.
+    - `labels` are the gold labels: class ids, or scores of a regression. Rows without a label have the class id -100
+      (the `ignore_index` of torch's cross-entropy) or the score NaN; their gold loss is 0.
+    - `teacher_logits` [B, C] are the teacher's cached logits of the clean input.
     - `update` counts from 0 within a phase. `epoch` is that of the data stream. `phase` is "student", or "own" in an
       auxiliary update.
     - `total` is the number of examples of the whole update, `offset` this piece's first row in it, and `parent` the

@@ -35,11 +35,12 @@ class Split:
 class Rows:
     """The rows of one split as a source reads them.
 
-    `labels` are class ids, gold scores or None; `skipped` is the number of broken rows that were left out.
+    `labels` are class ids or gold scores, or None for an unlabeled split; a row of train without a label has None.
+    `skipped` is the number of broken rows that were left out.
     """
 
     texts: Sequence[tuple[str, ...]]
-    labels: Sequence[int] | Sequence[float] | None
+    labels: Sequence[int | None] | Sequence[float | None] | None
     skipped: int = 0
 
 
@@ -78,6 +79,7 @@ class Task:
     reader: Callable[[str], Rows] | None = field(default=None, repr=False)
     synthetic: bool = False  # generated data: a score on it is not a score on the task it stands for
     stands_for: str | None = None  # the task that a synthetic one imitates
+    dev_share: float | None = None  # of train, taken out as dev: the data have no dev split
     own: bool = False  # the user's data: always complete, and a score on it is not a GLUE score
     label_gate: bool = True  # a teacher's label order can be checked by its score on dev
     license: str = ""
@@ -139,19 +141,30 @@ class Examples:
     """The rows of one split, column by column, in the file's order.
 
     `uids` are stable example ids (hash of task, split, texts and occurrence number). `texts` holds one tuple of one or
-    two strings per row. `labels` are class ids (int) or gold scores (float), or None for an unlabeled split.
-    `official_rows` is the row count of the complete split; for a holdout, that of the train split it was taken from.
+    two strings per row. `labels` are class ids (int) or gold scores (float), or None for an unlabeled split; a row of
+    train without a label has None. `official_rows` is the row count of the complete split; for a holdout, that of the
+    train split it was taken from.
     """
 
     split: str
     uids: tuple[str, ...]
     texts: tuple[tuple[str, ...], ...]
-    labels: tuple[int, ...] | tuple[float, ...] | None
+    labels: tuple[int | None, ...] | tuple[float | None, ...] | None
     official_rows: int
     skipped: int = 0  # broken rows left out, e.g. in QQP
 
     def __len__(self) -> int:
         return len(self.uids)
+
+    @property
+    def gold(self) -> tuple[int, ...] | tuple[float, ...]:
+        """The labels of the rows that have one, in their order."""
+        return tuple(label for label in self.labels or () if label is not None)
+
+    @property
+    def unlabeled(self) -> int:
+        """The number of rows without a label in a split that has labels."""
+        return len(self.labels or ()) - len(self.gold)
 
 
 @dataclass(frozen=True)

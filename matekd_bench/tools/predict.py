@@ -145,7 +145,7 @@ def score_of(task: Task, examples: Examples, answers: StudentAnswers) -> Mapping
     logits = np.asarray(answers.logits, dtype=np.float32)
     if answers.labels:  # columns in the order of the task's labels, which may differ from the student's
         logits = logits[:, [answers.labels.index(label) for label in task.labels]]
-    return score_split(task, examples.labels, logits, examples.split).metrics
+    return score_split(task, examples.gold, logits, examples.split).metrics
 
 
 def as_text(answers: StudentAnswers, suffix: str) -> str:

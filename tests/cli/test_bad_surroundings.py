@@ -166,3 +166,25 @@ def test_an_interrupt_of_other_commands(place: str, words: str, capsys: pytest.C
     with interrupted_at(place):
         assert main(words.split()) == 130
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--results", "~/none"], ["--results=~/none"]])
+def test_a_tilde_that_the_shell_left_alone_is_the_home_folder(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(["leaderboard", *words]) == 2
+    assert f"{tmp_path}/none" in capsys.readouterr().err
+
+
+def test_a_tilde_in_the_environment_and_in_a_config_file_is_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "study.toml").write_text('glue_dir = "~/glue"\n')
+    study = ["run", "--preset", "minilm", "--methods", "kd", "--tasks", "rte", "--dry-run"]
+    assert main([*study, "--config", str(tmp_path / "study.toml")]) == 2
+    assert f"'{tmp_path}/glue'" in capsys.readouterr().err
+    monkeypatch.setenv("GLUE_DIR", "~/elsewhere")
+    assert main(study) == 2
+    assert f"'{tmp_path}/elsewhere'" in capsys.readouterr().err

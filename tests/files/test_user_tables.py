@@ -33,6 +33,8 @@ SOUND: dict[str, tuple[str, str | bytes, list[str]]] = {
     "unnamed-columns": ("x.csv", "label,sentence,,\nno,a,,\n", ["a"]),
     "upper-case-extension": ("x.CSV", "sentence,label\na,no\n", ["a"]),
     "whole-pair-of-surrogates": ("x.jsonl", '{"sentence": "\\ud83d\\ude00", "label": "no"}\n', ["\U0001f600"]),
+    "empty-cells-at-the-end": ("x.csv", "label,sentence,\nno,a,\n,,\n", ["a"]),
+    "carriage-returns-alone": ("x.csv", "sentence,label\ra,no\rb,no\r", ["a", "b"]),
     "half-elsewhere": ("x.jsonl", f'{{"sentence": "a", "label": "no", "note": {HALF}}}\n', ["a"]),
 }  # fmt: skip
 # A file's name and content, with what the refusal has to name.
@@ -61,6 +63,10 @@ ODD: dict[str, tuple[str, str | bytes, tuple[str, ...]]] = {
         f"not-utf-8-{end}": (f"x.{end}", b"sentence\n\xe9t\xe9\n", ("line 2", "iconv"))
         for end in ("csv", "tsv", "jsonl")
     },
+    "semicolons": ("x.csv", "sentence;label\na;no\n", ("'sentence'", "semicolons")),
+    "nul-byte": ("x.csv", "sentence,label\na,no\n\0,no\n", ("line 3", "NUL")),
+    "utf-16": ("x.csv", "sentence,label\na,no\n".encode("utf-16"), ("line 1", "--encoding utf-16")),
+    "latin-1": ("x.csv", b"sentence,label\n\xe9\x81,no\n", ("line 2", "--encoding latin-1")),
     "extension": ("x.xls", "sentence,label\na,no\n", (".csv", ".tsv", ".jsonl")),
 }  # fmt: skip
 

@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shlex
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matekd_bench.cli.options import Option
+from matekd_bench.cli.options import Option, typed_command
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
     from matekd_bench.tasks.own.own_task import OwnTask
     from matekd_bench.tasks.own.survey import Survey
+    from matekd_bench.tasks.task import Task
 
 ROWS = 3  # printed as a preview
 
 
 def new(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new task's name.")],
     text: Annotated[
-        str, Option("--text", metavar="COLUMNS", help="The column of the text; two for pairs: a,b.")
+        str,
+        Option(
+            "--text",
+            metavar="COLUMNS",
+            help="The column of the text; two for pairs: a,b. Quote a name with a comma: '\"a, b\"'.",
+        ),
     ],
     label: Annotated[str, Option("--label", metavar="COLUMN", help="The column of the label or score.")],
     train: Annotated[
         str, Option("--train", metavar="FILE", help="A .csv, .tsv or .jsonl file; with --hub a split.")
     ] = "train",
     dev: Annotated[
-        str, Option("--dev", metavar="FILE", help="What is scored on; with --hub a split.")
-    ] = "validation",
+        str | None,
+        Option("--dev", metavar="FILE", help="What is scored on; with --hub a split, default: validation."),
+    ] = None,
+    dev_share: Annotated[
+        float | None,
+        Option("--dev-share", metavar="X", help="Without --dev: the share of train to score on, e.g. 0.2."),
+    ] = None,
+    encoding: Annotated[
+        str, Option("--encoding", metavar="NAME", help="Of the files, e.g. cp1252 or latin-1.")
+    ] = "utf-8",
     hub: Annotated[
         str | None, Option("--hub", metavar="ID", help="A data set on the Hub, not files.")
     ] = None,
@@ -49,7 +66,11 @@ def new(
     ] = None,
     labels: Annotated[
         str | None,
-        Option("--labels", metavar="LIST", help="The labels in order. Default: those found, sorted."),
+        Option(
+            "--labels",
+            metavar="LIST",
+            help="The labels in order. Default: the order of the Hub, else sorted.",
+        ),
     ] = None,
     metrics: Annotated[
         str | None,
@@ -60,17 +81,28 @@ def new(
     folder: Annotated[Path, Option("--folder", metavar="DIR", help="Where to write it.")] = Path(),
 ) -> None:
     """Make a task of your own data: check every row, show what was found, and write a TOML file."""
+    from matekd_bench.errors import DataError, likely_encoding
     from matekd_bench.plugins.host import Host
     from matekd_bench.tasks.own.own_task import to_toml
     from matekd_bench.tasks.own.survey import infer_labels, survey
 
     path = folder / f"{name}.toml"
-    _check_name_and_files(name, path, Host.load(), () if hub else (train, dev))
+    if dev is None and dev_share is None:
+        dev = _default_dev(hub)
+    _check_name_and_files(name, path, Host.load(), {} if hub else {"--train": train, "--dev": dev})
     task = _task_from_options(
-        name, path.parent, _split_list(text), label, train, dev, hub, config, revision, _split_list(metrics)
-    )
-    own_task = infer_labels(task, kind, _split_list(labels), path.parent)
-    _print_survey(survey(own_task, path.parent))
+        name, path.parent, _split_list(text), label, train, dev, dev_share, encoding, hub, config, revision,
+        _split_list(metrics),
+    )  # fmt: skip
+    try:
+        own_task = infer_labels(task, kind, _split_list(labels), path.parent)
+        found = survey(own_task, path.parent)
+    except DataError as error:
+        if isinstance(error.__cause__, UnicodeDecodeError) and encoding == "utf-8":
+            other = likely_encoding(error.__cause__.object)
+            error.hint = f"Next: {typed_command(context)} --encoding {other}"
+        raise
+    _print_survey(found)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(to_toml(own_task), encoding="utf-8")
     file = shlex.quote(str(path))
@@ -78,7 +110,18 @@ def new(
     typer.echo(f"next: matekd-bench run --plugin {file} --tasks {name} --methods eda --preset minilm")
 
 
-def _check_name_and_files(name: str, path: Path, host: Host, files: tuple[str, ...]) -> None:
+def _default_dev(hub: str | None) -> str:
+    """Return the usual dev split of the Hub; raise UsageError for files, which have none."""
+    from matekd_bench.errors import UsageError
+
+    if hub is None:
+        raise UsageError(
+            "nothing to score on: give --dev FILE, or --dev-share 0.2 to take a fifth of the train file."
+        )
+    return "validation"
+
+
+def _check_name_and_files(name: str, path: Path, host: Host, files: Mapping[str, str | None]) -> None:
     """Raise UsageError for a malformed or taken task name, an existing output file, or missing data files."""
     from matekd_bench.errors import UsageError
 
@@ -88,16 +131,17 @@ def _check_name_and_files(name: str, path: Path, host: Host, files: tuple[str, .
         raise UsageError(f"there is a task or suite '{name}' already: choose another name.")
     if path.exists():
         raise UsageError(f"'{path}' is there already.", hint="Choose another name, or another --folder.")
-    for option, file in zip(("--train", "--dev"), files, strict=False):
-        if not Path(file).is_file():
+    for option, file in files.items():
+        if file is not None and not Path(file).is_file():
             raise UsageError(
                 f"{option}: there is no file '{file}'.", hint="For a data set on the Hub give --hub ID."
             )
 
 
 def _task_from_options(
-    name: str, folder: Path, texts: tuple[str, ...], label: str, train: str, dev: str,
-    hub: str | None, config: str | None, revision: str | None, metrics: tuple[str, ...],
+    name: str, folder: Path, texts: tuple[str, ...], label: str, train: str, dev: str | None,
+    dev_share: float | None, encoding: str, hub: str | None, config: str | None, revision: str | None,
+    metrics: tuple[str, ...],
 ) -> OwnTask:  # fmt: skip
     """Build the task from the options; its kind is a placeholder until the data are read.
 
@@ -117,11 +161,15 @@ def _task_from_options(
     for metric in metrics:
         if metric not in METRICS:
             raise unknown("metric", metric, METRICS)
-    # splits on the Hub, or files; a task's file names them relative to its own folder
-    splits = (train, dev) if hub else (relative_to(Path(train), folder), relative_to(Path(dev), folder))
+    # A task's file names files and folders relative to its own folder.
+    if hub is None:
+        train, dev = relative_to(Path(train), folder), dev and relative_to(Path(dev), folder)
+    elif Path(hub).is_dir():
+        hub = relative_to(Path(hub), folder)
     values = {
-        "name": name, "kind": "classification", "texts": texts, "label": label, "train": splits[0], "dev": splits[1],
-        "metrics": metrics, "hub": hub, "config": config, "revision": revision,
+        "name": name, "kind": "classification", "texts": texts, "label": label, "train": train, "dev": dev,
+        "dev_share": dev_share, "encoding": encoding, "metrics": metrics, "hub": hub, "config": config,
+        "revision": revision,
     }  # fmt: skip
     try:
         return OwnTask.model_validate(values)
@@ -130,8 +178,9 @@ def _task_from_options(
 
 
 def _split_list(text: str | None) -> tuple[str, ...]:
-    """Split a comma-separated list; None and empty parts give nothing."""
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    """Split a comma-separated list, in which a name with commas is in quotes; None and empty parts give nothing."""
+    rows = csv.reader([text or ""], skipinitialspace=True)
+    return tuple(part for row in rows for part in row if part.strip())
 
 
 def _print_survey(survey: Survey) -> None:
@@ -153,7 +202,7 @@ def _print_survey(survey: Survey) -> None:
     ]
     print_table(("split", "rows", "words", "scores" if not task.labels else "rows by label"), rows)
     typer.echo()
-    gold = [task.labels[int(value)] if task.labels else f"{value:g}" for value in (train.labels or ())[:ROWS]]
+    gold = [_shown_label(task, value) for value in (train.labels or ())[:ROWS]]
     preview = zip(gold, train.texts, strict=False)
     print_table(
         ("label", *task.fields),
@@ -161,3 +210,9 @@ def _print_survey(survey: Survey) -> None:
     )
     for notice in survey.notices:
         warn(notice)
+
+
+def _shown_label(task: Task, value: float | None) -> str:
+    if value is None:
+        return "(none)"
+    return task.labels[int(value)] if task.labels else f"{value:g}"

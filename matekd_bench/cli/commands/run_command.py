@@ -177,6 +177,8 @@ def run(
     _print_result(results, summary.plan, host, json)
     if not json:
         typer.echo(f"{_counts(summary.end)}.{'' if quiet else _next_command(summary.end, results)}")
+        if not (quiet or summary.end.failed) and request.spec.keep == "last":
+            _print_predict_command(summary.plan, host, results, plugin)
     return 1 if summary.end.failed else 0
 
 
@@ -244,6 +246,16 @@ def _work_lines(plan: Plan) -> Iterator[str]:
     )
     for basis, runs in plan.bases.items():
         yield f"{runs} run{'' if runs == 1 else 's'} estimated from {basis}."
+
+
+def _print_predict_command(plan: Plan, host: Host, results: Path, plugins: list[Path] | None) -> None:
+    """Suggest predictions of the last student of a task of the user's own, if there is one."""
+    own = [run.run_id for run in plan.study.runs if host.task(run.task).record.own]
+    if own:
+        words = ["matekd-bench", "predict", own[-1], *(f"--plugin={file}" for file in plugins or ())]
+        words += [] if results == RESULTS else [f"--results={results}"]
+        command = shlex.join([*words, "--split", "dev", "-o", "predictions.csv"])
+        typer.echo(f"Then: '{command}' writes a student's answers; --file FILE is for other texts.")
 
 
 def _counts(end: StudyFinished) -> str:

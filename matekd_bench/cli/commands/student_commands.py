@@ -35,6 +35,9 @@ def predict(
             "--file", metavar="FILE", help="Your own texts: .tsv, .csv or .jsonl, columns as the task's."
         ),
     ] = None,
+    encoding: Annotated[
+        str, typer.Option("--encoding", metavar="NAME", help="Of --file, e.g. cp1252 or latin-1.")
+    ] = "utf-8",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -51,6 +54,7 @@ def predict(
 
     Where the rows have labels the score goes to stderr.
     """
+    from matekd_bench.files.reading import text_encoding
     from matekd_bench.files.user_tables import EXTENSIONS, read_texts
     from matekd_bench.tools.predict import StudentPredictor, as_text, read_split, score_of, task_to_predict
 
@@ -61,7 +65,9 @@ def predict(
     host = load_host(plugin, no_plugins)
     record, home, tasks = find_one_run(host, run, results)
     predicted_task = task_to_predict(record, task, tasks)
-    texts = read_texts(file, predicted_task.fields) if file is not None else None
+    texts = None
+    if file is not None:
+        texts = read_texts(file, predicted_task.fields, text_encoding(encoding))
     student = StudentPredictor(record, home, device)  # loads a model: the file is checked first
     if texts is not None:
         answers = student.answer(texts)

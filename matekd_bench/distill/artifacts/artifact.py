@@ -14,7 +14,7 @@ import torch
 
 from matekd_bench.distill.artifacts.artifact_cache import CacheEntry, cache_root, cached_folder
 from matekd_bench.distill.artifacts.preparation import Preparation
-from matekd_bench.distill.data.corpus import Corpus
+from matekd_bench.distill.data.corpus import Corpus, label_tensor
 from matekd_bench.distill.device import ResolvedPrecision
 from matekd_bench.distill.models.checkpoints import Checkpoint
 from matekd_bench.distill.models.networks import ModelSource
@@ -172,6 +172,5 @@ class Artifact(ABC, Generic[T]):
         rows = self.rows
         if rows.labels is None:
             raise CheckpointError(f"the training rows of '{self.task.name}' have no labels.")
-        dtype = torch.long if self.task.labels else torch.float32  # class ids, or scores for regression
-        labels = torch.tensor(rows.labels, dtype=dtype)
+        labels = label_tensor(rows.labels, classes=bool(self.task.labels))
         return Corpus(rows.uids, rows.texts, encoder(rows.texts), labels, encoder.tokens.pad)

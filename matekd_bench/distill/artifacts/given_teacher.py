@@ -95,7 +95,7 @@ def check_labels(
     if not task.labels or not task.label_gate:
         return None
     predicted = torch.cat([split.argmax(-1) for split in logits])
-    gold = torch.tensor([label for examples in dev for label in examples.labels or ()])
+    gold = torch.tensor([label for examples in dev for label in examples.gold])
     correct = predicted == gold
     best_order, best_correct = max(
         (

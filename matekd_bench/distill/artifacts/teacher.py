@@ -26,6 +26,7 @@ from matekd_bench.methods.method import Method, NoParams
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.methods.views import Batch
 from matekd_bench.seeds import seed_of
+from matekd_bench.tasks.sources.example_ids import split_digest, take
 
 if TYPE_CHECKING:
     from matekd_bench.methods.perturbation import Views
@@ -62,7 +63,7 @@ GOLD_ONLY = Method(
 
 
 class FineTunedTeacher(Artifact[Teacher]):
-    """The recipe's teacher, fine-tuned on the task's gold labels; one for all seeds of a study."""
+    """The recipe's teacher, fine-tuned on the rows with gold labels; one for all seeds of a study."""
 
     kind, noun = "teachers", "teacher"
     facts_file = "teacher.json"
@@ -76,13 +77,21 @@ class FineTunedTeacher(Artifact[Teacher]):
             "base": recipe.teacher.sha256,
             "settings": recipe.teacher_settings.model_dump(mode="json", exclude={"checkpoint", "revision"}),
             "task": self.task.name,
-            "data": self.data_key,
+            "data": self._labeled_rows_key,
             "max_length": recipe.max_length,
             "precision": recipe.precision,
             "device": recipe.device.type,
             **kernel_facts(),
             **({"processes": recipe.ranks.size} if recipe.ranks.size > 1 else {}),
         }
+
+    @property
+    def _labeled_rows_key(self) -> str:
+        """The digest of the rows with labels: more rows without one leave the teacher as it is."""
+        labels = self.rows.labels or ()
+        if not self.rows.unlabeled:
+            return self.data_key
+        return split_digest(take(self.rows, [row for row, label in enumerate(labels) if label is not None]))
 
     def build(self, folder: Path, checkpoints: CheckpointFolder) -> Measured:
         """Fine-tune the teacher and save it with its tokenizer; measure FLOPs and seconds."""
@@ -100,7 +109,7 @@ class FineTunedTeacher(Artifact[Teacher]):
     def session(self) -> TrainingSession:
         """Make the session that fine-tunes the teacher, with the students' trainer and study seed 0."""
         recipe, task, settings = self.recipe, self.task, self.recipe.teacher_settings
-        corpus = self.corpus(recipe.teacher_encoder)
+        corpus = self.corpus(recipe.teacher_encoder).labeled()
         init = seed_of(0, task.name, "teacher-init")
         model = load_classifier(ModelSource(recipe.teacher), task.outputs, task.labels, init)
         parts = SessionParts(

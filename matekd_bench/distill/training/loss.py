@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from matekd_bench.distill.data.corpus import NO_CLASS
+
 
 def upcast(logits: Tensor) -> Tensor:
     """Return logits in at least float32: half precision becomes float32, float64 stays (for exact reference values)."""
@@ -47,11 +49,15 @@ def divergence(
 def gold_loss(student: Tensor, labels: Tensor, *, regression: bool) -> Tensor:
     """Return the loss on gold labels per example [B]: cross-entropy, or squared error for regression.
 
-    `labels` are class ids [B], distributions over classes [B, C], or scores [B] for regression.
+    `labels` are class ids [B], distributions over classes [B, C], or scores [B] for regression. Rows without a label,
+    whose class id is NO_CLASS or whose score is NaN, have loss 0 and no gradient.
     """
     student = upcast(student)
     if regression:
-        return (student.squeeze(-1) - labels.to(student.dtype)).square()
+        output = student.squeeze(-1)
+        # Replaced before the subtraction: NaN times a zero weight would still make every gradient NaN.
+        labels = torch.where(labels.isnan(), output.detach(), labels.to(student.dtype))
+        return (output - labels).square()
     if labels.dtype.is_floating_point:  # distributions must have the dtype of the logits, class ids must not
         labels = labels.to(student.dtype)
-    return F.cross_entropy(student, labels, reduction="none")
+    return F.cross_entropy(student, labels, ignore_index=NO_CLASS, reduction="none")

@@ -85,12 +85,13 @@ class Identity(RecordPart):
 class SplitInfo(RecordPart):
     """One split as the run used it.
 
-    `n` is its number of rows, `official_n` that of the official split. `digest` is the SHA-256 of its uids, texts and
-    labels.
+    `n` is its number of rows, `official_n` that of the official split. `unlabeled` of the `n` rows have no label; the
+    file omits it if it is 0. `digest` is the SHA-256 of its uids, texts and labels.
     """
 
     n: Count
     official_n: Count
+    unlabeled: Count = 0
     digest: str
 
 
@@ -334,6 +335,9 @@ def to_json(record: Record) -> str:
     """
     plain = record.model_dump(mode="json", by_alias=True)
     plain["data"]["splits"] = dict(sorted(plain["data"]["splits"].items()))
+    for split in plain["data"]["splits"].values():
+        if split["unlabeled"] == 0:
+            del split["unlabeled"]
     for name, default in OMITTED_DEFAULTS.items():  # records older than these fields keep their text
         if plain["compute"][name] == default:
             del plain["compute"][name]

@@ -164,7 +164,8 @@ def _data_record(cell: Cell, grid: Grid) -> records.Data:
         source=data.source, revision=data.revision, state=data.state, state_text=data.state_text,
         splits={
             examples.split: records.SplitInfo(
-                n=len(examples), official_n=examples.official_rows, digest=data.digests[examples.split]
+                n=len(examples), official_n=examples.official_rows, unlabeled=examples.unlabeled,
+                digest=data.digests[examples.split],
             )
             for examples in splits
         },
@@ -175,14 +176,14 @@ def _data_record(cell: Cell, grid: Grid) -> records.Data:
 
 def _majority_score(cell: Cell) -> float:
     train = cell.data.train
-    labels = () if train is None or train.labels is None else train.labels
-    return majority_score(cell.data.task, labels, *(dev.labels or () for dev in cell.data.dev))
+    labels = () if train is None else train.gold
+    return majority_score(cell.data.task, labels, *(dev.gold for dev in cell.data.dev))
 
 
 def _teacher_record(assets: TaskAssets) -> records.TeacherRecord:
     teacher = assets.teacher
     splits = [
-        score_split(assets.task, dev.labels, logits.numpy(), dev.split)
+        score_split(assets.task, dev.gold, logits.numpy(), dev.split)
         for dev, logits in zip(assets.data.dev, assets.teacher_dev_logits, strict=True)
     ]
     return records.TeacherRecord(

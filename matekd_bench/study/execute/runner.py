@@ -238,7 +238,7 @@ def write_data(cell: Cell, store: ResultsStore) -> None:
             task=cell.data.task.name,
             split=examples.split,
             uids=examples.uids,
-            labels=examples.labels or (),
+            labels=examples.gold,
         )
 
 

@@ -156,8 +156,9 @@ def teacher_flops(cell: Cell) -> float:
 
     Fine-tuning counts nothing if the given teacher is fine-tuned already.
     """
-    recipe, rows = cell.recipe, len(cell.data.train or ())
-    examples = 0 if recipe.teacher.classifies else _fine_tuning_examples(cell, rows)
+    recipe, train = cell.recipe, cell.data.train
+    rows, labeled = (0, 0) if train is None else (len(train), len(train.gold))
+    examples = 0 if recipe.teacher.classifies else _fine_tuning_examples(cell, labeled)
     return (6.0 * examples + 2.0 * rows) * _weights(recipe.teacher, None) * mean_tokens(cell)
 
 

@@ -214,9 +214,15 @@ def read_task_data(task: Task, spec: StudySpec, sink: Sink) -> TaskData:
     if isinstance(source, Hub):
         # Without a network the retries take long and print nothing.
         sink.emit(Message(kind="stage", text=f"reading {task.name} from the Hub"))
-    return load_task(
+    data = load_task(
         task, source, limit_train=spec.limit_train, limit_eval=spec.limit_eval, eval_on=spec.eval_on
     )
+    if data.train is not None and data.train.unlabeled and spec.training.objective.soft == 0:
+        raise UsageError(
+            f"training.objective.soft is 0, but {data.train.unlabeled} train rows of {task.name} have no label: "
+            "they can only be learned from the teacher."
+        )
+    return data
 
 
 def make_recipe(spec: StudySpec, task: Task, device: torch.device, needs_generator: bool) -> Recipe:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from matekd_bench.distill.settings import (
     Budget,
@@ -20,6 +20,7 @@ from matekd_bench.distill.settings import (
 )
 
 NO_REFERENCE = "none"
+HomePath: TypeAlias = Annotated[Path, AfterValidator(Path.expanduser)]  # `~` is the home folder
 
 
 class StudySpec(Settings):
@@ -33,7 +34,7 @@ class StudySpec(Settings):
     """Tasks and suites, separated by commas."""
     reference: str = "kd"
     """The method that others are compared with; `none`: no row is the reference."""
-    glue_dir: Path | None = None
+    glue_dir: HomePath | None = None
     """GLUE folder to read tasks from; None: the Hub."""
     stand_ins: bool = False
     """If true, each GLUE task is replaced by its synthetic stand-in from mini-GLUE."""
@@ -86,7 +87,7 @@ class Resources(Settings):
 class Execution(Settings):
     """How a study is executed: where, how many runs at a time, which part of it. No part of any identity."""
 
-    results: Path = Path("results")
+    results: HomePath = Path("results")
     """The results folder."""
     device: str = "auto"
     jobs: str | None = None

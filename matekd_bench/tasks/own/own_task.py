@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from matekd_bench.errors import DataError
+from matekd_bench.files.reading import text_encoding
 from matekd_bench.files.user_tables import EXTENSIONS
 from matekd_bench.tasks.own.own_rows import OwnFiles
 from matekd_bench.tasks.task import MetricName, Rows, Split, Task
@@ -25,7 +26,10 @@ SPLITS = ("train", "dev")
 
 
 class OwnTask(BaseModel):
-    """The fields of the file; `train` and `dev` are paths relative to it or, with `hub`, splits of that data set."""
+    """The fields of the file; `train` and `dev` are paths relative to it or, with `hub`, splits of that data set.
+
+    There is either `dev` or `dev_share`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -36,7 +40,11 @@ class OwnTask(BaseModel):
     label: str
     """The column with the label or score."""
     train: str
-    dev: str
+    dev: str | None = None
+    dev_share: float | None = Field(default=None, gt=0, lt=1)
+    """In place of `dev`: the share of train that becomes dev, by example hash and in proportion to the labels."""
+    encoding: str = "utf-8"
+    """The encoding of the files, such as cp1252 or latin-1."""
     labels: tuple[str, ...] = ()
     """The labels in the order of their class ids; F1 is computed for the second of two labels."""
     label_values: dict[str, str] = Field(default_factory=dict)
@@ -69,6 +77,14 @@ def own_task(own: OwnTask, folder: Path) -> Task:
         raise DataError(f"key 'metrics': f1 is of two labels, '{own.name}' has {len(own.labels)}.")
     if own.label in own.texts:
         raise DataError(f"the column '{own.label}' cannot be both text and label.")
+    if (own.dev is None) == (own.dev_share is None):
+        raise DataError(
+            "key 'dev': give either 'dev' or 'dev_share', such as dev_share = 0.2 for a fifth of train."
+        )
+    if own.hub and own.encoding != "utf-8":
+        raise DataError(
+            f"key 'encoding': '{own.encoding}' is for files; a data set with 'hub' has its own encoding."
+        )
     task = Task(
         name=own.name,
         title=own.title or own.name,
@@ -79,9 +95,10 @@ def own_task(own: OwnTask, folder: Path) -> Task:
         metrics=own.metrics or (METRICS[own.kind] if own.kind == "regression" else ("accuracy",)),
         splits={
             name: Split(place if own.hub else "", "" if own.hub else place, 0)
-            for name, place in zip(SPLITS, (own.train, own.dev), strict=True)
+            for name, place in zip(SPLITS, (own.train, own.dev or own.train), strict=True)
         },
         test=(),
+        dev_share=own.dev_share,
         score_range=own.score_range,
         columns={"label": own.label},
         label_values=own.label_values,
@@ -93,26 +110,28 @@ def own_task(own: OwnTask, folder: Path) -> Task:
         citation=own.citation,
         notes=own.notes,
     )
-    return task if own.hub else _with_files(task, folder)
+    return task if own.hub else _with_files(task, folder, text_encoding(own.encoding))
 
 
 def _hub_place(hub: str | None, folder: Path) -> str | None:
     """Return the id of a data set on the Hub, or a path if `hub` names a folder in `folder`."""
-    return str(folder / hub) if hub and (folder / hub).is_dir() else hub
+    place = None if hub is None else folder / Path(hub).expanduser()
+    return str(place) if place is not None and place.is_dir() else hub
 
 
-def _with_files(task: Task, folder: Path) -> Task:
+def _with_files(task: Task, folder: Path, encoding: str) -> Task:
     """Return the task with a reader for its files; raise DataError for an unknown extension."""
     for split in task.splits.values():
         if Path(split.file).suffix.lower() not in EXTENSIONS:
             raise DataError(f"'{split.file}' must be one of {', '.join(EXTENSIONS)}.")
-    files = OwnFiles({name: resolve_file(folder, split.file) for name, split in task.splits.items()})
+    paths = {name: resolve_file(folder, split.file) for name, split in task.splits.items()}
+    files = OwnFiles(paths, encoding)
     return replace(task, reader=partial(_rows, files, task))
 
 
 def resolve_file(folder: Path, file: str) -> Path:
     """Return the normalized path of a file named relative to `folder`, which need not exist yet."""
-    return Path(os.path.normpath(folder / file))
+    return Path(os.path.normpath(folder / Path(file).expanduser()))
 
 
 def _rows(files: OwnFiles, task: Task, split: str) -> Rows:

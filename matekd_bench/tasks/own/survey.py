@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from matekd_bench.errors import DataError, list_available, unknown
+from matekd_bench.files.reading import text_encoding
 from matekd_bench.files.user_tables import check_column, read_lines
-from matekd_bench.tasks.own.own_rows import label_text
+from matekd_bench.tasks.own.own_rows import written_label
 from matekd_bench.tasks.own.own_task import OwnTask, own_task, resolve_file
-from matekd_bench.tasks.sources.hub import Hub
+from matekd_bench.tasks.sources.hub import Hub, label_names, written_labels
+from matekd_bench.tasks.sources.label_notices import unlabeled_notice
 from matekd_bench.tasks.sources.task_data import load_split, own_notices, source_of
 from matekd_bench.tasks.task import Examples, Task
 
@@ -32,13 +34,13 @@ class Survey:
 
     def counts(self, examples: Examples) -> str:
         """Return the number of rows per label, or range and mean of the scores, as text."""
-        labels = examples.labels or ()
+        labels, none = examples.gold, f"; no label {examples.unlabeled}" * bool(examples.unlabeled)
         if not self.task.labels:
-            return f"scores {min(labels):g} to {max(labels):g}, mean {statistics.fmean(labels):.3g}"
+            return f"scores {min(labels):g} to {max(labels):g}, mean {statistics.fmean(labels):.3g}{none}"
         counts = Counter(labels)
         listed = [f"{self.task.labels[int(label)]} {counts[label]}" for label in sorted(counts)]
         more = len(listed) - SHOWN_CLASSES
-        return ", ".join(listed[:SHOWN_CLASSES]) + (f" and {more} more" if more > 0 else "")
+        return ", ".join(listed[:SHOWN_CLASSES]) + (f" and {more} more" if more > 0 else "") + none
 
     def lengths(self, examples: Examples) -> str:
         """Return the median and maximum number of words per row, both texts together, as text."""
@@ -54,7 +56,7 @@ def survey(own: OwnTask, folder: Path) -> Survey:
     task = own_task(own, folder)
     source = source_of(task, Hub())
     train, dev = (load_split(task, source, split) for split in ("train", "dev"))
-    notices = own_notices(task, train, [dev])
+    notices = [*unlabeled_notice(train), *own_notices(task, train, [dev]), *_misread_notices(own, folder)]
     repeated = len(train.texts) - len(set(train.texts))
     if repeated:
         notices.append(f"{repeated} of {len(train)} train rows repeat another one's text.")
@@ -64,45 +66,66 @@ def survey(own: OwnTask, folder: Path) -> Survey:
     return Survey(own, task, (train, dev), tuple(notices))
 
 
+def _misread_notices(own: OwnTask, folder: Path) -> Iterator[str]:
+    """Yield what of each file is not read as its writer meant it: columns without a name, quotes around cells."""
+    for name in dict.fromkeys(filter(None, (own.train, own.dev))) if not own.hub else ():
+        lines = read_lines(resolve_file(folder, name), text_encoding(own.encoding))
+        if count := sum(line.overflows for line in lines):
+            yield f"'{name}': {count} of {len(lines)} rows hold something in a column without a name; it is not read."
+        texts = (line.cells[column] for line in lines for column in own.texts)
+        if name.lower().endswith(".tsv") and (count := sum(map(_is_quoted, texts))):
+            yield f"'{name}': {count} texts are quoted as in CSV, and a .tsv file keeps the quotes; save it as .csv."
+
+
+def _is_quoted(text: str) -> bool:
+    """Return True for a cell as CSV writes one with quotes in it: in quotes, and with each of its own doubled."""
+    return len(text) > 3 and text[0] == text[-1] == '"' and '""' in text[1:-1]
+
+
 def infer_labels(own: OwnTask, kind: str | None, labels: Sequence[str], folder: Path) -> OwnTask:
     """Return `own` with its kind and its labels in order, inferred from the labels of train.
 
-    `kind` and `labels` override the inferred ones. Raises UsageError for an unknown kind, DataError if the labels
-    cannot be read, are all the same or are too many to be labels.
+    Labels that the data set declares keep their order; others are sorted. `kind` and `labels` override the inferred
+    ones. Raises UsageError for an unknown kind, DataError if the labels cannot be read, are all the same or are too
+    many to be labels.
     """
     if kind not in (None, "classification", "regression"):
         raise unknown("kind", str(kind), ("classification", "regression"))
-    train_labels = _hub_labels(own, folder) if own.hub else _file_labels(own, folder)
+    declared, written = _hub_labels(own, folder) if own.hub else (None, _file_labels(own, folder))
+    train_labels = [label for label in written if label is not None]
     distinct = sorted(set(train_labels), key=_sort_key)
-    if kind is None and not labels and len(distinct) > MOST_CLASSES and all(map(_is_number, distinct)):
+    if not distinct:
+        raise DataError(f"'{own.train}': no row has a label in '{own.label}'.")
+    known = labels or declared
+    if kind is None and not known and len(distinct) > MOST_CLASSES and all(map(_is_number, distinct)):
         kind = "regression"
     if kind == "regression":
         return own.model_copy(update={"kind": "regression", "labels": ()})
     if len(distinct) < 2:
         raise DataError(f"'{own.train}' has one class only, {distinct[0]!r}: there is nothing to learn.")
-    if len(distinct) > len(train_labels) // 2 and not labels:
+    if len(distinct) > len(train_labels) // 2 and not known:
         raise DataError(
             f"the column '{own.label}' of '{own.train}' has {len(distinct)} different values "
             f"in {len(train_labels)} rows: is it the label?",
             hint="For scores add --kind regression.",
         )
-    return own.model_copy(update={"kind": "classification", "labels": tuple(labels) or tuple(distinct)})
+    return own.model_copy(update={"kind": "classification", "labels": tuple(known or distinct)})
 
 
-def _file_labels(own: OwnTask, folder: Path) -> list[str]:
+def _file_labels(own: OwnTask, folder: Path) -> list[str | None]:
     """Return the labels of the train file as text; raise DataError for a missing column."""
     file = resolve_file(folder, own.train)
-    lines = read_lines(file)
+    lines = read_lines(file, text_encoding(own.encoding))
     for column in (*own.texts, own.label):
         check_column(file, lines, column)
-    return [label_text(line, own.label, file) for line in lines]
+    return [written_label(line, own.label, file) for line in lines]
 
 
-def _hub_labels(own: OwnTask, folder: Path) -> list[str]:
-    """Return the labels of the train split on the Hub, by name if the data set has names for its class ids."""
+def _hub_labels(own: OwnTask, folder: Path) -> tuple[list[str] | None, list[str | None]]:
+    """Return the labels that the data set declares, if it does, and those of the train split on the Hub as text."""
     task = own_task(own.model_copy(update={"kind": "regression", "labels": (), "metrics": ()}), folder)
     splits = Hub().splits(task)
-    for split in (own.train, own.dev):
+    for split in filter(None, (own.train, own.dev)):
         if split not in splits:
             raise DataError(f"no split '{split}' in '{own.hub}': {list_available(split, list(splits))}")
     data = splits[own.train]
@@ -110,9 +133,8 @@ def _hub_labels(own: OwnTask, folder: Path) -> list[str]:
         raise DataError(
             f"no column '{own.label}' in '{own.hub}': {list_available(own.label, data.column_names)}"
         )
-    names = getattr(data.features[own.label], "names", None)
-    values = data[own.label][:]
-    return [str(value) if names is None else names[value] for value in values if value is not None]
+    names = label_names(data, own.label)
+    return names, list(written_labels(data[own.label][:], names, (), f"'{own.hub}', {own.train}"))
 
 
 def _sort_key(label: str) -> tuple[bool, float, str]:

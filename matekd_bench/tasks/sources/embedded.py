@@ -47,9 +47,12 @@ def _problem(task: Task, split: str, rows: Rows) -> str | None:
         return None
     if len(rows.labels) != len(rows.texts):
         return f"{len(rows.labels)} labels for {len(rows.texts)} rows"
+    known = [label for label in rows.labels if label is not None]
+    if len(known) < len(rows.labels) and split != task.train:
+        return "labels are missing"
     if task.kind == "classification":
-        bad: list[float] = [label for label in rows.labels if label not in range(len(task.labels))]
+        bad: list[float] = [label for label in known if label not in range(len(task.labels))]
     else:
         low, high = task.score_range or (float("-inf"), float("inf"))
-        bad = [label for label in rows.labels if not low <= label <= high]
+        bad = [label for label in known if not low <= label <= high]
     return f"the label {bad[0]!r}" if bad else None

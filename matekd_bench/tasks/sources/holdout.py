@@ -16,18 +16,21 @@ def split_holdout(task: Task, train: Examples) -> tuple[Examples, Examples]:
     """Return train without the holdout, and the holdout: a tenth of train, at least 100 and at most 1000 rows.
 
     Whole groups of rows that share a text are taken in hash order until there are enough rows, so there may be a few
-    more. Groups larger than a quarter of the holdout stay in train. Both parts have the `official_rows` of train.
-    Raises DataError if the holdout cannot have 100 rows or would take more than half of train.
+    more. Groups larger than a quarter of the holdout stay in train. So do groups with an unlabeled row, and unlabeled
+    rows do not count above. Both parts have the `official_rows` of train. Raises DataError if the holdout cannot have
+    100 rows or would take more than half of train.
     """
-    target = min(max(LEAST, len(train) // SHARE), MOST)
+    labeled = len(train) - train.unlabeled
+    target = min(max(LEAST, labeled // SHARE), MOST)
     taken: set[int] = set()
     for group in _shuffled(groups_by_text(train.texts), train.uids):
         if len(taken) >= target:
             break
-        if len(group) <= min(target // 4, MOST - len(taken)):
+        known = train.labels is None or all(train.labels[row] is not None for row in group)
+        if known and len(group) <= min(target // 4, MOST - len(taken)):
             taken.update(group)
-    if len(taken) < LEAST or 2 * len(taken) > len(train):
-        raise DataError(f"{task.name}: {len(train)} training rows are too few to hold {target} of them out.")
+    if len(taken) < LEAST or 2 * len(taken) > labeled:
+        raise DataError(f"{task.name}: {labeled} training rows are too few to hold {target} of them out.")
     rest = take(train, [row for row in range(len(train)) if row not in taken])
     return rest, replace(take(train, sorted(taken)), split=HOLDOUT, skipped=0)
 

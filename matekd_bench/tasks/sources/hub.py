@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,13 @@ from typing import Any
 
 from matekd_bench.errors import DataError, first_line, list_available
 from matekd_bench.files.network import fetch_hint, without_retries
-from matekd_bench.tasks.sources.source import MissingSplitError, gold_score, label_id
+from matekd_bench.tasks.sources.source import (
+    MissingSplitError,
+    check_train_labels,
+    gold_score,
+    label_id,
+    label_text,
+)
 from matekd_bench.tasks.task import Rows, Task
 
 HINT = "Use local files with --glue-dir DIR, or connect once: what was downloaded is kept."
@@ -65,17 +71,35 @@ class Hub:
                     task.hub_config,
                     revision=task.hub_revision,
                     cache_dir=None if self.cache is None else str(self.cache),
+                    **_as_written(task),
                 )
             except (ConnectionError, TimeoutError) as error:
                 raise DataError(
                     f"the Hub could not be reached for {_dataset_label(task)}.", hint=fetch_hint(HINT)
                 ) from error
             except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-                reason = first_line(error)[:200]
+                # `datasets` says that generating failed, and why in the cause.
+                reason = first_line(error.__cause__ or error)[:200]
+                hint = None if Path(task.hub_id).is_dir() else fetch_hint(HINT)
                 raise DataError(
-                    f"{_dataset_label(task)} could not be loaded: {reason}.", hint=fetch_hint(HINT)
+                    f"{_dataset_label(task)} could not be loaded: {reason.rstrip('.')}.", hint=hint
                 ) from error
         return loaded
+
+
+def _as_written(task: Task) -> dict[str, Any]:
+    """Return the options with which `datasets` reads the task's columns of a folder of CSV files as they are written.
+
+    By default pandas reads "null" and "NA" as missing, and "1.0" as a number. Other formats take no such options.
+    """
+    import datasets
+
+    if task.hub_id is None or not Path(task.hub_id).is_dir():
+        return {}
+    builder = datasets.load_dataset_builder(task.hub_id, task.hub_config)
+    if "converters" not in vars(builder.config):
+        return {}
+    return {"converters": dict.fromkeys(_columns(task).values(), str), "keep_default_na": False}
 
 
 @contextmanager
@@ -83,14 +107,21 @@ def _quiet() -> Iterator[None]:
     """Turn off progress bars and messages about retries: the suite has its own bars and one-line errors."""
     import datasets
 
-    logger = logging.getLogger("huggingface_hub")
-    level, bars = logger.level, not datasets.are_progress_bars_disabled()
-    logger.setLevel(logging.ERROR)
+    # `datasets` logs as an error what it then raises.
+    limits = {
+        logging.getLogger("huggingface_hub"): logging.ERROR,
+        logging.getLogger("datasets"): logging.CRITICAL,
+    }
+    levels = {logger: logger.level for logger in limits}
+    bars = not datasets.are_progress_bars_disabled()
+    for logger, level in limits.items():
+        logger.setLevel(level)
     datasets.disable_progress_bars()
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
         if bars:
             datasets.enable_progress_bars()
 
@@ -113,8 +144,10 @@ def _rows(task: Task, split: str, data: Any) -> Rows:
             raise DataError(f"no column '{name}' ({place}): {list_available(name, present)}")
     texts = list(zip(*(data[names[field]][:] for field in task.fields), strict=True))
     for row, segments in enumerate(texts):
-        if not all(isinstance(text, str) for text in segments):
-            raise DataError(f"{_dataset_label(task)}, {split} row {row}: a text is missing.")
+        for text in segments:
+            if not isinstance(text, str):
+                shown = "missing" if text is None else f"{str(text)[:60]}, not text"
+                raise DataError(f"{_dataset_label(task)}, {split} row {row}: a text is {shown}.")
     return Rows(texts, _labels(task, split, data) if labeled else None)
 
 
@@ -128,19 +161,43 @@ def _columns(task: Task) -> dict[str, str]:
     return {key: renamed.get(key, key) for key in (*task.fields, "label")}
 
 
-def _labels(task: Task, split: str, data: Any) -> list[int] | list[float]:
-    """Return class ids or gold scores; class ids follow the label names, not the numbers in the data set."""
-    place = f"{_dataset_label(task)}, {split} row"
+def _labels(task: Task, split: str, data: Any) -> list[Any]:
+    """Return class ids or gold scores; class ids follow the label names, not the numbers in the data set.
+
+    Rows of an own task's train may lack a label and then have None.
+    """
+    place = f"{_dataset_label(task)}, {split}"
     column = _columns(task)["label"]
-    values = data[column][:]
-    for row, value in enumerate(values):
-        if value is None or (task.labels and value == -1):
-            raise DataError(f"{place} {row}: the label is missing.")
-    if task.kind == "regression":
-        return [gold_score(task, value, f"{place} {row}") for row, value in enumerate(values)]
-    names = getattr(data.features[column], "names", None)
+    names = label_names(data, column) if task.labels else None
     if names is not None and set(names) != set(task.labels):
         present, expected = ", ".join(names), ", ".join(task.labels)
         raise DataError(f"{_dataset_label(task)} has the labels {present}, task {task.name} has {expected}.")
-    label_names = [str(value) if names is None else names[value] for value in values]
-    return [label_id(task, label, f"{place} {row}") for row, label in enumerate(label_names)]
+    labels = []
+    for row, text in enumerate(written_labels(data[column][:], names, task.labels, place)):
+        if text is None and not (task.own and split == task.train):
+            raise DataError(f"{place} row {row}: the label is missing.")
+        read = gold_score if task.kind == "regression" else label_id
+        labels.append(None if text is None else read(task, text, f"{place} row {row}"))
+    if task.own and split == task.train:
+        check_train_labels(task, labels, place)
+    return labels
+
+
+def label_names(data: Any, column: str) -> list[str] | None:
+    """Return the names of the classes that a `datasets.Dataset` declares for a column, in their order, or None."""
+    names: list[str] | None = getattr(data.features[column], "names", None)
+    return names
+
+
+def written_labels(
+    values: Sequence[Any], names: Sequence[str] | None, labels: Sequence[str], place: str
+) -> Iterator[str | None]:
+    """Yield each label of a column as text, by name if there are names; None if it is missing.
+
+    -1 is a missing class unless it is one of `labels`. Raises DataError, naming `place`, for what cannot be a label.
+    """
+    for row, value in enumerate(values):
+        if value == -1 and (names is not None or (labels and "-1" not in labels)):
+            yield None
+        else:
+            yield label_text(value if names is None or value is None else names[value], f"{place} row {row}")

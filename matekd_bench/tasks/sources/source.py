@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from matekd_bench.errors import DataError
 from matekd_bench.tasks.task import Rows, Task
@@ -34,6 +35,27 @@ class DataSource(Protocol):
 
     def read(self, task: Task, split: str) -> Rows:
         """Return the rows of one split; raise MissingSplitError if it is absent, DataError for other problems."""
+
+
+def label_text(value: Any, place: str) -> str | None:
+    """Return a label as text, None if it is missing; numbers and truth values are converted with `str`.
+
+    A missing label is null or has no characters but blanks. Raises DataError, naming `place`, for a list or an object.
+    """
+    if isinstance(value, (list, dict, tuple, set, bytes)):
+        raise DataError(f"{place}: the label is {str(value)[:60]}, not a text or a number.")
+    text = "" if value is None else str(value)
+    return text if text.strip() else None
+
+
+def check_train_labels(task: Task, labels: Sequence[int | float | None], place: str) -> None:
+    """Raise DataError, naming `place`, if no row of an own task's train has a label, or all have the same class."""
+    distinct = {label for label in labels if label is not None}
+    if not distinct:
+        raise DataError(f"{place}: no row has a label.")
+    if task.labels and len(distinct) == 1:
+        only = task.labels[int(distinct.pop())]
+        raise DataError(f"{place} has one class only, {only!r}: there is nothing to learn.")
 
 
 def label_id(task: Task, text: str, place: str) -> int:

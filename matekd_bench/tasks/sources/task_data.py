@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from matekd_bench.errors import UsageError, unknown
+from matekd_bench.errors import DataError, UsageError, unknown
+from matekd_bench.tasks.sources.dev_share import split_dev_share
 from matekd_bench.tasks.sources.embedded import Embedded
 from matekd_bench.tasks.sources.example_ids import example_ids, order_key, split_digest, take
 from matekd_bench.tasks.sources.holdout import split_holdout
 from matekd_bench.tasks.sources.hub import Hub
+from matekd_bench.tasks.sources.label_notices import label_notices, unlabeled_notice
 from matekd_bench.tasks.sources.source import DataSource, MissingSplitError
-from matekd_bench.tasks.task import HOLDOUT, DataState, Examples, Task, TaskData
+from matekd_bench.tasks.task import HOLDOUT, DataState, Examples, Rows, Task, TaskData
 
 
 def source_of(task: Task, source: DataSource) -> DataSource:
@@ -44,6 +46,9 @@ def load_task(
         notices += own_notices(task, train, dev)
     if train is not None:
         train = _limited(train, limit_train, notices)
+        if train.unlabeled == len(train) > 0:
+            raise DataError(f"{task.name}: none of the {len(train)} train rows has a label.")
+        notices += unlabeled_notice(train)
     dev = [_limited(examples, limit_eval, notices) for examples in dev]
     used = [*([train] if train is not None else []), *dev]
     return TaskData(
@@ -73,7 +78,7 @@ def load_split(task: Task, source: DataSource, split: str) -> Examples:
     """
     if split not in task.splits:
         raise unknown(f"split of {task.name}", split, task.splits)
-    rows = source.read(task, split)
+    rows = _read(task, source, split)
     texts = tuple(rows.texts)
     return Examples(
         split=split,
@@ -83,6 +88,14 @@ def load_split(task: Task, source: DataSource, split: str) -> Examples:
         official_rows=len(texts) if task.own else task.splits[split].rows,
         skipped=rows.skipped,
     )
+
+
+def _read(task: Task, source: DataSource, split: str) -> Rows:
+    """Return the rows of one split as the source has them, or the part of train that is this split."""
+    if task.dev_share is None or split not in (task.train, *task.dev):
+        return source.read(task, split)
+    train, dev = split_dev_share(task, source.read(task, str(task.train)))
+    return train if split == task.train else dev
 
 
 def _splits(
@@ -123,9 +136,9 @@ def _note_skipped(examples: Examples, notices: list[str]) -> Examples:
 
 
 def own_notices(task: Task, train: Examples | None, dev: list[Examples]) -> list[str]:
-    """Return notices on the user's own data: dev rows that are in train too, and classes that dev lacks."""
+    """Return notices on the user's own data: odd labels, dev rows that are in train too, classes that dev lacks."""
     known = set(train.texts) if train is not None else set()
-    notices = []
+    notices = [*label_notices(task, [*([] if train is None else [train]), *dev])]
     for examples in dev:
         shared = sum(texts in known for texts in examples.texts)
         if shared:

@@ -53,6 +53,59 @@ def test_from_files_to_a_leaderboard(
     assert "reviews" in capsys.readouterr().out
 
 
+def test_one_file_in_another_encoding_to_predictions_by_the_commands_that_are_printed(
+    folder: Path, study_options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"{('ham', 'spam')[at % 4 == 0]},caf\u00e9 {at},," for at in range(60)]
+    (folder / "spam.csv").write_bytes("\n".join(["v1,v2,,", *rows, "ham,\u2019s,more,"]).encode("cp1252"))
+    first = [
+        "tasks",
+        "new",
+        "spam",
+        "--train",
+        "spam.csv",
+        "--text",
+        "v2",
+        "--label",
+        "v1",
+        "--dev-share",
+        "0.2",
+    ]
+    assert main(first) == 2
+    again = capsys.readouterr().err.partition("Next: matekd-bench ")[2].split()
+    assert again == [*first, "--encoding", "cp1252"]
+    assert main(again) == 0
+    printed = capsys.readouterr()
+    assert "1 of 61 rows" in printed.err
+    study = printed.out.partition("next: matekd-bench ")[2].split()
+    options = [option for option in study_options if option != "--quiet"]
+    assert main([*study[:-4], "--methods", "kd", *options]) == 0  # a tiny model in place of the preset
+    predict = capsys.readouterr().out.partition("Then: 'matekd-bench ")[2].partition("'")[0].split()
+    assert main(predict) == 0
+    assert "wrote 12 predictions" in capsys.readouterr().out
+    assert len((folder / "predictions.csv").read_text().splitlines()) == 13
+
+
+def test_rows_without_a_label_are_counted_before_training_and_in_the_record(
+    folder: Path, study_options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (folder / "data" / "train.csv").open("a") as train:
+        train.writelines(f"film number {at} without a word on it,\n" for at in range(30))
+    assert main([*NEW, *COLUMNS]) == 0
+    printed = capsys.readouterr()
+    assert "neg 12, pos 12; no label 30" in printed.out
+    assert "30 of 54 train rows have no label" in printed.err
+    options = [option for option in study_options if option != "--quiet"]
+    study = ["run", *options, "--plugin", "reviews.toml", "--methods", "finetune", "--tasks", "reviews"]
+    assert main(study) == 0
+    assert "note: reviews: 30 of 54 train rows have no label" in capsys.readouterr().err
+    for record in (folder / "results" / "runs").glob("*/record.json"):
+        data = json.loads(record.read_text())["data"]
+        assert (data["splits"]["train"]["n"], data["splits"]["train"]["unlabeled"]) == (54, 30)
+        assert "unlabeled" not in data["splits"]["dev"]
+        assert data["majority_score"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -62,6 +115,9 @@ def test_from_files_to_a_leaderboard(
         ([*NEW, *COLUMNS, "--metrics", "pearson"], ("'pearson'", "classification")),
         ([*NEW, *COLUMNS, "--labels", "neg,positive"], ("'pos'", "neg, positive")),
         ([*NEW, *COLUMNS, "--kind", "regression"], ("'neg'", "number")),
+        (["tasks", "new", "reviews", "--train", "data/train.csv", *COLUMNS], ("--dev FILE", "--dev-share")),
+        ([*NEW, "--dev-share", "0.2", *COLUMNS], ("'dev'", "'dev_share'")),
+        ([*NEW, "--encoding", "cp9999", *COLUMNS], ("'cp9999'",)),
         ([*NEW[:4], "none.csv", *NEW[5:], *COLUMNS], ("--train", "'none.csv'")),
         (["tasks", "new", "rte", *NEW[3:], *COLUMNS], ("'rte'",)),
         (["tasks", "new", "My Task", *NEW[3:], *COLUMNS], ("'My Task'",)),

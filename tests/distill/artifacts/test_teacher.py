@@ -22,6 +22,7 @@ from matekd_bench.distill.models.networks import ModelSource, load_classifier
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.training.evaluation import predict
 from matekd_bench.errors import CheckpointError
+from matekd_bench.tasks.sources.example_ids import split_digest, take
 from matekd_bench.tasks.task import Examples
 from rig import toy_data, toy_task
 
@@ -284,3 +285,22 @@ def test_the_keys_and_facts_of_what_is_cached_are_pinned(assets, cache):
 def fixed(checkpoint):
     """The checkpoint as if its files were always the same."""
     return replace(checkpoint, sha256="0" * 64)
+
+
+def test_rows_without_a_label_neither_change_nor_train_the_teacher(recipe, cache):
+    """The teacher of half of the rows, whether the others are there without a label or not at all."""
+    data = toy_data("single", 32)
+    known = range(0, 32, 2)
+    half = take(data.train, list(known))
+    labels = tuple(label if row in known else None for row, label in enumerate(data.train.labels))
+
+    def teacher(rows):
+        digests = {**data.digests, "train": split_digest(rows)}
+        return FineTunedTeacher(replace(data, train=rows, digests=digests), recipe(updates=3))
+
+    with_others, without = teacher(replace(data.train, labels=labels)), teacher(half)
+    assert with_others.key == without.key
+    session, reference = with_others.session(), without.session()
+    assert session.parts.corpus.uids == list(half.uids)
+    assert session.parts.corpus.labels.equal(reference.parts.corpus.labels)
+    assert list(session.losses()) == list(reference.losses())

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from matekd_bench import Joint, NoParams, Perturbation, PluginError
+from matekd_bench.distill.data.corpus import NO_CLASS
 from matekd_bench.distill.settings import Objective
 from rig import ROWS, Given, SameText, SameTokens, gap, kd, update
 
@@ -50,6 +51,26 @@ def test_regression_is_its_definition(rig):
     expected, reference = dense(
         rig("regression"), lambda s, t, y: ((s[0, 0] - y[0]) ** 2 + 2 * (s[0, 0] - t[0, 0]) ** 2) / 3
     )
+    assert loss == pytest.approx(expected, rel=1e-12)
+    assert gap(reference, grads) < 1e-10
+
+
+@pytest.mark.parametrize("kind", ["single", "regression"])
+def test_rows_without_a_label_are_learned_from_the_teacher_alone(rig, kind):
+    """2/3 D for every row, and 1/3 of the gold loss for those that have a label."""
+    lab, missing = rig(kind), float("nan") if kind == "regression" else NO_CLASS
+    unlabeled = torch.isin(torch.arange(len(lab.corpus)), torch.tensor(ROWS[::2]))
+    lab.corpus = replace(lab.corpus, labels=lab.corpus.labels.masked_fill(unlabeled, missing))
+    loss, grads = update(lab, kd)
+    labels = iter(number in ROWS[::2] for number in ROWS)
+
+    def weigh(s, t, y):
+        without = next(labels)
+        if kind == "regression":
+            return (0 if without else (s[0, 0] - y[0]) ** 2 / 3) + 2 / 3 * (s[0, 0] - t[0, 0]) ** 2
+        return (0 if without else F.cross_entropy(s, y) / 3) + 2 / 3 * kl(s, t)
+
+    expected, reference = dense(rig(kind), weigh)
     assert loss == pytest.approx(expected, rel=1e-12)
     assert gap(reference, grads) < 1e-10
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -64,3 +65,12 @@ def test_too_few_rows_are_an_error() -> None:
         split_holdout(RTE, singles(150))
     with pytest.raises(DataError, match="too few"):
         split_holdout(RTE, examples([("the same", f"other {row}") for row in range(500)]))
+
+
+def test_rows_without_a_label_are_never_held_out() -> None:
+    train = singles(1400)
+    half = replace(
+        train, labels=tuple(label if row < 1200 else None for row, label in enumerate(train.labels or ()))
+    )
+    rest, held_out = split_holdout(RTE, half)
+    assert (len(held_out), held_out.unlabeled, rest.unlabeled) == (120, 0, 200)
