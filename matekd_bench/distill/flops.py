@@ -105,6 +105,7 @@ class FlopModel:
         self._config._attn_implementation = "eager"
         self._type: Any = type(model)
         self._pooled = getattr(model, "pooler", None) is not None
+        self._masked = False  # True once a pass on the meta device has failed without a mask
 
     @cached_property
     def _model(self) -> Any:
@@ -146,11 +147,14 @@ class FlopModel:
         try:
             return self._pass(kind, rows, length)
         except (RuntimeError, NotImplementedError):
-            # Some models look at values, which the meta device does not have: T5 searches the ids for its end token.
+            # Some models look at values, which the meta device does not have: BERT into a mask, GPT-2 into the ids
+            # where there is no mask, T5 into both.
             if next(self._model.parameters()).device.type == "cpu":
                 raise
-            self._model = self._build("cpu")
-            return self._pass(kind, rows, length)
+            if self._masked:
+                self._model = self._build("cpu")
+            self._masked = True
+            return self._measure(kind, rows, length)
 
     def _pass(self, kind: Kind, rows: int, length: int) -> int:
         """Count the operations of one pass over ids without padding."""
@@ -159,12 +163,15 @@ class FlopModel:
         # T5 and BART answer from the end token, which each row must have equally often.
         token = (self._config.eos_token_id or 0) if self._config.is_encoder_decoder else 0
         ids = torch.full((rows, length), token, device=table.weight.device)
+        inputs = {"input_ids": ids}
+        if self._masked or not ids.is_meta:  # a mask without padding costs as much as none
+            inputs["attention_mask"] = torch.ones_like(ids)
         with (
             _detached_output(table, kind != "forward"),
             _FlopCounter() as counter,
             torch.set_grad_enabled(kind != "forward"),
         ):
-            output = model(input_ids=ids, attention_mask=torch.ones_like(ids))[0]
+            output = model(**inputs)[0]
             if kind != "forward":
                 output.sum().backward()
         model.zero_grad(set_to_none=True)
