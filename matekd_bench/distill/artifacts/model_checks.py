@@ -258,7 +258,8 @@ class ModelCheck:
         at = (~special).cumsum(dim=1).eq(1) & ~special
         if self.encoder.tokens.mask is not None:
             ids = ids.masked_fill(at, self.encoder.tokens.mask)
-        return network(ids, mask, types, at)
+        logits: Tensor = network(ids, mask, types, at)
+        return logits
 
 
 def _without_a_token(row: Encoded) -> Encoded:

@@ -103,7 +103,8 @@ def _owners_of_layers(model: Any, depth: int) -> list[tuple[Any, Mapping[str, An
 
     XLM has several lists in one module: attentions, norms and feed-forward parts.
     """
-    owners, inside = [], set[Any]()
+    owners = list[tuple[Any, Mapping[str, Any]]]()
+    inside = set[Any]()
     for owner in model.modules():  # outer modules come first
         stacks = {
             name: stack
