@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -33,7 +34,24 @@ class Polynomial:
         return rows * (self.constant + self.linear * length + self.quadratic * length**2)
 
 
-def fit(flops: Callable[[int, int], int]) -> Polynomial:
+PassCost: TypeAlias = Callable[[int, int], int]  # FLOPs of a pass over B rows of L tokens
+
+
+class SteppedCost:
+    """FLOPs of a pass of a model that pads its input itself, to a multiple of `step`; measured for each length."""
+
+    def __init__(self, flops: PassCost, step: int) -> None:
+        self._flops, self._step = flops, step
+        self._measured: dict[int, int] = {}
+
+    def __call__(self, rows: int, length: int) -> int:
+        padded = -(-length // self._step) * self._step
+        if padded not in self._measured:
+            self._measured[padded] = self._flops(1, padded)
+        return rows * self._measured[padded]
+
+
+def fit(flops: PassCost) -> Polynomial:
     """Fit the polynomial to `flops(rows, length)` at three lengths.
 
     The fit is exact for all lengths, since attention is quadratic in the length and the rest is linear.
@@ -48,7 +66,7 @@ def fit(flops: Callable[[int, int], int]) -> Polynomial:
 
 
 # For the whole process: most runs of a study have the same architectures.
-_measured: dict[tuple[type, str, bool, Kind], Polynomial] = {}
+_measured: dict[tuple[type, str, bool, Kind], PassCost] = {}
 
 
 class _FlopCounter(TorchDispatchMode):
@@ -87,6 +105,7 @@ class FlopModel:
         self._config._attn_implementation = "eager"
         self._type: Any = type(model)
         self._pooled = getattr(model, "pooler", None) is not None
+        self._masked = False  # True once a pass on the meta device has failed without a mask
 
     @cached_property
     def _model(self) -> Any:
@@ -107,24 +126,68 @@ class FlopModel:
         fields = {name: value for name, value in self._config.to_dict().items() if name not in FREE_FIELDS}
         return json.dumps({**fields, "labels": self._config.num_labels}, sort_keys=True, default=str)
 
-    def __call__(self, kind: Kind) -> Polynomial:
-        """Return the polynomial for one kind of pass; each architecture is measured once per process."""
+    def __call__(self, kind: Kind) -> PassCost:
+        """Return the cost of one kind of pass; each architecture is measured once per process."""
         key = (self._type, self._architecture, self._pooled, kind)
         if key not in _measured:
-            _measured[key] = fit(lambda rows, length: self._measure(kind, rows, length))
+            _measured[key] = self._cost(kind)
         return _measured[key]
 
+    def _cost(self, kind: Kind) -> PassCost:
+        def measure(rows: int, length: int) -> int:
+            return self._measure(kind, rows, length)
+
+        if windows := getattr(self._config, "attention_window", None):  # Longformer pads to whole windows
+            return SteppedCost(measure, max(windows) if isinstance(windows, (list, tuple)) else windows)
+        if hasattr(self._config, "block_sizes"):  # Funnel halves the length from block to block, rounding up
+            return SteppedCost(measure, 1)
+        return fit(measure)
+
     def _measure(self, kind: Kind, rows: int, length: int) -> int:
+        try:
+            return self._pass(kind, rows, length)
+        except (RuntimeError, NotImplementedError):
+            # Some models look at values, which the meta device does not have: BERT into a mask, GPT-2 into the ids
+            # where there is no mask, T5 into both.
+            if next(self._model.parameters()).device.type == "cpu":
+                raise
+            if self._masked:
+                self._model = self._build("cpu")
+            self._masked = True
+            return self._measure(kind, rows, length)
+
+    def _pass(self, kind: Kind, rows: int, length: int) -> int:
+        """Count the operations of one pass over ids without padding."""
         model = self._model.requires_grad_(kind == "train")
         table = model.get_input_embeddings()
-        ids = torch.zeros(rows, length, dtype=torch.long, device=table.weight.device)
-        with _FlopCounter() as counter, torch.set_grad_enabled(kind != "forward"):
-            # Detached, so that the backward pass ends at the embeddings, as in a pass of kind "inputs".
-            output = model(inputs_embeds=table(ids).detach().requires_grad_(kind != "forward"))[0]
+        # T5 and BART answer from the end token, which each row must have equally often.
+        token = (self._config.eos_token_id or 0) if self._config.is_encoder_decoder else 0
+        ids = torch.full((rows, length), token, device=table.weight.device)
+        inputs = {"input_ids": ids}
+        if self._masked or not ids.is_meta:  # a mask without padding costs as much as none
+            inputs["attention_mask"] = torch.ones_like(ids)
+        with (
+            _detached_output(table, kind != "forward"),
+            _FlopCounter() as counter,
+            torch.set_grad_enabled(kind != "forward"),
+        ):
+            output = model(**inputs)[0]
             if kind != "forward":
                 output.sum().backward()
         model.zero_grad(set_to_none=True)
         return int(counter.flops)
+
+
+@contextlib.contextmanager
+def _detached_output(table: Any, requires_grad: bool) -> Iterator[None]:
+    """Make the embeddings that `table` returns the start of the graph, so that the backward pass ends there."""
+    handle = table.register_forward_hook(
+        lambda module, inputs, output: output.detach().requires_grad_(requires_grad)
+    )
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 class Meter:
@@ -135,13 +198,13 @@ class Meter:
 
     def __init__(self) -> None:
         self._passes: Counter[tuple[str, Kind, int, int]] = Counter()
-        self._flops: dict[tuple[str, Kind], Polynomial] = {}
-        self._models: dict[str, Callable[[Kind], Polynomial]] = {}
+        self._flops: dict[tuple[str, Kind], PassCost] = {}
+        self._models: dict[str, Callable[[Kind], PassCost]] = {}
         self.extra_flops = 0
         self.real_tokens = 0
         self.padded_tokens = 0
 
-    def register(self, name: str, flops: Callable[[Kind], Polynomial]) -> None:
+    def register(self, name: str, flops: Callable[[Kind], PassCost]) -> None:
         """Register a model under `name`; `flops` gives the cost of each kind of pass."""
         self._models[name] = flops
 

@@ -144,6 +144,12 @@ class TeacherSettings(Settings):
     """Optimizer of the fine-tuning."""
     budget: Budget = Budget(epochs=3)
     """Length of the fine-tuning."""
+    fine_tune: bool = False
+    """Fine-tune a checkpoint that is a classifier already, e.g. of another task, instead of using it as it is."""
+
+    def as_recipe(self) -> dict[str, Any]:
+        """Return the settings of a fine-tuning, as they enter identities: not which checkpoint, nor whether."""
+        return self.model_dump(mode="json", exclude={"checkpoint", "revision", "fine_tune"})
 
     @model_validator(mode="after")
     def _check_optimizer_warm_up(self) -> TeacherSettings:

@@ -30,7 +30,7 @@ from matekd_bench.study.execute.runner import Runner
 from matekd_bench.study.execute.study_session import StudySession
 from matekd_bench.study.plan.grid import Cell, Grid, make_grid
 from matekd_bench.study.plan.identity import describe_resources
-from matekd_bench.study.plan.preflight import check_given_teachers, check_methods
+from matekd_bench.study.plan.preflight import check_given_teachers, check_methods, check_models
 from matekd_bench.study.plan.study_plan import Plan, chosen_shard, make_plan, restrict_to_shard
 from matekd_bench.study.plan.tuning import Tuner, make_tuner
 
@@ -175,6 +175,7 @@ def _check_before_first_run(
     _note_skipped_checkpoints(study, sink)
     if "threads" not in schedulers.placement.request.given and study.grid.threads is not None:
         warn_of_other_threads(study.todo, study.store, study.grid.threads, sink)
+    check_models(study.todo, sink)
     check_given_teachers(study.todo, runner.assets)  # the runner keeps them for runs in this process
 
 

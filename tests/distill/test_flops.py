@@ -16,7 +16,10 @@ from transformers import (
     DistilBertForSequenceClassification,
 )
 
+from families import make_family
 from matekd_bench.distill.flops import FlopModel, Meter, Polynomial
+from matekd_bench.distill.models.checkpoints import describe
+from matekd_bench.distill.models.networks import ModelSource, load_classifier
 
 SMALL = BertConfig(
     hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=96, vocab_size=100
@@ -122,3 +125,24 @@ def test_measuring_leaves_the_model_and_the_global_generator_alone():
     assert model.config._attn_implementation == "sdpa"
     assert torch.random.get_rng_state().equal(state)
     assert all(weight.grad is None and weight.requires_grad for weight in model.parameters())
+
+
+@pytest.mark.parametrize("kind", ["forward", "train"])
+@pytest.mark.parametrize("family", ["longformer", "t5", "gpt2"])
+def test_other_families_are_measured_with_ids_and_a_mask(family, kind, tmp_path):
+    """Longformer pads to whole windows; T5 looks for its end token and has no pass from embeddings."""
+    folder = make_family(family, tmp_path / family)
+    model = load_classifier(ModelSource(describe(folder, id=family)), 2, ("a", "b"), 0)
+    model.set_attn_implementation("eager")
+    predicted = FlopModel(model)(kind)
+    end = model.config.eos_token_id if family == "t5" else 5
+    for rows, length in ((1, 7), (3, 40)):
+        table = model.get_input_embeddings()
+        # A backward pass ends at the embeddings, whose own gradient is no product of matrices.
+        table.weight.requires_grad_(kind == "train")
+        with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(kind == "train"):
+            ids = torch.full((rows, length), end)
+            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+            if kind == "train":
+                logits.sum().backward()
+        assert predicted(rows, length) == counter.get_total_flops()

@@ -48,6 +48,11 @@ class Recipe:
     ranks: Ranks = ALONE  # the processes that train one run together
 
     @property
+    def teacher_given(self) -> bool:
+        """True if the teacher is used as it is, since it was given fine-tuned."""
+        return self.teacher.classifies and not self.teacher_settings.fine_tune
+
+    @property
     def student_encoder(self) -> Encoder:
         """The encoder for the student's input.
 

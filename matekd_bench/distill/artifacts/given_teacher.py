@@ -39,11 +39,18 @@ def label_order(checkpoint: Checkpoint, task: Task) -> tuple[int, ...] | None:
     Raises CheckpointError if the number of outputs or the label names do not fit the task.
     """
     config = checkpoint.config
-    names = {int(index): str(name) for index, name in (config.get("id2label") or {}).items()}
-    outputs = len(names) or int(config.get("num_labels", 2))
+    try:
+        names = {int(index): str(name) for index, name in (config.get("id2label") or {}).items()}
+        outputs = len(names) or int(config.get("num_labels", 2))
+    except (AttributeError, TypeError, ValueError):
+        raise CheckpointError(
+            f"config.json of '{checkpoint.id}': id2label should map numbers to label names.",
+            hint="Correct it.",
+        ) from None
     if outputs != task.outputs:
         raise CheckpointError(
-            f"the given teacher '{checkpoint.id}' has {outputs} outputs, but task '{task.name}' has {task.outputs}."
+            f"the given teacher '{checkpoint.id}' has {outputs} outputs, but task '{task.name}' has {task.outputs}.",
+            hint=f"To have it fine-tuned on {task.name}, set fine_tune = true under [teacher] in a config file.",
         )
     return _order_by_name(names, task, checkpoint)
 

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from matekd_bench.distill.device import ResolvedPrecision
 from matekd_bench.distill.models.checkpoints import describe
+from matekd_bench.distill.models.model_inputs import pads_left, takes_token_types
 from matekd_bench.distill.models.networks import (
     ModelSource,
     load_classifier,
     quiet_transformers,
-    takes_token_types,
     weights_digest,
 )
 from matekd_bench.distill.models.tokenizers import Encoder
@@ -58,7 +58,7 @@ def save_student(folder: Path, network: Any, encoder: Encoder, card: StudentCard
     try:
         with quiet_transformers():
             network.save_pretrained(folder)
-        encoder.export(folder, token_types=takes_token_types(network))
+        encoder.export(folder, token_types=takes_token_types(network), pads_left=pads_left(network))
     except SafetensorError as error:  # raised when the disk is full
         raise OSError(str(error)) from error
     (folder / CARD).write_text(json.dumps(asdict(card), indent=1) + "\n", encoding="utf-8")

@@ -62,7 +62,7 @@ class TaskAssets:
     def teacher(self) -> Teacher:
         """The teacher on the device, frozen and in eval mode."""
         recipe = self.recipe
-        if not recipe.teacher.classifies:
+        if not recipe.teacher_given:
             return self._fine_tuned.get()
         return self._check_given_labels(load_given_teacher(recipe.teacher, self.task, recipe.device))
 
@@ -106,7 +106,7 @@ class TaskAssets:
         """
         artifacts: list[Artifact[Any]] = []
         teacher = self.recipe.teacher
-        if teacher.classifies:
+        if self.recipe.teacher_given:
             described = Teacher(None, teacher, given=True, order=label_order(teacher, self.task))
         else:
             artifacts.append(self._fine_tuned)

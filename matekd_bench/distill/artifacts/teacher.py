@@ -75,7 +75,7 @@ class FineTunedTeacher(Artifact[Teacher]):
         return {
             "engine": ENGINE,
             "base": recipe.teacher.sha256,
-            "settings": recipe.teacher_settings.model_dump(mode="json", exclude={"checkpoint", "revision"}),
+            "settings": recipe.teacher_settings.as_recipe(),
             "task": self.task.name,
             "data": self._labeled_rows_key,
             "max_length": recipe.max_length,

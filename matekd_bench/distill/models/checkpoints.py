@@ -43,9 +43,17 @@ class Checkpoint:
     @property
     def classifies(self) -> bool:
         """True if the checkpoint was saved with a sequence-classification head, so is already fine-tuned."""
-        return any(
-            str(name).endswith("ForSequenceClassification") for name in self.config.get("architectures") or ()
+        names = self.config.get("architectures")
+        return isinstance(names, list) and any(
+            str(name).endswith("ForSequenceClassification") for name in names
         )
+
+    def text_config(self) -> Any:
+        """Return the config of the part that reads text as transformers reads it, whatever its fields are called.
+
+        None if transformers cannot read it; whoever loads the model is told why.
+        """
+        return _text_config(self.path)
 
 
 def find_checkpoint(reference: str, revision: str | None = None) -> Checkpoint:
@@ -89,6 +97,11 @@ def _fingerprint(folder: Path) -> str:
     return digest({name: file_digest(folder / name) for name in names if (folder / name).is_file()})
 
 
+def weight_bytes(checkpoint: Checkpoint) -> int:
+    """Return the size of a checkpoint's weights on disk, in bytes."""
+    return sum(path.stat().st_size for path in checkpoint.path.glob("*.safetensors"))
+
+
 @lru_cache(maxsize=64)
 def _config(folder: Path) -> Mapping[str, Any]:
     """Read config.json. Raises CheckpointError if it cannot be read or holds no JSON object."""
@@ -96,6 +109,17 @@ def _config(folder: Path) -> Mapping[str, Any]:
     if not isinstance(config, dict):
         raise CheckpointError(f"'{folder / 'config.json'}' is not a JSON object.")
     return config
+
+
+@lru_cache(maxsize=64)
+def _text_config(folder: Path) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return config.get_text_config()
+    except Exception:  # a config with wrong types makes each family fail in its own way
+        return None
 
 
 def _package_folder(reference: str) -> Path:

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from matekd_bench.distill.flops import FlopModel, Kind, Meter, Polynomial
-from matekd_bench.distill.models.networks import ModelSource, load_model, quiet_transformers, text_inputs
+from matekd_bench.distill.flops import FlopModel, Kind, Meter, PassCost
+from matekd_bench.distill.models.model_inputs import text_inputs
+from matekd_bench.distill.models.networks import ModelSource, load_model, quiet_transformers
 from matekd_bench.errors import CheckpointError
 
 
@@ -52,7 +53,7 @@ class MaskedRowsLM(nn.Module):
         factor = 3 if kind == "train" else 1  # backward multiplies by each matrix twice, forward once
         meter.extra_flops += factor * int(at.sum()) * self.head_flops
 
-    def flops(self, kind: Kind) -> Polynomial:
+    def flops(self, kind: Kind) -> PassCost:
         """Return the FLOPs of a pass through the base model; :meth:`book` adds those of the head."""
         return FlopModel(self.model.base_model)(kind)
 
@@ -81,6 +82,10 @@ def load_masked_lm(source: ModelSource, seed: int) -> tuple[MaskedRowsLM, bool]:
     output = model.get_output_embeddings()
     if output is None:
         raise CheckpointError(f"'{source.checkpoint.id}' has no masked-language-model head to generate with.")
+    with torch.no_grad():  # transformers leaves the bias of some heads (Longformer's) as memory happens to be
+        for name, value in model.named_parameters():
+            if name in missing and value.ndim == 1 and name.endswith("bias"):
+                value.zero_()
     # A tied vocabulary matrix and a pooler, which the head does not use, may be missing from the checkpoint.
     tied = {name for name, value in model.named_parameters(remove_duplicate=False) if value is output.weight}
     return MaskedRowsLM(model), not (missing - tied - _pooler_names(missing))

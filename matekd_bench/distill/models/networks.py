@@ -1,23 +1,22 @@
-"""Load networks, cut them to some layers, and identify their weights."""
+"""Load networks, with the head that a task needs, and identify their weights."""
 
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from matekd_bench.distill.models.checkpoints import Checkpoint
-from matekd_bench.errors import CheckpointError, UsageError, first_line
+from matekd_bench.distill.models.layer_cut import keep_layers
+from matekd_bench.distill.models.model_inputs import read_last_token_by_mask, reads_last_token
+from matekd_bench.distill.models.tokenizers import tokens_of
+from matekd_bench.errors import CheckpointError, first_line
 from matekd_bench.gc_pause import gc_paused
-
-LAYERS = re.compile(r"layers:(\d+(?:,\d+)*)")
 
 
 @dataclass(frozen=True)
@@ -38,35 +37,6 @@ class ModelSource:
         if self.layers is None:
             return self.checkpoint.id
         return f"{self.checkpoint.id}[layers:{','.join(map(str, self.layers))}]"
-
-
-def parse_layers(reference: str, checkpoint: Checkpoint) -> tuple[int, ...]:
-    """Parse `layers:0,1,3,5`, or `layers:3` for the first three, into sorted layer numbers.
-
-    Raises UsageError for another form, a layer that does not exist, or one named twice.
-    """
-    match = LAYERS.fullmatch(reference)
-    if not match:
-        raise UsageError(
-            f"'{reference}' is no choice of layers: write layers:0,1,3,5 or layers:3 (the first three)."
-        )
-    depth = count_layers(checkpoint)
-    numbers = [int(part) for part in match.group(1).split(",")]
-    if len(numbers) == 1:
-        numbers = list(range(numbers[0]))
-    if not numbers or max(numbers) >= depth or len(set(numbers)) != len(numbers):
-        raise UsageError(
-            f"'{reference}' does not fit '{checkpoint.id}': it has {depth} layers, 0 to {depth - 1}; name each once."
-        )
-    return tuple(sorted(numbers))
-
-
-def count_layers(checkpoint: Checkpoint) -> int:
-    """Return the number of encoder layers from a checkpoint's config. Raises CheckpointError if it has none."""
-    for name in ("num_hidden_layers", "n_layers"):
-        if isinstance(depth := checkpoint.config.get(name), int):
-            return depth
-    raise CheckpointError(f"config.json of '{checkpoint.id}' does not say how many layers it has.")
 
 
 @contextlib.contextmanager
@@ -90,10 +60,10 @@ def load_model(auto: str, source: ModelSource, seed: int, **config: Any) -> tupl
     """Load a model with transformers' class `auto` in float32, cut to the source's layers, in eval mode.
 
     Weights that the checkpoint lacks, such as those of a head, are drawn under `seed`. Their names are returned too.
-    Raises CheckpointError if the model cannot be loaded or weights of the encoder itself are missing.
+    Weights of a head for another number of outputs count as missing. Raises CheckpointError if the model cannot be
+    loaded or weights of the encoder itself are missing or of another size.
     """
     import transformers
-    from safetensors import SafetensorError
 
     # gc_paused: loading imports the architecture's modules. fork_rng gives the global generator its state back; only
     # the CPU's is used, because the model is loaded there.
@@ -107,12 +77,13 @@ def load_model(auto: str, source: ModelSource, seed: int, **config: Any) -> tupl
                 local_files_only=True,
                 trust_remote_code=False,  # without it, transformers would ask the user
                 output_loading_info=True,
-                ignore_mismatched_sizes=False,
+                ignore_mismatched_sizes=True,
                 **config,
             )
-        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        except Exception as error:  # a config with wrong types makes each family fail in its own way
             reason = first_line(error)
             raise CheckpointError(f"'{source.checkpoint.id}' can't be loaded as {auto}: {reason}") from None
+    _check_sizes(model, info["mismatched_keys"], source.checkpoint, auto)
     missing = frozenset(info["missing_keys"])
     in_base = sorted(name for name in missing if name.startswith(f"{model.base_model_prefix}."))
     # A checkpoint that was saved with another head may lack the pooler.
@@ -126,10 +97,22 @@ def load_model(auto: str, source: ModelSource, seed: int, **config: Any) -> tupl
     return model.eval(), missing
 
 
+def _check_sizes(model: Any, mismatched: Any, checkpoint: Checkpoint, auto: str) -> None:
+    """Raise CheckpointError for weights of another size than config.json says, other than those of a classifier."""
+    inside = {name for name, _ in model.base_model.named_parameters(prefix=model.base_model_prefix)}
+    for name, saved, expected in sorted(mismatched, key=str):
+        if name in inside or auto != "AutoModelForSequenceClassification":
+            raise CheckpointError(
+                f"'{checkpoint.id}' can't be loaded as {auto}: its weight {name} is {list(saved)}, but config.json "
+                f"says {list(expected)}."
+            )
+
+
 def load_classifier(source: ModelSource, outputs: int, labels: tuple[str, ...], seed: int) -> Any:
     """Load a sequence classifier with `outputs` logits (1 for regression).
 
-    A head that the checkpoint lacks is drawn under `seed`, and so is the head of a fine-tuned model cut to some layers.
+    A head that the checkpoint lacks, or has for another number of outputs, is drawn under `seed`, and so is the head of
+    a fine-tuned model cut to some layers. A classifier that answers from a row's last token finds it by the mask.
     """
     config = (
         {"problem_type": "regression"}
@@ -143,6 +126,10 @@ def load_classifier(source: ModelSource, outputs: int, labels: tuple[str, ...], 
     model, _ = load_model("AutoModelForSequenceClassification", source, seed, num_labels=outputs, **config)
     if source.layers is not None and source.checkpoint.classifies:
         _draw_head(model, seed)
+    if reads_last_token(model):
+        # Without it transformers refuses batches, and what is kept of the model would disagree with its tokenizer.
+        model.config.get_text_config().pad_token_id = tokens_of(source.checkpoint).pad
+        read_last_token_by_mask(model)
     return model
 
 
@@ -157,43 +144,6 @@ def _draw_head(model: Any, seed: int) -> None:
                 nn.init.normal_(module.weight, std=getattr(model.config, "initializer_range", 0.02))
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-
-
-def keep_layers(model: Any, layers: tuple[int, ...]) -> None:
-    """Cut a model in place to the given encoder layers, in that order, and update its config.
-
-    Raises CheckpointError unless the model has exactly one list of as many modules as its config has layers.
-    """
-    depth = model.config.num_hidden_layers
-    stacks = [
-        (owner, name, stack)
-        for owner in model.modules()
-        for name, stack in owner.named_children()
-        if isinstance(stack, nn.ModuleList) and len(stack) == depth
-    ]
-    if len(stacks) != 1:
-        raise CheckpointError(
-            f"can't tell which part of {type(model).__name__} are its {depth} layers: name a student checkpoint."
-        )
-    owner, name, stack = stacks[0]
-    setattr(owner, name, nn.ModuleList([stack[index] for index in layers]))
-    model.config.num_hidden_layers = len(layers)
-
-
-def text_inputs(model: Any, mask: Tensor, types: Tensor | None) -> dict[str, Tensor]:
-    """Return a model's inputs besides ids or embeddings: attention mask and, if it takes them, token types [B, L].
-
-    Teacher and student may share a vocabulary and still differ in token types (BERT and DistilBERT).
-    """
-    if types is None or not takes_token_types(model):
-        return {"attention_mask": mask}
-    return {"attention_mask": mask, "token_type_ids": types}
-
-
-def takes_token_types(model: Any) -> bool:
-    """Return True if a model distinguishes at least two token types."""
-    takes = "token_type_ids" in inspect.signature(type(model).forward).parameters
-    return takes and (getattr(model.config, "type_vocab_size", 0) or 0) >= 2
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -20,7 +20,7 @@ class Encoder:
     """The tokenizer of a checkpoint, which cuts texts at `max_length` tokens (special tokens included)."""
 
     def __init__(self, checkpoint: Checkpoint, max_length: int) -> None:
-        self.max_length = max_length
+        self.max_length, self.sha256 = max_length, checkpoint.sha256
         self._tokenizer: Any = load_tokenizer(checkpoint)
         self.tokens = describe_tokens(self._tokenizer)
         self.has_token_types = "token_type_ids" in self._tokenizer.model_input_names
@@ -45,8 +45,24 @@ class Encoder:
         rows = zip(encoding["input_ids"], all_types, encoding["special_tokens_mask"], strict=True)
         return [
             Encoded(ids=ids, types=types, special=[bool(flag) for flag in special])
+            if ids
+            else self._empty_row
             for ids, types, special in rows
         ]
+
+    @property
+    def _empty_row(self) -> Encoded:
+        """A row for an empty text of a tokenizer that adds no tokens: a model needs one to answer from."""
+        return Encoded([self.tokens.pad], [0] if self.has_token_types else None, [True])
+
+    @property
+    def padding_note(self) -> str | None:
+        """What the user is told if the tokenizer has no padding token of its own."""
+        if self._tokenizer.init_kwargs.get("pad_token") is not None:
+            return None
+        return (
+            f"no padding token of its own: rows are padded with its end token '{self._tokenizer.eos_token}'"
+        )
 
     def decode(self, ids: Sequence[int]) -> str:
         """Decode token ids to text, without special tokens."""
@@ -56,13 +72,15 @@ class Encoder:
         """Write the tokenizer's files into a folder."""
         self._tokenizer.save_pretrained(folder)
 
-    def export(self, folder: Any, *, token_types: bool) -> None:
+    def export(self, folder: Any, *, token_types: bool, pads_left: bool) -> None:
         """Write the tokenizer for use outside the suite, with the same `max_length`.
 
-        Without `token_types` it returns none, because the model that it belongs to takes none.
+        Without `token_types` it returns none, because the model that it belongs to takes none. It pads on the side that
+        the model was trained for (`pads_left`): GPT-2, for one, counts positions from the first column.
         """
         tokenizer = copy.deepcopy(self._tokenizer)  # runs share this encoder
         tokenizer.model_max_length = self.max_length
+        tokenizer.padding_side = "left" if pads_left else "right"
         if not token_types:
             names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
             tokenizer.model_input_names = names
@@ -87,7 +105,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(
             checkpoint.path, use_fast=True, local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, ImportError) as error:
+    except Exception as error:  # the libraries raise errors of many kinds for files that they cannot read
         reason = first_line(error)
         raise CheckpointError(f"the tokenizer of '{checkpoint.id}' can't be loaded: {reason}") from None
     # Without vocabulary files transformers silently makes a tokenizer with special tokens only.
@@ -96,7 +114,13 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
             f"the tokenizer of '{checkpoint.id}' can't be loaded: its folder holds no vocabulary."
         )
     if tokenizer.pad_token_id is None:
-        raise CheckpointError(f"the tokenizer of '{checkpoint.id}' has no padding token.")
+        if tokenizer.eos_token_id is None:
+            raise CheckpointError(
+                f"the tokenizer of '{checkpoint.id}' has neither a padding token nor an end token.",
+                hint="Set pad_token in its tokenizer_config.json.",
+            )
+        # As decoders are fine-tuned today. Nothing is read at padding: the mask hides it.
+        tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from matekd_bench.distill.data.batches import pad
 from matekd_bench.distill.device import ResolvedPrecision
-from matekd_bench.distill.models.networks import text_inputs
+from matekd_bench.distill.models.model_inputs import text_inputs
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.distill.training.forward_passes import autocast
 from matekd_bench.distill.training.loss import upcast

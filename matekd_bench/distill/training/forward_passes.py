@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from matekd_bench.distill.device import ResolvedPrecision, seed_draws
 from matekd_bench.distill.flops import Kind, Meter
-from matekd_bench.distill.models.networks import text_inputs
+from matekd_bench.distill.models.model_inputs import text_inputs, word_table
 from matekd_bench.distill.settings import Objective
 from matekd_bench.distill.training.loss import divergence, gold_loss, upcast
 from matekd_bench.methods.views import Batch, View
@@ -150,7 +150,7 @@ def _inputs(model: Any, view: View, shift: Tensor | None) -> tuple[dict[str, Ten
     inputs = text_inputs(model, view.mask, view.types)
     if view.embed is None and shift is None:
         return {"input_ids": view.ids, **inputs}, None
-    table: nn.Embedding = model.get_input_embeddings()
+    table = word_table(model)
     embedded = table(view.ids) if view.embed is None else view.embed(table)
     if shift is not None:
         embedded = embedded + shift

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from matekd_bench.distill.data.batches import pad
 from matekd_bench.distill.device import ResolvedPrecision, seed_draws
 from matekd_bench.distill.flops import Kind, Meter, Polynomial
+from matekd_bench.distill.models.model_inputs import word_table
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.settings import Objective
 from matekd_bench.distill.training.forward_passes import StepScope, autocast
@@ -129,7 +130,7 @@ class RunContext:
         """Facts about the student's word embeddings at the start of the run, measured at first use."""
         if self._student is None:
             raise RuntimeError("this context was made without a student")
-        table = self._student.get_input_embeddings().weight.detach()
+        table = word_table(self._student).weight.detach()
         median = table.norm(dim=1).median()
         return WordEmbeddings(width=table.shape[1], median_norm=float(median), dtype=table.dtype)
 

@@ -220,9 +220,12 @@ class Runner:
             max_length=cell.recipe.max_length, precision=cell.recipe.precision,
             eval_batch_size=cell.job.training.eval_batch_size, sha256=weights_digest(student),
         )  # fmt: skip
-        problem = KeptStudents(self.store.root).keep(
-            cell.run_id, lambda folder: save_student(folder, student, assets.student_encoder, card)
-        )
+        try:
+            problem = KeptStudents(self.store.root).keep(
+                cell.run_id, lambda folder: save_student(folder, student, assets.student_encoder, card)
+            )
+        except Exception as error:  # libraries may raise anything: it costs the student, never the record
+            problem = one_line(error)
         if problem is not None:
             self._emit("warning", f"{cell.label}: the student could not be kept: {problem}")
 

@@ -10,8 +10,8 @@ from functools import lru_cache
 import torch
 
 from matekd_bench.distill.artifacts.teacher import FineTunedTeacher
-from matekd_bench.distill.models.checkpoints import Checkpoint
-from matekd_bench.distill.models.networks import count_layers
+from matekd_bench.distill.models.checkpoints import Checkpoint, weight_bytes
+from matekd_bench.distill.models.layer_cut import count_layers, hidden_width
 from matekd_bench.distill.settings import Budget, Optimizer
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.study.plan.grid import Cell
@@ -59,7 +59,7 @@ def work_items(cells: Sequence[Cell], records: Iterable[Record]) -> tuple[list[W
 def has_teacher(cell: Cell) -> bool:
     """Return True if the cell's teacher needs no training: it was given fine-tuned, or it is in the cache."""
     recipe = cell.recipe
-    if recipe.teacher.classifies or cell.data.train is None:
+    if recipe.teacher_given or cell.data.train is None:
         return True
     return FineTunedTeacher(cell.data, recipe).is_cached
 
@@ -158,7 +158,7 @@ def teacher_flops(cell: Cell) -> float:
     """
     recipe, train = cell.recipe, cell.data.train
     rows, labeled = (0, 0) if train is None else (len(train), len(train.gold))
-    examples = 0 if recipe.teacher.classifies else _fine_tuning_examples(cell, labeled)
+    examples = 0 if recipe.teacher_given else _fine_tuning_examples(cell, labeled)
     return (6.0 * examples + 2.0 * rows) * _weights(recipe.teacher, None) * mean_tokens(cell)
 
 
@@ -177,9 +177,11 @@ def _examples(cell: Cell) -> int:
 
 
 def _weights(checkpoint: Checkpoint, layers: Sequence[int] | None) -> int:
-    """Return the number of weights in the encoder's layers: 12 * width**2 in each."""
-    width = int(checkpoint.config.get("hidden_size") or checkpoint.config.get("dim") or 768)
-    return 12 * (len(layers) if layers else count_layers(checkpoint)) * width**2
+    """Estimate the number of weights in the layers: 12 * width**2 in each, if the config says how many and how wide."""
+    depth, width = len(layers) if layers else count_layers(checkpoint), hidden_width(checkpoint)
+    if depth is None or width is None:
+        return weight_bytes(checkpoint) // 4  # as float32, embeddings included
+    return 12 * depth * width**2
 
 
 def mean_tokens(cell: Cell) -> float:

@@ -11,7 +11,8 @@ import torch
 from matekd_bench.distill.artifacts.task_assets import Recipe
 from matekd_bench.distill.device import resolve_precision
 from matekd_bench.distill.models.checkpoints import find_checkpoint
-from matekd_bench.distill.models.networks import ModelSource, parse_layers
+from matekd_bench.distill.models.layer_cut import parse_layers
+from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.settings import BudgetKind
 from matekd_bench.distill.student_run import Job
 from matekd_bench.distill.training.ddp import ALONE, Ranks

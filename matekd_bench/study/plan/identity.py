@@ -80,10 +80,10 @@ def run_identity(
 
 def models_identity(recipe: Recipe) -> dict[str, Any]:
     """Return teacher and student by content, with the fine-tuning recipe unless the teacher was given fine-tuned."""
-    recipe_of_teacher = recipe.teacher_settings.model_dump(mode="json", exclude={"checkpoint", "revision"})
+    recipe_of_teacher = recipe.teacher_settings.as_recipe()
     return {
         "teacher": recipe.teacher.sha256,
-        "teacher_recipe": None if recipe.teacher.classifies else recipe_of_teacher,
+        "teacher_recipe": None if recipe.teacher_given else recipe_of_teacher,
         "student": recipe.student.identity,
     }
 

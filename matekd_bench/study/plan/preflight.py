@@ -1,16 +1,25 @@
-"""Checks before any training: vocabularies, mask tokens, and the labels of given teachers."""
+"""Checks before any training: vocabularies, mask tokens, the models themselves, and the labels of given teachers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from matekd_bench.distill.artifacts.given_teacher import label_order
+from matekd_bench.distill.artifacts.model_checks import ModelCheck, Role
 from matekd_bench.distill.artifacts.task_assets import Recipe, TaskAssets
+from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.models.tokenizers import check_vocabularies, has_mask_token, tokens_of
 from matekd_bench.errors import CheckpointError, UsageError
+from matekd_bench.events import Message, Sink
 from matekd_bench.methods.method import Method
 from matekd_bench.study.plan.grid import Cell
 
 NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})
+# The models that methods of a level give embeddings to; a generator's soft tokens go to the teacher too.
+EMBEDDED: dict[str, tuple[Role, ...]] = {
+    "embedding": ("student",),
+    "generator": ("student", "teacher", "given teacher"),
+}
 
 
 def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
@@ -29,13 +38,56 @@ def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
             raise UsageError(f"method '{cell.job.variant}' on task '{cell.data.task.name}': {reason}")
 
 
+def check_models(cells: Sequence[Cell], sink: Sink) -> None:
+    """Ask teacher, student and generator of every task whether they do what the suite and the methods rely on.
+
+    What passed is not asked again. `sink` gets a note about a padding token that had to be chosen. Raises
+    CheckpointError for the first model that does not fit.
+    """
+    notes: dict[str, None] = {}
+    for cell in {
+        (id(cell.recipe), cell.job.method.level, _uses_generator(cell)): cell for cell in cells
+    }.values():
+        for check in _model_checks(cell):
+            facts = check.facts()
+            if (note := check.encoder.padding_note) is not None and check.role != "generator":
+                notes[f"{check.source.checkpoint.id}: {note}"] = None
+            if facts.no_embeddings and check.role in EMBEDDED.get(cell.job.method.level, ()):
+                raise CheckpointError(
+                    f"method '{cell.job.variant}' works on word embeddings, and the {check.role} "
+                    f"'{check.source.name}' takes none ({facts.no_embeddings}).",
+                    hint="Choose methods that work on text or tokens (such as eda), or another checkpoint.",
+                )
+    for note in notes:
+        sink.emit(Message(kind="note", text=note))
+
+
+def _uses_generator(cell: Cell) -> bool:
+    return "generator" in cell.job.method.needs
+
+
+def _model_checks(cell: Cell) -> list[ModelCheck]:
+    """Return the checks of the models of a cell, the quickest to refuse first."""
+    recipe, data = cell.recipe, cell.data
+    if recipe.teacher_given:
+        label_order(recipe.teacher, data.task)  # raises for other outputs or label names
+    teacher: Role = "given teacher" if recipe.teacher_given else "teacher"
+    checks = [
+        ModelCheck("student", recipe.student, recipe.student_encoder, data),
+        ModelCheck(teacher, ModelSource(recipe.teacher), recipe.teacher_encoder, data),
+    ]
+    if _uses_generator(cell) and recipe.generator is not None:
+        checks.append(ModelCheck("generator", recipe.generator, recipe.student_encoder, data))
+    return checks
+
+
 def check_given_teachers(cells: Sequence[Cell], assets: Callable[[Cell], TaskAssets]) -> None:
     """Load every teacher that was given fine-tuned, to check its outputs and labels.
 
     `assets` returns the shared assets for the task of a cell. Raises CheckpointError if a teacher does not fit.
     """
     for cell in {cell.data.task.name: cell for cell in cells}.values():
-        if cell.recipe.teacher.classifies:
+        if cell.recipe.teacher_given:
             _ = assets(cell).teacher  # loading it checks the number, names and order of its labels
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,14 +13,12 @@ from torch import nn
 from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.networks import (
     ModelSource,
-    keep_layers,
     load_classifier,
     load_model,
     parameter_count,
-    parse_layers,
     weights_digest,
 )
-from matekd_bench.errors import CheckpointError, UsageError
+from matekd_bench.errors import CheckpointError
 
 LABELS = ("no", "yes")
 
@@ -38,29 +35,6 @@ def ids():
 
 def same(one, other):
     return all(value.equal(other.state_dict()[name]) for name, value in one.state_dict().items())
-
-
-@pytest.mark.parametrize(
-    ("reference", "layers"),
-    [("layers:0,2", (0, 2)), ("layers:3,0", (0, 3)), ("layers:3", (0, 1, 2)), ("layers:4", (0, 1, 2, 3))],
-)
-def test_layers_are_named_or_counted(checkpoint, reference, layers):
-    assert parse_layers(reference, checkpoint) == layers
-
-
-@pytest.mark.parametrize(
-    ("reference", "named"),
-    [
-        *(
-            (name, "'tiny'.*4 layers")
-            for name in ("layers:9", "layers:0,4", "layers:1,1", "layers:0", "layers:0,9")
-        ),
-        *((name, "") for name in ("layers:", "layers:a", "layers:-1", "layers:1,", "3")),
-    ],
-)
-def test_layers_that_do_not_exist_and_other_forms_are_refused(checkpoint, reference, named):
-    with pytest.raises(UsageError, match=f"'{reference}'.*{named}"):
-        parse_layers(reference, checkpoint)
 
 
 def test_kept_layers_have_the_checkpoints_weights_and_work(checkpoint, ids):
@@ -118,12 +92,40 @@ def spoilt(tiny_checkpoint, folder, **changes):
     return describe(folder, id="spoilt")
 
 
-@pytest.mark.parametrize("changes", [{"model_type": "no-such-model"}, {"hidden_size": 64}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model_type": "no-such-model"},
+        {"hidden_size": 64},
+        {"vocab_size": "many"},
+        {"num_hidden_layers": [2]},
+        {"num_attention_heads": 0},
+        {"quantization_config": 5},
+    ],
+)
 def test_a_checkpoint_that_does_not_load_is_one_clear_line(tiny_checkpoint, tmp_path, changes):
     checkpoint = spoilt(tiny_checkpoint, tmp_path / "spoilt", **changes)
     with pytest.raises(CheckpointError, match=r"'spoilt'.*AutoModel") as caught:
         load_classifier(ModelSource(checkpoint), 2, LABELS, seed=1)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+def test_a_head_for_another_number_of_outputs_is_drawn_again(checkpoint, tmp_path, outputs):
+    """A classifier of three classes keeps its head for three, and gets that of the seed for others."""
+    three = load_classifier(ModelSource(checkpoint), 3, ("a", "b", "c"), seed=1)
+    three.save_pretrained(tmp_path)
+    shutil.copy(checkpoint.path / "tokenizer.json", tmp_path)
+    labels = ("a", "b", "c")[:outputs] if outputs > 1 else ()
+    heads = [
+        load_classifier(ModelSource(describe(tmp_path, id="three")), outputs, labels, seed).classifier.weight
+        for seed in (1, 1, 2)
+    ]
+    assert heads[0].shape == (outputs, 32)
+    assert heads[0].equal(heads[1])
+    assert heads[0].equal(heads[2]) == (outputs == 3)
+    assert heads[0].equal(three.classifier.weight) == (outputs == 3)
+    assert 0.01 < float(heads[0].detach().std()) < 0.03  # as a fresh head is drawn
 
 
 def test_weights_that_are_not_the_models_are_refused(tiny_checkpoint, tmp_path):
@@ -134,13 +136,6 @@ def test_weights_that_are_not_the_models_are_refused(tiny_checkpoint, tmp_path):
     save_file(renamed, checkpoint.path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(CheckpointError, match=r"'spoilt' lacks 64 weights.*bert\.encoder"):
         load_classifier(ModelSource(describe(checkpoint.path, id="spoilt")), 2, LABELS, seed=1)
-
-
-def test_a_model_whose_layers_cannot_be_told_is_refused():
-    model = nn.ModuleDict({"a": nn.ModuleList([nn.Identity()] * 2), "b": nn.ModuleList([nn.Identity()] * 2)})
-    model.config = SimpleNamespace(num_hidden_layers=2)
-    with pytest.raises(CheckpointError, match="ModuleDict"):
-        keep_layers(model, (0,))
 
 
 def test_a_source_is_named_and_identified_by_content(checkpoint):

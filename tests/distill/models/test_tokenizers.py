@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from families import make_family
 from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.tokenizers import Encoder, check_vocabularies, load_tokenizer, tokens_of
 from matekd_bench.errors import CheckpointError
@@ -70,13 +71,31 @@ def test_a_checkpoint_without_a_tokenizer_is_one_clear_line(tiny_checkpoint, tmp
     assert "\n" not in str(caught.value)
 
 
-def test_a_tokenizer_without_padding_is_one_clear_line(tiny_checkpoint, tmp_path):
+@pytest.mark.parametrize("end", ["[SEP]", None])
+def test_a_tokenizer_without_padding_pads_with_its_end_token(tiny_checkpoint, tmp_path, end):
     folder = tmp_path / "no-pad"
     shutil.copytree(tiny_checkpoint, folder)
     config = json.loads((folder / "tokenizer_config.json").read_text())
-    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "pad_token": None}))
-    with pytest.raises(CheckpointError, match="'no-pad' has no padding token"):
-        load_tokenizer(describe(folder, id="no-pad"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "pad_token": None, "eos_token": end}))
+    checkpoint = describe(folder, id="no-pad")
+    if end is None:
+        with pytest.raises(CheckpointError, match="'no-pad' has neither a padding token"):
+            load_tokenizer(checkpoint)
+        return
+    encoder = Encoder(checkpoint, 12)
+    assert encoder.tokens.pad == 3
+    assert "'[SEP]'" in encoder.padding_note
+
+
+def test_a_tokenizer_with_padding_has_no_note(encoder):
+    assert encoder.padding_note is None
+
+
+def test_an_empty_text_has_a_token_to_answer_from(tmp_path):
+    encoder = Encoder(describe(make_family("gpt2", tmp_path / "gpt2"), id="gpt2"), 12)
+    [empty, other] = encoder([("",), ("a dog",)])
+    assert (empty.ids, empty.special) == ([encoder.tokens.pad], [True])
+    assert len(other.ids) == 2
 
 
 def test_one_tokenizer_serves_several_threads(encoder):

@@ -98,6 +98,19 @@ def test_a_failed_run_has_a_reason_and_is_tried_again(study: Study, monkeypatch:
     assert found["finetune sst2"].status != "failed"
 
 
+def test_an_error_while_a_student_is_kept_costs_the_student_not_the_record(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise TypeError("no JSON")
+
+    monkeypatch.setattr("matekd_bench.study.execute.runner.save_student", fail)
+    end, found = study()
+    assert (end.trained, end.failed) == (1, 0)
+    assert found["kd sst2"].task_score is not None
+    assert not list((tmp_path / "results" / "students").glob("*"))
+
+
 def test_labels_are_kept_so_that_scores_can_be_recomputed(study: Study, tmp_path: Path) -> None:
     _, found = study()
     store, record = ResultsStore(tmp_path / "results"), found["kd sst2"]

@@ -10,15 +10,19 @@ from pathlib import Path
 import pytest
 import torch
 
+from event_recorder import EventRecorder
+from families import make_family
 from matekd_bench import CheckpointError, Method, Tokens, UsageError
 from matekd_bench.distill.artifacts.task_assets import Recipe
 from matekd_bench.distill.models.checkpoints import Checkpoint, describe
-from matekd_bench.distill.models.networks import ModelSource
+from matekd_bench.distill.models.networks import ModelSource, load_classifier
 from matekd_bench.distill.settings import TeacherSettings
+from matekd_bench.events import Message, Sink
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.grid import Grid, make_grid
-from matekd_bench.study.plan.preflight import NEEDS, check_methods, check_needs
+from matekd_bench.study.plan.identity import models_identity
+from matekd_bench.study.plan.preflight import NEEDS, check_methods, check_models, check_needs
 from matekd_bench.study.spec.request import make_request
 
 Models = Callable[..., Recipe]
@@ -138,3 +142,57 @@ def test_a_quick_evaluation_loads_no_tokenizer_where_one_checkpoint_has_it(
                 replace(recipe, teacher=silent, student=ModelSource(silent), generator=ModelSource(silent)),
                 quick=True,
             )
+
+
+@pytest.mark.parametrize(("method", "role"), [("freelb", "student"), ("matekd", "teacher")])
+def test_a_method_that_needs_embeddings_and_a_model_that_takes_none(
+    method: str, role: str, grid: Callable[[str], Grid], tmp_path: Path
+) -> None:
+    """T5 as the role that the method gives embeddings to; FreeLB gives the teacher none."""
+    t5 = describe(make_family("t5", tmp_path / "t5"), id="t5")
+    cells = [cell for cell in grid(f"eda,{method}").cells if cell.job.variant != "kd"]
+    part = {"teacher": t5, "student": ModelSource(t5)}[role]
+    recipe = replace(cells[0].recipe, **{role: part})
+    text, embedding = (replace(cell, recipe=recipe) for cell in cells[:2])
+    check_models([text], Sink())
+    with pytest.raises(CheckpointError, match=rf"method '{method}.*{role} 't5' takes none.*such as eda"):
+        check_models([text, embedding], Sink())
+    if role == "student":
+        check_models([replace(cells[1], recipe=replace(cells[0].recipe, teacher=t5))], Sink())
+
+
+def test_a_padding_token_that_had_to_be_chosen_is_noted_once(
+    grid: Callable[[str], Grid], tmp_path: Path
+) -> None:
+    gpt2 = describe(make_family("gpt2", tmp_path / "gpt2"), id="gpt2")
+    cells = [
+        replace(cell, recipe=replace(cell.recipe, teacher=gpt2, student=ModelSource(gpt2)))
+        for cell in grid("eda,freelb").cells
+    ]
+    sink = EventRecorder()
+    check_models(cells, sink)
+    [note] = sink.all(Message)
+    assert note.kind == "note"
+    assert "gpt2" in note.text
+    assert "'<|endoftext|>'" in note.text
+
+
+def test_a_teacher_with_other_outputs_is_given_or_fine_tuned(
+    grid: Callable[[str], Grid], tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "three"
+    shutil.copytree(tiny_checkpoint, folder)
+    three = load_classifier(ModelSource(describe(folder, id="tiny")), 3, ("a", "b", "c"), 0)
+    three.save_pretrained(folder)
+    cell = grid("kd").cells[0]
+    given = replace(cell.recipe, teacher=describe(folder, id="three"))
+    with pytest.raises(CheckpointError, match=r"'three' has 3 outputs.*'rte' has 2.*fine_tune = true"):
+        check_models([replace(cell, recipe=given)], Sink())
+    settings = given.teacher_settings.model_copy(update={"fine_tune": True})
+    tuned = replace(given, teacher_settings=settings)
+    check_models([replace(cell, recipe=tuned)], Sink())
+    assert (given.teacher_given, tuned.teacher_given) == (True, False)
+    # The identity tells the two apart, and is the same for a checkpoint that has to be fine-tuned anyway.
+    assert models_identity(given)["teacher_recipe"] is None
+    assert models_identity(tuned)["teacher_recipe"] == models_identity(cell.recipe)["teacher_recipe"]
+    assert "fine_tune" not in models_identity(tuned)["teacher_recipe"]
