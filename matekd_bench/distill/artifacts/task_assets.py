@@ -12,7 +12,12 @@ from torch import Tensor
 
 from matekd_bench.distill.artifacts.artifact import Artifact, Recipe
 from matekd_bench.distill.artifacts.generator import Generator, WarmedUpGenerator
-from matekd_bench.distill.artifacts.given_teacher import check_labels, label_order, load_given_teacher
+from matekd_bench.distill.artifacts.given_teacher import (
+    check_labels,
+    label_order,
+    load_given_teacher,
+    names_classes,
+)
 from matekd_bench.distill.artifacts.teacher import CleanLogits, FineTunedTeacher, Teacher
 from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.models.tokenizers import Encoder
@@ -69,7 +74,8 @@ class TaskAssets:
     def _check_given_labels(self, teacher: Teacher) -> Teacher:
         """Apply the label gate to a given teacher, report its warning, and note in the result that it was applied."""
         logits = self._dev_logits(teacher)
-        warning = check_labels(self.task, teacher, logits, self.data.dev)
+        named = names_classes(self.recipe.teacher)
+        warning = check_labels(self.task, teacher, logits, self.data.dev, named=named)
         if warning:
             self._sink.emit(Message(kind="warning", text=warning))
         return replace(teacher, label_map_checked=bool(self.task.labels) and self.task.label_gate)
