@@ -18,6 +18,7 @@ from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.device import ResolvedPrecision
 from matekd_bench.distill.models.checkpoints import Checkpoint
 from matekd_bench.distill.models.networks import ModelSource
+from matekd_bench.distill.models.score_units import score_units
 from matekd_bench.distill.models.tokenizers import Encoder, encoder_of
 from matekd_bench.distill.settings import GeneratorSettings, TeacherSettings
 from matekd_bench.distill.training.ddp import ALONE, Ranks
@@ -168,10 +169,16 @@ class Artifact(ABC, Generic[T]):
         return self.data.digests[self.rows.split]
 
     def corpus(self, encoder: Encoder) -> Corpus:
-        """Encode the training rows. Raises CheckpointError if there are none or they have no labels."""
+        """Encode the training rows; scores are standardized.
+
+        Raises CheckpointError if there are no rows or they have no labels.
+        """
         rows = self.rows
         if rows.labels is None:
             raise CheckpointError(f"the training rows of '{self.task.name}' have no labels.")
-        dtype = torch.long if self.task.labels else torch.float32  # class ids, or scores for regression
-        labels = torch.tensor(rows.labels, dtype=dtype)
+        units = score_units(self.data)
+        if units is None:
+            labels = torch.tensor(rows.labels, dtype=torch.long)
+        else:
+            labels = units.standardize(torch.tensor(rows.labels, dtype=torch.float64)).to(torch.float32)
         return Corpus(rows.uids, rows.texts, encoder(rows.texts), labels, encoder.tokens.pad)

@@ -14,8 +14,8 @@ from matekd_bench.methods.rows import Encoded
 class Corpus:
     """The encoded rows of one split, with labels and, for training, the teacher's logits on the clean input.
 
-    `labels` is [n]: int64 class ids, or float32 scores for regression. `pad` is the id of the padding token.
-    `teacher_logits` is [n, C] float32, or None.
+    `labels` is [n]: int64 class ids, or standardized float32 scores for regression. `pad` is the id of the padding
+    token. `teacher_logits` is [n, C] float32, standardized as the scores are, or None.
     """
 
     uids: Sequence[str]

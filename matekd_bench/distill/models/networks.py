@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from matekd_bench.distill.models.checkpoints import Checkpoint
+from matekd_bench.distill.models.score_units import use_score_head
 from matekd_bench.errors import CheckpointError, UsageError, first_line
 from matekd_bench.gc_pause import gc_paused
 
@@ -143,6 +144,8 @@ def load_classifier(source: ModelSource, outputs: int, labels: tuple[str, ...], 
     model, _ = load_model("AutoModelForSequenceClassification", source, seed, num_labels=outputs, **config)
     if source.layers is not None and source.checkpoint.classifies:
         _draw_head(model, seed)
+    if not labels:
+        use_score_head(model)
     return model
 
 

@@ -29,8 +29,9 @@ def test_the_students_rows_carry_labels_and_the_teachers_logits(assets):
     assert [len(rows) for rows in made.dev] == [40]
 
 
-def test_regression_labels_are_floats(assets):
+def test_regression_labels_are_standardized_floats(assets):
     corpus = assets("regression").train
+    assert corpus.labels.mean().abs() < 1e-6
     assert corpus.labels.dtype == torch.float32
     assert corpus.teacher_logits.shape == (64, 1)
 

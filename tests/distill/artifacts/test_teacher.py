@@ -121,6 +121,7 @@ def test_a_given_teacher_is_used_as_it_is(assets, accurate, cache):
     assert made.teacher.label_map_checked
     assert made.teacher.order is None
     assert accuracy(made.teacher, made) == 1.0
+    made.warn_of_weak_teacher()
     assert made.sink.events == []
     assert not (cache / "teachers").exists()
 

@@ -286,3 +286,13 @@ def test_no_records_no_tables() -> None:
 
 def test_unknown_tasks_come_last_by_name() -> None:
     assert task_order(SUITES, ["zz", "wnli", "aa", "cola"]) == ["cola", "wnli", "aa", "zz"]
+
+
+@pytest.mark.parametrize(("teacher", "informative"), [(0.49, False), (0.5, False), (0.51, True)])
+def test_a_teacher_at_the_majority_class_makes_a_task_uninformative(
+    make_record: Any, teacher: float, informative: bool
+) -> None:
+    records = [make_record(method, score=0.7, task_score=teacher) for method in ("kd", "eda")]
+    (column,) = only(records).columns
+    assert (column.uninformative is None) == informative
+    assert informative or "teacher" in (column.uninformative or "")

@@ -15,6 +15,7 @@ from matekd_bench.distill.artifacts.task_assets import Recipe
 from matekd_bench.distill.models.checkpoints import Checkpoint, describe
 from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.settings import TeacherSettings
+from matekd_bench.errors import DataError
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.grid import Grid, make_grid
@@ -140,3 +141,13 @@ def test_a_quick_evaluation_loads_no_tokenizer_where_one_checkpoint_has_it(
                 replace(recipe, teacher=silent, student=ModelSource(silent), generator=ModelSource(silent)),
                 quick=True,
             )
+
+
+def test_constant_scores_are_refused(grid: Callable[[str], Grid]) -> None:
+    cell = grid("kd").cells[0]
+    data, rows = cell.data, cell.data.train
+    assert rows is not None
+    task = replace(data.task, kind="regression", labels=(), metrics=("pearson",))
+    constant = replace(data, task=task, train=replace(rows, labels=(2.5,) * len(rows)))
+    with pytest.raises(DataError, match=r"'rte'.*mean 2\.5"):
+        check_methods([replace(cell, data=constant)])
