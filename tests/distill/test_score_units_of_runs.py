@@ -63,7 +63,7 @@ def test_a_power_of_two_changes_no_bit(scaled):
 def test_any_factor_changes_rounding_only(scaled, factor):
     first, other = train(JOB, scaled()), train(JOB, scaled(factor))
     assert [one.score for one in other.evaluations] == pytest.approx(
-        [one.score for one in first.evaluations], abs=1e-4
+        [one.score for one in first.evaluations], abs=2e-3
     )
     answers = first.evaluations[-1].logits["dev"]
     assert torch.allclose(other.evaluations[-1].logits["dev"] / factor, answers, rtol=0, atol=1e-4)

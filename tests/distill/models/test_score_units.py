@@ -34,7 +34,7 @@ def scorer(tiny_checkpoint):
     def make(bias=True):
         model = load_classifier(ModelSource(describe(tiny_checkpoint, id="tiny")), 1, (), 0)
         with torch.no_grad():
-            score_head(model).weight.mul_(20)  # so that answers differ between rows
+            score_head(model).weight.mul_(2000)  # so that answers differ between rows
         if not bias:
             score_head(model).bias = None
         return model
@@ -81,7 +81,7 @@ def test_a_network_answers_in_task_units_within_the_block_only(scorer, rig, bias
     assert standardized.std() > 0.1
     with task_units(model, YEARS) as offset:
         assert offset == (0.0 if bias else 2000.0)
-        assert torch.allclose(predict(model, rows, 0), YEARS.restore(standardized), rtol=0, atol=1e-3)
+        assert torch.allclose(predict(model, rows, 0), YEARS.restore(standardized), rtol=0, atol=5e-3)
     assert predict(model, rows, 0).equal(standardized)
     assert all(value.equal(weights[name]) for name, value in model.state_dict().items())
 
@@ -99,7 +99,7 @@ def test_a_change_and_its_inverse_cancel(scorer, rig):
     before = predict(model, rows, 0)
     change_units(model, YEARS)
     change_units(model, YEARS.inverse)
-    assert torch.allclose(predict(model, rows, 0), before, rtol=0, atol=1e-4)
+    assert torch.allclose(predict(model, rows, 0), before, rtol=0, atol=1e-3)
 
 
 def test_an_offset_is_added_until_its_hook_is_removed(scorer, rig):
@@ -115,10 +115,10 @@ def test_an_offset_is_added_until_its_hook_is_removed(scorer, rig):
 def test_bf16_keeps_scores_apart_that_lie_far_from_zero(scorer, rig):
     """bfloat16 has 8 bits: around 2000 its numbers are 8 apart."""
     model, rows = scorer(), rig("regression").corpus.encoded
-    exact = predict(model, rows, 0)
+    standardized = predict(model, rows, 0, precision="bf16")
     change_units(model, YEARS)
-    rounded = YEARS.standardize(predict(model, rows, 0, precision="bf16"))
-    assert (rounded - exact).abs().max() < 0.1 * exact.std()
+    years = predict(model, rows, 0, precision="bf16")
+    assert torch.allclose(YEARS.standardize(years), standardized, rtol=0, atol=1e-3)
 
 
 def test_the_last_layer_is_found_or_named_as_missing(scorer, tiny_checkpoint):
