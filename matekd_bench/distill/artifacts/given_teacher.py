@@ -119,7 +119,7 @@ def check_labels(
         return None
     message = (
         f"the given teacher '{teacher.checkpoint.id}' fits task '{task.name}' better by {100 * gain:.1f} points "
-        f"when its outputs are read as: {_moves(order, task.labels)}"
+        f"when its outputs are read as: {_moves(order.tolist(), task.labels)}"
     )
     if named:
         return f"{message}. Its config.json names them otherwise, so they are not moved"

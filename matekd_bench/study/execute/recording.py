@@ -171,7 +171,7 @@ def _data_record(cell: Cell, grid: Grid) -> records.Data:
         },
         max_length=cell.recipe.max_length, labels=data.task.labels, notices=data.notices,
         eval_on=grid.spec.eval_on, majority_score=majority_score_of(data),
-        standardization=units and records.Standardization(mean=units.mean, sd=units.sd),
+        standardization=None if units is None else records.Standardization(mean=units.mean, sd=units.sd),
     )  # fmt: skip
 
 
