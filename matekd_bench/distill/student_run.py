@@ -20,6 +20,7 @@ from matekd_bench.distill.device import (
     reset_peak_memory,
 )
 from matekd_bench.distill.models.networks import load_classifier, parameter_count, weights_digest
+from matekd_bench.distill.models.score_units import change_units, task_units
 from matekd_bench.distill.training.evaluation import evaluation_points, predict
 from matekd_bench.distill.training.optimizer import DivergedError
 from matekd_bench.distill.training.outcome import Evaluation, LossHistory, Outcome
@@ -83,9 +84,14 @@ def train(
 
 def initial_student(job: Job, assets: TaskAssets) -> Any:
     """Load the student with which every run of the job's seed on the task begins, on the device."""
-    task, recipe = assets.task, assets.recipe
+    task, recipe, source = assets.task, assets.recipe, assets.recipe.student
     init = seed_of(job.seed, task.name, "init")
-    return load_classifier(recipe.student, task.outputs, task.labels, init).to(recipe.device)
+    student = load_classifier(source, task.outputs, task.labels, init).to(recipe.device)
+    if assets.units is not None and source.layers is None and source.checkpoint.classifies:
+        change_units(
+            student, assets.units.inverse
+        )  # its head was trained before, on scores in the task's units
+    return student
 
 
 def student_session(
@@ -101,7 +107,7 @@ def student_session(
         student_encoder=assets.student_encoder,
         teacher_encoder=None if assets.one_vocabulary else assets.teacher_encoder,
         generator=lambda: assets.generator.copy(), device=recipe.device, precision=recipe.precision,
-        ranks=recipe.ranks,
+        ranks=recipe.ranks, units=assets.units,
     )  # fmt: skip
     return TrainingSession(parts, job, context_type=context_type)
 
@@ -138,6 +144,8 @@ class _StudentRun:
         self._job, self._assets, self._sink, self._stopping = job, assets, sink, stopping
         self.ranks = assets.recipe.ranks
         self._checkpoints, self._micro_batch = checkpoints, micro_batch
+        if self.ranks.leads:
+            assets.warn_of_weak_teacher()  # fine-tunes the teacher first: before any student is trained by it
         self._student = initial_student(job, assets)
         digest = weights_digest(self._student)
         reset_peak_memory(assets.recipe.device)
@@ -311,11 +319,12 @@ class _StudentRun:
         started, train_loss = time.perf_counter(), self._loss_history.mean_since_evaluation()
         assets, logits = self._assets, {}
         for examples, rows in zip(assets.data.dev, assets.dev, strict=True):
-            predicted = predict(
-                self._student, rows, assets.student_encoder.tokens.pad,
-                batch_size=self._job.training.eval_batch_size, precision=assets.recipe.precision,
-                ranks=self.ranks,
-            )  # fmt: skip
+            with task_units(self._student, assets.units):
+                predicted = predict(
+                    self._student, rows, assets.student_encoder.tokens.pad,
+                    batch_size=self._job.training.eval_batch_size, precision=assets.recipe.precision,
+                    ranks=self.ranks,
+                )  # fmt: skip
             if not bool(predicted.isfinite().all()):
                 raise DivergedError(update, "a prediction", math.nan)
             logits[examples.split] = predicted

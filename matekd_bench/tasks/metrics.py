@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matekd_bench.errors import DataError, RunError
-from matekd_bench.tasks.task import MetricName, Task
+from matekd_bench.tasks.task import MetricName, Task, TaskData
 
 Floats: TypeAlias = NDArray[np.float64]
 Labels: TypeAlias = Sequence[int] | Sequence[float] | NDArray[np.int64] | Floats
@@ -139,6 +139,12 @@ def majority_score(task: Task, train_labels: Labels, *dev_labels: Labels) -> flo
     return task_score(
         [score_predictions(task, labels, np.full(len(labels), majority), "dev") for labels in dev_labels]
     )
+
+
+def majority_score_of(data: TaskData) -> float:
+    """Return the :func:`majority_score` of a task's data."""
+    labels = () if data.train is None else data.train.gold
+    return majority_score(data.task, labels, *(dev.gold for dev in data.dev))
 
 
 def _pair(labels: ArrayLike, predictions: ArrayLike) -> tuple[NDArray[np.generic], NDArray[np.generic]]:

@@ -221,19 +221,23 @@ class _MethodPreviewer:
                 collected.texts, collected.shifts, collected.students, collected.teachers, strict=True
             )
         )
-        labels, gold = self.assets.task.labels, batch.labels[row].item()
+        labels, train = self.assets.task.labels, self.assets.data.train
+        assert train is not None  # the corpus was made of it
+        assert train.labels is not None
+        gold = train.labels[self.rows[row]]  # those of the batch are standardized
         return PreviewExample(
             uid=batch.uids[row],
             texts=original[row],
-            label=labels[int(gold)] if labels else f"{gold:g}",
+            label="no label" if gold is None else labels[int(gold)] if labels else f"{gold:g}",
             teacher=self._probabilities(teacher[row]),
             student=self._probabilities(student[row]),
             versions=versions,
         )
 
     def _probabilities(self, logits: Tensor) -> tuple[float, ...]:
-        """Return the probabilities of the classes, or the score of a regression."""
-        values = logits.float().softmax(-1) if self.assets.task.labels else logits.float()
+        """Return the probabilities of the classes, or the score of a regression in the task's units."""
+        units = self.assets.units
+        values = logits.float().softmax(-1) if units is None else units.restore(logits.float())
         return tuple(round(float(value), 6) for value in values)
 
     def _diagnostics(

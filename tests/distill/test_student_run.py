@@ -16,7 +16,7 @@ from matekd_bench.distill.models.networks import load_classifier, parameter_coun
 from matekd_bench.distill.settings import Optimizer, Training
 from matekd_bench.distill.student_run import Job, train
 from matekd_bench.distill.training.trainer import Trainer
-from matekd_bench.events import Evaluated, Progress
+from matekd_bench.events import Evaluated, Message, Progress
 from matekd_bench.plugins.host import Host
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.metrics import score_split
@@ -272,3 +272,15 @@ def test_regression_runs_to_the_end(assets):
     outcome = train(job("random-mask", evaluations=1), assets("regression"))
     assert outcome.evaluations[0].logits["dev"].shape == (40, 1)
     assert "teacher_flip_rate" not in outcome.diagnostics
+
+
+def test_a_teacher_at_the_majority_class_is_told_before_a_student_is_trained(recipe, cache):
+    data, sink = toy_data(), Kept()
+    (dev,), majority = data.dev, max(set(data.train.labels), key=data.train.labels.count)
+    one_class = replace(data, dev=(replace(dev, labels=(majority,) * len(dev)),))  # no teacher can be better
+    train(job("kd"), TaskAssets(one_class, recipe(), sink), sink)
+    [warning] = [event for event in sink.of(Message) if event.kind == "warning"]
+    assert "teacher for toy-single" in warning.text
+    assert "(100.0)" in warning.text
+    students = [event for event in sink.of(Progress) if event.seconds_left is not None]
+    assert sink.events.index(warning) < sink.events.index(students[0])

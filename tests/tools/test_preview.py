@@ -141,3 +141,11 @@ def test_segments_are_the_runs_between_special_tokens():
     assert first.nonzero().flatten().tolist() == [1, 2]
     assert second.nonzero().flatten().tolist() == [5]
     assert segments(torch.ones(3).bool()) == []
+
+
+def test_a_regression_shows_scores_in_the_units_of_the_task(request_of):
+    [kd] = look(request_of("kd", tasks="stsb")).methods
+    scores = HOST.tasks["mini-stsb"].record.reader("train").labels
+    assert {example.label for example in kd.examples} <= {f"{score:g}" for score in scores}
+    mean = sum(scores) / len(scores)
+    assert all(abs(example.teacher[0] - mean) < 1.5 for example in kd.examples)  # one deviation, about

@@ -18,6 +18,7 @@ from matekd_bench.distill.data.corpus import Corpus, label_tensor
 from matekd_bench.distill.device import ResolvedPrecision
 from matekd_bench.distill.models.checkpoints import Checkpoint
 from matekd_bench.distill.models.networks import ModelSource
+from matekd_bench.distill.models.score_units import score_units
 from matekd_bench.distill.models.tokenizers import Encoder, encoder_of
 from matekd_bench.distill.settings import GeneratorSettings, TeacherSettings
 from matekd_bench.distill.training.ddp import ALONE, Ranks
@@ -173,9 +174,14 @@ class Artifact(ABC, Generic[T]):
         return self.data.digests[self.rows.split]
 
     def corpus(self, encoder: Encoder) -> Corpus:
-        """Encode the training rows. Raises CheckpointError if there are none or they have no labels."""
+        """Encode the training rows; scores are standardized.
+
+        Raises CheckpointError if there are no rows or they have no labels.
+        """
         rows = self.rows
         if rows.labels is None:
             raise CheckpointError(f"the training rows of '{self.task.name}' have no labels.")
-        labels = label_tensor(rows.labels, classes=bool(self.task.labels))
+        labels, units = label_tensor(rows.labels, classes=bool(self.task.labels)), score_units(self.data)
+        if units is not None:
+            labels = units.standardize(labels).to(torch.float32)
         return Corpus(rows.uids, rows.texts, encoder(rows.texts), labels, encoder.tokens.pad)

@@ -20,6 +20,7 @@ from matekd_bench.distill.models.networks import (
     quiet_transformers,
     weights_digest,
 )
+from matekd_bench.distill.models.score_units import add_offset
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.training.evaluation import predict
 from matekd_bench.errors import CheckpointError
@@ -33,7 +34,8 @@ CARD = "student.json"
 class StudentCard:
     """The facts saved with a student's weights: enough to reproduce its scored predictions to the last bit.
 
-    `sha256` is the digest of the weights in memory (:func:`weights_digest`), not of a file.
+    `sha256` is the digest of the weights in memory (:func:`weights_digest`), not of a file. `offset` is to be added to
+    the answers: the mean of a regression's training scores if the student's last layer has no bias that holds it.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, object]] = {"extra": "forbid", "strict": True}
@@ -45,6 +47,7 @@ class StudentCard:
     precision: ResolvedPrecision
     eval_batch_size: int
     sha256: str
+    offset: float = 0.0
     schema: str = SCHEMA
 
 
@@ -79,10 +82,11 @@ class KeptStudent:
             raise CheckpointError(
                 f"'{folder}' is damaged: its weights are not those that run '{run_id}' ended with."
             )
+        add_offset(self.model, self.card.offset)
         self.encoder = Encoder(checkpoint, self.card.max_length)
 
     def logits(self, texts: Sequence[tuple[str, ...]]) -> Tensor:
-        """Compute logits [n, C] in float32, with columns in the order of the card's labels.
+        """Compute logits [n, C] in float32, with columns in the order of the card's labels; or scores [n, 1].
 
         Batch size and precision are those of the run's evaluation, because both change the last bits.
         """

@@ -12,13 +12,20 @@ from torch import Tensor
 
 from matekd_bench.distill.artifacts.artifact import Artifact, Recipe
 from matekd_bench.distill.artifacts.generator import Generator, WarmedUpGenerator
-from matekd_bench.distill.artifacts.given_teacher import check_labels, label_order, load_given_teacher
+from matekd_bench.distill.artifacts.given_teacher import (
+    check_labels,
+    label_order,
+    load_given_teacher,
+    names_classes,
+)
 from matekd_bench.distill.artifacts.teacher import CleanLogits, FineTunedTeacher, Teacher
 from matekd_bench.distill.data.corpus import Corpus
+from matekd_bench.distill.models.score_units import ScoreUnits, score_units
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.training.evaluation import predict
 from matekd_bench.events import Message, Sink
 from matekd_bench.methods.rows import Encoded
+from matekd_bench.tasks.metrics import SplitScore, majority_score_of, score_split, task_score
 from matekd_bench.tasks.task import TaskData
 
 __all__ = ["Recipe", "TaskAssets"]
@@ -69,15 +76,39 @@ class TaskAssets:
     def _check_given_labels(self, teacher: Teacher) -> Teacher:
         """Apply the label gate to a given teacher, report its warning, and note in the result that it was applied."""
         logits = self._dev_logits(teacher)
-        warning = check_labels(self.task, teacher, logits, self.data.dev)
+        named = names_classes(self.recipe.teacher)
+        warning = check_labels(self.task, teacher, logits, self.data.dev, named=named)
         if warning:
             self._sink.emit(Message(kind="warning", text=warning))
         return replace(teacher, label_map_checked=bool(self.task.labels) and self.task.label_gate)
 
     @cached_property
+    def units(self) -> ScoreUnits | None:
+        """The units of a regression's training scores; None for a classification."""
+        return score_units(self.data)
+
+    @cached_property
     def teacher_dev_logits(self) -> list[Tensor]:
-        """The teacher's logits [n, C] on each dev split."""
+        """The teacher's logits [n, C] on each dev split, or its scores [n, 1] in the task's units."""
         return self._dev_logits(self.teacher)
+
+    @cached_property
+    def teacher_scores(self) -> list[SplitScore]:
+        """The teacher's metrics on each dev split."""
+        return [
+            score_split(self.task, dev.gold, logits.numpy(), dev.split)
+            for dev, logits in zip(self.data.dev, self.teacher_dev_logits, strict=True)
+        ]
+
+    def warn_of_weak_teacher(self) -> None:
+        """Emit a warning if the teacher scores no better on dev than the majority class, so that it teaches nothing."""
+        score, majority = task_score(self.teacher_scores), majority_score_of(self.data)
+        if score <= majority:
+            text = (
+                f"the teacher for {self.task.name} scores {100 * score:.1f} on dev, not above the majority class "
+                f"({100 * majority:.1f}): students learn nothing from it, and tables mark the task as uninformative"
+            )
+            self._sink.emit(Message(kind="warning", text=text))
 
     def _dev_logits(self, teacher: Teacher) -> list[Tensor]:
         encoder = self.teacher_encoder
@@ -85,9 +116,15 @@ class TaskAssets:
 
     @cached_property
     def train(self) -> Corpus:
-        """The training rows encoded for the student, with the teacher's logits on the clean input."""
+        """The training rows encoded for the student, with the teacher's logits on the clean input.
+
+        Of a regression, labels and logits are standardized.
+        """
         corpus = self._fine_tuned.corpus(self.student_encoder)
-        return replace(corpus, teacher_logits=self._teacher_logits(corpus))
+        logits = self._teacher_logits(corpus)
+        if self.units is not None:
+            logits = self.units.standardize(logits)
+        return replace(corpus, teacher_logits=logits)
 
     def _teacher_logits(self, corpus: Corpus) -> Tensor:
         """Return the teacher's logits on the training rows, given as the student reads them."""

@@ -16,6 +16,7 @@ from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.device import contained_randomness, kernel_facts
 from matekd_bench.distill.models.checkpoints import Checkpoint, describe
 from matekd_bench.distill.models.networks import ModelSource, load_classifier, quiet_transformers
+from matekd_bench.distill.models.score_units import add_offset, score_units, task_units
 from matekd_bench.distill.settings import Objective, Training
 from matekd_bench.distill.training.evaluation import predict
 from matekd_bench.distill.training.session import Job, SessionParts, TrainingSession
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Teacher:
-    """A teacher ready for use; its logits are in the task's class order.
+    """A teacher ready for use; its logits are in the task's class order, or scores in the task's units.
 
     `given` is True for a teacher that the user gives already fine-tuned. `order` holds the checkpoint's output column
     of each class, or None if no column had to be moved. `label_map_checked` is True if the label gate was applied.
@@ -81,6 +82,7 @@ class FineTunedTeacher(Artifact[Teacher]):
             "max_length": recipe.max_length,
             "precision": recipe.precision,
             "device": recipe.device.type,
+            **({"scores": "standardized"} if self.task.kind == "regression" else {}),
             **kernel_facts(),
             **({"processes": recipe.ranks.size} if recipe.ranks.size > 1 else {}),
         }
@@ -101,10 +103,12 @@ class FineTunedTeacher(Artifact[Teacher]):
             session = self.session()
             preparation.train(session)
         session.gather_counts()
-        with quiet_transformers():
-            session.parts.student.save_pretrained(folder)
+        network = session.parts.student
+        with quiet_transformers(), task_units(network, score_units(self.data)) as offset:
+            network.save_pretrained(folder)
         session.parts.student_encoder.save(folder)
-        return {"flops": session.meter.flops, "seconds": preparation.seconds}
+        measured = {"flops": session.meter.flops, "seconds": preparation.seconds}
+        return {**measured, "offset": offset} if offset else measured
 
     def session(self) -> TrainingSession:
         """Make the session that fine-tunes the teacher, with the students' trainer and study seed 0."""
@@ -135,6 +139,7 @@ class FineTunedTeacher(Artifact[Teacher]):
         task, checkpoint = self.task, self.checkpoint
         # Seed 0 is not used: the saved model has its head.
         model = load_classifier(ModelSource(checkpoint), task.outputs, task.labels, 0).to(self.recipe.device)
+        add_offset(model, measured.get("offset", 0.0))
         return Teacher(
             model.requires_grad_(False), checkpoint, given=False, train_flops=measured["flops"],
             train_seconds=measured["seconds"], use=entry.use,
@@ -143,7 +148,7 @@ class FineTunedTeacher(Artifact[Teacher]):
 
 @dataclass(frozen=True)
 class CleanLogits(Artifact[Tensor]):
-    """A teacher's logits [n, C] on every clean training row, in float32.
+    """A teacher's logits [n, C] on every clean training row, in float32; of a regression in the task's units.
 
     The key needs the teacher: it depends on the digest of its files. `read_corpus` returns the rows as the teacher
     reads them.

@@ -17,8 +17,8 @@ NO_CLASS = -100  # the class id of a row without a label, torch's `ignore_index`
 class Corpus:
     """The encoded rows of one split, with labels and, for training, the teacher's logits on the clean input.
 
-    `labels` is [n]: int64 class ids, or float32 scores for regression; NO_CLASS or NaN without a label. `pad` is the id
-    of the padding token. `teacher_logits` is [n, C] float32, or None.
+    `labels` is [n]: int64 class ids, or standardized float32 scores for regression; NO_CLASS or NaN without a label.
+    `pad` is the id of the padding token. `teacher_logits` is [n, C] float32, standardized as the scores are, or None.
     """
 
     uids: Sequence[str]
@@ -55,7 +55,7 @@ class Corpus:
 
 
 def label_tensor(labels: Sequence[int | None] | Sequence[float | None], *, classes: bool) -> Tensor:
-    """Return class ids or scores as the `labels` of a corpus."""
+    """Return class ids (int64) or scores (float64), with NO_CLASS or NaN for a missing one."""
     missing = NO_CLASS if classes else float("nan")
     values = [missing if label is None else label for label in labels]
-    return torch.tensor(values, dtype=torch.long if classes else torch.float32)
+    return torch.tensor(values, dtype=torch.long if classes else torch.float64)

@@ -14,6 +14,7 @@ from torch import nn
 from matekd_bench.distill.models.checkpoints import Checkpoint
 from matekd_bench.distill.models.layer_cut import keep_layers
 from matekd_bench.distill.models.model_inputs import read_last_token_by_mask, reads_last_token
+from matekd_bench.distill.models.score_units import use_score_head
 from matekd_bench.distill.models.tokenizers import tokens_of
 from matekd_bench.errors import CheckpointError, first_line
 from matekd_bench.gc_pause import gc_paused
@@ -130,6 +131,8 @@ def load_classifier(source: ModelSource, outputs: int, labels: tuple[str, ...], 
         # Without it transformers refuses batches, and what is kept of the model would disagree with its tokenizer.
         model.config.get_text_config().pad_token_id = tokens_of(source.checkpoint).pad
         read_last_token_by_mask(model)
+    if not labels:
+        use_score_head(model)
     return model
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from matekd_bench.distill.device import ResolvedPrecision, seed_draws
 from matekd_bench.distill.flops import Kind, Meter
 from matekd_bench.distill.models.model_inputs import text_inputs, word_table
+from matekd_bench.distill.models.score_units import ScoreUnits
 from matekd_bench.distill.settings import Objective
 from matekd_bench.distill.training.loss import divergence, gold_loss, upcast
 from matekd_bench.methods.views import Batch, View
@@ -44,7 +45,8 @@ class StepScope:
 class RunModels:
     """The student and teacher of a run; implements :class:`matekd_bench.methods.context.Models`.
 
-    `scope` gives the seeds of dropout and `meter` counts the passes.
+    `scope` gives the seeds of dropout and `meter` counts the passes. `units` are those in which a regression's teacher
+    answers; None if its answers are standardized, as the student's are.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class RunModels:
         precision: ResolvedPrecision,
         scope: StepScope,
         meter: Meter,
+        units: ScoreUnits | None = None,
     ) -> None:
         self.student = student
         self.teacher = teacher
@@ -65,6 +68,7 @@ class RunModels:
         self._objective = objective
         self._precision = precision
         self._scope = scope
+        self._units = units
         self._frozen = False
         self._device = next(student.parameters()).device
 
@@ -89,13 +93,15 @@ class RunModels:
         return logits[0] if len(views) == 1 else tuple(logits)
 
     def teacher_logits(self, *views: View) -> Any:
-        """Return the teacher's logits [B, C] of a view, or a tuple for several.
+        """Return the teacher's logits [B, C] of a view, or a tuple for several; of a regression standardized scores.
 
         Gradients flow to embeddings of the view that require them. The view's shift is for the student only.
         """
         if self.teacher is None:
             raise RuntimeError("this run has no teacher")
         logits = [self._forward("teacher", self.teacher, view, None, self._precision) for view in views]
+        if self._units is not None:
+            logits = [self._units.standardize(scores) for scores in logits]
         return logits[0] if len(views) == 1 else tuple(logits)
 
     def clean_logits(self, batch: Batch) -> Tensor:

@@ -15,6 +15,7 @@ from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.data.order import DataOrder, PlannedUpdate
 from matekd_bench.distill.device import ResolvedPrecision
 from matekd_bench.distill.flops import FlopModel, Meter
+from matekd_bench.distill.models.score_units import ScoreUnits
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.settings import BudgetLimit, Training
 from matekd_bench.distill.training.ddp import ALONE, Ranks
@@ -45,9 +46,11 @@ class Job:
 class SessionParts:
     """The data, networks and encoders of a session.
 
-    `student` is the network to train, on `device`. `teacher` is None where nothing is distilled. `teacher_encoder` is
-    None if teacher and student share a vocabulary. `generator` returns a fresh copy of the study's generator at each
-    call; only methods that declare the need for a generator get it. Several `ranks` train the network together.
+    `student` is the network to train, on `device`. `teacher` is None where nothing is distilled. `units` are those of
+    the scores that a regression's teacher answers; None if it answers standardized ones, as the corpus has.
+    `teacher_encoder` is None if teacher and student share a vocabulary. `generator` returns a fresh copy of the study's
+    generator at each call; only methods that declare the need for a generator get it. Several `ranks` train the network
+    together.
     """
 
     task: Task
@@ -60,6 +63,7 @@ class SessionParts:
     precision: ResolvedPrecision
     generator: Callable[[], nn.Module] | None = None
     ranks: Ranks = ALONE
+    units: ScoreUnits | None = None
 
 
 class TrainingSession:
@@ -100,7 +104,7 @@ class TrainingSession:
         )  # fmt: skip
         self.models = RunModels(
             parts.student, parts.teacher, objective=objective, regression=not task.labels,
-            precision=parts.precision, scope=self.scope, meter=self.meter,
+            precision=parts.precision, scope=self.scope, meter=self.meter, units=parts.units,
         )  # fmt: skip
         if method_init is not None:  # modules of the method start alike in every run with this seed
             torch.manual_seed(seed_of(job.seed, task.name, method_init))

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from matekd_bench.results.leaderboard.grouping import RecordGrid, last_score
 from matekd_bench.results.leaderboard.table import TaskColumn
-from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.records.run_record import Record, TeacherRecord
 from matekd_bench.tasks.task import Task
 
 # A student less than one point above the majority class has learned nothing worth comparing.
@@ -36,7 +36,7 @@ def make_column(
         teacher=teacher.id if teacher else None,
         teacher_score=teacher.task_score if teacher else None,
         majority_score=data.majority_score,
-        uninformative=_why_uninformative(name, grid, data.majority_score),
+        uninformative=_why_uninformative(name, grid, data.majority_score, teacher),
         notices=tuple(dict.fromkeys(notice for run in members for notice in run.data.notices)),
     )
 
@@ -58,13 +58,18 @@ def unique(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(values)))
 
 
-def _why_uninformative(name: str, grid: RecordGrid, majority: float | None) -> str | None:
-    """Return the reason why no student of a column learned anything; None if one did, or if none has a score."""
+def _why_uninformative(
+    name: str, grid: RecordGrid, majority: float | None, teacher: TeacherRecord | None
+) -> str | None:
+    """Return the reason why nothing was learned, or nothing from the teacher; None otherwise or without any score."""
     scored = [runs for key in grid.rows if (runs := list(grid.scored(key, name).values()))]
     if not scored:
         return None
     if all(run.status in {"collapsed", "diverged"} for runs in scored for run in runs):
         return "every run collapsed"
+    taught = None if teacher is None else teacher.task_score
+    if majority is not None and taught is not None and taught <= majority:
+        return "the teacher is not above the majority class"
     best = max(fmean(last_score(run) for run in runs) for runs in scored)
     if majority is not None and best < majority + MAJORITY_MARGIN:
         return "no student is a point above the majority class"

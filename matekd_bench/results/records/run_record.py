@@ -95,11 +95,18 @@ class SplitInfo(RecordPart):
     digest: str
 
 
+class Standardization(RecordPart):
+    """Mean and population standard deviation of the training scores, by which a regression is standardized."""
+
+    mean: float
+    sd: Annotated[float, Field(gt=0)]
+
+
 class Data(RecordPart):
     """The data of the run.
 
     `labels` are the label names in class-id order. `majority_score` is the task score of always predicting the
-    majority class on these dev splits.
+    majority class on these dev splits. `standardization` is None, and not written, for a classification.
     """
 
     source: PrintableText
@@ -112,6 +119,7 @@ class Data(RecordPart):
     notices: tuple[PrintableText, ...]
     eval_on: Literal["dev", "holdout"]
     majority_score: Fraction | None
+    standardization: Standardization | None = None
 
 
 class ScoreItem(RecordPart):
@@ -343,6 +351,8 @@ def to_json(record: Record) -> str:
             del plain["compute"][name]
     if plain["tuning"] is None:
         del plain["tuning"]
+    if plain["data"]["standardization"] is None:
+        del plain["data"]["standardization"]
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -14,6 +14,7 @@ import torch
 
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.device import processor
+from matekd_bench.distill.models.score_units import score_units
 from matekd_bench.distill.settings import Training
 from matekd_bench.distill.training.outcome import Evaluation, Outcome
 from matekd_bench.distill.training.resume import installed_version
@@ -23,7 +24,7 @@ from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.seeds import seed_of
 from matekd_bench.study.plan.grid import Cell, Grid
 from matekd_bench.study.plan.identity import resources_of
-from matekd_bench.tasks.metrics import SplitScore, majority_score, score_split, task_score
+from matekd_bench.tasks.metrics import SplitScore, majority_score_of, task_score
 
 LIBRARIES = (
     "matekd-bench",
@@ -44,7 +45,7 @@ def finished_record(
     evaluations = outcome.evaluations
     diverged = outcome.status == "diverged" or not evaluations
     best = max(evaluations, key=lambda evaluation: evaluation.score) if evaluations else None
-    majority = _majority_score(cell)
+    majority = majority_score_of(cell.data)
     last = majority if diverged else evaluations[-1].score
     best_score = last if best is None or diverged else best.score
     generator = assets.generator if "generator" in cell.job.method.needs else None
@@ -158,7 +159,7 @@ def _hyperparameters(training: Training, overrides: Mapping[str, Any]) -> dict[s
 
 
 def _data_record(cell: Cell, grid: Grid) -> records.Data:
-    data = cell.data
+    data, units = cell.data, score_units(cell.data)
     splits = [*([data.train] if data.train else []), *data.dev]
     return records.Data(
         source=data.source, revision=data.revision, state=data.state, state_text=data.state_text,
@@ -170,22 +171,13 @@ def _data_record(cell: Cell, grid: Grid) -> records.Data:
             for examples in splits
         },
         max_length=cell.recipe.max_length, labels=data.task.labels, notices=data.notices,
-        eval_on=grid.spec.eval_on, majority_score=_majority_score(cell),
+        eval_on=grid.spec.eval_on, majority_score=majority_score_of(data),
+        standardization=None if units is None else records.Standardization(mean=units.mean, sd=units.sd),
     )  # fmt: skip
 
 
-def _majority_score(cell: Cell) -> float:
-    train = cell.data.train
-    labels = () if train is None else train.gold
-    return majority_score(cell.data.task, labels, *(dev.gold for dev in cell.data.dev))
-
-
 def _teacher_record(assets: TaskAssets) -> records.TeacherRecord:
-    teacher = assets.teacher
-    splits = [
-        score_split(assets.task, dev.gold, logits.numpy(), dev.split)
-        for dev, logits in zip(assets.data.dev, assets.teacher_dev_logits, strict=True)
-    ]
+    teacher, splits = assets.teacher, assets.teacher_scores
     return records.TeacherRecord(
         id=assets.recipe.teacher.id, revision=assets.recipe.teacher.revision, sha256=teacher.checkpoint.sha256,
         scores=tuple(_score_items(splits, "last")), task_score=task_score(splits),
@@ -199,7 +191,7 @@ def _scores(
 ) -> tuple[records.ScoreItem, ...]:
     """Return the metrics at the last and the best evaluation; the majority score if there is no evaluation."""
     if not evaluations or best is None:
-        majority = _majority_score(cell)
+        majority = majority_score_of(cell.data)
         return tuple(
             records.ScoreItem(
                 split=dev.split, selection="last", metric="majority", value=majority, n=len(dev)

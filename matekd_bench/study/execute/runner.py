@@ -15,6 +15,7 @@ from torch import nn
 from matekd_bench.distill.artifacts.kept_student import StudentCard, save_student
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.models.networks import weights_digest
+from matekd_bench.distill.models.score_units import task_units
 from matekd_bench.distill.student_run import train
 from matekd_bench.distill.training.resume import PausedError
 from matekd_bench.errors import ResultsError, one_line
@@ -105,6 +106,7 @@ class Runner:
         assets = self.assets(cell)
         try:
             _ = assets.train  # a cached property: reading it makes the teacher and its logits
+            assets.warn_of_weak_teacher()
             if self._needs_generator:
                 _ = assets.generator
         except PausedError as paused:
@@ -215,17 +217,24 @@ class Runner:
 
         This comes before the record is written: a recorded run should have its student.
         """
-        card = StudentCard(
-            run_id=cell.run_id, task=cell.data.task.name, labels=cell.data.task.labels,
-            max_length=cell.recipe.max_length, precision=cell.recipe.precision,
-            eval_batch_size=cell.job.training.eval_batch_size, sha256=weights_digest(student),
-        )  # fmt: skip
+        offset, problem = 0.0, None
         try:
-            problem = KeptStudents(self.store.root).keep(
-                cell.run_id, lambda folder: save_student(folder, student, assets.student_encoder, card)
-            )
+            with task_units(student, assets.units) as offset:
+                card = StudentCard(
+                    run_id=cell.run_id, task=cell.data.task.name, labels=cell.data.task.labels,
+                    max_length=cell.recipe.max_length, precision=cell.recipe.precision,
+                    eval_batch_size=cell.job.training.eval_batch_size, sha256=weights_digest(student), offset=offset,
+                )  # fmt: skip
+                problem = KeptStudents(self.store.root).keep(
+                    cell.run_id, lambda folder: save_student(folder, student, assets.student_encoder, card)
+                )
         except Exception as error:  # libraries may raise anything: it costs the student, never the record
             problem = one_line(error)
+        if offset and problem is None:
+            self._emit(
+                "note", f"students of {cell.data.task.name} have no bias in the last layer: 'predict' adds {offset:g} "
+                "to their answers, plain transformers does not (offset in student.json)",
+            )  # fmt: skip
         if problem is not None:
             self._emit("warning", f"{cell.label}: the student could not be kept: {problem}")
 

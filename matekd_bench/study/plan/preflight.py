@@ -8,6 +8,7 @@ from matekd_bench.distill.artifacts.given_teacher import label_order
 from matekd_bench.distill.artifacts.model_checks import ModelCheck, Role
 from matekd_bench.distill.artifacts.task_assets import Recipe, TaskAssets
 from matekd_bench.distill.models.networks import ModelSource
+from matekd_bench.distill.models.score_units import score_units
 from matekd_bench.distill.models.tokenizers import check_vocabularies, has_mask_token, tokens_of
 from matekd_bench.errors import CheckpointError, UsageError
 from matekd_bench.events import Message, Sink
@@ -26,13 +27,14 @@ def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
     """Check that the models meet the needs of every method and that every method suits its tasks.
 
     With `quick`, tokenizers are loaded only if the checkpoint's files do not give the answer. Raises a BenchError for
-    the first problem.
+    the first problem, also for training scores that are all the same.
     """
     for cell in {
         (id(cell.recipe), cell.job.method.name, cell.job.method.needs): cell for cell in cells
     }.values():
         check_needs(cell.job.method, cell.recipe, quick=quick)
     for cell in {(cell.job.variant, cell.data.task.name): cell for cell in cells}.values():
+        _ = score_units(cell.data)  # refuses a regression whose training scores are all the same
         reason = cell.job.method.unfit(cell.job.params, cell.data.task)
         if reason is not None:
             raise UsageError(f"method '{cell.job.variant}' on task '{cell.data.task.name}': {reason}")

@@ -30,6 +30,13 @@ def test_the_students_rows_carry_labels_and_the_teachers_logits(assets, kind, dt
     assert [len(rows) for rows in made.dev] == [40]
 
 
+def test_regression_labels_are_standardized_floats(assets):
+    corpus = assets("regression").train
+    assert corpus.labels.mean().abs() < 1e-6
+    assert corpus.labels.dtype == torch.float32
+    assert corpus.teacher_logits.shape == (64, 1)
+
+
 def test_what_takes_long_is_announced(assets):
     made = assets()
     _ = made.train, made.generator

@@ -225,3 +225,13 @@ def test_columns_know_their_task(make_record: Any) -> None:
     column = table.columns[0]
     assert (column.title, column.metrics, column.majority_score) == ("RTE", ("accuracy",), 0.5)
     assert (column.eval_rows, column.budget, column.complete) == ({"dev": 100}, (300,), True)
+
+
+@pytest.mark.parametrize(("teacher", "informative"), [(0.49, False), (0.5, False), (0.51, True)])
+def test_a_teacher_at_the_majority_class_makes_a_task_uninformative(
+    make_record: Any, teacher: float, informative: bool
+) -> None:
+    records = [make_record(method, score=0.7, task_score=teacher) for method in ("kd", "eda")]
+    (column,) = only(records).columns
+    assert (column.uninformative is None) == informative
+    assert informative or "teacher" in (column.uninformative or "")

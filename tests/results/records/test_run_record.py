@@ -20,6 +20,16 @@ def test_a_record_survives_the_round_trip(make_record: Any) -> None:
         assert to_json(from_json(text)) == text
 
 
+def test_fields_without_a_value_are_not_written(make_record: Any) -> None:
+    """So records that are older than these fields keep their text."""
+    plain = json.loads(to_json(make_record()))
+    assert "tuning" not in plain
+    assert "standardization" not in plain["data"]
+    plain["data"]["standardization"] = {"mean": 2.5, "sd": 1.5}
+    standardized = from_json(json.dumps(plain))
+    assert json.loads(to_json(standardized)) == plain
+
+
 def test_text_is_stable_whatever_the_order_of_mappings(make_record: Any) -> None:
     one = make_record(hparams={"lr": 1e-4, "batch": {"b": 1, "a": 2}})
     two = make_record(hparams={"batch": {"a": 2, "b": 1}, "lr": 1e-4})

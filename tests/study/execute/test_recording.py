@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean, pstdev
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import torch
 from matekd_bench.errors import UsageError
 from matekd_bench.events import Sink, StudyFinished
 from matekd_bench.plugins.host import Host
-from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.records.run_record import Record, Standardization
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study import run
 from matekd_bench.study.execute.recording import environment
@@ -57,9 +58,12 @@ def test_a_record_says_what_was_done(study: Study) -> None:
     assert record.provenance.command == "matekd-bench run"
 
 
-def test_a_regression_has_its_own_scores(study: Study) -> None:
+def test_a_regression_has_its_own_scores(study: Study, small_glue: Path) -> None:
     _, found = study(tasks="stsb")
     record = found["kd stsb"]
+    rows = (small_glue / "STS-B" / "train.tsv").read_text().splitlines()[1:]
+    scores = [float(row.split("\t")[-1]) for row in rows]
+    assert record.data.standardization == Standardization(mean=fmean(scores), sd=pstdev(scores))
     assert {item.metric for item in record.scores} == {"pearson", "spearman"}
     assert record.data.labels == ()
     last = [item.value for item in record.scores if item.selection == "last"]

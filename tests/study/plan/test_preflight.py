@@ -17,6 +17,7 @@ from matekd_bench.distill.artifacts.task_assets import Recipe
 from matekd_bench.distill.models.checkpoints import Checkpoint, describe
 from matekd_bench.distill.models.networks import ModelSource, load_classifier
 from matekd_bench.distill.settings import TeacherSettings
+from matekd_bench.errors import DataError
 from matekd_bench.events import Message, Sink
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.plugins.host import Host
@@ -196,3 +197,13 @@ def test_a_teacher_with_other_outputs_is_given_or_fine_tuned(
     assert models_identity(given)["teacher_recipe"] is None
     assert models_identity(tuned)["teacher_recipe"] == models_identity(cell.recipe)["teacher_recipe"]
     assert "fine_tune" not in models_identity(tuned)["teacher_recipe"]
+
+
+def test_constant_scores_are_refused(grid: Callable[[str], Grid]) -> None:
+    cell = grid("kd").cells[0]
+    data, rows = cell.data, cell.data.train
+    assert rows is not None
+    task = replace(data.task, kind="regression", labels=(), metrics=("pearson",))
+    constant = replace(data, task=task, train=replace(rows, labels=(2.5,) * len(rows)))
+    with pytest.raises(DataError, match=r"'rte'.*mean 2\.5"):
+        check_methods([replace(cell, data=constant)])
