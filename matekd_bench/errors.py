@@ -18,6 +18,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+from matekd_bench.spelling import nearest
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -96,13 +98,6 @@ def _suggestion(name: str, names: Sequence[str]) -> str:
     if near := nearest(name, names):
         return f"did you mean '{near}'?"
     return f"there are {', '.join(names)}." if names else "there are none."
-
-
-def nearest(name: str, names: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """Return the most similar of `names`, or None if none is similar; `cutoff` is the least similarity, 0 to 1."""
-    import difflib  # only where a name is wrong: every start of the command line would pay for it
-
-    return next(iter(difflib.get_close_matches(name, list(names), n=1, cutoff=cutoff)), None)
 
 
 def list_available(name: str, present: Sequence[str]) -> str:

@@ -79,9 +79,7 @@ def preview(
     options, glue_home = study_options(context)
     options |= {"tasks": task, "seeds": 1, "reference": "none"}
     host = load_host(plugin, no_plugins)
-    request = make_request(
-        options | ({} if seed is None else {"first_seed": seed}), host, glue_home=glue_home
-    )
+    request = make_request(options, host, glue_home=glue_home)
     result = preview_methods(request, host, LineScreen(sys.stderr), examples=n, updates=updates)
     for notice in dict.fromkeys(notice for method in result.methods for notice in method.notices):
         warn(notice)

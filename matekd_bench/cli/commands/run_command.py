@@ -60,6 +60,16 @@ def run(
     first_seed: Annotated[
         int | None, Settings("--first-seed", metavar="K", min=0, help="The seeds are K, K+1, ...")
     ] = None,
+    seed: Annotated[
+        int | None,
+        Settings(
+            "--seed",
+            metavar="K",
+            min=0,
+            max=2**31,
+            help="This seed alone: short for --seeds 1 --first-seed K.",
+        ),
+    ] = None,
     results: Results = RESULTS,
     sets: Annotated[
         list[str] | None,
