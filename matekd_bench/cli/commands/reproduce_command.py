@@ -23,6 +23,7 @@ from matekd_bench.cli.options import (
     Results,
     Student,
     Teacher,
+    debugs,
 )
 from matekd_bench.cli.ui.console import load_host, print_json
 
@@ -41,6 +42,7 @@ Threads = Annotated[
 
 
 def reproduce(
+    context: typer.Context,
     run: Run,
     results: Results = RESULTS,
     into: Into = None,
@@ -75,7 +77,7 @@ def reproduce(
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="matekd-bench-")))
         if fresh:
             stack.enter_context(_cache_at(scratch / "cache"))
-        sink = stack.enter_context(watcher(quiet=quiet, verbose=False))
+        sink = stack.enter_context(watcher(quiet=quiet, debug=debugs(context)))
         target = into or scratch / "results"
         reproduction = reproduce_run(
             ResultsStore(home), run_id, target, host, sink,

@@ -113,7 +113,7 @@ def test_quiet_shows_warnings_alone() -> None:
 
 def test_details_are_shown_if_wanted() -> None:
     stream = io.StringIO()
-    QuietScreen(stream, verbose=True).emit(Message(kind="detail", text="Traceback: ..."))
+    QuietScreen(stream, details=True).emit(Message(kind="detail", text="Traceback: ..."))
     assert stream.getvalue() == "Traceback: ...\n"
 
 
@@ -239,8 +239,9 @@ def test_a_failed_run_has_no_score() -> None:
     ],
 )
 def test_the_screen_fits_the_stream(stream: io.StringIO, quiet: bool, kind: type) -> None:
-    with watcher(quiet=quiet, verbose=False, stream=stream) as screen:
-        assert type(screen) is kind
+    for debug in (False, True):
+        with watcher(quiet=quiet, debug=debug, stream=stream) as screen:
+            assert (type(screen), screen.details) == (kind, debug)
 
 
 @pytest.mark.parametrize(
