@@ -72,7 +72,7 @@ def test_the_command_line_starts_without_pydantic():
 
 
 SITE = Path(sysconfig.get_paths()["purelib"])
-CORE = ("/x/matekd_bench/trainer.py", "matekd_bench.trainer")
+CORE = ("/x/matekd_bench/trainer.py", "matekd_bench")
 PLUGIN = ("/home/me/my_method.py", "my_method")
 INSTALLED = (SITE / "theirs" / "method.py", "theirs.method")
 TORCH = (SITE / "torch" / "nn.py", "torch.nn")

@@ -1,18 +1,13 @@
-"""Sorts records by name, finds names that several plugins claim, and understands names as people write them."""
+"""Sorts records by name and finds names that several plugins claim."""
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from matekd_bench.errors import PluginError
-from matekd_bench.methods.grammar import renamed
 from matekd_bench.plugins.provided import AnyRecord, Provided, kind_of
-
-if TYPE_CHECKING:
-    from matekd_bench.plugins.host import Host
 
 Claims: TypeAlias = tuple[Provided[AnyRecord], ...]
 R = TypeVar("R", bound=AnyRecord)
@@ -36,20 +31,6 @@ def records_of_type(provided: Sequence[Provided[AnyRecord]], kind: type[R]) -> d
         for entry in provided
         if isinstance(entry.record, kind)
     }
-
-
-def known_methods(text: str, host: Host) -> str:
-    """Return a list of methods, as in ``--methods``, with names such as `MATE-KD` replaced by those of the records.
-
-    Names that no record has are left as they are.
-    """
-    return renamed(text, lambda name: host.known_name("method", name, host.methods))
-
-
-def known_tasks(text: str, host: Host) -> str:
-    """Return a list of tasks and suites, as in ``--tasks``, with names such as `SST-2` replaced likewise."""
-    names = [*host.tasks, *host.suites]
-    return re.sub(r"[^,\s](?:[^,]*[^,\s])?", lambda name: host.known_name("task", name[0], names), text)
 
 
 def conflict_error(kind: str, name: str, claims: Sequence[Provided[AnyRecord]]) -> PluginError:

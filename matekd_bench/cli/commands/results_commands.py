@@ -72,7 +72,7 @@ def leaderboard(
 
     A view shows fewer rows or other columns; intervals, corrections and verdicts stay those of the whole study.
     """
-    from matekd_bench.plugins.naming import known_methods, known_tasks
+    from matekd_bench.plugins.known_names import known_methods, known_tasks
     from matekd_bench.results.leaderboard import row_filters
 
     view = _view(by, cost=cost, diagnostics=diagnostics, failures=failures)

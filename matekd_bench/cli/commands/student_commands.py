@@ -52,7 +52,7 @@ def predict(
     Where the rows have labels the score goes to stderr.
     """
     from matekd_bench.files.user_tables import EXTENSIONS, read_texts
-    from matekd_bench.plugins.naming import known_tasks
+    from matekd_bench.plugins.known_names import known_tasks
     from matekd_bench.tools.predict import StudentPredictor, as_text, read_split, score_of, task_to_predict
 
     if file is not None and split is not None:
@@ -106,7 +106,7 @@ def submit(
     All tasks must be there, trained on the official, complete data, with their students kept (`--keep last`).
     """
     from matekd_bench.files.safe_names import write_atomically
-    from matekd_bench.plugins.naming import known_methods
+    from matekd_bench.plugins.known_names import known_methods
     from matekd_bench.tools.predict import StudentPredictor, read_split
     from matekd_bench.tools.submission import TABLES, chosen_runs, file_text, runs_of, zipped
 

@@ -118,6 +118,6 @@ def show_leaderboard(
 
 def reference_name(typed: str | None, host: Host) -> str | None:
     """Return the name of the reference: `kd` unless another is typed; None for `none`."""
-    from matekd_bench.plugins.naming import known_methods
+    from matekd_bench.plugins.known_names import known_methods
 
     return None if typed == "none" else known_methods(typed or "kd", host)

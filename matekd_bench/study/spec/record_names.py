@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from matekd_bench.plugins.naming import known_methods, known_tasks
+from matekd_bench.plugins.known_names import known_methods, known_tasks
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
