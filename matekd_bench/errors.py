@@ -16,7 +16,10 @@ import re
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from matekd_bench.spelling import nearest
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -98,13 +101,6 @@ def _suggestion(name: str, names: Sequence[str]) -> str:
     return f"there are {', '.join(names)}." if names else "there are none."
 
 
-def nearest(name: str, names: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """Return the most similar of `names`, or None if none is similar; `cutoff` is the least similarity, 0 to 1."""
-    import difflib  # only where a name is wrong: every start of the command line would pay for it
-
-    return next(iter(difflib.get_close_matches(name, list(names), n=1, cutoff=cutoff)), None)
-
-
 def list_available(name: str, present: Sequence[str]) -> str:
     """Return the end of an error about a missing `name`: the nearest of the `present` names, then all of them."""
     if not present:
@@ -115,11 +111,46 @@ def list_available(name: str, present: Sequence[str]) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """Return any error as one line without a full stop of its own: the suite's errors without their type."""
+    """Return any error as one line without a full stop of its own.
+
+    The suite's errors come without their type; all others end with the place to look at, `(my_method.py, line 12)`.
+    """
     text = " ".join(str(error).split())
-    if not isinstance(error, BenchError):
-        text = f"{type(error).__name__}: {text}"
-    return text.rstrip(": ") or "no reason given"
+    if isinstance(error, BenchError):
+        return text.rstrip(": ") or "no reason given"
+    text = f"{type(error).__name__}: {text}".rstrip(": ")
+    place = None if isinstance(error, SyntaxError) else _place(error)  # a syntax error names its own place
+    return text if place is None else f"{text} ({place})"
+
+
+def _place(error: BaseException) -> str | None:
+    """Return file name and line of the frame that is most likely at fault; None without a traceback.
+
+    That is the deepest frame of code that is neither the suite's nor an installed library's. Plugins may be installed
+    too: then it is the last frame that the suite called. Without any, it is the deepest frame.
+    """
+    frames = []  # (file, line, belongs to the suite), the outermost first
+    step = error.__traceback__
+    while step is not None:
+        code, suite = step.tb_frame.f_code, step.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+        if not code.co_filename.startswith("<"):  # <frozen importlib>, <string>
+            frames.append((code.co_filename, step.tb_lineno, suite == __package__))
+        step = step.tb_next
+    called = [frame for caller, frame in pairwise(frames) if caller[2] and not frame[2]]
+    own = [frame for frame in frames if not frame[2] and not _is_library(frame[0])]
+    for candidates in (own, called, frames):
+        if candidates:
+            file, line, _ = candidates[-1]
+            return f"{file.replace(chr(92), '/').rpartition('/')[2]}, line {line}"
+    return None
+
+
+def _is_library(file: str) -> bool:
+    """Return True for a file of the standard library or of an installed package."""
+    import sysconfig  # only where something has failed
+
+    paths = sysconfig.get_paths()
+    return file.startswith(tuple(paths[name] for name in ("stdlib", "purelib", "platlib")))
 
 
 def first_line(error: BaseException) -> str:

@@ -280,7 +280,7 @@ def test_a_method_that_raises_costs_its_own_run(study_options: Options, tmp_path
         "fragile rte 0",
         "fragile sst2 0",
     }
-    assert found["fragile rte 0"].reason == "ValueError: no more views"
+    assert found["fragile rte 0"].reason == "ValueError: no more views (fragile.py, line 9)"
     assert [line for line in done.err.splitlines() if "fragile on rte" in line and "no more views" in line]
     assert ("Traceback" in done.err, done.counts) == (False, (4, 0, 2))
     shutil.rmtree(results / "runs" / found["kd rte 0"].run_id)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sysconfig
+from functools import partial
+from pathlib import Path
+
 import pytest
 
 from matekd_bench import errors
@@ -41,3 +45,39 @@ def test_an_unknown_name_names_its_nearest_match_and_the_command(name, known, na
 )
 def test_any_error_is_one_line_and_the_suites_own_have_no_type(error, line):
     assert errors.one_line(error) == line
+
+
+SITE = Path(sysconfig.get_paths()["purelib"])
+CORE = ("/x/matekd_bench/trainer.py", "matekd_bench")
+PLUGIN = ("/home/me/my_method.py", "my_method")
+INSTALLED = (SITE / "theirs" / "method.py", "theirs.method")
+TORCH = (SITE / "torch" / "nn.py", "torch.nn")
+
+
+@pytest.mark.parametrize(
+    ("places", "file"),
+    [
+        ((CORE, PLUGIN, CORE, TORCH), "my_method.py"),
+        ((CORE, INSTALLED, TORCH), "method.py"),
+        ((CORE, TORCH, TORCH), "nn.py"),
+        ((CORE,), "trainer.py"),
+    ],
+)
+def test_the_line_of_a_foreign_error_ends_with_the_place_to_look_at(places, file):
+    call = partial(pow, 0, -1)
+    for name, module in reversed(places):
+        space = {"__name__": module}
+        exec(compile("def run(call):\n    return call()\n", str(name), "exec"), space)
+        call = partial(space["run"], call)
+    with pytest.raises(ZeroDivisionError) as caught:
+        call()
+    error = caught.value.with_traceback(caught.value.__traceback__.tb_next)  # without this test's own frame
+    line = errors.one_line(error)
+    assert line.startswith("ZeroDivisionError: ")
+    assert line.endswith(f" ({file}, line 2)")
+
+
+def test_a_syntax_error_names_its_place_once():
+    with pytest.raises(SyntaxError) as caught:
+        compile("a b", "x.py", "exec")
+    assert errors.one_line(caught.value).count("line 1") == 1

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     The code is 0 for success, 1 for failed runs and 2 for bad input. It is 130 after Ctrl-C and 143 after a
     termination signal. A BenchError, or an OSError that names a file, prints one line on stderr. With ``--debug``,
-    anywhere among the arguments, it raises instead and its traceback is shown.
+    anywhere among the arguments, it raises instead and its traceback is shown, and so are those of failed runs.
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in argv
@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["GLUE_DIR"] = os.path.expanduser(folder)
     _make_openmp_threads_sleep()
     try:
-        code = _dispatch([_from_home(argument) for argument in argv if argument != "--debug"])
+        arguments = [_from_home(argument) for argument in argv if argument != "--debug"]
+        code = _dispatch(arguments, debug=debug)
     except BenchError as error:
         if debug:
             raise
@@ -76,8 +77,11 @@ def _make_openmp_threads_sleep() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _dispatch(arguments: list[str]) -> int:
-    """Let Typer run the command and return its exit code; raise Typer's errors as UsageError."""
+def _dispatch(arguments: list[str], *, debug: bool) -> int:
+    """Let Typer run the command and return its exit code; raise Typer's errors as UsageError.
+
+    With `debug` the option comes first, where Typer takes it, but is no part of the command that records keep.
+    """
     with (
         gc_paused()
     ):  # the objects of Typer and rich stay: searching them for cycles takes a tenth of the start
@@ -88,7 +92,8 @@ def _dispatch(arguments: list[str]) -> int:
 
         command = application()
     try:
-        result = command(arguments, prog_name="matekd-bench", standalone_mode=False, obj=tuple(arguments))
+        typed = ["--debug", *arguments] if debug else arguments
+        result = command(typed, prog_name="matekd-bench", standalone_mode=False, obj=tuple(arguments))
     except typer.TyperException as error:
         raise as_usage_error(error) from error
     except typer.Abort:

@@ -127,6 +127,11 @@ def typed_command(context: typer.Context) -> str:
     return shlex.join(["matekd-bench", *(context.find_root().obj or ())])
 
 
+def debugs(context: typer.Context) -> bool:
+    """Return True if the command was typed with ``--debug``."""
+    return bool(context.find_root().params["debug"])
+
+
 def go_offline(context: typer.Context, wanted: bool) -> None:
     """Refuse connections to other machines until the command ends, if `wanted`."""
     if wanted:

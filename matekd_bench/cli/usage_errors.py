@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from matekd_bench.errors import UsageError, nearest, plain_words
+from matekd_bench.errors import UsageError, plain_words
+from matekd_bench.spelling import nearest, plain
 
 
 def as_usage_error(error: Exception) -> UsageError:
@@ -16,10 +17,7 @@ def as_usage_error(error: Exception) -> UsageError:
     hint = f"'{command} --help' lists what there is."
     option = getattr(error, "option_name", None)
     if option and type(error).__name__ == "NoSuchOption" and context:
-        known = [name for parameter in context.command.params for name in parameter.opts]
-        near = nearest(option, known)
-        suggestion = f": did you mean '{near}'?" if near else "."
-        return UsageError(f"unknown option '{option}'{suggestion}", hint=hint)
+        return UsageError(f"unknown option '{option}'{_suggestion(option, context)}", hint=hint)
     if type(error).__name__ == "BadParameter" and context and (typed := _typed_option(error, context)):
         name, value = typed
         return UsageError(
@@ -29,6 +27,25 @@ def as_usage_error(error: Exception) -> UsageError:
     message = " ".join(str(describe()).split()).rstrip(".")
     stop = "" if message.endswith("?") else "."
     return UsageError(f"{message[:1].lower()}{message[1:]}{stop}", hint=hint)
+
+
+def _suggestion(option: str, context: Any) -> str:
+    """Return what may have been meant by an unknown option: an option like it, or a setting without an option."""
+    options = [name for parameter in context.command.params for name in parameter.opts]
+    if near := nearest(option, options):
+        return f": did you mean '{near}'?"
+    key = _setting_called(option) if "--config" in options else None
+    return f": '{key}' is a key of a --config file." if key else "."
+
+
+def _setting_called(option: str) -> str | None:
+    """Return the dotted key of the setting whose last part is an option's name; of several, the student's."""
+    from matekd_bench.study.spec.study_spec import setting_keys
+
+    keys = [key for key in setting_keys() if plain(key.rpartition(".")[2]) == plain(option)]
+    return next(
+        (key for key in keys if not key.startswith(("teacher.", "generator."))), next(iter(keys), None)
+    )
 
 
 def _typed_option(error: Exception, context: Any) -> tuple[str, str] | None:

@@ -17,7 +17,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
 
@@ -79,11 +79,32 @@ def parse(text: str) -> tuple[MethodRef, ...]:
     return methods
 
 
+def renamed(text: str, rename: Callable[[str], str]) -> str:
+    """Return a list of methods with `rename` applied to each method's name, wrapped ones included.
+
+    A text that is not in the grammar is returned as it is: :func:`parse` says what is wrong with it.
+    """
+    parser, parts, end = _Parser(text), [], 0
+    try:
+        for _ in parser.items():
+            pass
+    except UsageError:
+        return text
+    for name in parser.names:
+        parts += [text[end : name.start()], rename(name[0])]
+        end = name.end()
+    return "".join([*parts, text[end:]])
+
+
 class _Parser:
-    """A parser that reads from left to right; its methods return all alternatives of what they read."""
+    """A parser that reads from left to right; its methods return all alternatives of what they read.
+
+    `names` are the names of methods read so far, with their positions.
+    """
 
     def __init__(self, text: str) -> None:
         self.text, self.at, self.depth = text, 0, 0
+        self.names: list[re.Match[str]] = []
 
     def items(self) -> Iterator[MethodRef]:
         """Read the whole text."""
@@ -100,6 +121,7 @@ class _Parser:
         name = self.match(NAME)
         if not name:
             self.fail("a method name")
+        self.names.append(name)
         if self.depth == MAX_DEPTH:
             raise UsageError(f"methods '{self.text}': more than {MAX_DEPTH} methods within one another.")
         self.depth += 1

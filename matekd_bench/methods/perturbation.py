@@ -114,7 +114,16 @@ class TextPerturbation(Perturbation[P]):
     segments: Literal["both", "first", "second"] = "both"
 
     def prepare(self, texts: Sequence[str]) -> None:
-        """Process all training texts before the first update; called once."""
+        """Process the texts that :meth:`perturb` will get, before the first update; called once.
+
+        They come in the order of the training rows, and without the rows that the budget leaves out. What is done to a
+        text must not depend on the others. `perturb` may still get another text, as in a preview.
+        """
+
+    def perturbed(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those segments of a row that are perturbed: the chosen ones, and always a single text."""
+        chosen = {"both": slice(None), "first": slice(0, 1), "second": slice(1, 2)}[self.segments]
+        return texts if len(texts) == 1 else texts[chosen]
 
     def perturb(self, text: str, rng: random.Random) -> str:
         """Return a perturbed version of `text`; take every random choice from `rng`."""

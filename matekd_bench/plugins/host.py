@@ -6,7 +6,7 @@ claim is listed in `Host.conflicts`. Looking up a name is strict: :meth:`Host.me
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +22,7 @@ from matekd_bench.plugins.naming import Claims, R, conflict_error, records_of_ty
 from matekd_bench.plugins.plugin_paths import from_path
 from matekd_bench.plugins.provided import PluginInfo, Provided
 from matekd_bench.plugins.record_types import Exporter, Preset, Tracker
+from matekd_bench.spelling import match_name
 from matekd_bench.tasks.task import Suite, Task
 
 NOT_INSTALLED = (
@@ -113,9 +114,15 @@ class Host:
 
     def get(self, kind: str, name: str, among: Mapping[str, Provided[R]]) -> Provided[R]:
         """Return the record called `name` from `among`, the records of its kind; errors as for a method."""
-        if name not in among:
+        if (known_name := self.known_name(kind, name, among)) not in among:
             raise self.missing_error(kind, name, list(among))
-        return among[name]
+        return among[known_name]
+
+    def known_name(self, kind: str, name: str, among: Iterable[str]) -> str:
+        """Return the one of `among` that `name` writes in another way, such as `MATE-KD`; else `name` itself."""
+        # With the names that have an error of their own: none of them may lead to a similar record.
+        conflicts = [claimed for claimed_kind, claimed in self.conflicts if claimed_kind == kind]
+        return match_name(name, [*among, *conflicts, *(self.refused if kind == "method" else ())])
 
     def missing_error(self, kind: str, name: str, allowed: Sequence[str]) -> BenchError:
         """Return the error for a name that cannot be looked up.

@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from matekd_bench.errors import ResultsError, UsageError, unknown
 from matekd_bench.results.leaderboard.evidence import Evidence, RunAnswers
 from matekd_bench.results.leaderboard.task_columns import metrics_of
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.paired_tests import CheckpointComparison, compare_checkpoints
+from matekd_bench.spelling import plain
 from matekd_bench.tasks.task import Task
 
 MAX_NAMED = 5  # run ids that an error message lists
 
 
-def find_run(records: Sequence[Record], name: str) -> Record:
-    """Return the run whose id is `name` or, if there is only one, starts with `name`; else raise UsageError."""
+def find_run(
+    records: Sequence[Record], name: str, tasks: Mapping[str, Task] = MappingProxyType({})
+) -> Record:
+    """Return the run whose id is `name` or, if there is only one, starts with `name`; else raise UsageError.
+
+    If no id starts with `name`, its task and method may be written as in papers, and `rte` may stand for `mini-rte` of
+    `tasks`.
+    """
     if exact := [run for run in records if run.run_id == name]:
         return exact[0]
     matches = sorted(run.run_id for run in records if run.run_id.startswith(name))
+    matches = matches or sorted(run.run_id for run in records if _is_spelled(name, run, tasks))
     if not matches:
         raise unknown("run", name, [run.run_id for run in records])
     if len(matches) > 1:
         more = f" and {len(matches) - MAX_NAMED} more" if len(matches) > MAX_NAMED else ""
         raise UsageError(f"run '{name}' is not unique: {', '.join(matches[:MAX_NAMED])}{more}.")
     return find_run(records, matches[0])
+
+
+def _is_spelled(name: str, run: Record, tasks: Mapping[str, Task]) -> bool:
+    """Return True if `name` writes the start of a run's id with another spelling of its task and method."""
+    task = run.identity.task
+    seed = f"-{run.identity.seed}-"
+    method, _, end = run.run_id.removeprefix(task).rpartition(seed)
+    imitated = tasks[task].stands_for if task in tasks else None
+    for spelled in {plain(f"{known}{method}") for known in (task, imitated) if known}:
+        if spelled.startswith(plain(name)):
+            return True
+        parts = re.finditer("-|$", name)
+        if any(
+            plain(name[: at.start()]) == spelled and f"{seed}{end}".startswith(name[at.start() :])
+            for at in parts
+        ):
+            return True
+    return False
 
 
 def compare_runs(

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from matekd_bench.errors import DataError, UsageError
+from matekd_bench.errors import DataError, ResultsError, UsageError, unknown
+from matekd_bench.results.leaderboard.row_filters import is_named
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.tools.predict import StudentAnswers
 
@@ -55,6 +56,26 @@ WORDS: Mapping[str, frozenset[str]] = {
     "mnli": frozenset({"entailment", "neutral", "contradiction"}),
     "ax": frozenset({"entailment", "neutral", "contradiction"}),
 }
+
+
+def runs_of(records: Sequence[Record], method: str, seed: int) -> list[Record]:
+    """Return the runs that have a score of a method with one seed; an exact variant wins over its method's name.
+
+    Raises ResultsError if no run has a score, and UsageError if there is no such run or if several variants of the
+    method have some.
+    """
+    scored = [run for run in records if run.task_score is not None]
+    if not scored:
+        raise ResultsError("no run is recorded:", hint="'matekd-bench run --tasks glue' trains some.")
+    named = [run for run in scored if is_named(run.identity, method) and run.identity.seed == seed]
+    selected = [run for run in named if run.identity.variant == method] or named
+    if not selected:
+        known = [f"{run.identity.variant}, {run.identity.seed}" for run in scored]
+        raise unknown("method and seed", f"{method}, {seed}", known)
+    variants = sorted({run.identity.variant for run in selected})
+    if len(variants) > 1:
+        raise UsageError(f"'{method}' has several rows: name one of {', '.join(variants)}.")
+    return selected
 
 
 def chosen_runs(runs: Sequence[Record]) -> dict[str, Record]:

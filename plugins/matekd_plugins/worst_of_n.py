@@ -45,6 +45,10 @@ class WorstOfN(TextPerturbation[WorstOfNParams]):
         self.variants = inner.variants  # number of views: the wrapped method draws n texts for each
         inner.variants *= params.n
 
+    def perturbed(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the segments that the wrapped method perturbs."""
+        return self._inner.perturbed(texts)
+
     def prepare(self, texts: Sequence[str]) -> None:
         """Prepare the wrapped method."""
         self._inner.prepare(texts)

@@ -33,6 +33,7 @@ VALUES: dict[str, tuple[Any, str]] = {
     "budget": ("clean_examples=9", "--budget clean_examples=9"),
     "seeds": (3, "--seeds 3"),
     "first_seed": (2, "--first-seed 2"),
+    "seed": (2, "--seed 2"),
     "threads": (2, "--threads 2"),
     "deterministic": (True, "--deterministic"),
     "limit_train": (256, "--limit-train 256"),
@@ -89,7 +90,10 @@ def test_a_new_option_is_written_in_two_places() -> None:
     """A field of a model and a parameter of the command: the names make the connection."""
     options = set(inspect.signature(run).parameters) - OF_THE_COMMAND
     assert options == setting_names() - NO_OPTION
-    assert options == {*StudySpec.model_fields, *Execution.model_fields, "config", "precision"} - NO_OPTION
+    assert (
+        options
+        == {*StudySpec.model_fields, *Execution.model_fields, "config", "precision", "seed"} - NO_OPTION
+    )
     assert {name for name, (_, words) in VALUES.items() if words} == options - {"config"}
     assert VALUES.keys() == setting_names() - {"config"}
     assert not StudySpec.model_fields.keys() & Execution.model_fields.keys()

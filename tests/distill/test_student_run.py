@@ -223,8 +223,17 @@ def test_one_class_for_every_example_is_flagged_as_collapsed(shared):
     assert "one value" in outcome.reason
 
 
-def test_text_methods_see_every_training_text_once_before_they_perturb(shared):
-    asked = []
+@pytest.mark.parametrize(
+    ("budget", "rows"),
+    [
+        (("student_updates", 2), 32),
+        (("clean_examples", 9), 16),
+        (("student_updates", 20), 64),
+        (("train_flops", 10**6), 64),  # how many updates these are is not known before
+    ],
+)
+def test_text_methods_see_what_they_will_perturb_once_before_they_do(budget, rows, shared):
+    asked, perturbed = [], []
 
     class Careful(TextPerturbation[NoParams]):
         notices = ("the thesaurus is small",)
@@ -234,11 +243,16 @@ def test_text_methods_see_every_training_text_once_before_they_perturb(shared):
 
         def perturb(self, text, rng):
             assert len(asked) == 1
+            perturbed.append(text)
             return text
 
     sink = Kept()
-    train(job(Careful), shared, sink)
-    assert asked == [[text for texts in shared.data.train.texts for text in texts]]
+    train(job(Careful, budget=budget, evaluations=1), shared, sink)
+    every = [text for texts in shared.data.train.texts for text in texts]
+    segments = len(shared.data.train.texts[0])
+    assert len(asked[0]) == rows * segments
+    assert [text for text in every if text in asked[0]] == asked[0]  # in the order of the rows
+    assert set(perturbed) <= set(asked[0])
     assert sink.texts("note") == ["the thesaurus is small"]
 
 

@@ -199,6 +199,7 @@ def test_unknown_names_suggest_the_nearest(install: Install) -> None:
     host = Host.load()
     with pytest.raises(UsageError, match=r"'prob-good'.*'probe-good'"):
         host.method("prob-good")
+    assert host.method("Probe_Good") is host.methods["probe-good"]
     with pytest.raises(UsageError, match="matekd-bench tasks"):
         host.suite("no-such-suite")
 

@@ -43,7 +43,7 @@ def reference(lab, text, word, most):
 
 def test_candidates_are_the_whole_models_one_word_at_a_time(rig):
     lab = rig()
-    (slots,) = Candidates(lab.context, 15).find([TEXT]).values()
+    slots = Candidates(lab.context, 15).find(TEXT)
     assert words_of(lab, TEXT, slots) == ELIGIBLE
     for word, slot in zip(ELIGIBLE, slots, strict=True):
         assert slot.words == reference(lab, TEXT, word, 15)
@@ -56,23 +56,62 @@ def test_a_word_of_several_pieces_is_masked_as_one(rig):
     lab = rig()
     assert len(lab.encoder._tokenizer.tokenize("zebra")) == 5
     finder = Candidates(lab.context, 15)
-    (ask,) = [ask for ask in finder._masked_words(0, TEXT) if TEXT[ask.start : ask.stop] == "zebra"]
+    (ask,) = [ask for ask in finder._masked_words(TEXT) if TEXT[ask.start : ask.stop] == "zebra"]
     tokenizer = lab.encoder._tokenizer
     assert ask.ids == tokenizer(TEXT.replace("zebra", "[MASK]"), TEXT)["input_ids"]
     assert ask.types == tokenizer(TEXT.replace("zebra", "[MASK]"), TEXT)["token_type_ids"]
     assert ask.ids[ask.at] == tokenizer.mask_token_id
 
 
-def test_batches_and_blocks_change_no_candidate(rig, monkeypatch):
+def test_the_cut_of_passes_changes_no_candidate(rig, monkeypatch):
     lab = rig("pairs")
     texts = [text for texts in lab.corpus.texts for text in texts]
-    whole = Candidates(lab.context, 5).find(texts)
-    monkeypatch.setattr(module, "TEXTS_PER_BLOCK", 3)
-    monkeypatch.setattr(module, "MAX_TOKENS", 100)
+    whole = Candidates(lab.context, 5)
+    found = [whole.find(text) for text in texts]
+    monkeypatch.setattr(module, "MAX_TOKENS", 60)
     other = rig("pairs")
-    assert Candidates(other.context, 5).find(texts) == whole
-    assert set(whole) == set(texts)
+    cut = Candidates(other.context, 5)
+    assert [cut.find(text) for text in texts] == found
     assert other.meter.forwards()["generator"] > lab.meter.forwards()["generator"]
+
+
+def test_an_answer_is_kept_for_other_runs_and_booked_in_each(rig, monkeypatch):
+    monkeypatch.setattr(module, "_answers", {})
+    labs = [rig(), rig()]
+    finders = [Candidates(lab.context, 15) for lab in labs]
+    first = finders[0].find(TEXT)
+
+    def asked(*_):
+        raise AssertionError("the generator is asked again")
+
+    monkeypatch.setattr(type(finders[1]._model.module.network), "forward", asked)
+    assert finders[1].find(TEXT) == first
+    assert labs[0].meter.flops == labs[1].meter.flops > 0
+    with pytest.raises(AssertionError, match="again"):
+        finders[1].find("a zebra sees a dog")
+
+
+def test_another_generator_gives_answers_of_its_own(rig):
+    labs = [rig(), rig()]
+    with torch.no_grad():
+        finders = [Candidates(lab.context, 15) for lab in labs]
+        for weight in finders[1]._model.module.parameters():
+            weight.copy_(weight.roll(1))
+    assert finders[0].find(TEXT) != finders[1].find(TEXT)
+
+
+def test_reading_stops_at_the_cut(rig, monkeypatch):
+    lab = rig()
+    finder = Candidates(lab.context, 15)
+    calls = []
+    encode = lab.context.encode
+    monkeypatch.setattr(lab.context, "encode", lambda texts: calls.append(texts) or encode(texts))
+    counts = []
+    for words in (40, 4000):
+        calls.clear()
+        finder.find(" ".join(["dog"] * words))
+        counts.append(len(calls))
+    assert counts[1] <= counts[0]
 
 
 def test_batches_keep_within_their_bounds_and_lose_nothing(monkeypatch):

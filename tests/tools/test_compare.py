@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import binomtest
 
 from matekd_bench.errors import ResultsError, UsageError
+from matekd_bench.plugins.host import Host
 from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.store.collection import Collection, read_folders
 from matekd_bench.tools.compare import compare_runs, find_run
@@ -47,6 +48,28 @@ def test_runs_are_found_by_the_start_of_their_id(study: Collection) -> None:
         find_run(study.records, "zz")
     longer = kd.model_copy(update={"run_id": f"{kd.run_id}0"})
     assert find_run([longer, kd], kd.run_id) is kd
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("RTE-KD-0", True),
+        ("rte-kd", True),
+        ("mini-RTE-kd-0", True),
+        ("MRPC-kd-0", False),
+        ("rte-kd-01", False),
+        ("rte-eda-0", False),
+    ],
+)
+def test_a_run_is_found_by_the_names_of_papers(name: str, found: bool, make_record: Any) -> None:
+    record = make_record("kd", task="mini-rte", seed=0)
+    record = record.model_copy(update={"run_id": "mini-rte-kd-0-1abc"})
+    tasks = {"mini-rte": Host.load((), only_builtin=True).task("mini-rte").record}
+    if found:
+        assert find_run([record], name, tasks) is record
+        return
+    with pytest.raises(UsageError, match=f"'{name}'"):
+        find_run([record], name, tasks)
 
 
 def test_what_cannot_be_compared(study: Collection, make_record: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 from matekd_bench.errors import DataError, UsageError
 from matekd_bench.plugins.host import Host
 from matekd_bench.tools.predict import StudentAnswers
-from matekd_bench.tools.submission import TABLES, chosen_runs, file_text, zipped
+from matekd_bench.tools.submission import TABLES, chosen_runs, file_text, runs_of, zipped
 
 ROWS = {
     "CoLA": 1063, "SST-2": 1821, "MRPC": 1725, "STS-B": 1379, "QQP": 390965, "MNLI-m": 9796, "MNLI-mm": 9847,
@@ -111,3 +111,13 @@ def test_other_runs_are_refused(runs: list[Any], said: str) -> None:
 
 def test_nine_official_runs_are_taken() -> None:
     assert set(chosen_runs(NINE)) == {run.identity.task for run in NINE}
+
+
+def test_a_method_means_its_row_and_an_exact_row_wins(make_record: Any) -> None:
+    kd, small, large = (make_record("eda", variant=name, seed=1) for name in ("eda", "eda[a=1]", "eda[a=2]"))
+    assert runs_of([small, kd], "eda", 1) == [kd]
+    assert runs_of([small], "eda", 1) == [small]
+    with pytest.raises(UsageError, match=r"eda\[a=1\], eda\[a=2\]"):
+        runs_of([small, large], "eda", 1)
+    with pytest.raises(UsageError, match="'eda, 2'"):
+        runs_of([small], "eda", 2)

@@ -99,8 +99,8 @@ def show(
     print_table(("parameter", "type", "default", "bounds", "meaning"), parameters)
     first = parameters[0]
     typer.echo(
-        f"\nset one with --methods '{name}[{'METHOD,' if method.wraps else ''}{first[0]}={first[2]}]' "
-        f"or --set {name}.{first[0]}={first[2]}"
+        f"\nset one with --methods '{method.name}[{'METHOD,' if method.wraps else ''}{first[0]}={first[2]}]' "
+        f"or --set {method.name}.{first[0]}={first[2]}"
     )
 
 

@@ -23,6 +23,7 @@ from matekd_bench.cli.options import (
     Settings,
     Student,
     Teacher,
+    debugs,
     study_options,
 )
 from matekd_bench.cli.ui.console import load_host, print_json, print_table, warn
@@ -79,10 +80,10 @@ def preview(
     options, glue_home = study_options(context)
     options |= {"tasks": task, "seeds": 1, "reference": "none"}
     host = load_host(plugin, no_plugins)
-    request = make_request(
-        options | ({} if seed is None else {"first_seed": seed}), host, glue_home=glue_home
+    request = make_request(options, host, glue_home=glue_home)
+    result = preview_methods(
+        request, host, LineScreen(sys.stderr, details=debugs(context)), examples=n, updates=updates
     )
-    result = preview_methods(request, host, LineScreen(sys.stderr), examples=n, updates=updates)
     for notice in dict.fromkeys(notice for method in result.methods for notice in method.notices):
         warn(notice)
     if html is not None:

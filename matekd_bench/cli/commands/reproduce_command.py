@@ -23,6 +23,7 @@ from matekd_bench.cli.options import (
     Results,
     Student,
     Teacher,
+    debugs,
 )
 from matekd_bench.cli.ui.console import load_host, print_json
 
@@ -41,6 +42,7 @@ Threads = Annotated[
 
 
 def reproduce(
+    context: typer.Context,
     run: Run,
     results: Results = RESULTS,
     into: Into = None,
@@ -61,6 +63,7 @@ def reproduce(
     Logits of every evaluation, scores and losses are compared to the last bit. Exit code 1: they are not the same.
     A plugin that a record names is not run unless it is given with --plugin.
     """
+    from matekd_bench.cli.ui.leaderboards import tasks_and_suites
     from matekd_bench.cli.ui.progress import watcher
     from matekd_bench.results.store.collection import read_folders
     from matekd_bench.results.store.results_store import ResultsStore
@@ -68,13 +71,14 @@ def reproduce(
     from matekd_bench.tools.reproduce import reproduce as reproduce_run
 
     home, name = _results_and_name(run, results)
-    run_id = find_run(read_folders([home]).records, name).run_id
+    host = load_host(plugin, no_plugins)
+    run_id = find_run(read_folders([home]).records, name, tasks_and_suites(host)[0]).run_id
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="matekd-bench-")))
         if fresh:
             stack.enter_context(_cache_at(scratch / "cache"))
-        sink = stack.enter_context(watcher(quiet=quiet, verbose=False))
-        host, target = load_host(plugin, no_plugins), into or scratch / "results"
+        sink = stack.enter_context(watcher(quiet=quiet, debug=debugs(context)))
+        target = into or scratch / "results"
         reproduction = reproduce_run(
             ResultsStore(home), run_id, target, host, sink,
             device=device, threads=threads, glue_dir=glue_dir,

@@ -72,17 +72,21 @@ def leaderboard(
 
     A view shows fewer rows or other columns; intervals, corrections and verdicts stay those of the whole study.
     """
+    from matekd_bench.plugins.known_names import known_methods, known_tasks
     from matekd_bench.results.leaderboard import row_filters
 
     view = _view(by, cost=cost, diagnostics=diagnostics, failures=failures)
-    compared_with = reference_name(reference)
-    loaded = load_results(load_host(plugin, no_plugins), results)
+    host = load_host(plugin, no_plugins)
+    loaded = load_results(host, results)
     if view is None:
         _print_failures(loaded)
         return
-    table = row_filters.select_protocols(loaded.leaderboard(compared_with), match or [])
+    table = row_filters.select_protocols(loaded.leaderboard(reference_name(reference, host)), match or [])
     table = row_filters.select_rows_and_columns(
-        row_filters.sort_rows(table, sort), methods, tasks, loaded.suites
+        row_filters.sort_rows(table, sort and known_tasks(sort, host)),
+        methods and ",".join(known_methods(name, host) for name in row_filters.split_names(methods)),
+        tasks and known_tasks(tasks, host),
+        loaded.suites,
     )
     show_leaderboard(table, loaded.suites, json=json, view=view)
 
@@ -136,8 +140,8 @@ def export(
     """
     from matekd_bench.results.report import export as exporter
 
-    compared_with = reference_name(reference)
     host = load_host(plugin, no_plugins)
+    compared_with = reference_name(reference, host)
     for path in files:
         exporter.check_path(path, table, plot, host.exporters)
     loaded = load_results(host, results)
@@ -184,7 +188,7 @@ def compare(
         folders += [home] if home else []
         names.append(Path(run).resolve().name if home else run)
     loaded = load_results(load_host(plugin, no_plugins), folders or [RESULTS])
-    runs = [find_run(loaded.records, name) for name in names]
+    runs = [find_run(loaded.records, name, loaded.tasks) for name in names]
     result = compare_runs(runs[0], runs[1], loaded.evidence, loaded.tasks)
     if json:
         print_json(_comparison_as_json(runs, result))

@@ -31,6 +31,7 @@ from matekd_bench.cli.options import (
     Student,
     Tasks,
     Teacher,
+    debugs,
     go_offline,
     study_options,
     typed_command,
@@ -39,9 +40,7 @@ from matekd_bench.cli.options import (
 if TYPE_CHECKING:
     from matekd_bench.events import StudyFinished
     from matekd_bench.plugins.host import Host
-    from matekd_bench.study.pipeline import StudySummary
     from matekd_bench.study.plan.study_plan import Plan
-    from matekd_bench.study.spec.request import StudyRequest
 
 
 def run(
@@ -59,6 +58,16 @@ def run(
     ] = None,
     first_seed: Annotated[
         int | None, Settings("--first-seed", metavar="K", min=0, help="The seeds are K, K+1, ...")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        Settings(
+            "--seed",
+            metavar="K",
+            min=0,
+            max=2**31,
+            help="This seed alone: short for --seeds 1 --first-seed K.",
+        ),
     ] = None,
     results: Results = RESULTS,
     sets: Annotated[
@@ -161,13 +170,16 @@ def run(
 ) -> int:
     """Train every method on every task and seed that has no record yet, then print the leaderboard."""
     from matekd_bench.cli.ui.console import load_host
+    from matekd_bench.cli.ui.progress import watcher
+    from matekd_bench.study import run as run_study
     from matekd_bench.study.spec.request import make_request
 
     go_offline(context, offline)
     options, glue_home = study_options(context)
     host = load_host(plugin, no_plugins)
     request = make_request(options, host, glue_home=glue_home, command=typed_command(context))
-    summary = _run_study(request, host, dry_run=dry_run, quiet=quiet, verbose=verbose)
+    with watcher(quiet=quiet, verbose=verbose, debug=debugs(context)) as sink:
+        summary = run_study(request, host, sink, dry_run=dry_run)
     if summary.plan is None:
         return 0
     if dry_run:
@@ -180,17 +192,6 @@ def run(
         if not (quiet or summary.end.failed) and request.spec.keep == "last":
             _print_predict_command(summary.plan, host, results, plugin)
     return 1 if summary.end.failed else 0
-
-
-def _run_study(
-    request: StudyRequest, host: Host, *, dry_run: bool, quiet: bool, verbose: bool
-) -> StudySummary:
-    """Run the study, or with `dry_run` only plan it, with the watcher that the options ask for."""
-    from matekd_bench.cli.ui.progress import watcher
-    from matekd_bench.study import run as run_study
-
-    with watcher(quiet=quiet, verbose=verbose) as sink:
-        return run_study(request, host, sink, dry_run=dry_run)
 
 
 def _print_result(results: Path, plan: Plan, host: Host, as_json: bool) -> None:

@@ -11,7 +11,7 @@ import typer
 from matekd_bench.cli.options import RESULTS, GlueDir, NoPlugins, PluginFiles
 from matekd_bench.cli.ui.console import load_host
 from matekd_bench.cli.ui.leaderboards import ResultsFolders, find_one_run, load_results
-from matekd_bench.errors import ResultsError, UsageError
+from matekd_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from matekd_bench.tools.predict import StudentAnswers
@@ -56,6 +56,7 @@ def predict(
     """
     from matekd_bench.files.reading import text_encoding
     from matekd_bench.files.user_tables import EXTENSIONS, read_texts
+    from matekd_bench.plugins.known_names import known_tasks
     from matekd_bench.tools.predict import StudentPredictor, as_text, read_split, score_of, task_to_predict
 
     if file is not None and split is not None:
@@ -64,7 +65,7 @@ def predict(
         raise UsageError(f"'{output}': predictions are written to {', '.join(EXTENSIONS)} files.")
     host = load_host(plugin, no_plugins)
     record, home, tasks = find_one_run(host, run, results)
-    predicted_task = task_to_predict(record, task, tasks)
+    predicted_task = task_to_predict(record, task and known_tasks(task, host), tasks)
     texts = None
     if file is not None:
         texts = read_texts(file, predicted_task.fields, text_encoding(encoding))
@@ -110,23 +111,16 @@ def submit(
 
     All tasks must be there, trained on the official, complete data, with their students kept (`--keep last`).
     """
-    from matekd_bench.errors import unknown
     from matekd_bench.files.safe_names import write_atomically
+    from matekd_bench.plugins.known_names import known_methods
     from matekd_bench.tools.predict import StudentPredictor, read_split
-    from matekd_bench.tools.submission import TABLES, chosen_runs, file_text, zipped
+    from matekd_bench.tools.submission import TABLES, chosen_runs, file_text, runs_of, zipped
 
     if output.suffix.lower() != ".zip":
         raise UsageError(f"'{output}': a submission is a .zip file.")
-    loaded = load_results(load_host(plugin, no_plugins), results or [RESULTS])
-    scored = [run for run in loaded.records if run.task_score is not None]
-    selected = [run for run in scored if run.identity.variant == method and run.identity.seed == seed]
-    if not selected:
-        if not scored:
-            raise ResultsError("no run is recorded:", hint="'matekd-bench run --tasks glue' trains some.")
-        raise unknown(
-            "method and seed", f"{method}, {seed}", [_method_and_seed(run.identity) for run in scored]
-        )
-    runs = chosen_runs(selected)
+    host = load_host(plugin, no_plugins)
+    loaded = load_results(host, results or [RESULTS])
+    runs = chosen_runs(runs_of(loaded.records, known_methods(method, host), seed))
     students = {
         task: StudentPredictor(run, loaded.stores[run.run_id].root, device)
         for task, run in sorted(runs.items())
@@ -138,7 +132,3 @@ def submit(
         typer.echo(f"{table.file}: {table.rows} rows, from {runs[table.source].run_id}")
     write_atomically(output, zipped(texts))
     typer.echo(f"wrote {output}: the GLUE server takes it as it is")
-
-
-def _method_and_seed(identity: object) -> str:
-    return f"{getattr(identity, 'variant', '')}, {getattr(identity, 'seed', '')}"

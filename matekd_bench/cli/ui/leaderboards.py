@@ -75,7 +75,7 @@ def find_one_run(
 
     folder = results_folder_of(run)
     results = load_results(host, [folder] if folder else folders)
-    record = find_run(results.records, Path(run).resolve().name if folder else run)
+    record = find_run(results.records, Path(run).resolve().name if folder else run, results.tasks)
     return record, results.stores[record.run_id].root, results.tasks
 
 
@@ -116,6 +116,8 @@ def show_leaderboard(
     render(leaderboard, Console(), view)
 
 
-def reference_name(typed: str | None) -> str | None:
+def reference_name(typed: str | None, host: Host) -> str | None:
     """Return the name of the reference: `kd` unless another is typed; None for `none`."""
-    return None if typed == "none" else typed or "kd"
+    from matekd_bench.plugins.known_names import known_methods
+
+    return None if typed == "none" else known_methods(typed or "kd", host)

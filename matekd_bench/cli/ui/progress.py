@@ -27,30 +27,32 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def watcher(*, quiet: bool, verbose: bool, stream: TextIO | None = None) -> Iterator[Sink]:
+def watcher(
+    *, quiet: bool = False, verbose: bool = False, debug: bool = False, stream: TextIO | None = None
+) -> Iterator[Sink]:
     """Yield the sink that the options ask for: bars if `stream` is a terminal, else lines.
 
     `stream` is stderr by default, so that stdout holds nothing but the result.
     """
     stream = stream or sys.stderr
     if quiet:
-        yield QuietScreen(stream)
+        yield QuietScreen(stream, details=debug)
     elif not stream.isatty():
-        yield LineScreen(stream, verbose=verbose)
+        yield LineScreen(stream, details=verbose or debug)
     else:
-        with BarScreen(stream, verbose=verbose) as screen:
+        with BarScreen(stream, verbose=verbose, details=verbose or debug) as screen:
             yield screen
 
 
 class QuietScreen(Sink):
-    """A sink that prints only warnings, and with `verbose` details too.
+    """A sink that prints only warnings, and with `details` those too, such as tracebacks.
 
     Subclasses add a method for each kind of event that they show: `on_` and the name of its class in lower case.
     """
 
-    def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
+    def __init__(self, stream: TextIO, *, details: bool = False) -> None:
         self.stream = stream
-        self.verbose = verbose
+        self.details = details
 
     def emit(self, event: Event) -> None:
         """Show the event, if this screen shows its kind."""
@@ -63,10 +65,10 @@ class QuietScreen(Sink):
         print(text, file=self.stream, flush=True)
 
     def on_message(self, message: Message) -> None:
-        """Print a warning, and a detail such as a traceback if `verbose`."""
+        """Print a warning, and a detail such as a traceback if it is asked for."""
         if message.kind == "warning":
             self.print_line(f"warning: {message.text}")
-        elif message.kind == "detail" and self.verbose:
+        elif message.kind == "detail" and self.details:
             self.print_line(message.text)
 
 
@@ -93,8 +95,8 @@ class LineScreen(QuietScreen):
     each line begins with its run.
     """
 
-    def __init__(self, stream: TextIO, *, verbose: bool = False, clock: Clock = time.monotonic) -> None:
-        super().__init__(stream, verbose=verbose)
+    def __init__(self, stream: TextIO, *, details: bool = False, clock: Clock = time.monotonic) -> None:
+        super().__init__(stream, details=details)
         self.clock = clock
         self.study_pace: StudyPace | None = None
         self.runs: dict[str, RunView] = {}  # runs under way, by run id
@@ -167,15 +169,20 @@ class LineScreen(QuietScreen):
 
 
 class BarScreen(QuietScreen):
-    """A sink with live bars, one for the grid and one for each run under way; lines for what should stay."""
+    """A sink with live bars, one for the grid and one for each run under way; lines for what should stay.
 
-    def __init__(self, stream: TextIO, *, verbose: bool, clock: Clock = time.monotonic) -> None:
+    With `verbose` every evaluation gets a line.
+    """
+
+    def __init__(
+        self, stream: TextIO, *, verbose: bool, details: bool = False, clock: Clock = time.monotonic
+    ) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bars
 
-        super().__init__(stream, verbose=verbose)
-        self.clock = clock
+        super().__init__(stream, details=details)
+        self.clock, self.verbose = clock, verbose
         self.bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from matekd_bench.distill.settings import BudgetKind
 from matekd_bench.methods.rows import Cycle
 from matekd_bench.seeds import seed_of
 
@@ -80,3 +81,17 @@ def schedule(student: DataOrder, own: DataOrder, cycle: Cycle | None) -> Iterato
                 auxiliary_update += 1
         yield PlannedUpdate("student", update, *next(rows))
         update += 1
+
+
+def within_budget(planned: Iterator[PlannedUpdate], kind: BudgetKind, limit: int) -> Iterator[PlannedUpdate]:
+    """Yield the planned updates until the student's ones spend a budget of this kind; all under a budget of FLOPs.
+
+    What is prepared ahead of the training therefore ends with it.
+    """
+    spent = 0
+    for update in planned:
+        if spent >= limit:
+            return
+        yield update
+        if update.phase == "student" and kind != "train_flops":  # what an update costs is not known before
+            spent += 1 if kind == "student_updates" else len(update.rows)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -198,26 +200,30 @@ class ProcessGroup(Ranks):
             raise
         except Exception as error:
             # LostPeerError is only an echo of another process's failure, so it gives no reason of its own.
-            own = "" if isinstance(error, LostPeerError) else one_line(error)
-            reasons = [reason for reason in self._exchange_reasons(own) if reason]
-            if isinstance(error, LostPeerError) and reasons:
-                raise RunError(reasons[0]) from error
+            lost = isinstance(error, LostPeerError)
+            own = ("", "") if lost else (one_line(error), "".join(traceback.format_exception(error)))
+            failures = [failure for failure in self._exchange_failures(own) if failure[0]]
+            if lost and failures:
+                reason, where = failures[0]
+                shared = RunError(reason)
+                shared.add_note(where.rstrip())  # so that its traceback shows that of the other process
+                raise shared from error
             raise
 
-    def _exchange_reasons(self, reason: str) -> list[str]:
-        """Return the reasons of all processes for failing, by rank; end this process where another sends none.
+    def _exchange_failures(self, failure: tuple[str, str]) -> list[tuple[str, str]]:
+        """Return reason and traceback of all processes, by rank; end this process where another sends none.
 
-        The reasons go through the key-value store, since a collective operation may be the thing that failed.
+        They go through the key-value store, since a collective operation may be the thing that failed.
         """
         keys = [f"act-{self._calls}-{rank}" for rank in range(self.size)]
-        self._store.set(keys[self.rank], reason)
+        self._store.set(keys[self.rank], json.dumps(failure))
         try:
             self._store.wait(keys, MEETING_TIMEOUT)
         except RuntimeError as error:
             raise SystemExit(
                 "the processes of a run lost each other; run the same command to resume."
             ) from error
-        return [self._store.get(key).decode() for key in keys]
+        return [tuple(json.loads(self._store.get(key))) for key in keys]
 
 
 def launched_processes(environment: Mapping[str, str] = os.environ) -> int:

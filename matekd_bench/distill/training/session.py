@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from torch import nn
 
 from matekd_bench.distill.data.batches import Assembler, to_device
 from matekd_bench.distill.data.corpus import Corpus
-from matekd_bench.distill.data.order import DataOrder, PlannedUpdate
+from matekd_bench.distill.data.order import DataOrder, PlannedUpdate, schedule, within_budget
 from matekd_bench.distill.device import ResolvedPrecision
 from matekd_bench.distill.flops import FlopModel, Meter
 from matekd_bench.distill.models.score_units import ScoreUnits
@@ -69,9 +69,9 @@ class SessionParts:
 class TrainingSession:
     """One network, the method that trains it and everything between them, with one state to save and load.
 
-    The life of a session: the constructor makes the method. :meth:`losses` lets a text method look at the training
-    texts, runs the method's warm-up, unless :meth:`load_state_dict` continues a session that had it, and makes the
-    updates. :meth:`warm_up` does the first two alone.
+    The life of a session: the constructor makes the method. :meth:`losses` lets a text method look at the texts that it
+    will perturb, runs the method's warm-up, unless :meth:`load_state_dict` continues a session that had it, and makes
+    the updates. :meth:`warm_up` does the first two alone.
 
     `context_type` may be a subclass of `RunContext` that records more. `data_order` and `method_init` enter the seeds
     of the order of the rows and of the modules that a method makes; None for a method without modules.
@@ -121,10 +121,26 @@ class TrainingSession:
         self._auxiliary_order = DataOrder(lengths, size, job.seed, task.name, "own-data-order")
 
     def _prepare_texts(self) -> None:
-        """Let a text method look at all training texts, once."""
+        """Let a text method look at the texts that it will perturb, once."""
         if isinstance(self.method, TextPerturbation) and not self._prepared:
-            self.method.prepare([text for texts in self.parts.corpus.texts for text in texts])
+            rows = self._rows_to_read()
+            texts = [texts for row, texts in enumerate(self.parts.corpus.texts) if row in rows]
+            self.method.prepare([text for row_texts in texts for text in self.method.perturbed(row_texts)])
         self._prepared = True
+
+    def _rows_to_read(self) -> Collection[int]:
+        """Return the rows of the student's batches within the budget; all rows under a budget of FLOPs."""
+        every, rows = range(len(self.parts.corpus)), set[int]()
+        if self.job.budget[0] == "train_flops":
+            return every
+        for planned in within_budget(
+            schedule(self._order, self._auxiliary_order, self.method.cycle), *self.job.budget
+        ):
+            if planned.phase == "student":
+                rows.update(planned.rows)
+            if len(rows) == len(every):
+                break
+        return rows
 
     def warm_up(self) -> None:
         """Do once what comes before the first update; :meth:`losses` does it too."""

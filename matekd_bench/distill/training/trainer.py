@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from matekd_bench.distill.data.batches import Assembler, Prefetch, to_device
-from matekd_bench.distill.data.order import DataOrder, PlannedUpdate, schedule
+from matekd_bench.distill.data.order import DataOrder, PlannedUpdate, schedule, within_budget
 from matekd_bench.distill.settings import AuxiliaryUpdates, BudgetLimit, Objective, Optimizer
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.distill.training.forward_passes import RunModels
@@ -112,7 +112,8 @@ class Trainer:
         """
         self.warm_up(auxiliary_order, assembler)
         finished = self.spent.auxiliary_updates + self.spent.student_updates
-        planned = islice(schedule(order, auxiliary_order, self.method.cycle), finished, None)
+        updates = schedule(order, auxiliary_order, self.method.cycle)
+        planned = islice(within_budget(updates, *self._budget), finished, None)
         with closing(Prefetch(assembler(update) for update in planned)) as batches:
             while self.progress < 1.0:
                 loss = self.update(to_device(next(batches), self._context.device))

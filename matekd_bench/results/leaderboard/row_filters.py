@@ -6,7 +6,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from matekd_bench.errors import unknown
-from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardRow, LeaderboardTable, TaskColumn
+from matekd_bench.results.leaderboard.table import (
+    Leaderboard,
+    LeaderboardRow,
+    LeaderboardTable,
+    RowIdentity,
+    TaskColumn,
+)
+from matekd_bench.results.records.run_record import Identity
 from matekd_bench.tasks.task import Suite
 
 SORTS = ("delta", "score", "cost", "name")
@@ -38,8 +45,8 @@ def select_rows_and_columns(
     """Keep the named rows and columns, in the leaderboard's order; tables that would be empty are left out.
 
     `methods` lists methods (all variants of each) or single variants, `tasks` lists tasks and suites; None keeps
-    all. Differences, corrections, ranks and means over tasks stay those of the whole study. Raises UsageError for a
-    name that is in no table.
+    all. A task that is not in the tables means its synthetic stand-in. Differences, corrections, ranks and means over
+    tasks stay those of the whole study. Raises UsageError for a name that is in no table.
     """
     rows = {row.label: row for table in leaderboard.tables for row in table.rows}
     columns = {column.name: column for table in leaderboard.tables for column in table.columns}
@@ -66,11 +73,16 @@ def _select_labels(names: Sequence[str], rows: Collection[LeaderboardRow]) -> se
     """Return the labels of the rows that `names` select; UsageError for a name without a row."""
     selected: set[str] = set()
     for name in names:
-        labels = {row.label for row in rows if name in (row.label, row.identity.variant, row.identity.method)}
+        labels = {row.label for row in rows if name == row.label or is_named(row.identity, name)}
         if not labels:
             raise unknown("method", name, {row.label for row in rows})
         selected |= labels
     return selected
+
+
+def is_named(identity: RowIdentity | Identity, name: str) -> bool:
+    """Return True if `name` is the method of a row or run, or its variant."""
+    return name in (identity.variant, identity.method)
 
 
 def _select_columns(
@@ -80,12 +92,17 @@ def _select_columns(
     suite_tasks = {suite.name: set(suite.tasks) for suite in suites}
     selected: set[str] = set()
     for name in names:
-        tasks = suite_tasks.get(name, {name})
-        matches = {column.name for column in columns if column.task in tasks or column.name == name}
+        matches = {column for task in suite_tasks.get(name, {name}) for column in _columns_of(task, columns)}
         if not matches:
             raise unknown("task", name, {column.name for column in columns})
         selected |= matches
     return selected
+
+
+def _columns_of(task: str, columns: Collection[TaskColumn]) -> set[str]:
+    """Return the names of a task's columns, or of those of its stand-in if the task itself has none."""
+    own = {column.name for column in columns if task in (column.task, column.name)}
+    return own or {column.name for column in columns if column.stands_for == task}
 
 
 def _select_from_table(
@@ -111,12 +128,16 @@ def _select_from_table(
 def sort_rows(leaderboard: Leaderboard, sort: str | None) -> Leaderboard:
     """Sort the rows of every table, highest value first (cost: lowest first), rows without a value last.
 
-    `sort` is one of SORTS, or a task to sort by its mean score. By default the baselines come first, then the methods
-    by their mean difference. Unranked rows are always last. Raises UsageError for any other `sort`.
+    `sort` is one of SORTS, or a task to sort by its mean score; a task without a column means its stand-in. By default
+    the baselines come first, then the methods by their mean difference. Unranked rows are always last. Raises
+    UsageError for any other `sort`.
     """
-    columns = {column.name for table in leaderboard.tables for column in table.columns}
-    if sort is not None and sort not in SORTS and sort not in columns:
-        raise unknown("order", sort, [*SORTS, *columns])
+    columns = {column.name: column for table in leaderboard.tables for column in table.columns}
+    if sort is not None and sort not in SORTS:
+        matches = _columns_of(sort, columns.values())
+        if not matches:
+            raise unknown("order", sort, [*SORTS, *columns])
+        sort = sort if sort in matches else min(matches)
     value_of = _sort_value(sort or "delta")
 
     def sort_key(row: LeaderboardRow) -> tuple[bool, bool, bool, float, str]:

@@ -44,7 +44,8 @@ class TaskColumn:
     """One task with one data set and one teacher, so that the cells of the column are comparable.
 
     `name` is the task's name, plus a number if a protocol has several data sets or teachers for the task.
-    `uninformative` is the reason why no conclusion can be drawn from the column, None if it is informative.
+    `stands_for` is the task that a synthetic one imitates. `uninformative` is the reason why no conclusion can be drawn
+    from the column, None if it is informative.
     """
 
     name: str
@@ -62,6 +63,7 @@ class TaskColumn:
     majority_score: float | None
     uninformative: str | None
     notices: tuple[str, ...]
+    stands_for: str | None = None
 
     @property
     def partial(self) -> bool:

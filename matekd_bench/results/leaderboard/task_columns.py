@@ -38,6 +38,7 @@ def make_column(
         majority_score=data.majority_score,
         uninformative=_why_uninformative(name, grid, data.majority_score, teacher),
         notices=tuple(dict.fromkeys(notice for run in members for notice in run.data.notices)),
+        stands_for=task.stands_for if task else None,
     )
 
 

@@ -23,6 +23,12 @@ from matekd_bench.results.report.cells import (
 )
 from matekd_bench.results.stats.intervals import Interval
 
+# What a run's numbers may depend on besides its settings: the entry of `env` in a record, and its words in a sentence.
+ENVIRONMENT: Mapping[str, str] = {
+    "torch": "versions of torch",
+    "transformers": "versions of transformers",
+    "processor": "kinds of processor",
+}
 RowColumn: TypeAlias = Column[[LeaderboardRow, LeaderboardTable]]
 PETA = 1e15
 
@@ -30,6 +36,11 @@ PETA = 1e15
 def joined(values: Iterable[str]) -> str:
     """Join the distinct values, sorted."""
     return "; ".join(sorted(set(values)))
+
+
+def environment(row: LeaderboardRow, name: str) -> set[str]:
+    """Return the distinct values of an entry of ENVIRONMENT in the runs of a row that have a score."""
+    return {run.env[name] for run in row.runs if run.task_score is not None and name in run.env}
 
 
 def students(row: LeaderboardRow) -> set[str]:
@@ -272,6 +283,13 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
         "Correlation over common seeds of the method's scores with the reference's, pooled over tasks. The intervals "
         "take it as 0: above 0 they are too wide, below 0 too narrow. Empty below three common seeds.",
         lambda row, table: row.overall.seed_correlation, ("seed", "corr."), "correlation",
+    ),
+    *(
+        Column(
+            name, f"{words.capitalize()} of the row's runs; several are joined by `; `.",
+            lambda row, table, name=name: joined(environment(row, name)) or None,
+        )
+        for name, words in ENVIRONMENT.items()
     ),
     *(
         Column(

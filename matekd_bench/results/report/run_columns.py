@@ -11,6 +11,7 @@ from matekd_bench.results.leaderboard import tuned_rows
 from matekd_bench.results.leaderboard.grouping import resources_of
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import Column, TableCell
+from matekd_bench.results.report.columns import ENVIRONMENT
 
 Score: TypeAlias = Mapping[str, Value]  # split, selection, metric, value, n; empty for a run without scores
 RunColumn: TypeAlias = Column[[Record, Score]]
@@ -114,6 +115,10 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     Column(
         "resources", "What the method used from outside, with version and digest.",
         lambda run, score: resources_of(run) or None,
+    ),
+    *(
+        Column(name, f"The record's `env.{name}`.", lambda run, score, name=name: run.env.get(name))
+        for name in ENVIRONMENT
     ),
     Column(
         "score", "The task's score at the last evaluation.",

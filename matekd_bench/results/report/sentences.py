@@ -9,9 +9,10 @@ from matekd_bench.results.leaderboard.glue_score import GLUE8
 from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardTable, TaskColumn
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import MARKS, PROBLEMS
-from matekd_bench.results.report.columns import students
+from matekd_bench.results.report.columns import ENVIRONMENT, environment, students
 from matekd_bench.results.stats.intervals import MIN_SEEDS
 
+MAX_NAMED = 5  # rows that a sentence lists
 SEED_RULE = "no interval, no verdict"
 
 
@@ -91,6 +92,7 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
         yield f"{complete} with official, informative data: no GLUE score."
     if any("mini" in row.scores for row in table.rows):
         yield "mini: the mean over eight tasks, without mini-wnli; differences are over all."
+    yield from mixed_environments(table)
     yield from table.power_lines
     yield from unmatched_costs(table)
     for row in table.rows:
@@ -101,6 +103,26 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
         yield table.view
     for column in table.columns:
         yield from (f"{column.name}: {notice}" for notice in column.notices)
+
+
+def mixed_environments(table: LeaderboardTable) -> Iterator[str]:
+    """Name the rows that were made by different versions of a library, or on processors of different kinds."""
+    for name, words in ENVIRONMENT.items():
+        rows: dict[str, list[str]] = {}  # value -> labels of the rows that have it
+        for row in table.rows:
+            for value in environment(row, name):
+                rows.setdefault(value, []).append(row.label)
+        if len(rows) > 1:
+            parts = (f"{value} ({_labels(rows[value], table)})" for value in sorted(rows))
+            yield f"Different {words}: {', '.join(parts)}; differences between rows may come from that."
+
+
+def _labels(labels: Sequence[str], table: LeaderboardTable) -> str:
+    """List the labels of rows, a few of many."""
+    if len(labels) == len(table.rows) > 1:
+        return "all rows"
+    more = len(labels) - MAX_NAMED
+    return ", ".join(labels[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def unmatched_costs(table: LeaderboardTable) -> Iterator[str]:

@@ -17,14 +17,19 @@ BUDGET_RULE = frozenset({"kind", "limit", "epochs"})  # one of these keys replac
 def expanded(layer: Mapping[str, Any]) -> dict[str, Any]:
     """Return a layer with its short forms written out, so that layers can be merged key by key.
 
-    The short forms are those of options: `teacher="MODEL"`, `budget="KIND=N"`, `sets=["METHOD.PARAMETER=VALUE"]` and
-    `precision`, which belongs to `training`. Values of None say nothing and are left out.
+    The short forms are those of options: `teacher="MODEL"`, `budget="KIND=N"`, `sets=["METHOD.PARAMETER=VALUE"]`,
+    `precision`, which belongs to `training`, and `seed=K`, which is `seeds=1` with `first_seed=K`. Values of None say
+    nothing and are left out.
+
+    Raises UsageError for a short form that cannot be read, and for a `seed` that contradicts its long forms.
     """
     result: dict[str, Any] = {}
     for key, value in layer.items():
         if value is None:
             continue
         result[key] = SHORT_FORMS[key](value) if key in SHORT_FORMS else value
+    if (seed := result.pop("seed", None)) is not None:
+        result |= _one_seed(seed, result)
     precision = result.pop("precision", None)
     return result if precision is None else merged(result, {"training": {"precision": precision}})
 
@@ -66,6 +71,18 @@ def _budget(value: Any) -> Any:
     if kind not in BUDGET_KINDS:
         raise unknown("budget", kind, BUDGET_KINDS)
     return {"kind": kind, "limit": limit}
+
+
+def _one_seed(seed: Any, layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Write out `seed`; UsageError if the same layer has other seeds."""
+    long_forms = {"seeds": 1, "first_seed": seed}
+    for key, value in long_forms.items():
+        if layer.get(key, value) != value:
+            option = f"--{key.replace('_', '-')}"
+            raise UsageError(
+                f"--seed {seed} runs this seed alone, and {option} is {layer[key]}: leave one out."
+            )
+    return long_forms
 
 
 def _sets(value: Any) -> Any:

@@ -16,6 +16,7 @@ from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.params import check_sets, names_in
 from matekd_bench.study.spec.layers import expanded, merged
 from matekd_bench.study.spec.presets import preset_names, preset_table
+from matekd_bench.study.spec.record_names import with_known_names
 from matekd_bench.study.spec.setting_errors import SettingOrigin, as_usage_error
 from matekd_bench.study.spec.study_spec import NO_REFERENCE, Execution, StudySpec, flattened
 
@@ -43,7 +44,7 @@ class StudyRequest:
 def setting_names() -> frozenset[str]:
     """Return every name that `make_request` takes at the top level."""
     return frozenset(
-        {*StudySpec.model_fields, *Execution.model_fields, "config", "precision"} - {"set_by_user"}
+        {*StudySpec.model_fields, *Execution.model_fields, "config", "precision", "seed"} - {"set_by_user"}
     )
 
 
@@ -58,9 +59,9 @@ def make_request(
     preset or key, a value out of bounds, a parameter of a method that is not in the study, or a study without methods
     or tasks.
     """
-    layer = expanded(options)
+    layer = with_known_names(expanded(options), host)
     file = layer.pop("config", None)
-    config = expanded(read_toml(Path(file), UsageError)) if file else {}
+    config = with_known_names(expanded(read_toml(Path(file), UsageError)), host) if file else {}
     for key in ("methods", "tasks"):
         if key not in layer and key not in config:
             raise UsageError(
@@ -70,7 +71,7 @@ def make_request(
     named = layer.pop("preset", None) or config.pop("preset", None)
     config.pop("preset", None)
     preset = _choose_preset(named, {**config, **layer}, preset_names(host))
-    base = expanded(preset_table(preset, host))
+    base = with_known_names(expanded(preset_table(preset, host)), host)
     table = {**merged(merged(base, config), layer), "preset": preset}
     if "set_by_user" in table:  # derived below, and in no table of a user
         raise unknown("setting", "set_by_user", setting_names())

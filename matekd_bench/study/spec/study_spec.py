@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -114,6 +114,21 @@ class Execution(Settings):
         if text != "auto" and not (text.isdecimal() and int(text) >= 1):
             raise ValueError("it should be a number of runs from 1 on, or auto")
         return text
+
+
+def setting_keys() -> list[str]:
+    """Return the dotted keys of all settings that are no table, in their order."""
+    return [key for model in (StudySpec, Execution) for key in _leaf_keys(model, "")]
+
+
+def _leaf_keys(model: type[Settings], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
+        tables = [kind for kind in kinds if issubclass(kind, Settings)]
+        if tables:
+            yield from _leaf_keys(tables[0], f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
 
 
 def flattened(sets: Mapping[str, Any]) -> dict[str, str]:

@@ -13,7 +13,9 @@ from matekd_plugins.tinybert_aug.candidates import Candidates, Slot
 # N_a by task in the released code; the paper has 20 for every task.
 VERSIONS = {"cola": 30, "mnli": 10, "mrpc": 30, "sst2": 20, "qqp": 10, "qnli": 20, "rte": 30, "stsb": 30}
 DEFAULT_VERSIONS = 20
-NOTICE = "tinybert-aug asks the generator for each word of the training text before the first update: it takes a while."
+NOTICE = (
+    "tinybert-aug asks the generator for each word of the texts that it perturbs before the first update."
+)
 
 
 class TinyBertAug(TextPerturbation[TinyBertAugParams]):
@@ -35,9 +37,10 @@ class TinyBertAug(TextPerturbation[TinyBertAugParams]):
         self._slots: dict[str, tuple[Slot, ...]] = {}
 
     def prepare(self, texts: Sequence[str]) -> None:
-        """Predict the candidates of every word of the training texts, in batches of similar length."""
-        new_texts = [text for text in dict.fromkeys(texts) if text not in self._slots]
-        self._slots.update(self._candidates.find(new_texts))
+        """Predict the candidates of every word of the texts."""
+        for text in texts:
+            if text not in self._slots:
+                self._slots[text] = self._candidates.find(text)
 
     def perturb(self, text: str, rng: random.Random) -> str:
         """Return one of the versions of `text`; a version may equal the text."""

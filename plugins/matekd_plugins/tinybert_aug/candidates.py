@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -14,9 +16,13 @@ from matekd_bench import Context, Encoded
 from matekd_plugins.eda.synonym_lookup import STOP_WORDS
 
 WORD = re.compile(r"\w+")
-TEXTS_PER_BLOCK = 256  # texts whose masked words are sorted by length together: little padding, little memory
 # Bounds on one forward pass of the generator: padded tokens, and rows of vocabulary logits.
 MAX_TOKENS, MAX_ROWS = 8192, 256
+MAX_ANSWERS = 200_000  # passes whose answers a process keeps, about a kilobyte each
+
+# Answers of this process, by the digest of a generator's weights and its inputs: the same text under another seed of
+# the study, or by another variant, is asked once.
+_answers: dict[str, Tensor] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +36,8 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class MaskedWord:
-    """A word of text number `text_index` with its masked input: position `at` of `ids` is the mask token."""
+    """A word of a text with its masked input: position `at` of `ids` is the mask token."""
 
-    text_index: int
     start: int
     stop: int
     ids: list[int]
@@ -44,49 +49,45 @@ class Candidates:
     """The generator's `top_k` most probable tokens at each word's position, those that are whole words.
 
     The generator's input is the text with one word masked and, as second segment, the unmasked text (Jiao et al.
-    2020, algorithm 1 and the released code). It predicts in eval mode, and its cost is booked.
+    2020, algorithm 1 and the released code). It predicts in eval mode. Its cost is booked in every run, also where an
+    earlier run of this process has the answer: what a run costs does not depend on what ran before.
+
+    A pass holds the words of one text alone. So its answers depend on nothing but the text, whatever a run reads.
 
     Deviations from the paper: a word of several pieces gets its candidates in the same way, as one mask, not from
     GloVe vectors. The masked language model is the study's generator, not BERT-base.
     """
 
     def __init__(self, context: Context, top_k: int) -> None:
-        self._context, self._top_k = context, top_k
+        self._context = context
         mask = context.student_tokens.mask
         if mask is None:
             raise ValueError("the student's tokenizer has no mask token")
         self._mask = mask
         # prepare() gives the model the run's precision and books its passes. The optimizer it asks for steps nothing.
         self._model = context.prepare(
-            FrozenMaskedLM(context.masked_lm()),
+            FrozenMaskedLM(context.masked_lm(), top_k),
             lambda weights: torch.optim.SGD(weights, lr=0.0),
             name="generator",
         )
         self._words: dict[tuple[int, str], str | None] = {}
 
-    def find(self, texts: Sequence[str]) -> dict[str, tuple[Slot, ...]]:
-        """Find the replaceable words of each text, in the order of the text."""
-        slots_by_text: dict[str, tuple[Slot, ...]] = {}
-        for start in range(0, len(texts), TEXTS_PER_BLOCK):
-            block = texts[start : start + TEXTS_PER_BLOCK]
-            slots: list[list[Slot]] = [[] for _ in block]
-            masked_words = [
-                masked for index, text in enumerate(block) for masked in self._masked_words(index, text)
-            ]
-            for batch in _batches(masked_words):
-                for masked, ids in zip(batch, self._predict(batch), strict=True):
-                    words = self._whole_words(block[masked.text_index], masked, ids)
-                    if words:
-                        slots[masked.text_index].append(Slot(masked.start, masked.stop, words))
-            for text, text_slots in zip(block, slots, strict=True):
-                slots_by_text[text] = tuple(sorted(text_slots, key=lambda slot: slot.start))
-        return slots_by_text
+    def find(self, text: str) -> tuple[Slot, ...]:
+        """Find the replaceable words of a text, in their order."""
+        slots = [
+            Slot(masked.start, masked.stop, words)
+            for batch in _batches(list(self._masked_words(text)))
+            for masked, ids in zip(batch, self._predict(batch), strict=True)
+            if (words := self._whole_words(text, masked, ids))
+        ]
+        return tuple(sorted(slots, key=lambda slot: slot.start))
 
-    def _masked_words(self, index: int, text: str) -> Iterator[MaskedWord]:
+    def _masked_words(self, text: str) -> Iterator[MaskedWord]:
         """Mask each word that consists of letters and is no stop word, one at a time.
 
         Words beyond the length at which the pair (text, text) is cut are left out.
         """
+        end, through = 0, list[int]()  # of the last word: its last character, and the tokens up to it
         pair = self._context.encode((text, text)).student
         positions = _first_segment(pair)
         pieces = [pair.ids[position] for position in positions]
@@ -94,7 +95,14 @@ class Candidates:
             word = match.group()
             if len(word) < 2 or not word.isalpha() or word.lower() in STOP_WORDS:
                 continue
-            before, through = self._pieces(text[: match.start()].rstrip()), self._pieces(text[: match.end()])
+            before = (
+                through
+                if text[end : match.start()].isspace()
+                else self._pieces(text[: match.start()].rstrip())
+            )
+            if len(before) >= len(pieces):
+                return  # all further words are beyond the cut: reading their tokens would take quadratic time
+            end, through = match.end(), self._pieces(text[: match.end()])
             if not len(before) < len(through) <= len(pieces):
                 continue
             if pieces[: len(before)] != before or pieces[: len(through)] != through:
@@ -102,7 +110,7 @@ class Candidates:
             start, stop = positions[len(before)], positions[len(through) - 1] + 1
             types = pair.types and [*pair.types[: start + 1], *pair.types[stop:]]
             ids = [*pair.ids[:start], self._mask, *pair.ids[stop:]]
-            yield MaskedWord(index, match.start(), match.end(), ids, types, start)
+            yield MaskedWord(match.start(), match.end(), ids, types, start)
 
     def _pieces(self, text: str) -> list[int]:
         """Return the token ids of a text on its own, without special tokens."""
@@ -120,8 +128,7 @@ class Candidates:
         if batch[0].types is not None:
             types = _padded([masked.types or [] for masked in batch], length, 0).to(device)
         at = torch.arange(length) == torch.tensor([[masked.at] for masked in batch])
-        logits: Tensor = self._model(ids.to(device), mask.to(device), types, at.to(device))
-        best: list[list[int]] = logits.topk(min(self._top_k, logits.shape[-1])).indices.tolist()
+        best: list[list[int]] = self._model(ids.to(device), mask.to(device), types, at.to(device)).tolist()
         return best
 
     def _whole_words(self, text: str, masked: MaskedWord, ids: Sequence[int]) -> tuple[str, ...]:
@@ -141,11 +148,15 @@ class Candidates:
 
 
 class FrozenMaskedLM(nn.Module):
-    """A masked language model that stays in eval mode and gets no gradients."""
+    """The most probable tokens of a masked language model that stays in eval mode and gets no gradients.
 
-    def __init__(self, network: nn.Module) -> None:
+    Answers are kept in this process. They are looked up here, below `Context.prepare`, which books every pass.
+    """
+
+    def __init__(self, network: nn.Module, top_k: int) -> None:
         super().__init__()
         self.network: Any = network.requires_grad_(False)
+        self.top_k = top_k
         self.train()  # that is, eval mode: see below
 
     def train(self, mode: bool = True) -> FrozenMaskedLM:
@@ -153,9 +164,22 @@ class FrozenMaskedLM(nn.Module):
         return super().train(False)
 
     def forward(self, ids: Tensor, mask: Tensor, types: Tensor | None, at: Tensor) -> Tensor:
-        """Return vocabulary logits [N, V] at the N true positions of `at` [B, L]."""
-        logits: Tensor = self.network(ids, mask, types, at)
-        return logits
+        """Return the ids of the most probable tokens [N, K] at the N true positions of `at` [B, L], the best first."""
+        key = _digest(self._weights_digest, ids, mask, types, at, self.top_k, _number_format(ids.device))
+        if (best := _answers.get(key)) is None:
+            logits: Tensor = self.network(ids, mask, types, at)
+            best = logits.topk(min(self.top_k, logits.shape[-1])).indices.to("cpu", torch.int32)
+            if len(_answers) < MAX_ANSWERS:
+                _answers[key] = best
+        return best
+
+    @cached_property
+    def _weights_digest(self) -> str:
+        """A digest of the frozen network and its weights, on their device."""
+        return _digest(
+            repr(self.network),
+            *(part for name, weight in self.state_dict().items() for part in (name, weight)),
+        )
 
     def flops(self, kind: Any) -> Any:
         """Return the FLOPs of a pass, as the wrapped model counts them."""
@@ -166,6 +190,22 @@ class FrozenMaskedLM(nn.Module):
         self.network.book(meter, name, *inputs)
 
 
+def _digest(*parts: Any) -> str:
+    """Return the SHA-256 of tensors, with their shapes and devices, and of other values."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Tensor):
+            digest.update(f"{tuple(part.shape)} {part.dtype} {part.device}".encode())
+            part = part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
+        digest.update(part if hasattr(part, "tobytes") else f"{part};".encode())
+    return digest.hexdigest()
+
+
+def _number_format(device: torch.device) -> str:
+    """Name the type in which matrices are multiplied on a device."""
+    return str(torch.get_autocast_dtype(device.type)) if torch.is_autocast_enabled(device.type) else "float32"
+
+
 def _first_segment(pair: Encoded) -> list[int]:
     """Return the positions of the first segment's tokens: the first run without special tokens."""
     start = next((at for at, special in enumerate(pair.special) if not special), len(pair.ids))
@@ -174,7 +214,7 @@ def _first_segment(pair: Encoded) -> list[int]:
 
 
 def _batches(masked_words: list[MaskedWord]) -> Iterator[list[MaskedWord]]:
-    """Group masked words of similar length into batches within the bounds of one pass."""
+    """Group the masked words of a text by length into batches within the bounds of one pass."""
     batch: list[MaskedWord] = []
     # Sorted by length, so the last one of a batch is its longest and sets the padded length.
     for masked in sorted(masked_words, key=lambda masked: len(masked.ids)):

@@ -104,7 +104,7 @@ def test_plain_lines_hold_one_line_for_each_evaluation() -> None:
 @pytest.mark.parametrize(("verbose", "details"), [(False, ""), (True, "Traceback: ...\n")])
 def test_quiet_shows_warnings_alone_and_details_if_wanted(verbose: bool, details: str) -> None:
     stream = io.StringIO()
-    show_study(QuietScreen(stream, verbose=verbose), Clock())
+    show_study(QuietScreen(stream, details=verbose), Clock())
     assert stream.getvalue() == f"warning: no WordNet\n{details}"
 
 
@@ -229,8 +229,9 @@ def test_a_failed_run_has_no_score() -> None:
     ],
 )
 def test_the_screen_fits_the_stream(stream: io.StringIO, quiet: bool, kind: type) -> None:
-    with watcher(quiet=quiet, verbose=False, stream=stream) as screen:
-        assert type(screen) is kind
+    for debug in (False, True):
+        with watcher(quiet=quiet, debug=debug, stream=stream) as screen:
+            assert (type(screen), screen.details) == (kind, debug)
 
 
 @pytest.mark.parametrize(

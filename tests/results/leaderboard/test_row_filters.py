@@ -48,6 +48,19 @@ def test_everything_is_the_same_table(board: Leaderboard) -> None:
         assert select_rows_and_columns(board, None, tasks, SUITES) == board
 
 
+def test_a_task_stands_for_its_stand_in_unless_it_has_a_column(board: Leaderboard) -> None:
+    (table,) = board.tables
+    first, second = table.columns
+    stand_in = replace(second, task="mini-x", stands_for=first.task)
+    both = replace(board, tables=(replace(table, columns=(first, stand_in)),))
+    alone = replace(board, tables=(replace(table, columns=(stand_in,)),))
+    for shown, column in ((both, first), (alone, stand_in)):
+        for name in (first.task, "one"):
+            selected = select_rows_and_columns(shown, None, name, [Suite("one", (first.task,))])
+            assert selected.tables[0].columns == (column,)
+    assert labels(sort_rows(alone, first.task)) == labels(sort_rows(board, second.name))
+
+
 def test_a_method_stands_for_its_variants(board: Leaderboard) -> None:
     assert labels(select_rows_and_columns(board, "eda", None, SUITES)) == ["eda[alpha=0.2,n=1]", "eda"]
     assert labels(select_rows_and_columns(board, "kd, eda[alpha=0.2,n=1]", None, SUITES)) == [

@@ -24,6 +24,7 @@ from matekd_bench.results.report.export_tables import leaderboard_rows
 from matekd_bench.results.report.html import to_html
 from matekd_bench.results.report.latex import to_latex
 from matekd_bench.results.report.markdown import to_markdown
+from matekd_bench.results.report.sentences import mixed_environments
 from matekd_bench.results.report.sheets import View, score_sheet, sheets_of_view
 from matekd_bench.results.report.text import ascii_only, render
 from matekd_bench.results.store.collection import read_folders
@@ -189,3 +190,26 @@ def test_files_have_each_key_once_and_in_the_order_of_the_schema(board: Leaderbo
     assert list(keys[: len(fixed)]) == fixed
     for key in fixed:
         assert f"| `{key}` |" in columns_page.page()
+
+
+def test_versions_and_processors_that_differ_are_named_by_every_output(make_record: Any) -> None:
+    env = {"torch": "2.13.0", "transformers": "5.23.0", "processor": "x86_64 AVX2"}
+    other = env | {"torch": "2.4.1", "processor": "NVIDIA H200"}
+    records = [
+        *(make_record("kd", seed=seed, env=env) for seed in (0, 1)),
+        make_record("eda", seed=0, env=env),
+        make_record("eda", seed=1, env=other),
+        make_record("vat", seed=0, score=None, env=other | {"torch": "1.0"}),  # failed: it has no number
+    ]
+    shown = build(records, tasks={}, suites=())
+    for name, document in DOCUMENTS.items():
+        text = " ".join(document(shown).split())
+        assert ("2.13.0" in text, "2.4.1" in text, "NVIDIA H200" in text) == (True, True, True), name
+        assert "versions of transformers" not in text, name
+    assert [sentence for sentence in mixed_environments(shown.tables[0]) if "1.0 (" in sentence] == []
+    for name, rows_of in FILES.items():
+        cells = {row["method"]: (row["torch"], row["processor"]) for row in rows_of(shown)}
+        assert cells["kd"] == ("2.13.0", "x86_64 AVX2"), name
+        assert cells["eda"] == ("2.13.0; 2.4.1", "NVIDIA H200; x86_64 AVX2"), name
+    alike = build([record for record in records if record.env == env], tasks={}, suites=())
+    assert list(mixed_environments(alike.tables[0])) == []

@@ -94,7 +94,7 @@ def matekd_bench_methods():
 
 
 def test_what_one_process_raises_is_the_failure_of_its_run_alone(
-    study_options: tuple[str, ...], tmp_path: Path
+    study_options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "unlucky.py"
     file.write_text(PLUGIN)
@@ -110,9 +110,11 @@ def test_what_one_process_raises_is_the_failure_of_its_run_alone(
         "--seeds",
         "2",
     ]
-    assert main(["run", *study_options, *what, "--processes", "2", "--results", str(tmp_path / "r")]) == 1
+    what += ["--processes", "2", "--results", str(tmp_path / "r"), "--debug"]
+    assert main(["run", *study_options, *what]) == 1
+    assert f'{file}", line 8, in views' in capsys.readouterr().err  # the traceback of the other process
     failed, trained = sorted(ResultsStore(tmp_path / "r").records(), key=lambda run: run.identity.seed)
-    assert (failed.status, failed.reason) == ("failed", "ValueError: no luck")
+    assert (failed.status, failed.reason) == ("failed", "ValueError: no luck (unlucky.py, line 8)")
     assert trained.status in ("ok", "collapsed")
     assert trained.compute.student_updates == 4
 
