@@ -31,7 +31,7 @@ from matekd_bench.tasks.task import Examples, Task, TaskData
 T = TypeVar("T")
 Measured: TypeAlias = Mapping[str, Any]  # what was measured while an artifact was built, as JSON data
 
-ENGINE = "2"  # raised when teachers, logits or generators made by older code may differ
+ENGINE = "3"  # raised when teachers, logits or generators made by older code may differ
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Checkpoint:
     @property
     def config(self) -> Mapping[str, Any]:
         """The parsed config.json."""
-        return _config(self.path)
+        return _config(self.path, _stamp(self.path / "config.json"))
 
     @property
     def classifies(self) -> bool:
@@ -53,7 +53,7 @@ class Checkpoint:
 
         None if transformers cannot read it; whoever loads the model is told why.
         """
-        return _text_config(self.path)
+        return _text_config(self.path, _stamp(self.path / "config.json"))
 
 
 def find_checkpoint(reference: str, revision: str | None = None) -> Checkpoint:
@@ -83,11 +83,25 @@ def describe(folder: Path, *, id: str, revision: str | None = None) -> Checkpoin
         raise CheckpointError(
             f"'{id}' has no model.safetensors.", hint="Only safetensors weights are loaded; convert it first."
         )
-    return Checkpoint(id=id, path=folder, sha256=_fingerprint(folder), revision=revision)
+    return Checkpoint(
+        id=id,
+        path=folder,
+        sha256=_fingerprint(folder, *map(_stamp, sorted(folder.iterdir()))),
+        revision=revision,
+    )
+
+
+def _stamp(file: Path) -> tuple[str, int, int] | None:
+    """Return a file's name, size and time of change, so that what was read before is read again if it has changed."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return file.name, status.st_size, status.st_mtime_ns
 
 
 @lru_cache(maxsize=64)
-def _fingerprint(folder: Path) -> str:
+def _fingerprint(folder: Path, *stamps: object) -> str:
     """Compute a digest of the folder's weights, config and tokenizer; notes and other files do not count."""
     names = ["config.json", *VOCABULARIES]
     if not (folder / "tokenizer.json").is_file():
@@ -103,7 +117,7 @@ def weight_bytes(checkpoint: Checkpoint) -> int:
 
 
 @lru_cache(maxsize=64)
-def _config(folder: Path) -> Mapping[str, Any]:
+def _config(folder: Path, stamp: object) -> Mapping[str, Any]:
     """Read config.json. Raises CheckpointError if it cannot be read or holds no JSON object."""
     config = read_json(folder / "config.json", CheckpointError)
     if not isinstance(config, dict):
@@ -112,7 +126,7 @@ def _config(folder: Path) -> Mapping[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _text_config(folder: Path) -> Any:
+def _text_config(folder: Path, stamp: object) -> Any:
     from transformers import AutoConfig
 
     try:

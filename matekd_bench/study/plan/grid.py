@@ -116,10 +116,10 @@ def make_grid(
     tasks = chosen_tasks(spec.tasks, host, stand_ins=spec.stand_ins)
     threads = _set_threads(spec, device)
     needs_generator = any("generator" in method.record.needs for method in methods)
+    data = {task.name: read_task_data(task, spec, sink) for task in tasks}
     recipes = {
         task.name: replace(make_recipe(spec, task, device, needs_generator), ranks=ranks) for task in tasks
     }
-    data = {task.name: read_task_data(task, spec, sink) for task in tasks}
     protocols = {task.name: protocol_id(spec, recipes[task.name], data[task.name].source) for task in tasks}
     spaces = {method.variant: spaces_of(method, spec.set_by_user) for method in methods} if spec.tune else {}
     factories = [
