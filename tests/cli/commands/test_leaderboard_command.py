@@ -16,11 +16,15 @@ Say = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def results(study_options: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three seeds of two methods on two tasks, one of them a regression."""
+def results(
+    study_options: tuple[str, ...], tiny_config: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Three seeds of two methods on two tasks, one of them a regression, whose teacher has learned a little."""
     folder = tmp_path_factory.mktemp("results")
+    config = folder.with_suffix(".toml")
+    config.write_text(tiny_config.read_text().replace("limit = 4", "limit = 30"))
     chosen = ("--methods", "cutoff,kd@2x", "--tasks", "sst2,stsb", "--seeds", "3")
-    assert main(["run", *chosen, "--results", str(folder), *study_options, "--quiet"]) == 0
+    assert main(["run", *chosen, "--results", str(folder), *study_options, "--config", str(config)]) == 0
     return folder
 
 
