@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from matekd_bench.cli import main
 from matekd_bench.plugins.host import Host
@@ -256,9 +257,11 @@ def test_a_given_teacher_with_permuted_labels(fine_tuned: Path, refusal: Refusal
     teacher = tmp_path / "teacher"
     shutil.copytree(fine_tuned, teacher)
     config = json.loads((teacher / "config.json").read_text())
-    config["id2label"] = {"0": "positive", "1": "negative"}
-    config["label2id"] = {"positive": 0, "negative": 1}
+    config["id2label"], config["label2id"] = {"0": "LABEL_0", "1": "LABEL_1"}, {"LABEL_0": 0, "LABEL_1": 1}
     (teacher / "config.json").write_text(json.dumps(config))
+    weights = load_file(teacher / "model.safetensors")
+    head = {name: weight.flip(0) for name, weight in weights.items() if name.startswith("classifier.")}
+    save_file({**weights, **head}, teacher / "model.safetensors", {"format": "pt"})
     named = ("'teacher'", "'sst2'", "100.0 points", "negative as positive", "id2label")
     refusal("--tasks", "sst2", "--teacher", teacher, named=named)
 

@@ -242,7 +242,7 @@ def test_checkpoints(
         small = ("--limit-train", "8", "--limit-eval", "4", "--budget", "student_updates=1")
         words = ["run", *study_options, *study, *small, "--results", str(tmp_path / f"results-{number}")]
         codes.add(ends_well(words, f"{number}: {name}", capsys))
-    assert codes >= {1, 2}
+    assert codes >= {0, 2}
 
 
 def test_checkpoints_of_interrupted_runs(

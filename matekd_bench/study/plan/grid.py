@@ -114,12 +114,15 @@ def make_grid(
     methods = chosen_methods(spec, host)
     reference = None if spec.reference == NO_REFERENCE else methods[0].variant
     tasks = chosen_tasks(spec.tasks, host, stand_ins=spec.stand_ins)
+    for task in tasks:  # before models are looked for, which may have to be downloaded
+        if isinstance(source := _source(task, spec), GlueFolder):
+            source.folder(task)
     threads = _set_threads(spec, device)
     needs_generator = any("generator" in method.record.needs for method in methods)
-    data = {task.name: read_task_data(task, spec, sink) for task in tasks}
     recipes = {
         task.name: replace(make_recipe(spec, task, device, needs_generator), ranks=ranks) for task in tasks
     }
+    data = {task.name: read_task_data(task, spec, sink) for task in tasks}
     protocols = {task.name: protocol_id(spec, recipes[task.name], data[task.name].source) for task in tasks}
     spaces = {method.variant: spaces_of(method, spec.set_by_user) for method in methods} if spec.tune else {}
     factories = [
@@ -209,9 +212,14 @@ def _unknown_task(name: str, host: Host) -> BenchError:
     return error
 
 
+def _source(task: Task, spec: StudySpec) -> DataSource:
+    """Return the source of a task's rows under the study's settings."""
+    return source_of(task, GlueFolder(spec.glue_dir) if spec.glue_dir else Hub())
+
+
 def read_task_data(task: Task, spec: StudySpec, sink: Sink) -> TaskData:
     """Load the data of a task with the limits and the evaluation split of the study."""
-    source: DataSource = source_of(task, GlueFolder(spec.glue_dir) if spec.glue_dir else Hub())
+    source = _source(task, spec)
     if isinstance(source, Hub):
         # Without a network the retries take long and print nothing.
         sink.emit(Message(kind="stage", text=f"reading {task.name} from the Hub"))

@@ -41,7 +41,7 @@ class GlueFolder:
 
     def _file(self, task: Task, split: str) -> Path:
         """Return the path of a split's file; raise MissingSplitError if there is none."""
-        folder = self._folder(task)
+        folder = self.folder(task)
         file = folder / task.splits[split].file
         if not file.is_file():
             available = list_available(
@@ -53,7 +53,7 @@ class GlueFolder:
             )
         return file
 
-    def _folder(self, task: Task) -> Path:
+    def folder(self, task: Task) -> Path:
         """Return the sub-folder of a task; raise DataError if there is none."""
         if not self.path.is_dir():
             raise DataError(
