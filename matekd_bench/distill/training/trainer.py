@@ -365,7 +365,7 @@ class Trainer:
         """Step the student and count the update."""
         step(
             self._models.student, self._optimizer, self._settings.clip,
-            update=self.spent.student_updates, whose="the student", loss=loss,
+            update=self.spent.student_updates + 1, whose="the student", loss=loss,
         )  # fmt: skip
         self.spent.student_updates += 1
         self.spent.clean_examples += batch.total
@@ -379,7 +379,7 @@ class Trainer:
             if trained.learned:
                 step(
                     trained.module, trained.optimizer, trained.clip,
-                    update=self.spent.student_updates, whose=f"the module '{trained.name}'",
+                    update=self.spent.student_updates + 1, whose=f"the module '{trained.name}'",
                 )  # fmt: skip
             trained.optimizer.zero_grad(set_to_none=True)
             trained.learned = False
