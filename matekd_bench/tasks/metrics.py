@@ -54,7 +54,7 @@ def matthews(labels: ArrayLike, predictions: ArrayLike) -> float:
     """Return the Matthews correlation of any number of classes (Gorodkin 2004); 0 if either side has one class."""
     gold, guess = _pair(labels, predictions)
     classes = np.unique(np.concatenate([gold, guess]))
-    right, total = np.float64(np.sum(gold == guess)), np.float64(len(gold))
+    right, total = np.array(np.sum(gold == guess), np.float64), np.array(len(gold), np.float64)
     true, predicted = ((side[:, None] == classes).sum(axis=0, dtype=np.float64) for side in (gold, guess))
     return float(matthews_of_counts(right, total, true, predicted))
 
