@@ -88,7 +88,7 @@ def pearson(labels: ArrayLike, predictions: ArrayLike) -> float:
 def spearman(labels: ArrayLike, predictions: ArrayLike) -> float:
     """Return Spearman's correlation: Pearson's of the ranks, ties with their mean rank; 0 if either is constant."""
     gold, guess = _pair(labels, predictions)
-    return pearson(_ranks(gold), _ranks(guess))
+    return pearson(ranks(gold), ranks(guess))
 
 
 METRICS: Mapping[MetricName, Callable[[ArrayLike, ArrayLike], float]] = {
@@ -171,7 +171,7 @@ def _pair(labels: ArrayLike, predictions: ArrayLike) -> tuple[NDArray[np.generic
     return gold, guess
 
 
-def _ranks(values: NDArray[np.generic]) -> Floats:
+def ranks(values: NDArray[np.generic]) -> Floats:
     """Return the ranks [n] of values [n], from 1; ties get their mean rank."""
     _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
     ranks: Floats = np.cumsum(sizes) - (sizes - 1) / 2

@@ -13,7 +13,7 @@ from matekd_bench.results.records.dev_set import DevSet
 from matekd_bench.results.records.predictions import Predictions as PredictionsFile
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.early_stopping import xfit
-from matekd_bench.results.stats.example_effects import Gold, Predictions
+from matekd_bench.results.stats.example_scores import Gold, Predictions
 from matekd_bench.results.stats.weighted_metrics import Values
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.tasks.metrics import METRICS

@@ -12,7 +12,7 @@ from matekd_bench.results.leaderboard.table import TaskColumn
 from matekd_bench.results.leaderboard.task_columns import FACTOR
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.differences import RowScores
-from matekd_bench.results.stats.example_effects import ExampleEffects, example_effects
+from matekd_bench.results.stats.example_scores import ExampleScores, example_scores
 from matekd_bench.results.stats.intervals import MIN_SEEDS
 from matekd_bench.results.stats.power import Power
 from matekd_bench.results.stats.summary import RowSummary, TableSummary, summarize
@@ -108,9 +108,9 @@ class TableRuns:
         scored = self.grid.scored(key, column.name)
         failed = any(run.status == "failed" for run in self.grid.cell(key, column.name).values())
         scores = {seed: last_score(run) for seed, run in scored.items()}
-        return RowScores(scores, self._example_effects(scored, column), complete=not failed)
+        return RowScores(scores, self._example_scores(scored, column), complete=not failed)
 
-    def _example_effects(self, scored: Mapping[int, Record], column: TaskColumn) -> ExampleEffects | None:
+    def _example_scores(self, scored: Mapping[int, Record], column: TaskColumn) -> ExampleScores | None:
         """Compute how the choice of examples affects the scores of a cell, and collect `xfit`.
 
         None if no test would use it: too few seeds with predictions, or an uninformative column.
@@ -125,7 +125,7 @@ class TableRuns:
         golds = [answers.gold for answers in known.values()]
         if len(known) < MIN_SEEDS or column.uninformative is not None:
             return None
-        return example_effects(golds[0], {seed: answers.last for seed, answers in known.items()})
+        return example_scores(golds[0], {seed: answers.last for seed, answers in known.items()})
 
     def _notes_on_missing_answers(self) -> list[str]:
         """List the runs without predictions, one note per reason."""

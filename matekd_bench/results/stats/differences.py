@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from matekd_bench.results.stats.example_effects import ExampleEffects, example_variance
+from matekd_bench.results.stats.example_scores import ExampleScores, Noise, paired_noise
 from matekd_bench.results.stats.intervals import (
     LEVEL,
     MIN_SEEDS,
@@ -14,9 +14,7 @@ from matekd_bench.results.stats.intervals import (
     Variance,
     t_interval,
     t_test,
-    variance,
-    variance_of_sum,
-    variance_over_tasks,
+    variance_over_parts,
 )
 
 FEW_SEEDS = "fewer than three common seeds"
@@ -26,37 +24,19 @@ FEW_SEEDS = "fewer than three common seeds"
 class RowScores:
     """The scores of one row on one task.
 
-    `scores` are fractions by seed. `effects` come from the predictions of the same runs (None: no predictions).
+    `scores` are fractions by seed. `examples` come from the predictions of the same runs (None: no predictions).
     `complete` is False if a seed failed; then there is no interval, p or verdict.
     """
 
     scores: Mapping[int, float]
-    effects: ExampleEffects | None = None
+    examples: ExampleScores | None = None
     complete: bool = True
 
     @property
     def supports_claims(self) -> bool:
         """True for three seeds or more with predictions, none of them failed: enough for a verdict."""
-        predicted = self.effects is not None and self.effects.has_seeds(list(self.scores))
+        predicted = self.examples is not None and self.examples.has_seeds(list(self.scores))
         return self.complete and predicted and len(self.scores) >= MIN_SEEDS
-
-
-@dataclass(frozen=True)
-class Noise:
-    """The sources of noise in a difference on one task.
-
-    `own` and `other` are the variances of one run's score over seeds. `examples` is the variance of the difference
-    that comes from the choice of the dev examples.
-    """
-
-    own: float
-    other: float
-    examples: Variance
-
-    def with_seeds(self, n: int) -> Variance:
-        """Compute the variance of the difference of two means over `n` seeds each."""
-        seeds = (Variance(value / n, n - 1) for value in (self.own, self.other))
-        return variance_of_sum([*seeds, self.examples])
 
 
 @dataclass(frozen=True)
@@ -86,9 +66,8 @@ class Difference:
 def difference(own: RowScores, other: RowScores) -> Difference | None:
     """Compute `own - other` on one task over their common seeds; None if there is no common seed.
 
-    V = sd_own^2/n + sd_other^2/n + V_ex, with the degrees of freedom of Welch (1947) and Satterthwaite (1946). V_ex
-    is the variance from the choice of examples. Runs with the same seed are taken as independent, although they
-    share data order and initial student: if their scores rise and fall together, the interval is too wide.
+    The variance is that of pairs of runs with one seed, over seeds and examples
+    (:class:`~matekd_bench.results.stats.example_scores.Noise`).
     """
     seeds = sorted(own.scores.keys() & other.scores.keys())
     if not seeds:
@@ -100,16 +79,12 @@ def difference(own: RowScores, other: RowScores) -> Difference | None:
     if n < MIN_SEEDS:
         return Difference(delta, n, missing=FEW_SEEDS)
     if (
-        own.effects is None
-        or other.effects is None
-        or not (own.effects.has_seeds(seeds) and other.effects.has_seeds(seeds))
+        own.examples is None
+        or other.examples is None
+        or not (own.examples.has_seeds(seeds) and other.examples.has_seeds(seeds))
     ):
         return Difference(delta, n, missing="predictions are missing")
-    noise = Noise(
-        own=variance(own_scores),
-        other=variance(other_scores),
-        examples=example_variance(own.effects, other.effects, seeds),
-    )
+    noise = paired_noise(own.examples, other.examples, seeds)
     return Difference(delta, n, noise.with_seeds(n), noise)
 
 
@@ -125,7 +100,7 @@ def difference_over_tasks(parts: Sequence[Difference]) -> Difference | None:
     if len(known) < len(parts):
         reasons = dict.fromkeys(part.missing for part in parts if part.missing)
         return Difference(delta, n, missing="; ".join(sorted(filter(None, reasons))))
-    return Difference(delta, n, variance_over_tasks(known))
+    return Difference(delta, n, variance_over_parts(known))
 
 
 def row_difference(

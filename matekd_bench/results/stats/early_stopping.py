@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from matekd_bench.results.stats.example_effects import Gold, Predictions
+from matekd_bench.results.stats.example_scores import Gold, Predictions
 from matekd_bench.results.stats.weighted_metrics import weighted_scores
 from matekd_bench.tasks.metrics import Floats
 

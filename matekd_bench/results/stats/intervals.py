@@ -114,10 +114,10 @@ def interval_over_tasks(cells: Sequence[Sequence[float]]) -> Interval | None:
     """
     if not cells or any(len(scores) < MIN_SEEDS for scores in cells):
         return None
-    noise = variance_over_tasks([variance_of_mean(scores) for scores in cells])
+    noise = variance_over_parts([variance_of_mean(scores) for scores in cells])
     return t_interval(fmean(fmean(scores) for scores in cells), noise)
 
 
-def variance_over_tasks(parts: Sequence[Variance]) -> Variance:
-    """Compute the variance of the mean of T independent statistics: the sum of their variances over T^2."""
+def variance_over_parts(parts: Sequence[Variance]) -> Variance:
+    """Compute the variance of the mean of T independent parts (tasks, splits): the sum of their variances over T^2."""
     return variance_of_sum([Variance(part.value / len(parts) ** 2, part.df) for part in parts])

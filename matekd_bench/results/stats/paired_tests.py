@@ -11,8 +11,9 @@ from typing import Literal
 import numpy as np
 
 from matekd_bench.files.hashing import lines_digest
-from matekd_bench.results.stats.example_effects import Gold, Predictions
-from matekd_bench.results.stats.weighted_metrics import Values, weighted_scores
+from matekd_bench.results.stats.example_scores import Gold, Predictions
+from matekd_bench.results.stats.leave_one_out import Values
+from matekd_bench.results.stats.weighted_metrics import weighted_scores
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.metrics import Floats
 

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from matekd_bench.results.stats.differences import Noise
+from matekd_bench.results.stats.example_scores import Noise
 from matekd_bench.results.stats.intervals import MIN_SEEDS, NEGLIGIBLE, Variance
 from matekd_bench.results.stats.verdicts import ALPHA
 
@@ -45,12 +45,12 @@ def detectable_difference(noise: Variance) -> float:
 
 def power(noise: Noise, n: int) -> Power | None:
     """Compute the power of a comparison of `n` seeds per row; None if nothing varied, so that it is unknown."""
-    if noise.own + noise.other + noise.examples.value <= NEGLIGIBLE:
+    if noise.with_seeds(n).value <= NEGLIGIBLE:
         return None
     return Power(
         n=n,
         detectable=detectable_difference(noise.with_seeds(n)),
-        floor=detectable_difference(noise.examples),
+        floor=detectable_difference(noise.of_examples_alone),
         seeds={target: seeds_needed(noise, target) for target in TARGETS},
     )
 

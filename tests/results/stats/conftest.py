@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from matekd_bench.results.stats.differences import RowScores
-from matekd_bench.results.stats.example_effects import Gold, example_effects
+from matekd_bench.results.stats.example_scores import Gold, example_effects
 
 
 @pytest.fixture(scope="session")

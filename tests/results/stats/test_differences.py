@@ -17,7 +17,7 @@ from matekd_bench.results.stats.differences import (
     difference_over_tasks,
     row_difference,
 )
-from matekd_bench.results.stats.example_effects import ExampleEffects, Gold, example_effects, example_variance
+from matekd_bench.results.stats.example_scores import ExampleEffects, Gold, example_effects, example_variance
 from matekd_bench.results.stats.intervals import Variance
 
 FLAT = ExampleEffects((0, 1, 2, 3, 4), (np.zeros((10, 5)),), (0.1,), 9.0)

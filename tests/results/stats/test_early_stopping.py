@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from matekd_bench.results.stats.early_stopping import halves, last_argmax, xfit
-from matekd_bench.results.stats.example_effects import Gold
+from matekd_bench.results.stats.example_scores import Gold
 from matekd_bench.tasks.metrics import METRICS
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from matekd_bench.results.stats.differences import RowScores
-from matekd_bench.results.stats.example_effects import ExampleEffects
+from matekd_bench.results.stats.example_scores import ExampleEffects
 from matekd_bench.results.stats.matched_cost import delta_matched, matched_rival, matching_multiple
 
 RIVALS = {"kd": 100.0, "kd@2x": 200.0, "kd@4x": 400.0}

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from matekd_bench.results.stats.example_effects import Gold
+from matekd_bench.results.stats.example_scores import Gold
 from matekd_bench.results.stats.paired_tests import compare_checkpoints, mcnemar, permutation_test
 from matekd_bench.tasks.metrics import METRICS
 from matekd_bench.tasks.task import MetricName

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from matekd_bench.results.stats.differences import RowScores, difference
-from matekd_bench.results.stats.example_effects import Gold, example_effects, example_variance
+from matekd_bench.results.stats.example_scores import Gold, example_effects, example_variance
 from matekd_bench.tasks.metrics import METRICS
 from matekd_bench.tasks.task import MetricName
 
@@ -165,7 +165,7 @@ def test_resamples_are_bootstrap_samples_and_come_from_the_labels() -> None:
 def test_another_process_draws_the_same() -> None:
     code = (
         "import numpy as np\n"
-        "from matekd_bench.results.stats.example_effects import Gold\n"
+        "from matekd_bench.results.stats.example_scores import Gold\n"
         "print(Gold(('f1',), (np.arange(40) % 2,)).resamples[0].astype(int).cumsum(axis=1).sum())"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

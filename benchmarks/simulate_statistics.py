@@ -1,0 +1,94 @@
+"""How often the suite's statistics are wrong, by simulation: the level of its tests, and the marks of its tables.
+
+    python benchmarks/simulate_statistics.py --studies 2000
+
+Studies are simulated in which all rows are equal: rows share the examples, and runs with one seed share a part of
+their luck (`correlation`). Each line is a setting with the share of studies in which the suite sees a difference that
+is not there; 5 of 100 is what a test promises.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from matekd_bench.results.stats.differences import RowScores, difference
+from matekd_bench.results.stats.example_scores import Gold, example_scores
+
+METRICS = ("accuracy", "matthews", "pearson")
+SEEDS = (3, 5, 10)
+CORRELATIONS = (-0.3, 0.0, 0.5, 0.9)
+# Standard deviations of the luck of a seed and of a row's own strengths and weaknesses on examples, in the units of
+# the noise of one answer
+LUCK = {"seeds and examples": (0.15, 0.5), "no luck of seeds": (0.0, 0.5), "no luck of examples": (0.15, 0.0)}
+
+
+class Simulation:
+    """Studies of equal rows on one simulated task of `n` examples."""
+
+    def __init__(self, metric: str, n: int, seeds: int, correlation: float, luck: tuple[float, float]) -> None:
+        self.metric, self.n, self.seeds = metric, n, seeds
+        self.correlation, (self.seed_sd, self.example_sd) = correlation, luck
+
+    def study(self, rng: np.random.Generator, rows: int) -> list[RowScores]:
+        """Simulate the scores of equal rows."""
+        gold = rng.normal(size=self.n) if self.metric == "pearson" else rng.integers(2, size=self.n)
+        scored = Gold((self.metric,), (gold,))
+        difficulty, luck = rng.normal(1.0, 1.0, self.n), self._luck_of_seeds(rng, rows)
+        return [self._row(rng, scored, difficulty, luck[row]) for row in range(rows)]
+
+    def _luck_of_seeds(self, rng: np.random.Generator, rows: int) -> np.ndarray:
+        """Draw the luck of each row's runs [rows, seeds], with the correlation between rows of the same seed."""
+        covariance = np.full((rows, rows), self.correlation)
+        np.fill_diagonal(covariance, 1.0)
+        return self.seed_sd * rng.multivariate_normal(np.zeros(rows), covariance, size=self.seeds).T
+
+    def _row(self, rng: np.random.Generator, scored: Gold, difficulty: np.ndarray, luck: np.ndarray) -> RowScores:
+        [gold] = scored.labels
+        strengths = difficulty + self.example_sd * rng.normal(size=self.n)
+        runs = {}
+        for seed in range(self.seeds):
+            answer = strengths + luck[seed] + rng.normal(size=self.n)
+            if self.metric == "pearson":
+                runs[seed] = (gold + np.exp(-luck[seed]) * (answer - 1.0 - luck[seed]),)
+            else:
+                runs[seed] = (np.where(answer > 0, gold, 1 - gold),)
+        scores = {seed: scored.score(run) for seed, run in runs.items()}
+        return RowScores(scores, example_scores(scored, runs))
+
+
+def levels(studies: int, n: int) -> Iterator[str]:
+    """Yield a line for each setting: how many of 100 differences of two equal rows have p < .05, and the half-width."""
+    for metric in METRICS:
+        for name, luck in LUCK.items():
+            for seeds in SEEDS:
+                yield f"{metric:9} {name:20} {seeds:2} seeds: " + "  ".join(
+                    _level(Simulation(metric, n, seeds, correlation, luck), studies) for correlation in CORRELATIONS
+                )
+
+
+def _level(simulation: Simulation, studies: int) -> str:
+    rng, found, widths = np.random.default_rng(0), 0, []
+    for _ in range(studies):
+        own, other = simulation.study(rng, 2)
+        compared = difference(own, other)
+        found += compared.p is not None and compared.p < 0.05
+        interval = compared.interval()
+        widths.append((interval.high - interval.low) / 2)
+    return f"{simulation.correlation:+.1f}: {100 * found / studies:.1f} (±{100 * float(np.mean(widths)):.1f})"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print all simulations."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--studies", type=int, default=2000)
+    parser.add_argument("--examples", type=int, default=500)
+    typed = parser.parse_args(arguments)
+    for line in levels(typed.studies, typed.examples):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The metrics without each example in turn, and pseudo-values: what each example contributes to a score.
+
+The jackknife of Quenouille (1956) and Tukey (1958): the pseudo-value of example i is `n m - (n - 1) m_i`, with the
+metric `m` of all n examples and `m_i` of all but i. Pseudo-values behave like independent observations whose mean is
+the metric, so that any metric can be analyzed as accuracy is; for accuracy they are 1 (right) and 0 (wrong).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matekd_bench.tasks.metrics import METRICS, ROUNDING, Floats, matthews_of_counts, ranks, ratio
+from matekd_bench.tasks.task import MetricName
+
+Values: TypeAlias = NDArray[Any]  # class ids or scores [n]
+BLOCK = 4_000_000  # pairs of examples that are compared at a time
+
+
+def pseudo_values(metrics: Sequence[MetricName], gold: Values, predicted: Values) -> Floats:
+    """Compute the pseudo-values [n] of the mean of `metrics`, for labels and predictions [n] of 3 examples or more."""
+    n = len(gold)
+    values: Floats = np.zeros(n)
+    for name in metrics:
+        values += n * METRICS[name](gold, predicted) - (n - 1) * WITHOUT[name](gold, predicted)
+    return values / len(metrics)
+
+
+def accuracy_without(gold: Values, predicted: Values) -> Floats:
+    """Compute the accuracy of all examples but each one: [n]."""
+    right = (gold == predicted).astype(np.float64)
+    shares: Floats = (right.sum() - right) / (len(right) - 1)
+    return shares
+
+
+def f1_without(gold: Values, predicted: Values) -> Floats:
+    """Compute the F1 of class 1 of all examples but each one: [n]."""
+    hits = ((gold == 1) & (predicted == 1)).astype(np.float64)
+    either = (gold == 1).astype(np.float64) + (predicted == 1)
+    return ratio(2 * (hits.sum() - hits), either.sum() - either)
+
+
+def matthews_without(gold: Values, predicted: Values) -> Floats:
+    """Compute the Matthews correlation of all examples but each one: [n]."""
+    classes = np.unique(np.concatenate([gold, predicted]))
+    right = (gold == predicted).astype(np.float64)
+    true, guessed = ((side[:, None] == classes).astype(np.float64) for side in (gold, predicted))
+    total = np.full(len(gold), len(gold) - 1.0)
+    return matthews_of_counts(
+        right.sum() - right, total, true.sum(axis=0) - true, guessed.sum(axis=0) - guessed
+    )
+
+
+def pearson_without(gold: Values, predicted: Values) -> Floats:
+    """Compute Pearson's correlation of all examples but each one: [n].
+
+    Without example i the sum of the products of deviations falls by `n / (n - 1) * dx_i * dy_i`, as the means move too.
+    """
+    n = len(gold)
+    dx, dy = (side - side.mean() for side in (gold.astype(np.float64), predicted.astype(np.float64)))
+    xy, xx, yy = ((a @ b) - n / (n - 1) * a * b for a, b in ((dx, dy), (dx, dx), (dy, dy)))
+    return _correlation(xy, xx, yy, dx @ dx, dy @ dy)
+
+
+def spearman_without(gold: Values, predicted: Values) -> Floats:
+    """Compute Spearman's correlation of all examples but each one: [n].
+
+    Without example i the ranks above its own fall by 1 and those that it is tied with by 1/2.
+    """
+    n, x, y = len(gold), ranks(gold), ranks(predicted)
+    above_x, above_y = _sums_above(x, y), _sums_above(y, x)
+    xy = x @ y - x * y - above_x - above_y + _joint_falls(x, y)
+    xx, yy = (side @ side - side**2 - 2 * _sums_above(side, side) + _squared_falls(side) for side in (x, y))
+    squared_mean = (n - 1) * (n / 2) ** 2  # of n - 1 ranks, whose mean is n / 2
+    spread = n * (n**2 - 1) / 12
+    return _correlation(xy - squared_mean, xx - squared_mean, yy - squared_mean, spread, spread)
+
+
+def _correlation(xy: Floats, xx: Floats, yy: Floats, all_xx: float, all_yy: float) -> Floats:
+    """Divide; 0 where a side no longer varies once an example is left out, up to rounding."""
+    varied = (xx > ROUNDING * all_xx) & (yy > ROUNDING * all_yy)
+    product = np.where(varied, xx * yy, 0.0)
+    values: Floats = np.clip(ratio(xy, np.sqrt(product)), -1.0, 1.0)
+    return values
+
+
+def _sums_above(side: Floats, weights: Floats) -> Floats:
+    """Sum, for each example, how far the ranks of the others fall without it, times their `weights`: [n]."""
+    _, group = np.unique(side, return_inverse=True)
+    totals = np.bincount(group, weights)
+    above = totals[::-1].cumsum()[::-1] - totals
+    sums: Floats = above[group] + (totals[group] - weights) / 2
+    return sums
+
+
+def _squared_falls(side: Floats) -> Floats:
+    """Sum, for each example, the squares of how far the ranks of the others fall without it: [n]."""
+    _, group, sizes = np.unique(side, return_inverse=True, return_counts=True)
+    above = sizes[::-1].cumsum()[::-1] - sizes
+    squares: Floats = above[group] + (sizes[group] - 1) / 4
+    return squares
+
+
+def _joint_falls(x: Floats, y: Floats) -> Floats:
+    """Sum, for each example, the products of how far both ranks of each other example fall without it: [n]."""
+    n, sums = len(x), []
+    for start in range(0, n, max(1, BLOCK // n)):
+        left_out = slice(start, start + max(1, BLOCK // n))
+        # twice the fall: 2 above, 1 for a tie. int8, so that a block stays in the cache.
+        falls = [
+            (side > side[left_out, None]).view(np.int8) + (side >= side[left_out, None]).view(np.int8)
+            for side in (x, y)
+        ]
+        sums.append((falls[0] * falls[1]).sum(axis=1, dtype=np.int64))
+    joint: Floats = (np.concatenate(sums) - 1) / 4  # less the example itself, which ties with itself
+    return joint
+
+
+WITHOUT: Mapping[MetricName, Callable[[Values, Values], Floats]] = {
+    "accuracy": accuracy_without,
+    "f1": f1_without,
+    "matthews": matthews_without,
+    "pearson": pearson_without,
+    "spearman": spearman_without,
+}
