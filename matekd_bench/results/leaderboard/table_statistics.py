@@ -13,7 +13,7 @@ from matekd_bench.results.leaderboard.task_columns import FACTOR
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.differences import RowScores
 from matekd_bench.results.stats.example_scores import ExampleScores, example_scores
-from matekd_bench.results.stats.intervals import MIN_SEEDS
+from matekd_bench.results.stats.intervals import MIN_SEEDS, SIGNED, UNIT
 from matekd_bench.results.stats.power import Power
 from matekd_bench.results.stats.summary import RowSummary, TableSummary, summarize
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matekd_bench.results.leaderboard.evidence import Evidence
 
 MAX_RANKED_ROWS = 60  # rank intervals compare every pair of rows on every task
+SIGNED_METRICS = {"matthews", "pearson", "spearman"}
 MAX_NAMED = 5  # runs without predictions that one note names
 
 
@@ -58,7 +59,11 @@ class TableRuns:
         """Compute the statistics; the tested family is all methods of the table, even if a view hides some."""
         any_run = {key: next(iter(runs.values())) for (key, _), runs in self.grid.cells.items()}
         ranked = [key for key in self.labels if any_run[key].identity.ranked]
-        family = [self.labels[key] for key in ranked if self._is_tested(key, any_run[key])]
+        methods = [self.labels[key] for key in ranked if self._is_method(key, any_run[key])]
+        baselines = [self.labels[key] for key in ranked if self.labels[key] not in methods]
+            [self.labels[key] for key in ranked if self._is_method(key, any_run[key]) is flag]
+            for flag in (True, False)
+        )
         tasks = [column.name for column in self.columns if column.uninformative is None]
         table = {
             self.labels[key]: {
@@ -77,7 +82,7 @@ class TableRuns:
             table,
             tasks=tasks,
             reference=self.labels[self.reference] if self.reference else None,
-            family=family,
+            families=(methods, baselines),
             compared=compared,
             ranked=compared if len(compared) <= MAX_RANKED_ROWS else [],
             costs={label: cost for label, cost in costs.items() if cost is not None},
@@ -86,9 +91,9 @@ class TableRuns:
         if not tasks or not self.one_column_per_task:
             summary = replace(summary, rows=dict.fromkeys(table, RowSummary()))
         return TableStatistics(
-            family=tuple(family),
+            family=tuple(methods),
             summary=summary,
-            power=_median_power(summary, tasks, family),
+            power=_median_power(summary, tasks, methods),
             xfit=self.xfit,
             notes=(*self._notes_on_missing_answers(), *self._note_on_missing_ranks(len(ranked))),
         )
@@ -98,17 +103,21 @@ class TableRuns:
         """False if a task with several columns would count several times in a mean over tasks."""
         return len({column.task for column in self.columns}) == len(self.columns)
 
-    def _is_tested(self, key: RowKey, run: Record) -> bool:
-        """Tell whether the study tests this row: a method, but not the reference, whatever its budget."""
+    def _is_method(self, key: RowKey, run: Record) -> bool:
+        """Return False for the baselines, which are tested in a family of their own: `finetune`, `kd`, `kd@2x`."""
         variant = FACTOR.sub("", key[0])
-        larger_reference = self.reference is not None and variant != key[0] and variant == self.reference[0]
-        return run.identity.role == "method" and not larger_reference and key != self.reference
+        larger_reference = self.reference is not None and variant == self.reference[0]
+        return run.identity.role != "baseline" and not larger_reference
 
     def _row_scores(self, key: RowKey, column: TaskColumn) -> RowScores:
         scored = self.grid.scored(key, column.name)
         failed = any(run.status == "failed" for run in self.grid.cell(key, column.name).values())
         scores = {seed: last_score(run) for seed, run in scored.items()}
-        return RowScores(scores, self._example_scores(scored, column), complete=not failed)
+        return RowScores(
+            scores, self._example_scores(scored, column), complete=not failed,
+            collapsed=frozenset(seed for seed, run in scored.items() if run.status in ("collapsed", "diverged")),
+            bounds=SIGNED if SIGNED_METRICS & set(column.metrics) else UNIT,
+        )  # fmt: skip
 
     def _example_scores(self, scored: Mapping[int, Record], column: TaskColumn) -> ExampleScores | None:
         """Compute how the choice of examples affects the scores of a cell, and collect `xfit`.

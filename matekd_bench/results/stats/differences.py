@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 
 from matekd_bench.results.stats.example_scores import ExampleScores, Noise, paired_noise
 from matekd_bench.results.stats.intervals import (
     LEVEL,
     MIN_SEEDS,
+    UNIT,
     Interval,
     Variance,
     t_interval,
@@ -25,16 +27,19 @@ class RowScores:
     """The scores of one row on one task.
 
     `scores` are fractions by seed. `examples` come from the predictions of the same runs (None: no predictions).
-    `complete` is False if a seed failed; then there is no interval, p or verdict.
+    `complete` is False if a seed failed; then there is no interval, p or verdict. `collapsed` are the seeds whose runs
+    collapsed or diverged. `bounds` are the lowest and the highest value of the score.
     """
 
     scores: Mapping[int, float]
     examples: ExampleScores | None = None
     complete: bool = True
+    collapsed: frozenset[int] = frozenset()
+    bounds: Interval = UNIT
 
     @property
     def supports_claims(self) -> bool:
-        """True for three seeds or more with predictions, none of them failed: enough for a verdict."""
+        """True for three seeds or more with predictions, of which none failed: enough for a rank."""
         predicted = self.examples is not None and self.examples.has_seeds(list(self.scores))
         return self.complete and predicted and len(self.scores) >= MIN_SEEDS
 
@@ -44,7 +49,8 @@ class Difference:
     """The difference of two rows' mean scores, in fractions, with its variance.
 
     `n` is the number of common seeds (over tasks: the smallest). If `variance` is None there is no interval, p or
-    verdict, and `missing` gives the reason. `noise` is set only for a difference on one task.
+    verdict, and `missing` gives the reason. `noise` is set only for a difference on one task. No difference is larger
+    than `largest`.
     """
 
     delta: float
@@ -52,10 +58,13 @@ class Difference:
     variance: Variance | None = None
     noise: Noise | None = None
     missing: str | None = None
+    largest: float = 1.0
 
     def interval(self, level: float = LEVEL) -> Interval | None:
-        """Compute the two-sided t interval of the difference; None without a variance."""
-        return None if self.variance is None else t_interval(self.delta, self.variance, level)
+        """Compute the two-sided t interval of the difference, within its bounds; None without a variance."""
+        if self.variance is None:
+            return None
+        return t_interval(self.delta, self.variance, level).clipped(Interval(-self.largest, self.largest))
 
     @property
     def p(self) -> float | None:
@@ -73,19 +82,36 @@ def difference(own: RowScores, other: RowScores) -> Difference | None:
     if not seeds:
         return None
     own_scores, other_scores = ([entry.scores[seed] for seed in seeds] for entry in (own, other))
-    delta, n = fmean(own_scores) - fmean(other_scores), len(seeds)
+    delta, largest = fmean(own_scores) - fmean(other_scores), own.bounds.high - own.bounds.low
+    without_claim = partial(Difference, delta, len(seeds), largest=largest)
     if not (own.complete and other.complete):
-        return Difference(delta, n, missing="a seed failed")
-    if n < MIN_SEEDS:
-        return Difference(delta, n, missing=FEW_SEEDS)
-    if (
-        own.examples is None
-        or other.examples is None
-        or not (own.examples.has_seeds(seeds) and other.examples.has_seeds(seeds))
-    ):
-        return Difference(delta, n, missing="predictions are missing")
+        return without_claim(missing="a seed failed")
+    if len(seeds) < MIN_SEEDS:
+        return without_claim(missing=FEW_SEEDS)
+    if reason := _collapse(own, other, seeds):
+        return without_claim(missing=reason)
+    if own.examples is None or other.examples is None or not _predicted(own, other, seeds):
+        return without_claim(missing="predictions are missing")
     noise = paired_noise(own.examples, other.examples, seeds)
-    return Difference(delta, n, noise.with_seeds(n), noise)
+    return Difference(delta, len(seeds), noise.with_seeds(len(seeds)), noise, largest=largest)
+
+
+def _collapse(own: RowScores, other: RowScores, seeds: Sequence[int]) -> str | None:
+    """Return the reason why runs that collapsed forbid a claim; None if they do not.
+
+    If a part of a row's runs collapsed, its scores have two modes, and a t interval holds the true mean in as few as
+    half of all studies. If all of them did, they are one score, known exactly.
+    """
+    counts = [sum(seed in row.collapsed for seed in seeds) for row in (own, other)]
+    if counts == [len(seeds)] * 2:
+        return "both rows collapsed"
+    if any(0 < count < len(seeds) for count in counts):
+        return "a part of the runs collapsed"
+    return None
+
+
+def _predicted(own: RowScores, other: RowScores, seeds: Sequence[int]) -> bool:
+    return all(row.examples is not None and row.examples.has_seeds(seeds) for row in (own, other))
 
 
 def difference_over_tasks(parts: Sequence[Difference]) -> Difference | None:
@@ -96,11 +122,12 @@ def difference_over_tasks(parts: Sequence[Difference]) -> Difference | None:
     if not parts:
         return None
     delta, n = fmean(part.delta for part in parts), min(part.n for part in parts)
+    largest = fmean(part.largest for part in parts)
     known = [part.variance for part in parts if part.variance is not None]
     if len(known) < len(parts):
         reasons = dict.fromkeys(part.missing for part in parts if part.missing)
-        return Difference(delta, n, missing="; ".join(sorted(filter(None, reasons))))
-    return Difference(delta, n, variance_over_parts(known))
+        return Difference(delta, n, missing="; ".join(sorted(filter(None, reasons))), largest=largest)
+    return Difference(delta, n, variance_over_parts(known), largest=largest)
 
 
 def row_difference(

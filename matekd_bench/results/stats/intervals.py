@@ -32,9 +32,17 @@ class Interval:
     low: float
     high: float
 
+    def clipped(self, bounds: Interval) -> Interval:
+        """Return the part of the interval that lies within `bounds`."""
+        return Interval(max(self.low, bounds.low), min(self.high, bounds.high))
+
     def within(self, margin: float) -> bool:
         """Return True if the whole interval is between -margin and +margin."""
         return -margin <= self.low and self.high <= margin
+
+
+UNIT = Interval(0.0, 1.0)  # the bounds of accuracy and F1
+SIGNED = Interval(-1.0, 1.0)  # those of correlations
 
 
 @dataclass(frozen=True)
@@ -44,18 +52,21 @@ class Spread:
     n: int
     mean: float
     sd: float | None
-    interval: Interval | None  # None below MIN_SEEDS
+    interval: Interval | None  # None below MIN_SEEDS, and where runs collapsed
 
 
-def spread(scores: Sequence[float]) -> Spread:
-    """Summarize the `scores` of one cell, one for each seed. Raises ValueError if there are none."""
+def spread(scores: Sequence[float], bounds: Interval = UNIT, *, collapsed: bool = False) -> Spread:
+    """Summarize the `scores` of one cell, one for each seed; the interval is within the metric's `bounds`.
+
+    If runs `collapsed` there is no interval: their scores have two modes. Raises ValueError if there are no scores.
+    """
     if not scores:
         raise ValueError("a mean is of one score or more")
     n, mean = len(scores), fmean(scores)
-    if n < MIN_SEEDS:
+    if n < MIN_SEEDS or collapsed:
         return Spread(n, mean, math.sqrt(variance(scores)) if n > 1 else None, None)
     noise = variance_of_mean(scores)
-    return Spread(n, mean, math.sqrt(noise.value * n), t_interval(mean, noise))
+    return Spread(n, mean, math.sqrt(noise.value * n), t_interval(mean, noise).clipped(bounds))
 
 
 def variance(scores: Sequence[float]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 from typing import TypeAlias, TypeVar
 
 from matekd_bench.results.stats import descriptive
@@ -70,7 +69,7 @@ def summarize(
     *,
     tasks: Sequence[str],
     reference: str | None,
-    family: Sequence[str],
+    families: Sequence[Sequence[str]],
     compared: Sequence[str] | None = None,
     ranked: Sequence[str] | None = None,
     costs: Mapping[str, float] | None = None,
@@ -80,18 +79,18 @@ def summarize(
     """Compute the statistics of `table`, row -> task -> scores.
 
     `tasks` are the tasks that comparisons use (the informative ones); cells of other tasks get only their spread.
-    `compared` are the rows that have a difference to `reference` (default: all). `family` are those whose difference
-    the study tests: its methods without the baselines. The family is a property of the study and does not depend on
-    the rows that a view shows. `ranked` are the rows that get a rank interval (default: all). `costs` (row -> cost)
-    and `rivals`, the rows of the reference, are those of `matched_cost.delta_matched`. `margin` is the margin of
-    equivalence, in fractions.
+    `compared` are the rows that have a difference to `reference` (default: all). `families` are those whose difference
+    is tested, such as the methods and the baselines of a study; p values are corrected within each. A family is a
+    property of the study and does not depend on the rows that a view shows. `ranked` are the rows that get a rank
+    interval (default: all). `costs` (row -> cost) and `rivals`, the rows of the reference, are those of
+    `matched_cost.delta_matched`. `margin` is the margin of equivalence, in fractions.
     """
     study = _TableScores(
         table,
         tasks,
         reference,
         set(table if compared is None else compared) - {reference},
-        [row for row in family if row != reference],
+        [[row for row in family if row != reference] for family in families],
         costs or {},
         rivals,
         margin,
@@ -107,7 +106,7 @@ class _TableScores:
     tasks: Sequence[str]
     reference: str | None
     compared: Collection[str]  # without the reference
-    family: Sequence[str]  # the tested rows, without the reference
+    families: Sequence[Sequence[str]]  # the tested rows, without the reference
     costs: Mapping[str, float]
     rivals: Sequence[str]
     margin: float
@@ -117,9 +116,16 @@ class _TableScores:
         differences = {
             (row, task): self._difference(row, task) for row in self.table for task in self.table[row]
         }
-        tested = [(row, task) for row in self.family for task in self.tasks]
-        adjusted = _adjusted_p({key: differences.get(key) for key in tested})
+        adjusted: dict[CellKey, float | None] = {}
+        for family in self.families:
+            tested = [(row, task) for row in family for task in self.tasks]
+            adjusted |= _adjusted_p({key: differences.get(key) for key in tested})
         return {key: self._cell(key, item, adjusted.get(key)) for key, item in differences.items()}
+
+    @property
+    def tested(self) -> set[str]:
+        """The rows whose difference to the reference gets a verdict."""
+        return {row for family in self.families for row in family}
 
     def _difference(self, row: str, task: str) -> Difference | None:
         reference = self._reference(row)
@@ -133,23 +139,25 @@ class _TableScores:
 
     def _cell(self, key: CellKey, item: Difference | None, p: float | None) -> CellSummary:
         row, task = key
-        scores = list(self.table[row][task].scores.values())
+        entry = self.table[row][task]
+        scores = list(entry.scores.values())
         return CellSummary(
-            spread=spread(scores) if scores else None,
+            spread=spread(scores, entry.bounds, collapsed=bool(entry.collapsed)) if scores else None,
             difference=item,
             p_holm=p,
-            verdict=verdict(item, p, self.margin) if row in self.family else None,
+            verdict=verdict(item, p, self.margin) if row in self.tested else None,
             power=power(item.noise, item.n) if item is not None and item.noise is not None else None,
         )
 
     def rows(self, ranked: Iterable[str]) -> dict[str, RowSummary]:
         """Summarize every row over tasks. Holm's correction is over the methods."""
         differences = {row: self._difference_over_tasks(row) for row in self.table}
-        adjusted = _adjusted_p({row: differences.get(row) for row in self.family})
-        ranks = self._rank_intervals(ranked)
-        return {
-            row: self._row(row, item, adjusted.get(row), ranks.get(row)) for row, item in differences.items()
-        }
+        adjusted: dict[str, float | None] = {}
+        for family in self.families:
+            adjusted |= _adjusted_p({row: differences.get(row) for row in family})
+        rows = {row: self._row(row, item, adjusted.get(row)) for row, item in differences.items()}
+        ranks = self._rank_intervals(ranked, {row: summary.verdict for row, summary in rows.items()})
+        return {row: replace(summary, rank=ranks.get(row)) for row, summary in rows.items()}
 
     def _difference_over_tasks(self, row: str) -> Difference | None:
         own = self.table[row]
@@ -157,14 +165,13 @@ class _TableScores:
             return None
         return row_difference(own, self._reference(row), self.tasks)
 
-    def _row(
-        self, row: str, item: Difference | None, p: float | None, rank: RankInterval | None
-    ) -> RowSummary:
+    def _row(self, row: str, item: Difference | None, p: float | None) -> RowSummary:
         if item is None:
-            return RowSummary(rank=rank)
-        tested = row in self.family
+            return RowSummary()
+        tested = row in self.tested
         matched = delta_matched(row, self.table, self.tasks, self.costs, self.rivals) if tested else None
-        summary = RowSummary(item, p, verdict(item, p, self.margin) if tested else None, rank, matched)
+        decision = verdict(item, p, self.margin) if tested else None
+        summary = RowSummary(item, p, decision, matched=matched)
         if item.n < MIN_SEEDS:  # with one seed each, a probability would be 0 or 1
             return summary
         pairs = [(self.table[row][task], self._reference(row)[task]) for task in self.tasks]
@@ -175,12 +182,18 @@ class _TableScores:
             seed_correlation=descriptive.seed_correlation(pairs),
         )
 
-    def _rank_intervals(self, ranked: Iterable[str]) -> dict[str, RankInterval]:
+    def _rank_intervals(
+        self, ranked: Iterable[str], verdicts: Mapping[str, Verdict | None]
+    ) -> dict[str, RankInterval]:
         rows = [row for row in ranked if row in self.table and self.tasks and self._supports_claims(row)]
-        scores = {
-            row: fmean(fmean(self.table[row][task].scores.values()) for task in self.tasks) for row in rows
-        }
-        return rank_intervals(scores, lambda a, b: row_difference(self.table[a], self.table[b], self.tasks))
+        decided = [
+            (row, self.reference) if found == "better" else (self.reference, row)
+            for row, found in verdicts.items()
+            if found in ("better", "worse") and self.reference is not None
+        ]
+        return rank_intervals(
+            rows, lambda a, b: row_difference(self.table[a], self.table[b], self.tasks), decided
+        )
 
     def _supports_claims(self, row: str) -> bool:
         """Return True if the row has on every task what a verdict needs."""
@@ -189,6 +202,7 @@ class _TableScores:
 
 
 def _adjusted_p(family: Mapping[Key, Difference | None]) -> dict[Key, float | None]:
-    """Compute Holm's adjusted p of each member of the family."""
-    adjusted = holm([item.p if item is not None else None for item in family.values()])
-    return dict(zip(family, adjusted, strict=True))
+    """Compute Holm's adjusted p of each member of the family; comparisons of fewer than three seeds are no members."""
+    members = {key: item for key, item in family.items() if item is None or item.n >= MIN_SEEDS}
+    adjusted = holm([item.p if item is not None else None for item in members.values()])
+    return dict.fromkeys(family) | dict(zip(members, adjusted, strict=True))
