@@ -61,9 +61,6 @@ class TableRuns:
         ranked = [key for key in self.labels if any_run[key].identity.ranked]
         methods = [self.labels[key] for key in ranked if self._is_method(key, any_run[key])]
         baselines = [self.labels[key] for key in ranked if self.labels[key] not in methods]
-            [self.labels[key] for key in ranked if self._is_method(key, any_run[key]) is flag]
-            for flag in (True, False)
-        )
         tasks = [column.name for column in self.columns if column.uninformative is None]
         table = {
             self.labels[key]: {
