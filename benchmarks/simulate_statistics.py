@@ -28,7 +28,9 @@ LUCK = {"seeds and examples": (0.15, 0.5), "no luck of seeds": (0.0, 0.5), "no l
 class Simulation:
     """Studies of equal rows on one simulated task of `n` examples."""
 
-    def __init__(self, metric: str, n: int, seeds: int, correlation: float, luck: tuple[float, float]) -> None:
+    def __init__(
+        self, metric: str, n: int, seeds: int, correlation: float, luck: tuple[float, float]
+    ) -> None:
         self.metric, self.n, self.seeds = metric, n, seeds
         self.correlation, (self.seed_sd, self.example_sd) = correlation, luck
 
@@ -45,7 +47,9 @@ class Simulation:
         np.fill_diagonal(covariance, 1.0)
         return self.seed_sd * rng.multivariate_normal(np.zeros(rows), covariance, size=self.seeds).T
 
-    def _row(self, rng: np.random.Generator, scored: Gold, difficulty: np.ndarray, luck: np.ndarray) -> RowScores:
+    def _row(
+        self, rng: np.random.Generator, scored: Gold, difficulty: np.ndarray, luck: np.ndarray
+    ) -> RowScores:
         [gold] = scored.labels
         strengths = difficulty + self.example_sd * rng.normal(size=self.n)
         runs = {}
@@ -65,7 +69,8 @@ def levels(studies: int, n: int) -> Iterator[str]:
         for name, luck in LUCK.items():
             for seeds in SEEDS:
                 yield f"{metric:9} {name:20} {seeds:2} seeds: " + "  ".join(
-                    _level(Simulation(metric, n, seeds, correlation, luck), studies) for correlation in CORRELATIONS
+                    _level(Simulation(metric, n, seeds, correlation, luck), studies)
+                    for correlation in CORRELATIONS
                 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matekd_bench.results.stats.example_scores import Gold, example_scores
 
 from matekd_bench.results.leaderboard import table_statistics
 from matekd_bench.results.leaderboard.build import build
@@ -16,7 +17,6 @@ from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTa
 from matekd_bench.results.report.export import export
 from matekd_bench.results.stats.differences import FEW_SEEDS, RowScores, difference, row_difference
 from matekd_bench.results.stats.early_stopping import xfit
-from matekd_bench.results.stats.example_effects import Gold, example_effects
 from matekd_bench.results.stats.multiple_testing import holm
 from matekd_bench.results.stats.summary import RowSummary
 from matekd_bench.results.stats.verdicts import RankInterval
@@ -67,8 +67,8 @@ def entries(root: Path) -> dict[str, dict[str, RowScores]]:
     for (method, task), by_seed in runs.items():
         labels = np.array(store.read_data(f"dev-{task}").labels)
         scores = {seed: float(np.mean(answers == labels)) for seed, answers in by_seed.items()}
-        effects = example_effects(Gold(("accuracy",), (labels,)), {s: (a,) for s, a in by_seed.items()})
-        found.setdefault(method, {})[task] = RowScores(scores, effects)
+        examples = example_scores(Gold(("accuracy",), (labels,)), {s: (a,) for s, a in by_seed.items()})
+        found.setdefault(method, {})[task] = RowScores(scores, examples)
     return found
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from matekd_bench.results.stats.differences import RowScores
-from matekd_bench.results.stats.example_scores import Gold, example_effects
+from matekd_bench.results.stats.example_scores import Gold, example_scores
 
 
 @pytest.fixture(scope="session")
@@ -36,5 +36,5 @@ def simulate_runs(
     latent = common + rng.normal(0, seed, (seeds, 1)) + rng.normal(0, both, (seeds, n))
     right = (latent > 0).astype(np.int64)
     gold = Gold(("accuracy",), (np.ones(n, dtype=np.int64),))
-    effects = example_effects(gold, {s: (right[s],) for s in range(seeds)})
-    return RowScores({s: float(right[s].mean()) for s in range(seeds)}, effects)
+    examples = example_scores(gold, {s: (right[s],) for s in range(seeds)})
+    return RowScores({s: float(right[s].mean()) for s in range(seeds)}, examples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,19 @@ from scipy import stats
 
 from matekd_bench.results.stats.differences import (
     Difference,
-    Noise,
     RowScores,
     difference,
     difference_over_tasks,
     row_difference,
 )
-from matekd_bench.results.stats.example_scores import ExampleEffects, Gold, example_effects, example_variance
-from matekd_bench.results.stats.intervals import Variance
+from matekd_bench.results.stats.example_scores import ExampleScores, paired_noise
+from matekd_bench.results.stats.intervals import Interval, Variance
 
-FLAT = ExampleEffects((0, 1, 2, 3, 4), (np.zeros((10, 5)),), (0.1,), 9.0)
+FLAT = ExampleScores((0, 1, 2, 3, 4), (np.zeros((10, 5)),))
 
 
-def entry(*scores: float, effects: ExampleEffects | None = FLAT, **more: Any) -> RowScores:
-    return RowScores(dict(enumerate(scores)), effects, **more)
+def entry(*scores: float, examples: ExampleScores | None = FLAT, **more: Any) -> RowScores:
+    return RowScores(dict(enumerate(scores)), examples, **more)
 
 
 def test_by_hand(simulate: Any) -> None:
@@ -33,30 +32,20 @@ def test_by_hand(simulate: Any) -> None:
     own, other = (simulate(rng, base, 4, own=1, seed=0.1, both=0.5) for _ in range(2))
     found = difference(own, other)
     x, y = ([e.scores[s] for s in range(4)] for e in (own, other))
-    ex = example_variance(own.effects, other.effects, range(4)).value
-    parts = [np.var(x, ddof=1) / 4, np.var(y, ddof=1) / 4, ex]
-    total = sum(parts)
-    df = total**2 / (parts[0] ** 2 / 3 + parts[1] ** 2 / 3 + ex**2 / 199)
-    assert ex > 0
+    noise = paired_noise(own.examples, other.examples, range(4)).with_seeds(4)
     assert found.delta == pytest.approx(np.mean(x) - np.mean(y))
-    assert found.variance == Variance(pytest.approx(total), pytest.approx(df))
+    assert found.variance == noise
     interval = found.interval()
-    assert interval.high - found.delta == pytest.approx(stats.t.ppf(0.975, df) * math.sqrt(total))
-    assert found.p == pytest.approx(2 * stats.t.sf(abs(found.delta) / math.sqrt(total), df))
+    assert interval.high - found.delta == pytest.approx(stats.t.ppf(0.975, noise.df) * noise.error)
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(found.delta) / noise.error, noise.df))
     back = difference(other, own)
-    assert (back.delta, back.p) == (-found.delta, found.p)
+    assert (back.delta, back.p) == (-found.delta, pytest.approx(found.p))
 
 
-def test_a_difference_that_is_resampled_is_the_same_whenever_it_is_asked() -> None:
-    labels = np.arange(60) % 2
-
-    def wrong_at_every(step: int) -> RowScores:
-        runs = {s: (np.where(np.arange(60) % (step + s) == 0, 1 - labels, labels),) for s in range(3)}
-        return RowScores({0: 0.7, 1: 0.72, 2: 0.74}, example_effects(Gold(("f1",), (labels,)), runs))
-
-    first, again = (difference(wrong_at_every(2), wrong_at_every(7)) for _ in range(2))
-    assert first.noise.examples.value > 0
-    assert first == again
+def test_an_interval_stays_within_what_the_metric_can_be() -> None:
+    wide = Difference(0.9, 3, Variance(0.25, 2))
+    assert wide.interval() == Interval(-1.0, 1.0)
+    assert replace(wide, largest=2.0).interval() == Interval(pytest.approx(-1.2513, abs=1e-3), 2.0)
 
 
 def test_common_seeds_only() -> None:
@@ -72,9 +61,10 @@ def test_common_seeds_only() -> None:
     [
         (entry(0.7, 0.8), "fewer than three common seeds"),
         (entry(0.7, 0.8, 0.9, complete=False), "a seed failed"),
-        (entry(0.7, 0.8, 0.9, effects=None), "predictions are missing"),
+        (entry(0.7, 0.8, 0.9, collapsed=frozenset({1})), "a part of the runs collapsed"),
+        (entry(0.7, 0.8, 0.9, examples=None), "predictions are missing"),
         (
-            RowScores({0: 0.7, 1: 0.8, 2: 0.9}, ExampleEffects((0, 1), (np.zeros((10, 2)),), (0.1,), 9.0)),
+            RowScores({0: 0.7, 1: 0.8, 2: 0.9}, ExampleScores((0, 1), (np.zeros((10, 2)),))),
             "predictions are missing",
         ),
     ],
@@ -112,10 +102,10 @@ def test_rows_are_compared_on_every_task_or_not_at_all() -> None:
     assert row_difference({**own, "cola": RowScores({9: 0.5})}, other, ["rte", "cola"]) is None
 
 
-def test_more_seeds_leave_the_examples() -> None:
-    noise = Noise(4e-4, 1e-4, Variance(2e-5, 100))
-    assert noise.with_seeds(5).value == pytest.approx(5e-4 / 5 + 2e-5)
-    assert noise.with_seeds(10**9).value == pytest.approx(2e-5)
+def test_a_row_that_collapsed_as_a_whole_is_known_and_two_of_them_claim_nothing() -> None:
+    collapsed = entry(0.5, 0.5, 0.5, collapsed=frozenset(range(3)))
+    assert difference(entry(0.7, 0.8, 0.9), collapsed).missing is None
+    assert difference(collapsed, collapsed).missing == "both rows collapsed"
 
 
 @pytest.mark.parametrize("n_seeds", [3, 5])
@@ -163,8 +153,9 @@ def test_without_the_examples_the_interval_would_be_too_narrow(simulate: Any) ->
     for _ in range(300):
         base = rng.normal(1, 2, 277)
         own, other = (simulate(rng, base, 3, own=1.0, seed=0.0, both=0.3) for _ in range(2))
-        flat = ExampleEffects((0, 1, 2), (np.zeros((10, 3)),), (0.1,), 9.0)
-        found = difference(RowScores(own.scores, flat), RowScores(other.scores, flat))
-        interval = found.interval()
-        held += interval.low <= 0 <= interval.high
+        noise = paired_noise(own.examples, other.examples, range(3))
+        seeds = Difference(
+            np.mean([own.scores[s] - other.scores[s] for s in range(3)]), 3, Variance(noise.seeds / 3, 2)
+        )
+        held += seeds.interval().low <= 0 <= seeds.interval().high
     assert held / 300 < 0.8

@@ -1,116 +1,84 @@
-"""The examples' share of the variance: against a brute-force bootstrap, and counted once."""
+"""What examples contribute to scores, and the noise in a difference: by hand and against an analysis of variance."""
 
 from __future__ import annotations
-
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from matekd_bench.results.stats.differences import RowScores, difference
-from matekd_bench.results.stats.example_scores import Gold, example_effects, example_variance
-from matekd_bench.tasks.metrics import METRICS
+from matekd_bench.results.stats.example_scores import ExampleScores, Gold, Noise, example_scores, paired_noise
+from matekd_bench.results.stats.intervals import Variance
 from matekd_bench.tasks.task import MetricName
 
-Runs = dict[int, tuple[np.ndarray, ...]]
+ACCURACY: tuple[MetricName, ...] = ("accuracy",)
 
 
-def classes(rng: np.random.Generator, gold: np.ndarray, wrong: float, seeds: int = 3) -> Runs:
-    hard = rng.random(len(gold)) < 2 * wrong  # half of the errors are everybody's
-    return {
-        s: (np.where(hard & (rng.random(len(gold)) < 0.5) | (rng.random(len(gold)) < 0.02), 1 - gold, gold),)
-        for s in range(seeds)
-    }
+def runs(rng: np.random.Generator, gold: np.ndarray, seeds: int = 4) -> dict[int, tuple[np.ndarray, ...]]:
+    """Predictions of a row that has examples of its own that are hard."""
+    wrong = np.where(rng.random(len(gold)) < 0.3, 0.7, 0.05)
+    return {s: (np.where(rng.random(len(gold)) < wrong, 1 - gold, gold),) for s in range(seeds)}
 
 
-def scores(rng: np.random.Generator, gold: np.ndarray, seeds: int = 3) -> Runs:
-    common = rng.normal(size=len(gold))
-    return {s: (gold + common + 0.5 * rng.normal(size=len(gold)),) for s in range(seeds)}
-
-
-Rows = list[np.ndarray]  # the examples of each resample, by place
-
-
-def brute_force(
-    metrics: tuple[MetricName, ...], gold: np.ndarray, own: Runs, other: Runs, rows: Rows
-) -> float:
-    """The net variance from resamples that are written out and scored by the plain metrics."""
-
-    def score(guess: np.ndarray, rows: np.ndarray) -> float:
-        if metrics == ("matthews",):  # of two classes it is Pearson's; scikit-learn takes half a minute
-            return float(np.corrcoef(gold[rows], guess[rows])[0, 1])
-        return float(np.mean([METRICS[name](gold[rows], guess[rows]) for name in metrics]))
-
-    a, b = (np.array([[score(run[0], r) for run in runs.values()] for r in rows]) for runs in (own, other))
-    n = a.shape[1]
-    raw = np.var(a.mean(axis=1) - b.mean(axis=1), ddof=1)
-    inter = sum(np.var(g - g.mean(axis=1, keepdims=True), axis=0, ddof=1).sum() / (n - 1) / n for g in (a, b))
-    return float(raw - inter)
-
-
-def fresh(n: int, times: int) -> Rows:
-    rng = np.random.default_rng(99)
-    return [rng.integers(n, size=n) for _ in range(times)]
-
-
-def net(gold: Gold, own: Runs, other: Runs) -> float:
-    a, b = example_effects(gold, own), example_effects(gold, other)
-    return example_variance(a, b, sorted(own)).value
-
-
-@pytest.mark.parametrize("metrics", [("accuracy",), ("accuracy", "f1"), ("matthews",)])
-def test_classes_against_brute_force(metrics: tuple[MetricName, ...]) -> None:
-    rng = np.random.default_rng(3)
-    gold = rng.integers(2, size=300)
-    own, other = classes(rng, gold, 0.1), classes(rng, gold, 0.15)
-    expected = brute_force(metrics, gold, own, other, fresh(300, 2000))
-    assert net(Gold(metrics, (gold,)), own, other) == pytest.approx(expected, rel=0.15)
-
-
-@pytest.mark.parametrize("metrics", [("accuracy", "f1"), ("matthews",), ("pearson", "spearman")])
-def test_the_same_resamples_written_out_give_the_same(metrics: tuple[MetricName, ...]) -> None:
-    rng = np.random.default_rng(4)
-    gold = rng.integers(2, size=120)
-    own, other = classes(rng, gold, 0.1), classes(rng, gold, 0.2)
-    if "pearson" in metrics:
-        gold = np.round(rng.random(120) * 5, 1)
-        own, other = scores(rng, gold), scores(rng, gold)
-    dev = Gold(metrics, (gold,))
-    rows = [np.repeat(np.arange(120), weights) for weights in dev.resamples[0]]
-    assert net(dev, own, other) == pytest.approx(brute_force(metrics, gold, own, other, rows))
-
-
-def test_accuracy_by_hand() -> None:
-    """One seed in effect: two equal seeds have no interaction, so V_ex is the variance of the mean difference."""
-    gold = np.array([1, 1, 1, 0, 0, 0])
-    own = {0: (np.array([1, 1, 1, 0, 0, 1]),), 1: (np.array([1, 1, 1, 0, 0, 1]),)}
-    other = {0: (np.array([1, 0, 0, 0, 1, 0]),), 1: (np.array([1, 0, 0, 0, 1, 0]),)}
-    apart = np.array([0, 1, 1, 0, 1, -1])
-    assert net(Gold(("accuracy",), (gold,)), own, other) == pytest.approx(np.var(apart, ddof=1) / 6)
-
-
-def test_interaction_is_taken_out_by_the_mean_squares_of_the_two_way_table() -> None:
+def test_the_variance_is_that_of_a_two_way_analysis_with_both_factors_random() -> None:
+    """Mean squares of the table of differences, with sums of squares written out."""
     rng = np.random.default_rng(5)
-    gold = rng.integers(2, size=80)
-    own, other = classes(rng, gold, 0.2), classes(rng, gold, 0.2)
-    tables = [np.array([run[0] == gold for run in runs.values()], dtype=float) for runs in (own, other)]
-    expected = np.var(tables[0].mean(axis=0) - tables[1].mean(axis=0), ddof=1) / 80
-    for x in tables:
-        rest = x - x.mean(axis=0) - x.mean(axis=1, keepdims=True) + x.mean()
-        expected -= (rest**2).sum() / (2 * 79) / (3 * 80)
-    assert expected > 0
-    assert net(Gold(("accuracy",), (gold,)), own, other) == pytest.approx(expected)
+    gold, n = rng.integers(2, size=80), 4
+    own, other = runs(rng, gold), runs(rng, gold)
+    table = np.array([(own[s][0] == gold) * 1.0 - (other[s][0] == gold) for s in range(n)]).T
+    mean, by_seed, by_example = table.mean(), table.mean(axis=0), table.mean(axis=1)
+    seeds = 80 * sum((by_seed - mean) ** 2) / (n - 1)
+    examples = n * sum((by_example - mean) ** 2) / 79
+    rest = sum((table[i, j] - by_example[i] - by_seed[j] + mean) ** 2 for i in range(80) for j in range(n))
+    interaction = rest / ((n - 1) * 79)
+    total = seeds + examples - interaction
+    assert total > interaction
+    scored = Gold(ACCURACY, (gold,))
+    found = paired_noise(example_scores(scored, own), example_scores(scored, other), range(n)).with_seeds(n)
+    assert found.value == pytest.approx(total / (80 * n))
+    assert found.df == pytest.approx(max(total**2 / (seeds**2 / (n - 1) + examples**2 / 79), n - 1))
 
 
-def test_two_splits_count_half_each() -> None:
+def test_the_variance_is_never_below_that_of_the_interaction() -> None:
+    noise = Noise(4, seeds=1e-6, examples=Variance(2e-6, 99), interaction=1e-5)
+    assert noise.with_seeds(4).value == pytest.approx(1e-5)
+    assert noise.with_seeds(8).value == pytest.approx(5e-6)
+
+
+def test_what_runs_of_one_seed_share_cancels() -> None:
+    """The luck of a seed moves both rows alike: unpaired it would be most of the noise."""
     rng = np.random.default_rng(6)
-    first, second = rng.integers(2, size=100), rng.integers(2, size=400)
-    runs = [[classes(rng, gold, 0.2) for gold in (first, second)] for _ in range(2)]
-    both = [{s: (a[s][0], b[s][0]) for s in a} for a, b in runs]
-    alone = [net(Gold(("accuracy",), (g,)), runs[0][i], runs[1][i]) for i, g in enumerate((first, second))]
-    assert min(alone) > 0
-    assert net(Gold(("accuracy",), (first, second)), *both) == pytest.approx(sum(alone) / 4)
+    luck = rng.normal(size=6)
+    blocks = [rng.normal(size=(300, 6)) / 10 + luck for _ in range(2)]
+    own, other = (ExampleScores(tuple(range(6)), (block,)) for block in blocks)
+    assert paired_noise(own, other, range(6)).with_seeds(6).error < 0.01 < np.std(luck) / 6**0.5
+
+
+def test_more_seeds_leave_the_examples() -> None:
+    noise = Noise(5, seeds=5e-4, examples=Variance(3e-5, 100), interaction=1e-5)
+    assert noise.with_seeds(5).value == pytest.approx(5e-4 / 5 + 2e-5)
+    assert (
+        noise.with_seeds(10**9).value == pytest.approx(noise.of_examples_alone.value) == pytest.approx(2e-5)
+    )
+
+
+def test_two_splits_count_half_each_and_share_the_seeds() -> None:
+    rng = np.random.default_rng(7)
+    golds = tuple(rng.integers(2, size=size) for size in (100, 400))
+    rows = []
+    for _ in range(2):
+        first, second = (runs(rng, gold) for gold in golds)
+        rows.append({s: (first[s][0], second[s][0]) for s in first})
+    scored = Gold(ACCURACY, golds)
+    own, other = (example_scores(scored, row) for row in rows)
+    found = paired_noise(own, other, range(4))
+    differences = [scored.score(rows[0][s]) - scored.score(rows[1][s]) for s in range(4)]
+    assert found.seeds == pytest.approx(np.var(differences, ddof=1))
+    alone = [
+        paired_noise(ExampleScores(own.seeds, (a,)), ExampleScores(other.seeds, (b,)), range(4))
+        for a, b in zip(own.blocks, other.blocks, strict=True)
+    ]
+    assert found.examples.value == pytest.approx(sum(part.examples.value for part in alone) / 4)
+    assert found.interaction == pytest.approx(sum(part.interaction for part in alone) / 4)
 
 
 def test_the_task_score_is_the_mean_over_splits_and_metrics() -> None:
@@ -120,53 +88,29 @@ def test_the_task_score_is_the_mean_over_splits_and_metrics() -> None:
 
 
 @pytest.mark.parametrize("metrics", [("accuracy",), ("matthews",), ("pearson", "spearman")])
-def test_degenerate_predictions_have_no_variance(metrics: tuple[MetricName, ...]) -> None:
-    gold = np.array([0, 1] * 50)
-    constant = {s: (np.ones(100, dtype=int),) for s in range(3)}
-    assert net(Gold(metrics, (gold,)), constant, constant) == 0
-    entry = RowScores(dict.fromkeys(range(3), 0.5), example_effects(Gold(metrics, (gold,)), constant))
-    found = difference(entry, entry)
-    assert (found.delta, found.p) == (0, 1.0)
+def test_identical_answers_are_a_difference_of_exactly_zero(metrics: tuple[MetricName, ...]) -> None:
+    rng = np.random.default_rng(8)
+    gold = rng.integers(2, size=100)
+    answers = example_scores(Gold(metrics, (gold,)), runs(rng, gold, seeds=3))
+    row = RowScores({0: 0.5, 1: 0.6, 2: 0.55}, answers)
+    found = difference(row, row)
+    assert (found.delta, found.variance.value, found.p) == (0.0, 0.0, 1.0)
 
 
 def test_what_cannot_be_estimated() -> None:
-    one = Gold(("accuracy",), (np.array([1]),))
-    assert example_effects(one, {0: (np.array([1]),)}) is None
-    assert example_effects(Gold(("accuracy",), (np.array([1, 0]),)), {}) is None
+    two = Gold(ACCURACY, (np.array([1, 0]),))
+    assert example_scores(two, {0: (np.array([1, 0]),)}) is None
+    assert example_scores(Gold(ACCURACY, (np.array([1, 0, 1]),)), {}) is None
     with pytest.raises(ValueError, match="differ in number"):
-        example_effects(Gold(("accuracy",), (np.array([1, 0]),)), {0: (np.array([1, 0, 1]),)})
+        example_scores(Gold(ACCURACY, (np.array([1, 0, 1]),)), {0: (np.array([1, 0]),)})
 
 
 def test_seeds_are_taken_by_name() -> None:
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(9)
     gold = rng.integers(2, size=100)
-    runs = classes(rng, gold, 0.2, seeds=5)
-    other = classes(rng, gold, 0.2, seeds=5)
-    dev = Gold(("accuracy",), (gold,))
-    some = {s: runs[s] for s in (4, 1, 2)}
-    part = {s: other[s] for s in (2, 4, 1)}
-    a, b = example_effects(dev, runs), example_effects(dev, other)
-    assert example_variance(a, b, [1, 2, 4]).value == pytest.approx(net(dev, some, part))
-    assert example_variance(a, b, range(5)).value != example_variance(a, b, [1, 2, 4]).value
-
-
-def test_resamples_are_bootstrap_samples_and_come_from_the_labels() -> None:
-    labels = np.arange(50) % 3
-    (drawn,) = Gold(("matthews",), (labels,)).resamples
-    assert drawn.shape == (1000, 50)
-    assert set(drawn.sum(axis=1)) == {50}
-    assert drawn.var() == pytest.approx(0.98, abs=0.03)  # a binomial's (1 - 1/n)
-    assert np.array_equal(drawn, Gold(("f1",), (labels.copy(),)).resamples[0])
-    assert not np.array_equal(drawn, Gold(("f1",), (labels[::-1],)).resamples[0])
-    first, second = Gold(("f1",), (labels, labels)).resamples
-    assert not np.array_equal(first, second)
-
-
-def test_another_process_draws_the_same() -> None:
-    code = (
-        "import numpy as np\n"
-        "from matekd_bench.results.stats.example_scores import Gold\n"
-        "print(Gold(('f1',), (np.arange(40) % 2,)).resamples[0].astype(int).cumsum(axis=1).sum())"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert int(out) == Gold(("f1",), (np.arange(40) % 2,)).resamples[0].astype(int).cumsum(axis=1).sum()
+    own, other = runs(rng, gold, 5), runs(rng, gold, 5)
+    scored = Gold(ACCURACY, (gold,))
+    parts = [example_scores(scored, {s: row[s] for s in (4, 1, 2)}) for row in (own, other)]
+    whole = [example_scores(scored, row) for row in (own, other)]
+    assert paired_noise(*whole, [1, 2, 4]) == paired_noise(*parts, [1, 2, 4])
+    assert paired_noise(*whole, range(5)) != paired_noise(*whole, [1, 2, 4])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from matekd_bench.results.stats.differences import RowScores
-from matekd_bench.results.stats.example_scores import ExampleEffects
+from matekd_bench.results.stats.example_scores import ExampleScores
 from matekd_bench.results.stats.matched_cost import delta_matched, matched_rival, matching_multiple
 
 RIVALS = {"kd": 100.0, "kd@2x": 200.0, "kd@4x": 400.0}
@@ -21,7 +21,7 @@ def test_the_cheapest_that_cost_as_much(cost: float, rival: str | None) -> None:
 
 
 def entry(*scores: float) -> RowScores:
-    effects = ExampleEffects((0, 1, 2), (np.zeros((10, 3)),), (0.1,), 9.0)
+    effects = ExampleScores((0, 1, 2), (np.zeros((10, 3)),))
     return RowScores(dict(enumerate(scores)), effects)
 
 

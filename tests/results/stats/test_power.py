@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from matekd_bench.results.stats.differences import Noise
-from matekd_bench.results.stats.intervals import Variance, t_test, variance_of_mean, variance_of_sum
+from matekd_bench.results.stats.example_scores import Noise
+from matekd_bench.results.stats.intervals import Variance, t_test, variance_of_mean
 from matekd_bench.results.stats.power import Power, detectable_difference, power, power_line, seeds_needed
 
-SMALL = Noise(1.5e-4, 1.5e-4, Variance(1e-9, 5000))
-TINY_DEV = Noise(1.5e-4, 1.5e-4, Variance(5e-5, 276))
+SMALL = Noise(5, seeds=3e-4, examples=Variance(1e-9, 5000), interaction=0.0)
+TINY_DEV = Noise(5, seeds=3e-4, examples=Variance(5e-5, 276), interaction=0.0)
 
 
 def test_with_many_degrees_of_freedom_it_is_the_normal_formula() -> None:
@@ -28,13 +28,12 @@ def test_with_many_degrees_of_freedom_it_is_the_normal_formula() -> None:
 def test_four_of_five_studies_find_it() -> None:
     rng = np.random.default_rng(0)
     seeds, sd = 5, 0.012
-    target = detectable_difference(Noise(sd**2, sd**2, Variance(0.0, 100)).with_seeds(seeds))
+    target = detectable_difference(Noise(seeds, sd**2, Variance(0.0, 100), 0.0).with_seeds(seeds))
     found = 0
     for _ in range(1000):
-        x, y = rng.normal(target, sd, seeds), rng.normal(0, sd, seeds)
-        noise = variance_of_sum([variance_of_mean(list(x)), variance_of_mean(list(y))])
-        p = t_test(float(x.mean() - y.mean()), noise)
-        found += p is not None and p < 0.05 and x.mean() > y.mean()
+        differences = rng.normal(target, sd, seeds)
+        p = t_test(float(differences.mean()), variance_of_mean(list(differences)))
+        found += p is not None and p < 0.05 and differences.mean() > 0
     assert 0.76 < found / 1000 < 0.84
 
 
@@ -45,7 +44,7 @@ def test_seeds_needed_is_the_first_number_that_is_enough() -> None:
         <= 0.01
         < detectable_difference(SMALL.with_seeds(needed - 1))
     )
-    # the normal formula, (1.96 + .84)^2 * 2 * sd^2 / target^2 = 23.5, a little more for the t
+    # the normal formula, (1.96 + .84)^2 * variance / target^2 = 23.5, a little more for the t
     assert needed in range(24, 27)
     assert seeds_needed(SMALL, 0.5) == 3
     assert seeds_needed(TINY_DEV, 0.01) is None
@@ -75,4 +74,4 @@ def test_lines_say_only_what_is_not_reached_yet() -> None:
 
 
 def test_no_noise_no_power() -> None:
-    assert power(Noise(0.0, 0.0, Variance(0.0, 10)), 3) is None
+    assert power(Noise(3, 0.0, Variance(0.0, 10), 0.0), 3) is None

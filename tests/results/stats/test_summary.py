@@ -27,12 +27,12 @@ def table(simulate: Any) -> dict[str, dict[str, RowScores]]:
 
 
 def summary(table: Entries, **changes: Any) -> Any:
-    return summarize(table, **{"tasks": TASKS, "reference": "kd", "family": FAMILY, **changes})
+    return summarize(table, **{"tasks": TASKS, "reference": "kd", "families": [FAMILY], **changes})
 
 
 def test_the_family_is_the_study_and_not_what_is_shown(table: Entries) -> None:
     """A method of the study without runs makes the others' p larger; a row outside it does not."""
-    whole, more = summary(table), summary(table, family=(*FAMILY, "not run yet"))
+    whole, more = summary(table), summary(table, families=[(*FAMILY, "not run yet")])
     ps = [whole.rows[row].p_holm for row in FAMILY]
     assert all(more.rows[row].p_holm >= p for row, p in zip(FAMILY, ps, strict=True))
     assert any(more.rows[row].p_holm > p for row, p in zip(FAMILY, ps, strict=True))
@@ -42,8 +42,8 @@ def test_the_family_is_the_study_and_not_what_is_shown(table: Entries) -> None:
 
 def test_a_row_with_a_gap_claims_nothing_overall(table: Entries) -> None:
     entry = table["good"]["rte"]
-    two = RowScores({s: entry.scores[s] for s in (0, 1)}, entry.effects)
-    for hole in (two, RowScores(entry.scores, entry.effects, complete=False), RowScores(entry.scores, None)):
+    two = RowScores({s: entry.scores[s] for s in (0, 1)}, entry.examples)
+    for hole in (two, RowScores(entry.scores, entry.examples, complete=False), RowScores(entry.scores, None)):
         found = summary({**table, "good": {**table["good"], "rte": hole}})
         row = found.rows["good"]
         assert (row.difference is not None) is hole.complete
@@ -93,7 +93,7 @@ def test_a_study_of_nothing_claims_nothing(simulate: Any, seeds: int) -> None:
             }
             for row in rows
         }
-        found = summarize(table, tasks=tasks, reference="kd", family=rows[1:])
+        found = summarize(table, tasks=tasks, reference="kd", families=[rows[1:]])
         places = [row.rank for row in found.rows.values() if row.rank is not None]
         assert len(places) == len(rows)
         told = {"better", "worse"}

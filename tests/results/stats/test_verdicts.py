@@ -76,39 +76,43 @@ def test_places() -> None:
     def compare(one: str, other: str) -> Difference:
         return result(scores[one] - scores[other], 0.01)
 
-    assert rank_intervals(scores, compare) == {
-        "a": RankInterval(1, 2, True),
-        "b": RankInterval(1, 2, True),
-        "c": RankInterval(3, 4, False),
-        "d": RankInterval(3, 4, False),
+    found = rank_intervals(list(scores), compare)
+    assert found == {
+        "a": RankInterval(1, 2),
+        "b": RankInterval(1, 2),
+        "c": RankInterval(3, 4),
+        "d": RankInterval(3, 4),
     }
+    assert [label for label in scores if found[label].with_best] == ["a", "b"]
 
 
-def test_places_are_corrected_over_all_pairs_and_the_best_set_over_its_own() -> None:
-    scores = {"a": 0.80, "b": 0.777, "c": 0.79, "d": 0.785}
+def test_pairs_are_corrected_over_all_of_them_at_one_percent() -> None:
+    scores = {"a": 0.80, "b": 0.77, "c": 0.79, "d": 0.785}
 
-    def compare(one: str, other: str) -> Difference:  # a to b: p = .044 alone, .13 of three, .27 of six
-        return result(scores[one] - scores[other], 0.01, df=10)
+    def places(error: float) -> tuple[int, int]:
+        found = rank_intervals(list(scores), lambda a, b: result(scores[a] - scores[b], error, df=1000))
+        return found["a"].high, found["b"].low
 
-    alone = compare("a", "b").p
-    assert alone == pytest.approx(0.0441, abs=0.001)
-    assert rank_intervals(scores, compare) == {label: RankInterval(1, 4, True) for label in scores}
-    two = {"a": 0.80, "b": 0.777}
-    assert rank_intervals(two, compare) == {"a": RankInterval(1, 1, True), "b": RankInterval(2, 2, False)}
+    assert 6 * result(0.03, 0.0095, df=1000).p == pytest.approx(0.0098, abs=1e-3)
+    assert places(0.0095) == (3, 2)
+    assert places(0.0100) == (4, 1)  # p = .0028, times 6
 
-    def sharper(one: str, other: str) -> Difference:  # a to b: p = .012 alone: .036 of three, .072 of six
-        return result(scores[one] - scores[other], 0.0075, df=10)
 
-    found = rank_intervals(scores, sharper)
-    assert found["b"] == RankInterval(1, 4, False)
-    assert all(found[label].with_best for label in "acd")
+def test_a_verdict_is_part_of_the_places() -> None:
+    """A row that is worse than the reference has no mark, though the pairs alone would not tell them apart."""
+
+    def compare(one: str, other: str) -> Difference:
+        return result(0.0, 0.01)
+
+    found = rank_intervals(["kd", "a", "b"], compare, [("kd", "a"), ("kd", "elsewhere")])
+    assert found == {"kd": RankInterval(1, 2), "a": RankInterval(2, 3), "b": RankInterval(1, 3)}
 
 
 def test_who_is_better_on_common_seeds_counts_and_not_whose_mean_is_higher() -> None:
     def compare(one: str, other: str) -> Difference:
         return result(-0.1, 0.01)
 
-    found = rank_intervals({"a": 0.8, "b": 0.7}, compare)
+    found = rank_intervals(["a", "b"], compare)
     assert (found["a"].low, found["b"].high) == (2, 1)
 
 
@@ -116,9 +120,6 @@ def test_what_cannot_be_compared_is_not_told_apart() -> None:
     def nothing(one: str, other: str) -> None:
         return None
 
-    assert rank_intervals({"a": 0.9, "b": 0.1}, nothing) == {
-        "a": RankInterval(1, 2, True),
-        "b": RankInterval(1, 2, True),
-    }
-    assert rank_intervals({"a": 0.9}, nothing) == {"a": RankInterval(1, 1, True)}
-    assert rank_intervals({}, nothing) == {}
+    assert rank_intervals(["a", "b"], nothing) == {"a": RankInterval(1, 2), "b": RankInterval(1, 2)}
+    assert rank_intervals(["a"], nothing) == {"a": RankInterval(1, 1)}
+    assert rank_intervals([], nothing) == {}
