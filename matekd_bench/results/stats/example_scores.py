@@ -112,7 +112,7 @@ class Noise:
         if value <= NEGLIGIBLE:
             return Variance(0.0, n - 1)
         inverse_df = (seeds / value) ** 2 / (n - 1) + (examples / value) ** 2 / self.examples.df
-        return Variance(value, max(1 / inverse_df, n - 1))
+        return Variance(value, max(1 / inverse_df, n - 1) if inverse_df else n - 1)
 
     @property
     def of_examples_alone(self) -> Variance:

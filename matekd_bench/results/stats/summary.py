@@ -169,7 +169,10 @@ class _TableScores:
         if item is None:
             return RowSummary()
         tested = row in self.tested
-        matched = delta_matched(row, self.table, self.tasks, self.costs, self.rivals) if tested else None
+        compared_at_cost = tested and row not in self.rivals
+        matched = (
+            delta_matched(row, self.table, self.tasks, self.costs, self.rivals) if compared_at_cost else None
+        )
         decision = verdict(item, p, self.margin) if tested else None
         summary = RowSummary(item, p, decision, matched=matched)
         if item.n < MIN_SEEDS:  # with one seed each, a probability would be 0 or 1
