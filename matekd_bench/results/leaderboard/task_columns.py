@@ -9,10 +9,12 @@ from statistics import fmean
 from matekd_bench.results.leaderboard.grouping import RecordGrid, last_score
 from matekd_bench.results.leaderboard.table import TaskColumn
 from matekd_bench.results.records.run_record import Record, TeacherRecord
+from matekd_bench.results.stats.teacher_strength import p_above_majority
 from matekd_bench.tasks.task import Task
 
 # A student less than one point above the majority class has learned nothing worth comparing.
 MAJORITY_MARGIN = 0.01
+TEACHER_ALPHA = 0.05  # one-sided
 FACTOR = re.compile(r"@[\d.]+x$")  # kd@2x: a row with a multiple of the study's budget
 
 
@@ -68,10 +70,26 @@ def _why_uninformative(
         return None
     if all(run.status in {"collapsed", "diverged"} for runs in scored for run in runs):
         return "every run collapsed"
-    taught = None if teacher is None else teacher.task_score
-    if majority is not None and taught is not None and taught <= majority:
-        return "the teacher is not above the majority class"
+    if majority is not None and teacher is not None and (reason := _weak_teacher(teacher, majority)):
+        return reason
     best = max(fmean(last_score(run) for run in runs) for runs in scored)
     if majority is not None and best < majority + MAJORITY_MARGIN:
         return "no student is a point above the majority class"
     return None
+
+
+def _weak_teacher(teacher: TeacherRecord, majority: float) -> str | None:
+    """Return the reason why the teacher teaches nothing for sure; None if it does."""
+    if teacher.task_score is None:
+        return None
+    if teacher.task_score <= majority:
+        return "the teacher is not above the majority class"
+    rows = {item.split: item.n for item in teacher.scores}
+    metrics = {
+        name: sum(item.value * item.n for item in teacher.scores if item.metric == name) / sum(rows.values())
+        for name in {item.metric for item in teacher.scores}
+    }
+    p = p_above_majority(metrics, sum(rows.values()), majority) if rows else None
+    if p is None or p < TEACHER_ALPHA:
+        return None
+    return f"the teacher is not significantly above the majority class (p = {p:.2g})"

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matekd_bench.results.stats.example_scores import Gold, example_scores
 
 from matekd_bench.results.leaderboard import table_statistics
 from matekd_bench.results.leaderboard.build import build
@@ -17,6 +16,7 @@ from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTa
 from matekd_bench.results.report.export import export
 from matekd_bench.results.stats.differences import FEW_SEEDS, RowScores, difference, row_difference
 from matekd_bench.results.stats.early_stopping import xfit
+from matekd_bench.results.stats.example_scores import Gold, example_scores
 from matekd_bench.results.stats.multiple_testing import holm
 from matekd_bench.results.stats.summary import RowSummary
 from matekd_bench.results.stats.verdicts import RankInterval
@@ -83,7 +83,9 @@ def test_rows_say_what_the_statistics_say(root: Path, table: LeaderboardTable) -
     for label, expected in differences.items():
         assert rows[label].delta == pytest.approx(expected.delta, abs=1e-12)
         assert ends(rows[label].overall.difference) == pytest.approx(ends(expected), abs=1e-12)
-        assert rows[label].overall.p_holm == ps.get(label, expected.p)  # `finetune`, the only baseline, is alone
+        assert rows[label].overall.p_holm == ps.get(
+            label, expected.p
+        )  # `finetune`, the only baseline, is alone
     overall = {label: row.overall for label, row in rows.items()}
     assert (overall["good"].verdict, overall["bad"].verdict) == ("better", "worse")
     assert overall["same"].verdict in ("equivalent", "inconclusive")
