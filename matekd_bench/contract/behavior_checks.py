@@ -6,7 +6,6 @@ import gc
 import json
 import pickle
 from collections import Counter
-from types import FunctionType, ModuleType
 from typing import Any
 
 import torch
@@ -15,9 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from matekd_bench.contract.bench import OPTIMIZER, Bench, Make
 from matekd_bench.contract.checks import CheckFailedError, CheckSkippedError, contract_check
+from matekd_bench.contract.factory_checks import OPAQUE, reachable
 from matekd_bench.contract.subject import Subject
 from matekd_bench.distill.settings import Training
-from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.errors import BenchError, one_line
 from matekd_bench.methods.perturbation import TextPerturbation
 from matekd_bench.methods.rows import Row
@@ -28,7 +27,6 @@ UPDATES = 200
 WARM_UP = 100  # updates after which caches are expected to be full
 # New tensors over the other hundred updates. A leak at every update makes a hundred or more.
 TENSORS_ALLOWED = 20
-OPAQUE = (RunContext, nn.Module, ModuleType, FunctionType, type)  # held() does not look inside these
 FEW_ROWS = (3, 17)  # two rows, to keep 200 updates short
 
 
@@ -54,6 +52,17 @@ def pairs(subject: Subject, make: Make) -> None:
             raise CheckFailedError(
                 f"On {data} the loss or the gradient is not finite, or the gradient is zero.",
                 "Use models.divergence and models.gold, which know regression.",
+            )
+
+
+@contract_check("unlabeled", "rows without a label are learned from the teacher alone")
+def unlabeled(subject: Subject, make: Make) -> None:
+    """Raise CheckFailedError where a label that is missing makes the loss or the gradient infinite or NaN."""
+    for kind in ("single", "regression"):
+        if not make(kind, unlabeled=True).update().finite:
+            raise CheckFailedError(
+                "With rows that have no label the loss or the gradient is not finite.",
+                "Use models.gold, which is 0 there: batch.labels has the class -100, or the score NaN.",
             )
 
 
@@ -160,14 +169,7 @@ def _tensors() -> int:
 
 def held(method: Any) -> int:
     """Count the objects that can be reached from a method, but not through networks, code or the run's context."""
-    seen: set[int] = set()
-    waiting = [value for value in vars(method).values() if not isinstance(value, OPAQUE)]
-    while waiting:
-        value = waiting.pop()
-        if id(value) not in seen:
-            seen.add(id(value))
-            waiting += [referent for referent in gc.get_referents(value) if not isinstance(referent, OPAQUE)]
-    return len(seen)
+    return sum(1 for _ in reachable(method, lambda value: isinstance(value, (*OPAQUE, nn.Module))))
 
 
 @contract_check("cost", "every pass through a network is counted")
@@ -196,7 +198,7 @@ def cost(subject: Subject, make: Make) -> None:
 def _counted(bench: Bench, phase: Any) -> tuple[Counter[str], Counter[str]]:
     """Count the passes of the two networks and the FLOPs of the method's modules in one update, from outside."""
     passes, flops = Counter[str](), Counter[str]()
-    networks = {"student": bench.student, "teacher": bench.session.parts.teacher}
+    networks = {"student": bench.student, "teacher": bench.teacher}
     hooks = [
         network.register_forward_hook(lambda *_, name=name: passes.update([name]))
         for name, network in networks.items()

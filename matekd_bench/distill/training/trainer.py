@@ -91,6 +91,11 @@ class Trainer:
         return self._context.meter.flops if kind == "train_flops" else int(getattr(self.spent, kind))
 
     @property
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """The optimizers that the trainer steps: the student's, then those of the method's modules."""
+        return [self._optimizer, *(trained.optimizer for trained in self._context.trained)]
+
+    @property
     def progress(self) -> float:
         """The share of the budget that is spent, from 0 to 1 (the last update may overspend it)."""
         return min(1.0, self.spent_budget / self._budget[1])
@@ -165,11 +170,10 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the spent budget and the optimizers of student and modules, for :meth:`load_state_dict`."""
-        optimizers = [self._optimizer, *(trained.optimizer for trained in self._context.trained)]
         return {
             "spent": asdict(self.spent),
             "micro_batch": self.micro_batch,
-            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -177,8 +181,7 @@ class Trainer:
         self.spent = Spent(**state["spent"])
         self.micro_batch = state["micro_batch"]
         self._warmed_up = True  # a state is saved after an update, when the warm-up is long over
-        optimizers = [self._optimizer, *(trained.optimizer for trained in self._context.trained)]
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
 
     def _warm_up_batches(self, auxiliary_order: DataOrder, assembler: Assembler) -> Iterator[Batch]:
