@@ -85,11 +85,11 @@ def check(subject: Subject, wanted: Sequence[str] = ()) -> list[CheckResult]:
     If the method cannot be made, that is reported first, and all other checks are skipped.
     """
     checks = [only(name) for name in wanted or names()]
-    if any(check.name == process_checks.NAME for check in checks):
-        start_server()  # it is ready by the time its check comes
     made = run_check(subject, only(FACTORY))
     if made.state == "failed":
         return [made, *(_not_made(check) for check in checks if check.name != FACTORY)]
+    if any(check.name == process_checks.NAME for check in checks):
+        start_server()  # it is ready by the time its check comes
     return [made if check.name == FACTORY else run_check(subject, check) for check in checks]
 
 
