@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from torch import nn
 from faulty_methods import NEEDS, failed, method, text, tokens
 from matekd_bench import Method, NoParams, Perturbation, TextPerturbation
 from matekd_bench.contract.run_checks import run_check
+from matekd_bench.study.execute.interrupts import StoppedError
 from matekd_bench.testing import check, contract_tests, names, only, subject_of
 
 
@@ -166,6 +169,20 @@ def test_what_is_no_exception_fails_the_check_in_which_it_is_raised(factory, rea
     result = run_check(subject_of(record), only("labels"))
     assert (result.check, result.state, reason in result.happened) == ("labels", "failed", True)
     assert f"in {factory.__name__}()" in result.fix
+
+
+@text
+def stopped(self, text, rng):
+    """Is interrupted by the user."""
+    signal.raise_signal(signal.SIGINT)
+    return text
+
+
+def test_a_real_interruption_is_no_failure_of_the_method():
+    with pytest.raises(StoppedError):
+        check(subject_of(method(stopped)), ["labels"])
+    with pytest.raises(KeyboardInterrupt):
+        contract_tests(method(stopped))("labels")
 
 
 def test_a_factory_that_is_a_function_is_pointed_at():

@@ -210,6 +210,25 @@ def test_a_faulty_method_fails_the_check_for_its_fault(factory, level, checks, w
     assert all(result.fix and result.expected in str(result) for result in results.values())
 
 
+@text
+def reseeds(self, text, rng):
+    """Seeds Python's global generator for its own draws, as many libraries do."""
+    random.seed(rng.getrandbits(32))
+    return " ".join(word for word in text.split() if random.random() > 0.1) or text
+
+
+def test_no_check_hides_the_fault_of_another():
+    assert set(failed(method(reseeds), "labels", "random-state")) == {"random-state"}
+
+
+def test_the_checks_leave_the_global_generators_as_they_were():
+    random.seed("a state that the method does not leave")
+    before = random.getstate(), torch.get_rng_state()
+    failed(method(reseeds), "labels")
+    assert random.getstate() == before[0]
+    assert torch.get_rng_state().equal(before[1])
+
+
 def test_padding_that_is_written_into_is_found():
     assert set(failed(method(after_the_end, "token", needs=NEEDS), "special-tokens", "padding")) == {
         "padding"
