@@ -46,7 +46,7 @@ def _quoted(what: str, here: dict[str, str], there: dict[str, str]) -> str:
     """Quote a text from both processes; digests are not shown."""
     if not what.startswith("the text"):
         return ""
-    return f": {here.get(what, '')[:QUOTED]!r}, there {there.get(what, '')[:QUOTED]!r}"
+    return f": here {here.get(what, '')[:QUOTED]!r}, there {there.get(what, '')[:QUOTED]!r}"
 
 
 def _ask(request: str) -> dict[str, Any]:

@@ -120,25 +120,29 @@ def run_check(subject: Subject, check: ContractCheck) -> CheckResult:
 def _where(error: BaseException, subject: Subject) -> str:
     """Return the innermost line of the method's own package in the traceback, or where the method is defined."""
     factory = made_by(subject.record)
-    package = str(getattr(factory, "__module__", "")).partition(".")[0]
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     lines = traceback.extract_tb(error.__traceback__)
+    modules = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
     own = [
         line
-        for frame, line in zip(frames, lines, strict=True)
-        if str(frame.f_globals.get("__name__", "")).partition(".")[0] == package
+        for line, module in zip(lines, modules, strict=True)
+        if _package(module) == _package(getattr(factory, "__module__", None))
     ]
     if own:
         last = own[-1]
         return f"Line {last.lineno} of {Path(last.filename).name}, in {last.name}(): {last.line}"
+    return f"See {_definition(factory, subject)}: docs/write-a-method.md says what the suite expects of it."
+
+
+def _package(module: object) -> str:
+    return str(module).partition(".")[0]
+
+
+def _definition(factory: Any, subject: Subject) -> str:
+    """Return the line and file of a factory, or the method's name where it is no class or function or has no source."""
     try:
-        place = f"line {inspect.getsourcelines(factory)[1]} of {Path(inspect.getfile(factory)).name}"
-    except (
-        TypeError,
-        OSError,
-    ):  # the factory is neither a Python class nor a Python function, or has no source
-        place = f"method '{subject.record.name}'"
-    return f"See {place}: docs/write-a-method.md says what the suite expects of it."
+        return f"line {inspect.getsourcelines(factory)[1]} of {Path(inspect.getfile(factory)).name}"
+    except (TypeError, OSError):
+        return f"method '{subject.record.name}'"
 
 
 def contract_tests(method: Method | type[Perturbation[Any]], **params: Any) -> Callable[[str], None]:
@@ -151,14 +155,16 @@ def contract_tests(method: Method | type[Perturbation[Any]], **params: Any) -> C
     subject = cache(lambda: subject_of(method, **params))
     made = cache(lambda: run_check(subject(), only(FACTORY)))
 
+    def outcome(check: ContractCheck) -> CheckResult:
+        if check.name == FACTORY:
+            return made()
+        return _not_made(check) if made().state == "failed" else run_check(subject(), check)
+
     @pytest.mark.parametrize("check", names())
     def test_contract(check: str) -> None:
         __tracebackhide__ = True
         try:
-            if check == FACTORY or made().state == "passed":
-                result = made() if check == FACTORY else run_check(subject(), only(check))
-            else:
-                result = _not_made(only(check))
+            result = outcome(only(check))
         except StoppedError:  # pytest knows only this one
             raise KeyboardInterrupt from None
         if result.state == "skipped":

@@ -111,7 +111,7 @@ def test_what_another_process_does_otherwise_is_named(checked, name, named):
 
 def test_the_texts_of_both_processes_are_quoted(checked):
     happened = checked("set-order").happened
-    here, there = happened.partition(": ")[2].split(", there ")
+    here, there = happened.partition(": here ")[2].split(", there ")
     assert here != there
     assert set(here.strip("'").split()) & set(there.strip("'").split())
 
