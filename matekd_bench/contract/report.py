@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 import matekd_bench
-from matekd_bench.contract.checks import CONTRACT_VERSION
+from matekd_bench.contract.registry import CONTRACT_VERSION
 from matekd_bench.contract.run_checks import CheckResult
 from matekd_bench.contract.subject import Subject
 from matekd_bench.plugins.provided import ProvidedBy

@@ -11,7 +11,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
-from matekd_bench.contract import (
+from matekd_bench.contract.bench import Bench
+from matekd_bench.contract.checks import (
     behavior_checks,
     effect_checks,
     factory_checks,
@@ -21,11 +22,10 @@ from matekd_bench.contract import (
     training_checks,
     view_checks,
 )
-from matekd_bench.contract.bench import Bench
-from matekd_bench.contract.checks import CHECKS, CheckFailedError, CheckSkippedError, ContractCheck
-from matekd_bench.contract.factory_checks import FACTORY
+from matekd_bench.contract.checks.factory_checks import FACTORY
+from matekd_bench.contract.checks.process_checks import start_server
 from matekd_bench.contract.global_random import seeded
-from matekd_bench.contract.process_checks import start_server
+from matekd_bench.contract.registry import CHECKS, CheckFailedError, CheckSkippedError, ContractCheck
 from matekd_bench.contract.subject import Subject, made_by, subject_of
 from matekd_bench.errors import BenchError, one_line, unknown
 from matekd_bench.methods.method import Method

@@ -23,7 +23,7 @@ from matekd_bench import (
     UsageError,
     WrapperParams,
 )
-from matekd_bench.contract.behavior_checks import held
+from matekd_bench.contract.checks.behavior_checks import held
 from matekd_bench.methods.perturbation import method_of
 from matekd_bench.testing import check, contract_tests, names, only, subject_of
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from matekd_bench.contract.bench import Bench, Make
-from matekd_bench.contract.checks import CheckFailedError, contract_check
+from matekd_bench.contract.registry import CheckFailedError, contract_check
 from matekd_bench.contract.subject import Subject
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.methods.perturbation import TextPerturbation, TokenPerturbation

@@ -13,8 +13,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from matekd_bench.contract.bench import OPTIMIZER, Bench, Make
-from matekd_bench.contract.checks import CheckFailedError, CheckSkippedError, contract_check
-from matekd_bench.contract.factory_checks import OPAQUE, reachable
+from matekd_bench.contract.checks.factory_checks import OPAQUE, reachable
+from matekd_bench.contract.registry import CheckFailedError, CheckSkippedError, contract_check
 from matekd_bench.contract.subject import Subject
 from matekd_bench.distill.settings import Training
 from matekd_bench.errors import BenchError, one_line

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from matekd_bench.contract.bench import Bench, Make, Update
-from matekd_bench.contract.checks import CheckFailedError, contract_check
 from matekd_bench.contract.comparing import first_difference, gap, is_same, tolerance
 from matekd_bench.contract.global_random import seeded
+from matekd_bench.contract.registry import CheckFailedError, contract_check
 from matekd_bench.contract.subject import Subject
 from matekd_bench.distill.training.resume import read_state, write_checkpoint
 

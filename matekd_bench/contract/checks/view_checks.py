@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from matekd_bench.contract.bench import Bench, Make
-from matekd_bench.contract.checks import CheckFailedError, contract_check
+from matekd_bench.contract.registry import CheckFailedError, contract_check
 from matekd_bench.contract.subject import Subject
 from matekd_bench.methods.views import Batch, View
 

@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any
 
 from matekd_bench.contract.bench import Make
-from matekd_bench.contract.checks import CheckFailedError, CheckSkippedError, contract_check
 from matekd_bench.contract.fingerprints import address, fingerprint
+from matekd_bench.contract.registry import CheckFailedError, CheckSkippedError, contract_check
 from matekd_bench.contract.subject import Subject
 
 NAME = "process"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from matekd_bench.contract.bench import Bench, Make, Update
-from matekd_bench.contract.checks import CheckFailedError, CheckSkippedError, contract_check
-from matekd_bench.contract.randomness_checks import DRAW
+from matekd_bench.contract.checks.randomness_checks import DRAW
+from matekd_bench.contract.registry import CheckFailedError, CheckSkippedError, contract_check
 from matekd_bench.contract.subject import Subject
 
 

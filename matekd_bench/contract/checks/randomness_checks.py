@@ -12,9 +12,9 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from matekd_bench.contract.bench import CPU, Bench, Make, Update
-from matekd_bench.contract.checks import CheckFailedError, CheckSkippedError, contract_check
 from matekd_bench.contract.comparing import is_same
 from matekd_bench.contract.global_random import python_states, seeded
+from matekd_bench.contract.registry import CheckFailedError, CheckSkippedError, contract_check
 from matekd_bench.contract.subject import Subject
 from matekd_bench.distill.data.order import PlannedUpdate
 from matekd_bench.distill.device import contained_randomness
