@@ -73,8 +73,8 @@ def resume(subject: Subject, make: Make) -> None:
         place = first_difference(_everything(original), _everything(resumed))
         if not same or place is not None:
             raise CheckFailedError(
-                f"Saved after {SAVED_AFTER} updates and loaded into a new instance, the method makes a different update "
-                f"{number + 1}{f' ({place} differs)' if same else ''}.",
+                f"Saved after {SAVED_AFTER} updates and loaded into a new instance, the method makes a different "
+                f"update {number + 1}{f' ({place} differs)' if same else ''}.",
                 "Return what the method remembers from state_dict(), set it in load_state_dict(state), and hand "
                 "modules to context.prepare.",
             )
