@@ -100,6 +100,10 @@ class PluginSink(Sink):
         if not any(caller.has_spec() for caller in callers):
             raise PluginError(f"{name} of {tracker.by} implements no event: mark its methods with @hookimpl.")
 
+    def receives(self, kind: type[Event]) -> bool:
+        """Return True if a plugin or a tracker implements the hook of this kind of event."""
+        return bool(getattr(self._manager.hook, HOOKS[kind][0]).get_hookimpls())
+
     def emit(self, event: Event) -> None:
         """Call the event's hook, if it has one."""
         if isinstance(event, StudyStarted):

@@ -60,7 +60,7 @@ def load_results(
     for folder, reason in collection.damaged:
         warn(f"{folder} was left out: {reason}")
     records = [record for record in collection.records if only is None or record.run_id in only]
-    tasks, suites = tasks_and_suites(host)
+    tasks, suites = host.tasks_and_suites()
     return LoadedResults(records, Evidence(collection.stores), tasks, suites, collection.stores)
 
 
@@ -83,12 +83,6 @@ def results_folder_of(run: str) -> Path | None:
     """Return the results folder of a run that is named by its own folder; None if `run` is an id."""
     path = Path(run)
     return path.resolve().parent.parent if (path / "record.json").is_file() else None
-
-
-def tasks_and_suites(host: Host) -> tuple[dict[str, Task], list[Suite]]:
-    """Return the installed tasks by name and the suites in order of their names, without their providers."""
-    tasks = {name: provided.record for name, provided in host.tasks.items()}
-    return tasks, [host.suites[name].record for name in sorted(host.suites)]
 
 
 def print_leaderboard(
