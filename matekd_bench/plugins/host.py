@@ -112,11 +112,6 @@ class Host:
         """Return the suite called `name`; errors as for a method."""
         return self.get("suite", name, self.suites)
 
-    def tasks_and_suites(self) -> tuple[dict[str, Task], list[Suite]]:
-        """Return the tasks by name and the suites in order of their names, without their providers."""
-        tasks = {name: provided.record for name, provided in self.tasks.items()}
-        return tasks, [self.suites[name].record for name in sorted(self.suites)]
-
     def get(self, kind: str, name: str, among: Mapping[str, Provided[R]]) -> Provided[R]:
         """Return the record called `name` from `among`, the records of its kind; errors as for a method."""
         if (known_name := self.known_name(kind, name, among)) not in among:

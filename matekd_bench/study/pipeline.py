@@ -12,6 +12,7 @@ from matekd_bench.distill.training.ddp import Ranks
 from matekd_bench.errors import ResultsError
 from matekd_bench.events import Event, Message, Sink, StudyFinished
 from matekd_bench.plugins.event_dispatch import PluginSink, chosen_trackers
+from matekd_bench.plugins.task_records import tasks_and_suites
 from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.report.export_tables import leaderboard_rows
@@ -180,7 +181,7 @@ def _table_rows(study: _PlannedStudy, host: Host) -> tuple[Mapping[str, Any], ..
         collection = read_folders([study.store.root])
     except ResultsError:
         return ()
-    tasks, suites = host.tasks_and_suites()
+    tasks, suites = tasks_and_suites(host)
     leaderboard = build(
         [record for record in collection.records if record.run_id in run_ids],
         tasks=tasks, suites=suites, reference=study.plan.study.reference, evidence=Evidence(collection.stores),

@@ -80,6 +80,7 @@ def test_a_refused_method_is_not_listed_and_says_why(install: Install) -> None:
     [
         ("import probe_no_such_module", "ModuleNotFoundError: No module named 'probe_no_such_module'"),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("import pytest; pytest.skip('not today', allow_module_level=True)", "Skipped: not today"),
         ("def broken(:", "SyntaxError"),
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),
         (METHOD.format(name="x").replace("yield", "raise RuntimeError('no'); yield"), "RuntimeError: no"),

@@ -64,6 +64,7 @@ def reproduce(
     A plugin that a record names is not run unless it is given with --plugin.
     """
     from matekd_bench.cli.ui.progress import watcher
+    from matekd_bench.plugins.task_records import tasks_and_suites
     from matekd_bench.results.store.collection import read_folders
     from matekd_bench.results.store.results_store import ResultsStore
     from matekd_bench.tools.compare import find_run
@@ -71,7 +72,7 @@ def reproduce(
 
     home, name = _results_and_name(run, results)
     host = load_host(plugin, no_plugins)
-    run_id = find_run(read_folders([home]).records, name, host.tasks_and_suites()[0]).run_id
+    run_id = find_run(read_folders([home]).records, name, tasks_and_suites(host)[0]).run_id
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="matekd-bench-")))
         if fresh:

@@ -53,6 +53,7 @@ def load_results(
     host: Host, folders: Sequence[Path] | None, only: Collection[str] | None = None
 ) -> LoadedResults:
     """Read the records in `folders`, or only the run ids in `only`; print a warning for each damaged record."""
+    from matekd_bench.plugins.task_records import tasks_and_suites
     from matekd_bench.results.leaderboard.evidence import Evidence
     from matekd_bench.results.store.collection import read_folders
 
@@ -60,7 +61,7 @@ def load_results(
     for folder, reason in collection.damaged:
         warn(f"{folder} was left out: {reason}")
     records = [record for record in collection.records if only is None or record.run_id in only]
-    tasks, suites = host.tasks_and_suites()
+    tasks, suites = tasks_and_suites(host)
     return LoadedResults(records, Evidence(collection.stores), tasks, suites, collection.stores)
 
 
