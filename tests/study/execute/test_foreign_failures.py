@@ -221,6 +221,14 @@ def test_a_process_that_lost_its_device_trains_no_further_run(
     assert {name: record.status for name, record in recorded().items()} == {"bad[error=device]": "failed"}
 
 
+def test_a_preview_names_the_method_and_the_line(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    options = study[1 : study.index("--budget")]
+    assert main(["methods", "preview", "bad", *options, "--plugin", "bad.py", "--task", "sst2"]) == 2
+    assert re.search(
+        r"method 'bad'.*no lexicon \(bad.py, line \d+\)", capsys.readouterr().err.splitlines()[-1]
+    )
+
+
 BEFORE_TRAINING = """
 import sys
 from matekd_bench import Params, Rows, Split, Task, TextPerturbation, hookimpl
