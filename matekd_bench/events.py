@@ -171,7 +171,7 @@ JsonEvent: TypeAlias = dict[str, Any]
 
 
 def as_json(event: Event) -> JsonEvent:
-    """Return an event as JSON data, for :func:`from_json`; not for `StudyStarted`, which no other process sends."""
+    """Return an event as JSON data, for :func:`from_json`; not one of the study itself, which stays in its process."""
     return {"event": type(event).__name__, **asdict(event)}
 
 
