@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -14,6 +15,7 @@ import torch
 
 from matekd_bench.contract.fingerprints import fingerprint, subject_at
 from matekd_bench.errors import one_line
+from matekd_bench.foreign_code import foreign_code
 from matekd_bench.plugins.host import Host
 
 
@@ -28,18 +30,21 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         sys.path[:] = request["path"]
         torch.set_num_threads(request["threads"])
-        _load_plugins(tuple(request["files"]), request["only_builtin"])
-        subject = subject_at(request)
+        with foreign_code():
+            _load_plugins(tuple(request["files"]), request["only_builtin"])
+            subject = subject_at(request)
     except Exception as error:
         return {"unknown": one_line(error)}
     try:
-        return {"fingerprint": fingerprint(subject)}
-    except BaseException as error:  # a method is foreign code: whatever it raises is reported
+        with foreign_code():
+            return {"fingerprint": fingerprint(subject)}
+    except Exception as error:  # a method is foreign code: whatever it raises is reported
         return {"raised": one_line(error)}
 
 
 def main() -> None:
     """Answer requests from stdin until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # so that any KeyboardInterrupt was raised by a method
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what plugins print must not come among the answers
     for line in sys.stdin:

@@ -27,10 +27,11 @@ from matekd_bench.contract.checks.process_checks import start_server
 from matekd_bench.contract.global_random import seeded
 from matekd_bench.contract.registry import CHECKS, CheckFailedError, CheckSkippedError, ContractCheck
 from matekd_bench.contract.subject import Subject, made_by, subject_of
-from matekd_bench.errors import BenchError, one_line, unknown
+from matekd_bench.errors import BenchError, StoppedError, one_line, original_of, unknown
+from matekd_bench.foreign_code import foreign_code
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.perturbation import Perturbation
-from matekd_bench.study.execute.interrupts import Interruptions, StoppedError
+from matekd_bench.study.execute.interrupts import Interruptions
 
 # Each module adds its checks when it is imported. Listing them makes the order independent of the order of imports.
 # How a method is made and what it yields come first, because they explain later failures; the slow run on mini-GLUE
@@ -101,19 +102,19 @@ def run_check(subject: Subject, check: ContractCheck) -> CheckResult:
     """Run one check on a method, with the global generators in the same state each time; restore them afterwards."""
     result = partial(CheckResult, check.name, check.expected)
     try:
-        # With its handlers a signal raises StoppedError: any KeyboardInterrupt was raised by the method.
-        with Interruptions(), seeded(FRESH_SEED):
+        # Under pytest too a signal raises StoppedError, so that any KeyboardInterrupt was raised by the method.
+        with Interruptions(), foreign_code(), seeded(FRESH_SEED):
             warning = check.run(subject, partial(Bench, subject))
-    except StoppedError:
-        raise
     except CheckFailedError as error:
         return result("failed", error.happened, error.fix)
     except CheckSkippedError as error:
         return result("skipped", str(error))
     except BenchError as error:
         return result("failed", f"{one_line(error).rstrip('.')}.", _where(error, subject))
-    except BaseException as error:  # a method is foreign code: whatever it raises is reported
-        return result("failed", f"It raises {one_line(error).rstrip('.')}.", _where(error, subject))
+    except Exception as error:  # a method is foreign code: whatever it raises is reported
+        return result(
+            "failed", f"It raises {one_line(error).rstrip('.')}.", _where(original_of(error), subject)
+        )
     return result("passed", warning=warning or "")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,10 +43,7 @@ def check(
     file = Path(target) if target.endswith(".py") else None
     host = load_host([*(plugin or []), *([file] if file else [])], no_plugins)
     check_names = [name.strip() for name in only.split(",")] if only else ()
-    with redirect_stdout(sys.stderr):  # what plugins print is no part of the report
-        reports = [
-            (subject, check_subject(subject, check_names)) for subject in _subjects(host, target, file)
-        ]
+    reports = [(subject, check_subject(subject, check_names)) for subject in _subjects(host, target, file)]
     if json:
         print_json(document(reports, {name: provided.by for name, provided in host.methods.items()}))
     else:

@@ -75,6 +75,17 @@ def labels(subject: Subject, make: Make) -> None:
             )
 
 
+@contract_check("unlabeled", "rows without a label are learned from the teacher alone")
+def unlabeled(subject: Subject, make: Make) -> None:
+    """Raise CheckFailedError where a label that is missing makes the loss or the gradient infinite or NaN."""
+    for kind in ("single", "regression"):
+        if not make(kind, unlabeled=True).update().finite:
+            raise CheckFailedError(
+                "With rows that have no label the loss or the gradient is not finite.",
+                "Use models.gold, which is 0 there: batch.labels has the class -100, or the score NaN.",
+            )
+
+
 @contract_check("weights", "the views of one update spend the study's weights, no more and no less")
 def weights(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError unless gold and soft shares both sum to 1.

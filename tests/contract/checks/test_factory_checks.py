@@ -11,7 +11,7 @@ from torch import nn
 from faulty_methods import NEEDS, failed, method, text, tokens
 from matekd_bench import Method, NoParams, Perturbation, TextPerturbation
 from matekd_bench.contract.run_checks import run_check
-from matekd_bench.study.execute.interrupts import StoppedError
+from matekd_bench.errors import StoppedError
 from matekd_bench.testing import check, contract_tests, names, only, subject_of
 
 
