@@ -17,6 +17,7 @@ from matekd_bench.plugins.provided import ProvidedBy
 
 GROUP = "matekd_bench"
 OWN_DISTRIBUTION = "matekd-bench"
+OWN_PACKAGES = frozenset({"matekd_bench", "matekd_plugins", "matekd_tasks"})  # its packages
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Candidate:
     @property
     def built_in(self) -> bool:
         """True for plugins that belong to matekd-bench itself."""
-        return _normalized(self.by.distribution or "") == OWN_DISTRIBUTION
+        return is_own(self.by.distribution)
 
 
 def installed_plugins() -> Iterator[Candidate]:
@@ -62,7 +63,12 @@ def _candidate(entry: EntryPoint, versions: dict[int, tuple[str, str]]) -> Candi
     return Candidate(ProvidedBy(plugin=entry.name, distribution=name, version=version), entry.load)
 
 
-def _normalized(name: str) -> str:
+def is_own(distribution: str | None) -> bool:
+    """Return True for the name of matekd-bench's own distribution."""
+    return normalized(distribution or "") == OWN_DISTRIBUTION
+
+
+def normalized(name: str) -> str:
     """Return the name of a distribution in its normalized form (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -70,14 +76,14 @@ def _normalized(name: str) -> str:
 def from_file(path: Path) -> Candidate:
     """Return the one-file plugin at `path`.
 
-    The file is read only once, so that `source_digest` is the digest of the code that will run.
+    The file is read only once, so that the digest of its source is that of the code that will run.
     Raises PluginError if it cannot be read.
     """
     try:
         source = path.read_bytes()
     except OSError as error:
         raise PluginError(file_problem(path, error)) from error
-    by = ProvidedBy(plugin=path.stem, path=str(path), source_digest=hashlib.sha256(source).hexdigest())
+    by = ProvidedBy(plugin=path.stem, path=str(path))
     return Candidate(by, lambda: _import_source(path, source))
 
 

@@ -49,7 +49,10 @@ def load_one(
         return PluginInfo(candidate.by, status="broken", reason=one_line(error)), []
     offered = [record for record in records if not (isinstance(record, Method) and record.refused)]
     names = (*(f"{kind_of(record)} {record.name}" for record in offered), *events)
-    return PluginInfo(candidate.by, provides=names), [Provided(record, candidate.by) for record in records]
+    module = plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__
+    return PluginInfo(candidate.by, provides=names), [
+        Provided(record, candidate.by, module) for record in records
+    ]
 
 
 def _events(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:

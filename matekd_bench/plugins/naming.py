@@ -27,7 +27,7 @@ def split_conflicts(
 def records_of_type(provided: Sequence[Provided[AnyRecord]], kind: type[R]) -> dict[str, Provided[R]]:
     """Return the records of one kind by name."""
     return {
-        entry.record.name: Provided(entry.record, entry.by)
+        entry.record.name: Provided(entry.record, entry.by, entry.module)
         for entry in provided
         if isinstance(entry.record, kind)
     }

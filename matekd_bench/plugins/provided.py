@@ -35,13 +35,12 @@ KINDS: dict[str, type[AnyRecord]] = {
 
 @dataclass(frozen=True)
 class ProvidedBy:
-    """The origin of a plugin: an installed distribution, or a file whose SHA-256 is `source_digest`."""
+    """The origin of a plugin: an installed distribution or a file."""
 
     plugin: str
     distribution: str | None = None
     version: str | None = None
     path: str | None = None
-    source_digest: str | None = None
 
     def __str__(self) -> str:
         if self.path is not None:
@@ -51,10 +50,14 @@ class ProvidedBy:
 
 @dataclass(frozen=True)
 class Provided(Generic[Record]):
-    """A record that a hook returned, such as a method or a task, with the plugin that provides it."""
+    """A record that a hook returned, such as a method or a task, with the plugin that provides it.
+
+    `module` is the name of the plugin's module.
+    """
 
     record: Record
     by: ProvidedBy
+    module: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,8 @@ def _method_problem(method: Method) -> str | None:
         return "overrides, resources and unfit must be callable with the parameters"
     if not (isinstance(method.params, type) and issubclass(method.params, Params)):
         return "params must be a subclass of matekd_bench.Params"
+    if wrong := _names_problem(method.libraries):
+        return wrong
     required = [name for name, field in method.params.model_fields.items() if field.is_required()]
     if required:
         return f"parameter '{required[0]}' needs a default"
@@ -148,6 +153,13 @@ def _method_problem(method: Method) -> str | None:
     if not (isinstance(method.version, str) and method.version):
         return "version must be a text that changes whenever results may change"
     return _search_problem(method)
+
+
+def _names_problem(libraries: Any) -> str | None:
+    """Return what is wrong with the libraries that a method names, or None."""
+    if isinstance(libraries, (tuple, list)) and all(isinstance(name, str) and name for name in libraries):
+        return None
+    return f'libraries is {libraries!r}: use a tuple of names that pip installs, such as ("nlpaug",)'
 
 
 def _search_problem(method: Method) -> str | None:

@@ -1,0 +1,144 @@
+"""Says which code a method comes from: distribution, version, digest of its source, and libraries that it names."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path, PurePath
+from typing import Any
+
+from matekd_bench.methods.method import Method
+from matekd_bench.plugins.discovery import OWN_PACKAGES, is_own, normalized
+from matekd_bench.plugins.provided import Provided
+from matekd_bench.plugins.source_code import find_module, source_digest
+
+NOT_INSTALLED = "not installed"
+INSTALLED = {"site-packages", "dist-packages"}  # folders of installed packages, which nobody edits
+
+
+@dataclass(frozen=True)
+class MethodCode:
+    """The code of one method.
+
+    `distribution` and `version` are those of the installed package that provides it; None for a file. `path` is the
+    file of its class or factory, `file` the same without the folders above its package. `digest` is the SHA-256 of
+    the source of its modules and of the modules of the same origin that they import, None if it cannot be read.
+    `libraries` maps the libraries that the method names to their versions, or to NOT_INSTALLED.
+    """
+
+    method: str
+    distribution: str | None
+    version: str | None
+    path: str | None
+    file: str | None
+    digest: str | None
+    libraries: Mapping[str, str]
+
+    @property
+    def built_in(self) -> bool:
+        """True for methods of matekd-bench itself, whose code is identified by their version and `ENGINE`."""
+        return is_own(self.distribution)
+
+    @property
+    def identity(self) -> Mapping[str, Any] | None:
+        """The part of a run's identity that says which code ran; None for a built-in method."""
+        if self.built_in:
+            return None
+        code = (
+            {"digest": self.digest} if self.digest else {"name": self.distribution, "version": self.version}
+        )
+        return {**code, "libraries": dict(self.libraries)}
+
+
+def code_of(provided: Provided[Method]) -> MethodCode:
+    """Return the code of a method, as it is now.
+
+    A module that is loaded counts with the source that it had when it was first asked for, right after its import.
+    """
+    method, by, plugin = provided.record, provided.by, provided.module
+    roots = _modules_of(method, plugin)
+    own = {plugin.partition(".")[0]} | (set() if is_own(by.distribution) else _top_modules(by.distribution))
+    follows = partial(_is_of_same_origin, own=frozenset(own), built_in=is_own(by.distribution))
+    main = next((name for name in roots if follows(name)), plugin)
+    path, file = _files(main)
+    return MethodCode(
+        method=method.name, distribution=by.distribution, version=by.version, path=path, file=file,
+        digest=source_digest(roots, follows, private=plugin if by.path else ""),
+        libraries={name: _version(name) for name in method.libraries},
+    )  # fmt: skip
+
+
+def _modules_of(method: Method, plugin: str) -> list[str]:
+    """Return the names of the modules that define a method, that of its factory first."""
+    factory = method.factory
+    while isinstance(factory, partial):
+        factory = factory.func
+    parts: list[Any] = [*(inspect.getmro(factory) if isinstance(factory, type) else [factory])]
+    parts += [*inspect.getmro(method.params), method.overrides, method.resources, method.unfit]
+    names = [name for part in parts if isinstance(name := getattr(part, "__module__", None), str)]
+    # An object that is made by a call, such as a partial or a closure, has arguments of the module that makes it.
+    if not all(map(_is_named, (method.factory, method.overrides, method.resources, method.unfit))):
+        names.append(plugin)
+    return list(dict.fromkeys(names))
+
+
+def _is_named(function: Any) -> bool:
+    """Return True for a class, function or method that its module holds under its name."""
+    return (
+        isinstance(function, type) or inspect.isroutine(function)
+    ) and "<" not in function.__qualname__  # as in `make.<locals>.method` and `<lambda>`
+
+
+def _is_of_same_origin(module: str, own: frozenset[str], built_in: bool) -> bool:
+    """Return True for a module of the method's distribution, or one of no distribution, which a user may edit.
+
+    `own` are the top-level modules of the distribution. The core of matekd-bench is never followed: `ENGINE` stands
+    for it.
+    """
+    top = module.partition(".")[0]
+    if top in own:
+        return True
+    return not (built_in or top in OWN_PACKAGES or top in sys.stdlib_module_names) and _has_no_distribution(
+        top
+    )
+
+
+def _has_no_distribution(top: str) -> bool:
+    """Return True if a module lies outside the folders of installed packages and no distribution has its name."""
+    spec = find_module(top)
+    places = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
+    paths = [PurePath(place) for place in places if place]
+    if not paths or any(INSTALLED.intersection(path.parts) for path in paths):
+        return False
+    return _version(top) == NOT_INSTALLED
+
+
+def _top_modules(distribution: str | None) -> set[str]:
+    """Return the top-level modules that an installed distribution lists among its files."""
+    try:
+        files = metadata.files(distribution) or [] if distribution else []
+    except (metadata.PackageNotFoundError, ValueError):
+        return set()
+    return {PurePath(file).parts[0].removesuffix(".py") for file in files if file.suffix == ".py"}
+
+
+def _version(distribution: str) -> str:
+    """Return the version of an installed distribution, NOT_INSTALLED without one."""
+    try:
+        return metadata.version(normalized(distribution))
+    except (metadata.PackageNotFoundError, ValueError):
+        return NOT_INSTALLED
+
+
+def _files(module: str) -> tuple[str | None, str | None]:
+    """Return the path of a module's file, and the path below the folder that Python finds its package in."""
+    spec = find_module(module)
+    if spec is None or not spec.origin:
+        return None, None
+    path = Path(spec.origin)
+    depth = module.count(".") + 1 + (path.name == "__init__.py")
+    return str(path), PurePath(*path.parts[-depth:]).as_posix()
