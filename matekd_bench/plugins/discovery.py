@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,11 +12,9 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from matekd_bench.errors import PluginError, file_problem
-from matekd_bench.plugins.provided import ProvidedBy
+from matekd_bench.plugins.origin import ProvidedBy
 
 GROUP = "matekd_bench"
-OWN_DISTRIBUTION = "matekd-bench"
-OWN_PACKAGES = frozenset({"matekd_bench", "matekd_plugins", "matekd_tasks"})  # its packages
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class Candidate:
     @property
     def built_in(self) -> bool:
         """True for plugins that belong to matekd-bench itself."""
-        return is_own(self.by.distribution)
+        return self.by.built_in
 
 
 def installed_plugins() -> Iterator[Candidate]:
@@ -61,16 +58,6 @@ def _candidate(entry: EntryPoint, versions: dict[int, tuple[str, str]]) -> Candi
             versions[id(distribution)] = metadata["Name"], metadata["Version"]
         name, version = versions[id(distribution)]
     return Candidate(ProvidedBy(plugin=entry.name, distribution=name, version=version), entry.load)
-
-
-def is_own(distribution: str | None) -> bool:
-    """Return True for the name of matekd-bench's own distribution."""
-    return normalized(distribution or "") == OWN_DISTRIBUTION
-
-
-def normalized(name: str) -> str:
-    """Return the name of a distribution in its normalized form (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def from_file(path: Path) -> Candidate:

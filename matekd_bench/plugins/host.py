@@ -16,9 +16,8 @@ import pluggy
 from matekd_bench.errors import BenchError, PluginError, UsageError, unknown
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.thesaurus import Thesaurus
-from matekd_bench.plugins.discovery import installed_plugins, is_own
+from matekd_bench.plugins.discovery import installed_plugins
 from matekd_bench.plugins.loading import load_one, new_manager
-from matekd_bench.plugins.method_code import MethodCode, code_of
 from matekd_bench.plugins.naming import Claims, R, conflict_error, records_of_type, split_conflicts
 from matekd_bench.plugins.plugin_paths import from_path
 from matekd_bench.plugins.provided import PluginInfo, Provided
@@ -60,7 +59,6 @@ class Host:
     manager: pluggy.PluginManager = field(default_factory=new_manager, compare=False)
     files: tuple[Path, ...] = ()
     only_builtin: bool = False
-    _code: dict[str, MethodCode] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def load(cls, files: Sequence[Path] = (), only_builtin: bool = False) -> Host:
@@ -100,23 +98,11 @@ class Host:
             files=tuple(path.resolve() for path in files),
             only_builtin=only_builtin,
         )
-        for name, method in Host.latest.methods.items():
-            if not is_own(
-                method.by.distribution
-            ):  # now, before an editor changes the file of a loaded module
-                Host.latest.code(name)
         return Host.latest
 
     def method(self, name: str) -> Provided[Method]:
         """Return the method called `name`; raise UsageError with the nearest match, PluginError for a conflict."""
         return self.get("method", name, self.methods)
-
-    def code(self, name: str) -> MethodCode:
-        """Return the code of a method, as it was when this was first asked; errors as for a method."""
-        method = self.method(name)
-        if method.record.name not in self._code:
-            self._code[method.record.name] = code_of(method)
-        return self._code[method.record.name]
 
     def task(self, name: str) -> Provided[Task]:
         """Return the task called `name`; errors as for a method."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +14,7 @@ from matekd_bench.methods.method import Method
 from matekd_bench.plugins import event_hookspecs, hookspecs
 from matekd_bench.plugins.calling import call, register
 from matekd_bench.plugins.discovery import Candidate
+from matekd_bench.plugins.origin import ProvidedBy
 from matekd_bench.plugins.provided import KINDS, AnyRecord, PluginInfo, Provided, checked_records, kind_of
 
 SPECS: list[ModuleType | type] = [hookspecs, event_hookspecs]
@@ -42,6 +43,7 @@ def load_one(
         register(manager, plugin, str(candidate.by))
         events = _events(manager, plugin)
         records = list(_records(manager, plugin))
+        provided = _with_origin(records, candidate.by, plugin)
     # Nothing that one plugin raises, not even SystemExit, may cost the user the other plugins.
     except (Exception, SystemExit) as error:
         if plugin is not None and manager.get_plugin(str(candidate.by)) is plugin:
@@ -49,10 +51,17 @@ def load_one(
         return PluginInfo(candidate.by, status="broken", reason=one_line(error)), []
     offered = [record for record in records if not (isinstance(record, Method) and record.refused)]
     names = (*(f"{kind_of(record)} {record.name}" for record in offered), *events)
+    return PluginInfo(candidate.by, provides=names), provided
+
+
+def _with_origin(records: Sequence[AnyRecord], by: ProvidedBy, plugin: object) -> list[Provided[AnyRecord]]:
+    """Pair the records with their plugin, and read the code of methods from outside matekd-bench."""
     module = plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__
-    return PluginInfo(candidate.by, provides=names), [
-        Provided(record, candidate.by, module) for record in records
-    ]
+    provided = [Provided(record, by, module) for record in records]
+    for entry in provided:
+        if isinstance(entry.record, Method) and not by.built_in:
+            _ = entry.code  # now: a file that is edited later is not what this process has loaded
+    return provided
 
 
 def _events(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:

@@ -12,8 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from matekd_bench.methods.method import Method
-from matekd_bench.plugins.discovery import OWN_PACKAGES, is_own, normalized
-from matekd_bench.plugins.provided import Provided
+from matekd_bench.plugins.origin import OWN_PACKAGES, ProvidedBy, normalized
 from matekd_bench.plugins.source_code import find_module, source_digest
 
 NOT_INSTALLED = "not installed"
@@ -27,7 +26,8 @@ class MethodCode:
     `distribution` and `version` are those of the installed package that provides it; None for a file. `path` is the
     file of its class or factory, `file` the same without the folders above its package. `digest` is the SHA-256 of
     the source of its modules and of the modules of the same origin that they import, None if it cannot be read.
-    `libraries` maps the libraries that the method names to their versions, or to NOT_INSTALLED.
+    `libraries` maps the libraries that the method names to their versions, or to NOT_INSTALLED. `built_in` is True for
+    methods of matekd-bench itself, whose code is identified by their version and `ENGINE`.
     """
 
     method: str
@@ -37,11 +37,10 @@ class MethodCode:
     file: str | None
     digest: str | None
     libraries: Mapping[str, str]
+    built_in: bool
 
-    @property
-    def built_in(self) -> bool:
-        """True for methods of matekd-bench itself, whose code is identified by their version and `ENGINE`."""
-        return is_own(self.distribution)
+    def __str__(self) -> str:
+        return f"method '{self.method}': {self.path}, source {(self.digest or 'unknown')[:12]}"
 
     @property
     def identity(self) -> Mapping[str, Any] | None:
@@ -54,21 +53,22 @@ class MethodCode:
         return {**code, "libraries": dict(self.libraries)}
 
 
-def code_of(provided: Provided[Method]) -> MethodCode:
-    """Return the code of a method, as it is now.
+def code_of(method: Method, by: ProvidedBy, plugin: str) -> MethodCode:
+    """Return the code of a method that the module `plugin` provides, as it is now.
 
     A module that is loaded counts with the source that it had when it was first asked for, right after its import.
     """
-    method, by, plugin = provided.record, provided.by, provided.module
     roots = _modules_of(method, plugin)
-    own = {plugin.partition(".")[0]} | (set() if is_own(by.distribution) else _top_modules(by.distribution))
-    follows = partial(_is_of_same_origin, own=frozenset(own), built_in=is_own(by.distribution))
-    main = next((name for name in roots if follows(name)), plugin)
+    own = {plugin.partition(".")[0]} | (set() if by.built_in else _top_modules(by.distribution))
+    follows = partial(_is_of_same_origin, own=frozenset(own), built_in=by.built_in)
+    if not follows(roots[0]):  # the class is of another distribution: the plugin says how it is used
+        roots.append(plugin)
+    main = next(filter(follows, roots))
     path, file = _files(main)
     return MethodCode(
         method=method.name, distribution=by.distribution, version=by.version, path=path, file=file,
         digest=source_digest(roots, follows, private=plugin if by.path else ""),
-        libraries={name: _version(name) for name in method.libraries},
+        libraries={name: _version(name) for name in method.libraries}, built_in=by.built_in,
     )  # fmt: skip
 
 

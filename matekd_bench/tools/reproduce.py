@@ -217,11 +217,7 @@ def _conditions(record: Record, *, with_code: bool = True) -> Mapping[str, Any]:
         "teacher": record.teacher.sha256 if record.teacher else None,
         "initial student": record.student.sha256 if record.student else None,
         "resources": record.perturber.resources if record.perturber else {},
-        "code": {
-            part.method: {"from": part.origin, "source": part.source, "libraries": part.libraries}
-            for part in record.code
-            if with_code
-        },
+        "code": {part.method: str(part) for part in record.code if with_code},
     }  # fmt: skip
 
 

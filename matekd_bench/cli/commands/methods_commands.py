@@ -68,7 +68,7 @@ def show(
     host = load_host(plugin, no_plugins)
     provided = host.method(name)
     method = provided.record
-    code = host.code(name)
+    code = provided.code
     findings = list(needs(method, host))
     if json:
         here = {"code": asdict(code), "needs_here": [asdict(finding) for finding in findings]}

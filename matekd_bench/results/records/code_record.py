@@ -35,15 +35,13 @@ class CodeRecord(RecordPart):
         return f"{self.distribution} {self.version}" if self.distribution else f"file {self.file}"
 
     @property
-    def source(self) -> str:
-        """The first digits of the digest."""
-        return f"source {self.digest[:SHOWN_DIGITS]}" if self.digest else "source unknown"
-
-    @property
     def identity(self) -> str:
-        """Digest and versions of libraries, for tables; with the distribution's version if there is no digest."""
-        source = self.source if self.digest else f"{self.origin}, {self.source}"
+        """Digest and versions of libraries, for tables; the distribution's version if there is no digest."""
+        source = f"source {self.digest[:SHOWN_DIGITS]}" if self.digest else f"{self.origin} (source unknown)"
         return ", ".join([source, *(f"{name} {version}" for name, version in self.libraries.items())])
+
+    def __str__(self) -> str:
+        return f"{self.origin}, {self.identity}" if self.digest else self.identity
 
 
 Code: TypeAlias = tuple[CodeRecord, ...]  # of a method, and of the method that it wraps

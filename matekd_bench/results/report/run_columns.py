@@ -122,7 +122,7 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     ),
     Column(
         "code", "Where the method's code comes from, digest of its source, versions of the libraries that it names.",
-        lambda run, score: "; ".join(f"{part.method}: {part.origin}, {part.identity}" for part in run.code) or None,
+        lambda run, score: "; ".join(f"{part.method}: {part}" for part in run.code) or None,
     ),
     Column(
         "score", "The task's score at the last evaluation.",

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from matekd_bench.errors import ResultsError, RunError, UsageError
 from matekd_bench.plugins.host import Host
-from matekd_bench.plugins.method_code import NOT_INSTALLED, MethodCode, code_of
+from matekd_bench.plugins.method_code import NOT_INSTALLED, MethodCode
 from matekd_bench.results.records.code_record import Code, CodeRecord, foreign_code
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
@@ -39,7 +39,7 @@ def check_libraries(cells: Sequence[Cell]) -> None:
 def check_code(cell: Cell, host: Host) -> None:
     """Raise RunError if a method's code is not the planned one, as when a module is edited before it is imported."""
     for planned in cell.code:
-        if not planned.built_in and code_of(host.method(planned.method)) != planned:
+        if not planned.built_in and host.method(planned.method).current_code() != planned:
             raise RunError(
                 f"the code of method '{planned.method}' ({planned.path}) changed while the study ran.",
                 hint="Run the command again when no file is being edited.",

@@ -16,7 +16,7 @@ from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.settings import BudgetKind
 from matekd_bench.distill.student_run import Job
 from matekd_bench.distill.training.ddp import ALONE, Ranks
-from matekd_bench.errors import BenchError, UsageError
+from matekd_bench.errors import BenchError, RunError, UsageError
 from matekd_bench.events import Message, Sink
 from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.params import ResolvedMethod, resolve_all
@@ -74,13 +74,16 @@ class Grid:
     def cell(self, run_id: str, tuning: Tuning | None = None) -> Cell:
         """Return the complete cell of a run: whoever trains it again or elsewhere gets the same one by this call.
 
-        `tuning` is the recorded result of the trials of a tuned run. Raises RuntimeError for an unknown run id.
+        `tuning` is the recorded result of the trials of a tuned run. Raises RunError for an unknown run id.
         """
         for cell in self.cells:
             if cell.run_id == run_id:
                 return self.complete(cell, tuning)
-        raise RuntimeError(
-            f"run '{run_id}' is not in the grid that this process makes: versions, plugins, data or models differ here"
+        foreign = dict.fromkeys(str(part) for cell in self.cells for part in cell.code if not part.built_in)
+        here = f" ({'; '.join(foreign)})" if foreign else ""
+        raise RunError(
+            f"run '{run_id}' is not in the grid that this process makes: versions, plugins, data or models are not the "
+            f"planned ones here{here}."
         )
 
     def complete(self, cell: Cell, tuning: Tuning | None) -> Cell:
@@ -291,7 +294,7 @@ def make_cell_factory(
         budget=budget_of(spec, data, method.factor),
     )
     tuning = tuning_identity(spaces, spec.tune) if spaces and spec.tune else None
-    code = tuple(map(host.code, method.names))
+    code = tuple(host.method(name).code for name in method.names)
     run_id_of = make_run_id_function(job, data, recipe, spec, threads, code, tuning)
 
     def make_cell(seed: int) -> Cell:

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from drawn_values import EXACT, TEXTS, TUNINGS, drawn, pickled, piped, same
 from event_recorder import EventRecorder
 from led_study import LedStudy
-from matekd_bench.errors import ResultsError
+from matekd_bench.errors import ResultsError, RunError
 from matekd_bench.events import Evaluated, Event, Message, Progress, RunFinished, RunStarted, StudyFinished
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Tuning
@@ -204,7 +204,7 @@ def test_a_worker_makes_the_run_and_the_settings_of_its_order(led: LedStudy, tmp
     assert same(made.tuning, tuning)
     with pytest.raises(RuntimeError, match=cell.run_id):
         remote.runner(order).grid.cell(cell.run_id)  # without a choice
-    with pytest.raises(RuntimeError, match="another-run"):
+    with pytest.raises(RunError, match="another-run"):
         remote.runner(order).grid.cell("another-run", tuning)
 
     lock = led.store.under_way(cell.run_id)
