@@ -81,10 +81,11 @@ def _source(spec: ModuleSpec) -> Source | None:
 
 
 def _read(spec: ModuleSpec) -> Source | None:
-    """Read a module's text, whose line ends its loader normalizes, or the bytes of a module without text."""
+    """Read a module's text, with `\\n` as line ends, or the bytes of a module without text."""
     loader: Any = spec.loader
     try:
         if (text := loader.get_source(spec.name)) is not None:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")  # archives keep the line ends of their files
             return Source(text, bytes_digest(text.encode("utf-8", "surrogatepass")))
         return Source("", bytes_digest(loader.get_data(spec.origin)))
     except (
