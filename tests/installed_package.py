@@ -30,8 +30,8 @@ class InstalledPackage:
 
     def edit(self, name: str, text: str) -> None:
         """Write a file of the package, and forget its modules and their byte code."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = self.folder / self.package / name
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         self.forget()
 

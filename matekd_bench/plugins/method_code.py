@@ -11,9 +11,9 @@ from importlib import metadata
 from pathlib import Path, PurePath
 from typing import Any
 
+from matekd_bench.files.source_code import find_module, source_digest
 from matekd_bench.methods.method import Method
 from matekd_bench.plugins.origin import OWN_PACKAGES, ProvidedBy, normalized
-from matekd_bench.plugins.source_code import find_module, source_digest
 
 NOT_INSTALLED = "not installed"
 INSTALLED = {"site-packages", "dist-packages"}  # folders of installed packages, which nobody edits

@@ -57,12 +57,21 @@ SETTINGS = "from matekd_bench import Params\nfrom .helper import value\n\nclass 
 
 def package(imports: str = "from .kinds import Probed", method: str = "Probed") -> dict[str, str]:
     return {
-        "probed_case/__init__.py": HOOK.format(imports=imports, method=method),
-        "probed_case/kinds.py": KINDS,
-        "probed_case/settings.py": SETTINGS,
-        "probed_case/helper.py": "value = 1\n",
-        "probed_case/unrelated.py": "value = 1\n",
+        "__init__.py": HOOK.format(imports=imports, method=method),
+        "kinds.py": KINDS,
+        "settings.py": SETTINGS,
+        "helper.py": "value = 1\n",
+        "unrelated.py": "value = 1\n",
     }
+
+
+@pytest.fixture(autouse=True)
+def forget_modules() -> Iterator[None]:
+    """Forget the modules that a test has imported."""
+    before = set(sys.modules)
+    yield
+    for name in [name for name in sys.modules if name.startswith("probed_") and name not in before]:
+        del sys.modules[name]
 
 
 @pytest.fixture
@@ -85,9 +94,9 @@ def test_what_a_method_imports_counts_and_its_neighbor_does_not(
     made = install(package(imports, method))
     before = code()
     assert (before.distribution, before.version, before.built_in) == ("probed-case", "1.5", False)
-    made.edit("probed_case/unrelated.py", "value = 2\n")
+    made.edit("unrelated.py", "value = 2\n")
     assert code() == before
-    made.edit("probed_case/helper.py", "value = 2\n")
+    made.edit("helper.py", "value = 2\n")
     assert code().digest not in (before.digest, None)
 
 
@@ -102,7 +111,7 @@ def test_a_file_is_the_same_wherever_it_lies(tmp_path: Path, monkeypatch: pytest
     first, second = map(code, files)
     assert (first.file, first.distribution, first.path) == ("mine.py", None, str(files[0]))
     assert first.digest == second.digest is not None
-    monkeypatch.delitem(sys.modules, "probed_helper")
+    del sys.modules["probed_helper"]
     helper.write_text("value = 2\n")  # belongs to no distribution, so nothing else would notice the change
     assert code(files[0]).digest != first.digest
     files[1].write_text(text + "# edited\n")
@@ -114,7 +123,7 @@ def test_the_digest_is_that_of_the_wheel_and_of_an_archive(
 ) -> None:
     made = install(package())
     before = code()
-    assert before.file == "probed_case/kinds.py"
+    assert before.file == f"{made.package}/kinds.py"
     site = made.folder.rename(tmp_path / "site-packages")
     monkeypatch.syspath_prepend(str(site))
     made.forget()
@@ -138,14 +147,14 @@ def test_a_second_module_counts_if_the_distribution_lists_it(
     )
     with installed(site, "probed_case", files) as made:
         if listed:
-            lines = [f"{name},,\n" for name in (*files, "probed_second.py")]
+            lines = [f"{name},,\n" for name in (f"{made.package}/__init__.py", "probed_second.py")]
             (site / "probed_case-1.5.dist-info" / "RECORD").write_text("".join(lines))
         digests = []
         for value in (1, 2):
             (site / "probed_second.py").write_text(f"value = {value}\n")
             made.forget()
             digests.append(code().digest)
-            monkeypatch.delitem(sys.modules, "probed_second")
+            del sys.modules["probed_second"]
     assert (digests[0] != digests[1]) == listed
 
 
@@ -155,7 +164,7 @@ def test_the_core_and_installed_libraries_do_not_count(
     made = install(package())
     before = code()
     kinds = KINDS.replace("from .helper", "import numpy\nimport pydantic.fields\nfrom .helper")
-    made.edit("probed_case/kinds.py", kinds)
+    made.edit("kinds.py", kinds)
     assert code().digest != before.digest
     counted = Host.load().method("kd").code
     assert (counted.built_in, counted.identity, counted.file) == (True, None, "matekd_plugins/kd.py")
@@ -163,12 +172,12 @@ def test_the_core_and_installed_libraries_do_not_count(
 
 def test_libraries_that_a_method_names(install: Callable[[dict[str, str]], InstalledPackage]) -> None:
     named = 'version = "probed", "1"\n    libraries = ("NumPy", "no-such-library")'
-    made = install(package() | {"probed_case/kinds.py": KINDS.replace('version = "probed", "1"', named)})
+    made = install(package() | {"kinds.py": KINDS.replace('version = "probed", "1"', named)})
     before = code()
     assert before.libraries == {"NumPy": metadata.version("numpy"), "no-such-library": NOT_INSTALLED}
     assert before.identity is not None
     assert before.identity["libraries"] == before.libraries
-    made.edit("probed_case/kinds.py", KINDS.replace('"1"', '"1"\n    libraries = "numpy"'))
+    made.edit("kinds.py", KINDS.replace('"1"', '"1"\n    libraries = "numpy"'))
     [info] = [info for info in Host.load().plugins if info.name == "probed-case"]
     assert "libraries" in str(info.reason)
     with pytest.raises(PluginError, match="probed-case"):

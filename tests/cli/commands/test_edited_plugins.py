@@ -66,8 +66,8 @@ Run = Callable[..., int]
 @pytest.fixture
 def plugin(tmp_path: Path) -> Iterator[InstalledPackage]:
     """A package with a method of each level; each imports a helper while it trains."""
-    rules = {f"edited_case/{name}.py": before for name, (before, _) in RULES.items()}
-    files = {"edited_case/__init__.py": HOOK, "edited_case/methods.py": METHODS, **rules}
+    rules = {f"{name}.py": before for name, (before, _) in RULES.items()}
+    files = {"__init__.py": HOOK, "methods.py": METHODS, **rules}
     with installed(tmp_path / "source", "edited_case", files) as made:
         yield made
 
@@ -96,9 +96,13 @@ def test_each_level_trains_again_and_what_differs_is_named(
     assert run(",".join(LEVELS)) == 0
     before = {method: first for method, [first] in records(tmp_path / "results").items()}
     [part] = before["turned"].code
-    assert (part.distribution, part.version, part.file) == ("edited-case", "1.5", "edited_case/methods.py")
+    assert (part.distribution, part.version, part.file) == (
+        "edited-case",
+        "1.5",
+        f"{plugin.package}/methods.py",
+    )
     for method, rule in LEVELS.items():
-        plugin.edit(f"edited_case/{rule}.py", RULES[rule][1])
+        plugin.edit(f"{rule}.py", RULES[rule][1])
         assert run(method) == 0  # all methods are in one module, so each of them trains again
         then, now = (record.code[0].digest for record in records(tmp_path / "results")[method])
         told = capsys.readouterr()
@@ -117,7 +121,7 @@ def test_a_helper_that_is_edited_before_it_is_imported_costs_its_run(
 ) -> None:
     edit = "pathlib.Path(__file__).with_name('token_rule.py').write_text('RATE = 0.9')"
     late = METHODS.replace("        from .token_rule", f"        {edit}\n        from .token_rule")
-    plugin.edit("edited_case/methods.py", f"import pathlib\n{late}")
+    plugin.edit("methods.py", f"import pathlib\n{late}")
     assert run("swapped,kd") == 1
     of_method = records(tmp_path / "results")
     assert [of_method[name][0].status == "failed" for name in ("swapped", "kd")] == [True, False]
@@ -127,21 +131,11 @@ def test_a_helper_that_is_edited_before_it_is_imported_costs_its_run(
 def test_a_library_that_is_not_installed_is_refused(
     plugin: InstalledPackage, study_options: tuple[str, ...], tmp_path: Path, refused: Callable[..., str]
 ) -> None:
-    plugin.edit(
-        "edited_case/methods.py",
-        METHODS.replace('"turned", "1"', '"turned", "1"\n    libraries = ("no-such",)'),
-    )
-    study = (
-        "--methods",
-        "turned",
-        "--reference",
-        "none",
-        "--tasks",
-        "rte",
-        "--results",
-        tmp_path / "results",
-    )
-    refused("run", *study_options, *study, named=("'turned'", "'no-such'"))
+    named = METHODS.replace('"turned", "1"', '"turned", "1"\n    libraries = ("no-such",)')
+    plugin.edit("methods.py", named)
+    study = ("--methods", "turned", "--reference", "none", "--tasks", "rte")
+    command = ("run", *study_options, *study, "--results", tmp_path / "results")
+    refused(*command, named=("'turned'", "'no-such'"))
 
 
 def test_methods_show_says_where_a_method_comes_from(

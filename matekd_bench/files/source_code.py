@@ -85,7 +85,9 @@ def _read(spec: ModuleSpec) -> Source | None:
     loader: Any = spec.loader
     try:
         if (text := loader.get_source(spec.name)) is not None:
-            text = text.replace("\r\n", "\n").replace("\r", "\n")  # archives keep the line ends of their files
+            text = text.replace("\r\n", "\n").replace(
+                "\r", "\n"
+            )  # archives keep the line ends of their files
             return Source(text, bytes_digest(text.encode("utf-8", "surrogatepass")))
         return Source("", bytes_digest(loader.get_data(spec.origin)))
     except (
