@@ -84,19 +84,14 @@ def _read(spec: ModuleSpec) -> Source | None:
     """Read a module's text, with `\\n` as line ends, or the bytes of a module without text."""
     loader: Any = spec.loader
     try:
-        if (text := loader.get_source(spec.name)) is not None:
-            text = text.replace("\r\n", "\n").replace(
-                "\r", "\n"
-            )  # archives keep the line ends of their files
-            return Source(text, bytes_digest(text.encode("utf-8", "surrogatepass")))
-        return Source("", bytes_digest(loader.get_data(spec.origin)))
-    except (
-        AttributeError,
-        ImportError,
-        SyntaxError,
-        OSError,
-    ):  # AttributeError: a loader without these functions
+        text = loader.get_source(spec.name)
+        if text is None:
+            return Source("", bytes_digest(loader.get_data(spec.origin)))
+    # AttributeError: a loader without these functions
+    except (AttributeError, ImportError, SyntaxError, OSError):
         return None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")  # archives keep the line ends of their files
+    return Source(text, bytes_digest(text.encode("utf-8", "surrogatepass")))
 
 
 @lru_cache(maxsize=1024)

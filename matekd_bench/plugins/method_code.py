@@ -13,6 +13,7 @@ from typing import Any
 
 from matekd_bench.files.source_code import find_module, source_digest
 from matekd_bench.methods.method import Method
+from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.plugins.origin import OWN_PACKAGES, ProvidedBy, normalized
 
 NOT_INSTALLED = "not installed"
@@ -47,10 +48,8 @@ class MethodCode:
         """The part of a run's identity that says which code ran; None for a built-in method."""
         if self.built_in:
             return None
-        code = (
-            {"digest": self.digest} if self.digest else {"name": self.distribution, "version": self.version}
-        )
-        return {**code, "libraries": dict(self.libraries)}
+        unknown = {"name": self.distribution, "version": self.version}
+        return {**({"digest": self.digest} if self.digest else unknown), "libraries": dict(self.libraries)}
 
 
 def code_of(method: Method, by: ProvidedBy, plugin: str) -> MethodCode:
@@ -59,7 +58,9 @@ def code_of(method: Method, by: ProvidedBy, plugin: str) -> MethodCode:
     A module that is loaded counts with the source that it had when it was first asked for, right after its import.
     """
     roots = _modules_of(method, plugin)
-    own = {plugin.partition(".")[0]} | (set() if by.built_in else _top_modules(by.distribution))
+    own = {_top(plugin)}
+    if not by.built_in:
+        own |= _top_modules(by.distribution) | _top_modules_of_bases(method)
     follows = partial(_is_of_same_origin, own=frozenset(own), built_in=by.built_in)
     if not follows(roots[0]):  # the class is of another distribution: the plugin says how it is used
         roots.append(plugin)
@@ -88,23 +89,23 @@ def _modules_of(method: Method, plugin: str) -> list[str]:
 
 def _is_named(function: Any) -> bool:
     """Return True for a class, function or method that its module holds under its name."""
-    return (
-        isinstance(function, type) or inspect.isroutine(function)
-    ) and "<" not in function.__qualname__  # as in `make.<locals>.method` and `<lambda>`
+    if not (isinstance(function, type) or inspect.isroutine(function)):
+        return False
+    return "<" not in function.__qualname__  # as in `make.<locals>.method` and `<lambda>`
 
 
 def _is_of_same_origin(module: str, own: frozenset[str], built_in: bool) -> bool:
     """Return True for a module of the method's distribution, or one of no distribution, which a user may edit.
 
-    `own` are the top-level modules of the distribution. The core of matekd-bench is never followed: `ENGINE` stands
-    for it.
+    `own` are the top-level modules of the distribution and of base classes of the method. The core of matekd-bench is
+    never followed: `ENGINE` stands for it.
     """
-    top = module.partition(".")[0]
+    top = _top(module)
     if top in own:
         return True
-    return not (built_in or top in OWN_PACKAGES or top in sys.stdlib_module_names) and _has_no_distribution(
-        top
-    )
+    if built_in or top in OWN_PACKAGES or top in sys.stdlib_module_names:
+        return False
+    return _has_no_distribution(top)
 
 
 def _has_no_distribution(top: str) -> bool:
@@ -124,6 +125,18 @@ def _top_modules(distribution: str | None) -> set[str]:
     except (metadata.PackageNotFoundError, ValueError):
         return set()
     return {PurePath(file).parts[0].removesuffix(".py") for file in files if file.suffix == ".py"}
+
+
+def _top_modules_of_bases(method: Method) -> set[str]:
+    """Return the top-level modules of the classes that a method's class extends, such as those of another plugin."""
+    bases = inspect.getmro(method.factory) if isinstance(method.factory, type) else ()
+    names = {_top(base.__module__) for base in bases if issubclass(base, Perturbation)}
+    return names - OWN_PACKAGES
+
+
+def _top(module: str) -> str:
+    """Return the top-level package of a module."""
+    return module.partition(".")[0]
 
 
 def _version(distribution: str) -> str:

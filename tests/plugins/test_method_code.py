@@ -39,8 +39,8 @@ WAYS = {
     "a factory that imports": ("def make(*given):\n    from .kinds import Probed", RECORD.format("make")),
     "a factory elsewhere": ("from .kinds import Probed", RECORD.format("Probed")),
     "a partial": (
-        "from functools import partial\nfrom .helper import value\nfrom matekd_bench import TextPerturbation",
-        RECORD.format("partial(TextPerturbation, value)"),
+        "from functools import partial\nfrom .alone import Alone\nfrom .helper import value",
+        RECORD.format("partial(Alone, extra=value)"),
     ),
     "a lambda": ("from .helper import value", RECORD.format("lambda *given: value")),
     "a built-in class": (
@@ -60,6 +60,7 @@ def package(imports: str = "from .kinds import Probed", method: str = "Probed") 
         "__init__.py": HOOK.format(imports=imports, method=method),
         "kinds.py": KINDS,
         "settings.py": SETTINGS,
+        "alone.py": KINDS.replace("from .helper import value", "").replace("Probed", "Alone"),
         "helper.py": "value = 1\n",
         "unrelated.py": "value = 1\n",
     }
@@ -182,3 +183,17 @@ def test_libraries_that_a_method_names(install: Callable[[dict[str, str]], Insta
     assert "libraries" in str(info.reason)
     with pytest.raises(PluginError, match="probed-case"):
         Host.load().get("method", "probed-case", {})
+
+
+def test_a_base_class_of_another_plugin_counts(tmp_path: Path) -> None:
+    site = tmp_path / "site-packages"
+    base = "from matekd_bench import TextPerturbation\n\nclass Base(TextPerturbation):\n    rate = 0.1\n"
+    heir = "from probed_base import Base\n\nclass Probed(Base):\n    name, version = 'probed', '1'\n"
+    with (
+        installed(site, "probed_base", {"__init__.py": HOOK.format(imports=base, method="from ()")}) as other,
+        installed(site, "probed_case", package(heir)) as made,
+    ):
+        before = code().digest
+        other.edit("__init__.py", HOOK.format(imports=base.replace("0.1", "0.9"), method="from ()"))
+        made.forget()
+        assert code().digest not in (before, None)

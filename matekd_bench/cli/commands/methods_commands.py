@@ -130,6 +130,7 @@ def _method_as_json(provided: Provided[Method]) -> dict[str, Any]:
         "overrides": overrides_in_words(method),
         "search": {name: str(space) for name, space in method.search.items()},
         "citation": method.citation,
+        "libraries": list(method.libraries),
         "parameters": [asdict(parameter) for parameter in describe(method)],
         "provided_by": asdict(provided.by),
     }

@@ -100,9 +100,8 @@ def serve(orders: TextIO, reports: TextIO) -> int:
                 busy.set()
                 try:
                     end = remote.execute(order)
-                except (
-                    RunError
-                ) as error:  # the run does not exist here, as when a plugin was edited after planning
+                except RunError as error:
+                    # The run does not exist here, as when a plugin was edited after planning.
                     end = OrderEnd(order, "lost", reason=str(error))
                 finally:
                     busy.clear()
