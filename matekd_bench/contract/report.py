@@ -11,7 +11,7 @@ import matekd_bench
 from matekd_bench.contract.registry import CONTRACT_VERSION
 from matekd_bench.contract.run_checks import CheckResult
 from matekd_bench.contract.subject import Subject
-from matekd_bench.plugins.provided import ProvidedBy
+from matekd_bench.plugins.origin import ProvidedBy
 
 STATES = ("passed", "failed", "skipped")
 

@@ -60,6 +60,8 @@ class Method:
       names in a config file. The record of a run lists them, and the table shows such rows unranked.
     - `resources`, called with the parameters, names the external resources in use by kind, e.g. the thesaurus. They are
       part of a run's identity and of its record.
+    - `libraries` are the distributions, as pip names them, on whose versions the method's results depend. The record of
+      a run lists their versions; for methods outside matekd-bench they are part of the run's identity.
     - `unfit`, called with the parameters and a task before any training, explains in a sentence why the method cannot
       run on the task. It returns None if it can.
     """
@@ -76,6 +78,7 @@ class Method:
     wraps: Level | None = None
     search: Mapping[str, Space] = field(default_factory=dict)
     refused: str | None = None
+    libraries: tuple[str, ...] = ()
     overrides: Callable[[Any], Mapping[str, Any]] = _empty
     resources: Callable[[Any], Mapping[str, str]] = _empty
     unfit: Callable[[Any, Task], str | None] = _fits_all_tasks

@@ -48,6 +48,7 @@ class Perturbation(Generic[P]):
     needs: ClassVar[frozenset[str]] = frozenset()
     search: ClassVar[Mapping[str, Space]] = {}
     citation: ClassVar[str] = ""
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     cycle: Cycle | None = None
     notices: Sequence[str] = ()
@@ -223,7 +224,7 @@ def method_of(cls: type[Perturbation[Any]]) -> Method:
     return Method(
         name=cls.name, summary=summary, factory=cls, level=cls.level, version=cls.version, params=params_of(cls),
         citation=cls.citation, needs=cls.needs, role=cls.role, search=cls.search, overrides=cls.overrides,
-        resources=cls.resources, unfit=cls.unfit,
+        resources=cls.resources, unfit=cls.unfit, libraries=cls.libraries,
     )  # fmt: skip
 
 

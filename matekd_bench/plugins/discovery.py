@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,10 +12,9 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from matekd_bench.errors import PluginError, file_problem
-from matekd_bench.plugins.provided import ProvidedBy
+from matekd_bench.plugins.origin import ProvidedBy
 
 GROUP = "matekd_bench"
-OWN_DISTRIBUTION = "matekd-bench"
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Candidate:
     @property
     def built_in(self) -> bool:
         """True for plugins that belong to matekd-bench itself."""
-        return _normalized(self.by.distribution or "") == OWN_DISTRIBUTION
+        return self.by.built_in
 
 
 def installed_plugins() -> Iterator[Candidate]:
@@ -62,22 +60,17 @@ def _candidate(entry: EntryPoint, versions: dict[int, tuple[str, str]]) -> Candi
     return Candidate(ProvidedBy(plugin=entry.name, distribution=name, version=version), entry.load)
 
 
-def _normalized(name: str) -> str:
-    """Return the name of a distribution in its normalized form (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def from_file(path: Path) -> Candidate:
     """Return the one-file plugin at `path`.
 
-    The file is read only once, so that `source_digest` is the digest of the code that will run.
+    The file is read only once, so that the digest of its source is that of the code that will run.
     Raises PluginError if it cannot be read.
     """
     try:
         source = path.read_bytes()
     except OSError as error:
         raise PluginError(file_problem(path, error)) from error
-    by = ProvidedBy(plugin=path.stem, path=str(path), source_digest=hashlib.sha256(source).hexdigest())
+    by = ProvidedBy(plugin=path.stem, path=str(path))
     return Candidate(by, lambda: _import_source(path, source))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +15,7 @@ from matekd_bench.methods.method import Method
 from matekd_bench.plugins import event_hookspecs, hookspecs
 from matekd_bench.plugins.calling import call, register
 from matekd_bench.plugins.discovery import Candidate
+from matekd_bench.plugins.origin import ProvidedBy
 from matekd_bench.plugins.provided import KINDS, AnyRecord, PluginInfo, Provided, checked_records, kind_of
 
 SPECS: list[ModuleType | type] = [hookspecs, event_hookspecs]
@@ -44,13 +45,24 @@ def load_one(
             register(manager, plugin, str(candidate.by))
             events = _events(manager, plugin)
             records = list(_records(manager, plugin))
+            provided = _with_origin(records, candidate.by, plugin)
     except Exception as error:  # nothing that one plugin raises may cost the user the other plugins
         if plugin is not None and manager.get_plugin(str(candidate.by)) is plugin:
             manager.unregister(plugin)
         return PluginInfo(candidate.by, status="broken", reason=one_line(error)), []
     offered = [record for record in records if not (isinstance(record, Method) and record.refused)]
     names = (*(f"{kind_of(record)} {record.name}" for record in offered), *events)
-    return PluginInfo(candidate.by, provides=names), [Provided(record, candidate.by) for record in records]
+    return PluginInfo(candidate.by, provides=names), provided
+
+
+def _with_origin(records: Sequence[AnyRecord], by: ProvidedBy, plugin: object) -> list[Provided[AnyRecord]]:
+    """Pair the records with their plugin, and read the code of methods from outside matekd-bench."""
+    module = plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__
+    provided = [Provided(record, by, module) for record in records]
+    for entry in provided:
+        if isinstance(entry.record, Method) and not by.built_in:
+            _ = entry.code  # now: a file that is edited later is not what this process has loaded
+    return provided
 
 
 def _events(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:

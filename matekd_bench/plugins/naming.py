@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 from matekd_bench.errors import PluginError
 from matekd_bench.plugins.provided import AnyRecord, Provided, kind_of
@@ -27,9 +27,7 @@ def split_conflicts(
 def records_of_type(provided: Sequence[Provided[AnyRecord]], kind: type[R]) -> dict[str, Provided[R]]:
     """Return the records of one kind by name."""
     return {
-        entry.record.name: Provided(entry.record, entry.by)
-        for entry in provided
-        if isinstance(entry.record, kind)
+        entry.record.name: cast(Provided[R], entry) for entry in provided if isinstance(entry.record, kind)
     }
 
 

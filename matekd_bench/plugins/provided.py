@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from pydantic import ValidationError
@@ -15,6 +16,8 @@ from matekd_bench.methods.perturbation import Perturbation, former_methods, meth
 from matekd_bench.methods.search_space import Choice, Range
 from matekd_bench.methods.thesaurus import Thesaurus
 from matekd_bench.methods.wrapping import WrapperParams
+from matekd_bench.plugins.method_code import MethodCode, code_of
+from matekd_bench.plugins.origin import ProvidedBy
 from matekd_bench.plugins.record_types import Exporter, Preset, Tracker
 from matekd_bench.tasks.task import Suite, Task
 
@@ -34,27 +37,26 @@ KINDS: dict[str, type[AnyRecord]] = {
 
 
 @dataclass(frozen=True)
-class ProvidedBy:
-    """The origin of a plugin: an installed distribution, or a file whose SHA-256 is `source_digest`."""
-
-    plugin: str
-    distribution: str | None = None
-    version: str | None = None
-    path: str | None = None
-    source_digest: str | None = None
-
-    def __str__(self) -> str:
-        if self.path is not None:
-            return f"the file {self.path}"
-        return f"{self.distribution} {self.version} (plugin '{self.plugin}')"
-
-
-@dataclass(frozen=True)
 class Provided(Generic[Record]):
-    """A record that a hook returned, such as a method or a task, with the plugin that provides it."""
+    """A record that a hook returned, such as a method or a task, with the plugin that provides it.
+
+    `module` is the name of the plugin's module.
+    """
 
     record: Record
     by: ProvidedBy
+    module: str = ""
+
+    @cached_property
+    def code(self) -> MethodCode:
+        """The code of a method, as it was when this was first asked for."""
+        return self.current_code()
+
+    def current_code(self) -> MethodCode:
+        """Return the code of a method as it is now; TypeError for another kind of record."""
+        if not isinstance(self.record, Method):
+            raise TypeError(f"{self.record!r} is no method")
+        return code_of(self.record, self.by, self.module)
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,8 @@ def _method_problem(method: Method) -> str | None:
         return "overrides, resources and unfit must be callable with the parameters"
     if not (isinstance(method.params, type) and issubclass(method.params, Params)):
         return "params must be a subclass of matekd_bench.Params"
+    if wrong := _names_problem(method.libraries):
+        return wrong
     required = [name for name, field in method.params.model_fields.items() if field.is_required()]
     if required:
         return f"parameter '{required[0]}' needs a default"
@@ -149,6 +153,13 @@ def _method_problem(method: Method) -> str | None:
     if not (isinstance(method.version, str) and method.version):
         return "version must be a text that changes whenever results may change"
     return _search_problem(method)
+
+
+def _names_problem(libraries: Any) -> str | None:
+    """Return what is wrong with the libraries that a method names, or None."""
+    if isinstance(libraries, (tuple, list)) and all(isinstance(name, str) and name for name in libraries):
+        return None
+    return f'libraries is {libraries!r}: use a tuple of names that pip installs, such as ("nlpaug",)'
 
 
 def _search_problem(method: Method) -> str | None:

@@ -34,6 +34,7 @@ from matekd_bench.study.execute.placement import (
 )
 from matekd_bench.study.execute.runner import Runner
 from matekd_bench.study.execute.study_session import StudySession
+from matekd_bench.study.plan.code_changes import changed_code, check_libraries, without_hash
 from matekd_bench.study.plan.grid import Cell, Grid, make_grid
 from matekd_bench.study.plan.identity import describe_resources
 from matekd_bench.study.plan.preflight import check_given_teachers, check_methods, check_models
@@ -129,6 +130,9 @@ def _plan_study(placement: Placement, host: Host, sink: Sink, ranks: Ranks, *, q
     todo = [cell for cell, has_record in zip(grid.cells, recorded, strict=True) if not has_record]
 
     check_methods(todo, quick=quick)
+    check_libraries(todo)
+    for change in changed_code(todo, store, run_ids):
+        _note(sink, change)
     _note_resources_and_data(grid, todo, sink)
     if spec.keep == "last" and (missing := _count_missing_students(grid, store, recorded)):
         _note(
@@ -210,19 +214,14 @@ def _note_skipped_checkpoints(study: _PlannedStudy, sink: Sink) -> None:
     """
     of_this_study = {cell.run_id for cell in study.grid.cells}
     unfinished = unfinished_run_ids(study.store.root)
-    skipped = {_without_hash(run_id): run_id for run_id in sorted(unfinished - of_this_study)}
+    skipped = {without_hash(run_id): run_id for run_id in sorted(unfinished - of_this_study)}
     for cell in study.todo:
-        run_id = skipped.get(_without_hash(cell.run_id))
+        run_id = skipped.get(without_hash(cell.run_id))
         if run_id is not None and cell.run_id not in unfinished:
             _note(
                 sink,
                 f"{cell.label}: checkpoint of other settings or another version skipped ({run_id}); it starts over",
             )
-
-
-def _without_hash(run_id: str) -> str:
-    """Return task, method and seed of a run id."""
-    return run_id.rpartition("-")[0]
 
 
 def _train_trials(tuner: Tuner, plan: Plan, schedulers: SchedulerFactory, sink: Sink) -> None:

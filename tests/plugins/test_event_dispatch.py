@@ -24,7 +24,8 @@ from matekd_bench.errors import StoppedError
 from matekd_bench.plugins.event_dispatch import PluginSink, chosen_trackers
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.loading import new_manager
-from matekd_bench.plugins.provided import Provided, ProvidedBy
+from matekd_bench.plugins.origin import ProvidedBy
+from matekd_bench.plugins.provided import Provided
 
 BY = ProvidedBy("probe", "probe-package", "1.0")
 

@@ -69,7 +69,7 @@ def test_an_installed_method_is_found_with_its_distribution(install: Install) ->
     found = Host.load().method("probe:good")
     assert found.record.summary == "a test"
     assert (found.by.distribution, found.by.version, found.by.plugin) == ("probe-good", "1.5", "probe-good")
-    assert found.by.source_digest is None
+    assert len(str(found.code.digest)) == 64
 
 
 def test_a_refused_method_is_not_listed_and_says_why(install: Install) -> None:
@@ -234,8 +234,8 @@ def test_a_file_is_a_plugin_with_the_digest_of_its_source(tmp_path: Path) -> Non
     file.write_text(METHOD.format(name="from-file").replace("a test", "b test"))  # the same size and second
     second = Host.load([file]).method("from-file")
     assert second.record.summary == "b test"
-    assert first.by.source_digest != second.by.source_digest
-    assert len(str(second.by.source_digest)) == 64
+    assert first.code.digest != second.code.digest
+    assert len(str(second.code.digest)) == 64
     assert not (tmp_path / "__pycache__").exists()
 
 

@@ -267,5 +267,7 @@ def merge(folders: MergedFolders, output: Output) -> None:
     merged = merging.merge(folders, output)
     for reason in merged.left_out:
         warn(f"left out: {reason}")
+    for note in merged.code_notes:
+        warn(note)
     again = f" ({len(merged.repeated)} of them in several folders)" if merged.repeated else ""
     typer.echo(f"wrote {output}: runs: {len(merged.runs)}{again}; data sets: {len(merged.data)}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from matekd_bench.errors import ResultsError, UsageError, file_problem
 from matekd_bench.files import safe_names
+from matekd_bench.results.records.code_record import differing_code
 from matekd_bench.results.records.dev_set import DevSet
 from matekd_bench.results.records.run_record import Record, to_json
 from matekd_bench.results.stats.protocol_differences import differing_settings
@@ -41,8 +42,8 @@ class RunCopy:
 
     @property
     def result(self) -> dict[str, Any]:
-        """The record without the fields that depend on the machine, the time and the command."""
-        result = self.record.model_dump(mode="json", by_alias=True, exclude={"env", "provenance"})
+        """The record without the code and the fields that depend on the machine, the time and the command."""
+        result = self.record.model_dump(mode="json", by_alias=True, exclude={"code", "env", "provenance"})
         for part, fields in MACHINE_FIELDS.items():
             if result[part] is not None:
                 result[part] = {name: value for name, value in result[part].items() if name not in fields}
@@ -62,6 +63,12 @@ class MergeContents:
     repeated: set[str] = field(default_factory=set)
     conflicts: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+
+    @property
+    def code_notes(self) -> tuple[str, ...]:
+        """Sentences on the variants whose runs come from different code."""
+        records = (copy.record for copy in self.runs.values())
+        return tuple(differing_code((record.identity.variant, record.code) for record in records))
 
 
 def merge(sources: Sequence[Path], target: Path) -> MergeContents:
@@ -127,6 +134,8 @@ def _add_run(contents: MergeContents, run: RunCopy) -> None:
 def _describe_difference(a: RunCopy, b: RunCopy) -> str | None:
     """Name the fields in which the results of two copies of a run differ; None if there are none."""
     paths = [setting.path for setting in differing_settings({"a": a.result, "b": b.result})]
+    if paths and a.record.code != b.record.code:  # of a built-in method: code alone is no other result
+        paths.insert(0, "code")
     more = f" and {len(paths) - MAX_NAMED} more" if len(paths) > MAX_NAMED else ""
     return ", ".join(paths[:MAX_NAMED]) + more or None
 

@@ -194,3 +194,26 @@ def test_a_merged_folder_merges_again(stores: tuple[ResultsStore, ResultsStore],
     again = merge([tmp_path / "c", b.root], tmp_path / "d")
     assert (len(again.runs), len(again.repeated)) == (3, 2)
     assert contents(tmp_path / "d") == contents(tmp_path / "c")
+
+
+def test_other_code_is_told_and_alone_no_contradiction(tmp_path: Path, make_record: Any) -> None:
+    def code(digest: str, *, built_in: bool) -> list[dict[str, Any]]:
+        names = {"method": "kd", "distribution": "probed", "version": "1", "file": "kd.py"}
+        return [{**names, "digest": digest * 64, "libraries": {}, "built_in": built_in}]
+
+    a, b = ResultsStore(tmp_path / "a"), ResultsStore(tmp_path / "b")
+    for store, digest in ((a, "a"), (b, "b")):
+        store.write(
+            make_record("kd", code=code(digest, built_in=True))
+        )  # a comment was edited: the same result
+        store.write(make_record("own", run_id=f"own-{digest}", code=code(digest, built_in=False)))
+    merged = merge([a.root, b.root], tmp_path / "c")
+    assert len(merged.runs) == 3
+    [note] = merged.code_notes
+    assert "own" in note
+    changed = make_record("kd", code=code("b", built_in=True)).model_dump(mode="json", by_alias=True)
+    changed["task_score"]["last"] = 0.5
+    other = ResultsStore(tmp_path / "d")
+    other.write(type(make_record("kd")).model_validate(changed))
+    with pytest.raises(ResultsError, match=r"\(code, task_score"):
+        merge([a.root, other.root], tmp_path / "e")
