@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from matekd_bench.errors import PluginError, file_problem
 from matekd_bench.plugins.provided import ProvidedBy
 
 GROUP = "matekd_bench"
-OWN_DISTRIBUTION = "matekd-bench"
 
 
 @dataclass(frozen=True)
@@ -26,11 +24,6 @@ class Candidate:
     by: ProvidedBy
     load: Callable[[], object]
 
-    @property
-    def built_in(self) -> bool:
-        """True for plugins that belong to matekd-bench itself."""
-        return _normalized(self.by.distribution or "") == OWN_DISTRIBUTION
-
 
 def installed_plugins() -> Iterator[Candidate]:
     """Yield the plugins of installed distributions, matekd-bench's own first, then by distribution and name."""
@@ -39,7 +32,7 @@ def installed_plugins() -> Iterator[Candidate]:
     yield from sorted(
         candidates,
         key=lambda candidate: (
-            not candidate.built_in,
+            not candidate.by.built_in,
             candidate.by.distribution or "",
             candidate.by.plugin,
         ),
@@ -60,11 +53,6 @@ def _candidate(entry: EntryPoint, versions: dict[int, tuple[str, str]]) -> Candi
             versions[id(distribution)] = metadata["Name"], metadata["Version"]
         name, version = versions[id(distribution)]
     return Candidate(ProvidedBy(plugin=entry.name, distribution=name, version=version), entry.load)
-
-
-def _normalized(name: str) -> str:
-    """Return the name of a distribution in its normalized form (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def from_file(path: Path) -> Candidate:

@@ -93,7 +93,7 @@ def test_a_refused_method_is_not_listed_and_says_why(install: Install) -> None:
             METHOD.format(name="x").replace("_methods()", "_methods(config)"),
             "'config'",
         ),
-        ("from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_methods():\n    return 7", "gave 7"),
+        ("from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_methods():\n    return 7", "an int"),
         (
             "from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_tasks():\n    return [7]",
             "not a Task",

@@ -23,8 +23,9 @@ from matekd_bench.distill.training.forward_passes import RunModels, StepScope
 from matekd_bench.distill.training.resume import check_saveable, read_weights
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.distill.training.trainer import Trainer
+from matekd_bench.methods.class_checks import make_perturbation
 from matekd_bench.methods.method import Method, Params
-from matekd_bench.methods.perturbation import TextPerturbation, make_perturbation
+from matekd_bench.methods.perturbation import TextPerturbation
 from matekd_bench.methods.views import Batch
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.task import Task

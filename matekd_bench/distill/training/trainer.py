@@ -19,6 +19,7 @@ from matekd_bench.distill.training.forward_passes import RunModels
 from matekd_bench.distill.training.optimizer import make_optimizer, step
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.errors import PluginError
+from matekd_bench.methods.class_checks import views_of_update
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.methods.views import Batch, Joint, Seen, View
 
@@ -198,7 +199,7 @@ class Trainer:
         """Run forward and backward for every view that the method yields for these rows; return the summed loss."""
         self._context.scope.batch = piece
         total: Tensor | float = 0.0
-        with closing(self.method.views(piece, self._models)) as views:
+        with closing(views_of_update(self.method, piece, self._models)) as views:
             item = next(views, None)
             while item is not None:
                 self._check_modes()

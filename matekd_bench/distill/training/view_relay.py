@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from matekd_bench.methods.class_checks import views_of_update
 from matekd_bench.methods.context import Models
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.methods.views import Batch, Joint, View
@@ -34,7 +35,7 @@ class ViewRelay(Perturbation[Any]):
 
     def views(self, batch: Batch, models: Models) -> Views:
         """Yield what the other method yields, and send back to it what the trainer returns."""
-        with closing(self._method.views(batch, models)) as items:
+        with closing(views_of_update(self._method, batch, models)) as items:
             with self._around():
                 item = next(items, None)
             while item is not None:
