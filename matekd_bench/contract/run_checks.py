@@ -14,7 +14,7 @@ from matekd_bench.contract import behavior_checks, randomness_checks, training_c
 from matekd_bench.contract.bench import Bench
 from matekd_bench.contract.checks import CHECKS, CheckFailedError, CheckSkippedError, ContractCheck
 from matekd_bench.contract.subject import Subject, subject_of
-from matekd_bench.errors import one_line, unknown
+from matekd_bench.errors import BenchError, one_line, unknown
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.perturbation import Perturbation
 
@@ -70,7 +70,8 @@ def run_check(subject: Subject, check: ContractCheck) -> CheckResult:
     except CheckSkippedError as error:
         return result("skipped", str(error))
     except Exception as error:  # a method is foreign code: whatever it raises is reported
-        return result("failed", f"It raises {one_line(error).rstrip('.')}.", _where(error, subject))
+        raises = "" if isinstance(error, BenchError) else "It raises "
+        return result("failed", f"{raises}{one_line(error).rstrip('.')}.", _where(error, subject))
     return result("passed")
 
 
@@ -81,6 +82,8 @@ def _where(error: Exception, subject: Subject) -> str:
     except TypeError:  # the factory is neither a Python class nor a Python function
         own_file = None
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own_file]
+    if not frames and isinstance(error, BenchError):
+        return ""  # the suite found a rule of the interface broken, and its message says what to do
     if not frames:
         return (
             "The suite could not use what the method returned; docs/write-a-method.md says what it must be."

@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from matekd_bench.errors import PluginError, defined_at
 from matekd_bench.methods.method import Method, NoParams, Params
-from matekd_bench.methods.perturbation import Perturbation, TextPerturbation, TokenPerturbation, params_of
+from matekd_bench.methods.perturbation import (
+    Perturbation,
+    TextPerturbation,
+    TokenPerturbation,
+    params_of,
+    types_in_brackets,
+)
 from matekd_bench.methods.rows import Cycle
 from matekd_bench.spelling import kind_in_words, match_name, nearest
 
 if TYPE_CHECKING:
     from matekd_bench.methods.context import Context, Models
     from matekd_bench.methods.perturbation import Views
-    from matekd_bench.methods.views import Batch
+    from matekd_bench.methods.views import Batch, Joint
 
 FORMER = {"state": "state_dict", "restore": "load_state_dict"}  # names in version 0.1, and names now
 # The base classes, the nearest first, and the methods of which a class has to write one, the usual one first.
@@ -80,6 +86,19 @@ def make_perturbation(method: Method, params: Params, context: Context, name: st
     return perturbation
 
 
+def as_joint(item: object, name: str) -> Joint:
+    """Return what a method yields as a `Joint`; PluginError if it holds anything but views."""
+    from matekd_bench.methods.views import Joint, View
+
+    joint = item if isinstance(item, Joint) else Joint(item if isinstance(item, tuple) else (item,))
+    for view in joint.views:
+        if not isinstance(view, View):
+            raise PluginError(
+                f"method '{name}' yields {kind_in_words(view)}: yield a View, a tuple of views or a Joint."
+            )
+    return joint
+
+
 def views_of_update(method: Perturbation[Any], batch: Batch, models: Models) -> Views:
     """Call a method's `views` for some rows; PluginError if it does not return a generator."""
     views: object = method.views(batch, models)
@@ -114,6 +133,8 @@ def _signature_problem(factory: Callable[..., Any], method: Method) -> str | Non
 def _params_problem(cls: type[Perturbation[Any]], method: Method) -> str | None:
     """Return what is wrong if the record's parameters are not those in the brackets of the class; else None."""
     wanted = params_of(cls)
+    if foreign := [kind for kind in types_in_brackets(cls) if not issubclass(kind, Params)]:
+        return f"{foreign[0].__name__} in the brackets of {cls.__name__}'s base class must extend matekd_bench.Params"
     # Parameters that the class says nothing of are its own business: it may read them by name.
     if wanted is NoParams or (isinstance(method.params, type) and issubclass(method.params, wanted)):
         return None
@@ -145,7 +166,7 @@ def _missing_method(cls: type[Perturbation[Any]], base: type[Perturbation[Any]])
     """Return the sentence about a class that writes none of the methods of which it needs one."""
     usual = BASES[base][0]
     sentence = f"{cls.__name__} does not define {usual}{_arguments(_static(base, usual))}"
-    near = nearest(usual, _own_names(cls))
+    near = nearest(usual, set(_own_names(cls)) - {"__init__", *_interface(base)})
     return f"{sentence}: rename '{near}'" if near else sentence
 
 
@@ -162,22 +183,21 @@ def _misspelled_method(cls: type[Perturbation[Any]], base: type[Perturbation[Any
 def _instance_problem(perturbation: Perturbation[Any], params: Params) -> str | None:
     """Return what is wrong with the attributes of an instance, or None."""
     cls = type(perturbation)
-    if not all(hasattr(perturbation, name) for name in INITIAL):
+    if not (hasattr(perturbation, "context") and isinstance(getattr(perturbation, "params", None), Params)):
         return _no_super(cls)
-    if perturbation.params != params:
+    # A class that extends another method may give that one parameters of its type, made from its own.
+    if type(perturbation.params) is type(params) and perturbation.params != params:
         return f"{cls.__name__}.__init__ changes self.params, which the record names: use another attribute"
     for name, is_right, rule in ATTRIBUTES:
-        value = getattr(perturbation, name, None)
-        if hasattr(perturbation, name) and not is_right(value):
+        if hasattr(perturbation, name) and not is_right(value := getattr(perturbation, name)):
             return f"{cls.__name__}.{name} is {value!r}; it must be {rule}"
     return None
 
 
 def _no_super(cls: type) -> str:
     """Return the sentence about a class that does not initialize its base class, or not first."""
-    return (
-        f"{cls.__name__}.__init__ must begin with super().__init__(params, context){defined_at(_static(cls, '__init__'))}"
-    )
+    place = defined_at(_static(cls, "__init__"))
+    return f"{cls.__name__}.__init__ must begin with super().__init__(params, context){place}"
 
 
 def _interface(base: type[Perturbation[Any]]) -> list[str]:

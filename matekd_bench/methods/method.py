@@ -13,6 +13,7 @@ from matekd_bench.tasks.task import Task
 
 Level = Literal["none", "text", "token", "embedding", "generator"]
 Role = Literal["baseline", "ablation", "method"]
+NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})  # what a method may ask for
 
 
 class Params(BaseModel):

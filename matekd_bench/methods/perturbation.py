@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args, get_origin
 
 from matekd_bench.errors import PluginError, defined_at
 from matekd_bench.methods.edits import edits_between
@@ -150,14 +150,14 @@ class TextPerturbation(Perturbation[P]):
         advice = f"return one text, not {kind_in_words(perturbed)}"
         if perturbed is None:
             advice = "return the text as it is where nothing is to do"
-        raise _wrong_result(self.perturb, kind_in_words(perturbed), advice)
+        raise wrong_result(self.perturb, kind_in_words(perturbed), advice)
 
     def _checked_texts(self, row: Row, variant: int) -> tuple[str, ...]:
         """Call `rewrite`; PluginError if it does not return as many texts as the row has."""
         texts: object = self.rewrite(row, variant)
         if isinstance(texts, (tuple, list)) and list(map(type, texts)) == [str] * len(row.texts):
             return tuple(texts)
-        raise _wrong_result(
+        raise wrong_result(
             self.rewrite, repr(texts), f"return a tuple of {len(row.texts)} texts, as row.texts is"
         )
 
@@ -209,18 +209,18 @@ class TokenPerturbation(Perturbation[P]):
         """Call `perturb`; PluginError if it does not return a tensor of integers in the shape of `batch.ids`."""
         ids, perturbed = batch.ids, self.perturb(batch, ~batch.special)
         if not isinstance(perturbed, type(ids)):
-            raise _wrong_result(
+            raise wrong_result(
                 self.perturb, kind_in_words(perturbed), "return the ids as a torch.Tensor, like batch.ids"
             )
         if perturbed.shape != ids.shape or perturbed.dtype not in (ids.dtype, ids.int().dtype):
             kind = f"{perturbed.dtype} of shape {tuple(perturbed.shape)}"
-            raise _wrong_result(
+            raise wrong_result(
                 self.perturb, kind, f"return ids like batch.ids, {ids.dtype} of {tuple(ids.shape)}"
             )
         return perturbed
 
 
-def _wrong_result(function: Callable[..., object], kind: str, advice: str) -> PluginError:
+def wrong_result(function: Callable[..., object], kind: str, advice: str) -> PluginError:
     """Return the error for a method of a plugin's class that returned a value of a wrong `kind`."""
     owner = type(getattr(function, "__self__", None)).__name__
     name = getattr(function, "__name__", "a method")
@@ -248,9 +248,15 @@ def method_of(cls: type[Perturbation[Any]]) -> Method:
 
 def params_of(cls: type[Perturbation[Any]]) -> type[Params]:
     """Return the type in brackets in a class's base, ``TextPerturbation[EDAParams]``; NoParams without brackets."""
-    for base in cls.__mro__:
-        for generic in getattr(base, "__orig_bases__", ()):
-            for argument in getattr(generic, "__args__", ()):
-                if isinstance(argument, type) and issubclass(argument, Params):
-                    return argument
-    return NoParams
+    return next((kind for kind in types_in_brackets(cls) if issubclass(kind, Params)), NoParams)
+
+
+def types_in_brackets(cls: type[Perturbation[Any]]) -> list[type]:
+    """Return the classes in the brackets of a class's bases, the nearest first."""
+    generics = [generic for base in cls.__mro__ for generic in getattr(base, "__orig_bases__", ())]
+    perturbations = [generic for generic in generics if _is_perturbation(get_origin(generic))]
+    return [kind for generic in perturbations for kind in get_args(generic) if isinstance(kind, type)]
+
+
+def _is_perturbation(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Perturbation)

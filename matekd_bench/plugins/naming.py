@@ -58,6 +58,10 @@ def conflict_error(kind: str, name: str, claims: Sequence[Provided[AnyRecord]]) 
             f"the {kind} name '{name}' of {' and of '.join(map(str, others))} is taken by a {kind} of {built_in[0]}:",
             hint="give yours another name.",
         )
+    if len({claim.by for claim in claims}) == 1:
+        return PluginError(
+            f"{claims[0].by} provides the {kind} '{name}' {len(claims)} times:", hint="rename one."
+        )
     return PluginError(
         f"the {kind} name '{name}' is claimed by {' and by '.join(str(claim.by) for claim in claims)}:",
         hint="uninstall or rename one, or leave other packages out with --no-plugins.",

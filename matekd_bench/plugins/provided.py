@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from matekd_bench.errors import PluginError
 from matekd_bench.methods.class_checks import code_problem
-from matekd_bench.methods.method import Level, Method, Params, Role
+from matekd_bench.methods.method import NEEDS, Level, Method, Params, Role
 from matekd_bench.methods.perturbation import Perturbation, method_of
 from matekd_bench.methods.search_space import Choice, Range
 from matekd_bench.methods.thesaurus import Thesaurus
@@ -93,6 +94,9 @@ def checked_records(records: Any, hook: str) -> list[AnyRecord]:
     """
     kind = KINDS[hook]
     # A dictionary and a text can be looped over too, but what comes out of them are no records.
+    if inspect.iscoroutine(records):
+        records.close()  # or Python warns that nobody has waited for it
+        raise PluginError(f"{hook} is asynchronous: write `def`, not `async def`.")
     if isinstance(records, (kind, type, str, Mapping)) or not isinstance(records, Iterable):
         raise PluginError(
             f"{hook} returned {kind_in_words(records)}: return a list of records, or yield each."
@@ -106,6 +110,10 @@ def _checked_record(item: Any, hook: str, kind: type[AnyRecord]) -> AnyRecord:
     record = method_of(item) if describes_itself else item
     if not isinstance(record, kind):
         raise PluginError(f"{hook} gave {kind_in_words(item)}, not a {kind.__name__}{_advice(item, kind)}.")
+    if not isinstance(record.name, str):
+        raise PluginError(
+            f"a {kind.__name__.lower()} has {kind_in_words(record.name)} as its name; give it a text."
+        )
     if problem := problem_of(record):
         raise PluginError(f"{kind.__name__.lower()} {record.name!r}: {problem}.")
     return record
@@ -129,7 +137,7 @@ def problem_of(record: AnyRecord) -> str | None:
     """Return what is wrong with a record, or None. A task is not checked here: it checks itself when it is made."""
     if isinstance(record, Task):
         return None
-    if not isinstance(record.name, str) or not NAME.fullmatch(record.name):
+    if not NAME.fullmatch(record.name):
         return "a name is made of lower-case letters, digits and '-', with ':' between its parts"
     if isinstance(record, Method):
         return _method_problem(record)
@@ -156,6 +164,8 @@ def _method_problem(method: Method) -> str | None:
         return f"{wrong[0]} is {kind_in_words(texts[wrong[0]])}; it must be a text"
     if not isinstance(method.needs, (set, frozenset)):
         return f"needs is {method.needs!r}; it must be a set, such as {{'generator'}}"
+    if unknown_needs := sorted(map(str, method.needs - NEEDS)):
+        return f"needs names '{unknown_needs[0]}', allowed are {', '.join(sorted(NEEDS))}"
     if method.role not in get_args(Role):
         return _choice_problem("role", method.role, get_args(Role))
     if not (callable(method.overrides) and callable(method.resources) and callable(method.unfit)):

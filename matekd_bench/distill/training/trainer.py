@@ -19,7 +19,7 @@ from matekd_bench.distill.training.forward_passes import RunModels
 from matekd_bench.distill.training.optimizer import make_optimizer, step
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.errors import PluginError
-from matekd_bench.methods.class_checks import views_of_update
+from matekd_bench.methods.class_checks import as_joint, views_of_update
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.methods.views import Batch, Joint, Seen, View
 
@@ -207,7 +207,7 @@ class Trainer:
                     raise PluginError(
                         f"method '{self._name}' yields a view in an auxiliary phase, where the student does not learn."
                     )
-                seen = self._train_views(self._as_joint(item), piece, single=isinstance(item, View))
+                seen = self._train_views(as_joint(item, self._name), piece, single=isinstance(item, View))
                 total = total + seen.loss.sum()
                 try:
                     item = views.send(seen)
@@ -231,17 +231,6 @@ class Trainer:
                 raise PluginError(
                     f"method '{self._name}' yields a view inside `with {manager}`: leave the block before the yield."
                 )
-
-    def _as_joint(self, item: View | tuple[View, ...] | Joint) -> Joint:
-        """Return the yielded item as a Joint; raise PluginError if it holds anything but views."""
-        joint = item if isinstance(item, Joint) else Joint(item if isinstance(item, tuple) else (item,))
-        for view in joint.views:
-            if not isinstance(view, View):
-                raise PluginError(
-                    f"method '{self._name}' yields a {type(view).__name__}: "
-                    "yield a View, a tuple of views or a Joint."
-                )
-        return joint
 
     def _train_views(self, joint: Joint, piece: Batch, *, single: bool) -> Seen:
         """Run forward and backward for the yielded views and return what the method gets back.

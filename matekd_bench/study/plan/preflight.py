@@ -15,7 +15,6 @@ from matekd_bench.events import Message, Sink
 from matekd_bench.methods.method import Method
 from matekd_bench.study.plan.grid import Cell
 
-NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})
 # The models that methods of a level give embeddings to; a generator's soft tokens go to the teacher too.
 EMBEDDED: dict[str, tuple[Role, ...]] = {
     "embedding": ("student",),
@@ -95,11 +94,6 @@ def check_given_teachers(cells: Sequence[Cell], assets: Callable[[Cell], TaskAss
 
 def check_needs(method: Method, recipe: Recipe, *, quick: bool = False) -> None:
     """Raise a BenchError unless the study's models offer what the method's record needs."""
-    unknown_needs = sorted(method.needs - NEEDS)
-    if unknown_needs:
-        raise UsageError(
-            f"method '{method.name}' needs '{unknown_needs[0]}', which this version does not offer."
-        )
     if "generator" in method.needs and recipe.generator is None:
         raise UsageError(
             f"method '{method.name}' needs a generator and this study names none.",

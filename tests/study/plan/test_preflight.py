@@ -23,7 +23,7 @@ from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.grid import Grid, make_grid
 from matekd_bench.study.plan.identity import models_identity
-from matekd_bench.study.plan.preflight import NEEDS, check_methods, check_models, check_needs
+from matekd_bench.study.plan.preflight import check_methods, check_models, check_needs
 from matekd_bench.study.spec.request import make_request
 
 Models = Callable[..., Recipe]
