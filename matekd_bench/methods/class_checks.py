@@ -16,6 +16,7 @@ from matekd_bench.methods.perturbation import (
     TokenPerturbation,
     params_of,
     types_in_brackets,
+    wrong_result,
 )
 from matekd_bench.methods.rows import Cycle
 from matekd_bench.spelling import kind_in_words, match_name, nearest
@@ -103,10 +104,7 @@ def views_of_update(method: Perturbation[Any], batch: Batch, models: Models) -> 
     """Call a method's `views` for some rows; PluginError if it does not return a generator."""
     views: object = method.views(batch, models)
     if not isinstance(views, Generator):
-        raise PluginError(
-            f"{type(method).__name__}.views returned {kind_in_words(views)}; it must yield views"
-            f"{defined_at(type(method).views)}."
-        )
+        raise wrong_result(method.views, kind_in_words(views), "yield the views")
     return views
 
 

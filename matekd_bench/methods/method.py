@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,6 +24,16 @@ class Params(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    if not TYPE_CHECKING:  # type checkers know from `frozen` that nothing can be assigned
+
+        def __setattr__(self, name: str, value: object) -> None:
+            """Refuse to change a parameter in words that say what to do."""
+            if name in type(self).model_fields:
+                raise TypeError(
+                    f"parameter '{name}' cannot be changed: keep the value in an attribute of the method"
+                )
+            super().__setattr__(name, value)
 
 
 class NoParams(Params):

@@ -221,10 +221,14 @@ class TokenPerturbation(Perturbation[P]):
 
 
 def wrong_result(function: Callable[..., object], kind: str, advice: str) -> PluginError:
-    """Return the error for a method of a plugin's class that returned a value of a wrong `kind`."""
-    owner = type(getattr(function, "__self__", None)).__name__
-    name = getattr(function, "__name__", "a method")
-    return PluginError(f"{owner}.{name}() returned {kind}: {advice}{defined_at(function)}.")
+    """Return the error for a function of a plugin that returned a value of a wrong `kind`."""
+    owner = getattr(
+        function, "__self__", None
+    )  # an instance; the class for a class method; None for a function
+    cls = owner if owner is None or isinstance(owner, type) else type(owner)
+    name = getattr(function, "__name__", "a function")
+    called = name if cls is None else f"{cls.__name__}.{name}"
+    return PluginError(f"{called}() returned {kind}: {advice}{defined_at(function)}.")
 
 
 def method_of(cls: type[Perturbation[Any]]) -> Method:

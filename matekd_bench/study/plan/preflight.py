@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import NoneType
 
 from matekd_bench.distill.artifacts.given_teacher import label_order
 from matekd_bench.distill.artifacts.model_checks import ModelCheck, Role
@@ -13,6 +14,7 @@ from matekd_bench.distill.models.tokenizers import check_vocabularies, has_mask_
 from matekd_bench.errors import CheckpointError, UsageError
 from matekd_bench.events import Message, Sink
 from matekd_bench.methods.method import Method
+from matekd_bench.methods.perturbation import wrong_result
 from matekd_bench.study.plan.grid import Cell
 
 # The models that methods of a level give embeddings to; a generator's soft tokens go to the teacher too.
@@ -34,7 +36,9 @@ def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
         check_needs(cell.job.method, cell.recipe, quick=quick)
     for cell in {(cell.job.variant, cell.data.task.name): cell for cell in cells}.values():
         _ = score_units(cell.data)  # refuses a regression whose training scores are all the same
-        reason = cell.job.method.unfit(cell.job.params, cell.data.task)
+        reason: object = cell.job.method.unfit(cell.job.params, cell.data.task)
+        if not isinstance(reason, (str, NoneType)):
+            raise wrong_result(cell.job.method.unfit, repr(reason), "return a sentence, or None")
         if reason is not None:
             raise UsageError(f"method '{cell.job.variant}' on task '{cell.data.task.name}': {reason}")
 

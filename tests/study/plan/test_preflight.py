@@ -19,6 +19,7 @@ from matekd_bench.distill.models.networks import ModelSource, load_classifier
 from matekd_bench.distill.settings import TeacherSettings
 from matekd_bench.errors import DataError
 from matekd_bench.events import Message, Sink
+from matekd_bench.methods.method import NEEDS
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.grid import Grid, make_grid
