@@ -38,6 +38,12 @@ class Spent:
     auxiliary_examples: int = 0
 
 
+def _versions(batch: Batch) -> dict[str, int]:
+    """Return how often each tensor of a batch was changed in place."""
+    tensors = {name: getattr(batch, name) for name in ("ids", "mask", "types", "special", "labels")}
+    return {name: tensor._version for name, tensor in tensors.items() if tensor is not None}
+
+
 class Trainer:
     """A trainer of one student with one method.
 
@@ -199,10 +205,12 @@ class Trainer:
         """Run forward and backward for every view that the method yields for these rows; return the summed loss."""
         self._context.scope.batch = piece
         total: Tensor | float = 0.0
+        versions = _versions(piece)
         with closing(views_of_update(self.method, piece, self._models)) as views:
             item = next(views, None)
             while item is not None:
                 self._check_modes()
+                self._check_unchanged(piece, versions)
                 if piece.phase == "own":
                     raise PluginError(
                         f"method '{self._name}' yields a view in an auxiliary phase, where the student does not learn."
@@ -214,7 +222,16 @@ class Trainer:
                 except StopIteration:
                     break
         self._check_modes()
+        self._check_unchanged(piece, versions)
         return total
+
+    def _check_unchanged(self, piece: Batch, versions: Mapping[str, int]) -> None:
+        """Raise PluginError if the method has changed the batch in place: its clean view would be clean no more."""
+        for name, version in _versions(piece).items():
+            if version != versions[name]:
+                raise PluginError(
+                    f"method '{self._name}' changes batch.{name} in place: change a copy, batch.{name}.clone()."
+                )
 
     def _check_modes(self) -> None:
         """Raise PluginError if the method yields inside a context manager, which would then affect the trainer."""
