@@ -54,6 +54,10 @@ def test_bad_names(name: str) -> None:
         (replace(METHOD, wraps="word", params=WrapperParams, factory=lambda *made: None), "'word'"),
         (replace(METHOD, wraps="text", factory=lambda *made: None), "WrapperParams"),
         (Suite(name="empty", tasks=()), "task"),
+        (replace(METHOD, needs={"wings"}), "'wings'"),
+        (replace(METHOD, needs="generator"), "'generator'"),
+        (replace(METHOD, role="control"), "'control'"),
+        (replace(METHOD, citation=None), "citation"),
         (replace(METHOD, overrides={"training.evaluations": 1}), "overrides"),
     ],
 )

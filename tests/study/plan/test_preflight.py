@@ -80,11 +80,6 @@ def test_what_a_wrapped_method_needs_is_asked_for_each(grid: Callable[[str], Gri
     check_methods(same[1:])
 
 
-def test_an_unknown_need(recipe: Recipe) -> None:
-    with pytest.raises(UsageError, match=r"'m'.*'wings'"):
-        check_needs(needing("wings"), recipe)
-
-
 def test_a_generator_that_is_not_named(recipe: Recipe) -> None:
     lacking = replace(recipe, generator=None)
     check_needs(needing("mask-token", "one-vocabulary"), lacking)
