@@ -215,6 +215,12 @@ def test_a_wrong_result_is_named(level: str, name: str, function: Any, parts: li
     assert [part for part in parts if part not in str(caught.value)] == []
 
 
+def test_a_state_that_is_no_dictionary_is_named() -> None:
+    bench = Bench(subject_of(described(text(state_dict=lambda self: None))))
+    with pytest.raises(PluginError, match="returned None"):
+        bench.session.state_dict()
+
+
 @pytest.mark.parametrize("name", ["ids", "mask", "types", "shift", "labels"])
 def test_a_view_takes_tensors_only(name: str) -> None:
     clean = View(ids=torch.ones(2, 3, dtype=torch.long), mask=torch.ones(2, 3))

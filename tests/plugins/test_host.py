@@ -149,6 +149,17 @@ def test_a_broken_plugin_costs_one_warning_and_its_own_row(
     assert "\n" not in warning
 
 
+@pytest.mark.parametrize(
+    ("value", "missing"), [("probe_typo", "'probe_typo'"), ("plugin_of_probe_entry:typo", "'typo'")]
+)
+def test_an_entry_point_that_leads_nowhere_is_named(install: Install, value: str, missing: str) -> None:
+    site = install("probe-entry", METHOD.format(name="probe-entry"))
+    [entries] = site.glob("*/entry_points.txt")
+    entries.write_text(f"[matekd_bench]\nprobe = {value}\n")
+    [info] = [info for info in Host.load().plugins if info.by.distribution == "probe-entry"]
+    assert [part for part in (missing, value, "pyproject.toml") if part not in str(info.reason)] == []
+
+
 def test_an_optional_hook_of_another_version_is_no_mistake(install: Install) -> None:
     later = "\n@hookimpl(optionalhook=True)\ndef matekd_bench_reports():\n    return []\n"
     install("probe-later", METHOD.format(name="probe-later") + later)
