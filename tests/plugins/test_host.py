@@ -217,7 +217,7 @@ def test_one_name_from_two_packages_is_an_error_that_names_both(install: Install
 def test_a_name_of_the_suite_is_taken_and_a_name_is_given_once(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     for source, parts in (
-        (METHOD.format(name="eda"), ("'eda'", "matekd-bench", "mine.py")),
+        (METHOD.format(name="eda"), ("'eda'", "mine.py is taken", "matekd-bench")),
         (
             METHOD.format(name="own") + METHOD[METHOD.index("    yield") :].format(name="own"),
             ("'own'", "2 times"),
