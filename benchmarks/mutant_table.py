@@ -77,7 +77,7 @@ MUTANTS = (
     ),
     Mutant(
         "resume-data-order", "A resumed run starts its data again from the first batch.",
-        "self.method.cycle), finished, None)", "self.method.cycle), 0, None)",
+        "self._budget), finished, None)", "self._budget), 0, None)",
         "test_resume.py", "goes_on_to_the_same_bits and kd",
     ),
     # Methods
@@ -109,7 +109,8 @@ MUTANTS = (
     # Data and metrics
     Mutant(
         "label-names", "Class ids of a data set on the Hub are taken by number, not by name.",
-        "else names[value] for value in values]", "else task.labels[value] for value in values]",
+        "names is None or value is None else names[value]",
+        "names is None or value is None else (labels or names)[value]",
         "test_hub.py", "mapped_by_name",
     ),
     Mutant(

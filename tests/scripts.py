@@ -14,6 +14,6 @@ def script(name: str) -> ModuleType:
     """The script `benchmarks/NAME.py`, loaded without running its main part."""
     spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses evaluation themselves up there
+    sys.modules[spec.name] = module  # its dataclasses look themselves up there
     spec.loader.exec_module(module)
     return module

@@ -7,9 +7,10 @@ import re
 import sys
 from collections.abc import Sequence
 
-from matekd_bench.errors import BenchError, file_problem
+from matekd_bench.errors import BenchError, StoppedError, file_problem
+from matekd_bench.foreign_code import stdout_for_results
 from matekd_bench.gc_pause import gc_paused
-from matekd_bench.study.execute.interrupts import StoppedError
+from matekd_bench.study.execute.interrupts import Interruptions
 
 INTERRUPTED = 130
 # A path, or an option with one, in which the shell has left `~` alone.
@@ -31,8 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["GLUE_DIR"] = os.path.expanduser(folder)
     _make_openmp_threads_sleep()
     try:
-        arguments = [_from_home(argument) for argument in argv if argument != "--debug"]
-        code = _dispatch(arguments, debug=debug)
+        typed = [_from_home(argument) for argument in argv if argument != "--debug"]
+        with Interruptions(), stdout_for_results(whole_process=arguments is None):
+            code = _dispatch(typed, debug=debug)
     except BenchError as error:
         if debug:
             raise

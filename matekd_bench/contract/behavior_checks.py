@@ -19,6 +19,7 @@ from matekd_bench.contract.subject import Subject
 from matekd_bench.distill.settings import Training
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.errors import BenchError, one_line
+from matekd_bench.foreign_code import foreign_code
 from matekd_bench.methods.perturbation import TextPerturbation
 from matekd_bench.methods.rows import Row
 from matekd_bench.seeds import seed_of
@@ -37,8 +38,9 @@ def parameters(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError where they come back changed or not at all."""
     fix = "Use plain types that pydantic knows: numbers, text, Literal, lists of them."
     try:
-        pickled = pickle.loads(pickle.dumps(subject.params))
-        parsed = type(subject.params).model_validate(json.loads(subject.params.model_dump_json()))
+        with foreign_code():
+            pickled = pickle.loads(pickle.dumps(subject.params))
+            parsed = type(subject.params).model_validate(json.loads(subject.params.model_dump_json()))
     except Exception as error:  # whatever a parameter's own type raises
         raise CheckFailedError(f"{one_line(error).rstrip('.')}.", fix) from error
     if pickled != subject.params or parsed != subject.params:
@@ -78,7 +80,8 @@ def _rewrite_each(bench: Bench, method: TextPerturbation[Any]) -> None:
         excerpt = f"{texts[0][:30]!r}{'...' * (len(texts[0]) > 30)}"
         fix = "Return the text as it is where there is nothing to do."
         try:
-            versions = method.rewrite(row, 0)
+            with foreign_code():
+                versions = method.rewrite(row, 0)
         except Exception as error:  # the method is foreign code: whatever it raises is reported
             raise CheckFailedError(f"On the text {excerpt} it raises {one_line(error)}.", fix) from error
         if not_texts := [version for version in versions if not isinstance(version, str)]:

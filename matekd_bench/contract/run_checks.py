@@ -14,7 +14,8 @@ from matekd_bench.contract import behavior_checks, randomness_checks, training_c
 from matekd_bench.contract.bench import Bench
 from matekd_bench.contract.checks import CHECKS, CheckFailedError, CheckSkippedError, ContractCheck
 from matekd_bench.contract.subject import Subject, subject_of
-from matekd_bench.errors import BenchError, one_line, unknown
+from matekd_bench.errors import BenchError, one_line, original_of, unknown
+from matekd_bench.foreign_code import foreign_code
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.perturbation import Perturbation
 
@@ -64,18 +65,20 @@ def run_check(subject: Subject, check: ContractCheck) -> CheckResult:
     """Run one check on a method."""
     result = partial(CheckResult, check.name, check.expected)
     try:
-        check.run(subject, partial(Bench, subject))
+        with foreign_code():
+            check.run(subject, partial(Bench, subject))
     except CheckFailedError as error:
         return result("failed", error.happened, error.fix)
     except CheckSkippedError as error:
         return result("skipped", str(error))
     except Exception as error:  # a method is foreign code: whatever it raises is reported
         raises = "" if isinstance(error, BenchError) else "It raises "
-        return result("failed", f"{raises}{one_line(error).rstrip('.')}.", _where(error, subject))
+        fix = _where(original_of(error), subject)
+        return result("failed", f"{raises}{one_line(error).rstrip('.')}.", fix)
     return result("passed")
 
 
-def _where(error: Exception, subject: Subject) -> str:
+def _where(error: BaseException, subject: Subject) -> str:
     """Return the innermost line of the method's own file in the traceback, or say that the suite's code failed."""
     try:
         own_file = inspect.getsourcefile(subject.record.factory)

@@ -33,7 +33,7 @@ from matekd_bench.distill.training.resume import (
 )
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.distill.training.session import Job, SessionParts, TrainingSession
-from matekd_bench.errors import RunError
+from matekd_bench.errors import RunError, one_line
 from matekd_bench.events import Evaluated, Message, Progress, Sink
 from matekd_bench.files.durable import CheckpointFolder
 from matekd_bench.methods.perturbation import wrong_result
@@ -127,7 +127,7 @@ def _attempt(run: _StudentRun) -> Outcome | int:
             raise
         rows = run.rows_per_pass
         if rows == 1:
-            raise RunError("out of memory, even with one row per pass.") from error
+            raise RunError(f"out of memory, even with one row per pass: {one_line(error)}.") from error
         return (rows + 1) // 2
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pluggy
 
 from matekd_bench.errors import PluginError, defined_at, one_line
+from matekd_bench.foreign_code import foreign_code
 from matekd_bench.methods.method import Method
 from matekd_bench.plugins import event_hookspecs, hookspecs
 from matekd_bench.plugins.calling import call, register
@@ -39,12 +40,12 @@ def load_one(
     """
     plugin: object | None = None
     try:
-        plugin = candidate.load()
-        register(manager, plugin, str(candidate.by))
-        events = _events(manager, plugin)
-        records = list(_records(manager, plugin))
-    # Nothing that one plugin raises, not even SystemExit, may cost the user the other plugins.
-    except (Exception, SystemExit) as error:
+        with foreign_code():
+            plugin = candidate.load()
+            register(manager, plugin, str(candidate.by))
+            events = _events(manager, plugin)
+            records = list(_records(manager, plugin))
+    except Exception as error:  # nothing that one plugin raises may cost the user the other plugins
         if plugin is not None and manager.get_plugin(str(candidate.by)) is plugin:
             manager.unregister(plugin)
         return PluginInfo(candidate.by, status="broken", reason=one_line(error)), []

@@ -177,6 +177,7 @@ def _method_problem(method: Method) -> str | None:
     required = [name for name, field in method.params.model_fields.items() if field.is_required()]
     if required:
         return f"parameter '{required[0]}' needs a default"
+    method.params()  # raises what a default raises
     if method.level not in get_args(Level):
         return _choice_problem("level", method.level, get_args(Level))
     if method.wraps not in (None, *get_args(Level)):

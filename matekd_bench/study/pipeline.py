@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matekd_bench.distill.artifacts.eviction import cache_limit
 from matekd_bench.distill.device import deterministic_kernels
 from matekd_bench.distill.training.ddp import Ranks
+from matekd_bench.errors import ResultsError
 from matekd_bench.events import Event, Message, Sink, StudyFinished
 from matekd_bench.plugins.event_dispatch import PluginSink, chosen_trackers
+from matekd_bench.plugins.task_records import tasks_and_suites
+from matekd_bench.results.leaderboard.build import build
+from matekd_bench.results.leaderboard.evidence import Evidence
+from matekd_bench.results.report.export_tables import leaderboard_rows
+from matekd_bench.results.store.collection import read_folders
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.students_folder import KeptStudents
 from matekd_bench.results.store.under_way import (
@@ -161,8 +167,26 @@ def _train_study(
         plugins.emit(StudyFinished(status="stopped"))
         raise
     end = replace(end, skipped=end.skipped + len(study.plan.study.runs) - len(study.todo))
-    _emit(sinks, end)
+    _emit(
+        sinks,
+        replace(end, rows=_table_rows(study, schedulers.host) if plugins.receives(StudyFinished) else ()),
+    )
     return StudySummary(study.plan, end)
+
+
+def _table_rows(study: _PlannedStudy, host: Host) -> tuple[Mapping[str, Any], ...]:
+    """Return the rows of the leaderboard of the study's runs; none if the results folder cannot be read."""
+    run_ids = {cell.run_id for cell in study.grid.cells}
+    try:
+        collection = read_folders([study.store.root])
+    except ResultsError:
+        return ()
+    tasks, suites = tasks_and_suites(host)
+    leaderboard = build(
+        [record for record in collection.records if record.run_id in run_ids],
+        tasks=tasks, suites=suites, reference=study.plan.study.reference, evidence=Evidence(collection.stores),
+    )  # fmt: skip
+    return tuple(leaderboard_rows(leaderboard, suites).rows)
 
 
 def _check_before_first_run(

@@ -271,6 +271,17 @@ def test_the_line_where_a_method_raises_is_reported():
     assert "test_run_checks.py, line" in result.happened  # no line of the method raised: where it is defined
 
 
+def leaves(text, rng):
+    """Ends the process."""
+    raise SystemExit("no lexicon")
+
+
+def test_what_is_no_exception_fails_its_check_as_any_other():
+    [result] = failed(method(leaves), "shapes").values()
+    assert "SystemExit: no lexicon" in result.happened
+    assert re.search(r"Line \d+ of test_run_checks.py, in leaves\(\)", result.fix)
+
+
 @pytest.mark.parametrize(
     ("factory", "why"), [(Hoarding, "more tensors are alive"), (Remembering, "holds 200 more objects")]
 )

@@ -194,7 +194,7 @@ def test_a_loss_that_is_no_number_ends_the_run_as_diverged(shared):
 
     outcome = train(job(given(exploding)), shared)
     assert outcome.status == "diverged"
-    assert "nan at update 4" in outcome.reason
+    assert "nan at update 5" in outcome.reason
     assert f"{outcome.history[-1]['loss']:.4g}" in outcome.reason
     assert [evaluation.update for evaluation in outcome.evaluations] == [2, 4]
     assert outcome.spent.student_updates == 4

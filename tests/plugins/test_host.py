@@ -14,6 +14,17 @@ from matekd_bench.plugins.naming import methods_of_file
 
 Install = Callable[..., Path]
 
+PARAMS = """
+from pydantic import Field
+from matekd_bench import Method, Params, hookimpl
+
+class Broken(Params):
+    rate: float = Field(default_factory=lambda: 1 / 0)
+
+@hookimpl
+def matekd_bench_methods():
+    yield Method(name="x", summary="", factory=print, params=Broken, level="text", version="1")
+"""
 METHOD = """
 from matekd_bench import Method, Perturbation, hookimpl
 
@@ -81,6 +92,8 @@ def test_a_refused_method_is_not_listed_and_says_why(install: Install) -> None:
     [
         ("import probe_no_such_module", "ModuleNotFoundError: No module named 'probe_no_such_module'"),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("import pytest; pytest.skip('not today', allow_module_level=True)", "Skipped: not today"),
+        (PARAMS, "ZeroDivisionError"),
         ("def broken(:", "SyntaxError"),
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),
         (METHOD.format(name="x").replace("yield", "raise RuntimeError('no'); yield"), "RuntimeError: no"),

@@ -22,6 +22,8 @@ from matekd_bench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from matekd_bench.cli.ui.leaderboards import LoadedResults
+    from matekd_bench.plugins.host import Host
+    from matekd_bench.results.leaderboard.table import Leaderboard
     from matekd_bench.results.records.run_record import Record
     from matekd_bench.results.report.sheets import View
     from matekd_bench.results.stats.paired_tests import CheckpointComparison
@@ -72,23 +74,37 @@ def leaderboard(
 
     A view shows fewer rows or other columns; intervals, corrections and verdicts stay those of the whole study.
     """
-    from matekd_bench.plugins.known_names import known_methods, known_tasks
-    from matekd_bench.results.leaderboard import row_filters
-
     view = _view(by, cost=cost, diagnostics=diagnostics, failures=failures)
     host = load_host(plugin, no_plugins)
     loaded = load_results(host, results)
     if view is None:
         _print_failures(loaded)
         return
-    table = row_filters.select_protocols(loaded.leaderboard(reference_name(reference, host)), match or [])
-    table = row_filters.select_rows_and_columns(
-        row_filters.sort_rows(table, sort and known_tasks(sort, host)),
+    table = _select(loaded, host, reference, sort=sort, methods=methods, tasks=tasks, match=match)
+    show_leaderboard(table, loaded.suites, json=json, view=view)
+
+
+def _select(
+    loaded: LoadedResults,
+    host: Host,
+    reference: str | None,
+    *,
+    sort: str | None,
+    methods: str | None,
+    tasks: str | None,
+    match: list[str] | None,
+) -> Leaderboard:
+    """Compute the leaderboard of all records and return the rows and columns that the options select."""
+    from matekd_bench.plugins.known_names import known_methods, known_tasks
+    from matekd_bench.results.leaderboard import row_filters
+
+    board = row_filters.select_protocols(loaded.leaderboard(reference_name(reference, host)), match or [])
+    return row_filters.select_rows_and_columns(
+        row_filters.sort_rows(board, sort and known_tasks(sort, host)),
         methods and ",".join(known_methods(name, host) for name in row_filters.split_names(methods)),
         tasks and known_tasks(tasks, host),
         loaded.suites,
     )
-    show_leaderboard(table, loaded.suites, json=json, view=view)
 
 
 def _view(by: str | None, *, cost: bool, diagnostics: bool, failures: bool) -> View | None:
@@ -131,21 +147,30 @@ def export(
     plot: PlotName = None,
     results: ResultsFolders = None,
     reference: Reference = None,
+    sort: Sort = None,
+    methods: Rows = None,
+    tasks: Columns = None,
+    match: Match = None,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
     """Write the leaderboard or the runs to files: .csv, .json or .md; the leaderboard also as .tex, .html or a picture.
 
-    Pictures are .png, .svg or .pdf. Plugins may know more extensions.
+    Pictures are .png, .svg or .pdf. Plugins may know more extensions. A view holds fewer rows or columns;
+    intervals, corrections and verdicts stay those of the whole study.
     """
     from matekd_bench.results.report import export as exporter
 
+    chosen = {"--sort": sort, "--methods": methods, "--tasks": tasks, "--match": match}
+    if table == "runs" and (given := [name for name, value in chosen.items() if value]):
+        raise UsageError(f"{given[0]} selects from the leaderboard; --table runs writes every run.")
     host = load_host(plugin, no_plugins)
-    compared_with = reference_name(reference, host)
     for path in files:
         exporter.check_path(path, table, plot, host.exporters)
     loaded = load_results(host, results)
-    board = loaded.leaderboard(compared_with) if table == "leaderboard" else None
+    board = None
+    if table == "leaderboard":
+        board = _select(loaded, host, reference, sort=sort, methods=methods, tasks=tasks, match=match)
     for path in files:
         exporter.export(
             path,
@@ -153,7 +178,6 @@ def export(
             loaded.records,
             tasks=loaded.tasks,
             suites=loaded.suites,
-            reference=compared_with,
             evidence=loaded.evidence,
             leaderboard=board,
             methods={name: provided.record for name, provided in host.methods.items()},

@@ -53,6 +53,7 @@ def load_results(
     host: Host, folders: Sequence[Path] | None, only: Collection[str] | None = None
 ) -> LoadedResults:
     """Read the records in `folders`, or only the run ids in `only`; print a warning for each damaged record."""
+    from matekd_bench.plugins.task_records import tasks_and_suites
     from matekd_bench.results.leaderboard.evidence import Evidence
     from matekd_bench.results.store.collection import read_folders
 
@@ -83,12 +84,6 @@ def results_folder_of(run: str) -> Path | None:
     """Return the results folder of a run that is named by its own folder; None if `run` is an id."""
     path = Path(run)
     return path.resolve().parent.parent if (path / "record.json").is_file() else None
-
-
-def tasks_and_suites(host: Host) -> tuple[dict[str, Task], list[Suite]]:
-    """Return the installed tasks by name and the suites in order of their names, without their providers."""
-    tasks = {name: provided.record for name, provided in host.tasks.items()}
-    return tasks, [host.suites[name].record for name in sorted(host.suites)]
 
 
 def print_leaderboard(

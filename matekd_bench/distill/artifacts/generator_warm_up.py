@@ -74,7 +74,7 @@ class GeneratorWarmUp:
             loss, _ = self._masked_loss(batch, f"{self._task}/{update}", self.meter)
             loss.backward()
             step(
-                self.network, self._optimizer, self._settings.optimizer.clip, update=update, whose="the generator"
+                self.network, self._optimizer, self._settings.optimizer.clip, update=update + 1, whose="the generator"
             )  # fmt: skip
             self.updates = update + 1
             yield float(loss.detach())

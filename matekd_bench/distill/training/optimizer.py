@@ -47,8 +47,8 @@ def step(
 ) -> None:
     """Clip the gradient to norm `clip`, step the optimizer and clear the gradient.
 
-    `update` and `whose` are for the error message. Raises DivergedError for a gradient norm or a loss that is not
-    finite, before the weights change.
+    `update` (from 1) and `whose` are for the error message. Raises DivergedError for a gradient norm or a loss that is
+    not finite, before the weights change.
     """
     # Without clipping too: the norm shows whether the gradient is finite.
     norm = float(nn.utils.clip_grad_norm_(module.parameters(), math.inf if clip is None else clip))

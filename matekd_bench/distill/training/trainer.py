@@ -19,6 +19,7 @@ from matekd_bench.distill.training.forward_passes import RunModels
 from matekd_bench.distill.training.optimizer import make_optimizer, step
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.errors import PluginError
+from matekd_bench.foreign_code import foreign_code
 from matekd_bench.methods.class_checks import as_joint, views_of_update
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.methods.views import Batch, Joint, Seen, View
@@ -137,9 +138,13 @@ class Trainer:
         starts = self._ranks.share(range(0, len(batch), size))
         local_loss, error = 0.0, None
         try:
-            local_loss = float(
-                sum(self._train_piece(batch.rows(start, min(start + size, len(batch)))) for start in starts)
-            )
+            with foreign_code():
+                local_loss = float(
+                    sum(
+                        self._train_piece(batch.rows(start, min(start + size, len(batch))))
+                        for start in starts
+                    )
+                )
         except Exception as raised:  # other processes wait for this one's gradients, so they must hear of it
             error = raised
         total = self._reduce(batch, local_loss, error)
@@ -372,7 +377,7 @@ class Trainer:
         """Step the student and count the update."""
         step(
             self._models.student, self._optimizer, self._settings.clip,
-            update=self.spent.student_updates, whose="the student", loss=loss,
+            update=self.spent.student_updates + 1, whose="the student", loss=loss,
         )  # fmt: skip
         self.spent.student_updates += 1
         self.spent.clean_examples += batch.total
@@ -386,7 +391,7 @@ class Trainer:
             if trained.learned:
                 step(
                     trained.module, trained.optimizer, trained.clip,
-                    update=self.spent.student_updates, whose=f"the module '{trained.name}'",
+                    update=self.spent.student_updates + 1, whose=f"the module '{trained.name}'",
                 )  # fmt: skip
             trained.optimizer.zero_grad(set_to_none=True)
             trained.learned = False

@@ -7,8 +7,9 @@ from typing import Any
 
 from matekd_bench.distill.artifacts.task_assets import Recipe
 from matekd_bench.distill.student_run import Job
-from matekd_bench.errors import BenchError, PluginError, one_line
+from matekd_bench.errors import PluginError
 from matekd_bench.files.hashing import bytes_digest, canonical_around, short_digest
+from matekd_bench.foreign_code import blamed
 from matekd_bench.study.plan.trials import protocol_tuning
 from matekd_bench.study.spec.study_spec import StudySpec
 from matekd_bench.tasks.task import TaskData
@@ -113,14 +114,9 @@ def describe_resources(job: Job) -> str | None:
 
 def _named_resources(job: Job) -> dict[str, str]:
     """Return the resources that the method's record names; raises PluginError if that fails or gives no text."""
-    try:
+    # No run exists yet that could be recorded as failed.
+    with blamed(f"method '{job.method.name}' cannot name its resources", PluginError):
         named = dict(job.method.resources(job.params))
-    except BenchError:
-        raise
-    except Exception as error:  # code of a plugin; no run exists yet that could be recorded as failed
-        raise PluginError(
-            f"method '{job.method.name}' cannot name its resources: {one_line(error)}."
-        ) from error
     if wrong := [value for pair in named.items() for value in pair if not isinstance(value, str)]:
         raise PluginError(f"method '{job.method.name}' names {wrong[0]!r} among its resources: use text.")
     return named

@@ -11,8 +11,9 @@ from matekd_bench.distill.artifacts.task_assets import Recipe, TaskAssets
 from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.models.score_units import score_units
 from matekd_bench.distill.models.tokenizers import check_vocabularies, has_mask_token, tokens_of
-from matekd_bench.errors import CheckpointError, UsageError
+from matekd_bench.errors import CheckpointError, PluginError, UsageError
 from matekd_bench.events import Message, Sink
+from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.perturbation import wrong_result
 from matekd_bench.study.plan.grid import Cell
@@ -36,7 +37,8 @@ def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
         check_needs(cell.job.method, cell.recipe, quick=quick)
     for cell in {(cell.job.variant, cell.data.task.name): cell for cell in cells}.values():
         _ = score_units(cell.data)  # refuses a regression whose training scores are all the same
-        reason: object = cell.job.method.unfit(cell.job.params, cell.data.task)
+        with blamed(f"method '{cell.job.variant}' cannot say which tasks suit it", PluginError):
+            reason: object = cell.job.method.unfit(cell.job.params, cell.data.task)
         if not isinstance(reason, (str, NoneType)):
             raise wrong_result(cell.job.method.unfit, repr(reason), "return a sentence, or None")
         if reason is not None:

@@ -75,6 +75,16 @@ def test_filters(say: Say) -> None:
     assert (row["method"], row["budget"]) == ("kd@2x", "student_updates=8")
 
 
+def test_a_file_holds_the_same_rows_and_columns_as_the_screen(say: Say, tmp_path: Path) -> None:
+    view = ("--methods", "CUTOFF", "--tasks", "SST-2")
+    path = tmp_path / "view.json"
+    say("export", str(path), *view)
+    rows = json.loads(path.read_text())
+    assert rows == json.loads(say("leaderboard", *view, "--json"))
+    assert {row["method"] for row in rows} == {"teacher", "cutoff"}
+    assert [key for key in rows[0] if key.startswith("stsb_")] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -88,6 +98,8 @@ def test_filters(say: Say) -> None:
         ("compare zz yy", "'zz'"),
         ("compare sst2 stsb", "'sst2'"),
         ("compare sst2-kd-0", "RUN_B"),
+        ("export a.csv --methods eda", "'eda'"),
+        ("export a.csv --table runs --tasks sst2", "--tasks"),
     ],
 )
 def test_mistakes_are_one_line(arguments: str, said: str, results: Path, refused: Callable[..., str]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -89,6 +90,9 @@ def execute_order(
 
     `shared` holds the files that the task's runs share, `checkpoint` the one to resume from.
     """
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # a node has no keyboard: a KeyboardInterrupt is a method's own
     home = Path(tempfile.gettempdir()) / f"matekd-bench-{node_order.study_key}-{node}"
     os.environ["MATEKD_BENCH_CACHE"] = str(home / "cache")
     if os.path.isdir(node_order.working_folder):  # so that relative paths mean the same as for the driver
