@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Container, Generator, Sequence
 from functools import cached_property, partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -60,14 +60,14 @@ def class_problem(cls: type[Perturbation[Any]]) -> str | None:
         return None
     if former := _former_methods(cls):
         return former
-    base = next(base for base in BASES if issubclass(cls, base))
-    own = {
-        name: _static(cls, name) for name in _interface(base) if _static(cls, name) is not _static(base, name)
-    }
-    for name, attribute in own.items():
-        if problem := _method_problem(attribute, _static(base, name)):
-            return f"{cls.__name__}.{name} {problem}{defined_at(attribute)}"
-    return _misspelled_method(cls, base) if own.keys() & set(BASES[base]) else _missing_method(cls, base)
+    base = _base_of(cls)
+    for name in _interface(base):
+        own, model = _static(cls, name), _static(base, name)
+        if own is not model and (problem := _method_problem(own, model)):
+            return f"{cls.__name__}.{name} {problem}{defined_at(own)}"
+    # An __init__ may set the missing method: then it is looked for when an instance is there.
+    plain = _static(cls, "__init__") is _static(base, "__init__")
+    return (_missing_method(cls) if plain else None) or _misspelled_method(cls, base)
 
 
 def make_perturbation(method: Method, params: Params, context: Context, name: str) -> Perturbation[Any]:
@@ -160,8 +160,16 @@ def _method_problem(own: Any, base: Any) -> str | None:
     return f"is written with {_arguments(function)}: write {header}"
 
 
-def _missing_method(cls: type[Perturbation[Any]], base: type[Perturbation[Any]]) -> str:
-    """Return the sentence about a class that writes none of the methods of which it needs one."""
+def _base_of(cls: type[Perturbation[Any]]) -> type[Perturbation[Any]]:
+    """Return the nearest of the suite's base classes that a class extends."""
+    return next(base for base in BASES if issubclass(cls, base))
+
+
+def _missing_method(cls: type[Perturbation[Any]], set_later: Container[str] = ()) -> str | None:
+    """Return the sentence about a class that has none of the methods of which it needs one; else None."""
+    base = _base_of(cls)
+    if any(name in set_later or _static(cls, name) is not _static(base, name) for name in BASES[base]):
+        return None
     usual = BASES[base][0]
     sentence = f"{cls.__name__} does not define {usual}{_arguments(_static(base, usual))}"
     near = nearest(usual, set(_own_names(cls)) - {"__init__", *_interface(base)})
@@ -183,6 +191,8 @@ def _instance_problem(perturbation: Perturbation[Any], params: Params) -> str | 
     cls = type(perturbation)
     if not (hasattr(perturbation, "context") and isinstance(getattr(perturbation, "params", None), Params)):
         return _no_super(cls)
+    if cls not in BASES and (missing := _missing_method(cls, vars(perturbation))):
+        return missing
     # A class that extends another method may give that one parameters of its type, made from its own.
     if type(perturbation.params) is type(params) and perturbation.params != params:
         return f"{cls.__name__}.__init__ changes self.params, which the record names: use another attribute"

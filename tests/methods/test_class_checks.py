@@ -116,6 +116,9 @@ SOUND = [
     described(text(unfit=classmethod(lambda cls, params, task: None))),
     described(text(prepared=lambda self, texts: None)),  # near `prepare`, and a name of the author's own
     described(Inherited, type("More", (RateParams,), {})),
+    described(
+        type("Mine", (TextPerturbation,), {"__init__": lambda self, params, context: None})
+    ),  # may set it
     described(functools.partial(text(__init__=lambda self, params, context, n: None), n=1)),
     described(text(), params=RateParams),  # a class without brackets may read parameters by name
     described(print),
@@ -133,6 +136,15 @@ def initialized(initialize: Any, **attributes: Any) -> type[TextPerturbation[Any
 
 def reads_too_early(self: Any, params: Any, context: Any) -> None:
     self.rate = self.params.rate
+
+
+def extends(self: Any, params: Any, context: Any) -> None:
+    Perturbation.__init__(self, params, context)
+
+
+def sets_its_method(self: Any, params: Any, context: Any) -> None:
+    Perturbation.__init__(self, params, context)
+    self.perturb = lambda text, rng: text
 
 
 def swaps(self: Any, params: Any, context: Any) -> None:
@@ -154,6 +166,7 @@ def changes(self: Any, params: Any, context: Any) -> None:
         (initialized(reads_too_early), ["super().__init__(params, context)"]),
         (initialized(swaps), ["super().__init__(params, context)"]),
         (initialized(replaces), ["self.params"]),
+        (type("Mine", (Perturbation,), {"__init__": extends}), ["views(self, batch, models)"]),
         (lambda params, context: None, ["factory returned None"]),
         (lambda params, context: text, ["factory returned a function"]),
         (lambda params, context: text(perturb=yields)(params, context), ["Mine.perturb yields"]),
@@ -167,6 +180,14 @@ def test_a_slip_in_an_instance_is_found_when_it_is_made(factory: Any, parts: lis
     with pytest.raises(PluginError) as caught:
         make_perturbation(described(factory), RateParams(), SimpleNamespace(), "mine[rate=0.2]")
     assert [part for part in ("mine[rate=0.2]", *parts) if part not in str(caught.value)] == []
+
+
+def test_an_instance_may_have_its_method_from_its_init() -> None:
+    factory = type("Mine", (TextPerturbation,), {"__init__": sets_its_method})
+    assert (
+        make_perturbation(described(factory), RateParams(), SimpleNamespace(), "mine").perturb("a", None)
+        == "a"
+    )
 
 
 def test_parameters_cannot_be_changed() -> None:
