@@ -205,8 +205,21 @@ def _place(error: BaseException) -> str | None:
     for candidates in (own, called, frames):
         if candidates:
             file, line, _ = candidates[-1]
-            return f"{file.replace(chr(92), '/').rpartition('/')[2]}, line {line}"
+            return f"{_file_name(file)}, line {line}"
     return None
+
+
+def defined_at(function: Any) -> str:
+    """Return ` (my_method.py, line 12)`, where a function of Python code is defined; else nothing."""
+    import inspect  # only where something is wrong
+
+    function = getattr(function, "fget", None) or getattr(function, "__func__", function)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f" ({_file_name(code.co_filename)}, line {code.co_firstlineno})" if code else ""
+
+
+def _file_name(file: str) -> str:
+    return file.replace(chr(92), "/").rpartition("/")[2]
 
 
 def _is_library(file: str) -> bool:

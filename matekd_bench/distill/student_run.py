@@ -36,7 +36,9 @@ from matekd_bench.distill.training.session import Job, SessionParts, TrainingSes
 from matekd_bench.errors import RunError, one_line
 from matekd_bench.events import Evaluated, Message, Progress, Sink
 from matekd_bench.files.durable import CheckpointFolder
+from matekd_bench.methods.perturbation import wrong_result
 from matekd_bench.seeds import seed_of
+from matekd_bench.spelling import kind_in_words
 from matekd_bench.tasks.metrics import score_split, task_score
 
 __all__ = ["Job", "initial_student", "student_session", "train"]
@@ -190,9 +192,10 @@ class _StudentRun:
         ):
             result.micro_batch = self._trainer.micro_batch
         result.student = self._student
-        result.diagnostics = self._finite_values(
-            {**self._session.context.diagnostics(), **self._session.method.diagnostics()}
-        )
+        own: object = self._session.method.diagnostics()
+        if not isinstance(own, Mapping):
+            raise wrong_result(self._session.method.diagnostics, kind_in_words(own), "return a dictionary")
+        result.diagnostics = self._finite_values({**self._session.context.diagnostics(), **own})
         for trained in self._session.context.trained:
             result.perturber_parameters += parameter_count(trained.module)
             result.perturber_trainable += sum(

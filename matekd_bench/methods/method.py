@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +13,7 @@ from matekd_bench.tasks.task import Task
 
 Level = Literal["none", "text", "token", "embedding", "generator"]
 Role = Literal["baseline", "ablation", "method"]
+NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})  # what a method may ask for
 
 
 class Params(BaseModel):
@@ -23,6 +24,16 @@ class Params(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    if not TYPE_CHECKING:  # type checkers know from `frozen` that nothing can be assigned
+
+        def __setattr__(self, name: str, value: object) -> None:
+            """Refuse to change a parameter in words that say what to do."""
+            if name in type(self).model_fields:
+                raise TypeError(
+                    f"parameter '{name}' cannot be changed: keep the value in an attribute of the method"
+                )
+            super().__setattr__(name, value)
 
 
 class NoParams(Params):

@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.abc import ExecutionLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -24,11 +25,6 @@ class Candidate:
     by: ProvidedBy
     load: Callable[[], object]
 
-    @property
-    def built_in(self) -> bool:
-        """True for plugins that belong to matekd-bench itself."""
-        return self.by.built_in
-
 
 def installed_plugins() -> Iterator[Candidate]:
     """Yield the plugins of installed distributions, matekd-bench's own first, then by distribution and name."""
@@ -37,7 +33,7 @@ def installed_plugins() -> Iterator[Candidate]:
     yield from sorted(
         candidates,
         key=lambda candidate: (
-            not candidate.built_in,
+            not candidate.by.built_in,
             candidate.by.distribution or "",
             candidate.by.plugin,
         ),
@@ -57,7 +53,29 @@ def _candidate(entry: EntryPoint, versions: dict[int, tuple[str, str]]) -> Candi
             metadata = distribution.metadata
             versions[id(distribution)] = metadata["Name"], metadata["Version"]
         name, version = versions[id(distribution)]
-    return Candidate(ProvidedBy(plugin=entry.name, distribution=name, version=version), entry.load)
+    return Candidate(
+        ProvidedBy(plugin=entry.name, distribution=name, version=version), partial(_import_entry, entry)
+    )
+
+
+def _import_entry(entry: EntryPoint) -> object:
+    """Import what an entry point names; PluginError if it names a module or an attribute that does not exist."""
+    try:
+        return entry.load()
+    except ModuleNotFoundError as error:
+        if f"{entry.module}.".startswith(
+            f"{error.name}."
+        ):  # else the module exists and imports a missing one
+            raise PluginError(_no_entry(entry, f"module '{error.name}'")) from error
+        raise
+    except AttributeError as error:
+        if error.obj is sys.modules.get(entry.module) and error.name in entry.attr.split("."):
+            raise PluginError(_no_entry(entry, f"'{error.name}' in the module '{entry.module}'")) from error
+        raise
+
+
+def _no_entry(entry: EntryPoint, missing: str) -> str:
+    return f'there is no {missing}: correct the entry point {entry.name} = "{entry.value}" in its pyproject.toml.'
 
 
 def from_file(path: Path) -> Candidate:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Container, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import pluggy
 
-from matekd_bench.errors import PluginError, one_line
+from matekd_bench.errors import PluginError, defined_at, one_line
 from matekd_bench.foreign_code import foreign_code
 from matekd_bench.methods.method import Method
 from matekd_bench.plugins import event_hookspecs, hookspecs
@@ -68,9 +69,10 @@ def _with_origin(records: Sequence[AnyRecord], by: ProvidedBy, plugin: object) -
 def _events(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
     """Return the events that the plugin implements, e.g. "event evaluated".
 
-    Raises PluginError if it implements no hook, or marks a function that is not a hook.
+    Raises PluginError if it implements no hook, leaves a hook unmarked, or marks a function that is not a hook.
     """
     callers = manager.get_hookcallers(plugin) or []
+    _check_marks(manager, plugin, {caller.name for caller in callers})
     if not callers:
         raise PluginError(f"it implements no hook; mark {', '.join(KINDS)} or an event with @hookimpl.")
     events = []
@@ -82,6 +84,14 @@ def _events(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
         if caller.has_spec() and caller.name not in KINDS:
             events.append(f"event {caller.name.removeprefix('matekd_bench_').replace('_', ' ')}")
     return tuple(events)
+
+
+def _check_marks(manager: pluggy.PluginManager, plugin: object, marked: Container[str]) -> None:
+    """Raise PluginError for a function with the name of a hook that is not marked: it would never be called."""
+    for name in _hook_names(manager):
+        function = getattr(plugin, name, None)
+        if name not in marked and inspect.isroutine(function):
+            raise PluginError(f"mark {name} with @hookimpl, or it is never called{defined_at(function)}.")
 
 
 def _records(manager: pluggy.PluginManager, plugin: object) -> Iterator[AnyRecord]:

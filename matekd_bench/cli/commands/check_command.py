@@ -56,18 +56,11 @@ def check(
 def _subjects(host: Host, target: str, file: Path | None) -> list[Subject]:
     """Return the methods that `target` names, or all methods of a plugin's file."""
     from matekd_bench.contract import subject_of
-    from matekd_bench.errors import UsageError
     from matekd_bench.methods.params import resolve_all
+    from matekd_bench.plugins.naming import methods_of_file
 
     if file is not None:
-        path = str(file.resolve())
-        records = [provided.record for provided in host.methods.values() if provided.by.path == path]
-        if not records:
-            raise UsageError(
-                f"the file '{file}' provides no method.",
-                hint="'matekd-bench plugins' lists what it provides.",
-            )
-        return [subject_of(record) for record in records]
+        return [subject_of(record) for record in methods_of_file(file, host.methods, host.conflicts)]
     if target in host.methods:
         return [subject_of(host.method(target).record)]
     return [subject_of(method) for method in resolve_all(target, lambda name: host.method(name).record, {})]

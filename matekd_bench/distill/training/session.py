@@ -23,10 +23,12 @@ from matekd_bench.distill.training.forward_passes import RunModels, StepScope
 from matekd_bench.distill.training.resume import check_saveable, read_weights
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.distill.training.trainer import Trainer
+from matekd_bench.methods.class_checks import make_perturbation
 from matekd_bench.methods.method import Method, Params
-from matekd_bench.methods.perturbation import TextPerturbation, make_perturbation
+from matekd_bench.methods.perturbation import TextPerturbation, wrong_result
 from matekd_bench.methods.views import Batch
 from matekd_bench.seeds import seed_of
+from matekd_bench.spelling import kind_in_words
 from matekd_bench.tasks.task import Task
 
 
@@ -209,7 +211,9 @@ class TrainingSession:
         method's state cannot be saved.
         """
         self.gather_counts()
-        method = self.method.state_dict()
+        method: object = self.method.state_dict()
+        if not isinstance(method, dict):
+            raise wrong_result(self.method.state_dict, kind_in_words(method), "return a dictionary")
         check_saveable(method, self.job.variant)
         return {
             "meter": self.meter.state_dict(),
