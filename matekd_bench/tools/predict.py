@@ -70,7 +70,7 @@ class StudentPredictor:
         if not students.has(run.run_id):
             raise _no_student_error(run, results)
         self._device = resolve_device(device)
-        self._student = KeptStudent(students.folder(run.run_id), run.run_id, self._device)
+        self._student = KeptStudent(students.open(run.run_id), run.run_id, self._device)
         self.labels = self._student.card.labels
 
     def answer(self, texts: Sequence[tuple[str, ...]]) -> StudentAnswers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +98,7 @@ def _read_sources(stores: Sequence[ResultsStore]) -> MergeContents:
         for record in store.records():
             _add_run(contents, RunCopy(store, record))
         contents.left_out += [reason for _, reason in store.damaged]
-        for digest in sorted(path.stem for path in store.data.glob("[!.]*.json")):
+        for digest in store.data_digests():
             _add_data(contents, store, digest)
     return contents
 
@@ -132,10 +131,10 @@ def _describe_difference(a: RunCopy, b: RunCopy) -> str | None:
 
 
 def _files(run: RunCopy) -> Iterator[Path]:
-    """Yield every file of a run. Raises ResultsError for a link that leads out of its results folder."""
+    """Yield every regular file in a run's folder. Raises ResultsError for a link."""
     for path in sorted(run.folder.rglob("*")):
-        if path.is_file():
-            yield safe_names.inside(run.store.root, path)
+        if safe_names.inside(run.store.root, path).is_file():
+            yield path
 
 
 def _add_data(contents: MergeContents, store: ResultsStore, digest: str) -> None:
@@ -159,7 +158,7 @@ def _write(contents: MergeContents, target: Path) -> None:
             for path in _files(run):
                 copy = merged.runs / run.folder.name / path.relative_to(run.folder)
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                safe_names.write_synced(copy, path.read_bytes())
+                safe_names.copy_synced(path, copy)
         for digest, devset in contents.data.items():
             merged.write_data(
                 digest, task=devset.task, split=devset.split, uids=devset.uids, labels=devset.labels
@@ -169,4 +168,4 @@ def _write(contents: MergeContents, target: Path) -> None:
     except OSError as error:
         raise ResultsError(file_problem(target, error, "write")) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        safe_names.delete(temporary)

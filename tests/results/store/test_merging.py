@@ -172,15 +172,15 @@ def test_a_full_disk_leaves_nothing_behind(
     stores: tuple[ResultsStore, ResultsStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[Path] = []
-    real = safe_names.write_synced
+    real = safe_names.copy_synced
 
-    def full(path: Path, content: bytes) -> None:
+    def full(source: Path, target: Path) -> None:
         if len(written) == 3:
             raise OSError(28, "No space left on device")
-        written.append(path)
-        real(path, content)
+        written.append(target)
+        real(source, target)
 
-    monkeypatch.setattr(safe_names, "write_synced", full)
+    monkeypatch.setattr(safe_names, "copy_synced", full)
     with pytest.raises(ResultsError, match="No space left on device"):
         merge([store.root for store in stores], tmp_path / "c")
     assert len(written) == 3
