@@ -187,11 +187,13 @@ def likely_encoding(content: bytes) -> str:
 
 
 def _syntax_problem(path: object, error: Exception) -> str:
-    """Return the sentence about a file that is not JSON or not TOML."""
-    import tomllib
-
+    """Return the sentence about a file that is not JSON or not TOML, or that Python refuses to read."""
+    if isinstance(error, RecursionError):
+        return f"'{path}' is nested too deeply."
     text = " ".join(str(error).split()).rstrip(".")
-    language = "TOML" if isinstance(error, tomllib.TOMLDecodeError) else "JSON"
+    if "integer string conversion" in text:  # Python's limit of 4300 digits
+        return f"'{path}' holds a whole number of thousands of digits: write a smaller one."
+    language = "TOML" if str(path).endswith(".toml") else "JSON"
     return f"'{path}' is not {language}: {text}."
 
 
@@ -219,7 +221,10 @@ class Problem(NamedTuple):
         """The rule with the wrong value, where the value is short enough to be shown."""
         if not isinstance(self.value, (str, int, float, list, type(None))) or ", not " in self.rule:
             return self.rule
-        value = repr(self.value)
+        try:
+            value = repr(self.value)
+        except ValueError:  # Python's limit of 4300 digits; a hexadecimal number can have more
+            return f"{self.rule}, not a number of thousands of digits"
         return f"{self.rule}, not {value[:LONGEST_VALUE]}{'...' * (len(value) > LONGEST_VALUE)}"
 
     def sentence(self, word: str = "key", place: str = "") -> str:

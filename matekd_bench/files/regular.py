@@ -7,7 +7,7 @@ import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 
 def check_regular(path: str | Path, max_bytes: int | None = None) -> None:
@@ -31,10 +31,10 @@ def read_file(path: str | Path, max_bytes: int) -> bytes:
         return file.read()
 
 
-def read_at_most(file: BinaryIO, max_bytes: int) -> bytes:
-    """Read an open file to its end; raise OSError if it holds more than `max_bytes`, however it is made."""
-    content = file.read(max_bytes + 1)
-    if len(content) > max_bytes:
+def read_at_most(file: IO[bytes], max_bytes: int | None) -> bytes:
+    """Read an open file to its end; raise OSError if it holds more than `max_bytes` (None: no bound)."""
+    content = file.read(-1 if max_bytes is None else max_bytes + 1)
+    if max_bytes is not None and len(content) > max_bytes:
         raise OSError(f"it has more than {max_bytes} bytes: not read")
     return content
 

@@ -7,7 +7,14 @@ import re
 from pathlib import Path
 
 from matekd_bench.errors import ResultsError
-from matekd_bench.files.durable import beside, copy_synced, settle, sync_folder, write_atomically, write_synced
+from matekd_bench.files.durable import (
+    beside,
+    copy_synced,
+    settle,
+    sync_folder,
+    write_atomically,
+    write_synced,
+)
 from matekd_bench.files.regular import check_regular, delete, read_file
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from matekd_bench.cli.options import RESULTS
 from matekd_bench.cli.ui.console import warn
+from matekd_bench.cli.ui.escaped_streams import terminal
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
@@ -113,7 +115,7 @@ def show_leaderboard(
 
     from matekd_bench.results.report.text import render
 
-    render(leaderboard, Console(), view)
+    render(leaderboard, Console(file=terminal(sys.stdout)), view)
 
 
 def reference_name(typed: str | None, host: Host) -> str | None:

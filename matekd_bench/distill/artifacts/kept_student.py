@@ -24,7 +24,7 @@ from matekd_bench.distill.models.score_units import add_offset
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.training.evaluation import predict
 from matekd_bench.errors import CheckpointError
-from matekd_bench.files.reading import checked_record, read_text
+from matekd_bench.files.reading import read_record
 
 SCHEMA: Final = "matekd.student/1"
 CARD = "student.json"
@@ -99,7 +99,7 @@ class KeptStudent:
 def _read_card(folder: Path, run_id: str) -> StudentCard:
     """Read a student's card. Raises CheckpointError if it is unreadable, of another schema or of another run."""
     file = folder / CARD
-    card = checked_record(read_text(file, CheckpointError), StudentCard, file, CheckpointError)
+    card = read_record(file, StudentCard, CheckpointError)
     if card.schema != SCHEMA or card.run_id != run_id:
         raise CheckpointError(f"'{folder}' holds '{card.schema}' of run '{card.run_id}', not of '{run_id}'.")
     return card

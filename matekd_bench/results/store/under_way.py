@@ -91,7 +91,13 @@ class RunUnderWay(CheckpointFolder):
         try:
             holder = json.loads(safe_names.read_file(self._holder_file, MAX_HOLDER_BYTES))
             return f"process {int(holder['pid'])} on {holder['host']} since {holder['since']}"
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # being written, or already deleted
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            RecursionError,
+        ):  # being written, or already deleted
             return "another process"
 
 
