@@ -95,11 +95,12 @@ def _of_evaluations(
 ) -> Iterator[str]:
     """Check the scores, the curve and the status of a run that did not diverge."""
     evaluations = [_scores(given, labels, metrics) for given in answers]
-    best = record.selection.best_eval or 0
-    if not len(record.curve) == record.selection.evals == len(evaluations) or not 1 <= best <= len(
-        evaluations
-    ):
-        yield f"it holds predictions of {len(evaluations)} evaluations, and its curve or best evaluation does not fit."
+    count, best = len(evaluations), record.selection.best_eval or 0
+    if not len(record.curve) == record.selection.evals == count or not 1 <= best <= count:
+        yield (
+            f"its predictions are of {count} evaluations; the record has {record.selection.evals}, a curve of "
+            f"{len(record.curve)}, and number {best} as the best."
+        )
         return
     yield from _of_curve(record, [_mean(scores) for scores in evaluations], best)
     yield from _of_items(record, labels, {"last": evaluations[-1], "best_dev": evaluations[best - 1]})

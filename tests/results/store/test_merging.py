@@ -14,13 +14,20 @@ import pytest
 from matekd_bench.errors import ResultsError, UsageError
 from matekd_bench.files import safe_names
 from matekd_bench.results.records.predictions import Predictions
+from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.merging import merge
 from matekd_bench.results.store.results_store import ResultsStore
+from synthetic import scored
 
 
 def logits(seed: int) -> Predictions:
     values = np.random.default_rng(seed).normal(size=(2, 2)).astype(np.float32)
     return Predictions(({"dev": values},), {"dev": ("a", "b")})
+
+
+def truthful(record: Record, seed: int) -> Record:
+    """The record with the scores that the logits of a seed give."""
+    return scored(record, logits(seed), {"dev": (0, 1)})
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -35,8 +42,8 @@ def stores(tmp_path: Path, make_record: Any) -> tuple[ResultsStore, ResultsStore
     """Two folders: each has a run of its own, both have the same run and the same dev set."""
     both = (ResultsStore(tmp_path / "a"), ResultsStore(tmp_path / "b"))
     for store, method in zip(both, ("eda", "freelb"), strict=True):
-        store.write(make_record("kd"), logits(0), [{"update": 1, "loss": 0.5}])
-        store.write(make_record(method), logits(1))
+        store.write(truthful(make_record("kd"), 0), logits(0), [{"update": 1, "loss": 0.5}])
+        store.write(truthful(make_record(method), 1), logits(1))
         store.write_data("dev-rte", task="rte", split="dev", uids=("a", "b"), labels=(0, 1))
     both[1].write_data("dev-cola", task="cola", split="dev", uids=("c",), labels=(1,))
     return both
