@@ -154,8 +154,11 @@ def _is_library(file: str) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of a library's long message, else the error's type."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    """Return the first line of a library's long message, with the next one after a colon; else the error's type."""
+    first, _, rest = str(error).strip().partition("\n")
+    if first.rstrip().endswith(":"):
+        first = f"{first.rstrip()} {rest.strip().partition(chr(10))[0]}".rstrip(" :")
+    return first or type(error).__name__
 
 
 def os_reason(error: BaseException) -> str:

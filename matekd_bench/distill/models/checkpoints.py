@@ -20,6 +20,8 @@ VOCABULARIES = [
     *("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "added_tokens.json"),
     *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
 ]
+TEXT_FILES = (".json", ".txt", ".model", ".jinja")
+MAX_TEXT_BYTES = 2**27  # tokenizers of 250,000 tokens have 35 MB
 UNWANTED = ["onnx/*", "openvino/*", "*/*"]  # a checkpoint's own files lie at the top of its repository
 
 
@@ -75,8 +77,9 @@ def find_checkpoint(reference: str, revision: str | None = None) -> Checkpoint:
 def describe(folder: Path, *, id: str, revision: str | None = None) -> Checkpoint:
     """Describe the checkpoint in `folder`, which needs config.json and safetensors weights.
 
-    Raises CheckpointError if one of them is missing.
+    Raises CheckpointError if one of them is missing, and for a FIFO, a device or a huge file where libraries read text.
     """
+    _check_files(folder, id)
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"'{id}' is no model: there is no config.json in its folder.")
     if not any((folder / name).is_file() for name in WEIGHTS):
@@ -89,6 +92,17 @@ def describe(folder: Path, *, id: str, revision: str | None = None) -> Checkpoin
         sha256=_fingerprint(folder, *map(_stamp, sorted(folder.iterdir()))),
         revision=revision,
     )
+
+
+def _check_files(folder: Path, id: str) -> None:
+    """Raise CheckpointError for files that libraries would wait for, or read into memory whole however large."""
+    for file in sorted(folder.iterdir()):
+        if file.is_file():
+            size = file.stat().st_size
+            if file.suffix in TEXT_FILES and size > MAX_TEXT_BYTES:
+                raise CheckpointError(f"'{id}': its {file.name} has {size} bytes, more than {MAX_TEXT_BYTES}.")
+        elif file.exists() and not file.is_dir():  # links of the Hub's cache are followed
+            raise CheckpointError(f"'{id}': its {file.name} is no regular file.")
 
 
 def _stamp(file: Path) -> tuple[str, int, int] | None:
