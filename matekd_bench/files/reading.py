@@ -66,7 +66,13 @@ def text_encoding(name: str) -> str:
 
 def read_toml(file: Path | Traversable, kind: type[BenchError] = DataError) -> dict[str, Any]:
     """Return the tables of a TOML file; raises `kind` as `read_text` does, and if the file is not TOML."""
-    return _parsed(file, tomllib.loads, kind)
+    return _parsed(file, _toml, kind)
+
+
+def _toml(text: str) -> dict[str, Any]:
+    tables = tomllib.loads(text)
+    repr(tables)  # raises for a hexadecimal number beyond Python's limit of 4300 digits, as for a decimal one
+    return tables
 
 
 def read_json(file: Path | Traversable, kind: type[BenchError] = DataError) -> Any:

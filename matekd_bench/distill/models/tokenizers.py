@@ -105,11 +105,12 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(
             checkpoint.path, use_fast=True, local_files_only=True, trust_remote_code=False
         )
+        special = tokenizer.all_special_ids  # not every damage is found before its first use
     except Exception as error:  # the libraries raise errors of many kinds for files that they cannot read
         reason = first_line(error)
         raise CheckpointError(f"the tokenizer of '{checkpoint.id}' can't be loaded: {reason}") from None
     # Without vocabulary files transformers silently makes a tokenizer with special tokens only.
-    if len(tokenizer) <= len(tokenizer.all_special_ids):
+    if len(tokenizer) <= len(special):
         raise CheckpointError(
             f"the tokenizer of '{checkpoint.id}' can't be loaded: its folder holds no vocabulary."
         )

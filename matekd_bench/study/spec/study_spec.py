@@ -19,7 +19,6 @@ from matekd_bench.distill.settings import (
     Training,
     check_warm_up,
 )
-from matekd_bench.errors import UsageError
 
 NO_REFERENCE = "none"
 MOST_PROCESSES = 1024  # of one run, and its CPU threads
@@ -144,14 +143,4 @@ def _flat_items(sets: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str
         if isinstance(value, Mapping):
             yield from _flat_items(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", value if isinstance(value, str) else _json_text(value, f"{prefix}{key}")
-
-
-def _json_text(value: Any, key: str) -> str:
-    try:
-        return json.dumps(value, default=str)
-    except (
-        ValueError,
-        RecursionError,
-    ):  # Python's limit of 4300 digits, which a hexadecimal number may exceed
-        raise UsageError(f"setting '{key}': it is too long a number, or nested too deeply.") from None
+            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, default=str)
