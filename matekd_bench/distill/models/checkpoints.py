@@ -81,13 +81,13 @@ def describe(folder: Path, *, id: str, revision: str | None = None) -> Checkpoin
 
     Raises CheckpointError if one of them is missing, and for a FIFO, a device or a huge file where libraries read text.
     """
-    _check_files(folder, id)
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"'{id}' is no model: there is no config.json in its folder.")
     if not any((folder / name).is_file() for name in WEIGHTS):
         raise CheckpointError(
             f"'{id}' has no model.safetensors.", hint="Only safetensors weights are loaded; convert it first."
         )
+    _check_files(folder, id)
     return Checkpoint(
         id=id,
         path=folder,

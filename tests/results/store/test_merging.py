@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from matekd_bench.errors import ResultsError, UsageError
-from matekd_bench.files import safe_names
+from matekd_bench.files import safe_names, scratch
 from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.merging import merge
@@ -192,6 +192,22 @@ def test_a_full_disk_leaves_nothing_behind(
         merge([store.root for store in stores], tmp_path / "c")
     assert len(written) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such locks")
+def test_what_a_killed_merge_left_goes_with_the_next(
+    stores: tuple[ResultsStore, ResultsStore], tmp_path: Path
+) -> None:
+    left, in_use, other = (tmp_path / f".merge-{name}-0a1b2c3{name[0]}" for name in ("c", "c", "d"))
+    in_use = in_use.with_name(".merge-c-0a1b2c3e")
+    for folder in (left, in_use, other):
+        (folder / "runs").mkdir(parents=True)
+        os.utime(folder, (0, 0))
+    with scratch.in_use(in_use):
+        merge([store.root for store in stores], tmp_path / "c")
+    assert not left.exists()
+    assert in_use.is_dir()
+    assert other.is_dir()
 
 
 def test_a_merged_folder_merges_again(stores: tuple[ResultsStore, ResultsStore], tmp_path: Path) -> None:
