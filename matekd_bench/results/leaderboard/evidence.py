@@ -12,7 +12,13 @@ from matekd_bench.results.leaderboard.task_columns import metrics_of
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.early_stopping import xfit
 from matekd_bench.results.stats.example_effects import Gold, Predictions
-from matekd_bench.results.store.answers import DevLabels, dev_digests, read_answers, read_labels
+from matekd_bench.results.store.answers import (
+    DevLabels,
+    check_has_predictions,
+    dev_digests,
+    read_answers,
+    read_labels,
+)
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.tasks.metrics import METRICS
 from matekd_bench.tasks.task import MetricName, Task
@@ -69,7 +75,7 @@ class Evidence:
             evaluations = (
                 [_constant_predictions(record, labels)]
                 if record.status == "diverged"
-                else read_answers(record, self._store_of(record), labels.dev)
+                else self._read_evaluations(record, labels)
             )
             _check_score(record, labels.gold, evaluations[-1])
         except ResultsError as error:
@@ -101,6 +107,10 @@ class Evidence:
             dev = read_labels(record, self._store_of(record))
             self._gold_labels[key] = GoldLabels(dev, Gold(tuple(names), dev.labels))
         return self._gold_labels[key]
+
+    def _read_evaluations(self, record: Record, labels: GoldLabels) -> list[Predictions]:
+        check_has_predictions(record)
+        return read_answers(record, self._store_of(record), labels.dev)
 
     def _store_of(self, record: Record) -> ResultsStore:
         try:

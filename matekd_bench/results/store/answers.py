@@ -42,8 +42,7 @@ def read_answers(record: Record, store: ResultsStore, labels: DevLabels) -> list
 
     Raises ResultsError if there are none, if they are not of the examples that have labels, or are not finite.
     """
-    if record.predictions is None:
-        raise ResultsError("no predictions were recorded.")
+    check_has_predictions(record)
     file = store.read_predictions(record.run_id)
     if file is None or not file.evaluations:
         raise ResultsError("the predictions hold no evaluation.")
@@ -58,6 +57,12 @@ def read_answers(record: Record, store: ResultsStore, labels: DevLabels) -> list
         )
         for evaluation in file.evaluations
     ]
+
+
+def check_has_predictions(record: Record) -> None:
+    """Raise ResultsError if a run recorded no predictions."""
+    if record.predictions is None:
+        raise ResultsError("no predictions were recorded.")
 
 
 def _label_order(file: Predictions, split: str, uids: Sequence[str]) -> Values:

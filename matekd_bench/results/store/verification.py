@@ -11,7 +11,13 @@ import numpy as np
 from matekd_bench.errors import ResultsError
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.example_effects import Predictions as Answers
-from matekd_bench.results.store.answers import DevLabels, dev_digests, read_answers, read_labels
+from matekd_bench.results.store.answers import (
+    DevLabels,
+    check_has_predictions,
+    dev_digests,
+    read_answers,
+    read_labels,
+)
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.tasks.metrics import METRICS, is_constant
 
@@ -50,8 +56,7 @@ class Verifier:
         try:
             if record.status == "failed":
                 raise ResultsError("it failed and has no score.")
-            if record.predictions is None:
-                raise ResultsError("no predictions were recorded.")
+            check_has_predictions(record)
             labels = self._read_labels(record, store)
         except ResultsError as error:
             self.result.unverifiable[run_id] = error.message
