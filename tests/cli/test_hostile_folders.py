@@ -94,11 +94,10 @@ def place(tmp_path: Path, student: Path) -> Path:
     return tmp_path
 
 
-def damage(place: Path, rng: random.Random) -> tuple[str, list[str]]:
-    """Damage something, and return what was done and a command that meets it."""
-    results, run_id, outside = place / "results", make().run_id, place / "secret"
-    run = results / "runs" / run_id
-    reading = [
+def commands(place: Path) -> list[list[str]]:
+    """The commands that meet damage; the last one reads the student, the one before it the config."""
+    results, run_id = place / "results", make().run_id
+    return [
         ["leaderboard"],
         ["leaderboard", "--verify", "--json"],
         ["leaderboard", "--failures"],
@@ -108,8 +107,15 @@ def damage(place: Path, rng: random.Random) -> tuple[str, list[str]]:
         ["compare", run_id, make("eda").run_id],
         ["reproduce", run_id, "--into", str(place / "out" / "again")],
         ["run", "--config", str(place / "study.toml"), "--dry-run"],
+        ["predict", run_id, "--file", str(place / "texts.csv"), "--device", "cpu"],
     ]
-    predicting = ["predict", run_id, "--file", str(place / "texts.csv"), "--device", "cpu"]
+
+
+def damage(place: Path, rng: random.Random) -> tuple[str, list[str]]:
+    """Damage something, and return what was done and a command that meets it."""
+    results, outside = place / "results", place / "secret"
+    run = results / "runs" / make().run_id
+    *reading, predicting = commands(place)
     match rng.choice(
         ("record", "record", "run file", "data", "student", "student", "config", "config", "folder")
     ):
@@ -124,7 +130,7 @@ def damage(place: Path, rng: random.Random) -> tuple[str, list[str]]:
             done = damage_file(results / "data" / "dev-rte.json", rng, outside)
             command = rng.choice(reading)
         case "student":
-            done = damage_file(rng.choice(sorted((results / "students" / run_id).iterdir())), rng, outside)
+            done = damage_file(rng.choice(sorted((results / "students" / run.name).iterdir())), rng, outside)
             command = predicting
         case "config":
             done = damage_file(place / "study.toml", rng, outside)
@@ -135,10 +141,14 @@ def damage(place: Path, rng: random.Random) -> tuple[str, list[str]]:
                 results / "runs",
                 results / "data",
                 results / "students",
-                results / "students" / run_id,
+                results / "students" / run.name,
             )
             done, command = damage_folder(rng.choice(parts), rng, outside), rng.choice([*reading, predicting])
-    return done, command if command[0] == "merge" else [*command, "--results", str(results)]
+    return done, with_results(command, results)
+
+
+def with_results(command: list[str], results: Path) -> list[str]:
+    return command if command[0] == "merge" else [*command, "--results", str(results)]
 
 
 def reseal(run: Path, rng: random.Random) -> None:
@@ -207,6 +217,14 @@ def check(
         assert len(printed.err.splitlines()[-1]) < 2000, told
     assert contents(place) == before, told
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < MEMORY, told
+
+
+def test_without_damage_the_commands_work(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    codes = {command[0]: main(with_results(command, place / "results")) for command in commands(place)}
+    assert {name for name, code in codes.items() if code} == {"reproduce"}, capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="FIFOs, links and alarms are POSIX's")
