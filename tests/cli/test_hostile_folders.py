@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import resource
@@ -225,6 +226,15 @@ def test_without_damage_the_commands_work(
     monkeypatch.chdir(place)
     codes = {command[0]: main(with_results(command, place / "results")) for command in commands(place)}
     assert {name for name, code in codes.items() if code} == {"reproduce"}, capsys.readouterr().err
+
+
+def test_a_tokenizer_that_does_not_fit_its_student(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    [file] = (place / "results" / "students").glob("*/tokenizer.json")
+    plain = json.loads(file.read_text())
+    plain["model"]["vocab"]["dog"] = 10**6
+    file.write_text(json.dumps(plain))
+    assert main(with_results(commands(place)[-1], place / "results")) == 2
+    assert make().run_id in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="FIFOs, links and alarms are POSIX's")
