@@ -231,8 +231,11 @@ def _is_library(file: str) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of a library's long message, else the error's type."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    """Return the first line of a library's long message, with the next one after a colon; else the error's type."""
+    first, _, rest = str(error).strip().partition("\n")
+    if first.rstrip().endswith(":"):
+        first = f"{first.rstrip()} {rest.strip().partition(chr(10))[0]}".rstrip(" :")
+    return first or type(error).__name__
 
 
 def os_reason(error: BaseException) -> str:
@@ -264,11 +267,13 @@ def likely_encoding(content: bytes) -> str:
 
 
 def _syntax_problem(path: object, error: Exception) -> str:
-    """Return the sentence about a file that is not JSON or not TOML."""
-    import tomllib
-
+    """Return the sentence about a file that is not JSON or not TOML, or that Python refuses to read."""
+    if isinstance(error, RecursionError):
+        return f"'{path}' is nested too deeply."
     text = " ".join(str(error).split()).rstrip(".")
-    language = "TOML" if isinstance(error, tomllib.TOMLDecodeError) else "JSON"
+    if "integer string conversion" in text:  # Python's limit of 4300 digits
+        return f"'{path}' holds a whole number of thousands of digits: write a smaller one."
+    language = "TOML" if str(path).endswith(".toml") else "JSON"
     return f"'{path}' is not {language}: {text}."
 
 
@@ -296,7 +301,10 @@ class Problem(NamedTuple):
         """The rule with the wrong value, where the value is short enough to be shown."""
         if not isinstance(self.value, (str, int, float, list, type(None))) or ", not " in self.rule:
             return self.rule
-        value = repr(self.value)
+        try:
+            value = repr(self.value)
+        except ValueError:  # Python's limit of 4300 digits; a hexadecimal number can have more
+            return f"{self.rule}, not a number of thousands of digits"
         return f"{self.rule}, not {value[:LONGEST_VALUE]}{'...' * (len(value) > LONGEST_VALUE)}"
 
     def sentence(self, word: str = "key", place: str = "") -> str:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from matekd_bench.files.checked_model import CheckedModel
 from matekd_bench.methods.search_space import Space
 from matekd_bench.tasks.task import Task
 
@@ -16,14 +15,12 @@ Role = Literal["baseline", "ablation", "method"]
 NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})  # what a method may ask for
 
 
-class Params(BaseModel):
+class Params(CheckedModel):
     """Base class of a method's parameters: a frozen pydantic model in which unknown names are errors.
 
     ``methods show NAME`` prints the fields' defaults, bounds and descriptions. ``--set NAME.field=value`` and
     ``--methods "NAME[field=value]"`` set fields and check their bounds.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     if not TYPE_CHECKING:  # type checkers know from `frozen` that nothing can be assigned
 

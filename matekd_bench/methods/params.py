@@ -207,7 +207,7 @@ def _json_value(field: FieldInfo, text: str) -> Any:
     if text.startswith("["):
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
     return next((choice for choice in choices if choice is not None and _text(choice) == text), text)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from matekd_bench.errors import PluginError, ResultsError, UsageError, file_problem, unknown
 from matekd_bench.files.csv_text import Value, csv_text
+from matekd_bench.files.printable import json_text
 from matekd_bench.files.safe_names import write_atomically
 from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.method import Method
@@ -123,7 +123,7 @@ def to_csv(table: ExportTable) -> str:
 
 def to_json(table: ExportTable) -> str:
     """Format the rows as a JSON list of objects with the same keys; missing values are null."""
-    return json.dumps(table.rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(table.rows, indent=1) + "\n"
 
 
 def flat_markdown(table: ExportTable) -> str:

@@ -6,7 +6,6 @@ No shared file system is needed: all files come with the order and go back with 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import tempfile
 import time
@@ -127,10 +126,10 @@ def _train(order: Order, remote: RemoteRunner, checkpoint: Checkpoint | None) ->
     # An earlier try of the run on this node may not have ended yet and still hold its lock.
     while (end := remote.execute(order)).kind == "held":
         time.sleep(PROGRESS_SECONDS)
-    student = KeptStudents(store.root).folder(run_id)
-    result = NodeResult(end, files_of(store.runs / run_id), files_of(student))
+    students = KeptStudents(store.root)
+    result = NodeResult(end, files_of(store.runs / run_id), files_of(students.folder(run_id)))
     # The record stays on the node, so that a run whose result is lost is not trained twice.
-    shutil.rmtree(student, ignore_errors=True)
+    students.remove(run_id)
     return result
 
 
