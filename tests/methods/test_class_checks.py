@@ -125,7 +125,7 @@ SOUND = [
 ]
 
 
-@pytest.mark.parametrize("record", SOUND, ids=str)
+@pytest.mark.parametrize("record", SOUND, ids=lambda record: getattr(record.factory, "__name__", "made"))
 def test_sound_code_passes(record: Method) -> None:
     assert code_problem(record) is None
 
