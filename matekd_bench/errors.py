@@ -37,6 +37,7 @@ PLAIN_RULES: Mapping[str, str] = {
     **dict.fromkeys(("dict_type", "model_type", "dataclass_type"), "it should be a table of keys and values"),
 }
 LONGEST_VALUE = 60  # characters of a wrong value that are shown
+LONGEST_KEY = 80  # characters of a key in a message
 LONGEST_REASON = 1000  # characters of a foreign error that are shown and recorded
 LONGEST_TRACEBACK = 20_000
 
@@ -353,7 +354,7 @@ def _located(model: Any, location: Sequence[str | int]) -> tuple[tuple[str, ...]
         names = next((keys for kind in kinds if (keys := _fields(kind))), {})
         if not (names or isinstance(part, int) or any(map(_is_table, kinds))):
             continue  # the name of a union's member
-        path.append(str(part))
+        path.append(_shortened(str(part), LONGEST_KEY))
         contents = [get_args(kind)[-1 if _is_table(kind) else 0] for kind in kinds if get_args(kind)]
         inner = [names[part]] if part in names else contents
         kinds = [member for kind in inner for member in _members(kind)]

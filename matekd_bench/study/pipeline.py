@@ -12,7 +12,7 @@ from matekd_bench.distill.training.ddp import Ranks
 from matekd_bench.errors import ResultsError
 from matekd_bench.events import Event, Message, Sink, StudyFinished
 from matekd_bench.plugins.event_dispatch import PluginSink, chosen_trackers
-from matekd_bench.plugins.task_records import tasks_and_suites
+from matekd_bench.plugins.known_names import tasks_and_suites
 from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.report.export_tables import leaderboard_rows

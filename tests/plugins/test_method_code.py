@@ -31,6 +31,9 @@ from .helper import value
 class Probed(TextPerturbation):
     '''A test.'''
     name, version = "probed", "1"
+
+    def perturb(self, text, rng):
+        return text
 """
 RECORD = 'Method(name="probed", summary="", level="text", version="1", factory={})'
 # How the hook gets hold of the method, and what it yields. All of them depend on `helper`.
@@ -44,8 +47,8 @@ WAYS = {
     ),
     "a lambda": ("from .helper import value", RECORD.format("lambda *given: value")),
     "a built-in class": (
-        "from matekd_plugins.aeda import AEDA\nfrom .helper import value",
-        RECORD.format("AEDA"),
+        "from matekd_plugins.aeda import AEDA, AEDAParams\nfrom .helper import value",
+        RECORD.format("AEDA, params=AEDAParams"),
     ),
     "parameters": (
         "from matekd_bench import TextPerturbation\nfrom .settings import Settings",
@@ -188,6 +191,7 @@ def test_libraries_that_a_method_names(install: Callable[[dict[str, str]], Insta
 def test_a_base_class_of_another_plugin_counts(tmp_path: Path) -> None:
     site = tmp_path / "site-packages"
     base = "from matekd_bench import TextPerturbation\n\nclass Base(TextPerturbation):\n    rate = 0.1\n"
+    base += "\n    def perturb(self, text, rng):\n        return text\n"
     heir = "from probed_base import Base\n\nclass Probed(Base):\n    name, version = 'probed', '1'\n"
     with (
         installed(site, "probed_base", {"__init__.py": HOOK.format(imports=base, method="from ()")}) as other,

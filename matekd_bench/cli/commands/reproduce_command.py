@@ -64,7 +64,7 @@ def reproduce(
     """
     from matekd_bench.cli.ui.progress import watcher
     from matekd_bench.files.scratch import scratch_folder
-    from matekd_bench.plugins.task_records import tasks_and_suites
+    from matekd_bench.plugins.known_names import tasks_and_suites
     from matekd_bench.results.store.collection import read_folders
     from matekd_bench.results.store.results_store import ResultsStore
     from matekd_bench.tools.compare import find_run

@@ -66,7 +66,7 @@ def load_results(
     host: Host, folders: Sequence[Path] | None, only: Collection[str] | None = None
 ) -> LoadedResults:
     """Read the records in `folders`, or only the run ids in `only`; print a warning for each damaged record."""
-    from matekd_bench.plugins.task_records import tasks_and_suites
+    from matekd_bench.plugins.known_names import tasks_and_suites
     from matekd_bench.results.leaderboard.evidence import Evidence
     from matekd_bench.results.store.collection import read_folders
 
