@@ -21,15 +21,14 @@ from matekd_bench.distill.device import (
 )
 from matekd_bench.distill.models.networks import load_classifier, parameter_count, weights_digest
 from matekd_bench.distill.models.score_units import change_units, task_units
+from matekd_bench.distill.training.checkpoint_saver import CheckpointSaver
 from matekd_bench.distill.training.evaluation import evaluation_points, predict
 from matekd_bench.distill.training.optimizer import DivergedError
 from matekd_bench.distill.training.outcome import Evaluation, LossHistory, Outcome
 from matekd_bench.distill.training.resume import (
-    PausedError,
     newest_checkpoint,
     ran_out_of_memory,
     software_versions,
-    write_checkpoint,
 )
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.distill.training.session import Job, SessionParts, TrainingSession
@@ -143,9 +142,10 @@ class _StudentRun:
         checkpoints: CheckpointFolder | None,
         micro_batch: int | None,
     ) -> None:
-        self._job, self._assets, self._sink, self._stopping = job, assets, sink, stopping
+        self._job, self._assets, self._sink = job, assets, sink
         self.ranks = assets.recipe.ranks
         self._checkpoints, self._micro_batch = checkpoints, micro_batch
+        self._saver = CheckpointSaver(checkpoints, stopping, self.ranks)
         if self.ranks.leads:
             assets.warn_of_weak_teacher()  # fine-tunes the teacher first: before any student is trained by it
         self._student = initial_student(job, assets)
@@ -217,36 +217,23 @@ class _StudentRun:
         """Train to the end of the budget, evaluate at each evaluation point, and save checkpoints."""
         limit = self._session.limit
         self._resume()
-        with closing(self._session.losses()) as losses:
+        with closing(self._session.losses()) as losses, self._saver:
             for loss in losses:
                 spent, update = self._trainer.spent_budget, self._session.updates
                 self._last_loss = loss
                 self._loss_history.add(update, loss)
-                due = spent >= limit or spent >= self._points[len(self._result.evaluations)]
                 self._report_progress(min(spent, limit), loss, self._elapsed())
-                if due:
+                if spent >= limit or spent >= self._points[len(self._result.evaluations)]:
                     self._evaluate(update)
                 if spent < limit:
-                    self._save_or_stop(update, due)
+                    started = time.perf_counter()
+                    self._saver.after_update(update, self._session.modules, self._state)
+                    self._clock += time.perf_counter() - started  # the time that saving takes is not counted
         update = self._session.updates
         # Missing if auxiliary updates spent the end of the budget: the loop above sees student updates only.
         if not self._result.evaluations or self._result.evaluations[-1].update < update:
             self._evaluate(update)
         self._loss_history.flush(update)
-
-    def _save_or_stop(self, update: int, evaluated: bool) -> None:
-        """Save a checkpoint after an evaluation, or if the run is asked to stop; raise PausedError in that case."""
-        stopping = self.ranks.any(self._stopping())  # all processes stop at the same update
-        if evaluated or stopping:
-            started = time.perf_counter()
-            state = self._state()
-            if self.ranks.leads and self._checkpoints is not None:
-                self._checkpoints.save(
-                    update, lambda folder: write_checkpoint(folder, self._session.modules, state)
-                )
-            self._clock += time.perf_counter() - started  # the time that saving takes is not counted
-        if stopping:
-            raise PausedError(update)
 
     def _resume(self) -> None:
         """Continue from this run's newest checkpoint, if there is one; all processes take the same one."""

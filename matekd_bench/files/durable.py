@@ -6,7 +6,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from matekd_bench.errors import os_reason
@@ -116,32 +117,41 @@ class CheckpointFolder:
         self.on_saved: Callable[[int, Path], None] = lambda update, folder: None
         self.on_problem: Callable[[str], None] = lambda reason: None
 
-    def save(self, update: int, write: Callable[[Path], None]) -> None:
-        """Save the checkpoint of `update` and delete old ones, except for the one before it.
+    def save(self, update: int, files: Mapping[str, bytes]) -> None:
+        """Save the checkpoint of `update`, and delete old ones except for the one before it.
 
-        `write` gets an empty folder and puts the files into it. If the disk refuses to store them, the training
-        continues without this checkpoint, and `problem` gives the reason.
+        If the disk refuses to store it, the training continues without this checkpoint, and `problem` gives the reason.
         """
+        self.write(update, files)()
+
+    def write(self, update: int, files: Mapping[str, bytes]) -> Callable[[], None]:
+        """Do the slow part of :meth:`save`, on any thread; call what it returns on the training's own."""
         target = self.folder / f"{update:09d}"
-        temporary = beside(target, "tmp")
+        temporary, problem = beside(target, "tmp"), None
         try:
             temporary.mkdir(parents=True)
-            write(temporary)
+            for name in files.keys() - {
+                MANIFEST
+            }:  # a checkpoint that was read elsewhere has one; it is made again
+                (temporary / Path(name).name).write_bytes(files[name])
             seal(temporary)
             delete(target)
             temporary.rename(target)
             sync_folder(self.folder)
         except OSError as error:
-            earlier, self.problem = self.problem, os_reason(error)
-            if earlier is None:
-                self.on_problem(self.problem)
-        else:
-            self.problem = None
-            self.on_saved(update, target)
+            problem = os_reason(error)
         finally:
             delete(temporary)
         for old in self._newest_first()[KEPT:]:
             delete(old)
+        return partial(self._report, update, target, problem)
+
+    def _report(self, update: int, target: Path, problem: str | None) -> None:
+        earlier, self.problem = self.problem, problem
+        if problem is None:
+            self.on_saved(update, target)
+        elif earlier is None:
+            self.on_problem(problem)
 
     def folders(self) -> Iterator[Path]:
         """Yield the folders of intact checkpoints, newest first."""

@@ -52,12 +52,28 @@ def f1(labels: ArrayLike, predictions: ArrayLike) -> float:
 
 def matthews(labels: ArrayLike, predictions: ArrayLike) -> float:
     """Return the Matthews correlation of any number of classes (Gorodkin 2004); 0 if either side has one class."""
-    from sklearn.metrics import matthews_corrcoef
-
     gold, guess = _pair(labels, predictions)
-    if _constant(gold) or _constant(guess):
-        return 0.0
-    return float(matthews_corrcoef(gold, guess))
+    classes = np.unique(np.concatenate([gold, guess]))
+    right, total = np.array(np.sum(gold == guess), np.float64), np.array(len(gold), np.float64)
+    true, predicted = ((side[:, None] == classes).sum(axis=0, dtype=np.float64) for side in (gold, guess))
+    return float(matthews_of_counts(right, total, true, predicted))
+
+
+def matthews_of_counts(right: Floats, total: Floats, true: Floats, predicted: Floats) -> Floats:
+    """Return the Matthews correlations [...] from the examples that are right and all examples [...], per class
+    [..., C] those that belong to it and those that are predicted; 0 where it is undefined.
+
+    Source: Gorodkin (2004), whose R_K this is.
+    """
+    covariance = right * total - (true * predicted).sum(axis=-1)
+    variances = (total**2 - (predicted**2).sum(axis=-1)) * (total**2 - (true**2).sum(axis=-1))
+    return ratio(covariance, np.sqrt(variances))
+
+
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """Divide; 0 where the denominator is 0, since an undefined metric counts as 0."""
+    values: Floats = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
+    return values
 
 
 def pearson(labels: ArrayLike, predictions: ArrayLike) -> float:
@@ -71,10 +87,8 @@ def pearson(labels: ArrayLike, predictions: ArrayLike) -> float:
 
 def spearman(labels: ArrayLike, predictions: ArrayLike) -> float:
     """Return Spearman's correlation: Pearson's of the ranks, ties with their mean rank; 0 if either is constant."""
-    from scipy.stats import rankdata
-
     gold, guess = _pair(labels, predictions)
-    return pearson(rankdata(gold), rankdata(guess))
+    return pearson(_ranks(gold), _ranks(guess))
 
 
 METRICS: Mapping[MetricName, Callable[[ArrayLike, ArrayLike], float]] = {
@@ -159,6 +173,13 @@ def _pair(labels: ArrayLike, predictions: ArrayLike) -> tuple[NDArray[np.generic
             f"labels {list(gold.shape)} and predictions {list(guess.shape)} must match, one a row"
         )
     return gold, guess
+
+
+def _ranks(values: NDArray[np.generic]) -> Floats:
+    """Return the ranks [n] of values [n], from 1; ties get their mean rank."""
+    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Floats = np.cumsum(sizes) - (sizes - 1) / 2
+    return ranks[group]
 
 
 def _constant(values: NDArray[np.generic]) -> bool:

@@ -11,7 +11,8 @@ from matekd_bench.contract.comparing import first_difference, gap, is_same, tole
 from matekd_bench.contract.global_random import seeded
 from matekd_bench.contract.registry import CheckFailedError, contract_check
 from matekd_bench.contract.subject import Subject
-from matekd_bench.distill.training.resume import read_state, write_checkpoint
+from matekd_bench.distill.training.resume import checkpoint_files, read_state
+from matekd_bench.files.durable import CheckpointFolder
 
 PIECE = 5  # rows: an update of twelve comes in pieces of 5, 5 and 2, the last one smaller than the others
 REPORTS_RTOL = 1e-5  # of diagnostics, which are summed in float32
@@ -64,8 +65,11 @@ def resume(subject: Subject, make: Make) -> None:
     for number in range(SAVED_AFTER):
         _each_phase(original, number)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_checkpoint(folder, original.session.modules, original.session.state_dict())
+        checkpoints = CheckpointFolder(Path(name))
+        checkpoints.save(
+            SAVED_AFTER, checkpoint_files(original.session.modules, original.session.state_dict())
+        )
+        folder = next(checkpoints.folders())
         resumed.session.load_state_dict(read_state(folder), folder)
     for number in range(SAVED_AFTER, SAVED_AFTER + RESUMED_FOR):
         pairs = zip(_each_phase(original, number), _each_phase(resumed, number), strict=True)

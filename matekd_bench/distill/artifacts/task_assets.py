@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from matekd_bench.distill.artifacts.teacher import CleanLogits, FineTunedTeacher
 from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.models.score_units import ScoreUnits, score_units
 from matekd_bench.distill.models.tokenizers import Encoder
-from matekd_bench.distill.training.evaluation import predict
+from matekd_bench.distill.training.ddp import ALONE
 from matekd_bench.events import Message, Sink
 from matekd_bench.methods.rows import Encoded
 from matekd_bench.tasks.metrics import SplitScore, majority_score_of, score_split, task_score
@@ -111,8 +111,17 @@ class TaskAssets:
             self._sink.emit(Message(kind="warning", text=text))
 
     def _dev_logits(self, teacher: Teacher) -> list[Tensor]:
-        encoder = self.teacher_encoder
-        return [predict(teacher.model, encoder(dev.texts), encoder.tokens.pad) for dev in self.data.dev]
+        return [part.get() for part in self._dev_artifacts(teacher)]
+
+    def _dev_artifacts(self, teacher: Teacher) -> list[CleanLogits]:
+        recipe = replace(self.recipe, ranks=ALONE)  # the leader asks for them when it needs them
+        return [
+            CleanLogits(
+                self.data, recipe, self._sink, teacher=teacher, examples=dev,
+                read=partial(self.teacher_encoder, dev.texts),
+            )
+            for dev in self.data.dev
+        ]  # fmt: skip
 
     @cached_property
     def train(self) -> Corpus:
@@ -129,12 +138,15 @@ class TaskAssets:
     def _teacher_logits(self, corpus: Corpus) -> Tensor:
         """Return the teacher's logits on the training rows, given as the student reads them."""
 
-        def as_teacher_reads() -> Corpus:
-            return corpus if self.one_vocabulary else self._fine_tuned.corpus(self.teacher_encoder)
+        def as_teacher_reads() -> Sequence[Encoded]:
+            return (corpus if self.one_vocabulary else self._fine_tuned.corpus(self.teacher_encoder)).encoded
 
+        return self._train_artifact(self.teacher, as_teacher_reads).get()
+
+    def _train_artifact(self, teacher: Teacher, read: Callable[[], Sequence[Encoded]]) -> CleanLogits:
         return CleanLogits(
-            self.data, self.recipe, self._sink, teacher=self.teacher, read_corpus=as_teacher_reads
-        ).get()
+            self.data, self.recipe, self._sink, teacher=teacher, examples=self._fine_tuned.rows, read=read
+        )
 
     def cached_folders(self, *, generator: bool) -> list[Path] | None:
         """Return the cache folders of the task's artifacts; None unless the cache has all of them.
@@ -150,9 +162,10 @@ class TaskAssets:
             if not self._fine_tuned.is_cached:  # the key of its logits is not known yet
                 return None
             described = Teacher(None, self._fine_tuned.checkpoint, given=False)
-        artifacts.append(
-            CleanLogits(self.data, self.recipe, teacher=described, read_corpus=lambda: self.train)
-        )
+        artifacts += [
+            self._train_artifact(described, lambda: self.train.encoded),
+            *self._dev_artifacts(described),
+        ]
         if generator and (self._warmed_up.is_cached or not self._warmed_up.untrained()[1]):
             artifacts.append(self._warmed_up)
         return [part.folder for part in artifacts] if all(part.is_cached for part in artifacts) else None

@@ -1,8 +1,8 @@
-"""The fine-tuned teacher of a task and its logits on the training rows, as artifacts."""
+"""The fine-tuned teacher of a task and its logits on clean rows, as artifacts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ from torch import Tensor
 from matekd_bench.distill.artifacts.artifact import ENGINE, Artifact, Measured
 from matekd_bench.distill.artifacts.artifact_cache import CacheEntry
 from matekd_bench.distill.artifacts.eviction import CacheUse
-from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.device import contained_randomness, kernel_facts
 from matekd_bench.distill.models.checkpoints import Checkpoint, describe
 from matekd_bench.distill.models.networks import ModelSource, load_classifier, quiet_transformers
@@ -25,9 +24,11 @@ from matekd_bench.files.hashing import short_digest
 from matekd_bench.methods.context import Models
 from matekd_bench.methods.method import Method, NoParams
 from matekd_bench.methods.perturbation import Perturbation
+from matekd_bench.methods.rows import Encoded
 from matekd_bench.methods.views import Batch
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.sources.example_ids import split_digest, take
+from matekd_bench.tasks.task import Examples
 
 if TYPE_CHECKING:
     from matekd_bench.methods.perturbation import Views
@@ -148,23 +149,24 @@ class FineTunedTeacher(Artifact[Teacher]):
 
 @dataclass(frozen=True)
 class CleanLogits(Artifact[Tensor]):
-    """A teacher's logits [n, C] on every clean training row, in float32; of a regression in the task's units.
+    """A teacher's logits [n, C] on every clean row of a split, in float32; of a regression in the task's units.
 
-    The key needs the teacher: it depends on the digest of its files. `read_corpus` returns the rows as the teacher
-    reads them.
+    The key needs the teacher: it depends on the digest of its files. `read` encodes the rows as the teacher reads them.
     """
 
     kind, noun = "logits", "teacher logits"
 
     teacher: Teacher = field(kw_only=True)
-    read_corpus: Callable[[], Corpus] = field(kw_only=True)
+    examples: Examples = field(kw_only=True)
+    read: Callable[[], Sequence[Encoded]] = field(kw_only=True)
 
     @property
     def facts(self) -> list[Any]:
         """Everything that the logits depend on."""
         teacher, recipe = self.teacher, self.recipe
         return [
-            ENGINE, teacher.checkpoint.sha256, teacher.order, self.data_key, recipe.max_length, recipe.device.type,
+            ENGINE, teacher.checkpoint.sha256, teacher.order, self.data.digests[self.examples.split],
+            recipe.max_length, recipe.device.type,
         ]  # fmt: skip
 
     @property
@@ -176,9 +178,10 @@ class CleanLogits(Artifact[Tensor]):
         """Predict every row."""
         from safetensors.torch import save_file
 
-        self.tell(self.title)
-        corpus = self.read_corpus()
-        logits = predict(self.teacher.model, corpus.encoded, corpus.pad, ranks=self.recipe.ranks)
+        split = "" if self.examples is self.data.train else f", {self.examples.split}"
+        self.tell(f"{self.title}{split}")
+        pad = self.recipe.teacher_encoder.tokens.pad
+        logits = predict(self.teacher.model, self.read(), pad, ranks=self.recipe.ranks)
         save_file({"logits": logits.contiguous()}, str(folder / "logits.safetensors"))
         return {}
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from matekd_bench.errors import CheckpointError, PluginError, RunError, message_of
 from matekd_bench.files.durable import CheckpointFolder
@@ -33,20 +34,31 @@ class PausedError(RunError):
         self.problem = problem
 
 
-def write_checkpoint(folder: Path, modules: Sequence[nn.Module], state: Mapping[str, Any]) -> None:
-    """Write the modules' weights as safetensors, and `state` as a file that can be read without running pickled code.
+def checkpoint_files(modules: Sequence[nn.Module], state: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the files of a checkpoint: the modules' weights as safetensors, and `state` in a form that can be read
+    without running pickled code.
 
-    `state` holds tensors and plain values. Raises OSError if the disk refuses to save.
+    `state` holds tensors and plain values. The files are copies: training may continue while they are written.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_model
+    from safetensors.torch import save
 
-    try:
-        for index, module in enumerate(modules):
-            save_model(module, str(_weights_path(folder, index)))
-        torch.save(dict(state), folder / STATE)
-    except (SafetensorError, RuntimeError) as error:  # what the two libraries raise when the disk is full
-        raise OSError(str(error)) from error
+    content = BytesIO()
+    torch.save(dict(state), content)
+    weights = {_weights_name(index): save(_unshared_weights(module)) for index, module in enumerate(modules)}
+    return {**weights, STATE: content.getvalue()}
+
+
+def _unshared_weights(module: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of a module on the CPU by name, those that are one tensor under their first name only."""
+    first = {
+        (tensor.data_ptr(), tensor.shape, tensor.stride()): name
+        for name, tensor in reversed(module.state_dict().items())
+    }
+    return {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in module.state_dict().items()
+        if tensor.numel() == 0 or first[tensor.data_ptr(), tensor.shape, tensor.stride()] == name
+    }
 
 
 def read_state(folder: Path) -> dict[str, Any]:
@@ -121,11 +133,11 @@ def read_weights(folder: Path, modules: Sequence[nn.Module]) -> None:
     from safetensors.torch import load_model
 
     for index, module in enumerate(modules):
-        load_model(module, _weights_path(folder, index))
+        load_model(module, folder / _weights_name(index))
 
 
-def _weights_path(folder: Path, index: int) -> Path:
-    return folder / f"module-{index}.safetensors"
+def _weights_name(index: int) -> str:
+    return f"module-{index}.safetensors"
 
 
 def software_versions() -> dict[str, str]:

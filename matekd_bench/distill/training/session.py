@@ -153,9 +153,18 @@ class TrainingSession:
         """Train to the end of the budget and yield the mean loss per example after each student update.
 
         Close the generator to stop early. A session that was loaded continues after the updates that it has finished.
+        Raises PluginError before the first update if the method's state cannot be saved.
         """
-        self._prepare_texts()
-        return self.trainer.run(self._order, self._auxiliary_order, self.assembler)
+        self.warm_up()
+        self._method_state()
+        yield from self.trainer.run(self._order, self._auxiliary_order, self.assembler)
+
+    def _method_state(self) -> dict[str, Any]:
+        state: object = self.method.state_dict()
+        if not isinstance(state, dict):
+            raise wrong_result(self.method.state_dict, kind_in_words(state), "return a dictionary")
+        check_saveable(state, self.job.variant)
+        return state
 
     def batch(
         self,
@@ -211,15 +220,11 @@ class TrainingSession:
         method's state cannot be saved.
         """
         self.gather_counts()
-        method: object = self.method.state_dict()
-        if not isinstance(method, dict):
-            raise wrong_result(self.method.state_dict, kind_in_words(method), "return a dictionary")
-        check_saveable(method, self.job.variant)
         return {
             "meter": self.meter.state_dict(),
             "trainer": self.trainer.state_dict(),
             "context": self.context.state_dict(),
-            "method": method,
+            "method": self._method_state(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any], folder: Path) -> None:

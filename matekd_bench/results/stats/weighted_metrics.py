@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matekd_bench.tasks.metrics import ROUNDING, Floats
+from matekd_bench.tasks.metrics import ROUNDING, Floats, matthews_of_counts, ratio
 from matekd_bench.tasks.task import MetricName
 
 BLOCK = 1_000_000  # weights converted to float64 at a time: 8 MB, so that they stay in the CPU cache
@@ -67,7 +67,7 @@ def _f1_terms(gold: Values, predicted: Values, classes: Values) -> Values:
 
 
 def _ratio(sums: Floats) -> Floats:
-    return _divide(sums[..., 0], sums[..., 1])
+    return ratio(sums[..., 0], sums[..., 1])
 
 
 def _matthews_terms(gold: Values, predicted: Values, classes: Values) -> Values:
@@ -80,15 +80,7 @@ def _matthews(sums: Floats) -> Floats:
     """Compute the Matthews correlation of several classes (Gorodkin 2004) from the sums of `_matthews_terms`."""
     right, total = sums[..., 0], sums[..., 1]
     true, predicted = np.split(sums[..., 2:], 2, axis=-1)  # number of examples of each class
-    covariance = right * total - (true * predicted).sum(axis=-1)
-    variances = (total**2 - (true**2).sum(axis=-1)) * (total**2 - (predicted**2).sum(axis=-1))
-    return _divide(covariance, np.sqrt(variances))
-
-
-def _divide(numerator: Floats, denominator: Floats) -> Floats:
-    """Divide; 0 where the denominator is 0, since an undefined metric counts as 0."""
-    ratio: Floats = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
-    return ratio
+    return matthews_of_counts(right, total, true, predicted)
 
 
 # metric -> function that gives the terms [n, k] of one run, function of their weighted sums [..., k] that gives [...]

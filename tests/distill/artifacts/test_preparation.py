@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from matekd_bench.distill.artifacts import preparation
 from matekd_bench.distill.artifacts.preparation import Preparation
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.artifacts.teacher import FineTunedTeacher
 from matekd_bench.distill.settings import Budget, GeneratorSettings, Optimizer
+from matekd_bench.distill.training import checkpoint_saver
 from matekd_bench.distill.training.resume import PausedError
 from matekd_bench.events import Progress
 from matekd_bench.files.durable import CheckpointFolder
@@ -71,7 +71,7 @@ def test_it_goes_on_to_the_same_bits(part, recipe, tmp_path, monkeypatch):
 
 def test_it_is_saved_by_the_clock_and_the_disk_may_refuse(recipe, tmp_path: Path, monkeypatch):
     def train(place: Path, seconds: float, **options):
-        monkeypatch.setattr(preparation, "SAVE_SECONDS", seconds)
+        monkeypatch.setattr(checkpoint_saver, "SAVE_SECONDS", seconds)
         folder = CheckpointFolder(place)
         Preparation("the teacher", folder, **options).train(artifact.session())
         return [path.name for path in folder.folders()]
@@ -86,7 +86,7 @@ def test_it_is_saved_by_the_clock_and_the_disk_may_refuse(recipe, tmp_path: Path
 
 
 def test_a_checkpoint_of_another_start_is_left_aside(recipe, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(preparation, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint_saver, "SAVE_SECONDS", 0.0)
     artifact, folder = FineTunedTeacher(toy_data(), recipe(updates=2)), CheckpointFolder(tmp_path)
     Preparation("the teacher", folder).train(artifact.session())
     for changed, updates in ((False, [2]), (True, [1, 2])):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from matekd_bench.distill.artifacts import teacher as teacher_module
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.masked_lm import load_masked_lm
@@ -79,7 +80,7 @@ def test_the_folders_of_a_task_are_known_from_its_recipe_once_they_are_made(asse
     first, other = assets(), assets()
     for generator in (False, True):
         assert other.cached_folders(generator=generator) is None
-    _ = first.train
+    _ = first.train, first.teacher_dev_logits
     assert other.cached_folders(generator=True) is None
     assert {folder.parent.name for folder in other.cached_folders(generator=False)} == {"teachers", "logits"}
     _ = first.generator
@@ -94,6 +95,14 @@ def test_a_given_teacher_and_a_trained_generator_need_only_logits(assets, cache,
     trained = ModelSource(describe(next(cache.glob("generators/*/")), id="warm"))
     given = made.teacher.checkpoint.path
     first = assets(teacher=given, generator=trained)
-    logits = first.train.teacher_logits
-    [folder] = assets(teacher=given, generator=trained).cached_folders(generator=True)
-    assert load_file(folder / "logits.safetensors")["logits"].equal(logits)
+    made = [first.train.teacher_logits, *first.teacher_dev_logits]
+    folders = assets(teacher=given, generator=trained).cached_folders(generator=True)
+    for folder, logits in zip(folders, made, strict=True):
+        assert load_file(folder / "logits.safetensors")["logits"].equal(logits)
+
+
+def test_a_teacher_in_the_cache_answers_nothing_twice(assets, monkeypatch):
+    first, other = assets(), assets()
+    made = (first.train.teacher_logits, *first.teacher_dev_logits)
+    monkeypatch.setattr(teacher_module, "predict", None)  # a call would fail
+    assert all(map(torch.equal, made, (other.train.teacher_logits, *other.teacher_dev_logits)))

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.networks import ModelSource, weights_digest
 from matekd_bench.distill.settings import Optimizer, Training
 from matekd_bench.distill.student_run import Job, train
-from matekd_bench.distill.training import resume
+from matekd_bench.distill.training import checkpoint_saver, resume
 from matekd_bench.distill.training.outcome import Outcome
 from matekd_bench.distill.training.resume import PausedError, ran_out_of_memory
 from matekd_bench.errors import CheckpointError, PluginError, RunError, StoppedError
+from matekd_bench.files import durable
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.under_way import RunUnderWay
 from rig import Given, Kept, kd, toy_data
@@ -95,6 +97,12 @@ def kept(tmp_path: Path) -> RunUnderWay:
     return RunUnderWay(tmp_path, "toy-run")
 
 
+@pytest.fixture
+def always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint is due after every update."""
+    monkeypatch.setattr(checkpoint_saver, "SAVE_SECONDS", 0.0)
+
+
 def same(first: Outcome, second: Outcome) -> None:
     """Two outcomes are one, but for times."""
     one, two = ({**asdict(end), "student": weights_digest(end.student)} for end in (first, second))
@@ -142,12 +150,31 @@ def test_every_kind_of_budget_goes_on(kind, shared, kept):
     same(whole, never().train(job("eda", budget), shared, kept))
 
 
-def test_a_checkpoint_is_made_at_every_evaluation_but_the_last_and_two_are_kept(shared, kept):
-    never().train(job("kd", ("student_updates", 12)), shared, kept)
-    assert sorted(path.name for path in kept.folder.iterdir()) == ["000000004", "000000008"]
+def test_checkpoints_are_made_by_the_clock_and_two_are_kept(shared, kept, monkeypatch):
+    never().train(job("kd"), shared, kept)
+    assert not kept.folder.exists()
+    monkeypatch.setattr(checkpoint_saver, "SAVE_SECONDS", 0.0)
+    never().train(job("kd"), shared, kept)  # none after the last update, which is followed by the record
+    assert sorted(path.name for path in kept.folder.iterdir()) == ["000000004", "000000005"]
 
 
-def test_what_came_after_the_last_checkpoint_is_done_again(shared, kept):
+def test_a_checkpoint_holds_the_weights_of_its_update_while_training_continues(
+    shared, kept, always, monkeypatch
+):
+    """The disk is slow: what it writes was copied when the checkpoint was due."""
+    write = kept.write
+    monkeypatch.setattr(kept, "write", lambda *content: (time.sleep(0.2), write(*content))[1])
+    monkeypatch.setattr(durable, "KEPT", 9)
+    never().train(job("kd"), shared, kept)
+    whole = never().train(job("kd"), shared)
+    shutil.rmtree(kept.folder / "000000005")
+    shutil.rmtree(kept.folder / "000000004")
+    going_on = never()
+    same(whole, going_on.train(job("kd"), shared, kept))
+    assert resumed_after(going_on) == [3]
+
+
+def test_what_came_after_the_last_checkpoint_is_done_again(shared, kept, always):
     """As after SIGKILL, which leaves no time to save: an exception in the middle of an update."""
 
     def cut(batch, models):
@@ -162,7 +189,7 @@ def test_what_came_after_the_last_checkpoint_is_done_again(shared, kept):
         never().train(job(method(cut)), shared, kept)
     going_on = never()
     outcome = going_on.train(job(method(cut)), shared, kept)
-    assert resumed_after(going_on) == [4]
+    assert resumed_after(going_on) == [5]
     same(whole, outcome)
 
 
@@ -197,7 +224,7 @@ def test_what_a_method_remembers_goes_with_it(shared, kept):
     same(whole, outcome)
 
 
-def test_a_damaged_checkpoint_is_passed_over(shared, kept):
+def test_a_damaged_checkpoint_is_passed_over(shared, kept, always):
     whole = never().train(job("kd"), shared)
     with pytest.raises(PausedError):
         Stopping(3).train(job("kd"), shared, kept)
@@ -230,7 +257,7 @@ def test_a_pickle_in_a_checkpoint_is_not_executed(tmp_path):
     assert not (tmp_path / "executed").exists()
 
 
-def test_a_state_that_could_not_be_read_again_is_refused_when_it_is_saved(shared, kept):
+def test_a_state_that_could_not_be_read_again_is_refused_before_the_first_update(shared, kept):
     careless = method(kd, state_dict=lambda self: {"where": [Path("here")]})
     with pytest.raises(PluginError, match=r"'given' gives a \w+Path"):
         never().train(job(careless), shared, kept)
@@ -239,7 +266,7 @@ def test_a_state_that_could_not_be_read_again_is_refused_when_it_is_saved(shared
 def test_seconds_add_up_over_the_parts(shared, kept):
     with pytest.raises(PausedError):
         Stopping(3).train(job("kd"), shared, kept)
-    [newest, _] = kept.folders()
+    [newest] = kept.folders()
     before, evaluating = resume.read_state(newest)["seconds"]
     outcome = never().train(job("kd"), shared, kept)
     assert outcome.train_seconds + outcome.eval_seconds > before > evaluating > 0
@@ -283,11 +310,11 @@ def test_without_dropout_smaller_passes_learn_the_same(recipe, tiny_checkpoint, 
     assert float((pieces.evaluations[-1].logits["dev"] - last).abs().max()) < moved / 1000
 
 
-def test_out_of_memory_in_the_middle_goes_on_from_the_last_checkpoint(shared, kept):
+def test_out_of_memory_in_the_middle_goes_on_from_the_last_checkpoint(shared, kept, always):
     watch = never()
     outcome = watch.train(job(method(hungry(most=8, first=3))), shared, kept)
     assert "8 rows" in watch.notes[0]
-    assert resumed_after(watch) == [2]
+    assert resumed_after(watch) == [3]
     assert (outcome.resumed, outcome.micro_batch) == (1, 8)
     whole = never().train(job(method(kd)), shared)
     assert torch.equal(outcome.evaluations[0].logits["dev"], whole.evaluations[0].logits["dev"])

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from matekd_bench.distill.artifacts.artifact_cache import import_folders
@@ -174,20 +173,9 @@ class RayCluster:
                 case ["event", event]:
                     self._sink.emit(from_json(event))
                 case ["checkpoint", update, files] if run_id in self._locks:
-                    self._save_checkpoint(self._locks[run_id], update, files)
+                    self._locks[run_id].save(update, files)  # here it survives the loss of its node
         results = [self._result(ref, self._in_flight.pop(ref)) for ref in ready]
         return [*ended, *(end for end in results if end is not None)]
-
-    @staticmethod
-    def _save_checkpoint(lock: RunUnderWay, update: int, files: Files) -> None:
-        """Save a checkpoint on this machine, where it survives the loss of its node."""
-
-        def write(folder: Path) -> None:
-            for name, content in files.items():
-                if name != MANIFEST:  # saving writes its own
-                    (folder / Path(name).name).write_bytes(content)
-
-        lock.save(update, write)
 
     def _result(self, ref: Any, order: Order) -> OrderEnd | None:
         """Store the result of a Ray task and return the end of its order; None if the order is submitted again."""

@@ -122,7 +122,7 @@ def _train(order: Order, remote: RemoteRunner, checkpoint: Checkpoint | None) ->
     run_id, store = order.run_id, remote.runner(order).store
     if checkpoint is not None:
         update, files = checkpoint
-        store.under_way(run_id).save(update, lambda folder: write_files(folder, files))
+        store.under_way(run_id).save(update, files)
     # An earlier try of the run on this node may not have ended yet and still hold its lock.
     while (end := remote.execute(order)).kind == "held":
         time.sleep(PROGRESS_SECONDS)

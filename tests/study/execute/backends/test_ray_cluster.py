@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from matekd_bench.cli import main
+from matekd_bench.distill.training import checkpoint_saver
 from matekd_bench.results.store.results_store import ResultsStore
 
 pytestmark = pytest.mark.ray
@@ -28,6 +30,9 @@ PLUGIN = """
 import time
 from pathlib import Path
 from matekd_bench import Method, NoParams, Perturbation, hookimpl
+from matekd_bench.distill.training import checkpoint_saver
+
+checkpoint_saver.SAVE_SECONDS = 0.0
 
 class Gated(Perturbation[NoParams]):
     def views(self, batch, models):
@@ -84,8 +89,15 @@ def table(results: Path, capsys: pytest.CaptureFixture[str]) -> str:
 
 @pytest.mark.skipif(find_spec("ray") is None, reason=NO_RAY)
 def test_a_cluster_makes_the_local_table_though_a_node_and_the_driver_are_killed(
-    study_options: Options, nodes: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    study_options: Options,
+    nodes: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(
+        checkpoint_saver, "SAVE_SECONDS", 0.0
+    )  # restored here after the plugin has set it too
     results, cache, plugin = tmp_path / "cluster", tmp_path / "cache", tmp_path / "gated.py"
     plugin.write_text(PLUGIN.replace("GATES", str(tmp_path)))
     options = [option for option in study_options if option != "--quiet"]
@@ -120,7 +132,7 @@ def test_a_cluster_makes_the_local_table_though_a_node_and_the_driver_are_killed
     out, said = start(study, results, nodes.address, cache).communicate(timeout=PATIENCE)
     assert out.splitlines()[-1].startswith("3 trained, 1 already recorded, 0 failed."), said
     assert "its node was lost" in err + said
-    assert "resuming after update 2" in err + said
+    assert re.search("resuming after update [12]", err + said)
     assert "25 %" in err  # of the teacher, which came back to this machine's cache
     assert "25 %" not in said
     assert done in store.records()

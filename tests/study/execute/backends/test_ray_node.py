@@ -26,7 +26,7 @@ from matekd_bench.distill.artifacts.artifact_cache import cached_folder, import_
 from matekd_bench.events import Evaluated, Event, Message, Progress, from_json
 from matekd_bench.files.durable import MANIFEST
 from matekd_bench.results.store.under_way import RunUnderWay
-from matekd_bench.study.execute.backends.ray_cluster import RayCluster, _newest_checkpoint
+from matekd_bench.study.execute.backends.ray_cluster import _newest_checkpoint
 from matekd_bench.study.execute.backends.ray_node import (
     PROGRESS_SECONDS,
     NodeOrder,
@@ -92,11 +92,11 @@ def test_a_checkpoint_goes_to_the_driver_and_on_to_another_node(
     home = tmp_path_factory.mktemp("machines")
     first, driver, second = (RunUnderWay(home / name, "a-run") for name in ("first", "driver", "second"))
     assert _newest_checkpoint(driver) is None
-    first.save(update, lambda folder: write_files(folder, files))
-    RayCluster._save_checkpoint(driver, *pickled((update, files_of(next(first.folders())))))
+    first.save(update, files)
+    driver.save(*pickled((update, files_of(next(first.folders())))))
     newest = pickled(_newest_checkpoint(driver))
     assert newest == (update, files)
-    second.save(update, lambda folder: write_files(folder, newest[1]))
+    second.save(update, newest[1])
     [folder] = second.folders()
     assert {name: content for name, content in files_of(folder).items() if name != MANIFEST} == files
 
