@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from matekd_bench.errors import ResultsError
-from matekd_bench.files import safe_names
+from matekd_bench.files import durable, safe_names
 from matekd_bench.files.durable import KEPT
 from matekd_bench.files.hashing import file_digest
 from matekd_bench.results.store.results_store import ResultsStore
@@ -35,8 +35,8 @@ time.sleep(600)
 """
 
 
-def content(text: str):
-    return lambda folder: (folder / "weights").write_text(text) and None
+def content(text: str) -> dict[str, bytes]:
+    return {"weights": text.encode()}
 
 
 def partial(root: Path) -> Path:
@@ -110,15 +110,18 @@ def test_a_name_in_a_manifest_does_not_lead_out_of_its_folder(tmp_path: Path) ->
     assert list(run.folders()) == []
 
 
-def test_a_disk_that_refuses_a_checkpoint_keeps_the_one_before(tmp_path: Path) -> None:
+def test_a_disk_that_refuses_a_checkpoint_keeps_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = RunUnderWay(tmp_path, "a-run")
     run.save(1, content("one"))
 
     def full(folder: Path) -> None:
-        (folder / "weights").write_text("tw")
         raise OSError(28, "No space left on device")
 
-    run.save(2, full)
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "seal", full)
+        run.save(2, content("two"))
     assert run.problem == "No space left on device"
     assert [path.name for path in run.folder.iterdir()] == ["000000001"]
     run.save(3, content("three"))
