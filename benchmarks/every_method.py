@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.stats.intervals import t_interval, variance_of_mean
+from matekd_bench.results.stats.intervals import confidence_interval, variance_of_mean
 from matekd_bench.results.store.collection import read_folders
 
 STUDY = Path(__file__).with_name("every_method.toml")
@@ -65,7 +65,7 @@ def difference(
         if which == variant and (other, *place) in values
     ]
     mean = statistics.fmean(apart)
-    interval = t_interval(mean, variance_of_mean(apart))
+    interval = confidence_interval(mean, variance_of_mean(apart))
     return mean, interval.low, interval.high, len(apart)
 
 

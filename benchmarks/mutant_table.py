@@ -115,7 +115,7 @@ MUTANTS = (
     ),
     Mutant(
         "constant-scores", "A regression that answers one value for every row is not flagged as collapsed.",
-        '_centered(guess) is None if task.kind == "regression"', 'False if task.kind == "regression"',
+        "return _centered(predictions) is None", "return _constant(predictions)",
         "test_metrics.py", "constant_regression",
     ),
     Mutant(
@@ -173,13 +173,13 @@ MUTANTS = (
     ),
     Mutant(
         "rename-before-seal", "A checkpoint gets its name before it is whole.",
-        "seal(temporary) shutil.rmtree(target, ignore_errors=True) temporary.rename(target)",
-        "shutil.rmtree(target, ignore_errors=True)\ntemporary.rename(target)\nseal(target)",
+        "seal(temporary) delete(target) temporary.rename(target)",
+        "delete(target)\ntemporary.rename(target)\nseal(target)",
         "test_under_way.py", "on_the_disk_before",
     ),
     Mutant(
         "manifest", "A damaged checkpoint counts as whole.",
-        "file_digest(folder / Path(name).name) == digest for", "(folder / Path(name).name).exists() for",
+        "_digest_of_regular(folder / Path(name).name) == digest for", "(folder / Path(name).name).exists() for",
         "test_under_way.py", "damaged_checkpoint_is_none",
     ),
     Mutant(

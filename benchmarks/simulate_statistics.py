@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 
 from matekd_bench.results.stats.differences import RowScores, difference
 from matekd_bench.results.stats.example_scores import Gold, example_scores
+from matekd_bench.results.stats.summary import summarize
+from matekd_bench.tasks.task import MetricName
 
-METRICS = ("accuracy", "matthews", "pearson")
+METRICS: tuple[MetricName, ...] = ("accuracy", "matthews", "pearson")
 SEEDS = (3, 5, 10)
 CORRELATIONS = (-0.3, 0.0, 0.5, 0.9)
 # Standard deviations of the luck of a seed and of a row's own strengths and weaknesses on examples, in the units of
@@ -29,9 +32,10 @@ class Simulation:
     """Studies of equal rows on one simulated task of `n` examples."""
 
     def __init__(
-        self, metric: str, n: int, seeds: int, correlation: float, luck: tuple[float, float]
+        self, metric: MetricName, n: int, seeds: int, correlation: float, luck: tuple[float, float]
     ) -> None:
-        self.metric, self.n, self.seeds = metric, n, seeds
+        self.metric: MetricName = metric
+        self.n, self.seeds = n, seeds
         self.correlation, (self.seed_sd, self.example_sd) = correlation, luck
 
     def study(self, rng: np.random.Generator, rows: int) -> list[RowScores]:
@@ -77,12 +81,29 @@ def levels(studies: int, n: int) -> Iterator[str]:
 def _level(simulation: Simulation, studies: int) -> str:
     rng, found, widths = np.random.default_rng(0), 0, []
     for _ in range(studies):
-        own, other = simulation.study(rng, 2)
-        compared = difference(own, other)
-        found += compared.p is not None and compared.p < 0.05
-        interval = compared.interval()
+        compared = difference(*simulation.study(rng, 2))
+        if compared is None or compared.p is None or (interval := compared.interval()) is None:
+            raise ValueError("a simulated study has a difference with an interval")
+        found += compared.p < 0.05
         widths.append((interval.high - interval.low) / 2)
     return f"{simulation.correlation:+.1f}: {100 * found / studies:.1f} (±{100 * float(np.mean(widths)):.1f})"
+
+
+def tables(studies: int, n: int, rows: int = 10) -> Iterator[str]:
+    """Yield a line for each setting: in how many of 100 tables of equal rows no verdict and no rank tells two apart."""
+    for seeds in SEEDS:
+        for correlation in (0.0, 0.5, 0.9):
+            simulation = Simulation("accuracy", n, seeds, correlation, LUCK["seeds and examples"])
+            rng, verdicts, marks = np.random.default_rng(1), 0, 0
+            for _ in range(studies):
+                table = {str(number): {"task": row} for number, row in enumerate(simulation.study(rng, rows))}
+                found = summarize(table, tasks=["task"], reference="0", families=[list(table)[1:]])
+                verdicts += all(row.verdict not in ("better", "worse") for row in found.rows.values())
+                marks += all(row.rank is not None and row.rank.with_best for row in found.rows.values())
+            yield (
+                f"{rows} rows, {seeds:2} seeds, correlation {correlation:+.1f}: no verdict in "
+                f"{100 * verdicts / studies:.1f}, all level with the best in {100 * marks / studies:.1f}"
+            )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -91,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--studies", type=int, default=2000)
     parser.add_argument("--examples", type=int, default=500)
     typed = parser.parse_args(arguments)
-    for line in levels(typed.studies, typed.examples):
+    for line in chain(tables(typed.studies, typed.examples), levels(typed.studies, typed.examples)):
         print(line, flush=True)
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         StudyStarted,
     )
     from matekd_bench.methods.context import Context, Models, Tokens, Trained, WordEmbeddings
+    from matekd_bench.methods.global_generators import borrowed_random
     from matekd_bench.methods.method import Method, NoParams, Params
     from matekd_bench.methods.perturbation import Perturbation, TextPerturbation, TokenPerturbation, Views
     from matekd_bench.methods.rows import Cycle, Encoded, Perturbed, Row
@@ -51,6 +52,7 @@ _HOMES = {
     "events": "Evaluated Message PlannedRun Progress RunFinished RunStarted StudyFinished StudyStarted",
     "methods.perturbation": "Perturbation TextPerturbation TokenPerturbation",
     "methods.context": "Context Models Tokens Trained WordEmbeddings",
+    "methods.global_generators": "borrowed_random",
     "methods.method": "Method NoParams Params",
     "methods.search_space": "Choice Range",
     "methods.rows": "Cycle Encoded Perturbed Row",
@@ -116,6 +118,7 @@ __all__ = [
     "WordEmbeddings",
     "WrapperParams",
     "__version__",
+    "borrowed_random",
     "find_thesaurus",
     "groups_in",
     "hookimpl",

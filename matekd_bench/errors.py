@@ -7,6 +7,9 @@ BenchError                 exit code 2: something the user typed, named or insta
 ├── PluginError            a plugin that conflicts with another or breaks the rules of the interface
 ├── ResultsError           a results folder or a record
 └── RunError               exit code 1: a run that started but could not be finished
+
+StoppedError               not an Exception: a signal has asked the program to stop
+EscapedError               what a plugin raised that is no Exception, such as SystemExit; never shown itself
 """
 
 from __future__ import annotations
@@ -34,6 +37,9 @@ PLAIN_RULES: Mapping[str, str] = {
     **dict.fromkeys(("dict_type", "model_type", "dataclass_type"), "it should be a table of keys and values"),
 }
 LONGEST_VALUE = 60  # characters of a wrong value that are shown
+LONGEST_KEY = 80  # characters of a key in a message
+LONGEST_REASON = 1000  # characters of a foreign error that are shown and recorded
+LONGEST_TRACEBACK = 20_000
 
 
 class BenchError(Exception):
@@ -83,6 +89,22 @@ class RunError(BenchError):
     exit_code = 1
 
 
+class StoppedError(BaseException):
+    """The end of a study that a signal stopped; `exit_code` is 128 plus the signal number, as in shells.
+
+    It is not an Exception, so that it is never mistaken for a method's failure. It is not a KeyboardInterrupt either:
+    Typer would drop its message and its signal, and a plugin may raise one itself.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + number
+
+
+class EscapedError(Exception):
+    """An exception of foreign code that `except Exception` would miss; the original is its `__cause__`."""
+
+
 def unknown(kind: str, name: str, allowed: Iterable[str], *, command: str | None = None) -> UsageError:
     """Return the error for a name that does not exist, with the nearest match or all allowed names.
 
@@ -114,13 +136,56 @@ def one_line(error: BaseException) -> str:
     """Return any error as one line without a full stop of its own.
 
     The suite's errors come without their type; all others end with the place to look at, `(my_method.py, line 12)`.
+    The text of a foreign error is cut where it is very long, and left out where it cannot be had.
     """
-    text = " ".join(str(error).split())
+    error = original_of(error)
+    text = message_of(error)
     if isinstance(error, BenchError):
         return text.rstrip(": ") or "no reason given"
     text = f"{type(error).__name__}: {text}".rstrip(": ")
+    if isinstance(error, BaseExceptionGroup):
+        first = _first_of(error)
+        text = f"{text}, the first is {type(first).__name__}: {message_of(first)}".rstrip(": ")
     place = None if isinstance(error, SyntaxError) else _place(error)  # a syntax error names its own place
     return text if place is None else f"{text} ({place})"
+
+
+def original_of(error: BaseException) -> BaseException:
+    """Return what foreign code raised, for an EscapedError; any other error itself."""
+    return error.__cause__ if isinstance(error, EscapedError) and error.__cause__ else error
+
+
+def message_of(error: BaseException) -> str:
+    """Return the message of any error in one line that can be shown, stored and sent."""
+    try:
+        text = str(error)
+    except StoppedError:
+        raise
+    except BaseException:  # foreign code may raise anything here too
+        return "its message cannot be shown"
+    line = " ".join(_shortened(text, LONGEST_REASON).split())
+    return line.encode(errors="replace").decode()  # half a surrogate pair cannot be written to a file
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of an error as Python prints it, without the middle of a very long one."""
+    import traceback  # only where something has failed
+
+    lines = "".join(traceback.format_exception(error)).rstrip()
+    return _shortened(lines, LONGEST_TRACEBACK).encode(errors="replace").decode()
+
+
+def _shortened(text: str, length: int) -> str:
+    """Return a long text without its middle."""
+    half = length // 2
+    return text if len(text) <= length else f"{text[:half]} ... {text[-half:]}"
+
+
+def _first_of(error: BaseException) -> BaseException:
+    """Return the first error of a group, which may hold groups again."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _place(error: BaseException) -> str | None:
@@ -141,8 +206,21 @@ def _place(error: BaseException) -> str | None:
     for candidates in (own, called, frames):
         if candidates:
             file, line, _ = candidates[-1]
-            return f"{file.replace(chr(92), '/').rpartition('/')[2]}, line {line}"
+            return f"{_file_name(file)}, line {line}"
     return None
+
+
+def defined_at(function: Any) -> str:
+    """Return ` (my_method.py, line 12)`, where a function of Python code is defined; else nothing."""
+    import inspect  # only where something is wrong
+
+    function = getattr(function, "fget", None) or getattr(function, "__func__", function)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f" ({_file_name(code.co_filename)}, line {code.co_firstlineno})" if code else ""
+
+
+def _file_name(file: str) -> str:
+    return file.replace(chr(92), "/").rpartition("/")[2]
 
 
 def _is_library(file: str) -> bool:
@@ -154,8 +232,11 @@ def _is_library(file: str) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of a library's long message, else the error's type."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    """Return the first line of a library's long message, with the next one after a colon; else the error's type."""
+    first, _, rest = str(error).strip().partition("\n")
+    if first.rstrip().endswith(":"):
+        first = f"{first.rstrip()} {rest.strip().partition(chr(10))[0]}".rstrip(" :")
+    return first or type(error).__name__
 
 
 def os_reason(error: BaseException) -> str:
@@ -187,11 +268,13 @@ def likely_encoding(content: bytes) -> str:
 
 
 def _syntax_problem(path: object, error: Exception) -> str:
-    """Return the sentence about a file that is not JSON or not TOML."""
-    import tomllib
-
+    """Return the sentence about a file that is not JSON or not TOML, or that Python refuses to read."""
+    if isinstance(error, RecursionError):
+        return f"'{path}' is nested too deeply."
     text = " ".join(str(error).split()).rstrip(".")
-    language = "TOML" if isinstance(error, tomllib.TOMLDecodeError) else "JSON"
+    if "integer string conversion" in text:  # Python's limit of 4300 digits
+        return f"'{path}' holds a whole number of thousands of digits: write a smaller one."
+    language = "TOML" if str(path).endswith(".toml") else "JSON"
     return f"'{path}' is not {language}: {text}."
 
 
@@ -219,7 +302,10 @@ class Problem(NamedTuple):
         """The rule with the wrong value, where the value is short enough to be shown."""
         if not isinstance(self.value, (str, int, float, list, type(None))) or ", not " in self.rule:
             return self.rule
-        value = repr(self.value)
+        try:
+            value = repr(self.value)
+        except ValueError:  # Python's limit of 4300 digits; a hexadecimal number can have more
+            return f"{self.rule}, not a number of thousands of digits"
         return f"{self.rule}, not {value[:LONGEST_VALUE]}{'...' * (len(value) > LONGEST_VALUE)}"
 
     def sentence(self, word: str = "key", place: str = "") -> str:
@@ -268,7 +354,7 @@ def _located(model: Any, location: Sequence[str | int]) -> tuple[tuple[str, ...]
         names = next((keys for kind in kinds if (keys := _fields(kind))), {})
         if not (names or isinstance(part, int) or any(map(_is_table, kinds))):
             continue  # the name of a union's member
-        path.append(str(part))
+        path.append(_shortened(str(part), LONGEST_KEY))
         contents = [get_args(kind)[-1 if _is_table(kind) else 0] for kind in kinds if get_args(kind)]
         inner = [names[part]] if part in names else contents
         kinds = [member for kind in inner for member in _members(kind)]

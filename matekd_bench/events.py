@@ -130,7 +130,8 @@ class StudyFinished(Event):
     """The end of a study: "done", or "stopped" by the user or an error, with the number of runs by outcome.
 
     `skipped` runs had a record already, or got one from another process. `left` runs were not started, because an
-    earlier one failed.
+    earlier one failed. `rows` are those of the study's leaderboard, with the keys of the JSON export (docs/columns.md);
+    they are made for plugins that receive this event, and empty if the study was stopped.
     """
 
     status: Literal["done", "stopped"]
@@ -138,6 +139,7 @@ class StudyFinished(Event):
     skipped: int = 0
     failed: int = 0
     left: int = 0
+    rows: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +171,7 @@ JsonEvent: TypeAlias = dict[str, Any]
 
 
 def as_json(event: Event) -> JsonEvent:
-    """Return an event as JSON data, for :func:`from_json`; not for `StudyStarted`, which no other process sends."""
+    """Return an event as JSON data, for :func:`from_json`; not one of the study itself, which stays in its process."""
     return {"event": type(event).__name__, **asdict(event)}
 
 

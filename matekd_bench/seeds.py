@@ -39,7 +39,6 @@ PURPOSES = {
     "tinybert-aug": "replacements of `tinybert-aug`",
     "preview": "rows of a preview",
     "label-gate": "order of the examples on which a given teacher's label order is tested",
-    "bootstrap": "resampled examples of a split",
     "permutation": "permutations of two checkpoints' answers",
     "mini-glue": "texts of mini-GLUE",
     "mini-pretraining": "weights of mini-GLUE's checkpoint",

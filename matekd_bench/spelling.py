@@ -1,4 +1,4 @@
-"""Names as people write them: which of the known names is meant, and which is the nearest to a wrong one."""
+"""Words for messages: which known name is meant, which is the nearest to a wrong one, and what kind a value is."""
 
 from __future__ import annotations
 
@@ -41,3 +41,15 @@ def nearest(name: str, names: Iterable[str], cutoff: float = 0.5) -> str | None:
         if matcher.ratio() >= SIMILAR or common >= 0.5:
             return bare[match]
     return None
+
+
+def kind_in_words(value: object) -> str:
+    """Return the kind of a value with its article: "a list", "an int", "the class Eda"; "None" for None."""
+    if value is None:
+        return "None"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    kind = type(value)
+    library = kind.__module__.partition(".")[0]
+    name = f"{library}.{kind.__name__}" if library in ("numpy", "torch") else kind.__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

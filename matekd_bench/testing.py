@@ -5,6 +5,24 @@ The public name of :mod:`matekd_bench.contract`.
 
 from __future__ import annotations
 
-from matekd_bench.contract import CheckResult, Subject, check, contract_tests, names, only, subject_of
+from matekd_bench.contract import (
+    CONTRACT_VERSION,
+    CheckResult,
+    Subject,
+    check,
+    contract_tests,
+    names,
+    only,
+    subject_of,
+)
 
-__all__ = ["CheckResult", "Subject", "check", "contract_tests", "names", "only", "subject_of"]
+__all__ = [
+    "CONTRACT_VERSION",
+    "CheckResult",
+    "Subject",
+    "check",
+    "contract_tests",
+    "names",
+    "only",
+    "subject_of",
+]

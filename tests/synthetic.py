@@ -13,6 +13,8 @@ from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.seeds import seed_of
+from matekd_bench.tasks.metrics import score_split, task_score
+from matekd_bench.tasks.task import MetricName, Split, Task
 
 TEACHER = {
     "id": "org/teacher",
@@ -155,3 +157,43 @@ def write(
                     )
                     store.write(record, Predictions(logits, {"dev": uids}))
     return store
+
+
+def scored(
+    record: Record,
+    predictions: Predictions,
+    labels: Mapping[str, Sequence[float]],
+    metrics: tuple[MetricName, ...] = ("accuracy",),
+) -> Record:
+    """The record with the scores, the curve and the status that the predictions give; `labels` are by split."""
+    task = Task(
+        name=record.identity.task, title="", summary="", fields=("text",), labels=record.data.labels,
+        kind="classification" if record.data.labels else "regression",
+        metrics=metrics,
+        splits=dict.fromkeys(("train", "dev"), Split("", "", 1)),
+    )  # fmt: skip
+    evaluations = [
+        [score_split(task, labels[split], logits, split) for split, logits in sorted(evaluation.items())]
+        for evaluation in predictions.evaluations
+    ]
+    curve = [task_score(splits) for splits in evaluations]
+    best = curve.index(max(curve))
+    items = [
+        {"split": split.split, "selection": selection, "metric": name, "value": value, "n": split.n}
+        for selection, splits in (("last", evaluations[-1]), ("best_dev", evaluations[best]))
+        for split in splits
+        for name, value in split.metrics.items()
+    ]
+    plain = record.model_dump(by_alias=True) | {
+        "status": "collapsed" if all(split.collapsed for split in evaluations[-1]) else "ok",
+        "scores": items,
+        "curve": [
+            {"eval": number, "update": 30 * number, "score": score, "train_loss": 0.5}
+            for number, score in enumerate(curve, start=1)
+        ],
+        "selection": {"rule": "last", "evals": len(curve), "best_eval": best + 1},
+        "task_score": {
+            "last": curve[-1], "best_dev": curve[best], "optimism": curve[best] - curve[-1], "xfit": None,
+        },
+    }  # fmt: skip
+    return Record.model_validate(plain)

@@ -81,3 +81,33 @@ def test_a_syntax_error_names_its_place_once():
     with pytest.raises(SyntaxError) as caught:
         compile("a b", "x.py", "exec")
     assert errors.one_line(caught.value).count("line 1") == 1
+
+
+class UnprintableError(Exception):
+    def __str__(self):
+        raise SystemExit(3)
+
+
+def escaped(cause):
+    try:
+        raise errors.EscapedError from cause
+    except errors.EscapedError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (UnprintableError(), "UnprintableError: its message"),
+        (ValueError("word " * 1_000_000), "ValueError: word word"),
+        (ValueError("half \ud800"), "ValueError: half ?"),
+        (escaped(SystemExit("no lexicon")), "SystemExit: no lexicon"),
+        (ExceptionGroup("both", [ExceptionGroup("inner", [KeyError("x")])]), "the first is KeyError: 'x'"),
+        (errors.DataError("word " * 1_000_000), "word word"),
+    ],
+)
+def test_the_strangest_errors_are_one_short_line(error, named):
+    line = errors.one_line(error)
+    assert named in line
+    assert (len(line) < 1500, line.isprintable(), line.encode().decode() == line) == (True, True, True)
+    assert len(errors.traceback_of(error)) < 30_000

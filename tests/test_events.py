@@ -15,12 +15,13 @@ from matekd_bench.events import (
     Event,
     PlannedRun,
     RunStarted,
+    StudyFinished,
     StudyStarted,
     as_json,
     from_json,
 )
 
-SENT = [kind for kind in EVENTS.values() if kind is not StudyStarted]
+SENT = [kind for kind in EVENTS.values() if kind not in (StudyStarted, StudyFinished)]
 
 
 @given(event=st.one_of(*map(drawn, SENT)))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
+import resource
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from matekd_bench.cli import main
 from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.networks import ModelSource, load_classifier
 from matekd_bench.distill.models.tokenizers import Encoder
-from matekd_bench.errors import CheckpointError
+from matekd_bench.errors import CheckpointError, ResultsError
 from matekd_bench.files.hashing import file_digest
 from matekd_bench.results.store.results_store import ResultsStore
 
@@ -197,6 +200,52 @@ def test_names_and_reasons_that_steer_what_shows_them(
         cells = [cell for row in csv.reader(file) for cell in row]
     assert not [cell for cell in cells if cell[:1] in ("=", "@", "\t", "\r")]
     assert not {"\x1b", "\u202e"} & set((tmp_path / "t.md").read_text())
+
+
+@pytest.mark.parametrize("place", ["field", "run", "results", "label", "split"])
+def test_hostile_names_do_not_reach_the_terminal(
+    place: str, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "\x1b]0;owned\x07\x9b2J\u202e\nerror: forged"
+    if place == "field":
+        changed(results, **{evil: 1})
+    elif place == "label":
+        changed(results, data__labels=[evil, "b"])
+    elif place == "split":
+        changed(results, data__splits={evil: {"n": 1, "official_n": 1, "digest": "a"}})
+    else:
+        folder = next(results.glob("runs/*")) if place == "run" else results
+        if place == "results":
+            changed(results, schema="x")
+            results = folder.rename(tmp_path / evil)
+        else:
+            folder.rename(folder.with_name(evil))
+    for words in (
+        ["leaderboard"],
+        ["leaderboard", "--json"],
+        ["leaderboard", "--verify"],
+        ["leaderboard", "--failures"],
+    ):
+        main([*words, "--results", str(results)])
+    printed = capsys.readouterr()
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(printed.out + printed.err)
+    assert not [line for line in printed.err.splitlines() if line.startswith("error: forged")]
+
+
+def test_predictions_that_unpack_to_gigabytes(results: Path) -> None:
+    run, content = next(results.glob("runs/*")), io.BytesIO()
+    with (
+        zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("eval01__dev.npy", "w") as entry,
+    ):
+        for _ in range(2**9 + 1):
+            entry.write(bytes(2**20))
+    (run / "predictions.npz").write_bytes(content.getvalue())
+    changed(results, predictions__sha256=file_digest(run / "predictions.npz"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ResultsError, match="unpacks to"):
+        ResultsStore(results).read_predictions(run.name)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18  # kB
 
 
 def test_formulas_and_code_in_options_are_text(capsys: pytest.CaptureFixture[str], executed: Path) -> None:

@@ -7,9 +7,12 @@ import re
 import sys
 from collections.abc import Sequence
 
-from matekd_bench.errors import BenchError, file_problem
+from matekd_bench.cli.ui.escaped_streams import escaped_streams
+from matekd_bench.errors import BenchError, StoppedError, file_problem
+from matekd_bench.files.printable import one_line
+from matekd_bench.foreign_code import stdout_for_results
 from matekd_bench.gc_pause import gc_paused
-from matekd_bench.study.execute.interrupts import StoppedError
+from matekd_bench.study.execute.interrupts import Interruptions
 
 INTERRUPTED = 130
 # A path, or an option with one, in which the shell has left `~` alone.
@@ -24,24 +27,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     termination signal. A BenchError, or an OSError that names a file, prints one line on stderr. With ``--debug``,
     anywhere among the arguments, it raises instead and its traceback is shown, and so are those of failed runs.
     """
-    argv = list(sys.argv[1:] if arguments is None else arguments)
+    with stdout_for_results(whole_process=arguments is None), escaped_streams():
+        return _main(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(argv: list[str]) -> int:
     debug = "--debug" in argv
     _drop_invalid_widths()
     if (folder := os.environ.get("GLUE_DIR")) is not None:
         os.environ["GLUE_DIR"] = os.path.expanduser(folder)
     _make_openmp_threads_sleep()
     try:
-        arguments = [_from_home(argument) for argument in argv if argument != "--debug"]
-        code = _dispatch(arguments, debug=debug)
+        typed = [_from_home(argument) for argument in argv if argument != "--debug"]
+        with Interruptions():
+            code = _dispatch(typed, debug=debug)
     except BenchError as error:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
         if debug or error.filename is None:
             raise
-        print(f"error: {file_problem(error.filename, error, 'use')} --debug shows where.", file=sys.stderr)
+        problem = one_line(file_problem(error.filename, error, "use"))
+        print(f"error: {problem} --debug shows where.", file=sys.stderr)
         return BenchError.exit_code
     except StoppedError as stopped:
         print(str(stopped) or INTERRUPTION, file=sys.stderr)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from matekd_bench.contract.registry import CONTRACT_VERSION
 from matekd_bench.contract.run_checks import CheckResult, check, contract_tests, names, only
 from matekd_bench.contract.subject import Subject, subject_of
 
-__all__ = ["CheckResult", "Subject", "check", "contract_tests", "names", "only", "subject_of"]
+__all__ = [
+    "CONTRACT_VERSION",
+    "CheckResult",
+    "Subject",
+    "check",
+    "contract_tests",
+    "names",
+    "only",
+    "subject_of",
+]

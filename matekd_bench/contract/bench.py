@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from matekd_bench.contract import toys
 from matekd_bench.contract.subject import Subject
-from matekd_bench.distill.data.corpus import Corpus
+from matekd_bench.distill.data.corpus import NO_CLASS, Corpus
 from matekd_bench.distill.device import contained_randomness
 from matekd_bench.distill.settings import Optimizer, Training
 from matekd_bench.distill.token_texts import RecordingContext
@@ -37,7 +37,8 @@ class Update:
     """The record of one update: its loss, the gradients that were stepped, by "owner.name", and the views yielded.
 
     `loss` is None in an auxiliary phase.
-    `touched` names a weight of the student whose gradient the method's own code changed.
+    `touched` names a weight of the student whose gradient the method's own code changed, `overwritten` a tensor of the
+    batch that changed. `stepped` names the optimizers that took a step and are not the trainer's.
     """
 
     batch: Batch
@@ -45,6 +46,8 @@ class Update:
     grads: dict[str, Tensor] = field(default_factory=dict)
     views: list[View] = field(default_factory=list)
     touched: str | None = None
+    overwritten: str | None = None
+    stepped: list[str] = field(default_factory=list)
 
     @property
     def finite(self) -> bool:
@@ -58,6 +61,7 @@ class Bench:
 
     Everything is in float64, so that a difference well above rounding is the method's doing. `awkward` takes empty,
     long and strange texts instead; `dropout` switches dropout on; `reverse` gives the teacher another vocabulary.
+    `unlabeled` leaves every third row without a label. Without `warm_up` the session waits for a checkpoint to load.
     """
 
     def __init__(
@@ -68,13 +72,17 @@ class Bench:
         awkward: bool = False,
         dropout: bool = False,
         reverse: bool = False,
+        unlabeled: bool = False,
+        warm_up: bool = True,
     ) -> None:
         task = toys.toy_task(kind)
-        self.student, teacher = toys.student(kind, dropout=dropout), toys.teacher(kind, reverse=reverse)
+        self.student: Any = toys.student(kind, dropout=dropout)
+        self.teacher: Any = toys.teacher(kind, reverse=reverse)
         self.encoder, corpus = toys.encoder(), _corpus(kind, awkward, reverse)
+        corpus = without_labels(corpus) if unlabeled else corpus
         # "float32" means that nothing is autocast: the networks keep the float64 of the toy weights.
         parts = SessionParts(
-            task=task, student=self.student, teacher=teacher, student_encoder=self.encoder,
+            task=task, student=self.student, teacher=self.teacher, student_encoder=self.encoder,
             teacher_encoder=toys.encoder(reverse=True) if reverse else None, corpus=corpus,
             generator=partial(toys.generator, dropout=dropout), device=CPU, precision="float32",
         )  # fmt: skip
@@ -84,7 +92,8 @@ class Bench:
         )  # fmt: skip
         with contained_randomness(CPU):
             self.session = TrainingSession(parts, job, context_type=RecordingContext)
-            self.session.warm_up()
+            if warm_up:
+                self.session.warm_up()
         self.method = self.session.method
         self.rows = tuple(range(len(corpus))) if awkward else ROWS
 
@@ -117,13 +126,22 @@ class Bench:
             trainer = self.session.trainer
             trainer.method = ViewRelay(self.method, show, partial(self._watching_student, update))
             trainer.micro_batch = micro_batch
-            with self._recording_steps(update.grads):
+            before = _tensors(update.batch)
+            with self._recording_steps(update):
                 update.loss = trainer.update(update.batch)
+            changed = (
+                name for name, value in _tensors(update.batch).items() if not value.equal(before[name])
+            )
+            update.overwritten = next(changed, None)
         return update
 
     def is_rewritten(self, view: View) -> bool:
         """Return True for a view made of texts, whose positions are not those of the batch."""
-        return self._context.texts_of(view) is not None
+        return self.texts_of(view) is not None
+
+    def texts_of(self, view: View) -> list[tuple[str, ...]] | None:
+        """Return the texts that a view was made from, row by row; None for any other view."""
+        return self._context.texts_of(view)
 
     @property
     def _context(self) -> RecordingContext:
@@ -153,7 +171,7 @@ class Bench:
                 update.touched = update.touched or name
 
     @contextlib.contextmanager
-    def _recording_steps(self, grads: dict[str, Tensor]) -> Iterator[None]:
+    def _recording_steps(self, update: Update) -> Iterator[None]:
         """Copy the gradients with which optimizers step inside the block, because the trainer clears them afterwards.
 
         BERT's `key.bias` is left out: softmax ignores it, so that its gradient is rounding alone.
@@ -166,11 +184,15 @@ class Bench:
             for name, weight in module.named_parameters()
         }
 
+        own = {id(optimizer) for optimizer in self.session.trainer.optimizers}
+
         def record(optimizer: Any, args: Any, kwargs: Any) -> None:
+            if id(optimizer) not in own:
+                update.stepped.append(type(optimizer).__name__)
             for weight in (weight for group in optimizer.param_groups for weight in group["params"]):
                 name = names.get(id(weight), "key.bias")  # weights of other optimizers are left out as well
                 if weight.grad is not None and not name.endswith("key.bias"):
-                    grads[name] = weight.grad.detach().clone()
+                    update.grads[name] = weight.grad.detach().clone()
 
         hook = register_optimizer_step_pre_hook(record)
         try:
@@ -196,17 +218,13 @@ def _corpus(kind: toys.Kind, awkward: bool, reverse: bool) -> Corpus:
     return Corpus(uids, texts, encoder(texts), labels, encoder.tokens.pad, logits)
 
 
-def gap(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
-    """Return the largest norm of a difference between two sets of gradients, relative to the norm of the first."""
-    size = sum(float(value.norm()) ** 2 for value in first.values()) ** 0.5
-    names = first.keys() | second.keys()
-    distances = [_distance(first.get(name), second.get(name)) for name in names]
-    return max(distances, default=0.0) / (size or 1.0)
+def without_labels(corpus: Corpus) -> Corpus:
+    """Return the corpus with every third row without a label."""
+    labels = corpus.labels.clone()
+    labels[::3] = float("nan") if labels.is_floating_point() else NO_CLASS
+    return replace(corpus, labels=labels)
 
 
-def _distance(first: Tensor | None, second: Tensor | None) -> float:
-    """Return the norm of the difference; a missing gradient counts as zero."""
-    if first is None or second is None:
-        present = first if first is not None else second
-        return float(present.norm()) if present is not None else 0.0
-    return float((first - second).norm())
+def _tensors(batch: Batch) -> dict[str, Tensor]:
+    """Copy the tensors of a batch, by name."""
+    return {name: value.clone() for name, value in vars(batch).items() if isinstance(value, Tensor)}

@@ -4,31 +4,55 @@ from __future__ import annotations
 
 import inspect
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
-from matekd_bench.contract import behavior_checks, randomness_checks, training_checks, view_checks
 from matekd_bench.contract.bench import Bench
-from matekd_bench.contract.checks import CHECKS, CheckFailedError, CheckSkippedError, ContractCheck
-from matekd_bench.contract.subject import Subject, subject_of
-from matekd_bench.errors import one_line, unknown
+from matekd_bench.contract.checks import (
+    behavior_checks,
+    effect_checks,
+    factory_checks,
+    process_checks,
+    randomness_checks,
+    state_checks,
+    training_checks,
+    view_checks,
+)
+from matekd_bench.contract.checks.factory_checks import FACTORY
+from matekd_bench.contract.checks.process_checks import start_server
+from matekd_bench.contract.global_random import seeded
+from matekd_bench.contract.registry import CHECKS, CheckFailedError, CheckSkippedError, ContractCheck
+from matekd_bench.contract.subject import Subject, made_by, subject_of
+from matekd_bench.errors import BenchError, StoppedError, one_line, original_of, unknown
+from matekd_bench.foreign_code import foreign_code
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.perturbation import Perturbation
+from matekd_bench.study.execute.interrupts import Interruptions
 
-# Each module adds its checks when it is imported. Sorting makes the order independent of the order of imports: what a
-# method yields comes first, because it explains later failures, and the slow run on mini-GLUE comes last.
-MODULES = [module.__name__ for module in (view_checks, randomness_checks, behavior_checks, training_checks)]
-CONTRACT = tuple(sorted(CHECKS, key=lambda check: MODULES.index(check.run.__module__)))
+# Each module adds its checks when it is imported. Listing them makes the order independent of the order of imports.
+# How a method is made and what it yields come first, because they explain later failures; the slow run on mini-GLUE
+# is last.
+MODULES = (
+    *(factory_checks, view_checks, effect_checks, randomness_checks, state_checks, process_checks),
+    *(behavior_checks, training_checks),
+)
+NAMES = [module.__name__ for module in MODULES]
+CONTRACT = tuple(sorted(CHECKS, key=lambda check: NAMES.index(check.run.__module__)))
+# Each check starts with the global generators in this state, so that no check can hide another's fault. No method seeds
+# them with this number by chance.
+FRESH_SEED = 918_273_645
 
 
 @dataclass(frozen=True)
 class CheckResult:
     """The outcome of one check: what was `expected`, what `happened` instead, and how to `fix` it.
 
-    `state` is "passed", "failed", or "skipped" where the check does not apply; then `happened` says why.
+    `state` is "passed", "failed", or "skipped" where the check does not apply; then `happened` says why. A check may
+    pass with a `warning`.
     """
 
     check: str
@@ -36,6 +60,7 @@ class CheckResult:
     state: Literal["passed", "failed", "skipped"]
     happened: str = ""
     fix: str = ""
+    warning: str = ""
 
     def __str__(self) -> str:
         expectation = f"{self.check}: expected that {self.expected}."
@@ -56,37 +81,69 @@ def only(name: str) -> ContractCheck:
 
 
 def check(subject: Subject, wanted: Sequence[str] = ()) -> list[CheckResult]:
-    """Run all checks on a method, or those `wanted` by name; a check in which the method raises has failed."""
-    return [run_check(subject, only(name)) for name in wanted or names()]
+    """Run all checks on a method, or those `wanted` by name; a check in which the method raises has failed.
+
+    If the method cannot be made, that is reported first, and all other checks are skipped.
+    """
+    checks = [only(name) for name in wanted or names()]
+    made = run_check(subject, only(FACTORY))
+    if made.state == "failed":
+        return [made, *(_not_made(check) for check in checks if check.name != FACTORY)]
+    if any(check.name == process_checks.NAME for check in checks):
+        start_server()  # it is ready by the time its check comes
+    return [made if check.name == FACTORY else run_check(subject, check) for check in checks]
+
+
+def _not_made(check: ContractCheck) -> CheckResult:
+    return CheckResult(check.name, check.expected, "skipped", f"the method cannot be made (see '{FACTORY}')")
 
 
 def run_check(subject: Subject, check: ContractCheck) -> CheckResult:
-    """Run one check on a method."""
+    """Run one check on a method, with the global generators in the same state each time; restore them afterwards."""
     result = partial(CheckResult, check.name, check.expected)
     try:
-        check.run(subject, partial(Bench, subject))
+        # Under pytest too a signal raises StoppedError, so that any KeyboardInterrupt was raised by the method.
+        with Interruptions(), foreign_code(), seeded(FRESH_SEED):
+            warning = check.run(subject, partial(Bench, subject))
     except CheckFailedError as error:
         return result("failed", error.happened, error.fix)
     except CheckSkippedError as error:
         return result("skipped", str(error))
+    except BenchError as error:
+        return result("failed", f"{one_line(error).rstrip('.')}.", _where(error, subject))
     except Exception as error:  # a method is foreign code: whatever it raises is reported
-        return result("failed", f"It raises {one_line(error).rstrip('.')}.", _where(error, subject))
-    return result("passed")
-
-
-def _where(error: Exception, subject: Subject) -> str:
-    """Return the innermost line of the method's own file in the traceback, or say that the suite's code failed."""
-    try:
-        own_file = inspect.getsourcefile(subject.record.factory)
-    except TypeError:  # the factory is neither a Python class nor a Python function
-        own_file = None
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own_file]
-    if not frames:
-        return (
-            "The suite could not use what the method returned; docs/write-a-method.md says what it must be."
+        return result(
+            "failed", f"It raises {one_line(error).rstrip('.')}.", _where(original_of(error), subject)
         )
-    last = frames[-1]
-    return f"Line {last.lineno} of {Path(last.filename).name}, in {last.name}(): {last.line}"
+    return result("passed", warning=warning or "")
+
+
+def _where(error: BaseException, subject: Subject) -> str:
+    """Return the innermost line of the method's own package in the traceback, or where the method is defined."""
+    factory = made_by(subject.record)
+    lines = traceback.extract_tb(error.__traceback__)
+    modules = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    own = [
+        line
+        for line, module in zip(lines, modules, strict=True)
+        if _package(module) == _package(getattr(factory, "__module__", None))
+    ]
+    if own:
+        last = own[-1]
+        return f"Line {last.lineno} of {Path(last.filename).name}, in {last.name}(): {last.line}"
+    return f"See {_definition(factory, subject)}: docs/write-a-method.md says what the suite expects of it."
+
+
+def _package(module: object) -> str:
+    return str(module).partition(".")[0]
+
+
+def _definition(factory: Any, subject: Subject) -> str:
+    """Return the line and file of a factory, or the method's name where it is no class or function or has no source."""
+    try:
+        return f"line {inspect.getsourcelines(factory)[1]} of {Path(inspect.getfile(factory)).name}"
+    except (TypeError, OSError):
+        return f"method '{subject.record.name}'"
 
 
 def contract_tests(method: Method | type[Perturbation[Any]], **params: Any) -> Callable[[str], None]:
@@ -96,13 +153,26 @@ def contract_tests(method: Method | type[Perturbation[Any]], **params: Any) -> C
     """
     import pytest
 
+    subject = cache(lambda: subject_of(method, **params))
+    made = cache(lambda: run_check(subject(), only(FACTORY)))
+
+    def outcome(check: ContractCheck) -> CheckResult:
+        if check.name == FACTORY:
+            return made()
+        return _not_made(check) if made().state == "failed" else run_check(subject(), check)
+
     @pytest.mark.parametrize("check", names())
     def test_contract(check: str) -> None:
         __tracebackhide__ = True
-        result = run_check(subject_of(method, **params), only(check))
+        try:
+            result = outcome(only(check))
+        except StoppedError:  # pytest knows only this one
+            raise KeyboardInterrupt from None
         if result.state == "skipped":
             pytest.skip(result.happened)
         if result.state == "failed":
             pytest.fail(str(result), pytrace=False)
+        if result.warning:
+            warnings.warn(f"{subject().name}, {check}: {result.warning}", stacklevel=1)
 
     return test_contract

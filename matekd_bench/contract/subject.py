@@ -13,7 +13,7 @@ from matekd_bench.methods.method import Level, Method, NoParams, Params
 from matekd_bench.methods.params import ResolvedMethod
 from matekd_bench.methods.perturbation import Perturbation, TextPerturbation, TokenPerturbation, method_of
 from matekd_bench.methods.views import Batch
-from matekd_bench.methods.wrapping import Wrapped, WrapperParams, combined_record
+from matekd_bench.methods.wrapping import Wrapped, WrapperPair, WrapperParams, combined_record
 from matekd_bench.plugins.provided import problem_of
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ def subject_of(method: Method | ResolvedMethod | type[Perturbation[Any]], **para
     inner = simple(record.wraps)
     resolved = resolved.model_copy(update={"inner": Wrapped(method=inner.name, params={})})
     return Subject(f"{record.name}[{inner.name}]", combined_record(record, inner, NoParams()), resolved)
+
+
+def made_by(record: Method) -> Any:
+    """Return the factory that a plugin wrote: for a wrapper and its wrapped method, the wrapper's."""
+    pair = getattr(record.factory, "__self__", None)
+    return pair.outer.factory if isinstance(pair, WrapperPair) else record.factory
 
 
 class _Rotated(TextPerturbation[NoParams]):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import atexit
 import copy
 import random
-import shutil
 import string
-import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from matekd_bench.distill.models.checkpoints import Checkpoint, describe
 from matekd_bench.distill.models.masked_lm import MaskedRowsLM, load_masked_lm
 from matekd_bench.distill.models.networks import ModelSource, load_classifier, quiet_transformers
 from matekd_bench.distill.models.tokenizers import Encoder
+from matekd_bench.files.scratch import scratch_folder
 from matekd_bench.tasks.task import Split, Task
 
 Kind = Literal["single", "pairs", "regression"]
@@ -96,9 +96,9 @@ def checkpoint(reverse: bool = False) -> Checkpoint:
 @cache
 def _folder() -> Path:
     """Make the folder for the checkpoints, which is removed when the program ends."""
-    folder = Path(tempfile.mkdtemp(prefix="matekd-bench-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(scratch_folder())
 
 
 @cache

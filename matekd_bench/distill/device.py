@@ -12,9 +12,16 @@ from typing import Literal
 
 import torch
 
-from matekd_bench.errors import UsageError
+from matekd_bench.errors import UsageError, message_of
 
 ResolvedPrecision = Literal["float32", "bf16"]
+# Errors of CUDA after which nothing works any more on the device in the process that got them.
+LOST_CONTEXT = re.compile(
+    "device-side assert|illegal (memory access|instruction)|unspecified launch failure|misaligned address|"
+    "invalid program counter|hardware stack error|uncorrectable ECC error|launch timed out|"
+    "CU(BLAS|DNN)_STATUS_(EXECUTION_FAILED|INTERNAL_ERROR)",
+    re.IGNORECASE,
+)
 
 
 def resolve_device(name: str | None) -> torch.device:
@@ -122,10 +129,26 @@ def processor(device: torch.device) -> str:
     return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
+def device_is_lost(error: BaseException, device: torch.device) -> bool:
+    """Return True if this process can no longer use its GPU after `error`, or after an earlier one behind it."""
+    earlier: BaseException | None = error
+    while earlier is not None:
+        if LOST_CONTEXT.search(message_of(earlier)):
+            return True
+        earlier = earlier.__cause__ or earlier.__context__
+    try:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # raises whatever a kernel has left behind
+    except RuntimeError:
+        return True
+    return False
+
+
 def free_cached_memory(device: torch.device) -> None:
     """Release the unused GPU memory that torch has cached."""
     if device.type == "cuda":
-        torch.cuda.empty_cache()
+        with suppress(RuntimeError):  # the device is lost: `device_is_lost` has it reported
+            torch.cuda.empty_cache()
 
 
 def reset_peak_memory(device: torch.device) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from matekd_bench.files.checked_model import CheckedModel
 
 BudgetKind = Literal["student_updates", "clean_examples", "train_flops"]
 Precision = Literal["auto", "float32", "bf16"]
@@ -15,13 +17,15 @@ BudgetLimit: TypeAlias = tuple[
 ]  # the unit that the budget counts, and how many of it a run may spend
 
 
-class Settings(BaseModel):
-    """The base class of all settings: frozen, with errors for unknown names.
+# Beyond these a study would never end, or fail where numbers turn into floats; nothing sensible comes near.
+MOST_ROWS = 10**9  # rows of data or of a batch
+MOST_UNITS = 10**30  # of a budget: floating-point operations are the largest
+MOST_TOKENS = 10**6  # of an example
+MOST_EVALUATIONS = 10_000
 
-    The docstring below a field becomes its description.
-    """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+class Settings(CheckedModel):
+    """The base class of all settings."""
 
 
 def _added_field(default: Any, **rules: Any) -> Any:
@@ -56,9 +60,9 @@ class Optimizer(Settings):
 
     lr: float = Field(gt=0)
     """Peak learning rate."""
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: int = Field(default=32, ge=1, le=MOST_ROWS)
     """Examples per update."""
-    micro_batch: int | None = Field(default=None, ge=1)
+    micro_batch: int | None = Field(default=None, ge=1, le=MOST_ROWS)
     """Rows per forward pass; None: the whole batch. Changes memory, not the update."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of the budget over which the learning rate rises."""
@@ -74,7 +78,7 @@ class Optimizer(Settings):
     """Adam's constant that keeps the denominator from zero."""
     algorithm: Literal["adamw", "adam"] = _added_field("adamw")
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019), or Adam (Kingma and Ba 2015)."""
-    warmup_updates: int | None = _added_field(None, ge=0)
+    warmup_updates: int | None = _added_field(None, ge=0, le=MOST_UNITS)
     """Updates over which the learning rate rises, instead of the share `warmup`; may be longer than the budget."""
 
     def factor(self, progress: float, budget: BudgetLimit) -> float:
@@ -94,13 +98,13 @@ class Budget(Settings):
 
     kind: BudgetKind = "student_updates"
     """Unit of the budget: student updates, clean training examples, or floating-point operations of training."""
-    limit: int | None = Field(default=None, ge=1)
+    limit: int | None = Field(default=None, ge=1, le=MOST_UNITS)
     """Limit for every task that `tasks` does not name."""
-    tasks: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    tasks: dict[str, Annotated[int, Field(ge=1, le=MOST_UNITS)]] = Field(default_factory=dict)
     """Limits of individual tasks, by name."""
-    epochs: float | None = Field(default=None, gt=0)
+    epochs: float | None = Field(default=None, gt=0, le=MOST_ROWS)
     """Passes over the training rows, for tasks without a limit."""
-    max_epochs: float | None = Field(default=None, gt=0)
+    max_epochs: float | None = Field(default=None, gt=0, le=MOST_ROWS)
     """Upper bound on the passes over the training rows, so that a small training set gets a shorter run."""
 
     @model_validator(mode="after")
@@ -194,13 +198,13 @@ class Training(Settings):
     """Optimizer of the student."""
     objective: Objective = Objective()
     """Weights, temperature and form of the loss."""
-    evaluations: int = Field(default=10, ge=1)
+    evaluations: int = Field(default=10, ge=1, le=MOST_EVALUATIONS)
     """Evaluations on the dev set, equally spaced in the budget."""
-    max_length: int = Field(default=128, ge=8)
+    max_length: int = Field(default=128, ge=8, le=MOST_TOKENS)
     """Tokens per example, special tokens included; longer texts are truncated."""
     precision: Precision = "auto"
     """bf16 autocast or float32; auto: bf16 where the hardware multiplies bf16 matrices faster."""
-    eval_batch_size: int = Field(default=64, ge=1)
+    eval_batch_size: int = Field(default=64, ge=1, le=MOST_ROWS)
     """Rows per forward pass in evaluation."""
     auxiliary_updates: AuxiliaryUpdates = _added_field("besides")
     """Auxiliary updates of a method come on top of the budget ("besides") or spend it too ("within")."""

@@ -32,10 +32,12 @@ from matekd_bench.distill.training.resume import (
 )
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.distill.training.session import Job, SessionParts, TrainingSession
-from matekd_bench.errors import RunError
+from matekd_bench.errors import RunError, one_line
 from matekd_bench.events import Evaluated, Message, Progress, Sink
 from matekd_bench.files.durable import CheckpointFolder
+from matekd_bench.methods.perturbation import wrong_result
 from matekd_bench.seeds import seed_of
+from matekd_bench.spelling import kind_in_words
 from matekd_bench.tasks.metrics import score_split, task_score
 
 __all__ = ["Job", "initial_student", "student_session", "train"]
@@ -124,7 +126,7 @@ def _attempt(run: _StudentRun) -> Outcome | int:
             raise
         rows = run.rows_per_pass
         if rows == 1:
-            raise RunError("out of memory, even with one row per pass.") from error
+            raise RunError(f"out of memory, even with one row per pass: {one_line(error)}.") from error
         return (rows + 1) // 2
 
 
@@ -190,9 +192,10 @@ class _StudentRun:
         ):
             result.micro_batch = self._trainer.micro_batch
         result.student = self._student
-        result.diagnostics = self._finite_values(
-            {**self._session.context.diagnostics(), **self._session.method.diagnostics()}
-        )
+        own: object = self._session.method.diagnostics()
+        if not isinstance(own, Mapping):
+            raise wrong_result(self._session.method.diagnostics, kind_in_words(own), "return a dictionary")
+        result.diagnostics = self._finite_values({**self._session.context.diagnostics(), **own})
         for trained in self._session.context.trained:
             result.perturber_parameters += parameter_count(trained.module)
             result.perturber_trainable += sum(

@@ -7,6 +7,8 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
+from matekd_bench.files.printable import printable
+
 Value: TypeAlias = str | int | float | bool | None
 # Characters that a spreadsheet reads as the start of a formula (OWASP, "CSV injection").
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -21,8 +23,8 @@ def csv_text(
 ) -> str:
     """Format rows with a header; each row has a value for every column.
 
-    Missing values are empty, texts pass `defuse_formula`, and `number` formats floats, by default as Python prints
-    them.
+    Missing values are empty, texts pass `defuse_formula` and `printable`, and `number` formats floats, by default as
+    Python prints them.
     """
     file = io.StringIO(newline="")
     writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
@@ -44,4 +46,4 @@ def _cell(value: Value, number: Callable[[float], str]) -> Value:
     if not isinstance(value, str):
         return value
     # Python before 3.13 does not quote a lone CR, and readers take it for the end of the row.
-    return defuse_formula(value).replace("\r\n", "\n").replace("\r", "\n")
+    return printable(defuse_formula(value).replace("\r\n", "\n").replace("\r", "\n"))

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from matekd_bench.errors import os_reason
 from matekd_bench.files.hashing import file_digest
+from matekd_bench.files.regular import check_regular, delete, read_file
 
 MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 2**24
 KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is damaged
 
 
@@ -30,10 +32,24 @@ def write_synced(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def sync_file(path: Path) -> None:
-    """Return only after the content of an existing file is on disk."""
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
+def copy_synced(source: Path, target: Path) -> None:
+    """Copy a file's content to a new file and return only after that is on disk."""
+    with source.open("rb") as old, target.open("xb") as new:
+        shutil.copyfileobj(old, new)
+        new.flush()
+        os.fsync(new.fileno())
+
+
+def settle(folder: Path) -> None:
+    """Wait until the files of a folder that this process has made are on disk, with the mode that the umask gives.
+
+    Libraries such as safetensors write files that only their owner can read. The folder itself has the umask's mode.
+    """
+    mode = folder.stat().st_mode & 0o666
+    for path in folder.iterdir():
+        path.chmod(mode)
+        with path.open("r+b") as file:
+            os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -66,22 +82,26 @@ def seal(folder: Path) -> None:
 
     The manifest comes last, so a folder with a manifest is complete.
     """
-    for path in folder.iterdir():
-        sync_file(path)
+    settle(folder)
     digests = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
     write_synced(folder / MANIFEST, json.dumps(digests).encode())
     sync_folder(folder)
 
 
 def is_intact(folder: Path) -> bool:
-    """Return True if every file of a sealed folder still has the digest in the manifest."""
+    """Return True if every file of a sealed folder is a regular file with the digest in the manifest."""
     try:
-        digests = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        digests = json.loads(read_file(folder / MANIFEST, MAX_MANIFEST_BYTES))
         return bool(digests) and all(
-            file_digest(folder / Path(name).name) == digest for name, digest in digests.items()
+            _digest_of_regular(folder / Path(name).name) == digest for name, digest in digests.items()
         )
     except (OSError, ValueError, AttributeError, RecursionError):
         return False
+
+
+def _digest_of_regular(path: Path) -> str:
+    check_regular(path)
+    return file_digest(path)
 
 
 class CheckpointFolder:
@@ -115,15 +135,15 @@ class CheckpointFolder:
             }:  # a checkpoint that was read elsewhere has one; it is made again
                 (temporary / Path(name).name).write_bytes(files[name])
             seal(temporary)
-            shutil.rmtree(target, ignore_errors=True)
+            delete(target)
             temporary.rename(target)
             sync_folder(self.folder)
         except OSError as error:
             problem = os_reason(error)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            delete(temporary)
         for old in self._newest_first()[KEPT:]:
-            shutil.rmtree(old, ignore_errors=True)
+            delete(old)
         return partial(self._report, update, target, problem)
 
     def _report(self, update: int, target: Path, problem: str | None) -> None:
@@ -139,12 +159,14 @@ class CheckpointFolder:
 
     def remove(self) -> None:
         """Delete all checkpoints."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        delete(self.folder)
 
     def _newest_first(self) -> list[Path]:
-        """Return the folders of all checkpoints, intact or not."""
+        """Return the folders of all checkpoints, intact or not; links are left out."""
         try:
-            folders = [path for path in self.folder.iterdir() if path.name.isdigit()]
+            folders = [
+                path for path in self.folder.iterdir() if path.name.isdecimal() and not path.is_symlink()
+            ]
         except OSError:  # no checkpoint yet, or an unreadable folder: the training starts from scratch
             return []
         return sorted(folders, reverse=True)

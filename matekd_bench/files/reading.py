@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from matekd_bench.errors import BenchError, DataError, file_problem, first_problem
+from matekd_bench.files.regular import read_at_most
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -18,17 +19,28 @@ if TYPE_CHECKING:
 
 Content = TypeVar("Content")
 Record = TypeVar("Record")
+MAX_SETTINGS_BYTES = 2**24  # TOML and JSON files hold settings: some kB
 UTF_8 = "utf-8-sig"  # with or without a byte-order mark
 _adapters: dict[type, TypeAdapter[Any]] = {}  # cached, since making one takes longer than reading a file
 
 
-def read_text(file: Path | Traversable, kind: type[BenchError] = DataError, *, encoding: str = UTF_8) -> str:
+def read_text(
+    file: Path | Traversable,
+    kind: type[BenchError] = DataError,
+    *,
+    encoding: str = UTF_8,
+    max_bytes: int | None = None,
+) -> str:
     """Return the text of a file, with its own line ends; UTF-8 may begin with a byte-order mark.
 
-    Raises `kind`, naming the file and the line, if the file cannot be read or is not in this encoding.
+    Raises `kind`, naming the file and the line, if the file cannot be read, is not in this encoding, or holds more
+    than `max_bytes`. FIFOs and devices are not opened: reading them may never end.
     """
     try:
-        return file.read_bytes().decode(encoding)
+        if isinstance(file, Path) and file.exists() and not file.is_file() and not file.is_dir():
+            raise OSError("it is no regular file: not opened")
+        with file.open("rb") as stream:
+            return read_at_most(stream, max_bytes).decode(encoding)
     except (OSError, UnicodeDecodeError) as error:
         if isinstance(error, UnicodeDecodeError):
             error.encoding = encoding.removesuffix("-sig")  # Python calls all encodings of one byte "charmap"
@@ -54,12 +66,23 @@ def text_encoding(name: str) -> str:
 
 def read_toml(file: Path | Traversable, kind: type[BenchError] = DataError) -> dict[str, Any]:
     """Return the tables of a TOML file; raises `kind` as `read_text` does, and if the file is not TOML."""
-    return _parsed(file, tomllib.loads, kind)
+    return _parsed(file, _toml, kind)
+
+
+def _toml(text: str) -> dict[str, Any]:
+    tables = tomllib.loads(text)
+    repr(tables)  # raises for a hexadecimal number beyond Python's limit of 4300 digits, as for a decimal one
+    return tables
 
 
 def read_json(file: Path | Traversable, kind: type[BenchError] = DataError) -> Any:
     """Return the value of a JSON file; raises `kind` as `read_text` does, and if the file is not JSON."""
     return _parsed(file, json.loads, kind)
+
+
+def read_record(file: Path, model: type[Record], kind: type[BenchError] = DataError) -> Record:
+    """Read a JSON file as :func:`checked_record`; raises `kind` as :func:`read_json` does, too."""
+    return checked_record(read_text(file, kind, max_bytes=MAX_SETTINGS_BYTES), model, file, kind)
 
 
 def checked_record(plain: str, model: type[Record], file: Path, kind: type[BenchError] = DataError) -> Record:
@@ -82,7 +105,7 @@ def checked_record(plain: str, model: type[Record], file: Path, kind: type[Bench
 
 
 def _parsed(file: Path | Traversable, parse: Callable[[str], Content], kind: type[BenchError]) -> Content:
-    text = read_text(file, kind)
+    text = read_text(file, kind, max_bytes=MAX_SETTINGS_BYTES)
     try:
         return parse(text)
     except (ValueError, RecursionError) as error:

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from matekd_bench.files.checked_model import CheckedModel
 from matekd_bench.methods.search_space import Space
 from matekd_bench.tasks.task import Task
 
 Level = Literal["none", "text", "token", "embedding", "generator"]
 Role = Literal["baseline", "ablation", "method"]
+NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})  # what a method may ask for
 
 
-class Params(BaseModel):
+class Params(CheckedModel):
     """Base class of a method's parameters: a frozen pydantic model in which unknown names are errors.
 
     ``methods show NAME`` prints the fields' defaults, bounds and descriptions. ``--set NAME.field=value`` and
     ``--methods "NAME[field=value]"`` set fields and check their bounds.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    if not TYPE_CHECKING:  # type checkers know from `frozen` that nothing can be assigned
+
+        def __setattr__(self, name: str, value: object) -> None:
+            """Refuse to change a parameter in words that say what to do."""
+            if name in type(self).model_fields:
+                raise TypeError(
+                    f"parameter '{name}' cannot be changed: keep the value in an attribute of the method"
+                )
+            super().__setattr__(name, value)
 
 
 class NoParams(Params):
@@ -60,6 +68,8 @@ class Method:
       names in a config file. The record of a run lists them, and the table shows such rows unranked.
     - `resources`, called with the parameters, names the external resources in use by kind, e.g. the thesaurus. They are
       part of a run's identity and of its record.
+    - `libraries` are the distributions, as pip names them, on whose versions the method's results depend. The record of
+      a run lists their versions; for methods outside matekd-bench they are part of the run's identity.
     - `unfit`, called with the parameters and a task before any training, explains in a sentence why the method cannot
       run on the task. It returns None if it can.
     """
@@ -76,6 +86,7 @@ class Method:
     wraps: Level | None = None
     search: Mapping[str, Space] = field(default_factory=dict)
     refused: str | None = None
+    libraries: tuple[str, ...] = ()
     overrides: Callable[[Any], Mapping[str, Any]] = _empty
     resources: Callable[[Any], Mapping[str, str]] = _empty
     unfit: Callable[[Any, Task], str | None] = _fits_all_tasks

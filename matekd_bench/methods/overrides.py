@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
-from matekd_bench.errors import BenchError, PluginError, one_line
+from matekd_bench.errors import PluginError
+from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.method import Method, Params
 
 
@@ -14,14 +15,8 @@ def overrides_of(method: Method, params: Params) -> dict[str, Any]:
 
     Raises PluginError if the record's function raises or returns names that are not text.
     """
-    try:
+    with blamed(f"method '{method.name}' cannot say what it overrides", PluginError):
         overrides = dict(method.overrides(params))
-    except BenchError:
-        raise
-    except Exception as error:  # foreign code
-        raise PluginError(
-            f"method '{method.name}' cannot say what it overrides: {one_line(error)}."
-        ) from error
     if bad_names := [name for name in overrides if not isinstance(name, str)]:
         raise PluginError(f"method '{method.name}' overrides {bad_names[0]!r}: name a setting, as text.")
     return dict(sorted(overrides.items()))

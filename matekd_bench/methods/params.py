@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from matekd_bench.errors import UsageError, first_problem, unknown
+from matekd_bench.errors import PluginError, UsageError, first_problem, unknown
+from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.grammar import MethodRef, factor_text, parse, value_text
 from matekd_bench.methods.method import Method, Params
 from matekd_bench.methods.wrapping import Wrapped, WrapperParams, check_wrapping, combined_record
@@ -132,12 +133,12 @@ def validate(method: Method, texts: Mapping[str, str]) -> Params:
         if key not in fields:
             allowed = [f"{method.name}.{name}" for name in fields]
             raise unknown("parameter", f"{method.name}.{key}", allowed, command=command)
-    try:
-        params = method.params.model_validate(
-            {key: _json_value(fields[key], text) for key, text in texts.items()}
-        )
-    except ValidationError as error:
-        raise _usage_error(method, texts, error) from error
+    values = {key: _json_value(fields[key], text) for key, text in texts.items()}
+    with blamed(f"method '{method.name}' cannot check its parameters", PluginError):
+        try:
+            params = method.params.model_validate(values)
+        except ValidationError as error:
+            raise _usage_error(method, texts, error) from error
     for key, value in params.model_dump().items():
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(
@@ -206,7 +207,7 @@ def _json_value(field: FieldInfo, text: str) -> Any:
     if text.startswith("["):
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
     return next((choice for choice in choices if choice is not None and _text(choice) == text), text)
 

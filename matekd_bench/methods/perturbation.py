@@ -6,15 +6,16 @@ Nothing here imports torch at module level, since listing methods must be instan
 from __future__ import annotations
 
 import random
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args, get_origin
 
-from matekd_bench.errors import PluginError
+from matekd_bench.errors import PluginError, defined_at
 from matekd_bench.methods.edits import edits_between
 from matekd_bench.methods.method import Level, Method, NoParams, Params, Role
 from matekd_bench.methods.rows import Cycle, Perturbed, Row
 from matekd_bench.methods.search_space import Space
+from matekd_bench.spelling import kind_in_words
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +49,7 @@ class Perturbation(Generic[P]):
     needs: ClassVar[frozenset[str]] = frozenset()
     search: ClassVar[Mapping[str, Space]] = {}
     citation: ClassVar[str] = ""
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     cycle: Cycle | None = None
     notices: Sequence[str] = ()
@@ -142,13 +144,23 @@ class TextPerturbation(Perturbation[P]):
         return tuple(texts)
 
     def _checked_text(self, text: str, rng: random.Random) -> str:
-        """Call `perturb`; TypeError if it returns no text."""
+        """Call `perturb`; PluginError if it does not return one text."""
         perturbed: object = self.perturb(text, rng)
-        if not isinstance(perturbed, str):
-            raise TypeError(
-                f"perturb() returned {perturbed!r}: return the text as it is where nothing is to do"
-            )
-        return perturbed
+        if isinstance(perturbed, str):
+            return perturbed
+        advice = f"return one text, not {kind_in_words(perturbed)}"
+        if perturbed is None:
+            advice = "return the text as it is where nothing is to do"
+        raise wrong_result(self.perturb, kind_in_words(perturbed), advice)
+
+    def _checked_texts(self, row: Row, variant: int) -> tuple[str, ...]:
+        """Call `rewrite`; PluginError if it does not return as many texts as the row has."""
+        texts: object = self.rewrite(row, variant)
+        if isinstance(texts, (tuple, list)) and list(map(type, texts)) == [str] * len(row.texts):
+            return tuple(texts)
+        raise wrong_result(
+            self.rewrite, repr(texts), f"return a tuple of {len(row.texts)} texts, as row.texts is"
+        )
 
     def ahead(self, rows: Sequence[Row]) -> Sequence[Any]:
         """Perturb and encode every row, to a list of :class:`Perturbed` for each."""
@@ -156,7 +168,7 @@ class TextPerturbation(Perturbation[P]):
 
     def _encode_variant(self, row: Row, variant: int) -> Perturbed:
         """Perturb and encode a row, and count its edits."""
-        texts = self.rewrite(row, variant)
+        texts = self._checked_texts(row, variant)
         edits, words = edits_between(row.texts, texts)
         return replace(self.context.encode(texts), edits=edits, words=words)
 
@@ -195,17 +207,29 @@ class TokenPerturbation(Perturbation[P]):
         yield replace(batch.clean, ids=ids, teacher="same", labels=None, gold=0.0, soft=0.5, dropout=1)
 
     def _checked_ids(self, batch: Batch) -> Tensor:
-        """Call `perturb`; TypeError if it returns no tensor of the shape of `batch.ids`."""
-        perturbed = self.perturb(batch, ~batch.special)
-        if getattr(perturbed, "shape", None) != batch.ids.shape:
-            shape = getattr(perturbed, "shape", type(perturbed).__name__)
-            raise TypeError(
-                f"perturb() returned {shape}: return ids of the shape of batch.ids, {tuple(batch.ids.shape)}"
+        """Call `perturb`; PluginError if it does not return a tensor of integers in the shape of `batch.ids`."""
+        ids, perturbed = batch.ids, self.perturb(batch, ~batch.special)
+        if not isinstance(perturbed, type(ids)):
+            raise wrong_result(
+                self.perturb, kind_in_words(perturbed), "return the ids as a torch.Tensor, like batch.ids"
+            )
+        if perturbed.shape != ids.shape or perturbed.dtype not in (ids.dtype, ids.int().dtype):
+            kind = f"{perturbed.dtype} of shape {tuple(perturbed.shape)}"
+            raise wrong_result(
+                self.perturb, kind, f"return ids like batch.ids, {ids.dtype} of {tuple(ids.shape)}"
             )
         return perturbed
 
 
-FORMER = {"state": "state_dict", "restore": "load_state_dict"}  # names in version 0.1, and names now
+def wrong_result(function: Callable[..., object], kind: str, advice: str) -> PluginError:
+    """Return the error for a function of a plugin that returned a value of a wrong `kind`."""
+    owner = getattr(
+        function, "__self__", None
+    )  # an instance; the class for a class method; None for a function
+    cls = owner if owner is None or isinstance(owner, type) else type(owner)
+    name = getattr(function, "__name__", "a function")
+    called = name if cls is None else f"{cls.__name__}.{name}"
+    return PluginError(f"{called}() returned {kind}: {advice}{defined_at(function)}.")
 
 
 def method_of(cls: type[Perturbation[Any]]) -> Method:
@@ -223,32 +247,21 @@ def method_of(cls: type[Perturbation[Any]]) -> Method:
     return Method(
         name=cls.name, summary=summary, factory=cls, level=cls.level, version=cls.version, params=params_of(cls),
         citation=cls.citation, needs=cls.needs, role=cls.role, search=cls.search, overrides=cls.overrides,
-        resources=cls.resources, unfit=cls.unfit,
+        resources=cls.resources, unfit=cls.unfit, libraries=cls.libraries,
     )  # fmt: skip
 
 
 def params_of(cls: type[Perturbation[Any]]) -> type[Params]:
     """Return the type in brackets in a class's base, ``TextPerturbation[EDAParams]``; NoParams without brackets."""
-    for base in cls.__mro__:
-        for generic in getattr(base, "__orig_bases__", ()):
-            for argument in getattr(generic, "__args__", ()):
-                if isinstance(argument, type) and issubclass(argument, Params):
-                    return argument
-    return NoParams
+    return next((kind for kind in types_in_brackets(cls) if issubclass(kind, Params)), NoParams)
 
 
-def former_methods(cls: type) -> str | None:
-    """Describe the methods that a class still defines under their names of version 0.1; None without any."""
-    # The suite would not call them: a run that is resumed would lose the method's state.
-    messages = [
-        f"{old}() is called {new}() now" for old, new in FORMER.items() if callable(getattr(cls, old, None))
-    ]
-    return f"{' and '.join(messages)}; as it is, it would forget its state on resuming" if messages else None
+def types_in_brackets(cls: type[Perturbation[Any]]) -> list[type]:
+    """Return the classes in the brackets of a class's bases, the nearest first."""
+    generics = [generic for base in cls.__mro__ for generic in getattr(base, "__orig_bases__", ())]
+    perturbations = [generic for generic in generics if _is_perturbation(get_origin(generic))]
+    return [kind for generic in perturbations for kind in get_args(generic) if isinstance(kind, type)]
 
 
-def make_perturbation(method: Method, params: Params, context: Context, name: str) -> Perturbation[Any]:
-    """Call a method's factory for one run; PluginError if its class uses names of version 0.1."""
-    perturbation: Perturbation[Any] = method.factory(params, context)
-    if (former := former_methods(type(perturbation))) is not None:
-        raise PluginError(f"method '{name}': {former}.")
-    return perturbation
+def _is_perturbation(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Perturbation)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Union
 
+from matekd_bench.spelling import kind_in_words
+
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Embedding
@@ -46,6 +48,15 @@ class View:
     soft: float = 1.0
     dropout: int = 0
     precise: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise TypeError, at the line of the method that makes the view, for an input that is no tensor."""
+        from torch import Tensor  # this module is imported where torch is not
+
+        for name in ("ids", "mask", "types", "shift", "labels"):
+            value = getattr(self, name)
+            if not isinstance(value, Tensor) and (value is not None or name in ("ids", "mask")):
+                raise TypeError(f"'{name}' of a view is {kind_in_words(value)}, not a torch.Tensor")
 
     def weighted(self, *, gold: float, soft: float) -> View:
         """Return this view with other shares of the two loss terms."""

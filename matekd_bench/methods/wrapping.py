@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from matekd_bench.errors import UsageError
+from matekd_bench.methods.class_checks import make_perturbation
 from matekd_bench.methods.method import Method, Params
-from matekd_bench.methods.perturbation import make_perturbation
 from matekd_bench.tasks.task import Task
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.abc import ExecutionLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from matekd_bench.errors import PluginError, file_problem
-from matekd_bench.plugins.provided import ProvidedBy
+from matekd_bench.plugins.origin import ProvidedBy
 
 GROUP = "matekd_bench"
-OWN_DISTRIBUTION = "matekd-bench"
 
 
 @dataclass(frozen=True)
@@ -26,11 +25,6 @@ class Candidate:
     by: ProvidedBy
     load: Callable[[], object]
 
-    @property
-    def built_in(self) -> bool:
-        """True for plugins that belong to matekd-bench itself."""
-        return _normalized(self.by.distribution or "") == OWN_DISTRIBUTION
-
 
 def installed_plugins() -> Iterator[Candidate]:
     """Yield the plugins of installed distributions, matekd-bench's own first, then by distribution and name."""
@@ -39,7 +33,7 @@ def installed_plugins() -> Iterator[Candidate]:
     yield from sorted(
         candidates,
         key=lambda candidate: (
-            not candidate.built_in,
+            not candidate.by.built_in,
             candidate.by.distribution or "",
             candidate.by.plugin,
         ),
@@ -59,25 +53,42 @@ def _candidate(entry: EntryPoint, versions: dict[int, tuple[str, str]]) -> Candi
             metadata = distribution.metadata
             versions[id(distribution)] = metadata["Name"], metadata["Version"]
         name, version = versions[id(distribution)]
-    return Candidate(ProvidedBy(plugin=entry.name, distribution=name, version=version), entry.load)
+    return Candidate(
+        ProvidedBy(plugin=entry.name, distribution=name, version=version), partial(_import_entry, entry)
+    )
 
 
-def _normalized(name: str) -> str:
-    """Return the name of a distribution in its normalized form (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _import_entry(entry: EntryPoint) -> object:
+    """Import what an entry point names; PluginError if it names a module or an attribute that does not exist."""
+    try:
+        return entry.load()
+    except ModuleNotFoundError as error:
+        if f"{entry.module}.".startswith(
+            f"{error.name}."
+        ):  # else the module exists and imports a missing one
+            raise PluginError(_no_entry(entry, f"module '{error.name}'")) from error
+        raise
+    except AttributeError as error:
+        if error.obj is sys.modules.get(entry.module) and error.name in entry.attr.split("."):
+            raise PluginError(_no_entry(entry, f"'{error.name}' in the module '{entry.module}'")) from error
+        raise
+
+
+def _no_entry(entry: EntryPoint, missing: str) -> str:
+    return f'there is no {missing}: correct the entry point {entry.name} = "{entry.value}" in its pyproject.toml.'
 
 
 def from_file(path: Path) -> Candidate:
     """Return the one-file plugin at `path`.
 
-    The file is read only once, so that `source_digest` is the digest of the code that will run.
+    The file is read only once, so that the digest of its source is that of the code that will run.
     Raises PluginError if it cannot be read.
     """
     try:
         source = path.read_bytes()
     except OSError as error:
         raise PluginError(file_problem(path, error)) from error
-    by = ProvidedBy(plugin=path.stem, path=str(path), source_digest=hashlib.sha256(source).hexdigest())
+    by = ProvidedBy(plugin=path.stem, path=str(path))
     return Candidate(by, lambda: _import_source(path, source))
 
 

@@ -18,13 +18,12 @@ from matekd_bench.events import (
     StudyFinished,
     StudyStarted,
 )
+from matekd_bench.foreign_code import foreign_code
 from matekd_bench.plugins.calling import call, register
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.provided import Provided
 from matekd_bench.plugins.record_types import Exporter, Tracker
 
-# Errors of a plugin that cost only that plugin, SystemExit included. KeyboardInterrupt still stops the whole program.
-PLUGIN_ERRORS = (Exception, SystemExit)
 # The hook of each kind of event, and the name of its argument. Progress and messages go to no plugin: they come many
 # times a second, and are for screens.
 HOOKS: Mapping[type[Event], tuple[str, str]] = {
@@ -91,14 +90,19 @@ class PluginSink(Sink):
         """
         name = f"tracker '{tracker.record.name}'"
         try:
-            listener = tracker.record.start(results)
-            register(self._manager, listener, name)
-        except PLUGIN_ERRORS as error:
+            with foreign_code():
+                listener = tracker.record.start(results)
+                register(self._manager, listener, name)
+        except Exception as error:
             raise PluginError(f"{name} of {tracker.by} cannot be started: {one_line(error)}") from error
         self._trackers.append(listener)
         callers = self._manager.get_hookcallers(listener) or []
         if not any(caller.has_spec() for caller in callers):
             raise PluginError(f"{name} of {tracker.by} implements no event: mark its methods with @hookimpl.")
+
+    def receives(self, kind: type[Event]) -> bool:
+        """Return True if a plugin or a tracker implements the hook of this kind of event."""
+        return bool(getattr(self._manager.hook, HOOKS[kind][0]).get_hookimpls())
 
     def emit(self, event: Event) -> None:
         """Call the event's hook, if it has one."""
@@ -118,8 +122,9 @@ class PluginSink(Sink):
             if id(implementation.plugin) in self._silenced:
                 continue
             try:
-                call(implementation, arguments)
-            except PLUGIN_ERRORS as error:
+                with foreign_code():
+                    call(implementation, arguments)
+            except Exception as error:
                 self._silenced.add(id(implementation.plugin))
                 name = implementation.plugin_name.removesuffix(".")
                 self._warn(f"{name} failed at '{hook}' and is told nothing more: {one_line(error)}")

@@ -67,9 +67,9 @@ class Host:
         Raises PluginError for a file that cannot be loaded, since the user asked for it.
         """
         candidates = list(installed_plugins())
-        warnings = [] if any(candidate.built_in for candidate in candidates) else [NOT_INSTALLED]
+        warnings = [] if any(candidate.by.built_in for candidate in candidates) else [NOT_INSTALLED]
         if only_builtin:
-            candidates = [candidate for candidate in candidates if candidate.built_in]
+            candidates = [candidate for candidate in candidates if candidate.by.built_in]
         candidates += [from_path(path) for path in dict.fromkeys(path.resolve() for path in files)]
         manager, infos, provided = new_manager(), [], []
         for candidate in candidates:

@@ -1,4 +1,4 @@
-"""Names of methods and tasks as people write them, replaced by the names of their records."""
+"""The names of methods and tasks as people write them, and the records of all tasks and suites."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 from matekd_bench.methods.grammar import renamed
 from matekd_bench.plugins.host import Host
+from matekd_bench.tasks.task import Suite, Task
 
 
 def known_methods(text: str, host: Host) -> str:
@@ -20,3 +21,9 @@ def known_tasks(text: str, host: Host) -> str:
     """Return a list of tasks and suites, as in ``--tasks``, with names such as `SST-2` replaced likewise."""
     names = [*host.tasks, *host.suites]
     return re.sub(r"[^,\s](?:[^,]*[^,\s])?", lambda name: host.known_name("task", name[0], names), text)
+
+
+def tasks_and_suites(host: Host) -> tuple[dict[str, Task], list[Suite]]:
+    """Return the installed tasks by name and the suites in order of their names, without their providers."""
+    tasks = {name: provided.record for name, provided in host.tasks.items()}
+    return tasks, [host.suites[name].record for name in sorted(host.suites)]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Container, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import pluggy
 
-from matekd_bench.errors import PluginError, one_line
+from matekd_bench.errors import PluginError, defined_at, one_line
+from matekd_bench.foreign_code import foreign_code
 from matekd_bench.methods.method import Method
 from matekd_bench.plugins import event_hookspecs, hookspecs
 from matekd_bench.plugins.calling import call, register
 from matekd_bench.plugins.discovery import Candidate
+from matekd_bench.plugins.origin import ProvidedBy
 from matekd_bench.plugins.provided import KINDS, AnyRecord, PluginInfo, Provided, checked_records, kind_of
 
 SPECS: list[ModuleType | type] = [hookspecs, event_hookspecs]
@@ -38,26 +41,38 @@ def load_one(
     """
     plugin: object | None = None
     try:
-        plugin = candidate.load()
-        register(manager, plugin, str(candidate.by))
-        events = _events(manager, plugin)
-        records = list(_records(manager, plugin))
-    # Nothing that one plugin raises, not even SystemExit, may cost the user the other plugins.
-    except (Exception, SystemExit) as error:
+        with foreign_code():
+            plugin = candidate.load()
+            register(manager, plugin, str(candidate.by))
+            events = _events(manager, plugin)
+            records = list(_records(manager, plugin))
+            provided = _with_origin(records, candidate.by, plugin)
+    except Exception as error:  # nothing that one plugin raises may cost the user the other plugins
         if plugin is not None and manager.get_plugin(str(candidate.by)) is plugin:
             manager.unregister(plugin)
         return PluginInfo(candidate.by, status="broken", reason=one_line(error)), []
     offered = [record for record in records if not (isinstance(record, Method) and record.refused)]
     names = (*(f"{kind_of(record)} {record.name}" for record in offered), *events)
-    return PluginInfo(candidate.by, provides=names), [Provided(record, candidate.by) for record in records]
+    return PluginInfo(candidate.by, provides=names), provided
+
+
+def _with_origin(records: Sequence[AnyRecord], by: ProvidedBy, plugin: object) -> list[Provided[AnyRecord]]:
+    """Pair the records with their plugin, and read the code of methods from outside matekd-bench."""
+    module = plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__
+    provided = [Provided(record, by, module) for record in records]
+    for entry in provided:
+        if isinstance(entry.record, Method) and not by.built_in:
+            _ = entry.code  # now: a file that is edited later is not what this process has loaded
+    return provided
 
 
 def _events(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
     """Return the events that the plugin implements, e.g. "event evaluated".
 
-    Raises PluginError if it implements no hook, or marks a function that is not a hook.
+    Raises PluginError if it implements no hook, leaves a hook unmarked, or marks a function that is not a hook.
     """
     callers = manager.get_hookcallers(plugin) or []
+    _check_marks(manager, plugin, {caller.name for caller in callers})
     if not callers:
         raise PluginError(f"it implements no hook; mark {', '.join(KINDS)} or an event with @hookimpl.")
     events = []
@@ -69,6 +84,14 @@ def _events(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
         if caller.has_spec() and caller.name not in KINDS:
             events.append(f"event {caller.name.removeprefix('matekd_bench_').replace('_', ' ')}")
     return tuple(events)
+
+
+def _check_marks(manager: pluggy.PluginManager, plugin: object, marked: Container[str]) -> None:
+    """Raise PluginError for a function with the name of a hook that is not marked: it would never be called."""
+    for name in _hook_names(manager):
+        function = getattr(plugin, name, None)
+        if name not in marked and inspect.isroutine(function):
+            raise PluginError(f"mark {name} with @hookimpl, or it is never called{defined_at(function)}.")
 
 
 def _records(manager: pluggy.PluginManager, plugin: object) -> Iterator[AnyRecord]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from matekd_bench.errors import PluginError
 from matekd_bench.plugins.discovery import Candidate, from_file
 from matekd_bench.plugins.hookspecs import hookimpl
-from matekd_bench.plugins.provided import ProvidedBy
+from matekd_bench.plugins.origin import ProvidedBy
 from matekd_bench.plugins.record_types import Preset, load_presets
 from matekd_bench.tasks.task import Suite, Task
 from matekd_bench.tasks.task_files import SUITES, load_suites, load_task_file

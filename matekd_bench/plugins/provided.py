@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from pydantic import ValidationError
 
 from matekd_bench.errors import PluginError
-from matekd_bench.methods.method import Level, Method, Params
-from matekd_bench.methods.perturbation import Perturbation, former_methods, method_of
+from matekd_bench.methods.class_checks import code_problem
+from matekd_bench.methods.method import NEEDS, Level, Method, Params, Role
+from matekd_bench.methods.perturbation import Perturbation, method_of
 from matekd_bench.methods.search_space import Choice, Range
 from matekd_bench.methods.thesaurus import Thesaurus
 from matekd_bench.methods.wrapping import WrapperParams
+from matekd_bench.plugins.method_code import MethodCode, code_of
+from matekd_bench.plugins.origin import ProvidedBy
 from matekd_bench.plugins.record_types import Exporter, Preset, Tracker
+from matekd_bench.spelling import kind_in_words
 from matekd_bench.tasks.task import Suite, Task
 
 AnyRecord: TypeAlias = Method | Task | Suite | Thesaurus | Preset | Exporter | Tracker
 Record = TypeVar("Record", bound=AnyRecord, covariant=True)
 
+OWN_DISTRIBUTION = "matekd-bench"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*(:[a-z0-9][a-z0-9-]*)*")
 KINDS: dict[str, type[AnyRecord]] = {
     "matekd_bench_methods": Method,
@@ -34,27 +41,26 @@ KINDS: dict[str, type[AnyRecord]] = {
 
 
 @dataclass(frozen=True)
-class ProvidedBy:
-    """The origin of a plugin: an installed distribution, or a file whose SHA-256 is `source_digest`."""
-
-    plugin: str
-    distribution: str | None = None
-    version: str | None = None
-    path: str | None = None
-    source_digest: str | None = None
-
-    def __str__(self) -> str:
-        if self.path is not None:
-            return f"the file {self.path}"
-        return f"{self.distribution} {self.version} (plugin '{self.plugin}')"
-
-
-@dataclass(frozen=True)
 class Provided(Generic[Record]):
-    """A record that a hook returned, such as a method or a task, with the plugin that provides it."""
+    """A record that a hook returned, such as a method or a task, with the plugin that provides it.
+
+    `module` is the name of the plugin's module.
+    """
 
     record: Record
     by: ProvidedBy
+    module: str = ""
+
+    @cached_property
+    def code(self) -> MethodCode:
+        """The code of a method, as it was when this was first asked for."""
+        return self.current_code()
+
+    def current_code(self) -> MethodCode:
+        """Return the code of a method as it is now; TypeError for another kind of record."""
+        if not isinstance(self.record, Method):
+            raise TypeError(f"{self.record!r} is no method")
+        return code_of(self.record, self.by, self.module)
 
 
 @dataclass(frozen=True)
@@ -82,19 +88,39 @@ def checked_records(records: Any, hook: str) -> list[AnyRecord]:
     Raises PluginError for the first record that has a wrong type or is not well formed.
     """
     kind = KINDS[hook]
-    if not isinstance(records, Iterable):
-        raise PluginError(f"{hook} gave {records!r}; return a list of records, or yield them.")
-    result: list[AnyRecord] = []
-    for item in records:
-        describes_itself = kind is Method and isinstance(item, type) and issubclass(item, Perturbation)
-        record = method_of(item) if describes_itself else item
-        if not isinstance(record, kind):
-            raise PluginError(f"{hook} gave a {type(record).__name__}, not a {kind.__name__}.")
-        problem = problem_of(record)
-        if problem:
-            raise PluginError(f"{kind.__name__.lower()} {record.name!r}: {problem}.")
-        result.append(record)
-    return result
+    # A dictionary and a text can be looped over too, but what comes out of them are no records.
+    if inspect.iscoroutine(records):
+        records.close()  # or Python warns that nobody has waited for it
+        raise PluginError(f"{hook} is asynchronous: write `def`, not `async def`.")
+    if isinstance(records, (kind, type, str, Mapping)) or not isinstance(records, Iterable):
+        raise PluginError(
+            f"{hook} returned {kind_in_words(records)}: return a list of records, or yield each."
+        )
+    return [_checked_record(item, hook, kind) for item in records]
+
+
+def _checked_record(item: Any, hook: str, kind: type[AnyRecord]) -> AnyRecord:
+    """Return one record of a hook, or the record of a class that describes itself."""
+    describes_itself = kind is Method and isinstance(item, type) and issubclass(item, Perturbation)
+    record = method_of(item) if describes_itself else item
+    if not isinstance(record, kind):
+        raise PluginError(f"{hook} gave {kind_in_words(item)}, not a {kind.__name__}{_advice(item, kind)}.")
+    if not isinstance(record.name, str):
+        raise PluginError(
+            f"a {kind.__name__.lower()} has {kind_in_words(record.name)} as its name; give it a text."
+        )
+    if problem := problem_of(record):
+        raise PluginError(f"{kind.__name__.lower()} {record.name!r}: {problem}.")
+    return record
+
+
+def _advice(item: Any, kind: type[AnyRecord]) -> str:
+    """Return the end of the sentence about an item of a hook that is no record: what to write instead."""
+    if kind is Method and isinstance(item, Perturbation):
+        return ": give the class, without calling it"
+    if kind is Method and isinstance(item, type):
+        return ": it does not extend matekd_bench.Perturbation"
+    return ": give each record on its own" if isinstance(item, (list, tuple, set, Mapping)) else ""
 
 
 def kind_of(record: AnyRecord) -> str:
@@ -106,7 +132,7 @@ def problem_of(record: AnyRecord) -> str | None:
     """Return what is wrong with a record, or None. A task is not checked here: it checks itself when it is made."""
     if isinstance(record, Task):
         return None
-    if not isinstance(record.name, str) or not NAME.fullmatch(record.name):
+    if not NAME.fullmatch(record.name):
         return "a name is made of lower-case letters, digits and '-', with ':' between its parts"
     if isinstance(record, Method):
         return _method_problem(record)
@@ -128,26 +154,46 @@ def _simple_record_problem(record: Thesaurus | Preset | Exporter | Tracker) -> s
 
 def _method_problem(method: Method) -> str | None:
     """Return what is wrong with a method record, or None."""
-    if not callable(method.factory):
-        return "factory must be callable with (params, context)"
-    if isinstance(method.factory, type) and (former := former_methods(method.factory)):
-        return former
+    texts = {"summary": method.summary, "citation": method.citation}
+    if wrong := [name for name, value in texts.items() if not isinstance(value, str)]:
+        return f"{wrong[0]} is {kind_in_words(texts[wrong[0]])}; it must be a text"
+    if not isinstance(method.needs, (set, frozenset)):
+        return f"needs is {method.needs!r}; it must be a set, such as {{'generator'}}"
+    if unknown_needs := sorted(map(str, method.needs - NEEDS)):
+        return f"needs names '{unknown_needs[0]}', allowed are {', '.join(sorted(NEEDS))}"
+    if method.role not in get_args(Role):
+        return _choice_problem("role", method.role, get_args(Role))
     if not (callable(method.overrides) and callable(method.resources) and callable(method.unfit)):
         return "overrides, resources and unfit must be callable with the parameters"
     if not (isinstance(method.params, type) and issubclass(method.params, Params)):
         return "params must be a subclass of matekd_bench.Params"
+    if problem := _names_problem(method.libraries) or code_problem(method):
+        return problem
     required = [name for name, field in method.params.model_fields.items() if field.is_required()]
     if required:
         return f"parameter '{required[0]}' needs a default"
+    method.params()  # raises what a default raises
     if method.level not in get_args(Level):
-        return f"level is {method.level!r}, allowed are {', '.join(get_args(Level))}"
+        return _choice_problem("level", method.level, get_args(Level))
     if method.wraps not in (None, *get_args(Level)):
-        return f"wraps is {method.wraps!r}, allowed are {', '.join(get_args(Level))}"
+        return _choice_problem("wraps", method.wraps, get_args(Level))
     if method.wraps is not None and not issubclass(method.params, WrapperParams):
         return "a method that wraps another has params of matekd_bench.WrapperParams"
     if not (isinstance(method.version, str) and method.version):
         return "version must be a text that changes whenever results may change"
     return _search_problem(method)
+
+
+def _names_problem(libraries: Any) -> str | None:
+    """Return what is wrong with the libraries that a method names, or None."""
+    if isinstance(libraries, (tuple, list)) and all(isinstance(name, str) and name for name in libraries):
+        return None
+    return f'libraries is {libraries!r}: use a tuple of names that pip installs, such as ("nlpaug",)'
+
+
+def _choice_problem(field: str, value: object, allowed: Sequence[str]) -> str:
+    """Return the sentence about a field whose value is none of those allowed."""
+    return f"{field} is {value!r}, allowed are {', '.join(allowed)}"
 
 
 def _search_problem(method: Method) -> str | None:

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+import matekd_bench
 from matekd_bench.errors import UsageError, unknown
 
 TEMPLATES = resources.files(__package__) / "templates"
@@ -39,6 +40,7 @@ def files(name: str, level: str, *, single_file: bool = False) -> dict[str, str]
         f"{folder}/README.md": _fill_template("README.md", values),
         f"{folder}/{module}.py": source,
         f"{folder}/test_{module}.py": _fill_template("test.py", values),
+        f"{folder}/.github/workflows/contract.yml": _fill_template("workflow.yml", values),
     }
 
 
@@ -70,7 +72,17 @@ def _template_values(name: str, level: str) -> dict[str, str]:
         "module": distribution.replace("-", "_"),
         "parameter": "size" if level == "embedding" else "rate",
         "cls": "".join(part.capitalize() for part in name.split("-")),
+        "requirement": bounded_requirement(matekd_bench.__version__),
     }
+
+
+def bounded_requirement(version: str) -> str:
+    """Return the requirement of a plugin written for `version`: up to the next one that may change the interface."""
+    major, minor, *_ = map(int, re.findall(r"\d+", f"{version}.0")[:2])
+    # Semantic versioning: below 1.0 every minor version may break what was written for the last.
+    above = f"0.{minor + 1}" if major == 0 else str(major + 1)
+    is_final = re.fullmatch(r"[\d.]+", version)
+    return f"matekd-bench>={f'{major}.{minor}' if is_final else version.partition('+')[0]},<{above}"
 
 
 def _fill_template(template: str, values: Mapping[str, str]) -> str:

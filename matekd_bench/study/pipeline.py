@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matekd_bench.distill.artifacts.eviction import cache_limit
 from matekd_bench.distill.device import deterministic_kernels
 from matekd_bench.distill.training.ddp import Ranks
+from matekd_bench.errors import ResultsError
 from matekd_bench.events import Event, Message, Sink, StudyFinished
 from matekd_bench.plugins.event_dispatch import PluginSink, chosen_trackers
+from matekd_bench.plugins.known_names import tasks_and_suites
+from matekd_bench.results.leaderboard.build import build
+from matekd_bench.results.leaderboard.evidence import Evidence
+from matekd_bench.results.report.export_tables import leaderboard_rows
+from matekd_bench.results.store.collection import read_folders
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.students_folder import KeptStudents
 from matekd_bench.results.store.under_way import (
@@ -28,6 +34,7 @@ from matekd_bench.study.execute.placement import (
 )
 from matekd_bench.study.execute.runner import Runner
 from matekd_bench.study.execute.study_session import StudySession
+from matekd_bench.study.plan.code_changes import changed_code, check_libraries, without_hash
 from matekd_bench.study.plan.grid import Cell, Grid, make_grid
 from matekd_bench.study.plan.identity import describe_resources
 from matekd_bench.study.plan.preflight import check_given_teachers, check_methods, check_models
@@ -123,6 +130,9 @@ def _plan_study(placement: Placement, host: Host, sink: Sink, ranks: Ranks, *, q
     todo = [cell for cell, has_record in zip(grid.cells, recorded, strict=True) if not has_record]
 
     check_methods(todo, quick=quick)
+    check_libraries(todo)
+    for change in changed_code(todo, store, run_ids):
+        _note(sink, change)
     _note_resources_and_data(grid, todo, sink)
     if spec.keep == "last" and (missing := _count_missing_students(grid, store, recorded)):
         _note(
@@ -161,8 +171,26 @@ def _train_study(
         plugins.emit(StudyFinished(status="stopped"))
         raise
     end = replace(end, skipped=end.skipped + len(study.plan.study.runs) - len(study.todo))
-    _emit(sinks, end)
+    _emit(
+        sinks,
+        replace(end, rows=_table_rows(study, schedulers.host) if plugins.receives(StudyFinished) else ()),
+    )
     return StudySummary(study.plan, end)
+
+
+def _table_rows(study: _PlannedStudy, host: Host) -> tuple[Mapping[str, Any], ...]:
+    """Return the rows of the leaderboard of the study's runs; none if the results folder cannot be read."""
+    run_ids = {cell.run_id for cell in study.grid.cells}
+    try:
+        collection = read_folders([study.store.root])
+    except ResultsError:
+        return ()
+    tasks, suites = tasks_and_suites(host)
+    leaderboard = build(
+        [record for record in collection.records if record.run_id in run_ids],
+        tasks=tasks, suites=suites, reference=study.plan.study.reference, evidence=Evidence(collection.stores),
+    )  # fmt: skip
+    return tuple(leaderboard_rows(leaderboard, suites).rows)
 
 
 def _check_before_first_run(
@@ -186,19 +214,14 @@ def _note_skipped_checkpoints(study: _PlannedStudy, sink: Sink) -> None:
     """
     of_this_study = {cell.run_id for cell in study.grid.cells}
     unfinished = unfinished_run_ids(study.store.root)
-    skipped = {_without_hash(run_id): run_id for run_id in sorted(unfinished - of_this_study)}
+    skipped = {without_hash(run_id): run_id for run_id in sorted(unfinished - of_this_study)}
     for cell in study.todo:
-        run_id = skipped.get(_without_hash(cell.run_id))
+        run_id = skipped.get(without_hash(cell.run_id))
         if run_id is not None and cell.run_id not in unfinished:
             _note(
                 sink,
                 f"{cell.label}: checkpoint of other settings or another version skipped ({run_id}); it starts over",
             )
-
-
-def _without_hash(run_id: str) -> str:
-    """Return task, method and seed of a run id."""
-    return run_id.rpartition("-")[0]
 
 
 def _train_trials(tuner: Tuner, plan: Plan, schedulers: SchedulerFactory, sink: Sink) -> None:

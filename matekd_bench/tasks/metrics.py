@@ -123,8 +123,12 @@ def score_predictions(task: Task, labels: Labels | None, predictions: ArrayLike,
     if len(guess) == 0:
         raise DataError(f"{task.name} {split} has no rows, so no metric can be computed on it.")
     metrics: dict[str, float] = {name: METRICS[name](labels, guess) for name in task.metrics}
-    collapsed = _centered(guess) is None if task.kind == "regression" else _constant(guess)
-    return SplitScore(split, metrics, float(np.mean(list(metrics.values()))), collapsed, len(guess))
+    return SplitScore(split, metrics, float(np.mean(list(metrics.values()))), is_constant(guess), len(guess))
+
+
+def is_constant(predictions: NDArray[np.generic]) -> bool:
+    """Return True if predicted class ids or scores [n] are all the same, scores up to rounding."""
+    return _centered(predictions) is None
 
 
 def score_split(task: Task, labels: Labels | None, logits: ArrayLike, split: str = "dev") -> SplitScore:

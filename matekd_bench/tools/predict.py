@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from matekd_bench.distill.artifacts.kept_student import KeptStudent
 from matekd_bench.distill.device import contained_randomness, resolve_device
 from matekd_bench.errors import ResultsError, UsageError, unknown
 from matekd_bench.files.csv_text import csv_text
+from matekd_bench.files.printable import json_text
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.students_folder import KeptStudents
 from matekd_bench.tasks.metrics import score_split
@@ -70,7 +70,7 @@ class StudentPredictor:
         if not students.has(run.run_id):
             raise _no_student_error(run, results)
         self._device = resolve_device(device)
-        self._student = KeptStudent(students.folder(run.run_id), run.run_id, self._device)
+        self._student = KeptStudent(students.open(run.run_id), run.run_id, self._device)
         self.labels = self._student.card.labels
 
     def answer(self, texts: Sequence[tuple[str, ...]]) -> StudentAnswers:
@@ -152,6 +152,6 @@ def as_text(answers: StudentAnswers, suffix: str) -> str:
     """Format the answers as a file: JSON lines for `.jsonl`, tab-separated for `.tsv`, else comma-separated."""
     rows = list(answers.rows())
     if suffix == ".jsonl":
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        return "".join(json_text(row) + "\n" for row in rows)
     delimiter = "\t" if suffix == ".tsv" else ","
     return csv_text(list(rows[0]), rows, delimiter=delimiter, number="{:.6g}".format)

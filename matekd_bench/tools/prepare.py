@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from matekd_bench.distill.models.checkpoints import find_checkpoint, find_local_folder
 from matekd_bench.distill.settings import GeneratorSettings, StudentSettings, TeacherSettings
-from matekd_bench.errors import BenchError
+from matekd_bench.errors import BenchError, PluginError
 from matekd_bench.files.network import hub_answers, without_retries
+from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.params import ResolvedMethod
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.grid import chosen_methods, chosen_tasks
@@ -87,7 +88,8 @@ def _missing_resources(methods: Collection[ResolvedMethod]) -> Iterator[Requirem
     """Yield the methods whose parameters name a resource that is not there."""
     for method in methods:
         try:
-            method.record.resources(method.params)
+            with blamed("its resources cannot be named", PluginError):
+                method.record.resources(method.params)
         except BenchError as error:
             yield Requirement("method", method.variant, "missing", error.message, error.hint or "")
 

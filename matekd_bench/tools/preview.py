@@ -16,7 +16,9 @@ from matekd_bench.distill.device import contained_randomness, resolve_device
 from matekd_bench.distill.student_run import initial_student, student_session
 from matekd_bench.distill.token_texts import RecordingContext, ViewDecoder
 from matekd_bench.distill.training.view_relay import ViewRelay
+from matekd_bench.errors import PluginError
 from matekd_bench.events import Message, Sink
+from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.context import Models
 from matekd_bench.methods.edits import edits_between
 from matekd_bench.methods.views import Batch, View
@@ -47,7 +49,8 @@ def preview(request: StudyRequest, host: Host, sink: Sink, *, examples: int, upd
     previews = []
     for cell in grid.cells:
         sink.emit(Message(kind="stage", text=f"previewing {cell.job.variant}"))
-        with contained_randomness(cell.recipe.device):
+        failure = f"method '{cell.job.variant}' failed"
+        with blamed(failure, PluginError), contained_randomness(cell.recipe.device):
             previews.append(_MethodPreviewer(cell, assets, rows).preview(examples, updates))
     return Preview(first.data.task.name, first.data.task.labels, len(rows), updates, tuple(previews))
 

@@ -171,7 +171,9 @@ def compare(store: ResultsStore, recorded: Record, target: ResultsStore, again: 
         again,
         tuple(_differing_evaluations(store, recorded, target, again)),
         differing_settings({THEN: _numbers(recorded), NOW: _numbers(again)}),
-        differing_settings({THEN: _conditions(recorded), NOW: _conditions(again)}),
+        differing_settings(
+            {THEN: _conditions(recorded), NOW: _conditions(again, with_code=bool(recorded.code))}
+        ),
     )
 
 
@@ -204,8 +206,8 @@ def _numbers(record: Record) -> Mapping[str, Any]:
     return {**measured, "curve": curve, "scores": scores, "train_flops": record.compute.train_flops}
 
 
-def _conditions(record: Record) -> Mapping[str, Any]:
-    """Return the recorded conditions of training that may change a number."""
+def _conditions(record: Record, *, with_code: bool = True) -> Mapping[str, Any]:
+    """Return the recorded conditions of training that may change a number; older records have no code."""
     compute = record.compute
     return {
         **record.env,
@@ -215,6 +217,7 @@ def _conditions(record: Record) -> Mapping[str, Any]:
         "teacher": record.teacher.sha256 if record.teacher else None,
         "initial student": record.student.sha256 if record.student else None,
         "resources": record.perturber.resources if record.perturber else {},
+        "code": {part.method: str(part) for part in record.code if with_code},
     }  # fmt: skip
 
 

@@ -226,6 +226,7 @@ def matekd_bench_methods() -> Iterator[Method]:
             level="text",
             version="1",
             citation=CITATION,
+            libraries=("nlpaug",),
             resources=_resources,
         )
     for name, reason in REFUSED.items():

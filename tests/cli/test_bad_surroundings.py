@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pkgutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -96,7 +97,7 @@ def test_no_home_is_needed(words: str, tmp_path: Path) -> None:
 
 @contextmanager
 def interrupted_at(place: str, calls: int = 1) -> Iterator[None]:
-    """Ctrl-C is pressed when a function is called for the given time; earlier calls go through."""
+    """Ctrl-C is pressed twice when a function is called for the given time; earlier calls go through."""
     module, _, name = place.rpartition(".")
     owner = pkgutil.resolve_name(module)  # a module or a class
     original, count = getattr(owner, name), 0
@@ -105,7 +106,8 @@ def interrupted_at(place: str, calls: int = 1) -> Iterator[None]:
         nonlocal count
         count += 1
         if count == calls:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)  # may wait for the end of the update
+            signal.raise_signal(signal.SIGINT)
         return original(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -125,9 +125,12 @@ def test_an_interrupt_is_one_line_and_exit_code_130(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "slow.py"
-    file.write_text("raise KeyboardInterrupt")
+    file.write_text("import signal; signal.raise_signal(signal.SIGINT)")
     assert main(["methods", "--plugin", str(file)]) == 130
     assert capsys.readouterr().err.startswith("interrupted; ")
+    file.write_text("raise KeyboardInterrupt")  # not the user's: the plugin is at fault
+    assert main(["methods", "--plugin", str(file)]) == 2
+    assert "KeyboardInterrupt" in capsys.readouterr().err
 
 
 def test_no_command_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,7 +163,7 @@ def test_json_is_all_that_stdout_holds(plugin: str, capsys: pytest.CaptureFixtur
     assert main(["methods", "--json", "--plugin", plugin]) == 0
     methods = {method["name"]: method for method in json.loads(capsys.readouterr().out)}
     assert methods["shout"]["parameters"][0]["bounds"] == ">= 0, <= 1"
-    assert len(methods["shout"]["provided_by"]["source_digest"]) == 64
+    assert methods["shout"]["provided_by"]["path"] == str(Path(plugin).resolve())
     for command in (["tasks", "--json"], ["plugins", "--json"], ["methods", "show", "shout", "--json"]):
         extra = [] if command[0] == "tasks" else ["--plugin", plugin]
         assert main([*command, *extra]) == 0

@@ -253,6 +253,8 @@ def test_checkpoints_of_interrupted_runs(
     fixed = ["run", *study_options, "--methods", "kd", "--reference", "none", "--tasks", "rte", "--results"]
     with monkeypatch.context() as patch:
         patch.setattr("matekd_bench.results.store.under_way.RunUnderWay.remove", lambda self: None)
+        patch.setattr("matekd_bench.distill.training.checkpoint_saver.SAVE_SECONDS", 0.0)
+        patch.setattr("matekd_bench.files.durable.KEPT", 1)
         assert main([*fixed, str(tmp_path / "whole")]) == 0
     expected = ResultsStore(tmp_path / "whole").records()[0].predictions
     for number in range(12):

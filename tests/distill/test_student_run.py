@@ -20,6 +20,7 @@ from matekd_bench.events import Evaluated, Message, Progress
 from matekd_bench.plugins.host import Host
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.metrics import score_split
+from matekd_bench.tasks.sources.example_ids import split_digest
 from rig import Given, Kept, kd, toy_data
 
 HOST = Host.load(only_builtin=True)
@@ -177,7 +178,9 @@ def test_a_budget_of_flops_ends_with_a_look(shared):
 def test_every_dev_split_is_looked_at_under_its_own_name(shared):
     matched = shared.data.dev[0]
     other = replace(matched, split="dev-mismatched", texts=matched.texts[::-1], labels=matched.labels[::-1])
-    data = replace(shared.data, dev=(replace(matched, split="dev-matched"), other))
+    dev = (replace(matched, split="dev-matched"), other)
+    digests = {**shared.data.digests, **{split.split: split_digest(split) for split in dev}}
+    data = replace(shared.data, dev=dev, digests=digests)
     twofold = TaskAssets(data, shared.recipe)
     (evaluation,) = train(job("kd", evaluations=1), twofold).evaluations
     assert set(evaluation.logits) == {"dev-matched", "dev-mismatched"}

@@ -63,7 +63,7 @@ def test_every_card_says_the_same_things(card: str) -> None:
 
 def test_the_guide_names_everything_by_which_a_method_is_described() -> None:
     """A class describes itself; a record has the same fields and some more."""
-    from matekd_bench.study.plan.preflight import NEEDS
+    from matekd_bench.methods.method import NEEDS
 
     fields = set(Method.__dataclass_fields__)
     of_class = {field for field in fields if hasattr(Perturbation, field)}

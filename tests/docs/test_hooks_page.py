@@ -30,7 +30,7 @@ EVENTS = (
     RunStarted(run_id=ID, method="kd", task="rte", seed=0),
     Evaluated(run_id=ID, number=1, total=2, score=0.5, spent=5, limit=10),
     RunFinished(run_id=ID, status="failed", score=None, seconds=1.0, record={"reason": "no"}),
-    StudyFinished(status="done", trained=1),
+    StudyFinished(status="done", trained=1, rows=({"method": "eda", "verdict": "better"},)),
 )
 
 
@@ -77,6 +77,15 @@ def test_the_example_of_an_event_prints_one_line_for_it(
         for event in EVENTS:
             sink.emit(event)
             assert capsys.readouterr().out.count("\n") == (HOOK_OF[type(event)][0] == hook)
+
+
+def test_the_example_of_a_notifier_says_who_is_better(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with PluginSink(example("matekd_bench_study_finished", tmp_path), pytest.fail) as sink:
+        for event in (EVENTS[0], EVENTS[-1]):
+            sink.emit(event)
+    assert re.search(r"\beda\b", capsys.readouterr().out)
 
 
 def test_the_examples_of_offers_offer_what_they_say(tmp_path: Path) -> None:

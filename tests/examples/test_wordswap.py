@@ -64,8 +64,8 @@ def test_it_runs_and_exports(
 ) -> None:
     methods = "wordswap[thesaurus=kitchen,rate=1.0],eda[thesaurus=kitchen]"
     assert main(["run", *study_options, "--methods", methods, "--tasks", "sst2"]) == 0
-    out = capsys.readouterr().out
-    [line] = [line for line in out.splitlines() if line.startswith("wordswap changed")]
+    printed = capsys.readouterr().err  # where all goes that a plugin prints
+    [line] = [line for line in printed.splitlines() if line.startswith("wordswap changed")]
     assert line.endswith("% of the words of sst2")
     records = sorted((installed / "results" / "runs").glob("sst2-[ew]*/record.json"))
     resources = [json.loads(file.read_text())["perturber"]["resources"]["thesaurus"] for file in records]

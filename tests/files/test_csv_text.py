@@ -32,3 +32,8 @@ def test_predictions_defuse_labels_and_keep_numbers(suffix: str, delimiter: str)
     assert rows == [["index", "prediction", "p_=cmd", "p_no"], ["0", "'=cmd", "0.880797", "0.119203"]]
     scores = StudentAnswers((), [[-0.5], [2.0]])
     assert as_text(scores, suffix).splitlines()[1:] == [f"0{delimiter}-0.5", f"1{delimiter}2"]
+
+
+def test_control_characters_are_replaced() -> None:
+    [header, row] = csv.reader(io.StringIO(csv_text(["a"], [{"a": "x\x1b]0;y\x07\x00z"}]), newline=""))
+    assert (header, row) == (["a"], ["x�]0;y��z"])

@@ -193,3 +193,21 @@ def test_parameters_are_described_for_people() -> None:
         ("words", "tuple[str, ...]", "[]", "", ""),
     ]
     assert [one.name for one in describe(METHODS["worst-of-n"])] == ["n"]  # without the wrapped method
+
+
+@pytest.mark.parametrize("number", ["1e999", "-inf", "nan", "9" * 5000])
+@pytest.mark.parametrize("parameter", ["limit", "steps"])
+def test_a_number_beyond_reason_is_one_line(parameter: str, number: str) -> None:
+    if parameter == "limit" and number.isdecimal():
+        number = f"1{number}e400"
+    with pytest.raises(UsageError, match=f"'{parameter}'.*'{number[:10]}"):
+        one(f"eda[{parameter}={number}]")
+
+
+def test_the_sign_of_zero_is_no_other_method() -> None:
+    assert one("eda[alpha=-0.0]").variant == one("eda[alpha=0]").variant == "eda[alpha=0.0]"
+
+
+def test_a_list_nested_too_deeply_is_one_line() -> None:
+    with pytest.raises(UsageError, match="'words'"):
+        one('eda[words="' + "[" * 100_000 + '"]')

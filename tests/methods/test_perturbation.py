@@ -25,8 +25,9 @@ from matekd_bench import (
     View,
     WrapperParams,
 )
+from matekd_bench.methods.class_checks import make_perturbation
 from matekd_bench.methods.params import resolve_all
-from matekd_bench.methods.perturbation import P, make_perturbation, method_of, params_of
+from matekd_bench.methods.perturbation import P, method_of, params_of
 from matekd_bench.methods.wrapping import combined_record
 from matekd_bench.plugins.host import Host
 from matekd_bench.seeds import seed_of

@@ -10,6 +10,7 @@ import pytest
 from matekd_bench.errors import UsageError
 from matekd_bench.methods.method import Method, Params
 from matekd_bench.methods.params import ResolvedMethod, resolve_all
+from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.methods.wrapping import Wrapped, WrapperParams, check_wrapping
 
 
@@ -21,19 +22,25 @@ class OuterParams(WrapperParams):
     n: int = 4
 
 
-def called(name: str) -> Any:
-    """A factory that shows what it was called with."""
-    return lambda *arguments: (name, *arguments)
+class Called(Perturbation):
+    """A method that shows what its factory was called with."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments[:2])
+        self.arguments = arguments
+
+    def views(self, batch: Any, models: Any) -> Any:
+        yield batch.clean
 
 
 INNER = Method(
-    name="inner", summary="", params=InnerParams, factory=called("inner"), level="text", version="3",
+    name="inner", summary="", params=InnerParams, factory=Called, level="text", version="3",
     needs=frozenset({"thesaurus"}),
     overrides=lambda params: {"training.evaluations": 1, "training.optimizer.lr": params.alpha},
     resources=lambda params: {"thesaurus": f"words {params.alpha}", "library": "1"},
 )  # fmt: skip
 OUTER = Method(
-    name="outer", summary="", params=OuterParams, factory=called("outer"), level="text", version="2", wraps="text",
+    name="outer", summary="", params=OuterParams, factory=Called, level="text", version="2", wraps="text",
     needs=frozenset({"mask-token"}), overrides=lambda params: {"training.evaluations": params.n},
     resources=lambda params: {"library": f"of {params.n}"},
 )  # fmt: skip
@@ -53,9 +60,9 @@ def test_the_parameters_hold_all_of_the_wrapped_methods() -> None:
 
 def test_the_factory_gets_the_wrapped_method_at_work() -> None:
     found = resolved("outer[inner[alpha=.2],n=3]")
-    assert found.record.factory(found.params, "context") == (
-        "outer", found.params, "context", ("inner", InnerParams(alpha=0.2), "context"),
-    )  # fmt: skip
+    params, context, inner = found.record.factory(found.params, "context").arguments
+    assert (params, context) == (found.params, "context")
+    assert inner.arguments == (InnerParams(alpha=0.2), "context")
 
 
 def test_the_record_says_what_both_need_use_and_override() -> None:

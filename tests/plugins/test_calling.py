@@ -15,7 +15,7 @@ from matekd_bench.plugins.calling import call
 from matekd_bench.plugins.discovery import Candidate
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.loading import load_one, new_manager
-from matekd_bench.plugins.provided import ProvidedBy
+from matekd_bench.plugins.origin import ProvidedBy
 
 hookspec = pluggy.HookspecMarker(hookspecs.PROJECT)
 BY = ProvidedBy("probe", "probe-package", "1.0")

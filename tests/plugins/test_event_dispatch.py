@@ -20,10 +20,12 @@ from matekd_bench import (
     UsageError,
     hookimpl,
 )
+from matekd_bench.errors import StoppedError
 from matekd_bench.plugins.event_dispatch import PluginSink, chosen_trackers
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.loading import new_manager
-from matekd_bench.plugins.provided import Provided, ProvidedBy
+from matekd_bench.plugins.origin import ProvidedBy
+from matekd_bench.plugins.provided import Provided
 
 BY = ProvidedBy("probe", "probe-package", "1.0")
 
@@ -107,7 +109,7 @@ def test_hooks_get_the_event_and_the_study_and_run_that_it_is_about() -> None:
     ]
 
 
-@pytest.mark.parametrize("error", [ValueError("two\nlines"), SystemExit(3)])
+@pytest.mark.parametrize("error", [ValueError("two\nlines"), SystemExit(3), pytest.skip.Exception("no")])
 def test_a_listener_that_raises_costs_one_line_and_the_others_continue(error: BaseException) -> None:
     plugins, lines = host(), list[str]()
     broken, sound = Watching(error), Watching()
@@ -124,11 +126,19 @@ def test_a_listener_that_raises_costs_one_line_and_the_others_continue(error: Ba
     assert "\n" not in line
 
 
-def test_an_interruption_is_passed_on() -> None:
+def test_a_signal_is_passed_on() -> None:
     plugins = host()
-    plugins.manager.register(Watching(KeyboardInterrupt()))
-    with PluginSink(plugins, pytest.fail) as sink, pytest.raises(KeyboardInterrupt):
+    plugins.manager.register(Watching(StoppedError("", 2)))
+    with PluginSink(plugins, pytest.fail) as sink, pytest.raises(StoppedError):
         sink.emit(FIRST)
+
+
+def test_who_receives_an_event_is_known() -> None:
+    plugins = host()
+    with PluginSink(plugins, pytest.fail) as sink:
+        assert not sink.receives(StudyFinished)
+        plugins.manager.register(Watching())
+        assert (sink.receives(RunStarted), sink.receives(StudyFinished)) == (True, False)
 
 
 def test_a_tracker_is_started_with_the_results_folder_and_unregistered_at_the_end(tmp_path: Path) -> None:

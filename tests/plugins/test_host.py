@@ -10,9 +10,21 @@ import pytest
 
 from matekd_bench.errors import PluginError, UsageError
 from matekd_bench.plugins.host import Host
+from matekd_bench.plugins.naming import methods_of_file
 
 Install = Callable[..., Path]
 
+PARAMS = """
+from pydantic import Field
+from matekd_bench import Method, Params, hookimpl
+
+class Broken(Params):
+    rate: float = Field(default_factory=lambda: 1 / 0)
+
+@hookimpl
+def matekd_bench_methods():
+    yield Method(name="x", summary="", factory=print, params=Broken, level="text", version="1")
+"""
 METHOD = """
 from matekd_bench import Method, Perturbation, hookimpl
 
@@ -58,7 +70,7 @@ def test_an_installed_method_is_found_with_its_distribution(install: Install) ->
     found = Host.load().method("probe:good")
     assert found.record.summary == "a test"
     assert (found.by.distribution, found.by.version, found.by.plugin) == ("probe-good", "1.5", "probe-good")
-    assert found.by.source_digest is None
+    assert len(str(found.code.digest)) == 64
 
 
 def test_a_refused_method_is_not_listed_and_says_why(install: Install) -> None:
@@ -80,6 +92,8 @@ def test_a_refused_method_is_not_listed_and_says_why(install: Install) -> None:
     [
         ("import probe_no_such_module", "ModuleNotFoundError: No module named 'probe_no_such_module'"),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("import pytest; pytest.skip('not today', allow_module_level=True)", "Skipped: not today"),
+        (PARAMS, "ZeroDivisionError"),
         ("def broken(:", "SyntaxError"),
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),
         (METHOD.format(name="x").replace("yield", "raise RuntimeError('no'); yield"), "RuntimeError: no"),
@@ -93,12 +107,35 @@ def test_a_refused_method_is_not_listed_and_says_why(install: Install) -> None:
             METHOD.format(name="x").replace("_methods()", "_methods(config)"),
             "'config'",
         ),
-        ("from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_methods():\n    return 7", "gave 7"),
+        ("from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_methods():\n    return 7", "an int"),
         (
             "from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_tasks():\n    return [7]",
             "not a Task",
         ),
         ("VALUE = 1", "no hook"),
+        (METHOD.format(name="x").replace("@hookimpl\n", ""), "matekd_bench_methods with @hookimpl"),
+        (
+            METHOD.format(name="x") + "\ndef matekd_bench_evaluated(run):\n    pass\n",
+            "matekd_bench_evaluated with",
+        ),
+        (METHOD.format(name="x").replace("def mat", "async def mat").replace("yield", "return"), "async def"),
+        (METHOD.format(name="x").replace("yield Method(", "return dict("), "a dict"),
+        (METHOD.format(name="x").replace("yield", "return"), "a Method"),
+        (
+            METHOD.format(name="x").replace("yield Method(", "[Method(").replace('"1")', '"1")]'),
+            "returned None",
+        ),
+        (
+            METHOD.format(name="x").replace("yield Method(", "yield [Method(").replace('"1")', '"1")]'),
+            "gave a list",
+        ),
+        (METHOD.format(name="x").replace('name="x"', "name=print"), "builtin_function"),
+        ("from matekd_bench import *\n@hookimpl\ndef matekd_bench_methods():\n    yield int", "class int"),
+        (
+            "from matekd_bench import Perturbation, hookimpl\n@hookimpl\ndef matekd_bench_methods():\n"
+            "    yield Perturbation(None, None)",
+            "a Perturbation",
+        ),
         (METHOD.format(name="x").replace("bench_methods", "bench_method"), "'matekd_bench_methods'"),
         (OFFER.format(kind="presets", record='Preset(name="x", settings=3)'), "settings"),
         (OFFER.format(kind="exporters", record='Exporter(extension="XLS", summary="", write=print)'), "XLS"),
@@ -123,6 +160,17 @@ def test_a_broken_plugin_costs_one_warning_and_its_own_row(
     [warning] = [line for line in host.warnings if "probe-broken" in line]
     assert [part for part in ("probe-broken 1.5", reason) if part not in warning] == []
     assert "\n" not in warning
+
+
+@pytest.mark.parametrize(
+    ("value", "missing"), [("probe_typo", "'probe_typo'"), ("plugin_of_probe_entry:typo", "'typo'")]
+)
+def test_an_entry_point_that_leads_nowhere_is_named(install: Install, value: str, missing: str) -> None:
+    site = install("probe-entry", METHOD.format(name="probe-entry"))
+    [entries] = site.glob("*/entry_points.txt")
+    entries.write_text(f"[matekd_bench]\nprobe = {value}\n")
+    [info] = [info for info in Host.load().plugins if info.by.distribution == "probe-entry"]
+    assert [part for part in (missing, value, "pyproject.toml") if part not in str(info.reason)] == []
 
 
 def test_an_optional_hook_of_another_version_is_no_mistake(install: Install) -> None:
@@ -179,6 +227,26 @@ def test_one_name_from_two_packages_is_an_error_that_names_both(install: Install
         assert part in str(caught.value)
 
 
+def test_a_name_of_the_suite_is_taken_and_a_name_is_given_once(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    for source, parts in (
+        (METHOD.format(name="eda"), ("'eda'", "mine.py is taken", "matekd-bench")),
+        (
+            METHOD.format(name="own") + METHOD[METHOD.index("    yield") :].format(name="own"),
+            ("'own'", "2 times"),
+        ),
+        (
+            "from matekd_bench import hookimpl\n@hookimpl\ndef matekd_bench_evaluated(run): pass",
+            ("no method",),
+        ),
+    ):
+        file.write_text(source)
+        host = Host.load([file])
+        with pytest.raises(PluginError) as caught:
+            methods_of_file(file, host.methods, host.conflicts)
+        assert [part for part in parts if part not in str(caught.value)] == []
+
+
 def test_one_entry_point_name_in_two_packages_is_no_conflict(install: Install) -> None:
     install("probe-one", METHOD.format(name="first"), plugin="methods")
     install("probe-two", METHOD.format(name="second"), plugin="methods")
@@ -221,8 +289,8 @@ def test_a_file_is_a_plugin_with_the_digest_of_its_source(tmp_path: Path) -> Non
     file.write_text(METHOD.format(name="from-file").replace("a test", "b test"))  # the same size and second
     second = Host.load([file]).method("from-file")
     assert second.record.summary == "b test"
-    assert first.by.source_digest != second.by.source_digest
-    assert len(str(second.by.source_digest)) == 64
+    assert first.code.digest != second.code.digest
+    assert len(str(second.code.digest)) == 64
     assert not (tmp_path / "__pycache__").exists()
 
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from matekd_bench.methods.method import Method, NoParams, Params
+from matekd_bench.methods.method import Method, Params
+from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.methods.wrapping import WrapperParams
 from matekd_bench.plugins.provided import problem_of
 from matekd_bench.tasks.task import Split, Suite, Task
 
-METHOD = Method(name="eda", summary="", factory=NoParams, level="text", version="1")
+METHOD = Method(name="eda", summary="", factory=Perturbation, level="text", version="1")
 TASK = Task(
     name="polarity",
     title="Polarity",
@@ -30,7 +31,7 @@ class Required(Params):
 
 GOOD = [
     *(replace(METHOD, name=name) for name in ("eda", "worst-of-n", "nlpaug:swap", "4x")),
-    replace(METHOD, wraps="text", params=WrapperParams),
+    replace(METHOD, wraps="text", params=WrapperParams, factory=lambda *made: None),
     TASK,
 ]
 
@@ -50,9 +51,13 @@ def test_bad_names(name: str) -> None:
     [
         (replace(METHOD, params=Required), "'alpha'"),
         (replace(METHOD, version=""), "version"),
-        (replace(METHOD, wraps="word", params=WrapperParams), "'word'"),
-        (replace(METHOD, wraps="text"), "WrapperParams"),
+        (replace(METHOD, wraps="word", params=WrapperParams, factory=lambda *made: None), "'word'"),
+        (replace(METHOD, wraps="text", factory=lambda *made: None), "WrapperParams"),
         (Suite(name="empty", tasks=()), "task"),
+        (replace(METHOD, needs={"wings"}), "'wings'"),
+        (replace(METHOD, needs="generator"), "'generator'"),
+        (replace(METHOD, role="control"), "'control'"),
+        (replace(METHOD, citation=None), "citation"),
         (replace(METHOD, overrides={"training.evaluations": 1}), "overrides"),
     ],
 )

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+import matekd_bench
 from matekd_bench import UsageError
 from matekd_bench.cli import main
 from matekd_bench.plugins.host import Host
-from matekd_bench.scaffold import LEVELS, files, write
+from matekd_bench.scaffold import LEVELS, bounded_requirement, files, write
 
 FAST = "shapes,weights,special-tokens,padding,deterministic,random-state,pieces,rows,student,cost,mini-glue"
 
@@ -47,13 +48,43 @@ def test_a_package_says_how_it_comes_in(level: str) -> None:
     folder = "matekd-my-method"
     assert list(found) == [
         f"{folder}/{name}"
-        for name in ("pyproject.toml", "README.md", "matekd_my_method.py", "test_matekd_my_method.py")
+        for name in (
+            *("pyproject.toml", "README.md", "matekd_my_method.py", "test_matekd_my_method.py"),
+            ".github/workflows/contract.yml",
+        )
     ]
     project = tomllib.loads(found[f"{folder}/pyproject.toml"])["project"]
     assert project["entry-points"]["matekd_bench"] == {"my-method": "matekd_my_method"}
     assert project["name"] == folder
+    assert project["dependencies"] == [bounded_requirement(matekd_bench.__version__)]
+    assert "python -m pytest" in found[f"{folder}/.github/workflows/contract.yml"]
     assert "contract_tests(MyMethod)" in found[f"{folder}/test_matekd_my_method.py"]
     assert not [path for path, text in found.items() if "$" in text]
+
+
+@pytest.mark.parametrize(
+    ("version", "requirement"),
+    [
+        ("0.1.0", ">=0.1,<0.2"),
+        ("0.12", ">=0.12,<0.13"),
+        ("1.4.2", ">=1.4,<2"),
+        ("0.2.0.dev3+g12", ">=0.2.0.dev3,<0.3"),  # what is installed has to satisfy it
+        ("2", ">=2.0,<3"),
+    ],
+)
+def test_the_dependency_ends_before_the_interface_may_change(version: str, requirement: str) -> None:
+    assert bounded_requirement(version) == f"matekd-bench{requirement}"
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_ruff_finds_nothing(level: str, tmp_path: Path) -> None:
+    """With ruff's own defaults, as in a repository that has nothing but this package."""
+    write(files("my-method", level), tmp_path)
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "."]
+    process = subprocess.run(
+        command, cwd=tmp_path / "matekd-my-method", capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stdout
 
 
 def test_a_package_passes_its_own_tests(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from matekd_bench.cli import main
+from matekd_bench.errors import StoppedError
 
 PLUGIN = """
 import json
@@ -46,7 +47,7 @@ class Keeper:
 
     @hookimpl
     def matekd_bench_study_finished(self, end):
-        log(event="study finished", status=end.status, trained=end.trained)
+        log(event="study finished", status=end.status, trained=end.trained, rows=end.rows)
 
 
 @hookimpl
@@ -116,7 +117,10 @@ def test_one_study_with_a_plugin_of_every_kind(
     assert all(event["loss"] > 0 for event in evaluations)
     ends = [event for event in told if event["event"] == "run finished"]
     assert all(event["same"] and event["score"] == event["last"] for event in ends)
-    assert told[-1] == {"event": "study finished", "status": "done", "trained": 2}
+    assert main(["export", "board.json"]) == 0
+    rows = json.loads((folder / "board.json").read_text())
+    assert told[-1] == {"event": "study finished", "status": "done", "trained": 2, "rows": rows}
+    assert [row["method"] for row in rows] == ["teacher", "kd", "eda[thesaurus=toys]"]
 
     [record] = (folder / "results" / "runs").glob("sst2-eda*/record.json")
     resources = json.loads(record.read_text())["perturber"]["resources"]
@@ -148,10 +152,10 @@ def test_a_study_that_is_stopped_says_so(
     folder: Path, study_options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+        raise StoppedError("", 2)
 
     monkeypatch.setattr("matekd_bench.study.execute.runner.train", stop)
     options = [*study_options, "--plugin", "everything.py", "--methods", "kd", "--tasks", "sst2"]
     assert main(["run", *options, "--track", "keeper"]) == 130
     told = [json.loads(line) for line in (folder / "told.jsonl").read_text().splitlines()]
-    assert told[-1] == {"event": "study finished", "status": "stopped", "trained": 0}
+    assert told[-1] == {"event": "study finished", "status": "stopped", "trained": 0, "rows": []}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from matekd_bench.errors import RunError
 from matekd_bench.events import Sink
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Tuning
@@ -155,5 +156,5 @@ def test_a_run_of_a_tuned_study_is_not_trained_before_its_settings_are_chosen(
 
 
 def test_a_run_of_another_grid_is_refused_by_name(request_: StudyRequest) -> None:
-    with pytest.raises(RuntimeError, match="rte-kd-1-0123"):
+    with pytest.raises(RunError, match="rte-kd-1-0123"):
         make_grid(request_.spec, CPU, HOST).cell("rte-kd-1-0123")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,49 +37,45 @@ def check(
     import torch
 
     from matekd_bench.contract import check as check_subject
+    from matekd_bench.contract.report import counts, document, summary
 
     torch.set_num_threads(1)  # toy networks gain nothing from more threads, and lose much on busy cores
     file = Path(target) if target.endswith(".py") else None
     host = load_host([*(plugin or []), *([file] if file else [])], no_plugins)
     check_names = [name.strip() for name in only.split(",")] if only else ()
-    results = {subject.name: check_subject(subject, check_names) for subject in _subjects(host, target, file)}
+    reports = [(subject, check_subject(subject, check_names)) for subject in _subjects(host, target, file)]
     if json:
-        print_json({name: [asdict(result) for result in checks] for name, checks in results.items()})
+        print_json(document(reports, {name: provided.by for name, provided in host.methods.items()}))
     else:
-        for name, checks in results.items():
-            _print_results(name, checks)
-    return 1 if any(result.state == "failed" for checks in results.values() for result in checks) else 0
+        for subject, results in reports:
+            _print_results(subject.name, results)
+            typer.echo(f"{subject.name}: {counts(results) if check_names else summary(results)}")
+    return 1 if any(result.state == "failed" for _, results in reports for result in results) else 0
 
 
 def _subjects(host: Host, target: str, file: Path | None) -> list[Subject]:
     """Return the methods that `target` names, or all methods of a plugin's file."""
     from matekd_bench.contract import subject_of
-    from matekd_bench.errors import UsageError
     from matekd_bench.methods.params import resolve_all
+    from matekd_bench.plugins.naming import methods_of_file
 
     if file is not None:
-        path = str(file.resolve())
-        records = [provided.record for provided in host.methods.values() if provided.by.path == path]
-        if not records:
-            raise UsageError(
-                f"the file '{file}' provides no method.",
-                hint="'matekd-bench plugins' lists what it provides.",
-            )
-        return [subject_of(record) for record in records]
+        return [subject_of(record) for record in methods_of_file(file, host.methods, host.conflicts)]
     if target in host.methods:
         return [subject_of(host.method(target).record)]
     return [subject_of(method) for method in resolve_all(target, lambda name: host.method(name).record, {})]
 
 
 def _print_results(name: str, results: list[CheckResult]) -> None:
-    """Print one method's checks, then how many passed, failed and were skipped."""
+    """Print one method's checks; those that failed or were skipped one after the other for the same reason together."""
     typer.echo(name)
-    for result in results:
-        passed, failed = result.state == "passed", result.state == "failed"
-        text = f"{result.check}: {result.expected if passed else result.happened}"
-        print_finding(result.state, text, f"expected: {result.expected}. {result.fix}" if failed else "")
-    counts = Counter(result.state for result in results)
-    checks = "check" if counts["passed"] == 1 else "checks"
-    typer.echo(
-        f"{name}: {counts['passed']} {checks} passed, {counts['failed']} failed, {counts['skipped']} skipped."
-    )
+    for _, group in groupby(results, key=lambda result: (result.state, result.happened or result.check)):
+        first, *others = group
+        names = ", ".join(result.check for result in (first, *others))
+        happened = first.warning or first.happened or first.expected
+        expected = "" if others else f"expected: {first.expected}. "
+        print_finding(
+            "warning" if first.warning else first.state,
+            f"{names}: {happened}",
+            f"{expected}{first.fix}" if first.state == "failed" else "",
+        )

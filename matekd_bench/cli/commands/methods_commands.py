@@ -21,6 +21,7 @@ from matekd_bench.cli.ui.console import (
 
 if TYPE_CHECKING:
     from matekd_bench.methods.method import Method
+    from matekd_bench.plugins.method_code import MethodCode
     from matekd_bench.plugins.provided import Provided
 
 app = typer.Typer(help="List the methods; 'methods show NAME' describes one.")
@@ -67,9 +68,11 @@ def show(
     host = load_host(plugin, no_plugins)
     provided = host.method(name)
     method = provided.record
+    code = provided.code
     findings = list(needs(method, host))
     if json:
-        print_json({**_method_as_json(provided), "needs_here": [asdict(finding) for finding in findings]})
+        here = {"code": asdict(code), "needs_here": [asdict(finding) for finding in findings]}
+        print_json({**_method_as_json(provided), **here})
         return
     print_fields(
         [
@@ -81,6 +84,8 @@ def show(
             ("tuned", "; ".join(f"{name}: {space}" for name, space in method.search.items())),
             ("overrides", overrides_in_words(method)),
             ("from", str(provided.by)),
+            ("source", _source_text(code)),
+            ("libraries", ", ".join(f"{name} {version}" for name, version in code.libraries.items())),
             ("cite", method.citation),
         ]
     )
@@ -104,6 +109,11 @@ def show(
     )
 
 
+def _source_text(code: MethodCode) -> str:
+    """Return the file of a method and the digest of its source."""
+    return f"{code.path or 'no file'}, digest {code.digest or 'unknown'}"
+
+
 def _method_as_json(provided: Provided[Method]) -> dict[str, Any]:
     from matekd_bench.methods.overrides import overrides_in_words
     from matekd_bench.methods.params import describe
@@ -120,6 +130,7 @@ def _method_as_json(provided: Provided[Method]) -> dict[str, Any]:
         "overrides": overrides_in_words(method),
         "search": {name: str(space) for name, space in method.search.items()},
         "citation": method.citation,
+        "libraries": list(method.libraries),
         "parameters": [asdict(parameter) for parameter in describe(method)],
         "provided_by": asdict(provided.by),
     }

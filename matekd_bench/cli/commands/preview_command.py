@@ -27,7 +27,9 @@ from matekd_bench.cli.options import (
     study_options,
 )
 from matekd_bench.cli.ui.console import load_host, print_json, print_table, warn
+from matekd_bench.cli.ui.escaped_streams import terminal
 from matekd_bench.cli.ui.preview_text import answers, changes, diagnostics, legend
+from matekd_bench.files.printable import printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -101,7 +103,7 @@ def _print_preview(preview: Preview) -> None:
     """Print a table of examples per method, then the diagnostics of all methods."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(file=terminal(sys.stdout), highlight=False)
     for method in preview.methods:
         console.print(_examples_table(preview, method, colored=console.is_terminal))
     typer.echo(legend(preview))
@@ -138,13 +140,13 @@ def _row(
 
     old = Text()
     if number == 0:
-        old.append(f"{example.label}: ", "dim")
+        old.append(printable(f"{example.label}: "), "dim")
     new = Text()
     if len(example.versions) > 1:
         new.append(f"{number + 1}: ", "dim")
     texts = example.texts if version is None or version.texts is None else version.texts
     for kind, words in _flat_changes(example.texts, texts):
-        plain = words if colored else MARKS[kind].format(words)
+        plain = printable(words if colored else MARKS[kind].format(words))
         style = STYLES[kind] if colored else ""
         if kind != "added" and not (number and texts == example.texts):
             old.append(plain + " ", style)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -63,8 +62,9 @@ def reproduce(
     Logits of every evaluation, scores and losses are compared to the last bit. Exit code 1: they are not the same.
     A plugin that a record names is not run unless it is given with --plugin.
     """
-    from matekd_bench.cli.ui.leaderboards import tasks_and_suites
     from matekd_bench.cli.ui.progress import watcher
+    from matekd_bench.files.scratch import scratch_folder
+    from matekd_bench.plugins.known_names import tasks_and_suites
     from matekd_bench.results.store.collection import read_folders
     from matekd_bench.results.store.results_store import ResultsStore
     from matekd_bench.tools.compare import find_run
@@ -74,7 +74,7 @@ def reproduce(
     host = load_host(plugin, no_plugins)
     run_id = find_run(read_folders([home]).records, name, tasks_and_suites(host)[0]).run_id
     with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="matekd-bench-")))
+        scratch = stack.enter_context(scratch_folder())
         if fresh:
             stack.enter_context(_cache_at(scratch / "cache"))
         sink = stack.enter_context(watcher(quiet=quiet, debug=debugs(context)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from matekd_bench.results.records.run_record import Record
     from matekd_bench.results.report.sheets import View
     from matekd_bench.results.stats.paired_tests import CheckpointComparison
+    from matekd_bench.results.store.verification import Verification
 
 
 ViewOption = partial(typer.Option, rich_help_panel="View")
@@ -55,6 +58,11 @@ Match = Annotated[
 ]
 
 
+Verify = Annotated[
+    bool, typer.Option("--verify", help="Recompute all scores from predictions and labels first.")
+]
+
+
 def leaderboard(
     results: ResultsFolders = None,
     reference: Reference = None,
@@ -66,22 +74,29 @@ def leaderboard(
     methods: Rows = None,
     tasks: Columns = None,
     match: Match = None,
+    verify: Verify = False,
     json: Json = False,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
-) -> None:
+) -> int:
     """Print the leaderboard, computed afresh from the records in the results folders.
 
-    A view shows fewer rows or other columns; intervals, corrections and verdicts stay those of the whole study.
+    A view shows fewer rows or other columns; intervals, corrections and verdicts stay those of the whole study. With
+    --verify, runs whose records do not agree with their predictions are named and left out, and the exit code is 1.
     """
     view = _view(by, cost=cost, diagnostics=diagnostics, failures=failures)
     host = load_host(plugin, no_plugins)
-    loaded = load_results(host, results)
+    loaded, verification = load_results(host, results), None
+    if verify:
+        loaded, verification = loaded.verified()
+        _print_verification(verification)
+    code = 1 if verification and verification.disagreeing else 0
     if view is None:
         _print_failures(loaded)
-        return
+        return code
     table = _select(loaded, host, reference, sort=sort, methods=methods, tasks=tasks, match=match)
-    show_leaderboard(table, loaded.suites, json=json, view=view)
+    show_leaderboard(table, loaded.suites, json=json, view=view, verification=verification)
+    return code
 
 
 def _select(
@@ -105,6 +120,15 @@ def _select(
         tasks and known_tasks(tasks, host),
         loaded.suites,
     )
+
+
+def _print_verification(verification: Verification) -> None:
+    """Print on stderr the runs that do not agree with their predictions, and how many could be verified."""
+    for run_id, problem in verification.disagreeing.items():
+        warn(f"run '{run_id}' was left out: {problem}")
+    reasons = Counter(verification.unverifiable.values())
+    missing = "".join(f"; {count} cannot be: {reason}" for reason, count in sorted(reasons.items()))
+    print(f"verified {verification.verified} runs{missing.rstrip('.')}", file=sys.stderr)
 
 
 def _view(by: str | None, *, cost: bool, diagnostics: bool, failures: bool) -> View | None:
@@ -267,5 +291,7 @@ def merge(folders: MergedFolders, output: Output) -> None:
     merged = merging.merge(folders, output)
     for reason in merged.left_out:
         warn(f"left out: {reason}")
+    for note in merged.code_notes:
+        warn(note)
     again = f" ({len(merged.repeated)} of them in several folders)" if merged.repeated else ""
     typer.echo(f"wrote {output}: runs: {len(merged.runs)}{again}; data sets: {len(merged.data)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import textwrap
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from matekd_bench.files.printable import json_text, one_line
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
@@ -28,12 +29,12 @@ def load_host(files: Sequence[Path] | None, no_plugins: bool) -> Host:
 
 def warn(text: str) -> None:
     """Print one warning line on stderr."""
-    print(f"warning: {text}", file=sys.stderr)
+    print(f"warning: {one_line(text)}", file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
     """Print `value` as indented JSON on stdout; raise ValueError for NaN."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    typer.echo(json_text(value, indent=2))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from matekd_bench.cli.options import RESULTS
-from matekd_bench.cli.ui.console import warn
+from matekd_bench.cli.ui.console import print_json, warn
+from matekd_bench.cli.ui.escaped_streams import terminal
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from matekd_bench.results.records.run_record import Record
     from matekd_bench.results.report.sheets import View
     from matekd_bench.results.store.results_store import ResultsStore
+    from matekd_bench.results.store.verification import Verification
     from matekd_bench.tasks.task import Suite, Task
 
 ResultsFolders: TypeAlias = Annotated[
@@ -40,6 +43,16 @@ class LoadedResults:
     suites: list[Suite]
     stores: Mapping[str, ResultsStore]
 
+    def verified(self) -> tuple[LoadedResults, Verification]:
+        """Recompute the scores from the predictions, and leave out the runs whose records do not agree."""
+        from matekd_bench.results.store.verification import Verifier
+
+        verifier = Verifier({name: task.metrics for name, task in self.tasks.items()})
+        records = [
+            record for record in self.records if not verifier.verify(record, self.stores[record.run_id])
+        ]
+        return replace(self, records=records), verifier.result
+
     def leaderboard(self, reference: str | None) -> Leaderboard:
         """Compute the leaderboard of all records; its differences are to the variant `reference`."""
         from matekd_bench.results.leaderboard.build import build
@@ -53,6 +66,7 @@ def load_results(
     host: Host, folders: Sequence[Path] | None, only: Collection[str] | None = None
 ) -> LoadedResults:
     """Read the records in `folders`, or only the run ids in `only`; print a warning for each damaged record."""
+    from matekd_bench.plugins.known_names import tasks_and_suites
     from matekd_bench.results.leaderboard.evidence import Evidence
     from matekd_bench.results.store.collection import read_folders
 
@@ -85,12 +99,6 @@ def results_folder_of(run: str) -> Path | None:
     return path.resolve().parent.parent if (path / "record.json").is_file() else None
 
 
-def tasks_and_suites(host: Host) -> tuple[dict[str, Task], list[Suite]]:
-    """Return the installed tasks by name and the suites in order of their names, without their providers."""
-    tasks = {name: provided.record for name, provided in host.tasks.items()}
-    return tasks, [host.suites[name].record for name in sorted(host.suites)]
-
-
 def print_leaderboard(
     host: Host, results: Path, reference: str | None, only: Collection[str] | None = None, json: bool = False
 ) -> None:
@@ -100,20 +108,29 @@ def print_leaderboard(
 
 
 def show_leaderboard(
-    leaderboard: Leaderboard, suites: Sequence[Suite], *, json: bool = False, view: View = "overall"
+    leaderboard: Leaderboard,
+    suites: Sequence[Suite],
+    *,
+    json: bool = False,
+    view: View = "overall",
+    verification: Verification | None = None,
 ) -> None:
-    """Print a leaderboard as tables, or as JSON rows."""
+    """Print a leaderboard as tables, or as JSON rows; with a `verification` these are in an object beside it."""
     if json:
         from matekd_bench.results.report.export import to_json
         from matekd_bench.results.report.export_tables import leaderboard_rows
 
-        typer.echo(to_json(leaderboard_rows(leaderboard, suites)), nl=False)
+        rows = leaderboard_rows(leaderboard, suites)
+        if verification is None:
+            typer.echo(to_json(rows), nl=False)
+        else:
+            print_json({"verification": asdict(verification), "rows": rows.rows})
         return
     from rich.console import Console
 
     from matekd_bench.results.report.text import render
 
-    render(leaderboard, Console(), view)
+    render(leaderboard, Console(file=terminal(sys.stdout)), view)
 
 
 def reference_name(typed: str | None, host: Host) -> str | None:

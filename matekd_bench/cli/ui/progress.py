@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from matekd_bench.cli.ui.escaped_streams import terminal
 from matekd_bench.cli.ui.time_left import Clock, Pace, StudyPace
 from matekd_bench.events import (
     Evaluated,
@@ -21,6 +22,7 @@ from matekd_bench.events import (
     StudyFinished,
     StudyStarted,
 )
+from matekd_bench.files.printable import printable
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -188,7 +190,7 @@ class BarScreen(QuietScreen):
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[detail]}", markup=False),
-            console=Console(file=stream),
+            console=Console(file=terminal(stream)),
             transient=True,
         )
         self.grid: TaskID | None = None
@@ -204,7 +206,7 @@ class BarScreen(QuietScreen):
 
     def print_line(self, text: str) -> None:
         """Print one line above the bars, without markup, because method names contain brackets."""
-        self.bars.console.print(text, markup=False, highlight=False)
+        self.bars.console.print(printable(text), markup=False, highlight=False)
 
     def on_studystarted(self, study: StudyStarted) -> None:
         """Add the grid's bar, starting at the number of recorded runs."""
@@ -242,7 +244,7 @@ class BarScreen(QuietScreen):
         if left is None:
             left = view.pace.left(progress.done, progress.limit)
         else:
-            self.bars.update(view.bar, description=view.label)
+            self.bars.update(view.bar, description=printable(view.label))
         detail = ", ".join(measures(progress.loss, left))
         self.bars.update(view.bar, completed=progress.done, total=progress.limit, detail=detail)
 
@@ -274,7 +276,7 @@ class BarScreen(QuietScreen):
     def _show(self, view: RunView, text: str) -> None:
         """Begin a new bar in place of the old one."""
         self._remove(view)
-        view.bar = self.bars.add_task(text, total=None, detail="")
+        view.bar = self.bars.add_task(printable(text), total=None, detail="")
 
     def _remove(self, view: RunView) -> None:
         if view.bar is not None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
+import secrets
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
@@ -18,7 +17,10 @@ from platformdirs import user_cache_path
 from matekd_bench.distill.artifacts.eviction import CacheUse, trim
 from matekd_bench.distill.training.ddp import ALONE, LostPeerError, Ranks
 from matekd_bench.errors import ResultsError, os_reason
+from matekd_bench.files import safe_names
 from matekd_bench.files.durable import MANIFEST, CheckpointFolder, is_intact, seal
+from matekd_bench.files.regular import delete
+from matekd_bench.files.scratch import scratch_folder
 
 Build = Callable[[Path, CheckpointFolder], None]
 Warn = Callable[[str], None]
@@ -111,9 +113,9 @@ def _follow_leader(home: Path, key: str, build: Build, ranks: Ranks) -> CacheEnt
     if missing is None:
         raise LostPeerError("the first process cannot use its cache")
     if missing:
-        with tempfile.TemporaryDirectory() as temporary:
-            no_checkpoints = CheckpointFolder(Path(temporary) / "none")
-            ranks.run_or_fail_together(lambda: build(Path(temporary), no_checkpoints))
+        with scratch_folder() as temporary:
+            no_checkpoints = CheckpointFolder(temporary / "none")
+            ranks.run_or_fail_together(lambda: build(temporary, no_checkpoints))
     if not (home / key).is_dir():
         raise ResultsError(
             f"the cache folder '{home}' is not that of the first process:",
@@ -126,8 +128,9 @@ def _lock_entry(home: Path, key: str, folder: Path) -> Any:
     """Acquire the lock under which an entry is checked and built.
 
     Returns an empty context instead if the cache is read-only and the entry is intact. Raises ResultsError if the cache
-    cannot be written and the entry is missing or damaged.
+    cannot be written and the entry is missing or damaged, and for a link in the cache.
     """
+    safe_names.inside(cache_root(), folder)
     try:
         home.mkdir(parents=True, exist_ok=True)
         return FileLock(home / f"{key}.lock").acquire()
@@ -143,20 +146,21 @@ def _build_entry(home: Path, key: str, build: Build) -> None:
 
     try:
         for leftover in home.glob(f".{key}-*"):  # of a killed process: this one holds the lock
-            shutil.rmtree(leftover, ignore_errors=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=home))
+            delete(leftover)
+        temporary = home / f".{key}-{secrets.token_hex(4)}"
+        temporary.mkdir()
     except OSError as error:
         raise _unwritable_error(home, error) from None
     checkpoints = CheckpointFolder(home / f".{key}.partial")
     try:
         build(temporary, checkpoints)
         seal(temporary)
-        shutil.rmtree(home / key, ignore_errors=True)  # a damaged entry
+        delete(home / key)  # a damaged entry
         temporary.rename(home / key)
     except (OSError, SafetensorError) as error:
         raise _unwritable_error(home, error) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        delete(temporary)
     checkpoints.remove()  # only after a complete build: an interrupted one resumes from them
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,8 +15,10 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from matekd_bench.errors import UsageError
 from matekd_bench.files.durable import MANIFEST, beside
+from matekd_bench.files.regular import delete
 
 LIMIT, DEFAULT_LIMIT = "MATEKD_BENCH_CACHE_LIMIT", "50GB"
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 SIZE: TypeAdapter[ByteSize] = TypeAdapter(ByteSize)
 
 
@@ -32,7 +33,7 @@ class CacheUse:
         with suppress(OSError, ImportError):  # a read-only cache, or a system without flock
             import fcntl
 
-            self._handle = os.open(home / f"{key}.used", os.O_RDWR | os.O_CREAT, 0o666)
+            self._handle = os.open(home / f"{key}.used", os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
             fcntl.flock(self._handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def __del__(self) -> None:
@@ -45,7 +46,7 @@ def in_use(home: Path, key: str) -> bool:
     try:
         import fcntl
 
-        handle = os.open(home / f"{key}.used", os.O_RDWR)
+        handle = os.open(home / f"{key}.used", os.O_RDWR | NO_LINK)
     except (OSError, ImportError):
         return False
     try:
@@ -87,7 +88,7 @@ def entries(root: Path) -> list[CachedFolder]:
     for path in root.glob("*/*"):
         finished = not path.name.startswith(".")
         try:
-            if not path.is_dir() or path.is_symlink():
+            if not path.is_dir() or path.is_symlink() or path.parent.is_symlink():
                 continue
             used = ((path / MANIFEST) if finished and (path / MANIFEST).is_file() else path).stat().st_mtime
         except OSError:
@@ -131,7 +132,7 @@ def _remove(entry: CachedFolder) -> bool:
             entry.path.rename(renamed)
     except (OSError, Timeout):
         return False
-    shutil.rmtree(renamed, ignore_errors=True)
+    delete(renamed)
     return True
 
 

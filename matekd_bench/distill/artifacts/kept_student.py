@@ -24,7 +24,7 @@ from matekd_bench.distill.models.score_units import add_offset
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.training.evaluation import predict
 from matekd_bench.errors import CheckpointError
-from matekd_bench.files.reading import checked_record, read_text
+from matekd_bench.files.reading import read_record
 
 SCHEMA: Final = "matekd.student/1"
 CARD = "student.json"
@@ -88,18 +88,28 @@ class KeptStudent:
     def logits(self, texts: Sequence[tuple[str, ...]]) -> Tensor:
         """Compute logits [n, C] in float32, with columns in the order of the card's labels; or scores [n, 1].
 
-        Batch size and precision are those of the run's evaluation, because both change the last bits.
+        Batch size and precision are those of the run's evaluation, because both change the last bits. Raises
+        CheckpointError if the tokenizer, which no digest covers, gives ids that the model does not have.
         """
-        return predict(
-            self.model, self.encoder(texts), self.encoder.tokens.pad,
-            batch_size=self.card.eval_batch_size, precision=self.card.precision,
-        )  # fmt: skip
+        rows = self.encoder(texts)
+        misfit = CheckpointError(f"the tokenizer of student '{self.card.run_id}' does not fit its model.")
+        if max(map(max, (row.ids for row in rows)), default=0) >= len(
+            self.model.get_input_embeddings().weight
+        ):
+            raise misfit  # before the model meets them, since a GPU would be out of use afterwards
+        try:
+            return predict(
+                self.model, rows, self.encoder.tokens.pad,
+                batch_size=self.card.eval_batch_size, precision=self.card.precision,
+            )  # fmt: skip
+        except IndexError:  # more positions or token types than the model has
+            raise misfit from None
 
 
 def _read_card(folder: Path, run_id: str) -> StudentCard:
     """Read a student's card. Raises CheckpointError if it is unreadable, of another schema or of another run."""
     file = folder / CARD
-    card = checked_record(read_text(file, CheckpointError), StudentCard, file, CheckpointError)
+    card = read_record(file, StudentCard, CheckpointError)
     if card.schema != SCHEMA or card.run_id != run_id:
         raise CheckpointError(f"'{folder}' holds '{card.schema}' of run '{card.run_id}', not of '{run_id}'.")
     return card

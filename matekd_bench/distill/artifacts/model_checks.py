@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -33,6 +32,7 @@ from matekd_bench.distill.training.evaluation import predict
 from matekd_bench.distill.training.resume import software_versions
 from matekd_bench.errors import CheckpointError, ResultsError, first_line
 from matekd_bench.files.hashing import short_digest
+from matekd_bench.files.scratch import scratch_folder
 from matekd_bench.methods.rows import Encoded
 from matekd_bench.tasks.task import TaskData
 
@@ -76,8 +76,8 @@ class ModelCheck:
         try:
             entry = cached_folder("checks", self._key, lambda folder, _: self._write_facts(folder))
         except ResultsError:  # a cache that can only be read may still have the teacher
-            with tempfile.TemporaryDirectory() as scratch:
-                return self.run(Path(scratch))
+            with scratch_folder() as scratch:
+                return self.run(scratch)
         return ModelFacts(**json.loads((entry.path / "facts.json").read_text(encoding="utf-8")))
 
     def _write_facts(self, folder: Path) -> None:

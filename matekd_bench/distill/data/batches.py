@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -13,9 +13,11 @@ from torch import Tensor
 
 from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.data.order import PlannedUpdate
+from matekd_bench.methods.perturbation import wrong_result
 from matekd_bench.methods.rows import Encoded, Row
 from matekd_bench.methods.views import Batch
 from matekd_bench.seeds import seed_of
+from matekd_bench.spelling import kind_in_words
 
 T = TypeVar("T")
 
@@ -82,7 +84,11 @@ class Assembler:
         """Call the method's `ahead` hook; auxiliary updates have nothing prepared."""
         if planned.phase == "own":
             return None
-        return self._ahead([self._row(row, planned.epoch) for row in planned.rows])
+        prepared = self._ahead([self._row(row, planned.epoch) for row in planned.rows])
+        if prepared is None or (isinstance(prepared, Sized) and len(prepared) == len(planned.rows)):
+            return prepared
+        kind = f"{len(prepared)} entries" if isinstance(prepared, Sized) else kind_in_words(prepared)
+        raise wrong_result(self._ahead, kind, f"return one entry for each of the {len(planned.rows)} rows")
 
     def _row(self, row: int, epoch: int) -> Row:
         """Describe a row for the `ahead` hook; its seeds are keyed by epoch and example id, not by update."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.errors import CheckpointError
+from matekd_bench.errors import CheckpointError, first_line
 from matekd_bench.files.hashing import digest, file_digest
 from matekd_bench.files.network import fetch_hint, without_retries
 from matekd_bench.files.reading import read_json
@@ -20,6 +21,9 @@ VOCABULARIES = [
     *("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "added_tokens.json"),
     *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
 ]
+TEXT_FILES = (".json", ".txt", ".model", ".jinja")
+MAX_TEXT_BYTES = 2**27  # tokenizers of 250,000 tokens have 35 MB
+MAX_HEADER_BYTES = 10**8  # of a safetensors file, as its library has it
 UNWANTED = ["onnx/*", "openvino/*", "*/*"]  # a checkpoint's own files lie at the top of its repository
 
 
@@ -75,7 +79,7 @@ def find_checkpoint(reference: str, revision: str | None = None) -> Checkpoint:
 def describe(folder: Path, *, id: str, revision: str | None = None) -> Checkpoint:
     """Describe the checkpoint in `folder`, which needs config.json and safetensors weights.
 
-    Raises CheckpointError if one of them is missing.
+    Raises CheckpointError if one of them is missing, and for a FIFO, a device or a huge file where libraries read text.
     """
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"'{id}' is no model: there is no config.json in its folder.")
@@ -83,12 +87,26 @@ def describe(folder: Path, *, id: str, revision: str | None = None) -> Checkpoin
         raise CheckpointError(
             f"'{id}' has no model.safetensors.", hint="Only safetensors weights are loaded; convert it first."
         )
+    _check_files(folder, id)
     return Checkpoint(
         id=id,
         path=folder,
         sha256=_fingerprint(folder, *map(_stamp, sorted(folder.iterdir()))),
         revision=revision,
     )
+
+
+def _check_files(folder: Path, id: str) -> None:
+    """Raise CheckpointError for files that libraries would wait for, or read into memory whole however large."""
+    for file in sorted(folder.iterdir()):
+        if file.is_file():
+            size = file.stat().st_size
+            if file.suffix in TEXT_FILES and size > MAX_TEXT_BYTES:
+                raise CheckpointError(
+                    f"'{id}': its {file.name} has {size} bytes, more than {MAX_TEXT_BYTES}."
+                )
+        elif file.exists() and not file.is_dir():  # links of the Hub's cache are followed
+            raise CheckpointError(f"'{id}': its {file.name} is no regular file.")
 
 
 def _stamp(file: Path) -> tuple[str, int, int] | None:
@@ -102,13 +120,36 @@ def _stamp(file: Path) -> tuple[str, int, int] | None:
 
 @lru_cache(maxsize=64)
 def _fingerprint(folder: Path, *stamps: object) -> str:
-    """Compute a digest of the folder's weights, config and tokenizer; notes and other files do not count."""
+    """Compute a digest of the folder's weights, config and tokenizer; notes and other files do not count.
+
+    Raises CheckpointError if weights are damaged, which would take long to find out for a file of terabytes.
+    """
     names = ["config.json", *VOCABULARIES]
     if not (folder / "tokenizer.json").is_file():
         # Then only this file has settings such as lower-casing.
         names.append("tokenizer_config.json")
-    names += sorted(path.name for path in folder.glob("*.safetensors"))
+    weights = sorted(file for file in folder.glob("*.safetensors") if file.is_file())
+    for file in weights:
+        _check_weights(file)
+    names += [file.name for file in weights]
     return digest({name: file_digest(folder / name) for name in names if (folder / name).is_file()})
+
+
+def _check_weights(file: Path) -> None:
+    """Raise CheckpointError unless a safetensors file has the size that its header says."""
+    size = file.stat().st_size
+    try:
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            if length > min(MAX_HEADER_BYTES, size):
+                raise ValueError(f"a header of {length} bytes")
+            header = json.loads(opened.read(length))
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        said = 8 + length + max(ends, default=0)
+        if said != size:
+            raise ValueError(f"{size} bytes, and {said} by its header")
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"'{file}' can't be loaded, it is damaged: {first_line(error)}.") from None
 
 
 def weight_bytes(checkpoint: Checkpoint) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from matekd_bench.distill.models.checkpoints import Checkpoint
 from matekd_bench.errors import CheckpointError, first_line
 from matekd_bench.files.hashing import digest
+from matekd_bench.files.reading import read_json
 from matekd_bench.gc_pause import gc_paused
 from matekd_bench.methods.context import Tokens
 from matekd_bench.methods.rows import Encoded
@@ -105,11 +105,12 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(
             checkpoint.path, use_fast=True, local_files_only=True, trust_remote_code=False
         )
+        special = tokenizer.all_special_ids  # not every damage is found before its first use
     except Exception as error:  # the libraries raise errors of many kinds for files that they cannot read
         reason = first_line(error)
         raise CheckpointError(f"the tokenizer of '{checkpoint.id}' can't be loaded: {reason}") from None
     # Without vocabulary files transformers silently makes a tokenizer with special tokens only.
-    if len(tokenizer) <= len(tokenizer.all_special_ids):
+    if len(tokenizer) <= len(special):
         raise CheckpointError(
             f"the tokenizer of '{checkpoint.id}' can't be loaded: its folder holds no vocabulary."
         )
@@ -148,8 +149,8 @@ def has_mask_token(checkpoint: Checkpoint) -> bool:
     The tokenizer itself is not loaded, which would take longer.
     """
     try:
-        settings = json.loads((checkpoint.path / "tokenizer_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        settings = read_json(checkpoint.path / "tokenizer_config.json", CheckpointError)
+    except CheckpointError:
         return False
     return isinstance(settings, dict) and bool(settings.get("mask_token"))
 

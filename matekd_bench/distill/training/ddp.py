@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -13,7 +12,8 @@ import torch
 from torch import Tensor
 
 from matekd_bench.distill.training.resume import PausedError
-from matekd_bench.errors import RunError, one_line
+from matekd_bench.errors import RunError, one_line, traceback_of
+from matekd_bench.foreign_code import foreign_code
 
 MEETING_TIMEOUT = timedelta(minutes=10)  # for all processes to start, or to report why they failed
 # Long, because one process may wait for a file lock meanwhile. The others notice at once when a process dies.
@@ -77,7 +77,8 @@ class Ranks:
         """
         error: Exception | None = None
         try:
-            result = act()
+            with foreign_code():
+                result = act()
         except PausedError:  # every process raises it at the same update, so there is nothing to exchange
             raise
         except Exception as raised:
@@ -91,7 +92,8 @@ class Ranks:
 
     def run_sharing_errors(self, act: Callable[[], T]) -> T:
         """Run `act` and return its result; if one process fails, all processes raise with its reason."""
-        return act()
+        with foreign_code():
+            return act()
 
 
 ALONE = Ranks()
@@ -195,13 +197,14 @@ class ProcessGroup(Ranks):
         """
         self._calls += 1
         try:
-            return act()
+            with foreign_code():
+                return act()
         except PausedError:  # every process raises it at the same update, so there is nothing to exchange
             raise
         except Exception as error:
             # LostPeerError is only an echo of another process's failure, so it gives no reason of its own.
             lost = isinstance(error, LostPeerError)
-            own = ("", "") if lost else (one_line(error), "".join(traceback.format_exception(error)))
+            own = ("", "") if lost else (one_line(error), traceback_of(error))
             failures = [failure for failure in self._exchange_failures(own) if failure[0]]
             if lost and failures:
                 reason, where = failures[0]

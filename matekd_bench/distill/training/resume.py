@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from matekd_bench.errors import CheckpointError, PluginError, RunError
+from matekd_bench.errors import CheckpointError, PluginError, RunError, message_of
 from matekd_bench.files.durable import CheckpointFolder
 
 FORMAT = 3  # raise it when the content of the state changes
@@ -162,7 +162,7 @@ def ran_out_of_memory(error: BaseException) -> bool:
     """Return True if the error means that a GPU or the CPU ran out of memory; torch has several such errors."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    message = str(error)
+    message = message_of(error)
     return isinstance(error, RuntimeError) and (
         "out of memory" in message or "DefaultCPUAllocator" in message
     )

@@ -23,10 +23,12 @@ from matekd_bench.distill.training.forward_passes import RunModels, StepScope
 from matekd_bench.distill.training.resume import check_saveable, read_weights
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.distill.training.trainer import Trainer
+from matekd_bench.methods.class_checks import make_perturbation
 from matekd_bench.methods.method import Method, Params
-from matekd_bench.methods.perturbation import TextPerturbation, make_perturbation
+from matekd_bench.methods.perturbation import TextPerturbation, wrong_result
 from matekd_bench.methods.views import Batch
 from matekd_bench.seeds import seed_of
+from matekd_bench.spelling import kind_in_words
 from matekd_bench.tasks.task import Task
 
 
@@ -158,7 +160,9 @@ class TrainingSession:
         yield from self.trainer.run(self._order, self._auxiliary_order, self.assembler)
 
     def _method_state(self) -> dict[str, Any]:
-        state = self.method.state_dict()
+        state: object = self.method.state_dict()
+        if not isinstance(state, dict):
+            raise wrong_result(self.method.state_dict, kind_in_words(state), "return a dictionary")
         check_saveable(state, self.job.variant)
         return state
 

@@ -19,6 +19,8 @@ from matekd_bench.distill.training.forward_passes import RunModels
 from matekd_bench.distill.training.optimizer import make_optimizer, step
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.errors import PluginError
+from matekd_bench.foreign_code import foreign_code
+from matekd_bench.methods.class_checks import as_joint, views_of_update
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.methods.views import Batch, Joint, Seen, View
 
@@ -35,6 +37,12 @@ class Spent:
     clean_examples: int = 0
     perturbed_examples: int = 0
     auxiliary_examples: int = 0
+
+
+def _versions(batch: Batch) -> dict[str, int]:
+    """Return how often each tensor of a batch was changed in place."""
+    tensors = {name: getattr(batch, name) for name in ("ids", "mask", "types", "special", "labels")}
+    return {name: tensor._version for name, tensor in tensors.items() if tensor is not None}
 
 
 class Trainer:
@@ -91,6 +99,11 @@ class Trainer:
         return self._context.meter.flops if kind == "train_flops" else int(getattr(self.spent, kind))
 
     @property
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """The optimizers that the trainer steps: the student's, then those of the method's modules."""
+        return [self._optimizer, *(trained.optimizer for trained in self._context.trained)]
+
+    @property
     def progress(self) -> float:
         """The share of the budget that is spent, from 0 to 1 (the last update may overspend it)."""
         return min(1.0, self.spent_budget / self._budget[1])
@@ -130,9 +143,13 @@ class Trainer:
         starts = self._ranks.share(range(0, len(batch), size))
         local_loss, error = 0.0, None
         try:
-            local_loss = float(
-                sum(self._train_piece(batch.rows(start, min(start + size, len(batch)))) for start in starts)
-            )
+            with foreign_code():
+                local_loss = float(
+                    sum(
+                        self._train_piece(batch.rows(start, min(start + size, len(batch))))
+                        for start in starts
+                    )
+                )
         except Exception as raised:  # other processes wait for this one's gradients, so they must hear of it
             error = raised
         total = self._reduce(batch, local_loss, error)
@@ -165,11 +182,10 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the spent budget and the optimizers of student and modules, for :meth:`load_state_dict`."""
-        optimizers = [self._optimizer, *(trained.optimizer for trained in self._context.trained)]
         return {
             "spent": asdict(self.spent),
             "micro_batch": self.micro_batch,
-            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -177,8 +193,7 @@ class Trainer:
         self.spent = Spent(**state["spent"])
         self.micro_batch = state["micro_batch"]
         self._warmed_up = True  # a state is saved after an update, when the warm-up is long over
-        optimizers = [self._optimizer, *(trained.optimizer for trained in self._context.trained)]
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
 
     def _warm_up_batches(self, auxiliary_order: DataOrder, assembler: Assembler) -> Iterator[Batch]:
@@ -198,22 +213,33 @@ class Trainer:
         """Run forward and backward for every view that the method yields for these rows; return the summed loss."""
         self._context.scope.batch = piece
         total: Tensor | float = 0.0
-        with closing(self.method.views(piece, self._models)) as views:
+        versions = _versions(piece)
+        with closing(views_of_update(self.method, piece, self._models)) as views:
             item = next(views, None)
             while item is not None:
                 self._check_modes()
+                self._check_unchanged(piece, versions)
                 if piece.phase == "own":
                     raise PluginError(
                         f"method '{self._name}' yields a view in an auxiliary phase, where the student does not learn."
                     )
-                seen = self._train_views(self._as_joint(item), piece, single=isinstance(item, View))
+                seen = self._train_views(as_joint(item, self._name), piece, single=isinstance(item, View))
                 total = total + seen.loss.sum()
                 try:
                     item = views.send(seen)
                 except StopIteration:
                     break
         self._check_modes()
+        self._check_unchanged(piece, versions)
         return total
+
+    def _check_unchanged(self, piece: Batch, versions: Mapping[str, int]) -> None:
+        """Raise PluginError if the method has changed the batch in place: its clean view would be clean no more."""
+        for name, version in _versions(piece).items():
+            if version != versions[name]:
+                raise PluginError(
+                    f"method '{self._name}' changes batch.{name} in place: change a copy, batch.{name}.clone()."
+                )
 
     def _check_modes(self) -> None:
         """Raise PluginError if the method yields inside a context manager, which would then affect the trainer."""
@@ -230,17 +256,6 @@ class Trainer:
                 raise PluginError(
                     f"method '{self._name}' yields a view inside `with {manager}`: leave the block before the yield."
                 )
-
-    def _as_joint(self, item: View | tuple[View, ...] | Joint) -> Joint:
-        """Return the yielded item as a Joint; raise PluginError if it holds anything but views."""
-        joint = item if isinstance(item, Joint) else Joint(item if isinstance(item, tuple) else (item,))
-        for view in joint.views:
-            if not isinstance(view, View):
-                raise PluginError(
-                    f"method '{self._name}' yields a {type(view).__name__}: "
-                    "yield a View, a tuple of views or a Joint."
-                )
-        return joint
 
     def _train_views(self, joint: Joint, piece: Batch, *, single: bool) -> Seen:
         """Run forward and backward for the yielded views and return what the method gets back.

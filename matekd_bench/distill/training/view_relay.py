@@ -6,9 +6,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from matekd_bench.methods.class_checks import as_joint, views_of_update
 from matekd_bench.methods.context import Models
 from matekd_bench.methods.perturbation import Perturbation
-from matekd_bench.methods.views import Batch, Joint, View
+from matekd_bench.methods.views import Batch, View
 
 if TYPE_CHECKING:
     from matekd_bench.methods.perturbation import Views
@@ -34,20 +35,14 @@ class ViewRelay(Perturbation[Any]):
 
     def views(self, batch: Batch, models: Models) -> Views:
         """Yield what the other method yields, and send back to it what the trainer returns."""
-        with closing(self._method.views(batch, models)) as items:
+        with closing(views_of_update(self._method, batch, models)) as items:
             with self._around():
                 item = next(items, None)
             while item is not None:
-                self._show(batch, models, views_of(item))
+                self._show(batch, models, as_joint(item, type(self._method).__name__).views)
                 seen = yield item
                 with self._around():
                     try:
                         item = items.send(seen)
                     except StopIteration:
                         item = None
-
-
-def views_of(item: View | tuple[View, ...] | Joint) -> tuple[View, ...]:
-    """Return the views of one item that a method yields, as a tuple."""
-    views = item.views if isinstance(item, Joint) else item
-    return views if isinstance(views, tuple) else (views,)

@@ -84,14 +84,15 @@ def _build_table(
 
 
 def _row_labels(grid: RecordGrid) -> dict[RowKey, str]:
-    """Return the label of each row: its variant, plus version and resources if the table holds several of them."""
+    """Return the label of each row: its variant, plus what the rows of the variant in this table differ in."""
     labels = {}
     for key in grid.rows:
-        variant, version, resources = key
+        variant, version, resources, code = key
         same_variant = [row for row in grid.rows if row[0] == variant]
-        label = variant if len({row[1] for row in same_variant}) == 1 else f"{variant} v{version}"
-        several_resources = len({row[2] for row in same_variant}) > 1
-        labels[key] = f"{label} ({resources or 'no resources'})" if several_resources else label
+        versions, all_resources, all_code = (len({row[part] for row in same_variant}) for part in (1, 2, 3))
+        label = f"{variant} v{version}" * (versions > 1) or variant
+        label += f" ({resources or 'no resources'})" * (all_resources > 1)
+        labels[key] = label + f" ({code or 'code not recorded'})" * (all_code > 1)
     return labels
 
 

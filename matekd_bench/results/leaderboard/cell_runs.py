@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from matekd_bench.results.leaderboard.grouping import RowKey, group_records
-from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
+from matekd_bench.results.leaderboard.grouping import group_records
+from matekd_bench.results.leaderboard.table import LeaderboardTable
 from matekd_bench.results.records.run_record import Record
 
 CellRuns: TypeAlias = Mapping[
@@ -23,22 +23,9 @@ def runs_by_cell(table: LeaderboardTable, runs: Sequence[Record]) -> CellRuns:
     grid = group_records(sorted(protocol_runs, key=lambda run: run.run_id), suites=())
     cells: dict[tuple[str, str], Sequence[Record]] = {}
     for row in table.rows:
-        for key in filter(lambda key: _is_key_of(key, row, grid.rows), grid.rows):
-            for column in grid.columns:
-                if cell := grid.cell(key, column):
-                    cells[row.label, column] = [cell[seed] for seed in sorted(cell)]
+        identity = row.identity
+        key = identity.variant, identity.version, identity.resources, identity.code
+        for column in grid.columns:
+            if cell := grid.cell(key, column):
+                cells[row.label, column] = [cell[seed] for seed in sorted(cell)]
     return cells
-
-
-def _is_key_of(key: RowKey, row: LeaderboardRow, keys: Sequence[RowKey]) -> bool:
-    """Tell whether `key` belongs to `row`.
-
-    If several keys of the variant differ in resources, the row's label ends with its resources.
-    """
-    variant, version, resources = key
-    if (variant, version) != (row.identity.variant, row.identity.version):
-        return False
-    same_variant = [other for other in keys if other[0] == variant]
-    return len({other[2] for other in same_variant}) == 1 or row.label.endswith(
-        f" ({resources or 'no resources'})"
-    )

@@ -9,12 +9,16 @@ import numpy as np
 
 from matekd_bench.errors import ResultsError
 from matekd_bench.results.leaderboard.task_columns import metrics_of
-from matekd_bench.results.records.dev_set import DevSet
-from matekd_bench.results.records.predictions import Predictions as PredictionsFile
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.early_stopping import xfit
 from matekd_bench.results.stats.example_scores import Gold, Predictions
-from matekd_bench.results.stats.weighted_metrics import Values
+from matekd_bench.results.store.answers import (
+    DevLabels,
+    check_has_predictions,
+    dev_digests,
+    read_answers,
+    read_labels,
+)
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.tasks.metrics import METRICS
 from matekd_bench.tasks.task import MetricName, Task
@@ -24,14 +28,9 @@ SCORE_TOLERANCE = 1e-6  # recorded score against score of the predictions; libra
 
 @dataclass(frozen=True, eq=False)
 class GoldLabels:
-    """The gold labels of one task's dev splits.
+    """The gold labels of one task's dev splits, and the same with the task's metrics."""
 
-    `splits` are the names of the splits, sorted. `uids` are the example ids of each split. `gold` holds the labels in
-    the same order, and the metrics.
-    """
-
-    splits: tuple[str, ...]
-    uids: tuple[tuple[str, ...], ...]
+    dev: DevLabels
     gold: Gold
 
 
@@ -57,7 +56,7 @@ class Evidence:
     def __init__(self, stores: Mapping[str, ResultsStore]) -> None:
         self.missing: dict[str, str] = {}
         self._stores = stores  # by run id
-        self._gold_labels: dict[tuple[str, ...], GoldLabels] = {}
+        self._gold_labels: dict[tuple[object, ...], GoldLabels] = {}
         self._answers: dict[tuple[str, ...], RunAnswers | None] = {}
 
     def answers(self, record: Record, metrics: Sequence[str]) -> RunAnswers | None:
@@ -82,7 +81,7 @@ class Evidence:
         except ResultsError as error:
             self.missing[record.run_id] = error.message
             return None
-        return RunAnswers(labels.gold, evaluations[-1], xfit(labels.gold, labels.uids, evaluations))
+        return RunAnswers(labels.gold, evaluations[-1], xfit(labels.gold, labels.dev.uids, evaluations))
 
     def xfits(self, records: Sequence[Record], tasks: Mapping[str, Task]) -> dict[str, float]:
         """Return the cross-fitted score of every run that has one, by run id."""
@@ -98,65 +97,26 @@ class Evidence:
     def _read_gold_labels(self, record: Record, metrics: Sequence[str]) -> GoldLabels:
         """Return the labels that the run was scored on.
 
-        All runs of one dev set get the same object, so that they share its bootstrap samples.
+        All runs of one dev set get the same object.
         """
         names: list[MetricName] = [name for name in METRICS if name in metrics]
         if len(names) < len(metrics) or not names:
             raise ResultsError(f"metrics {', '.join(metrics) or '(none)'} are not known here.")
-        splits = tuple(sorted(name for name in record.data.splits if name != "train"))
-        key = (*splits, *(record.data.splits[split].digest for split in splits), *names)
+        key = (*dev_digests(record).items(), *names)
         if key not in self._gold_labels:
-            store = self._store_of(record)
-            devsets = [store.read_data(record.data.splits[split].digest) for split in splits]
-            gold = Gold(tuple(names), tuple(map(_label_array, devsets)))
-            self._gold_labels[key] = GoldLabels(splits, tuple(devset.uids for devset in devsets), gold)
+            dev = read_labels(record, self._store_of(record))
+            self._gold_labels[key] = GoldLabels(dev, Gold(tuple(names), dev.labels))
         return self._gold_labels[key]
+
+    def _read_evaluations(self, record: Record, labels: GoldLabels) -> list[Predictions]:
+        check_has_predictions(record)
+        return read_answers(record, self._store_of(record), labels.dev)
 
     def _store_of(self, record: Record) -> ResultsStore:
         try:
             return self._stores[record.run_id]
         except KeyError:
             raise ResultsError("it lies in no results folder.") from None
-
-    def _read_evaluations(self, record: Record, labels: GoldLabels) -> list[Predictions]:
-        """Read the run's predictions at every evaluation, in the order of the labels."""
-        if record.predictions is None:
-            raise ResultsError("no predictions were recorded.")
-        file = self._store_of(record).read_predictions(record.run_id)
-        if file is None or not file.evaluations:
-            raise ResultsError("the predictions hold no evaluation.")
-        if set(file.uids) != set(labels.splits):
-            raise ResultsError(f"the predictions are of {', '.join(sorted(file.uids))}.")
-        orders = [
-            _label_order(file, split, uids) for split, uids in zip(labels.splits, labels.uids, strict=True)
-        ]
-        regression = not record.data.labels
-        return [
-            tuple(
-                _predict(evaluation[split], regression)[order]
-                for split, order in zip(labels.splits, orders, strict=True)
-            )
-            for evaluation in file.evaluations
-        ]
-
-
-def _label_array(devset: DevSet) -> Values:
-    return np.asarray(devset.labels)
-
-
-def _label_order(file: PredictionsFile, split: str, uids: Sequence[str]) -> Values:
-    """Return the index of each labeled example among the predictions, as int64 [n]."""
-    indices = {uid: index for index, uid in enumerate(file.uids[split])}
-    if len(indices) != len(file.uids[split]) or indices.keys() != set(uids):
-        raise ResultsError(f"the predictions for {split} are not of the examples that have labels.")
-    return np.array([indices[uid] for uid in uids], dtype=np.int64)
-
-
-def _predict(logits: Values, regression: bool) -> Values:
-    """Return class ids [n], or scores [n] for regression, from logits [n, C]."""
-    if not np.all(np.isfinite(logits)):
-        raise ResultsError("the predictions hold NaN or infinity.")
-    return logits[:, 0].astype(np.float64) if regression else logits.argmax(axis=1).astype(np.int16)
 
 
 def _constant_predictions(record: Record, labels: GoldLabels) -> Predictions:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
+from matekd_bench.results.records.code_record import foreign_code
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.tasks.task import Suite
 
-RowKey: TypeAlias = tuple[str, str, str]  # variant, method version, resources such as a thesaurus
+RowKey: TypeAlias = tuple[
+    str, str, str, str
+]  # variant, method version, resources such as a thesaurus, foreign code
 CellKey: TypeAlias = tuple[RowKey, str]  # row, column name
 DataKey: TypeAlias = tuple[str, ...]  # data state, evaluation split, length and split digests
 
@@ -89,8 +92,9 @@ def last_score(run: Record) -> float:
 
 
 def row_key(record: Record) -> RowKey:
-    """Return the key of the record's row; another version or other resources make another row."""
-    return record.identity.variant, record.identity.method_version, resources_of(record)
+    """Return the key of the record's row; another version, other resources or other foreign code make another row."""
+    identity = record.identity
+    return identity.variant, identity.method_version, resources_of(record), foreign_code(record.code)
 
 
 def resources_of(record: Record) -> str:

@@ -51,7 +51,7 @@ def assemble_row(key: RowKey, table: TableRuns, statistics: TableStatistics) -> 
 
 def _identity(key: RowKey, records: CellRecords, reference: RowKey | None) -> RowIdentity:
     runs = [run for by_seed in records.values() for run in by_seed.values()]
-    identity, (variant, version, resources) = runs[0].identity, key
+    identity, (variant, version, resources, code) = runs[0].identity, key
     return RowIdentity(
         method=identity.method,
         variant=variant,
@@ -60,6 +60,7 @@ def _identity(key: RowKey, records: CellRecords, reference: RowKey | None) -> Ro
         role="reference" if key == reference else identity.role,
         ranked=identity.ranked,
         resources=resources,
+        code=code,
     )
 
 

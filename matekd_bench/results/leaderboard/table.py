@@ -100,7 +100,7 @@ class RowIdentity:
     """One method variant in one version.
 
     `params` omits parameters in which the runs of a tuned row differ. `resources` are what the method used from
-    outside, such as a thesaurus with version and digest.
+    outside, such as a thesaurus with version and digest. `code` names the code of a method from outside matekd-bench.
     """
 
     method: str
@@ -110,11 +110,12 @@ class RowIdentity:
     role: Literal["reference", "baseline", "ablation", "method"]
     ranked: bool
     resources: str
+    code: str
 
 
 @dataclass(frozen=True)
 class LeaderboardRow:
-    """One method variant in one version; `label` is the variant, plus version and resources if there are several.
+    """One method variant in one version; `label` is the variant, plus version, resources and code if there are several.
 
     `overall` are its statistics over the informative columns. `mean` is the mean over these columns, None unless
     every one has a score and no failed seed. `delta` is the mean of the cells' differences, None where

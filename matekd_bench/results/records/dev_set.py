@@ -8,7 +8,7 @@ from typing import Final, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from matekd_bench.errors import ResultsError, first_problem
-from matekd_bench.results.records.run_record import Count, Identifier, RecordPart
+from matekd_bench.results.records.field_types import Count, Identifier, RecordPart
 
 SCHEMA: Final = "matekd.data/1"
 

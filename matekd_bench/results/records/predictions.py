@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+MAX_UNPACKED_BYTES = 2**29  # ten evaluations of a dev set of 400,000 examples have 100 MB
 # Names of the arrays in the file: `eval01__dev`, `uids__dev`.
 ARRAY_NAME = re.compile(r"(?:eval(\d{2,})|(uids))__([a-z0-9-]+)")
 
@@ -65,6 +67,7 @@ class Predictions:
         import numpy as np
 
         try:
+            _check_unpacked_size(content)
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return cls._from_arrays({name: arrays[name] for name in arrays.files})
         except Exception as error:  # numpy, zipfile and zlib raise many different errors for a damaged file
@@ -86,3 +89,11 @@ class Predictions:
         if sorted(evaluations) != list(range(1, len(evaluations) + 1)):
             raise ValueError(f"evaluations {sorted(evaluations)} are not numbered from 1")
         return cls(evaluations=tuple(evaluations[number] for number in sorted(evaluations)), uids=uids)
+
+
+def _check_unpacked_size(content: bytes) -> None:
+    """Raise ValueError for a zip file that unpacks to more than predictions need; zipfile never unpacks more."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > MAX_UNPACKED_BYTES:
+        raise ValueError(f"it unpacks to {unpacked} bytes, more than {MAX_UNPACKED_BYTES}")

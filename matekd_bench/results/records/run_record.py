@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
-from typing import Annotated, Any, Final, Literal, NoReturn
+from typing import Annotated, Final, Literal, NoReturn
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from matekd_bench.errors import ResultsError, first_problem
-from matekd_bench.files.hashing import canonical
+from matekd_bench.results.records.code_record import Code
+from matekd_bench.results.records.field_types import (
+    Count,
+    Counts,
+    Fraction,
+    Identifier,
+    PlainJson,
+    PrintableText,
+    RecordPart,
+    Seconds,
+    Settings,
+    TextMap,
+)
 from matekd_bench.tasks.task import DataState
 
 SCHEMA: Final = "matekd.run/2"
@@ -22,49 +33,6 @@ OMITTED_DEFAULTS: Final = {  # fields of `compute` that are not written with the
 }
 Status = Literal["ok", "collapsed", "diverged", "failed"]
 Selection = Literal["last", "best_dev"]
-JSON_SCALARS = frozenset({str, int, bool, type(None)})
-
-
-def _to_plain_json(value: dict[str, Any]) -> dict[str, Any]:
-    """Return `value` as it looks after a round trip through JSON, keys sorted.
-
-    Raises ValueError for NaN, infinity and types that JSON does not have.
-    """
-    if all(type(key) is str and _is_json_scalar(entry) for key, entry in value.items()):
-        return dict(sorted(value.items()))  # the same result as below, ten times faster
-    try:
-        return dict(json.loads(canonical(value)))
-    except TypeError as error:
-        raise ValueError(str(error)) from error
-
-
-def _is_json_scalar(value: Any) -> bool:
-    return type(value) in JSON_SCALARS or (type(value) is float and math.isfinite(value))
-
-
-def _replace_unprintable(value: str) -> str:
-    """Replace each unprintable character: terminal escapes, line breaks, changes of the writing direction."""
-    if value.isprintable():
-        return value
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in value)
-
-
-PrintableText = Annotated[str, AfterValidator(_replace_unprintable)]
-PlainJson = AfterValidator(_to_plain_json)
-Count = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(ge=0)]
-# Correlations go down to -1. A mean of them can exceed 1 by a rounding error; 1.5 or 88 (percent) is a mistake.
-Fraction = Annotated[float, Field(ge=-1 - 1e-6, le=1 + 1e-6)]
-Identifier = Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
-Settings = Annotated[dict[str, Any], PlainJson]
-Counts = Annotated[dict[str, Count], PlainJson]
-TextMap = Annotated[dict[str, str], PlainJson]
-
-
-class RecordPart(BaseModel):
-    """Base class of the parts of a record: frozen, without unknown fields, NaN or infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Identity(RecordPart):
@@ -289,8 +257,9 @@ class Record(RecordPart):
     """A finished run.
 
     A failed run has a reason and no scores. Every other run has both `scores` and `task_score`. `teacher` and
-    `student` are None only if the run failed before they existed. `tuning` is None, and not written, for a run with
-    the settings that the user gave.
+    `student` are None only if the run failed before they existed. `code` is the code of the method, and of the method
+    that it wraps; older records have none. `tuning` is None, and not written, for a run with the settings that the user
+    gave.
     """
 
     schema_: Literal["matekd.run/2"] = Field(default=SCHEMA, alias="schema")
@@ -298,6 +267,7 @@ class Record(RecordPart):
     status: Status
     reason: PrintableText | None
     identity: Identity
+    code: Code = ()
     seeds: Counts
     data: Data
     teacher: TeacherRecord | None
@@ -349,6 +319,8 @@ def to_json(record: Record) -> str:
     for name, default in OMITTED_DEFAULTS.items():  # records older than these fields keep their text
         if plain["compute"][name] == default:
             del plain["compute"][name]
+    if not plain["code"]:
+        del plain["code"]
     if plain["tuning"] is None:
         del plain["tuning"]
     if plain["data"]["standardization"] is None:

@@ -291,6 +291,10 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
         )
         for name, words in ENVIRONMENT.items()
     ),
+    Column(
+        "code", "Of a method from outside matekd-bench: digest of its source, versions of the libraries that it names.",
+        lambda row, table: row.identity.code or None,
+    ),
     *(
         Column(
             name, f"Mean over {len(tasks)} tasks: {', '.join(tasks)}.",

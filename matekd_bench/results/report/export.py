@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from matekd_bench.errors import PluginError, ResultsError, UsageError, file_problem, one_line, unknown
+from matekd_bench.errors import PluginError, ResultsError, UsageError, file_problem, unknown
 from matekd_bench.files.csv_text import Value, csv_text
+from matekd_bench.files.printable import json_text
 from matekd_bench.files.safe_names import write_atomically
+from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.method import Method
 from matekd_bench.plugins.event_dispatch import check_packages
 from matekd_bench.plugins.provided import Provided
@@ -78,12 +79,8 @@ def _format_rows(path: Path, table: ExportTable, exporters: Exporters) -> bytes:
     if extension in WRITERS:
         return WRITERS[extension](table).encode()
     exporter = exporters[extension.removeprefix(".")]
-    try:
+    with blamed(f"{path}: the exporter '{extension}' of {exporter.by} failed", PluginError):
         content = exporter.record.write(table)
-    except Exception as error:  # a plugin may raise anything; the message names the file and the plugin
-        raise PluginError(
-            f"{path}: the exporter '{extension}' of {exporter.by} failed: {one_line(error)}."
-        ) from error
     if not isinstance(content, bytes):
         kind = type(content).__name__
         raise PluginError(f"{path}: the exporter '{extension}' of {exporter.by} gave {kind}, not bytes.")
@@ -126,7 +123,7 @@ def to_csv(table: ExportTable) -> str:
 
 def to_json(table: ExportTable) -> str:
     """Format the rows as a JSON list of objects with the same keys; missing values are null."""
-    return json.dumps(table.rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(table.rows, indent=1) + "\n"
 
 
 def flat_markdown(table: ExportTable) -> str:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from matekd_bench.files.printable import printable
 from matekd_bench.results.leaderboard.table import Leaderboard
 from matekd_bench.results.report import sentences
 from matekd_bench.results.report.sheets import sheets_of_view
+
+# Characters that could begin an element of HTML, a cell, code or an escape. Only `](` makes brackets a link.
+SPECIAL = str.maketrans({"&": "&amp;", "<": "&lt;", "|": "\\|", "`": "&#96;", "\\": "&#92;"})
 
 
 def to_markdown(leaderboard: Leaderboard) -> str:
@@ -39,5 +43,4 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def escape(text: str) -> str:
     """Escape `text` so that Markdown shows it unchanged, on one line."""
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
-    return " ".join(escaped.split())
+    return " ".join(printable(text.translate(SPECIAL).replace("](", "]\\(")).split())

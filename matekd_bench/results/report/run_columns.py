@@ -121,6 +121,10 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         for name in ENVIRONMENT
     ),
     Column(
+        "code", "Where the method's code comes from, digest of its source, versions of the libraries that it names.",
+        lambda run, score: "; ".join(f"{part.method}: {part}" for part in run.code) or None,
+    ),
+    Column(
         "score", "The task's score at the last evaluation.",
         lambda run, score: run.task_score.last if run.task_score else None, ("score",), "fraction", in_files=False,
     ),

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from matekd_bench.results.leaderboard.glue_score import GLUE8
 from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardTable, TaskColumn
+from matekd_bench.results.records.code_record import differing_code
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import MARKS, PROBLEMS
 from matekd_bench.results.report.columns import ENVIRONMENT, environment, students
@@ -93,6 +94,7 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
     if any("mini" in row.scores for row in table.rows):
         yield "mini: the mean over eight tasks, without mini-wnli; differences are over all."
     yield from mixed_environments(table)
+    yield from differing_code((run.identity.variant, run.code) for row in table.rows for run in row.runs)
     yield from table.power_lines
     yield from unmatched_costs(table)
     for row in table.rows:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from matekd_bench.files.printable import printable
 from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardTable
 from matekd_bench.results.report import sentences
 from matekd_bench.results.report.sheets import Sheet, View, sheets_of_view
@@ -20,7 +21,7 @@ ASCII = str.maketrans(
     {"±": "+/-", "×": "x", "↑": "^", "↓": "v", "≈": "~", "–": "-", "—": "-", "’": "'", "“": '"', "”": '"'}
 )
 
-TextFilter = Callable[[str], str]  # `ascii_only`, or `str` for no change
+TextFilter = Callable[[str], str]  # `printable`, or `ascii_only`
 Lines: TypeAlias = tuple[str, ...]  # of one cell
 Grid: TypeAlias = Sequence[Sequence[Lines]]  # the header, then the rows
 
@@ -31,7 +32,7 @@ def render(leaderboard: Leaderboard, console: Console, view: View = "overall") -
     Columns that do not fit into the console's width go into further tables below. If the console is not a terminal,
     only ASCII is printed.
     """
-    text_filter = str if console.is_terminal else ascii_only
+    text_filter = printable if console.is_terminal else ascii_only
     tables = leaderboard.tables
     if not tables:
         _print_text(console, "No runs are recorded.", text_filter)
@@ -47,8 +48,8 @@ def render(leaderboard: Leaderboard, console: Console, view: View = "overall") -
 
 
 def ascii_only(text: str) -> str:
-    """Convert `text` to ASCII: known signs get a replacement, other characters become escapes."""
-    return text.translate(ASCII).encode("ascii", "backslashreplace").decode()
+    """Convert `text` to printable ASCII: known signs get a replacement, other characters become escapes."""
+    return printable(text).translate(ASCII).encode("ascii", "backslashreplace").decode()
 
 
 def _render_table(table: LeaderboardTable, console: Console, text_filter: TextFilter, view: View) -> None:

@@ -14,9 +14,9 @@ from matekd_bench.results.stats.intervals import (
     UNIT,
     Interval,
     Variance,
-    t_interval,
-    t_test,
-    variance_over_parts,
+    confidence_interval,
+    p_value,
+    variance_over_tasks,
 )
 
 FEW_SEEDS = "fewer than three common seeds"
@@ -61,15 +61,17 @@ class Difference:
     largest: float = 1.0
 
     def interval(self, level: float = LEVEL) -> Interval | None:
-        """Compute the two-sided t interval of the difference, within its bounds; None without a variance."""
+        """Compute the two-sided interval of the difference, within its bounds; None without a variance."""
         if self.variance is None:
             return None
-        return t_interval(self.delta, self.variance, level).clipped(Interval(-self.largest, self.largest))
+        return confidence_interval(self.delta, self.variance, level).clipped(
+            Interval(-self.largest, self.largest)
+        )
 
     @property
     def p(self) -> float | None:
         """The two-sided p value of no difference; None without a variance, or if an unequal pair has variance 0."""
-        return None if self.variance is None else t_test(self.delta, self.variance)
+        return None if self.variance is None else p_value(self.delta, self.variance)
 
 
 def difference(own: RowScores, other: RowScores) -> Difference | None:
@@ -127,7 +129,7 @@ def difference_over_tasks(parts: Sequence[Difference]) -> Difference | None:
     if len(known) < len(parts):
         reasons = dict.fromkeys(part.missing for part in parts if part.missing)
         return Difference(delta, n, missing="; ".join(sorted(filter(None, reasons))), largest=largest)
-    return Difference(delta, n, variance_over_parts(known), largest=largest)
+    return Difference(delta, n, variance_over_tasks(known), largest=largest)
 
 
 def row_difference(

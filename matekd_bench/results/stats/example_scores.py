@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from matekd_bench.results.stats.intervals import NEGLIGIBLE, Variance, variance_over_parts
+from matekd_bench.results.stats.intervals import Part, Variance
 from matekd_bench.results.stats.leave_one_out import Values, pseudo_values
 from matekd_bench.tasks.metrics import METRICS, Floats
 from matekd_bench.tasks.task import MetricName
@@ -96,28 +96,25 @@ class Noise:
 
     n: int
     seeds: float
-    examples: Variance
+    examples: float
     interaction: float
 
     def with_seeds(self, n: int) -> Variance:
         """Compute the variance of the mean difference over `n` seeds.
 
         Two-way analysis of variance with seeds and examples both random (Cornfield & Tukey 1956), in mean squares
-        `(MS_seeds + MS_examples - MS_interaction) / (seeds * examples)`, at least the interaction's part. Degrees of
-        freedom after Satterthwaite (1946) from the two mean squares that are added, at least `n - 1`.
+        `(MS_seeds + MS_examples - MS_interaction) / (seeds * examples)`, at least the interaction's part.
         """
-        seeds, interaction = self.seeds / n, self.interaction * self.n / n
-        examples = max(self.examples.value - self.interaction + interaction, 0.0)
-        value = max(seeds + examples - interaction, interaction)
-        if value <= NEGLIGIBLE:
-            return Variance(0.0, n - 1)
-        inverse_df = (seeds / value) ** 2 / (n - 1) + (examples / value) ** 2 / self.examples.df
-        return Variance(value, max(1 / inverse_df, n - 1) if inverse_df else n - 1)
+        return Variance((Part(self.seeds / n, n - 1, self._net_examples, self.interaction * self.n / n),))
 
     @property
     def of_examples_alone(self) -> Variance:
         """The variance that remains with unlimited seeds."""
-        return Variance(max(self.examples.value - self.interaction, 0.0), self.examples.df)
+        return Variance((Part(0.0, 1, max(self._net_examples, 0.0)),))
+
+    @property
+    def _net_examples(self) -> float:
+        return self.examples - self.interaction
 
 
 def paired_noise(own: ExampleScores, other: ExampleScores, seeds: Sequence[int]) -> Noise:
@@ -135,14 +132,14 @@ def paired_noise(own: ExampleScores, other: ExampleScores, seeds: Sequence[int])
     return Noise(
         n,
         float(np.var(of_seeds, ddof=1)),
-        variance_over_parts([_over_examples(block) for block in blocks]),
+        sum(_over_examples(block) for block in blocks) / splits**2,
         sum(_interaction(block) for block in blocks) / splits**2,
     )
 
 
-def _over_examples(block: Floats) -> Variance:
+def _over_examples(block: Floats) -> float:
     """Compute the variance of the mean of `block` [examples, seeds] over examples."""
-    return Variance(float(np.var(block.mean(axis=1), ddof=1)) / len(block), len(block) - 1)
+    return float(np.var(block.mean(axis=1), ddof=1)) / len(block)
 
 
 def _interaction(block: Floats) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from matekd_bench.results.stats.example_scores import Noise
-from matekd_bench.results.stats.intervals import MIN_SEEDS, NEGLIGIBLE, Variance
+from matekd_bench.results.stats.intervals import MIN_SEEDS, Variance, half_width
 from matekd_bench.results.stats.verdicts import ALPHA
 
 POWER = 0.8
@@ -32,20 +32,19 @@ class Power:
 
 
 def detectable_difference(noise: Variance) -> float:
-    """Compute the true difference that a two-sided t test at 5 % finds with probability 0.8.
+    """Compute the true difference that a two-sided test at 5 % finds with probability 0.8.
 
-    It is a noncentrality times the standard error: that of the noncentral t distribution with probability 0.2 below
-    the critical value.
+    The estimate must be the interval's half-width from 0; it is that or more in four of five studies if the truth is
+    another 0.84 standard errors away.
     """
-    from scipy.special import nctdtrinc, stdtrit
+    from scipy.special import ndtri
 
-    critical = stdtrit(noise.df, 1 - ALPHA / 2)
-    return float(nctdtrinc(noise.df, 1 - POWER, critical)) * noise.error
+    return half_width(noise, 1 - ALPHA) + float(ndtri(POWER)) * noise.error
 
 
 def power(noise: Noise, n: int) -> Power | None:
     """Compute the power of a comparison of `n` seeds per row; None if nothing varied, so that it is unknown."""
-    if noise.with_seeds(n).value <= NEGLIGIBLE:
+    if noise.with_seeds(n).value == 0:
         return None
     return Power(
         n=n,

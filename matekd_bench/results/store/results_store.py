@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,12 +17,13 @@ from matekd_bench.results.records import dev_set, run_record
 from matekd_bench.results.records.dev_set import DevSet
 from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.results.records.run_record import PredictionsFile, Record
-from matekd_bench.results.store.under_way import RunUnderWay
+from matekd_bench.results.store.students_folder import STUDENTS
+from matekd_bench.results.store.under_way import PARTIAL, RunUnderWay
 
 RECORD, PREDICTIONS, HISTORY, STUDY = "record.json", "predictions.npz", "history.jsonl", "study.json"
 STUDY_SCHEMA = "matekd.study/2"
 MAX_RECORD_BYTES = 2**24  # a record has about 5 kB, one with a hundred trials 50 kB
-MAX_FILE_BYTES = 2**30  # ten evaluations of a dev set of 400,000 examples have 30 MB
+MAX_FILE_BYTES = 2**28  # ten evaluations of a dev set of 400,000 examples have 30 MB
 
 
 class ResultsStore:
@@ -48,11 +48,11 @@ class ResultsStore:
         return self.root / "data"
 
     def check_writable(self) -> None:
-        """Write a trial file into both folders, then delete it and the folders created for it.
+        """Write a trial file into each folder, then delete it and the folders created for it.
 
-        Raises ResultsError if a folder cannot be written.
+        Raises ResultsError if a folder cannot be written or is a link.
         """
-        for folder in (self.runs, self.data):
+        for folder in (self.runs, self.runs / PARTIAL, self.data, self.root / STUDENTS):
             absent = [path for path in (folder, *folder.parents) if not path.exists()]
             try:
                 self._write_trial_file(folder)
@@ -91,9 +91,16 @@ class ResultsStore:
             record = self.read(run_id)
         except ResultsError:
             return False
-        if record.predictions is not None and not (self._folder(run_id) / record.predictions.path).is_file():
+        return record.status != "failed" and (
+            record.predictions is None or self._has_file(run_id, record.predictions.path)
+        )
+
+    def _has_file(self, run_id: str, name: str) -> bool:
+        try:
+            safe_names.check_regular(self._run_file(run_id, name))
+        except (OSError, ResultsError):
             return False
-        return record.status != "failed"
+        return True
 
     def read(self, run_id: str) -> Record:
         """Read the record of one run. Raises ResultsError if it is missing, damaged or the record of another run."""
@@ -139,7 +146,6 @@ class ResultsStore:
         Raises ResultsError if `runs` is a link that leads out of the results folder.
         """
         self.damaged, records = [], []
-        safe_names.inside(self.root, self.runs)
         for run_id in self._list_runs():
             try:
                 records.append(self._read_record(run_id))
@@ -149,6 +155,7 @@ class ResultsStore:
 
     def _list_runs(self) -> list[str]:
         """List the names of the run folders, sorted; hidden folders are not runs."""
+        safe_names.inside(self.root, self.runs)
         if not self.runs.is_dir():
             return []
         with os.scandir(self.runs) as entries:
@@ -190,12 +197,15 @@ class ResultsStore:
 
     def _read_run_file(self, run_id: str, name: str) -> bytes:
         """Read a file of a run. Raises ResultsError if it cannot be read or is not a regular file in its folder."""
-        folder = self._folder(run_id)
-        path = safe_names.inside(folder, folder / name)
+        path = self._run_file(run_id, name)
         try:
             return safe_names.read_file(path, MAX_FILE_BYTES)
         except OSError as error:
             raise ResultsError(file_problem(path, error)) from error
+
+    def _run_file(self, run_id: str, name: str) -> Path:
+        folder = self._folder(run_id)
+        return safe_names.inside(folder, folder / name)
 
     def write(
         self,
@@ -224,7 +234,7 @@ class ResultsStore:
         except OSError as error:
             raise self._write_error(target, error) from error
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            safe_names.delete(temporary)
         return stored
 
     def import_run(self, run_id: str, contents: Mapping[str, bytes]) -> Record:
@@ -251,7 +261,7 @@ class ResultsStore:
         except OSError as error:
             raise self._write_error(target, error) from error
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            safe_names.delete(temporary)
         return new
 
     def write_data(
@@ -278,6 +288,10 @@ class ResultsStore:
             safe_names.write_atomically(path, dev_set.to_json(new).encode())
         except OSError as error:
             raise self._write_error(path, error) from error
+
+    def data_digests(self) -> list[str]:
+        """List the digests of the dev sets in the folder, sorted. Raises ResultsError if `data` is a link."""
+        return sorted(path.stem for path in safe_names.inside(self.root, self.data).glob("[!.]*.json"))
 
     def read_data(self, digest: str) -> DevSet:
         """Read the dev set with this digest. Raises ResultsError if it is missing or damaged."""
@@ -311,7 +325,7 @@ class ResultsStore:
         temporary.rename(target)
         safe_names.sync_folder(target.parent)
         if aside is not None and aside.name.startswith(".failed-"):
-            shutil.rmtree(aside, ignore_errors=True)
+            safe_names.delete(aside)
 
     def _is_failed(self, run_id: str) -> bool:
         try:

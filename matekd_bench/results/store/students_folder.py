@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from matekd_bench.errors import os_reason
+from matekd_bench.errors import ResultsError, file_problem, os_reason
 from matekd_bench.files import safe_names
 
 STUDENTS = "students"
@@ -22,12 +21,26 @@ class KeptStudents:
         self.root = root
 
     def folder(self, run_id: str) -> Path:
-        """Return the folder of a run's student, existing or not. Raises ResultsError for a link out of the root."""
+        """Return the folder of a run's student, existing or not. Raises ResultsError for a link."""
         return safe_names.inside(self.root, self.root / STUDENTS / safe_names.check_name("run id", run_id))
 
     def has(self, run_id: str) -> bool:
-        """Return True if the run's student is there."""
-        return (self.folder(run_id) / "config.json").is_file()
+        """Return True if the run's student is there. Raises ResultsError for a link in its place."""
+        return (self.folder(run_id) / "config.json").exists()
+
+    def open(self, run_id: str) -> Path:
+        """Return the folder of a run's student. Raises ResultsError if it holds anything but regular files."""
+        folder = self.folder(run_id)
+        for path in sorted(folder.iterdir()):
+            try:
+                safe_names.check_regular(path)
+            except OSError as error:
+                raise ResultsError(file_problem(path, error)) from error
+        return folder
+
+    def remove(self, run_id: str) -> None:
+        """Delete a run's student, if there is one."""
+        safe_names.delete(self.folder(run_id))
 
     def keep(self, run_id: str, write: Callable[[Path], None]) -> str | None:
         """Save the files that `write` puts into an empty folder as the student of a run: all of them or none.
@@ -39,13 +52,12 @@ class KeptStudents:
         try:
             temporary.mkdir(parents=True)
             write(temporary)
-            for path in temporary.iterdir():
-                safe_names.sync_file(path)
-            shutil.rmtree(target, ignore_errors=True)
+            safe_names.settle(temporary)
+            safe_names.delete(target)
             temporary.rename(target)
             safe_names.sync_folder(target.parent)
         except OSError as error:
             return os_reason(error)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            safe_names.delete(temporary)
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -20,7 +19,10 @@ from matekd_bench.files import safe_names
 from matekd_bench.files.durable import CheckpointFolder
 
 PARTIAL = ".partial"
+WORKER_LOG = "worker-"  # then the id of the process that started the worker
 STALE_SECONDS = 24 * 3600.0  # older temporary files are taken to belong to no running process
+STALE_NAMES = (".tmp-*", ".failed-*", ".trial-*")
+MAX_HOLDER_BYTES = 2**16
 NO_LOCK_SUPPORT = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
@@ -51,8 +53,11 @@ class RunUnderWay(CheckpointFolder):
             ) from error
 
     def _try_lock(self) -> bool:
+        lock_file = Path(self._lock.lock_file)
         for attempt in range(3):
             self.folder.parent.mkdir(parents=True, exist_ok=True)
+            if os.path.lexists(lock_file):
+                safe_names.check_regular(lock_file)
             try:
                 self._lock.acquire(timeout=0)
                 break
@@ -84,48 +89,88 @@ class RunUnderWay(CheckpointFolder):
     def holder(self) -> str:
         """Name the process that holds the lock, or "another process" if its holder file cannot be read."""
         try:
-            holder = json.loads(self._holder_file.read_text(encoding="utf-8"))
+            holder = json.loads(safe_names.read_file(self._holder_file, MAX_HOLDER_BYTES))
             return f"process {int(holder['pid'])} on {holder['host']} since {holder['since']}"
-        except (OSError, ValueError, KeyError, TypeError):  # being written, or already deleted
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            RecursionError,
+        ):  # being written, or already deleted
             return "another process"
 
 
 def unfinished_run_ids(root: Path) -> set[str]:
     """Return the ids of the runs in a results folder that have checkpoints and no record yet."""
-    try:
-        return {path.name for path in (root / "runs" / PARTIAL).iterdir() if path.is_dir()}
-    except OSError:  # no run was ever interrupted here
-        return set()
+    return {path.name for path in _entries(root, "runs", PARTIAL) if path.is_dir()}
 
 
-def delete_recorded_leftovers(root: Path, is_recorded: Callable[[str], bool]) -> None:
+def delete_recorded_leftovers(
+    root: Path, is_recorded: Callable[[str], bool], now: float | None = None
+) -> None:
     """Delete checkpoints and locks of recorded runs: a process killed right after recording a run leaves them.
 
-    Runs that another process holds are not touched.
+    Locks more than a day old go too, if their run has no checkpoint. Runs that another process holds are not touched.
     """
-    partial = root / "runs" / PARTIAL
-    for run_id in {path.name.partition(".")[0] for path in partial.glob("[!.]*")}:
-        with suppress(ResultsError):  # not the name of a run, or a read-only folder
+    entries = _entries(root, "runs", PARTIAL)
+    unfinished = {path.name for path in entries if path.is_dir()}
+    locks = {path.stem for path in entries if path.suffix == ".lock"}
+    old = {path.stem for path in entries if path.suffix == ".lock" and _is_stale(path, now)}
+    for run_id in unfinished | locks:
+        with suppress(ResultsError):  # not the name of a run, a link, or a read-only folder
             under_way = RunUnderWay(root, run_id)
-            if is_recorded(run_id) and under_way.acquire():
+            over = is_recorded(run_id) or run_id in old - unfinished
+            if over and under_way.acquire():
                 under_way.release(done=True)
-    with suppress(OSError):
-        partial.rmdir()
+    with suppress(OSError, ResultsError):
+        safe_names.inside(root, root / "runs" / PARTIAL).rmdir()
 
 
 def delete_stale_files(root: Path, now: float | None = None) -> None:
-    """Delete temporary files and folders under `root` that killed processes left more than a day ago.
+    """Delete what killed processes left under `root` more than a day ago: temporary files, and logs of workers.
 
-    Whole runs, checkpoints and records set aside as damaged stay. `now` is the time in seconds since 1970 (default:
-    the current time). Files and folders that are links stay.
+    Whole runs, checkpoints and records set aside as damaged stay, and so do links and everything that they lead to.
+    `now` is the time in seconds since 1970 (default: the current time).
     """
-    limit = (time.time() if now is None else now) - STALE_SECONDS
-    for folder in (root / "runs", root / "data", root / "students", *(root / "runs" / PARTIAL).glob("*/")):
-        for path in (*folder.glob(".tmp-*"), *folder.glob(".failed-*"), *folder.glob(".trial-*")):
-            with suppress(OSError):
-                if path.is_symlink() or path.lstat().st_mtime > limit:
-                    continue
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    partial = _entries(root, "runs", PARTIAL)
+    checkpoints = [("runs", PARTIAL, path.name) for path in partial if not path.name.startswith(".")]
+    for folder in (("runs",), ("data",), ("students",), ("runs", PARTIAL), *checkpoints):
+        for path in _entries(root, *folder):
+            if any(map(path.match, STALE_NAMES)) and _is_stale(path, now):
+                safe_names.delete(path)
+    for log in partial:
+        if log.match(f"{WORKER_LOG}*.log") and _is_stale(log, now) and not _is_alive(log.stem.split("-")[1]):
+            safe_names.delete(log)
+
+
+def _entries(root: Path, *names: str) -> list[Path]:
+    """List a folder inside a results folder, links left out; empty if it cannot be read or lies behind a link."""
+    try:
+        folder = safe_names.inside(root, root.joinpath(*names))
+        return [path for path in folder.iterdir() if not path.is_symlink()]
+    except (OSError, ResultsError):
+        return []
+
+
+def _is_stale(path: Path, now: float | None) -> bool:
+    try:
+        return path.lstat().st_mtime <= (time.time() if now is None else now) - STALE_SECONDS
+    except OSError:
+        return False
+
+
+def _is_alive(pid: str) -> bool:
+    """Return True if this machine has a process with this id, or cannot tell."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except OSError:
+        pass  # somebody else's
+    return True
 
 
 def _now() -> str:

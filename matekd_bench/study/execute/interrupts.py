@@ -9,20 +9,10 @@ import threading
 from types import FrameType
 from typing import Any
 
+from matekd_bench.errors import StoppedError
+
 SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGUSR1")  # Ctrl-C, the system, Slurm shortly before the time limit
 STOPPING_MESSAGE = b"stopping after this update; once more stops at once.\n"
-
-
-class StoppedError(BaseException):
-    """The end of a study that a signal stopped; `exit_code` is 128 plus the signal number, as in shells.
-
-    It is not an Exception, so that it is never mistaken for a method's failure. It is not a KeyboardInterrupt either:
-    Typer would drop its message and its signal.
-    """
-
-    def __init__(self, message: str, number: int) -> None:
-        super().__init__(message)
-        self.exit_code = 128 + number
 
 
 class Interruptions:

@@ -37,7 +37,8 @@ class OrderEnd:
 
     A run was `trained` here, was recorded by another process meanwhile (`elsewhere`), `failed` and is recorded, or is
     `held` by another process and has to be tried again. A preparation is `prepared`, even if it failed: each run that
-    needs it then fails with the reason. `lost`: whatever executed the order died, and `reason` says how.
+    needs it then fails with the reason. `lost`: whatever executed the order died or cannot execute it, and `reason`
+    says why. After `device_lost` the process that executed it cannot use its GPU again.
     """
 
     order: Order
@@ -46,6 +47,7 @@ class OrderEnd:
     score: float | None = None
     seconds: float = 0.0
     reason: str = ""
+    device_lost: bool = False
 
 
 class Backend(Protocol):

@@ -22,6 +22,7 @@ from matekd_bench.methods.overrides import overrides_of
 from matekd_bench.results.records import run_record as records
 from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.seeds import seed_of
+from matekd_bench.study.plan.code_changes import code_records
 from matekd_bench.study.plan.grid import Cell, Grid
 from matekd_bench.study.plan.identity import resources_of
 from matekd_bench.tasks.metrics import SplitScore, majority_score_of, task_score
@@ -138,6 +139,7 @@ def common_fields(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
             ranked=not overrides, task=task.name, seed=job.seed, preset=grid.spec.preset,
             protocol_id=cell.protocol_id,
         ),
+        "code": code_records(cell.code),
         "seeds": {
             purpose: seed_of(job.seed, task.name, purpose) for purpose in ("init", "data-order", "dropout")
         },

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,12 +13,14 @@ from torch import nn
 
 from matekd_bench.distill.artifacts.kept_student import StudentCard, save_student
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
+from matekd_bench.distill.device import device_is_lost
 from matekd_bench.distill.models.networks import weights_digest
 from matekd_bench.distill.models.score_units import task_units
 from matekd_bench.distill.student_run import train
 from matekd_bench.distill.training.resume import PausedError
-from matekd_bench.errors import ResultsError, one_line
+from matekd_bench.errors import ResultsError, one_line, traceback_of
 from matekd_bench.events import Event, Message, Sink
+from matekd_bench.foreign_code import foreign_code, raised_by_suite
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.students_folder import KeptStudents
@@ -27,6 +28,7 @@ from matekd_bench.results.store.under_way import RunUnderWay
 from matekd_bench.study.execute import recording
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.orders import EndKind, Order, OrderEnd, run_started
+from matekd_bench.study.plan.code_changes import check_code
 from matekd_bench.study.plan.grid import Cell, Grid
 
 OnCheckpoint = Callable[[int, Path], None]  # gets the update and the folder of every saved checkpoint
@@ -78,6 +80,7 @@ class Runner:
         self._assets: dict[str, TaskAssets] = {}
         self._settings = grid.spec.model_dump(mode="json")
         self._waited_for: set[str] = set()  # ids of runs that another process held
+        self._device_lost = False
 
     def assets(self, cell: Cell) -> TaskAssets:
         """Return what the runs on this cell's task share, from memory if it is there."""
@@ -105,10 +108,11 @@ class Runner:
         """Make what the runs on a task share: teacher, its logits and, if a run needs it, the generator."""
         assets = self.assets(cell)
         try:
-            _ = assets.train  # a cached property: reading it makes the teacher and its logits
-            assets.warn_of_weak_teacher()
-            if self._needs_generator:
-                _ = assets.generator
+            with foreign_code():
+                _ = assets.train  # a cached property: reading it makes the teacher and its logits
+                assets.warn_of_weak_teacher()
+                if self._needs_generator:
+                    _ = assets.generator
         except PausedError as paused:
             raise self._interruptions.stopped_error(
                 f"stopped; {paused.what} is saved as far as it came."
@@ -117,8 +121,9 @@ class Runner:
             raise
         except Exception as error:  # each run of the task raises it again, and is recorded as failed
             self._emit("detail", f"preparing {order.task}: {one_line(error)}")
+            self._device_lost = device_is_lost(error, cell.recipe.device)
         self._interruptions.end_deferral()
-        return OrderEnd(order, "prepared")
+        return OrderEnd(order, "prepared", device_lost=self._device_lost)
 
     @property
     def _needs_generator(self) -> bool:
@@ -149,7 +154,7 @@ class Runner:
         score = record.task_score.last if record.task_score else None
         seconds = time.perf_counter() - started
         kind: EndKind = "failed" if record.status == "failed" else "trained" if own else "elsewhere"
-        return OrderEnd(order, kind, record.status, score, seconds)
+        return OrderEnd(order, kind, record.status, score, seconds, device_lost=self._device_lost)
 
     def _record_from_elsewhere(self, cell: Cell) -> Record | None:
         """Return the record that another process has written meanwhile, None if the run is to be trained here.
@@ -178,6 +183,7 @@ class Runner:
             under_way.on_problem = lambda reason: self._emit(
                 "warning", f"{cell.label}: no checkpoint could be saved: {reason}"
             )
+            check_code(cell, self.grid.host)
             ranks = cell.recipe.ranks
             # The followers start the same run when they receive this.
             ranks.announce((order, tuple(self._assets)))
@@ -187,12 +193,13 @@ class Runner:
                     stopping=self._interruptions.stop_requested, checkpoints=under_way,
                 )
             )  # fmt: skip
+            check_code(cell, self.grid.host)  # again: a method may have imported modules while it trained
             record = recording.finished_record(cell, self.grid, assets, outcome, self._command)
-        except ResultsError:
-            raise
         except PausedError as paused:
             raise self._interruptions.stopped_error(_stop_message(cell, paused, under_way)) from None
         except Exception as error:  # a method may raise anything: only its own run fails
+            if isinstance(error, ResultsError) and raised_by_suite(error):
+                raise
             if cell.recipe.ranks.size > 1:
                 self.forget(cell.data.task.name)  # the processes may have prepared different parts
             return self._record_failure(cell, error, time.perf_counter() - started, under_way)
@@ -206,7 +213,8 @@ class Runner:
     def _record_failure(self, cell: Cell, error: Exception, seconds: float, under_way: RunUnderWay) -> Record:
         reason = one_line(error)
         self._emit("warning", f"{cell.label}: {reason}")
-        self._emit("detail", "".join(traceback.format_exception(error)).rstrip())
+        self._emit("detail", traceback_of(error))
+        self._device_lost = device_is_lost(error, cell.recipe.device)
         record = recording.failed_record(cell, self.grid, reason, seconds, self._command)
         self.store.write(record, study=self._settings)
         under_way.remove()  # a failed run starts over when it is tried again
@@ -219,7 +227,7 @@ class Runner:
         """
         offset, problem = 0.0, None
         try:
-            with task_units(student, assets.units) as offset:
+            with foreign_code(), task_units(student, assets.units) as offset:
                 card = StudentCard(
                     run_id=cell.run_id, task=cell.data.task.name, labels=cell.data.task.labels,
                     max_length=cell.recipe.max_length, precision=cell.recipe.precision,

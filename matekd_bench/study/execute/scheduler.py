@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from matekd_bench.errors import ResultsError
 from matekd_bench.events import Event, Message, RunFinished, RunStarted, Sink, StudyFinished
+from matekd_bench.results.records.run_record import to_json
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.execute import recording
 from matekd_bench.study.execute.interrupts import Interruptions
@@ -152,7 +154,6 @@ class Scheduler(Sink):
     def _record_as_json(self, run_id: str) -> dict[str, Any]:
         """Return the record of a run as JSON data, empty if it cannot be read."""
         try:
-            record = json.loads((self._store.runs / run_id / "record.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return dict(json.loads(to_json(self._store.read(run_id))))
+        except ResultsError:
             return {}
-        return record if isinstance(record, dict) else {}

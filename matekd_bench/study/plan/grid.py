@@ -16,12 +16,13 @@ from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.settings import BudgetKind
 from matekd_bench.distill.student_run import Job
 from matekd_bench.distill.training.ddp import ALONE, Ranks
-from matekd_bench.errors import BenchError, UsageError
+from matekd_bench.errors import BenchError, RunError, UsageError
 from matekd_bench.events import Message, Sink
 from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.params import ResolvedMethod, resolve_all
 from matekd_bench.methods.search_space import Space
 from matekd_bench.plugins.host import Host
+from matekd_bench.plugins.method_code import MethodCode
 from matekd_bench.results.records.run_record import Tuning
 from matekd_bench.study.plan.identity import make_run_id_function, protocol_id
 from matekd_bench.study.plan.trials import spaces_of, tuning_identity, with_rate, with_values
@@ -41,6 +42,7 @@ class Cell:
     job: Job
     data: TaskData
     recipe: Recipe
+    code: tuple[MethodCode, ...]  # of its method, and of the method that this one wraps
     tuning: Tuning | None = None  # result of its trials, if it is tuned
     trial: str = ""  # e.g. "trial 2 of 8" if the cell is a trial itself
 
@@ -72,13 +74,16 @@ class Grid:
     def cell(self, run_id: str, tuning: Tuning | None = None) -> Cell:
         """Return the complete cell of a run: whoever trains it again or elsewhere gets the same one by this call.
 
-        `tuning` is the recorded result of the trials of a tuned run. Raises RuntimeError for an unknown run id.
+        `tuning` is the recorded result of the trials of a tuned run. Raises RunError for an unknown run id.
         """
         for cell in self.cells:
             if cell.run_id == run_id:
                 return self.complete(cell, tuning)
-        raise RuntimeError(
-            f"run '{run_id}' is not in the grid that this process makes: versions, data or models differ here"
+        foreign = dict.fromkeys(str(part) for cell in self.cells for part in cell.code if not part.built_in)
+        here = f" ({'; '.join(foreign)})" if foreign else ""
+        raise RunError(
+            f"run '{run_id}' is not in the grid that this process makes: versions, plugins, data or models are not the "
+            f"planned ones here{here}."
         )
 
     def complete(self, cell: Cell, tuning: Tuning | None) -> Cell:
@@ -289,7 +294,8 @@ def make_cell_factory(
         budget=budget_of(spec, data, method.factor),
     )
     tuning = tuning_identity(spaces, spec.tune) if spaces and spec.tune else None
-    run_id_of = make_run_id_function(job, data, recipe, spec, threads, _source_digests(method, host), tuning)
+    code = tuple(host.method(name).code for name in method.names)
+    run_id_of = make_run_id_function(job, data, recipe, spec, threads, code, tuning)
 
     def make_cell(seed: int) -> Cell:
         return Cell(
@@ -298,18 +304,10 @@ def make_cell_factory(
             job=replace(job, seed=seed),
             data=data,
             recipe=recipe,
+            code=code,
         )
 
     return make_cell
-
-
-def _source_digests(method: ResolvedMethod, host: Host) -> str | None:
-    """Return the source digests of the one-file plugins that define the method and the one it wraps, joined by `+`.
-
-    None if neither comes from a one-file plugin.
-    """
-    digests = [host.method(name).by.source_digest for name in method.names]
-    return "+".join(digest or "" for digest in digests) if any(digests) else None
 
 
 def budget_of(spec: StudySpec, data: TaskData, factor: float) -> tuple[BudgetKind, int]:

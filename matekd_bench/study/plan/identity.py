@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from matekd_bench.distill.artifacts.task_assets import Recipe
 from matekd_bench.distill.student_run import Job
-from matekd_bench.errors import BenchError, PluginError, one_line
+from matekd_bench.errors import PluginError
 from matekd_bench.files.hashing import bytes_digest, canonical_around, short_digest
+from matekd_bench.foreign_code import blamed
+from matekd_bench.plugins.method_code import MethodCode
 from matekd_bench.study.plan.trials import protocol_tuning
 from matekd_bench.study.spec.study_spec import StudySpec
 from matekd_bench.tasks.task import TaskData
@@ -22,18 +24,18 @@ def make_run_id_function(
     recipe: Recipe,
     spec: StudySpec,
     threads: int | None,
-    source_digest: str | None,
+    code: Sequence[MethodCode],
     tuning: Mapping[str, Any] | None = None,
 ) -> Callable[[int], str]:
     """Return a function from a seed to the run id of `job` with that seed.
 
     Runs with the same id give the same result, so an id is never trained twice. The id depends on the method with
-    its version, parameters and one-file source, the digests of the splits, the models by content, every
-    hyper-parameter, the precision in use, CPU threads and the seed. It does not depend on paths, the name of the
-    device or the order of the runs. The id of a tuned run is known before its trials: it names the settings before
-    tuning and the rule of the trials, which determine the choice.
+    its version and parameters, its code if it is from outside matekd-bench, the digests of the splits, the models by
+    content, every hyper-parameter, the precision in use, CPU threads and the seed. It does not depend on paths, the
+    name of the device or the order of the runs. The id of a tuned run is known before its trials: it names the settings
+    before tuning and the rule of the trials, which determine the choice.
     """
-    identity = run_identity(job, data, recipe, spec, threads, source_digest)
+    identity = run_identity(job, data, recipe, spec, threads, code)
     if tuning is not None:
         identity["tuning"] = dict(tuning)
     before, after = canonical_around(identity, "seed")  # as text, written once for all seeds
@@ -47,7 +49,7 @@ def make_run_id_function(
 
 
 def run_identity(
-    job: Job, data: TaskData, recipe: Recipe, spec: StudySpec, threads: int | None, source_digest: str | None
+    job: Job, data: TaskData, recipe: Recipe, spec: StudySpec, threads: int | None, code: Sequence[MethodCode]
 ) -> dict[str, Any]:
     """Return everything that :func:`make_run_id_function` hashes, by name."""
     uses_generator = "generator" in job.method.needs
@@ -57,7 +59,7 @@ def run_identity(
             "name": job.method.name,
             "version": job.method.version,
             "params": job.params.model_dump(mode="json"),
-            "source": source_digest,
+            "source": _foreign_code(code),
             "resources": _named_resources(job),
         },
         "task": data.task.name,
@@ -76,6 +78,13 @@ def run_identity(
         **({"deterministic": True} if spec.deterministic else {}),
         **({"processes": recipe.ranks.size} if recipe.ranks.size > 1 else {}),  # they change the last bits
     }
+
+
+def _foreign_code(code: Sequence[MethodCode]) -> list[Mapping[str, Any] | None] | None:
+    """Return the code of a method and of the one that it wraps; None if both are built in."""
+    # `ENGINE` and the versions of built-in methods stand for their code: an edited comment trains nothing again.
+    parts = [part.identity for part in code]
+    return parts if any(part is not None for part in parts) else None
 
 
 def models_identity(recipe: Recipe) -> dict[str, Any]:
@@ -113,14 +122,9 @@ def describe_resources(job: Job) -> str | None:
 
 def _named_resources(job: Job) -> dict[str, str]:
     """Return the resources that the method's record names; raises PluginError if that fails or gives no text."""
-    try:
+    # No run exists yet that could be recorded as failed.
+    with blamed(f"method '{job.method.name}' cannot name its resources", PluginError):
         named = dict(job.method.resources(job.params))
-    except BenchError:
-        raise
-    except Exception as error:  # code of a plugin; no run exists yet that could be recorded as failed
-        raise PluginError(
-            f"method '{job.method.name}' cannot name its resources: {one_line(error)}."
-        ) from error
     if wrong := [value for pair in named.items() for value in pair if not isinstance(value, str)]:
         raise PluginError(f"method '{job.method.name}' names {wrong[0]!r} among its resources: use text.")
     return named

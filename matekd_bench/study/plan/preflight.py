@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import NoneType
 
 from matekd_bench.distill.artifacts.given_teacher import label_order
 from matekd_bench.distill.artifacts.model_checks import ModelCheck, Role
@@ -10,12 +11,13 @@ from matekd_bench.distill.artifacts.task_assets import Recipe, TaskAssets
 from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.models.score_units import score_units
 from matekd_bench.distill.models.tokenizers import check_vocabularies, has_mask_token, tokens_of
-from matekd_bench.errors import CheckpointError, UsageError
+from matekd_bench.errors import CheckpointError, PluginError, UsageError
 from matekd_bench.events import Message, Sink
+from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.method import Method
+from matekd_bench.methods.perturbation import wrong_result
 from matekd_bench.study.plan.grid import Cell
 
-NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})
 # The models that methods of a level give embeddings to; a generator's soft tokens go to the teacher too.
 EMBEDDED: dict[str, tuple[Role, ...]] = {
     "embedding": ("student",),
@@ -35,7 +37,10 @@ def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
         check_needs(cell.job.method, cell.recipe, quick=quick)
     for cell in {(cell.job.variant, cell.data.task.name): cell for cell in cells}.values():
         _ = score_units(cell.data)  # refuses a regression whose training scores are all the same
-        reason = cell.job.method.unfit(cell.job.params, cell.data.task)
+        with blamed(f"method '{cell.job.variant}' cannot say which tasks suit it", PluginError):
+            reason: object = cell.job.method.unfit(cell.job.params, cell.data.task)
+        if not isinstance(reason, (str, NoneType)):
+            raise wrong_result(cell.job.method.unfit, repr(reason), "return a sentence, or None")
         if reason is not None:
             raise UsageError(f"method '{cell.job.variant}' on task '{cell.data.task.name}': {reason}")
 
@@ -95,11 +100,6 @@ def check_given_teachers(cells: Sequence[Cell], assets: Callable[[Cell], TaskAss
 
 def check_needs(method: Method, recipe: Recipe, *, quick: bool = False) -> None:
     """Raise a BenchError unless the study's models offer what the method's record needs."""
-    unknown_needs = sorted(method.needs - NEEDS)
-    if unknown_needs:
-        raise UsageError(
-            f"method '{method.name}' needs '{unknown_needs[0]}', which this version does not offer."
-        )
     if "generator" in method.needs and recipe.generator is None:
         raise UsageError(
             f"method '{method.name}' needs a generator and this study names none.",

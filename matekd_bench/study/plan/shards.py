@@ -26,7 +26,7 @@ class Shard:
 
 def parse_shard(text: str) -> Shard:
     """Parse ``I/N``; raises UsageError for any other form and for a number out of bounds."""
-    match = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", text)
+    match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", text)
     shard = Shard(int(match[1]), int(match[2])) if match else Shard(0, 0)
     if not 1 <= shard.index <= shard.count:
         raise UsageError(f"--shard '{text}' is not of the form I/N with I from 1 to N, e.g. 2/8.")

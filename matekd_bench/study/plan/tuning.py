@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from matekd_bench.events import Sink
+from matekd_bench.files.safe_names import inside
 from matekd_bench.methods.params import ResolvedMethod
 from matekd_bench.results.records import run_record as records
 from matekd_bench.results.store.results_store import ResultsStore
@@ -74,7 +75,9 @@ def make_tuner(grid: Grid, todo: Sequence[Cell], results: Path, sink: Sink) -> T
         if (count := grid.spec.tune)
     }
     cells = tuple(cell for group in trials.values() for _, cell in group)
-    return Tuner(replace(trial_grid, cells=cells), ResultsStore(results / TRIALS_FOLDER), trials)
+    return Tuner(
+        replace(trial_grid, cells=cells), ResultsStore(inside(results, results / TRIALS_FOLDER)), trials
+    )
 
 
 def _trial_cell(

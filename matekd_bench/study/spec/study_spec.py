@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from matekd_bench.distill.settings import (
+    MOST_ROWS,
     Budget,
     GeneratorSettings,
     Settings,
@@ -20,6 +21,7 @@ from matekd_bench.distill.settings import (
 )
 
 NO_REFERENCE = "none"
+MOST_PROCESSES = 1024  # of one run, and its CPU threads
 HomePath: TypeAlias = Annotated[Path, AfterValidator(Path.expanduser)]  # `~` is the home folder
 
 
@@ -45,12 +47,12 @@ class StudySpec(Settings):
     budget: Budget
     seeds: int = Field(default=1, ge=1, le=1000)
     first_seed: int = Field(default=0, ge=0, le=2**31)
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=MOST_PROCESSES)
     """CPU threads of a run; they change the last bits of its results."""
     deterministic: bool = False
     """If true, only kernels run that give the same bits every time; on a GPU others are faster."""
-    limit_train: int | None = Field(default=None, ge=1)
-    limit_eval: int | None = Field(default=None, ge=1)
+    limit_train: int | None = Field(default=None, ge=1, le=MOST_ROWS)
+    limit_eval: int | None = Field(default=None, ge=1, le=MOST_ROWS)
     eval_on: Literal["dev", "holdout"] = "dev"
     tune: int | None = Field(default=None, ge=2, le=256)
     """Tuning trials of every method on a holdout of train; the first keeps the given settings. None: no tuning."""
@@ -92,7 +94,7 @@ class Execution(Settings):
     device: str = "auto"
     jobs: str | None = None
     """Number of runs at a time on this machine, or `auto`; None: 1."""
-    processes: int | None = Field(default=None, ge=1)
+    processes: int | None = Field(default=None, ge=1, le=MOST_PROCESSES)
     """Processes that train each run together; None: as a launcher such as torchrun says, else 1."""
     executor: Literal["local", "ray"] = "local"
     ray_address: str = "auto"

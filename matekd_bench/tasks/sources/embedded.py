@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from matekd_bench.errors import BenchError, DataError, one_line
+from matekd_bench.errors import DataError
+from matekd_bench.foreign_code import blamed
 from matekd_bench.tasks.task import Rows, Task
 
 
@@ -25,12 +26,8 @@ class Embedded:
         """
         if task.reader is None:
             raise DataError(f"task {task.name} brings no data of its own.")
-        try:
+        with blamed(f"{task.name} {split} could not be read", DataError):
             rows = task.reader(split)
-        except BenchError:
-            raise
-        except Exception as error:  # the reader may be a plugin's: any error concerns only this task's data
-            raise DataError(f"{task.name} {split} could not be read: {one_line(error)}.") from error
         problem = _problem(task, split, rows)
         if problem:
             raise DataError(f"the reader of {task.name} gave wrong rows for {split}: {problem}.")

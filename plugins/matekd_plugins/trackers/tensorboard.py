@@ -10,7 +10,7 @@ from matekd_plugins.trackers.facts import LOSS, SCORE, results, settings
 
 
 class TensorBoard:
-    """A tracker that writes to ``tensorboard/`` in the results folder; a resumed run continues in its own folder."""
+    """A tracker that writes to ``tensorboard/`` in the results folder, where a run that resumes keeps its folder."""
 
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -20,14 +20,10 @@ class TensorBoard:
         self._writers: dict[str, Any] = {}  # by run id: several runs may train at a time
 
     @hookimpl
-    def matekd_bench_run_started(self, run: RunStarted) -> None:
-        """Open the run's folder."""
-        self._writers[run.run_id] = self._summary_writer(str(self._folder / run.run_id))
-
-    @hookimpl
     def matekd_bench_evaluated(self, evaluation: Evaluated) -> None:
         """Log score and loss over the budget spent."""
-        writer = self._writers[evaluation.run_id]
+        # What an earlier attempt has logged from here on is not shown: a failed run starts over.
+        writer = self._writer(evaluation.run_id, purge_step=evaluation.spent)
         writer.add_scalar(SCORE, evaluation.score, evaluation.spent)
         if evaluation.loss is not None:
             writer.add_scalar(LOSS, evaluation.loss, evaluation.spent)
@@ -36,9 +32,16 @@ class TensorBoard:
     @hookimpl
     def matekd_bench_run_finished(self, study: StudyStarted, run: RunStarted, end: RunFinished) -> None:
         """Log the run's settings and results as a row of TensorBoard's HParams page."""
-        writer = self._writers.pop(end.run_id)
+        writer = self._writer(end.run_id)
         writer.add_hparams({**settings(study, run), "status": end.status}, results(end), run_name=".")
-        writer.close()
+        self._writers.pop(end.run_id).close()
+
+    def _writer(self, run_id: str, purge_step: int | None = None) -> Any:
+        """Return the run's writer; open its folder if it has none yet."""
+        if run_id not in self._writers:
+            folder = str(self._folder / run_id)
+            self._writers[run_id] = self._summary_writer(folder, purge_step=purge_step)
+        return self._writers[run_id]
 
     @hookimpl
     def matekd_bench_study_finished(self) -> None:

@@ -33,6 +33,7 @@ class WandB:
             dir=str(self._folder),
             resume="allow",
             reinit="create_new",  # leaves the W&B runs of other runs open
+            settings=self._wandb.Settings(console="off"),  # what the study prints belongs to no run
         )
 
     @hookimpl

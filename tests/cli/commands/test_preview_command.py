@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from matekd_bench import __version__
 from matekd_bench.cli import main
 from matekd_bench.cli.ui.preview_page import page
 from matekd_bench.cli.ui.preview_text import changes, diagnostics
+from matekd_bench.testing import CONTRACT_VERSION, names
 from matekd_bench.tools.preview_examples import MethodPreview, Preview, PreviewExample, PreviewVersion
 
 BROKEN = """
@@ -150,7 +153,7 @@ def test_a_failed_check_is_reported_with_its_fix(tmp_path: Path, capsys: pytest.
         "passed   weights: ",
         "failed   awkward-text: On the text ''",
         "      -> ",
-        "first: 1 check passed, 1 ",
+        "first: 1 passed, 1 failed, 0 skipped",
     )
     lines = capsys.readouterr().out.splitlines()
     assert [line[: len(start)] for line, start in zip(lines, starts, strict=True)] == list(starts)
@@ -161,12 +164,64 @@ def test_variants_and_lists_are_checked_and_printed_as_json(capsys: pytest.Captu
     assert (
         main(["methods", "check", "aeda,worst-of-n[aeda,n=2]", "--only", "rows,vocabularies", "--json"]) == 0
     )
-    results = json.loads(capsys.readouterr().out)
-    assert list(results) == ["aeda", "worst-of-n[aeda,n=2]"]
-    assert [(result["check"], result["state"], result["fix"]) for result in results["aeda"]] == [
+    found = json.loads(capsys.readouterr().out)
+    aeda, worst = found["methods"].values()
+    assert (list(found["methods"]), found["contract"]) == (["aeda", "worst-of-n[aeda,n=2]"], CONTRACT_VERSION)
+    assert [(result["check"], result["state"], result["fix"]) for result in aeda["checks"]] == [
         ("rows", "passed", ""),
         ("vocabularies", "passed", ""),
     ]
+    assert (aeda["passed"], aeda["failed"], worst["skipped"]) == (["rows", "vocabularies"], [], [])
+    assert (aeda["provided_by"]["distribution"], aeda["provided_by"]["version"]) == (
+        "matekd-bench",
+        __version__,
+    )
+
+
+PRINTING = """
+from matekd_bench import TextPerturbation, hookimpl
+
+class Printing(TextPerturbation):
+    name, version = "printing", "1"
+
+    def __init__(self, params, context):
+        super().__init__(params, context)
+        print("made")
+        {ending}
+
+    def perturb(self, text, rng):
+        return text + " !"
+
+@hookimpl
+def matekd_bench_methods():
+    yield Printing
+"""
+
+
+def test_what_a_plugin_prints_is_not_among_the_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "printing.py"
+    file.write_text(PRINTING.format(ending=""), encoding="utf-8")
+    assert main(["methods", "check", str(file), "--only", "labels", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["methods"]["printing"]["passed"] == ["labels"]
+    assert "made" in captured.err
+
+
+def test_a_method_that_cannot_be_made_is_reported_once_with_a_line_for_its_readme(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "printing.py"
+    file.write_text(PRINTING.format(ending="raise SystemExit('no lexicon')"), encoding="utf-8")
+    assert main(["methods", "check", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert out.count("no lexicon") == 2  # what happened, and the line of source
+    assert re.search(r"printing\.py, line 10\b", out)
+    last = out.splitlines()[-1]
+    assert last.endswith(
+        f"contract {CONTRACT_VERSION}: 0 passed, 1 failed, {len(names()) - 1} skipped (matekd-bench {__version__})"
+    )
 
 
 def test_a_file_without_methods_is_refused(tmp_path: Path, refused: Callable[..., str]) -> None:

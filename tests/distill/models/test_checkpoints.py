@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -46,8 +47,8 @@ def test_the_fingerprint_is_of_weights_config_and_vocabulary_wherever_they_lie(
 ):
     before = find_checkpoint(str(copy)).sha256
     assert before == describe(tiny_checkpoint, id="b").sha256
-    with (copy / name).open("ab") as file:
-        file.write(b"\n")
+    content = (copy / name).read_bytes() if (copy / name).exists() else b"x"
+    (copy / name).write_bytes(content[:-1] + b"?")
     assert (
         find_checkpoint(str(copy)).sha256 != before
     ) is counts  # read again, though the folder is the same
@@ -156,3 +157,34 @@ def test_where_the_hub_is_silent_nothing_is_tried_again_and_again(tiny_checkpoin
         monkeypatch.setattr("matekd_bench.files.network.hub_answers", lambda says=answers: says)
         assert find_checkpoint("someone/some-model").path == tiny_checkpoint
     assert seen == [False, True]
+
+
+def test_what_would_hang_or_fill_memory_is_refused(copy):
+    os.mkfifo(copy / "special_tokens_map.json")
+    with pytest.raises(CheckpointError, match="special_tokens_map"):
+        describe(copy, id="a")
+    (copy / "special_tokens_map.json").unlink()
+    (copy / "merges.txt").touch()
+    os.truncate(copy / "merges.txt", 2**40)
+    with pytest.raises(CheckpointError, match="merges"):
+        describe(copy, id="a")
+    (copy / "merges.txt").unlink()
+    describe(copy, id="a")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content + bytes(8),
+        lambda content: content[:-1],
+        lambda content: (2**62).to_bytes(8, "little") + content[8:],
+        lambda content: (2).to_bytes(8, "little") + b"[]",
+        lambda content: (200_000).to_bytes(8, "little") + b"[" * 100_000 + b"]" * 100_000,
+        lambda content: b"",
+    ],
+)
+def test_weights_of_another_size_than_their_header_says(copy, damage):
+    weights = copy / "model.safetensors"
+    weights.write_bytes(damage(weights.read_bytes()))
+    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+        describe(copy, id="a")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from matekd_bench.distill.student_run import Job, train
 from matekd_bench.distill.training import checkpoint_saver, resume
 from matekd_bench.distill.training.outcome import Outcome
 from matekd_bench.distill.training.resume import PausedError, ran_out_of_memory
-from matekd_bench.errors import CheckpointError, PluginError, RunError
+from matekd_bench.errors import CheckpointError, PluginError, RunError, StoppedError
 from matekd_bench.files import durable
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.under_way import RunUnderWay
@@ -179,12 +180,12 @@ def test_what_came_after_the_last_checkpoint_is_done_again(shared, kept, always)
     def cut(batch, models):
         if batch.update == 5 and kept.folder.exists() and not killed:
             killed.append(1)
-            raise SystemExit
+            raise StoppedError("", signal.SIGKILL)
         yield batch.clean
 
     killed: list[int] = []
     whole = never().train(job(method(kd)), shared)
-    with pytest.raises(SystemExit):
+    with pytest.raises(StoppedError):
         never().train(job(method(cut)), shared, kept)
     going_on = never()
     outcome = going_on.train(job(method(cut)), shared, kept)

@@ -121,6 +121,7 @@ def test_the_contract_tries_a_method_in_a_session_like_any_other(asked):
         alone.trainer.update(alone.batch(other.rows))
 
     assert same(first_step(lambda: bench.update(number=0)), first_step(by_hand))
-    results = check(subject)
-    assert [result.check for result in results] == list(names())
+    wanted = [name for name in names() if name != "process"]  # it starts another process, which takes seconds
+    results = check(subject, wanted)
+    assert [result.check for result in results] == wanted
     assert [str(result) for result in results if result.state == "failed"] == []

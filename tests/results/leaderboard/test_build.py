@@ -10,6 +10,7 @@ import pytest
 from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.glue_score import GLUE8
 from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardRow, LeaderboardTable
+from matekd_bench.results.report.sentences import remarks
 from matekd_bench.tasks.task import Split, Suite, Task
 
 SUITES = (Suite("glue", ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")),)
@@ -235,3 +236,29 @@ def test_a_teacher_at_the_majority_class_makes_a_task_uninformative(
     (column,) = only(records).columns
     assert (column.uninformative is None) == informative
     assert informative or "teacher" in (column.uninformative or "")
+
+
+def test_runs_of_different_code_are_different_rows(make_record: Any) -> None:
+    def code(digest: str, *, built_in: bool = False) -> list[dict[str, Any]]:
+        names = {"method": "own", "distribution": "own-methods", "version": "1", "file": "own.py"}
+        return [{**names, "digest": digest * 64, "libraries": {}, "built_in": built_in}]
+
+    records = [
+        make_record("own", seed=0, score=0.6, run_id="a", code=code("a")),
+        make_record("own", seed=1, score=0.8, run_id="b", code=code("b")),
+        make_record("eda", seed=0, score=0.6, code=code("a", built_in=True)),
+        make_record("eda", seed=1, score=0.8, code=code("b", built_in=True)),
+    ]
+    table = only(records)
+    labels = {row.label: row.cells["rte"].mean for row in table.rows}
+    assert labels == {
+        "eda": pytest.approx(0.7),
+        **{f"own (source {12 * d})": m for d, m in (("a", 0.6), ("b", 0.8))},
+    }
+    told = [line for line in remarks(table) if "different" in line]
+    assert len(told) == 2
+    assert "own" in told[0]
+    assert "eda" in told[1]
+    assert {row.identity.code for row in table.rows} == {"", f"source {12 * 'a'}", f"source {12 * 'b'}"}
+    without = make_record("own", seed=2, score=0.9, run_id="c")
+    assert "own (code not recorded)" in [row.label for row in only([*records, without]).rows]

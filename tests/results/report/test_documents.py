@@ -10,6 +10,7 @@ import pytest
 from exported import SUITES
 from matekd_bench.errors import UsageError
 from matekd_bench.results.report.export import check_path, export
+from matekd_bench.results.report.markdown import escape
 
 
 @pytest.fixture
@@ -68,3 +69,18 @@ def test_what_cannot_be_is_refused_before_anything_is_read(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         check_path(Path(name), table, plot)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("[click](https://evil.example)", r"[click]\(https://evil.example)"),
+        ("![](https://evil.example)", r"![]\(https://evil.example)"),
+        ("`code`", "&#96;code&#96;"),
+        ("a|b\\|c", r"a\|b&#92;\|c"),
+        ("<script>\x1b[2J\n# b", "&lt;script>�[2J # b"),
+        ("eda[alpha=0.2]", "eda[alpha=0.2]"),
+    ],
+)
+def test_markdown_shows_names_as_they_are(text: str, shown: str) -> None:
+    assert escape(text) == shown

@@ -7,7 +7,6 @@ import pytest
 
 from matekd_bench.results.stats.differences import RowScores, difference
 from matekd_bench.results.stats.example_scores import ExampleScores, Gold, Noise, example_scores, paired_noise
-from matekd_bench.results.stats.intervals import Variance
 from matekd_bench.tasks.task import MetricName
 
 ACCURACY: tuple[MetricName, ...] = ("accuracy",)
@@ -35,11 +34,12 @@ def test_the_variance_is_that_of_a_two_way_analysis_with_both_factors_random() -
     scored = Gold(ACCURACY, (gold,))
     found = paired_noise(example_scores(scored, own), example_scores(scored, other), range(n)).with_seeds(n)
     assert found.value == pytest.approx(total / (80 * n))
-    assert found.df == pytest.approx(max(total**2 / (seeds**2 / (n - 1) + examples**2 / 79), n - 1))
+    assert found.parts[0].estimated == pytest.approx(seeds / (80 * n))
+    assert (found.parts[0].df, found.parts[0].floor) == (n - 1, pytest.approx(interaction / (80 * n)))
 
 
 def test_the_variance_is_never_below_that_of_the_interaction() -> None:
-    noise = Noise(4, seeds=1e-6, examples=Variance(2e-6, 99), interaction=1e-5)
+    noise = Noise(4, seeds=1e-6, examples=2e-6, interaction=1e-5)
     assert noise.with_seeds(4).value == pytest.approx(1e-5)
     assert noise.with_seeds(8).value == pytest.approx(5e-6)
 
@@ -54,7 +54,7 @@ def test_what_runs_of_one_seed_share_cancels() -> None:
 
 
 def test_more_seeds_leave_the_examples() -> None:
-    noise = Noise(5, seeds=5e-4, examples=Variance(3e-5, 100), interaction=1e-5)
+    noise = Noise(5, seeds=5e-4, examples=3e-5, interaction=1e-5)
     assert noise.with_seeds(5).value == pytest.approx(5e-4 / 5 + 2e-5)
     assert (
         noise.with_seeds(10**9).value == pytest.approx(noise.of_examples_alone.value) == pytest.approx(2e-5)
@@ -77,7 +77,7 @@ def test_two_splits_count_half_each_and_share_the_seeds() -> None:
         paired_noise(ExampleScores(own.seeds, (a,)), ExampleScores(other.seeds, (b,)), range(4))
         for a, b in zip(own.blocks, other.blocks, strict=True)
     ]
-    assert found.examples.value == pytest.approx(sum(part.examples.value for part in alone) / 4)
+    assert found.examples == pytest.approx(sum(part.examples for part in alone) / 4)
     assert found.interaction == pytest.approx(sum(part.interaction for part in alone) / 4)
 
 

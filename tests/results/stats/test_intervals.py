@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 
@@ -9,17 +10,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import integrate, stats
 
 from matekd_bench.results.stats.intervals import (
+    Part,
     Variance,
+    confidence_interval,
+    half_width,
     interval_over_tasks,
+    p_value,
     spread,
-    t_interval,
-    t_test,
     variance,
     variance_of_mean,
-    variance_of_sum,
+    variance_over_tasks,
 )
 
 X = [0.612, 0.6354, 0.6209, 0.6498, 0.6173]
@@ -38,17 +41,66 @@ def test_the_interval_of_a_cell(scores: list[float], low: float, high: float) ->
     assert cell.sd == pytest.approx(np.std(scores, ddof=1))
 
 
-def test_welch_is_the_sum_of_two_cells() -> None:
+def student(value: float, df: float) -> Variance:
+    return Variance((Part(value, df),))
+
+
+def averaged(delta: float, part: Part) -> float:
+    """The p value by quadrature over what the true variance may be, with scipy's densities."""
+    chi2 = stats.chi2(part.df)
+
+    def tail(u: float) -> float:
+        total = max(part.estimated * part.df / u + part.known, part.floor)
+        return 2 * float(stats.norm.sf(abs(delta) / math.sqrt(total))) * float(chi2.pdf(u))
+
+    pieces = itertools.pairwise(chi2.ppf([1e-12, 1e-6, 1e-3, 0.1, 0.9, 1 - 1e-12]))
+    return sum(integrate.quad(tail, *piece)[0] for piece in pieces)
+
+
+def test_one_estimated_part_is_students() -> None:
+    noise = student(1.3e-4, 4)
+    assert p_value(0.03, noise) == pytest.approx(2 * stats.t.sf(0.03 / noise.error, 4))
+    assert half_width(noise, 0.9) == pytest.approx(stats.t.ppf(0.95, 4) * noise.error)
+
+
+@pytest.mark.parametrize("delta", [0.01, 0.03, 0.08])
+@pytest.mark.parametrize(
+    "part",
+    [
+        Part(1e-4, 2, known=5e-5),
+        Part(1e-4, 7, known=5e-5),
+        Part(1e-5, 4, known=-8e-6, floor=4e-6),
+    ],
+)
+def test_a_part_with_examples_is_averaged_over_the_seeds(part: Part, delta: float) -> None:
+    noise = Variance((part,))
+    assert p_value(delta, noise) == pytest.approx(averaged(delta, part), rel=0.01)
+    assert p_value(-delta, noise) == p_value(delta, noise)
+
+
+def test_several_parts_are_students_with_satterthwaites_degrees_of_freedom() -> None:
     # statsmodels 0.15.0: CompareMeans(DescrStatsW(X), DescrStatsW(Y)).ttest_ind(usevar="unequal") and tconfint_diff
     delta = float(np.mean(X) - np.mean(Y))
-    noise = variance_of_sum([variance_of_mean(X), variance_of_mean(Y)])
-    assert noise.df == pytest.approx(7.1286115342765415)
-    assert t_test(delta, noise) == pytest.approx(0.055532063319857154)
-    assert t_test(-delta, noise) == t_test(delta, noise)
-    found = t_interval(delta, noise)
+    noise = Variance((*variance_of_mean(X).parts, *variance_of_mean(Y).parts))
+    assert p_value(delta, noise) == pytest.approx(0.055532063319857154)
+    found = confidence_interval(delta, noise)
     assert (found.low, found.high) == pytest.approx((-0.000591862549416719, 0.03887186254941659), abs=1e-12)
-    narrow = t_interval(delta, noise, level=0.9)
-    assert narrow.high - delta == pytest.approx(stats.t.ppf(0.95, noise.df) * noise.error)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [Part(1e-4, 2, 5e-5)],
+        [Part(1e-5, 4, -8e-6, 4e-6)],
+        [Part(1e-4, 2), Part(3e-5, 9, 1e-5), Part(0.0, 2, 1e-6)],
+    ],
+)
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_the_interval_ends_where_the_p_value_says(parts: list[Part], level: float) -> None:
+    noise = Variance(tuple(parts))
+    found = confidence_interval(0.02, noise, level)
+    assert found.high - 0.02 == pytest.approx(0.02 - found.low)
+    assert p_value(found.high - 0.02, noise) == pytest.approx(1 - level, rel=1e-6)
 
 
 def test_fewer_than_three_seeds_claim_nothing() -> None:
@@ -65,31 +117,23 @@ def test_equal_scores_have_an_interval_of_no_width() -> None:
 
 
 def test_without_variance_only_no_difference_has_a_p() -> None:
-    none = variance_of_sum([Variance(0.0, 2), Variance(1e-30, 7)])
-    assert none == Variance(0.0, 2)
-    assert [t_test(delta, none) for delta in (0.0, 1e-14, 0.01)] == [1.0, 1.0, None]
-
-
-def test_tiny_variances_keep_their_degrees_of_freedom() -> None:
-    small, large = ([Variance(v * scale, df) for v, df in ((3.0, 2), (5.0, 4))] for scale in (1e-20, 1.0))
-    assert variance_of_sum(small).df == pytest.approx(variance_of_sum(large).df)
-    assert variance_of_sum(large).df == pytest.approx(8**2 / (9 / 2 + 25 / 4))
-    assert variance_of_sum([Variance(2.0, 6), Variance(0.0, 1)]) == Variance(2.0, 6)
+    none = Variance((Part(0.0, 2), Part(1e-30, 7)))
+    assert none.value == half_width(none) == 0.0
+    assert [p_value(delta, none) for delta in (0.0, 1e-14, 0.01)] == [1.0, 1.0, None]
 
 
 def test_the_interval_of_a_mean_over_tasks() -> None:
     found = interval_over_tasks([X, Y])
-    variances = [np.var(X, ddof=1) / 5, np.var(Y, ddof=1) / 5]
-    df = sum(variances) ** 2 / sum(v**2 / 4 for v in variances)
-    half = stats.t.ppf(0.975, df) * math.sqrt(sum(variances)) / 2
+    noise = variance_over_tasks([variance_of_mean(X), variance_of_mean(Y)])
+    assert noise.value == pytest.approx((np.var(X, ddof=1) / 5 + np.var(Y, ddof=1) / 5) / 4)
     middle = (np.mean(X) + np.mean(Y)) / 2
-    assert (found.low, found.high) == pytest.approx((middle - half, middle + half))
+    assert (found.low, found.high) == pytest.approx((middle - half_width(noise), middle + half_width(noise)))
     assert (interval_over_tasks([X, Y[:2]]), interval_over_tasks([])) == (None, None)
 
 
 def test_within_a_margin() -> None:
-    noise = Variance(0.001**2, 10)
-    within = [t_interval(delta, noise).within(0.005) for delta in (0.001, 0.003, -0.003)]
+    noise = student(0.001**2, 10)
+    within = [confidence_interval(delta, noise).within(0.005) for delta in (0.001, 0.003, -0.003)]
     assert within == [True, False, False]
 
 

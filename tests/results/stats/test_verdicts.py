@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from matekd_bench.results.stats.differences import Difference
-from matekd_bench.results.stats.intervals import Variance
+from matekd_bench.results.stats.intervals import Part, Variance
 from matekd_bench.results.stats.multiple_testing import holm
 from matekd_bench.results.stats.verdicts import RankInterval, rank_intervals, verdict
 
@@ -39,7 +39,7 @@ def test_holm_keeps_the_familywise_error() -> None:
 
 
 def result(delta: float, error: float, df: float = 10) -> Difference:
-    return Difference(delta, 5, Variance(error**2, df))
+    return Difference(delta, 5, Variance((Part(error**2, df),)))
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_no_verdict_without_an_interval() -> None:
 
 
 def test_without_any_variance_only_equal_rows_are_equivalent() -> None:
-    assert verdict(Difference(0.0, 3, Variance(0.0, 2)), 1.0) == "equivalent"
-    assert verdict(Difference(0.001, 3, Variance(0.0, 2)), None) == "inconclusive"
+    assert verdict(Difference(0.0, 3, Variance((Part(0.0, 2),))), 1.0) == "equivalent"
+    assert verdict(Difference(0.001, 3, Variance((Part(0.0, 2),))), None) == "inconclusive"
 
 
 def test_places() -> None:

@@ -12,15 +12,22 @@ import numpy as np
 import pytest
 
 from matekd_bench.errors import ResultsError, UsageError
-from matekd_bench.files import safe_names
+from matekd_bench.files import safe_names, scratch
 from matekd_bench.results.records.predictions import Predictions
+from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.merging import merge
 from matekd_bench.results.store.results_store import ResultsStore
+from synthetic import scored
 
 
 def logits(seed: int) -> Predictions:
     values = np.random.default_rng(seed).normal(size=(2, 2)).astype(np.float32)
     return Predictions(({"dev": values},), {"dev": ("a", "b")})
+
+
+def truthful(record: Record, seed: int) -> Record:
+    """The record with the scores that the logits of a seed give."""
+    return scored(record, logits(seed), {"dev": (0, 1)})
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -35,8 +42,8 @@ def stores(tmp_path: Path, make_record: Any) -> tuple[ResultsStore, ResultsStore
     """Two folders: each has a run of its own, both have the same run and the same dev set."""
     both = (ResultsStore(tmp_path / "a"), ResultsStore(tmp_path / "b"))
     for store, method in zip(both, ("eda", "freelb"), strict=True):
-        store.write(make_record("kd"), logits(0), [{"update": 1, "loss": 0.5}])
-        store.write(make_record(method), logits(1))
+        store.write(truthful(make_record("kd"), 0), logits(0), [{"update": 1, "loss": 0.5}])
+        store.write(truthful(make_record(method), 1), logits(1))
         store.write_data("dev-rte", task="rte", split="dev", uids=("a", "b"), labels=(0, 1))
     both[1].write_data("dev-cola", task="cola", split="dev", uids=("c",), labels=(1,))
     return both
@@ -172,19 +179,35 @@ def test_a_full_disk_leaves_nothing_behind(
     stores: tuple[ResultsStore, ResultsStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[Path] = []
-    real = safe_names.write_synced
+    real = safe_names.copy_synced
 
-    def full(path: Path, content: bytes) -> None:
+    def full(source: Path, target: Path) -> None:
         if len(written) == 3:
             raise OSError(28, "No space left on device")
-        written.append(path)
-        real(path, content)
+        written.append(target)
+        real(source, target)
 
-    monkeypatch.setattr(safe_names, "write_synced", full)
+    monkeypatch.setattr(safe_names, "copy_synced", full)
     with pytest.raises(ResultsError, match="No space left on device"):
         merge([store.root for store in stores], tmp_path / "c")
     assert len(written) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such locks")
+def test_what_a_killed_merge_left_goes_with_the_next(
+    stores: tuple[ResultsStore, ResultsStore], tmp_path: Path
+) -> None:
+    left, in_use, other = (tmp_path / f".merge-{name}-0a1b2c3{name[0]}" for name in ("c", "c", "d"))
+    in_use = in_use.with_name(".merge-c-0a1b2c3e")
+    for folder in (left, in_use, other):
+        (folder / "runs").mkdir(parents=True)
+        os.utime(folder, (0, 0))
+    with scratch.in_use(in_use):
+        merge([store.root for store in stores], tmp_path / "c")
+    assert not left.exists()
+    assert in_use.is_dir()
+    assert other.is_dir()
 
 
 def test_a_merged_folder_merges_again(stores: tuple[ResultsStore, ResultsStore], tmp_path: Path) -> None:
@@ -194,3 +217,26 @@ def test_a_merged_folder_merges_again(stores: tuple[ResultsStore, ResultsStore],
     again = merge([tmp_path / "c", b.root], tmp_path / "d")
     assert (len(again.runs), len(again.repeated)) == (3, 2)
     assert contents(tmp_path / "d") == contents(tmp_path / "c")
+
+
+def test_other_code_is_told_and_alone_no_contradiction(tmp_path: Path, make_record: Any) -> None:
+    def code(digest: str, *, built_in: bool) -> list[dict[str, Any]]:
+        names = {"method": "kd", "distribution": "probed", "version": "1", "file": "kd.py"}
+        return [{**names, "digest": digest * 64, "libraries": {}, "built_in": built_in}]
+
+    a, b = ResultsStore(tmp_path / "a"), ResultsStore(tmp_path / "b")
+    for store, digest in ((a, "a"), (b, "b")):
+        store.write(
+            make_record("kd", code=code(digest, built_in=True))
+        )  # a comment was edited: the same result
+        store.write(make_record("own", run_id=f"own-{digest}", code=code(digest, built_in=False)))
+    merged = merge([a.root, b.root], tmp_path / "c")
+    assert len(merged.runs) == 3
+    [note] = merged.code_notes
+    assert "own" in note
+    changed = make_record("kd", code=code("b", built_in=True)).model_dump(mode="json", by_alias=True)
+    changed["task_score"]["last"] = 0.5
+    other = ResultsStore(tmp_path / "d")
+    other.write(type(make_record("kd")).model_validate(changed))
+    with pytest.raises(ResultsError, match=r"\(code, task_score"):
+        merge([a.root, other.root], tmp_path / "e")

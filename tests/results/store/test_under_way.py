@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from matekd_bench.errors import ResultsError
-from matekd_bench.files import safe_names
+from matekd_bench.files import durable, safe_names
 from matekd_bench.files.durable import KEPT
 from matekd_bench.files.hashing import file_digest
 from matekd_bench.results.store.results_store import ResultsStore
@@ -35,8 +35,8 @@ time.sleep(600)
 """
 
 
-def content(text: str):
-    return lambda folder: (folder / "weights").write_text(text) and None
+def content(text: str) -> dict[str, bytes]:
+    return {"weights": text.encode()}
 
 
 def partial(root: Path) -> Path:
@@ -110,15 +110,18 @@ def test_a_name_in_a_manifest_does_not_lead_out_of_its_folder(tmp_path: Path) ->
     assert list(run.folders()) == []
 
 
-def test_a_disk_that_refuses_a_checkpoint_keeps_the_one_before(tmp_path: Path) -> None:
+def test_a_disk_that_refuses_a_checkpoint_keeps_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = RunUnderWay(tmp_path, "a-run")
     run.save(1, content("one"))
 
     def full(folder: Path) -> None:
-        (folder / "weights").write_text("tw")
         raise OSError(28, "No space left on device")
 
-    run.save(2, full)
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "seal", full)
+        run.save(2, content("two"))
     assert run.problem == "No space left on device"
     assert [path.name for path in run.folder.iterdir()] == ["000000001"]
     run.save(3, content("three"))
@@ -167,6 +170,62 @@ def test_tidying_takes_away_old_leftovers_alone(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"a-run", left[2].name, ".tmp-link"}
     assert list((tmp_path / "data").iterdir()) == []
     assert outside.is_dir()
+
+
+@pytest.mark.parametrize("linked", ["students", "data", "runs", "runs/.partial", "runs/.partial/a-run"])
+def test_tidying_does_not_go_through_links(linked: str, tmp_path: Path) -> None:
+    root, victim = tmp_path / "results", tmp_path / "victim"
+    names = (".tmp-notes", ".failed-notes", "worker-1-1-0a1b2c3d.log", "a-run.lock")
+    (victim / ".tmp-thesis").mkdir(parents=True)
+    for name in names:
+        (victim / name).write_text("mine")
+    (root / linked).parent.mkdir(parents=True)
+    (root / linked).symlink_to(victim)
+    later = time.time() + STALE_SECONDS + 60
+    delete_stale_files(root, now=later)
+    delete_recorded_leftovers(root, lambda run_id: True, now=later)
+    assert {path.name for path in victim.iterdir()} == {".tmp-thesis", *names}
+    store = ResultsStore(root)
+    with pytest.raises(ResultsError, match="not followed"):
+        store.under_way("a-run") if linked.endswith("a-run") else store.check_writable()
+
+
+def test_logs_of_workers_of_killed_processes_go_away(tmp_path: Path) -> None:
+    partial(tmp_path).mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    for pid in (dead.pid, os.getpid()):
+        (partial(tmp_path) / f"worker-{pid}-1-0a1b2c3d.log").write_text("x")
+    delete_stale_files(tmp_path)
+    assert len(list(partial(tmp_path).iterdir())) == 2  # a user may want to read it
+    delete_stale_files(tmp_path, now=time.time() + STALE_SECONDS + 60)
+    assert [path.name for path in partial(tmp_path).iterdir()] == [f"worker-{os.getpid()}-1-0a1b2c3d.log"]
+
+
+def test_old_locks_without_checkpoints_go_away(tmp_path: Path) -> None:
+    for run_id in ("without", "with", "held"):
+        run = RunUnderWay(tmp_path, run_id)
+        assert run.acquire()
+        if run_id == "with":
+            run.save(1, content("one"))
+        if run_id != "held":
+            run.release(done=False)
+            (partial(tmp_path) / f"{run_id}.lock").touch()
+    later = time.time() + STALE_SECONDS + 60
+    delete_recorded_leftovers(tmp_path, lambda run_id: False, now=later)
+    assert {path.stem for path in partial(tmp_path).iterdir()} == {"with", "held"}
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+def test_a_lock_is_a_regular_file(kind: str, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    partial(tmp_path).mkdir(parents=True)
+    lock = partial(tmp_path) / "a-run.lock"
+    lock.symlink_to(victim) if kind == "link" else os.mkfifo(lock)
+    with pytest.raises(ResultsError, match="not"):
+        RunUnderWay(tmp_path, "a-run").acquire()
+    assert victim.read_text() == "mine"
 
 
 def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from matekd_bench.study.execute.interrupts import Interruptions, StoppedError
+from matekd_bench.errors import StoppedError
+from matekd_bench.study.execute.interrupts import Interruptions
 
 CODES = [("SIGINT", 130), ("SIGTERM", 143), ("SIGUSR1", 128 + signal.SIGUSR1)]
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from event_recorder import EventRecorder
-from matekd_bench.errors import ResultsError
+from matekd_bench.errors import ResultsError, StoppedError
 from matekd_bench.events import Message, RunFinished, RunStarted, Sink, StudyFinished
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.study.execute.interrupts import Interruptions, StoppedError
+from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.orders import EndKind, Order, OrderEnd, run_started
 from matekd_bench.study.execute.runner import Runner, RunSink
 from matekd_bench.study.execute.scheduler import Scheduler

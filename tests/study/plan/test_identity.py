@@ -95,20 +95,29 @@ def test_versions_sources_and_threads_count(grid: Make) -> None:
     made = grid(methods="eda")
     cell = made.cells[1]
 
-    def identity(cell: Cell, threads: int | None = 1, source: str | None = None) -> str:
-        return make_run_id_function(cell.job, cell.data, cell.recipe, made.spec, threads, source)(
+    def identity(cell: Cell, threads: int | None = 1, **code: Any) -> str:
+        parts = [replace(part, **code) for part in cell.code]
+        return make_run_id_function(cell.job, cell.data, cell.recipe, made.spec, threads, parts)(
             cell.job.seed
         )
 
     newer = replace(cell, job=replace(cell.job, method=replace(cell.job.method, version="2")))
     assert identity(cell) == cell.run_id
-    assert len({identity(cell), identity(cell, threads=2), identity(cell, source="ab"), identity(newer)}) == 4
+    foreign = [
+        {"digest": "ab"}, {"digest": "cd"}, {"digest": "ab", "libraries": {"nlpaug": "1.1"}},
+        {"digest": None, "version": "1"}, {"digest": None, "version": "2"},
+    ]  # fmt: skip
+    others = {identity(cell, built_in=False, **code) for code in foreign}
+    assert len({identity(cell), identity(cell, threads=2), identity(newer), *others}) == 8
+    # of a built-in method `ENGINE` and version say which code ran; of another its digest, whatever its version
+    assert identity(cell, digest="ab", libraries={"nlpaug": "1.1"}) == cell.run_id
+    assert identity(cell, built_in=False, digest="ab", version="2", path="x") in others
 
 
 def test_a_wrapper_is_identified_by_what_it_wraps(grid: Make) -> None:
     made = grid(methods="worst-of-n[eda[thesaurus=embedded],n=2],eda[thesaurus=embedded]")
     cell, eda = made.cells[1:]
-    found, plain = (run_identity(one.job, one.data, one.recipe, made.spec, 1, None) for one in (cell, eda))
+    found, plain = (run_identity(one.job, one.data, one.recipe, made.spec, 1, ()) for one in (cell, eda))
     assert plain["method"] == {
         "name": "eda", "version": "1", "params": eda.job.params.model_dump(mode="json"), "source": None,
         "resources": dict(eda.job.method.resources(eda.job.params)),
@@ -156,7 +165,7 @@ def test_resources_count_and_must_be_text(grid: Make) -> None:
     def identity(resources: Callable[[Any], Any]) -> str:
         method = replace(cell.job.method, resources=resources)
         job = replace(cell.job, method=method)
-        return make_run_id_function(job, cell.data, cell.recipe, made.spec, 1, None)(job.seed)
+        return make_run_id_function(job, cell.data, cell.recipe, made.spec, 1, ())(job.seed)
 
     assert identity(cell.job.method.resources) == cell.run_id
     assert identity(lambda params: {"thesaurus": "another"}) != cell.run_id

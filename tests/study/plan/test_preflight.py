@@ -17,13 +17,14 @@ from matekd_bench.distill.artifacts.task_assets import Recipe
 from matekd_bench.distill.models.checkpoints import Checkpoint, describe
 from matekd_bench.distill.models.networks import ModelSource, load_classifier
 from matekd_bench.distill.settings import TeacherSettings
-from matekd_bench.errors import DataError
+from matekd_bench.errors import DataError, PluginError
 from matekd_bench.events import Message, Sink
+from matekd_bench.methods.method import NEEDS
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.grid import Grid, make_grid
 from matekd_bench.study.plan.identity import models_identity
-from matekd_bench.study.plan.preflight import NEEDS, check_methods, check_models, check_needs
+from matekd_bench.study.plan.preflight import check_methods, check_models, check_needs
 from matekd_bench.study.spec.request import make_request
 
 Models = Callable[..., Recipe]
@@ -79,9 +80,11 @@ def test_what_a_wrapped_method_needs_is_asked_for_each(grid: Callable[[str], Gri
     check_methods(same[1:])
 
 
-def test_an_unknown_need(recipe: Recipe) -> None:
-    with pytest.raises(UsageError, match=r"'m'.*'wings'"):
-        check_needs(needing("wings"), recipe)
+def test_the_answer_whether_a_task_fits_is_a_sentence(grid: Callable[[str], Grid]) -> None:
+    cell = grid("eda").cells[0]
+    method = replace(cell.job.method, unfit=lambda params, task: True)
+    with pytest.raises(PluginError, match="returned True"):
+        check_methods([replace(cell, job=replace(cell.job, method=method))])
 
 
 def test_a_generator_that_is_not_named(recipe: Recipe) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from matekd_bench.errors import UsageError
+from matekd_bench.errors import BenchError, UsageError
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.spec.layers import merged
 from matekd_bench.study.spec.presets import preset_names, preset_table
@@ -172,3 +172,32 @@ def test_the_folder_of_the_machine_is_used_where_glue_is_read_and_none_is_typed(
 def test_a_preset_in_a_file_is_a_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"preset = 3.*mini, minilm, paper-bert, paper-roberta"):
         spec(written(tmp_path, "preset = 3\n"), preset=None)
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("lr = inf", "lr.*finite"),
+        ("lr = nan", "lr.*finite"),
+        ("lr = 1e400", "lr.*finite"),
+        (f"batch_size = {'9' * 5000}", "study.toml.*digits"),
+        (f"batch_size = 0x{'f' * 5000}", "study.toml.*digits"),
+        ("batch_size = 1000000000000000000000", "batch_size.*1000000000"),
+    ],
+)
+def test_a_number_beyond_reason_is_one_line(line: str, named: str, tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=named) as caught:
+        spec(written(tmp_path, f"[training.optimizer]\n{line}\n"))
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("number", ["-0.0", "-0"])
+def test_the_sign_of_zero_is_no_setting(number: str, tmp_path: Path) -> None:
+    signed = spec(written(tmp_path, f"[training.objective]\nsoft = 1.0\ngold = {number}\n"))
+    plain = spec(written(tmp_path, "[training.objective]\nsoft = 1.0\ngold = 0.0\n"))
+    assert signed.model_dump_json() == plain.model_dump_json()
+
+
+def test_deep_nesting_in_a_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=r"study\.toml.*deep"):
+        spec(written(tmp_path, f"methods = {'[' * 100_000}{']' * 100_000}\n"))

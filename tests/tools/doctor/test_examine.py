@@ -11,7 +11,8 @@ from huggingface_hub import constants
 
 from matekd_bench.files.network import hub_answers
 from matekd_bench.plugins.host import Host
-from matekd_bench.plugins.provided import PluginInfo, ProvidedBy
+from matekd_bench.plugins.origin import ProvidedBy
+from matekd_bench.plugins.provided import PluginInfo
 from matekd_bench.tools.doctor import examine, glue_and_wordnet
 from matekd_bench.tools.doctor.finding import Finding
 

@@ -12,7 +12,8 @@ from matekd_bench import Method, Perturbation, Preset
 from matekd_bench.cli import main
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.loading import new_manager
-from matekd_bench.plugins.provided import Provided, ProvidedBy
+from matekd_bench.plugins.origin import ProvidedBy
+from matekd_bench.plugins.provided import Provided
 from matekd_bench.tools.doctor.method_needs import needs
 
 BY = ProvidedBy("probe", "probe-package", "1.0")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from matekd_bench.errors import RunError
 from matekd_bench.events import Sink
 from matekd_bench.study.execute.orders import Order, OrderEnd
 from matekd_bench.study.execute.runner import Runner
@@ -22,6 +23,7 @@ class InProcessBackend:
         self.runner = runner
         self._cells: Sequence[Cell] = ()
         self._ended: list[OrderEnd] = []
+        self._device_lost = False
 
     @contextmanager
     def open(self, cells: Sequence[Cell], sink: Sink) -> Iterator[None]:
@@ -44,8 +46,15 @@ class InProcessBackend:
         return None
 
     def start(self, order: Order) -> None:
-        """Execute the order."""
-        self._ended.append(self.runner.execute(order))
+        """Execute the order; raise RunError if an earlier one has cost this process its GPU."""
+        if self._device_lost:
+            raise RunError(
+                f"after the last error nothing can run on '{self.runner.grid.device}' in this process any more:",
+                hint="run the same command with --jobs 2, which replaces processes after such an error.",
+            )
+        end = self.runner.execute(order)
+        self._device_lost = end.device_lost
+        self._ended.append(end)
 
     def wait(self) -> list[OrderEnd]:
         """Return the end of the last order; wait a moment if there is none."""

@@ -6,7 +6,7 @@ No shared file system is needed: all files come with the order and go back with 
 from __future__ import annotations
 
 import os
-import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -89,6 +89,9 @@ def execute_order(
 
     `shared` holds the files that the task's runs share, `checkpoint` the one to resume from.
     """
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # a node has no keyboard: a KeyboardInterrupt is a method's own
     home = Path(tempfile.gettempdir()) / f"matekd-bench-{node_order.study_key}-{node}"
     os.environ["MATEKD_BENCH_CACHE"] = str(home / "cache")
     if os.path.isdir(node_order.working_folder):  # so that relative paths mean the same as for the driver
@@ -123,10 +126,10 @@ def _train(order: Order, remote: RemoteRunner, checkpoint: Checkpoint | None) ->
     # An earlier try of the run on this node may not have ended yet and still hold its lock.
     while (end := remote.execute(order)).kind == "held":
         time.sleep(PROGRESS_SECONDS)
-    student = KeptStudents(store.root).folder(run_id)
-    result = NodeResult(end, files_of(store.runs / run_id), files_of(student))
+    students = KeptStudents(store.root)
+    result = NodeResult(end, files_of(store.runs / run_id), files_of(students.folder(run_id)))
     # The record stays on the node, so that a run whose result is lost is not trained twice.
-    shutil.rmtree(student, ignore_errors=True)
+    students.remove(run_id)
     return result
 
 

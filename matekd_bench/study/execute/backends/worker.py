@@ -19,10 +19,10 @@ import torch
 from pydantic import TypeAdapter
 
 from matekd_bench.distill.device import free_cached_memory, peak_memory
-from matekd_bench.errors import ResultsError
+from matekd_bench.errors import ResultsError, RunError, StoppedError
 from matekd_bench.events import Evaluated, Event, Sink, as_json
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.study.execute.interrupts import Interruptions, StoppedError
+from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.orders import Order, OrderEnd
 from matekd_bench.study.execute.runner import OnCheckpoint, Runner, RunSink
 from matekd_bench.study.execute.study_session import SharedStudy, StudySession
@@ -100,6 +100,9 @@ def serve(orders: TextIO, reports: TextIO) -> int:
                 busy.set()
                 try:
                     end = remote.execute(order)
+                except RunError as error:
+                    # The run does not exist here, as when a plugin was edited after planning.
+                    end = OrderEnd(order, "lost", reason=str(error))
                 finally:
                     busy.clear()
                 sink.write({"end": TypeAdapter(OrderEnd).dump_python(end, mode="json")})

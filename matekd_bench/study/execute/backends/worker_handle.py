@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import secrets
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pydantic import TypeAdapter
 
 from matekd_bench.errors import ResultsError
 from matekd_bench.events import Event, from_json
+from matekd_bench.results.store.under_way import WORKER_LOG
 from matekd_bench.study.execute.device_slots import DeviceSlot
 from matekd_bench.study.execute.orders import Order, OrderEnd
 from matekd_bench.study.execute.study_session import SharedStudy
@@ -51,11 +53,11 @@ class Worker:
         self.number, self.slot = number, slot
         self.assignment: Assignment | None = None
         self.task: str | None = None  # the task whose data it has loaded
-        self.log = logs / f"worker-{os.getpid()}-{number}.log"
+        self.log = logs / f"{WORKER_LOG}{os.getpid()}-{number}-{secrets.token_hex(4)}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         thread_variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
         environment = {**os.environ, **dict.fromkeys(thread_variables, str(threads)), **slot.environment}
-        with self.log.open("wb") as log:
+        with self.log.open("xb") as log:  # never through a link that lies there
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "matekd_bench.study.execute.backends.worker"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True,
@@ -111,7 +113,10 @@ class Worker:
         """Return how the process died and the last lines of its log; an empty log is deleted."""
         code = self._process.returncode
         cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        text = self.log.read_text(encoding="utf-8", errors="replace")
+        try:
+            text = self.log.read_text(encoding="utf-8", errors="replace")
+        except OSError:  # another process has tidied the folder
+            text = ""
         log_end = " | ".join(line.strip() for line in text.splitlines()[-LAST_LINES:] if line.strip())
         if not log_end:
             self.remove_log()

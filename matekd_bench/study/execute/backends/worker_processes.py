@@ -111,6 +111,9 @@ class WorkerProcesses:
         match report:
             case OrderEnd():
                 self._unassign(worker)
+                if report.device_lost:
+                    worker.close()  # its exit is the next report; a new worker takes its place
+                    worker.remove_log()
                 return [report]
             case ResultsError():
                 self._unassign(worker)

@@ -25,7 +25,7 @@ from matekd_bench import Method, NoParams, Perturbation, hookimpl
 class Unlucky(Perturbation[NoParams]):
     def views(self, batch, models):
         if batch.update == 3 and self.context.seed == 1:
-            raise ValueError("no luck")
+            raise KeyboardInterrupt("no luck")
         if len(batch) > 4:
             raise torch.OutOfMemoryError("a note follows")
         yield batch.clean
@@ -74,7 +74,7 @@ def unmeasured(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A method whose run with seed 1 fails."""
+    """A method whose run with seed 1 raises what is no Exception."""
     file = tmp_path_factory.mktemp("plugin") / "unlucky.py"
     file.write_text(PLUGIN)
     return file

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from drawn_values import EXACT, TEXTS, TUNINGS, drawn, pickled, piped, same
 from event_recorder import EventRecorder
 from led_study import LedStudy
-from matekd_bench.errors import ResultsError
+from matekd_bench.errors import BenchError, ResultsError, RunError
 from matekd_bench.events import Evaluated, Event, Message, Progress, RunFinished, RunStarted, StudyFinished
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Tuning
@@ -101,7 +101,7 @@ class ScriptedRunner:
 
     sink: RunSink
     events: ClassVar[Sequence[Event]] = ()
-    end: ClassVar[OrderEnd | ResultsError] = ResultsError("no end was given")
+    end: ClassVar[OrderEnd | BenchError] = ResultsError("no end was given")
     orders: ClassVar[list[Order]] = []
 
     def execute(self, order: Order) -> OrderEnd:
@@ -112,13 +112,13 @@ class ScriptedRunner:
         self.sink.emit(RunStarted(method="random-mask", task="rte", seed=0))
         for event in self.events:
             self.sink.emit(event)
-        if isinstance(self.end, ResultsError):
+        if isinstance(self.end, BenchError):
             raise self.end
         return replace(self.end, order=order)
 
 
 @contextmanager
-def scripted(events: Sequence[Event], end: OrderEnd | ResultsError) -> Iterator[list[Order]]:
+def scripted(events: Sequence[Event], end: OrderEnd | BenchError) -> Iterator[list[Order]]:
     """Have workers be threads with a scripted runner; yield the orders that they get."""
     session = SimpleNamespace(device=torch.device("cpu"), open=nullcontext)
     with pytest.MonkeyPatch.context() as patch:
@@ -204,7 +204,7 @@ def test_a_worker_makes_the_run_and_the_settings_of_its_order(led: LedStudy, tmp
     assert same(made.tuning, tuning)
     with pytest.raises(RuntimeError, match=cell.run_id):
         remote.runner(order).grid.cell(cell.run_id)  # without a choice
-    with pytest.raises(RuntimeError, match="another-run"):
+    with pytest.raises(RunError, match="another-run"):
         remote.runner(order).grid.cell("another-run", tuning)
 
     lock = led.store.under_way(cell.run_id)
@@ -220,3 +220,12 @@ def test_a_worker_makes_the_run_and_the_settings_of_its_order(led: LedStudy, tmp
     assert (end.kind, end.status, end.score) == ("failed", "failed", None)
     assert recorder.all(RunStarted) == [run_started(complete)]
     assert same(led.store.read(cell.run_id).tuning, tuning)
+
+
+def test_a_run_that_does_not_exist_in_a_worker_costs_itself(led: LedStudy) -> None:
+    """As when a plugin was edited between the plan and the start of the worker."""
+    with scripted([], RunError("the code is another one")):
+        study, recorder = schedule(led, None)
+    assert (study.status, study.failed) == ("done", 1)
+    assert led.store.read(led.grid.cells[1].run_id).reason == "the code is another one"
+    assert [message.kind for message in recorder.all(Message)] == ["warning"]

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from matekd_bench.contract.bench import Make
 from matekd_bench.contract.subject import Subject
 
+# Raise it when a check is added, or when a method that passed may fail: authors cite their result with this number.
+CONTRACT_VERSION = 2
+
 
 class CheckFailedError(AssertionError):
     """A failed check: what happened, and how to fix it."""
@@ -21,27 +24,28 @@ class CheckSkippedError(Exception):
     """A check that does not apply to this method, with the reason."""
 
 
+CheckFunction = Callable[[Subject, Make], str | None]
+
+
 @dataclass(frozen=True)
 class ContractCheck:
     """One property of the contract.
 
-    `run` raises CheckFailedError, or CheckSkippedError where the check does not apply.
+    `run` raises CheckFailedError, or CheckSkippedError where the check does not apply. It may return a warning.
     """
 
     name: str
     expected: str
-    run: Callable[[Subject, Make], None]
+    run: CheckFunction
 
 
 CHECKS: list[ContractCheck] = []
 
 
-def contract_check(
-    name: str, expected: str
-) -> Callable[[Callable[[Subject, Make], None]], Callable[[Subject, Make], None]]:
+def contract_check(name: str, expected: str) -> Callable[[CheckFunction], CheckFunction]:
     """Add the decorated function to the checks, in the order of the source."""
 
-    def add(run: Callable[[Subject, Make], None]) -> Callable[[Subject, Make], None]:
+    def add(run: CheckFunction) -> CheckFunction:
         CHECKS.append(ContractCheck(name, expected, run))
         return run
 

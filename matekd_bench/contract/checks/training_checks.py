@@ -8,7 +8,7 @@ from torch import Tensor
 
 from matekd_bench.contract import toys
 from matekd_bench.contract.bench import CPU, SEED, Make
-from matekd_bench.contract.checks import CheckFailedError, CheckSkippedError, contract_check
+from matekd_bench.contract.registry import CheckFailedError, CheckSkippedError, contract_check
 from matekd_bench.contract.subject import Subject
 from matekd_bench.distill.artifacts.generator import Generator
 from matekd_bench.distill.artifacts.task_assets import Recipe, TaskAssets

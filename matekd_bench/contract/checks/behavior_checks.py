@@ -6,7 +6,6 @@ import gc
 import json
 import pickle
 from collections import Counter
-from types import FunctionType, ModuleType
 from typing import Any
 
 import torch
@@ -14,11 +13,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from matekd_bench.contract.bench import OPTIMIZER, Bench, Make
-from matekd_bench.contract.checks import CheckFailedError, CheckSkippedError, contract_check
+from matekd_bench.contract.checks.factory_checks import OPAQUE, reachable
+from matekd_bench.contract.registry import CheckFailedError, CheckSkippedError, contract_check
 from matekd_bench.contract.subject import Subject
 from matekd_bench.distill.settings import Training
-from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.errors import BenchError, one_line
+from matekd_bench.foreign_code import foreign_code
 from matekd_bench.methods.perturbation import TextPerturbation
 from matekd_bench.methods.rows import Row
 from matekd_bench.seeds import seed_of
@@ -28,7 +28,6 @@ UPDATES = 200
 WARM_UP = 100  # updates after which caches are expected to be full
 # New tensors over the other hundred updates. A leak at every update makes a hundred or more.
 TENSORS_ALLOWED = 20
-OPAQUE = (RunContext, nn.Module, ModuleType, FunctionType, type)  # held() does not look inside these
 FEW_ROWS = (3, 17)  # two rows, to keep 200 updates short
 
 
@@ -37,8 +36,9 @@ def parameters(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError where they come back changed or not at all."""
     fix = "Use plain types that pydantic knows: numbers, text, Literal, lists of them."
     try:
-        pickled = pickle.loads(pickle.dumps(subject.params))
-        parsed = type(subject.params).model_validate(json.loads(subject.params.model_dump_json()))
+        with foreign_code():
+            pickled = pickle.loads(pickle.dumps(subject.params))
+            parsed = type(subject.params).model_validate(json.loads(subject.params.model_dump_json()))
     except Exception as error:  # whatever a parameter's own type raises
         raise CheckFailedError(f"{one_line(error).rstrip('.')}.", fix) from error
     if pickled != subject.params or parsed != subject.params:
@@ -78,7 +78,8 @@ def _rewrite_each(bench: Bench, method: TextPerturbation[Any]) -> None:
         excerpt = f"{texts[0][:30]!r}{'...' * (len(texts[0]) > 30)}"
         fix = "Return the text as it is where there is nothing to do."
         try:
-            versions = method.rewrite(row, 0)
+            with foreign_code():
+                versions = method.rewrite(row, 0)
         except Exception as error:  # the method is foreign code: whatever it raises is reported
             raise CheckFailedError(f"On the text {excerpt} it raises {one_line(error)}.", fix) from error
         if not_texts := [version for version in versions if not isinstance(version, str)]:
@@ -160,14 +161,7 @@ def _tensors() -> int:
 
 def held(method: Any) -> int:
     """Count the objects that can be reached from a method, but not through networks, code or the run's context."""
-    seen: set[int] = set()
-    waiting = [value for value in vars(method).values() if not isinstance(value, OPAQUE)]
-    while waiting:
-        value = waiting.pop()
-        if id(value) not in seen:
-            seen.add(id(value))
-            waiting += [referent for referent in gc.get_referents(value) if not isinstance(referent, OPAQUE)]
-    return len(seen)
+    return sum(1 for _ in reachable(method, lambda value: isinstance(value, (*OPAQUE, nn.Module))))
 
 
 @contract_check("cost", "every pass through a network is counted")
@@ -196,7 +190,7 @@ def cost(subject: Subject, make: Make) -> None:
 def _counted(bench: Bench, phase: Any) -> tuple[Counter[str], Counter[str]]:
     """Count the passes of the two networks and the FLOPs of the method's modules in one update, from outside."""
     passes, flops = Counter[str](), Counter[str]()
-    networks = {"student": bench.student, "teacher": bench.session.parts.teacher}
+    networks = {"student": bench.student, "teacher": bench.teacher}
     hooks = [
         network.register_forward_hook(lambda *_, name=name: passes.update([name]))
         for name, network in networks.items()

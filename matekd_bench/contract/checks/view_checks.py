@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from matekd_bench.contract.bench import Bench, Make
-from matekd_bench.contract.checks import CheckFailedError, contract_check
+from matekd_bench.contract.registry import CheckFailedError, contract_check
 from matekd_bench.contract.subject import Subject
 from matekd_bench.methods.views import Batch, View
 
@@ -72,6 +72,17 @@ def labels(subject: Subject, make: Make) -> None:
             raise CheckFailedError(
                 "A view with a gold share has class labels that are not batch.labels.",
                 "Leave relabelling to the teacher: gold=0 and teacher='same'; mixed labels are floats [B, C].",
+            )
+
+
+@contract_check("unlabeled", "rows without a label are learned from the teacher alone")
+def unlabeled(subject: Subject, make: Make) -> None:
+    """Raise CheckFailedError where a label that is missing makes the loss or the gradient infinite or NaN."""
+    for kind in ("single", "regression"):
+        if not make(kind, unlabeled=True).update().finite:
+            raise CheckFailedError(
+                "With rows that have no label the loss or the gradient is not finite.",
+                "Use models.gold, which is 0 there: batch.labels has the class -100, or the score NaN.",
             )
 
 

@@ -1,20 +1,20 @@
-"""Checks of randomness: the same seed gives the same update, whatever else is drawn, batched or run in parallel."""
+"""Checks of randomness: the same seed gives the same update, whatever else is drawn or run in parallel."""
 
 from __future__ import annotations
 
 import contextlib
-import random
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-from matekd_bench.contract.bench import CPU, Bench, Make, Update, gap
-from matekd_bench.contract.checks import CheckFailedError, CheckSkippedError, contract_check
+from matekd_bench.contract.bench import CPU, Bench, Make, Update
+from matekd_bench.contract.comparing import is_same
+from matekd_bench.contract.global_random import python_states, seeded
+from matekd_bench.contract.registry import CheckFailedError, CheckSkippedError, contract_check
 from matekd_bench.contract.subject import Subject
 from matekd_bench.distill.data.order import PlannedUpdate
 from matekd_bench.distill.device import contained_randomness
@@ -30,25 +30,8 @@ DRAWN = frozenset(
         *("uniform_", "exponential_", "geometric_", "log_normal_", "cauchy_", "random_"),
     )
 )
-PIECE = 5  # rows: an update of twelve comes in pieces of 5, 5 and 2, the last one smaller than the others
-GAP = 1e-9  # far above the rounding of float64, far below what a dependence between rows changes
 THREADS = 4
 EPOCH = 3  # any epoch will do; it is part of a row's seed, so it is the same in all comparisons
-
-
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed Python's, numpy's and torch's global generators, and restore them after the block."""
-    states = random.getstate(), np.random.get_state()
-    try:
-        random.seed(seed)
-        np.random.seed(seed)
-        with contained_randomness(CPU):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
 
 
 def _under(seed: int, make: Make) -> Update:
@@ -57,18 +40,10 @@ def _under(seed: int, make: Make) -> Update:
         return make("single", dropout=True).update()
 
 
-def _is_same(first: Update, second: Update) -> bool:
-    return (
-        first.loss == second.loss
-        and first.grads.keys() == second.grads.keys()
-        and all(value.equal(second.grads[name]) for name, value in first.grads.items())
-    )
-
-
 @contract_check("deterministic", "the same seed gives the same update, bit by bit")
 def deterministic(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError where an update differs from its repetition."""
-    if not _is_same(_under(1, make), _under(1, make)):
+    if not is_same(_under(1, make), _under(1, make)):
         raise CheckFailedError(
             "Two updates with the same seed, each of a new instance of the method, differ.",
             f"{DRAW} Seed nothing from time, id() or hash().",
@@ -78,10 +53,10 @@ def deterministic(subject: Subject, make: Make) -> None:
 @contract_check("random-state", "the global random state is neither read nor changed")
 def random_state(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError where noise comes from a global generator, or one is left changed."""
-    if not _is_same(_under(1, make), _under(2, make)):
+    if not is_same(_under(1, make), _under(2, make)):
         raise CheckFailedError("The update changes with the global random state.", DRAW)
     bench = make("single")
-    before = random.getstate(), _numpy_state()
+    before = python_states()
     with _Draws() as draws, _recorded_seeding() as seeded_in:
         bench.update()
     if seeded_in:
@@ -91,9 +66,9 @@ def random_state(subject: Subject, make: Make) -> None:
         raise CheckFailedError(
             f"torch.{draws.functions[0]} was called without a generator: it reads torch's global one.", DRAW
         )
-    after = random.getstate(), _numpy_state()
-    for name, old, new in zip(("random", "numpy.random"), before, after, strict=True):
-        if old != new:
+    after = python_states()
+    for name in before:
+        if before[name] != after[name]:
             raise CheckFailedError(f"The global generator of '{name}' was used.", DRAW)
 
 
@@ -129,29 +104,6 @@ def _recorded_seeding() -> Iterator[list[str]]:
         torch.manual_seed = manual_seed
 
 
-def _numpy_state() -> str:
-    """Return the state as text, because it holds an array, which cannot be compared by `==` alone."""
-    state = np.random.get_state(legacy=False)
-    return repr(state["state"]) if isinstance(state, dict) else repr(state)
-
-
-@contract_check("pieces", "an update in pieces has the gradient of the whole batch")
-def pieces(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where micro-batches change the gradient."""
-    for phase in make("pairs").phases:
-        with seeded(1):
-            whole = make("pairs").update(phase)
-        with seeded(1):
-            parts = make("pairs").update(phase, micro_batch=PIECE)
-        difference = gap(whole.grads, parts.grads)
-        if difference > GAP:
-            raise CheckFailedError(
-                f"In pieces of {PIECE} rows the gradient differs by {difference:.1e} of its norm.",
-                "Give losses per example, draw noise with context.draw, count with batch.update, and use batch.whole "
-                "where examples are mixed.",
-            )
-
-
 @contract_check("rows", "a row's text depends on the row alone, not on batch size, order or threads")
 def rows(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError where a text method rewrites a row differently next to other rows."""
@@ -159,10 +111,10 @@ def rows(subject: Subject, make: Make) -> None:
     if not isinstance(bench.method, TextPerturbation):
         raise CheckSkippedError("only methods that rewrite text work ahead row by row")
     numbers = list(bench.rows)
-    expected = _texts(bench, numbers)
-    reverse = _texts(make("pairs"), numbers[::-1])[::-1]
+    expected = texts_ahead(bench, numbers)
+    reverse = texts_ahead(make("pairs"), numbers[::-1])[::-1]
     single = make("pairs")
-    alone = [text for row in numbers for text in _texts(single, [row])]
+    alone = [text for row in numbers for text in texts_ahead(single, [row])]
     for how, texts in (
         ("in reverse order", reverse),
         ("one by one", alone),
@@ -175,7 +127,7 @@ def rows(subject: Subject, make: Make) -> None:
             )
 
 
-def _texts(bench: Bench, numbers: Sequence[int]) -> list[Any]:
+def texts_ahead(bench: Bench, numbers: Sequence[int]) -> list[Any]:
     """Return the texts that the method prepares for each of these rows."""
     with contained_randomness(CPU):
         prepared = bench.session.assembler(PlannedUpdate("student", 0, EPOCH, list(numbers))).prepared or ()

@@ -1,0 +1,40 @@
+"""Python's and numpy's global random generators, lent to libraries that draw from nothing else."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Re-entrant: a method that borrows them may call a wrapped method that does so too.
+_LENT = threading.RLock()
+
+
+@contextmanager
+def borrowed_random(rng: random.Random) -> Iterator[None]:
+    """Seed the global generators of `random` and `numpy.random` from `rng`, and restore them after the block.
+
+    For libraries that know only these generators:
+
+        with borrowed_random(rng):
+            edited = library.augment(text)
+
+    `rng` advances by the same two draws whatever the block draws, so two blocks in a row differ. Other threads that
+    borrow the generators wait until the block ends; code that uses them without borrowing does not. torch's global
+    generator is left alone, since the student's dropout draws from it meanwhile. Raises TypeError if `rng` is not a
+    `random.Random`; make one of a seed with ``random.Random(row.seed("name"))``.
+    """
+    if not isinstance(rng, random.Random):
+        raise TypeError(f"borrowed_random() takes a random.Random, not a {type(rng).__name__}")
+    import numpy as np  # only where a method needs it: listing methods must be instant
+
+    with _LENT:
+        states = random.getstate(), np.random.get_state()
+        try:
+            random.seed(rng.getrandbits(128))
+            np.random.seed(rng.getrandbits(32))
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])

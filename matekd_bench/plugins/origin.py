@@ -1,0 +1,34 @@
+"""Says where a plugin comes from: a distribution, matekd-bench's own or another, or a file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+OWN_DISTRIBUTION = "matekd-bench"
+OWN_PACKAGES = frozenset({"matekd_bench", "matekd_plugins", "matekd_tasks"})
+
+
+@dataclass(frozen=True)
+class ProvidedBy:
+    """The origin of a plugin: an installed distribution or a file."""
+
+    plugin: str
+    distribution: str | None = None
+    version: str | None = None
+    path: str | None = None
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"the file {self.path}"
+        return f"{self.distribution} {self.version} (plugin '{self.plugin}')"
+
+    @property
+    def built_in(self) -> bool:
+        """True for plugins that belong to matekd-bench itself."""
+        return normalized(self.distribution or "") == OWN_DISTRIBUTION
+
+
+def normalized(distribution: str) -> str:
+    """Return the name of a distribution in its normalized form (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()

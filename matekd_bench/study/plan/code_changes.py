@@ -1,0 +1,87 @@
+"""Compares the code of methods with that of their records and with that of the plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+
+from matekd_bench.errors import ResultsError, RunError, UsageError
+from matekd_bench.plugins.host import Host
+from matekd_bench.plugins.method_code import NOT_INSTALLED, MethodCode
+from matekd_bench.results.records.code_record import Code, CodeRecord, foreign_code
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.study.plan.grid import Cell
+
+
+def code_records(code: Sequence[MethodCode]) -> Code:
+    """Return the code of a method, and of the method that it wraps, as records hold it."""
+    return tuple(
+        CodeRecord(
+            method=part.method, distribution=part.distribution, version=part.version, file=part.file,
+            digest=part.digest, libraries=dict(part.libraries), built_in=part.built_in,
+        )
+        for part in code
+    )  # fmt: skip
+
+
+def check_libraries(cells: Sequence[Cell]) -> None:
+    """Raise UsageError if a method names a library that is not installed: its version could not be recorded."""
+    for part in (part for cell in cells for part in cell.code if not part.built_in):
+        for name, version in part.libraries.items():
+            if version == NOT_INSTALLED:
+                raise UsageError(
+                    f"method '{part.method}' names the library '{name}', which is not installed.",
+                    hint=f"Install it, or name it as pip does: libraries of '{part.method}' are distributions.",
+                )
+
+
+def check_code(cell: Cell, host: Host) -> None:
+    """Raise RunError if a method's code is not the planned one, as when a module is edited before it is imported."""
+    for planned in cell.code:
+        if not planned.built_in and host.method(planned.method).current_code() != planned:
+            raise RunError(
+                f"the code of method '{planned.method}' ({planned.path}) changed while the study ran.",
+                hint="Run the command again when no file is being edited.",
+            )
+
+
+def changed_code(todo: Sequence[Cell], store: ResultsStore, run_ids: Collection[str]) -> Iterator[str]:
+    """Yield a line for each method whose runs are recorded in `store` with other code than the runs to train."""
+    changes: Counter[tuple[str, str, str, str]] = Counter()
+    by_name: dict[str, list[str]] = {}
+    for run_id in run_ids:
+        by_name.setdefault(without_hash(run_id), []).append(run_id)
+    for cell in todo:
+        now = foreign_code(code_records(cell.code))
+        for run_id in by_name.get(without_hash(cell.run_id), ()) if now else ():
+            record = _read(store, run_id)
+            if record is not None and _is_same_but_for_code(record, cell):
+                origin = ", ".join(part.origin for part in code_records(cell.code) if not part.built_in)
+                then = foreign_code(record.code) or "not recorded"
+                changes[cell.job.variant, origin, then, now] += 1
+    for (variant, origin, then, now), count in sorted(changes.items()):
+        runs = "1 run was" if count == 1 else f"{count} runs were"
+        yield f"{variant}: {origin} changed since {runs} recorded ({then} then, {now} now); training again"
+
+
+def _read(store: ResultsStore, run_id: str) -> Record | None:
+    """Return the record of a finished run, None if there is none."""
+    try:
+        record = store.read(run_id)
+    except ResultsError:
+        return None
+    return record if record.status != "failed" else None
+
+
+def _is_same_but_for_code(record: Record, cell: Cell) -> bool:
+    """Return True if a record is of the cell's variant, version and protocol, but not of its code."""
+    identity, job = record.identity, cell.job
+    recorded = identity.variant, identity.method_version, identity.protocol_id
+    same = recorded == (job.variant, job.method.version, cell.protocol_id)
+    return same and foreign_code(record.code) != foreign_code(code_records(cell.code))
+
+
+def without_hash(run_id: str) -> str:
+    """Return task, method and seed of a run id."""
+    return run_id.rpartition("-")[0]
