@@ -43,8 +43,7 @@ def how_to_read(table: LeaderboardTable) -> str:
     elif table.seeds < MIN_SEEDS:
         sentences.append(f"{seeds}: {SEED_RULE}.")
     elif not verdicts:
-        why = "" if table.family else ": all rows are baselines or ablations"
-        sentences.append(f"{seeds}; differences are not tested{why}.")
+        sentences.append(f"{seeds}; differences are not tested.")
     else:
         sentences += [f"{seeds}.", *_how_tested(table, verdicts)]
     return " ".join((*sentences, "Costs are means per run."))
@@ -57,13 +56,14 @@ def _how_tested(table: LeaderboardTable, verdicts: Collection[str]) -> Iterator[
     yield (
         "Differences are tested against the noise of seeds and examples, Holm over "
         + (f"{family} x {tasks} tasks." if tasks > 1 else f"{family}.")
+        + " Intervals are for one comparison, verdicts for all."
     )
     marks = [f"{MARKS[verdict].strip()} {verdict}" for verdict in ("better", "worse") if verdict in verdicts]
     marks += ["≈ equivalent (within half a point)"] * ("equivalent" in verdicts)
     legend = ", ".join((*marks, "no mark")) if marks else "No mark"
     yield f"{legend}: inconclusive, which is not equal."
     if any(row.overall.rank and row.overall.rank.with_best for row in table.rows):
-        yield "* cannot be told from the row with the highest mean."
+        yield "* no row is significantly better."
 
 
 def data_line(column: TaskColumn, table: LeaderboardTable) -> str:

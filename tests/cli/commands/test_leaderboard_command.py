@@ -45,8 +45,7 @@ def say(results: Path, capsys: pytest.CaptureFixture[str]) -> Say:
             "",
             (
                 "kd@2x",
-                "Holm over 1 method.",
-                "At equal cost: no row of kd cost as much as cutoff (kd@3x would).",
+                "none: a part of the runs collapsed",
             ),
         ),
         ("--by task", ("best dev",)),

@@ -164,7 +164,7 @@ def test_claims_are_said_with_what_they_rest_on(claimed: Leaderboard) -> None:
     for said in (
         "Holm over 3 methods x 2 tasks.",
         "^ better, v worse, no mark: inconclusive, which is not equal.",
-        "* cannot be told from the row with the highest mean.",
+        "* no row is significantly better.",
         "note: rte: 3 seeds can find ",
         "budget",
     ):
