@@ -132,8 +132,8 @@ MUTANTS = (
     ),
     Mutant(
         "satterthwaite", "Degrees of freedom are summed from shares that are not squared.",
-        "(part.value / total) ** 2 / part.df", "(part.value / total) / part.df",
-        "test_intervals.py", "welch",
+        "(part.value / noise.value) ** 2 / part.df", "(part.value / noise.value) / part.df",
+        "test_intervals.py", "satterthwaites_degrees",
     ),
     Mutant(
         "variance-ddof", "Standard deviations and t intervals divide by n instead of n - 1.",
@@ -141,9 +141,20 @@ MUTANTS = (
         "test_intervals.py", "interval_of_a_cell",
     ),
     Mutant(
-        "bootstrap-seed", "Bootstrap samples differ from one call to the next.",
-        'default_rng(seed_of("bootstrap", split, lines_digest(map(str, labels.tolist()))))', "default_rng()",
-        "test_differences.py", "same_whenever_it_is_asked",
+        "interaction-twice", "The interaction of seeds and examples counts in both variances.",
+        "return self.examples - self.interaction", "return self.examples",
+        "test_example_scores.py", "two_way_analysis",
+    ),
+    Mutant(
+        "unpaired", "Rows are compared without their seeds in pairs.",
+        "for a, b in zip(own.of_seeds(seeds), other.of_seeds(seeds), strict=True)",
+        "for a, b in zip(own.of_seeds(seeds), other.of_seeds(sorted(seeds)[::-1]), strict=True)",
+        "test_example_scores.py", "cancels",
+    ),
+    Mutant(
+        "partly-collapsed", "A row of which a part collapsed gets an interval.",
+        "if any(0 < count < len(seeds) for count in counts):", "if False:",
+        "test_differences.py", "claims_nothing",
     ),
     Mutant(
         "xfit-ties", "Of equal looks the earlier is chosen.",
