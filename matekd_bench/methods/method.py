@@ -56,8 +56,8 @@ class Method:
     - `params` is the type of its parameters.
     - `needs` names the resources that must be there: "generator" (a masked language model), "mask-token", "thesaurus",
       "one-vocabulary" (teacher and student share a vocabulary).
-    - `role` is "baseline" for plain training and "ablation" for a method without its main idea. Neither is tested for
-      a verdict.
+    - `role` is "baseline" for plain training and "ablation" for a method without its main idea. Baselines are tested in
+      a family of their own.
     - `wraps` marks a wrapper, which takes another method of that level. Its `params` is a `WrapperParams`, and its
       factory is called as ``factory(params, context, inner)`` with the inner `Perturbation`.
     - `search` maps the parameters that tuning may change to their search spaces. Tuning also tries learning rates for
