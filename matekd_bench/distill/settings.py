@@ -168,6 +168,16 @@ class StudentSettings(Settings):
     """Hub id, folder, `package:NAME/FOLDER`, `layers:0,1,3,5`, or `layers:3` for the first three."""
     revision: str | None = None
     """Hub revision (a commit)."""
+    start: Literal["checkpoint", "teacher"] = "checkpoint"
+    """`teacher`: the student starts from layers and head of the fine-tuned teacher; its checkpoint is `layers:...`."""
+
+    @model_validator(mode="after")
+    def _check_start(self) -> StudentSettings:
+        if self.start == "teacher" and not self.checkpoint.startswith("layers:"):
+            raise ValueError(
+                f"start = 'teacher' takes layers of the teacher: '{self.checkpoint}' is no layers:..."
+            )
+        return self
 
 
 class GeneratorSettings(Settings):

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from matekd_bench.distill.device import (
     reset_peak_memory,
 )
 from matekd_bench.distill.models.networks import load_classifier, parameter_count, weights_digest
+from matekd_bench.distill.models.output_layer import reorder_outputs
 from matekd_bench.distill.models.score_units import change_units, task_units
 from matekd_bench.distill.training.checkpoint_saver import CheckpointSaver
 from matekd_bench.distill.training.evaluation import evaluation_points, predict
@@ -87,11 +89,14 @@ def initial_student(job: Job, assets: TaskAssets) -> Any:
     """Load the student with which every run of the job's seed on the task begins, on the device."""
     task, recipe, source = assets.task, assets.recipe, assets.recipe.student
     init = seed_of(job.seed, task.name, "init")
+    if source.from_teacher:
+        source = replace(source, checkpoint=assets.teacher.checkpoint)
     student = load_classifier(source, task.outputs, task.labels, init).to(recipe.device)
-    if assets.units is not None and source.layers is None and source.checkpoint.classifies:
-        change_units(
-            student, assets.units.inverse
-        )  # its head was trained before, on scores in the task's units
+    if source.from_teacher and assets.teacher.order is not None:
+        reorder_outputs(student, assets.teacher.order)
+    trained_head = source.checkpoint.classifies and (source.layers is None or source.from_teacher)
+    if assets.units is not None and trained_head:  # on scores in the task's units
+        change_units(student, assets.units.inverse)
     return student
 
 

@@ -22,22 +22,32 @@ from matekd_bench.gc_pause import gc_paused
 
 @dataclass(frozen=True)
 class ModelSource:
-    """The origin of a student or generator: a checkpoint and, if the model is cut, the layers that are kept."""
+    """The origin of a student or generator: a checkpoint and, if the model is cut, the layers that are kept.
+
+    `from_teacher`: the weights are those of the fine-tuned teacher, which has the checkpoint's form.
+    """
 
     checkpoint: Checkpoint
     layers: tuple[int, ...] | None = None
+    from_teacher: bool = False
 
     @property
     def identity(self) -> dict[str, Any]:
         """The part that enters a run's identity: content and layers, not the path."""
-        return {"sha256": self.checkpoint.sha256, "layers": list(self.layers) if self.layers else None}
+        start = {"start": "teacher"} if self.from_teacher else {}  # ids from before the setting stay the same
+        return {
+            "sha256": self.checkpoint.sha256,
+            "layers": list(self.layers) if self.layers else None,
+            **start,
+        }
 
     @property
     def name(self) -> str:
         """The name for tables, such as `ID[layers:0,2]`."""
         if self.layers is None:
             return self.checkpoint.id
-        return f"{self.checkpoint.id}[layers:{','.join(map(str, self.layers))}]"
+        teacher = "fine-tuned " if self.from_teacher else ""
+        return f"{teacher}{self.checkpoint.id}[layers:{','.join(map(str, self.layers))}]"
 
 
 @contextlib.contextmanager
@@ -113,7 +123,8 @@ def load_classifier(source: ModelSource, outputs: int, labels: tuple[str, ...], 
     """Load a sequence classifier with `outputs` logits (1 for regression).
 
     A head that the checkpoint lacks, or has for another number of outputs, is drawn under `seed`, and so is the head of
-    a fine-tuned model cut to some layers. A classifier that answers from a row's last token finds it by the mask.
+    a fine-tuned model cut to some layers, unless the source is the teacher of the task. A classifier that answers from a
+    row's last token finds it by the mask.
     """
     config = (
         {"problem_type": "regression"}
@@ -125,7 +136,7 @@ def load_classifier(source: ModelSource, outputs: int, labels: tuple[str, ...], 
         }
     )
     model, _ = load_model("AutoModelForSequenceClassification", source, seed, num_labels=outputs, **config)
-    if source.layers is not None and source.checkpoint.classifies:
+    if source.layers is not None and source.checkpoint.classifies and not source.from_teacher:
         _draw_head(model, seed)
     if reads_last_token(model):
         # Without it transformers refuses batches, and what is kept of the model would disagree with its tokenizer.

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from matekd_bench.errors import CheckpointError, DataError
+from matekd_bench.distill.models.output_layer import output_layer
+from matekd_bench.errors import DataError
 from matekd_bench.tasks.task import TaskData
 
 # Spread relative to the mean below which float32 outputs, with 24 bits, no longer tell the scores apart well.
@@ -75,27 +76,9 @@ class ScoreHead(nn.Linear):
             return super().forward(input.to(self.weight.dtype))
 
 
-def score_head(model: Any) -> nn.Linear:
-    """Return the last layer of a regression model: its only linear layer with one output, outside of the encoder.
-
-    Raises CheckpointError if the model does not have exactly one.
-    """
-    inside = set(model.base_model.modules())
-    heads = [
-        module
-        for module in model.modules()
-        if module not in inside and isinstance(module, nn.Linear) and module.out_features == 1
-    ]
-    if len(heads) != 1:
-        raise CheckpointError(
-            f"can't tell which layer of {type(model).__name__} gives the score: use another model for a regression."
-        )
-    return heads[0]
-
-
 def use_score_head(model: Any) -> None:
     """Turn a regression model's last layer into a :class:`ScoreHead`, in place; its weights keep names and values."""
-    score_head(model).__class__ = ScoreHead
+    output_layer(model, 1).__class__ = ScoreHead
 
 
 @torch.no_grad()
@@ -104,7 +87,7 @@ def change_units(model: Any, units: ScoreUnits) -> float:
 
     Returns what must still be added to its answers: 0, or the mean if the layer has no bias.
     """
-    head = score_head(model)
+    head = output_layer(model, 1)
     _apply(head.weight, units.sd, 0.0)
     if head.bias is None:  # models with a decoder
         return units.mean
@@ -140,12 +123,12 @@ def task_units(model: Any, units: ScoreUnits | None) -> Iterator[float]:
     if units is None:
         yield 0.0
         return
-    weights = {name: value.detach().clone() for name, value in score_head(model).state_dict().items()}
+    weights = {name: value.detach().clone() for name, value in output_layer(model, 1).state_dict().items()}
     offset = change_units(model, units)
     hook = add_offset(model, offset)
     try:
         yield offset
     finally:
-        score_head(model).load_state_dict(weights)
+        output_layer(model, 1).load_state_dict(weights)
         if hook is not None:
             hook.remove()

@@ -252,7 +252,10 @@ def make_recipe(spec: StudySpec, task: Task, device: torch.device, needs_generat
     return Recipe(
         teacher=teacher,
         teacher_settings=spec.teacher,
-        student=model_source(spec.student.checkpoint, spec.student.revision),
+        student=replace(
+            model_source(spec.student.checkpoint, spec.student.revision),
+            from_teacher=spec.student.start == "teacher",
+        ),
         generator=model_source(generator.checkpoint, generator.revision) if generator else None,
         generator_settings=generator,
         max_length=spec.training.max_length,

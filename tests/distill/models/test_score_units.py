@@ -11,12 +11,12 @@ import torch
 
 from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.networks import ModelSource, load_classifier
+from matekd_bench.distill.models.output_layer import output_layer
 from matekd_bench.distill.models.score_units import (
     ScoreHead,
     ScoreUnits,
     add_offset,
     change_units,
-    score_head,
     score_units,
     task_units,
 )
@@ -34,9 +34,9 @@ def scorer(tiny_checkpoint):
     def make(bias=True):
         model = load_classifier(ModelSource(describe(tiny_checkpoint, id="tiny")), 1, (), 0)
         with torch.no_grad():
-            score_head(model).weight.mul_(2000)  # so that answers differ between rows
+            output_layer(model, 1).weight.mul_(2000)  # so that answers differ between rows
         if not bias:
-            score_head(model).bias = None
+            output_layer(model, 1).bias = None
         return model
 
     return make
@@ -122,7 +122,7 @@ def test_bf16_keeps_scores_apart_that_lie_far_from_zero(scorer, rig):
 
 
 def test_the_last_layer_is_found_or_named_as_missing(scorer, tiny_checkpoint):
-    assert isinstance(score_head(scorer()), ScoreHead)
+    assert isinstance(output_layer(scorer(), 1), ScoreHead)
     two = load_classifier(ModelSource(describe(tiny_checkpoint, id="tiny")), 2, ("a", "b"), 0)
     with pytest.raises(CheckpointError, match="BertForSequenceClassification"):
-        score_head(two)
+        output_layer(two, 1)
