@@ -11,21 +11,15 @@ import torch
 
 from matekd_bench.contract.bench import CPU
 from matekd_bench.distill.device import contained_randomness
+from matekd_bench.methods.global_generators import reseeded
 
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed Python's, numpy's and torch's global generators, and restore them after the block."""
-    states = random.getstate(), np.random.get_state()
-    try:
-        random.seed(seed)
-        np.random.seed(seed)
-        with contained_randomness(CPU):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
+    with reseeded(seed, seed), contained_randomness(CPU):
+        torch.manual_seed(seed)
+        yield
 
 
 def python_states() -> dict[str, str]:

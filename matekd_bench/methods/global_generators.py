@@ -27,14 +27,20 @@ def borrowed_random(rng: random.Random) -> Iterator[None]:
     """
     if not isinstance(rng, random.Random):
         raise TypeError(f"borrowed_random() takes a random.Random, not a {type(rng).__name__}")
+    with _LENT, reseeded(rng.getrandbits(128), rng.getrandbits(32)):
+        yield
+
+
+@contextmanager
+def reseeded(seed: int, numpy_seed: int) -> Iterator[None]:
+    """Seed the global generators of `random` and `numpy.random`, and restore them after the block."""
     import numpy as np  # only where a method needs it: listing methods must be instant
 
-    with _LENT:
-        states = random.getstate(), np.random.get_state()
-        try:
-            random.seed(rng.getrandbits(128))
-            np.random.seed(rng.getrandbits(32))
-            yield
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])
+    states = random.getstate(), np.random.get_state()
+    try:
+        random.seed(seed)
+        np.random.seed(numpy_seed)
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])

@@ -46,7 +46,7 @@ ROUNDING, RELATIVE_ROUNDING = 1e-5, 1e-4
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What is known of a model that passed: why it cannot be given embeddings, None if it can."""
+    """The result for a model that passed: the reason why it cannot take embeddings, or None if it can."""
 
     no_embeddings: str | None = None
 

@@ -57,7 +57,7 @@ class Encoder:
 
     @property
     def padding_note(self) -> str | None:
-        """What the user is told if the tokenizer has no padding token of its own."""
+        """A note for the user if the tokenizer has no padding token of its own, else None."""
         if self._tokenizer.init_kwargs.get("pad_token") is not None:
             return None
         return (

@@ -1,4 +1,4 @@
-"""What each dev example contributes to the scores of a row's runs, and the noise in the difference of two rows."""
+"""The contribution of each dev example to the scores of a row's runs, and the noise in the difference of two rows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Gold:
 
 @dataclass(frozen=True, eq=False)
 class ExampleScores:
-    """What each example contributes to the score of each run of a row on one task.
+    """The contribution of each example to the score of each run of a row on one task.
 
     `blocks` are arrays [n, seeds], one for each dev split: for accuracy 1 (right) or 0 (wrong), for other metrics
     pseudo-values (:mod:`matekd_bench.results.stats.leave_one_out`).

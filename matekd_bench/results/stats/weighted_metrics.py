@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matekd_bench.results.stats.leave_one_out import Values
 from matekd_bench.tasks.metrics import ROUNDING, Floats, matthews_of_counts, ratio
 from matekd_bench.tasks.task import MetricName
 
 BLOCK = 1_000_000  # weights converted to float64 at a time: 8 MB, so that they stay in the CPU cache
-Values: TypeAlias = NDArray[Any]  # class ids or scores [n]
 Terms: TypeAlias = Callable[[Values, Values, Values], Values]
 Weights: TypeAlias = NDArray[np.integer[Any]]  # [B, n]: how often each example is in each of B resamples
 

@@ -11,7 +11,7 @@ from matekd_bench.errors import ResultsError
 from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.example_scores import Predictions as Answers
-from matekd_bench.results.stats.weighted_metrics import Values
+from matekd_bench.results.stats.leave_one_out import Values
 from matekd_bench.results.store.results_store import ResultsStore
 
 

@@ -27,7 +27,7 @@ Scores = Mapping[tuple[str, str], float]  # (split, metric) -> value
 
 @dataclass
 class Verification:
-    """What became of recomputing the scores of runs.
+    """The result of recomputing the scores of runs.
 
     `disagreeing` and `unverifiable` map run ids to the reason: a number that the predictions do not give, and what is
     missing. `verified` counts the others.
