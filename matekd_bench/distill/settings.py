@@ -187,6 +187,8 @@ class GeneratorSettings(Settings):
     """Same forms as for the student; `layers:...` takes layers of the teacher's pretrained checkpoint."""
     revision: str | None = None
     """Hub revision (a commit)."""
+    tasks: str | None = _added_field(None)
+    """Tasks and suites whose training texts the warm-up reads, separated by commas; None: the task of the run."""
     mask_rate: float = Field(default=0.3, gt=0, lt=1)
     """Share of tokens that the warm-up masks."""
     optimizer: Optimizer = Optimizer(lr=5e-4)

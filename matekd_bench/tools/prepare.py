@@ -63,21 +63,28 @@ def prepare(
     if every:
         records = [provided.record for provided in host.methods.values()]
     tasks = chosen_tasks(spec.tasks, host, stand_ins=spec.stand_ins)
-    return _prepare_parts(spec, tasks, methods, {need for record in records for need in record.needs}, stage)
+    needs = {need for record in records for need in record.needs}
+    texts = spec.generator.tasks if spec.generator and "generator" in needs else None
+    read = chosen_tasks(f"{spec.tasks},{texts}" if texts else spec.tasks, host, stand_ins=spec.stand_ins)
+    return _prepare_parts(spec, tasks, read, methods, needs, stage)
 
 
 def _prepare_parts(
     spec: StudySpec,
     tasks: Collection[Task],
+    read: Collection[Task],
     methods: Collection[ResolvedMethod],
     needs: Collection[str],
     stage: Callable[[str], None],
 ) -> Iterator[Requirement]:
-    """Prepare checkpoints, data, thesaurus and methods, in this order."""
+    """Prepare checkpoints, data, thesaurus and methods, in this order.
+
+    `read` are the tasks whose data is read: those of the study and those of its generator's texts.
+    """
     for reference, revision in checkpoint_references(spec, tasks, generating="generator" in needs):
         yield prepare_model(reference, revision, stage)
     source: DataSource = GlueFolder(spec.glue_dir) if spec.glue_dir else Hub()
-    for task in tasks:
+    for task in read:
         yield prepare_data(task, source_of(task, source), stage)
     if "thesaurus" in needs and not spec.stand_ins:  # with stand-ins, mini-GLUE provides the thesaurus
         yield prepare_thesaurus(stage)

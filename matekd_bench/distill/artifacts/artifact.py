@@ -47,6 +47,21 @@ class Recipe:
     device: torch.device
     precision: ResolvedPrecision
     ranks: Ranks = ALONE  # the processes that train one run together
+    generator_texts: tuple[
+        TaskData, ...
+    ] = ()  # read by the generator's warm-up; empty: those of the run's task
+
+    @property
+    def warm_up(self) -> dict[str, Any]:
+        """The settings of the generator's warm-up with the digests of its texts, as they enter identities."""
+        if self.generator_settings is None:
+            return {}
+        settings = self.generator_settings.model_dump(
+            mode="json", exclude={"checkpoint", "revision", "tasks"}
+        )
+        if not self.generator_texts:  # the run's task, whose digests an identity has anyway
+            return settings
+        return {**settings, "texts": {data.task.name: training_digest(data) for data in self.generator_texts}}
 
     @property
     def teacher_given(self) -> bool:
@@ -96,9 +111,14 @@ class Artifact(ABC, Generic[T]):
         """Everything that the content depends on, as JSON data."""
 
     @property
+    def text_name(self) -> str:
+        """The name of the text that the thing is made from: the task, unless a subclass reads more."""
+        return self.task.name
+
+    @property
     def title(self) -> str:
         """The name in messages, such as "teacher for rte"."""
-        return f"{self.noun} for {self.task.name}"
+        return f"{self.noun} for {self.text_name}"
 
     @abstractmethod
     def build(self, folder: Path, checkpoints: CheckpointFolder) -> Measured:
@@ -114,7 +134,7 @@ class Artifact(ABC, Generic[T]):
     @property
     def key(self) -> str:
         """The name of the folder in the cache."""
-        return f"{self.task.name}-{short_digest(self.facts)}"
+        return f"{self.text_name.replace(',', '-')}-{short_digest(self.facts)}"
 
     @property
     def folder(self) -> Path:
@@ -164,24 +184,42 @@ class Artifact(ABC, Generic[T]):
     @property
     def rows(self) -> Examples:
         """The training rows. Raises CheckpointError if the task has none."""
-        if self.data.train is None:
-            raise CheckpointError(f"task '{self.task.name}' has no training data.")
-        return self.data.train
+        return training_rows(self.data)
 
     @property
     def data_key(self) -> str:
         """The digest of the training rows."""
-        return self.data.digests[self.rows.split]
+        return training_digest(self.data)
 
     def corpus(self, encoder: Encoder) -> Corpus:
         """Encode the training rows; scores are standardized.
 
         Raises CheckpointError if there are no rows or they have no labels.
         """
-        rows = self.rows
-        if rows.labels is None:
-            raise CheckpointError(f"the training rows of '{self.task.name}' have no labels.")
-        labels, units = label_tensor(rows.labels, classes=bool(self.task.labels)), score_units(self.data)
-        if units is not None:
-            labels = units.standardize(labels).to(torch.float32)
-        return Corpus(rows.uids, rows.texts, encoder(rows.texts), labels, encoder.tokens.pad)
+        return corpus_of(self.data, encoder)
+
+
+def training_rows(data: TaskData) -> Examples:
+    """Return the training rows of a task. Raises CheckpointError if it has none."""
+    if data.train is None:
+        raise CheckpointError(f"task '{data.task.name}' has no training data.")
+    return data.train
+
+
+def training_digest(data: TaskData) -> str:
+    """Return the digest of the training rows of a task."""
+    return data.digests[training_rows(data).split]
+
+
+def corpus_of(data: TaskData, encoder: Encoder) -> Corpus:
+    """Encode the training rows of a task; scores are standardized.
+
+    Raises CheckpointError if there are no rows or they have no labels.
+    """
+    rows, task = training_rows(data), data.task
+    if rows.labels is None:
+        raise CheckpointError(f"the training rows of '{task.name}' have no labels.")
+    labels, units = label_tensor(rows.labels, classes=bool(task.labels)), score_units(data)
+    if units is not None:
+        labels = units.standardize(labels).to(torch.float32)
+    return Corpus(rows.uids, rows.texts, encoder(rows.texts), labels, encoder.tokens.pad)

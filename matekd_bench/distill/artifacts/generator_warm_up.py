@@ -1,7 +1,8 @@
-"""The warm-up of a generator whose vocabulary head is untrained: it learns to fill masks in a task's training text."""
+"""The warm-up of a generator whose vocabulary head is untrained: it learns to fill masks in training text."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -28,11 +29,11 @@ from matekd_bench.seeds import seed_of
 
 
 class GeneratorWarmUp:
-    """The training of a whole generator in place on a task's training text, for a preparation.
+    """The training of a whole generator in place on training text, for a preparation.
 
-    Every masked position shows [MASK], as it does when methods use the generator. One row in twenty is held out, at
-    most 256. This is no `TrainingSession`, as there are no views, teachers or pieces, only one loss. Both use the same
-    data orders, batches, optimizer steps, meter and checkpoints.
+    `task` names the text, in seeds and in the budget. Every masked position shows [MASK], as it does when methods use
+    the generator. One row in twenty is held out, at most 256. This is no `TrainingSession`, as there are no views,
+    teachers or pieces, only one loss. Both use the same data orders, batches, optimizer steps, meter and checkpoints.
     """
 
     def __init__(
@@ -109,16 +110,21 @@ class GeneratorWarmUp:
         self.meter.load_state_dict(state["meter"])
 
     @torch.no_grad()
-    def held_out_accuracy(self) -> float:
-        """Return the share of masked positions in the held-out rows whose token the generator ranks first."""
+    def held_out(self) -> dict[str, float]:
+        """Measure the generator on masked positions of the held-out rows.
+
+        `accuracy` is the share of positions whose token it ranks first. `perplexity` is the exponential of the mean
+        cross-entropy (in nats) of their tokens.
+        """
         self.network.eval()  # without dropout
-        assemble, correct, count = Assembler(self._corpus, 0, "held-out"), 0.0, 0
+        assemble, correct, count, total_loss = Assembler(self._corpus, 0, "held-out"), 0.0, 0, 0.0
         for start in range(0, len(self._held_out), 32):
             rows = self._held_out[start : start + 32]
             batch = to_device(assemble(PlannedUpdate("student", start, 0, rows)), self._device)
-            _, (hits, total) = self._masked_loss(batch, "held-out", None)
-            correct, count = correct + hits, count + total
-        return correct / max(1, count)
+            loss, (hits, total) = self._masked_loss(batch, "held-out", None)
+            correct, count, total_loss = correct + hits, count + total, total_loss + float(loss) * total
+        count = max(1, count)
+        return {"accuracy": correct / count, "perplexity": math.exp(total_loss / count)}
 
     def _masked_loss(self, batch: Batch, key: str, meter: Meter | None) -> tuple[Tensor, tuple[float, int]]:
         """Mask random positions; return the mean cross-entropy there, with the numbers of correct tokens and positions.

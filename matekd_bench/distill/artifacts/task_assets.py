@@ -177,7 +177,7 @@ class TaskAssets:
 
     @cached_property
     def generator(self) -> Generator:
-        """The generator; one with an untrained head is warmed up on this task's training text, and cached.
+        """The generator; one with an untrained head is warmed up on training text, and cached.
 
         Raises CheckpointError if the study names no generator.
         """

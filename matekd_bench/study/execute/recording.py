@@ -77,10 +77,7 @@ def finished_record(
             )
             for evaluation in evaluations
         ),
-        diagnostics={
-            **outcome.diagnostics,
-            **({"generator_accuracy": generator.accuracy} if generator and generator.accuracy is not None else {}),
-        },
+        diagnostics={**outcome.diagnostics, **(generator.diagnostics if generator else {})},
     )  # fmt: skip
 
 

@@ -124,10 +124,14 @@ def make_grid(
             source.folder(task)
     threads = _set_threads(spec, device)
     needs_generator = any("generator" in method.record.needs for method in methods)
-    recipes = {
-        task.name: replace(make_recipe(spec, task, device, needs_generator), ranks=ranks) for task in tasks
-    }
     data = {task.name: read_task_data(task, spec, sink) for task in tasks}
+    texts = generator_texts(spec, host, data, sink) if needs_generator else ()
+    recipes = {
+        task.name: replace(
+            make_recipe(spec, task, device, needs_generator), ranks=ranks, generator_texts=texts
+        )
+        for task in tasks
+    }
     protocols = {task.name: protocol_id(spec, recipes[task.name], data[task.name].source) for task in tasks}
     spaces = {method.variant: spaces_of(method, spec.set_by_user) for method in methods} if spec.tune else {}
     factories = [
@@ -237,6 +241,19 @@ def read_task_data(task: Task, spec: StudySpec, sink: Sink) -> TaskData:
             "they can only be learned from the teacher."
         )
     return data
+
+
+def generator_texts(
+    spec: StudySpec, host: Host, loaded: Mapping[str, TaskData], sink: Sink
+) -> tuple[TaskData, ...]:
+    """Return the data of the tasks that the study names for its generator's warm-up; empty if it names none.
+
+    `loaded` holds the data of the study's own tasks.
+    """
+    if spec.generator is None or spec.generator.tasks is None:
+        return ()
+    tasks = chosen_tasks(spec.generator.tasks, host, stand_ins=spec.stand_ins)
+    return tuple(loaded.get(task.name) or read_task_data(task, spec, sink) for task in tasks)
 
 
 def make_recipe(spec: StudySpec, task: Task, device: torch.device, needs_generator: bool) -> Recipe:

@@ -101,8 +101,7 @@ def generator_identity(recipe: Recipe) -> dict[str, Any] | None:
     """Return the generator by content and its warm-up; None if the recipe has no generator."""
     if recipe.generator is None or recipe.generator_settings is None:
         return None
-    settings = recipe.generator_settings.model_dump(mode="json", exclude={"checkpoint", "revision"})
-    return {**recipe.generator.identity, "settings": settings}
+    return {**recipe.generator.identity, "settings": recipe.warm_up}
 
 
 def resources_of(job: Job, recipe: Recipe) -> dict[str, str]:

@@ -12,7 +12,7 @@ from matekd_bench.files.safe_names import inside
 from matekd_bench.methods.params import ResolvedMethod
 from matekd_bench.results.records import run_record as records
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.study.plan.grid import Cell, Grid, make_cell_factory, read_task_data
+from matekd_bench.study.plan.grid import Cell, Grid, generator_texts, make_cell_factory, read_task_data
 from matekd_bench.study.plan.identity import protocol_id
 from matekd_bench.study.plan.trials import SEED, Trial, trials_of, with_rate, with_values
 from matekd_bench.tasks.task import TaskData
@@ -64,6 +64,12 @@ def make_tuner(grid: Grid, todo: Sequence[Cell], results: Path, sink: Sink) -> T
     keys = dict.fromkeys(_key(cell) for cell in todo)
     tasks = {cell.data.task.name: cell for cell in todo}
     data = {name: read_task_data(cell.data.task, spec, sink) for name, cell in tasks.items()}
+    if any(cell.recipe.generator_texts for cell in todo):  # without the rows of the holdout
+        texts = generator_texts(spec, grid.host, data, sink)
+        tasks = {
+            name: replace(cell, recipe=replace(cell.recipe, generator_texts=texts))
+            for name, cell in tasks.items()
+        }
     methods = {method.variant: method for method in grid.methods}
     trial_grid = replace(grid, spec=spec, data=data, cells=(), spaces={})
     trials = {
