@@ -203,14 +203,29 @@ class Meter:
         self.extra_flops = 0
         self.real_tokens = 0
         self.padded_tokens = 0
+        self._paused = False
 
     def register(self, name: str, flops: Callable[[Kind], PassCost]) -> None:
         """Register a model under `name`; `flops` gives the cost of each kind of pass."""
         self._models[name] = flops
 
-    def book(self, name: str, kind: Kind, rows: int, length: int) -> None:
-        """Count one forward pass and, unless its kind is "forward", the backward pass that will follow."""
-        self._passes[name, kind, rows, length] += 1
+    def book(self, name: str, kind: Kind, rows: int, length: int, extra_flops: int = 0) -> None:
+        """Count one forward pass and, unless its kind is "forward", the backward pass that will follow.
+
+        `extra_flops` are operations that the model's registered cost does not hold.
+        """
+        if not self._paused:
+            self._passes[name, kind, rows, length] += 1
+            self.extra_flops += extra_flops
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Count nothing inside the block."""
+        before, self._paused = self._paused, True
+        try:
+            yield
+        finally:
+            self._paused = before
 
     @property
     def flops(self) -> int:

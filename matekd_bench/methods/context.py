@@ -145,3 +145,9 @@ class Context(Protocol):
 
     def report(self, name: str, total: Tensor | float, count: Tensor | float = 1.0) -> None:
         """Add to a diagnostic; the record has the sum of totals divided by the sum of counts."""
+
+    def report_values(self, name: str, values: Tensor) -> None:
+        """Add values [n] to a diagnostic; the record has their mean and, as `<name>_se`, its standard error."""
+
+    def measurement(self) -> AbstractContextManager[None]:
+        """Return a context for passes that only measure: no gradients, and no part of the cost."""

@@ -49,9 +49,9 @@ class MaskedRowsLM(nn.Module):
     ) -> None:
         """Count one pass in `meter`: the base model over all tokens, the head over the positions in `at`."""
         kind: Kind = "train" if torch.is_grad_enabled() else "forward"
-        meter.book(name, kind, *ids.shape)
         factor = 3 if kind == "train" else 1  # backward multiplies by each matrix twice, forward once
-        meter.extra_flops += factor * int(at.sum()) * self.head_flops
+        rows, length = ids.shape
+        meter.book(name, kind, rows, length, extra_flops=factor * int(at.sum()) * self.head_flops)
 
     def flops(self, kind: Kind) -> PassCost:
         """Return the FLOPs of a pass through the base model; :meth:`book` adds those of the head."""

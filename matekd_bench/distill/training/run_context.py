@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +22,8 @@ from matekd_bench.methods.rows import Perturbed
 from matekd_bench.methods.views import Batch, View
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.task import Task
+
+SQUARES = "/squares"  # ends the name of a sum of squares
 
 
 class TrainedModule:
@@ -220,12 +223,30 @@ class RunContext:
         totals, counts = self._sums.get(name, (0.0, 0.0))
         self._sums[name] = (totals + _detached(total), counts + _detached(count))
 
+    def report_values(self, name: str, values: Tensor) -> None:
+        """Add values [n] to a diagnostic; the record has their mean and, as `<name>_se`, its standard error."""
+        self.report(name, values.sum(), len(values))
+        self.report(f"{name}{SQUARES}", values.double().square().sum(), len(values))
+
+    @contextlib.contextmanager
+    def measurement(self) -> Iterator[None]:
+        """Switch off gradients and the counting of passes inside the block."""
+        with torch.no_grad(), self.meter.paused():
+            yield
+
     def diagnostics(self) -> dict[str, float]:
-        """Return the value of every diagnostic: the sum of totals divided by the sum of counts."""
+        """Return the value of every diagnostic: the sum of totals divided by the sum of counts.
+
+        Of reported values there is the standard error of the mean too, ``sqrt((mean of squares - mean^2) / (n - 1))``.
+        """
         ratios = {}
         for name, (total, count) in sorted(self._sums.items()):
-            if float(count):
+            if float(count) and not name.endswith(SQUARES):
                 ratios[name] = float(total) / float(count)
+        for name in [name for name in ratios if f"{name}{SQUARES}" in self._sums]:
+            squares, count = map(float, self._sums[f"{name}{SQUARES}"])
+            variance = max(0.0, squares / count - ratios[name] ** 2)
+            ratios[f"{name}_se"] = (variance / max(1.0, count - 1)) ** 0.5
         return ratios
 
     def state_dict(self) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from matekd_bench import Batch, Context, Cycle, Models, Perturbation, View, Views
+from matekd_bench import Batch, Context, Cycle, Models, Perturbation, Seen, View, Views
 from matekd_plugins.masking import choose_masked, mask_id, report_changed
 from matekd_plugins.matekd import MateKDParams
 from matekd_plugins.matekd.sampling import StraightThroughLookup, gumbel_softmax, sample
@@ -39,6 +40,8 @@ class MateKD(Perturbation[MateKDParams]):
             name="generator",
         )
         self._initial_weights = [weight.detach().clone() for weight in self._generator.module.parameters()]
+        # Four times between two rounds: often enough to be seen, at under a hundredth of the paper's forward passes.
+        self._measured_every = max(1, params.student_updates // 4)
 
     def _official_schedule(self, progress: float) -> float:
         """Return the released code's factor on the generator's rate at a share `progress` of the budget.
@@ -58,22 +61,46 @@ class MateKD(Perturbation[MateKDParams]):
         # Shares of the study's weights, 1/3 and 2/3 by default: CE / 3 here, D / 3 here and D / 3 on x'.
         yield batch.clean.weighted(gold=1.0, soft=0.5)
         # Deviation from the paper's product with W: a drawn [PAD] is looked up, so its embedding gets no gradient.
-        yield View(
+        view = View(
             ids=self._generate(batch, at), mask=batch.mask, types=batch.types,
             teacher="same", gold=0.0, soft=0.5, dropout=1,
         )  # fmt: skip
+        report_changed(self.context, batch, view.ids)
+        seen = yield view
+        if self.cycle is not None and batch.update % self._measured_every == 0:
+            self._measure_margin(view, seen, batch, at, models)
 
     def _generate(self, batch: Batch, at: Tensor) -> Tensor:
         """Return x': the ids [B, L] with the masked positions `at` drawn from the generator's softmax."""
-        if not bool(at.any()):
-            return batch.ids.clone()
-        with torch.no_grad():  # the student's update leaves the generator fixed
-            logits = self._predict(batch, at)
-            drawn = sample(logits, self.context.draw(batch, "sample", at=at))
         ids = batch.ids.clone()
-        ids[at] = drawn
-        report_changed(self.context, batch, ids)
+        if bool(at.any()):
+            with torch.no_grad():  # the student's update leaves the generator fixed
+                logits = self._predict(batch, at)
+                ids[at] = sample(logits, self.context.draw(batch, "sample", at=at))
         return ids
+
+    def _measure_margin(self, view: View, seen: Seen, batch: Batch, at: Tensor, models: Models) -> None:
+        """Report by how much D on the generator's text exceeds D on the text that it wrote before its first update.
+
+        Both texts have the same rows, masked positions, draws and dropout masks, so that only the updates differ.
+        """
+        with self.context.measurement():
+            with self._initial_generator():
+                frozen = replace(view, ids=self._generate(batch, at))
+            before = models.divergence(models.student_logits(frozen), models.teacher_logits(frozen))
+            now = models.divergence(seen.student, seen.teacher)
+        self.context.report_values("adversary_margin", now - before)
+
+    @contextmanager
+    def _initial_generator(self) -> Iterator[None]:
+        """Give the generator the weights that it had before its first update, inside the block."""
+        weights = list(self._generator.module.parameters())
+        trained = [weight.data for weight in weights]
+        _set_data(weights, self._initial_weights)
+        try:
+            yield
+        finally:
+            _set_data(weights, trained)
 
     def _update_generator(self, batch: Batch, at: Tensor, models: Models) -> None:
         """Maximize D(T(x'), S(x')) over the generator's weights by the straight-through Gumbel-softmax."""
@@ -108,6 +135,11 @@ class MateKD(Perturbation[MateKDParams]):
         moved = sum(float((now.detach() - start).double().square().sum()) for now, start in pairs)
         size = sum(float(start.double().square().sum()) for _, start in pairs)
         return {"generator_moved": (moved / size) ** 0.5}
+
+
+def _set_data(weights: list[nn.Parameter], values: list[Tensor]) -> None:
+    for weight, value in zip(weights, values, strict=True):
+        weight.data = value
 
 
 def embedder(ids: Tensor, at: Tensor, soft: Tensor) -> Callable[[nn.Embedding], Tensor]:
