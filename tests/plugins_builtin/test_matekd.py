@@ -90,8 +90,8 @@ def test_the_generators_step_is_the_dense_straight_through_gradient(rig, kind, t
     assert lab.context.diagnostics()["generator_divergence"] == pytest.approx(distance, rel=1e-9)
 
 
-def students_reference(lab, batch):
-    """(CE(x) + D(T(x), S(x)) + D(T(x'), S(x'))) / 3, x' drawn from the whole model's softmax, fed as one-hot rows."""
+def written_ids(lab, batch):
+    """x' [B, L], its masked positions drawn from the softmax of the whole generator by inverse CDF."""
     at = choose_masked(lab.context, batch, 0.3)
     with torch.no_grad():
         probabilities = vocabulary_logits(lab, batch, at).softmax(-1)[at]
@@ -102,7 +102,15 @@ def students_reference(lab, batch):
     ]
     ids = batch.ids.clone()
     ids[at] = torch.tensor(drawn)
-    size = probabilities.shape[-1]
+    return ids
+
+
+def students_reference(lab, batch):
+    """(CE(x) + D(T(x), S(x)) + D(T(x'), S(x'))) / 3 with one-hot rows of x' times the matrix."""
+    ids, size = (
+        written_ids(lab, batch),
+        len(lab.context.trained[0].module.model.get_input_embeddings().weight),
+    )
     lab.student.train()
     clean, written = (F.one_hot(part, size).double() for part in (batch.ids, ids))
     s, s_written = (through_student(lab, batch, rows) for rows in (clean, written))
@@ -187,6 +195,44 @@ def test_how_far_the_generator_moved_is_told(rig):
     size = sum(float(b.square().sum()) for b in before) ** 0.5
     assert moved > 0
     assert method.diagnostics()["generator_moved"] == pytest.approx(moved / size)
+
+
+@pytest.mark.parametrize("kind", ["single", "regression"])
+def test_the_margin_is_the_divergence_above_that_on_the_text_before_the_first_update(rig, kind):
+    """Same rows, masks and draws. What it measures is not counted, and every fourth of a round is measured."""
+    lab = rig(kind)
+    method = made(lab, generator_lr=0.1, student_updates=8)
+    size = len(lab.context.trained[0].module.model.get_input_embeddings().weight)
+    batch = lab.batch(method, ROWS, update=2)
+    before = written_ids(lab, batch)
+    lab.update(method, lab.batch(method, ROWS, phase="own"))
+    after = written_ids(lab, batch)
+    assert not after.equal(before)
+    with torch.no_grad():
+        now, then = (
+            apart(lab, through_student(lab, batch, rows), through_matrix(lab.teacher, batch, rows))
+            for rows in (F.one_hot(ids, size).double() for ids in (after, before))
+        )
+    margin = now - then
+    lab.update(method, batch)
+    counted = dict(lab.meter.forwards())
+    reported = lab.context.diagnostics()
+    assert reported["adversary_margin"] == pytest.approx(float(margin.mean()), rel=1e-6)
+    assert reported["adversary_margin_se"] == pytest.approx(float(margin.std()) / len(ROWS) ** 0.5, rel=1e-6)
+
+    other = rig(kind)
+    unmeasured = made(other, generator_lr=0.1, student_updates=8)
+    other.update(unmeasured, other.batch(unmeasured, ROWS, phase="own"))
+    other.update(unmeasured, other.batch(unmeasured, ROWS, update=3))
+    assert "adversary_margin" not in other.context.diagnostics()
+    assert other.meter.forwards() == counted
+
+
+def test_a_frozen_generator_has_no_margin(rig):
+    lab = rig()
+    method = made(lab, generator_updates=0)
+    lab.update(method, lab.batch(method, ROWS))
+    assert "adversary_margin" not in lab.context.diagnostics()
 
 
 def test_text_of_nothing_but_special_tokens_passes_through(rig):

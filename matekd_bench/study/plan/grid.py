@@ -248,12 +248,16 @@ def generator_texts(
 ) -> tuple[TaskData, ...]:
     """Return the data of the tasks that the study names for its generator's warm-up; empty if it names none.
 
-    `loaded` holds the data of the study's own tasks.
+    They are sorted by name: in which order they are named does not count. `loaded` holds the data of the study's own
+    tasks.
     """
     if spec.generator is None or spec.generator.tasks is None:
         return ()
     tasks = chosen_tasks(spec.generator.tasks, host, stand_ins=spec.stand_ins)
-    return tuple(loaded.get(task.name) or read_task_data(task, spec, sink) for task in tasks)
+    return tuple(
+        loaded.get(task.name) or read_task_data(task, spec, sink)
+        for task in sorted(tasks, key=lambda task: task.name)
+    )
 
 
 def make_recipe(spec: StudySpec, task: Task, device: torch.device, needs_generator: bool) -> Recipe:

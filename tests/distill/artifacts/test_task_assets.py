@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from matekd_bench.distill.artifacts import teacher as teacher_module
+from matekd_bench.distill.artifacts.generator import masked_texts
+from matekd_bench.distill.artifacts.generator_warm_up import GeneratorWarmUp
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.masked_lm import load_masked_lm
@@ -54,6 +57,33 @@ def test_an_untrained_generator_is_warmed_up_once(assets, cache):
     )
     assert len(list((cache / "generators").glob("*/generator.json"))) == 1
     assert len(first.network.model.bert.encoder.layer) == 2
+
+
+def test_tasks_may_share_a_generator_and_its_cost(assets, cache):
+    """Warmed up on the texts of both; each of the tasks bears half of the cost."""
+    texts = (toy_data("single"), toy_data("pairs"))
+    shared = [assets(kind, generator_texts=texts).generator for kind in ("single", "pairs")]
+    assert len(list((cache / "generators").glob("*/generator.json"))) == 1
+    first, second = (generator.network.state_dict() for generator in shared)
+    assert all(value.equal(second[name]) for name, value in first.items())
+    facts = json.loads(next((cache / "generators").glob("*/generator.json")).read_text())
+    assert [generator.warm_up_flops for generator in shared] == [facts["flops"] // 2] * 2
+    own = assets("single").generator
+    assert not all(value.equal(own.network.state_dict()[name]) for name, value in first.items())
+
+
+def test_the_perplexity_of_a_uniform_generator_is_its_vocabulary(recipe, cache):
+    made = recipe()
+    encoder = made.student_encoder
+    network, _ = load_masked_lm(made.generator, 0)
+    with torch.no_grad():
+        for weight in network.model.get_output_embeddings().parameters():
+            weight.zero_()  # all logits are 0
+    warm_up = GeneratorWarmUp(
+        network, masked_texts([toy_data("single"), toy_data("pairs")], encoder), made.generator_settings,
+        encoder.tokens, task="both", device=made.device, precision="float32",
+    )  # fmt: skip
+    assert warm_up.held_out()["perplexity"] == pytest.approx(encoder.tokens.size, rel=1e-5)
 
 
 def test_a_trained_generator_is_taken_as_it_is(assets, recipe, cache):

@@ -91,6 +91,20 @@ def test_what_is_about_one_method_changes_its_id_alone(grid: Make) -> None:
         assert {label.partition("[")[0].partition(" ")[0] for label in before.keys() - same} == changed
 
 
+def test_the_texts_of_a_generators_warm_up_are_part_of_what_uses_it(
+    grid: Make, tiny_config: Path, tmp_path: Path
+) -> None:
+    """The texts count, not the names under which they are asked for."""
+    config, made = tmp_path / "texts.toml", []
+    for tasks in ("rte,sst2", "sst2, rte,sst2", "rte"):
+        config.write_text(tiny_config.read_text().replace("[generator]", f'[generator]\ntasks = "{tasks}"'))
+        made.append(ids(grid(config=config)))
+    first, again, other = made
+    assert first == again
+    changed = {label.partition("[")[0] for label in first if first[label] != other[label]}
+    assert changed == {"matekd"}
+
+
 def test_versions_sources_and_threads_count(grid: Make) -> None:
     made = grid(methods="eda")
     cell = made.cells[1]
