@@ -32,6 +32,8 @@ PURPOSES = {
     "sample": "tokens that a generator draws for the student",
     "random-token": "tokens of `random-token`",
     "cutoff": "what `cutoff` erases",
+    "mixup-partner": "order in which `mixup` takes partners",
+    "mixup-share": "shares of `mixup`",
     "freelb": "first perturbation of `freelb`",
     "r3f": "noise of `r3f`",
     "smart": "noise of `smart`",

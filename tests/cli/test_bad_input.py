@@ -278,7 +278,7 @@ def test_methods_that_share_ids_with_the_teacher_need_its_vocabulary(
     """Each is refused in one line; all others take a teacher with any tokenizer."""
     records = [found.record for found in Host.load(only_builtin=True).methods.values()]
     sharing = sorted(record.name for record in records if "one-vocabulary" in record.needs)
-    assert sharing == ["cutoff", "frozen-generator", "matekd", "random-mask", "random-token"]
+    assert sharing == ["cutoff", "frozen-generator", "matekd", "mixup", "random-mask", "random-token"]
     models = ("--teacher", other_vocabulary, "--student", tiny_checkpoint, "--generator", tiny_checkpoint)
     for name in sharing:
         refusal("--methods", name, *models, named=f"method '{name}'")

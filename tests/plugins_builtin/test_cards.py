@@ -27,6 +27,7 @@ RECORDS = {  # level, role and needs
     "aeda": ("text", "method", set()),
     "tinybert-aug": ("text", "method", {"generator", "mask-token"}),
     "cutoff": ("embedding", "method", {"one-vocabulary"}),
+    "mixup": ("embedding", "method", {"one-vocabulary"}),
 }
 
 
