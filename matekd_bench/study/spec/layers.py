@@ -37,12 +37,14 @@ def expanded(layer: Mapping[str, Any]) -> dict[str, Any]:
 def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     """Return `lower` with the values of `upper` laid over it, table by table.
 
-    A budget is one rule: a new kind, limit or number of epochs replaces the whole budget. A new checkpoint drops the
-    revision that `lower` pins for its own checkpoint.
+    A budget is one rule: a new kind, limit or number of epochs replaces the whole budget. A new checkpoint drops what
+    `lower` says of its own: the revision, and that a student starts from the teacher unless it is layers of it again.
     """
     result = dict(lower)
     if "checkpoint" in upper:
         result.pop("revision", None)
+        if not str(upper["checkpoint"]).startswith("layers:"):
+            result.pop("start", None)
     for key, value in upper.items():
         below = result.get(key)
         new_budget = key == "budget" and isinstance(value, Mapping) and BUDGET_RULE & value.keys()

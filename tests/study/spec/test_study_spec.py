@@ -76,6 +76,13 @@ def test_a_budget_is_one_rule(tmp_path: Path) -> None:
     assert (option.kind, option.limit, option.epochs, option.tasks) == ("clean_examples", 1000, None, {})
 
 
+@pytest.mark.parametrize(
+    ("student", "start"), [(None, "teacher"), ("layers:0,3", "teacher"), ("org/small", "checkpoint")]
+)
+def test_a_student_of_its_own_does_not_start_from_the_teacher(student: str | None, start: str) -> None:
+    assert spec(None, preset="minilm", student=student).student.start == start
+
+
 def test_another_checkpoint_loses_the_pinned_revision(tmp_path: Path) -> None:
     file = written(tmp_path, '[teacher]\ncheckpoint = "org/other"\n')
     found = spec(file, preset="paper-bert")
