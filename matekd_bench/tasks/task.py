@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from matekd_bench.errors import DataError
 
 DataState = Literal["official", "partial", "mini", "own"]
-MetricName = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
+MetricName = Literal["accuracy", "f1", "matthews", "pearson", "spearman", "macro-f1", "balanced-accuracy"]
 HOLDOUT = "holdout"  # the split taken out of train where dev must stay unseen
 
 # For pydantic, which reads records from TOML: a misspelled key or a number in quotes is an error.

@@ -19,7 +19,7 @@ from matekd_bench.tasks.own.own_rows import OwnFiles
 from matekd_bench.tasks.task import MetricName, Rows, Split, Task
 
 METRICS: Mapping[str, tuple[MetricName, ...]] = {
-    "classification": ("accuracy", "f1", "matthews"),
+    "classification": ("accuracy", "f1", "matthews", "macro-f1", "balanced-accuracy"),
     "regression": ("pearson", "spearman"),
 }
 SPLITS = ("train", "dev")
