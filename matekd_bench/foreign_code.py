@@ -1,8 +1,9 @@
-"""The boundary to code of plugins: all that it raises is an Exception, and all that it prints goes to stderr."""
+"""The boundary to foreign code: it raises Exceptions only, prints to stderr, and draws from generators lent to it."""
 
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 import threading
@@ -66,6 +67,21 @@ def raised_by_suite(error: BaseException) -> bool:
         step = step.tb_next
     name = "" if step is None else str(step.tb_frame.f_globals.get("__name__"))
     return name.partition(".")[0] == __package__
+
+
+@contextmanager
+def reseeded(seed: int, numpy_seed: int) -> Iterator[None]:
+    """Seed the global generators of `random` and `numpy.random`, and restore them after the block."""
+    import numpy as np  # only where a method needs it: listing methods must be instant
+
+    states = random.getstate(), np.random.get_state()
+    try:
+        random.seed(seed)
+        np.random.seed(numpy_seed)
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from matekd_bench.foreign_code import reseeded
+
 # Re-entrant: a method that borrows them may call a wrapped method that does so too.
 _LENT = threading.RLock()
 
@@ -29,18 +31,3 @@ def borrowed_random(rng: random.Random) -> Iterator[None]:
         raise TypeError(f"borrowed_random() takes a random.Random, not a {type(rng).__name__}")
     with _LENT, reseeded(rng.getrandbits(128), rng.getrandbits(32)):
         yield
-
-
-@contextmanager
-def reseeded(seed: int, numpy_seed: int) -> Iterator[None]:
-    """Seed the global generators of `random` and `numpy.random`, and restore them after the block."""
-    import numpy as np  # only where a method needs it: listing methods must be instant
-
-    states = random.getstate(), np.random.get_state()
-    try:
-        random.seed(seed)
-        np.random.seed(numpy_seed)
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -161,8 +161,38 @@ def score_predictions(task: Task, labels: Labels | None, predictions: ArrayLike,
     guess = np.asarray(predictions)
     if len(guess) == 0:
         raise DataError(f"{task.name} {split} has no rows, so no metric can be computed on it.")
-    metrics: dict[str, float] = {name: METRICS[name](labels, guess) for name in task.metrics}
+    metrics = dict(_named_value(task, name, labels, guess) for name in task.metrics)
     return SplitScore(split, metrics, float(np.mean(list(metrics.values()))), is_constant(guess), len(guess))
+
+
+def _named_value(task: Task, name: str, labels: ArrayLike, guess: NDArray[np.generic]) -> tuple[str, float]:
+    """Return a metric's name for records and its value; raise RunError for a value that is no score."""
+    if name not in task.library_metrics:
+        return name, METRICS[cast("MetricName", name)](labels, guess)
+    metric = task.library_metrics[name]
+    value = metric.compute(labels, guess)
+    if np.isnan(value) and is_constant(guess):
+        value = 0.0  # undefined, as for the metrics here
+    if not -1 <= value <= 1:
+        raise RunError(f"metric '{name}' gave {value:g} on {task.name}: a score is a number from -1 to 1.")
+    return metric.recorded_name, value
+
+
+def check_library_metrics(data: TaskData) -> None:
+    """Compute the metrics that `evaluate` loads on perfect and on constant predictions of every dev split.
+
+    Raises RunError for a value that is no score, DataError for a metric by which perfect predictions are not the best.
+    """
+    task = data.task
+    for name, dev in ((name, dev) for name in task.library_metrics for dev in data.dev):
+        gold = np.asarray(dev.gold)
+        constants = [np.full_like(gold, value) for value in (gold.min(), gold.max())]
+        perfect, *others = (_named_value(task, name, gold, guess)[1] for guess in (gold, *constants))
+        if perfect <= min(others) and not is_constant(gold):
+            raise DataError(
+                f"metric '{name}' gives perfect predictions of {task.name} {dev.split} {perfect:g}, and constant ones "
+                f"{max(others):g}: higher must be better."
+            )
 
 
 def is_constant(predictions: NDArray[np.generic]) -> bool:
