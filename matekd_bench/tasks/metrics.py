@@ -181,13 +181,16 @@ def _named_value(task: Task, name: str, labels: ArrayLike, guess: NDArray[np.gen
 def check_library_metrics(data: TaskData) -> None:
     """Compute the metrics that `evaluate` loads on perfect and on constant predictions of every dev split.
 
-    Raises RunError for a value that is no score, DataError for a metric by which perfect predictions are not the best.
+    Raises DataError for a value that is no score and for a metric by which perfect predictions are not the best.
     """
     task = data.task
     for name, dev in ((name, dev) for name in task.library_metrics for dev in data.dev):
         gold = np.asarray(dev.gold)
         constants = [np.full_like(gold, value) for value in (gold.min(), gold.max())]
-        perfect, *others = (_named_value(task, name, gold, guess)[1] for guess in (gold, *constants))
+        try:
+            perfect, *others = (_named_value(task, name, gold, guess)[1] for guess in (gold, *constants))
+        except RunError as error:
+            raise DataError(error.message) from error
         if perfect <= min(others) and not is_constant(gold):
             raise DataError(
                 f"metric '{name}' gives perfect predictions of {task.name} {dev.split} {perfect:g}, and constant ones "

@@ -91,7 +91,7 @@ def test_the_code_runs_only_where_the_task_is_used(tmp_path: Path, task_with: Ca
 def test_what_is_no_score_is_named_before_training(
     code: str, named: str, task_with: Callable[..., Task]
 ) -> None:
-    with pytest.raises(RunError, match=r"metric 'evaluate:mine'") as caught:
+    with pytest.raises(DataError, match=r"metric 'evaluate:mine'") as caught:
         check_library_metrics(data_of(task_with(code)))
     assert named in caught.value.message
 
