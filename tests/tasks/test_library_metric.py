@@ -139,12 +139,13 @@ def test_it_reaches_other_processes(task_with: Callable[..., Task]) -> None:
 
 def test_names_hold_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sub" / "hits").mkdir(parents=True)
-    (tmp_path / "sub" / "more.py").touch()
-    listed = ["accuracy", "evaluate:sub/hits", "evaluate:sub/more.py", "evaluate:someone/theirs"]
+    more = Path("sub", "more.py")
+    (tmp_path / more).touch()
+    listed = ["accuracy", "evaluate:sub/hits", f"evaluate:{more}", "evaluate:someone/theirs"]
     names, library = read_metrics(listed, tmp_path)
     assert names == ("accuracy", "evaluate:hits", "evaluate:more", "evaluate:someone/theirs")
     assert [metric.place for metric in library.values()] == [
-        str(tmp_path / "sub" / "hits"), str(tmp_path / "sub" / "more.py"), "someone/theirs",
+        str(tmp_path / "sub" / "hits"), str(tmp_path / more), "someone/theirs",
     ]  # fmt: skip
     monkeypatch.chdir(tmp_path / "sub")
     for wrong in (["evaluate:no.py"], ["evaluate:./no"], ["evaluate:a/b/c"], ["evaluate:"], ["f1", "f1"]):
