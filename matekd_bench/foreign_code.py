@@ -13,6 +13,8 @@ from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from matekd_bench.errors import BenchError, EscapedError, StoppedError, one_line
 
 _prints_to_stderr = False
+# Re-entrant: a method that borrows the generators may call a wrapped method that does so too.
+_LENT = threading.RLock()
 
 
 @contextmanager
@@ -67,6 +69,13 @@ def raised_by_suite(error: BaseException) -> bool:
         step = step.tb_next
     name = "" if step is None else str(step.tb_frame.f_globals.get("__name__"))
     return name.partition(".")[0] == __package__
+
+
+@contextmanager
+def lent_generators(seed: int, numpy_seed: int) -> Iterator[None]:
+    """Seed the generators as :func:`reseeded` does, for one thread at a time: another one makes the batches."""
+    with _LENT, reseeded(seed, numpy_seed):
+        yield
 
 
 @contextmanager

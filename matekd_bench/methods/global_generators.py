@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from matekd_bench.foreign_code import reseeded
-
-# Re-entrant: a method that borrows them may call a wrapped method that does so too.
-_LENT = threading.RLock()
+from matekd_bench.foreign_code import lent_generators
 
 
 @contextmanager
@@ -29,5 +25,5 @@ def borrowed_random(rng: random.Random) -> Iterator[None]:
     """
     if not isinstance(rng, random.Random):
         raise TypeError(f"borrowed_random() takes a random.Random, not a {type(rng).__name__}")
-    with _LENT, reseeded(rng.getrandbits(128), rng.getrandbits(32)):
+    with lent_generators(rng.getrandbits(128), rng.getrandbits(32)):
         yield

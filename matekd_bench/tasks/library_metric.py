@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matekd_bench.errors import DataError, RunError, one_line
-from matekd_bench.foreign_code import blamed, foreign_code, reseeded
+from matekd_bench.foreign_code import blamed, foreign_code, lent_generators
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -43,7 +43,7 @@ class LibraryMetric:
 
         references, guess = np.asarray(labels).tolist(), np.asarray(predictions).tolist()
         loaded = self._loaded
-        with blamed(f"metric '{self.name}'", RunError), reseeded(SEED, SEED):
+        with blamed(f"metric '{self.name}'", RunError), lent_generators(SEED, SEED):
             values: object = loaded.compute(predictions=guess, references=references)
         return self._number(values)
 

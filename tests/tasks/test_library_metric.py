@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from matekd_bench import borrowed_random
 from matekd_bench.errors import DataError, RunError
 from matekd_bench.tasks.library_metric import LibraryMetric, read_metrics
 from matekd_bench.tasks.metrics import check_library_metrics, score_predictions
@@ -127,6 +129,17 @@ def test_a_metric_that_draws_repeats_itself_and_moves_no_generator(task_with: Ca
     first, second = (score_predictions(task, GOLD, [0, 1, 2, 2], "dev") for _ in range(2))
     assert first == second
     assert (random.getstate(), np.random.get_state()[2]) == before
+
+
+def test_it_waits_for_a_thread_that_borrows_the_generators(task_with: Callable[..., Task]) -> None:
+    metric = task_with(HITS).library_metrics["evaluate:mine"]
+    metric.compute(GOLD, GOLD)  # loads it
+    thread = threading.Thread(target=metric.compute, args=(GOLD, GOLD))
+    with borrowed_random(random.Random(0)):
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+    thread.join()
 
 
 def test_it_reaches_other_processes(task_with: Callable[..., Task]) -> None:
