@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from matekd_bench.plugins.record_types import Exporter, ExportTable, Preset, Tracker, load_presets
     from matekd_bench.plugins.thesauri import find_thesaurus, thesaurus_names
     from matekd_bench.seeds import seed_of
+    from matekd_bench.tasks.evaluate_metric import evaluate_metric
     from matekd_bench.tasks.task import Rows, Split, Suite, Task
     from matekd_bench.tasks.task_files import load_suites, load_tasks
 
@@ -63,6 +64,7 @@ _HOMES = {
     "plugins.record_types": "ExportTable Exporter Preset Tracker load_presets",
     "plugins.thesauri": "find_thesaurus thesaurus_names",
     "seeds": "seed_of",
+    "tasks.evaluate_metric": "evaluate_metric",
     "tasks.task_files": "load_suites load_tasks",
     "tasks.task": "Rows Split Suite Task",
 }
@@ -119,6 +121,7 @@ __all__ = [
     "WrapperParams",
     "__version__",
     "borrowed_random",
+    "evaluate_metric",
     "find_thesaurus",
     "groups_in",
     "hookimpl",

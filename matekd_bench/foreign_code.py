@@ -1,8 +1,9 @@
-"""The boundary to code of plugins: all that it raises is an Exception, and all that it prints goes to stderr."""
+"""The boundary to foreign code: it raises Exceptions only, prints to stderr, and draws from generators lent to it."""
 
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 import threading
@@ -12,6 +13,8 @@ from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from matekd_bench.errors import BenchError, EscapedError, StoppedError, one_line
 
 _prints_to_stderr = False
+# Re-entrant: a method that borrows the generators may call a wrapped method that does so too.
+_LENT = threading.RLock()
 
 
 @contextmanager
@@ -66,6 +69,28 @@ def raised_by_suite(error: BaseException) -> bool:
         step = step.tb_next
     name = "" if step is None else str(step.tb_frame.f_globals.get("__name__"))
     return name.partition(".")[0] == __package__
+
+
+@contextmanager
+def lent_generators(seed: int, numpy_seed: int) -> Iterator[None]:
+    """Seed the generators as :func:`reseeded` does, for one thread at a time: another one makes the batches."""
+    with _LENT, reseeded(seed, numpy_seed):
+        yield
+
+
+@contextmanager
+def reseeded(seed: int, numpy_seed: int) -> Iterator[None]:
+    """Seed the global generators of `random` and `numpy.random`, and restore them after the block."""
+    import numpy as np  # only where a method needs it: listing methods must be instant
+
+    states = random.getstate(), np.random.get_state()
+    try:
+        random.seed(seed)
+        np.random.seed(numpy_seed)
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
 
 
 @contextmanager

@@ -76,6 +76,34 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def write_metric(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Write a metric script of evaluate, whose `_compute` is the given code; the library's caches are a new folder."""
+    import evaluate
+
+    cache = tmp_path_factory.mktemp("evaluate")
+    evaluate.config.HF_MODULES_CACHE, evaluate.config.HF_METRICS_CACHE = (
+        cache / "modules",
+        str(cache / "metrics"),
+    )
+    return metric_script
+
+
+def metric_script(path: Path, code: str, *, value: str = "int64") -> Path:
+    path.write_text(
+        "import datasets\nimport evaluate\n"
+        "class Mine(evaluate.Metric):\n"
+        "    def _info(self):\n"
+        f"        sides = {{side: datasets.Value('{value}') for side in ('predictions', 'references')}}\n"
+        "        return evaluate.MetricInfo(\n"
+        "            description='', citation='', inputs_description='', features=datasets.Features(sides)\n"
+        "        )\n"
+        "    def _compute(self, predictions, references):\n"
+        f"        {code}\n"
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
 def glue_dir(shared_data: Path) -> Path:
     """The official GLUE folder layout."""
     return shared_data / "glue"

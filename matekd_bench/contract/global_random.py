@@ -11,7 +11,7 @@ import torch
 
 from matekd_bench.contract.bench import CPU
 from matekd_bench.distill.device import contained_randomness
-from matekd_bench.methods.global_generators import reseeded
+from matekd_bench.foreign_code import reseeded
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -12,6 +13,7 @@ from matekd_bench.files.printable import printable
 Value: TypeAlias = str | int | float | bool | None
 # Characters that a spreadsheet reads as the start of a formula (OWASP, "CSV injection").
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def csv_text(
@@ -34,8 +36,8 @@ def csv_text(
 
 
 def defuse_formula(text: str) -> str:
-    """Put an apostrophe before `text` if a spreadsheet would run it as a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    """Put an apostrophe before `text` if a spreadsheet would run it as a formula; a number such as -1 is none."""
+    return f"'{text}" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text
 
 
 def _cell(value: Value, number: Callable[[float], str]) -> Value:

@@ -16,7 +16,12 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 ANSWER_TIMEOUT = 10.0  # seconds after which the Hub counts as unreachable
-SWITCHES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
+SWITCHES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE", "TRANSFORMERS_OFFLINE")
+ATTRIBUTES = {  # of the libraries' settings, which they read from the environment at import
+    "huggingface_hub.constants": "HF_HUB_OFFLINE",
+    "datasets.config": "HF_HUB_OFFLINE",
+    "evaluate.config": "HF_EVALUATE_OFFLINE",
+}
 THIS_MACHINE = ("localhost", "127.0.0.1", "::1", "")
 FORBIDDEN = "a connection that --offline forbids"
 
@@ -61,17 +66,21 @@ def without_retries() -> Iterator[None]:
 
     Without this they retry six times, for half a minute, for every model and task.
     """
-    from huggingface_hub import constants
 
     logger = logging.getLogger("huggingface_hub")
     with ExitStack() as changes:
         changes.callback(logger.setLevel, logger.level)
         logger.setLevel(logging.ERROR)
         if not hub_answers():
-            for settings in (constants, sys.modules.get("datasets.config")):
-                if settings is not None:
-                    _set(changes, settings, "HF_HUB_OFFLINE", True)
+            _switch_off(changes)
         yield
+
+
+def _switch_off(changes: ExitStack) -> None:
+    """Set the libraries that are imported already to offline mode until `changes` is closed."""
+    for module, name in ATTRIBUTES.items():
+        if module in sys.modules:
+            _set(changes, sys.modules[module], name, True)
 
 
 def _set(changes: ExitStack, owner: Any, name: str, value: bool) -> None:
@@ -96,9 +105,7 @@ def offline(command: str) -> Iterator[None]:
         for name in SWITCHES:
             changes.callback(_restore_variable, name, os.environ.get(name))
             os.environ[name] = "1"
-        for module in ("huggingface_hub.constants", "datasets.config"):
-            if module in sys.modules:
-                _set(changes, sys.modules[module], "HF_HUB_OFFLINE", True)
+        _switch_off(changes)
         _offline.append(command)
         changes.callback(_offline.pop)
         yield

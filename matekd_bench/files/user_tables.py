@@ -66,16 +66,30 @@ def _content(file: Path, encoding: str) -> str:
     return text
 
 
-def read_texts(file: Path, columns: Sequence[str], encoding: str = UTF_8) -> list[tuple[str, ...]]:
-    """Return the texts of the named columns, a tuple per row; raise DataError as `read_lines` and `texts_of` do."""
-    return texts_of(read_lines(file, encoding), columns, file)
-
-
 def texts_of(lines: Sequence[TableLine], columns: Sequence[str], file: Path) -> list[tuple[str, ...]]:
-    """Return the texts of the named columns; raise DataError for a missing column or a cell that is not text."""
+    """Return the texts of the named columns, a tuple per row.
+
+    Raises DataError for a missing column or a cell that is not text.
+    """
     for column in columns:
         check_column(file, lines, column)
     return [tuple(_text_of(line, column, file) for column in columns) for line in lines]
+
+
+def other_cells(lines: Sequence[TableLine], columns: Sequence[str], file: Path) -> list[dict[str, Any]]:
+    """Return the cells of all columns but these, so that they can be written to another file.
+
+    NaN and infinity, which JSON does not have, become None. Raises DataError for half of a character.
+    """
+    return [
+        {name: _writable(line, name, file) for name in line.cells if name not in columns} for line in lines
+    ]
+
+
+def _writable(line: TableLine, column: str, file: Path) -> Any:
+    name_and_value = json.dumps([column, line.cells[column]], ensure_ascii=False)
+    whole_text(name_and_value, line, column, file)
+    return json.loads(name_and_value, parse_constant=lambda _: None)[1]
 
 
 def check_column(file: Path, lines: Sequence[TableLine], column: str) -> None:

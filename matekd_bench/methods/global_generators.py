@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Re-entrant: a method that borrows them may call a wrapped method that does so too.
-_LENT = threading.RLock()
+from matekd_bench.foreign_code import lent_generators
 
 
 @contextmanager
@@ -27,20 +25,5 @@ def borrowed_random(rng: random.Random) -> Iterator[None]:
     """
     if not isinstance(rng, random.Random):
         raise TypeError(f"borrowed_random() takes a random.Random, not a {type(rng).__name__}")
-    with _LENT, reseeded(rng.getrandbits(128), rng.getrandbits(32)):
+    with lent_generators(rng.getrandbits(128), rng.getrandbits(32)):
         yield
-
-
-@contextmanager
-def reseeded(seed: int, numpy_seed: int) -> Iterator[None]:
-    """Seed the global generators of `random` and `numpy.random`, and restore them after the block."""
-    import numpy as np  # only where a method needs it: listing methods must be instant
-
-    states = random.getstate(), np.random.get_state()
-    try:
-        random.seed(seed)
-        np.random.seed(numpy_seed)
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])

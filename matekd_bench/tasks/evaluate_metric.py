@@ -1,38 +1,20 @@
-"""Offers a task's metrics as an `evaluate.Metric`, which works offline and with `evaluate.combine`."""
-
-# evaluate carries no type information, so its base class is Any to mypy.
-# mypy: disallow-subclassing-any=False
+"""Makes an `evaluate.Metric` of a task's metrics on request; the library evaluate is loaded only then."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import datasets
-import evaluate
-
-from matekd_bench.tasks.metrics import score_predictions
 from matekd_bench.tasks.task import Task
 
 
-class GlueMetric(evaluate.Metric):
-    """The metrics of one task, for `predictions` and `references` that are class ids (regression: scores).
+def evaluate_metric(task: Task, **options: Any) -> Any:
+    """Return the metrics of a task as an `evaluate.Metric`, with the names of the Hub's metric `glue`.
 
-    ``GlueMetric(task).compute(predictions=..., references=...)`` returns each metric under its name.
+    ``evaluate_metric(task).compute(predictions=..., references=...)`` takes class ids (regression: scores) and returns
+    each metric under its name, such as `matthews_correlation` and `spearmanr`. The values are those of `glue`, with
+    two exceptions: where `glue` gives NaN they are 0, and scores are compared as float64, not float32. `options` are
+    those of `evaluate.Metric`.
     """
+    from matekd_bench.tasks.task_metric import TaskMetric
 
-    def __init__(self, task: Task, **options: Any) -> None:
-        self.task = task
-        # In memory by default, since on disk `evaluate` locks a file in the user's cache for every metric.
-        super().__init__(config_name=task.name, **{"keep_in_memory": True, **options})
-
-    def _info(self) -> evaluate.MetricInfo:
-        value = datasets.Value("float64" if self.task.kind == "regression" else "int64")
-        return evaluate.MetricInfo(
-            description=f"{self.task.title}: {', '.join(self.task.metrics)}.",
-            citation=self.task.citation,
-            inputs_description="predictions and references: class ids, or scores for a regression.",
-            features=datasets.Features({"predictions": value, "references": value}),
-        )
-
-    def _compute(self, *, predictions: list[Any], references: list[Any]) -> dict[str, float]:
-        return dict(score_predictions(self.task, references, predictions, "dev").metrics)
+    return TaskMetric(task, **options)

@@ -1,4 +1,4 @@
-"""Computes the metrics of GLUE, and from them the score of a split and of a task.
+"""Computes the metrics of GLUE and those of skewed classes, and from them the score of a split and of a task.
 
 Where F1, Matthews, Pearson or Spearman is undefined, the value is 0, never NaN. Predictions that are all the same are
 flagged as collapsed.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,11 +52,33 @@ def f1(labels: ArrayLike, predictions: ArrayLike) -> float:
 
 def matthews(labels: ArrayLike, predictions: ArrayLike) -> float:
     """Return the Matthews correlation of any number of classes (Gorodkin 2004); 0 if either side has one class."""
-    gold, guess = _pair(labels, predictions)
-    classes = np.unique(np.concatenate([gold, guess]))
-    right, total = np.array(np.sum(gold == guess), np.float64), np.array(len(gold), np.float64)
-    true, predicted = ((side[:, None] == classes).sum(axis=0, dtype=np.float64) for side in (gold, guess))
-    return float(matthews_of_counts(right, total, true, predicted))
+    right, true, predicted = (one_hot.sum(axis=0) for one_hot in one_hots(*_pair(labels, predictions)))
+    return float(matthews_of_counts(right.sum(), true.sum(), true, predicted))
+
+
+def macro_f1(labels: ArrayLike, predictions: ArrayLike) -> float:
+    """Return the mean F1 of the classes that occur as gold or predicted class, each counted alike.
+
+    Source: the "averaged F1" of Opitz & Burst (2019), which scikit-learn computes too.
+    """
+    counts = (one_hot.sum(axis=0) for one_hot in one_hots(*_pair(labels, predictions)))
+    return float(macro_f1_of_counts(*counts))
+
+
+def balanced_accuracy(labels: ArrayLike, predictions: ArrayLike) -> float:
+    """Return the mean recall of the gold classes, each counted alike; without information it is 1 / classes.
+
+    Source: Brodersen, Ong, Stephan & Buhmann (2010) for two classes; scikit-learn generalizes it alike.
+    """
+    right, true, _ = (one_hot.sum(axis=0) for one_hot in one_hots(*_pair(labels, predictions)))
+    return float(balanced_accuracy_of_counts(right, true))
+
+
+def one_hots(gold: NDArray[np.generic], predicted: NDArray[np.generic]) -> tuple[Floats, Floats, Floats]:
+    """Return for n examples and the C classes that occur whether each is right, gold and predicted class: [n, C]."""
+    classes = np.unique(np.concatenate([gold, predicted]))
+    true, guessed = ((side[:, None] == classes).astype(np.float64) for side in (gold, predicted))
+    return true * guessed, true, guessed
 
 
 def matthews_of_counts(right: Floats, total: Floats, true: Floats, predicted: Floats) -> Floats:
@@ -68,6 +90,21 @@ def matthews_of_counts(right: Floats, total: Floats, true: Floats, predicted: Fl
     covariance = right * total - (true * predicted).sum(axis=-1)
     variances = (total**2 - (predicted**2).sum(axis=-1)) * (total**2 - (true**2).sum(axis=-1))
     return ratio(covariance, np.sqrt(variances))
+
+
+def macro_f1_of_counts(right: Floats, true: Floats, predicted: Floats) -> Floats:
+    """Return the mean F1 [...] over the classes that occur, from the examples of each class [..., C]: those that are
+    predicted correctly, that belong to it and that are predicted.
+    """
+    either = true + predicted
+    return ratio(ratio(2 * right, either).sum(axis=-1), (either > 0).sum(axis=-1, dtype=np.float64))
+
+
+def balanced_accuracy_of_counts(right: Floats, true: Floats) -> Floats:
+    """Return the mean recall [...] over the gold classes, from the examples of each class [..., C]: those that are
+    predicted correctly and those that belong to it.
+    """
+    return ratio(ratio(right, true).sum(axis=-1), (true > 0).sum(axis=-1, dtype=np.float64))
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
@@ -97,6 +134,8 @@ METRICS: Mapping[MetricName, Callable[[ArrayLike, ArrayLike], float]] = {
     "matthews": matthews,
     "pearson": pearson,
     "spearman": spearman,
+    "macro-f1": macro_f1,
+    "balanced-accuracy": balanced_accuracy,
 }
 
 
@@ -122,8 +161,41 @@ def score_predictions(task: Task, labels: Labels | None, predictions: ArrayLike,
     guess = np.asarray(predictions)
     if len(guess) == 0:
         raise DataError(f"{task.name} {split} has no rows, so no metric can be computed on it.")
-    metrics: dict[str, float] = {name: METRICS[name](labels, guess) for name in task.metrics}
+    metrics = dict(_named_value(task, name, labels, guess) for name in task.metrics)
     return SplitScore(split, metrics, float(np.mean(list(metrics.values()))), is_constant(guess), len(guess))
+
+
+def _named_value(task: Task, name: str, labels: ArrayLike, guess: NDArray[np.generic]) -> tuple[str, float]:
+    """Return a metric's name for records and its value; raise RunError for a value that is no score."""
+    if name not in task.library_metrics:
+        return name, METRICS[cast("MetricName", name)](labels, guess)
+    metric = task.library_metrics[name]
+    value = metric.compute(labels, guess)
+    if np.isnan(value) and is_constant(guess):
+        value = 0.0  # undefined, as for the metrics here
+    if not -1 <= value <= 1:
+        raise RunError(f"metric '{name}' gave {value:g} on {task.name}: a score is a number from -1 to 1.")
+    return metric.recorded_name, value
+
+
+def check_library_metrics(data: TaskData) -> None:
+    """Compute the metrics that `evaluate` loads on perfect and on constant predictions of every dev split.
+
+    Raises DataError for a value that is no score and for a metric by which perfect predictions are not the best.
+    """
+    task = data.task
+    for name, dev in ((name, dev) for name in task.library_metrics for dev in data.dev):
+        gold = np.asarray(dev.gold)
+        constants = [np.full_like(gold, value) for value in (gold.min(), gold.max())]
+        try:
+            perfect, *others = (_named_value(task, name, gold, guess)[1] for guess in (gold, *constants))
+        except RunError as error:
+            raise DataError(error.message) from error
+        if perfect <= min(others) and not is_constant(gold):
+            raise DataError(
+                f"metric '{name}' gives perfect predictions of {task.name} {dev.split} {perfect:g}, and constant ones "
+                f"{max(others):g}: higher must be better."
+            )
 
 
 def is_constant(predictions: NDArray[np.generic]) -> bool:

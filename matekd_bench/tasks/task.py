@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
-from matekd_bench.errors import DataError
+from matekd_bench.errors import DataError, list_available
+from matekd_bench.tasks.library_metric import LibraryMetric
 
 DataState = Literal["official", "partial", "mini", "own"]
-MetricName = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
+MetricName = Literal["accuracy", "f1", "matthews", "pearson", "spearman", "macro-f1", "balanced-accuracy"]
 HOLDOUT = "holdout"  # the split taken out of train where dev must stay unseen
 
 # For pydantic, which reads records from TOML: a misspelled key or a number in quotes is an error.
@@ -62,7 +63,7 @@ class Task:
     kind: Literal["classification", "regression"]
     fields: tuple[str, ...]
     labels: tuple[str, ...]
-    metrics: tuple[MetricName, ...]
+    metrics: tuple[str, ...]
     splits: Mapping[str, Split]
     train: str | None = "train"  # the split to train on; None for evaluation only
     dev: tuple[str, ...] = ("dev",)
@@ -77,6 +78,9 @@ class Task:
     skip_broken: bool = False  # leave out and count rows with a wrong number of columns (QQP)
     evaluated_with: str | None = None  # the task whose models are evaluated on this one (AX)
     reader: Callable[[str], Rows] | None = field(default=None, repr=False)
+    library_metrics: Mapping[str, LibraryMetric] = field(
+        default_factory=dict
+    )  # those of `metrics` not built in
     synthetic: bool = False  # generated data: a score on it is not a score on the task it stands for
     stands_for: str | None = None  # the task that a synthetic one imitates
     dev_share: float | None = None  # of train, taken out as dev: the data have no dev split
@@ -99,6 +103,7 @@ class Task:
             (len(set(self.labels)) != len(self.labels), "labels: each one once"),
             (self.kind == "regression" and bool(self.labels), "labels: none for regression"),
             (not self.metrics, "metrics: at least one"),
+            *((True, f"metrics: no '{name}'; {_metrics_like(name)}") for name in self._unknown_metrics()),
             (not set(self.label_values.values()) <= set(self.labels), "label_values: values must be labels"),
             (not self._needed_splits() <= set(self.splits), "splits: train and dev must be among them"),
             (self.synthetic and self.reader is None, "synthetic: a reader must make the data"),
@@ -106,6 +111,9 @@ class Task:
         ):
             if invalid:
                 raise DataError(f"task '{self.name}' contradicts itself: {reason}.")
+
+    def _unknown_metrics(self) -> list[str]:
+        return [name for name in self.metrics if name not in {*get_args(MetricName), *self.library_metrics}]
 
     def _needed_splits(self) -> set[str]:
         return {*self.dev, *((self.train,) if self.train else ())}
@@ -123,6 +131,10 @@ class Task:
     def outputs(self) -> int:
         """Width of the logits: the number of classes, or 1 for regression."""
         return len(self.labels) or 1
+
+
+def _metrics_like(name: str) -> str:
+    return list_available(name, get_args(MetricName)).rstrip(".")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from matekd_bench.errors import DataError
 from matekd_bench.files.reading import checked_record, read_toml
+from matekd_bench.tasks.library_metric import PREFIX, read_metrics
 from matekd_bench.tasks.own.flat_form import is_flat_form
 from matekd_bench.tasks.task import Suite, Task
 
@@ -35,7 +36,7 @@ def load_task_file(file: Path) -> Task:
     table = read_toml(file)
     if is_flat_form(table):
         return load_own_task(table, file)
-    return _record(Task, _with_train_key(table), file)
+    return _record(Task, _with_library_metrics(_with_train_key(table), file.parent), file)
 
 
 def load_suites(folder: Path) -> list[Suite]:
@@ -66,6 +67,15 @@ def _with_train_key(table: dict[str, Any]) -> dict[str, Any]:
     if isinstance(splits, dict) and "train" not in splits:
         return {"train": None, **table}
     return table
+
+
+def _with_library_metrics(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return `table` with the places of the metrics that the library evaluate loads, if it names any."""
+    named = table.get("metrics")
+    if not isinstance(named, list) or not any(str(metric).startswith(PREFIX) for metric in named):
+        return table
+    names, library = read_metrics(list(map(str, named)), folder)
+    return {**table, "metrics": names, "library_metrics": {name: vars(one) for name, one in library.items()}}
 
 
 def load_own_task(table: dict[str, Any], file: Path) -> Task:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matekd_bench.distill.artifacts.kept_student import KeptStudent
 from matekd_bench.distill.device import contained_randomness, resolve_device
-from matekd_bench.errors import ResultsError, UsageError, unknown
+from matekd_bench.errors import DataError, ResultsError, UsageError, unknown
 from matekd_bench.files.csv_text import csv_text
 from matekd_bench.files.printable import json_text
 from matekd_bench.results.records.run_record import Record
@@ -17,6 +17,10 @@ from matekd_bench.results.store.students_folder import KeptStudents
 from matekd_bench.tasks.metrics import score_split
 from matekd_bench.tasks.sources import GlueFolder, Hub, load_split, source_of
 from matekd_bench.tasks.task import Examples, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,11 @@ class StudentAnswers:
     logits: Sequence[Sequence[float]]
 
     @property
+    def columns(self) -> list[str]:
+        """The names of the columns with the answers."""
+        return answer_columns(self.labels)
+
+    @property
     def classes(self) -> list[int]:
         """The predicted class ids: the index of each row's largest logit."""
         return [max(range(len(row)), key=row.__getitem__) for row in self.logits]
@@ -40,13 +49,17 @@ class StudentAnswers:
         return [row[0] for row in self.logits]
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield a row per answer: its number from 0, the prediction, and the probability of each class."""
+        """Yield a row per answer: the prediction and the probability of each class."""
         if not self.labels:
-            yield from ({"index": index, "prediction": score} for index, score in enumerate(self.scores))
+            yield from ({"prediction": score} for score in self.scores)
             return
-        for index, (class_id, row) in enumerate(zip(self.classes, self.logits, strict=True)):
-            probabilities = dict(zip((f"p_{label}" for label in self.labels), _softmax(row), strict=True))
-            yield {"index": index, "prediction": self.labels[class_id], **probabilities}
+        for class_id, row in zip(self.classes, self.logits, strict=True):
+            yield dict(zip(self.columns, (self.labels[class_id], *_softmax(row)), strict=True))
+
+
+def answer_columns(labels: Sequence[str]) -> list[str]:
+    """Return the names of the columns with the answers of a student that has these labels, none for a regression."""
+    return ["prediction", *(f"p_{label}" for label in labels)]
 
 
 def _softmax(logits: Sequence[float]) -> list[float]:
@@ -137,21 +150,47 @@ def read_split(task: Task, split: str | None, run: Record, glue_dir: Path | None
 
 
 def score_of(task: Task, examples: Examples, answers: StudentAnswers) -> Mapping[str, float] | None:
-    """Return the task's metrics on these rows; None if the rows have no labels."""
-    import numpy as np
-
+    """Return the task's metrics on the rows that have a label; None if the split has no labels."""
     if examples.labels is None:
         return None
-    logits = np.asarray(answers.logits, dtype=np.float32)
-    if answers.labels:  # columns in the order of the task's labels, which may differ from the student's
-        logits = logits[:, [answers.labels.index(label) for label in task.labels]]
-    return score_split(task, examples.gold, logits, examples.split).metrics
+    return score_split(task, examples.gold, labeled_logits(task, examples, answers), examples.split).metrics
 
 
-def as_text(answers: StudentAnswers, suffix: str) -> str:
-    """Format the answers as a file: JSON lines for `.jsonl`, tab-separated for `.tsv`, else comma-separated."""
-    rows = list(answers.rows())
+def labeled_logits(task: Task, examples: Examples, answers: StudentAnswers) -> NDArray[np.float32]:
+    """Return the logits [n, C] of the rows that have a label, with the classes in the task's order."""
+    import numpy as np
+
+    labeled = [label is not None for label in examples.labels or ()]
+    logits = np.asarray(answers.logits, dtype=np.float32)[labeled]
+    # the order of the task's labels may differ from the student's
+    return logits[:, [answers.labels.index(label) for label in task.labels]] if answers.labels else logits
+
+
+def check_carried(columns: Iterable[str], task: Task, file: Path) -> None:
+    """Raise DataError if a column that the output carries along has the name of one with answers."""
+    taken = [column for column in columns if column in answer_columns(task.labels)]
+    if taken:
+        raise DataError(f"'{file}' has a column '{taken[0]}', and so has the output: rename it in the file.")
+
+
+def as_text(answers: StudentAnswers, suffix: str, carried: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Format the answers as a file: JSON lines for `.jsonl`, tab-separated for `.tsv`, else comma-separated.
+
+    A row is its number from 0, the cells that it carries along, and the answer. A carried `index` takes the place of
+    the number.
+    """
+    rows = [
+        {"index": index, **(carried[index] if carried else {}), **answer}
+        for index, answer in enumerate(answers.rows())
+    ]
     if suffix == ".jsonl":
         return "".join(json_text(row) + "\n" for row in rows)
-    delimiter = "\t" if suffix == ".tsv" else ","
-    return csv_text(list(rows[0]), rows, delimiter=delimiter, number="{:.6g}".format)
+    names = dict.fromkeys(name for row in carried for name in row)
+    columns = list(dict.fromkeys(("index", *names, *answers.columns)))
+    cells = ({name: _cell(row.get(name), name in names) for name in columns} for row in rows)
+    return csv_text(columns, cells, delimiter="\t" if suffix == ".tsv" else ",", number="{:.6g}".format)
+
+
+def _cell(value: Any, carried: bool) -> Any:
+    """Return a value for CSV; a carried number with a fraction, a list or an object as JSON, which loses nothing."""
+    return json_text(value) if carried and isinstance(value, (float, list, dict)) else value

@@ -17,6 +17,7 @@ from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.grid import chosen_methods, chosen_tasks
 from matekd_bench.study.spec.request import make_request
 from matekd_bench.study.spec.study_spec import NO_REFERENCE, StudySpec
+from matekd_bench.tasks.metrics import check_library_metrics
 from matekd_bench.tasks.sources import DataSource, GlueFolder, Hub, load_task, source_of
 from matekd_bench.tasks.task import Task, TaskData
 from matekd_bench.tools.doctor.glue_and_wordnet import GET_WORDNET, find_wordnet
@@ -136,6 +137,7 @@ def prepare_data(task: Task, source: DataSource, stage: Callable[[str], None]) -
     try:
         with without_retries():
             task_data = load_task(task, source)
+        check_library_metrics(task_data)  # loads them
     except BenchError as error:
         return Requirement("data", task.name, "missing", error.message, error.hint or "")
     return Requirement("data", task.name, "there" if present else "fetched", _row_counts(task_data))

@@ -11,7 +11,7 @@ from matekd_bench.files.csv_text import csv_text, defuse_formula
 from matekd_bench.tools.predict import StudentAnswers, as_text
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-1-A1", "-", "@SUM(A1)", "\tx", "\rx"])
 def test_formulas_get_an_apostrophe_in_cells_and_headings(text: str) -> None:
     assert defuse_formula(text) == f"'{text}"
     [header, row] = csv.reader(io.StringIO(csv_text([text], [{text: text}]), newline=""))
@@ -19,10 +19,10 @@ def test_formulas_get_an_apostrophe_in_cells_and_headings(text: str) -> None:
 
 
 def test_other_values_come_back() -> None:
-    row = {"a=b": 'quo"te,\nline', "number": -0.25, "count": -3, "yes": True, "none": None}
+    row = {"a=b": 'quo"te,\nline', "text": "-1.5e-3", "number": -0.25, "count": -3, "yes": True, "none": None}
     [header, read] = csv.reader(io.StringIO(csv_text(list(row), [row]), newline=""))
     assert header == list(row)
-    assert read == ['quo"te,\nline', "-0.25", "-3", "true", ""]
+    assert read == ['quo"te,\nline', "-1.5e-3", "-0.25", "-3", "true", ""]
 
 
 @pytest.mark.parametrize(("suffix", "delimiter"), [(".csv", ","), (".tsv", "\t")])

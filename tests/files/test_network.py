@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import datasets.config
+import evaluate.config
 import pytest
 from huggingface_hub import constants
 
@@ -78,8 +79,13 @@ def test_the_libraries_work_offline_where_the_hub_is_silent(
     logger = logging.getLogger("huggingface_hub")
     before = logger.level
     with without_retries():
-        offline = (constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE)
-        assert offline == (not answers, not answers)
+        offline = (
+            constants.HF_HUB_OFFLINE,
+            datasets.config.HF_HUB_OFFLINE,
+            evaluate.config.HF_EVALUATE_OFFLINE,
+        )
+        assert offline == (not answers,) * 3
         assert logger.level == logging.ERROR
     assert (constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE) == (False, False)
+    assert not evaluate.config.HF_EVALUATE_OFFLINE
     assert logger.level == before

@@ -9,7 +9,7 @@ import pytest
 
 from matekd_bench.cli import main
 from matekd_bench.errors import DataError
-from matekd_bench.files.user_tables import read_texts
+from matekd_bench.files.user_tables import other_cells, read_lines, texts_of
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.tasks.own.own_task import OwnTask, own_task
 from matekd_bench.tasks.sources import Hub, source_of
@@ -99,7 +99,22 @@ def refused_by_predict(file: Path, capsys: pytest.CaptureFixture[str]) -> str:
 def test_both_read_the_same_texts(case: str, tmp_path: Path) -> None:
     name, content, texts = SOUND[case]
     file = written(tmp_path, name, content)
-    assert read_by_own_task(file) == read_texts(file, ["sentence"]) == [(text,) for text in texts]
+    assert (
+        read_by_own_task(file)
+        == texts_of(read_lines(file), ["sentence"], file)
+        == [(text,) for text in texts]
+    )
+
+
+def test_other_cells_come_as_they_are_written(tmp_path: Path) -> None:
+    file = written(tmp_path, "x.csv", "id,sentence,,note\n007,a,,\n8,b,,=1\n")
+    cells = other_cells(read_lines(file), ["sentence"], file)
+    assert cells == [{"id": "007", "note": ""}, {"id": "8", "note": "=1"}]
+    file = written(tmp_path, "x.jsonl", '{"sentence": "a", "id": [1, NaN]}\n{"sentence": "b", "at": 0.1}\n')
+    assert other_cells(read_lines(file), ["sentence"], file) == [{"id": [1, None]}, {"at": 0.1}]
+    file = written(tmp_path, "y.jsonl", '{"sentence": "a"}\n{"sentence": "b", "id": {"x": "\\ud83d"}}\n')
+    with pytest.raises(DataError, match=r"line 2: 'id'.*ud83d"):
+        other_cells(read_lines(file), ["sentence"], file)
 
 
 def test_predict_reads_a_sound_file_before_it_looks_for_the_student(

@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr, spearmanr
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, matthews_corrcoef
 
 from matekd_bench.errors import DataError, RunError
 from matekd_bench.tasks.metrics import (
     METRICS,
     accuracy,
+    balanced_accuracy,
     f1,
+    macro_f1,
     majority_score,
     matthews,
     pearson,
@@ -33,6 +35,8 @@ PAIRS: list[tuple[Callable[..., float], Callable[..., Any]]] = [
     (accuracy, accuracy_score),
     (f1, lambda y, p: f1_score(y, p, labels=[1], average="macro", zero_division=0.0)),
     (matthews, matthews_corrcoef),
+    (macro_f1, lambda y, p: f1_score(y, p, average="macro", zero_division=0.0)),
+    (balanced_accuracy, balanced_accuracy_score),
 ]
 BINARY_EDGES = [
     ([0, 1, 0, 1], [1, 1, 1, 1]),
@@ -146,6 +150,16 @@ def test_logits_of_the_wrong_shape_or_not_finite_are_refused() -> None:
         predictions_of(TASKS["mnli"], np.zeros((4, 2)))
     with pytest.raises(RunError, match="NaN"):
         predictions_of(TASKS["rte"], np.array([[np.nan, 1.0]]))
+
+
+def test_macro_f1_and_balanced_accuracy_by_their_definitions() -> None:
+    """Three classes, of which one is never predicted and another never right, summed class by class."""
+    gold, guess = np.array([0, 0, 0, 0, 1, 1, 2]), np.array([0, 0, 0, 1, 1, 3, 1])
+    precision, recall = {0: 1.0, 1: 1 / 3}, {0: 3 / 4, 1: 1 / 2}
+    f1s = [2 * precision[c] * recall[c] / (precision[c] + recall[c]) for c in (0, 1)]
+    assert macro_f1(gold, guess) == pytest.approx(sum(f1s) / 4, abs=1e-15)  # classes 0 to 3
+    assert balanced_accuracy(gold, guess) == pytest.approx((3 / 4 + 1 / 2 + 0) / 3, abs=1e-15)
+    assert balanced_accuracy(gold, np.zeros(7)) == pytest.approx(1 / 3)
 
 
 def test_majority_score() -> None:

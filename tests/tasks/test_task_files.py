@@ -61,7 +61,7 @@ def test_a_file_becomes_a_record(tmp_path: Path) -> None:
         ("rows = 3\n", "", "'splits.train.rows'"),
         ("header =", "headers =", "'splits.dev.headers': did you mean 'header'"),
         ('fields = ["text"]', "fields = 3", "'fields': it should be a list, not 3"),
-        ('"accuracy"', '"acuracy"', "'metrics.0': it should be 'accuracy'"),
+        ('"accuracy"', '"acuracy"', "metrics: no 'acuracy'; did you mean 'accuracy'"),
         ('"classification"', '"ranking"', "'ranking'"),
         ('["no", "yes"]', '["no"]', "labels"),
     ],

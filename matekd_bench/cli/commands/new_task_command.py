@@ -75,7 +75,9 @@ def new(
     metrics: Annotated[
         str | None,
         Option(
-            "--metrics", metavar="LIST", help="accuracy, f1, matthews; of a regression pearson, spearman."
+            "--metrics",
+            metavar="LIST",
+            help="accuracy, f1, matthews, macro-f1, balanced-accuracy; of a regression pearson, spearman.",
         ),
     ] = None,
     folder: Annotated[Path, Option("--folder", metavar="DIR", help="Where to write it.")] = Path(),

@@ -14,6 +14,7 @@ from matekd_bench.cli.ui.leaderboards import ResultsFolders, find_one_run, load_
 from matekd_bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from matekd_bench.tools.class_report import ClassReport
     from matekd_bench.tools.predict import StudentAnswers
 
 
@@ -44,6 +45,12 @@ def predict(
             "--output", "-o", metavar="FILE", help="A .tsv, .csv or .jsonl file; default: TSV on screen."
         ),
     ] = None,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report", help="Print scores by class and the confusion matrix; answers go to --output only."
+        ),
+    ] = False,
     results: ResultsFolders = None,
     glue_dir: GlueDir = None,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")] = "auto",
@@ -52,33 +59,67 @@ def predict(
 ) -> None:
     """Print what the kept student of a run says: a row for each example, with probabilities.
 
-    Where the rows have labels the score goes to stderr.
+    Where the rows have labels the score goes to stderr. With `--file` the output carries its other columns along.
     """
     from matekd_bench.files.reading import text_encoding
-    from matekd_bench.files.user_tables import EXTENSIONS, read_texts
+    from matekd_bench.files.user_tables import EXTENSIONS, other_cells, read_lines, texts_of
     from matekd_bench.plugins.known_names import known_tasks
-    from matekd_bench.tools.predict import StudentPredictor, as_text, read_split, score_of, task_to_predict
+    from matekd_bench.tools.class_report import check_reportable, class_report
+    from matekd_bench.tools.predict import (
+        StudentPredictor,
+        as_text,
+        check_carried,
+        read_split,
+        score_of,
+        task_to_predict,
+    )
 
-    if file is not None and split is not None:
-        raise UsageError("--file and --split contradict each other: give one of them.")
+    for option, given in (("--split", split is not None), ("--report", report)):
+        if file is not None and given:
+            raise UsageError(f"--file and {option} contradict each other: give one of them.")
     if output is not None and output.suffix.lower() not in EXTENSIONS:
         raise UsageError(f"'{output}': predictions are written to {', '.join(EXTENSIONS)} files.")
     host = load_host(plugin, no_plugins)
     record, home, tasks = find_one_run(host, run, results)
     predicted_task = task_to_predict(record, task and known_tasks(task, host), tasks)
-    texts = None
+    texts, carried = None, None
     if file is not None:
-        texts = read_texts(file, predicted_task.fields, text_encoding(encoding))
+        lines = read_lines(file, text_encoding(encoding))
+        texts = texts_of(lines, predicted_task.fields, file)
+        carried = other_cells(lines, predicted_task.fields, file)
+        check_carried({name for cells in carried for name in cells}, predicted_task, file)
     student = StudentPredictor(record, home, device)  # loads a model: the file is checked first
     if texts is not None:
         answers = student.answer(texts)
     else:
         examples = read_split(predicted_task, split, record, glue_dir)
+        if report:
+            check_reportable(predicted_task, examples)
         answers = student.answer(examples.texts)
         if (scores := score_of(predicted_task, examples, answers)) is not None:
             metrics = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
             print(f"{predicted_task.name} {examples.split}, {len(examples)} rows: {metrics}", file=sys.stderr)
-    _write(answers, output, as_text(answers, output.suffix.lower() if output else ".tsv"))
+    if report:
+        _print_report(class_report(predicted_task, examples, answers))
+    if output is not None or not report:
+        text = as_text(answers, output.suffix.lower() if output else ".tsv", carried or ())
+        _write(answers, output, text)
+
+
+def _print_report(report: ClassReport) -> None:
+    """Print a table of the classes, and the confusion matrix with a row for each gold class."""
+    from matekd_bench.cli.ui.console import print_table
+    from matekd_bench.files.printable import one_line
+
+    labels = [one_line(scores.label) for scores in report.classes]
+    rows = [
+        (label, f"{one.precision:.4f}", f"{one.recall:.4f}", f"{one.f1:.4f}", str(one.support))
+        for label, one in zip(labels, report.classes, strict=True)
+    ]
+    print_table(("label", "precision", "recall", "F1", "support"), rows)
+    typer.echo("\nrows by gold label (down) and predicted label (across)")
+    counts = zip(labels, report.confusion, strict=True)
+    print_table(("", *labels), [(label, *map(str, row)) for label, row in counts])
 
 
 def _write(answers: StudentAnswers, output: Path | None, text: str) -> None:

@@ -20,6 +20,7 @@ from matekd_bench.results.store.answers import (
     read_labels,
 )
 from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.tasks.library_metric import library_metrics
 from matekd_bench.tasks.metrics import METRICS
 from matekd_bench.tasks.task import MetricName, Task
 
@@ -100,6 +101,8 @@ class Evidence:
         All runs of one dev set get the same object.
         """
         names: list[MetricName] = [name for name in METRICS if name in metrics]
+        if foreign := library_metrics(metrics):
+            raise ResultsError(f"'{foreign[0]}' is not computed example by example.")
         if len(names) < len(metrics) or not names:
             raise ResultsError(f"metrics {', '.join(metrics) or '(none)'} are not known here.")
         key = (*dev_digests(record).items(), *names)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from matekd_bench.results.records.code_record import foreign_code
 from matekd_bench.results.records.run_record import Record
+from matekd_bench.tasks.library_metric import library_metrics
 from matekd_bench.tasks.task import Suite
 
 RowKey: TypeAlias = tuple[
@@ -122,7 +123,8 @@ def _split_by_data_and_teacher(records: Sequence[Record]) -> list[list[Record]]:
     parts: dict[tuple[DataKey, str], list[Record]] = {}
     for record in records:
         if record.teacher is not None:
-            parts.setdefault((_data_key(record), record.teacher.sha256), []).append(record)
+            teacher = " ".join((record.teacher.sha256, *_library_metrics(record)))
+            parts.setdefault((_data_key(record), teacher), []).append(record)
     ordered = sorted(parts, key=lambda key: (-len(parts[key]), key))
     for record in records:
         if record.teacher is None:
@@ -133,10 +135,18 @@ def _split_by_data_and_teacher(records: Sequence[Record]) -> list[list[Record]]:
     return [parts[key] for key in ordered]
 
 
+def _library_metrics(record: Record) -> list[str]:
+    """Return the metrics that the library evaluate loads, with their versions, that teacher and student have."""
+    scores = record.teacher.scores if record.teacher else ()
+    return library_metrics(sorted({item.metric for item in scores}))
+
+
 def _several_columns_note(task: str, parts: Sequence[Sequence[Record]]) -> str:
     """Say why a task has several columns."""
     teachers = {part[0].teacher.sha256[:8] for part in parts if part[0].teacher}
     data = {_data_key(part[0]) for part in parts}
     reasons = [f"{len(teachers)} teachers ({', '.join(sorted(teachers))})"] if len(teachers) > 1 else []
     reasons += [f"{len(data)} data sets"] if len(data) > 1 else []
+    metrics = {tuple(_library_metrics(part[0])) for part in parts}
+    reasons += [f"{len(metrics)} versions of its metrics"] if len(metrics) > 1 else []
     return f"{task}: {' and '.join(reasons)} under one protocol: separate columns, not compared, in no mean."

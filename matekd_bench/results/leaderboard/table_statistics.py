@@ -16,6 +16,7 @@ from matekd_bench.results.stats.example_scores import ExampleScores, example_sco
 from matekd_bench.results.stats.intervals import MIN_SEEDS, SIGNED, UNIT
 from matekd_bench.results.stats.power import Power
 from matekd_bench.results.stats.summary import RowSummary, TableSummary, summarize
+from matekd_bench.tasks.library_metric import library_metrics
 
 if TYPE_CHECKING:
     from matekd_bench.results.leaderboard.evidence import Evidence
@@ -110,10 +111,13 @@ class TableRuns:
         scored = self.grid.scored(key, column.name)
         failed = any(run.status == "failed" for run in self.grid.cell(key, column.name).values())
         scores = {seed: last_score(run) for seed, run in scored.items()}
+        foreign = library_metrics(column.metrics)  # their bounds and the shares of examples are not known
+        reason = f"{foreign[0]} is not computed example by example" if foreign else RowScores.without_examples
         return RowScores(
             scores, self._example_scores(scored, column), complete=not failed,
             collapsed=frozenset(seed for seed, run in scored.items() if run.status in ("collapsed", "diverged")),
-            bounds=SIGNED if SIGNED_METRICS & set(column.metrics) else UNIT,
+            bounds=SIGNED if foreign or SIGNED_METRICS & set(column.metrics) else UNIT,
+            without_examples=reason,
         )  # fmt: skip
 
     def _example_scores(self, scored: Mapping[int, Record], column: TaskColumn) -> ExampleScores | None:

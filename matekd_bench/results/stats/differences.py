@@ -28,7 +28,8 @@ class RowScores:
 
     `scores` are fractions by seed. `examples` come from the predictions of the same runs (None: no predictions).
     `complete` is False if a seed failed; then there is no interval, p or verdict. `collapsed` are the seeds whose runs
-    collapsed or diverged. `bounds` are the lowest and the highest value of the score.
+    collapsed or diverged. `bounds` are the lowest and the highest value of the score. `without_examples` says why there
+    are no `examples`.
     """
 
     scores: Mapping[int, float]
@@ -36,6 +37,7 @@ class RowScores:
     complete: bool = True
     collapsed: frozenset[int] = frozenset()
     bounds: Interval = UNIT
+    without_examples: str = "predictions are missing"
 
     @property
     def supports_claims(self) -> bool:
@@ -93,7 +95,7 @@ def difference(own: RowScores, other: RowScores) -> Difference | None:
     if reason := _collapse(own, other, seeds):
         return without_claim(missing=reason)
     if own.examples is None or other.examples is None or not _predicted(own, other, seeds):
-        return without_claim(missing="predictions are missing")
+        return without_claim(missing=own.without_examples)
     noise = paired_noise(own.examples, other.examples, seeds)
     return Difference(delta, len(seeds), noise.with_seeds(len(seeds)), noise, largest=largest)
 

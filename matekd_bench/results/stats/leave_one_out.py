@@ -13,7 +13,17 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from matekd_bench.tasks.metrics import METRICS, ROUNDING, Floats, matthews_of_counts, ranks, ratio
+from matekd_bench.tasks.metrics import (
+    METRICS,
+    ROUNDING,
+    Floats,
+    balanced_accuracy_of_counts,
+    macro_f1_of_counts,
+    matthews_of_counts,
+    one_hots,
+    ranks,
+    ratio,
+)
 from matekd_bench.tasks.task import MetricName
 
 Values: TypeAlias = NDArray[Any]  # class ids or scores [n]
@@ -45,13 +55,24 @@ def f1_without(gold: Values, predicted: Values) -> Floats:
 
 def matthews_without(gold: Values, predicted: Values) -> Floats:
     """Compute the Matthews correlation of all examples but each one: [n]."""
-    classes = np.unique(np.concatenate([gold, predicted]))
-    right = (gold == predicted).astype(np.float64)
-    true, guessed = ((side[:, None] == classes).astype(np.float64) for side in (gold, predicted))
-    total = np.full(len(gold), len(gold) - 1.0)
-    return matthews_of_counts(
-        right.sum() - right, total, true.sum(axis=0) - true, guessed.sum(axis=0) - guessed
-    )
+    right, true, guessed = _counts_without(gold, predicted)
+    return matthews_of_counts(right.sum(axis=1), true.sum(axis=1), true, guessed)
+
+
+def macro_f1_without(gold: Values, predicted: Values) -> Floats:
+    """Compute the macro F1 of all examples but each one: [n]; a class may no longer occur without its only one."""
+    return macro_f1_of_counts(*_counts_without(gold, predicted))
+
+
+def balanced_accuracy_without(gold: Values, predicted: Values) -> Floats:
+    """Compute the balanced accuracy of all examples but each one: [n]."""
+    right, true, _ = _counts_without(gold, predicted)
+    return balanced_accuracy_of_counts(right, true)
+
+
+def _counts_without(gold: Values, predicted: Values) -> list[Floats]:
+    """Count, without each example, those of each class that are right, gold and predicted: three arrays [n, C]."""
+    return [one_hot.sum(axis=0) - one_hot for one_hot in one_hots(gold, predicted)]
 
 
 def pearson_without(gold: Values, predicted: Values) -> Floats:
@@ -125,4 +146,6 @@ WITHOUT: Mapping[MetricName, Callable[[Values, Values], Floats]] = {
     "matthews": matthews_without,
     "pearson": pearson_without,
     "spearman": spearman_without,
+    "macro-f1": macro_f1_without,
+    "balanced-accuracy": balanced_accuracy_without,
 }

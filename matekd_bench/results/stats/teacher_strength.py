@@ -17,8 +17,9 @@ def p_above_majority(metrics: Mapping[str, float], n: int, majority_score: float
     """
     from scipy.special import bdtrc, ndtr, stdtr
 
-    if "accuracy" in metrics:
-        right, share = round(metrics["accuracy"] * n), majority_share(tuple(metrics), majority_score)
+    share = majority_share(tuple(metrics), majority_score)
+    if share is not None:
+        right = round(metrics["accuracy"] * n)
         return float(bdtrc(right - 1, n, share)) if right > 0 else 1.0
     if "matthews" in metrics:
         return float(ndtr(-math.sqrt(n) * metrics["matthews"]))
@@ -29,14 +30,16 @@ def p_above_majority(metrics: Mapping[str, float], n: int, majority_score: float
     return 0.0 if r >= 1 else float(stdtr(n - 2, -r * math.sqrt((n - 2) / (1 - r**2))))
 
 
-def majority_share(metrics: Sequence[str], score: float) -> float:
-    """Return the accuracy of the majority class from its task score.
+def majority_share(metrics: Sequence[str], score: float) -> float | None:
+    """Return the accuracy of the majority class from its task score; None if these metrics do not give it.
 
     With F1 besides, the score is `(m + 2 m / (1 + m)) / 2` if class 1 is the most frequent and `m / 2` if class 0 is;
-    of two solutions the larger share is returned, which asks more of a teacher.
+    of two solutions the larger share is returned, which asks more of a teacher. Matthews is 0 for a single class.
     """
+    if set(metrics) in ({"accuracy"}, {"accuracy", "matthews"}):
+        return score * len(metrics)
     if set(metrics) != {"accuracy", "f1"}:
-        return score
+        return None
     b = 3 - 2 * score
     class_1 = (-b + math.sqrt(b * b + 8 * score)) / 2
     return max(share for share in (class_1, 2 * score) if share <= 1)

@@ -1,4 +1,4 @@
-"""The metrics of GLUE on weighted examples, which scores many resamples of a dev set in a few matrix products.
+"""The metrics on weighted examples, which scores many resamples of a dev set in a few matrix products.
 
 With equal weights the values are those of :mod:`matekd_bench.tasks.metrics`. Undefined values are 0 here too.
 """
@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matekd_bench.results.stats.leave_one_out import Values
-from matekd_bench.tasks.metrics import ROUNDING, Floats, matthews_of_counts, ratio
+from matekd_bench.tasks.metrics import (
+    ROUNDING,
+    Floats,
+    balanced_accuracy_of_counts,
+    macro_f1_of_counts,
+    matthews_of_counts,
+    ratio,
+)
 from matekd_bench.tasks.task import MetricName
 
 BLOCK = 1_000_000  # weights converted to float64 at a time: 8 MB, so that they stay in the CPU cache
@@ -83,11 +90,28 @@ def _matthews(sums: Floats) -> Floats:
     return matthews_of_counts(right, total, true, predicted)
 
 
+def _class_terms(gold: Values, predicted: Values, classes: Values) -> Values:
+    """Return for each example three one-hot rows: the class if predicted correctly, gold and predicted class."""
+    true, guessed = gold[:, None] == classes, predicted[:, None] == classes
+    return np.concatenate([true & guessed, true, guessed], axis=1)
+
+
+def _macro_f1(sums: Floats) -> Floats:
+    return macro_f1_of_counts(*np.split(sums, 3, axis=-1))
+
+
+def _balanced_accuracy(sums: Floats) -> Floats:
+    right, true, _ = np.split(sums, 3, axis=-1)
+    return balanced_accuracy_of_counts(right, true)
+
+
 # metric -> function that gives the terms [n, k] of one run, function of their weighted sums [..., k] that gives [...]
 SUMS: Mapping[MetricName, tuple[Terms, Callable[[Floats], Floats]]] = {
     "accuracy": (_accuracy_terms, _ratio),
     "f1": (_f1_terms, _ratio),
     "matthews": (_matthews_terms, _matthews),
+    "macro-f1": (_class_terms, _macro_f1),
+    "balanced-accuracy": (_class_terms, _balanced_accuracy),
 }
 
 

@@ -19,6 +19,7 @@ from matekd_bench.results.store.answers import (
     read_labels,
 )
 from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.tasks.library_metric import library_metrics
 from matekd_bench.tasks.metrics import METRICS, is_constant
 
 TOLERANCE = 1e-6  # libraries differ in the last digits
@@ -57,6 +58,8 @@ class Verifier:
             if record.status == "failed":
                 raise ResultsError("it failed and has no score.")
             check_has_predictions(record)
+            if foreign := library_metrics(sorted({item.metric for item in record.scores})):
+                raise ResultsError(f"'{foreign[0]}' is code of a task file, which is not run here.")
             labels = self._read_labels(record, store)
         except ResultsError as error:
             self.result.unverifiable[run_id] = error.message

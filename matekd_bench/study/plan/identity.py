@@ -74,10 +74,16 @@ def run_identity(
         "device": recipe.device.type,
         "threads": threads,
         "seed": job.seed,
-        # The next two are left out in the usual case, so that earlier ids stay the same.
+        # The next three are left out in the usual case, so that earlier ids stay the same.
+        **({"library_metrics": library} if (library := _library_metrics(data)) else {}),
         **({"deterministic": True} if spec.deterministic else {}),
         **({"processes": recipe.ranks.size} if recipe.ranks.size > 1 else {}),  # they change the last bits
     }
+
+
+def _library_metrics(data: TaskData) -> dict[str, str]:
+    """Return the digests of the metrics that the library evaluate loads, by name."""
+    return {name: metric.digest for name, metric in data.task.library_metrics.items()}
 
 
 def _foreign_code(code: Sequence[MethodCode]) -> list[Mapping[str, Any] | None] | None:

@@ -17,6 +17,7 @@ from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.perturbation import wrong_result
 from matekd_bench.study.plan.grid import Cell
+from matekd_bench.tasks.metrics import check_library_metrics
 
 # The models that methods of a level give embeddings to; a generator's soft tokens go to the teacher too.
 EMBEDDED: dict[str, tuple[Role, ...]] = {
@@ -35,6 +36,8 @@ def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
         (id(cell.recipe), cell.job.method.name, cell.job.method.needs): cell for cell in cells
     }.values():
         check_needs(cell.job.method, cell.recipe, quick=quick)
+    for data in {cell.data.task.name: cell.data for cell in cells}.values():
+        check_library_metrics(data)
     for cell in {(cell.job.variant, cell.data.task.name): cell for cell in cells}.values():
         _ = score_units(cell.data)  # refuses a regression whose training scores are all the same
         with blamed(f"method '{cell.job.variant}' cannot say which tasks suit it", PluginError):

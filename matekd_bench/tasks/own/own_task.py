@@ -15,11 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from matekd_bench.errors import DataError
 from matekd_bench.files.reading import text_encoding
 from matekd_bench.files.user_tables import EXTENSIONS
+from matekd_bench.tasks.library_metric import read_metrics
 from matekd_bench.tasks.own.own_rows import OwnFiles
 from matekd_bench.tasks.task import MetricName, Rows, Split, Task
 
 METRICS: Mapping[str, tuple[MetricName, ...]] = {
-    "classification": ("accuracy", "f1", "matthews"),
+    "classification": ("accuracy", "f1", "matthews", "macro-f1", "balanced-accuracy"),
     "regression": ("pearson", "spearman"),
 }
 SPLITS = ("train", "dev")
@@ -49,8 +50,10 @@ class OwnTask(BaseModel):
     """The labels in the order of their class ids; F1 is computed for the second of two labels."""
     label_values: dict[str, str] = Field(default_factory=dict)
     """Values in the data and the labels they mean, where the two differ."""
-    metrics: tuple[MetricName, ...] = ()
-    """Default: accuracy, or both correlations for a regression. The task's score is the mean of the metrics."""
+    metrics: tuple[str, ...] = ()
+    """Default: accuracy, or both correlations for a regression. The task's score is the mean of the metrics.
+
+    `evaluate:NAME_OR_PATH` is a metric that the library evaluate loads; its code is run."""
     score_range: tuple[float, float] | None = None
     hub: str | None = None
     """A data set on the Hub, or a folder of its files."""
@@ -69,7 +72,8 @@ def own_task(own: OwnTask, folder: Path) -> Task:
 
     Raises DataError for fields that contradict each other.
     """
-    unfit = sorted(set(own.metrics) - set(METRICS[own.kind]))
+    metrics, library_metrics = read_metrics(own.metrics, folder)
+    unfit = sorted(set(metrics) - {*METRICS[own.kind], *library_metrics})
     if unfit:
         allowed = ", ".join(METRICS[own.kind])
         raise DataError(f"key 'metrics': '{unfit[0]}' does not fit a {own.kind}; there are {allowed}.")
@@ -92,7 +96,8 @@ def own_task(own: OwnTask, folder: Path) -> Task:
         kind=own.kind,
         fields=own.texts,
         labels=own.labels,
-        metrics=own.metrics or (METRICS[own.kind] if own.kind == "regression" else ("accuracy",)),
+        metrics=metrics or (METRICS[own.kind] if own.kind == "regression" else ("accuracy",)),
+        library_metrics=library_metrics,
         splits={
             name: Split(place if own.hub else "", "" if own.hub else place, 0)
             for name, place in zip(SPLITS, (own.train, own.dev or own.train), strict=True)

@@ -106,6 +106,37 @@ def test_rows_without_a_label_are_counted_before_training_and_in_the_record(
         assert data["majority_score"] == 0.5
 
 
+def test_a_metric_of_evaluate_scores_a_study_and_what_is_no_score_trains_nothing(
+    folder: Path,
+    study_options: tuple[str, ...],
+    write_metric: Callable[..., Path],
+    refused: Callable[..., str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*NEW, *COLUMNS]) == 0
+    file = folder / "reviews.toml"
+    file.write_text(f'{file.read_text()}metrics = ["accuracy", "evaluate:hits.py"]\n')
+    study = ["run", *study_options, "--plugin", "reviews.toml", "--methods", "kd", "--tasks", "reviews"]
+    write_metric(folder / "hits.py", "return {'percent': 100.0}")
+    refused(*study, named=("'evaluate:hits'", "100"))
+    assert not (folder / "results" / "runs").exists()
+    write_metric(
+        folder / "hits.py", "return {'a': sum(map(int.__eq__, predictions, references)) / len(references)}"
+    )
+    assert main(study) == 0
+    capsys.readouterr()
+    [path] = (folder / "results" / "runs").glob("*/record.json")
+    record = json.loads(path.read_text())
+    [first, second] = [score for score in record["scores"] if score["selection"] == "last"]
+    assert (first["metric"], second["metric"].partition("@")[0]) == ("accuracy", "evaluate:hits")
+    assert first["value"] == second["value"] == record["task_score"]["last"]
+    assert main(["leaderboard", "--verify", "--json"]) == 0
+    assert record["run_id"] in json.loads(capsys.readouterr().out)["verification"]["unverifiable"]
+    write_metric(folder / "hits.py", "return {'a': float(predictions == references)}")
+    assert main([*study, "--dry-run"]) == 0
+    assert "to do" in capsys.readouterr().out  # another metric makes another run
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

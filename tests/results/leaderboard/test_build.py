@@ -179,6 +179,19 @@ def test_two_teachers_of_one_task_are_not_compared(make_record: Any) -> None:
     assert "rte: 2 teachers (tttttttt, uuuuuuuu) " in table.notes[0]
 
 
+def test_two_versions_of_a_metric_of_one_task_are_not_compared(make_record: Any) -> None:
+    def run(method: str, metric: str) -> Any:
+        score = {"split": "dev", "selection": "last", "metric": metric, "value": 0.9, "n": 100}
+        return make_record(method, scores=[score])
+
+    records = [run("kd", "evaluate:mine@11111111"), run("eda", "evaluate:mine@22222222")]
+    (table,) = build(records, tasks={}, suites=()).tables
+    assert [column.name for column in table.columns] == ["rte", "rte#2"]
+    assert "rte: 2 versions of its metrics" in table.notes[0]
+    (table,) = build([*records[:1], run("eda", "evaluate:mine@11111111")], tasks={}, suites=()).tables
+    assert [column.name for column in table.columns] == ["rte"]
+
+
 def test_two_data_sets_of_one_task_are_not_averaged(make_record: Any) -> None:
     other = {"dev": {"n": 50, "official_n": 100, "digest": "other"}}
     records = [make_record(), make_record(seed=1), make_record(seed=2, score=0.9, splits=other)]

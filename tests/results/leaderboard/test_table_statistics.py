@@ -244,3 +244,16 @@ def test_unranked_rows_are_not_tested(tmp_path: Path, write_study: Any) -> None:
     free = rows_of(table)["free"]
     assert table.family == ("same",)
     assert (free.overall, free.cells["rte"].statistics.difference) == (RowSummary(), None)
+
+
+def test_a_metric_of_evaluate_has_an_interval_over_seeds_and_no_verdict(root: Path) -> None:
+    def scored(record: Any) -> Any:
+        items = [item.model_copy(update={"metric": "evaluate:mine@1"}) for item in record.scores]
+        return record.model_copy(update={"scores": items})
+
+    runs = [scored(record) for record in ResultsStore(root).records()]
+    row = rows_of(table_of(root, records=runs))["good"]
+    cell = row.cells["rte"]
+    assert cell.statistics.spread.interval is not None
+    assert cell.statistics.verdict is None
+    assert "evaluate:mine@1" in cell.statistics.difference.missing

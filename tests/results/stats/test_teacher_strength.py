@@ -24,6 +24,12 @@ def test_the_share_of_the_majority_class_comes_from_its_score(ones: float) -> No
     assert majority_share(("accuracy", "f1"), score) == pytest.approx(max(ones, 1 - ones))
 
 
+def test_other_metrics_besides_accuracy() -> None:
+    assert majority_share(("accuracy", "matthews"), 0.35) == pytest.approx(0.7)
+    assert majority_share(("accuracy", "macro-f1"), 0.35) is None
+    assert p_above_majority({"accuracy": 0.7, "balanced-accuracy": 0.5}, 100, 0.6) is None
+
+
 def test_matthews_is_the_chi_squared_test_of_independence() -> None:
     rng = np.random.default_rng(0)
     gold = rng.integers(2, size=400)

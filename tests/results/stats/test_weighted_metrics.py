@@ -11,7 +11,7 @@ from matekd_bench.tasks.metrics import METRICS
 from matekd_bench.tasks.task import MetricName
 
 RNG = np.random.default_rng(0)
-CLASSES: tuple[MetricName, ...] = ("accuracy", "f1", "matthews")
+CLASSES: tuple[MetricName, ...] = ("accuracy", "f1", "matthews", "macro-f1", "balanced-accuracy")
 SCORES: tuple[MetricName, ...] = ("pearson", "spearman")
 
 

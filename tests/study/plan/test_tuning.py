@@ -162,6 +162,21 @@ def test_the_kept_student_gives_the_answers_it_was_scored_with(
     assert [row[0] for row in predicted(capsys, run.run_id[:20], *where)] == ["index", "0", "1"]
 
 
+def test_a_report_of_classes_takes_the_place_of_the_answers(
+    results: Path, run: Record, tunable_glue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--results", str(results), "--glue-dir", str(tunable_glue))
+    out = tmp_path / "answers.csv"
+    assert main(["predict", run.run_id, *where, "--split", "dev", "--report", "-o", str(out)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["label", "precision", "recall", "F1", "support"]
+    right = sum(int(lines[6 + place][1 + place]) for place in (0, 1))
+    answered = len(out.read_text().splitlines()) - 1
+    assert right / answered == pytest.approx(run.scores[0].value)
+    assert main(["predict", run.run_id, *where, "--report"]) == 2
+    assert "--report" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_transformers_loads_the_kept_student(results: Path, run: Record) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -193,6 +208,7 @@ def test_a_users_texts_are_answered(
     assert "wrote 2 predictions" in capsys.readouterr().out
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["index"] for row in rows] == [0, 1]
+    assert [row.get("id") for row in rows] == ([None, None] if name == "x.jsonl" else ["1", "2"])
     assert rows[0]["p_negative"] + rows[0]["p_positive"] == pytest.approx(1)
 
 
@@ -203,6 +219,7 @@ def test_a_users_texts_are_answered(
         (("--task", "sst"), "'sst'"),
         ((), "--glue-dir DIR"),
         (("--split", "dev", "--file", "x.csv"), "--split"),
+        (("--report", "--file", "x.csv"), "--report"),
         (("-o", "x.txt"), ".jsonl"),
     ],
 )

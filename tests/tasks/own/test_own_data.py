@@ -232,7 +232,7 @@ def test_scores_must_be_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"metrics": ("pearson",)}, "'pearson'.*accuracy, f1, matthews"),
+        ({"metrics": ("pearson",)}, "'pearson'.*accuracy, f1, matthews, macro-f1, balanced-accuracy"),
         ({"metrics": ("f1",), "labels": ("a", "b", "c")}, "f1.*'mine'.*3"),
         ({"label": "text"}, "'text'"),
         ({"train": "train.xls"}, r"'train.xls'.*\.csv, \.tsv, \.jsonl"),
