@@ -65,7 +65,7 @@ def make_tuner(grid: Grid, todo: Sequence[Cell], results: Path, sink: Sink) -> T
     tasks = {cell.data.task.name: cell for cell in todo}
     data = {name: read_task_data(cell.data.task, spec, sink) for name, cell in tasks.items()}
     methods = {method.variant: method for method in grid.methods}
-    trial_grid = replace(grid, spec=spec, data=data, cells=(), spaces={})
+    trial_grid = replace(grid, spec=spec, data=data, cells=(), spaces={}, seed_plan=None)
     trials = {
         (variant, task): [
             (trial, _trial_cell(trial_grid, methods[variant], tasks[task], data[task], trial, count))
