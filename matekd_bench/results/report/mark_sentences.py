@@ -51,8 +51,8 @@ def _same_answers(table: LeaderboardTable) -> Iterator[str]:
     for label, tasks in same.items():
         if tasks:
             yield (
-                f"{label}: on {', '.join(tasks)} its students are those of {table.reference}: at every common seed the "
-                f"same labels, and logits that differ by {SAME_LOGITS:g} at most. The method changed nothing there."
+                f"{label}: students are the same as those of {table.reference} on {', '.join(tasks)} (at every common "
+                f"seed the same labels, and logits within {SAME_LOGITS:g}): the method changed nothing there."
             )
 
 
