@@ -267,7 +267,8 @@ class Provenance(RecordPart):
     command: PrintableText
     git_commit: str | None
     created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$")]
-    seed_plan: SeedPlan | None = None
+    # left out of every dump: so older records keep their text and their digests
+    seed_plan: SeedPlan | None = Field(default=None, exclude_if=lambda plan: plan is None)
 
 
 class Record(RecordPart):
@@ -342,8 +343,6 @@ def to_json(record: Record) -> str:
         del plain["tuning"]
     if plain["data"]["standardization"] is None:
         del plain["data"]["standardization"]
-    if plain["provenance"]["seed_plan"] is None:
-        del plain["provenance"]["seed_plan"]
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

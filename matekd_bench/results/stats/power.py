@@ -68,9 +68,6 @@ def power_line(task: str, task_power: Power, half_widths: Sequence[float] = ()) 
     `half_widths` are those that the intervals of its differences have reached.
     """
     parts = [f"{task}: {task_power.n} seeds can find {100 * task_power.detectable:.1f} points"]
-    if half_widths:
-        reached = dict.fromkeys(f"{100 * width:.1f}" for width in (min(half_widths), max(half_widths)))
-        parts.append(f"half-widths of the intervals: {' to '.join(reached)} points")
     for target, seeds in sorted(task_power.seeds.items(), reverse=True):
         if target >= task_power.detectable:
             continue
@@ -79,4 +76,7 @@ def power_line(task: str, task_power: Power, half_widths: Sequence[float] = ()) 
             parts.append(f"for {points} the dev set is too small")
         else:
             parts.append(f"for {points} take {seeds or f'more than {MAX_SEEDS}'}")
+    if half_widths:
+        reached = dict.fromkeys(f"{100 * width:.1f}" for width in (min(half_widths), max(half_widths)))
+        parts.append(f"half-widths of the 95 % intervals: {' to '.join(reached)} points")
     return "; ".join(parts) + "."
