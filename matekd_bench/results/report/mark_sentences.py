@@ -19,8 +19,9 @@ def mark_notes(table: LeaderboardTable) -> Iterator[str]:
     cells = [cell for row in table.rows for cell in row.cells.values()]
     if any(cell.marks.no_adversary for cell in cells):
         yield (
-            f"{NO_ADVERSARY}: the run's generator raised the divergence no more than the frozen generator does "
-            f"({MARGIN} is at most {STANDARD_ERRORS} standard errors; leaderboard --diagnostics lists the runs)."
+            f"{NO_ADVERSARY}: the run's generator did not raise the divergence significantly above the frozen "
+            f"generator's ({MARGIN} is at most {STANDARD_ERRORS} standard errors; 'leaderboard --diagnostics' lists "
+            "the runs)."
         )
 
 

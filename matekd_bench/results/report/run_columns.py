@@ -24,7 +24,7 @@ def _status_cell(run: Record, score: Score) -> TableCell:
 
 def _adversary_cell(run: Record) -> TableCell:
     margin = adversary_margin(run)
-    return EMPTY if margin is None else TableCell(("yes" if margin.is_adversary else "none",))
+    return EMPTY if margin is None else TableCell(("yes" if margin.is_adversary else "no",))
 
 
 # Files have these columns. The order is fixed: a new column for files comes last.

@@ -55,7 +55,7 @@ def sheets_of_view(
         yield "diagnostics", _diagnostics_sheet(table)
         if any(row.chosen for row in table.rows):
             yield "chosen", _chosen_sheet(table)
-        if runs := [run for row in table.rows for run in row.runs if adversary_margin(run) is not None]:
+        if runs := _runs_with_margin(table):
             yield "margins", _sheet_of_runs(runs, MARGIN_SHEET, names=3, title=MARGIN_TITLE)
     else:
         yield "scores", score_sheet(table, with_intervals=with_intervals)
@@ -130,6 +130,18 @@ def _diagnostics_sheet(table: LeaderboardTable) -> Sheet:
 
 def _diagnostic(name: str) -> RowColumn:
     return Column(name, "", lambda row, table: row.diagnostics.get(name), (name,), "diagnostic")
+
+
+def _runs_with_margin(table: LeaderboardTable) -> list[Record]:
+    """Return the runs of the shown rows and tasks that measured the margin of their adversary, by task and seed."""
+    tasks = list(dict.fromkeys(column.task for column in table.columns))
+    return [
+        run
+        for row in table.rows
+        for task in tasks
+        for run in sorted(row.runs, key=lambda run: run.identity.seed)
+        if run.identity.task == task and adversary_margin(run) is not None
+    ]
 
 
 def _chosen_sheet(table: LeaderboardTable) -> Sheet:
