@@ -34,7 +34,8 @@ def make(
 ) -> Record:
     """A record; `score=None` makes it a failed one.
 
-    `changes` replaces top-level fields, and fields of identity, data, teacher, budget and compute.
+    `changes` replaces top-level fields, and fields of identity, data, teacher, budget, compute and
+    provenance.
     """
     name = method.split("[")[0]
     parts: dict[str, dict[str, Any]] = {
@@ -86,7 +87,12 @@ def make(
             "precision": "fp32",
             "threads": 2,
         },
-        "provenance": {"command": "matekd-bench run", "git_commit": None, "created": "2026-01-02T03:04:05Z"},
+        "provenance": {
+            "command": "matekd-bench run",
+            "git_commit": None,
+            "created": "2026-01-02T03:04:05Z",
+            "seed_plan": None,
+        },
     }
     for part in parts.values():
         part.update({key: changes.pop(key) for key in list(changes) if key in part})

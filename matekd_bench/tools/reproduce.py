@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -89,6 +89,7 @@ def reproduce(
     target = ResultsStore(into)
     with Interruptions() as interruptions, deterministic_kernels(spec.deterministic):
         grid = make_grid(spec, resolve_device(kind), host, sink)
+        grid = replace(grid, seed_plan=recorded.provenance.seed_plan)  # `spec` plans this run alone
         cell = _cell_of_run(grid, recorded)
         _check_same_run(recorded, cell, grid)
         if target.has(cell.run_id):

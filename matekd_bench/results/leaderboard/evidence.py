@@ -14,10 +14,12 @@ from matekd_bench.results.stats.early_stopping import xfit
 from matekd_bench.results.stats.example_scores import Gold, Predictions
 from matekd_bench.results.store.answers import (
     DevLabels,
+    Logits,
+    answers_of,
     check_has_predictions,
     dev_digests,
-    read_answers,
     read_labels,
+    read_logits,
 )
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.tasks.library_metric import library_metrics
@@ -39,12 +41,14 @@ class GoldLabels:
 class RunAnswers:
     """The predictions of one run at its last evaluation, in the order of the gold labels.
 
-    `xfit` is the cross-fitted score, None if dev is too small for one.
+    `xfit` is the cross-fitted score, None if dev is too small for one. `logits` are those that the predictions come
+    from, None for a diverged run.
     """
 
     gold: Gold
     last: Predictions
     xfit: float | None
+    logits: Logits | None
 
 
 class Evidence:
@@ -73,16 +77,20 @@ class Evidence:
     def _read_answers(self, record: Record, metrics: Sequence[str]) -> RunAnswers | None:
         try:
             labels = self._read_gold_labels(record, metrics)
-            evaluations = (
-                [_constant_predictions(record, labels)]
-                if record.status == "diverged"
-                else self._read_evaluations(record, labels)
-            )
+            logits = [] if record.status == "diverged" else self._read_logits(record, labels)
+            evaluations = [answers_of(given, record) for given in logits] or [
+                _constant_predictions(record, labels)
+            ]
             _check_score(record, labels.gold, evaluations[-1])
         except ResultsError as error:
             self.missing[record.run_id] = error.message
             return None
-        return RunAnswers(labels.gold, evaluations[-1], xfit(labels.gold, labels.dev.uids, evaluations))
+        return RunAnswers(
+            labels.gold,
+            evaluations[-1],
+            xfit(labels.gold, labels.dev.uids, evaluations),
+            logits[-1] if logits else None,
+        )
 
     def xfits(self, records: Sequence[Record], tasks: Mapping[str, Task]) -> dict[str, float]:
         """Return the cross-fitted score of every run that has one, by run id."""
@@ -111,9 +119,9 @@ class Evidence:
             self._gold_labels[key] = GoldLabels(dev, Gold(tuple(names), dev.labels))
         return self._gold_labels[key]
 
-    def _read_evaluations(self, record: Record, labels: GoldLabels) -> list[Predictions]:
+    def _read_logits(self, record: Record, labels: GoldLabels) -> list[Logits]:
         check_has_predictions(record)
-        return read_answers(record, self._store_of(record), labels.dev)
+        return read_logits(record, self._store_of(record), labels.dev)
 
     def _store_of(self, record: Record) -> ResultsStore:
         try:

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import TypeAlias
 
 from matekd_bench.results.leaderboard import glue_score, tuned_rows
+from matekd_bench.results.leaderboard.cell_marks import mark_cell
 from matekd_bench.results.leaderboard.grouping import RowKey, last_score
 from matekd_bench.results.leaderboard.row_costs import row_cost
 from matekd_bench.results.leaderboard.table import LeaderboardRow, RowIdentity, ScoreCell, TaskColumn
@@ -84,6 +85,7 @@ def _cell(key: RowKey, column: TaskColumn, table: TableRuns, statistics: TableSt
         optimism=_mean(score.optimism for score in task_scores),
         best_dev=_mean(score.best_dev for score in task_scores),
         xfit=_mean(xfits) if None not in xfits else None,
+        marks=mark_cell(key, column, table),
     )
 
 

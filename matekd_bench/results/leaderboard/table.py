@@ -19,6 +19,26 @@ SCHEMA = "matekd.leaderboard/2"
 
 
 @dataclass(frozen=True)
+class CellMarks:
+    """What a reader must know of a cell's runs besides their scores.
+
+    `added_seeds` were added after the first results were seen. `answers_changed` is how far the answers differ from
+    the reference's at the same seed, mean over common seeds: the share of dev examples with another label, or the
+    mean absolute difference in standard deviations of the gold scores; None without predictions. `same_as` is the
+    reference's label if the students are the same as its students: no label differs, and logits are equal up to
+    rounding. `adversary_margin` is the mean over the `adversary_runs` that measured one; `no_adversary` of them had no
+    adversary.
+    """
+
+    added_seeds: tuple[int, ...] = ()
+    answers_changed: float | None = None
+    same_as: str | None = None
+    adversary_margin: float | None = None
+    adversary_runs: int = 0
+    no_adversary: int = 0
+
+
+@dataclass(frozen=True)
 class ScoreCell:
     """The scores of one method on one task, as fractions at the last evaluation.
 
@@ -37,6 +57,7 @@ class ScoreCell:
     optimism: float | None = None
     best_dev: float | None = None
     xfit: float | None = None
+    marks: CellMarks = CellMarks()
 
 
 @dataclass(frozen=True)
@@ -178,10 +199,16 @@ class LeaderboardTable:
 
     @property
     def power_lines(self) -> tuple[str, ...]:
-        """One line per task: the difference that this design can detect, and the seeds needed for smaller ones."""
+        """One line per task: what this design can detect and has reached, and the seeds needed for less."""
         from matekd_bench.results.stats.power import power_line
 
-        return tuple(power_line(name, power) for name, power in self.power.items())
+        return tuple(power_line(name, power, self._half_widths(name)) for name, power in self.power.items())
+
+    def _half_widths(self, column: str) -> list[float]:
+        """Return the half-widths of the intervals of a column's differences."""
+        differences = [row.cells[column].statistics.difference for row in self.rows if column in row.cells]
+        widths = [difference.half_width for difference in differences if difference is not None]
+        return [width for width in widths if width is not None]
 
     @property
     def budgets_differ(self) -> bool:

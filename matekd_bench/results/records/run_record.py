@@ -245,12 +245,30 @@ class PredictionsFile(RecordPart):
     sha256: str
 
 
+class SeedPlan(RecordPart):
+    """The seeds that a study planned: `count` seeds from `first` on."""
+
+    first: Count
+    count: Annotated[int, Field(ge=1)]
+
+    @property
+    def seeds(self) -> range:
+        """The planned seeds."""
+        return range(self.first, self.first + self.count)
+
+
 class Provenance(RecordPart):
-    """Origin of the record: the command, the git commit if known, and the time in UTC (ISO 8601)."""
+    """Origin of the record: the command, the git commit if known, and the time in UTC (ISO 8601).
+
+    `seed_plan` are the seeds that the study planned when it trained the run; None, and not written, in older records
+    and for trials of a tuning.
+    """
 
     command: PrintableText
     git_commit: str | None
     created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$")]
+    # left out of every dump: so older records keep their text and their digests
+    seed_plan: SeedPlan | None = Field(default=None, exclude_if=lambda plan: plan is None)
 
 
 class Record(RecordPart):

@@ -16,6 +16,7 @@ P = ParamSpec("P")
 NO_VALUE = "-"
 MARKS: Mapping[str | None, str] = {"better": " ↑", "worse": " ↓", "equivalent": " ≈"}
 WITH_BEST = " *"
+NO_ADVERSARY = "no adversary"
 PROBLEMS = ("failed", "collapsed", "diverged")  # statuses of runs that a table has to name
 # How numbers of each unit are shown. Fractions are in files as they are, and shown in points.
 FORMATS: Mapping[str, str] = {
@@ -30,6 +31,7 @@ FORMATS: Mapping[str, str] = {
     "ratio": ".2f",
     "probability": ".2f",
     "correlation": "+.2f",
+    "share": ".3f",
     "diagnostic": ".4g",
 }
 FACTORS: Mapping[str, float] = {"fraction": 100, "difference": 100, "FLOPs": 1e-15}
@@ -155,8 +157,15 @@ def problems(cell: ScoreCell) -> list[str]:
     return [f"{cell.statuses[status]} {status}" for status in PROBLEMS if cell.statuses[status]]
 
 
+def marks(cell: ScoreCell) -> list[str]:
+    """Return the marks of a cell's runs, such as "same as kd", or "5 of 8" and "no adversary"."""
+    same_as, none, runs = cell.marks.same_as, cell.marks.no_adversary, cell.marks.adversary_runs
+    lines = [] if same_as is None else [f"same as {same_as}"]
+    return [*lines, f"{none} of {runs}", NO_ADVERSARY] if none else lines
+
+
 def score_cell(cell: ScoreCell | None, table: LeaderboardTable, *, with_interval: bool = False) -> TableCell:
-    """Show a score: mean ± sd, difference to the reference with its mark, missing seeds, runs with problems.
+    """Show a score: mean ± sd, difference to the reference with its mark, missing seeds, runs with problems, marks.
 
     `with_interval` adds the 95 % interval of the difference. The cell of a method without runs is empty.
     """
@@ -171,7 +180,8 @@ def score_cell(cell: ScoreCell | None, table: LeaderboardTable, *, with_interval
     if cell.mean is not None and cell.n < table.seeds:
         lines.append(f"n={cell.n}")
     sort = "" if cell.mean is None else cell.mean
-    return TableCell((*lines, *problems(cell)), sort, cell.statistics.verdict or "")
+    shown = (*lines, *problems(cell), *marks(cell))
+    return TableCell(shown, sort, cell.statistics.verdict or "")
 
 
 def task_heading(task: TaskColumn) -> tuple[str, ...]:

@@ -280,8 +280,8 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     Column("n_diverged", "Runs that diverged.", lambda row, table: _count(row, "diverged")),
     Column(
         "seed_correlation",
-        "Correlation over common seeds of the method's scores with the reference's, pooled over tasks. The intervals "
-        "take it as 0: above 0 they are too wide, below 0 too narrow. Empty below three common seeds.",
+        "Correlation over common seeds of the method's scores with the reference's, pooled over tasks; the higher, the "
+        "shorter the intervals. Empty below three common seeds.",
         lambda row, table: row.overall.seed_correlation, ("seed", "corr."), "correlation",
     ),
     *(

@@ -8,9 +8,10 @@ from typing import TypeAlias
 from matekd_bench.files.csv_text import Value
 from matekd_bench.files.hashing import canonical
 from matekd_bench.results.leaderboard import tuned_rows
+from matekd_bench.results.leaderboard.cell_marks import adversary_margin
 from matekd_bench.results.leaderboard.grouping import resources_of
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.cells import Column, TableCell
+from matekd_bench.results.report.cells import EMPTY, Column, TableCell
 from matekd_bench.results.report.columns import ENVIRONMENT
 
 Score: TypeAlias = Mapping[str, Value]  # split, selection, metric, value, n; empty for a run without scores
@@ -19,6 +20,11 @@ RunColumn: TypeAlias = Column[[Record, Score]]
 
 def _status_cell(run: Record, score: Score) -> TableCell:
     return TableCell((run.status, *([run.reason] if run.reason else [])), run.status, run.status)
+
+
+def _adversary_cell(run: Record) -> TableCell:
+    margin = adversary_margin(run)
+    return EMPTY if margin is None else TableCell(("yes" if margin.is_adversary else "no",))
 
 
 # Files have these columns. The order is fixed: a new column for files comes last.
@@ -125,6 +131,29 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         lambda run, score: "; ".join(f"{part.method}: {part}" for part in run.code) or None,
     ),
     Column(
+        "planned_first_seed", "First seed that the study planned when it trained the run.",
+        lambda run, score: run.provenance.seed_plan.first if run.provenance.seed_plan else None,
+    ),
+    Column(
+        "planned_seeds", "Number of seeds that the study planned.",
+        lambda run, score: run.provenance.seed_plan.count if run.provenance.seed_plan else None,
+    ),
+    Column(
+        "adversary_margin",
+        "Of a method that trains a generator: divergence on the adversary's text less that on the frozen generator's, "
+        "mean over rows.",
+        lambda run, score: margin.margin if (margin := adversary_margin(run)) else None, ("margin",), "diagnostic",
+    ),
+    Column(
+        "adversary_margin_se", "Standard error of `adversary_margin` over rows.",
+        lambda run, score: margin.se if (margin := adversary_margin(run)) else None, ("std. error",), "diagnostic",
+    ),
+    Column(
+        "adversary", "False if the margin is at most two standard errors: the run's generator was no adversary.",
+        lambda run, score: margin.is_adversary if (margin := adversary_margin(run)) else None, ("adversary",),
+        show=lambda run, score: _adversary_cell(run),
+    ),
+    Column(
         "score", "The task's score at the last evaluation.",
         lambda run, score: run.task_score.last if run.task_score else None, ("score",), "fraction", in_files=False,
     ),
@@ -140,6 +169,9 @@ RUN_SHEET = (
     *("run_id", "variant", "task", "status", "seed", "score", "best_dev"),
     *("student_updates", "train_seconds", "train_flops"),
 )
+
+# The table of the margins of adversaries, for --diagnostics.
+MARGIN_SHEET = ("variant", "task", "seed", "adversary_margin", "adversary_margin_se", "adversary")
 
 
 def scores_of(run: Record, xfit: float | None) -> Iterator[Score]:

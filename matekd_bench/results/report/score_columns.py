@@ -12,6 +12,7 @@ from matekd_bench.results.report.cells import (
     difference_cell,
     interval,
     interval_cell,
+    marks,
     mean_and_spread,
     p_cell,
     problems,
@@ -73,6 +74,36 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
         lambda cell, task: task.uninformative,
     ),
     Column(
+        "delta_halfwidth", "Half the width of the 95 % interval of `delta`; empty where nothing is claimed.",
+        lambda cell, task: cell.statistics.difference.half_width if cell.statistics.difference else None,
+        ("half-width",), "fraction",
+    ),
+    Column(
+        "added_seeds",
+        "Seeds that were added after the first results were seen, joined by `; `; p values do not allow for that.",
+        lambda cell, task: "; ".join(map(str, cell.marks.added_seeds)) or None,
+    ),
+    Column(
+        "answers_changed",
+        "Share of dev examples whose label differs from the reference's at the same seed, mean over common seeds; for "
+        "a regression the mean absolute difference of the scores, in standard deviations of the gold scores.",
+        lambda cell, task: cell.marks.answers_changed, ("answers", "changed"), "share",
+    ),
+    Column(
+        "adversary_margin",
+        "Mean of the runs' `adversary_margin`: divergence on the adversary's text less that on the frozen generator's.",
+        lambda cell, task: cell.marks.adversary_margin, unit="diagnostic",
+    ),
+    Column(
+        "n_no_adversary",
+        "Runs whose generator was no adversary: the margin is at most two standard errors. Empty if none was measured.",
+        lambda cell, task: cell.marks.no_adversary if cell.marks.adversary_runs else None,
+    ),
+    Column(
+        "marks", "What the table of scores marks: students that are the reference's, runs without an adversary.",
+        lambda cell, task: " ".join(marks(cell)) or None, ("marks",), in_files=False,
+    ),
+    Column(
         "ci_lo", "95 % interval of the mean over seeds, on this dev set.",
         lambda cell, task: spread.interval.low if (spread := cell.statistics.spread) and spread.interval else None,
         ("95% interval",), "fraction", _interval_cell, in_files=False,
@@ -98,7 +129,10 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
 )  # fmt: skip
 
 # The table of one task, after the method's name.
-TASK_SHEET = ("mean", "ci_lo", "best_dev", "xfit", "n", "delta", "delta_ci", "p_holm", "verdict")
+TASK_SHEET = (
+    *("mean", "ci_lo", "best_dev", "xfit", "n", "delta", "delta_ci", "delta_halfwidth", "p_holm", "verdict"),
+    *("answers_changed", "marks"),
+)
 
 
 def scores_of_task(task: TaskColumn, *, with_intervals: bool) -> RowColumn:

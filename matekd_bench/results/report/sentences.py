@@ -11,9 +11,9 @@ from matekd_bench.results.records.code_record import differing_code
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import MARKS, PROBLEMS
 from matekd_bench.results.report.columns import ENVIRONMENT, environment, students
+from matekd_bench.results.report.mark_sentences import list_rows, mark_notes
 from matekd_bench.results.stats.intervals import MIN_SEEDS
 
-MAX_NAMED = 5  # rows that a sentence lists
 SEED_RULE = "no interval, no verdict"
 
 
@@ -97,6 +97,7 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
     yield from differing_code((run.identity.variant, run.code) for row in table.rows for run in row.runs)
     yield from table.power_lines
     yield from unmatched_costs(table)
+    yield from mark_notes(table)
     for row in table.rows:
         if (resources := row.identity.resources) and resources not in row.label:
             yield f"{row.label} used {resources}."
@@ -115,16 +116,8 @@ def mixed_environments(table: LeaderboardTable) -> Iterator[str]:
             for value in environment(row, name):
                 rows.setdefault(value, []).append(row.label)
         if len(rows) > 1:
-            parts = (f"{value} ({_labels(rows[value], table)})" for value in sorted(rows))
+            parts = (f"{value} ({list_rows(rows[value], table)})" for value in sorted(rows))
             yield f"Different {words}: {', '.join(parts)}; differences between rows may come from that."
-
-
-def _labels(labels: Sequence[str], table: LeaderboardTable) -> str:
-    """List the labels of rows, a few of many."""
-    if len(labels) == len(table.rows) > 1:
-        return "all rows"
-    more = len(labels) - MAX_NAMED
-    return ", ".join(labels[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def unmatched_costs(table: LeaderboardTable) -> Iterator[str]:

@@ -6,17 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from matekd_bench.results.leaderboard.cell_marks import adversary_margin
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import EMPTY, NO_VALUE, Column, TableCell, task_heading, text
 from matekd_bench.results.report.columns import METHOD, RowColumn, columns_of
-from matekd_bench.results.report.run_columns import RUN_COLUMNS, RUN_SHEET
+from matekd_bench.results.report.run_columns import MARGIN_SHEET, RUN_COLUMNS, RUN_SHEET
 from matekd_bench.results.report.score_columns import details_of_task, scores_of_task
 from matekd_bench.results.stats.differences import FEW_SEEDS
 
 View: TypeAlias = Literal["overall", "task", "cost", "diagnostics"]
 # "Too few seeds" counts as no value, because a sentence below the table says so.
 WITHOUT_VALUE = ((NO_VALUE,), (f"none: {FEW_SEEDS}",))
+
+MARGIN_TITLE = "Margin of the adversary over the frozen generator, by run"
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ def sheets_of_view(
         yield "diagnostics", _diagnostics_sheet(table)
         if any(row.chosen for row in table.rows):
             yield "chosen", _chosen_sheet(table)
+        if runs := _runs_with_margin(table):
+            yield "margins", _sheet_of_runs(runs, MARGIN_SHEET, names=3, title=MARGIN_TITLE)
     else:
         yield "scores", score_sheet(table, with_intervals=with_intervals)
         comparison = _sheet(table, columns_of("comparison"))
@@ -78,10 +83,14 @@ def score_sheet(table: LeaderboardTable, name: str = "scores", *, with_intervals
 
 def run_sheet(runs: Sequence[Record]) -> Sheet:
     """Show all runs, one row each."""
+    return _sheet_of_runs(runs, RUN_SHEET, names=4)
+
+
+def _sheet_of_runs(runs: Sequence[Record], keys: tuple[str, ...], *, names: int, title: str = "") -> Sheet:
     by_key = {column.key: column for column in RUN_COLUMNS}
-    columns = [by_key[key] for key in RUN_SHEET]
+    columns = [by_key[key] for key in keys]
     rows = tuple(tuple(column.cell(run, {}) for column in columns) for run in runs)
-    return Sheet(RUN_SHEET, tuple(column.heading for column in columns), rows, names=4)
+    return Sheet(keys, tuple(column.heading for column in columns), rows, title, names=names)
 
 
 def _sheet(
@@ -121,6 +130,18 @@ def _diagnostics_sheet(table: LeaderboardTable) -> Sheet:
 
 def _diagnostic(name: str) -> RowColumn:
     return Column(name, "", lambda row, table: row.diagnostics.get(name), (name,), "diagnostic")
+
+
+def _runs_with_margin(table: LeaderboardTable) -> list[Record]:
+    """Return the runs of the shown rows and tasks that measured the margin of their adversary, by task and seed."""
+    tasks = list(dict.fromkeys(column.task for column in table.columns))
+    return [
+        run
+        for row in table.rows
+        for task in tasks
+        for run in sorted(row.runs, key=lambda run: run.identity.seed)
+        if run.identity.task == task and adversary_margin(run) is not None
+    ]
 
 
 def _chosen_sheet(table: LeaderboardTable) -> Sheet:

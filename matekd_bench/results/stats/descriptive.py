@@ -6,9 +6,14 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from matekd_bench.results.stats.differences import RowScores
-from matekd_bench.results.stats.intervals import MIN_SEEDS, NEGLIGIBLE
+import numpy as np
 
+from matekd_bench.results.stats.differences import RowScores
+from matekd_bench.results.stats.example_scores import Gold, Predictions
+from matekd_bench.results.stats.intervals import MIN_SEEDS, NEGLIGIBLE
+from matekd_bench.results.stats.leave_one_out import Values
+
+SAME_LOGITS = 1e-4  # logits this close are those of one student, up to rounding in another order of sums
 Pair = tuple[RowScores, RowScores]  # a row and the reference, on one task
 
 
@@ -35,9 +40,8 @@ def tasks_won(pairs: Sequence[Pair]) -> int:
 def seed_correlation(pairs: Sequence[Pair]) -> float | None:
     """Correlate the scores of a row and the reference over their common seeds, in [-1, 1].
 
-    Pearson's correlation, pooled over tasks after centering each task. The intervals take the two as independent: if
-    the correlation is above 0, the intervals are too wide. None if no task has three common seeds, or if one side
-    does not vary.
+    Pearson's correlation, pooled over tasks after centering each task. None if no task has three common seeds, or if
+    one side does not vary.
     """
     xy = xx = yy = 0.0
     for own, other in pairs:
@@ -50,6 +54,25 @@ def seed_correlation(pairs: Sequence[Pair]) -> float | None:
     if min(xx, yy) <= NEGLIGIBLE:
         return None
     return max(-1.0, min(1.0, xy / math.sqrt(xx * yy)))
+
+
+def answers_changed(own: Predictions, other: Predictions, gold: Gold) -> float:
+    """Compute how far two runs differ in their answers on dev.
+
+    For class ids it is the share of examples with another one. For scores it is the mean absolute difference, in
+    standard deviations of the gold scores.
+    """
+    ours, theirs = np.concatenate(own), np.concatenate(other)
+    if np.issubdtype(ours.dtype, np.integer):
+        return float(np.mean(ours != theirs))
+    sd = float(np.std(np.concatenate(gold.labels))) or 1.0  # gold scores that are all equal have no such unit
+    return float(np.mean(np.abs(ours - theirs))) / sd
+
+
+def same_logits(own: Sequence[Values], other: Sequence[Values]) -> bool:
+    """Return True if no logit of two runs differs by more than SAME_LOGITS; both have logits [n, C] for each split."""
+    pairs = zip(own, other, strict=True)
+    return all(a.shape == b.shape and np.allclose(a, b, rtol=0, atol=SAME_LOGITS) for a, b in pairs)
 
 
 def _common(own: RowScores, other: RowScores) -> list[tuple[float, float]]:

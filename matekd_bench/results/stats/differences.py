@@ -15,6 +15,7 @@ from matekd_bench.results.stats.intervals import (
     Interval,
     Variance,
     confidence_interval,
+    half_width,
     p_value,
     variance_over_tasks,
 )
@@ -69,6 +70,11 @@ class Difference:
         return confidence_interval(self.delta, self.variance, level).clipped(
             Interval(-self.largest, self.largest)
         )
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the width of the 95 % interval before it is cut at its bounds; None without a variance."""
+        return None if self.variance is None else half_width(self.variance)
 
     @property
     def p(self) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matekd_bench.results.stats.example_scores import Noise
@@ -62,8 +62,11 @@ def seeds_needed(noise: Noise, target: float) -> int | None:
     return counts[index] if index < len(counts) else None
 
 
-def power_line(task: str, task_power: Power) -> str:
-    """Describe in one line which difference `task` can detect, and how many seeds smaller ones need."""
+def power_line(task: str, task_power: Power, half_widths: Sequence[float] = ()) -> str:
+    """Describe in one line which difference `task` can detect, and how many seeds smaller ones need.
+
+    `half_widths` are those that the intervals of its differences have reached.
+    """
     parts = [f"{task}: {task_power.n} seeds can find {100 * task_power.detectable:.1f} points"]
     for target, seeds in sorted(task_power.seeds.items(), reverse=True):
         if target >= task_power.detectable:
@@ -73,4 +76,7 @@ def power_line(task: str, task_power: Power) -> str:
             parts.append(f"for {points} the dev set is too small")
         else:
             parts.append(f"for {points} take {seeds or f'more than {MAX_SEEDS}'}")
+    if half_widths:
+        reached = dict.fromkeys(f"{100 * width:.1f}" for width in (min(half_widths), max(half_widths)))
+        parts.append(f"half-widths of the 95 % intervals: {' to '.join(reached)} points")
     return "; ".join(parts) + "."

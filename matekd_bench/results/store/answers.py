@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.example_scores import Predictions as Answers
 from matekd_bench.results.stats.leave_one_out import Values
 from matekd_bench.results.store.results_store import ResultsStore
+
+Logits: TypeAlias = tuple[Values, ...]  # one run's logits [n, C] for each dev split
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,14 @@ def read_labels(record: Record, store: ResultsStore) -> DevLabels:
 def read_answers(record: Record, store: ResultsStore, labels: DevLabels) -> list[Answers]:
     """Read a run's answers at every evaluation: class ids or scores [n] for each split, in the order of the labels.
 
+    Raises ResultsError like `read_logits`.
+    """
+    return [answers_of(logits, record) for logits in read_logits(record, store, labels)]
+
+
+def read_logits(record: Record, store: ResultsStore, labels: DevLabels) -> list[Logits]:
+    """Read a run's logits at every evaluation: [n, C] for each split, in the order of the labels.
+
     Raises ResultsError if there are none, if they are not of the examples that have labels, or are not finite.
     """
     check_has_predictions(record)
@@ -49,14 +60,17 @@ def read_answers(record: Record, store: ResultsStore, labels: DevLabels) -> list
     if set(file.uids) != set(labels.splits):
         raise ResultsError(f"the predictions are of {', '.join(sorted(file.uids))}.")
     orders = [_label_order(file, split, uids) for split, uids in zip(labels.splits, labels.uids, strict=True)]
-    regression = not record.data.labels
     return [
-        tuple(
-            _predict(evaluation[split], regression)[order]
-            for split, order in zip(labels.splits, orders, strict=True)
-        )
+        tuple(_finite(evaluation[split])[order] for split, order in zip(labels.splits, orders, strict=True))
         for evaluation in file.evaluations
     ]
+
+
+def answers_of(logits: Logits, record: Record) -> Answers:
+    """Return the class ids, or for a regression the scores, [n] for each split that the logits of a run give."""
+    if record.data.labels:
+        return tuple(split.argmax(axis=1).astype(np.int16) for split in logits)
+    return tuple(split[:, 0].astype(np.float64) for split in logits)
 
 
 def check_has_predictions(record: Record) -> None:
@@ -73,8 +87,8 @@ def _label_order(file: Predictions, split: str, uids: Sequence[str]) -> Values:
     return np.array([indices[uid] for uid in uids], dtype=np.int64)
 
 
-def _predict(logits: Values, regression: bool) -> Values:
-    """Return class ids [n], or scores [n] for regression, from logits [n, C]."""
+def _finite(logits: Values) -> Values:
+    """Return the logits [n, C]. Raises ResultsError if there are none, or if some are NaN or infinite."""
     if not logits.size or not np.all(np.isfinite(logits)):
         raise ResultsError("the predictions hold NaN or infinity.")
-    return logits[:, 0].astype(np.float64) if regression else logits.argmax(axis=1).astype(np.int16)
+    return logits

@@ -144,7 +144,8 @@ def common_fields(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
         "hparams": _hyperparameters(job.training, overrides),
         "env": environment(grid.device),
         "provenance": records.Provenance(
-            command=command, git_commit=git_commit(), created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            command=command, git_commit=git_commit(), created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            seed_plan=grid.seed_plan,
         ),
     }  # fmt: skip
 

@@ -23,7 +23,7 @@ from matekd_bench.methods.params import ResolvedMethod, resolve_all
 from matekd_bench.methods.search_space import Space
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.method_code import MethodCode
-from matekd_bench.results.records.run_record import Tuning
+from matekd_bench.results.records.run_record import SeedPlan, Tuning
 from matekd_bench.study.plan.identity import make_run_id_function, protocol_id
 from matekd_bench.study.plan.trials import spaces_of, tuning_identity, with_rate, with_values
 from matekd_bench.study.spec.method_settings import apply_overrides
@@ -58,7 +58,7 @@ class Grid:
 
     `reference` is the variant that differences refer to. `spaces` are the search spaces of tuning by variant and
     parameter, empty without tuning. The cells of a tuned study have the settings before tuning; :meth:`complete`
-    gives them the chosen ones.
+    gives them the chosen ones. `seed_plan` is what records say of the planned seeds; None for trials.
     """
 
     spec: StudySpec
@@ -70,6 +70,7 @@ class Grid:
     threads: int | None
     host: Host = field(repr=False, compare=False)
     spaces: Mapping[str, Mapping[str, Space]] = field(default_factory=dict)
+    seed_plan: SeedPlan | None = None
 
     def cell(self, run_id: str, tuning: Tuning | None = None) -> Cell:
         """Return the complete cell of a run: whoever trains it again or elsewhere gets the same one by this call.
@@ -144,10 +145,12 @@ def make_grid(
         ]
         for task in tasks
     ]  # fmt: skip
-    seeds = range(spec.first_seed, spec.first_seed + spec.seeds)
+    seed_plan = SeedPlan(first=spec.first_seed, count=spec.seeds)
     # By task, then seed, then method: the runs of a task are adjacent because they share its data and teacher.
-    cells = tuple(make_cell(seed) for of_task in factories for seed in seeds for make_cell in of_task)
-    return Grid(spec, cells, methods, data, reference, device, threads, host, spaces)
+    cells = tuple(
+        make_cell(seed) for of_task in factories for seed in seed_plan.seeds for make_cell in of_task
+    )
+    return Grid(spec, cells, methods, data, reference, device, threads, host, spaces, seed_plan)
 
 
 def one_run(spec: StudySpec, *, method: str, task: str, seed: int) -> StudySpec:

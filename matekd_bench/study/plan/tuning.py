@@ -71,7 +71,7 @@ def make_tuner(grid: Grid, todo: Sequence[Cell], results: Path, sink: Sink) -> T
             for name, cell in tasks.items()
         }
     methods = {method.variant: method for method in grid.methods}
-    trial_grid = replace(grid, spec=spec, data=data, cells=(), spaces={})
+    trial_grid = replace(grid, spec=spec, data=data, cells=(), spaces={}, seed_plan=None)
     trials = {
         (variant, task): [
             (trial, _trial_cell(trial_grid, methods[variant], tasks[task], data[task], trial, count))

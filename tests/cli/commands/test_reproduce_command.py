@@ -15,7 +15,7 @@ import torch
 
 from matekd_bench.cli import main
 from matekd_bench.results.records.predictions import Predictions
-from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.records.run_record import Record, SeedPlan
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.spec.study_spec import StudySpec
 
@@ -62,7 +62,8 @@ def copied(source: Path, target: Path, *, shift: float = 0.0) -> Record:
     found = store.read_predictions(record.run_id)
     evaluations = tuple({name: logits + shift * number for name, logits in evaluation.items()}
                   for number, evaluation in enumerate(found.evaluations))  # fmt: skip
-    other = record.model_copy(update={"env": {**record.env, "torch": "9.9"}})
+    provenance = record.provenance.model_copy(update={"seed_plan": SeedPlan(first=1, count=5)})
+    other = record.model_copy(update={"env": {**record.env, "torch": "9.9"}, "provenance": provenance})
     study = store.read_study(record.run_id)
     return ResultsStore(target).write(other, Predictions(evaluations, found.uids), study=study)
 
@@ -104,6 +105,12 @@ def test_other_numbers_are_told_with_what_was_different(
     lines = capsys.readouterr().out.splitlines()
     assert re.match(r"Not the same: .* evaluation 2 .*\(dev\).* 0\.5\.", lines[1])
     assert lines[2:] == ["What was different:", f'  torch: "9.9" then, "{torch.__version__}" now']
+
+
+def test_the_repetition_has_the_seeds_that_were_planned_then(recorded: Path, tmp_path: Path) -> None:
+    run = copied(recorded, tmp_path / "recorded")
+    assert again(tmp_path / "recorded", run.run_id, "--into", str(tmp_path / "again")) == 0
+    assert run_of(tmp_path / "again", "kd").provenance.seed_plan == SeedPlan(first=1, count=5)
 
 
 def test_the_same_numbers_under_other_versions(

@@ -25,7 +25,9 @@ def test_fields_without_a_value_are_not_written(make_record: Any) -> None:
     plain = json.loads(to_json(make_record()))
     assert "tuning" not in plain
     assert "standardization" not in plain["data"]
+    assert "seed_plan" not in plain["provenance"]
     plain["data"]["standardization"] = {"mean": 2.5, "sd": 1.5}
+    plain["provenance"]["seed_plan"] = {"first": 100, "count": 8}
     standardized = from_json(json.dumps(plain))
     assert json.loads(to_json(standardized)) == plain
 
@@ -62,6 +64,7 @@ def changed(text: str, path: str, value: Any) -> str:
         ("perturber", ..., "missing field 'perturber'"),
         ("compute.train_flops", -1, "'compute.train_flops'"),
         ("compute.train_flops", "12", "'compute.train_flops'"),
+        ("provenance.seed_plan", {"first": 0, "count": 0}, "'provenance.seed_plan.count'"),
         ("status", "fine", "'status'"),
         ("status", "failed", "reason"),
         ("task_score", None, "task score"),

@@ -46,6 +46,7 @@ def test_leaderboard_columns_are_fixed(tmp_path: Path, records: list[Any]) -> No
     text = write(tmp_path / "board.csv", records).read_text(encoding="utf-8")
     parts = ("mean", "sd", "n", "delta", "verdict", "data_state")
     parts += ("n_failed", "n_collapsed", "n_diverged", "uninformative")
+    parts += ("delta_halfwidth", "added_seeds", "answers_changed", "adversary_margin", "n_no_adversary")
     tasks = [f"{task}_{part}" for task in ("cola", "rte", "own") for part in parts]
     assert text.splitlines()[0] == ",".join((FIXED, *tasks))
 

@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -23,6 +24,7 @@ from matekd_bench.results.report.export import to_csv, to_json
 from matekd_bench.results.report.export_tables import leaderboard_rows
 from matekd_bench.results.report.html import to_html
 from matekd_bench.results.report.latex import to_latex
+from matekd_bench.results.report.mark_sentences import list_seeds
 from matekd_bench.results.report.markdown import to_markdown
 from matekd_bench.results.report.sentences import mixed_environments
 from matekd_bench.results.report.sheets import View, score_sheet, sheets_of_view
@@ -128,6 +130,58 @@ def test_every_output_names_problems_uninformative_and_partial_data(board: Leade
         kd = rows["kd"]
         assert (kd["sst2_verdict"], kd["cola_data_state"]) == ("uninformative", "partial (train 9 of 99)")
         assert "majority" in kd["sst2_uninformative"]
+
+
+def test_every_output_has_the_marks_of_cells_and_names_late_seeds(make_record: Any) -> None:
+    plans = [{"first": 0, "count": 2}] * 2 + [{"first": 0, "count": 5}] * 3
+    records = [
+        make_record(
+            method, seed=seed, seed_plan=plan, created=f"2026-01-02T03:04:{seed:02d}Z",
+            diagnostics={"adversary_margin": 0.3 - seed / 10, "adversary_margin_se": 0.05} if method == "gen" else {},
+        )
+        for method in ("kd", "gen")
+        for seed, plan in enumerate(plans)
+    ]  # fmt: skip
+    shown = build(records, tasks={}, suites=())
+    for name, document in DOCUMENTS.items():
+        text = " ".join(document(shown).split())
+        for said in ("3 of 5", "no adversary", "rte: seeds 2 to 4 of all rows"):
+            assert said in text, (name, said)
+    for name, rows_of in FILES.items():
+        cells = {row["method"]: row for row in rows_of(shown)}
+        assert {str(row["rte_added_seeds"]) for label, row in cells.items() if label != "teacher"} == {
+            "2; 3; 4"
+        }
+        assert (str(cells["gen"]["rte_n_no_adversary"]), cells["kd"]["rte_n_no_adversary"] or None) == (
+            "3",
+            None,
+        )
+        assert float(cells["gen"]["rte_adversary_margin"]) == pytest.approx(0.1), name
+
+
+def test_diagnostics_list_the_margin_of_every_run(make_record: Any) -> None:
+    margins = {seed: (0.2 - seed / 16, 0.05) for seed in range(3)}
+    records = [make_record("kd", seed=seed) for seed in margins] + [
+        make_record("gen", seed=seed, diagnostics={"adversary_margin": margin, "adversary_margin_se": se})
+        for seed, (margin, se) in reversed(margins.items())
+    ]
+    [table] = build(records, tasks={}, suites=()).tables
+    sheets = dict(sheets_of_view(table, "diagnostics"))
+    assert [[cell.lines[0] for cell in row] for row in sheets["margins"].rows] == [
+        ["gen", "rte", "0", "0.2", "0.05", "yes"],
+        ["gen", "rte", "1", "0.1375", "0.05", "yes"],
+        ["gen", "rte", "2", "0.075", "0.05", "no"],
+    ]
+    for other in (build(records[:2], tasks={}, suites=()).tables[0], replace(table, columns=())):
+        assert "margins" not in dict(sheets_of_view(other, "diagnostics"))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [((4,), "seed 4"), ((3, 4), "seeds 3, 4"), ((3, 4, 5), "seeds 3 to 5"), ((3, 5, 6), "seeds 3, 5, 6")],
+)
+def test_seeds_in_a_row_are_a_range(seeds: tuple[int, ...], said: str) -> None:
+    assert list_seeds(seeds) == said
 
 
 @pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != "markdown"])

@@ -47,6 +47,8 @@ def test_by_hand(simulate: Any) -> None:
 def test_an_interval_stays_within_what_the_metric_can_be() -> None:
     wide = Difference(0.9, 3, student(0.25, 2))
     assert wide.interval() == Interval(-1.0, 1.0)
+    assert wide.half_width == pytest.approx(0.9 + 1.2513, abs=1e-3)  # not cut
+    assert replace(wide, variance=None).half_width is None
     assert replace(wide, largest=2.0).interval() == Interval(pytest.approx(-1.2513, abs=1e-3), 2.0)
 
 

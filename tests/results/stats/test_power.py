@@ -69,5 +69,11 @@ def test_lines_say_only_what_is_not_reached_yet() -> None:
     assert re.findall(r"[\d.]*\d", line) == ["5", "0.8", "0.5", "1000"]
 
 
+def test_the_line_has_the_half_widths_that_were_reached() -> None:
+    found = Power(5, 0.004, 0.001, {})
+    assert "0.8 to 2.0 points" in power_line("rte", found, [0.0123, 0.0204, 0.008])
+    assert " 0.8 points" in power_line("rte", found, [0.0081, 0.0082])
+
+
 def test_no_noise_no_power() -> None:
     assert power(Noise(3, 0.0, 0.0, 0.0), 3) is None

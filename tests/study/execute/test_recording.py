@@ -13,7 +13,7 @@ import torch
 from matekd_bench.errors import UsageError
 from matekd_bench.events import Sink, StudyFinished
 from matekd_bench.plugins.host import Host
-from matekd_bench.results.records.run_record import Record, Standardization
+from matekd_bench.results.records.run_record import Record, SeedPlan, Standardization
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study import run
 from matekd_bench.study.execute.recording import environment
@@ -56,6 +56,7 @@ def test_a_record_says_what_was_done(study: Study) -> None:
     assert {(item.split, item.metric, item.n) for item in teacher.scores} == {("dev", "accuracy", 40)}
     assert (record.data.majority_score, record.data.notices) == (0.5, ())
     assert record.provenance.command == "matekd-bench run"
+    assert record.provenance.seed_plan == SeedPlan(first=0, count=1)
 
 
 def test_a_regression_has_its_own_scores(study: Study, small_glue: Path) -> None:

@@ -87,6 +87,7 @@ def test_trials_see_no_dev_and_no_seed_of_the_study(results: Path, run: Record) 
     assert {trial.data.eval_on for trial in trials} == {"holdout"}
     assert all("dev" not in trial.data.splits for trial in trials)
     assert {trial.identity.seed for trial in trials} == {1_000_000}
+    assert {trial.provenance.seed_plan for trial in trials} == {None}  # no seed of theirs is added late
     assert run.tuning.holdout_n == trials[0].data.splits["holdout"].n == 100
     assert not (results / "tuning" / "students").exists()
 
