@@ -25,7 +25,8 @@ class HubRepository:
         """Name it for messages, a commit by its first digits."""
         revision = self.revision or ""
         shown = revision[:8] if self.pinned else revision
-        return f"{self.kind} '{self.id}'" + (f" at {shown}" if shown else "")
+        kind = "data set" if self.kind == "dataset" else self.kind
+        return f"{kind} '{self.id}'" + (f" at {shown}" if shown else "")
 
     @property
     def page(self) -> str:

@@ -198,15 +198,15 @@ class TaskData:
         Data that only have the official numbers of rows are "official (by row counts)".
         """
         names = {examples.split for examples in self.dev}
-        if self.state == "official":
-            known = all(self.task.splits[name].digest for name in self.digests)
-            return self.state if known else BY_ROW_COUNTS
         loaded = (*((self.train,) if self.train else ()), *self.dev)
+        if self.state == "official":
+            known = all(self.task.splits[examples.split].digest for examples in loaded)
+            return self.state if known else BY_ROW_COUNTS
         parts = []
         for examples in loaded:
             if len(examples) != examples.official_rows or examples.split == HOLDOUT:
                 parts.append(f"{examples.split} {len(examples)} of {examples.official_rows}")
-            elif not self.task.may_be_official(examples.split, self.digests[examples.split]):
+            elif not self.task.may_be_official(examples.split, self.digests.get(examples.split, "")):
                 parts.append(f"{examples.split} has other rows than the official ones")
         if HOLDOUT not in names:
             parts += [f"{name} absent" for name in self.task.dev if name not in names]

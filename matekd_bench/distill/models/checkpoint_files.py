@@ -60,17 +60,21 @@ def check_files(folder: Path, id: str) -> None:
             raise CheckpointError(f"'{id}': its {file.name} is no regular file.")
 
 
-def check_is_model(folder: Path, id: str) -> None:
-    """Raise CheckpointError, saying what to do, unless the folder has config.json and safetensors weights."""
+def check_is_model(folder: Path, id: str, revision: str | None) -> None:
+    """Raise CheckpointError, saying what to do, unless the folder has config.json and safetensors weights.
+
+    `revision` is the commit of a model from the Hub.
+    """
     has_config = (folder / "config.json").is_file()
     if (folder / ADAPTER).is_file() and not (has_config and has_weights(folder)):
         raise _adapter_error(folder, id)
     if not has_config:
         raise CheckpointError(f"'{id}' is no model: there is no config.json in its folder.")
     if not has_weights(folder):
+        reference = f"{id}@{revision}" if revision else folder
         raise CheckpointError(
             f"'{id}' has no model.safetensors, and only safetensors weights are loaded.",
-            hint=f"'matekd-bench convert {id}' makes them from a pytorch_model.bin.",
+            hint=f"'matekd-bench convert {reference}' makes them from a pytorch_model.bin.",
         )
 
 
@@ -137,4 +141,7 @@ def check_weights(file: Path) -> None:
         if said != size:
             raise ValueError(f"{size} bytes, and {said} by its header")
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"'{file}' can't be loaded, it is damaged: {first_line(error)}.") from None
+        raise CheckpointError(
+            f"'{file}' can't be loaded, it is damaged: {first_line(error)}.",
+            hint="For a model of the Hub, 'matekd-bench prepare' downloads it again.",
+        ) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -71,8 +71,13 @@ def find_checkpoint(reference: str, revision: str | None = None) -> Checkpoint:
     return describe(folder, id=reference if reference.startswith("package:") else folder.resolve().name)
 
 
-def find_folder(reference: str, revision: str | None = None) -> tuple[Path, HubRepository | None]:
-    """Return the folder of a checkpoint, which may hold no weights, and its repository if it is from the Hub."""
+def find_folder(
+    reference: str, revision: str | None = None, wanted: Sequence[str] = WANTED
+) -> tuple[Path, HubRepository | None]:
+    """Return the folder of a checkpoint, which may hold no weights, and its repository if it is from the Hub.
+
+    `wanted` are patterns of the files that are downloaded.
+    """
     if reference.startswith("package:"):
         return _package_folder(reference), None
     folder = Path(reference).expanduser()
@@ -80,7 +85,7 @@ def find_folder(reference: str, revision: str | None = None) -> tuple[Path, HubR
         return folder, None
     if reference.startswith((".", "/", "~")) or reference.count("/") > 1:
         raise CheckpointError(f"no model folder '{reference}'.")
-    return _download(hub_model(reference, revision))
+    return _download(hub_model(reference, revision), wanted)
 
 
 def describe(folder: Path, *, id: str, revision: str | None = None) -> Checkpoint:
@@ -88,7 +93,7 @@ def describe(folder: Path, *, id: str, revision: str | None = None) -> Checkpoin
 
     Raises CheckpointError if one of them is missing, and for a FIFO, a device or a huge file where libraries read text.
     """
-    check_is_model(folder, id)
+    check_is_model(folder, id, revision)
     check_files(folder, id)
     return Checkpoint(
         id=id,
@@ -162,7 +167,7 @@ def find_local_folder(reference: str, revision: str | None = None) -> Path | Non
     return folder if (folder / "config.json").is_file() and has_weights(folder) else None
 
 
-def _download(repository: HubRepository) -> tuple[Path, HubRepository]:
+def _download(repository: HubRepository, wanted: Sequence[str]) -> tuple[Path, HubRepository]:
     """Return the folder of a Hub model, and the model at its commit; what is on this machine needs no request.
 
     Raises CheckpointError if the Hub has none of that name or cannot be reached.
@@ -175,7 +180,7 @@ def _download(repository: HubRepository) -> tuple[Path, HubRepository]:
     try:
         with hub_errors(CheckpointError, repository, otherwise), without_retries():
             at = repository.at_commit()
-            return find_local_folder(at.id, at.revision) or at.snapshot(WANTED, UNWANTED), at
+            return find_local_folder(at.id, at.revision) or at.snapshot(wanted, UNWANTED), at
     except HFValidationError:
         raise CheckpointError(f"'{repository.id}' is neither a folder nor a Hub id.") from None
 

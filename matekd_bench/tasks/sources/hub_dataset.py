@@ -89,7 +89,7 @@ def _fetch(repository: HubRepository, config: str | None, root: Path, *, again: 
         folder = root / Path(builder.cache_dir).relative_to(empty)
         try:
             builder.download_and_prepare(str(folder), download_mode=FRESH if again else None)
-        except datasets.exceptions.DatasetGenerationError:
+        except (datasets.exceptions.DatasetGenerationError, ValueError):  # also pyarrow's errors
             # What was downloaded before may be damaged.
             builder.download_and_prepare(str(folder), download_mode=FRESH)
         splits: Mapping[str, Any] = builder.as_dataset()
