@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -71,7 +72,7 @@ class HubRepository:
     def snapshot(self, wanted: Sequence[str], unwanted: Sequence[str], *, local: bool = False) -> Path:
         """Return the folder of the repository at its commit, with all files that match `wanted` and not `unwanted`.
 
-        Missing files are downloaded, with progress on the terminal; with `local` they are an error. Raises the errors
+        Missing files are downloaded, with progress on a terminal; with `local` they are an error. Raises the errors
         of huggingface_hub.
         """
         from huggingface_hub import HfApi, snapshot_download
@@ -79,14 +80,15 @@ class HubRepository:
         if not local:
             # Where the Hub refuses this listing, snapshot_download returns a folder that may lack files.
             next(iter(HfApi().list_repo_tree(self.id, repo_type=self.kind, revision=self.revision)), None)
-        folder = snapshot_download(
-            self.id,
-            repo_type=self.kind,
-            revision=self.revision,
-            allow_patterns=list(wanted),
-            ignore_patterns=list(unwanted),
-            local_files_only=local,
-        )
+        with nullcontext() if sys.stderr.isatty() else hidden_progress():
+            folder = snapshot_download(
+                self.id,
+                repo_type=self.kind,
+                revision=self.revision,
+                allow_patterns=list(wanted),
+                ignore_patterns=list(unwanted),
+                local_files_only=local,
+            )
         return Path(folder)
 
     def fetch_again(self, names: Iterable[str]) -> None:

@@ -114,7 +114,7 @@ def test_damaged_models_and_data_are_fetched_again_or_named(
     assert len(damaged) == 2
     for file in damaged:
         file.write_bytes(file.read_bytes()[:-100])
-    hub.fail("safetensors|README", 503)
+    hub.fail("safetensors|parquet", 503)
     assert states() == ["missing", "missing"]
     hub.faults.clear()
     assert states() == ["fetched", "fetched"]
