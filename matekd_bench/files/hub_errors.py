@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from matekd_bench.errors import BenchError, os_reason
+from matekd_bench.errors import BenchError, first_line, os_reason
 from matekd_bench.files.network import ANSWER_TIMEOUT, fetch_hint, hub_silence
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def _cause(error: BaseException, repository: HubRepository, otherwise: str) -> C
         return Cause(
             f"the Hub can't be reached{why} and this isn't in the local cache", fetch_hint(otherwise)
         )
-    return None
+    foreign = isinstance(error, (OSError, RuntimeError)) or {"HTTPError", "InvalidURL"} & _names(error)
+    return Cause(first_line(error).rstrip("."), fetch_hint(otherwise)) if foreign else None
 
 
 def _names(error: BaseException) -> set[str]:

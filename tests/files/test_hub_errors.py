@@ -9,6 +9,7 @@ from pathlib import Path
 import datasets.config
 import pytest
 from huggingface_hub import constants
+from huggingface_hub.utils import httpx
 
 from hub_server import HubServer, glue_files, model_files
 from matekd_bench.distill.models.checkpoints import find_checkpoint
@@ -128,6 +129,13 @@ def test_a_disk_that_is_full_or_read_only(code: int) -> None:
         hub_errors(CheckpointError, repository, ""),
     ):
         raise OSError(code, "no", "/a/file")
+
+
+@pytest.mark.parametrize("error", [OSError("odd"), RuntimeError("odd"), httpx.InvalidURL("odd")])
+def test_what_has_no_sentence_of_its_own_is_one_line_too(error: Exception) -> None:
+    repository = HubRepository("dataset", "a/b")
+    with pytest.raises(DataError, match=r"'a/b'.*odd"), hub_errors(DataError, repository, ""):
+        raise error
 
 
 def test_other_errors_pass() -> None:

@@ -45,6 +45,8 @@ def cached_folder(repository: HubRepository, config: str | None, root: Path) -> 
     home = root / "___".join([*owner, camelcase_to_snakecase(name)])
     pattern = f"{escape(config) if config else '*'}/*/{repository.revision}"
     folders = [folder for folder in home.glob(pattern) if (folder / "dataset_info.json").is_file()]
+    if len(folders) > 1:
+        folders = [folder for folder in folders if folder.parts[-3] == "default"]
     return folders[0] if len(folders) == 1 else None
 
 
