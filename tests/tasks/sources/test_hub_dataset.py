@@ -76,13 +76,13 @@ def test_of_two_cached_commits_the_pinned_one_is_read(
     assert hub.requests == []
 
 
-@pytest.mark.parametrize("trouble", ["offline", "refused"])
+@pytest.mark.parametrize("trouble", ["offline", "429", "500"])
 def test_another_cached_commit_never_stands_in(
     trouble: str, task: Task, hub: HubServer, go_offline: Callable[[], None]
 ) -> None:
     assert word(newest(task)) == "new"
-    {"offline": go_offline, "refused": lambda: refuse(hub)}[trouble]()
-    with pytest.raises(DataError, match=ID):
+    {"offline": go_offline, "429": lambda: refuse(hub), "500": lambda: hub.fail("/tree/", 500)}[trouble]()
+    with pytest.raises(DataError, match=rf"{ID}.*{trouble}"):
         load_task(task, Hub())
 
 
