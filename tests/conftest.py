@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from hub_server import HubServer
     from rig import Rig
 
 os.environ.setdefault(
@@ -148,6 +149,15 @@ def make_checkpoint(folder: Path, words: Sequence[str]) -> Path:
         torch.manual_seed(0)
         BertModel(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """An empty Hub on this machine, which the Hub's libraries ask in place of the real one, with empty caches."""
+    from hub_server import asked_in_place_of_the_hub, serving
+
+    with serving() as server, asked_in_place_of_the_hub(server, tmp_path / "hf", monkeypatch):
+        yield server
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -126,6 +126,11 @@ COMMANDS: Mapping[str, CommandEntry] = {
             "prepare --config study.toml",
         ),
     ),
+    "convert": CommandEntry(
+        "convert_command:convert",
+        "Make a folder with safetensors weights of a checkpoint that has only pytorch_model.bin.",
+        ("convert MODEL", "convert MODEL@REVISION --into DIR"),
+    ),
 }
 SETTINGS: Mapping[str, Any] = {
     "rich_markup_mode": "rich",

@@ -70,7 +70,8 @@ GlueDir: TypeAlias = Annotated[
     Data("--glue-dir", metavar="DIR", envvar="GLUE_DIR", help="Read tasks from a GLUE folder."),
 ]
 Teacher: TypeAlias = Annotated[
-    str | None, Models("--teacher", metavar="MODEL", help="Hub id or folder of the teacher.")
+    str | None,
+    Models("--teacher", metavar="MODEL", help="Hub id, perhaps with @REVISION, or folder of the teacher."),
 ]
 Student: TypeAlias = Annotated[
     str | None, Models("--student", metavar="MODEL", help="Hub id, folder, or e.g. layers:0,1,3,5.")

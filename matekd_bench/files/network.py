@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from matekd_bench.errors import os_reason
+
 ANSWER_TIMEOUT = 10.0  # seconds after which the Hub counts as unreachable
 SWITCHES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE", "TRANSFORMERS_OFFLINE")
 ATTRIBUTES = {  # of the libraries' settings, which they read from the environment at import
@@ -29,35 +31,50 @@ _offline: list[str] = []  # while offline: the command that fetches missing file
 _hook_installed = False
 
 
-@functools.cache
 def hub_answers(seconds: float = ANSWER_TIMEOUT) -> bool:
     """Return True if the Hub, or the mirror in HF_ENDPOINT, answers in time; asks once per process.
 
     Any answer counts, even a refusal. With HF_HUB_OFFLINE set the result is False, without a request.
     """
+    return hub_silence(seconds) is None
+
+
+@functools.cache
+def hub_silence(seconds: float = ANSWER_TIMEOUT) -> str | None:
+    """Return why the Hub does not answer, in a few words; None if it does, as :func:`hub_answers` says."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
-        return False
-    answers: list[bool] = []
+        return "offline"
+    reasons: list[str | None] = []
     request = threading.Thread(
-        target=lambda: answers.append(_responds(constants.ENDPOINT, seconds)), daemon=True
+        target=lambda: reasons.append(_silence(constants.ENDPOINT, seconds)), daemon=True
     )
     request.start()
     request.join(seconds)  # the time limit of the request does not cover the look-up of the host name
-    return answers == [True]
+    return reasons[0] if reasons else f"no answer within {seconds:g} s"
 
 
-def _responds(address: str, seconds: float) -> bool:
-    """Return True if a server at `address` answers a HEAD request within so many seconds."""
+def _silence(address: str, seconds: float) -> str | None:
+    """Return why a server at `address` does not answer a HEAD request within so many seconds; None if it does."""
     try:
-        urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=seconds).close()
+        opener = urllib.request.build_opener()  # with the proxies of now
+        opener.open(urllib.request.Request(address, method="HEAD"), timeout=seconds).close()
     except urllib.error.HTTPError:
-        return True
+        return None
     except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
         # A server is there, but Python cannot check its certificate. The Hub's library has certificates of its own.
-        return isinstance(getattr(error, "reason", error), ssl.SSLError)
-    return True
+        return None if isinstance(reason, ssl.SSLError) else _plain_reason(reason, address)
+    return None
+
+
+def _plain_reason(reason: object, address: str) -> str:
+    """Return in a few words why there was no connection to `address`, and the variable that names a proxy for it."""
+    text = os_reason(reason) if isinstance(reason, BaseException) else str(reason)
+    scheme = address.partition(":")[0]
+    proxied = scheme in urllib.request.getproxies()
+    return f"{text}, through the proxy in {scheme.upper()}_PROXY" if proxied else text
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from matekd_bench.tasks.library_metric import LibraryMetric
 
 DataState = Literal["official", "partial", "mini", "own"]
 MetricName = Literal["accuracy", "f1", "matthews", "pearson", "spearman", "macro-f1", "balanced-accuracy"]
+BY_ROW_COUNTS = "official (by row counts)"  # where the digest of a split is not known
 HOLDOUT = "holdout"  # the split taken out of train where dev must stay unseen
 
 # For pydantic, which reads records from TOML: a misspelled key or a number in quotes is an error.
@@ -28,6 +29,7 @@ class Split:
     labeled: bool = True
     header: bool = True  # False: the file has no header, and columns are numbers counted from 0
     columns: Mapping[str, str] = field(default_factory=dict)  # overrides of the task's columns for this file
+    digest: str | None = None  # of the ids, texts and labels of the official rows, if known
 
     __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
@@ -127,6 +129,11 @@ class Task:
         wanted = (*self.fields, *(("label",) if split.labeled else ()))
         return {key: split.columns.get(key, self.columns.get(key, key)) for key in wanted}
 
+    def may_be_official(self, split: str, digest: str) -> bool:
+        """Return False if all rows of a split, whose digest is given, are known to be others than the official ones."""
+        place = self.splits.get(split)
+        return place is None or place.digest in (None, digest)
+
     @property
     def outputs(self) -> int:
         """Width of the logits: the number of classes, or 1 for regression."""
@@ -198,16 +205,21 @@ class TaskData:
 
     @property
     def state_text(self) -> str:
-        """Data state as shown to the user: "official", "mini", "own" or e.g. "partial (train 256 of 2490)"."""
-        if self.state == "official":
-            return self.state
-        loaded = (*((self.train,) if self.train else ()), *self.dev)
-        parts = [
-            f"{examples.split} {len(examples)} of {examples.official_rows}"
-            for examples in loaded
-            if len(examples) != examples.official_rows or examples.split == HOLDOUT
-        ]
+        """Data state as shown to the user: "official", "mini", "own" or e.g. "partial (train 256 of 2490)".
+
+        Data that only have the official numbers of rows are "official (by row counts)".
+        """
         names = {examples.split for examples in self.dev}
+        loaded = (*((self.train,) if self.train else ()), *self.dev)
+        if self.state == "official":
+            known = all(self.task.splits[examples.split].digest for examples in loaded)
+            return self.state if known else BY_ROW_COUNTS
+        parts = []
+        for examples in loaded:
+            if len(examples) != examples.official_rows or examples.split == HOLDOUT:
+                parts.append(f"{examples.split} {len(examples)} of {examples.official_rows}")
+            elif not self.task.may_be_official(examples.split, self.digests.get(examples.split, "")):
+                parts.append(f"{examples.split} has other rows than the official ones")
         if HOLDOUT not in names:
             parts += [f"{name} absent" for name in self.task.dev if name not in names]
         if self.state in ("mini", "own"):

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from matekd_bench.distill.models.checkpoints import find_checkpoint, find_local_folder
+from matekd_bench.distill.models.checkpoint_files import damaged_files
+from matekd_bench.distill.models.checkpoints import fetch_again, find_checkpoint, find_local_folder
 from matekd_bench.distill.settings import GeneratorSettings, StudentSettings, TeacherSettings
 from matekd_bench.errors import BenchError, PluginError
-from matekd_bench.files.network import hub_answers, without_retries
+from matekd_bench.files.network import hub_answers
 from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.params import ResolvedMethod
 from matekd_bench.plugins.host import Host
@@ -18,7 +19,7 @@ from matekd_bench.study.plan.grid import chosen_methods, chosen_tasks
 from matekd_bench.study.spec.request import make_request
 from matekd_bench.study.spec.study_spec import NO_REFERENCE, StudySpec
 from matekd_bench.tasks.metrics import check_library_metrics
-from matekd_bench.tasks.sources import DataSource, GlueFolder, Hub, load_task, source_of
+from matekd_bench.tasks.sources import DamagedCacheError, DataSource, GlueFolder, Hub, load_task, source_of
 from matekd_bench.tasks.task import Task, TaskData
 from matekd_bench.tools.doctor.glue_and_wordnet import GET_WORDNET, find_wordnet
 
@@ -119,42 +120,54 @@ def checkpoint_references(
 
 
 def prepare_model(reference: str, revision: str | None, stage: Callable[[str], None]) -> Requirement:
-    """Find a checkpoint, download it if necessary, and check its files."""
-    present = find_local_folder(reference, revision) is not None
-    if not present:
-        stage(f"fetching {reference}")
+    """Find a checkpoint, download it if necessary, and check its files; damaged ones are downloaded again."""
+    folder = find_local_folder(reference, revision)
+    damaged = [] if folder is None else list(damaged_files(folder))
+    if folder is None or damaged:
+        stage(f"fetching {reference}" + (f" again ({', '.join(damaged)} damaged)" if damaged else ""))
     try:
+        if damaged:
+            fetch_again(reference, revision, damaged)
         checkpoint = find_checkpoint(reference, revision)
     except BenchError as error:
         return Requirement("model", reference, "missing", error.message, error.hint or "")
-    return Requirement("model", reference, "there" if present else "fetched", str(checkpoint.path))
+    state: Literal["there", "fetched"] = "there" if folder and not damaged else "fetched"
+    return Requirement("model", reference, state, str(checkpoint.path))
 
 
 def prepare_data(task: Task, source: DataSource, stage: Callable[[str], None]) -> Requirement:
     """Read the training and dev rows of a task as a study reads them; this fetches them if necessary."""
-    present = not isinstance(source, Hub) or in_hub_cache(task)
+    present = not isinstance(source, Hub) or source.is_cached(task)
     stage(f"{'reading' if present else 'fetching'} {task.name}")
     try:
-        with without_retries():
-            task_data = load_task(task, source)
+        task_data, damaged = _load_or_fetch_again(task, source, stage)
         check_library_metrics(task_data)  # loads them
     except BenchError as error:
         return Requirement("data", task.name, "missing", error.message, error.hint or "")
-    return Requirement("data", task.name, "there" if present else "fetched", _row_counts(task_data))
+    state: Literal["there", "fetched"] = "there" if present and not damaged else "fetched"
+    return Requirement("data", task.name, state, _row_counts(task_data))
+
+
+def _load_or_fetch_again(
+    task: Task, source: DataSource, stage: Callable[[str], None]
+) -> tuple[TaskData, bool]:
+    """Return the task's data; True with it if files of the Hub's cache were damaged and are downloaded again."""
+    try:
+        return load_task(task, source), False
+    except DamagedCacheError as error:
+        if not isinstance(source, Hub):
+            raise
+        stage(f"fetching {task.name} again (damaged)")
+        try:
+            source.fetch_again(task)
+        except BenchError:
+            raise error from None  # it names the folder to delete
+        return load_task(task, source), True
 
 
 def _row_counts(task_data: TaskData) -> str:
     train = 0 if task_data.train is None else len(task_data.train)
     return f"{train} training and {sum(map(len, task_data.dev))} dev rows, {task_data.state_text}"
-
-
-def in_hub_cache(task: Task) -> bool:
-    """Return True if the cache of the library `datasets` holds the task's pinned data set."""
-    import datasets.config
-
-    home = Path(datasets.config.HF_DATASETS_CACHE) / str(task.hub_id).replace("/", "___")
-    pattern = f"{task.hub_config or 'default'}/*/{task.hub_revision or '*'}"
-    return home.is_dir() and any(folder.is_dir() for folder in home.glob(pattern))
 
 
 def prepare_thesaurus(stage: Callable[[str], None]) -> Requirement:

@@ -13,7 +13,7 @@ import evaluate.config
 import pytest
 from huggingface_hub import constants
 
-from matekd_bench.files.network import hub_answers, without_retries
+from matekd_bench.files.network import hub_answers, hub_silence, without_retries
 
 
 class Refusing(BaseHTTPRequestHandler):
@@ -43,9 +43,9 @@ def online(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As on a machine whose user did not ask for offline work; no answer is remembered."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
-    hub_answers.cache_clear()
+    hub_silence.cache_clear()
     yield
-    hub_answers.cache_clear()
+    hub_silence.cache_clear()
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -61,7 +61,7 @@ def test_nobody_there_a_silent_server_and_no_address(monkeypatch: pytest.MonkeyP
         ports = [one.getsockname()[1] for one in (free, silent)]
         for address in ("no address", *(f"http://127.0.0.1:{port}" for port in ports)):
             monkeypatch.setattr(constants, "ENDPOINT", address)
-            hub_answers.cache_clear()
+            hub_silence.cache_clear()
             assert not hub_answers(0.2), address
 
 

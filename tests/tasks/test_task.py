@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from matekd_bench.errors import DataError
-from matekd_bench.tasks.task import Examples, Split, Task, TaskData
+from matekd_bench.tasks.task import BY_ROW_COUNTS, Examples, Split, Task, TaskData
 
 TASK = Task(
     name="tiny",
@@ -53,7 +53,7 @@ DEV = rows("dev", 2, 2)
 @pytest.mark.parametrize(
     ("task", "train", "dev", "text"),
     [
-        (TASK, rows("train", 3, 3), DEV, "official"),
+        (TASK, rows("train", 3, 3), DEV, BY_ROW_COUNTS),
         (TASK, rows("train", 2, 3), DEV, "partial (train 2 of 3)"),
         (TASK, None, rows("dev", 1, 2), "partial (dev 1 of 2)"),
         (BOTH, rows("train", 2, 3), DEV, "partial (train 2 of 3, other absent)"),

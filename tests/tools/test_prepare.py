@@ -9,6 +9,7 @@ from pathlib import Path
 import datasets.config
 import pytest
 
+from hub_server import HubServer, glue_files, model_files
 from matekd_bench.plugins.host import Host
 from matekd_bench.tasks.sources import Hub
 from matekd_bench.tools import prepare as prepare_module
@@ -92,15 +93,33 @@ def test_data_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert part.text.startswith("5 training and 3 dev rows, partial")
 
 
-def test_data_in_the_cache_is_known_by_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
+def test_damaged_models_and_data_are_fetched_again_or_named(
+    hub: HubServer, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    hub.add("models", "some/model", model_files(tiny_checkpoint))
+    rows = {"sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": ["entailment", "not_entailment"]}
+    splits = {"train": rows, "validation": rows}
     task = HOST.task("rte").record
-    assert not prepare_module.in_hub_cache(task)
-    for revision in ("0" * 40, str(task.hub_revision)):
-        assert not prepare_module.in_hub_cache(task)
-        (tmp_path / "nyu-mll___glue" / "rte" / "0.0.0" / revision).mkdir(parents=True)
-    assert prepare_module.in_hub_cache(task)
-    assert not prepare_module.in_hub_cache(HOST.task("cola").record)
+    hub.add("datasets", str(task.hub_id), glue_files({"rte": splits}), commit=task.hub_revision)
+    said: list[str] = []
+
+    def states() -> list[str]:
+        said.clear()
+        model = prepare_module.prepare_model("some/model", None, said.append)
+        return [model.state, prepare_module.prepare_data(task, Hub(), said.append).state]
+
+    assert (states(), states()) == (["fetched", "fetched"], ["there", "there"])
+    blobs = (path.resolve() for path in (tmp_path / "hf").rglob("snapshots/*/*.safetensors"))
+    damaged = [*blobs, *(tmp_path / "hf" / "datasets").rglob("*-validation.arrow")]
+    assert len(damaged) == 2
+    for file in damaged:
+        file.write_bytes(file.read_bytes()[:-100])
+    hub.fail("safetensors|parquet", 503)
+    assert states() == ["missing", "missing"]
+    hub.faults.clear()
+    assert states() == ["fetched", "fetched"]
+    assert [text for text in said if "again" in text] == [text for text in said if "damaged" in text] != []
+    assert states() == ["there", "there"]
 
 
 @pytest.mark.parametrize(("works", "state"), [(True, "fetched"), (False, "missing")])

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.errors import CheckpointError, first_line
-from matekd_bench.files.hashing import digest, file_digest
-from matekd_bench.files.network import fetch_hint, without_retries
+from matekd_bench.distill.models.checkpoint_files import (
+    UNWANTED,
+    WANTED,
+    check_files,
+    check_is_model,
+    fingerprint,
+    has_weights,
+    stamp,
+)
+from matekd_bench.errors import CheckpointError
+from matekd_bench.files.hub_errors import hub_errors
+from matekd_bench.files.hub_repository import HubRepository
+from matekd_bench.files.network import without_retries
 from matekd_bench.files.reading import read_json
-
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.safetensors.index.json"]
-VOCABULARIES = [
-    *("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "added_tokens.json"),
-    *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
-]
-TEXT_FILES = (".json", ".txt", ".model", ".jinja")
-MAX_TEXT_BYTES = 2**27  # tokenizers of 250,000 tokens have 35 MB
-MAX_HEADER_BYTES = 10**8  # of a safetensors file, as its library has it
-UNWANTED = ["onnx/*", "openvino/*", "*/*"]  # a checkpoint's own files lie at the top of its repository
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Checkpoint:
     @property
     def config(self) -> Mapping[str, Any]:
         """The parsed config.json."""
-        return _config(self.path, _stamp(self.path / "config.json"))
+        return _config(self.path, stamp(self.path / "config.json"))
 
     @property
     def classifies(self) -> bool:
@@ -57,23 +55,37 @@ class Checkpoint:
 
         None if transformers cannot read it; whoever loads the model is told why.
         """
-        return _text_config(self.path, _stamp(self.path / "config.json"))
+        return _text_config(self.path, stamp(self.path / "config.json"))
 
 
 def find_checkpoint(reference: str, revision: str | None = None) -> Checkpoint:
     """Find the checkpoint for a Hub id, a folder, or `package:NAME/FOLDER`.
 
-    A Hub checkpoint is downloaded, or taken from the local cache. Raises CheckpointError if the checkpoint cannot be
-    found or reached, or has no safetensors weights.
+    A Hub id may end with `@REVISION`, a commit, branch or tag. The checkpoint is downloaded, or taken from the local
+    cache, and names the commit. Raises CheckpointError if the checkpoint cannot be found or reached, or has no
+    safetensors weights.
+    """
+    folder, repository = find_folder(reference, revision)
+    if repository is not None:
+        return describe(folder, id=repository.id, revision=repository.revision)
+    return describe(folder, id=reference if reference.startswith("package:") else folder.resolve().name)
+
+
+def find_folder(
+    reference: str, revision: str | None = None, wanted: Sequence[str] = WANTED
+) -> tuple[Path, HubRepository | None]:
+    """Return the folder of a checkpoint, which may hold no weights, and its repository if it is from the Hub.
+
+    `wanted` are patterns of the files that are downloaded.
     """
     if reference.startswith("package:"):
-        return describe(_package_folder(reference), id=reference)
+        return _package_folder(reference), None
     folder = Path(reference).expanduser()
     if folder.is_dir():
-        return describe(folder, id=folder.resolve().name)
+        return folder, None
     if reference.startswith((".", "/", "~")) or reference.count("/") > 1:
         raise CheckpointError(f"no model folder '{reference}'.")
-    return describe(_download(reference, revision), id=reference, revision=revision)
+    return _download(hub_model(reference, revision), wanted)
 
 
 def describe(folder: Path, *, id: str, revision: str | None = None) -> Checkpoint:
@@ -81,75 +93,14 @@ def describe(folder: Path, *, id: str, revision: str | None = None) -> Checkpoin
 
     Raises CheckpointError if one of them is missing, and for a FIFO, a device or a huge file where libraries read text.
     """
-    if not (folder / "config.json").is_file():
-        raise CheckpointError(f"'{id}' is no model: there is no config.json in its folder.")
-    if not any((folder / name).is_file() for name in WEIGHTS):
-        raise CheckpointError(
-            f"'{id}' has no model.safetensors.", hint="Only safetensors weights are loaded; convert it first."
-        )
-    _check_files(folder, id)
+    check_is_model(folder, id, revision)
+    check_files(folder, id)
     return Checkpoint(
         id=id,
         path=folder,
-        sha256=_fingerprint(folder, *map(_stamp, sorted(folder.iterdir()))),
+        sha256=fingerprint(folder, *map(stamp, sorted(folder.iterdir()))),
         revision=revision,
     )
-
-
-def _check_files(folder: Path, id: str) -> None:
-    """Raise CheckpointError for files that libraries would wait for, or read into memory whole however large."""
-    for file in sorted(folder.iterdir()):
-        if file.is_file():
-            size = file.stat().st_size
-            if file.suffix in TEXT_FILES and size > MAX_TEXT_BYTES:
-                raise CheckpointError(
-                    f"'{id}': its {file.name} has {size} bytes, more than {MAX_TEXT_BYTES}."
-                )
-        elif file.exists() and not file.is_dir():  # links of the Hub's cache are followed
-            raise CheckpointError(f"'{id}': its {file.name} is no regular file.")
-
-
-def _stamp(file: Path) -> tuple[str, int, int] | None:
-    """Return a file's name, size and time of change, so that what was read before is read again if it has changed."""
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return file.name, status.st_size, status.st_mtime_ns
-
-
-@lru_cache(maxsize=64)
-def _fingerprint(folder: Path, *stamps: object) -> str:
-    """Compute a digest of the folder's weights, config and tokenizer; notes and other files do not count.
-
-    Raises CheckpointError if weights are damaged, which would take long to find out for a file of terabytes.
-    """
-    names = ["config.json", *VOCABULARIES]
-    if not (folder / "tokenizer.json").is_file():
-        # Then only this file has settings such as lower-casing.
-        names.append("tokenizer_config.json")
-    weights = sorted(file for file in folder.glob("*.safetensors") if file.is_file())
-    for file in weights:
-        _check_weights(file)
-    names += [file.name for file in weights]
-    return digest({name: file_digest(folder / name) for name in names if (folder / name).is_file()})
-
-
-def _check_weights(file: Path) -> None:
-    """Raise CheckpointError unless a safetensors file has the size that its header says."""
-    size = file.stat().st_size
-    try:
-        with file.open("rb") as opened:
-            length = int.from_bytes(opened.read(8), "little")
-            if length > min(MAX_HEADER_BYTES, size):
-                raise ValueError(f"a header of {length} bytes")
-            header = json.loads(opened.read(length))
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        said = 8 + length + max(ends, default=0)
-        if said != size:
-            raise ValueError(f"{size} bytes, and {said} by its header")
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"'{file}' can't be loaded, it is damaged: {first_line(error)}.") from None
 
 
 def weight_bytes(checkpoint: Checkpoint) -> int:
@@ -191,6 +142,14 @@ def _package_folder(reference: str) -> Path:
     return Path(spec.origin).parent / inside
 
 
+def hub_model(reference: str, revision: str | None = None) -> HubRepository:
+    """Return the repository that `MODEL` or `MODEL@REVISION` names; CheckpointError for two revisions that differ."""
+    id, _, named = reference.partition("@")
+    if named and revision and named != revision:
+        raise CheckpointError(f"'{reference}' names one revision, and the settings another: '{revision}'.")
+    return HubRepository("model", id, named or revision or None)
+
+
 def find_local_folder(reference: str, revision: str | None = None) -> Path | None:
     """Return the folder that :func:`find_checkpoint` would use without a network, or None if there is none.
 
@@ -200,41 +159,36 @@ def find_local_folder(reference: str, revision: str | None = None) -> Path | Non
         if reference.startswith("package:"):
             folder = _package_folder(reference)
         elif not (folder := Path(reference).expanduser()).is_dir():
-            folder = _snapshot(reference, revision, local_files_only=True)
+            folder = (
+                hub_model(reference, revision).at_commit(local=True).snapshot(WANTED, UNWANTED, local=True)
+            )
     except (CheckpointError, OSError, ValueError, RuntimeError):  # missing, not a Hub id, or no home folder
         return None
-    complete = (folder / "config.json").is_file() and any((folder / name).is_file() for name in WEIGHTS)
-    return folder if complete else None
+    return folder if (folder / "config.json").is_file() and has_weights(folder) else None
 
 
-def _snapshot(reference: str, revision: str | None, *, local_files_only: bool = False) -> Path:
-    """Download a Hub checkpoint, or find it in the local cache, and return its folder."""
-    from huggingface_hub import snapshot_download
+def _download(repository: HubRepository, wanted: Sequence[str]) -> tuple[Path, HubRepository]:
+    """Return the folder of a Hub model, and the model at its commit; what is on this machine needs no request.
 
-    folder = snapshot_download(
-        reference,
-        revision=revision,
-        allow_patterns=WANTED,
-        ignore_patterns=UNWANTED,
-        local_files_only=local_files_only,
-        tqdm_class=None,
-    )
-    return Path(folder)
+    Raises CheckpointError if the Hub has none of that name or cannot be reached.
+    """
+    from huggingface_hub.errors import HFValidationError
 
-
-def _download(reference: str, revision: str | None) -> Path:
-    """Fetch a Hub checkpoint. Raises CheckpointError if the Hub has none of that name or cannot be reached."""
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
-
+    if repository.pinned and (folder := find_local_folder(repository.id, repository.revision)):
+        return folder, repository
+    otherwise = "Connect once, set HF_HOME to a cache that has it, or give a folder."
     try:
-        with without_retries():
-            return _snapshot(reference, revision)
+        with hub_errors(CheckpointError, repository, otherwise), without_retries():
+            at = repository.at_commit()
+            return find_local_folder(at.id, at.revision) or at.snapshot(wanted, UNWANTED), at
     except HFValidationError:
-        raise CheckpointError(f"'{reference}' is neither a folder nor a Hub id.") from None
-    except RepositoryNotFoundError:
-        raise CheckpointError(f"the Hub has no model '{reference}' (or it is private).") from None
-    except (LocalEntryNotFoundError, OSError):
-        raise CheckpointError(
-            f"the Hub model '{reference}' can't be reached and is not in the local cache.",
-            hint=fetch_hint("Connect once, set HF_HOME to a cache that has it, or give a folder."),
-        ) from None
+        raise CheckpointError(f"'{repository.id}' is neither a folder nor a Hub id.") from None
+
+
+def fetch_again(reference: str, revision: str | None, names: Iterable[str]) -> None:
+    """Download files of a Hub model although they are here; a folder's own files stay as they are."""
+    _, repository = find_folder(reference, revision)
+    if repository is not None:
+        otherwise = "Delete the model's folder in the cache, and connect once."
+        with hub_errors(CheckpointError, repository, otherwise), without_retries():
+            repository.fetch_again(names)

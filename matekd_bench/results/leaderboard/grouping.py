@@ -112,7 +112,9 @@ def _preference(record: Record) -> tuple[bool, str, str]:
 def _data_key(record: Record) -> DataKey:
     data = record.data
     splits = sorted(f"{name}={split.digest}" for name, split in data.splits.items())
-    return (data.state, data.state_text, data.eval_on, str(data.max_length), *splits)
+    # Official data are the same with and without a known digest, which later versions may add.
+    text = "" if data.state == "official" else data.state_text
+    return (data.state, text, data.eval_on, str(data.max_length), *splits)
 
 
 def _split_by_data_and_teacher(records: Sequence[Record]) -> list[list[Record]]:

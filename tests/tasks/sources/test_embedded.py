@@ -10,7 +10,7 @@ import pytest
 
 from matekd_bench.errors import DataError, UsageError
 from matekd_bench.tasks.sources import Embedded, GlueFolder, load_split, load_task, source_of
-from matekd_bench.tasks.task import Rows, Split, Task
+from matekd_bench.tasks.task import BY_ROW_COUNTS, Rows, Split, Task
 
 SPLITS = {
     "train": Split(hub="", file="", rows=6),
@@ -52,7 +52,7 @@ def test_synthetic_data_are_mini_and_never_official() -> None:
 
 
 def test_data_of_ones_own_that_are_real_are_complete_or_partial() -> None:
-    assert load_task(task(synthetic=False), Embedded()).state_text == "official"
+    assert load_task(task(synthetic=False), Embedded()).state_text == BY_ROW_COUNTS
     assert load_task(task(synthetic=False), Embedded(), limit_eval=3).state_text == "partial (dev 3 of 4)"
 
 

@@ -153,7 +153,7 @@ def test_an_id_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
         check=True,
         env={**os.environ, **settings},
     )
-    assert re.fullmatch(r".*'nyu-mll/glue' \(rte\) at bcdcba79\. .*--glue-dir DIR.*\n", done.stdout)
+    assert re.fullmatch(r".*'nyu-mll/glue' at bcdcba79: .*--glue-dir DIR.*\n", done.stdout)
     assert done.stderr == ""
 
 

@@ -11,7 +11,7 @@ import pytest
 from matekd_bench.errors import DataError, UsageError
 from matekd_bench.tasks.sources import MissingSplitError, load_split, load_task
 from matekd_bench.tasks.sources.example_ids import example_ids, split_digest
-from matekd_bench.tasks.task import Rows, Split, Task, TaskData
+from matekd_bench.tasks.task import BY_ROW_COUNTS, Rows, Split, Task, TaskData
 from matekd_tasks import matekd_bench_tasks
 
 MNLI = next(task for task in matekd_bench_tasks() if task.name == "mnli")
@@ -46,7 +46,8 @@ def sized(task: Task, **counts: int) -> Task:
     """`task` with other official row counts."""
     official = {name.replace("_", "-"): count for name, count in counts.items()}
     splits = {
-        name: replace(split, rows=official.get(name, split.rows)) for name, split in task.splits.items()
+        name: replace(split, rows=official.get(name, split.rows), digest=None)
+        for name, split in task.splits.items()
     }
     return replace(task, splits=splits)
 
@@ -62,7 +63,7 @@ SOURCE = {"train": rows(400), "dev": rows(20, "d")}
 
 def test_the_whole_task_is_official_and_other_row_counts_are_partial() -> None:
     data = load_task(SMALL, Memory(SOURCE))
-    assert (data.state, data.state_text, data.notices) == ("official", "official", ())
+    assert (data.state, data.state_text, data.notices) == ("official", BY_ROW_COUNTS, ())
     assert (data.source, data.revision) == ("memory", "r1")
     assert (len(data.train), [len(dev) for dev in data.dev]) == (400, [20])
     assert set(data.digests) == {"train", "dev"}
@@ -71,6 +72,16 @@ def test_the_whole_task_is_official_and_other_row_counts_are_partial() -> None:
     assert (data.state, data.state_text) == ("partial", "partial (train 400 of 2490, dev 20 of 277)")
     data = load_task(SMALL, Memory({**SOURCE, "train": rows(400, skipped=3)}))
     assert (data.state, told(data)) == ("official", [["3", "train"]])
+
+
+def test_data_with_the_known_digests_are_official_and_other_rows_are_not() -> None:
+    known = load_task(SMALL, Memory(SOURCE)).digests
+    splits = {name: replace(SMALL.splits[name], digest=known.get(name)) for name in SMALL.splits}
+    task = replace(SMALL, splits=splits)
+    assert load_task(task, Memory(SOURCE)).state_text == "official"
+    data = load_task(task, Memory({**SOURCE, "dev": rows(20, "other")}))
+    assert (data.state, "train" in data.state_text, "dev" in data.state_text) == ("partial", False, True)
+    assert load_task(task, Memory(SOURCE), limit_eval=5).state_text == "partial (dev 5 of 20)"
 
 
 def test_an_absent_dev_set_is_left_out_and_said() -> None:

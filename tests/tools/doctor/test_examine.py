@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from matekd_bench.files.network import hub_answers
+from matekd_bench.files.network import hub_silence
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.origin import ProvidedBy
 from matekd_bench.plugins.provided import PluginInfo
@@ -111,7 +111,7 @@ def test_the_network_is_asked_only_if_wanted(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_hub_is_silent_offline_or_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    hub_answers.cache_clear()
+    hub_silence.cache_clear()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     [offline] = examine.hub()
     assert "HF_HUB_OFFLINE" in offline.todo
