@@ -25,7 +25,7 @@ from matekd_bench.errors import UsageError, unknown
 if TYPE_CHECKING:
     from matekd_bench.cli.ui.leaderboards import LoadedResults
     from matekd_bench.plugins.host import Host
-    from matekd_bench.results.leaderboard.table import Leaderboard
+    from matekd_bench.results.leaderboard.table import LeaderboardTables
     from matekd_bench.results.records.run_record import Record
     from matekd_bench.results.report.sheets import View
     from matekd_bench.results.stats.paired_tests import CheckpointComparison
@@ -108,7 +108,7 @@ def _select(
     methods: str | None,
     tasks: str | None,
     match: list[str] | None,
-) -> Leaderboard:
+) -> LeaderboardTables:
     """Compute the leaderboard of all records and return the rows and columns that the options select."""
     from matekd_bench.plugins.known_names import known_methods, known_tasks
     from matekd_bench.results.leaderboard import row_filters

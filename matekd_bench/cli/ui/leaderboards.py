@@ -17,7 +17,7 @@ from matekd_bench.cli.ui.escaped_streams import terminal
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
     from matekd_bench.results.leaderboard.evidence import Evidence
-    from matekd_bench.results.leaderboard.table import Leaderboard
+    from matekd_bench.results.leaderboard.table import LeaderboardTables
     from matekd_bench.results.records.run_record import Record
     from matekd_bench.results.report.sheets import View
     from matekd_bench.results.store.results_store import ResultsStore
@@ -53,7 +53,7 @@ class LoadedResults:
         ]
         return replace(self, records=records), verifier.result
 
-    def leaderboard(self, reference: str | None) -> Leaderboard:
+    def leaderboard(self, reference: str | None) -> LeaderboardTables:
         """Compute the leaderboard of all records; its differences are to the variant `reference`."""
         from matekd_bench.results.leaderboard.build import build
 
@@ -108,7 +108,7 @@ def print_leaderboard(
 
 
 def show_leaderboard(
-    leaderboard: Leaderboard,
+    leaderboard: LeaderboardTables,
     suites: Sequence[Suite],
     *,
     json: bool = False,

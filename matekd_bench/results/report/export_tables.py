@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from matekd_bench.files.csv_text import Value
 from matekd_bench.plugins.record_types import ExportTable
 from matekd_bench.results.leaderboard.grouping import task_order
-from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardRow, LeaderboardTable
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, LeaderboardTables
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import columns, score_columns
 from matekd_bench.results.report.cells import in_files
@@ -18,7 +18,7 @@ from matekd_bench.tasks.task import Suite
 SHARED = ("schema", "preset", "teacher", "protocol_id", "tuning")
 
 
-def leaderboard_rows(leaderboard: Leaderboard, suites: Sequence[Suite]) -> ExportTable:
+def leaderboard_rows(leaderboard: LeaderboardTables, suites: Sequence[Suite]) -> ExportTable:
     """Return one row per method and protocol, each protocol's teacher first; missing values are None.
 
     The fixed columns come first, then those of each task, in suite order.

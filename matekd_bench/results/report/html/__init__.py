@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from matekd_bench.files.hashing import lines_digest
-from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.records.run_record import Record, to_json
 from matekd_bench.results.report import sentences
 from matekd_bench.results.report.html.html_plots import pictures
@@ -24,7 +24,7 @@ CAPTIONS = {
 CHOICES = ("verdict", "status")  # columns to filter by
 
 
-def to_html(leaderboard: Leaderboard, runs: Sequence[Record], cards: Sequence[MethodCard] = ()) -> str:
+def to_html(leaderboard: LeaderboardTables, runs: Sequence[Record], cards: Sequence[MethodCard] = ()) -> str:
     """Render the page; `runs` are the records that `leaderboard` was built from, `cards` describe its methods.
 
     Everything is in this one file, and all texts are escaped. JavaScript only adds sorting and filtering of tables.
