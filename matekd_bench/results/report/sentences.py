@@ -177,6 +177,7 @@ def _quoted_command(command: str) -> str:
         words = shlex.split(command)
     except ValueError:
         return f"(no command: {command!r})"
-    return (
-        shlex.join(words) if words[:1] == ["matekd-bench"] else f"(no command of matekd-bench: {command!r})"
-    )
+    if words[:1] == ["matekd-bench"]:
+        return shlex.join(words)
+    place = "in Python" if command.startswith("matekd_bench.Study(") else "no command of matekd-bench"
+    return f"({place}: {command!r})"

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from matekd_bench.cli.ui.progress import BarScreen, LineScreen, QuietScreen, duration, watcher
-from matekd_bench.cli.ui.time_left import Pace, StudyPace
 from matekd_bench.events import (
     Evaluated,
     Message,
@@ -22,6 +20,8 @@ from matekd_bench.events import (
     StudyFinished,
     StudyStarted,
 )
+from matekd_bench.screen.progress import BarScreen, LineScreen, QuietScreen, duration, watcher
+from matekd_bench.screen.time_left import Pace, StudyPace
 
 
 def planned(run_id: str, seed: int, updates: int, **more: Any) -> PlannedRun:

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from matekd_bench.cli.ui.escaped_streams import terminal
-from matekd_bench.cli.ui.time_left import Clock, Pace, StudyPace
 from matekd_bench.events import (
     Evaluated,
     Event,
@@ -23,6 +21,8 @@ from matekd_bench.events import (
     StudyStarted,
 )
 from matekd_bench.files.printable import printable
+from matekd_bench.screen.escaped_streams import terminal
+from matekd_bench.screen.time_left import Clock, Pace, StudyPace
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
