@@ -10,6 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matekd_bench.api.leaderboard import Leaderboard
+    from matekd_bench.api.results import Results, load_results
+    from matekd_bench.api.study import Study
     from matekd_bench.errors import (
         BenchError,
         CheckpointError,
@@ -48,6 +51,9 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "api.study": "Study",
+    "api.results": "Results load_results",
+    "api.leaderboard": "Leaderboard",
     "errors": "BenchError CheckpointError DataError PluginError ResultsError RunError UsageError",
     "events": "Evaluated Message PlannedRun Progress RunFinished RunStarted StudyFinished StudyStarted",
     "methods.perturbation": "Perturbation TextPerturbation TokenPerturbation",
@@ -81,6 +87,7 @@ __all__ = [
     "ExportTable",
     "Exporter",
     "Joint",
+    "Leaderboard",
     "Message",
     "Method",
     "Models",
@@ -93,6 +100,7 @@ __all__ = [
     "Preset",
     "Progress",
     "Range",
+    "Results",
     "ResultsError",
     "Row",
     "Rows",
@@ -101,6 +109,7 @@ __all__ = [
     "RunStarted",
     "Seen",
     "Split",
+    "Study",
     "StudyFinished",
     "StudyStarted",
     "Suite",
@@ -123,6 +132,7 @@ __all__ = [
     "groups_in",
     "hookimpl",
     "load_presets",
+    "load_results",
     "load_suites",
     "load_tasks",
     "seed_of",

@@ -32,17 +32,16 @@ def split_methods(
 
 
 def _provided(item: Any) -> Provided[Method]:
-    """Return the record of an object with the place that it comes from."""
+    """Return the record of an object with the place that it comes from: its module, or else this process."""
     method = checked_record(item, "methods", Method)
     module = _module_of(method)
     spec = None if any(map(is_in_script, objects_of(method).values())) else find_module(module)
-    if spec is None or spec.origin is None:
-        by = ProvidedBy(plugin=method.name, in_process=True)
-    else:
-        by = ProvidedBy(plugin=module, path=spec.origin)
-    provided = Provided(method, by, module)
-    _ = provided.code  # now: a definition that is changed later is not what was given
-    return provided
+    in_process = Provided(method, ProvidedBy(plugin=method.name, in_process=True), module)
+    provided = in_process
+    if spec is not None and spec.origin is not None:
+        provided = Provided(method, ProvidedBy(plugin=module, path=spec.origin), module)
+    # The code is read now: a definition that is changed later is not what was given.
+    return in_process if provided.code.digest is None and in_process.code else provided
 
 
 def _module_of(method: Method) -> str:

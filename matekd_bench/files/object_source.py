@@ -13,6 +13,7 @@ import re
 import symtable
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from functools import partial
 from pathlib import PurePath
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
@@ -28,10 +29,10 @@ CHANGED = "the source of '{}' is not what this process runs: run its definition 
 
 
 class Definition(NamedTuple):
-    """A definition in a script: its source, the names that it can use with their values, and its file."""
+    """A definition in a script: its source, what it uses by name, and its file."""
 
     text: str
-    namespace: Mapping[str, Any]
+    uses: Mapping[str, Any]
     file: str
 
 
@@ -62,23 +63,22 @@ class SourceParts:
         else:
             self.parts[name] = constant(name, value)
 
-    def _add_module(self, module: str) -> None:
-        follows = self._follows(module)
-        self.parts[f"module {module}"] = source_digest([module], self._follows) if follows else None
+    def _add_module(self, module: str) -> bool:
+        """Add a module; return False if its source counts and cannot be read."""
+        digest = source_digest([module], self._follows) if self._follows(module) else ""
+        self.parts[f"module {module}"] = digest
+        return digest is not None
 
     def _add_named(self, value: Any) -> None:
         module, name = value.__module__ or "builtins", value.__qualname__
-        if not is_in_script(value):
-            if self._follows(module):
-                self._add_module(module)
+        if not is_in_script(value) and self._add_module(module):
             self.parts[f"{module}.{name}"] = None
         elif name not in self.parts:
             definition = find_definition(value)
             self.file = self.file or definition.file
             self.parts[name] = definition.text
-            for used in _names_in(definition.text):
-                if used in definition.namespace and definition.namespace[used] is not value:
-                    self.add(used, definition.namespace[used])
+            for used, other in definition.uses.items():
+                self.add(used, other)
 
 
 def is_in_script(value: Any) -> bool:
@@ -111,7 +111,7 @@ def find_definition(value: Any) -> Definition:
     """Return the definition of a class or function of a script; ValueError if it cannot be found."""
     functions = [value] if isinstance(value, FunctionType) else list(_functions_of(value))
     if not functions:
-        return Definition(_content(value), {}, "")
+        return Definition(_content(value), {base.__qualname__: base for base in value.__bases__}, "")
     for function in functions:
         code = function.__code__
         text = "".join(linecache.getlines(code.co_filename))
@@ -124,12 +124,14 @@ def find_definition(value: Any) -> Definition:
     namespace = dict(function.__globals__)
     for part in functions:
         namespace |= _closure(part)
-    return Definition(source, namespace, code.co_filename)
+    uses = {name: namespace[name] for name in _names_in(source) if name in namespace}
+    return Definition(source, uses, code.co_filename)
 
 
 def _functions_of(cls: type) -> Iterator[FunctionType]:
     """Yield the functions of a class that have a source, pydantic's validators included."""
-    groups = vars(cls.__pydantic_decorators__).values() if _is_model(cls) else ()  # type: ignore[attr-defined]
+    decorators: Any = getattr(cls, "__pydantic_decorators__", None)
+    groups = [getattr(decorators, field.name) for field in fields(decorators)] if decorators else []
     validators = [entry.func for group in groups if isinstance(group, dict) for entry in group.values()]
     for value in (*vars(cls).values(), *validators):
         function = getattr(value, "fget", None) or getattr(value, "__func__", value)
@@ -137,15 +139,11 @@ def _functions_of(cls: type) -> Iterator[FunctionType]:
             yield function
 
 
-def _is_model(cls: type) -> bool:
-    return hasattr(cls, "__pydantic_decorators__")
-
-
 def _content(cls: type) -> str:
     """Describe a class without functions, such as parameters, by its fields and constants."""
     bases = [f"{base.__module__}.{base.__qualname__}" for base in cls.__bases__]
-    if _is_model(cls):
-        return f"{bases} {cls.model_fields!r}"  # type: ignore[attr-defined]
+    if (of_model := getattr(cls, "model_fields", None)) is not None:
+        return f"{bases} {of_model!r}"
     values = {key: item for key, item in vars(cls).items() if not key.startswith("__")}
     return f"{bases} {inspect.get_annotations(cls)!r} {constant(cls.__qualname__, values)}"
 
