@@ -1,6 +1,6 @@
 """matekd-bench: compare text perturbation methods for knowledge distillation.
 
-This module is the face for plugin authors and notebooks; every other module is private to the project. Names
+This module is the face for notebooks, scripts and plugin authors; every other module is private to the project. Names
 are imported when they are first used, so that ``import matekd_bench`` costs nothing and loads no library.
 """
 
@@ -10,8 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from matekd_bench.api.leaderboard import Leaderboard
+    from matekd_bench.api.dry_run import DryRun
+    from matekd_bench.api.leaderboard import Drawing, Leaderboard
     from matekd_bench.api.results import Results, load_results
+    from matekd_bench.api.student import Student
     from matekd_bench.api.study import Study
     from matekd_bench.errors import (
         BenchError,
@@ -53,7 +55,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "api.study": "Study",
     "api.results": "Results load_results",
-    "api.leaderboard": "Leaderboard",
+    "api.leaderboard": "Drawing Leaderboard",
+    "api.dry_run": "DryRun",
+    "api.student": "Student",
     "errors": "BenchError CheckpointError DataError PluginError ResultsError RunError UsageError",
     "events": "Evaluated Message PlannedRun Progress RunFinished RunStarted StudyFinished StudyStarted",
     "methods.perturbation": "Perturbation TextPerturbation TokenPerturbation",
@@ -82,6 +86,8 @@ __all__ = [
     "Context",
     "Cycle",
     "DataError",
+    "Drawing",
+    "DryRun",
     "Encoded",
     "Evaluated",
     "ExportTable",
@@ -109,6 +115,7 @@ __all__ = [
     "RunStarted",
     "Seen",
     "Split",
+    "Student",
     "Study",
     "StudyFinished",
     "StudyStarted",

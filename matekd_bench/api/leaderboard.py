@@ -98,18 +98,18 @@ class Leaderboard:
 
     def show(self) -> None:
         """Print the tables of the view on the screen, as ``print`` does."""
-        from rich.console import Console
-
-        self._render(Console(file=terminal(sys.stdout)))
+        self._render(_screen())
 
     def __str__(self) -> str:
         from rich.console import Console
 
-        screen, text = Console(file=terminal(sys.stdout)), io.StringIO()
-        copy = Console(
-            file=text, width=screen.width, force_terminal=screen.is_terminal, no_color=screen.no_color
-        )
-        self._render(copy)
+        screen, text = _screen(), io.StringIO()
+        self._render(
+            Console(
+                file=text, width=screen.width, force_terminal=screen.is_terminal, no_color=screen.no_color,
+                force_jupyter=False,
+            )
+        )  # fmt: skip
         return text.getvalue().rstrip("\n")
 
     def _render(self, console: Console) -> None:
@@ -123,3 +123,10 @@ class Leaderboard:
         from matekd_bench.results.report.html import tables_html
 
         return tables_html(self.data, self.view)
+
+
+def _screen() -> Console:
+    """Return the console of standard output; in a notebook, too, what is printed is text."""
+    from rich.console import Console
+
+    return Console(file=terminal(sys.stdout), force_jupyter=False)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from matekd_bench.api.frames import frame_of
 from matekd_bench.plugins.record_types import ExportTable
 from matekd_bench.results.store.students_folder import KeptStudents
-from matekd_bench.tools.predict import StudentPredictor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +25,8 @@ class Student:
     """
 
     def __init__(self, run: Record, results: Path, device: str = "auto") -> None:
+        from matekd_bench.tools.predict import StudentPredictor
+
         self.run, self._results = run, results
         self._predictor = StudentPredictor(run, results, device)
         self.labels = self._predictor.labels
