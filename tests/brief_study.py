@@ -11,6 +11,7 @@ BRIEF: dict[str, Any] = {
     "limit_eval": 60,
     "teacher": {"budget": {"limit": 60}},
     "training": {"evaluations": 2},
+    "seeds": 1,
     "jobs": "1",
 }
 

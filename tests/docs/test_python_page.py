@@ -31,7 +31,7 @@ def test_the_page(
 ) -> None:
     scope = run_blocks(ROOT / "docs" / "python.md", tmp_path, monkeypatch)
     assert {*scope["results"].runs()["variant"]} == {"kd", "eda[thesaurus=mini]", "hesitate"}
-    assert len(scope["plan"].to_frame()) == 16
+    assert len(scope["plan"].to_frame()) == 8
     assert (tmp_path / "leaderboard.csv").is_file()
     assert "eda[thesaurus=mini]" in capsys.readouterr().out
 
