@@ -1,6 +1,6 @@
 """matekd-bench: compare text perturbation methods for knowledge distillation.
 
-This module is the face for plugin authors and notebooks; every other module is private to the project. Names
+This module is the face for notebooks, scripts and plugin authors; every other module is private to the project. Names
 are imported when they are first used, so that ``import matekd_bench`` costs nothing and loads no library.
 """
 
@@ -10,6 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matekd_bench.api.dry_run import DryRun
+    from matekd_bench.api.leaderboard import Drawing, Leaderboard
+    from matekd_bench.api.results import Results, load_results
+    from matekd_bench.api.student import Student
+    from matekd_bench.api.study import Study
     from matekd_bench.errors import (
         BenchError,
         CheckpointError,
@@ -49,6 +54,11 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "api.study": "Study",
+    "api.results": "Results load_results",
+    "api.leaderboard": "Drawing Leaderboard",
+    "api.dry_run": "DryRun",
+    "api.student": "Student",
     "errors": "BenchError CheckpointError DataError PluginError ResultsError RunError UsageError",
     "events": "Evaluated Message PlannedRun Progress RunFinished RunStarted StudyFinished StudyStarted",
     "methods.perturbation": "Perturbation TextPerturbation TokenPerturbation",
@@ -78,11 +88,14 @@ __all__ = [
     "Context",
     "Cycle",
     "DataError",
+    "Drawing",
+    "DryRun",
     "Encoded",
     "Evaluated",
     "ExportTable",
     "Exporter",
     "Joint",
+    "Leaderboard",
     "Message",
     "Method",
     "Models",
@@ -95,6 +108,7 @@ __all__ = [
     "Preset",
     "Progress",
     "Range",
+    "Results",
     "ResultsError",
     "Row",
     "Rows",
@@ -103,6 +117,8 @@ __all__ = [
     "RunStarted",
     "Seen",
     "Split",
+    "Student",
+    "Study",
     "StudyFinished",
     "StudyStarted",
     "Suite",
@@ -126,6 +142,7 @@ __all__ = [
     "groups_in",
     "hookimpl",
     "load_presets",
+    "load_results",
     "load_suites",
     "load_tasks",
     "seed_of",

@@ -8,7 +8,7 @@ from typing import Any
 
 from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.evidence import Evidence
-from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.collection import read_folders
 from matekd_bench.tasks.task import Suite
@@ -24,7 +24,7 @@ class Study:
 
     root: Path
     runs: list[Record]
-    board: Leaderboard
+    board: LeaderboardTables
 
 
 def study(root: Path, write_study: Any) -> Study:
@@ -35,6 +35,6 @@ def study(root: Path, write_study: Any) -> Study:
     return Study(root, list(found.records), board)
 
 
-def board_of(records: list[Record], reference: str | None = "kd") -> Leaderboard:
+def board_of(records: list[Record], reference: str | None = "kd") -> LeaderboardTables:
     """The leaderboard of records without predictions."""
     return build(records, tasks={}, suites=SUITES, reference=reference)

@@ -7,11 +7,12 @@ import re
 import sys
 from collections.abc import Sequence
 
-from matekd_bench.cli.ui.escaped_streams import escaped_streams
 from matekd_bench.errors import BenchError, StoppedError, file_problem
 from matekd_bench.files.printable import one_line
 from matekd_bench.foreign_code import stdout_for_results
 from matekd_bench.gc_pause import gc_paused
+from matekd_bench.screen.escaped_streams import escaped_streams
+from matekd_bench.study import make_openmp_threads_sleep
 from matekd_bench.study.execute.interrupts import Interruptions
 
 INTERRUPTED = 130
@@ -36,7 +37,7 @@ def _main(argv: list[str]) -> int:
     _drop_invalid_widths()
     if (folder := os.environ.get("GLUE_DIR")) is not None:
         os.environ["GLUE_DIR"] = os.path.expanduser(folder)
-    _make_openmp_threads_sleep()
+    make_openmp_threads_sleep()
     try:
         typed = [_from_home(argument) for argument in argv if argument != "--debug"]
         with Interruptions():
@@ -74,16 +75,6 @@ def _drop_invalid_widths() -> None:
         value = os.environ.get(name)
         if value is not None and not (value.isdecimal() and int(value)):
             del os.environ[name]
-
-
-def _make_openmp_threads_sleep() -> None:
-    """Make OpenMP's waiting threads sleep, unless the user has set ``OMP_WAIT_POLICY``.
-
-    By default waiting threads spin. If another process runs too, spinning threads take cores from working ones, and
-    training takes ten times as long. Without other processes there is no difference. torch reads the variable when it
-    is loaded, so this function has to be called before.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _dispatch(arguments: list[str], *, debug: bool) -> int:

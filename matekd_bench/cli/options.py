@@ -143,14 +143,10 @@ def go_offline(context: typer.Context, wanted: bool) -> None:
 
 def _prepare_command(context: typer.Context) -> str:
     """Return the `prepare` command that fetches the files of this command's study."""
-    words = ["matekd-bench", "prepare"]
-    for name in ("preset", "config", "methods", "tasks", "teacher", "student", "generator", "plugin"):
-        option = context.params.get(name)
-        for value in option if isinstance(option, (list, tuple)) else [option]:
-            words += [] if value is None else [f"--{name}", str(value)]
-    if glue_folders(context, context.params.get("glue_dir"))[0] is not None:
-        words += ["--glue-dir", str(context.params["glue_dir"])]
-    return shlex.join(words)
+    from matekd_bench.api.study import prepare_command
+
+    from_glue_dir = glue_folders(context, context.params.get("glue_dir"))[0] is not None
+    return prepare_command(context.params, context.params.get("plugin") or (), from_glue_dir=from_glue_dir)
 
 
 def examples(*commands: str) -> str:

@@ -38,7 +38,8 @@ class Host:
 
     `conflicts` is keyed by kind and name, e.g. ("method", "eda"). `refused` holds methods that a plugin names only to
     say why it does not offer them. `warnings` are lines to show to the user. `manager` knows every loaded plugin and
-    is used to send events. `files` and `only_builtin` are the arguments of :meth:`load`.
+    is used to send events. `files` and `only_builtin` are the arguments of :meth:`load`. `in_process` are the names of
+    methods that are defined in this process, which no other process can load.
     """
 
     latest: ClassVar[Host | None] = (
@@ -59,11 +60,18 @@ class Host:
     manager: pluggy.PluginManager = field(default_factory=new_manager, compare=False)
     files: tuple[Path, ...] = ()
     only_builtin: bool = False
+    in_process: tuple[str, ...] = ()
 
     @classmethod
-    def load(cls, files: Sequence[Path] = (), only_builtin: bool = False) -> Host:
+    def load(
+        cls,
+        files: Sequence[Path] = (),
+        only_builtin: bool = False,
+        objects: Sequence[Provided[Method]] = (),
+    ) -> Host:
         """Load installed plugins (with `only_builtin` only those of matekd-bench), then the given files.
 
+        `objects` are methods that this process defines itself; one that a plugin provides too counts once.
         Raises PluginError for a file that cannot be loaded, since the user asked for it.
         """
         candidates = list(installed_plugins())
@@ -80,7 +88,9 @@ class Host:
                 warnings.append(f"{info.by} was left out: {info.reason}")
             infos.append(info)
             provided += records
-        unique, conflicts = split_conflicts(provided)
+        announced: list[object] = [entry.record for entry in provided]
+        own = [entry for entry in objects if entry.record not in announced]
+        unique, conflicts = split_conflicts([*provided, *own])
         methods = records_of_type(unique, Method)
         Host.latest = cls(
             methods={name: method for name, method in methods.items() if method.record.refused is None},
@@ -97,6 +107,7 @@ class Host:
             manager=manager,
             files=tuple(path.resolve() for path in files),
             only_builtin=only_builtin,
+            in_process=tuple(entry.record.name for entry in own),
         )
         return Host.latest
 

@@ -11,6 +11,9 @@ from importlib import metadata
 from pathlib import Path, PurePath
 from typing import Any
 
+from matekd_bench.errors import PluginError
+from matekd_bench.files.hashing import digest
+from matekd_bench.files.object_source import SourceParts
 from matekd_bench.files.source_code import find_module, source_digest
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.perturbation import Perturbation
@@ -71,6 +74,34 @@ def code_of(method: Method, by: ProvidedBy, plugin: str) -> MethodCode:
         digest=source_digest(roots, follows, private=plugin if by.path else ""),
         libraries={name: _version(name) for name in method.libraries}, built_in=by.built_in,
     )  # fmt: skip
+
+
+def code_in_process(method: Method) -> MethodCode:
+    """Return the code of a method that a script or a notebook defines, as it is now.
+
+    Its digest is that of its definitions, of all that they use, and of the modules without a distribution among these.
+    Raises PluginError if the source cannot be read, or does not tell all that the method uses.
+    """
+    sources = SourceParts(partial(_is_of_same_origin, own=frozenset(), built_in=False))
+    try:
+        for name, value in objects_of(method).items():
+            sources.add(name, value)
+    except ValueError as error:
+        raise PluginError(
+            f"method '{method.name}': {error}:",
+            hint="write the method to a file, and name the file with plugins=[FILE].",
+        ) from None
+    file = Path(sources.file or "")
+    name = file.name if file.is_file() else "a cell"
+    return MethodCode(
+        method=method.name, distribution=None, version=None, path=name, file=name, digest=digest(sources.parts),
+        libraries={name: _version(name) for name in method.libraries}, built_in=False,
+    )  # fmt: skip
+
+
+def objects_of(method: Method) -> dict[str, Any]:
+    """Return the classes and functions that make up a method, by the names of its record's fields."""
+    return {name: getattr(method, name) for name in ("factory", "params", "overrides", "resources", "unfit")}
 
 
 def _modules_of(method: Method, plugin: str) -> list[str]:

@@ -11,14 +11,17 @@ OWN_PACKAGES = frozenset({"matekd_bench", "matekd_plugins", "matekd_tasks"})
 
 @dataclass(frozen=True)
 class ProvidedBy:
-    """The origin of a plugin: an installed distribution or a file."""
+    """The origin of a plugin: an installed distribution, a file, or this process, which defines a method itself."""
 
     plugin: str
     distribution: str | None = None
     version: str | None = None
     path: str | None = None
+    in_process: bool = False
 
     def __str__(self) -> str:
+        if self.in_process:
+            return "this process"
         if self.path is not None:
             return f"the file {self.path}"
         return f"{self.distribution} {self.version} (plugin '{self.plugin}')"

@@ -18,7 +18,7 @@ from matekd_bench.methods.perturbation import Perturbation, method_of
 from matekd_bench.methods.search_space import Choice, Range
 from matekd_bench.methods.thesaurus import Thesaurus
 from matekd_bench.methods.wrapping import WrapperParams
-from matekd_bench.plugins.method_code import MethodCode, code_of
+from matekd_bench.plugins.method_code import MethodCode, code_in_process, code_of
 from matekd_bench.plugins.origin import ProvidedBy
 from matekd_bench.plugins.record_types import Exporter, Preset, Tracker
 from matekd_bench.spelling import kind_in_words
@@ -26,6 +26,7 @@ from matekd_bench.tasks.task import Suite, Task
 
 AnyRecord: TypeAlias = Method | Task | Suite | Thesaurus | Preset | Exporter | Tracker
 Record = TypeVar("Record", bound=AnyRecord, covariant=True)
+Checked = TypeVar("Checked", bound=AnyRecord)
 
 OWN_DISTRIBUTION = "matekd-bench"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*(:[a-z0-9][a-z0-9-]*)*")
@@ -60,6 +61,8 @@ class Provided(Generic[Record]):
         """Return the code of a method as it is now; TypeError for another kind of record."""
         if not isinstance(self.record, Method):
             raise TypeError(f"{self.record!r} is no method")
+        if self.by.in_process:
+            return code_in_process(self.record)
         return code_of(self.record, self.by, self.module)
 
 
@@ -96,11 +99,11 @@ def checked_records(records: Any, hook: str) -> list[AnyRecord]:
         raise PluginError(
             f"{hook} returned {kind_in_words(records)}: return a list of records, or yield each."
         )
-    return [_checked_record(item, hook, kind) for item in records]
+    return [checked_record(item, hook, kind) for item in records]
 
 
-def _checked_record(item: Any, hook: str, kind: type[AnyRecord]) -> AnyRecord:
-    """Return one record of a hook, or the record of a class that describes itself."""
+def checked_record(item: Any, hook: str, kind: type[Checked]) -> Checked:
+    """Return one record of a hook, or the record of a class that describes itself; PluginError as for a hook."""
     describes_itself = kind is Method and isinstance(item, type) and issubclass(item, Perturbation)
     record = method_of(item) if describes_itself else item
     if not isinstance(record, kind):
@@ -114,7 +117,7 @@ def _checked_record(item: Any, hook: str, kind: type[AnyRecord]) -> AnyRecord:
     return record
 
 
-def _advice(item: Any, kind: type[AnyRecord]) -> str:
+def _advice(item: Any, kind: type[Any]) -> str:
     """Return the end of the sentence about an item of a hook that is no record: what to write instead."""
     if kind is Method and isinstance(item, Perturbation):
         return ": give the class, without calling it"

@@ -86,7 +86,7 @@ def run(request: StudyRequest, host: Host, sink: Sink, *, dry_run: bool = False)
     signal, once the run under way is saved.
     """
     trackers = chosen_trackers(host, request.execution.track)
-    placement = make_placement(request)
+    placement = make_placement(request, host.in_process)
     with Interruptions() as interruptions:
         schedulers = SchedulerFactory(placement, host, interruptions)
         shared = schedulers.shared_study(placement.request.spec.threads)

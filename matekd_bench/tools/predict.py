@@ -83,13 +83,13 @@ class StudentPredictor:
         if not students.has(run.run_id):
             raise _no_student_error(run, results)
         self._device = resolve_device(device)
-        self._student = KeptStudent(students.open(run.run_id), run.run_id, self._device)
-        self.labels = self._student.card.labels
+        self.student = KeptStudent(students.open(run.run_id), run.run_id, self._device)
+        self.labels = self.student.card.labels
 
     def answer(self, texts: Sequence[tuple[str, ...]]) -> StudentAnswers:
         """Predict on rows of one or two texts each."""
         with contained_randomness(self._device):
-            return StudentAnswers(self.labels, self._student.logits(texts).tolist())
+            return StudentAnswers(self.labels, self.student.logits(texts).tolist())
 
 
 def _no_student_error(run: Record, results: Path) -> ResultsError:

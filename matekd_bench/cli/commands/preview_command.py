@@ -27,9 +27,9 @@ from matekd_bench.cli.options import (
     study_options,
 )
 from matekd_bench.cli.ui.console import load_host, print_json, print_table, warn
-from matekd_bench.cli.ui.escaped_streams import terminal
 from matekd_bench.cli.ui.preview_text import answers, changes, diagnostics, legend
 from matekd_bench.files.printable import printable
+from matekd_bench.screen.escaped_streams import terminal
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -75,7 +75,7 @@ def preview(
     no_plugins: NoPlugins = False,
 ) -> None:
     """Show what methods do to a few training rows: texts before and after, and what teacher and student say to them."""
-    from matekd_bench.cli.ui.progress import LineScreen
+    from matekd_bench.screen.progress import LineScreen
     from matekd_bench.study.spec.request import make_request
     from matekd_bench.tools.preview import preview as preview_methods
 

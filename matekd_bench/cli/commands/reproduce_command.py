@@ -62,11 +62,11 @@ def reproduce(
     Logits of every evaluation, scores and losses are compared to the last bit. Exit code 1: they are not the same.
     A plugin that a record names is not run unless it is given with --plugin.
     """
-    from matekd_bench.cli.ui.progress import watcher
     from matekd_bench.files.scratch import scratch_folder
     from matekd_bench.plugins.known_names import tasks_and_suites
     from matekd_bench.results.store.collection import read_folders
     from matekd_bench.results.store.results_store import ResultsStore
+    from matekd_bench.screen.progress import watcher
     from matekd_bench.tools.compare import find_run
     from matekd_bench.tools.reproduce import reproduce as reproduce_run
 

@@ -11,23 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matekd_bench.cli.options import RESULTS, Json, NoPlugins, PluginFiles, Reference
+from matekd_bench.cli.options import Json, NoPlugins, PluginFiles, Reference
 from matekd_bench.cli.ui.console import load_host, print_json, warn
 from matekd_bench.cli.ui.leaderboards import (
     ResultsFolders,
     load_results,
-    reference_name,
     results_folder_of,
     show_leaderboard,
 )
 from matekd_bench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
-    from matekd_bench.cli.ui.leaderboards import LoadedResults
-    from matekd_bench.plugins.host import Host
-    from matekd_bench.results.leaderboard.table import Leaderboard
+    from matekd_bench.api.results import Results
     from matekd_bench.results.records.run_record import Record
-    from matekd_bench.results.report.sheets import View
     from matekd_bench.results.stats.paired_tests import CheckpointComparison
     from matekd_bench.results.store.verification import Verification
 
@@ -84,42 +80,21 @@ def leaderboard(
     A view shows fewer rows or other columns; intervals, corrections and verdicts stay those of the whole study. With
     --verify, runs whose records do not agree with their predictions are named and left out, and the exit code is 1.
     """
-    view = _view(by, cost=cost, diagnostics=diagnostics, failures=failures)
+    shown = _view(by, cost=cost, diagnostics=diagnostics, failures=failures)
     host = load_host(plugin, no_plugins)
     loaded, verification = load_results(host, results), None
     if verify:
         loaded, verification = loaded.verified()
         _print_verification(verification)
     code = 1 if verification and verification.disagreeing else 0
-    if view is None:
+    if failures:
         _print_failures(loaded)
         return code
-    table = _select(loaded, host, reference, sort=sort, methods=methods, tasks=tasks, match=match)
-    show_leaderboard(table, loaded.suites, json=json, view=view, verification=verification)
-    return code
-
-
-def _select(
-    loaded: LoadedResults,
-    host: Host,
-    reference: str | None,
-    *,
-    sort: str | None,
-    methods: str | None,
-    tasks: str | None,
-    match: list[str] | None,
-) -> Leaderboard:
-    """Compute the leaderboard of all records and return the rows and columns that the options select."""
-    from matekd_bench.plugins.known_names import known_methods, known_tasks
-    from matekd_bench.results.leaderboard import row_filters
-
-    board = row_filters.select_protocols(loaded.leaderboard(reference_name(reference, host)), match or [])
-    return row_filters.select_rows_and_columns(
-        row_filters.sort_rows(board, sort and known_tasks(sort, host)),
-        methods and ",".join(known_methods(name, host) for name in row_filters.split_names(methods)),
-        tasks and known_tasks(tasks, host),
-        loaded.suites,
+    board = loaded.leaderboard(
+        methods=methods, tasks=tasks, reference=reference, sort=sort, match=match or (), by=shown
     )
+    show_leaderboard(board, json=json, verification=verification)
+    return code
 
 
 def _print_verification(verification: Verification) -> None:
@@ -131,20 +106,18 @@ def _print_verification(verification: Verification) -> None:
     print(f"verified {verification.verified} runs{missing.rstrip('.')}", file=sys.stderr)
 
 
-def _view(by: str | None, *, cost: bool, diagnostics: bool, failures: bool) -> View | None:
-    """Return the view that the options ask for; None for ``--failures``, which prints no table."""
-    if by not in (None, "task"):
-        raise unknown("view", by or "", ["task"])
+def _view(by: str | None, *, cost: bool, diagnostics: bool, failures: bool) -> str | None:
+    """Return the view that the options ask for, None for the usual one; UsageError if there are several."""
     views = {"--by": by is not None, "--cost": cost, "--diagnostics": diagnostics, "--failures": failures}
     chosen = [name for name, value in views.items() if value]
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(chosen)} are different views: give one of them.")
-    if failures:
-        return None
-    return "task" if by else "cost" if cost else "diagnostics" if diagnostics else "overall"
+    if by not in (None, "task"):
+        raise unknown("view", by or "", ["task"])
+    return by or ("cost" if cost else "diagnostics" if diagnostics else None)
 
 
-def _print_failures(results: LoadedResults) -> None:
+def _print_failures(results: Results) -> None:
     from matekd_bench.results.report.sentences import failures
 
     for line in failures(results.records):
@@ -194,20 +167,14 @@ def export(
     loaded = load_results(host, results)
     board = None
     if table == "leaderboard":
-        board = _select(loaded, host, reference, sort=sort, methods=methods, tasks=tasks, match=match)
-    for path in files:
-        exporter.export(
-            path,
-            table,
-            loaded.records,
-            tasks=loaded.tasks,
-            suites=loaded.suites,
-            evidence=loaded.evidence,
-            leaderboard=board,
-            methods={name: provided.record for name, provided in host.methods.items()},
-            plot=plot,
-            exporters=host.exporters,
+        board = loaded.leaderboard(
+            methods=methods, tasks=tasks, reference=reference, sort=sort, match=match or ()
         )
+    for path in files:
+        if board is None:
+            loaded.export(path)
+        else:
+            board.export(path, plot=plot)
         typer.echo(f"wrote {path}")
 
 
@@ -228,16 +195,10 @@ def compare(
 
     The answer is about these two checkpoints only. It says nothing of the methods: another seed makes others.
     """
-    from matekd_bench.tools.compare import compare_runs, find_run
-
-    folders, names = [*(results or [])], []
-    for run in (run_a, run_b):
-        home = results_folder_of(run)
-        folders += [home] if home else []
-        names.append(Path(run).resolve().name if home else run)
-    loaded = load_results(load_host(plugin, no_plugins), folders or [RESULTS])
-    runs = [find_run(loaded.records, name, loaded.tasks) for name in names]
-    result = compare_runs(runs[0], runs[1], loaded.evidence, loaded.tasks)
+    homes = [home for run in (run_a, run_b) if (home := results_folder_of(run)) is not None]
+    loaded = load_results(load_host(plugin, no_plugins), [*(results or []), *homes])
+    runs = [loaded.find(run) for run in (run_a, run_b)]
+    result = loaded.compare(run_a, run_b)
     if json:
         print_json(_comparison_as_json(runs, result))
         return

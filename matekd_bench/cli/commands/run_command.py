@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +35,7 @@ from matekd_bench.cli.options import (
     study_options,
     typed_command,
 )
+from matekd_bench.cli.ui.leaderboards import show_leaderboard
 
 if TYPE_CHECKING:
     from matekd_bench.events import StudyFinished
@@ -169,84 +169,32 @@ def run(
     ] = False,
 ) -> int:
     """Train every method on every task and seed that has no record yet, then print the leaderboard."""
-    from matekd_bench.cli.ui.console import load_host
-    from matekd_bench.cli.ui.progress import watcher
-    from matekd_bench.study import run as run_study
+    from matekd_bench.api.study import Study
+    from matekd_bench.cli.ui.console import load_host, print_json
+    from matekd_bench.screen.progress import watcher
     from matekd_bench.study.spec.request import make_request
 
     go_offline(context, offline)
     options, glue_home = study_options(context)
     host = load_host(plugin, no_plugins)
     request = make_request(options, host, glue_home=glue_home, command=typed_command(context))
-    with watcher(quiet=quiet, verbose=verbose, debug=debugs(context)) as sink:
-        summary = run_study(request, host, sink, dry_run=dry_run)
-    if summary.plan is None:
-        return 0
+    study = Study.of(request, host)
     if dry_run:
-        _print_plan(summary.plan, json)
+        plan = study.plan(quiet=quiet)
+        print_json(plan.as_json()) if json else typer.echo(plan)
         return 0
-    results = request.execution.results
-    _print_result(results, summary.plan, host, json)
+    with watcher(quiet=quiet, verbose=verbose, debug=debugs(context)) as sink:
+        trained = study.execute(sink)
+    summary = trained.summary
+    if summary is None or summary.plan is None:
+        return 0
+    folder = request.execution.results
+    show_leaderboard(trained.leaderboard(), json=json)
     if not json:
-        typer.echo(f"{_counts(summary.end)}.{'' if quiet else _next_command(summary.end, results)}")
+        typer.echo(f"{_counts(summary.end)}.{'' if quiet else _next_command(summary.end, folder)}")
         if not (quiet or summary.end.failed) and request.spec.keep == "last":
-            _print_predict_command(summary.plan, host, results, plugin)
+            _print_predict_command(summary.plan, host, folder, plugin)
     return 1 if summary.end.failed else 0
-
-
-def _print_result(results: Path, plan: Plan, host: Host, as_json: bool) -> None:
-    """Print the leaderboard of this study's runs."""
-    from matekd_bench.cli.ui.leaderboards import print_leaderboard
-
-    print_leaderboard(host, results, plan.study.reference, {run.run_id for run in plan.study.runs}, as_json)
-
-
-def _print_plan(plan: Plan, as_json: bool) -> None:
-    """Print the grid, the data, the number of runs to do and an estimate of the time."""
-    from matekd_bench.cli.ui.console import print_json, print_table
-
-    if as_json:
-        print_json(plan.as_json())
-        return
-    study = plan.study
-    rows = [
-        (run.method, run.task, str(run.seed), str(run.updates or "-"), "recorded" if run.done else "to do")
-        for run in study.runs
-    ]
-    print_table(("method", "task", "seed", "updates", "state"), rows)
-    for task, state in plan.data_states.items():
-        typer.echo(f"data of {task}: {state}")
-    if plan.trials:
-        typer.echo(f"tuning: {plan.trials} trials before, {plan.trials_todo} to do")
-    part = "" if plan.shard is None else f" in shard {plan.shard}"
-    teachers = f" and {_teachers(len(study.teachers))} to fine-tune" if study.teachers else ""
-    typer.echo(f"{len(study.runs)} runs{part}, {len(study.todo)} to do{teachers}{_estimate(study.seconds)}.")
-    for line in _work_lines(plan):
-        typer.echo(line)
-
-
-def _teachers(count: int) -> str:
-    return f"{count} teacher{'' if count == 1 else 's'}"
-
-
-def _estimate(seconds: float | None) -> str:
-    from matekd_bench.cli.ui.progress import duration
-
-    return "" if seconds is None else f", about {duration(seconds)}"
-
-
-def _work_lines(plan: Plan) -> Iterator[str]:
-    """Yield the work that is left in device-hours, the longest run, and what the estimates are based on."""
-    from matekd_bench.cli.ui.progress import duration
-
-    if plan.device_seconds is None or plan.longest_run_seconds is None:
-        return
-    yield (
-        f"{plan.device_seconds / 3600:.2f} device-hours; "
-        f"the longest run is {plan.longest_run}, about {duration(plan.longest_run_seconds)}."
-    )
-    for basis, runs in plan.bases.items():
-        yield f"{runs} run{'' if runs == 1 else 's'} estimated from {basis}."
 
 
 def _print_predict_command(plan: Plan, host: Host, results: Path, plugins: list[Path] | None) -> None:

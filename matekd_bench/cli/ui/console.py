@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from matekd_bench.files.printable import json_text, one_line
+from matekd_bench.screen.table_text import table_lines
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
@@ -39,16 +40,8 @@ def print_json(value: Any) -> None:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print columns as wide as their widest cell; on a terminal, wrap the last one to the screen's width."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    indent = sum(widths[:-1]) + 2 * len(widths[:-1])
-    screen = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
-    room = max(24, screen - indent)
-    for row in (header, *rows):
-        lines = textwrap.wrap(row[-1], room) or [""]
-        first = "  ".join(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False))
-        typer.echo(f"{first}  {lines[0]}".rstrip())
-        for line in lines[1:]:
-            typer.echo(" " * indent + line)
+    for line in table_lines(header, rows):
+        typer.echo(line)
 
 
 def print_finding(state: str, text: str, todo: str) -> None:

@@ -14,7 +14,7 @@ from matekd_bench.results.leaderboard import glue_score, protocol_settings, tune
 from matekd_bench.results.leaderboard.grouping import RecordGrid, RowKey, group_records
 from matekd_bench.results.leaderboard.row_assembly import assemble_row
 from matekd_bench.results.leaderboard.row_filters import sort_rows
-from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardTable
+from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
 from matekd_bench.results.leaderboard.table_statistics import TableRuns
 from matekd_bench.results.leaderboard.task_columns import make_column, unique
 from matekd_bench.results.records.run_record import Record
@@ -32,7 +32,7 @@ def build(
     suites: Sequence[Suite],
     reference: str | None = "kd",
     evidence: Evidence | None = None,
-) -> Leaderboard:
+) -> LeaderboardTables:
     """Build the leaderboard of `records`: one table per protocol, because only rows of one protocol are comparable.
 
     `tasks` gives titles and metrics, and `suites` gives the order of the columns. A task in neither is shown under
@@ -45,7 +45,7 @@ def build(
         protocols.setdefault(record.identity.protocol_id, []).append(record)
     tables = [_build_table(runs, tasks, suites, reference, evidence) for runs in protocols.values()]
     tables.sort(key=lambda table: (table.presets, table.protocol_id))
-    return sort_rows(Leaderboard(tuple(tables), protocol_settings.differences(tables)), None)
+    return sort_rows(LeaderboardTables(tuple(tables), protocol_settings.differences(tables)), None)
 
 
 def _build_table(

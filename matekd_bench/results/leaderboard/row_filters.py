@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from matekd_bench.errors import unknown
 from matekd_bench.results.leaderboard.table import (
-    Leaderboard,
     LeaderboardRow,
     LeaderboardTable,
+    LeaderboardTables,
     RowIdentity,
     TaskColumn,
 )
@@ -20,7 +20,7 @@ SORTS = ("delta", "score", "cost", "name")
 SortValue = Callable[[LeaderboardRow], float | None]
 
 
-def select_protocols(leaderboard: Leaderboard, protocols: Sequence[str]) -> Leaderboard:
+def select_protocols(leaderboard: LeaderboardTables, protocols: Sequence[str]) -> LeaderboardTables:
     """Keep the tables whose protocol id starts with one of `protocols`; an empty list keeps all.
 
     Raises UsageError if one of `protocols` matches no table.
@@ -35,13 +35,13 @@ def select_protocols(leaderboard: Leaderboard, protocols: Sequence[str]) -> Lead
         if not protocols or table.protocol_id.startswith(tuple(protocols))
     ]
     if len(tables) < len(ids):
-        return Leaderboard(tuple(tables))  # without `differences`, which are those between all tables
+        return LeaderboardTables(tuple(tables))  # without `differences`, which are those between all tables
     return replace(leaderboard, tables=tuple(tables))
 
 
 def select_rows_and_columns(
-    leaderboard: Leaderboard, methods: str | None, tasks: str | None, suites: Sequence[Suite]
-) -> Leaderboard:
+    leaderboard: LeaderboardTables, methods: str | None, tasks: str | None, suites: Sequence[Suite]
+) -> LeaderboardTables:
     """Keep the named rows and columns, in the leaderboard's order; tables that would be empty are left out.
 
     `methods` lists methods (all variants of each) or single variants, `tasks` lists tasks and suites; None keeps
@@ -125,7 +125,7 @@ def _select_from_table(
     )
 
 
-def sort_rows(leaderboard: Leaderboard, sort: str | None) -> Leaderboard:
+def sort_rows(leaderboard: LeaderboardTables, sort: str | None) -> LeaderboardTables:
     """Sort the rows of every table, highest value first (cost: lowest first), rows without a value last.
 
     `sort` is one of SORTS, or a task to sort by its mean score; a task without a column means its stand-in. By default

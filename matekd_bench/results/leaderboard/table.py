@@ -232,7 +232,7 @@ class LeaderboardTable:
 
 
 @dataclass(frozen=True)
-class Leaderboard:
+class LeaderboardTables:
     """One table per protocol; `differences` lists the settings in which the protocols differ, one per line."""
 
     tables: tuple[LeaderboardTable, ...]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matekd_bench.methods.method import Method
-from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import plots
 from matekd_bench.results.report.markdown import to_markdown
@@ -23,7 +23,7 @@ def check_picture(path: Path, plot: str | None) -> None:
 
 def render_document(
     path: Path,
-    leaderboard: Leaderboard,
+    leaderboard: LeaderboardTables,
     records: Sequence[Record],
     methods: Mapping[str, Method],
     plot: str | None = None,

@@ -16,7 +16,7 @@ from matekd_bench.plugins.event_dispatch import check_packages
 from matekd_bench.plugins.provided import Provided
 from matekd_bench.plugins.record_types import ExportTable
 from matekd_bench.results.leaderboard.build import build
-from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import documents
 from matekd_bench.results.report.export_tables import leaderboard_rows, run_rows
@@ -40,7 +40,7 @@ def export(
     suites: Sequence[Suite],
     reference: str | None = "kd",
     evidence: Evidence | None = None,
-    leaderboard: Leaderboard | None = None,
+    leaderboard: LeaderboardTables | None = None,
     methods: Mapping[str, Method] | None = None,
     plot: str | None = None,
     exporters: Exporters | None = None,

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from matekd_bench.files.csv_text import Value
 from matekd_bench.plugins.record_types import ExportTable
 from matekd_bench.results.leaderboard.grouping import task_order
-from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardRow, LeaderboardTable
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, LeaderboardTables
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import columns, score_columns
-from matekd_bench.results.report.cells import in_files
-from matekd_bench.results.report.run_columns import RUN_COLUMNS, scores_of
+from matekd_bench.results.report.cells import bounds, in_files
+from matekd_bench.results.report.run_columns import RUN_COLUMNS, RUN_TABLE, scores_of
+from matekd_bench.results.stats.summary import CellSummary, RowSummary
 from matekd_bench.tasks.task import Suite
 
 # What the teacher's row has: the values that all rows of a table share.
 SHARED = ("schema", "preset", "teacher", "protocol_id", "tuning")
 
 
-def leaderboard_rows(leaderboard: Leaderboard, suites: Sequence[Suite]) -> ExportTable:
+def leaderboard_rows(leaderboard: LeaderboardTables, suites: Sequence[Suite]) -> ExportTable:
     """Return one row per method and protocol, each protocol's teacher first; missing values are None.
 
     The fixed columns come first, then those of each task, in suite order.
@@ -70,6 +71,64 @@ def run_rows(records: Sequence[Record], xfits: Mapping[str, float] | None = None
         for score in scores_of(run, (xfits or {}).get(run.run_id))
     )
     return ExportTable("runs", tuple(column.key for column in in_files(RUN_COLUMNS)), rows)
+
+
+def run_table(records: Sequence[Record]) -> ExportTable:
+    """Return one row per run, with the task's score at the last evaluation, cost and status."""
+    by_key = {column.key: column for column in RUN_COLUMNS}
+    rows = ({key: by_key[key].value(run, {}) for key in RUN_TABLE} for run in sorted(records, key=_run_order))
+    return ExportTable("runs", RUN_TABLE, tuple(rows))
+
+
+def curve_rows(records: Sequence[Record]) -> ExportTable:
+    """Return one row per evaluation of each run: its number from 1, update, task score and training loss."""
+    named = ("run_id", "method", "variant", "task", "seed")
+    measured = ("eval", "update", "score", "train_loss")
+    by_key = {column.key: column for column in RUN_COLUMNS}
+    rows = (
+        {key: by_key[key].value(run, {}) for key in named}
+        | {key: getattr(evaluation, key) for key in measured}
+        for run in sorted(records, key=_run_order)
+        for evaluation in run.curve
+    )
+    return ExportTable("curves", (*named, *measured), tuple(rows))
+
+
+VERDICT_KEYS = (
+    *("protocol_id", "method", "compared_with", "task", "delta", "ci_lo", "ci_hi", "p_holm", "verdict"),
+    "reason",
+)
+
+
+def verdict_rows(leaderboard: LeaderboardTables) -> ExportTable:
+    """Return one row per compared method and task, and one over all informative tasks, with the task "all".
+
+    `reason` says why a row has no verdict.
+    """
+    rows = (
+        dict(zip(VERDICT_KEYS, values, strict=True))
+        for table in leaderboard.tables
+        for row in table.rows
+        if row.identity.ranked and row.label != table.reference
+        for values in _verdicts(row, table)
+    )
+    return ExportTable("verdicts", VERDICT_KEYS, tuple(rows))
+
+
+def _verdicts(row: LeaderboardRow, table: LeaderboardTable) -> Iterator[tuple[Value, ...]]:
+    """Yield the values of VERDICT_KEYS over all tasks, then for each task of a row."""
+    named = table.protocol_id, row.label, table.reference
+    yield (*named, "all", row.delta, *_claim(row.overall, None))
+    for column in table.columns:
+        if (cell := row.cells.get(column.name)) is not None:
+            yield (*named, column.name, cell.delta, *_claim(cell.statistics, column.uninformative))
+
+
+def _claim(statistics: CellSummary | RowSummary, uninformative: str | None) -> tuple[Value, ...]:
+    """Return interval, corrected p, verdict, and why there is none."""
+    missing = statistics.difference.missing if statistics.difference else None
+    verdict = "uninformative" if uninformative else statistics.verdict
+    return (*bounds(statistics.difference), statistics.p_holm, verdict, uninformative or missing)
 
 
 def _run_order(run: Record) -> tuple[str, str, str, int, str]:

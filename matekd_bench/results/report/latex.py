@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardTable
+from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
 from matekd_bench.results.report import sentences
 from matekd_bench.results.report.cells import NO_VALUE
 from matekd_bench.results.report.sheets import score_sheet
@@ -66,7 +66,7 @@ ACCENTS: Final[Mapping[str, str]] = {
 }
 
 
-def to_latex(leaderboard: Leaderboard) -> str:
+def to_latex(leaderboard: LeaderboardTables) -> str:
     """Return a file for ``\\input``: scores in points, with the differences to the reference below them.
 
     It compiles with LaTeX's base packages alone. Names are escaped. Characters that pdfLaTeX cannot set without

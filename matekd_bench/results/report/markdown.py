@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from matekd_bench.files.printable import printable
-from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.report import sentences
 from matekd_bench.results.report.sheets import sheets_of_view
 
@@ -13,12 +13,12 @@ from matekd_bench.results.report.sheets import sheets_of_view
 SPECIAL = str.maketrans({"&": "&amp;", "<": "&lt;", "|": "\\|", "`": "&#96;", "\\": "&#92;"})
 
 
-def to_markdown(leaderboard: Leaderboard) -> str:
+def to_markdown(leaderboard: LeaderboardTables) -> str:
     """Render the leaderboard as Markdown: the tables and sentences of the terminal, each cell on one line."""
     return "\n".join(_lines(leaderboard))
 
 
-def _lines(leaderboard: Leaderboard) -> Iterator[str]:
+def _lines(leaderboard: LeaderboardTables) -> Iterator[str]:
     for table in leaderboard.tables:
         yield from (escape(sentences.title(table)), "")
         for name, sheet in sheets_of_view(table):

@@ -14,8 +14,16 @@ from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import EMPTY, Column, TableCell
 from matekd_bench.results.report.columns import ENVIRONMENT
 
-Score: TypeAlias = Mapping[str, Value]  # split, selection, metric, value, n; empty for a run without scores
+Score: TypeAlias = Mapping[str, Value]  # SCORE_KEYS without `headline`; empty for a run without scores
 RunColumn: TypeAlias = Column[[Record, Score]]
+
+
+SCORE_KEYS = ("split", "selection", "metric", "value", "n", "headline")  # what differs within a run
+HEADLINE: Score = {"split": "all", "selection": "last", "metric": "task_score"}
+
+
+def _is_headline(run: Record, score: Score) -> bool:
+    return not score or all(score.get(key) == value for key, value in HEADLINE.items())
 
 
 def _status_cell(run: Record, score: Score) -> TableCell:
@@ -155,6 +163,12 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         show=lambda run, score: _adversary_cell(run),
     ),
     Column(
+        "headline",
+        "True for one row per run: its task's score at the last evaluation, or the only row of a failed run. Average "
+        "over these rows alone.",
+        _is_headline,
+    ),
+    Column(
         "score", "The task's score at the last evaluation.",
         lambda run, score: run.task_score.last if run.task_score else None, ("score",), "fraction", in_files=False,
     ),
@@ -173,6 +187,20 @@ RUN_SHEET = (
 
 # The table of the margins of adversaries, for --diagnostics.
 MARGIN_SHEET = ("variant", "task", "seed", "adversary_margin", "adversary_margin_se", "adversary")
+
+# The columns of a table with a row per run, the most important first; all that files say of a run follow.
+FIRST_OF_RUN = (
+    *("run_id", "method", "variant", "task", "seed", "score", "best_dev", "status", "reason"),
+    *("student_updates", "train_flops", "train_seconds"),
+)
+RUN_TABLE = (
+    *FIRST_OF_RUN,
+    *(
+        column.key
+        for column in RUN_COLUMNS
+        if column.in_files and column.key not in (*FIRST_OF_RUN, *SCORE_KEYS)
+    ),
+)
 
 
 def scores_of(run: Record, xfit: float | None) -> Iterator[Score]:

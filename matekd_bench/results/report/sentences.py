@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection, Iterator, Sequence
 
 from matekd_bench.results.leaderboard.glue_score import GLUE8
-from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardTable, TaskColumn
+from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables, TaskColumn
 from matekd_bench.results.records.code_record import differing_code
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import MARKS, PROBLEMS
@@ -140,7 +140,7 @@ def several_tables_note(tables: Sequence[LeaderboardTable]) -> str | None:
     return "Tables have different protocols and are not compared." if len(tables) > 1 else None
 
 
-def protocol_lines(leaderboard: Leaderboard) -> Iterator[str]:
+def protocol_lines(leaderboard: LeaderboardTables) -> Iterator[str]:
     """Yield a line for each setting in which the protocols of several tables differ."""
     yield from (f"different: {line}." for line in leaderboard.differences)
 
@@ -170,6 +170,7 @@ def _quoted_command(command: str) -> str:
         words = shlex.split(command)
     except ValueError:
         return f"(no command: {command!r})"
-    return (
-        shlex.join(words) if words[:1] == ["matekd-bench"] else f"(no command of matekd-bench: {command!r})"
-    )
+    if words[:1] == ["matekd-bench"]:
+        return shlex.join(words)
+    place = "in Python" if command.startswith("matekd_bench.Study(") else "no command of matekd-bench"
+    return f"({place}: {command!r})"

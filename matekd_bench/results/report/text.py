@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from matekd_bench.files.printable import printable
-from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardTable
+from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
 from matekd_bench.results.report import sentences
 from matekd_bench.results.report.sheets import Sheet, View, sheets_of_view
 
@@ -26,7 +26,7 @@ Lines: TypeAlias = tuple[str, ...]  # of one cell
 Grid: TypeAlias = Sequence[Sequence[Lines]]  # the header, then the rows
 
 
-def render(leaderboard: Leaderboard, console: Console, view: View = "overall") -> None:
+def render(leaderboard: LeaderboardTables, console: Console, view: View = "overall") -> None:
     """Print the tables of a view with their explanations.
 
     Columns that do not fit into the console's width go into further tables below. If the console is not a terminal,

@@ -47,8 +47,11 @@ class Placement:
     notes: tuple[str, ...]
 
 
-def make_placement(request: StudyRequest) -> Placement:
-    """Derive the placement from the request and the launcher; raise UsageError if they contradict each other."""
+def make_placement(request: StudyRequest, in_process: Sequence[str] = ()) -> Placement:
+    """Derive the placement from the request and the launcher; raise UsageError if they contradict each other.
+
+    `in_process` are the names of methods that this process alone has, so that its runs train one after another.
+    """
     spec, execution = request.spec, request.execution
     on_ray, jobs_given = execution.executor == "ray", "jobs" in request.given
     if on_ray and jobs_given:
@@ -68,6 +71,14 @@ def make_placement(request: StudyRequest) -> Placement:
         )
     notes: list[str] = []
     jobs = 1 if on_ray or processes > 1 else resolve_jobs(execution.jobs or "1", device, threads)
+    if in_process:
+        if on_ray or processes > 1 or (jobs > 1 and execution.jobs != "auto"):
+            raise UsageError(
+                f"method '{in_process[0]}' is defined in this process, where runs train one after another: leave jobs, "
+                "processes and executor out,",
+                hint="or write the method to a file, and name the file with plugins=[FILE].",
+            )
+        jobs = 1
     if device.type == "cpu" and threads is None and max(jobs, processes) > 1:
         threads = threads_per_run(max(jobs, processes), None)
         request = replace(request, spec=spec.model_copy(update={"threads": threads}))

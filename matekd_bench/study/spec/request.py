@@ -49,15 +49,21 @@ def setting_names() -> frozenset[str]:
 
 
 def make_request(
-    options: Mapping[str, Any], host: Host, *, glue_home: Path | None = None, command: str = ""
+    options: Mapping[str, Any],
+    host: Host,
+    *,
+    glue_home: Path | None = None,
+    command: str = "",
+    from_python: bool = False,
 ) -> StudyRequest:
     """Merge all settings of a study and check them.
 
     The keys of `options` are those of a config file, and `config`, the path of one; None counts as not given. The
     config file overrides the preset, and options override both. `glue_home` is the GLUE folder of this machine, used
-    only if the study reads GLUE and names no folder. Raises UsageError, one line that names the key, for an unknown
-    preset or key, a value out of bounds, a parameter of a method that is not in the study, or a study without methods
-    or tasks.
+    only if the study reads GLUE and names no folder. With `from_python`, errors name keyword arguments.
+
+    Raises UsageError, one line that names the key, for an unknown preset or key, a value out of bounds, a parameter of
+    a method that is not in the study, or a study without methods or tasks.
     """
     layer = with_known_names(expanded(options), host)
     file = layer.pop("config", None)
@@ -83,7 +89,7 @@ def make_request(
         key for key, value in config_sets.items() if preset_sets.get(key) != value
     } | option_sets.keys()
     table["set_by_user"] = tuple(sorted(written))
-    origin = SettingOrigin(layer, config, file, preset)
+    origin = SettingOrigin(layer, config, file, preset, from_python=from_python)
     execution = {key: table.pop(key) for key in Execution.model_fields if key in table}
     spec = _checked(StudySpec, table, origin, also=Execution.model_fields)
     request = StudyRequest(

@@ -24,15 +24,21 @@ OPTION_OF: Mapping[Key, str] = {
 
 @dataclass(frozen=True)
 class SettingOrigin:
-    """The sources of a study's settings: the options, the tables of the config file, its path, and the preset."""
+    """The sources of a study's settings: the options, the tables of the config file, its path, and the preset.
+
+    With `from_python` the options are keyword arguments.
+    """
 
     options: Mapping[str, Any]
     config: Mapping[str, Any]
     file: Path | None
     preset: str = ""
+    from_python: bool = False
 
     def name(self, key: Key) -> str:
         """Return the setting as the user wrote it: an option, or a key of the config file or the preset."""
+        if self.from_python and _contains(self.options, key):
+            return f"argument '{'.'.join(key)}'"
         if _contains(self.options, key):
             return OPTION_OF.get(key, f"--{key[0].replace('_', '-')}")
         return f"setting '{'.'.join(key)}'{self.place(key)}"

@@ -159,9 +159,15 @@ def own_notices(task: Task, train: Examples | None, dev: list[Examples]) -> list
 
 
 def _limited(examples: Examples, limit: int | None, notices: list[str]) -> Examples:
+    """Return the examples under a limit; add a notice if it leaves rows out."""
+    if limit is not None and limit < len(examples):
+        notices.append(f"{examples.split} limited to {limit} of {len(examples)} rows.")
+    return limited(examples, limit)
+
+
+def limited(examples: Examples, limit: int | None) -> Examples:
     """Return the `limit` rows whose ids have the smallest hashes, in the order of the file."""
     if limit is None or limit >= len(examples):
         return examples
-    notices.append(f"{examples.split} limited to {limit} of {len(examples)} rows.")
     ranked = sorted(range(len(examples)), key=lambda row: order_key("limit", examples.uids[row]))
     return take(examples, sorted(ranked[:limit]))

@@ -9,7 +9,7 @@ import pytest
 
 from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.glue_score import GLUE8
-from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardRow, LeaderboardTable
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, LeaderboardTables
 from matekd_bench.results.report.sentences import remarks
 from matekd_bench.tasks.task import Split, Suite, Task
 
@@ -17,7 +17,9 @@ SUITES = (Suite("glue", ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", 
 SPLITS = {"train": Split("train", "train.tsv", 1000), "dev": Split("validation", "dev.tsv", 100)}
 
 
-def board(records: Any, reference: str | None = "kd", tasks: dict[str, Task] | None = None) -> Leaderboard:
+def board(
+    records: Any, reference: str | None = "kd", tasks: dict[str, Task] | None = None
+) -> LeaderboardTables:
     return build(records, tasks=tasks or {}, suites=SUITES, reference=reference)
 
 

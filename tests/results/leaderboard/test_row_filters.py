@@ -15,7 +15,7 @@ from matekd_bench.results.leaderboard.row_filters import (
     sort_rows,
     split_names,
 )
-from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.store.collection import read_folders
 from matekd_bench.tasks.task import Suite
 
@@ -24,16 +24,16 @@ GAINS = {"kd": 0.0, "eda": 0.3, "eda[alpha=0.2,n=1]": 0.7, "mixup": -0.5}
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Leaderboard:
+def board(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> LeaderboardTables:
     found = read_folders([write_study(tmp_path_factory.mktemp("s"), GAINS).root])
     return build(found.records, tasks={}, suites=SUITES, evidence=Evidence(found.stores))
 
 
-def labels(leaderboard: Leaderboard) -> list[str]:
+def labels(leaderboard: LeaderboardTables) -> list[str]:
     return [row.label for table in leaderboard.tables for row in table.rows]
 
 
-def test_a_view_changes_no_number(board: Leaderboard) -> None:
+def test_a_view_changes_no_number(board: LeaderboardTables) -> None:
     whole = {row.label: row for row in board.tables[0].rows}
     (part,) = select_rows_and_columns(board, "mixup", "rte", SUITES).tables
     assert part.rows == (whole["mixup"],)
@@ -43,12 +43,12 @@ def test_a_view_changes_no_number(board: Leaderboard) -> None:
     assert part.view.startswith("shown: 1 of 4 methods, 1 of 2 tasks; ")
 
 
-def test_everything_is_the_same_table(board: Leaderboard) -> None:
+def test_everything_is_the_same_table(board: LeaderboardTables) -> None:
     for tasks in (None, "glue"):
         assert select_rows_and_columns(board, None, tasks, SUITES) == board
 
 
-def test_a_task_stands_for_its_stand_in_unless_it_has_a_column(board: Leaderboard) -> None:
+def test_a_task_stands_for_its_stand_in_unless_it_has_a_column(board: LeaderboardTables) -> None:
     (table,) = board.tables
     first, second = table.columns
     stand_in = replace(second, task="mini-x", stands_for=first.task)
@@ -61,7 +61,7 @@ def test_a_task_stands_for_its_stand_in_unless_it_has_a_column(board: Leaderboar
     assert labels(sort_rows(alone, first.task)) == labels(sort_rows(board, second.name))
 
 
-def test_a_method_stands_for_its_variants(board: Leaderboard) -> None:
+def test_a_method_stands_for_its_variants(board: LeaderboardTables) -> None:
     assert labels(select_rows_and_columns(board, "eda", None, SUITES)) == ["eda[alpha=0.2,n=1]", "eda"]
     assert labels(select_rows_and_columns(board, "kd, eda[alpha=0.2,n=1]", None, SUITES)) == [
         "kd",
@@ -82,7 +82,7 @@ def test_a_method_stands_for_its_variants(board: Leaderboard) -> None:
         ("name", ["eda", "eda[alpha=0.2,n=1]", "kd", "mixup"]),
     ],
 )
-def test_orders(board: Leaderboard, sort: str | None, expected: list[str]) -> None:
+def test_orders(board: LeaderboardTables, sort: str | None, expected: list[str]) -> None:
     assert labels(sort_rows(board, sort)) == expected
     assert labels(board) == ["kd", "eda[alpha=0.2,n=1]", "eda", "mixup"]  # as built
 
@@ -99,10 +99,10 @@ def test_the_cheapest_comes_first(make_record: Any) -> None:
     ]  # fmt: skip
 
 
-def test_protocols_by_the_start_of_their_id(board: Leaderboard) -> None:
+def test_protocols_by_the_start_of_their_id(board: LeaderboardTables) -> None:
     (table,) = board.tables
-    both = Leaderboard((table, replace(table, protocol_id="q2")), ("lr: 1, 2",))
-    assert select_protocols(both, ["q"]) == Leaderboard((both.tables[1],), ())
+    both = LeaderboardTables((table, replace(table, protocol_id="q2")), ("lr: 1, 2",))
+    assert select_protocols(both, ["q"]) == LeaderboardTables((both.tables[1],), ())
     assert select_protocols(both, []) == select_protocols(both, ["p1", "q"]) == both
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.leaderboard.row_filters import sort_rows
-from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.report import columns, columns_page, plots
 from matekd_bench.results.report.cells import PROBLEMS, Column, in_files, task_heading
 from matekd_bench.results.report.export import to_csv, to_json
@@ -36,7 +36,7 @@ GAINS = {"kd": 0.0, "better-one": 0.9, "worse-one": -0.9, "kd@2x": 0.1}
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory, write_study: Any, make_record: Any) -> Leaderboard:
+def board(tmp_path_factory: pytest.TempPathFactory, write_study: Any, make_record: Any) -> LeaderboardTables:
     """Three seeds with verdicts on rte and cola; one method for each status with a problem; an unranked method."""
     root = tmp_path_factory.mktemp("study")
     write_study(root, GAINS, tasks=["rte"], budgets={"kd@2x": 600})
@@ -57,7 +57,7 @@ def _without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "find_spec", lambda name: None)
 
 
-def on_terminal(board: Leaderboard, width: int, terminal: bool) -> str:
+def on_terminal(board: LeaderboardTables, width: int, terminal: bool) -> str:
     file = io.StringIO()
     render(
         board, Console(file=file, width=width, force_terminal=terminal, no_color=True, legacy_windows=False)
@@ -65,7 +65,7 @@ def on_terminal(board: Leaderboard, width: int, terminal: bool) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", file.getvalue())
 
 
-DOCUMENTS: Mapping[str, Callable[[Leaderboard], str]] = {
+DOCUMENTS: Mapping[str, Callable[[LeaderboardTables], str]] = {
     "terminal, 200 columns": lambda board: on_terminal(board, 200, True),
     "terminal, 80 columns": lambda board: on_terminal(board, 80, True),
     "pipe": lambda board: on_terminal(board, 200, False),
@@ -75,13 +75,13 @@ DOCUMENTS: Mapping[str, Callable[[Leaderboard], str]] = {
         board, [run for table in board.tables for row in table.rows for run in row.runs]
     ),
 }
-FILES: Mapping[str, Callable[[Leaderboard], list[dict[str, Any]]]] = {
+FILES: Mapping[str, Callable[[LeaderboardTables], list[dict[str, Any]]]] = {
     "csv": lambda board: list(csv.DictReader(io.StringIO(to_csv(leaderboard_rows(board, ()))))),
     "json": lambda board: json.loads(to_json(leaderboard_rows(board, ()))),
 }
 
 
-def labels(board: Leaderboard) -> list[str]:
+def labels(board: LeaderboardTables) -> list[str]:
     [table] = board.tables
     return [row.label for row in table.rows]
 
@@ -94,7 +94,7 @@ def rows_in(text: str, names: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("sort", [None, "name", "cost"])
-def test_every_output_has_the_same_rows_in_the_same_order(board: Leaderboard, sort: str | None) -> None:
+def test_every_output_has_the_same_rows_in_the_same_order(board: LeaderboardTables, sort: str | None) -> None:
     ordered = sort_rows(board, sort) if sort else board
     expected = labels(ordered)
     assert len(expected) == len(GAINS) + len(PROBLEMS) + 1
@@ -110,7 +110,7 @@ def test_every_output_has_the_same_rows_in_the_same_order(board: Leaderboard, so
             assert shown == expected or name == "task"
 
 
-def test_every_output_names_problems_uninformative_and_partial_data(board: Leaderboard) -> None:
+def test_every_output_names_problems_uninformative_and_partial_data(board: LeaderboardTables) -> None:
     [table] = board.tables
     headings = [" ".join(task_heading(task)) for task in table.columns]
     assert sorted(headings) == ["cola (partial)", "rte", "sst2 (uninformative)"]
@@ -186,11 +186,11 @@ def test_seeds_in_a_row_are_a_range(seeds: tuple[int, ...], said: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != "markdown"])
 def test_no_runs_are_said(name: str) -> None:
-    assert "No runs are recorded." in DOCUMENTS[name](Leaderboard(()))
+    assert "No runs are recorded." in DOCUMENTS[name](LeaderboardTables(()))
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_document_has_all_headings_and_cells_of_its_tables(board: Leaderboard, name: str) -> None:
+def test_every_document_has_all_headings_and_cells_of_its_tables(board: LeaderboardTables, name: str) -> None:
     [table] = board.tables
     text = plain(name, DOCUMENTS[name](board))
     sheets = [sheet for _, sheet in sheets_of_view(table, with_intervals=name == "page")]
@@ -224,7 +224,7 @@ def plain(name: str, text: str) -> str:
 
 @pytest.mark.parametrize("sheet", columns.SHEETS)
 def test_a_new_column_appears_wherever_it_should(
-    board: Leaderboard, sheet: str, monkeypatch: pytest.MonkeyPatch
+    board: LeaderboardTables, sheet: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new: columns.RowColumn = Column("novelty", "A number.", lambda row, table: 0.123, ("novel",), "ratio")
     monkeypatch.setattr(columns, "LEADERBOARD_COLUMNS", (*columns.LEADERBOARD_COLUMNS, new))
@@ -237,7 +237,7 @@ def test_a_new_column_appears_wherever_it_should(
         assert ("novel" in document(board)) is (name in draws), name
 
 
-def test_files_have_each_key_once_and_in_the_order_of_the_schema(board: Leaderboard) -> None:
+def test_files_have_each_key_once_and_in_the_order_of_the_schema(board: LeaderboardTables) -> None:
     keys = leaderboard_rows(board, ()).columns
     assert len(set(keys)) == len(keys)
     fixed = [column.key for column in in_files(columns.LEADERBOARD_COLUMNS)]

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from exported import Study, board_of
 from matekd_bench.errors import UsageError
 from matekd_bench.results.leaderboard.cell_runs import runs_by_cell
-from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.report import plots
 from matekd_bench.results.report.cells import bounds
 from matekd_bench.results.report.plots import PLOTS, canvas
@@ -237,7 +237,7 @@ def test_nothing_to_show_is_an_error_of_one_line(make_record: Any) -> None:
         with pytest.raises(UsageError, match=f"there is no {name} plot: .*{reason}"):
             plots.draw(PLOTS[name], board_of(runs), runs, "png")
     with pytest.raises(UsageError, match="no runs are recorded"):
-        plots.draw(PLOTS["cost"], Leaderboard(()), [], "png")
+        plots.draw(PLOTS["cost"], LeaderboardTables(()), [], "png")
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

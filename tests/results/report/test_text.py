@@ -15,7 +15,7 @@ from rich.console import Console
 
 from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.evidence import Evidence
-from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import cells
 from matekd_bench.results.report.cells import bounds, interval
@@ -125,7 +125,7 @@ def test_what_protocols_differ_in_is_named(make_record: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def claimed(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Leaderboard:
+def claimed(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> LeaderboardTables:
     """A leaderboard with something to claim."""
     gains = {"kd": 0.0, "kd@2x": 0.1, "good": 0.7, "bad": -0.7, "same": 0.0}
     found = read_folders([write_study(tmp_path_factory.mktemp("s"), gains, budgets={"kd@2x": 600}).root])
@@ -141,7 +141,9 @@ def test_a_mark_stays_beside_its_name(tmp_path: Path, write_study: Any) -> None:
     assert "prob. improve" in printed(leaderboard, width=170)
 
 
-def printed(leaderboard: Leaderboard, view: View = "overall", width: int = 80, terminal: bool = False) -> str:
+def printed(
+    leaderboard: LeaderboardTables, view: View = "overall", width: int = 80, terminal: bool = False
+) -> str:
     file = io.StringIO()
     console = Console(
         file=file, width=width, force_terminal=terminal, no_color=True, legacy_windows=False, height=100
@@ -150,7 +152,7 @@ def printed(leaderboard: Leaderboard, view: View = "overall", width: int = 80, t
     return file.getvalue()
 
 
-def test_claims_are_said_with_what_they_rest_on(claimed: Leaderboard) -> None:
+def test_claims_are_said_with_what_they_rest_on(claimed: LeaderboardTables) -> None:
     text = printed(claimed, width=200)
     (table,) = claimed.tables
     good = next(row for row in table.rows if row.label == "good")
@@ -174,7 +176,7 @@ def test_claims_are_said_with_what_they_rest_on(claimed: Leaderboard) -> None:
 
 @pytest.mark.parametrize("view", ["overall", "task", "cost", "diagnostics"])
 @pytest.mark.parametrize("width", [80, 200])
-def test_every_view_fits(claimed: Leaderboard, view: View, width: int) -> None:
+def test_every_view_fits(claimed: LeaderboardTables, view: View, width: int) -> None:
     text = printed(claimed, view, width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
@@ -182,7 +184,7 @@ def test_every_view_fits(claimed: Leaderboard, view: View, width: int) -> None:
         assert label in text
 
 
-def test_each_view_has_its_numbers(claimed: Leaderboard) -> None:
+def test_each_view_has_its_numbers(claimed: LeaderboardTables) -> None:
     (table,) = claimed.tables
     good = next(row for row in table.rows if row.label == "good")
     cell = good.cells["rte"]

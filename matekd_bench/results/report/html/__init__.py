@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from matekd_bench.files.hashing import lines_digest
-from matekd_bench.results.leaderboard.table import Leaderboard
+from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
 from matekd_bench.results.records.run_record import Record, to_json
 from matekd_bench.results.report import sentences
 from matekd_bench.results.report.html.html_plots import pictures
 from matekd_bench.results.report.html.method_cards import MethodCard
-from matekd_bench.results.report.sheets import Sheet, run_sheet, sheets_of_view
+from matekd_bench.results.report.sheets import Sheet, View, run_sheet, sheets_of_view
 
 HERE = Path(__file__).parent
 CAPTIONS = {
@@ -24,14 +25,54 @@ CAPTIONS = {
 CHOICES = ("verdict", "status")  # columns to filter by
 
 
-def to_html(leaderboard: Leaderboard, runs: Sequence[Record], cards: Sequence[MethodCard] = ()) -> str:
+def to_html(leaderboard: LeaderboardTables, runs: Sequence[Record], cards: Sequence[MethodCard] = ()) -> str:
     """Render the page; `runs` are the records that `leaderboard` was built from, `cards` describe its methods.
 
     Everything is in this one file, and all texts are escaped. JavaScript only adds sorting and filtering of tables.
     Without matplotlib, a sentence replaces the plots. Equal input gives equal bytes.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
+
+    ordered = sorted(runs, key=lambda run: run.run_id)
+    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    sections = [{**_section(table), "pictures": pictures(table, ordered)} for table in leaderboard.tables]
+    return _rendered(
+        "page.html", leaderboard, sections,
+        cards=cards,
+        runs=run_sheet(ordered),
+        choices=choices,
+        records=[(run.run_id, to_json(run)) for run in ordered],
+        digest=lines_digest(map(to_json, ordered))[:16],
+        anchors={f"method-{card.name}" for card in cards} | {f"run-{run.run_id}" for run in ordered},
+        style=Markup(style),
+        script=Markup(script),
+        script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
+    )  # fmt: skip
+
+
+def tables_html(leaderboard: LeaderboardTables, view: View = "overall") -> str:
+    """Render the tables of a view for a notebook: those of the page, with their sentences, without its scripts."""
+    sections = [_section(table, view) for table in leaderboard.tables]
+    return _rendered("tables.html", leaderboard, sections, anchors=frozenset())
+
+
+def _section(table: LeaderboardTable, view: View = "overall") -> dict[str, Any]:
+    """Return what the page says of one table: title, tables, how to read them, data and remarks."""
+    return {
+        "table": table,
+        "title": sentences.title(table),
+        "sheets": list(sheets_of_view(table, view, with_intervals=True)),
+        "how_to_read": sentences.how_to_read(table),
+        "data": [sentences.data_line(column, table) for column in table.columns],
+        "remarks": list(sentences.remarks(table)),
+    }
+
+
+def _rendered(
+    template: str, leaderboard: LeaderboardTables, sections: Sequence[Mapping[str, Any]], **values: Any
+) -> str:
+    """Render a template, in which every text is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(HERE),
@@ -41,34 +82,12 @@ def to_html(leaderboard: Leaderboard, runs: Sequence[Record], cards: Sequence[Me
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    ordered = sorted(runs, key=lambda run: run.run_id)
-    sections = [
-        {
-            "table": table,
-            "title": sentences.title(table),
-            "sheets": list(sheets_of_view(table, with_intervals=True)),
-            "how_to_read": sentences.how_to_read(table),
-            "data": [sentences.data_line(column, table) for column in table.columns],
-            "remarks": list(sentences.remarks(table)),
-            "pictures": pictures(table, ordered),
-        }
-        for table in leaderboard.tables
-    ]
-    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
-    return environment.get_template("page.html").render(
+    return environment.get_template(template).render(
         sections=sections,
         several_tables_note=sentences.several_tables_note(leaderboard.tables),
         differences=list(sentences.protocol_lines(leaderboard)),
-        cards=cards,
-        runs=run_sheet(ordered),
         captions=CAPTIONS,
-        choices=choices,
-        records=[(run.run_id, to_json(run)) for run in ordered],
-        digest=lines_digest(map(to_json, ordered))[:16],
-        anchors={f"method-{card.name}" for card in cards} | {f"run-{run.run_id}" for run in ordered},
-        style=Markup(style),
-        script=Markup(script),
-        script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
+        **values,
     )
 
 

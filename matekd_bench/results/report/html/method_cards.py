@@ -10,7 +10,7 @@ from matekd_bench.files.hashing import canonical
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.overrides import overrides_in_words
 from matekd_bench.methods.params import describe
-from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardRow
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTables
 
 ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 LINK = re.compile(r"https?://[^\s)>\"']*[^\s)>\"'.,;]")
@@ -32,7 +32,7 @@ class MethodCard:
     links: tuple[str, ...] = ()
 
 
-def cards(leaderboard: Leaderboard, methods: Mapping[str, Method]) -> list[MethodCard]:
+def cards(leaderboard: LeaderboardTables, methods: Mapping[str, Method]) -> list[MethodCard]:
     """Make a card for every method in `leaderboard`, sorted by name; `methods` are the installed ones."""
     rows: dict[str, list[LeaderboardRow]] = {}
     for table in leaderboard.tables:

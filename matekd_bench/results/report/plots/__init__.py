@@ -11,7 +11,7 @@ from pathlib import Path
 
 from matekd_bench.errors import UsageError, unknown
 from matekd_bench.files.hashing import short_digest
-from matekd_bench.results.leaderboard.table import Leaderboard, LeaderboardTable
+from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.plots import cost_plot, curves_plot, forest_plot, heatmap_plot
 from matekd_bench.results.report.plots.canvas import Plot, draw_file
@@ -48,7 +48,7 @@ def choose_plot(path: Path, name: str | None) -> Plot:
     )
 
 
-def draw(plot: Plot, leaderboard: Leaderboard, runs: Sequence[Record], file_format: str) -> bytes:
+def draw(plot: Plot, leaderboard: LeaderboardTables, runs: Sequence[Record], file_format: str) -> bytes:
     """Return the content of a picture file, with one panel per table, one below the other; empty tables are left out.
 
     `runs` are the records that the leaderboard was built from. Equal input gives equal bytes; matplotlib's own

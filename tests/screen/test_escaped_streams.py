@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from matekd_bench.cli.ui.escaped_streams import EscapedStream, escaped_streams, terminal
-from matekd_bench.cli.ui.progress import BarScreen
 from matekd_bench.events import Message
+from matekd_bench.screen.escaped_streams import EscapedStream, escaped_streams, terminal
+from matekd_bench.screen.progress import BarScreen
 
 
 class Terminal(io.StringIO):

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from matekd_bench.cli.ui.escaped_streams import terminal
-from matekd_bench.cli.ui.time_left import Clock, Pace, StudyPace
 from matekd_bench.events import (
     Evaluated,
     Event,
@@ -23,6 +21,8 @@ from matekd_bench.events import (
     StudyStarted,
 )
 from matekd_bench.files.printable import printable
+from matekd_bench.screen.escaped_streams import terminal
+from matekd_bench.screen.time_left import Clock, Pace, StudyPace
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -32,18 +32,28 @@ if TYPE_CHECKING:
 def watcher(
     *, quiet: bool = False, verbose: bool = False, debug: bool = False, stream: TextIO | None = None
 ) -> Iterator[Sink]:
-    """Yield the sink that the options ask for: bars if `stream` is a terminal, else lines.
+    """Yield the sink that the options ask for: bars on a terminal, a line per run in a notebook, else lines.
 
-    `stream` is stderr by default, so that stdout holds nothing but the result.
+    `stream` is stderr by default, so that stdout holds nothing but the result; notebooks show stderr as an error, so
+    there it is stdout.
     """
-    stream = stream or sys.stderr
+    notebook = stream is None and in_notebook()
+    stream = stream or (sys.stdout if notebook else sys.stderr)
     if quiet:
         yield QuietScreen(stream, details=debug)
+    elif notebook and not verbose:
+        yield NotebookScreen(stream, details=debug)
     elif not stream.isatty():
         yield LineScreen(stream, details=verbose or debug)
     else:
         with BarScreen(stream, verbose=verbose, details=verbose or debug) as screen:
             yield screen
+
+
+def in_notebook() -> bool:
+    """Return True in a cell of a Jupyter notebook."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
 
 
 class QuietScreen(Sink):
@@ -168,6 +178,28 @@ class LineScreen(QuietScreen):
     def _print_about(self, run: RunView, text: str) -> None:
         """Print a line about a run: indented, or after its subject while several train at a time."""
         self.print_line(f"{run.subject}: {text}" if self.together else f"  {text}")
+
+
+class NotebookScreen(LineScreen):
+    """A sink that prints a line for each run and each preparation, for the output of a notebook's cell."""
+
+    def on_runstarted(self, started: RunStarted) -> None:
+        """Keep what the line at the end of the run begins with."""
+        self._run(started.run_id).label = f"[{started.position}/{started.total}] {started.label}"
+
+    def on_progress(self, progress: Progress) -> None:
+        """Print nothing."""
+
+    def on_evaluated(self, evaluation: Evaluated) -> None:
+        """Print nothing."""
+
+    def on_runfinished(self, end: RunFinished) -> None:
+        """Print the run and how it ended, and the time left for all."""
+        if self.study_pace is not None:
+            self.study_pace.run_finished(end.run_id)
+        left = None if self.study_pace is None else self.study_pace.left()
+        time_left = "" if left is None else f"; {duration(left)} left in all"
+        self.print_line(f"{self.runs.pop(end.run_id).label}: {end_line(end)}{time_left}")
 
 
 class BarScreen(QuietScreen):

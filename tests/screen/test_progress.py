@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from matekd_bench.cli.ui.progress import BarScreen, LineScreen, QuietScreen, duration, watcher
-from matekd_bench.cli.ui.time_left import Pace, StudyPace
 from matekd_bench.events import (
     Evaluated,
     Message,
@@ -22,6 +20,16 @@ from matekd_bench.events import (
     StudyFinished,
     StudyStarted,
 )
+from matekd_bench.screen.progress import (
+    BarScreen,
+    LineScreen,
+    NotebookScreen,
+    QuietScreen,
+    duration,
+    in_notebook,
+    watcher,
+)
+from matekd_bench.screen.time_left import Pace, StudyPace
 
 
 def planned(run_id: str, seed: int, updates: int, **more: Any) -> PlannedRun:
@@ -284,3 +292,13 @@ def test_bars_of_several_runs_at_a_time_are_shown_together(three: StudyStarted) 
         ]
         screen.emit(finished(one.run_id))
         assert [bar.description for bar in screen.bars.tasks] == ["runs", "kd on rte, seed 3"]
+
+
+def test_a_notebook_gets_a_line_per_run_and_preparation() -> None:
+    clock, file = Clock(), io.StringIO()
+    show_study(NotebookScreen(file, clock=clock), clock)
+    lines = file.getvalue().splitlines()
+    assert [line for line in lines if "evaluation" in line or "%" in line] == []
+    assert "fine-tuning the teacher on rte" in lines
+    assert lines[-1].startswith("[2/2] eda[alpha=0.2] on rte, seed 0: ok ")
+    assert not in_notebook()

@@ -1,0 +1,84 @@
+"""The plan of a study as a table: its runs, what exists, and estimates of what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from matekd_bench.api.frames import frame_of
+from matekd_bench.plugins.record_types import ExportTable
+from matekd_bench.screen.progress import duration
+from matekd_bench.screen.table_text import table_lines
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from matekd_bench.study.plan.study_plan import Plan
+
+KEYS = ("run_id", "method", "task", "seed", "updates", "done", "seconds")
+HEADER = ("method", "task", "seed", "updates", "state")
+
+
+@dataclass(frozen=True, repr=False)
+class DryRun:
+    """The plan of a study, from `Study.plan`: a table of its runs with estimates.
+
+    ``print(plan)`` prints what ``matekd-bench run --dry-run`` prints. `plan` holds all that is known of it.
+    """
+
+    plan: Plan
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row per run; `done` says if it is recorded, `seconds` estimates a run to do without its teacher."""
+        rows = [{key: getattr(run, key) for key in KEYS} for run in self.plan.study.runs]
+        return frame_of(ExportTable("plan", KEYS, rows))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as JSON data, on one level."""
+        return self.plan.as_json()
+
+    def __str__(self) -> str:
+        return "\n".join([*table_lines(HEADER, self._rows()), *self._sentences()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in HEADER)
+        rows = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in self._rows())
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        lines = "<br>".join(map(escape, self._sentences()))
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{lines}</p>"
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                run.method,
+                run.task,
+                str(run.seed),
+                str(run.updates or "-"),
+                "recorded" if run.done else "to do",
+            )
+            for run in self.plan.study.runs
+        ]
+
+    def _sentences(self) -> Iterator[str]:
+        """Yield the data, the number of runs to do, and the work that is left with the basis of its estimate."""
+        plan, study = self.plan, self.plan.study
+        yield from (f"data of {task}: {state}" for task, state in plan.data_states.items())
+        if plan.trials:
+            yield f"tuning: {plan.trials} trials before, {plan.trials_todo} to do"
+        part = "" if plan.shard is None else f" in shard {plan.shard}"
+        teachers = len(study.teachers)
+        tune = f" and {teachers} teacher{'s' * (teachers != 1)} to fine-tune" if teachers else ""
+        time = "" if study.seconds is None else f", about {duration(study.seconds)}"
+        yield f"{len(study.runs)} runs{part}, {len(study.todo)} to do{tune}{time}."
+        if plan.device_seconds is None or plan.longest_run_seconds is None:
+            return
+        yield (
+            f"{plan.device_seconds / 3600:.2f} device-hours; "
+            f"the longest run is {plan.longest_run}, about {duration(plan.longest_run_seconds)}."
+        )
+        for basis, runs in plan.bases.items():
+            yield f"{runs} run{'' if runs == 1 else 's'} estimated from {basis}."

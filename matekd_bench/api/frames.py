@@ -1,0 +1,37 @@
+"""Turns the tables of the report into pandas data frames with a type per column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from matekd_bench.files.csv_text import Value
+from matekd_bench.plugins.record_types import ExportTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def frame_of(table: ExportTable) -> pd.DataFrame:
+    """Return a table as a data frame with its rows and columns in their order; loads pandas."""
+    import pandas as pd
+
+    values = {key: [row[key] for row in table.rows] for key in table.columns}
+    return pd.DataFrame(
+        {key: pd.Series(column, dtype=_type_of(column), name=key) for key, column in values.items()}
+    )
+
+
+def _type_of(values: Iterable[Value]) -> str:
+    """Return the pandas type of a column, in which a missing value is missing; float64 if it has no value at all."""
+    kinds = {type(value) for value in values if value is not None}
+    if str in kinds:
+        return "string"
+    if kinds == {bool}:
+        return "boolean"
+    return "Int64" if kinds == {int} else "float64"
+
+
+def joined(names: str | Sequence[str] | None) -> str | None:
+    """Return a list of names as the command line writes it, with commas."""
+    return names if names is None or isinstance(names, str) else ",".join(names)

@@ -1,0 +1,132 @@
+"""The public leaderboard: shown in a terminal or a notebook, as a data frame, a plot or a file."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matekd_bench.api.frames import frame_of
+from matekd_bench.plugins.record_types import ExportTable
+from matekd_bench.screen.escaped_streams import terminal
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from matekd_bench.plugins.host import Host
+    from matekd_bench.results.leaderboard.table import LeaderboardTables
+    from matekd_bench.results.records.run_record import Record
+    from matekd_bench.results.report.sheets import View
+    from matekd_bench.tasks.task import Suite
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A plot of a leaderboard; a notebook shows it. `svg` is the picture as text."""
+
+    name: str
+    svg: str = field(repr=False)
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
+@dataclass(frozen=True, repr=False)
+class Leaderboard:
+    """The comparison of the methods: a table per protocol, made by `Results.leaderboard`.
+
+    ``print(board)`` prints what ``matekd-bench leaderboard`` prints, and a notebook shows the tables of the web page.
+    `data` holds the tables with all their statistics, `records` the runs that they are computed from.
+    """
+
+    data: LeaderboardTables
+    records: Sequence[Record]
+    suites: Sequence[Suite]
+    host: Host
+    view: View = "overall"
+
+    @cached_property
+    def rows(self) -> ExportTable:
+        """The rows and columns of ``leaderboard.csv``: a row per method and protocol, each protocol's teacher first."""
+        from matekd_bench.results.report.export_tables import leaderboard_rows
+
+        return leaderboard_rows(self.data, self.suites)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the rows and columns of ``leaderboard.csv`` with typed columns; scores are fractions.
+
+        There is one row per method and protocol; the row called `teacher` is the teacher's.
+        """
+        return frame_of(self.rows)
+
+    def verdicts(self) -> pd.DataFrame:
+        """Return difference, 95 % interval, corrected p and verdict of each method, on each task and over all.
+
+        The column `task` is "all" for the mean over the informative tasks. `reason` says why there is no verdict.
+        """
+        from matekd_bench.results.report.export_tables import verdict_rows
+
+        return frame_of(verdict_rows(self.data))
+
+    def plot(self, name: str = "forest") -> Drawing:
+        """Draw the plot `cost`, `forest`, `heatmap` or `curves`; `export` writes it to a file.
+
+        Raises UsageError for another name, without matplotlib, and if there is nothing to draw.
+        """
+        from matekd_bench.results.report import plots
+
+        plot = plots.choose_plot(Path(name), name)
+        return Drawing(plot.name, plots.draw(plot, self.data, self.records, "svg").decode())
+
+    def export(self, path: str | Path, *, plot: str | None = None) -> None:
+        """Write the leaderboard to a file: .csv, .json, .md, .tex, .html, a picture, or what plugins add.
+
+        `plot` says what a picture shows; without it, the file's name does. Raises UsageError for another extension.
+        """
+        from matekd_bench.results.report.export import export
+
+        export(
+            Path(path), "leaderboard", self.records, tasks={}, suites=self.suites, leaderboard=self.data, plot=plot,
+            methods={name: provided.record for name, provided in self.host.methods.items()},
+            exporters=self.host.exporters,
+        )  # fmt: skip
+
+    def show(self) -> None:
+        """Print the tables of the view on the screen, as ``print`` does."""
+        self._render(_screen())
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        screen, text = _screen(), io.StringIO()
+        self._render(
+            Console(
+                file=text, width=screen.width, force_terminal=screen.is_terminal, no_color=screen.no_color,
+                force_jupyter=False,
+            )
+        )  # fmt: skip
+        return text.getvalue().rstrip("\n")
+
+    def _render(self, console: Console) -> None:
+        from matekd_bench.results.report.text import render
+
+        render(self.data, console, self.view)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from matekd_bench.results.report.html import tables_html
+
+        return tables_html(self.data, self.view)
+
+
+def _screen() -> Console:
+    """Return the console of standard output; in a notebook, too, what is printed is text."""
+    from rich.console import Console
+
+    return Console(file=terminal(sys.stdout), force_jupyter=False)

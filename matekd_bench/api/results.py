@@ -1,0 +1,246 @@
+"""The public results: the records of one or more results folders, and what can be computed from them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matekd_bench.api.frames import frame_of, joined
+from matekd_bench.api.leaderboard import Leaderboard
+from matekd_bench.errors import unknown
+from matekd_bench.plugins.host import Host
+from matekd_bench.plugins.known_names import known_methods, known_tasks, tasks_and_suites
+from matekd_bench.results.store.collection import read_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from matekd_bench.api.student import Student
+    from matekd_bench.results.leaderboard.evidence import Evidence
+    from matekd_bench.results.records.run_record import Record
+    from matekd_bench.results.report.sheets import View
+    from matekd_bench.results.stats.paired_tests import CheckpointComparison
+    from matekd_bench.results.store.results_store import ResultsStore
+    from matekd_bench.results.store.verification import Verification
+    from matekd_bench.study.pipeline import StudySummary
+    from matekd_bench.tasks.task import Suite, Task
+
+RESULTS = Path("results")  # the folder that is read if none is named
+NO_REFERENCE = "none"
+
+
+def load_results(
+    *folders: str | Path, plugins: Sequence[str | Path] = (), no_plugins: bool = False
+) -> Results:
+    """Read results folders; without arguments the folder ``results``.
+
+    A run that is in several of them counts once. `plugins` are further plugin files, and `no_plugins` leaves out
+    other packages' plugins. Warns of damaged records, which are left out. Loads neither torch nor evaluate.
+
+    Raises ResultsError for a missing folder, and for two records of one run with different results.
+    """
+    host = Host.load([Path(file) for file in plugins], only_builtin=no_plugins)
+    results = Results.read(host, [Path(folder) for folder in folders])
+    for line in (*host.warnings, *results.warnings):
+        warnings.warn(line, stacklevel=2)
+    return results
+
+
+@dataclass(frozen=True, repr=False)
+class Results:
+    """Recorded runs, from `load_results` or `Study.run`.
+
+    A run is named by its id, by the start of its id, or by its folder. `records` are the runs' records, `stores` maps
+    a run id to the results folder that holds it, and `warnings` names damaged records, which were left out.
+    `reference` is the method that leaderboards refer to unless told otherwise. `summary` says how the study ended that
+    trained the runs, None for loaded results.
+    """
+
+    records: Sequence[Record]
+    stores: Mapping[str, ResultsStore]
+    host: Host
+    warnings: tuple[str, ...] = ()
+    reference: str = "kd"
+    summary: StudySummary | None = None
+
+    @classmethod
+    def read(cls, host: Host, folders: Sequence[Path], only: Collection[str] | None = None) -> Results:
+        """Read the records in `folders` (none: the folder ``results``), or only the run ids in `only`."""
+        collection = read_folders([folder.expanduser() for folder in folders] or [RESULTS])
+        records = [record for record in collection.records if only is None or record.run_id in only]
+        damaged = tuple(f"{folder} was left out: {reason}" for folder, reason in collection.damaged)
+        return cls(records, collection.stores, host, damaged)
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """The installed tasks by name."""
+        return tasks_and_suites(self.host)[0]
+
+    @property
+    def suites(self) -> list[Suite]:
+        """The installed suites, by name."""
+        return tasks_and_suites(self.host)[1]
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The predictions of the runs, read from their folders when they are first needed."""
+        from matekd_bench.results.leaderboard.evidence import Evidence
+
+        return Evidence(self.stores)
+
+    def leaderboard(
+        self,
+        *,
+        methods: str | Sequence[str] | None = None,
+        tasks: str | Sequence[str] | None = None,
+        reference: str | None = None,
+        sort: str | None = None,
+        match: Sequence[str] = (),
+        by: str | None = None,
+    ) -> Leaderboard:
+        """Compute the leaderboard of all runs and show a part of it.
+
+        `methods` and `tasks` select rows and columns; intervals, corrections and verdicts stay those of all.
+        `reference` is the method that others are compared with, "none" for none. `sort` is delta, score, cost, name or
+        a task; `match` keeps the protocols whose ids start like one of it. `by` chooses what is shown: None for scores,
+        comparison and cost, "task" for a table per task, "cost" or "diagnostics".
+
+        Raises UsageError, with the nearest match, for a name that is in no table.
+        """
+        from matekd_bench.results.leaderboard import row_filters
+        from matekd_bench.results.leaderboard.build import build
+
+        view = _view(by)
+        chosen, listed, named = self._known_reference(reference), joined(methods), joined(tasks)
+        data = build(
+            self.records, tasks=self.tasks, suites=self.suites, reference=chosen, evidence=self.evidence
+        )
+        data = row_filters.select_protocols(data, [match] if isinstance(match, str) else match)
+        data = row_filters.select_rows_and_columns(
+            row_filters.sort_rows(data, sort and known_tasks(sort, self.host)),
+            listed and ",".join(known_methods(name, self.host) for name in row_filters.split_names(listed)),
+            named and known_tasks(named, self.host),
+            self.suites,
+        )
+        return Leaderboard(data, self.records, self.suites, self.host, view)
+
+    def _known_reference(self, reference: str | None) -> str | None:
+        name = reference or self.reference
+        return None if name == NO_REFERENCE else known_methods(name, self.host)
+
+    def runs(self, *, long: bool = False) -> pd.DataFrame:
+        """Return a row per run: method, task, seed, score, status, cost and what ``runs.csv`` says of the run.
+
+        With `long` the rows and columns are those of ``runs.csv``: one row per run, split, selection and metric. Its
+        column `headline` is true for one row per run; average over these rows alone.
+        """
+        from matekd_bench.results.report.export_tables import run_rows, run_table
+
+        if not long:
+            return frame_of(run_table(self.records))
+        return frame_of(run_rows(self.records, self.evidence.xfits(self.records, self.tasks)))
+
+    def curves(self) -> pd.DataFrame:
+        """Return a row per evaluation of each run: update, score on dev and training loss."""
+        from matekd_bench.results.report.export_tables import curve_rows
+
+        return frame_of(curve_rows(self.records))
+
+    def failures(self) -> pd.DataFrame:
+        """Return the runs that failed, collapsed or diverged, with status and reason; failed ones first."""
+        from matekd_bench.results.report.cells import PROBLEMS
+
+        frame = self.runs()[["run_id", "method", "variant", "task", "seed", "status", "reason"]]
+        frame = frame[frame["status"].isin(PROBLEMS)]
+        order = frame["status"].map({"failed": 0}).fillna(1)
+        return frame.loc[order.sort_values(kind="stable").index].reset_index(drop=True)
+
+    def find(self, run: str | Path) -> Record:
+        """Return the record of a run. Raises UsageError, with the nearest match, if there is none or several."""
+        from matekd_bench.tools.compare import find_run
+
+        name = Path(run).resolve().name if is_run_folder(run) else str(run)
+        return find_run(self.records, name, self.tasks)
+
+    def compare(self, run_a: str | Path, run_b: str | Path) -> CheckpointComparison:
+        """Test whether two checkpoints differ: exact McNemar for accuracy, permutations for other metrics.
+
+        The result is about these two checkpoints only, not about their methods: another seed makes others.
+        """
+        from matekd_bench.tools.compare import compare_runs
+
+        return compare_runs(self.find(run_a), self.find(run_b), self.evidence, self.tasks)
+
+    def predictions(
+        self, run: str | Path, *, texts: bool = True, glue_dir: str | Path | None = None
+    ) -> pd.DataFrame:
+        """Return the answers of a run at its last evaluation: a row per example of dev.
+
+        The columns are `split`, `uid`, the task's text fields, `label`, `prediction` and the logits, `logit_LABEL` for
+        each class. Texts are read from the task's data again, for GLUE from `glue_dir` or the Hub, and compared with
+        the digest in the record; ``texts=False`` leaves them out.
+        """
+        from matekd_bench.api.run_predictions import predictions_frame
+
+        record = self.find(run)
+        folder = None if glue_dir is None else Path(glue_dir).expanduser()
+        return predictions_frame(record, self.stores[record.run_id], self.tasks if texts else None, folder)
+
+    def student(self, run: str | Path, *, device: str = "auto") -> Student:
+        """Load the kept student of a run, for predictions on other texts; loads torch.
+
+        Raises ResultsError if the run kept none.
+        """
+        from matekd_bench.api.student import Student
+
+        record = self.find(run)
+        return Student(record, self.stores[record.run_id].root, device)
+
+    def verified(self) -> tuple[Results, Verification]:
+        """Recompute the scores from the predictions, and leave out the runs whose records do not agree."""
+        from matekd_bench.results.store.verification import Verifier
+
+        verifier = Verifier({name: task.metrics for name, task in self.tasks.items()})
+        records = [
+            record for record in self.records if not verifier.verify(record, self.stores[record.run_id])
+        ]
+        return replace(self, records=records), verifier.result
+
+    def export(self, path: str | Path) -> None:
+        """Write the rows of ``runs(long=True)`` to a .csv, .json or .md file, or to one that plugins add."""
+        from matekd_bench.results.report.export import export
+
+        export(
+            Path(path), "runs", self.records, tasks=self.tasks, suites=self.suites, evidence=self.evidence,
+            exporters=self.host.exporters,
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __repr__(self) -> str:
+        folders = sorted({str(self.stores[record.run_id].root) for record in self.records})
+        return f"<Results: {len(self)} runs{' in ' * bool(folders)}{', '.join(folders)}>"
+
+
+def is_run_folder(run: str | Path) -> bool:
+    """Return True if `run` is the folder of a recorded run, not its id."""
+    return (Path(run) / "record.json").is_file()
+
+
+def _view(by: str | None) -> View:
+    views: dict[str | None, View] = {
+        None: "overall",
+        "task": "task",
+        "cost": "cost",
+        "diagnostics": "diagnostics",
+    }
+    if by not in views:
+        raise unknown("view", str(by), [name for name in views if name])
+    return views[by]

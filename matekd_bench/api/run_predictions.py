@@ -1,0 +1,81 @@
+"""The answers of a recorded run on dev as a data frame, with the texts that they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from matekd_bench.api.frames import frame_of
+from matekd_bench.errors import DataError, ResultsError
+from matekd_bench.plugins.record_types import ExportTable
+from matekd_bench.tasks.sources.example_ids import split_digest
+from matekd_bench.tasks.sources.holdout import split_holdout
+from matekd_bench.tasks.task import HOLDOUT, Examples, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from matekd_bench.results.records.run_record import Record
+    from matekd_bench.results.store.results_store import ResultsStore
+
+
+def predictions_frame(
+    run: Record, store: ResultsStore, tasks: Mapping[str, Task] | None, glue_dir: Path | None
+) -> pd.DataFrame:
+    """Return a row per example of dev; `tasks` are the installed ones, None to leave the texts out.
+
+    Raises ResultsError if the run recorded no predictions, and DataError if the texts are not those that were scored.
+    """
+    predictions = store.read_predictions(run.run_id)
+    if predictions is None or not predictions.evaluations:
+        raise ResultsError(f"run '{run.run_id}' recorded no predictions.")
+    rows: list[dict[str, Any]] = []
+    for split, logits in sorted(predictions.evaluations[-1].items()):
+        labels = store.read_data(run.data.splits[split].digest)
+        gold = dict(zip(labels.uids, labels.labels, strict=True))
+        texts = {} if tasks is None else _texts(run, split, tasks, glue_dir)
+        for uid, row in zip(predictions.uids[split], logits.tolist(), strict=True):
+            rows.append({"split": split, "uid": uid, **texts.get(uid, {}), **_answer(run, gold[uid], row)})
+    return frame_of(ExportTable("predictions", tuple(rows[0]), rows))
+
+
+def _answer(run: Record, gold: float, logits: list[float]) -> dict[str, Any]:
+    """Return label, prediction and logits of one example; classes by name, in the order of the record."""
+    names = run.data.labels
+    if not names:
+        return {"label": float(gold), "prediction": logits[0]}
+    best = max(range(len(names)), key=logits.__getitem__)
+    columns = {f"logit_{name}": value for name, value in zip(names, logits, strict=True)}
+    return {"label": names[int(gold)], "prediction": names[best], **columns}
+
+
+def _texts(
+    run: Record, split: str, tasks: Mapping[str, Task], glue_dir: Path | None
+) -> dict[str, dict[str, str]]:
+    """Return the texts of the scored examples by uid and field; DataError unless they are the recorded ones."""
+    from matekd_bench.tools.predict import read_split, task_to_predict
+
+    task = task_to_predict(run, None, tasks)
+    if split == HOLDOUT:
+        examples = split_holdout(task, read_split(task, task.train, run, glue_dir))[1]
+    else:
+        examples = read_split(task, split, run, glue_dir)
+    scored = _scored(run, split, examples)
+    return {
+        uid: dict(zip(task.fields, texts, strict=True))
+        for uid, texts in zip(scored.uids, scored.texts, strict=True)
+    }
+
+
+def _scored(run: Record, split: str, examples: Examples) -> Examples:
+    """Return the examples that the run was scored on: all of a split, or the rows that a limit kept."""
+    from matekd_bench.tasks.sources.task_data import limited
+
+    scored = limited(examples, run.data.splits[split].n)
+    if split_digest(scored) != run.data.splits[split].digest:
+        raise DataError(
+            f"{split} of task '{run.identity.task}' is not what run '{run.run_id}' was scored on:",
+            hint="name its data, or leave the texts out with texts=False.",
+        )
+    return scored

@@ -1,0 +1,56 @@
+"""The kept student of a run: a transformers model with its tokenizer, and its answers to texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from matekd_bench.api.frames import frame_of
+from matekd_bench.plugins.record_types import ExportTable
+from matekd_bench.results.store.students_folder import KeptStudents
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from matekd_bench.results.records.run_record import Record
+
+
+class Student:
+    """A kept student, from `Results.student`.
+
+    `run` is its record, `labels` its classes in the order of the logits, empty for a regression. Raises ResultsError if
+    the run kept no student.
+    """
+
+    def __init__(self, run: Record, results: Path, device: str = "auto") -> None:
+        from matekd_bench.tools.predict import StudentPredictor
+
+        self.run, self._results = run, results
+        self._predictor = StudentPredictor(run, results, device)
+        self.labels = self._predictor.labels
+
+    @property
+    def model(self) -> Any:
+        """The model, an `AutoModelForSequenceClassification` in evaluation mode."""
+        return self._predictor.student.model
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The tokenizer, an `AutoTokenizer`."""
+        from transformers import AutoTokenizer
+
+        folder = KeptStudents(self._results).open(self.run.run_id)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+    def predict(self, texts: Sequence[str | tuple[str, ...]]) -> pd.DataFrame:
+        """Answer texts, or tuples of two for a task on pairs.
+
+        Returns a row per text, in their order: the prediction and the probability of each class, or the score of a
+        regression. Batch size and precision are those of the run's evaluations.
+        """
+        pairs = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
+        rows = list(self._predictor.answer(pairs).rows())
+        columns = tuple(rows[0]) if rows else ("index", "prediction")
+        return frame_of(ExportTable("predictions", columns, rows)).set_index("index")

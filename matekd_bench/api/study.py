@@ -1,0 +1,165 @@
+"""The public study: planned, trained and continued from Python."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from signal import SIGINT
+from typing import TYPE_CHECKING, Any
+
+from matekd_bench.api.dry_run import DryRun
+from matekd_bench.api.frames import joined
+from matekd_bench.api.method_objects import MethodLike, split_methods
+from matekd_bench.api.results import NO_REFERENCE, Results
+from matekd_bench.errors import StoppedError
+from matekd_bench.plugins.host import Host
+from matekd_bench.screen.progress import watcher
+
+if TYPE_CHECKING:
+    from matekd_bench.events import Sink
+    from matekd_bench.study.pipeline import StudySummary
+    from matekd_bench.study.spec.request import StudyRequest
+
+
+class Study:
+    """A study: methods, tasks and everything else that is compared, checked when it is made.
+
+    The settings are those of a config file, under the same names, and the short forms of the command line's options::
+
+        Study(methods="matekd,eda", tasks="rte", preset="minilm", glue_dir="glue", seeds=3, sets={"eda.alpha": 0.2})
+
+    `methods` is a list as for ``--methods``, or a sequence of such texts, classes that extend `Perturbation`, and
+    `Method` records. Methods given as objects train in this process: several runs at a time are refused. The source of
+    an object, and of all that it uses, is part of its runs' identity. `plugins` are further plugin files, `no_plugins`
+    leaves out other packages' plugins, and `offline` refuses every connection to another machine. As on the command
+    line, the environment's ``GLUE_DIR`` says where GLUE is.
+
+    Raises UsageError, in one line, for an unknown name or setting and for a value out of bounds, and PluginError for
+    an object that is no sound method.
+    """
+
+    def __init__(
+        self,
+        methods: str | MethodLike | Sequence[MethodLike] | None = None,
+        tasks: str | Sequence[str] | None = None,
+        *,
+        plugins: Sequence[str | Path] = (),
+        no_plugins: bool = False,
+        offline: bool = False,
+        **settings: Any,
+    ) -> None:
+        from matekd_bench.study.spec.request import make_request
+
+        names, objects = split_methods(methods)
+        host = Host.load([Path(file) for file in plugins], only_builtin=no_plugins, objects=objects)
+        given = {"methods": names, "tasks": joined(tasks), **settings}
+        given = {key: value for key, value in given.items() if value is not None}
+        home = os.environ.get("GLUE_DIR")
+        self.host = host
+        self.request = make_request(
+            given, host, command=_command(given), from_python=True,
+            glue_home=Path(home).expanduser() if home else None,
+        )  # fmt: skip
+        self._fetching = (
+            prepare_command(given, plugins, from_glue_dir="glue_dir" in given) if offline else None
+        )
+
+    @classmethod
+    def from_file(cls, file: str | Path, **settings: Any) -> Study:
+        """Return the study of a config file; `settings` override it as options of the command line do."""
+        return cls(config=str(file), **settings)
+
+    @classmethod
+    def of(cls, request: StudyRequest, host: Host) -> Study:
+        """Return the study of a request that was made elsewhere, as by the command line."""
+        study = cls.__new__(cls)
+        study.request, study.host, study._fetching = request, host, None
+        return study
+
+    def plan(self, results: str | Path | None = None, *, quiet: bool = False) -> DryRun:
+        """Return the table of runs with estimates, and train nothing.
+
+        `results` is the results folder whose records count as done. Raises a BenchError for everything that can be
+        checked before training.
+        """
+        with _interrupts(), watcher(quiet=quiet) as sink:
+            summary = self._run(sink, results, dry_run=True)
+        assert summary.plan is not None  # a dry run starts no processes that follow another
+        return DryRun(summary.plan)
+
+    def run(
+        self, results: str | Path | None = None, *, quiet: bool = False, verbose: bool = False
+    ) -> Results:
+        """Train every run that has no record in the folder `results`, and return the results of this study.
+
+        `results` is ``results`` by default. Progress is shown in the terminal or the notebook; `quiet` shows warnings
+        alone, `verbose` every evaluation. A run that fails is recorded, and the others continue: see
+        `Results.failures`. An interrupt saves the run under way and raises KeyboardInterrupt; the next call continues.
+
+        Raises a BenchError if nothing can start, or if no run can be recorded.
+        """
+        with _interrupts(), watcher(quiet=quiet, verbose=verbose) as sink:
+            return self.execute(sink, results)
+
+    def execute(self, sink: Sink, results: str | Path | None = None) -> Results:
+        """Run the study and report its events to `sink`; raises StoppedError after a signal.
+
+        In a process that only helps another one to train, the results are empty.
+        """
+        summary = self._run(sink, results)
+        folder = self._request_for(results).execution.results
+        if summary.plan is None:
+            return Results((), {}, self.host, summary=summary)
+        runs = {run.run_id for run in summary.plan.study.runs}
+        reference = summary.plan.study.reference or NO_REFERENCE
+        read = Results.read(self.host, [folder], runs)
+        return replace(read, reference=reference, summary=summary)
+
+    def _run(self, sink: Sink, results: str | Path | None, *, dry_run: bool = False) -> StudySummary:
+        from matekd_bench import study
+        from matekd_bench.files.network import offline
+
+        with nullcontext() if self._fetching is None else offline(self._fetching):
+            return study.run(self._request_for(results), self.host, sink, dry_run=dry_run)
+
+    def _request_for(self, results: str | Path | None) -> StudyRequest:
+        if results is None:
+            return self.request
+        execution = self.request.execution.model_copy(update={"results": Path(results).expanduser()})
+        return replace(self.request, execution=execution)
+
+    def __repr__(self) -> str:
+        return self.request.command
+
+
+def _command(settings: Mapping[str, Any]) -> str:
+    """Return the call that makes the study, for records and messages."""
+    plain = {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
+    return f"matekd_bench.Study({', '.join(f'{key}={value!r}' for key, value in plain.items())})"
+
+
+def prepare_command(
+    settings: Mapping[str, Any], plugins: Sequence[str | Path], *, from_glue_dir: bool
+) -> str:
+    """Return the `prepare` command that fetches what a study with these settings reads."""
+    names = ("preset", "config", "methods", "tasks", "teacher", "student", "generator")
+    words = ["matekd-bench", "prepare"]
+    for name in (*names, *(("glue_dir",) if from_glue_dir else ())):
+        if isinstance(value := settings.get(name), (str, Path)):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join([*words, *(word for file in plugins for word in ("--plugin", str(file)))])
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """Turn the end of a stopped study into what Python raises for the signal."""
+    try:
+        yield
+    except StoppedError as stopped:
+        if stopped.exit_code == 128 + SIGINT:
+            raise KeyboardInterrupt(str(stopped)) from None
+        raise SystemExit(stopped.exit_code) from None
