@@ -124,4 +124,5 @@ class BareLoop:
 
 def _norm(values: Tensor) -> Tensor:
     """The norm of each example."""
-    return values.flatten(1).norm(dim=1).view(-1, 1, 1)
+    norms: Tensor = torch.linalg.vector_norm(values, dim=(1, 2), keepdim=True)
+    return norms

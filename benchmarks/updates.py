@@ -8,6 +8,7 @@
    without. They take turns, epoch by epoch over 640 rows of CoLA.
 3. MATE-KD's two updates and the same written densely (`plain_matekd.py`), each in a process of its own, whose largest
    memory counts. What the dense one takes does not depend on the text: it is measured on RTE's alone.
+4. Where the trainer's part of an update of `kd` goes (`beyond_bare.py`), at CoLA's lengths.
 
 Teacher MiniLM-L6; student and generator its layers 0, 1, 3, 5 (its first three in part 3); batches of 32, float32,
 dropout on, fused AdamW, gradients clipped. Printed are medians and, beside them, what was wanted and what was predicted
@@ -194,6 +195,17 @@ def compare_plain(options: argparse.Namespace, clock: Clock) -> None:
             print(plain_row(update, task, found["plain", "rte"], found["suite", task], clock), flush=True)
 
 
+def show_rest(options: argparse.Namespace, clock: Clock) -> None:
+    """Print part 4."""
+    from beyond_bare import rows, shares
+
+    parts = parts_of("cola", options.glue_dir, checkpoint=options.checkpoint, layers=LAYERS, rows=EPOCH)
+    session = suite_session("kd", parts)
+    session.trainer.update(next(updates_of(session)))
+    print("\n| the trainer's part of an update of `kd` | at most |\n| --- | ---: |")
+    print("\n".join(rows(shares(session.trainer.update, islice(updates_of(session), options.updates)))))
+
+
 def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """What was typed."""
     parser = argparse.ArgumentParser(
@@ -203,7 +215,7 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--glue-dir", type=Path, help="folder with CoLA, SST-2 and RTE (default: made-up text)")
     add("--checkpoint", default=MINILM, help="the teacher's (default MiniLM-L6)")
     add("--threads", type=int, default=2, help="of torch (default 2)")
-    add("--parts", default="1,2,3", help="which to measure (default 1,2,3)")
+    add("--parts", default="1,2,3,4", help="which to measure (default 1,2,3,4)")
     add("--tasks", default=",".join(TASKS), help="of part 1 (default cola,sst2,rte)")
     add("--methods", default=",".join(METHODS), help="of part 1 (default all five)")
     add("--updates", type=int, default=12, help="of each contender in part 1 (default 12)")
@@ -226,8 +238,8 @@ def main() -> None:
         print(json.dumps(asdict(measure(*options.only, **where))))
         return
     clock = time.process_time if options.processor else time.perf_counter
-    for part, compare in (("1", compare_bare), ("2", compare_trainer), ("3", compare_plain)):
-        if part in options.parts.split(","):
+    for number, compare in enumerate((compare_bare, compare_trainer, compare_plain, show_rest), start=1):
+        if str(number) in options.parts.split(","):
             compare(options, clock)
 
 

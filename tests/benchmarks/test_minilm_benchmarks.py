@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import itertools
 import time
 from pathlib import Path
 
@@ -97,6 +98,21 @@ def test_an_epoch_of_the_trainer_is_timed_by_its_updates(script, tiny_checkpoint
     )
     assert taken == 1
     assert not parts.student.classifier.weight.equal(before)
+
+
+def test_the_trainers_part_of_an_update_is_found(script, tiny_checkpoint):
+    """Each part has a function that the update really calls."""
+    updates, minilm, beyond = script("updates"), script("minilm"), script("beyond_bare")
+    parts = minilm.parts_of("cola", None, checkpoint=str(tiny_checkpoint), layers=(0, 1), rows=96)
+    session = updates.suite_session("kd", parts)
+    found = beyond.shares(session.trainer.update, itertools.islice(updates.updates_of(session), 3))
+    assert min(found.values()) > 0
+    assert sum(found.values()) < 1
+    assert beyond.rows({"rare": 0.01, "often": 0.02}) == [
+        "| often | 2.00% |",
+        "| rare | 1.00% |",
+        "| together | 3.00% |",
+    ]
 
 
 def test_the_reports_ratios_are_those_of_the_samples(script):
