@@ -13,7 +13,7 @@ from typing import Any
 
 # What is done, and the functions that do it and call none of the others, by the end of their file and their name.
 PARTS = {
-    "make the batch (in a run on a thread of its own)": [("data/batches.py", "__call__")],
+    "make the batch (in a run on a thread of its own)": [("batches.py", "__call__")],
     "diagnostics: divergences, flips": [("trainer.py", "_report_diagnostics")],
     "collect losses and weights of several processes": [("trainer.py", "_reduce")],
     "set the learning rates": [("trainer.py", "_set_rates")],
