@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
+import itertools
+import time
 from pathlib import Path
 
 import pytest
@@ -19,41 +22,109 @@ def script(monkeypatch):
 
 
 def test_both_contenders_are_measured_on_their_own_padding(script, tiny_checkpoint, monkeypatch):
-    step = script("student_step")
-    monkeypatch.setattr(step, "BATCH", 4)
-    options = step.options_of(["--checkpoint", str(tiny_checkpoint), "--steps", "1", "--threads", "1"])
-    plain, suite = (step.sample(name, "sst2", options) for name in ("plain", "suite"))
+    plain_matekd = script("plain_matekd")
+    monkeypatch.setattr(plain_matekd, "BATCH", 4)
+    where = {"glue_dir": None, "checkpoint": str(tiny_checkpoint), "steps": 1, "threads": 1}
+    plain, suite = (plain_matekd.measure(name, "generator", "sst2", **where) for name in ("plain", "suite"))
     assert plain.tokens == 128
     assert suite.tokens <= max(script("minilm").TYPICAL["sst2"])
     assert min(plain.peak, suite.peak) > 10**7
 
 
-def test_the_plain_loop_learns_the_objective(script, tiny_checkpoint):
-    """On one batch again and again its loss falls, and neither teacher nor generator is stepped."""
-    step, minilm = script("student_step"), script("minilm")
+@pytest.mark.parametrize(("update", "falls"), [("student", True), ("generator", False)])
+def test_the_plain_step_learns_its_objective(script, tiny_checkpoint, update, falls):
+    """On one batch again and again the student's loss falls and the generator's divergence rises."""
+    plain_matekd, minilm = script("plain_matekd"), script("minilm")
     torch.manual_seed(0)
     parts = minilm.parts_of("sst2", None, checkpoint=str(tiny_checkpoint), layers=(0, 1), rows=16)
-    take, before = step.plain(parts, 1e-2), parts.teacher.state_dict()["classifier.weight"].clone()
-    losses = [take(range(8), update) for update in range(12)]
-    assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
-    assert parts.teacher.state_dict()["classifier.weight"].equal(before)
+    step = plain_matekd.PlainStep(parts, update, 1e-2)
+    fixed = step.generator if falls else step.student
+    before = {
+        name: {key: value.clone() for key, value in model.state_dict().items()}
+        for name, model in (("teacher", step.teacher), ("fixed", fixed))
+    }
+    losses = [step(range(8), number) for number in range(12)]
+    if falls:
+        assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
+    else:
+        assert min(losses) < losses[0]
+    for name, model in (("teacher", step.teacher), ("fixed", fixed)):
+        assert all(value.equal(before[name][key]) for key, value in model.state_dict().items()), name
+
+
+@pytest.mark.parametrize("method", ["kd", "eda", "random-mask", "freelb", "matekd"])
+def test_a_bare_loop_makes_the_suites_passes(script, tiny_checkpoint, method):
+    """It learns, and runs teacher, student and generator as often as the suite does."""
+    updates, bare_loops, minilm = script("updates"), script("bare_loops"), script("minilm")
+    torch.manual_seed(0)
+    parts = minilm.parts_of("cola", None, checkpoint=str(tiny_checkpoint), layers=(0, 1), rows=64)
+    session = updates.suite_session(method, parts)
+    batch = next(updates.updates_of(session))
+    loop = bare_loops.BareLoop(parts, copy.deepcopy(parts.student), 1e-2, 1.0)
+    update = getattr(loop, method.replace("-", "_"))
+    suite = _forwards([session.parts.student, parts.teacher], lambda: session.trainer.update(batch))
+    losses = []
+    bare = _forwards([loop.student, parts.teacher], lambda: losses.append(update(batch)))
+    assert bare == suite
+    losses += [update(batch) for _ in range(8)]
+    assert losses[-1] < losses[0]
+
+
+def _forwards(models, run):
+    """How often each model runs forward."""
+    counts = [0] * len(models)
+
+    def counter(at):
+        def count(*_):
+            counts[at] += 1
+
+        return count
+
+    hooks = [model.register_forward_hook(counter(at)) for at, model in enumerate(models)]
+    run()
+    for hook in hooks:
+        hook.remove()
+    return counts
+
+
+def test_an_epoch_of_the_trainer_is_timed_by_its_updates(script, tiny_checkpoint, tmp_path):
+    pytest.importorskip("accelerate", reason="Trainer needs it")
+    minilm, loop = script("minilm"), script("trainer_loop")
+    parts = minilm.parts_of("cola", None, checkpoint=str(tiny_checkpoint), layers=(0, 1), rows=96)
+    before = parts.student.classifier.weight.clone()
+    moments = iter(range(100))
+    taken = loop.epoch(
+        parts, parts.student, str(tmp_path), grouped=True, lr=1e-3, clip=1.0, clock=lambda: next(moments)
+    )
+    assert taken == 1
+    assert not parts.student.classifier.weight.equal(before)
+
+
+def test_the_trainers_part_of_an_update_is_found(script, tiny_checkpoint):
+    """Each part has a function that the update really calls."""
+    updates, minilm, beyond = script("updates"), script("minilm"), script("beyond_bare")
+    parts = minilm.parts_of("cola", None, checkpoint=str(tiny_checkpoint), layers=(0, 1), rows=96)
+    session = updates.suite_session("kd", parts)
+    found = beyond.shares(session.trainer.update, itertools.islice(updates.updates_of(session), 3))
+    assert min(found.values()) > 0
+    assert sum(found.values()) < 1
+    assert beyond.rows({"rare": 0.01, "often": 0.02}) == [
+        "| often | 2.00% |",
+        "| rare | 1.00% |",
+        "| together | 3.00% |",
+    ]
 
 
 def test_the_reports_ratios_are_those_of_the_samples(script):
-    step = script("student_step")
-    found = {
-        ("plain", "rte"): step.Sample(40.0, 80.0, 128.0, 8 * 10**9),
-        ("suite", "rte"): step.Sample(4.0, 8.0, 60.0, 2 * 10**9),
-        ("suite", "sst2"): step.Sample(1.0, 2.0, 13.0, 10**9),
-    }
-    shown = step.report(found)
-    said = (
-        "rte: 10.0 times faster (10.0 by ",
-        "8 wanted), 4.0 times less ",
-        "(3 wanted)",
-        "sst2: 40.0 times faster",
-    )
-    assert [part for part in said if part not in shown] == []
+    updates, sample = script("updates"), script("plain_matekd").Sample
+    plain = [sample(40.0, 80.0, 128.0, 8 * 10**9)]
+    suite = [sample(4.0, 10.0, 60.0, 2 * 10**9)]
+    cells = updates.plain_row("student", "rte", plain, suite, time.perf_counter).split(" | ")
+    assert (cells[4], cells[9]) == ("10.0", "4.0")
+    assert updates.plain_row("student", "rte", plain, suite, time.process_time).split(" | ")[4] == "8.0"
+    assert updates.pair_row("cola", "kd", [(2.0, 1.0), (3.0, 2.0), (8.0, 2.0)]).split(" | ")[4] == "2.000"
+    rows = updates.epoch_rows({"kd": [1.0, 2.0], "Trainer, grouped": [2.0, 4.0], "Trainer": [3.0, 8.0]})
+    assert [row.split(" | ")[2] for row in rows] == ["1.00", "2.00", "3.50"]
 
 
 def test_costs_are_relative_to_kd_and_predicted_from_flops(script, tiny_checkpoint, monkeypatch):

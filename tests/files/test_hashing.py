@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import time
 
 import pytest
 from hypothesis import given
@@ -71,3 +73,22 @@ def test_a_file_digest_is_that_of_its_bytes(tmp_path):
 def test_no_two_lists_of_lines_coincide(first, second):
     assert lines_digest(first) != lines_digest(second)
     assert lines_digest(first) == lines_digest(iter(first))
+
+
+def test_a_file_is_read_again_only_if_it_has_changed(tmp_path, monkeypatch):
+    path, read = tmp_path / "weights", []
+    path.write_bytes(b"first")
+    digest_of = hashlib.file_digest
+
+    def counted(file, name):
+        read.append(file.name)
+        return digest_of(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    assert file_digest(path) == file_digest(path) == hashlib.sha256(b"first").hexdigest()
+    assert len(read) == 1
+    before = path.stat()
+    time.sleep(0.02)  # longer than the clock of a file system steps
+    path.write_bytes(b"other")  # as long, and as old
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file_digest(path) == hashlib.sha256(b"other").hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -47,7 +47,7 @@ class Ranks:
         return micro_batch
 
     def reduce(
-        self, parameters: Sequence[Tensor], numbers: Sequence[float], error: Exception | None = None
+        self, parameters: Iterable[Tensor], numbers: Sequence[float], error: Exception | None = None
     ) -> list[float]:
         """Sum the gradients of `parameters` over the processes, in place, and return the sums of `numbers`.
 
@@ -133,12 +133,13 @@ class ProcessGroup(Ranks):
         return share if micro_batch is None else min(micro_batch, share)
 
     def reduce(
-        self, parameters: Sequence[Tensor], numbers: Sequence[float], error: Exception | None = None
+        self, parameters: Iterable[Tensor], numbers: Sequence[float], error: Exception | None = None
     ) -> list[float]:
         """Do so with one all-reduce of a flat tensor: the gradients, a flag per parameter, the numbers, an error flag.
 
         A parameter gets a gradient if it has one in any process; otherwise its gradient stays None.
         """
+        parameters = list(parameters)
         flags = [float(parameter.grad is not None) for parameter in parameters]
         dtype = parameters[0].dtype if parameters else torch.float32
         rest = torch.tensor([*flags, *numbers, float(error is not None)], dtype=dtype, device=self._device)

@@ -169,11 +169,9 @@ class Trainer:
         """Sum losses and gradients over the processes; a module has learned if it learned in any of them."""
         modules = self._context.trained
         student = [self._models.student] if batch.phase == "student" else []
-        weights = [
-            weight
-            for module in (*student, *(trained.module for trained in modules))
-            for weight in module.parameters()
-        ]
+        networks = [*student, *(trained.module for trained in modules)]
+        # Not a list: one process alone does not look at them, and walking through the modules takes a millisecond.
+        weights = (weight for network in networks for weight in network.parameters())
         learned = [float(trained.learned) for trained in modules]
         total, *learned = self._ranks.reduce(weights, [local_loss, *learned], error)
         for trained, flag in zip(modules, learned, strict=True):
