@@ -28,11 +28,11 @@ class FreeLBParams(Params):
     """Share dropout masks between the passes of an update, as in the paper."""
     # No sizes are published for six-layer students. The three defaults are multiples of the student's own embedding
     # norm, in proportions like those of the authors' tables, and untuned.
-    adv_lr: float = Field(default=0.1, ge=0)
+    adv_lr: float = Field(default=0.02, ge=0)
     """Length of an ascent step."""
-    init_mag: float = Field(default=0.2, ge=0)
+    init_mag: float = Field(default=0.04, ge=0)
     """Size of the first, random perturbation: its norm is about `init_mag` / sqrt(3) under l2."""
-    max_norm: float = Field(default=0.3, ge=0)
+    max_norm: float = Field(default=0.06, ge=0)
     """Bound on the norm of the perturbation after a step; 0: no bound."""
     relative: bool = True
     """Take sizes as multiples of the student's median word-embedding norm (linf: that norm / sqrt(width))."""
@@ -67,7 +67,7 @@ def matekd_bench_methods() -> Iterator[Method]:
         name="freelb",
         summary="Several passes along an ascent in the word embeddings, one step for all of them.",
         params=FreeLBParams,
-        search={"adv_lr": Range(0.03, 0.3, log=True), "init_mag": Range(0.06, 0.6, log=True)},
+        search={"adv_lr": Range(0.005, 0.06, log=True), "init_mag": Range(0.01, 0.12, log=True)},
         factory=_make,
         unfit=_unfit,
         level="embedding",
