@@ -1,0 +1,227 @@
+"""The rows of a leaderboard, computed from runs: one board per protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import scipy.stats
+
+from recomputation.comparisons import PAIRS_LEVEL, Cell, Pair, holm, ranks, scored, verdict
+from recomputation.costs import costs, matched, over_cells
+from recomputation.folder import Run
+from recomputation.glue import glue_score
+from recomputation.informative import is_informative
+from recomputation.metrics import Array
+
+MOST_RANKED = 60
+
+
+class Board:
+    """All runs of one protocol; `reference` is the variant that the others are compared with."""
+
+    def __init__(self, runs: Sequence[Run], reference: str) -> None:
+        self.runs, self.reference = runs, reference
+        self.tasks = tuple(dict.fromkeys(run.task for run in runs))
+        self.rows: dict[str, dict[str, dict[int, Run]]] = {}
+        for run in runs:
+            row = self.rows.setdefault(run.record["identity"]["variant"], {})
+            row.setdefault(run.task, {})[run.seed] = run
+
+    @cached_property
+    def informative(self) -> tuple[str, ...]:
+        return tuple(
+            task for task in self.tasks if is_informative([run for run in self.runs if run.task == task])
+        )
+
+    def role(self, name: str) -> str:
+        return str(self._identity(name)["role"])
+
+    def is_ranked(self, name: str) -> bool:
+        return bool(self._identity(name)["ranked"])
+
+    @cached_property
+    def pairs(self) -> dict[str, Pair]:
+        """Every row that is compared with the reference."""
+        if self.reference not in self.rows:
+            return {}
+        names = [name for name in self.rows if name != self.reference and self.is_ranked(name)]
+        return {name: self._pair(name, self.reference) for name in names}
+
+    @cached_property
+    def families(self) -> tuple[list[str], list[str]]:
+        """Methods, and baselines, of three seeds or more."""
+        tested = [name for name, pair in self.pairs.items() if pair.n_seeds >= 3]
+        baselines = [name for name in tested if self.role(name) == "baseline"]
+        return [name for name in tested if name not in baselines], baselines
+
+    @cached_property
+    def p_over_tasks(self) -> dict[str, float | None]:
+        corrected: dict[str, float | None] = {}
+        for family in self.families:
+            differences = {name: self.pairs[name].over_tasks for name in family}
+            p_values = {name: difference and difference.p for name, difference in differences.items()}
+            corrected |= holm(p_values, len(family))
+        return corrected
+
+    @cached_property
+    def p_on_tasks(self) -> dict[tuple[str, str], float | None]:
+        corrected: dict[tuple[str, str], float | None] = {}
+        for family in self.families:
+            cells = [(name, task) for name in family for task in self.informative]
+            parts = {cell: self.pairs[cell[0]].parts.get(cell[1]) for cell in cells}
+            corrected |= holm({cell: part and part.p for cell, part in parts.items()}, len(cells))
+        return corrected
+
+    def verdict(self, name: str) -> str | None:
+        return verdict(self.pairs[name].over_tasks, self.p_over_tasks.get(name))
+
+    @cached_property
+    def ranks(self) -> dict[str, tuple[int, int]]:
+        names = [name for name, pair in self.pairs.items() if pair.n_seeds >= 3 and pair.delta is not None]
+        names += [self.reference] * bool(names)
+        if len(names) > MOST_RANKED:
+            return {}
+        return ranks(names, self._significant(names))
+
+    def _significant(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Pairs (better, worse): by the verdict against the reference, or after Holm over all pairs."""
+        for name in names:
+            if name != self.reference and (said := self.verdict(name)) in ("better", "worse"):
+                yield (name, self.reference) if said == "better" else (self.reference, name)
+        compared = {pair: self._pair(*pair).over_tasks for pair in combinations(names, 2)}
+        corrected = holm({pair: over and over.p for pair, over in compared.items()}, len(compared))
+        for (one, other), p in corrected.items():
+            over = compared[one, other]
+            if over is not None and p is not None and p < PAIRS_LEVEL:
+                yield (one, other) if over.delta > 0 else (other, one)
+
+    def _pair(self, name: str, other: str) -> Pair:
+        return Pair(self.rows[name], self.rows[other], self.informative)
+
+    def _identity(self, name: str) -> Mapping[str, Any]:
+        return next(iter(self._runs(name))).record["identity"]
+
+    def _runs(self, name: str) -> list[Run]:
+        return [run for cell in self.rows[name].values() for run in cell.values()]
+
+    def row(self, name: str) -> dict[str, Any]:
+        """The row as the files have it, less the columns that are no numbers and no verdicts."""
+        row = self.rows[name]
+        counts = [len(scored(cell)) for cell in row.values()]
+        definition, score, ci_lo, ci_hi = glue_score(row, self.informative)
+        found: dict[str, Any] = {
+            "n_tasks": sum(count > 0 for count in counts),
+            "n_seeds_min": min(counts),
+            **counts_of(self._runs(name)),
+            "score_definition": definition, "score": score, "ci_lo": ci_lo, "ci_hi": ci_hi,
+            "optimism_mean": over_cells(row, lambda run: run.best - run.last),
+            **costs(row, self.rows.get(self.reference, {})),
+            **self._compared(name),
+        }  # fmt: skip
+        for task in self.tasks:
+            found |= {f"{task}_{key}": value for key, value in self._cell(name, task).items()}
+        return found
+
+    def _compared(self, name: str) -> dict[str, Any]:
+        rank = self.ranks.get(name, (None, None))
+        found: dict[str, Any] = {"rank_lo": rank[0], "rank_hi": rank[1]}
+        if name not in self.pairs:
+            return found | {"verdict": None if self.is_ranked(name) else "unranked"}
+        pair = self.pairs[name]
+        over = pair.over_tasks
+        claimed = over is not None and name in self.p_over_tasks
+        width = over.half_width(0.05) if over and claimed else None
+        return found | {
+            "delta": pair.delta,
+            "delta_ci_lo": None if over is None or width is None else over.delta - width,
+            "delta_ci_hi": None if over is None or width is None else over.delta + width,
+            "p_holm": self.p_over_tasks.get(name),
+            "verdict": self.verdict(name) if claimed else None,
+            "delta_matched": matched(self.rows, name, self.reference, self.informative),
+            **_described(pair),
+        }
+
+    def _cell(self, name: str, task: str) -> dict[str, Any]:
+        cell = self.rows[name].get(task, {})
+        scores = np.array([*scored(cell).values()])
+        found: dict[str, Any] = {
+            "mean": float(scores.mean()) if len(scores) else None,
+            "sd": float(scores.std(ddof=1)) if len(scores) > 1 else None,
+            "n": len(scores),
+            **counts_of([*cell.values()]),
+            "delta": None,
+            "verdict": None if task in self.informative else "uninformative",
+        }
+        if task in self.informative and name in self.pairs:
+            pair = self.pairs[name]
+            part, corrected = pair.parts.get(task), self.p_on_tasks.get((name, task))
+            found |= {"delta": pair.deltas.get(task), "verdict": verdict(part, corrected)}
+        return found
+
+    def task_row(self, name: str, task: str) -> dict[str, Any]:
+        """What only the table of a task shows."""
+        cell = self.rows[name][task]
+        part = self.pairs[name].parts.get(task) if name in self.pairs else None
+        width = None if part is None else part.half_width(0.05)
+        return {
+            "ci": cell_interval(cell),
+            "best dev": float(np.mean([run.best for run in cell.values() if run.best is not None])),
+            "xfit": over_cells({task: cell}, lambda run: run.xfit),
+            "delta_ci": None if part is None or width is None else (part.delta - width, part.delta + width),
+            "p": self.p_on_tasks.get((name, task)),
+        }
+
+
+def cell_interval(cell: Cell) -> tuple[float, float] | None:
+    """The t interval of a cell's mean within the metric's bounds; none where a part or all of the runs is constant."""
+    scores = np.array([*scored(cell).values()])
+    if len(scores) < 3 or any(run.is_constant for run in cell.values()):
+        return None
+    width = scipy.stats.t.isf(0.025, len(scores) - 1) * scores.std(ddof=1) / np.sqrt(len(scores))
+    names = next(iter(cell.values())).metric_names
+    lowest = 0.0 if set(names) <= {"accuracy", "f1"} else -1.0
+    return max(lowest, float(scores.mean() - width)), min(1.0, float(scores.mean() + width))
+
+
+def counts_of(runs: Sequence[Run]) -> dict[str, int]:
+    """Runs by how they ended."""
+    return {f"n_{status}": sum(run.status == status for run in runs) for status in ("failed", "collapsed", "diverged")}
+
+
+def _described(pair: Pair) -> dict[str, Any]:
+    found: dict[str, Any] = {"worst_task_delta": None if pair.delta is None else min(pair.deltas.values())}
+    if pair.n_seeds < 3 or pair.delta is None:
+        return found | dict.fromkeys(("tasks_won", "prob_improve", "seed_correlation"))
+    mine = {task: scored(pair.row[task]) for task in pair.tasks}
+    others = {task: scored(pair.other[task]) for task in pair.tasks}
+    return found | {
+        "tasks_won": sum(delta > 0 for delta in pair.deltas.values()),
+        "prob_improve": float(np.mean([_wins([*mine[t].values()], [*others[t].values()]) for t in pair.tasks])),
+        "seed_correlation": _seed_correlation(mine, others),
+    }
+
+
+def _wins(scores: Sequence[float], others: Sequence[float]) -> float:
+    table = np.subtract.outer(scores, others)
+    return float(np.mean((table > 0) + 0.5 * (table == 0)))
+
+
+def _seed_correlation(
+    mine: Mapping[str, Mapping[int, float]], others: Mapping[str, Mapping[int, float]]
+) -> float | None:
+    x, y = [], []
+    for task in mine:
+        seeds = sorted(mine[task].keys() & others[task].keys())
+        x.append(_centered([mine[task][seed] for seed in seeds]))
+        y.append(_centered([others[task][seed] for seed in seeds]))
+    a, b = np.concatenate(x), np.concatenate(y)
+    spread = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / spread) if spread else None
+
+
+def _centered(scores: Sequence[float]) -> Array:
+    return np.array(scores) - np.mean(scores)
