@@ -96,9 +96,8 @@ def _write_run(
         for part in (0.3, 1.1, 1.0)
     )
     predictions = Predictions(answers, {split: _uids(split, len(labels)) for split, labels in dev.items()})
-    if ending != "diverged":
-        record = scored(record, predictions, {split: dev[split].tolist() for split in dev}, METRICS[task])
-    store.write(record, predictions)
+    record = scored(record, predictions, {split: dev[split].tolist() for split in dev}, METRICS[task])
+    store.write(_diverged(record) if ending == "diverged" else record, predictions)
 
 
 def _logits(labels: Labels, task: str, row: str, seed: int, gain: float, ending: str) -> NDArray[np.float32]:
@@ -117,7 +116,7 @@ def _logits(labels: Labels, task: str, row: str, seed: int, gain: float, ending:
 def _record(task: str, row: str, seed: int, ending: str, dev: Mapping[str, Labels], protocol: str) -> Record:
     name, updates, majority = row.split("[")[0].split("@")[0], ROWS[row][1], _constant(task, dev, 1)
     sizes = {"train": 1000, **{split: len(labels) for split, labels in dev.items()}}
-    record = make(
+    return make(
         row, task, seed, None if ending == "failed" else 0.5,
         labels=("a", "b", "c")[: 3 if task == "mnli" else 0 if task == "stsb" else 2],
         splits={split: {"n": n, "official_n": n, "digest": f"{split}-{task}"} for split, n in sizes.items()},
@@ -127,14 +126,15 @@ def _record(task: str, row: str, seed: int, ending: str, dev: Mapping[str, Label
         train_flops=updates * 10**9 + 10**7 * seed, precompute_flops=10**10 * (name == "matekd"),
         train_seconds=updates / 7 + seed,
     )  # fmt: skip
-    return _diverged(record, majority, dev) if ending == "diverged" else record
 
 
-def _diverged(record: Record, majority: float, dev: Mapping[str, Labels]) -> Record:
+def _diverged(record: Record) -> Record:
     """The record of a run that diverged after its third evaluation: it has the score of the majority class."""
+    majority = record.data.majority_score
     items = [
-        {"split": split, "selection": "last", "metric": "majority", "value": majority, "n": len(labels)}
-        for split, labels in dev.items()
+        {"split": split, "selection": "last", "metric": "majority", "value": majority, "n": facts.n}
+        for split, facts in record.data.splits.items()
+        if split != "train"
     ]
     changes = {
         "status": "diverged",

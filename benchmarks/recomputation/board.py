@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -63,7 +63,7 @@ class Board:
         corrected: dict[str, float | None] = {}
         for family in self.families:
             differences = {name: self.pairs[name].over_tasks for name in family}
-            p_values = {name: difference and difference.p for name, difference in differences.items()}
+            p_values = {name: None if over is None else over.p for name, over in differences.items()}
             corrected |= holm(p_values, len(family))
         return corrected
 
@@ -73,7 +73,9 @@ class Board:
         for family in self.families:
             cells = [(name, task) for name in family for task in self.informative]
             parts = {cell: self.pairs[cell[0]].parts.get(cell[1]) for cell in cells}
-            corrected |= holm({cell: part and part.p for cell, part in parts.items()}, len(cells))
+            corrected |= holm(
+                {cell: None if part is None else part.p for cell, part in parts.items()}, len(cells)
+            )
         return corrected
 
     def verdict(self, name: str) -> str | None:
@@ -93,7 +95,9 @@ class Board:
             if name != self.reference and (said := self.verdict(name)) in ("better", "worse"):
                 yield (name, self.reference) if said == "better" else (self.reference, name)
         compared = {pair: self._pair(*pair).over_tasks for pair in combinations(names, 2)}
-        corrected = holm({pair: over and over.p for pair, over in compared.items()}, len(compared))
+        corrected = holm(
+            {pair: None if over is None else over.p for pair, over in compared.items()}, len(compared)
+        )
         for (one, other), p in corrected.items():
             over = compared[one, other]
             if over is not None and p is not None and p < PAIRS_LEVEL:
@@ -103,7 +107,8 @@ class Board:
         return Pair(self.rows[name], self.rows[other], self.informative)
 
     def _identity(self, name: str) -> Mapping[str, Any]:
-        return next(iter(self._runs(name))).record["identity"]
+        identity: dict[str, Any] = self._runs(name)[0].record["identity"]
+        return identity
 
     def _runs(self, name: str) -> list[Run]:
         return [run for cell in self.rows[name].values() for run in cell.values()]
@@ -118,7 +123,7 @@ class Board:
             "n_seeds_min": min(counts),
             **counts_of(self._runs(name)),
             "score_definition": definition, "score": score, "ci_lo": ci_lo, "ci_hi": ci_hi,
-            "optimism_mean": over_cells(row, lambda run: run.best - run.last),
+            "optimism_mean": over_cells(row, lambda run: run.optimism),
             **costs(row, self.rows.get(self.reference, {})),
             **self._compared(name),
         }  # fmt: skip
@@ -162,25 +167,34 @@ class Board:
             found |= {"delta": pair.deltas.get(task), "verdict": verdict(part, corrected)}
         return found
 
-    def task_row(self, name: str, task: str) -> dict[str, Any]:
-        """What only the table of a task shows."""
+    def task_row(self, name: str, task: str) -> dict[str, tuple[float, ...]]:
+        """What only the table of a task shows, under its headings; empty where it shows nothing."""
         cell = self.rows[name][task]
         part = self.pairs[name].parts.get(task) if name in self.pairs else None
         width = None if part is None else part.half_width(0.05)
+        p = self.p_on_tasks.get((name, task))
         return {
-            "ci": cell_interval(cell),
-            "best dev": float(np.mean([run.best for run in cell.values() if run.best is not None])),
-            "xfit": over_cells({task: cell}, lambda run: run.xfit),
-            "delta_ci": None if part is None or width is None else (part.delta - width, part.delta + width),
-            "p": self.p_on_tasks.get((name, task)),
+            "95% interval": cell_interval(cell),
+            "best dev": mean_of(run.best for run in cell.values()),
+            "xfit": mean_of(run.xfit for run in cell.values()),
+            "95% interval 2": ()
+            if part is None or width is None
+            else (part.delta - width, part.delta + width),
+            "p (Holm)": () if p is None else (p,),
         }
 
 
-def cell_interval(cell: Cell) -> tuple[float, float] | None:
+def mean_of(values: Iterable[float | None]) -> tuple[float, ...]:
+    """The mean of what there is, if there is something."""
+    known = [value for value in values if value is not None]
+    return (float(np.mean(known)),) if known else ()
+
+
+def cell_interval(cell: Cell) -> tuple[float, ...]:
     """The t interval of a cell's mean within the metric's bounds; none where a part or all of the runs is constant."""
     scores = np.array([*scored(cell).values()])
     if len(scores) < 3 or any(run.is_constant for run in cell.values()):
-        return None
+        return ()
     width = scipy.stats.t.isf(0.025, len(scores) - 1) * scores.std(ddof=1) / np.sqrt(len(scores))
     names = next(iter(cell.values())).metric_names
     lowest = 0.0 if set(names) <= {"accuracy", "f1"} else -1.0
@@ -189,7 +203,10 @@ def cell_interval(cell: Cell) -> tuple[float, float] | None:
 
 def counts_of(runs: Sequence[Run]) -> dict[str, int]:
     """Runs by how they ended."""
-    return {f"n_{status}": sum(run.status == status for run in runs) for status in ("failed", "collapsed", "diverged")}
+    return {
+        f"n_{status}": sum(run.status == status for run in runs)
+        for status in ("failed", "collapsed", "diverged")
+    }
 
 
 def _described(pair: Pair) -> dict[str, Any]:
@@ -200,7 +217,9 @@ def _described(pair: Pair) -> dict[str, Any]:
     others = {task: scored(pair.other[task]) for task in pair.tasks}
     return found | {
         "tasks_won": sum(delta > 0 for delta in pair.deltas.values()),
-        "prob_improve": float(np.mean([_wins([*mine[t].values()], [*others[t].values()]) for t in pair.tasks])),
+        "prob_improve": float(
+            np.mean([_wins([*mine[t].values()], [*others[t].values()]) for t in pair.tasks])
+        ),
         "seed_correlation": _seed_correlation(mine, others),
     }
 
@@ -224,4 +243,4 @@ def _seed_correlation(
 
 
 def _centered(scores: Sequence[float]) -> Array:
-    return np.array(scores) - np.mean(scores)
+    return np.array(scores, dtype=float) - float(np.mean(scores))

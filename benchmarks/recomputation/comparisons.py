@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from recomputation.folder import Run
 
 MARGIN = 0.005  # half a point
 LEVEL, PAIRS_LEVEL = 0.05, 0.01
+Name = TypeVar("Name", str, tuple[str, str])
 Cell = Mapping[int, Run]  # runs of one row on one task, by seed
 
 
@@ -30,9 +32,12 @@ class Pair:
         return {task: comparison(self.row[task], self.other[task]) for task in self.tasks if task in self.row}
 
     @cached_property
-    def over_tasks(self) -> OverTasks | None:
-        parts = [self.parts.get(task) for task in self.tasks]
-        return OverTasks([part for part in parts if part]) if parts and all(parts) else None
+    def over_tasks(self) -> OnTask | OverTasks | None:
+        """The mean of the tasks' differences; of one task it is that task's."""
+        parts = [part for task in self.tasks if (part := self.parts.get(task))]
+        if not parts or len(parts) < len(self.tasks):
+            return None
+        return OverTasks(parts) if len(parts) > 1 else parts[0]
 
     @cached_property
     def deltas(self) -> dict[str, float]:
@@ -49,13 +54,20 @@ class Pair:
         """The mean over tasks; None without a difference on each, or where a run failed."""
         failed = any(run.status == "failed" for cells in (self.row, self.other) for task in self.tasks
                      for run in cells.get(task, {}).values())  # fmt: skip
-        return float(np.mean([*self.deltas.values()])) if len(self.deltas) == len(self.tasks) and not failed else None
+        return (
+            float(np.mean([*self.deltas.values()]))
+            if len(self.deltas) == len(self.tasks) and not failed
+            else None
+        )
 
     @cached_property
     def n_seeds(self) -> int:
         """Common seeds on the task that has the fewest."""
         return min(
-            (len(scored(self.row.get(task, {})).keys() & scored(self.other[task]).keys()) for task in self.tasks),
+            (
+                len(scored(self.row.get(task, {})).keys() & scored(self.other[task]).keys())
+                for task in self.tasks
+            ),
             default=0,
         )
 
@@ -79,9 +91,9 @@ def comparison(cell: Cell, other: Cell) -> OnTask | None:
     return difference(rows, others)
 
 
-def holm(p_values: Mapping[str, float | None], size: int) -> dict[str, float | None]:
+def holm(p_values: Mapping[Name, float | None], size: int) -> dict[Name, float | None]:
     """Holm's corrected p values in a family of `size` comparisons; those without a p count as 1."""
-    adjusted: dict[str, float | None] = dict.fromkeys(p_values)
+    adjusted: dict[Name, float | None] = dict.fromkeys(p_values)
     largest = 0.0
     made = {name: p for name, p in p_values.items() if p is not None}
     for place, name in enumerate(sorted(made, key=lambda name: made[name])):
@@ -96,7 +108,8 @@ def verdict(part: OnTask | OverTasks | None, corrected: float | None) -> str | N
         return None
     if corrected is not None and corrected < LEVEL:
         return "better" if part.delta > 0 else "worse"
-    return "equivalent" if abs(part.delta) + part.half_width(2 * LEVEL) < MARGIN else "inconclusive"
+    near = abs(part.delta) < MARGIN and abs(part.delta) + part.half_width(2 * LEVEL) < MARGIN
+    return "equivalent" if near else "inconclusive"
 
 
 def ranks(names: Iterable[str], better: Iterable[tuple[str, str]]) -> dict[str, tuple[int, int]]:

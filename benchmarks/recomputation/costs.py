@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
-from recomputation.comparisons import Cell, Pair
+from recomputation.comparisons import Cell, Pair, scored
 from recomputation.folder import Run
 
 Row = Mapping[str, Cell]
@@ -18,7 +17,9 @@ def over_cells(row: Row, number: Callable[[Run], float | None]) -> float | None:
     """The mean over seeds, then tasks, of a number of the runs that have a score."""
     means = []
     for cell in row.values():
-        numbers = [found for run in cell.values() if run.status != "failed" and (found := number(run)) is not None]
+        numbers = [
+            found for run in cell.values() if run.status != "failed" and (found := number(run)) is not None
+        ]
         means += [float(np.mean(numbers))] if numbers else []
     return float(np.mean(means)) if means else None
 
@@ -43,18 +44,13 @@ def costs(row: Row, reference: Row) -> dict[str, float | None]:
 
 
 def _ratio(row: Row, reference: Row) -> float | None:
-    common = {
-        task: {
-            seed for seed in row[task].keys() & reference[task].keys()
-            if "failed" not in (row[task][seed].status, reference[task][seed].status)
-        }
-        for task in row.keys() & reference.keys()
-    }  # fmt: skip
-    mine, others = (
-        over_cells({task: {seed: side[task][seed] for seed in seeds} for task, seeds in common.items()}, whole)
-        for side in (row, reference)
-    )
-    return mine / others if mine and others else None
+    """What the runs that both rows have cost together, over what they cost the reference."""
+    mine, others = 0.0, 0.0
+    for task in row.keys() & reference.keys():
+        for seed in scored(row[task]).keys() & scored(reference[task]).keys():
+            mine += whole(row[task][seed])
+            others += whole(reference[task][seed])
+    return mine / others if others else None
 
 
 def matched(rows: Mapping[str, Row], name: str, reference: str, tasks: tuple[str, ...]) -> float | None:
@@ -62,7 +58,9 @@ def matched(rows: Mapping[str, Row], name: str, reference: str, tasks: tuple[str
     if _is_reference(name, reference):
         return None
     cost = over_cells(rows[name], whole) or 0.0
-    prices = {other: over_cells(rows[other], whole) or 0.0 for other in rows if _is_reference(other, reference)}
+    prices = {
+        other: over_cells(rows[other], whole) or 0.0 for other in rows if _is_reference(other, reference)
+    }
     dear = {other: price for other, price in prices.items() if price >= AS_MUCH * cost}
     if not dear:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import scipy.integrate
 import scipy.optimize
+import scipy.special
 import scipy.stats
 
 from recomputation.folder import Run
@@ -35,9 +37,10 @@ class OnTask:
             return 1.0
 
         def given(u: float) -> float:
-            seeds = self.of_seeds * (self.n - 1) / scipy.stats.chi2.ppf(u, self.n - 1) if u else np.inf
-            spread = np.sqrt(max(seeds + self.rest, self.least))
-            return float(2 * scipy.stats.norm.sf(abs(distance) / spread)) if spread else 0.0
+            chi_squared = 2 * float(scipy.special.gammaincinv((self.n - 1) / 2, u))
+            seeds = self.of_seeds * (self.n - 1) / chi_squared if chi_squared else math.inf
+            spread = math.sqrt(max(seeds + self.rest, self.least))
+            return 2 * float(scipy.special.ndtr(-abs(distance) / spread)) if spread else 0.0
 
         if not self.of_seeds:
             return given(0.5)
@@ -64,13 +67,17 @@ def difference(rows: Sequence[Run], others: Sequence[Run]) -> OnTask:
     seeds, rest, least = np.zeros(n), 0.0, 0.0
     for split in rows[0].contributions:
         table = np.array(
-            [row.contributions[split] - other.contributions[split] for row, other in zip(rows, others, strict=True)]
+            [
+                row.contributions[split] - other.contributions[split]
+                for row, other in zip(rows, others, strict=True)
+            ]
         )
         seeds += weight * table.mean(1)
         examples, interaction = _mean_squares(table)
         rest += weight**2 * (examples - interaction) / table.size
         least += weight**2 * interaction / table.size
-    delta = float(np.mean([row.last - other.last for row, other in zip(rows, others, strict=True)]))
+    scores = np.array([[run.last for run in side] for side in (rows, others)], dtype=float)
+    delta = float((scores[0] - scores[1]).mean())
     return OnTask(delta, n, float(seeds.var(ddof=1)) / n, rest, least)
 
 

@@ -63,7 +63,9 @@ class Run:
     @cached_property
     def curve(self) -> list[float]:
         """The task's score, the mean of its metrics and splits, at every evaluation."""
-        return [float(np.mean([*self.metrics(evaluation).values()])) for evaluation in range(len(self.logits))]
+        return [
+            float(np.mean([*self.metrics(evaluation).values()])) for evaluation in range(len(self.logits))
+        ]
 
     @cached_property
     def last(self) -> float | None:
@@ -78,6 +80,11 @@ class Run:
     def best(self) -> float | None:
         """The highest score of an evaluation."""
         return max(self.curve) if self.logits and self.status in ("ok", "collapsed") else self.last
+
+    @property
+    def optimism(self) -> float | None:
+        """What the best evaluation has more than the last."""
+        return None if self.best is None or self.last is None else self.best - self.last
 
     @cached_property
     def xfit(self) -> float | None:
@@ -116,10 +123,11 @@ class Run:
     @cached_property
     def majority(self) -> float:
         """The class whose constant answer gives the score of the majority class."""
-        classes = range(len(self.record["data"]["labels"]) or 1)
-        return float(min(classes, key=lambda answer: abs(self._constant_score(answer) - self.record["data"]["majority_score"])))
+        classes, score = range(len(self.record["data"]["labels"]) or 1), self.record["data"]["majority_score"]
+        return float(min(classes, key=lambda answer: abs(self.constant_score(answer) - score)))
 
-    def _constant_score(self, answer: int) -> float:
+    def constant_score(self, answer: float) -> float:
+        """The score of one answer for every example."""
         scores = [
             value(name, dev.labels, np.full(len(dev.labels), float(answer)))
             for dev in self.dev.values()
@@ -137,7 +145,9 @@ def read(folder: Path) -> list[Run]:
 def _run(folder: Path, path: Path) -> Run:
     record = json.loads(path.read_text(encoding="utf-8"))
     splits = {split for split, facts in record["data"]["splits"].items() if split != "train"}
-    dev = {split: data for split in splits if (data := _dev(folder, record["data"]["splits"][split]["digest"]))}
+    dev = {
+        split: data for split in splits if (data := _dev(folder, record["data"]["splits"][split]["digest"]))
+    }
     run = Run(record, dev)
     if record["predictions"]:
         run.logits = list(_logits(path.parent / record["predictions"]["path"], dev))

@@ -11,7 +11,9 @@ from recomputation.costs import Row
 GLUE8 = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")
 
 
-def glue_score(row: Row, informative: tuple[str, ...]) -> tuple[str | None, float | None, float | None, float | None]:
+def glue_score(
+    row: Row, informative: tuple[str, ...]
+) -> tuple[str | None, float | None, float | None, float | None]:
     """Definition, score, and the ends of its interval; without all eight tasks the definition counts them."""
     tasks = [task for task in GLUE8 if task in informative and _is_whole(row, task)]
     if len(tasks) < len(GLUE8):
@@ -28,4 +30,6 @@ def glue_score(row: Row, informative: tuple[str, ...]) -> tuple[str | None, floa
 
 def _is_whole(row: Row, task: str) -> bool:
     runs = list(row.get(task, {}).values())
-    return bool(runs) and all(run.status != "failed" and run.record["data"]["state"] == "official" for run in runs)
+    return bool(runs) and all(
+        run.status != "failed" and run.record["data"]["state"] == "official" for run in runs
+    )

@@ -14,9 +14,8 @@ CORRELATIONS = ("pearson", "spearman")
 
 def answers(logits: npt.NDArray[np.float32], metric_names: tuple[str, ...]) -> Array:
     """Predicted scores of a regression, classes of a classification (of equal logits the first)."""
-    if set(metric_names) <= set(CORRELATIONS):
-        return logits[:, 0].astype(float)
-    return logits.argmax(1).astype(float)
+    chosen = logits[:, 0] if set(metric_names) <= set(CORRELATIONS) else logits.argmax(1)
+    return np.asarray(chosen, dtype=float)
 
 
 def value(name: str, labels: Array, predicted: Array) -> float:
