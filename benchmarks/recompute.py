@@ -11,6 +11,7 @@ Columns that are not recomputed are named. A reference study takes a minute or t
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -48,7 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         if given.exports is None:
-            export_files.write(given.results, Path(scratch))
+            try:
+                export_files.write(given.results, Path(scratch))
+            except subprocess.CalledProcessError as refused:  # the program has said why
+                return refused.returncode
         ledger = recompute(given.results, given.exports or Path(scratch), given.reference)
     print("\n".join(ledger.lines()))
     return 0 if ledger.agrees else 1

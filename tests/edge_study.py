@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,11 @@ Labels = NDArray[np.float64]
 
 def write(root: Path, *, tasks: Sequence[str] = tuple(METRICS), rows: Sequence[str] = tuple(ROWS),
           seeds: int = 8, n: int = 230, endings: Mapping[tuple[str, str, int], str] = ENDINGS,
-          protocol: str = "p1") -> None:  # fmt: skip
-    """Write the study's folder; its dev sets have about `n` examples. `short` has two seeds."""
+          protocol: str = "p1", weak: Collection[str] = ("rte", "wnli")) -> None:  # fmt: skip
+    """Write the study's folder; its dev sets have about `n` examples. `short` has two seeds.
+
+    The teachers of the `weak` tasks are no better than the majority class.
+    """
     store = ResultsStore(root)
     for number, task in enumerate(tasks):
         dev = _dev(store, task, n - 7 * number)
@@ -62,7 +65,7 @@ def write(root: Path, *, tasks: Sequence[str] = tuple(METRICS), rows: Sequence[s
             for seed in range(2 if row == "short" else seeds):
                 ending = endings.get((row, task, seed), "ok")
                 if ending != "missing":
-                    _write_run(store, task, row, seed, ending, dev, protocol)
+                    _write_run(store, task, row, seed, ending, dev, protocol, task in weak)
 
 
 def _dev(store: ResultsStore, task: str, n: int) -> dict[str, Labels]:
@@ -83,9 +86,16 @@ def _uids(split: str, n: int) -> tuple[str, ...]:
 
 
 def _write_run(
-    store: ResultsStore, task: str, row: str, seed: int, ending: str, dev: Mapping[str, Labels], protocol: str
+    store: ResultsStore,
+    task: str,
+    row: str,
+    seed: int,
+    ending: str,
+    dev: Mapping[str, Labels],
+    protocol: str,
+    weak: bool,
 ) -> None:
-    record = _record(task, row, seed, ending, dev, protocol)
+    record = _record(task, row, seed, ending, dev, protocol, weak)
     if ending == "failed":
         store.write(record)
         return
@@ -113,14 +123,16 @@ def _logits(labels: Labels, task: str, row: str, seed: int, gain: float, ending:
     return np.asarray(noise + strength * signal, dtype=np.float32)
 
 
-def _record(task: str, row: str, seed: int, ending: str, dev: Mapping[str, Labels], protocol: str) -> Record:
+def _record(
+    task: str, row: str, seed: int, ending: str, dev: Mapping[str, Labels], protocol: str, weak: bool
+) -> Record:
     name, updates, majority = row.split("[")[0].split("@")[0], ROWS[row][1], _constant(task, dev, 1)
     sizes = {"train": 1000, **{split: len(labels) for split, labels in dev.items()}}
     return make(
         row, task, seed, None if ending == "failed" else 0.5,
         labels=("a", "b", "c")[: 3 if task == "mnli" else 0 if task == "stsb" else 2],
         splits={split: {"n": n, "official_n": n, "digest": f"{split}-{task}"} for split, n in sizes.items()},
-        teacher=TEACHER | _teacher(task, dev), majority_score=majority,
+        teacher=TEACHER | _teacher(task, dev, weak), majority_score=majority,
         role="baseline" if name in ("kd", "finetune") else "ablation" if name == "random-mask" else "method",
         ranked=row != "own-rules", protocol_id=protocol, limit=updates, spent=updates, student_updates=updates,
         train_flops=updates * 10**9 + 10**7 * seed, precompute_flops=10**10 * (name == "matekd"),
@@ -156,10 +168,10 @@ def _constant(task: str, dev: Mapping[str, Labels], answer: int) -> float:
     return float(np.mean(scores))
 
 
-def _teacher(task: str, dev: Mapping[str, Labels]) -> dict[str, Any]:
-    """Scores of a teacher that is good, but on RTE and WNLI little better than the majority class."""
+def _teacher(task: str, dev: Mapping[str, Labels], weak: bool) -> dict[str, Any]:
+    """Scores of a teacher that is good, or if `weak` little better than the majority class."""
     share = {split: round(0.9 * len(labels)) / len(labels) for split, labels in dev.items()}
-    if task in ("rte", "wnli"):
+    if weak:
         labels = dev["dev"]
         share["dev"] = (int(max(np.sum(labels == 0), np.sum(labels == 1))) + 2) / len(labels)
     items = [

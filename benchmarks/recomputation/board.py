@@ -18,6 +18,9 @@ from recomputation.informative import is_informative
 from recomputation.metrics import Array
 
 MOST_RANKED = 60
+CELL = ("mean", "sd", "n", "delta", "n_failed", "n_collapsed", "n_diverged")
+DESCRIBED = ("tasks_won", "prob_improve", "seed_correlation")
+COMPARED = ("delta", "delta_ci_lo", "delta_ci_hi", "p_holm", "delta_matched", "worst_task_delta", *DESCRIBED)
 
 
 class Board:
@@ -53,29 +56,30 @@ class Board:
 
     @cached_property
     def families(self) -> tuple[list[str], list[str]]:
-        """Methods, and baselines, of three seeds or more."""
-        tested = [name for name, pair in self.pairs.items() if pair.n_seeds >= 3]
-        baselines = [name for name in tested if self.role(name) == "baseline"]
-        return [name for name in tested if name not in baselines], baselines
+        """Methods, and baselines: the rows of the reference with other budgets are baselines too."""
+        baselines = [name for name in self.pairs if self.role(name) == "baseline"]
+        return [name for name in self.pairs if name not in baselines], baselines
 
     @cached_property
     def p_over_tasks(self) -> dict[str, float | None]:
+        """Corrected p values of the rows; rows of fewer than three common seeds are in no family."""
         corrected: dict[str, float | None] = {}
         for family in self.families:
-            differences = {name: self.pairs[name].over_tasks for name in family}
-            p_values = {name: None if over is None else over.p for name, over in differences.items()}
-            corrected |= holm(p_values, len(family))
+            tested = {name: self.pairs[name] for name in family}
+            members = {name: p for name, p in tested.items() if p.delta is None or p.n_seeds >= 3}
+            over = {name: pair.over_tasks for name, pair in members.items()}
+            corrected |= holm({name: None if item is None else item.p for name, item in over.items()})
         return corrected
 
     @cached_property
     def p_on_tasks(self) -> dict[tuple[str, str], float | None]:
+        """Corrected p values of the cells; cells of one or two common seeds are in no family."""
         corrected: dict[tuple[str, str], float | None] = {}
         for family in self.families:
-            cells = [(name, task) for name in family for task in self.informative]
-            parts = {cell: self.pairs[cell[0]].parts.get(cell[1]) for cell in cells}
-            corrected |= holm(
-                {cell: None if part is None else part.p for cell, part in parts.items()}, len(cells)
-            )
+            cells = {(name, task): self.pairs[name] for name in family for task in self.informative}
+            members = {(name, task): pair for (name, task), pair in cells.items() if not pair.is_short(task)}
+            parts = {cell: pair.parts.get(cell[1]) for cell, pair in members.items()}
+            corrected |= holm({cell: None if part is None else part.p for cell, part in parts.items()})
         return corrected
 
     def verdict(self, name: str) -> str | None:
@@ -83,11 +87,18 @@ class Board:
 
     @cached_property
     def ranks(self) -> dict[str, tuple[int, int]]:
-        names = [name for name, pair in self.pairs.items() if pair.n_seeds >= 3 and pair.delta is not None]
-        names += [self.reference] * bool(names)
+        names = [name for name in (*self.pairs, self.reference) if self._can_be_ranked(name)]
         if len(names) > MOST_RANKED:
             return {}
         return ranks(names, self._significant(names))
+
+    def _can_be_ranked(self, name: str) -> bool:
+        """Whether the row has three seeds with predictions on every task, and none failed."""
+        cells = [self.rows.get(name, {}).get(task, {}) for task in self.informative]
+        return bool(cells) and all(
+            len(cell) >= 3 and all(run.is_usable and run.status != "failed" for run in cell.values())
+            for cell in cells
+        )
 
     def _significant(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Pairs (better, worse): by the verdict against the reference, or after Holm over all pairs."""
@@ -95,9 +106,7 @@ class Board:
             if name != self.reference and (said := self.verdict(name)) in ("better", "worse"):
                 yield (name, self.reference) if said == "better" else (self.reference, name)
         compared = {pair: self._pair(*pair).over_tasks for pair in combinations(names, 2)}
-        corrected = holm(
-            {pair: None if over is None else over.p for pair, over in compared.items()}, len(compared)
-        )
+        corrected = holm({pair: None if over is None else over.p for pair, over in compared.items()})
         for (one, other), p in corrected.items():
             over = compared[one, other]
             if over is not None and p is not None and p < PAIRS_LEVEL:
@@ -135,7 +144,7 @@ class Board:
         rank = self.ranks.get(name, (None, None))
         found: dict[str, Any] = {"rank_lo": rank[0], "rank_hi": rank[1]}
         if name not in self.pairs:
-            return found | {"verdict": None if self.is_ranked(name) else "unranked"}
+            return found | dict.fromkeys(COMPARED) | {"verdict": None if self.is_ranked(name) else "unranked"}
         pair = self.pairs[name]
         over = pair.over_tasks
         claimed = over is not None and name in self.p_over_tasks
@@ -152,6 +161,8 @@ class Board:
 
     def _cell(self, name: str, task: str) -> dict[str, Any]:
         cell = self.rows[name].get(task, {})
+        if not cell:
+            return dict.fromkeys(CELL)
         scores = np.array([*scored(cell).values()])
         found: dict[str, Any] = {
             "mean": float(scores.mean()) if len(scores) else None,
@@ -212,7 +223,7 @@ def counts_of(runs: Sequence[Run]) -> dict[str, int]:
 def _described(pair: Pair) -> dict[str, Any]:
     found: dict[str, Any] = {"worst_task_delta": None if pair.delta is None else min(pair.deltas.values())}
     if pair.n_seeds < 3 or pair.delta is None:
-        return found | dict.fromkeys(("tasks_won", "prob_improve", "seed_correlation"))
+        return found | dict.fromkeys(DESCRIBED)
     mine = {task: scored(pair.row[task]) for task in pair.tasks}
     others = {task: scored(pair.other[task]) for task in pair.tasks}
     return found | {

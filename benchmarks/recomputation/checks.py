@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from recomputation.board import Board
 from recomputation.folder import Run
+from recomputation.informative import teacher_p
 from recomputation.ledger import EXACT, Ledger
 from recomputation.screen import numbers, task_tables
 
@@ -26,6 +28,7 @@ ROW_KINDS = {
     "prob_improve": "descriptions", "worst_task_delta": "descriptions", "seed_correlation": "descriptions",
     "train_pflops": "costs", "train_seconds": "costs", "flops_x_reference": "costs",
 }  # fmt: skip
+TEACHER_P = re.compile(r"teacher.*\(p = (.*)\)")
 COPIED = {  # columns of runs.csv that repeat the record
     "majority_score": ("data", "majority_score"), "budget_spent": ("budget", "spent"), "seed": ("identity", "seed"),
     **{name: ("compute", name) for name in (
@@ -52,7 +55,8 @@ def check_runs(ledger: Ledger, runs: Sequence[Run], rows: Rows) -> None:
     ledger.check("runs", "runs.csv", len(by_id), len({row["run_id"] for row in rows}))
     for row in rows:
         run, place = by_id[row["run_id"]], f"{row['run_id']}, {row['selection']} {row['metric']}"
-        ledger.check("scores of runs", place, _score(run, row), row["value"])
+        if run.logits or row["metric"] in (None, "majority", "task_score"):
+            ledger.check("scores of runs", place, _score(run, row), row["value"])
         for key, (part, name) in COPIED.items():
             ledger.check("facts of runs", f"{row['run_id']}, {key}", run.record[part][name], row[key])
     for run in runs:
@@ -71,8 +75,7 @@ def _score(run: Run, row: Mapping[str, Any]) -> float | None:
 def _check_record(ledger: Ledger, run: Run) -> None:
     """What the record says of its evaluations, its status and the majority class."""
     run_id, record = run.record["run_id"], run.record
-    for point in record["curve"]:
-        own = run.curve[point["eval"] - 1]
+    for point, own in zip(record["curve"], run.curve, strict=False):
         ledger.check("scores of evaluations", f"{run_id}, evaluation {point['eval']}", own, point["score"])
     if run.is_usable and run.status in ("ok", "collapsed"):
         ledger.check("collapsed runs", run_id, "collapsed" if run.is_constant else "ok", run.status)
@@ -108,8 +111,11 @@ def _check_teacher(ledger: Ledger, board: Board, row: Mapping[str, Any]) -> None
         )
         mean = float(np.mean([item["value"] for item in teacher["scores"]]))
         ledger.check("scores of teachers", task, mean, row[f"{task}_mean"])
-        is_informative = row[f"{task}_uninformative"] is None
-        ledger.check("informative tasks", task, task in board.informative, is_informative)
+        reason = row[f"{task}_uninformative"] or ""
+        ledger.check("informative tasks", task, task in board.informative, not reason)
+        if match := TEACHER_P.search(reason):
+            p = teacher_p(next(run for run in board.runs if run.task == task and run.status != "failed"))
+            ledger.check("p values of teachers (shown)", task, p, float(match[1]), rounding=0.005)
 
 
 def check_screen(ledger: Ledger, boards: Mapping[str, Board], text: str) -> None:

@@ -29,7 +29,11 @@ class Pair:
     @cached_property
     def parts(self) -> dict[str, OnTask | None]:
         """The differences with which something may be claimed; None for the others."""
-        return {task: comparison(self.row[task], self.other[task]) for task in self.tasks if task in self.row}
+        return {
+            task: comparison(self.row[task], self.other[task])
+            for task in self.tasks
+            if task in self.row and task in self.other
+        }
 
     @cached_property
     def over_tasks(self) -> OnTask | OverTasks | None:
@@ -63,13 +67,16 @@ class Pair:
     @cached_property
     def n_seeds(self) -> int:
         """Common seeds on the task that has the fewest."""
-        return min(
-            (
-                len(scored(self.row.get(task, {})).keys() & scored(self.other[task]).keys())
-                for task in self.tasks
-            ),
-            default=0,
-        )
+        return min(map(self.common, self.tasks), default=0)
+
+    def common(self, task: str) -> int:
+        """How many seeds both rows have on a task."""
+        mine, others = self.row.get(task, {}), self.other.get(task, {})
+        return len(scored(mine).keys() & scored(others).keys())
+
+    def is_short(self, task: str) -> bool:
+        """Whether there is a difference on the task, but of one or two seeds."""
+        return 0 < self.common(task) < 3
 
 
 def scored(cell: Cell) -> dict[int, float]:
@@ -91,13 +98,13 @@ def comparison(cell: Cell, other: Cell) -> OnTask | None:
     return difference(rows, others)
 
 
-def holm(p_values: Mapping[Name, float | None], size: int) -> dict[Name, float | None]:
-    """Holm's corrected p values in a family of `size` comparisons; those without a p count as 1."""
+def holm(p_values: Mapping[Name, float | None]) -> dict[Name, float | None]:
+    """Holm's corrected p values of a family; comparisons that could not be made, without a p, count in its size."""
     adjusted: dict[Name, float | None] = dict.fromkeys(p_values)
     largest = 0.0
     made = {name: p for name, p in p_values.items() if p is not None}
     for place, name in enumerate(sorted(made, key=lambda name: made[name])):
-        largest = max(largest, min(1.0, (size - place) * made[name]))
+        largest = max(largest, min(1.0, (len(p_values) - place) * made[name]))
         adjusted[name] = largest
     return adjusted
 

@@ -149,7 +149,7 @@ def _run(folder: Path, path: Path) -> Run:
         split: data for split in splits if (data := _dev(folder, record["data"]["splits"][split]["digest"]))
     }
     run = Run(record, dev)
-    if record["predictions"]:
+    if record["predictions"] and (path.parent / record["predictions"]["path"]).exists():
         run.logits = list(_logits(path.parent / record["predictions"]["path"], dev))
     return run
 

@@ -14,11 +14,14 @@ A_POINT = 0.01
 
 def teacher_p(run: Run) -> float:
     """The one-sided p of the teacher's scores if it were no better than the majority class."""
-    teacher, split = run.record["teacher"], next(iter(run.dev))
-    scores = {item["metric"]: item["value"] for item in teacher["scores"] if item["split"] == split}
-    n = len(run.dev[split].labels)
+    items = run.record["teacher"]["scores"]
+    n = sum(len(dev.labels) for dev in run.dev.values())
+    scores = {
+        name: sum(item["value"] * item["n"] for item in items if item["metric"] == name) / n
+        for name in run.metric_names
+    }
     if "accuracy" in scores:
-        share = float(np.mean(run.dev[split].labels == run.majority))
+        share = sum(int((dev.labels == run.majority).sum()) for dev in run.dev.values()) / n
         return float(scipy.stats.binom.sf(round(scores["accuracy"] * n) - 1, n, share))
     if "matthews" in scores:
         return float(scipy.stats.norm.sf(np.sqrt(n) * scores["matthews"]))
@@ -31,5 +34,8 @@ def is_informative(runs: Sequence[Run]) -> bool:
     finished = [run for run in runs if run.status != "failed"]
     if not finished or all(run.is_constant for run in finished) or teacher_p(finished[0]) >= 0.05:
         return False
+    rows: dict[str, list[float]] = {}
+    for run in finished:
+        rows.setdefault(run.record["identity"]["variant"], []).append(run.last or 0.0)
     majority = float(finished[0].record["data"]["majority_score"])
-    return max(run.last for run in finished if run.last is not None) >= majority + A_POINT
+    return max(float(np.mean(scores)) for scores in rows.values()) >= majority + A_POINT

@@ -39,7 +39,7 @@ class Ledger:
         entry.count += 1
         if isinstance(own, (int, float)) and isinstance(theirs, (int, float)):
             away, size = abs(own - theirs), max(abs(own), abs(theirs))
-            entry.worst = max(entry.worst, away / size if away > rounding else 0.0)
+            entry.worst = max(entry.worst, away / size if away > rounding / 10 and rounding == NOISE else 0.0)
             agrees = away <= max(relative * size, rounding)
         else:
             agrees = own == theirs
