@@ -3,8 +3,8 @@
 An independent check: numpy and scipy, no import of the project. `matekd-bench` exports the leaderboard of the folder;
 this program reads records, predictions and labels itself, works from `docs/statistics.md`, and prints a line for every
 kind of number with the largest deviation. Pseudo-values leave out each example, p values are integrated numerically.
-The exit code is 1 if a number deviates by more than 1e-9, or by more than the rounding of a text. p values on one task
-are compared to a percent, their intervals to a thousandth: the program computes them no more exactly than that.
+The exit code is 1 if a number deviates by more than 1e-9, or by more than the rounding of a text. Over a single task
+p values are compared to 0.2 %, intervals to 0.1 %: the program itself is no more exact there.
 Columns that are not recomputed are named. A reference study takes a minute or two.
 """
 

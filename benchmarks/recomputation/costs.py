@@ -57,14 +57,19 @@ def matched(rows: Mapping[str, Row], name: str, reference: str, tasks: tuple[str
     """The difference to the cheapest row of the reference that cost at least as much."""
     if _is_reference(name, reference):
         return None
-    cost = over_cells(rows[name], whole) or 0.0
-    prices = {
-        other: over_cells(rows[other], whole) or 0.0 for other in rows if _is_reference(other, reference)
-    }
-    dear = {other: price for other, price in prices.items() if price >= AS_MUCH * cost}
+    prices = {other: _price(row, tasks) for other, row in rows.items() if _is_reference(other, reference)}
+    least = AS_MUCH * (_price(rows[name], tasks) or np.inf)
+    dear = {other: price for other, price in prices.items() if price is not None and price >= least}
     if not dear:
         return None
     return Pair(rows[name], rows[min(dear, key=lambda other: dear[other])], tasks).delta
+
+
+def _price(row: Row, tasks: tuple[str, ...]) -> float | None:
+    """Operations of a run, mean over seeds, then tasks; None without a run on every task."""
+    if not all(scored(row.get(task, {})) for task in tasks):
+        return None
+    return over_cells({task: row[task] for task in tasks}, whole)
 
 
 def _is_reference(name: str, reference: str) -> bool:

@@ -11,7 +11,7 @@ NOISE = 1e-15  # of sums that are nearly 0
 
 @dataclass
 class Kind:
-    """One kind of number; `worst` is the largest relative deviation beyond the rounding."""
+    """One kind of number; `worst` is the largest relative deviation of values that are not rounded."""
 
     count: int = 0
     worst: float = 0.0
@@ -39,7 +39,7 @@ class Ledger:
         entry.count += 1
         if isinstance(own, (int, float)) and isinstance(theirs, (int, float)):
             away, size = abs(own - theirs), max(abs(own), abs(theirs))
-            entry.worst = max(entry.worst, away / size if away > rounding / 10 and rounding == NOISE else 0.0)
+            entry.worst = max(entry.worst, away / size if relative and away > NOISE / 10 else 0.0)
             agrees = away <= max(relative * size, rounding)
         else:
             agrees = own == theirs
@@ -52,7 +52,7 @@ class Ledger:
         """Compare numbers with those that a text shows, rounded to twice `rounding`."""
         self.check(kind, f"{place}, how many numbers", len(own), len(shown))
         for mine, theirs in zip(own, shown, strict=False):
-            self.check(kind, place, mine, theirs, rounding=1.01 * rounding)
+            self.check(kind, place, mine, theirs, relative=0, rounding=1.01 * rounding)
 
     @property
     def agrees(self) -> bool:
