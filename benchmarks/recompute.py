@@ -18,7 +18,7 @@ from pathlib import Path
 
 from recomputation import export_files
 from recomputation.board import Board
-from recomputation.checks import check_board, check_runs, check_same, check_screen
+from recomputation.checks import check_board, check_power, check_runs, check_same, check_screen
 from recomputation.folder import read
 from recomputation.ledger import Ledger
 
@@ -34,7 +34,9 @@ def recompute(results: Path, exports: Path, reference: str) -> Ledger:
         own = [run for run in runs if run.record["identity"]["protocol_id"] == protocol]
         boards[protocol] = Board(own, reference)
         check_board(ledger, boards[protocol], [row for row in rows if row["protocol_id"] == protocol])
-    check_screen(ledger, boards, (exports / export_files.SCREEN).read_text(encoding="utf-8"))
+    by_task = (exports / export_files.SCREEN).read_text(encoding="utf-8")
+    check_screen(ledger, boards, by_task)
+    check_power(ledger, boards, by_task)
     return ledger
 
 

@@ -12,7 +12,8 @@ from recomputation.board import Board
 from recomputation.folder import Run
 from recomputation.informative import teacher_p
 from recomputation.ledger import EXACT, NOISE, Ledger
-from recomputation.screen import numbers, task_tables
+from recomputation.power import power_lines
+from recomputation.screen import numbers, power_notes, task_tables
 
 Rows = Sequence[Mapping[str, Any]]
 KINDS = {
@@ -120,6 +121,17 @@ def check_screen(ledger: Ledger, boards: Mapping[str, Board], text: str) -> None
     for protocol, task, name, cells in task_tables(text):
         if name in boards[protocol].rows:
             _check_shown(ledger, boards[protocol], name, task, cells)
+
+
+def check_power(ledger: Ledger, boards: Mapping[str, Board], text: str) -> None:
+    """The notes on what a study could find, to the digits that they show."""
+    shown = {(protocol, task): note for protocol, task, *note in power_notes(text)}
+    for protocol, board in boards.items():
+        for task, *own in power_lines(board):
+            found, seeds, smaller = shown.pop((protocol, task), (None, None, None))
+            ledger.check("differences that can be found (shown)", task, own[0], found, 0, 0.0505)
+            ledger.check("seeds of power", task, (own[1], own[2]), (seeds, smaller))
+    ledger.check("notes on power", "by-task.txt", {}, shown)
 
 
 def _check_shown(ledger: Ledger, board: Board, name: str, task: str, cells: Mapping[str, str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+POWER = re.compile(r"^note: (\S+): (\d+) seeds can find ([\d.]+) points(.*)\.$")
+SMALLER = re.compile(r"for ([\d.]+ points?) ([^;]+)")
 NUMBER = r"[+-]?\d+(?:\.\d+)?"
 PROTOCOL = re.compile(r"; protocol (\S+?);")
 TASK = re.compile(r"^[^(]* \(([\w#-]+)\)(?: \(.*\))?$")
@@ -27,6 +29,16 @@ def task_tables(text: str) -> Iterator[tuple[str, str, str, dict[str, str]]]:
                 yield protocol, task, name[1], dict(zip(headings, cells, strict=True)) | {"*": name[2] or ""}
         elif match := TASK.match(line):
             task = match[1]
+
+
+def power_notes(text: str) -> Iterator[tuple[str, str, float, int, dict[str, str]]]:
+    """Protocol, task, the difference that can be found, its seeds, and what a smaller one takes."""
+    protocol = ""
+    for line in text.splitlines():
+        if match := PROTOCOL.search(line):
+            protocol = match[1]
+        elif match := POWER.match(line):
+            yield protocol, match[1], float(match[3]), int(match[2]), dict(SMALLER.findall(match[4]))
 
 
 def numbers(cell: str) -> list[float]:
