@@ -55,14 +55,11 @@ class Pair:
 
     @cached_property
     def delta(self) -> float | None:
-        """The mean over tasks; None without a difference on each, or where a run failed."""
-        failed = any(run.status == "failed" for cells in (self.row, self.other) for task in self.tasks
-                     for run in cells.get(task, {}).values())  # fmt: skip
-        return (
-            float(np.mean([*self.deltas.values()]))
-            if len(self.deltas) == len(self.tasks) and not failed
-            else None
-        )
+        """The mean over tasks; None without a difference on each, or where a run of the row failed."""
+        runs = [run for task in self.tasks for run in self.row.get(task, {}).values()]
+        if len(self.deltas) < len(self.tasks) or any(run.status == "failed" for run in runs):
+            return None
+        return float(np.mean([*self.deltas.values()]))
 
     @cached_property
     def n_seeds(self) -> int:

@@ -49,10 +49,10 @@ class Ledger:
     def check_all(
         self, kind: str, place: str, own: Sequence[float], shown: Sequence[float], rounding: float
     ) -> None:
-        """Compare numbers with those that a text shows, rounded to twice `rounding`."""
+        """Compare numbers with those that a text shows to twice `rounding`, at the edge of which either is right."""
         self.check(kind, f"{place}, how many numbers", len(own), len(shown))
         for mine, theirs in zip(own, shown, strict=False):
-            self.check(kind, place, mine, theirs, relative=0, rounding=1.01 * rounding)
+            self.check(kind, place, mine, theirs, relative=0, rounding=1.1 * rounding)
 
     @property
     def agrees(self) -> bool:

@@ -92,6 +92,18 @@ def test_every_number_agrees(
     assert compared["p values on tasks (shown)"] > 12
 
 
+@pytest.mark.full
+def test_every_number_of_all_glue_tasks_agrees(
+    recompute: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Eight seeds, eleven rows, nine tasks; dev sets that are large enough for `xfit`."""
+    results, exports = tmp_path / "results", tmp_path / "exports"
+    exports.mkdir()
+    edge_study.write(results)
+    code = recompute.main([str(results), "--exports", str(export(results, exports))])
+    assert (code, [line for line in capsys.readouterr().out.splitlines() if "DEVIATE" in line]) == (0, [])
+
+
 def test_numbers_that_were_changed_are_named(
     recompute: ModuleType, folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
