@@ -12,14 +12,13 @@ import scipy.stats
 
 from recomputation.comparisons import PAIRS_LEVEL, Cell, Pair, holm, ranks, scored, verdict
 from recomputation.costs import costs, matched, over_cells
+from recomputation.descriptions import DESCRIBED, described
 from recomputation.folder import Run
 from recomputation.glue import glue_score
 from recomputation.informative import is_informative
-from recomputation.metrics import Array
 
 MOST_RANKED = 60
 CELL = ("mean", "sd", "n", "delta", "n_failed", "n_collapsed", "n_diverged")
-DESCRIBED = ("tasks_won", "prob_improve", "seed_correlation")
 COMPARED = ("delta", "delta_ci_lo", "delta_ci_hi", "p_holm", "delta_matched", "worst_task_delta", *DESCRIBED)
 
 
@@ -156,7 +155,7 @@ class Board:
             "p_holm": self.p_over_tasks.get(name),
             "verdict": self.verdict(name) if claimed else None,
             "delta_matched": matched(self.rows, name, self.reference, self.informative),
-            **_described(pair),
+            **described(pair),
         }
 
     def _cell(self, name: str, task: str) -> dict[str, Any]:
@@ -218,40 +217,3 @@ def counts_of(runs: Sequence[Run]) -> dict[str, int]:
         f"n_{status}": sum(run.status == status for run in runs)
         for status in ("failed", "collapsed", "diverged")
     }
-
-
-def _described(pair: Pair) -> dict[str, Any]:
-    found: dict[str, Any] = {"worst_task_delta": None if pair.delta is None else min(pair.deltas.values())}
-    if pair.n_seeds < 3 or pair.delta is None:
-        return found | dict.fromkeys(DESCRIBED)
-    mine = {task: scored(pair.row[task]) for task in pair.tasks}
-    others = {task: scored(pair.other[task]) for task in pair.tasks}
-    return found | {
-        "tasks_won": sum(delta > 0 for delta in pair.deltas.values()),
-        "prob_improve": float(
-            np.mean([_wins([*mine[t].values()], [*others[t].values()]) for t in pair.tasks])
-        ),
-        "seed_correlation": _seed_correlation(mine, others),
-    }
-
-
-def _wins(scores: Sequence[float], others: Sequence[float]) -> float:
-    table = np.subtract.outer(scores, others)
-    return float(np.mean((table > 0) + 0.5 * (table == 0)))
-
-
-def _seed_correlation(
-    mine: Mapping[str, Mapping[int, float]], others: Mapping[str, Mapping[int, float]]
-) -> float | None:
-    x, y = [], []
-    for task in mine:
-        seeds = sorted(mine[task].keys() & others[task].keys())
-        x.append(_centered([mine[task][seed] for seed in seeds]))
-        y.append(_centered([others[task][seed] for seed in seeds]))
-    a, b = np.concatenate(x), np.concatenate(y)
-    spread = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / spread) if spread else None
-
-
-def _centered(scores: Sequence[float]) -> Array:
-    return np.array(scores, dtype=float) - float(np.mean(scores))
