@@ -236,7 +236,7 @@ MUTANTS = (
     ),
     Mutant(
         "csv-formula", "A spreadsheet runs names as formulas.",
-        "return f\"'{text}\" if text.startswith(FORMULA) else text", "return text",
+        "return f\"'{text}\" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text", "return text",
         "test_export.py", "formulas_in_method_names",
     ),
     # Studies

@@ -214,6 +214,9 @@ preset = "minilm"
 optimizer = { lr = 1e-3, batch_size = 16 }
 budget = { limit = 4 }
 
+[student]
+start = "checkpoint"
+
 [generator]
 budget = { limit = 2 }
 

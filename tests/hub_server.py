@@ -121,7 +121,7 @@ def asked_in_place_of_the_hub(hub: HubServer, home: Path, monkeypatch: pytest.Mo
     from huggingface_hub import constants, file_download
     from huggingface_hub.utils import _http
 
-    from matekd_bench.files.network import hub_silence
+    from matekd_bench.files.hub.network import hub_silence
 
     settings = {
         constants: {

@@ -78,7 +78,7 @@ def test_weights_that_are_a_pickle(model: Path, executed: Path) -> None:
     (model / "model.safetensors").unlink()
     for name in ("pytorch_model.bin", "model.bin"):
         (model / name).write_bytes(pickle.dumps(Evil(executed)))
-    with pytest.raises(CheckpointError, match="Only safetensors weights are loaded"):
+    with pytest.raises(CheckpointError, match="only safetensors weights are loaded"):
         describe(model, id="evil")
     (model / "model.safetensors").write_bytes(pickle.dumps(Evil(executed)))
     with pytest.raises(CheckpointError, match="can't be loaded"):

@@ -81,7 +81,7 @@ class Leaderboard:
         from matekd_bench.results.report import plots
 
         plot = plots.choose_plot(Path(name), name)
-        return Drawing(plot.name, plots.draw(plot, self.data, self.records, "svg").decode())
+        return Drawing(plot.name, plots.draw(plot, self.data, self.records, file_format="svg").decode())
 
     def export(self, path: str | Path, *, plot: str | None = None) -> None:
         """Write the leaderboard to a file: .csv, .json, .md, .tex, .html, a picture, or what plugins add.

@@ -50,7 +50,8 @@ class Student:
         Returns a row per text, in their order: the prediction and the probability of each class, or the score of a
         regression. Batch size and precision are those of the run's evaluations.
         """
+        from matekd_bench.tools.predict import answer_columns
+
         pairs = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
         rows = list(self._predictor.answer(pairs).rows())
-        columns = tuple(rows[0]) if rows else ("index", "prediction")
-        return frame_of(ExportTable("predictions", columns, rows)).set_index("index")
+        return frame_of(ExportTable("predictions", tuple(answer_columns(self.labels)), rows))

@@ -121,7 +121,7 @@ class Study:
 
     def _run(self, sink: Sink, results: str | Path | None, *, dry_run: bool = False) -> StudySummary:
         from matekd_bench import study
-        from matekd_bench.files.network import offline
+        from matekd_bench.files.hub.network import offline
 
         with nullcontext() if self._fetching is None else offline(self._fetching):
             return study.run(self._request_for(results), self.host, sink, dry_run=dry_run)

@@ -136,7 +136,7 @@ def debugs(context: typer.Context) -> bool:
 def go_offline(context: typer.Context, wanted: bool) -> None:
     """Refuse connections to other machines until the command ends, if `wanted`."""
     if wanted:
-        from matekd_bench.files.network import offline
+        from matekd_bench.files.hub.network import offline
 
         context.with_resource(offline(_prepare_command(context)))
 

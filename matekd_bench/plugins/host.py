@@ -17,7 +17,7 @@ from matekd_bench.errors import BenchError, PluginError, UsageError, unknown
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.thesaurus import Thesaurus
 from matekd_bench.plugins.discovery import installed_plugins
-from matekd_bench.plugins.loading import load_one, new_manager
+from matekd_bench.plugins.loading import load_each, new_manager
 from matekd_bench.plugins.naming import Claims, R, conflict_error, records_of_type, split_conflicts
 from matekd_bench.plugins.plugin_paths import from_path
 from matekd_bench.plugins.provided import PluginInfo, Provided
@@ -79,15 +79,9 @@ class Host:
         if only_builtin:
             candidates = [candidate for candidate in candidates if candidate.by.built_in]
         candidates += [from_path(path) for path in dict.fromkeys(path.resolve() for path in files)]
-        manager, infos, provided = new_manager(), [], []
-        for candidate in candidates:
-            info, records = load_one(manager, candidate)
-            if info.status == "broken" and candidate.by.path:
-                raise PluginError(f"{info.by} cannot be used: {info.reason}")
-            if info.status == "broken":
-                warnings.append(f"{info.by} was left out: {info.reason}")
-            infos.append(info)
-            provided += records
+        manager = new_manager()
+        infos, provided = load_each(manager, candidates)
+        warnings += [f"{info.by} was left out: {info.reason}" for info in infos if info.status == "broken"]
         announced: list[object] = [entry.record for entry in provided]
         own = [entry for entry in objects if entry.record not in announced]
         unique, conflicts = split_conflicts([*provided, *own])

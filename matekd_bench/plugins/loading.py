@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -54,6 +54,23 @@ def load_one(
     offered = [record for record in records if not (isinstance(record, Method) and record.refused)]
     names = (*(f"{kind_of(record)} {record.name}" for record in offered), *events)
     return PluginInfo(candidate.by, provides=names), provided
+
+
+def load_each(
+    manager: pluggy.PluginManager, candidates: Iterable[Candidate]
+) -> tuple[list[PluginInfo], list[Provided[AnyRecord]]]:
+    """Load plugins one by one and return their rows in the list of plugins, with the records of all.
+
+    Raises PluginError for a broken plugin that the user named by its path; another one only has its reason in the list.
+    """
+    infos, provided = [], []
+    for candidate in candidates:
+        info, records = load_one(manager, candidate)
+        if info.status == "broken" and candidate.by.path:
+            raise PluginError(f"{info.by} cannot be used: {info.reason}")
+        infos.append(info)
+        provided += records
+    return infos, provided
 
 
 def _with_origin(records: Sequence[AnyRecord], by: ProvidedBy, plugin: object) -> list[Provided[AnyRecord]]:

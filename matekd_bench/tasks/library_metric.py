@@ -60,7 +60,7 @@ class LibraryMetric:
     @cached_property
     def _loaded(self) -> Any:
         """The metric; an edited script is loaded by the next study, not in the middle of one."""
-        from matekd_bench.files.network import without_retries
+        from matekd_bench.files.hub.network import without_retries
 
         try:
             import evaluate  # before the block, which changes the settings of what is imported
@@ -74,7 +74,7 @@ class LibraryMetric:
     def _load_error(self, error: Exception) -> DataError:
         if os.path.isabs(self.place) or not isinstance(error, OSError):
             return DataError(f"metric '{self.name}' cannot be loaded: {one_line(error).rstrip('.')}.")
-        from matekd_bench.files.network import fetch_hint, hub_answers
+        from matekd_bench.files.hub.network import fetch_hint, hub_answers
 
         answer = "has none of this name" if hub_answers() else "does not answer"
         return DataError(

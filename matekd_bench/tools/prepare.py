@@ -11,7 +11,7 @@ from matekd_bench.distill.models.checkpoint_files import damaged_files
 from matekd_bench.distill.models.checkpoints import fetch_again, find_checkpoint, find_local_folder
 from matekd_bench.distill.settings import GeneratorSettings, StudentSettings, TeacherSettings
 from matekd_bench.errors import BenchError, PluginError
-from matekd_bench.files.network import hub_answers
+from matekd_bench.files.hub.network import hub_answers
 from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.params import ResolvedMethod
 from matekd_bench.plugins.host import Host

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from matekd_bench.cli import main
-from matekd_bench.files.network import FORBIDDEN, offline
+from matekd_bench.files.hub.network import FORBIDDEN, offline
 from matekd_bench.results.store.results_store import ResultsStore
 
 Options = tuple[str, ...]

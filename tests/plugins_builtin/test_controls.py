@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from matekd_bench import UsageError
 from matekd_bench.distill.settings import Objective
 from matekd_bench.plugins.host import Host
+from rig import yielded
 
 HOST = Host.load(only_builtin=True)
 ROWS = [3, 17, 4, 30, 9, 1, 25, 12]
@@ -55,8 +56,8 @@ def test_random_mask_masks_where_matekd_does(rig):
     lab = rig()
     batch = lab.batch(made(lab, "kd"), ROWS)
     lab.scope.batch = batch
-    _, masked = made(lab, "random-mask").views(batch, lab.models)
-    _, written = made(lab, "matekd").views(batch, lab.models)
+    _, masked = yielded(lab, made(lab, "random-mask"), batch)
+    _, written = yielded(lab, made(lab, "matekd"), batch)
     changed = written.ids != batch.ids
     assert changed.any()
     assert (masked.ids[changed] == lab.encoder.tokens.mask).all()

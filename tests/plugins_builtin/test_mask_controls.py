@@ -14,7 +14,7 @@ from matekd_plugins.matekd import MateKDParams
 from matekd_plugins.matekd.adversary import MateKD
 from matekd_plugins.random_mask import RandomMask
 from matekd_plugins.random_token import RandomToken
-from rig import gap
+from rig import gap, yielded
 
 ROWS = [3, 17, 4, 30, 9, 1, 25, 12]
 
@@ -22,9 +22,7 @@ ROWS = [3, 17, 4, 30, 9, 1, 25, 12]
 def written(lab, method, update=0):
     """The batch and the ids that the method makes of it."""
     batch = lab.batch(method, ROWS, update=update)
-    lab.scope.batch = batch
-    *_, view = method.views(batch, lab.models)
-    return batch, view
+    return batch, yielded(lab, method, batch)[-1]
 
 
 @pytest.mark.parametrize(

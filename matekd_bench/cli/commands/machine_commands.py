@@ -122,7 +122,7 @@ def _print_conclusion(parts: list[Requirement], json: bool) -> None:
     """Print that everything is there; raise UsageError if a part that the study needs is missing."""
     missing = [f"{part.kind} {part.name}" for part in parts if part.state == "missing" and part.needed]
     if missing:
-        from matekd_bench.files.network import fetch_hint
+        from matekd_bench.files.hub.network import fetch_hint
 
         raise UsageError(
             f"{len(missing)} of {len(parts)} can't be had ({', '.join(missing)}):",

@@ -19,9 +19,9 @@ from matekd_bench.distill.models.checkpoint_files import (
     stamp,
 )
 from matekd_bench.errors import CheckpointError
-from matekd_bench.files.hub_errors import hub_errors
-from matekd_bench.files.hub_repository import HubRepository
-from matekd_bench.files.network import without_retries
+from matekd_bench.files.hub.hub_errors import hub_errors
+from matekd_bench.files.hub.hub_repository import HubRepository
+from matekd_bench.files.hub.network import without_retries
 from matekd_bench.files.reading import read_json
 
 

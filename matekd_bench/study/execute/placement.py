@@ -13,7 +13,7 @@ from matekd_bench.distill.device import resolve_device
 from matekd_bench.distill.training.ddp import launched_processes
 from matekd_bench.errors import UsageError
 from matekd_bench.events import Message, Sink
-from matekd_bench.files.network import fetch_command
+from matekd_bench.files.hub.network import fetch_command
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.execute.backends.in_process import InProcessBackend
 from matekd_bench.study.execute.backends.ray_cluster import RayCluster

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from matekd_bench.distill.device import deterministic_kernels, resolve_device
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.events import Sink
-from matekd_bench.files.network import offline
+from matekd_bench.files.hub.network import offline
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.execute.orders import Order
 from matekd_bench.study.plan.grid import Cell, Grid, make_grid

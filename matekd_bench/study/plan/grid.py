@@ -125,14 +125,12 @@ def make_grid(
             source.folder(task)
     threads = _set_threads(spec, device)
     needs_generator = any("generator" in method.record.needs for method in methods)
+    recipes = {
+        task.name: replace(make_recipe(spec, task, device, needs_generator), ranks=ranks) for task in tasks
+    }
     data = {task.name: read_task_data(task, spec, sink) for task in tasks}
     texts = generator_texts(spec, host, data, sink) if needs_generator else ()
-    recipes = {
-        task.name: replace(
-            make_recipe(spec, task, device, needs_generator), ranks=ranks, generator_texts=texts
-        )
-        for task in tasks
-    }
+    recipes = {name: replace(recipe, generator_texts=texts) for name, recipe in recipes.items()}
     protocols = {task.name: protocol_id(spec, recipes[task.name], data[task.name].source) for task in tasks}
     spaces = {method.variant: spaces_of(method, spec.set_by_user) for method in methods} if spec.tune else {}
     factories = [

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from matekd_bench.errors import DataError, first_line, list_available
-from matekd_bench.files.hub_errors import hub_errors
-from matekd_bench.files.hub_repository import HubRepository
-from matekd_bench.files.network import fetch_hint, without_retries
+from matekd_bench.files.hub.hub_errors import hub_errors
+from matekd_bench.files.hub.hub_repository import HubRepository
+from matekd_bench.files.hub.network import fetch_hint, without_retries
 from matekd_bench.tasks.sources.hub_dataset import HINT, cached_folder, load_at_commit, quiet_datasets
 from matekd_bench.tasks.sources.source import (
     MissingSplitError,

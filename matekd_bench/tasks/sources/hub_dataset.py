@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from matekd_bench.errors import DataError, first_line
-from matekd_bench.files.hub_errors import hub_errors
-from matekd_bench.files.hub_repository import HubRepository
-from matekd_bench.files.network import without_retries
+from matekd_bench.files.hub.hub_errors import hub_errors
+from matekd_bench.files.hub.hub_repository import HubRepository
+from matekd_bench.files.hub.network import without_retries
 from matekd_bench.files.scratch import scratch_folder
 from matekd_bench.tasks.sources.source import DamagedCacheError
 

@@ -58,7 +58,7 @@ def hub() -> Iterator[Finding]:
     """Check that the Hub answers."""
     from huggingface_hub import constants
 
-    from matekd_bench.files.network import hub_answers
+    from matekd_bench.files.hub.network import hub_answers
 
     if hub_answers(SECONDS):
         yield Finding("network", "hub", "ok", f"{constants.ENDPOINT} answers")

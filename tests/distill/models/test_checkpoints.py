@@ -147,7 +147,7 @@ def test_a_folder_and_a_package_are_found(tiny_checkpoint):
 
 def test_where_the_hub_is_silent_nothing_is_tried_again_and_again(hub, tiny_checkpoint, monkeypatch):
     hub.add("models", "someone/some-model", model_files(tiny_checkpoint))
-    monkeypatch.setattr("matekd_bench.files.network.hub_answers", lambda: False)
+    monkeypatch.setattr("matekd_bench.files.hub.network.hub_answers", lambda: False)
     assert "'someone/some-model'" in complaint("someone/some-model")
     assert set(hub.requests) <= {"HEAD /"}
 

@@ -12,7 +12,7 @@ from huggingface_hub import constants
 from hub_server import HubServer, model_files
 from matekd_bench.distill.models.checkpoints import describe, fetch_again, find_checkpoint, find_local_folder
 from matekd_bench.errors import CheckpointError
-from matekd_bench.files.network import hub_silence
+from matekd_bench.files.hub.network import hub_silence
 
 ID = "some/model"
 

@@ -161,10 +161,10 @@ def warmed(source, encoder, updates, lr=1e-3, rows=None):
 
 
 def test_a_warm_up_learns_to_fill_gaps_in_held_out_text(source, encoder):
-    before = warmed(source, encoder, updates=1, lr=1e-9).held_out_accuracy()
+    before = warmed(source, encoder, updates=1, lr=1e-9).held_out()["accuracy"]
     after = warmed(source, encoder, updates=60, lr=1e-2)
     assert before < 0.2
-    assert after.held_out_accuracy() > before + 0.3
+    assert after.held_out()["accuracy"] > before + 0.3
     assert after.meter.flops > 0
 
 
@@ -175,7 +175,7 @@ def test_a_warm_up_that_explodes_says_so(source, encoder):
 
 def test_one_row_is_enough_to_warm_up_on(source, encoder):
     rows = Corpus(["u0"], [(SENTENCES[0],)], encoder([(SENTENCES[0],)]), torch.zeros(1), 0)
-    assert 0 <= warmed(source, encoder, 2, rows=rows).held_out_accuracy() <= 1
+    assert 0 <= warmed(source, encoder, 2, rows=rows).held_out()["accuracy"] <= 1
 
 
 def test_what_is_saved_loads_in_plain_transformers(source, tmp_path, inputs):

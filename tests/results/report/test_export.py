@@ -145,7 +145,7 @@ def test_formulas_are_defused_and_numbers_stay_numbers(tmp_path: Path, make_reco
     with path.open(encoding="utf-8", newline="") as file:
         rows = {int(row["seed"]): row for row in csv.DictReader(file)}
     assert [rows[seed]["reason"] for seed in range(len(nasty))] == [
-        *(f"'{text}" for text in nasty[:4]),
+        *("'=1+1", "+1", "-1", "'@SUM(A1)"),
         "\ufffdx",  # a record shows a sign in place of what would steer a terminal or a spreadsheet
         "\ufffdx",
         "plain",

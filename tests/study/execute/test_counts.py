@@ -11,7 +11,7 @@ from typing import BinaryIO
 import pytest
 
 from matekd_bench.cli import main
-from matekd_bench.distill.models import checkpoints
+from matekd_bench.distill.models import checkpoint_files
 from matekd_bench.distill.training import checkpoint_saver
 from matekd_bench.files import hashing
 
@@ -41,7 +41,7 @@ def test_a_file_is_hashed_once(study: list[str], monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))
     assert main([*study, "--seeds", "1"]) == 0
     hashing._file_digest.cache_clear()
-    checkpoints._fingerprint.cache_clear()
+    checkpoint_files.fingerprint.cache_clear()
     hashed: Counter[str] = Counter()
     file_digest = hashlib.file_digest
 

@@ -146,8 +146,8 @@ def test_models_are_found_for_each_task(tiny_checkpoint: Path, tmp_path: Path) -
     found = [make_recipe(spec, task, cpu, needs_generator=False) for task in tasks]
     assert [recipe.teacher.id for recipe in found] == ["teacher-rte", "teacher-sst2"]
     assert [recipe.student.name for recipe in found] == [
-        "teacher-rte[layers:0,2]",
-        "teacher-sst2[layers:0,2]",
+        "fine-tuned teacher-rte[layers:0,2]",
+        "fine-tuned teacher-sst2[layers:0,2]",
     ]
     assert found[0].student.identity == found[1].student.identity
     assert found[0].generator is None

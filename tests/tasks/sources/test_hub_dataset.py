@@ -12,7 +12,7 @@ from huggingface_hub import constants
 
 from hub_server import HubServer, glue_files
 from matekd_bench.errors import DataError
-from matekd_bench.files.network import hub_silence
+from matekd_bench.files.hub.network import hub_silence
 from matekd_bench.tasks.own.own_task import OwnTask
 from matekd_bench.tasks.own.survey import infer_labels
 from matekd_bench.tasks.sources import DamagedCacheError, Hub, load_task

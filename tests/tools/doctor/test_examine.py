@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from matekd_bench.files.network import hub_silence
+from matekd_bench.files.hub.network import hub_silence
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.origin import ProvidedBy
 from matekd_bench.plugins.provided import PluginInfo
@@ -101,7 +101,9 @@ def test_a_broken_plugin_is_named_with_its_reason(monkeypatch: pytest.MonkeyPatc
 
 def test_the_network_is_asked_only_if_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
-    monkeypatch.setattr("matekd_bench.files.network.hub_answers", lambda seconds: bool(asked.append(seconds)))
+    monkeypatch.setattr(
+        "matekd_bench.files.hub.network.hub_answers", lambda seconds: bool(asked.append(seconds))
+    )
     quiet = [check.topic for check in examine.examine(HOST, None)]
     assert not asked
     loud = [check.topic for check in examine.examine(HOST, None, network=True)]
@@ -117,7 +119,7 @@ def test_the_hub_is_silent_offline_or_there(monkeypatch: pytest.MonkeyPatch) -> 
     assert "HF_HUB_OFFLINE" in offline.todo
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     for answers, state in ((True, "ok"), (False, "missing")):
-        monkeypatch.setattr("matekd_bench.files.network.hub_answers", lambda seconds, says=answers: says)
+        monkeypatch.setattr("matekd_bench.files.hub.network.hub_answers", lambda seconds, says=answers: says)
         [check] = examine.hub()
         assert (check.state, constants.ENDPOINT in check.text) == (state, True)
 

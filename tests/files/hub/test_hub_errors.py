@@ -14,8 +14,8 @@ from huggingface_hub.utils import httpx
 from hub_server import HubServer, glue_files, model_files
 from matekd_bench.distill.models.checkpoints import find_checkpoint
 from matekd_bench.errors import BenchError, CheckpointError, DataError
-from matekd_bench.files.hub_errors import hub_errors
-from matekd_bench.files.hub_repository import HubRepository
+from matekd_bench.files.hub.hub_errors import hub_errors
+from matekd_bench.files.hub.hub_repository import HubRepository
 from matekd_bench.tasks.sources import Hub
 from matekd_tasks import matekd_bench_tasks
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from matekd_bench.errors import BenchError, first_line, os_reason
-from matekd_bench.files.network import ANSWER_TIMEOUT, fetch_hint, hub_silence
+from matekd_bench.files.hub.network import ANSWER_TIMEOUT, fetch_hint, hub_silence
 
 if TYPE_CHECKING:
-    from matekd_bench.files.hub_repository import HubRepository
+    from matekd_bench.files.hub.hub_repository import HubRepository
 
 LOG_IN = "log in with 'hf auth login' or set HF_TOKEN"
 AGAIN = "Run the same command again later."

@@ -13,7 +13,7 @@ import evaluate.config
 import pytest
 from huggingface_hub import constants
 
-from matekd_bench.files.network import hub_answers, hub_silence, without_retries
+from matekd_bench.files.hub.network import hub_answers, hub_silence, without_retries
 
 
 class Refusing(BaseHTTPRequestHandler):
@@ -75,7 +75,7 @@ def test_nobody_is_asked_offline(server: str, monkeypatch: pytest.MonkeyPatch) -
 def test_the_libraries_work_offline_where_the_hub_is_silent(
     answers: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("matekd_bench.files.network.hub_answers", lambda: answers)
+    monkeypatch.setattr("matekd_bench.files.hub.network.hub_answers", lambda: answers)
     logger = logging.getLogger("huggingface_hub")
     before = logger.level
     with without_retries():
