@@ -42,9 +42,8 @@ class Host:
     methods that are defined in this process, which no other process can load.
     """
 
-    latest: ClassVar[Host | None] = (
-        None  # the host loaded last in this process: find_thesaurus looks names up in it
-    )
+    # The host loaded last in this process: find_thesaurus looks names up in it.
+    latest: ClassVar[Host | None] = None
 
     methods: Mapping[str, Provided[Method]]
     tasks: Mapping[str, Provided[Task]]
@@ -74,16 +73,14 @@ class Host:
         `objects` are methods that this process defines itself; one that a plugin provides too counts once.
         Raises PluginError for a file that cannot be loaded, since the user asked for it.
         """
-        candidates = list(installed_plugins())
-        warnings = [] if any(candidate.by.built_in for candidate in candidates) else [NOT_INSTALLED]
-        if only_builtin:
-            candidates = [candidate for candidate in candidates if candidate.by.built_in]
+        installed = list(installed_plugins())
+        warnings = [] if any(candidate.by.built_in for candidate in installed) else [NOT_INSTALLED]
+        candidates = [candidate for candidate in installed if candidate.by.built_in or not only_builtin]
         candidates += [from_path(path) for path in dict.fromkeys(path.resolve() for path in files)]
         manager = new_manager()
         infos, provided = load_each(manager, candidates)
         warnings += [f"{info.by} was left out: {info.reason}" for info in infos if info.status == "broken"]
-        announced: list[object] = [entry.record for entry in provided]
-        own = [entry for entry in objects if entry.record not in announced]
+        own = [entry for entry in objects if entry.record not in [announced.record for announced in provided]]
         unique, conflicts = split_conflicts([*provided, *own])
         methods = records_of_type(unique, Method)
         Host.latest = cls(

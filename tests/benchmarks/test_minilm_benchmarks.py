@@ -59,7 +59,8 @@ def test_a_bare_loop_makes_the_suites_passes(script, tiny_checkpoint, method):
     torch.manual_seed(0)
     parts = minilm.parts_of("cola", None, checkpoint=str(tiny_checkpoint), layers=(0, 1), rows=64)
     session = updates.suite_session(method, parts)
-    batch = next(updates.updates_of(session))
+    # The second one: in the first, matekd measures its margin too.
+    batch = next(itertools.islice(updates.updates_of(session), 1, None))
     loop = bare_loops.BareLoop(parts, copy.deepcopy(parts.student), 1e-2, 1.0)
     update = getattr(loop, method.replace("-", "_"))
     suite = _forwards([session.parts.student, parts.teacher], lambda: session.trainer.update(batch))

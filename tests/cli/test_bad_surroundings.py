@@ -66,7 +66,7 @@ def test_what_the_system_refuses_is_one_line(
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path))
 
-    monkeypatch.setattr("matekd_bench.results.store.collection.read_folders", refuse)
+    monkeypatch.setattr("matekd_bench.api.results.read_folders", refuse)
     refused("leaderboard", named=f"'{tmp_path}': No space left on device")
     with pytest.raises(OSError, match="No space left"):
         main(["leaderboard", "--debug"])
@@ -126,7 +126,7 @@ def interrupted_at(place: str, calls: int = 1) -> Iterator[None]:
         "matekd_bench.distill.artifacts.generator.WarmedUpGenerator.build",
         "matekd_bench.study.execute.runner.train",
         "matekd_bench.results.store.results_store.ResultsStore.write",
-        "matekd_bench.results.store.collection.read_folders",  # the table
+        "matekd_bench.api.results.read_folders",  # the table
     ],
 )
 def test_an_interrupt_at_any_stage_of_a_run(

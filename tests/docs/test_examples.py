@@ -6,14 +6,14 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from matekd_bench.cli import main
-from matekd_bench.events import StudyFinished
+from matekd_bench.errors import UsageError
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.study.pipeline import StudySummary
 from matekd_bench.study.spec.request import StudyRequest
 from pages import NAMED, PAGES, ROOT, blocks, commands, files
 
@@ -116,11 +116,13 @@ def test_commands_are_understood(
         command = [*command, "--plugin", "hesitate_rate.py"]
     if command[0] == "run":
         asked: list[StudyRequest] = []
-        nothing = StudySummary(None, StudyFinished(status="done"))
-        monkeypatch.setattr(
-            "matekd_bench.study.run", lambda request, *_, **__: asked.append(request) or nothing
-        )
-        assert main(command) == 0
+
+        def closed(request: StudyRequest, *_: object, **__: object) -> NoReturn:
+            asked.append(request)
+            raise UsageError("the door is closed.")
+
+        monkeypatch.setattr("matekd_bench.study.run", closed)
+        assert main(command) == 2
         check_request(asked[0], plugins_of(command))
     else:
         slow = command[1:2] in (["preview"], ["check"])  # their own tests run them

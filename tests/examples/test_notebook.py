@@ -53,7 +53,7 @@ def test_tables_plots_and_frames_are_shown(outputs: dict[str, Any]) -> None:
     assert shown(outputs, "board.to_frame", "text/html").count("<tr") == 4
     assert shown(outputs, "board.plot", "image/svg+xml").rstrip().endswith("</svg>")
     assert "hesitate" in shown(outputs, "more.leaderboard", "text/html")
-    assert shown(outputs, "student.predict", "text/html").count("<tr") == 4  # two rows of headings
+    assert shown(outputs, "student.predict", "text/html").count("<tr") == 3
 
 
 def test_progress_is_a_line_per_run_and_phase(outputs: dict[str, Any]) -> None:
