@@ -57,12 +57,15 @@ class TableRuns:
     xfit: dict[str, float] = field(default_factory=dict)
 
     def statistics(self) -> TableStatistics:
-        """Compute the statistics; the tested family is all methods of the table, even if a view hides some."""
+        """Compute the statistics; the tested family is all methods with three seeds, even if a view hides some."""
         any_run = {key: next(iter(runs.values())) for (key, _), runs in self.grid.cells.items()}
         ranked = [key for key in self.labels if any_run[key].identity.ranked]
-        methods = [self.labels[key] for key in ranked if self._is_method(key, any_run[key])]
-        baselines = [self.labels[key] for key in ranked if self.labels[key] not in methods]
         tasks = [column.name for column in self.columns if column.uninformative is None]
+        families: dict[bool, list[str]] = {True: [], False: []}  # methods and baselines
+        for key in ranked:
+            if any(len(self.grid.cell(key, task)) >= MIN_SEEDS for task in tasks):  # failed runs count
+                families[self._is_method(key, any_run[key])].append(self.labels[key])
+        methods, baselines = families[True], families[False]
         table = {
             self.labels[key]: {
                 column.name: self._row_scores(key, column)

@@ -220,6 +220,21 @@ def test_more_budget_is_a_rival_and_no_method(tmp_path: Path, write_study: Any) 
     assert table.columns[0].budget == (300, 590)  # what the study gave, multiples of it left out
 
 
+def test_a_row_of_two_seeds_costs_the_others_nothing(root: Path, make_record: Any) -> None:
+    """Not on single tasks and not over tasks, although it fails once and lacks a task."""
+    records = ResultsStore(root).records()
+    before = rows_of(table_of(root, records=records))
+    short = [make_record("short", "rte", seed, score) for seed, score in ((0, 0.7), (1, None))]
+    table = table_of(root, records=[*records, *short])
+    assert table.family == FAMILY
+    after = rows_of(table)
+    for label in FAMILY:
+        assert after[label].overall.p_holm == before[label].overall.p_holm
+        cells = [rows[label].cells["sst2"].statistics.p_holm for rows in (before, after)]
+        assert cells[0] == cells[1] is not None
+    assert after["short"].overall.verdict is None
+
+
 def test_many_rows_have_no_rank(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_statistics, "MAX_RANKED_ROWS", 4)
     table = table_of(root)
