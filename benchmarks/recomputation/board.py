@@ -55,9 +55,14 @@ class Board:
 
     @cached_property
     def families(self) -> tuple[list[str], list[str]]:
-        """Methods, and baselines: the rows of the reference with other budgets are baselines too."""
-        baselines = [name for name in self.pairs if self.role(name) == "baseline"]
-        return [name for name in self.pairs if name not in baselines], baselines
+        """Methods, and baselines (the rows of the reference with other budgets too), each with three runs on a task."""
+        tested = [name for name in self.pairs if self._most_runs(name) >= 3]
+        baselines = [name for name in tested if self.role(name) == "baseline"]
+        return [name for name in tested if name not in baselines], baselines
+
+    def _most_runs(self, name: str) -> int:
+        """The largest number of runs that the row has on an informative task, failed ones included."""
+        return max((len(self.rows[name].get(task, ())) for task in self.informative), default=0)
 
     @cached_property
     def p_over_tasks(self) -> dict[str, float | None]:

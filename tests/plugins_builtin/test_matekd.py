@@ -199,9 +199,9 @@ def test_how_far_the_generator_moved_is_told(rig):
 
 @pytest.mark.parametrize("kind", ["single", "regression"])
 def test_the_margin_is_the_divergence_above_that_on_the_text_before_the_first_update(rig, kind):
-    """Same rows, masks and draws. What it measures is not counted, and every fourth of a round is measured."""
+    """Same rows, masks and draws. What it measures is not counted, and every tenth of a round is measured."""
     lab = rig(kind)
-    method = made(lab, generator_lr=0.1, student_updates=8)
+    method = made(lab, generator_lr=0.1, student_updates=20)
     size = len(lab.context.trained[0].module.model.get_input_embeddings().weight)
     batch = lab.batch(method, ROWS, update=2)
     before = written_ids(lab, batch)
@@ -221,7 +221,7 @@ def test_the_margin_is_the_divergence_above_that_on_the_text_before_the_first_up
     assert reported["adversary_margin_se"] == pytest.approx(float(margin.std()) / len(ROWS) ** 0.5, rel=1e-6)
 
     other = rig(kind)
-    unmeasured = made(other, generator_lr=0.1, student_updates=8)
+    unmeasured = made(other, generator_lr=0.1, student_updates=20)
     other.update(unmeasured, other.batch(unmeasured, ROWS, phase="own"))
     other.update(unmeasured, other.batch(unmeasured, ROWS, update=3))
     assert "adversary_margin" not in other.context.diagnostics()
