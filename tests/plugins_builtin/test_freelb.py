@@ -170,11 +170,13 @@ def test_sizes_are_multiples_of_the_median_norm_of_the_embeddings(rig):
     lab = rig()
     table = lab.student.get_input_embeddings().weight.detach()
     unit = float(torch.linalg.vector_norm(table, dim=1).median())
-    assert made(lab).sizes == pytest.approx((3, 0.1 * unit, 0.2 * unit, 0.3 * unit))
+    assert made(lab).sizes == pytest.approx((3, 0.02 * unit, 0.04 * unit, 0.06 * unit))
     per_coordinate = unit / 32**0.5
     linf = made(lab, norm="linf", passes="fairseq", steps=2)
-    assert linf.sizes == pytest.approx((3, 0.1 * per_coordinate, 0.2 * per_coordinate, 0.3 * per_coordinate))
-    assert made(lab, relative=False).sizes == (3, 0.1, 0.2, 0.3)
+    assert linf.sizes == pytest.approx(
+        (3, 0.02 * per_coordinate, 0.04 * per_coordinate, 0.06 * per_coordinate)
+    )
+    assert made(lab, relative=False).sizes == (3, 0.02, 0.04, 0.06)
 
 
 @pytest.mark.parametrize(
