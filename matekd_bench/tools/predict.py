@@ -116,7 +116,10 @@ def task_to_predict(run: Record, name: str | None, tasks: Mapping[str, Task]) ->
     """
     own = run.identity.task
     if own not in tasks:
-        raise UsageError(f"task '{own}' of run '{run.run_id}' is not installed.")
+        raise UsageError(
+            f"task '{own}' of run '{run.run_id}' is not installed.",
+            hint=f"Name its file: --plugin {own}.toml, from Python load_results(..., plugins=['{own}.toml']).",
+        )
     fitting = [name for name, task in tasks.items() if name == own or task.evaluated_with == own]
     name = name or own
     if name not in fitting:
