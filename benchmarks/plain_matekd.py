@@ -30,7 +30,7 @@ Step: TypeAlias = Callable[[Sequence[int], int], float]
 
 @dataclass(frozen=True)
 class Sample:
-    """What a contender took: seconds and processor seconds of a step, its mean length, the process's peak in bytes."""
+    """One measurement: seconds and processor seconds of a step, mean length in tokens, peak memory in bytes."""
 
     seconds: float
     processor: float

@@ -97,7 +97,7 @@ class Board:
         return ranks(names, self._significant(names))
 
     def _can_be_ranked(self, name: str) -> bool:
-        """Whether the row has three seeds with predictions on every task, and none failed."""
+        """True if the row has three seeds with predictions on every task, and no failed run."""
         cells = [self.rows.get(name, {}).get(task, {}) for task in self.informative]
         return bool(cells) and all(
             len(cell) >= 3 and all(run.is_usable and run.status != "failed" for run in cell.values())
@@ -183,7 +183,7 @@ class Board:
         return found
 
     def task_row(self, name: str, task: str) -> dict[str, tuple[float, ...]]:
-        """What only the table of a task shows, under its headings; empty where it shows nothing."""
+        """The cells that only the table of a task has, by heading; empty without them."""
         cell = self.rows[name][task]
         part = self.pairs[name].parts.get(task) if name in self.pairs else None
         width = None if part is None else part.half_width(0.05)

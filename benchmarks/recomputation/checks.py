@@ -75,7 +75,7 @@ def _score(run: Run, row: Mapping[str, Any]) -> float | None:
 
 
 def _check_record(ledger: Ledger, run: Run) -> None:
-    """What the record says of its evaluations, its status and the majority class."""
+    """The record's numbers of its evaluations, its status and the majority class."""
     run_id, record = run.record["run_id"], run.record
     for point, own in zip(record["curve"], run.curve, strict=False):
         ledger.check("scores of evaluations", f"{run_id}, evaluation {point['eval']}", own, point["score"])

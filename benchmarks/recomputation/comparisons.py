@@ -1,4 +1,4 @@
-"""What may be claimed of two rows, and what follows for a whole table: verdicts, Holm's correction, ranks."""
+"""Comparisons of rows: differences, Holm's correction, verdicts and ranks."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Pair:
         return len(scored(mine).keys() & scored(others).keys())
 
     def is_short(self, task: str) -> bool:
-        """Whether there is a difference on the task, but of one or two seeds."""
+        """True if the two rows have one or two common seeds on the task."""
         return 0 < self.common(task) < 3
 
 

@@ -44,7 +44,7 @@ def costs(row: Row, reference: Row) -> dict[str, float | None]:
 
 
 def _ratio(row: Row, reference: Row) -> float | None:
-    """What the runs that both rows have cost together, over what they cost the reference."""
+    """The FLOPs of a row over those of the reference, summed over the runs that both have."""
     mine, others = 0.0, 0.0
     for task in row.keys() & reference.keys():
         for seed in scored(row[task]).keys() & scored(reference[task]).keys():

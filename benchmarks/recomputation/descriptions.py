@@ -1,4 +1,4 @@
-"""What describes a row beside the reference and claims nothing."""
+"""Descriptive statistics of a row and the reference, which are not tested."""
 
 from __future__ import annotations
 

@@ -112,12 +112,12 @@ class Run:
 
     @cached_property
     def is_constant(self) -> bool:
-        """Whether every example has one answer."""
+        """True if every example has the same answer."""
         return self.is_usable and all(not np.ptp(predicted) for predicted in self.final_answers.values())
 
     @property
     def is_usable(self) -> bool:
-        """Whether there are answers to test with."""
+        """True if the run has answers to test with."""
         return bool(self.dev) and (bool(self.logits) or self.status == "diverged")
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Whether a task tells anything: its teacher is above the majority class, and so is a student."""
+"""Which tasks are informative: teacher and at least one student are above the majority class."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def teacher_p(run: Run) -> float:
 
 
 def is_informative(runs: Sequence[Run]) -> bool:
-    """Whether the runs of a task, of all rows, allow conclusions."""
+    """True if the runs of a task, of all rows, allow conclusions."""
     finished = [run for run in runs if run.status != "failed"]
     if not finished or all(run.is_constant for run in finished) or teacher_p(finished[0]) >= 0.05:
         return False

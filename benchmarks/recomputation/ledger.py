@@ -56,7 +56,7 @@ class Ledger:
 
     @property
     def agrees(self) -> bool:
-        """Whether nothing deviates, and something was compared."""
+        """True if something was compared and nothing deviates."""
         return bool(self.kinds) and not any(kind.wrong for kind in self.kinds.values())
 
     def lines(self) -> Iterator[str]:

@@ -47,9 +47,8 @@ class Recipe:
     device: torch.device
     precision: ResolvedPrecision
     ranks: Ranks = ALONE  # the processes that train one run together
-    generator_texts: tuple[
-        TaskData, ...
-    ] = ()  # read by the generator's warm-up; empty: those of the run's task
+    # The tasks whose texts the generator's warm-up reads; empty: the run's task.
+    generator_texts: tuple[TaskData, ...] = ()
 
     @property
     def warm_up(self) -> dict[str, Any]:
