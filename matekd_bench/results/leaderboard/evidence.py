@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -41,14 +42,19 @@ class GoldLabels:
 class RunAnswers:
     """The predictions of one run at its last evaluation, in the order of the gold labels.
 
-    `xfit` is the cross-fitted score, None if dev is too small for one. `logits` are those that the predictions come
-    from, None for a diverged run.
+    `logits` are those that the predictions come from, None for a diverged run. `score_xfit` reads the other
+    evaluations and computes `xfit`.
     """
 
     gold: Gold
     last: Predictions
-    xfit: float | None
     logits: Logits | None
+    score_xfit: Callable[[], float | None] = field(repr=False)
+
+    @cached_property
+    def xfit(self) -> float | None:
+        """The cross-fitted score, None if dev is too small for one. Computed when it is first asked for."""
+        return self.score_xfit()
 
 
 class Evidence:
@@ -77,20 +83,24 @@ class Evidence:
     def _read_answers(self, record: Record, metrics: Sequence[str]) -> RunAnswers | None:
         try:
             labels = self._read_gold_labels(record, metrics)
-            logits = [] if record.status == "diverged" else self._read_logits(record, labels)
-            evaluations = [answers_of(given, record) for given in logits] or [
-                _constant_predictions(record, labels)
-            ]
-            _check_score(record, labels.gold, evaluations[-1])
+            diverged = record.status == "diverged"
+            logits = None if diverged else self._read_logits(record, labels, last_only=True)[0]
+            last = _constant_predictions(record, labels) if logits is None else answers_of(logits, record)
+            _check_score(record, labels.gold, last)
         except ResultsError as error:
             self.missing[record.run_id] = error.message
             return None
-        return RunAnswers(
-            labels.gold,
-            evaluations[-1],
-            xfit(labels.gold, labels.dev.uids, evaluations),
-            logits[-1] if logits else None,
-        )
+        return RunAnswers(labels.gold, last, logits, partial(self._score_xfit, record, labels, last))
+
+    def _score_xfit(self, record: Record, labels: GoldLabels, last: Predictions) -> float | None:
+        """Compute the cross-fitted score from all evaluations; None too if one of the earlier is damaged."""
+        evaluations = [last]
+        if record.status != "diverged":
+            try:
+                evaluations = [answers_of(logits, record) for logits in self._read_logits(record, labels)]
+            except ResultsError:
+                return None
+        return xfit(labels.gold, labels.dev.uids, evaluations)
 
     def xfits(self, records: Sequence[Record], tasks: Mapping[str, Task]) -> dict[str, float]:
         """Return the cross-fitted score of every run that has one, by run id."""
@@ -119,9 +129,9 @@ class Evidence:
             self._gold_labels[key] = GoldLabels(dev, Gold(tuple(names), dev.labels))
         return self._gold_labels[key]
 
-    def _read_logits(self, record: Record, labels: GoldLabels) -> list[Logits]:
+    def _read_logits(self, record: Record, labels: GoldLabels, *, last_only: bool = False) -> list[Logits]:
         check_has_predictions(record)
-        return read_logits(record, self._store_of(record), labels.dev)
+        return read_logits(record, self._store_of(record), labels.dev, last_only=last_only)
 
     def _store_of(self, record: Record) -> ResultsStore:
         try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from statistics import fmean
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from matekd_bench.results.leaderboard import glue_score, tuned_rows
 from matekd_bench.results.leaderboard.cell_marks import mark_cell
@@ -15,6 +16,9 @@ from matekd_bench.results.leaderboard.table import LeaderboardRow, RowIdentity, 
 from matekd_bench.results.leaderboard.table_statistics import TableRuns, TableStatistics
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.intervals import Interval, interval_over_tasks
+
+if TYPE_CHECKING:
+    from matekd_bench.results.leaderboard.evidence import Evidence
 
 CellRecords: TypeAlias = Mapping[str, Mapping[int, Record]]  # column name -> seed -> record
 
@@ -68,7 +72,6 @@ def _identity(key: RowKey, records: CellRecords, reference: RowKey | None) -> Ro
 def _cell(key: RowKey, column: TaskColumn, table: TableRuns, statistics: TableStatistics) -> ScoreCell:
     scored = table.grid.scored(key, column.name)
     summary = statistics.summary.cells[table.labels[key], column.name]
-    xfits = [statistics.xfit.get(run.run_id) for run in scored.values()]
     task_scores = [run.task_score for run in scored.values() if run.task_score]
     reference = table.reference if summary.difference else None
     reference_runs = table.grid.scored(reference, column.name) if reference else {}
@@ -84,9 +87,15 @@ def _cell(key: RowKey, column: TaskColumn, table: TableRuns, statistics: TableSt
         statuses=Counter(run.status for run in table.grid.cell(key, column.name).values()),
         optimism=_mean(score.optimism for score in task_scores),
         best_dev=_mean(score.best_dev for score in task_scores),
-        xfit=_mean(xfits) if None not in xfits else None,
+        score_xfit=partial(_mean_xfit, list(scored.values()), column, table.evidence),
         marks=mark_cell(key, column, table),
     )
+
+
+def _mean_xfit(runs: Sequence[Record], column: TaskColumn, evidence: Evidence | None) -> float | None:
+    answers = [evidence.answers(run, column.metrics) if evidence else None for run in runs]
+    xfits = [answer.xfit if answer else None for answer in answers]
+    return _mean(xfits) if None not in xfits else None
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -45,9 +45,8 @@ class ScoreCell:
 
     `mean` is over the `n` seeds that have a score, including collapsed and diverged runs. `delta` is the mean
     difference to the reference over the common seeds, None where `statistics.difference` is. `statuses` counts the
-    runs by their status. `optimism` is the mean of the best score on dev less the last one. `best_dev` and `xfit` are
-    the means of the best score on dev and of the cross-fitted score over the same seeds. `xfit` is None if a run has
-    no predictions or dev is too small.
+    runs by their status. `optimism` is the mean of the best score on dev less the last one, `best_dev` the mean of the
+    best score on dev over the same seeds. `score_xfit` computes `xfit`.
     """
 
     n: int
@@ -57,8 +56,16 @@ class ScoreCell:
     statuses: Counter[str]
     optimism: float | None = None
     best_dev: float | None = None
-    xfit: float | None = None
+    score_xfit: Callable[[], float | None] = field(default=lambda: None, repr=False, compare=False)
     marks: CellMarks = CellMarks()
+
+    @property
+    def xfit(self) -> float | None:
+        """The mean of the cross-fitted score over the same seeds; None if a run has none.
+
+        It needs every evaluation of every run, so it is read and computed only where it is shown.
+        """
+        return self.score_xfit()
 
 
 @dataclass(frozen=True)

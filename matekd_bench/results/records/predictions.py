@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,33 +62,41 @@ class Predictions:
         return file.getvalue()
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> Predictions:
-        """Read the predictions from an npz file, without pickle. Raises ResultsError if it is damaged."""
+    def from_bytes(cls, content: bytes, *, last_only: bool = False) -> Predictions:
+        """Read the predictions from an npz file, without pickle. Raises ResultsError if it is damaged.
+
+        `last_only` unpacks only the last evaluation, which then is the only one.
+        """
         import numpy as np
 
         try:
             _check_unpacked_size(content)
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                return cls._from_arrays({name: arrays[name] for name in arrays.files})
+                logits, uids = _names_by_evaluation(arrays.files)
+                return cls(
+                    tuple(
+                        {split: arrays[name] for split, name in names.items()}
+                        for names in logits[-1 if last_only else 0 :]
+                    ),
+                    {split: tuple(arrays[name].tolist()) for split, name in uids.items()},
+                )
         except Exception as error:  # numpy, zipfile and zlib raise many different errors for a damaged file
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise ResultsError(f"damaged predictions: {reason}.") from error
 
-    @classmethod
-    def _from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Predictions:
-        evaluations: dict[int, dict[str, NDArray[np.float32]]] = {}
-        uids: dict[str, tuple[str, ...]] = {}
-        for name, array in arrays.items():
-            match = ARRAY_NAME.fullmatch(name)
-            if match is None:
-                raise ValueError(f"unknown array {name!r}")
-            if match[2]:
-                uids[match[3]] = tuple(array.tolist())
-            else:
-                evaluations.setdefault(int(match[1]), {})[match[3]] = array
-        if sorted(evaluations) != list(range(1, len(evaluations) + 1)):
-            raise ValueError(f"evaluations {sorted(evaluations)} are not numbered from 1")
-        return cls(evaluations=tuple(evaluations[number] for number in sorted(evaluations)), uids=uids)
+
+def _names_by_evaluation(names: Sequence[str]) -> tuple[list[dict[str, str]], dict[str, str]]:
+    """Sort the names of a file's arrays: logits of each evaluation by split, and ids by split."""
+    logits: dict[int, dict[str, str]] = {}
+    uids: dict[str, str] = {}
+    for name in names:
+        match = ARRAY_NAME.fullmatch(name)
+        if match is None:
+            raise ValueError(f"unknown array {name!r}")
+        (uids if match[2] else logits.setdefault(int(match[1]), {}))[match[3]] = name
+    if sorted(logits) != list(range(1, len(logits) + 1)):
+        raise ValueError(f"evaluations {sorted(logits)} are not numbered from 1")
+    return [logits[number] for number in sorted(logits)], uids
 
 
 def _check_unpacked_size(content: bytes) -> None:

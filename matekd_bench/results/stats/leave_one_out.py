@@ -27,7 +27,6 @@ from matekd_bench.tasks.metrics import (
 from matekd_bench.tasks.task import MetricName
 
 Values: TypeAlias = NDArray[Any]  # class ids or scores [n]
-BLOCK = 4_000_000  # pairs of examples that are compared at a time
 
 
 def pseudo_values(metrics: Sequence[MetricName], gold: Values, predicted: Values) -> Floats:
@@ -127,17 +126,41 @@ def _squared_falls(side: Floats) -> Floats:
 
 def _joint_falls(x: Floats, y: Floats) -> Floats:
     """Sum, for each example, the products of how far both ranks of each other example fall without it: [n]."""
-    n, sums = len(x), []
-    for start in range(0, n, max(1, BLOCK // n)):
-        left_out = slice(start, start + max(1, BLOCK // n))
-        # twice the fall: 2 above, 1 for a tie. int8, so that a block stays in the cache.
-        falls = [
-            (side > side[left_out, None]).view(np.int8) + (side >= side[left_out, None]).view(np.int8)
-            for side in (x, y)
-        ]
-        sums.append((falls[0] * falls[1]).sum(axis=1, dtype=np.int64))
-    joint: Floats = (np.concatenate(sums) - 1) / 4  # less the example itself, which ties with itself
+    n = len(x)
+    x_ids, y_ids = (np.unique(side, return_inverse=True)[1].astype(np.int64) for side in (x, y))
+    above_x = _count_higher(np.sort(y_ids * n + x_ids), y_ids, x_ids, n)  # of the examples with the same y
+    above_y = _count_higher(np.sort(x_ids * n + y_ids), x_ids, y_ids, n)
+    _, pair, equal = np.unique(x_ids * n + y_ids, return_inverse=True, return_counts=True)
+    # a fall is 1 for a rank above and 1/2 for a tie; each example ties with itself
+    joint: Floats = _count_above_both(x_ids, y_ids) + (above_x + above_y) / 2 + (equal[pair] - 1) / 4
     return joint
+
+
+def _count_above_both(x_ids: Values, y_ids: Values) -> Values:
+    """Count, for each example, those above it in both x and y: [n], in O(n log^2 n).
+
+    As a merge sort counts inversions: with the examples in the order of x, in blocks of 2, 4, 8, ..., each example of a
+    block's left half counts those of its right half with a higher y.
+    """
+    n = len(x_ids)
+    order = np.lexsort((-y_ids, x_ids))  # of equal x, the higher y first, so that none counts another
+    values, positions = y_ids[order], np.arange(n)
+    counts = np.zeros(n, dtype=np.int64)
+    size = 1
+    while size < n:
+        block, half = np.divmod(positions // size, 2)
+        left, right = half == 0, half == 1
+        rights = np.sort(block[right] * n + values[right])
+        counts[left] += _count_higher(rights, block[left], values[left], n)
+        size *= 2
+    above = np.empty_like(counts)
+    above[order] = counts
+    return above
+
+
+def _count_higher(keys: Values, groups: Values, values: Values, n: int) -> Values:
+    """Count, for each of `values` (below n), the higher values in its group; `keys` are `group * n + value`, sorted."""
+    return np.searchsorted(keys, (groups + 1) * n) - np.searchsorted(keys, groups * n + values, side="right")
 
 
 WITHOUT: Mapping[MetricName, Callable[[Values, Values], Floats]] = {

@@ -48,13 +48,17 @@ def read_answers(record: Record, store: ResultsStore, labels: DevLabels) -> list
     return [answers_of(logits, record) for logits in read_logits(record, store, labels)]
 
 
-def read_logits(record: Record, store: ResultsStore, labels: DevLabels) -> list[Logits]:
+def read_logits(
+    record: Record, store: ResultsStore, labels: DevLabels, *, last_only: bool = False
+) -> list[Logits]:
     """Read a run's logits at every evaluation: [n, C] for each split, in the order of the labels.
+
+    `last_only` reads those of the last one, as a list of one.
 
     Raises ResultsError if there are none, if they are not of the examples that have labels, or are not finite.
     """
     check_has_predictions(record)
-    file = store.read_predictions(record.run_id)
+    file = store.read_predictions(record.run_id, last_only=last_only)
     if file is None or not file.evaluations:
         raise ResultsError("the predictions hold no evaluation.")
     if set(file.uids) != set(labels.splits):

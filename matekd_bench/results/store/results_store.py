@@ -163,8 +163,11 @@ class ResultsStore:
                 entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()
             )
 
-    def read_predictions(self, run_id: str) -> Predictions | None:
-        """Read the run's predictions, None if it has none. Raises ResultsError if the file is not the recorded one."""
+    def read_predictions(self, run_id: str, *, last_only: bool = False) -> Predictions | None:
+        """Read the run's predictions, of the last evaluation if `last_only`, None if it has none.
+
+        Raises ResultsError if the file is not the recorded one.
+        """
         recorded = self.read(run_id).predictions
         if recorded is None:
             return None
@@ -172,7 +175,7 @@ class ResultsStore:
         if bytes_digest(content) != recorded.sha256:
             path = self._folder(run_id) / recorded.path
             raise ResultsError(f"{path} is damaged: its SHA-256 is not the recorded one.")
-        return Predictions.from_bytes(content)
+        return Predictions.from_bytes(content, last_only=last_only)
 
     def read_history(self, run_id: str) -> list[dict[str, Any]]:
         """Read the run's history: one entry for each line of the file."""
