@@ -59,7 +59,7 @@ class Scheduler(Sink):
         left = 0
         self._cells = {cell.run_id: cell for cell in cells}
         with self._backend.open(cells, self):
-            self._queue = WorkQueue(self._backend.work())
+            self._queue = WorkQueue(self._backend.work(), self._grid.reference)
             while len(self._queue) or self._items:
                 self._start_work()
                 self._handle(self._backend.wait())

@@ -1,4 +1,4 @@
-"""Orders the work of a study: preparations before the runs that need them, the longest path first."""
+"""Orders the work of a study: preparations before the runs that need them, the reference, the longest path first."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ RETRY_SECONDS = 2.0  # before items that were put back are handed out again
 
 
 class WorkQueue:
-    """A queue that hands out each work item once, unless it is put back; of equal paths the first item goes first."""
+    """A queue that hands out each work item once, unless it is put back; of equal paths the first item goes first.
 
-    def __init__(self, work: Sequence[WorkItem]) -> None:
+    Runs of the `reference` method go before all others, so that a study that is cut short can be compared with it.
+    """
+
+    def __init__(self, work: Sequence[WorkItem], reference: str | None = None) -> None:
+        self._reference = reference
         self._path_seconds = dict(zip((item.id for item in work), critical_paths(work), strict=True))
         self._waiting = [item for item in work if item.waits_for is not None]
         self._ready = [item for item in work if item.waits_for is None]
@@ -39,18 +43,22 @@ class WorkQueue:
         the data of a task loaded prefers that task.
         """
         self._retry_due()
-        fitting = sorted(
-            (item for item in self._ready if fits(item)), key=lambda item: -self._path_seconds[item.id]
-        )
+        fitting = sorted((item for item in self._ready if fits(item)), key=self._rank)
         if not fitting:
             return None
-        enough = NEARLY_AS_LONG * self._path_seconds[fitting[0].id]
+        later, path = self._rank(fitting[0])
         preferred = (
-            item for item in fitting if item.task == preferred_task and self._path_seconds[item.id] >= enough
+            item
+            for item in fitting
+            if item.task == preferred_task and self._rank(item) <= (later, NEARLY_AS_LONG * path)
         )
         chosen = next(preferred, fitting[0])
         self._ready.remove(chosen)
         return chosen
+
+    def _rank(self, item: WorkItem) -> tuple[bool, float]:
+        """Return what the items are sorted by; the lowest goes first."""
+        return item.method != self._reference, -self._path_seconds[item.id]
 
     def complete(self, work_id: str) -> None:
         """Make the runs that waited for this item available."""

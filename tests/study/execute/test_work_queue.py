@@ -44,6 +44,12 @@ def test_the_longest_path_goes_first_and_teachers_before_their_runs() -> None:
     assert len(queue) == 0
 
 
+def test_the_reference_goes_before_all_other_runs() -> None:
+    assert taken(WorkQueue(WORK, "eda")) == ["b2", "teacher for a", "b1"]
+    work = [WorkItem("a1", "a", 10, "eda"), WorkItem("b1", "b", 9, "eda"), WorkItem("a2", "a", 2, "kd")]
+    assert taken(WorkQueue(work, "kd"), preferred_task="b") == ["a2", "b1", "a1"]
+
+
 def test_items_that_wait_are_not_handed_out() -> None:
     queue = WorkQueue(WORK)
     assert taken(queue) == ["teacher for a", "b1", "b2"]
