@@ -35,7 +35,7 @@ app.command("check", epilog=examples("methods check eda", "methods check my_meth
 app.command(
     "texts",
     epilog=examples(
-        "methods texts rte --preset minilm --glue-dir DIR --out texts.jsonl",
+        "methods texts rte --glue-dir DIR --out texts.jsonl",
         "methods texts rte,mrpc --by-id --segments first --out texts.jsonl",
     ),
 )(texts_command.texts)

@@ -39,7 +39,8 @@ def texts(
         ),
     ] = False,
     segments: Annotated[
-        Literal["both", "first", "second"], Option("--segments", help="Which texts of a pair.")
+        Literal["both", "first", "second"],
+        Option("--segments", metavar="WHICH", help="Texts of a pair: both, first or second."),
     ] = "both",
     preset: Preset = None,
     config: Config = None,
