@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,10 @@ def test_a_row_may_have_a_version_of_its_own(file: Path) -> None:
     assert made(file, missing="keep").rewrite(row("b"), 0) == ("three", "zwei")
 
 
+def test_a_wrapper_may_ask_for_a_text_alone(file: Path) -> None:
+    assert made(file).perturb("two", random.Random(0)) == "2"
+
+
 def test_segments_that_are_not_chosen_need_no_entry(file: Path) -> None:
     assert made(file, segments="second").rewrite(row("b"), 0) == ("three", "zwei")
     [sentence] = FromFile.check_rows(FromFileParams(path=str(file), segments="second"), ROWS)
@@ -71,7 +76,7 @@ def test_segments_that_are_not_chosen_need_no_entry(file: Path) -> None:
 
 
 def test_a_text_without_an_entry_is_an_error_unless_it_is_kept(file: Path) -> None:
-    with pytest.raises(DataError, match="'b'"):
+    with pytest.raises(DataError, match="'three'"):
         made(file).rewrite(row("b"), 0)
     with pytest.raises(DataError, match=r"p\.jsonl.* 1 of the 4 .*'b'.*three.*missing=keep"):
         FromFile.check_rows(FromFileParams(path=str(file)), ROWS)

@@ -109,7 +109,7 @@ def show(
         typer.echo("no parameters")
         return
     print_table(("parameter", "type", "default", "bounds", "meaning"), parameters)
-    first = parameters[0]
+    first = next((one for one in parameters if one[2] != "none"), parameters[0])
     typer.echo(
         f"\nset one with --methods '{method.name}[{'METHOD,' if method.wraps else ''}{first[0]}={first[2]}]' "
         f"or --set {method.name}.{first[0]}={first[2]}"

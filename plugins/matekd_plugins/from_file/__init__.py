@@ -67,13 +67,21 @@ class FromFile(TextPerturbation[FromFileParams]):
         return [f"{coverage.found} of {coverage.total} training texts are in '{params.path}'{kept}{unused}"]
 
     def perturb_segment(self, row: Row, index: int, rng: random.Random) -> str:
-        """Return one of the versions of a segment; without any the segment itself, or DataError if that is wanted."""
-        versions = self._texts.of(row.uid, index, row.texts[index])
+        """Return one of the versions that the file has for a segment of a row."""
+        text = row.texts[index]
+        return self._draw(self._texts.of(row.uid, index, text), text, rng)
+
+    def perturb(self, text: str, rng: random.Random) -> str:
+        """Return one of the versions that the file has for a text, whatever its row."""
+        return self._draw(self._texts.of("", 0, text), text, rng)
+
+    def _draw(self, versions: Sequence[str], text: str, rng: random.Random) -> str:
+        """Return one of the versions; without any `text` itself, or DataError if `missing` says so."""
         if versions:
             return versions[int(rng.random() * len(versions))]
         if self.params.missing == "keep":
-            return row.texts[index]
-        raise DataError(f"'{self.params.path}' has no perturbed text for row '{row.uid}'.", hint=WRITE)
+            return text
+        raise DataError(f"'{self.params.path}' lacks the text {text[:60]!r}.", hint=WRITE)
 
 
 def _read(params: FromFileParams) -> PerturbedTexts:
