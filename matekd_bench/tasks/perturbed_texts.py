@@ -94,10 +94,9 @@ class PerturbedTexts:
             for uid, row in rows.items()
             for index in chosen_segments(len(row), segments)
         ]
-        missing = [_described(*text) for text in texts if not self.of(*text)]
-        return Coverage(
-            len(texts), len(texts) - len(missing), missing[0] if missing else None, self._count_unused(rows)
-        )
+        missing = [text for text in texts if not self.of(*text)]
+        first = _described(*missing[0]) if missing else None
+        return Coverage(len(texts), len(texts) - len(missing), first, self._count_unused(rows))
 
     def _check_entries(self, rows: RowTexts) -> None:
         """Raise DataError for an entry by id that does not fit its row."""
