@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from matekd_bench.plugins.thesauri import find_thesaurus, thesaurus_names
     from matekd_bench.seeds import seed_of
     from matekd_bench.tasks.evaluate_metric import evaluate_metric
+    from matekd_bench.tasks.perturbed_texts import Coverage, PerturbedTexts, read_perturbed_texts
     from matekd_bench.tasks.task import Rows, Split, Suite, Task
     from matekd_bench.tasks.task_files import load_suites, load_tasks
 
@@ -75,6 +76,7 @@ _HOMES = {
     "plugins.thesauri": "find_thesaurus thesaurus_names",
     "seeds": "seed_of",
     "tasks.evaluate_metric": "evaluate_metric",
+    "tasks.perturbed_texts": "Coverage PerturbedTexts read_perturbed_texts",
     "tasks.task_files": "load_suites load_tasks",
     "tasks.task": "Rows Split Suite Task",
 }
@@ -86,6 +88,7 @@ __all__ = [
     "CheckpointError",
     "Choice",
     "Context",
+    "Coverage",
     "Cycle",
     "DataError",
     "Drawing",
@@ -103,6 +106,7 @@ __all__ = [
     "Params",
     "Perturbation",
     "Perturbed",
+    "PerturbedTexts",
     "PlannedRun",
     "PluginError",
     "Preset",
@@ -145,6 +149,7 @@ __all__ = [
     "load_results",
     "load_suites",
     "load_tasks",
+    "read_perturbed_texts",
     "seed_of",
     "thesaurus_names",
     "wordnet_places",

@@ -32,6 +32,7 @@ SECTIONS: Mapping[str, str] = {
     "What a method yields and gets": "View Joint Seen Batch Models Context Trained Tokens WordEmbeddings Row Encoded "
     "Perturbed seed_of borrowed_random",
     "Tasks": "Task Split Rows Suite load_tasks load_suites evaluate_metric",
+    "Perturbed texts from a file": "read_perturbed_texts PerturbedTexts Coverage",
     "Thesauri": "Thesaurus Synonyms groups_in wordnet_places find_thesaurus thesaurus_names",
     "Presets, exporters, trackers": "Preset load_presets Exporter ExportTable Tracker",
     "Events": "StudyStarted PlannedRun RunStarted Progress Evaluated RunFinished StudyFinished Message",

@@ -69,6 +69,9 @@ GlueDir: TypeAlias = Annotated[
     Path | None,
     Data("--glue-dir", metavar="DIR", envvar="GLUE_DIR", help="Read tasks from a GLUE folder."),
 ]
+LimitTrain: TypeAlias = Annotated[
+    int | None, Data("--limit-train", metavar="N", min=1, help="At most so many training rows.")
+]
 Teacher: TypeAlias = Annotated[
     str | None,
     Models("--teacher", metavar="MODEL", help="Hub id, perhaps with @REVISION, or folder of the teacher."),

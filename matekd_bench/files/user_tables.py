@@ -73,7 +73,7 @@ def texts_of(lines: Sequence[TableLine], columns: Sequence[str], file: Path) -> 
     """
     for column in columns:
         check_column(file, lines, column)
-    return [tuple(_text_of(line, column, file) for column in columns) for line in lines]
+    return [tuple(text_of(line, column, file) for column in columns) for line in lines]
 
 
 def other_cells(lines: Sequence[TableLine], columns: Sequence[str], file: Path) -> list[dict[str, Any]]:
@@ -105,7 +105,7 @@ def check_column(file: Path, lines: Sequence[TableLine], column: str) -> None:
     raise DataError(f"no column '{column}' in '{file}': {list_available(column, present)}", hint=hint)
 
 
-def _text_of(line: TableLine, column: str, file: Path) -> str:
+def text_of(line: TableLine, column: str, file: Path) -> str:
     """Return a cell; raise DataError if it is missing or not text."""
     if column not in line.cells:
         raise DataError(f"'{file}', line {line.number}: '{column}' is missing.")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FORMER = {"state": "state_dict", "restore": "load_state_dict"}  # names in version 0.1, and names now
 # The base classes, the nearest first, and the methods of which a class has to write one, the usual one first.
 BASES: dict[type[Perturbation[Any]], tuple[str, ...]] = {
-    TextPerturbation: ("perturb", "rewrite", "ahead", "views"),
+    TextPerturbation: ("perturb", "perturb_segment", "rewrite", "ahead", "views"),
     TokenPerturbation: ("perturb", "views"),
     Perturbation: ("views",),
 }

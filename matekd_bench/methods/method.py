@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +12,8 @@ from matekd_bench.tasks.task import Task
 
 Level = Literal["none", "text", "token", "embedding", "generator"]
 Role = Literal["baseline", "ablation", "method"]
+# The fields of `Method` that are functions of the parameters; the last two came after runs had been recorded.
+FUNCTIONS = ("overrides", "resources", "unfit", "check_rows", "cost_beforehand")
 NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})  # what a method may ask for
 
 
@@ -45,6 +47,10 @@ def _fits_all_tasks(params: Any, task: Task) -> str | None:
     return None
 
 
+def _accept_all_rows(params: Any, rows: Mapping[str, tuple[str, ...]]) -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """A perturbation strategy: everything the suite knows of a method.
@@ -72,6 +78,10 @@ class Method:
       a run lists their versions; for methods outside matekd-bench they are part of the run's identity.
     - `unfit`, called with the parameters and a task before any training, explains in a sentence why the method cannot
       run on the task. It returns None if it can.
+    - `check_rows`, called with the parameters and the texts of the training rows by their ids, returns sentences for
+      the user before any training. It raises a `BenchError` if the method cannot run on these rows.
+    - `cost_beforehand`, called with the parameters, returns what was spent before the study on what the method uses,
+      by unit, e.g. ``{"tokens": 120000.0}``. The record of a run has it, and tables show it.
     """
 
     name: str
@@ -90,3 +100,5 @@ class Method:
     overrides: Callable[[Any], Mapping[str, Any]] = _empty
     resources: Callable[[Any], Mapping[str, str]] = _empty
     unfit: Callable[[Any, Task], str | None] = _fits_all_tasks
+    check_rows: Callable[[Any, Mapping[str, tuple[str, ...]]], Sequence[str]] = _accept_all_rows
+    cost_beforehand: Callable[[Any], Mapping[str, float]] = _empty

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, get_args, get_origin
 
 from matekd_bench.errors import PluginError, defined_at
 from matekd_bench.methods.edits import edits_between
@@ -16,6 +16,7 @@ from matekd_bench.methods.method import Level, Method, NoParams, Params, Role
 from matekd_bench.methods.rows import Cycle, Perturbed, Row
 from matekd_bench.methods.search_space import Space
 from matekd_bench.spelling import kind_in_words
+from matekd_bench.tasks.segments import Segments, chosen_segments
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,6 +74,19 @@ class Perturbation(Generic[P]):
         """Explain in a sentence why the method cannot run on a task; None if it can."""
         return None
 
+    @classmethod
+    def check_rows(cls, params: P, rows: Mapping[str, tuple[str, ...]]) -> Sequence[str]:
+        """Check the texts of the training rows, by id, before any training; return sentences for the user.
+
+        Raise a `BenchError` if the method cannot run on them.
+        """
+        return ()
+
+    @classmethod
+    def cost_beforehand(cls, params: P) -> Mapping[str, float]:
+        """Return what was spent before the study on what the method uses, by unit, e.g. ``{"tokens": 120000.0}``."""
+        return {}
+
     def views(self, batch: Batch, models: Models) -> Views:
         """Yield the views that the student learns from in one update.
 
@@ -113,7 +127,7 @@ class TextPerturbation(Perturbation[P]):
 
     level: ClassVar[Level | None] = "text"
     variants: int = 1
-    segments: Literal["both", "first", "second"] = "both"
+    segments: Segments = "both"
 
     def prepare(self, texts: Sequence[str]) -> None:
         """Process the texts that :meth:`perturb` will get, before the first update; called once.
@@ -124,23 +138,25 @@ class TextPerturbation(Perturbation[P]):
 
     def perturbed(self, texts: tuple[str, ...]) -> tuple[str, ...]:
         """Return those segments of a row that are perturbed: the chosen ones, and always a single text."""
-        chosen = {"both": slice(None), "first": slice(0, 1), "second": slice(1, 2)}[self.segments]
-        return texts if len(texts) == 1 else texts[chosen]
+        return tuple(texts[index] for index in chosen_segments(len(texts), self.segments))
 
     def perturb(self, text: str, rng: random.Random) -> str:
         """Return a perturbed version of `text`; take every random choice from `rng`."""
         raise NotImplementedError
 
+    def perturb_segment(self, row: Row, index: int, rng: random.Random) -> str:
+        """Return a perturbed version of one segment of a row, by default what :meth:`perturb` makes of its text.
+
+        Write it in place of `perturb` if the version depends on the row's id or its other segment.
+        """
+        return self._checked_text(row.texts[index], rng)
+
     def rewrite(self, row: Row, variant: int) -> tuple[str, ...]:
         """Perturb the chosen segments of a row, each with a random generator of its own."""
-        texts = []
-        for index, text in enumerate(row.texts):
-            chosen = self.segments == "both" or index == (0 if self.segments == "first" else 1)
-            if not chosen and len(row.texts) > 1:  # a single text is always perturbed
-                texts.append(text)
-                continue
+        texts = list(row.texts)
+        for index in chosen_segments(len(texts), self.segments):
             rng = random.Random(row.seed(f"text/{variant}/{index}"))
-            texts.append(self._checked_text(text, rng))
+            texts[index] = self.perturb_segment(row, index, rng)
         return tuple(texts)
 
     def _checked_text(self, text: str, rng: random.Random) -> str:
@@ -247,7 +263,8 @@ def method_of(cls: type[Perturbation[Any]]) -> Method:
     return Method(
         name=cls.name, summary=summary, factory=cls, level=cls.level, version=cls.version, params=params_of(cls),
         citation=cls.citation, needs=cls.needs, role=cls.role, search=cls.search, overrides=cls.overrides,
-        resources=cls.resources, unfit=cls.unfit, libraries=cls.libraries,
+        resources=cls.resources, unfit=cls.unfit, check_rows=cls.check_rows, cost_beforehand=cls.cost_beforehand,
+        libraries=cls.libraries,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,6 +57,14 @@ class WrapperPair:
         """Return the resources of both methods by kind; the wrapper's takes precedence."""
         return {**self.inner.resources(self.inner_params), **self.outer.resources(params)}
 
+    def check_rows(self, params: Params, rows: Mapping[str, tuple[str, ...]]) -> Sequence[str]:
+        """Let both methods check the training rows; return the sentences of both."""
+        return (*self.inner.check_rows(self.inner_params, rows), *self.outer.check_rows(params, rows))
+
+    def cost_beforehand(self, params: Params) -> Mapping[str, float]:
+        """Return what was spent before the study for either method; the wrapper's takes precedence."""
+        return {**self.inner.cost_beforehand(self.inner_params), **self.outer.cost_beforehand(params)}
+
 
 def combined_record(outer: Method, inner: Method, inner_params: Params) -> Method:
     """Make the record of `outer` wrapping `inner`, with version, needs, overrides and resources of both."""
@@ -69,6 +77,8 @@ def combined_record(outer: Method, inner: Method, inner_params: Params) -> Metho
         needs=outer.needs | inner.needs,
         overrides=both.overrides,
         unfit=both.unfit,
+        check_rows=both.check_rows,
+        cost_beforehand=both.cost_beforehand,
     )
 
 

@@ -15,7 +15,7 @@ from matekd_bench.errors import PluginError
 from matekd_bench.files.hashing import digest
 from matekd_bench.files.object_source import SourceParts
 from matekd_bench.files.source_code import find_module, source_digest
-from matekd_bench.methods.method import Method
+from matekd_bench.methods.method import FUNCTIONS, Method
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.plugins.origin import OWN_PACKAGES, ProvidedBy, normalized
 
@@ -101,7 +101,15 @@ def code_in_process(method: Method) -> MethodCode:
 
 def objects_of(method: Method) -> dict[str, Any]:
     """Return the classes and functions that make up a method, by the names of its record's fields."""
-    return {name: getattr(method, name) for name in ("factory", "params", "overrides", "resources", "unfit")}
+    objects = {name: getattr(method, name) for name in ("factory", "params", *FUNCTIONS)}
+    # Functions that came later count only if the method brings its own: methods without them keep their digests.
+    later = [name for name in FUNCTIONS[3:] if _is_of_suite(objects[name])]
+    return {name: value for name, value in objects.items() if name not in later}
+
+
+def _is_of_suite(function: Any) -> bool:
+    """Return True for a default of the suite's."""
+    return str(getattr(function, "__module__", None)).startswith("matekd_bench.")
 
 
 def _modules_of(method: Method, plugin: str) -> list[str]:
@@ -110,10 +118,11 @@ def _modules_of(method: Method, plugin: str) -> list[str]:
     while isinstance(factory, partial):
         factory = factory.func
     parts: list[Any] = [*(inspect.getmro(factory) if isinstance(factory, type) else [factory])]
-    parts += [*inspect.getmro(method.params), method.overrides, method.resources, method.unfit]
+    functions = [getattr(method, name) for name in FUNCTIONS]
+    parts += [*inspect.getmro(method.params), *functions]
     names = [name for part in parts if isinstance(name := getattr(part, "__module__", None), str)]
     # An object that is made by a call, such as a partial or a closure, has arguments of the module that makes it.
-    if not all(map(_is_named, (method.factory, method.overrides, method.resources, method.unfit))):
+    if not all(map(_is_named, (method.factory, *functions))):
         names.append(plugin)
     return list(dict.fromkeys(names))
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from matekd_bench.errors import PluginError
 from matekd_bench.methods.class_checks import code_problem
-from matekd_bench.methods.method import NEEDS, Level, Method, Params, Role
+from matekd_bench.methods.method import FUNCTIONS, NEEDS, Level, Method, Params, Role
 from matekd_bench.methods.perturbation import Perturbation, method_of
 from matekd_bench.methods.search_space import Choice, Range
 from matekd_bench.methods.thesaurus import Thesaurus
@@ -166,8 +166,8 @@ def _method_problem(method: Method) -> str | None:
         return f"needs names '{unknown_needs[0]}', allowed are {', '.join(sorted(NEEDS))}"
     if method.role not in get_args(Role):
         return _choice_problem("role", method.role, get_args(Role))
-    if not (callable(method.overrides) and callable(method.resources) and callable(method.unfit)):
-        return "overrides, resources and unfit must be callable with the parameters"
+    if wrong := [name for name in FUNCTIONS if not callable(getattr(method, name))]:
+        return f"{wrong[0]} must be callable with the parameters"
     if not (isinstance(method.params, type) and issubclass(method.params, Params)):
         return "params must be a subclass of matekd_bench.Params"
     if problem := _names_problem(method.libraries) or code_problem(method):

@@ -37,7 +37,7 @@ from matekd_bench.study.execute.study_session import StudySession
 from matekd_bench.study.plan.code_changes import changed_code, check_libraries, without_hash
 from matekd_bench.study.plan.grid import Cell, Grid, make_grid
 from matekd_bench.study.plan.identity import describe_resources
-from matekd_bench.study.plan.preflight import check_given_teachers, check_methods, check_models
+from matekd_bench.study.plan.preflight import check_given_teachers, check_methods, check_models, row_notes
 from matekd_bench.study.plan.study_plan import Plan, chosen_shard, make_plan, restrict_to_shard
 from matekd_bench.study.plan.tuning import Tuner, make_tuner
 
@@ -134,6 +134,8 @@ def _plan_study(placement: Placement, host: Host, sink: Sink, ranks: Ranks, *, q
     for change in changed_code(todo, store, run_ids):
         _note(sink, change)
     _note_resources_and_data(grid, todo, sink)
+    for note in row_notes(todo):
+        _note(sink, note)
     if spec.keep == "last" and (missing := _count_missing_students(grid, store, recorded)):
         _note(
             sink,

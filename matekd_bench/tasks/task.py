@@ -204,6 +204,11 @@ class TaskData:
     notices: tuple[str, ...] = ()
 
     @property
+    def training_texts(self) -> dict[str, tuple[str, ...]]:
+        """The texts of the training rows by their ids."""
+        return dict(zip(self.train.uids, self.train.texts, strict=True)) if self.train else {}
+
+    @property
     def state_text(self) -> str:
         """Data state as shown to the user: "official", "mini", "own" or e.g. "partial (train 256 of 2490)".
 

@@ -25,7 +25,7 @@ from matekd_bench.methods.views import Batch, View
 from matekd_bench.plugins.host import Host
 from matekd_bench.seeds import seed_of
 from matekd_bench.study.plan.grid import Cell, make_grid
-from matekd_bench.study.plan.preflight import check_methods
+from matekd_bench.study.plan.preflight import check_methods, row_notes
 from matekd_bench.study.spec.request import StudyRequest
 from matekd_bench.tools.preview_examples import MethodPreview, Preview, PreviewExample, PreviewVersion
 
@@ -41,6 +41,8 @@ def preview(request: StudyRequest, host: Host, sink: Sink, *, examples: int, upd
     spec = request.spec.model_copy(update={"tune": None})  # the settings before tuning are shown
     grid = make_grid(spec, resolve_device(request.execution.device), host, sink)
     check_methods(grid.cells)
+    for note in row_notes(grid.cells):
+        sink.emit(Message(kind="note", text=note))
     first = grid.cells[0]
     assets = TaskAssets(first.data, first.recipe, sink)
     count = len(assets.train)

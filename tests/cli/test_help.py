@@ -94,17 +94,25 @@ def test_lists_are_completed_at_their_last_name() -> None:
     assert "kd,kd" not in [name for name, _ in completion.methods("kd,")]
 
 
-def test_the_shell_is_answered_without_loading_torch() -> None:
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("matekd-bench run --methods kd,ed", ["kd,eda"]),
+        ("matekd-bench methods texts rte,mrp", ["rte,mrpc"]),
+        ("matekd-bench methods te", ["texts"]),
+    ],
+)
+def test_the_shell_is_answered_without_loading_torch(words: str, completed: list[str]) -> None:
     probe = (
         "import sys, atexit\nfrom matekd_bench.cli import main\n"
         "atexit.register(lambda: print('TORCH', 'torch' in sys.modules))\nmain([])"
     )
-    words = "matekd-bench run --methods kd,ed"
-    asked = {"_MATEKD_BENCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3"}
+    at = str(len(words.split()) - 1)
+    asked = {"_MATEKD_BENCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": at}
     done = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True, env={**os.environ, **asked}
     )
-    assert done.stdout.split() == ["kd,eda", "TORCH", "False"]
+    assert done.stdout.split() == [*completed, "TORCH", "False"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

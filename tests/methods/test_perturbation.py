@@ -26,6 +26,7 @@ from matekd_bench import (
     WrapperParams,
 )
 from matekd_bench.methods.class_checks import make_perturbation
+from matekd_bench.methods.method import FUNCTIONS
 from matekd_bench.methods.params import resolve_all
 from matekd_bench.methods.perturbation import P, method_of, params_of
 from matekd_bench.methods.wrapping import combined_record
@@ -64,6 +65,14 @@ def test_every_segment_draws_from_a_generator_of_its_own():
     first, second = method().rewrite(row("same", "same"), 0)
     assert first.startswith("same ")
     assert first != second == method().rewrite(row("another", "same"), 0)[1]
+
+
+def test_a_segment_may_depend_on_its_row():
+    def joined(row, index, rng):
+        return f"{row.uid} {row.texts[1 - index]} {rng.random() < 2}"
+
+    made = method(perturb_segment=joined, segments="second")
+    assert made.rewrite(row("one", "two"), 0) == ("one", "u1 one True")
 
 
 def test_draws_are_fresh_for_each_epoch_variant_and_example():
@@ -174,28 +183,40 @@ class Shout(TextPerturbation[ShoutParams]):
     def unfit(cls, params, task):
         return f"{params.rate} is too loud for {task.name}."
 
+    @classmethod
+    def check_rows(cls, params, rows):
+        return [f"{len(rows)} rows are loud"]
+
+    @classmethod
+    def cost_beforehand(cls, params):
+        return {"throats": params.rate}
+
 
 def test_a_class_becomes_the_record_that_would_have_been_written_for_it():
     record = method_of(Shout)
     assert record == Method(
         name="shout", summary="Words in capitals.", factory=Shout, level="text", version="3", params=ShoutParams,
         citation="Somebody 2020", needs=frozenset({"thesaurus"}), role="ablation", search={"rate": Range(0.1, 0.5)},
-        overrides=Shout.overrides, resources=Shout.resources, unfit=Shout.unfit,
+        overrides=Shout.overrides, resources=Shout.resources, unfit=Shout.unfit, check_rows=Shout.check_rows,
+        cost_beforehand=Shout.cost_beforehand,
     )  # fmt: skip
     params = ShoutParams(rate=0.4)
     assert record.overrides(params) == {"training.optimizer.clip": 0.4}
     assert record.resources(params) == {"words": "0.4 of them"}
     assert record.unfit(params, SimpleNamespace(name="rte")) == "0.4 is too loud for rte."
+    assert record.check_rows(params, {"a": ("b",)}) == ["1 rows are loud"]
+    assert record.cost_beforehand(params) == {"throats": 0.4}
 
 
 def test_a_class_that_says_only_what_it_must_has_the_defaults_of_a_record():
     bare = type("Bare", (TokenPerturbation,), {"name": "bare", "version": "1"})
     record = method_of(bare)
     plain = Method(name="bare", summary="", factory=bare, level="token", version="1")
-    functions = {"overrides": None, "resources": None, "unfit": None}
+    functions = dict.fromkeys(FUNCTIONS)
     assert vars(record) | functions == vars(plain) | functions
     asked = (record.overrides(NoParams()), record.resources(NoParams()), record.unfit(NoParams(), None))
     assert asked == ({}, {}, None)
+    assert (list(record.check_rows(NoParams(), {})), record.cost_beforehand(NoParams())) == ([], {})
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,17 @@ def test_the_record_says_what_both_need_use_and_override() -> None:
     assert found.record.resources(found.params) == {"thesaurus": "words 0.2", "library": "of 4"}
 
 
+def test_both_check_the_rows_and_say_what_was_spent() -> None:
+    inner = replace(
+        INNER,
+        check_rows=lambda params, rows: [f"{params.alpha} of {len(rows)}"],
+        cost_beforehand=lambda params: {"USD": 2},
+    )
+    found = resolved("outer[inner[alpha=.2]]", inner)
+    assert list(found.record.check_rows(found.params, {"a": ("b",)})) == ["0.2 of 1"]
+    assert found.record.cost_beforehand(found.params) == {"USD": 2}
+
+
 def test_another_version_of_the_wrapped_method_is_another_version() -> None:
     assert resolved("outer[inner]").record.version == "2+inner-3"
     assert resolved("outer[inner]", replace(INNER, version="4")).record.version == "2+inner-4"

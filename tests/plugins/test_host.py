@@ -283,11 +283,11 @@ def test_a_checkout_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatc
 
 def test_a_file_is_a_plugin_with_the_digest_of_its_source(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
-    file.write_text(METHOD.format(name="from-file"))
-    first = Host.load([file, file]).method("from-file")
+    file.write_text(METHOD.format(name="of-a-file"))
+    first = Host.load([file, file]).method("of-a-file")
     assert first.by.distribution is None
-    file.write_text(METHOD.format(name="from-file").replace("a test", "b test"))  # the same size and second
-    second = Host.load([file]).method("from-file")
+    file.write_text(METHOD.format(name="of-a-file").replace("a test", "b test"))  # the same size and second
+    second = Host.load([file]).method("of-a-file")
     assert second.record.summary == "b test"
     assert first.code.digest != second.code.digest
     assert len(str(second.code.digest)) == 64
@@ -296,12 +296,12 @@ def test_a_file_is_a_plugin_with_the_digest_of_its_source(tmp_path: Path) -> Non
 
 def test_a_file_may_define_parameters(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
-    source = METHOD.format(name="from-file").replace("Perturbation, hook", "Params, Perturbation, hook")
+    source = METHOD.format(name="of-a-file").replace("Perturbation, hook", "Params, Perturbation, hook")
     source = source.replace(
         "\n@hookimpl", '\nclass Own(Params):\n    alpha: float = 0.1\n    """Share."""\n\n@hookimpl'
     )
     file.write_text(source.replace("factory=", "params=Own, factory="))
-    params = Host.load([file]).method("from-file").record.params
+    params = Host.load([file]).method("of-a-file").record.params
     assert params.model_fields["alpha"].description == "Share."
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from installed_package import InstalledPackage, installed
-from matekd_bench import PluginError
+from matekd_bench import PluginError, TextPerturbation
+from matekd_bench.methods.perturbation import method_of
 from matekd_bench.plugins.host import Host
-from matekd_bench.plugins.method_code import NOT_INSTALLED, MethodCode
+from matekd_bench.plugins.method_code import NOT_INSTALLED, MethodCode, objects_of
 
 HOOK = """
 from matekd_bench import Method, hookimpl
@@ -201,3 +202,19 @@ def test_a_base_class_of_another_plugin_counts(tmp_path: Path) -> None:
         other.edit("__init__.py", HOOK.format(imports=base.replace("0.1", "0.9"), method="from ()"))
         made.forget()
         assert code().digest not in (before, None)
+
+
+def test_functions_that_came_later_count_only_where_a_method_brings_them() -> None:
+    """Runs of methods without them keep their ids."""
+
+    class Plain(TextPerturbation):
+        name, version = "plain", "1"
+
+    class Checking(Plain):
+        @classmethod
+        def check_rows(cls, params, rows):
+            return ()
+
+    earlier = {"factory", "params", "overrides", "resources", "unfit"}
+    assert set(objects_of(method_of(Plain))) == earlier
+    assert set(objects_of(method_of(Checking))) == {*earlier, "check_rows"}

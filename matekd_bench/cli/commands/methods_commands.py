@@ -1,4 +1,4 @@
-"""``matekd-bench methods``: list the methods, describe one, and register ``preview`` and ``check``."""
+"""``matekd-bench methods``: list the methods, describe one, and register ``preview``, ``check`` and ``texts``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matekd_bench.cli import completion
-from matekd_bench.cli.commands import check_command, preview_command
+from matekd_bench.cli.commands import check_command, preview_command, texts_command
 from matekd_bench.cli.options import Json, NoPlugins, PluginFiles, examples
 from matekd_bench.cli.ui.console import (
     conflicts,
@@ -32,6 +32,13 @@ app.command(
 app.command("check", epilog=examples("methods check eda", "methods check my_method.py --only rows,memory"))(
     check_command.check
 )
+app.command(
+    "texts",
+    epilog=examples(
+        "methods texts rte --glue-dir DIR --out texts.jsonl",
+        "methods texts rte,mrpc --by-id --segments first --out texts.jsonl",
+    ),
+)(texts_command.texts)
 
 
 @app.callback(invoke_without_command=True)
@@ -102,7 +109,7 @@ def show(
         typer.echo("no parameters")
         return
     print_table(("parameter", "type", "default", "bounds", "meaning"), parameters)
-    first = parameters[0]
+    first = next((one for one in parameters if one[2] != "none"), parameters[0])
     typer.echo(
         f"\nset one with --methods '{method.name}[{'METHOD,' if method.wraps else ''}{first[0]}={first[2]}]' "
         f"or --set {method.name}.{first[0]}={first[2]}"

@@ -17,6 +17,7 @@ from matekd_bench.cli.options import (
     Generator,
     GlueDir,
     Json,
+    LimitTrain,
     Machine,
     Methods,
     NoPlugins,
@@ -74,9 +75,7 @@ def run(
         list[str] | None,
         Settings("--set", metavar="METHOD.PARAM=VALUE", help="A parameter of every such method in the list."),
     ] = None,
-    limit_train: Annotated[
-        int | None, Data("--limit-train", metavar="N", min=1, help="At most so many training rows.")
-    ] = None,
+    limit_train: LimitTrain = None,
     limit_eval: Annotated[
         int | None, Data("--limit-eval", metavar="N", min=1, help="At most so many rows of a dev split.")
     ] = None,

@@ -45,6 +45,7 @@ Seconds = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=-1 - 1e-6, le=1 + 1e-6)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
 Settings = Annotated[dict[str, Any], PlainJson]
+Amounts = Annotated[dict[PrintableText, Annotated[float, Field(ge=0)]], PlainJson]
 Counts = Annotated[dict[str, Count], PlainJson]
 TextMap = Annotated[dict[str, str], PlainJson]
 

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from matekd_bench.errors import ResultsError, first_problem
 from matekd_bench.results.records.code_record import Code
 from matekd_bench.results.records.field_types import (
+    Amounts,
     Count,
     Counts,
     Fraction,
@@ -135,11 +136,13 @@ class Perturber(RecordPart):
     """The method's own module and external resources.
 
     `parameters` and `trainable` are parameter counts. `resources` maps the name of a resource to its version.
+    `cost_beforehand` is what the resources cost before the study, by unit; not written if nothing is known.
     """
 
     parameters: Count
     trainable: Count
     resources: TextMap
+    cost_beforehand: Amounts = Field(default_factory=dict, exclude_if=lambda cost: not cost)
 
 
 class BudgetRecord(RecordPart):

@@ -106,6 +106,14 @@ def _tasks_won_cell(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
     return TableCell((text(None),)) if won is None else TableCell((f"{won} of {table.compared}",), won)
 
 
+def _cost_beforehand(row: LeaderboardRow, table: LeaderboardTable) -> Value:
+    costs = [run.perturber.cost_beforehand for run in row.runs if run.perturber]
+    return (
+        joined(", ".join(f"{amount:.10g} {unit}" for unit, amount in cost.items()) for cost in costs if cost)
+        or None
+    )
+
+
 def _of_cost(value: Callable[[Cost], float | None]) -> Callable[[LeaderboardRow, LeaderboardTable], Value]:
     """Return the value of a row that `value` computes from its cost; None for a row without cost."""
     return lambda row, table: value(row.cost) if row.cost else None
@@ -295,6 +303,11 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
         "code", "Of a method from outside matekd-bench: digest of its source, versions of the libraries that it names.",
         lambda row, table: row.identity.code or None,
     ),
+    Column(
+        "cost_beforehand",
+        "What was spent before the study on what the method uses, such as the tokens of the texts of `from-file`.",
+        _cost_beforehand, ("cost", "beforehand"),
+    ),
     *(
         Column(
             name, f"Mean over {len(tasks)} tasks: {', '.join(tasks)}.",
@@ -346,12 +359,12 @@ SHEETS: Mapping[str, tuple[str, ...]] = {
     ),
     "costs": (
         *("student_updates", "auxiliary_updates", "train_seconds", "train_pflops"),
-        *("flops_x_reference", "budget"),
+        *("flops_x_reference", "cost_beforehand", "budget"),
     ),
     "costs in detail": (
         *("budget", "student_updates", "auxiliary_updates", "train_seconds", "precompute_seconds"),
         *("eval_seconds", "peak_memory", "train_pflops", "precompute_pflops", "tuning_pflops"),
-        *("flops_x_reference", "delta_matched", "delta_matched_ci"),
+        *("cost_beforehand", "flops_x_reference", "delta_matched", "delta_matched_ci"),
     ),
 }
 

@@ -24,7 +24,7 @@ from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.seeds import seed_of
 from matekd_bench.study.plan.code_changes import code_records
 from matekd_bench.study.plan.grid import Cell, Grid
-from matekd_bench.study.plan.identity import resources_of
+from matekd_bench.study.plan.identity import cost_beforehand, resources_of
 from matekd_bench.tasks.metrics import SplitScore, majority_score_of, task_score
 
 LIBRARIES = (
@@ -115,10 +115,12 @@ def predictions_of(cell: Cell, outcome: Outcome) -> Predictions | None:
 
 def _perturber_record(cell: Cell, outcome: Outcome) -> records.Perturber | None:
     resources = resources_of(cell.job, cell.recipe)
-    if not resources and not outcome.perturber_parameters:
+    cost = cost_beforehand(cell.job)
+    if not (resources or cost or outcome.perturber_parameters):
         return None
     return records.Perturber(
-        parameters=outcome.perturber_parameters, trainable=outcome.perturber_trainable, resources=resources
+        parameters=outcome.perturber_parameters, trainable=outcome.perturber_trainable, resources=resources,
+        cost_beforehand=cost,
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from matekd_bench.results.store.under_way import RunUnderWay
 from matekd_bench.study.execute import recording
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.orders import EndKind, Order, OrderEnd, run_started
-from matekd_bench.study.plan.code_changes import check_code
+from matekd_bench.study.plan.code_changes import check_unchanged
 from matekd_bench.study.plan.grid import Cell, Grid
 
 OnCheckpoint = Callable[[int, Path], None]  # gets the update and the folder of every saved checkpoint
@@ -183,7 +183,7 @@ class Runner:
             under_way.on_problem = lambda reason: self._emit(
                 "warning", f"{cell.label}: no checkpoint could be saved: {reason}"
             )
-            check_code(cell, self.grid.host)
+            check_unchanged(cell, self.grid.host)
             ranks = cell.recipe.ranks
             # The followers start the same run when they receive this.
             ranks.announce((order, tuple(self._assets)))
@@ -193,7 +193,9 @@ class Runner:
                     stopping=self._interruptions.stop_requested, checkpoints=under_way,
                 )
             )  # fmt: skip
-            check_code(cell, self.grid.host)  # again: a method may have imported modules while it trained
+            check_unchanged(
+                cell, self.grid.host
+            )  # again: a method may have imported modules while it trained
             record = recording.finished_record(cell, self.grid, assets, outcome, self._command)
         except PausedError as paused:
             raise self._interruptions.stopped_error(_stop_message(cell, paused, under_way)) from None

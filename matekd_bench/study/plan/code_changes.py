@@ -1,4 +1,4 @@
-"""Compares the code of methods with that of their records and with that of the plan."""
+"""Compares the code and the resources of methods with those of the plan, and their code with that of their records."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from matekd_bench.results.records.code_record import Code, CodeRecord, foreign_c
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.plan.grid import Cell
+from matekd_bench.study.plan.identity import named_resources
 
 
 def code_records(code: Sequence[MethodCode]) -> Code:
@@ -36,8 +37,15 @@ def check_libraries(cells: Sequence[Cell]) -> None:
                 )
 
 
-def check_code(cell: Cell, host: Host) -> None:
-    """Raise RunError if a method's code is not the planned one, as when a module is edited before it is imported."""
+def check_unchanged(cell: Cell, host: Host) -> None:
+    """Raise RunError if a method's code or resources are not the planned ones, as when a file is edited meanwhile."""
+    if (resources := named_resources(cell.job)) != cell.resources:
+        changed = sorted(cell.resources.items() ^ resources.items())[0][0]
+        raise RunError(
+            f"method '{cell.job.variant}': {changed} changed while the study ran: {cell.resources.get(changed)} then, "
+            f"{resources.get(changed)} now.",
+            hint="Run the command again when no file is being edited.",
+        )
     for planned in cell.code:
         if not planned.built_in and host.method(planned.method).current_code() != planned:
             raise RunError(

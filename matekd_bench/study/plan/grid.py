@@ -24,7 +24,7 @@ from matekd_bench.methods.search_space import Space
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.method_code import MethodCode
 from matekd_bench.results.records.run_record import SeedPlan, Tuning
-from matekd_bench.study.plan.identity import make_run_id_function, protocol_id
+from matekd_bench.study.plan.identity import make_run_id_function, named_resources, protocol_id
 from matekd_bench.study.plan.trials import spaces_of, tuning_identity, with_rate, with_values
 from matekd_bench.study.spec.method_settings import apply_overrides
 from matekd_bench.study.spec.request import listed_methods
@@ -43,6 +43,7 @@ class Cell:
     data: TaskData
     recipe: Recipe
     code: tuple[MethodCode, ...]  # of its method, and of the method that this one wraps
+    resources: Mapping[str, str]  # that its method's record names
     tuning: Tuning | None = None  # result of its trials, if it is tuned
     trial: str = ""  # e.g. "trial 2 of 8" if the cell is a trial itself
 
@@ -106,7 +107,7 @@ class Grid:
             params=chosen.params,
             training=apply_overrides(training, chosen.record, chosen.params, self.spec.budget.kind),
         )
-        return replace(cell, job=job, tuning=tuning)
+        return replace(cell, job=job, resources=named_resources(job), tuning=tuning)
 
 
 def make_grid(
@@ -320,6 +321,7 @@ def make_cell_factory(
     )
     tuning = tuning_identity(spaces, spec.tune) if spaces and spec.tune else None
     code = tuple(host.method(name).code for name in method.names)
+    resources = named_resources(job)
     run_id_of = make_run_id_function(job, data, recipe, spec, threads, code, tuning)
 
     def make_cell(seed: int) -> Cell:
@@ -330,6 +332,7 @@ def make_cell_factory(
             data=data,
             recipe=recipe,
             code=code,
+            resources=resources,
         )
 
     return make_cell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ def run_identity(
             "version": job.method.version,
             "params": job.params.model_dump(mode="json"),
             "source": _foreign_code(code),
-            "resources": _named_resources(job),
+            "resources": named_resources(job),
         },
         "task": data.task.name,
         "metrics": list(data.task.metrics),
@@ -112,7 +113,7 @@ def generator_identity(recipe: Recipe) -> dict[str, Any] | None:
 
 def resources_of(job: Job, recipe: Recipe) -> dict[str, str]:
     """Return what a method uses besides teacher and student, by kind, such as a thesaurus or a generator."""
-    resources = _named_resources(job)
+    resources = named_resources(job)
     generator = generator_identity(recipe) if "generator" in job.method.needs else None
     if generator is not None and recipe.generator is not None:
         resources["generator"] = f"{recipe.generator.name} ({short_digest(generator, 12)})"
@@ -121,11 +122,11 @@ def resources_of(job: Job, recipe: Recipe) -> dict[str, str]:
 
 def describe_resources(job: Job) -> str | None:
     """Describe in one sentence the resources that the method's record names; None if it names none."""
-    named = sorted(_named_resources(job).items())
+    named = sorted(named_resources(job).items())
     return f"{job.variant} uses {', '.join(f'{kind}: {name}' for kind, name in named)}" if named else None
 
 
-def _named_resources(job: Job) -> dict[str, str]:
+def named_resources(job: Job) -> dict[str, str]:
     """Return the resources that the method's record names; raises PluginError if that fails or gives no text."""
     # No run exists yet that could be recorded as failed.
     with blamed(f"method '{job.method.name}' cannot name its resources", PluginError):
@@ -133,6 +134,17 @@ def _named_resources(job: Job) -> dict[str, str]:
     if wrong := [value for pair in named.items() for value in pair if not isinstance(value, str)]:
         raise PluginError(f"method '{job.method.name}' names {wrong[0]!r} among its resources: use text.")
     return named
+
+
+def cost_beforehand(job: Job) -> dict[str, float]:
+    """Return what was spent before the study on what the method uses, by unit; PluginError if these are no amounts."""
+    with blamed(f"method '{job.method.name}' cannot say its cost beforehand", PluginError):
+        cost = {str(unit): float(amount) for unit, amount in job.method.cost_beforehand(job.params).items()}
+    if wrong := [unit for unit, amount in cost.items() if not 0 <= amount < math.inf]:
+        raise PluginError(
+            f"method '{job.method.name}' cost {cost[wrong[0]]} {wrong[0]} beforehand: use 0 or more."
+        )
+    return cost
 
 
 def protocol_id(spec: StudySpec, recipe: Recipe, source: str) -> str:

@@ -11,12 +11,13 @@ from matekd_bench.distill.artifacts.task_assets import Recipe, TaskAssets
 from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.models.score_units import score_units
 from matekd_bench.distill.models.tokenizers import check_vocabularies, has_mask_token, tokens_of
-from matekd_bench.errors import CheckpointError, PluginError, UsageError
+from matekd_bench.errors import BenchError, CheckpointError, PluginError, UsageError
 from matekd_bench.events import Message, Sink
 from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.perturbation import wrong_result
 from matekd_bench.study.plan.grid import Cell
+from matekd_bench.study.plan.identity import cost_beforehand
 from matekd_bench.tasks.metrics import check_library_metrics
 
 # The models that methods of a level give embeddings to; a generator's soft tokens go to the teacher too.
@@ -46,6 +47,29 @@ def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
             raise wrong_result(cell.job.method.unfit, repr(reason), "return a sentence, or None")
         if reason is not None:
             raise UsageError(f"method '{cell.job.variant}' on task '{cell.data.task.name}': {reason}")
+
+
+def row_notes(cells: Sequence[Cell]) -> list[str]:
+    """Let every method check the training rows of its tasks, and return what it says of them, a sentence each.
+
+    Raises a BenchError, naming method and task, if a method cannot run on the rows or its costs are no numbers.
+    """
+    notes: list[str] = []
+    data = {cell.data.task.name: cell.data for cell in cells}
+    rows = {name: task_data.training_texts for name, task_data in data.items()}
+    for cell in {(cell.job.variant, cell.data.task.name): cell for cell in cells}.values():
+        method, task = cell.job.method, cell.data.task.name
+        where = f"method '{cell.job.variant}' on task '{task}'"
+        try:
+            cost_beforehand(cell.job)
+            with blamed("it cannot check the training rows", PluginError):
+                sentences: object = method.check_rows(cell.job.params, rows[task])
+        except BenchError as error:
+            raise type(error)(f"{where}: {error.message}", hint=error.hint) from error
+        if not isinstance(sentences, (list, tuple)) or not all(isinstance(one, str) for one in sentences):
+            raise wrong_result(method.check_rows, repr(sentences), "return a list of sentences")
+        notes += [f"{cell.job.variant} on {task}: {sentence}" for sentence in sentences]
+    return notes
 
 
 def check_models(cells: Sequence[Cell], sink: Sink) -> None:

@@ -272,7 +272,7 @@ def matekd_bench_tasks():
     [
         *(
             (moment, "exits", "sst2", "method 'exits'.*no lexicon .before.py, line")
-            for moment in ("overrides", "resources", "unfit")
+            for moment in ("overrides", "resources", "unfit", "check_rows", "cost_beforehand")
         ),
         ("unused", "exits[rate=1]", "sst2", "method 'exits'.*no rate .before.py"),
         ("unused", "kd", "gone", "gone train.*no rows .before.py"),

@@ -24,7 +24,7 @@ from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.grid import Grid, make_grid
 from matekd_bench.study.plan.identity import models_identity
-from matekd_bench.study.plan.preflight import check_methods, check_models, check_needs
+from matekd_bench.study.plan.preflight import check_methods, check_models, check_needs, row_notes
 from matekd_bench.study.spec.request import make_request
 
 Models = Callable[..., Recipe]
@@ -85,6 +85,29 @@ def test_the_answer_whether_a_task_fits_is_a_sentence(grid: Callable[[str], Grid
     method = replace(cell.job.method, unfit=lambda params, task: True)
     with pytest.raises(PluginError, match="returned True"):
         check_methods([replace(cell, job=replace(cell.job, method=method))])
+
+
+def test_methods_check_the_training_rows_of_each_task(grid: Callable[[str], Grid]) -> None:
+    cell = grid("eda").cells[0]
+    assert row_notes([cell]) == []
+
+    def sentences(**functions: Callable[..., object]) -> list[str]:
+        return row_notes([replace(cell, job=replace(cell.job, method=replace(cell.job.method, **functions)))])
+
+    train = cell.data.train
+    first = sentences(check_rows=lambda params, rows: [f"{len(rows)}, {next(iter(rows.items()))}"])
+    assert first == [f"{cell.job.variant} on rte: {len(train)}, {train.uids[0], train.texts[0]}"]
+    with pytest.raises(PluginError, match="returned 'fine'"):
+        sentences(check_rows=lambda params, rows: "fine")
+
+    def refuse(params: object, rows: object) -> list[str]:
+        raise DataError("these rows are none.", hint="Write some.")
+
+    with pytest.raises(DataError, match=r"'kd'.*'rte': these rows are none\. Write some\."):
+        sentences(check_rows=refuse)
+    for cost in ({"USD": -1}, {"USD": float("nan")}, {"USD": "much"}):
+        with pytest.raises(PluginError, match=r"'kd'"):
+            sentences(cost_beforehand=lambda params, cost=cost: cost)
 
 
 def test_a_generator_that_is_not_named(recipe: Recipe) -> None:

@@ -1,0 +1,230 @@
+"""Files of perturbed texts: writes the texts of training rows to perturb, and reads what was made of them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from matekd_bench.errors import DataError, file_problem, list_available
+from matekd_bench.files.checked_model import CheckedModel
+from matekd_bench.files.hashing import file_digest
+from matekd_bench.files.reading import checked_record
+from matekd_bench.files.user_tables import TableLine, check_column, read_lines, text_of, whole_text
+from matekd_bench.tasks.segments import SEGMENTS, Segments, chosen_segments
+
+RowTexts = Mapping[str, tuple[str, ...]]  # the texts of rows by their ids
+SHOWN = 60  # characters of a text in a message
+
+
+class Header(CheckedModel):
+    """The header of a file of perturbed texts: what they cost, by unit, and a note for people."""
+
+    model_config = ConfigDict(strict=True)
+
+    cost: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The part of the training texts for which a file has a perturbed text.
+
+    `total` counts the chosen segments of all rows, `found` those with a perturbed text. `missing` describes the first
+    one without; None if there is none. `unused` counts the entries of the file that belong to no row.
+    """
+
+    total: int
+    found: int
+    missing: str | None
+    unused: int
+
+
+@dataclass
+class _Entry:
+    """The perturbed texts of one text; `line` is the first line with one.
+
+    `text` is what they were made of, if the lines say so; `segmented` is False if one of the lines names no segment.
+    """
+
+    line: int
+    text: str | None
+    segmented: bool
+    perturbed: list[str] = field(default_factory=list)
+
+
+_Key = tuple[str, int]  # the id of a row, and the index of a segment
+
+
+@dataclass(frozen=True)
+class PerturbedTexts:
+    """Perturbed texts from a file, by the id and segment of a row or by the exact text that they were made of.
+
+    `name` is the name of `file` with a digest of its content. `cost` is what the texts cost, by unit.
+    """
+
+    file: Path
+    name: str
+    cost: Mapping[str, float]
+    by_id: Mapping[_Key, _Entry] = field(repr=False)
+    by_text: Mapping[str, _Entry] = field(repr=False)
+
+    def of(self, uid: str, index: int, text: str) -> list[str]:
+        """Return the perturbed versions of the segment `index` of a row; empty if the file has none.
+
+        Those for the row come before those for the text.
+        """
+        entry = self.by_id.get((uid, index)) or self.by_text.get(text)
+        return entry.perturbed if entry else []
+
+    def coverage(self, rows: RowTexts, segments: Segments) -> Coverage:
+        """Count the texts of the rows' chosen segments that the file has.
+
+        Raises DataError for an entry that names a row, but not its text, or not which of its two texts.
+        """
+        self._check_entries(rows)
+        texts = [
+            (uid, index, row[index])
+            for uid, row in rows.items()
+            for index in chosen_segments(len(row), segments)
+        ]
+        missing = [text for text in texts if not self.of(*text)]
+        first = _described(*missing[0]) if missing else None
+        return Coverage(len(texts), len(texts) - len(missing), first, self._count_unused(rows))
+
+    def _check_entries(self, rows: RowTexts) -> None:
+        """Raise DataError for an entry by id that does not fit its row."""
+        for (uid, index), entry in self.by_id.items():
+            if (row := rows.get(uid)) is None:
+                continue
+            where = f"'{self.file}', line {entry.line}: row '{uid}'"
+            if len(row) > 1 and not entry.segmented:
+                raise DataError(f"{where} has two texts: add a 'segment', {' or '.join(SEGMENTS)}.")
+            if index >= len(row):
+                raise DataError(f"{where} has one text, and no segment '{SEGMENTS[index]}'.")
+            if entry.text not in (None, row[index]):
+                raise DataError(f"{where} has the text {_shown(row[index])}, not {_shown(str(entry.text))}.")
+
+    def _count_unused(self, rows: RowTexts) -> int:
+        texts = {text for row in rows.values() for text in row}
+        return sum(uid not in rows for uid, _ in self.by_id) + sum(text not in texts for text in self.by_text)
+
+
+def texts_to_perturb(rows: RowTexts, segments: Segments, *, by_id: bool) -> Iterator[dict[str, str]]:
+    """Yield a line for each distinct text of the chosen segments; with `by_id` one for each segment of each row."""
+    texts = [
+        (uid, index, row[index]) for uid, row in rows.items() for index in chosen_segments(len(row), segments)
+    ]
+    if by_id:
+        yield from ({"id": uid, "segment": SEGMENTS[index], "text": text} for uid, index, text in texts)
+    else:
+        yield from ({"text": text} for text in dict.fromkeys(text for _, _, text in texts))
+
+
+def read_perturbed_texts(path: str) -> PerturbedTexts:
+    """Read a file of perturbed texts; a file that has not changed is read once.
+
+    A line is ``{"text": ..., "perturbed": ...}`` for every row with exactly this text, or ``{"id": ..., "segment":
+    "first", "perturbed": ...}`` for one row. `perturbed` is a text or a list of them; lines for the same text add up,
+    and a line without a perturbed text counts as absent. ``{"header": {"cost": {"tokens": 120000}}}`` says what the
+    texts cost; the costs of several headers add up.
+
+    Raises DataError, naming file and line, for a file that cannot be read and for a line that is none of these.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():  # a pipe would never end
+        raise DataError(f"there is no file '{path}'.")
+    try:
+        digest = file_digest(file)
+    except OSError as error:
+        raise DataError(file_problem(file, error)) from error
+    return _read(file, digest)
+
+
+@lru_cache(maxsize=4)
+def _read(file: Path, digest: str) -> PerturbedTexts:
+    lines = read_lines(file)
+    headers = [_header(line, file) for line in lines if "header" in line.cells]
+    entries = [line for line in lines if "header" not in line.cells]
+    check_column(file, entries or lines, "perturbed")
+    by_id: dict[_Key, _Entry] = {}
+    by_text: dict[str, _Entry] = {}
+    for line in entries:
+        _add(line, file, by_id, by_text)
+    cost: defaultdict[str, float] = defaultdict(float)
+    for header in headers:
+        for unit, amount in header.cost.items():
+            cost[unit] += amount
+    return PerturbedTexts(file, f"{file.name} (sha256 {digest[:16]})", dict(cost), by_id, by_text)
+
+
+def _header(line: TableLine, file: Path) -> Header:
+    try:
+        return checked_record(json.dumps(line.cells["header"]), Header, file)
+    except DataError as error:
+        problem = error.message.removeprefix(f"'{file}': ")
+        raise DataError(f"'{file}', line {line.number}, 'header': {problem}") from error
+
+
+def _add(line: TableLine, file: Path, by_id: dict[_Key, _Entry], by_text: dict[str, _Entry]) -> None:
+    """Add the perturbed texts of a line to those of its key."""
+    perturbed = _perturbed(line, file)
+    uid, segment = _optional(line, "id", file), _optional(line, "segment", file)
+    text = text_of(line, "text", file) if line.cells.get("text") is not None else None
+    if uid is None and text is None:
+        raise DataError(
+            f"'{file}', line {line.number}: neither 'id' nor 'text': one says what was perturbed."
+        )
+    if segment not in (None, *SEGMENTS):
+        raise DataError(
+            f"'{file}', line {line.number}: no segment '{segment}': {list_available(str(segment), SEGMENTS)}"
+        )
+    if not perturbed:
+        return
+    entry = _Entry(line.number, text or None, segment is not None)
+    if uid is None:
+        entry = by_text.setdefault(str(text), entry)
+    else:
+        entry = by_id.setdefault((uid, SEGMENTS.index(segment or SEGMENTS[0])), entry)
+        if text and entry.text not in (None, text):
+            raise DataError(
+                f"'{file}', line {line.number}: row '{uid}' has another text in line {entry.line}."
+            )
+    entry.segmented &= segment is not None
+    entry.perturbed += perturbed
+
+
+def _optional(line: TableLine, column: str, file: Path) -> str | None:
+    """Return a cell of text; None if it is absent or empty."""
+    return text_of(line, column, file) or None if line.cells.get(column) is not None else None
+
+
+def _perturbed(line: TableLine, file: Path) -> list[str]:
+    """Return the perturbed texts of a line; none if nothing is filled in."""
+    value: Any = line.cells.get("perturbed")
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return []
+    texts = value if isinstance(value, list) else [value]
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise DataError(
+                f"'{file}', line {line.number}: 'perturbed' holds {json.dumps(text)[:SHOWN]}: it should be a text or "
+                "a list of texts."
+            )
+        whole_text(text, line, "perturbed", file)
+    return texts
+
+
+def _described(uid: str, index: int, text: str) -> str:
+    """Describe a segment of a row in words."""
+    return f"the {SEGMENTS[index]} text of row '{uid}', {_shown(text)}"
+
+
+def _shown(text: str) -> str:
+    return json.dumps(text if len(text) <= SHOWN else f"{text[:SHOWN]}...", ensure_ascii=False)
