@@ -10,12 +10,11 @@ from matekd_bench.results.leaderboard.table import (
     LeaderboardRow,
     LeaderboardTable,
     LeaderboardTables,
-    RowIdentity,
     TaskColumn,
 )
-from matekd_bench.results.records.run_record import Identity
 from matekd_bench.tasks.task import Suite
 
+FIRST_ROLES = {"reference": 0, "baseline": 1}  # these rows come first, in this order
 SORTS = ("delta", "score", "cost", "name")
 SortValue = Callable[[LeaderboardRow], float | None]
 
@@ -44,9 +43,10 @@ def select_rows_and_columns(
 ) -> LeaderboardTables:
     """Keep the named rows and columns, in the leaderboard's order; tables that would be empty are left out.
 
-    `methods` lists methods (all variants of each) or single variants, `tasks` lists tasks and suites; None keeps
-    all. A task that is not in the tables means its synthetic stand-in. Differences, corrections, ranks and means over
-    tasks stay those of the whole study. Raises UsageError for a name that is in no table.
+    `methods` lists methods (all variants of each), or single variants, in full or as tables name them. `tasks` lists
+    tasks and suites; None keeps all. A task that is not in the tables means its synthetic stand-in. Differences,
+    corrections, ranks and means over tasks stay those of the whole study. Raises UsageError for a name that is in no
+    table.
     """
     rows = {row.label: row for table in leaderboard.tables for row in table.rows}
     columns = {column.name: column for table in leaderboard.tables for column in table.columns}
@@ -73,16 +73,11 @@ def _select_labels(names: Sequence[str], rows: Collection[LeaderboardRow]) -> se
     """Return the labels of the rows that `names` select; UsageError for a name without a row."""
     selected: set[str] = set()
     for name in names:
-        labels = {row.label for row in rows if name == row.label or is_named(row.identity, name)}
+        labels = {row.label for row in rows if name == row.label or row.identity.name.is_called(name)}
         if not labels:
-            raise unknown("method", name, {row.label for row in rows})
+            raise unknown("method", name, {row.identity.variant for row in rows})
         selected |= labels
     return selected
-
-
-def is_named(identity: RowIdentity | Identity, name: str) -> bool:
-    """Return True if `name` is the method of a row or run, or its variant."""
-    return name in (identity.variant, identity.method)
 
 
 def _select_columns(
@@ -129,8 +124,8 @@ def sort_rows(leaderboard: LeaderboardTables, sort: str | None) -> LeaderboardTa
     """Sort the rows of every table, highest value first (cost: lowest first), rows without a value last.
 
     `sort` is one of SORTS, or a task to sort by its mean score; a task without a column means its stand-in. By default
-    the baselines come first, then the methods by their mean difference. Unranked rows are always last. Raises
-    UsageError for any other `sort`.
+    the reference comes first, then baselines, then all others by their mean difference. Unranked rows are always last.
+    Raises UsageError for any other `sort`.
     """
     columns = {column.name: column for table in leaderboard.tables for column in table.columns}
     if sort is not None and sort not in SORTS:
@@ -140,10 +135,10 @@ def sort_rows(leaderboard: LeaderboardTables, sort: str | None) -> LeaderboardTa
         sort = sort if sort in matches else min(matches)
     value_of = _sort_value(sort or "delta")
 
-    def sort_key(row: LeaderboardRow) -> tuple[bool, bool, bool, float, str]:
+    def sort_key(row: LeaderboardRow) -> tuple[bool, int, bool, float, str]:
         value = value_of(row)
-        first = sort is None and row.identity.role != "method"
-        return not row.identity.ranked, not first, value is None, -(value or 0.0), row.label
+        group = FIRST_ROLES.get(row.identity.role, len(FIRST_ROLES)) if sort is None else 0
+        return not row.identity.ranked, group, value is None, -(value or 0.0), row.label
 
     tables = (replace(table, rows=tuple(sorted(table.rows, key=sort_key))) for table in leaderboard.tables)
     return replace(leaderboard, tables=tuple(tables))

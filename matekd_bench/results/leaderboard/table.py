@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from matekd_bench.files.hashing import lines_digest
 from matekd_bench.tasks.task import BY_ROW_COUNTS
 
 if TYPE_CHECKING:
+    from matekd_bench.results.leaderboard.row_names import RowName
     from matekd_bench.results.records.run_record import Record
     from matekd_bench.results.stats.intervals import Interval
     from matekd_bench.results.stats.power import Power
     from matekd_bench.results.stats.summary import CellSummary, RowSummary
 
 SCHEMA = "matekd.leaderboard/2"
+Role: TypeAlias = Literal["reference", "baseline", "ablation", "method"]
 
 
 @dataclass(frozen=True)
@@ -125,19 +127,30 @@ class RowIdentity:
     outside, such as a thesaurus with version and digest. `code` names the code of a method from outside matekd-bench.
     """
 
-    method: str
-    variant: str
+    name: RowName
     version: str
     params: Mapping[str, Any]
-    role: Literal["reference", "baseline", "ablation", "method"]
+    role: Role
     ranked: bool
     resources: str
     code: str
 
+    @property
+    def method(self) -> str:
+        """The method's name, without parameters."""
+        return self.name.method
+
+    @property
+    def variant(self) -> str:
+        """The method with every parameter that differs from its default."""
+        return self.name.variant
+
 
 @dataclass(frozen=True)
 class LeaderboardRow:
-    """One method variant in one version; `label` is the variant, plus version, resources and code if there are several.
+    """One method variant in one version.
+
+    `label` is the variant as the user typed it, plus version, resources and code if there are several.
 
     `overall` are its statistics over the informative columns. `mean` is the mean over these columns, None unless
     every one has a score and no failed seed. `delta` is the mean of the cells' differences, None where

@@ -61,7 +61,7 @@ def test_the_table_does_not_depend_on_the_order_of_records(make_record: Any) -> 
         assert board(records) == first
     (table,) = first.tables
     assert [column.name for column in table.columns] == ["cola", "rte", "own-task"]
-    assert [row.label for row in table.rows] == ["finetune", "kd", "eda[alpha=0.2]", "eda"]
+    assert [row.label for row in table.rows] == ["kd", "finetune", "eda[alpha=0.2]", "eda"]
 
 
 def test_no_reference_no_differences(make_record: Any) -> None:
