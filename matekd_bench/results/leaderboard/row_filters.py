@@ -10,6 +10,7 @@ from matekd_bench.results.leaderboard.table import (
     LeaderboardRow,
     LeaderboardTable,
     LeaderboardTables,
+    Part,
     TaskColumn,
 )
 from matekd_bench.tasks.task import Suite
@@ -113,10 +114,7 @@ def _select_from_table(
         rows=rows,
         columns=columns,
         power={column.name: table.power[column.name] for column in columns if column.name in table.power},
-        view=(
-            f"shown: {len(rows)} of {len(table.rows)} methods, {len(columns)} of {len(table.columns)} tasks; "
-            "means over tasks, ranks and corrections are those of all."
-        ),
+        part=Part(len(rows), len(table.rows), len(columns), len(table.columns)),
     )
 
 

@@ -184,6 +184,27 @@ class LeaderboardRow:
 
 
 @dataclass(frozen=True)
+class Part:
+    """The number of rows and of columns that a filtered view shows, of all that the study has."""
+
+    rows: int
+    all_rows: int
+    columns: int
+    all_columns: int
+
+    @property
+    def hides_tasks(self) -> bool:
+        """True if columns are left out."""
+        return self.columns < self.all_columns
+
+    def __str__(self) -> str:
+        return (
+            f"shown: {self.rows} of {self.all_rows} methods, {self.columns} of {self.all_columns} tasks; means over "
+            "tasks, costs, ranks, p values and verdicts are those of the whole study."
+        )
+
+
+@dataclass(frozen=True)
 class LeaderboardTable:
     """The rows of one protocol, which are compared only with each other.
 
@@ -191,8 +212,8 @@ class LeaderboardTable:
     number of seeds in a cell. `glue_tasks` counts the tasks of `glue8` with official, informative data, None if the
     table has no GLUE task. `family` lists the labels of the tested rows: the methods without the baselines. `power`
     gives for each column the power of the comparison with the median noise. `settings` are the nested settings of
-    the protocol. `compared` counts the informative columns of the whole study. `view` says which rows and columns are
-    shown, None for all. `tuning` says how settings were chosen.
+    the protocol. `compared` counts the informative columns of the whole study. `part` says how much of the study a
+    filtered view shows, None for all of it. `tuning` says how settings were chosen.
     """
 
     protocol_id: str
@@ -208,7 +229,7 @@ class LeaderboardTable:
     power: Mapping[str, Power] = field(default_factory=dict)  # column name -> power
     settings: Mapping[str, Any] = field(default_factory=dict)
     compared: int = 0
-    view: str | None = None
+    part: Part | None = None
     tuning: str = "defaults"
 
     @property

@@ -103,8 +103,8 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
         if (resources := row.identity.resources) and resources not in row.label:
             yield f"{row.label} used {resources}."
     yield from table.notes
-    if table.view is not None:
-        yield table.view
+    if table.part is not None:
+        yield str(table.part)
     for column in table.columns:
         yield from (f"{column.name}: {notice}" for notice in column.notices)
 

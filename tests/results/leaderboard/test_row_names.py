@@ -13,7 +13,7 @@ from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.leaderboard.row_filters import select_rows_and_columns
 from matekd_bench.results.leaderboard.row_names import row_names, variants_called
-from matekd_bench.results.leaderboard.table import LeaderboardTable
+from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
 from matekd_bench.results.report.sentences import remarks
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.tools.submission import runs_of
@@ -85,19 +85,13 @@ def test_a_run_without_readable_settings_keeps_its_full_name(store: ResultsStore
 def test_a_name_means_its_row_everywhere(store: ResultsStore, name: str) -> None:
     assert table(store, name).reference == "matekd"
     shown = table(store)
-    [part] = select_rows_and_columns(build_of(shown), name, None, ()).tables
+    [part] = select_rows_and_columns(LeaderboardTables((shown,)), name, None, ()).tables
     assert [row.label for row in part.rows] == ["matekd"]
     records = list(store.records())
     params = Evidence({run.run_id: store for run in records}).preset_params
     for preset_params in (params, None):
         [run] = runs_of(records, name, 0, preset_params)
         assert run.identity.variant == TUNED
-
-
-def build_of(table: LeaderboardTable) -> Any:
-    from matekd_bench.results.leaderboard.table import LeaderboardTables
-
-    return LeaderboardTables((table,))
 
 
 def test_a_method_with_several_variants_is_not_unique(store: ResultsStore) -> None:
@@ -107,7 +101,7 @@ def test_a_method_with_several_variants_is_not_unique(store: ResultsStore) -> No
     with pytest.raises(UsageError, match=r"eda\[alpha=0\.2\], eda\[alpha=0\.2\]@2x"):
         runs_of(list(store.records()), "eda", 0)
     with pytest.raises(UsageError) as refused:
-        select_rows_and_columns(build_of(shown), "mateked", None, ())
+        select_rows_and_columns(LeaderboardTables((shown,)), "mateked", None, ())
     assert TUNED in str(refused.value)  # candidates are variants
 
 
