@@ -119,8 +119,9 @@ class Results:
         view = view_of(by)
         chosen, listed, named = self._known_reference(reference), joined(methods), joined(tasks)
         data = build(
-            self.records, tasks=self.tasks, suites=self.suites, reference=chosen, evidence=self.evidence
-        )
+            self.records, tasks=self.tasks, suites=self.suites, reference=chosen, evidence=self.evidence,
+            xfit=view == "task",
+        )  # fmt: skip
         data = row_filters.select_protocols(data, [match] if isinstance(match, str) else match)
         data = row_filters.select_rows_and_columns(
             row_filters.sort_rows(data, sort and known_tasks(sort, self.host)),

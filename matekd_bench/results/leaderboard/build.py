@@ -33,19 +33,20 @@ def build(
     suites: Sequence[Suite],
     reference: str | None = "kd",
     evidence: Evidence | None = None,
+    xfit: bool = True,
 ) -> LeaderboardTables:
     """Build the leaderboard of `records`: one table per protocol, because only rows of one protocol are comparable.
 
     `tasks` gives titles and metrics, and `suites` gives the order of the columns. A task in neither is shown under
     its name, after the others. `reference` is the method or variant that others are compared with, None for no
     comparison. Without `evidence` no difference has an interval, a p-value or a verdict, and rows have the full names
-    of their variants. Rows have the default order of
-    `row_filters.sort_rows`.
+    of their variants. Without `xfit` cells have no cross-fitted scores, which take half of the time. Rows have the
+    default order of `row_filters.sort_rows`.
     """
     protocols: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda record: record.run_id):
         protocols.setdefault(record.identity.protocol_id, []).append(record)
-    tables = [_build_table(runs, tasks, suites, reference, evidence) for runs in protocols.values()]
+    tables = [_build_table(runs, tasks, suites, reference, evidence, xfit) for runs in protocols.values()]
     tables.sort(key=lambda table: (table.presets, table.protocol_id))
     return sort_rows(LeaderboardTables(tuple(tables), protocol_settings.differences(tables)), None)
 
@@ -56,13 +57,14 @@ def _build_table(
     suites: Sequence[Suite],
     reference: str | None,
     evidence: Evidence | None,
+    xfit: bool,
 ) -> LeaderboardTable:
     grid = group_records(runs, suites)
     columns = tuple(make_column(name, members, grid, tasks) for name, members in grid.columns.items())
     names = row_names(runs, evidence.preset_params if evidence else None)
     reference_row, notes = _reference_row(grid, reference, names)
     labels = _row_labels(grid, names)
-    table = TableRuns(grid, names, labels, columns, reference_row, evidence)
+    table = TableRuns(grid, names, labels, columns, reference_row, evidence, xfit)
     statistics = table.statistics()
     rows = [assemble_row(key, table, statistics) for key in labels]
     return LeaderboardTable(

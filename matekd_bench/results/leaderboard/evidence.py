@@ -41,13 +41,11 @@ class GoldLabels:
 class RunAnswers:
     """The predictions of one run at its last evaluation, in the order of the gold labels.
 
-    `xfit` is the cross-fitted score, None if dev is too small for one. `logits` are those that the predictions come
-    from, None for a diverged run.
+    `logits` are those that the predictions come from, None for a diverged run.
     """
 
     gold: Gold
     last: Predictions
-    xfit: float | None
     logits: Logits | None
 
 
@@ -63,6 +61,7 @@ class Evidence:
         self._stores = stores  # by run id
         self._gold_labels: dict[tuple[object, ...], GoldLabels] = {}
         self._answers: dict[tuple[str, ...], RunAnswers | None] = {}
+        self._xfits: dict[tuple[str, ...], float | None] = {}
 
     def answers(self, record: Record, metrics: Sequence[str]) -> RunAnswers | None:
         """Return the run's predictions, scored with the task's `metrics`.
@@ -75,33 +74,45 @@ class Evidence:
         return self._answers[key]
 
     def _read_answers(self, record: Record, metrics: Sequence[str]) -> RunAnswers | None:
+        if (found := self._read_evaluations(record, metrics)) is None:
+            return None
+        labels, logits, evaluations = found
+        return RunAnswers(labels.gold, evaluations[-1], logits[-1] if logits else None)
+
+    def _read_evaluations(
+        self, record: Record, metrics: Sequence[str]
+    ) -> tuple[GoldLabels, list[Logits], list[Predictions]] | None:
+        """Return gold labels, logits and predictions of every evaluation.
+
+        A diverged run has no logits and one evaluation. If there are no usable predictions, return None and add the
+        reason to `missing`.
+        """
         try:
             labels = self._read_gold_labels(record, metrics)
             logits = [] if record.status == "diverged" else self._read_logits(record, labels)
-            evaluations = [answers_of(given, record) for given in logits] or [
-                _constant_predictions(record, labels)
-            ]
+            evaluations = [answers_of(given, record) for given in logits]
+            evaluations = evaluations or [_constant_predictions(record, labels)]
             _check_score(record, labels.gold, evaluations[-1])
         except ResultsError as error:
             self.missing[record.run_id] = error.message
             return None
-        return RunAnswers(
-            labels.gold,
-            evaluations[-1],
-            xfit(labels.gold, labels.dev.uids, evaluations),
-            logits[-1] if logits else None,
-        )
+        return labels, logits, evaluations
+
+    def xfit(self, record: Record, metrics: Sequence[str]) -> float | None:
+        """Return the run's cross-fitted score; None without usable predictions, and if dev is too small for one.
+
+        It reads the predictions again and takes as long as all other statistics, so only views that show it ask for it.
+        """
+        key = (record.run_id, *metrics)
+        if key not in self._xfits:
+            found = self._read_evaluations(record, metrics)
+            self._xfits[key] = None if found is None else xfit(found[0].gold, found[0].dev.uids, found[2])
+        return self._xfits[key]
 
     def xfits(self, records: Sequence[Record], tasks: Mapping[str, Task]) -> dict[str, float]:
         """Return the cross-fitted score of every run that has one, by run id."""
-        answers = {
-            run.run_id: self.answers(run, metrics_of([run], tasks)) for run in records if run.task_score
-        }
-        return {
-            run_id: answer.xfit
-            for run_id, answer in answers.items()
-            if answer is not None and answer.xfit is not None
-        }
+        scores = {run.run_id: self.xfit(run, metrics_of([run], tasks)) for run in records if run.task_score}
+        return {run_id: score for run_id, score in scores.items() if score is not None}
 
     def preset_params(self, record: Record) -> dict[str, str]:
         """Return the parameters of methods that the preset of the run's study set, by METHOD.PARAMETER.

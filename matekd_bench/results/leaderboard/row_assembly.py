@@ -67,7 +67,6 @@ def _identity(key: RowKey, records: CellRecords, table: TableRuns) -> RowIdentit
 def _cell(key: RowKey, column: TaskColumn, table: TableRuns, statistics: TableStatistics) -> ScoreCell:
     scored = table.grid.scored(key, column.name)
     summary = statistics.summary.cells[table.labels[key], column.name]
-    xfits = [statistics.xfit.get(run.run_id) for run in scored.values()]
     task_scores = [run.task_score for run in scored.values() if run.task_score]
     reference = table.reference if summary.difference else None
     reference_runs = table.grid.scored(reference, column.name) if reference else {}
@@ -83,9 +82,17 @@ def _cell(key: RowKey, column: TaskColumn, table: TableRuns, statistics: TableSt
         statuses=Counter(run.status for run in table.grid.cell(key, column.name).values()),
         optimism=_mean(score.optimism for score in task_scores),
         best_dev=_mean(score.best_dev for score in task_scores),
-        xfit=_mean(xfits) if None not in xfits else None,
+        xfit=_xfit(scored.values(), column, table),
         marks=mark_cell(key, column, table),
     )
+
+
+def _xfit(runs: Iterable[Record], column: TaskColumn, table: TableRuns) -> float | None:
+    """Average the cross-fitted scores; None if a run has none, or if the table is made without them."""
+    if table.evidence is None or not table.xfit:
+        return None
+    scores = [table.evidence.xfit(run, column.metrics) for run in runs]
+    return _mean(scores) if None not in scores else None
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

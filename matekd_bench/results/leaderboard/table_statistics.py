@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.grouping import RecordGrid, RowKey, last_score
@@ -33,13 +33,12 @@ class TableStatistics:
 
     `family` lists the labels of the tested rows. `summary` is keyed by row label and column name; its rows are empty
     if rows have no value over tasks: no informative column, or two columns of one task. `power` maps a column name to
-    its power, and `xfit` maps a run id to its cross-fitted score.
+    its power.
     """
 
     family: tuple[str, ...]
     summary: TableSummary
     power: Mapping[str, Power]
-    xfit: Mapping[str, float]
     notes: tuple[str, ...]
 
 
@@ -47,7 +46,7 @@ class TableStatistics:
 class TableRuns:
     """The runs of one table, with the reference row and the source of predictions.
 
-    `names` are those of the variants, `labels` those of the rows. `xfit` is filled while the statistics are computed.
+    `names` are those of the variants, `labels` those of the rows. With `xfit`, cells get their cross-fitted scores.
     """
 
     grid: RecordGrid
@@ -56,7 +55,7 @@ class TableRuns:
     columns: Sequence[TaskColumn]
     reference: RowKey | None
     evidence: Evidence | None
-    xfit: dict[str, float] = field(default_factory=dict)
+    xfit: bool = True
 
     def statistics(self) -> TableStatistics:
         """Compute the statistics; the tested family is all methods with three seeds, even if a view hides some."""
@@ -98,7 +97,6 @@ class TableRuns:
             family=tuple(methods),
             summary=summary,
             power=_median_power(summary, tasks, methods),
-            xfit=self.xfit,
             notes=(*self._notes_on_missing_answers(), *self._note_on_missing_ranks(len(ranked))),
         )
 
@@ -128,7 +126,7 @@ class TableRuns:
         )  # fmt: skip
 
     def _example_scores(self, scored: Mapping[int, Record], column: TaskColumn) -> ExampleScores | None:
-        """Compute how the choice of examples affects the scores of a cell, and collect `xfit`.
+        """Compute how the choice of examples affects the scores of a cell.
 
         None if no test would use it: too few seeds with predictions, or an uninformative column.
         """
@@ -136,9 +134,6 @@ class TableRuns:
             return None
         by_seed = {seed: self.evidence.answers(run, column.metrics) for seed, run in scored.items()}
         known = {seed: answers for seed, answers in by_seed.items() if answers is not None}
-        for seed, answers in known.items():
-            if answers.xfit is not None:
-                self.xfit[scored[seed].run_id] = answers.xfit
         golds = [answers.gold for answers in known.values()]
         if len(known) < MIN_SEEDS or column.uninformative is not None:
             return None

@@ -46,7 +46,7 @@ def test_answers_are_those_of_the_last_look_matched_by_id(
     answers = evidence.answers(record, ("accuracy",))
     assert answers.last[0].tolist() == [0, 1, 0, 0]
     assert answers.gold.labels[0].tolist() == list(LABELS)
-    assert (answers.xfit, evidence.missing) == (None, {})
+    assert (evidence.xfit(record, ("accuracy",)), evidence.missing) == (None, {})
     assert evidence.answers(record, ("accuracy",)) is answers
 
 
