@@ -27,7 +27,7 @@ def _sentences(table: LeaderboardTable) -> Iterator[str]:
         if untested := [row.label for row in table.rows if _is_untested(row)]:
             yield f"Not tested: {_listed(untested)}."
     if uninformative := [column.name for column in table.columns if column.uninformative]:
-        yield f"Nothing can be concluded from {_listed(uninformative, len(uninformative))}."
+        yield f"Nothing can be concluded from {_joined(uninformative)}."
 
 
 def _why_nothing_is_tested(table: LeaderboardTable) -> str | None:
@@ -119,10 +119,10 @@ def _is_untested(row: LeaderboardRow) -> bool:
     return row.identity.ranked and row.identity.role != "reference" and not any(verdicts)
 
 
-def _listed(names: Sequence[str], most: int = MAX_LISTED, separator: str = ", ") -> str:
-    """List the first `most` of many names."""
-    more = len(names) - most
-    return separator.join(names[:most]) + (f" and {more} more" if more > 0 else "")
+def _listed(names: Sequence[str], separator: str = ", ") -> str:
+    """List the first of many names."""
+    more = len(names) - MAX_LISTED
+    return separator.join([*names[:MAX_LISTED], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _joined(names: Sequence[str]) -> str:
