@@ -10,7 +10,7 @@ from matekd_bench.results.leaderboard.table import (
     LeaderboardRow,
     LeaderboardTable,
     LeaderboardTables,
-    Part,
+    ShownPart,
     TaskColumn,
 )
 from matekd_bench.tasks.task import Suite
@@ -114,7 +114,7 @@ def _select_from_table(
         rows=rows,
         columns=columns,
         power={column.name: table.power[column.name] for column in columns if column.name in table.power},
-        part=Part(len(rows), len(table.rows), len(columns), len(table.columns)),
+        part=ShownPart(len(rows), len(table.rows), len(columns), len(table.columns)),
     )
 
 

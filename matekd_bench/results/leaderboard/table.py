@@ -184,7 +184,7 @@ class LeaderboardRow:
 
 
 @dataclass(frozen=True)
-class Part:
+class ShownPart:
     """The number of rows and of columns that a filtered view shows, of all that the study has."""
 
     rows: int
@@ -229,7 +229,7 @@ class LeaderboardTable:
     power: Mapping[str, Power] = field(default_factory=dict)  # column name -> power
     settings: Mapping[str, Any] = field(default_factory=dict)
     compared: int = 0
-    part: Part | None = None
+    part: ShownPart | None = None
     tuning: str = "defaults"
 
     @property

@@ -10,8 +10,8 @@ from matekd_bench.files.csv_text import Value
 from matekd_bench.results.leaderboard.table import (
     LeaderboardRow,
     LeaderboardTable,
-    Part,
     ScoreCell,
+    ShownPart,
     TaskColumn,
 )
 from matekd_bench.results.stats.differences import Difference
@@ -80,7 +80,7 @@ class Column(Generic[P]):
     in_files: bool = True
     over: Literal["", "tasks", "study"] = ""
 
-    def title(self, reference: str | None, part: Part | None = None) -> tuple[str, ...]:
+    def title(self, reference: str | None, part: ShownPart | None = None) -> tuple[str, ...]:
         """Return the heading with the label of the reference; in a filtered view it names what `over` is."""
         name = "the reference" if reference is None else reference
         lines = tuple(line.replace("{reference}", name) for line in self.heading)
