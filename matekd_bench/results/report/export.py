@@ -64,7 +64,14 @@ def export(
         content = _format_rows(path, rows, exporters or {})
     else:
         if leaderboard is None:
-            leaderboard = build(records, tasks=tasks, suites=suites, reference=reference, evidence=evidence)
+            leaderboard = build(
+                records,
+                tasks=tasks,
+                suites=suites,
+                reference=reference,
+                evidence=evidence,
+                xfit=view == "task",
+            )
         if extension in documents.EXTENSIONS:
             content = documents.render_document(path, leaderboard, records, methods or {}, plot, view)
         else:
