@@ -246,6 +246,12 @@ class LeaderboardTable:
         return [width for width in widths if width is not None]
 
     @property
+    def tasks_of_means(self) -> str:
+        """The tasks that means over tasks are over, in words: "3 tasks", or "all 3 tasks" if a view hides some."""
+        hidden = self.part is not None and self.part.hides_tasks
+        return f"{'all ' * hidden}{self.compared} tasks"
+
+    @property
     def budgets_differ(self) -> bool:
         """True if rows had different budgets on the same task, such as `kd` and `kd@2x`."""
         limits: dict[str, set[int]] = {}

@@ -105,7 +105,7 @@ def _over_tasks(table: LeaderboardTable) -> Iterator[str]:
     """Name the rows with each verdict over all informative tasks of the study."""
     if table.compared < 2 or not any(row.overall.verdict for row in table.rows):
         return
-    over = f"Over {'all ' * (table.part is not None)}{table.compared} tasks"
+    over = f"Over {table.tasks_of_means}"
     labels = {
         verdict: [row.label for row in table.rows if row.overall.verdict == verdict] for verdict in DECIDED
     }
