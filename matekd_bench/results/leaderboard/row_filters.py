@@ -49,11 +49,10 @@ def select_rows_and_columns(
     corrections, ranks and means over tasks stay those of the whole study. Raises UsageError for a name that is in no
     table.
     """
-    rows = {row.label: row for table in leaderboard.tables for row in table.rows}
+    methods_named = None if methods is None else _known_names(methods, leaderboard)
     columns = {column.name: column for table in leaderboard.tables for column in table.columns}
-    labels = None if methods is None else _select_labels(split_names(methods), list(rows.values()))
     names = None if tasks is None else _select_columns(split_names(tasks), list(columns.values()), suites)
-    tables = [_select_from_table(table, labels, names) for table in leaderboard.tables]
+    tables = [_select_from_table(table, methods_named, names) for table in leaderboard.tables]
     return replace(leaderboard, tables=tuple(table for table in tables if table.rows and table.columns))
 
 
@@ -70,15 +69,17 @@ def split_names(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _select_labels(names: Sequence[str], rows: Collection[LeaderboardRow]) -> set[str]:
-    """Return the labels of the rows that `names` select; UsageError for a name without a row."""
-    selected: set[str] = set()
+def _known_names(methods: str, leaderboard: LeaderboardTables) -> list[str]:
+    """Return the names in a list of methods; UsageError for one that no row is called."""
+    names, rows = split_names(methods), [row for table in leaderboard.tables for row in table.rows]
     for name in names:
-        labels = {row.label for row in rows if name == row.label or row.identity.name.is_called(name)}
-        if not labels:
+        if not any(_is_called(row, name) for row in rows):
             raise unknown("method", name, {row.identity.variant for row in rows})
-        selected |= labels
-    return selected
+    return names
+
+
+def _is_called(row: LeaderboardRow, name: str) -> bool:
+    return name == row.label or row.identity.name.is_called(name)
 
 
 def _select_columns(
@@ -102,11 +103,13 @@ def _columns_of(task: str, columns: Collection[TaskColumn]) -> set[str]:
 
 
 def _select_from_table(
-    table: LeaderboardTable, labels: set[str] | None, names: set[str] | None
+    table: LeaderboardTable, methods: Sequence[str] | None, tasks: set[str] | None
 ) -> LeaderboardTable:
-    """Return the table with the selected rows and columns (None: all), and a note that the numbers are unchanged."""
-    rows = tuple(row for row in table.rows if labels is None or row.label in labels)
-    columns = tuple(column for column in table.columns if names is None or column.name in names)
+    """Return the table with the selected rows and columns (None: all), and how much of the study they are."""
+    rows = tuple(
+        row for row in table.rows if methods is None or any(_is_called(row, name) for name in methods)
+    )
+    columns = tuple(column for column in table.columns if tasks is None or column.name in tasks)
     if (len(rows), len(columns)) == (len(table.rows), len(table.columns)):
         return table
     return replace(

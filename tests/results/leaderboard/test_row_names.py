@@ -94,6 +94,18 @@ def test_a_name_means_its_row_everywhere(store: ResultsStore, name: str) -> None
         assert run.identity.variant == TUNED
 
 
+def test_tables_may_call_different_variants_alike(store: ResultsStore, make_record: Any) -> None:
+    other = "matekd[generator_lr=0.0001]"
+    sets = {"sets": {"matekd.generator_lr": "1e-4"}, "set_by_user": []}
+    store.write(make_record(other, protocol_id="p2"), study=sets)
+    records = list(store.records())
+    both = build(records, tasks={}, suites=(), evidence=Evidence({run.run_id: store for run in records}))
+    for name, variants in {TUNED: [TUNED], other: [other], "matekd": [TUNED, other]}.items():
+        rows = [row for part in select_rows_and_columns(both, name, None, ()).tables for row in part.rows]
+        assert [row.identity.variant for row in rows] == variants
+        assert {row.label for row in rows} == {"matekd"}
+
+
 def test_a_method_with_several_variants_is_not_unique(store: ResultsStore) -> None:
     shown = table(store, "eda")
     assert shown.reference is None
