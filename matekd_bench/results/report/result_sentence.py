@@ -36,6 +36,8 @@ def _why_nothing_is_tested(table: LeaderboardTable) -> str | None:
         return None
     if table.reference is None:
         return "No row is the reference, so no difference is tested."
+    if not any(map(_is_compared, table.rows)):
+        return f"No other row is compared with {table.reference}."
     if 0 < table.seeds < MIN_SEEDS:
         seeds = f"{table.seeds} seed{'s' * (table.seeds > 1)}"
         return f"No difference to {table.reference} is tested: {seeds}, and a test needs {MIN_SEEDS}."
@@ -113,10 +115,14 @@ def _over_tasks(table: LeaderboardTable) -> Iterator[str]:
     yield f"{over}, {'; '.join(parts)}." if parts else f"{over} no difference is significant."
 
 
+def _is_compared(row: LeaderboardRow) -> bool:
+    return row.identity.ranked and row.identity.role != "reference"
+
+
 def _is_untested(row: LeaderboardRow) -> bool:
     """Return True if the row is compared and has no verdict anywhere."""
     verdicts = [row.overall.verdict, *(cell.statistics.verdict for cell in row.cells.values())]
-    return row.identity.ranked and row.identity.role != "reference" and not any(verdicts)
+    return _is_compared(row) and not any(verdicts)
 
 
 def _listed(names: Sequence[str], separator: str = ", ") -> str:

@@ -77,6 +77,11 @@ def test_many_rows_are_counted(board: LeaderboardTables) -> None:
     assert "m4 on cola and rte; and 3 more." in result(replace(table, rows=rows))
 
 
+def test_the_reference_alone_is_compared_with_nothing(board: LeaderboardTables) -> None:
+    [table] = select_rows_and_columns(board, "free-one", "rte", ()).tables
+    assert result(table) == "No other row is compared with kd."
+
+
 @pytest.mark.parametrize(
     ("seeds", "reference", "said"),
     [
