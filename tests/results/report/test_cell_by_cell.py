@@ -153,10 +153,12 @@ def test_files_of_a_view_have_the_numbers_of_its_tables(shown: LeaderboardTables
     [(_, costs)] = sheets_of_view(table, "cost")
     files = FILES[name](rows_of_view(shown, (), "cost"))
     assert [row["method"] for row in files] == [row[0].sort for row in costs.rows]
-    at = costs.keys.index("train_seconds")
-    assert [cells.text(row["train_seconds"], "s") for row in files] == [
-        row[at].lines[0] for row in costs.rows
-    ]
+    for row, line in zip(files, costs.rows, strict=True):
+        drawn = dict(zip(costs.keys, line, strict=True))
+        assert drawn["train_seconds"].lines == (cells.text(row["train_seconds"], "s"),)
+        ends = row["delta_matched_ci_lo"], row["delta_matched_ci_hi"]
+        matched = drawn.get("delta_matched_ci_lo", cells.TableCell(("-",)))
+        assert matched.lines == (cells.interval(*ends, "difference"),)
     [diagnostics] = [sheet for kind, sheet in sheets_of_view(table, "diagnostics") if kind == "diagnostics"]
     files = FILES[name](rows_of_view(shown, (), "diagnostics"))
     for place, key in enumerate(diagnostics.keys[1:], start=1):
