@@ -35,7 +35,7 @@ def recompute(results: Path, exports: Path, reference: str) -> Ledger:
         boards[protocol] = Board(own, reference)
         check_board(ledger, boards[protocol], [row for row in rows if row["protocol_id"] == protocol])
     by_task = (exports / export_files.SCREEN).read_text(encoding="utf-8")
-    check_screen(ledger, boards, by_task)
+    check_screen(ledger, boards, rows, by_task)
     check_power(ledger, boards, by_task)
     return ledger
 

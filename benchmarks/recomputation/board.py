@@ -13,12 +13,14 @@ import scipy.stats
 from recomputation.comparisons import PAIRS_LEVEL, Cell, Pair, holm, ranks, scored, verdict
 from recomputation.costs import costs, matched, over_cells
 from recomputation.descriptions import DESCRIBED, described
+from recomputation.differences import OnTask
 from recomputation.folder import Run
 from recomputation.glue import glue_score
 from recomputation.informative import is_informative
 
 MOST_RANKED = 60
-CELL = ("mean", "sd", "n", "delta", "n_failed", "n_collapsed", "n_diverged")
+ENDS = ("ci_lo", "ci_hi", "delta_ci_lo", "delta_ci_hi")
+CELL = ("mean", "sd", "n", "delta", "n_failed", "n_collapsed", "n_diverged", *ENDS, "p_holm")
 COMPARED = ("delta", "delta_ci_lo", "delta_ci_hi", "p_holm", "delta_matched", "worst_task_delta", *DESCRIBED)
 
 
@@ -173,30 +175,39 @@ class Board:
             "sd": float(scores.std(ddof=1)) if len(scores) > 1 else None,
             "n": len(scores),
             **counts_of([*cell.values()]),
-            "delta": None,
+            **dict.fromkeys(("delta", *ENDS, "p_holm")),
+            **dict(zip(ENDS[:2], cell_interval(cell), strict=False)),
             "verdict": None if task in self.informative else "uninformative",
         }
         if task in self.informative and name in self.pairs:
             pair = self.pairs[name]
             part, corrected = pair.parts.get(task), self.p_on_tasks.get((name, task))
-            found |= {"delta": pair.deltas.get(task), "verdict": verdict(part, corrected)}
+            found |= {
+                "delta": pair.deltas.get(task),
+                "verdict": verdict(part, corrected),
+                "p_holm": corrected,
+            }
+            found |= dict(zip(ENDS[2:], delta_interval(part), strict=False))
         return found
 
     def task_row(self, name: str, task: str) -> dict[str, tuple[float, ...]]:
         """The cells that only the table of a task has, by heading; empty without them."""
         cell = self.rows[name][task]
         part = self.pairs[name].parts.get(task) if name in self.pairs else None
-        width = None if part is None else part.half_width(0.05)
         p = self.p_on_tasks.get((name, task))
         return {
             "95% interval": cell_interval(cell),
             "best dev": mean_of(run.best for run in cell.values()),
             "xfit": mean_of(run.xfit for run in cell.values()),
-            "95% interval 2": ()
-            if part is None or width is None
-            else (part.delta - width, part.delta + width),
+            "95% interval 2": delta_interval(part),
             "p (Holm)": () if p is None else (p,),
         }
+
+
+def delta_interval(part: OnTask | None) -> tuple[float, ...]:
+    """The interval of a difference on one task; none without one."""
+    width = None if part is None else part.half_width(0.05)
+    return () if part is None or width is None else (part.delta - width, part.delta + width)
 
 
 def mean_of(values: Iterable[float | None]) -> tuple[float, ...]:

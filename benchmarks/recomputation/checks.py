@@ -18,7 +18,9 @@ from recomputation.screen import numbers, power_notes, task_tables
 Rows = Sequence[Mapping[str, Any]]
 KINDS = {
     "mean": "means of cells", "sd": "standard deviations of cells", "n": "counts of cells",
-    "delta": "differences on tasks", "verdict": "verdicts on tasks",
+    "delta": "differences on tasks", "verdict": "verdicts on tasks", "p_holm": "p values on tasks",
+    "ci_lo": "intervals of cells", "ci_hi": "intervals of cells",
+    "delta_ci_lo": "intervals on tasks", "delta_ci_hi": "intervals on tasks",
 }  # fmt: skip
 ROW_KINDS = {
     "score_definition": "GLUE scores", "score": "GLUE scores", "ci_lo": "GLUE scores", "ci_hi": "GLUE scores",
@@ -89,15 +91,17 @@ def _check_record(ledger: Ledger, run: Run) -> None:
 def check_board(ledger: Ledger, board: Board, rows: Rows) -> None:
     """Every number of a protocol's rows in the leaderboard."""
     ledger.check("rows of protocols", "leaderboard.json", len(board.rows) + 1, len(rows))
-    by_name = {row["method"]: row for row in rows}
+    by_name = {row["variant"] or row["method"]: row for row in rows}  # the teacher is no variant
     _check_teacher(ledger, board, by_name["teacher"])
     one_task = len(board.informative) == 1
     for name in board.rows:
         recomputed = board.row(name)
         ledger.left_out |= dict.fromkeys(key for key in by_name[name] if key not in recomputed)
         for key, own in recomputed.items():
-            kind = ROW_KINDS.get(key) or KINDS.get(key.rpartition("_")[2], "counts of runs")
-            precision = LOOSE.get(key, (EXACT, NOISE)) if one_task else (EXACT, NOISE)
+            task = next((task for task in board.tasks if key.startswith(f"{task}_")), None)
+            part = key.removeprefix(f"{task}_")
+            kind = ROW_KINDS.get(key) or KINDS.get(part, "counts of runs")
+            precision = LOOSE.get(part, (EXACT, NOISE)) if one_task or task else (EXACT, NOISE)
             ledger.check(kind, f"{name}, {key}", own, by_name[name].get(key), *precision)
 
 
@@ -116,11 +120,12 @@ def _check_teacher(ledger: Ledger, board: Board, row: Mapping[str, Any]) -> None
             ledger.check("p values of teachers (shown)", task, p, float(match[1]), 0, 0.0051)
 
 
-def check_screen(ledger: Ledger, boards: Mapping[str, Board], text: str) -> None:
-    """The tables by task, to the digits that they show."""
+def check_screen(ledger: Ledger, boards: Mapping[str, Board], rows: Rows, text: str) -> None:
+    """The tables by task, to the digits that they show; `rows` say which variant a name on the screen means."""
+    variants = {(row["protocol_id"], row["method"]): row["variant"] for row in rows}
     for protocol, task, name, cells in task_tables(text):
-        if name in boards[protocol].rows:
-            _check_shown(ledger, boards[protocol], name, task, cells)
+        if (variant := variants.get((protocol, name))) in boards[protocol].rows:
+            _check_shown(ledger, boards[protocol], variant, task, cells)
 
 
 def check_power(ledger: Ledger, boards: Mapping[str, Board], text: str) -> None:

@@ -52,15 +52,19 @@ class Leaderboard:
 
     @cached_property
     def rows(self) -> ExportTable:
-        """The rows and columns of ``leaderboard.csv``: a row per method and protocol, each protocol's teacher first."""
-        from matekd_bench.results.report.export_tables import leaderboard_rows
+        """The rows and columns of ``leaderboard.csv``: a row per method and protocol, each protocol's teacher first.
 
-        return leaderboard_rows(self.data, self.suites)
+        Another view than the usual one has rows and columns of its own: by task, a row per method and task.
+        """
+        from matekd_bench.results.report.export_tables import rows_of_view
+
+        return rows_of_view(self.data, self.suites, self.view)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the rows and columns of ``leaderboard.csv`` with typed columns; scores are fractions.
 
-        There is one row per method and protocol; the row called `teacher` is the teacher's.
+        There is one row per method and protocol; the row called `teacher` is the teacher's. A leaderboard `by` task has
+        one row per method and task, and one `by` cost or diagnostics has their columns.
         """
         return frame_of(self.rows)
 
@@ -86,14 +90,15 @@ class Leaderboard:
     def export(self, path: str | Path, *, plot: str | None = None) -> None:
         """Write the leaderboard to a file: .csv, .json, .md, .tex, .html, a picture, or what plugins add.
 
-        `plot` says what a picture shows; without it, the file's name does. Raises UsageError for another extension.
+        `plot` says what a picture shows; without it, the file's name does. Raises UsageError for another extension, and
+        for a .tex file or a picture of another view than the usual one.
         """
         from matekd_bench.results.report.export import export
 
         export(
             Path(path), "leaderboard", self.records, tasks={}, suites=self.suites, leaderboard=self.data, plot=plot,
             methods={name: provided.record for name, provided in self.host.methods.items()},
-            exporters=self.host.exporters,
+            exporters=self.host.exporters, view=self.view,
         )  # fmt: skip
 
     def show(self) -> None:

@@ -116,11 +116,11 @@ class Results:
         from matekd_bench.results.leaderboard import row_filters
         from matekd_bench.results.leaderboard.build import build
 
-        view = _view(by)
+        view = view_of(by)
         chosen, listed, named = self._known_reference(reference), joined(methods), joined(tasks)
         data = build(
-            self.records, tasks=self.tasks, suites=self.suites, reference=chosen, evidence=self.evidence
-        )
+            self.records, tasks=self.tasks, suites=self.suites, reference=chosen, evidence=self.evidence,
+        )  # fmt: skip
         data = row_filters.select_protocols(data, [match] if isinstance(match, str) else match)
         data = row_filters.select_rows_and_columns(
             row_filters.sort_rows(data, sort and known_tasks(sort, self.host)),
@@ -234,7 +234,8 @@ def is_run_folder(run: str | Path) -> bool:
     return (Path(run) / "record.json").is_file()
 
 
-def _view(by: str | None) -> View:
+def view_of(by: str | None) -> View:
+    """Return the view that `Results.leaderboard(by=...)` means; UsageError for another one."""
     views: dict[str | None, View] = {
         None: "overall",
         "task": "task",

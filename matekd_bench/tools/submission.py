@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from matekd_bench.errors import DataError, ResultsError, UsageError, unknown
-from matekd_bench.results.leaderboard.row_filters import is_named
+from matekd_bench.results.leaderboard.row_names import PresetParams, row_names, variants_called
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.tools.predict import StudentAnswers
 
@@ -58,24 +58,29 @@ WORDS: Mapping[str, frozenset[str]] = {
 }
 
 
-def runs_of(records: Sequence[Record], method: str, seed: int) -> list[Record]:
-    """Return the runs that have a score of a method with one seed; an exact variant wins over its method's name.
+def runs_of(
+    records: Sequence[Record],
+    method: str,
+    seed: int,
+    preset_params: Callable[[Record], PresetParams] | None = None,
+) -> list[Record]:
+    """Return the runs that have a score of a method with one seed.
 
-    Raises ResultsError if no run has a score, and UsageError if there is no such run or if several variants of the
-    method have some.
+    `method` is a variant, or a name as tables show it, or a method with one variant. `preset_params` says what the
+    preset of a run's study set. Raises ResultsError if no run has a score, and UsageError if there is no such run or
+    if several variants of the method have some.
     """
     scored = [run for run in records if run.task_score is not None]
     if not scored:
         raise ResultsError("no run is recorded:", hint="'matekd-bench run --tasks glue' trains some.")
-    named = [run for run in scored if is_named(run.identity, method) and run.identity.seed == seed]
-    selected = [run for run in named if run.identity.variant == method] or named
-    if not selected:
+    of_seed = [run for run in scored if run.identity.seed == seed]
+    variants = variants_called(method, row_names(of_seed, preset_params).values())
+    if not variants:
         known = [f"{run.identity.variant}, {run.identity.seed}" for run in scored]
         raise unknown("method and seed", f"{method}, {seed}", known)
-    variants = sorted({run.identity.variant for run in selected})
     if len(variants) > 1:
         raise UsageError(f"'{method}' has several rows: name one of {', '.join(variants)}.")
-    return selected
+    return [run for run in of_seed if run.identity.variant == variants[0]]
 
 
 def chosen_runs(runs: Sequence[Record]) -> dict[str, Record]:

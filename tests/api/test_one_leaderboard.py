@@ -98,6 +98,17 @@ def test_the_notebook_shows_the_tables_of_a_view(folder: Path) -> None:
     assert "best dev" in str(by_task)
 
 
+def test_a_view_has_a_frame_of_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = load_results(folder)
+    by_task = results.leaderboard(by="task").to_frame()
+    assert [*zip(by_task["task"], by_task["method"], strict=True)] == [
+        (task, method) for task in TASKS for method in ("kd", "good", "bad")
+    ]
+    assert by_task["xfit"].notna().all()
+    monkeypatch.setattr("matekd_bench.results.leaderboard.evidence.xfit", None)  # takes half of the time
+    assert "xfit" not in load_results(folder).leaderboard().to_frame()
+
+
 def test_texts_cannot_leave_their_cell(tmp_path: Path, write_study: Any) -> None:
     write_study(tmp_path, {"kd": 0.0, "<script>alert(1)</script>": 0.1}, tasks=["rte"])
     assert "<script>" not in load_results(tmp_path).leaderboard()._repr_html_()

@@ -106,7 +106,7 @@ def _print_verification(verification: Verification) -> None:
     print(f"verified {verification.verified} runs{missing.rstrip('.')}", file=sys.stderr)
 
 
-def _view(by: str | None, *, cost: bool, diagnostics: bool, failures: bool) -> str | None:
+def _view(by: str | None, *, cost: bool, diagnostics: bool, failures: bool = False) -> str | None:
     """Return the view that the options ask for, None for the usual one; UsageError if there are several."""
     views = {"--by": by is not None, "--cost": cost, "--diagnostics": diagnostics, "--failures": failures}
     chosen = [name for name, value in views.items() if value]
@@ -144,6 +144,9 @@ def export(
     plot: PlotName = None,
     results: ResultsFolders = None,
     reference: Reference = None,
+    by: By = None,
+    cost: Cost = False,
+    diagnostics: Diagnostics = False,
     sort: Sort = None,
     methods: Rows = None,
     tasks: Columns = None,
@@ -153,22 +156,27 @@ def export(
 ) -> None:
     """Write the leaderboard or the runs to files: .csv, .json or .md; the leaderboard also as .tex, .html or a picture.
 
-    Pictures are .png, .svg or .pdf. Plugins may know more extensions. A view holds fewer rows or columns;
-    intervals, corrections and verdicts stay those of the whole study.
+    Pictures are .png, .svg or .pdf. Plugins may know more extensions. A view holds fewer rows or other columns, like
+    those of `leaderboard`; intervals, corrections and verdicts stay those of the whole study.
     """
+    from matekd_bench.api.results import view_of
     from matekd_bench.results.report import export as exporter
 
-    chosen = {"--sort": sort, "--methods": methods, "--tasks": tasks, "--match": match}
+    chosen = {
+        "--by": by, "--cost": cost, "--diagnostics": diagnostics,
+        "--sort": sort, "--methods": methods, "--tasks": tasks, "--match": match,
+    }  # fmt: skip
     if table == "runs" and (given := [name for name, value in chosen.items() if value]):
         raise UsageError(f"{given[0]} selects from the leaderboard; --table runs writes every run.")
+    shown = _view(by, cost=cost, diagnostics=diagnostics)
     host = load_host(plugin, no_plugins)
     for path in files:
-        exporter.check_path(path, table, plot, host.exporters)
+        exporter.check_path(path, table, plot, host.exporters, view_of(shown))
     loaded = load_results(host, results)
     board = None
     if table == "leaderboard":
         board = loaded.leaderboard(
-            methods=methods, tasks=tasks, reference=reference, sort=sort, match=match or ()
+            methods=methods, tasks=tasks, reference=reference, sort=sort, match=match or (), by=shown
         )
     for path in files:
         if board is None:

@@ -161,7 +161,9 @@ def submit(
         raise UsageError(f"'{output}': a submission is a .zip file.")
     host = load_host(plugin, no_plugins)
     loaded = load_results(host, results or [RESULTS])
-    runs = chosen_runs(runs_of(loaded.records, known_methods(method, host), seed))
+    runs = chosen_runs(
+        runs_of(loaded.records, known_methods(method, host), seed, loaded.evidence.preset_params)
+    )
     students = {
         task: StudentPredictor(run, loaded.stores[run.run_id].root, device)
         for task, run in sorted(runs.items())

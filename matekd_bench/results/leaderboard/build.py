@@ -14,6 +14,7 @@ from matekd_bench.results.leaderboard import glue_score, protocol_settings, tune
 from matekd_bench.results.leaderboard.grouping import RecordGrid, RowKey, group_records
 from matekd_bench.results.leaderboard.row_assembly import assemble_row
 from matekd_bench.results.leaderboard.row_filters import sort_rows
+from matekd_bench.results.leaderboard.row_names import RowName, row_names, variants_called
 from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
 from matekd_bench.results.leaderboard.table_statistics import TableRuns
 from matekd_bench.results.leaderboard.task_columns import make_column, unique
@@ -36,8 +37,9 @@ def build(
     """Build the leaderboard of `records`: one table per protocol, because only rows of one protocol are comparable.
 
     `tasks` gives titles and metrics, and `suites` gives the order of the columns. A task in neither is shown under
-    its name, after the others. `reference` is the variant that others are compared with, None for no comparison.
-    Without `evidence` no difference has an interval, a p-value or a verdict. Rows have the default order of
+    its name, after the others. `reference` is the method or variant that others are compared with, None for no
+    comparison. Without `evidence` no difference has an interval, a p-value or a verdict, and rows have the full names
+    of their variants. Rows have the default order of
     `row_filters.sort_rows`.
     """
     protocols: dict[str, list[Record]] = {}
@@ -57,14 +59,12 @@ def _build_table(
 ) -> LeaderboardTable:
     grid = group_records(runs, suites)
     columns = tuple(make_column(name, members, grid, tasks) for name, members in grid.columns.items())
-    reference_row = _reference_row(grid, reference)
-    labels = _row_labels(grid)
-    table = TableRuns(grid, labels, columns, reference_row, evidence)
+    names = row_names(runs, evidence.preset_params if evidence else None)
+    reference_row, notes = _reference_row(grid, reference, names)
+    labels = _row_labels(grid, names)
+    table = TableRuns(grid, names, labels, columns, reference_row, evidence)
     statistics = table.statistics()
     rows = [assemble_row(key, table, statistics) for key in labels]
-    notes = list(grid.notes)
-    if reference is not None and reference_row is None:
-        notes.append(f"no run of the reference '{reference}': no differences are shown.")
     return LeaderboardTable(
         protocol_id=runs[0].identity.protocol_id,
         presets=unique(run.identity.preset for run in runs),
@@ -74,7 +74,7 @@ def _build_table(
         reference=labels[reference_row] if reference_row else None,
         seeds=max(cell.n for row in rows for cell in row.cells.values()),
         glue_tasks=glue_score.count_usable_glue8(columns),
-        notes=(*notes, *statistics.notes),
+        notes=(*grid.notes, *notes, *statistics.notes),
         family=statistics.family,
         power=statistics.power,
         settings=protocol_settings.settings(runs),
@@ -83,21 +83,31 @@ def _build_table(
     )
 
 
-def _row_labels(grid: RecordGrid) -> dict[RowKey, str]:
-    """Return the label of each row: its variant, plus what the rows of the variant in this table differ in."""
+def _row_labels(grid: RecordGrid, names: Mapping[str, RowName]) -> dict[RowKey, str]:
+    """Return the label of each row: its variant as typed, plus what the rows of the variant in this table differ in."""
     labels = {}
     for key in grid.rows:
         variant, version, resources, code = key
         same_variant = [row for row in grid.rows if row[0] == variant]
         versions, all_resources, all_code = (len({row[part] for row in same_variant}) for part in (1, 2, 3))
-        label = f"{variant} v{version}" * (versions > 1) or variant
+        label = names[variant].typed + f" v{version}" * (versions > 1)
         label += f" ({resources or 'no resources'})" * (all_resources > 1)
         labels[key] = label + f" ({code or 'code not recorded'})" * (all_code > 1)
     return labels
 
 
-def _reference_row(grid: RecordGrid, reference: str | None) -> RowKey | None:
-    """Return the key of the reference's row; of several versions, the one with the most runs."""
-    candidates = [key for key in grid.rows if key[0] == reference]
+def _reference_row(
+    grid: RecordGrid, reference: str | None, names: Mapping[str, RowName]
+) -> tuple[RowKey | None, list[str]]:
+    """Return the key of the reference's row, and a note if there is none; of several versions, that with most runs."""
+    if reference is None:
+        return None, []
+    variants = variants_called(reference, names.values())
+    if len(variants) > 1:
+        listed = ", ".join(variants)
+        return None, [f"the reference '{reference}' has several rows ({listed}): no differences are shown."]
+    candidates = [key for key in grid.rows if key[0] in variants]
+    if not candidates:
+        return None, [f"no run of the reference '{reference}': no differences are shown."]
     run_counts = {key: sum(len(grid.cell(key, column)) for column in grid.columns) for key in candidates}
-    return max(candidates, key=lambda key: (run_counts[key], key), default=None)
+    return max(candidates, key=lambda key: (run_counts[key], key)), []

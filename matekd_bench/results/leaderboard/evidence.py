@@ -1,4 +1,4 @@
-"""Reads what the statistics need besides the scores: gold labels of dev and the predictions of each run."""
+"""Reads what a table needs besides the records: gold labels of dev, predictions, and what presets set."""
 
 from __future__ import annotations
 
@@ -112,6 +112,20 @@ class Evidence:
             for run_id, answer in answers.items()
             if answer is not None and answer.xfit is not None
         }
+
+    def preset_params(self, record: Record) -> dict[str, str]:
+        """Return the parameters of methods that the preset of the run's study set, by METHOD.PARAMETER.
+
+        Empty if the run has no readable settings: its method then keeps its full name.
+        """
+        try:
+            study = self._store_of(record).read_study(record.run_id)
+        except ResultsError:
+            return {}
+        sets, by_user = study.get("sets"), study.get("set_by_user")
+        if not isinstance(sets, dict) or not isinstance(by_user, list):
+            return {}
+        return {key: str(value) for key, value in sets.items() if key not in by_user}
 
     def _read_gold_labels(self, record: Record, metrics: Sequence[str]) -> GoldLabels:
         """Return the labels that the run was scored on.

@@ -35,7 +35,7 @@ def assemble_row(key: RowKey, table: TableRuns, statistics: TableStatistics) -> 
     overall = statistics.summary.rows[table.labels[key]]
     return LeaderboardRow(
         label=table.labels[key],
-        identity=_identity(key, records, table.reference),
+        identity=_identity(key, records, table),
         cells=cells,
         overall=overall,
         cost=row_cost(key, table.grid, table.reference),
@@ -54,15 +54,14 @@ def assemble_row(key: RowKey, table: TableRuns, statistics: TableStatistics) -> 
     )
 
 
-def _identity(key: RowKey, records: CellRecords, reference: RowKey | None) -> RowIdentity:
+def _identity(key: RowKey, records: CellRecords, table: TableRuns) -> RowIdentity:
     runs = [run for by_seed in records.values() for run in by_seed.values()]
     identity, (variant, version, resources, code) = runs[0].identity, key
     return RowIdentity(
-        method=identity.method,
-        variant=variant,
+        name=table.names[variant],
         version=version,
         params=tuned_rows.common_params(runs),
-        role="reference" if key == reference else identity.role,
+        role=table.role(key, runs[0]),
         ranked=identity.ranked,
         resources=resources,
         code=code,

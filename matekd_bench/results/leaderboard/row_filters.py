@@ -10,12 +10,12 @@ from matekd_bench.results.leaderboard.table import (
     LeaderboardRow,
     LeaderboardTable,
     LeaderboardTables,
-    RowIdentity,
+    ShownPart,
     TaskColumn,
 )
-from matekd_bench.results.records.run_record import Identity
 from matekd_bench.tasks.task import Suite
 
+FIRST_ROLES = {"reference": 0, "baseline": 1}  # these rows come first, in this order
 SORTS = ("delta", "score", "cost", "name")
 SortValue = Callable[[LeaderboardRow], float | None]
 
@@ -44,15 +44,15 @@ def select_rows_and_columns(
 ) -> LeaderboardTables:
     """Keep the named rows and columns, in the leaderboard's order; tables that would be empty are left out.
 
-    `methods` lists methods (all variants of each) or single variants, `tasks` lists tasks and suites; None keeps
-    all. A task that is not in the tables means its synthetic stand-in. Differences, corrections, ranks and means over
-    tasks stay those of the whole study. Raises UsageError for a name that is in no table.
+    `methods` lists methods (all variants of each), or single variants, in full or as tables name them. `tasks` lists
+    tasks and suites; None keeps all. A task that is not in the tables means its synthetic stand-in. Differences,
+    corrections, ranks and means over tasks stay those of the whole study. Raises UsageError for a name that is in no
+    table.
     """
-    rows = {row.label: row for table in leaderboard.tables for row in table.rows}
+    methods_named = None if methods is None else _known_names(methods, leaderboard)
     columns = {column.name: column for table in leaderboard.tables for column in table.columns}
-    labels = None if methods is None else _select_labels(split_names(methods), list(rows.values()))
     names = None if tasks is None else _select_columns(split_names(tasks), list(columns.values()), suites)
-    tables = [_select_from_table(table, labels, names) for table in leaderboard.tables]
+    tables = [_select_from_table(table, methods_named, names) for table in leaderboard.tables]
     return replace(leaderboard, tables=tuple(table for table in tables if table.rows and table.columns))
 
 
@@ -69,20 +69,17 @@ def split_names(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _select_labels(names: Sequence[str], rows: Collection[LeaderboardRow]) -> set[str]:
-    """Return the labels of the rows that `names` select; UsageError for a name without a row."""
-    selected: set[str] = set()
+def _known_names(methods: str, leaderboard: LeaderboardTables) -> list[str]:
+    """Return the names in a list of methods; UsageError for one that no row is called."""
+    names, rows = split_names(methods), [row for table in leaderboard.tables for row in table.rows]
     for name in names:
-        labels = {row.label for row in rows if name == row.label or is_named(row.identity, name)}
-        if not labels:
-            raise unknown("method", name, {row.label for row in rows})
-        selected |= labels
-    return selected
+        if not any(_is_called(row, name) for row in rows):
+            raise unknown("method", name, {row.identity.variant for row in rows})
+    return names
 
 
-def is_named(identity: RowIdentity | Identity, name: str) -> bool:
-    """Return True if `name` is the method of a row or run, or its variant."""
-    return name in (identity.variant, identity.method)
+def _is_called(row: LeaderboardRow, name: str) -> bool:
+    return name == row.label or row.identity.name.is_called(name)
 
 
 def _select_columns(
@@ -106,11 +103,13 @@ def _columns_of(task: str, columns: Collection[TaskColumn]) -> set[str]:
 
 
 def _select_from_table(
-    table: LeaderboardTable, labels: set[str] | None, names: set[str] | None
+    table: LeaderboardTable, methods: Sequence[str] | None, tasks: set[str] | None
 ) -> LeaderboardTable:
-    """Return the table with the selected rows and columns (None: all), and a note that the numbers are unchanged."""
-    rows = tuple(row for row in table.rows if labels is None or row.label in labels)
-    columns = tuple(column for column in table.columns if names is None or column.name in names)
+    """Return the table with the selected rows and columns (None: all), and how much of the study they are."""
+    rows = tuple(
+        row for row in table.rows if methods is None or any(_is_called(row, name) for name in methods)
+    )
+    columns = tuple(column for column in table.columns if tasks is None or column.name in tasks)
     if (len(rows), len(columns)) == (len(table.rows), len(table.columns)):
         return table
     return replace(
@@ -118,10 +117,7 @@ def _select_from_table(
         rows=rows,
         columns=columns,
         power={column.name: table.power[column.name] for column in columns if column.name in table.power},
-        view=(
-            f"shown: {len(rows)} of {len(table.rows)} methods, {len(columns)} of {len(table.columns)} tasks; "
-            "means over tasks, ranks and corrections are those of all."
-        ),
+        part=ShownPart(len(rows), len(table.rows), len(columns), len(table.columns)),
     )
 
 
@@ -129,8 +125,8 @@ def sort_rows(leaderboard: LeaderboardTables, sort: str | None) -> LeaderboardTa
     """Sort the rows of every table, highest value first (cost: lowest first), rows without a value last.
 
     `sort` is one of SORTS, or a task to sort by its mean score; a task without a column means its stand-in. By default
-    the baselines come first, then the methods by their mean difference. Unranked rows are always last. Raises
-    UsageError for any other `sort`.
+    the reference comes first, then baselines, then all others by their mean difference. Unranked rows are always last.
+    Raises UsageError for any other `sort`.
     """
     columns = {column.name: column for table in leaderboard.tables for column in table.columns}
     if sort is not None and sort not in SORTS:
@@ -140,10 +136,10 @@ def sort_rows(leaderboard: LeaderboardTables, sort: str | None) -> LeaderboardTa
         sort = sort if sort in matches else min(matches)
     value_of = _sort_value(sort or "delta")
 
-    def sort_key(row: LeaderboardRow) -> tuple[bool, bool, bool, float, str]:
+    def sort_key(row: LeaderboardRow) -> tuple[bool, int, bool, float, str]:
         value = value_of(row)
-        first = sort is None and row.identity.role != "method"
-        return not row.identity.ranked, not first, value is None, -(value or 0.0), row.label
+        group = FIRST_ROLES.get(row.identity.role, len(FIRST_ROLES)) if sort is None else 0
+        return not row.identity.ranked, group, value is None, -(value or 0.0), row.label
 
     tables = (replace(table, rows=tuple(sorted(table.rows, key=sort_key))) for table in leaderboard.tables)
     return replace(leaderboard, tables=tuple(tables))

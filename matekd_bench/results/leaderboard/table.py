@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from matekd_bench.files.hashing import lines_digest
 from matekd_bench.tasks.task import BY_ROW_COUNTS
 
 if TYPE_CHECKING:
+    from matekd_bench.results.leaderboard.row_names import RowName
     from matekd_bench.results.records.run_record import Record
     from matekd_bench.results.stats.intervals import Interval
     from matekd_bench.results.stats.power import Power
     from matekd_bench.results.stats.summary import CellSummary, RowSummary
 
 SCHEMA = "matekd.leaderboard/2"
+Role: TypeAlias = Literal["reference", "baseline", "ablation", "method"]
 
 
 @dataclass(frozen=True)
@@ -132,19 +134,30 @@ class RowIdentity:
     outside, such as a thesaurus with version and digest. `code` names the code of a method from outside matekd-bench.
     """
 
-    method: str
-    variant: str
+    name: RowName
     version: str
     params: Mapping[str, Any]
-    role: Literal["reference", "baseline", "ablation", "method"]
+    role: Role
     ranked: bool
     resources: str
     code: str
 
+    @property
+    def method(self) -> str:
+        """The method's name, without parameters."""
+        return self.name.method
+
+    @property
+    def variant(self) -> str:
+        """The method with every parameter that differs from its default."""
+        return self.name.variant
+
 
 @dataclass(frozen=True)
 class LeaderboardRow:
-    """One method variant in one version; `label` is the variant, plus version, resources and code if there are several.
+    """One method variant in one version.
+
+    `label` is the variant as the user typed it, plus version, resources and code if there are several.
 
     `overall` are its statistics over the informative columns. `mean` is the mean over these columns, None unless
     every one has a score and no failed seed. `delta` is the mean of the cells' differences, None where
@@ -178,6 +191,27 @@ class LeaderboardRow:
 
 
 @dataclass(frozen=True)
+class ShownPart:
+    """The number of rows and of columns that a filtered view shows, of all that the study has."""
+
+    rows: int
+    all_rows: int
+    columns: int
+    all_columns: int
+
+    @property
+    def hides_tasks(self) -> bool:
+        """True if columns are left out."""
+        return self.columns < self.all_columns
+
+    def __str__(self) -> str:
+        return (
+            f"shown: {self.rows} of {self.all_rows} methods, {self.columns} of {self.all_columns} tasks; means over "
+            "tasks, costs, ranks, p values and verdicts are those of the whole study."
+        )
+
+
+@dataclass(frozen=True)
 class LeaderboardTable:
     """The rows of one protocol, which are compared only with each other.
 
@@ -185,8 +219,8 @@ class LeaderboardTable:
     number of seeds in a cell. `glue_tasks` counts the tasks of `glue8` with official, informative data, None if the
     table has no GLUE task. `family` lists the labels of the tested rows: the methods without the baselines. `power`
     gives for each column the power of the comparison with the median noise. `settings` are the nested settings of
-    the protocol. `compared` counts the informative columns of the whole study. `view` says which rows and columns are
-    shown, None for all. `tuning` says how settings were chosen.
+    the protocol. `compared` counts the informative columns of the whole study. `part` says how much of the study a
+    filtered view shows, None for all of it. `tuning` says how settings were chosen.
     """
 
     protocol_id: str
@@ -202,7 +236,7 @@ class LeaderboardTable:
     power: Mapping[str, Power] = field(default_factory=dict)  # column name -> power
     settings: Mapping[str, Any] = field(default_factory=dict)
     compared: int = 0
-    view: str | None = None
+    part: ShownPart | None = None
     tuning: str = "defaults"
 
     @property
@@ -217,6 +251,12 @@ class LeaderboardTable:
         differences = [row.cells[column].statistics.difference for row in self.rows if column in row.cells]
         widths = [difference.half_width for difference in differences if difference is not None]
         return [width for width in widths if width is not None]
+
+    @property
+    def tasks_of_means(self) -> str:
+        """The tasks that means over tasks are over, in words: "3 tasks", or "all 3 tasks" if a view hides some."""
+        hidden = self.part is not None and self.part.hides_tasks
+        return f"{'all ' * hidden}{self.compared} tasks"
 
     @property
     def budgets_differ(self) -> bool:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.grouping import RecordGrid, RowKey, last_score
 from matekd_bench.results.leaderboard.row_costs import flops_over
-from matekd_bench.results.leaderboard.table import TaskColumn
+from matekd_bench.results.leaderboard.row_names import RowName
+from matekd_bench.results.leaderboard.table import Role, TaskColumn
 from matekd_bench.results.leaderboard.task_columns import FACTOR
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.differences import RowScores
@@ -43,9 +44,13 @@ class TableStatistics:
 
 @dataclass
 class TableRuns:
-    """The runs of one table, with the reference row and the source of predictions."""
+    """The runs of one table, with the reference row and the source of predictions.
+
+    `names` are those of the variants, `labels` those of the rows.
+    """
 
     grid: RecordGrid
+    names: Mapping[str, RowName]
     labels: Mapping[RowKey, str]
     columns: Sequence[TaskColumn]
     reference: RowKey | None
@@ -59,7 +64,8 @@ class TableRuns:
         families: dict[bool, list[str]] = {True: [], False: []}  # methods and baselines
         for key in ranked:
             if any(len(self.grid.cell(key, task)) >= MIN_SEEDS for task in tasks):  # failed runs count
-                families[self._is_method(key, any_run[key])].append(self.labels[key])
+                is_method = self.role(key, any_run[key]) not in ("reference", "baseline")
+                families[is_method].append(self.labels[key])
         methods, baselines = families[True], families[False]
         table = {
             self.labels[key]: {
@@ -98,11 +104,12 @@ class TableRuns:
         """False if a task with several columns would count several times in a mean over tasks."""
         return len({column.task for column in self.columns}) == len(self.columns)
 
-    def _is_method(self, key: RowKey, run: Record) -> bool:
-        """Return False for the baselines, which are tested in a family of their own: `finetune`, `kd`, `kd@2x`."""
-        variant = FACTOR.sub("", key[0])
-        larger_reference = self.reference is not None and variant == self.reference[0]
-        return run.identity.role != "baseline" and not larger_reference
+    def role(self, key: RowKey, run: Record) -> Role:
+        """Return the role of a row; the reference with another budget, such as `kd@2x`, is a baseline."""
+        if key == self.reference:
+            return "reference"
+        larger_reference = self.reference is not None and FACTOR.sub("", key[0]) == self.reference[0]
+        return "baseline" if larger_reference else run.identity.role
 
     def _row_scores(self, key: RowKey, column: TaskColumn) -> RowScores:
         scored = self.grid.scored(key, column.name)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, ParamSpec
+from typing import Generic, Literal, ParamSpec
 
 from matekd_bench.files.csv_text import Value
-from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, ScoreCell, TaskColumn
+from matekd_bench.results.leaderboard.table import (
+    LeaderboardRow,
+    LeaderboardTable,
+    ScoreCell,
+    ShownPart,
+    TaskColumn,
+)
 from matekd_bench.results.stats.differences import Difference
 from matekd_bench.results.stats.summary import CellSummary, RowSummary
 
@@ -17,6 +23,7 @@ NO_VALUE = "-"
 MARKS: Mapping[str | None, str] = {"better": " ↑", "worse": " ↓", "equivalent": " ≈"}
 WITH_BEST = " *"
 NO_ADVERSARY = "no adversary"
+OVER: Mapping[str, tuple[str, ...]] = {"": (), "tasks": ("(all tasks)",), "study": ("(whole study)",)}
 PROBLEMS = ("failed", "collapsed", "diverged")  # statuses of runs that a table has to name
 # How numbers of each unit are shown. Fractions are in files as they are, and shown in points.
 FORMATS: Mapping[str, str] = {
@@ -60,7 +67,8 @@ class Column(Generic[P]):
 
     `value` computes what files hold. `heading` are the lines above the column in tables, () if only files have it;
     ``{reference}`` stands for the reference's label. `unit` is one of FORMATS. `show` makes the cell, by default from
-    value and unit. Without `in_files` the column is in tables only.
+    value and unit. Without `in_files` the column is in tables only. `over` says what is in the column's
+    numbers even if a filtered view does not show it: all "tasks" of the study, or all of the "study", its methods too.
     """
 
     key: str
@@ -70,11 +78,15 @@ class Column(Generic[P]):
     unit: str = ""
     show: Callable[P, TableCell] | None = None
     in_files: bool = True
+    over: Literal["", "tasks", "study"] = ""
 
-    def title(self, reference: str | None) -> tuple[str, ...]:
-        """Return the heading with the label of the reference."""
+    def title(self, reference: str | None, part: ShownPart | None = None) -> tuple[str, ...]:
+        """Return the heading with the label of the reference; in a filtered view it names what `over` is."""
         name = "the reference" if reference is None else reference
-        return tuple(line.replace("{reference}", name) for line in self.heading)
+        lines = tuple(line.replace("{reference}", name) for line in self.heading)
+        if part is not None and (self.over == "study" or part.hides_tasks):
+            return (*lines, *OVER[self.over])
+        return lines
 
     def cell(self, *args: P.args, **kwargs: P.kwargs) -> TableCell:
         """Return what a table says of the row."""

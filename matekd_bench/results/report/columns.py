@@ -21,6 +21,7 @@ from matekd_bench.results.report.cells import (
     text,
     verdict_cell,
 )
+from matekd_bench.results.stats.differences import Difference
 from matekd_bench.results.stats.intervals import Interval
 
 # What a run's numbers may depend on besides its settings: the entry of `env` in a record, and its words in a sentence.
@@ -94,6 +95,10 @@ def _rank_cell(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
     return TableCell((shown,), (rank.low + rank.high) / 2)
 
 
+def _matched(row: LeaderboardRow) -> Difference | None:
+    return row.overall.matched.difference if row.overall.matched else None
+
+
 def _matched_cell(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
     if (matched := row.overall.matched) is None:
         return TableCell((text(None),))
@@ -120,7 +125,9 @@ def _of_cost(value: Callable[[Cost], float | None]) -> Callable[[LeaderboardRow,
 
 
 METHOD: RowColumn = Column(
-    "method", "Method with its parameters; `teacher` for the teacher's row.",
+    "method",
+    "Method with the parameters that its user set; a note lists those that the preset sets. The row of the teacher is "
+    "called `teacher`.",
     lambda row, table: row.label, ("method",), show=lambda row, table: name_cell(row),
 )  # fmt: skip
 # Files have these columns first. The order is fixed: a new column for files comes last.
@@ -129,7 +136,7 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     Column(
         "rank_lo", "Rank interval among the ranked rows, 1 is best: its best rank.",
         lambda row, table: row.overall.rank.low if row.overall.rank else None,
-        ("rank",), show=_rank_cell,
+        ("rank",), show=_rank_cell, over="study",
     ),
     Column(
         "rank_hi", "Rank interval: its worst rank.",
@@ -194,12 +201,12 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
         "delta",
         "Mean over all informative tasks (WNLI too) of the differences to `compared_with`; tables mark its verdict.",
         lambda row, table: row.delta, ("mean diff.", "to {reference}"), "difference",
-        lambda row, table: difference_cell(row.delta, row.overall),
+        lambda row, table: difference_cell(row.delta, row.overall), over="tasks",
     ),
     Column(
         "delta_ci_lo", "95 % interval of `delta`: lower end.",
         lambda row, table: bounds(row.overall.difference)[0], ("95% interval",), "difference",
-        lambda row, table: interval_cell(row.overall.difference),
+        lambda row, table: interval_cell(row.overall.difference), over="tasks",
     ),
     Column(
         "delta_ci_hi", "95 % interval of `delta`: upper end.",
@@ -208,32 +215,32 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     Column(
         "p_holm", "p of `delta`, corrected over the study's methods.",
         lambda row, table: row.overall.p_holm, ("p", "(Holm)"),
-        show=lambda row, table: p_cell(row.overall.p_holm),
+        show=lambda row, table: p_cell(row.overall.p_holm), over="study",
     ),
     Column(
         "verdict",
         "`better`, `worse`, `equivalent` or `inconclusive`; empty if nothing is claimed; `unranked` for methods that "
         "override the protocol. Tables say why there is none.",
         lambda row, table: row.overall.verdict if row.identity.ranked else "unranked", ("verdict",),
-        show=lambda row, table: verdict_cell(row.overall),
+        show=lambda row, table: verdict_cell(row.overall), over="study",
     ),
     Column(
         "delta_matched",
         "Difference to the cheapest row of the reference (`kd`, `kd@2x`, ...) that cost at least as much; empty if the "
         "study has none.",
         lambda row, table: row.overall.matched.difference.delta if row.overall.matched else None,
-        ("at equal", "cost"), "difference", _matched_cell,
+        ("at equal", "cost"), "difference", _matched_cell, over="tasks",
     ),
     Column(
         "tasks_won",
         "Tasks with a higher mean than the reference; describes and claims nothing, empty below three common seeds.",
-        lambda row, table: row.overall.tasks_won, ("tasks", "won"), show=_tasks_won_cell,
+        lambda row, table: row.overall.tasks_won, ("tasks", "won"), show=_tasks_won_cell, over="tasks",
     ),
     Column(
         "prob_improve",
         "Probability that one run of the method scores higher than one of the reference; describes and claims nothing, "
         "empty below three common seeds.",
-        lambda row, table: row.overall.prob_improve, ("prob.", "improve"), "probability",
+        lambda row, table: row.overall.prob_improve, ("prob.", "improve"), "probability", over="tasks",
     ),
     Column(
         "worst_task_delta", "The smallest of the tasks' differences.", _worst_delta, unit="difference",
@@ -247,16 +254,16 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
         "train_pflops",
         "10^15 floating-point operations of a run's training, without the warm-up of the method's own network, mean "
         "over seeds, then tasks.",
-        _of_cost(lambda cost: cost.train_flops / PETA), ("train", "PFLOPs"), "PFLOPs",
+        _of_cost(lambda cost: cost.train_flops / PETA), ("train", "PFLOPs"), "PFLOPs", over="tasks",
     ),
     Column(
         "flops_x_reference", "Training and warm-up over the reference's, on common runs.",
-        _of_cost(lambda cost: cost.flops_x_reference), ("× {reference}", "FLOPs"), "ratio",
+        _of_cost(lambda cost: cost.flops_x_reference), ("× {reference}", "FLOPs"), "ratio", over="tasks",
     ),
     Column(
         "train_seconds",
         "Seconds of a run's training, mean over seeds, then tasks; evaluations and warm-up not included.",
-        _of_cost(lambda cost: cost.train_seconds), ("train s",), "s",
+        _of_cost(lambda cost: cost.train_seconds), ("train s",), "s", over="tasks",
     ),
     Column(
         "device", "Device types of the runs.", lambda row, table: joined(run.compute.device for run in row.runs),
@@ -273,7 +280,7 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     Column(
         "tuning_pflops", "10^15 operations of all trials for one task, mean over tasks; no part of `train_pflops`.",
         lambda row, table: None if row.tuning_flops is None else row.tuning_flops / PETA,
-        ("tuning", "PFLOPs"), "PFLOPs",
+        ("tuning", "PFLOPs"), "PFLOPs", over="tasks",
     ),
     Column(
         "resources",
@@ -290,7 +297,7 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
         "seed_correlation",
         "Correlation over common seeds of the method's scores with the reference's, pooled over tasks; the higher, the "
         "shorter the intervals. Empty below three common seeds.",
-        lambda row, table: row.overall.seed_correlation, ("seed", "corr."), "correlation",
+        lambda row, table: row.overall.seed_correlation, ("seed", "corr."), "correlation", over="tasks",
     ),
     *(
         Column(
@@ -308,44 +315,55 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
         "What was spent before the study on what the method uses, such as the tokens of the texts of `from-file`.",
         _cost_beforehand, ("cost", "beforehand"),
     ),
+    Column(
+        "variant", "Method with every parameter that differs from its default, those that the preset sets too.",
+        lambda row, table: row.identity.variant,
+    ),
+    Column(
+        "view", "What a filtered view shows, and what its numbers are computed over; empty for the whole study.",
+        lambda row, table: None if table.part is None else str(table.part),
+    ),
     *(
         Column(
             name, f"Mean over {len(tasks)} tasks: {', '.join(tasks)}.",
-            lambda row, table, name=name: row.scores.get(name), (name,), "fraction", in_files=False,
+            lambda row, table, name=name: row.scores.get(name), (name,), "fraction", in_files=False, over="tasks",
         )
         for name, tasks in DEFINITIONS.items()
     ),
     Column(
         "student_updates", "Updates of the student.",
-        _of_cost(lambda cost: cost.student_updates), ("updates",), "count", in_files=False,
+        _of_cost(lambda cost: cost.student_updates), ("updates",), "count", in_files=False, over="tasks",
     ),
     Column(
         "auxiliary_updates", "Updates of the method's own network.",
-        _of_cost(lambda cost: cost.auxiliary_updates), ("auxiliary", "updates"), "count", in_files=False,
+        _of_cost(lambda cost: cost.auxiliary_updates), ("auxiliary", "updates"), "count", in_files=False, over="tasks",
     ),
     Column(
         "precompute_seconds", "Seconds of the warm-up of the method's own network.",
-        _of_cost(lambda cost: cost.precompute_seconds), ("prep. s",), "s", in_files=False,
+        _of_cost(lambda cost: cost.precompute_seconds), ("prep. s",), "s", in_files=False, over="tasks",
     ),
     Column(
         "eval_seconds", "Seconds of scoring on dev.",
-        _of_cost(lambda cost: cost.eval_seconds), ("eval s",), "s", in_files=False,
+        _of_cost(lambda cost: cost.eval_seconds), ("eval s",), "s", in_files=False, over="tasks",
     ),
     Column(
         "peak_memory", "Largest memory of a run, on this machine.",
         _of_cost(lambda cost: cost.peak_memory_bytes and cost.peak_memory_bytes / 1e9), ("peak GB",), "GB",
-        in_files=False,
+        in_files=False, over="tasks",
     ),
     Column(
         "precompute_pflops", "10^15 operations of the warm-up.",
-        _of_cost(lambda cost: cost.precompute_flops / PETA), ("prep.", "PFLOPs"), "PFLOPs", in_files=False,
+        _of_cost(lambda cost: cost.precompute_flops / PETA), ("prep.", "PFLOPs"), "PFLOPs",
+        in_files=False, over="tasks",
     ),
     Column(
-        "delta_matched_ci", "95 % interval of `delta_matched`.",
-        lambda row, table: bounds(row.overall.matched.difference)[0] if row.overall.matched else None,
-        ("95% interval",), "difference",
-        lambda row, table: interval_cell(row.overall.matched.difference if row.overall.matched else None),
-        in_files=False,
+        "delta_matched_ci_lo", "95 % interval of `delta_matched`: lower end.",
+        lambda row, table: bounds(_matched(row))[0], ("95% interval",), "difference",
+        lambda row, table: interval_cell(_matched(row)), in_files=False, over="tasks",
+    ),
+    Column(
+        "delta_matched_ci_hi", "95 % interval of `delta_matched`: upper end.",
+        lambda row, table: bounds(_matched(row))[1], unit="difference", in_files=False, over="tasks",
     ),
 )  # fmt: skip
 
@@ -364,12 +382,17 @@ SHEETS: Mapping[str, tuple[str, ...]] = {
     "costs in detail": (
         *("budget", "student_updates", "auxiliary_updates", "train_seconds", "precompute_seconds"),
         *("eval_seconds", "peak_memory", "train_pflops", "precompute_pflops", "tuning_pflops"),
-        *("cost_beforehand", "flops_x_reference", "delta_matched", "delta_matched_ci"),
+        *("cost_beforehand", "flops_x_reference", "delta_matched", "delta_matched_ci_lo"),
     ),
 }
 
 
 def columns_of(sheet: str) -> tuple[RowColumn, ...]:
     """Return the columns of one of SHEETS."""
+    return named(SHEETS[sheet])
+
+
+def named(keys: Iterable[str]) -> tuple[RowColumn, ...]:
+    """Return the columns of the leaderboard with these keys."""
     by_key = {column.key: column for column in LEADERBOARD_COLUMNS}
-    return tuple(by_key[key] for key in SHEETS[sheet])
+    return tuple(by_key[key] for key in keys)

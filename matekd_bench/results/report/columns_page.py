@@ -20,9 +20,10 @@ Fractions are fractions in files and points in tables. An empty cell of a file m
 table leaves out a column that has no value in any row. Text that a spreadsheet would take for a formula gets an
 apostrophe in front. Intervals are at 95 %.
 
-Rows have one order everywhere: the teacher, the majority class (tables only), then baselines, ablations and the
-reference, methods by `delta`, unranked methods. [results.md](results.md) explains statuses and marks,
-[statistics.md](statistics.md) the numbers.
+Rows have one order everywhere: the teacher, the majority class (tables only), the reference, baselines, all other
+methods by `delta`, unranked methods. In a filtered view the headings of columns that are computed over more than it
+shows say so, `(all tasks)` or `(whole study)`; files name the view in `view`. [results.md](results.md) explains
+statuses and marks, [statistics.md](statistics.md) the numbers.
 """
 OF_TASKS = (
     "Files have them after the others, in the suites' order, as `<task>_key`, e.g. `rte_mean`. If one protocol holds a "

@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matekd_bench.errors import UsageError
 from matekd_bench.methods.method import Method
 from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import plots
 from matekd_bench.results.report.markdown import to_markdown
+from matekd_bench.results.report.sheets import View
 
 PICTURES = tuple(f".{name}" for name in plots.FORMATS)
 EXTENSIONS = (".md", ".tex", ".html", *PICTURES)
+ONE_VIEW = (".tex", *PICTURES)  # these show the usual view alone
+
+
+def check_view(path: Path, view: View) -> None:
+    """Raise UsageError if `path` is a file that cannot show the view."""
+    extension = path.suffix.lower()
+    if view != "overall" and extension in ONE_VIEW:
+        raise UsageError(
+            f"{path}: a {extension} file has no view '{view}':",
+            hint="leave out the view, or write a .csv, .json, .md or .html file.",
+        )
 
 
 def check_picture(path: Path, plot: str | None) -> None:
@@ -27,16 +40,17 @@ def render_document(
     records: Sequence[Record],
     methods: Mapping[str, Method],
     plot: str | None = None,
+    view: View = "overall",
 ) -> bytes:
     """Return the content of the file `path`.
 
     `records` are the records that `leaderboard` was built from, and `methods` are the installed ones. `plot` is the
-    name of the plot for a picture file; without it, the file name is. Raises UsageError like `check_picture`, and if
-    a picture would be empty.
+    name of the plot for a picture file; without it, the file name is. `view` says which tables Markdown and pages
+    hold. Raises UsageError like `check_picture`, and if a picture would be empty.
     """
     match path.suffix.lower():
         case ".md":
-            return to_markdown(leaderboard).encode()
+            return to_markdown(leaderboard, view).encode()
         case ".tex":
             from matekd_bench.results.report.latex import to_latex
 
@@ -45,6 +59,6 @@ def render_document(
             from matekd_bench.results.report.html import to_html
             from matekd_bench.results.report.html.method_cards import cards
 
-            return to_html(leaderboard, records, cards(leaderboard, methods)).encode()
+            return to_html(leaderboard, records, cards(leaderboard, methods), view).encode()
         case picture:
             return plots.draw(plots.choose_plot(path, plot), leaderboard, records, picture.removeprefix("."))

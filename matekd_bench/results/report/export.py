@@ -19,8 +19,9 @@ from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import documents
-from matekd_bench.results.report.export_tables import leaderboard_rows, run_rows
+from matekd_bench.results.report.export_tables import rows_of_view, run_rows
 from matekd_bench.results.report.markdown import markdown_table
+from matekd_bench.results.report.sheets import View
 from matekd_bench.tasks.task import Suite, Task
 
 if TYPE_CHECKING:
@@ -44,29 +45,36 @@ def export(
     methods: Mapping[str, Method] | None = None,
     plot: str | None = None,
     exporters: Exporters | None = None,
+    view: View = "overall",
 ) -> None:
     """Write `table` ("leaderboard" or "runs") to `path` in the format of its extension.
 
     A given `leaderboard` is written; without one, it is built from the records and their `evidence`. Scores are
     fractions. `methods` are the installed methods, for the cards of a web page. `plot` is the name of the plot for a
-    picture; without it, the file name is. `exporters` are those of plugins, by extension without the dot. An existing
-    file is replaced completely or not at all.
+    picture; without it, the file name is. `exporters` are those of plugins, by extension without the dot. `view` says
+    which of the leaderboard's tables are written. An existing file is replaced completely or not at all.
 
     Raises UsageError like `check_path` and for an empty picture, PluginError if a plugin's exporter fails, and
     ResultsError if the file cannot be written.
     """
-    check_path(path, table, plot, exporters)
+    check_path(path, table, plot, exporters, view)
     extension = path.suffix.lower()
     if table == "runs":
         rows = run_rows(records, evidence.xfits(records, tasks) if evidence else {})
         content = _format_rows(path, rows, exporters or {})
     else:
         if leaderboard is None:
-            leaderboard = build(records, tasks=tasks, suites=suites, reference=reference, evidence=evidence)
+            leaderboard = build(
+                records,
+                tasks=tasks,
+                suites=suites,
+                reference=reference,
+                evidence=evidence,
+            )
         if extension in documents.EXTENSIONS:
-            content = documents.render_document(path, leaderboard, records, methods or {}, plot)
+            content = documents.render_document(path, leaderboard, records, methods or {}, plot, view)
         else:
-            content = _format_rows(path, leaderboard_rows(leaderboard, suites), exporters or {})
+            content = _format_rows(path, rows_of_view(leaderboard, suites, view), exporters or {})
     try:
         write_atomically(path, content)
     except OSError as error:
@@ -88,12 +96,16 @@ def _format_rows(path: Path, table: ExportTable, exporters: Exporters) -> bytes:
 
 
 def check_path(
-    path: Path, table: str = "leaderboard", plot: str | None = None, exporters: Exporters | None = None
+    path: Path,
+    table: str = "leaderboard",
+    plot: str | None = None,
+    exporters: Exporters | None = None,
+    view: View = "overall",
 ) -> None:
     """Check that `table` can be exported to `path`.
 
-    Raises UsageError for an unknown table, extension or plot, and for a missing package. Raises PluginError if a
-    plugin claims a built-in extension.
+    Raises UsageError for an unknown table, extension or plot, for a view that the file cannot show, and for a missing
+    package. Raises PluginError if a plugin claims a built-in extension.
     """
     if table not in TABLES:
         raise unknown("table", table, TABLES)
@@ -113,6 +125,7 @@ def check_path(
         problem = f"extension '{path.suffix}'" if path.suffix else "no extension"
         target = f"the runs to {path}" if table == "runs" else f"to {path}"
         raise UsageError(f"cannot export {target}: {problem}; there are {', '.join(allowed)}.")
+    documents.check_view(path, view)
     documents.check_picture(path, plot)
 
 

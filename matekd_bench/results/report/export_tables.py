@@ -12,11 +12,60 @@ from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import columns, score_columns
 from matekd_bench.results.report.cells import bounds, in_files
 from matekd_bench.results.report.run_columns import RUN_COLUMNS, RUN_TABLE, scores_of
+from matekd_bench.results.report.sheets import View, diagnostic_columns
 from matekd_bench.results.stats.summary import CellSummary, RowSummary
 from matekd_bench.tasks.task import Suite
 
 # What the teacher's row has: the values that all rows of a table share.
 SHARED = ("schema", "preset", "teacher", "protocol_id", "tuning")
+
+
+def rows_of_view(leaderboard: LeaderboardTables, suites: Sequence[Suite], view: View) -> ExportTable:
+    """Return the flat table of a view: a row per method and protocol; by task, a row per method, task and protocol."""
+    if view == "task":
+        return _task_rows(leaderboard)
+    if view == "cost":
+        return _rows_of(leaderboard, _with_upper_ends(columns.columns_of("costs in detail")))
+    if view == "diagnostics":
+        return _rows_of(leaderboard, diagnostic_columns(leaderboard.tables))
+    return leaderboard_rows(leaderboard, suites)
+
+
+def _rows_of(leaderboard: LeaderboardTables, shown: Sequence[columns.RowColumn]) -> ExportTable:
+    """Return one row per method and protocol with the columns that name it, those `shown`, and `view`."""
+    listed = (*columns.named(("protocol_id", "method", "variant")), *shown, *columns.named(("view",)))
+    rows = (
+        {column.key: column.value(row, table) for column in listed}
+        for table in leaderboard.tables
+        for row in table.rows
+    )
+    return ExportTable("leaderboard", tuple(column.key for column in listed), tuple(rows))
+
+
+def _with_upper_ends(shown: Sequence[columns.RowColumn]) -> list[columns.RowColumn]:
+    """Put the upper end of each interval after the lower one, which stands for both in tables."""
+    upper = {column.key: column for column in columns.LEADERBOARD_COLUMNS if column.key.endswith("_hi")}
+    pairs = ((column, upper.get(f"{column.key.removesuffix('_lo')}_hi")) for column in shown)
+    return [column for pair in pairs for column in pair if column is not None]
+
+
+def _task_rows(leaderboard: LeaderboardTables) -> ExportTable:
+    """Return one row per method, task and protocol, with all columns of a task that are no marks."""
+    of_row = columns.named(("protocol_id", "method", "variant"))
+    of_cell = [column for column in score_columns.SCORE_COLUMNS if column.key != "marks"]
+    [view] = columns.named(("view",))
+    rows = (
+        {column.key: column.value(row, table) for column in of_row}
+        | {"task": task.name}
+        | {column.key: column.value(row.cells[task.name], task) for column in of_cell}
+        | {view.key: view.value(row, table)}
+        for table in leaderboard.tables
+        for task in table.columns
+        for row in table.rows
+        if task.name in row.cells
+    )
+    keys = (*(column.key for column in of_row), "task", *(column.key for column in of_cell), view.key)
+    return ExportTable("leaderboard", keys, tuple(rows))
 
 
 def leaderboard_rows(leaderboard: LeaderboardTables, suites: Sequence[Suite]) -> ExportTable:

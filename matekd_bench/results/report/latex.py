@@ -10,6 +10,7 @@ from typing import Final
 from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
 from matekd_bench.results.report import sentences
 from matekd_bench.results.report.cells import NO_VALUE
+from matekd_bench.results.report.result_sentence import result
 from matekd_bench.results.report.sheets import score_sheet
 
 HEAD = r"""% A table per protocol, for \input. \usepackage{booktabs} gives its rules; without it they are plain lines.
@@ -140,6 +141,12 @@ def _caption(table: LeaderboardTable) -> str:
     data = (f"{sentences.data_line(column, table)}." for column in table.columns if column.partial)
     return escape(
         " ".join(
-            (f"{sentences.title(table)}.", sentences.how_to_read(table), *data, *sentences.remarks(table))
+            (
+                f"{sentences.title(table)}.",
+                result(table),
+                sentences.how_to_read(table),
+                *data,
+                *sentences.remarks(table),
+            )
         )
     )

@@ -7,24 +7,27 @@ from collections.abc import Iterator, Sequence
 from matekd_bench.files.printable import printable
 from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.report import sentences
-from matekd_bench.results.report.sheets import sheets_of_view
+from matekd_bench.results.report.result_sentence import result
+from matekd_bench.results.report.sheets import View, sheets_of_view
 
 # Characters that could begin an element of HTML, a cell, code or an escape. Only `](` makes brackets a link.
 SPECIAL = str.maketrans({"&": "&amp;", "<": "&lt;", "|": "\\|", "`": "&#96;", "\\": "&#92;"})
 
 
-def to_markdown(leaderboard: LeaderboardTables) -> str:
+def to_markdown(leaderboard: LeaderboardTables, view: View = "overall") -> str:
     """Render the leaderboard as Markdown: the tables and sentences of the terminal, each cell on one line."""
-    return "\n".join(_lines(leaderboard))
+    return "\n".join(_lines(leaderboard, view))
 
 
-def _lines(leaderboard: LeaderboardTables) -> Iterator[str]:
+def _lines(leaderboard: LeaderboardTables, view: View) -> Iterator[str]:
     for table in leaderboard.tables:
-        yield from (escape(sentences.title(table)), "")
-        for name, sheet in sheets_of_view(table):
+        yield from (escape(sentences.title(table)), "", escape(result(table)), "")
+        for number, (_, sheet) in enumerate(sheets_of_view(table, view)):
             rows = ([" ".join(cell.lines) for cell in row] for row in sheet.rows)
+            if sheet.title:
+                yield from (escape(sheet.title), "")
             yield from (*markdown_table([[" ".join(lines) for lines in sheet.header], *rows]), "")
-            if name == "scores":
+            if number == 0:
                 yield from (escape(sentences.how_to_read(table)), "")
         yield from (f"- {escape(sentences.data_line(column, table))}" for column in table.columns)
         yield from (f"- {escape(remark)}" for remark in sentences.remarks(table))

@@ -30,11 +30,14 @@ def _seeds_cell(cell: ScoreCell, task: TaskColumn) -> TableCell:
     return TableCell((f"{cell.n}{counted}",), cell.n)
 
 
-def _interval_cell(cell: ScoreCell, task: TaskColumn) -> TableCell:
+def _mean_bounds(cell: ScoreCell) -> tuple[float | None, float | None]:
+    """Return the ends of the 95 % interval of a cell's mean; None for both if it has none."""
     spread = cell.statistics.spread
-    if spread is None or spread.interval is None:
-        return TableCell((interval(None, None),))
-    return TableCell((interval(spread.interval.low, spread.interval.high),), spread.interval.low)
+    return (spread.interval.low, spread.interval.high) if spread and spread.interval else (None, None)
+
+
+def _interval_cell(low: float | None, high: float | None) -> TableCell:
+    return TableCell((interval(low, high),), "" if low is None else low)
 
 
 # Files have these columns for each task, as TASK_KEY. The order is fixed: a new column for files comes last.
@@ -63,7 +66,7 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
         "verdict", "The verdict, p corrected over methods x tasks; `uninformative` if nothing may be concluded. Tables "
         "say why there is none.",
         lambda cell, task: "uninformative" if task.uninformative else cell.statistics.verdict, ("verdict",),
-        show=lambda cell, task: verdict_cell(cell.statistics),
+        show=lambda cell, task: verdict_cell(cell.statistics), over="study",
     ),
     Column(
         "data_state", "`official` (`by row counts`: no digest known), `mini`, `own`, `partial (...)`.",
@@ -103,13 +106,31 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
         lambda cell, task: cell.marks.no_adversary if cell.marks.adversary_runs else None,
     ),
     Column(
-        "marks", "What the table of scores marks: students that are the reference's, runs without an adversary.",
-        lambda cell, task: " ".join(marks(cell)) or None, ("marks",), in_files=False,
+        "ci_lo", "95 % interval of the mean over seeds, on this dev set: lower end.",
+        lambda cell, task: _mean_bounds(cell)[0], ("95% interval",), "fraction",
+        lambda cell, task: _interval_cell(*_mean_bounds(cell)),
     ),
     Column(
-        "ci_lo", "95 % interval of the mean over seeds, on this dev set.",
-        lambda cell, task: spread.interval.low if (spread := cell.statistics.spread) and spread.interval else None,
-        ("95% interval",), "fraction", _interval_cell, in_files=False,
+        "ci_hi", "95 % interval of the mean: upper end.",
+        lambda cell, task: _mean_bounds(cell)[1], unit="fraction",
+    ),
+    Column(
+        "delta_ci_lo", "95 % interval of `delta`: lower end.",
+        lambda cell, task: bounds(cell.statistics.difference)[0], ("95% interval",), "difference",
+        lambda cell, task: interval_cell(cell.statistics.difference),
+    ),
+    Column(
+        "delta_ci_hi", "95 % interval of `delta`: upper end.",
+        lambda cell, task: bounds(cell.statistics.difference)[1], unit="difference",
+    ),
+    Column(
+        "p_holm", "p of `delta`, corrected over methods x tasks.",
+        lambda cell, task: cell.statistics.p_holm, ("p (Holm)",),
+        show=lambda cell, task: p_cell(cell.statistics.p_holm), over="study",
+    ),
+    Column(
+        "marks", "What the table of scores marks: students that are the reference's, runs without an adversary.",
+        lambda cell, task: " ".join(marks(cell)) or None, ("marks",), in_files=False,
     ),
     Column(
         "best_dev", "Mean over seeds of the best score on dev.",
@@ -119,21 +140,22 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
         "xfit", "Mean over seeds of the cross-fitted score; none for a dev set of fewer than 200 examples.",
         lambda cell, task: cell.xfit, ("xfit",), "fraction", in_files=False,
     ),
-    Column(
-        "delta_ci", "95 % interval of the difference.",
-        lambda cell, task: bounds(cell.statistics.difference)[0], ("95% interval",), "difference",
-        lambda cell, task: interval_cell(cell.statistics.difference), in_files=False,
-    ),
-    Column(
-        "p_holm", "p of the difference, corrected over methods x tasks.",
-        lambda cell, task: cell.statistics.p_holm, ("p (Holm)",),
-        show=lambda cell, task: p_cell(cell.statistics.p_holm), in_files=False,
-    ),
 )  # fmt: skip
 
 # The table of one task, after the method's name.
 TASK_SHEET = (
-    *("mean", "ci_lo", "best_dev", "xfit", "n", "delta", "delta_ci", "delta_halfwidth", "p_holm", "verdict"),
+    *(
+        "mean",
+        "ci_lo",
+        "best_dev",
+        "xfit",
+        "n",
+        "delta",
+        "delta_ci_lo",
+        "delta_halfwidth",
+        "p_holm",
+        "verdict",
+    ),
     *("answers_changed", "marks"),
 )
 
@@ -164,4 +186,5 @@ def _of_row(column: ScoreColumn, task: TaskColumn) -> RowColumn:
         lambda row, table: column.value(row.cells[task.name], task),
         column.heading,
         show=lambda row, table: column.cell(row.cells[task.name], task),
+        over=column.over,
     )

@@ -93,6 +93,7 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
         yield f"{complete} with official, informative data: no GLUE score."
     if any("mini" in row.scores for row in table.rows):
         yield "mini: the mean over eight tasks, without mini-wnli; differences are over all."
+    yield from preset_params(table)
     yield from mixed_environments(table)
     yield from differing_code((run.identity.variant, run.code) for row in table.rows for run in row.runs)
     yield from table.power_lines
@@ -102,10 +103,17 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
         if (resources := row.identity.resources) and resources not in row.label:
             yield f"{row.label} used {resources}."
     yield from table.notes
-    if table.view is not None:
-        yield table.view
+    if table.part is not None:
+        yield str(table.part)
     for column in table.columns:
         yield from (f"{column.name}: {notice}" for notice in column.notices)
+
+
+def preset_params(table: LeaderboardTable) -> Iterator[str]:
+    """List the parameters that the preset set, which the names of the rows leave out."""
+    listed = dict.fromkeys(param for row in table.rows for param in row.identity.name.from_preset)
+    if listed:
+        yield f"Preset {', '.join(table.presets)} sets {', '.join(listed)}."
 
 
 def mixed_environments(table: LeaderboardTable) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from matekd_bench.results.leaderboard.cell_marks import adversary_margin
-from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, TaskColumn
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import EMPTY, NO_VALUE, Column, TableCell, task_heading, text
 from matekd_bench.results.report.columns import METHOD, RowColumn, columns_of
@@ -48,7 +48,7 @@ def sheets_of_view(
             name, *marks = task_heading(task)
             title = [f"{task.title} ({name})" if task.title != name else name, *marks]
             rows = [row for row in table.rows if name in row.cells]
-            yield "task", _sheet(table, details_of_task(task), rows, " ".join(title))
+            yield f"task-{name}", _sheet(table, details_of_task(task), rows, " ".join(title))
     elif view == "cost":
         yield "costs", _sheet(table, columns_of("costs in detail"))
     elif view == "diagnostics":
@@ -105,7 +105,7 @@ def _sheet(
     drawn = [(column, cells) for column, cells in drawn if _has_value(cells)]
     return Sheet(
         keys=tuple(column.key for column, _ in drawn),
-        header=tuple(column.title(table.reference) for column, _ in drawn),
+        header=tuple(column.title(table.reference, table.part) for column, _ in drawn),
         rows=tuple(zip(*(cells for _, cells in drawn), strict=True)),
         title=title,
     )
@@ -122,14 +122,18 @@ def _reference_row(name: str, scores: Sequence[float | None], width: int) -> tup
 
 def _diagnostics_sheet(table: LeaderboardTable) -> Sheet:
     """Show the diagnostics that runs recorded, one column each."""
-    names = sorted({name for row in table.rows for name in row.diagnostics})
-    columns = [_diagnostic(name) for name in names]
     title = "Diagnostics, means over seeds, then tasks"
-    return _sheet(table, columns, title=title)
+    return _sheet(table, diagnostic_columns([table]), title=title)
+
+
+def diagnostic_columns(tables: Sequence[LeaderboardTable]) -> list[RowColumn]:
+    """Make a column for each diagnostic that the rows of some table have, by name."""
+    names = {name for table in tables for row in table.rows for name in row.diagnostics}
+    return [_diagnostic(name) for name in sorted(names)]
 
 
 def _diagnostic(name: str) -> RowColumn:
-    return Column(name, "", lambda row, table: row.diagnostics.get(name), (name,), "diagnostic")
+    return Column(name, "", lambda row, table: row.diagnostics.get(name), (name,), "diagnostic", over="tasks")
 
 
 def _runs_with_margin(table: LeaderboardTable) -> list[Record]:
@@ -146,16 +150,16 @@ def _runs_with_margin(table: LeaderboardTable) -> list[Record]:
 
 def _chosen_sheet(table: LeaderboardTable) -> Sheet:
     """Show the trial that tuning chose for each row and task."""
-    columns = [_chosen(task.name) for task in table.columns]
+    columns = [_chosen(task) for task in table.columns]
     title = f"Chosen on a holdout of train ({table.tuning}; trial: what it changed)"
     return _sheet(table, columns, title=title)
 
 
-def _chosen(task: str) -> RowColumn:
+def _chosen(task: TaskColumn) -> RowColumn:
     return Column(
-        task,
+        task.name,
         "",
-        lambda row, table: row.chosen.get(task),
-        (task,),
-        show=lambda row, table: TableCell(tuple(row.chosen.get(task, NO_VALUE).split(", "))),
+        lambda row, table: row.chosen.get(task.name),
+        task_heading(task),
+        show=lambda row, table: TableCell(tuple(row.chosen.get(task.name, NO_VALUE).split(", "))),
     )

@@ -13,6 +13,7 @@ from rich.text import Text
 from matekd_bench.files.printable import printable
 from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
 from matekd_bench.results.report import sentences
+from matekd_bench.results.report.result_sentence import result
 from matekd_bench.results.report.sheets import Sheet, View, sheets_of_view
 
 SEPARATOR = 3  # characters between two cells
@@ -54,6 +55,7 @@ def ascii_only(text: str) -> str:
 
 def _render_table(table: LeaderboardTable, console: Console, text_filter: TextFilter, view: View) -> None:
     _print_text(console, sentences.title(table), text_filter, style="bold")
+    _print_text(console, result(table), text_filter)
     for _, sheet in sheets_of_view(table, view):
         if sheet.title:
             console.print()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from matekd_bench import load_results
 from matekd_bench.cli import main
 from matekd_bench.results.store.results_store import ResultsStore
 
@@ -84,9 +85,28 @@ def test_a_file_holds_the_same_rows_and_columns_as_the_screen(say: Say, tmp_path
     assert [key for key in rows[0] if key.startswith("stsb_")] == []
 
 
+@pytest.mark.parametrize("view", [("--by", "task"), ("--cost",), ("--diagnostics",)])
+def test_a_file_holds_the_view(view: tuple[str, ...], say: Say, results: Path, tmp_path: Path) -> None:
+    board = load_results(results).leaderboard(by=view[-1].removeprefix("--"), methods="cutoff,kd@2x")
+    names = [str(tmp_path / name) for name in ("a.json", "a.md", "a.html")]
+    say("export", *names, *view, "--methods", "cutoff,kd@2x")
+    rows = json.loads(Path(names[0]).read_text())
+    assert rows == json.loads(say("leaderboard", *view, "--methods", "cutoff,kd@2x", "--json"))
+    assert {row["method"] for row in rows} == set(board.to_frame()["method"]) == {"cutoff", "kd@2x"}
+    assert list(rows[0]) == list(board.to_frame().columns)
+    heading = {"--by": "best dev", "--cost": "eval s", "--diagnostics": "divergence_clean"}[view[0]]
+    for document in (*(Path(name).read_text() for name in names[1:]), board._repr_html_()):
+        assert heading in document
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        ("export table.tex --cost", "'cost'"),
+        ("export cost.svg --by task", "'task'"),
+        ("export a.csv --by method", "'method'"),
+        ("export a.csv --cost --diagnostics", "--cost and --diagnostics"),
+        ("export a.csv --table runs --cost", "--cost"),
         ("leaderboard --by method", "'method'"),
         ("leaderboard --cost --failures", "--cost and --failures"),
         ("leaderboard --sort scor", "'score'"),

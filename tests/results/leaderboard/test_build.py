@@ -61,7 +61,7 @@ def test_the_table_does_not_depend_on_the_order_of_records(make_record: Any) -> 
         assert board(records) == first
     (table,) = first.tables
     assert [column.name for column in table.columns] == ["cola", "rte", "own-task"]
-    assert [row.label for row in table.rows] == ["finetune", "kd", "eda[alpha=0.2]", "eda"]
+    assert [row.label for row in table.rows] == ["kd", "finetune", "eda[alpha=0.2]", "eda"]
 
 
 def test_no_reference_no_differences(make_record: Any) -> None:
@@ -277,3 +277,15 @@ def test_runs_of_different_code_are_different_rows(make_record: Any) -> None:
     assert {row.identity.code for row in table.rows} == {"", f"source {12 * 'a'}", f"source {12 * 'b'}"}
     without = make_record("own", seed=2, score=0.9, run_id="c")
     assert "own (code not recorded)" in [row.label for row in only([*records, without]).rows]
+
+
+def test_the_reference_with_another_budget_is_a_baseline(make_record: Any) -> None:
+    scores = {"eda": 0.9, "finetune": 0.8, "kd@2x": 0.7, "kd": 0.6}
+    records = [
+        make_record(name, score=score, role="method") for name, score in scores.items() if "f" not in name
+    ]
+    [table] = board([*records, make_record("finetune", score=0.8)]).tables
+    assert {row.label: row.identity.role for row in table.rows} == {
+        "kd": "reference", "finetune": "baseline", "kd@2x": "baseline", "eda": "method"
+    }  # fmt: skip
+    assert [row.label for row in table.rows] == ["kd", "finetune", "kd@2x", "eda"]

@@ -21,7 +21,7 @@ FIXED = (
     "n_seeds_min,n_failed,score_definition,score,ci_lo,ci_hi,delta,delta_ci_lo,delta_ci_hi,p_holm,verdict,"
     "delta_matched,tasks_won,prob_improve,worst_task_delta,optimism_mean,train_pflops,flops_x_reference,"
     "train_seconds,device,protocol_id,runs_digest,bench_version,tuning,tuning_pflops,resources,compared_with,"
-    "n_collapsed,n_diverged,seed_correlation,torch,transformers,processor,code,cost_beforehand"
+    "n_collapsed,n_diverged,seed_correlation,torch,transformers,processor,code,cost_beforehand,variant,view"
 )
 
 
@@ -47,6 +47,7 @@ def test_leaderboard_columns_are_fixed(tmp_path: Path, records: list[Any]) -> No
     parts = ("mean", "sd", "n", "delta", "verdict", "data_state")
     parts += ("n_failed", "n_collapsed", "n_diverged", "uninformative")
     parts += ("delta_halfwidth", "added_seeds", "answers_changed", "adversary_margin", "n_no_adversary")
+    parts += ("ci_lo", "ci_hi", "delta_ci_lo", "delta_ci_hi", "p_holm")
     tasks = [f"{task}_{part}" for task in ("cola", "rte", "own") for part in parts]
     assert text.splitlines()[0] == ",".join((FIXED, *tasks))
 

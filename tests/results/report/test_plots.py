@@ -6,6 +6,7 @@ import math
 import re
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
-from exported import Study, board_of
+from exported import SUITES, Study, board_of
 from matekd_bench.errors import UsageError
 from matekd_bench.results.leaderboard.cell_runs import runs_by_cell
+from matekd_bench.results.leaderboard.row_filters import select_rows_and_columns
 from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.report import plots
 from matekd_bench.results.report.cells import bounds
@@ -95,6 +97,13 @@ def test_the_front_is_what_nothing_beats(places: list[tuple[float, float]], fron
         any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in places) for cost, score in places
     ]
     assert sorted(front) == [i for i, below in enumerate(beaten) if not below]
+
+
+def test_a_filtered_view_says_that_means_are_over_all_tasks(done: Study) -> None:
+    part = replace(done, board=select_rows_and_columns(done.board, None, "rte", SUITES))
+    titles = [axes.get_title(loc="left") or axes.get_title() for axes in axes_of(painted("forest", part))]
+    assert titles == ["mean over all 2 tasks", "rte"]
+    assert axes_of(painted("cost", part))[0].get_ylabel() == "mean score over all 2 tasks, points"
 
 
 def test_the_forest_shows_differences_with_their_intervals(done: Study) -> None:

@@ -240,7 +240,7 @@ def test_partial_data_and_notices_are_said(make_record: Any) -> None:
 def test_markdown_is_a_table(make_record: Any) -> None:
     records = [*study(make_record), make_record("a|b", id="org/<b>")]
     lines = to_markdown(build(records, tasks={}, suites=SUITES)).splitlines()
-    scores = list(takewhile(lambda line: line.startswith("|"), lines[2:]))
+    scores = list(takewhile(lambda line: line.startswith("|"), lines[4:]))
     assert scores[0].startswith("| method | cola | mrpc | stsb | rte |")
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in scores}) == 1
     assert "| eda[alpha=0.2] | 73.0 ± 1.0 (+2.0) |" in "\n".join(scores)

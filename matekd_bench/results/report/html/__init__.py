@@ -14,6 +14,7 @@ from matekd_bench.results.records.run_record import Record, to_json
 from matekd_bench.results.report import sentences
 from matekd_bench.results.report.html.html_plots import pictures
 from matekd_bench.results.report.html.method_cards import MethodCard
+from matekd_bench.results.report.result_sentence import result
 from matekd_bench.results.report.sheets import Sheet, View, run_sheet, sheets_of_view
 
 HERE = Path(__file__).parent
@@ -21,12 +22,20 @@ CAPTIONS = {
     "scores": "Scores",
     "comparison": "Comparison over tasks",
     "costs": "Cost, mean of a run",
+    "diagnostics": "Diagnostics",
 }
 CHOICES = ("verdict", "status")  # columns to filter by
 
 
-def to_html(leaderboard: LeaderboardTables, runs: Sequence[Record], cards: Sequence[MethodCard] = ()) -> str:
-    """Render the page; `runs` are the records that `leaderboard` was built from, `cards` describe its methods.
+def to_html(
+    leaderboard: LeaderboardTables,
+    runs: Sequence[Record],
+    cards: Sequence[MethodCard] = (),
+    view: View = "overall",
+) -> str:
+    """Render the page with the tables of a view.
+
+    `runs` are the records that `leaderboard` was built from, `cards` describe its methods.
 
     Everything is in this one file, and all texts are escaped. JavaScript only adds sorting and filtering of tables.
     Without matplotlib, a sentence replaces the plots. Equal input gives equal bytes.
@@ -35,7 +44,9 @@ def to_html(leaderboard: LeaderboardTables, runs: Sequence[Record], cards: Seque
 
     ordered = sorted(runs, key=lambda run: run.run_id)
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
-    sections = [{**_section(table), "pictures": pictures(table, ordered)} for table in leaderboard.tables]
+    sections = [
+        {**_section(table, view), "pictures": pictures(table, ordered)} for table in leaderboard.tables
+    ]
     return _rendered(
         "page.html", leaderboard, sections,
         cards=cards,
@@ -61,6 +72,7 @@ def _section(table: LeaderboardTable, view: View = "overall") -> dict[str, Any]:
     return {
         "table": table,
         "title": sentences.title(table),
+        "result": result(table),
         "sheets": list(sheets_of_view(table, view, with_intervals=True)),
         "how_to_read": sentences.how_to_read(table),
         "data": [sentences.data_line(column, table) for column in table.columns],

@@ -83,8 +83,8 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
         )
     axes.margins(0.08)
     axes.set_xlabel("PFLOPs of a run, training and preparation")
-    tasks = len(table.informative)
-    axes.set_ylabel(f"mean score over {tasks} tasks, points" if tasks > 1 else "score, points")
+    several = table.compared > 1
+    axes.set_ylabel(f"mean score over {table.tasks_of_means}, points" if several else "score, points")
     part.legend(*axes.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     if seeds_note(table):
         axes.set_title("few seeds: differences may be noise", loc="right", fontsize=8)

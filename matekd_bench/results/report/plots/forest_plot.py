@@ -57,8 +57,8 @@ def _rows(table: LeaderboardTable) -> list[LeaderboardRow]:
 def _panels(table: LeaderboardTable) -> Iterator[ForestPanel]:
     rows = _rows(table)
     overall = {row.label: (row.delta, row.overall) for row in rows if row.delta is not None}
-    if overall and len(table.informative) > 1:
-        yield ForestPanel(f"mean over {len(table.informative)} tasks", overall)
+    if overall and table.compared > 1:
+        yield ForestPanel(f"mean over {table.tasks_of_means}", overall)
     for column in table.informative:
         cells = {row.label: row.cells[column.name] for row in rows if column.name in row.cells}
         marks = {

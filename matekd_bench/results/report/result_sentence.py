@@ -1,0 +1,137 @@
+"""Writes the sentence of result above a table: which method is better where, and what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, TaskColumn
+from matekd_bench.results.report.cells import text
+from matekd_bench.results.stats.intervals import MIN_SEEDS
+from matekd_bench.results.stats.verdicts import Verdict
+
+MAX_LISTED = 5  # rows that a sentence names
+DECIDED: tuple[Verdict, ...] = ("better", "worse", "equivalent")
+
+
+def result(table: LeaderboardTable) -> str:
+    """Say what the verdicts of the shown rows and columns are, over all tasks too, and what stays open."""
+    return " ".join(_sentences(table))
+
+
+def _sentences(table: LeaderboardTable) -> Iterator[str]:
+    if reason := _why_nothing_is_tested(table):
+        yield reason
+    else:
+        yield from _on_tasks(table)
+        yield from _over_tasks(table)
+        if untested := [row.label for row in table.rows if _is_untested(row)]:
+            yield f"Not tested: {_listed(untested)}."
+    if uninformative := [column.name for column in table.columns if column.uninformative]:
+        yield f"Nothing can be concluded from {_joined(uninformative)}."
+
+
+def _why_nothing_is_tested(table: LeaderboardTable) -> str | None:
+    """Return a sentence if no difference is tested, None if one is."""
+    if _verdicts(table):
+        return None
+    if table.reference is None:
+        return "No row is the reference, so no difference is tested."
+    if not any(map(_is_compared, table.rows)):
+        return f"No other row is compared with {table.reference}."
+    if 0 < table.seeds < MIN_SEEDS:
+        seeds = f"{table.seeds} seed{'s' * (table.seeds > 1)}"
+        return f"No difference to {table.reference} is tested: {seeds}, and a test needs {MIN_SEEDS}."
+    return f"No difference to {table.reference} is tested."
+
+
+def _verdicts(table: LeaderboardTable) -> set[Verdict]:
+    """Return the verdicts of the shown cells and rows."""
+    cells = {row.cells[column.name].statistics.verdict for row, column in _cells(table)}
+    return {verdict for verdict in cells | {row.overall.verdict for row in table.rows} if verdict is not None}
+
+
+def _cells(table: LeaderboardTable) -> Iterator[tuple[LeaderboardRow, TaskColumn]]:
+    for row in table.rows:
+        for column in table.informative:
+            if column.name in row.cells:
+                yield row, column
+
+
+def _on_tasks(table: LeaderboardTable) -> Iterator[str]:
+    """Name the rows with each verdict and their tasks; "Better than kd: matekd on mrpc and rte; eda on rte."."""
+    tasks = [column.name for column in table.informative]
+    if not tasks:
+        return
+    decided = False
+    for verdict, words in _words(table).items():
+        where = {
+            row.label: [name for name in tasks if _verdict_on(row, name) == verdict] for row in table.rows
+        }
+        parts = [f"{label} on {_joined(names)}" for label, names in where.items() if names]
+        if parts:
+            decided = True
+            yield f"{words}: {_listed(parts, separator='; ')}."
+    inconclusive = [
+        name for name in tasks if any(_verdict_on(row, name) == "inconclusive" for row in table.rows)
+    ]
+    if inconclusive:
+        which = "All other differences" if decided else f"All differences to {table.reference}"
+        yield f"{which} on {_joined(inconclusive)} are inconclusive{_could_have_found(table, inconclusive)}."
+
+
+def _words(table: LeaderboardTable) -> dict[Verdict, str]:
+    """Return how a list of rows with each verdict begins; only the first names the reference."""
+    return {
+        "better": f"Better than {table.reference}",
+        "worse": f"Worse than {table.reference}",
+        "equivalent": f"Equivalent to {table.reference} within half a point",
+    }
+
+
+def _verdict_on(row: LeaderboardRow, task: str) -> Verdict | None:
+    cell = row.cells.get(task)
+    return cell.statistics.verdict if cell else None
+
+
+def _could_have_found(table: LeaderboardTable, tasks: Sequence[str]) -> str:
+    """Say which differences the study could have found on `tasks`; empty if that is not known."""
+    powers = [(name, table.power[name].detectable) for name in tasks if name in table.power]
+    if not powers:
+        return ""
+    parts = [f"{text(points, 'fraction')} on {name}" for name, points in powers]
+    first, *others = parts
+    return f"; this study could have found {_joined([first.replace(' on', ' points on', 1), *others])}"
+
+
+def _over_tasks(table: LeaderboardTable) -> Iterator[str]:
+    """Name the rows with each verdict over all informative tasks of the study."""
+    if table.compared < 2 or not any(row.overall.verdict for row in table.rows):
+        return
+    over = f"Over {table.tasks_of_means}"
+    labels = {
+        verdict: [row.label for row in table.rows if row.overall.verdict == verdict] for verdict in DECIDED
+    }
+    parts = [f"{verdict}: {_listed(names)}" for verdict, names in labels.items() if names]
+    yield f"{over}, {'; '.join(parts)}." if parts else f"{over} no difference is significant."
+
+
+def _is_compared(row: LeaderboardRow) -> bool:
+    return row.identity.ranked and row.identity.role != "reference"
+
+
+def _is_untested(row: LeaderboardRow) -> bool:
+    """Return True if the row is compared and has no verdict anywhere."""
+    verdicts = [row.overall.verdict, *(cell.statistics.verdict for cell in row.cells.values())]
+    return _is_compared(row) and not any(verdicts)
+
+
+def _listed(names: Sequence[str], separator: str = ", ") -> str:
+    """List the first of many names."""
+    more = len(names) - MAX_LISTED
+    return separator.join([*names[:MAX_LISTED], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _joined(names: Sequence[str]) -> str:
+    """List names as in a sentence: "a, b and c"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
