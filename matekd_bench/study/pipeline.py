@@ -92,10 +92,10 @@ def run(request: StudyRequest, host: Host, sink: Sink, *, dry_run: bool = False)
         shared = schedulers.shared_study(placement.request.spec.threads)
         with (
             deterministic_kernels(request.spec.deterministic),
-            launch_processes(shared, placement, dry_run=dry_run) as ranks,
+            launch_processes(shared, placement, interruptions, dry_run=dry_run) as ranks,
         ):
             if not ranks.leads:
-                follow(StudySession(shared, sink), ranks, interruptions.stop_requested)
+                follow(StudySession(shared, sink, placement.device), ranks, interruptions.stop_requested)
                 return StudySummary(None, StudyFinished(status="done"))
             study = _plan_study(placement, host, sink, ranks, quick=dry_run)
             if dry_run:

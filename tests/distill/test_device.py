@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -26,6 +29,77 @@ def test_other_devices_are_refused_by_name(name, problem):
     with pytest.raises(UsageError, match=f"'{name}'") as caught:
         devices.resolve_device(name)
     assert problem in str(caught.value)
+
+
+class Gpus:
+    """What torch says of the NVIDIA GPUs of a made-up machine, where `problem` keeps it from using them."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, folder: Path, count: int, problem: Exception | None
+    ) -> None:
+        for number in range(max(1, count)):
+            (folder / f"nvidia{number}").touch()
+        monkeypatch.setattr(devices, "DEVICE_FILES", folder)
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(torch.cuda, "init", self.use)
+        monkeypatch.setattr(torch.cuda, "set_device", self.set_device)
+        monkeypatch.setattr(torch, "ones", self.use)
+        self.problem, self.current = problem, torch.device("cuda", 0)
+        devices.cuda_problem.cache_clear()
+
+    def use(self, *arguments: object, device: torch.device | None = None) -> float:
+        if self.problem is not None:
+            raise self.problem
+        return 1.0
+
+    def set_device(self, device: torch.device) -> None:
+        self.current = device
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Gpus]]:
+    """Makes a machine with GPUs of what torch is said to find."""
+    yield lambda count, problem=None: Gpus(monkeypatch, tmp_path, count, problem)
+    devices.cuda_problem.cache_clear()
+
+
+OLD_DRIVER = RuntimeError(
+    "The NVIDIA driver on your system is too old (found version 11040). Please update it.\nMore"
+)
+NO_KERNEL = RuntimeError("CUDA error: no kernel image is available for execution on the device\nCompile with")
+CPU_WHEEL = AssertionError("Torch not compiled with CUDA enabled")
+
+
+@pytest.mark.parametrize(
+    ("count", "problem", "reason"),
+    [(0, OLD_DRIVER, "too old"), (2, NO_KERNEL, "no kernel image"), (0, CPU_WHEEL, "not compiled")],
+)
+def test_a_gpu_that_torch_cannot_use_is_reported(machine, monkeypatch, count, problem, reason):
+    machine(count, problem)
+    assert devices.resolve_device("auto") == CPU
+    assert reason in devices.unused_gpu()
+    assert "\n" not in devices.unused_gpu()
+    with pytest.raises(UsageError, match=f"'cuda'.*{reason}"):
+        devices.resolve_device("cuda")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # hidden on purpose
+    assert devices.unused_gpu() is None
+
+
+def test_a_machine_without_a_gpu_has_nothing_to_report(machine, monkeypatch, tmp_path):
+    machine(0, CPU_WHEEL)
+    monkeypatch.setattr(devices, "DEVICE_FILES", tmp_path / "none")
+    assert devices.unused_gpu() is None
+
+
+def test_a_gpu_with_a_number_becomes_the_current_one(machine):
+    gpus = machine(2)
+    assert devices.resolve_device("auto") == torch.device("cuda")
+    assert devices.unused_gpu() is None
+    assert devices.resolve_device("cuda:1") == gpus.current == torch.device("cuda", 1)
+    with pytest.raises(UsageError, match=r"'cuda:2'.* 2 GPUs"):
+        devices.resolve_device("cuda:2")
 
 
 def test_precision_is_what_was_asked_for():
