@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from forked import start
 from matekd_bench.cli import main
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
@@ -158,9 +160,12 @@ def test_a_process_that_dies_ends_the_study_and_is_named(
 
 
 def test_followers_end_when_the_leader_dies(mortal: list[str]) -> None:
-    leader = start(tuple(mortal), KILL="0")
-    _, err = leader.communicate(timeout=60)  # only once the followers, which share its stderr, have ended too
-    assert leader.returncode == -signal.SIGKILL, err
+    # The pipe of stderr, which the follower has too, is at its end only once both have ended.
+    ended = subprocess.run(
+        [sys.executable, "-m", "matekd_bench", *mortal], env={**os.environ, "KILL": "0"}, stderr=subprocess.PIPE,
+        timeout=120,
+    )  # fmt: skip
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
 
 
 @pytest.mark.parametrize(
