@@ -159,6 +159,7 @@ def test_a_process_that_dies_ends_the_study_and_is_named(
     assert ResultsStore(tmp_path / "r").run_ids() == set()  # no failed run: it resumes
 
 
+@pytest.mark.full
 def test_followers_end_when_the_leader_dies(mortal: list[str]) -> None:
     # The pipe of stderr, which the follower has too, is at its end only once both have ended.
     ended = subprocess.run(

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from matekd_bench.errors import ResultsError
 from matekd_bench.events import Event, from_json
 from matekd_bench.results.store.under_way import WORKER_LOG
-from matekd_bench.study.execute.device_slots import DeviceSlot
+from matekd_bench.study.execute.device_slots import DeviceSlot, Kind
 from matekd_bench.study.execute.orders import Order, OrderEnd
 from matekd_bench.study.execute.study_session import SharedStudy
 
@@ -34,13 +34,10 @@ def exit_cause(code: int) -> str:
 
 @dataclass
 class Assignment:
-    """The order that a worker executes, on which device, and since when (`time.perf_counter`).
-
-    Orders of one `kind` are assumed to need the same memory.
-    """
+    """The order that a worker executes, on which device, and since when (`time.perf_counter`)."""
 
     order: Order
-    kind: tuple[str, str]  # method and task
+    kind: Kind
     slot: DeviceSlot
     since: float
 
