@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from matekd_bench.errors import UsageError, first_line, message_of
 
 DEVICE_FILES = Path("/dev")
 ResolvedPrecision = Literal["float32", "bf16"]
+DTYPES: Mapping[ResolvedPrecision, torch.dtype] = {"float32": torch.float32, "bf16": torch.bfloat16}
 # Errors of CUDA after which nothing works any more on the device in the process that got them.
 LOST_CONTEXT = re.compile(
     "device-side assert|illegal (memory access|instruction)|unspecified launch failure|misaligned address|"

@@ -121,7 +121,8 @@ def test_what_is_there_is_told_from_what_is_not(tmp_path: Path, monkeypatch: pyt
         (snapshot / name).write_text("{}")
     [check] = [check for check in preset_models.models() if check.name == "paper-bert"]
     assert check.text == (
-        "not on this machine: distilbert/distilbert-base-uncased; there: google-bert/bert-base-uncased"
+        "not on this machine: distilbert/distilbert-base-uncased, google/bert_uncased_L-4_H-256_A-4; "
+        "there: google-bert/bert-base-uncased"
     )
 
 
