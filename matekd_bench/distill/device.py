@@ -139,6 +139,18 @@ def cpu_flags() -> frozenset[str]:
     return frozenset()
 
 
+def in_float64(values: torch.Tensor) -> torch.Tensor:
+    """Return the values in float64: on their device if that has it, else on the CPU."""
+    return values.cpu().double() if values.device.type == "mps" else values.double()
+
+
+def moved(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return the values on `device` without waiting for it; in float32 if they are float64 and it has none."""
+    if device.type == "mps" and values.dtype == torch.float64:
+        values = values.float()
+    return values.to(device, non_blocking=True)
+
+
 def contained_randomness(device: torch.device) -> AbstractContextManager[None]:
     """Return a context that restores torch's global generators at its end, so that code inside may seed them."""
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])

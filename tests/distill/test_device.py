@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -124,6 +125,77 @@ def test_peak_memory_grows_with_what_was_allocated():
     block = torch.ones(64 * 2**20, dtype=torch.uint8)
     assert devices.peak_memory(CPU) >= before + 48 * 2**20
     del block
+
+
+# Where a float64 tensor may be made: on the CPU, or from one that is known to be there.
+FLOAT64_HOMES = {
+    "matekd_bench/distill/device.py": "in_float64 asks for the device",
+    "matekd_bench/distill/data/corpus.py": "scores on the CPU, which `moved` takes to a device",
+}
+PACKAGE = Path(devices.__file__).parents[2]
+
+
+def makes_float64(node):
+    """True for code that makes a tensor float64 on a device that may have none, such as an Apple GPU."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "double":
+        before = node.func.value
+        return not (
+            isinstance(before, ast.Call)
+            and isinstance(before.func, ast.Attribute)
+            and before.func.attr == "cpu"
+        )
+    names = {"float64", "double"}
+    return isinstance(node, ast.Attribute) and node.attr in names and ast.unparse(node.value) == "torch"
+
+
+def test_no_tensor_on_a_device_becomes_float64():
+    rooms = ("matekd_bench/distill", "matekd_bench/methods", "matekd_bench/tools", "plugins")
+    found = {
+        f"{file.relative_to(PACKAGE)}:{node.lineno}"
+        for room in rooms
+        for file in (PACKAGE / room).rglob("*.py")
+        if str(file.relative_to(PACKAGE)) not in FLOAT64_HOMES
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if makes_float64(node)
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("x.double()", True), ("x.cpu().double()", False), ("x.to(torch.float64)", True), ("x.double().cpu()", True),
+        ("np.float64", False),
+    ],
+)  # fmt: skip
+def test_the_search_knows_float64(code, found):
+    assert any(map(makes_float64, ast.walk(ast.parse(code)))) is found
+
+
+class OnAppleGpu:
+    """As much of a tensor on an Apple GPU as is asked for."""
+
+    device, dtype = torch.device("mps"), torch.float64
+
+    def cpu(self):
+        return torch.tensor([1.0])
+
+    def double(self):
+        raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+
+    def float(self):
+        self.dtype = torch.float32
+        return self
+
+    def to(self, device, non_blocking):
+        return self.dtype, device
+
+
+def test_an_apple_gpu_never_sees_float64():
+    assert devices.in_float64(OnAppleGpu()).dtype == torch.float64
+    assert devices.moved(OnAppleGpu(), torch.device("mps")) == (torch.float32, torch.device("mps"))
+    scores = torch.ones(2, dtype=torch.float64)
+    assert devices.in_float64(torch.ones(2)).dtype == devices.moved(scores, CPU).dtype == torch.float64
 
 
 @pytest.mark.parametrize("seed", [0, 7, 2**40 + 3, 2**63 - 1])

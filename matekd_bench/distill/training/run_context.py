@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from matekd_bench.distill.data.batches import pad
-from matekd_bench.distill.device import ResolvedPrecision, seed_draws
+from matekd_bench.distill.device import ResolvedPrecision, in_float64, seed_draws
 from matekd_bench.distill.flops import Kind, Meter, Polynomial
 from matekd_bench.distill.models.model_inputs import word_table
 from matekd_bench.distill.models.tokenizers import Encoder
@@ -226,7 +226,7 @@ class RunContext:
     def report_values(self, name: str, values: Tensor) -> None:
         """Add values [n] to a diagnostic; the record has their mean and, as `<name>_se`, its standard error."""
         self.report(name, values.sum(), len(values))
-        self.report(f"{name}{SQUARES}", values.double().square().sum(), len(values))
+        self.report(f"{name}{SQUARES}", in_float64(values).square().sum(), len(values))
 
     @contextlib.contextmanager
     def measurement(self) -> Iterator[None]:
