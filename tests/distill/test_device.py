@@ -106,7 +106,18 @@ def test_a_gpu_with_a_number_becomes_the_current_one(machine):
 def test_precision_is_what_was_asked_for():
     assert devices.resolve_precision("float32", CPU) == "float32"
     assert devices.resolve_precision("bf16", CPU) == "bf16"
+    assert devices.resolve_precision("fp16", CPU) == "fp16"
     assert devices.resolve_precision("auto", torch.device("mps")) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("bf16", "capability", "precision"),
+    [(True, (8, 0), "bf16"), (False, (7, 5), "fp16"), (False, (7, 0), "fp16"), (False, (6, 1), "float32")],
+)
+def test_auto_takes_the_half_precision_that_a_gpu_has(monkeypatch, bf16, capability, precision):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert devices.resolve_precision("auto", torch.device("cuda")) == precision
 
 
 @pytest.mark.parametrize(
@@ -130,7 +141,7 @@ def test_peak_memory_grows_with_what_was_allocated():
 # Where a float64 tensor may be made: on the CPU, or from one that is known to be there.
 FLOAT64_HOMES = {
     "matekd_bench/distill/device.py": "in_float64 asks for the device",
-    "matekd_bench/distill/data/corpus.py": "scores on the CPU, which `moved` takes to a device",
+    "matekd_bench/distill/data/corpus.py": "scores on the CPU, which `send` takes to a device",
 }
 PACKAGE = Path(devices.__file__).parents[2]
 
@@ -193,9 +204,9 @@ class OnAppleGpu:
 
 def test_an_apple_gpu_never_sees_float64():
     assert devices.in_float64(OnAppleGpu()).dtype == torch.float64
-    assert devices.moved(OnAppleGpu(), torch.device("mps")) == (torch.float32, torch.device("mps"))
+    assert devices.send(OnAppleGpu(), torch.device("mps")) == (torch.float32, torch.device("mps"))
     scores = torch.ones(2, dtype=torch.float64)
-    assert devices.in_float64(torch.ones(2)).dtype == devices.moved(scores, CPU).dtype == torch.float64
+    assert devices.in_float64(torch.ones(2)).dtype == devices.send(scores, CPU).dtype == torch.float64
 
 
 @pytest.mark.parametrize("seed", [0, 7, 2**40 + 3, 2**63 - 1])

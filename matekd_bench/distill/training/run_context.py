@@ -17,6 +17,7 @@ from matekd_bench.distill.models.model_inputs import word_table
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.settings import Objective
 from matekd_bench.distill.training.forward_passes import StepScope, autocast
+from matekd_bench.distill.training.loss_scale import LossScale
 from matekd_bench.methods.context import Tokens, WordEmbeddings
 from matekd_bench.methods.rows import Perturbed
 from matekd_bench.methods.views import Batch, View
@@ -70,7 +71,7 @@ class TrainedModule:
         batch = self._context.scope.batch
         if batch is None:
             raise RuntimeError("learn() belongs inside views()")
-        (loss_per_example.sum() / batch.total).backward()
+        self._context.loss_scale.backward(loss_per_example.sum() / batch.total)
         self.learned = True
 
     def set_rate(self, progress: float) -> None:
@@ -111,6 +112,7 @@ class RunContext:
         self.scope = scope
         self.gold_weight = objective.gold
         self.soft_weight = objective.soft
+        self.loss_scale = LossScale(device, precision)
         self.trained: list[TrainedModule] = []
         self._student_encoder = student_encoder
         self._teacher_encoder = teacher_encoder
