@@ -243,6 +243,7 @@ class ProcessGroup(Ranks):
             if self._watch.reason is not None:  # NCCL leaves wrong numbers after an abort
                 raise RuntimeError(self._watch.reason)
         except (RuntimeError, ValueError) as error:  # ValueError: the group is aborted
+            self._watch.suspect()
             raise LostPeerError(
                 f"another process of this run failed: {str(error).splitlines()[0]}"
             ) from error

@@ -9,6 +9,7 @@ from typing import Any
 
 BEAT_SECONDS = 0.5  # between two signs of life, and between two looks at those of the others
 LOST_SECONDS = 30.0  # without a sign of life: a machine under load may delay a thread for seconds
+SUSPECT_SECONDS = 5.0  # without one, once an operation of the group has failed
 LOST = "lost"  # the key of the reason for which the group ends
 
 
@@ -27,11 +28,15 @@ class PeerWatch:
         self.reason: str | None = None
         self._store = store.clone()  # a connection of its own: a call that waits would hold up the thread
         self._rank, self._size, self._died, self._on_lost = rank, size, died, on_lost
-        self._beats = 0
+        self._beats, self._patience = 0, LOST_SECONDS
         self._seen = {other: (b"", time.monotonic()) for other in range(size) if other != rank}
         self._closed, self._lost = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="matekd-bench-peers")
         self._thread.start()
+
+    def suspect(self) -> None:
+        """Wait no longer than SUSPECT_SECONDS for a sign of life: an operation of the group has failed."""
+        self._patience = min(self._patience, SUSPECT_SECONDS)
 
     def wait(self, seconds: float) -> str | None:
         """Wait at most so many seconds until a process is lost, and return the reason; None if none is."""
@@ -66,15 +71,17 @@ class PeerWatch:
         return reason
 
     def _silent(self) -> str | None:
-        """Return which process has sent no sign of life for LOST_SECONDS; None if all have."""
+        """Return which process has sent no sign of life for too long; None if all have."""
         now = time.monotonic()
         for rank, (last, since) in self._seen.items():
             key = _beat_key(rank)
             beat = self._store.get(key) if self._store.check([key]) else b""
             if beat != last:
                 self._seen[rank] = beat, now
-            elif now - since > LOST_SECONDS:
-                return f"process {rank + 1} of {self._size} has sent no sign of life for {LOST_SECONDS:.0f} s"
+            elif now - since > self._patience:
+                return (
+                    f"process {rank + 1} of {self._size} has sent no sign of life for {self._patience:.0f} s"
+                )
         return None
 
 

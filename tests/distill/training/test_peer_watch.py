@@ -52,10 +52,12 @@ def test_who_knows_of_a_death_tells_all(store: torch.distributed.HashStore) -> N
 def test_a_process_that_falls_silent_is_lost(
     store: torch.distributed.HashStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peer_watch, "LOST_SECONDS", 0.5)
+    monkeypatch.setattr(peer_watch, "SUSPECT_SECONDS", 0.5)
     with watch(store, 0) as (first, _), watch(store, 2):
         with watch(store, 1):
             assert first.wait(0.0) is None
+        assert first.wait(0.7) is None  # LOST_SECONDS are longer
+        first.suspect()
         assert str(first.wait(SOON)).startswith("process 2 of 3")
 
 
