@@ -159,7 +159,7 @@ def test_merging_leaves_its_arguments_alone() -> None:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"precision": "fp8"}, "--precision: .*'auto', 'float32' or 'bf16', not 'fp8'"),
+        ({"precision": "fp8"}, "--precision: .*'auto', 'float32', 'bf16' or 'fp16', not 'fp8'"),
         ({"eval_on": "test"}, "--eval-on: .*'dev' or 'holdout', not 'test'"),
         ({"seeds": 0}, "--seeds: .*1, not 0"),
         ({"budget": "updates=3"}, "'updates'.*'student_updates'"),
