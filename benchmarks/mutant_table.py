@@ -61,8 +61,8 @@ MUTANTS = (
     ),
     Mutant(
         "accumulation", "Each piece of a batch counts as much as a whole batch.",
-        "if loss.requires_grad: (loss.sum() / piece.total).backward()",
-        "if loss.requires_grad:\n    loss.mean().backward()",
+        "if loss.requires_grad: self._context.loss_scale.backward(loss.sum() / piece.total)",
+        "if loss.requires_grad:\n    self._context.loss_scale.backward(loss.mean())",
         "test_trainer_losses.py", "in_whatever_piece",
     ),
     Mutant(

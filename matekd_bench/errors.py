@@ -9,6 +9,7 @@ BenchError                 exit code 2: something the user typed, named or insta
 └── RunError               exit code 1: a run that started but could not be finished
 
 StoppedError               not an Exception: a signal has asked the program to stop
+└── LostProcessError       another process that trains the same runs has died
 EscapedError               what a plugin raised that is no Exception, such as SystemExit; never shown itself
 """
 
@@ -99,6 +100,17 @@ class StoppedError(BaseException):
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + number
+
+
+class LostProcessError(StoppedError):
+    """The end of a study because another process that trains its runs has died; `reason` says which and how.
+
+    The run under way is not recorded: it resumes from its last checkpoint.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}; run the same command to resume.", 0)
+        self.exit_code = 1
 
 
 class EscapedError(Exception):

@@ -117,7 +117,7 @@ class Rig:
 
     def __init__(
         self, student: Path, teacher: Path, data: TaskData, *, objective: Any = None, dropout: bool = False,
-        cached: bool = True, seed: int = 7, dtype: torch.dtype = torch.float64,
+        cached: bool = True, seed: int = 7, dtype: torch.dtype = torch.float64, precision: Any = "float32",
     ) -> None:  # fmt: skip
 
         self.data, self.task, self.seed = data, data.task, seed
@@ -133,7 +133,7 @@ class Rig:
             task=self.task, corpus=self._corpus(cached), student=self.student, teacher=self.teacher,
             student_encoder=self.encoder, teacher_encoder=None if shared else self.teacher_encoder,
             generator=lambda: copy.deepcopy(kept).requires_grad_(True).train(), device=torch.device("cpu"),
-            precision="float32",
+            precision=precision,
         )  # fmt: skip
         training = settings.Training(optimizer=settings.Optimizer(lr=1e-3), objective=self.objective)
         job = Job("tested", KD, NoParams(), seed, training, ("student_updates", 10))

@@ -15,7 +15,7 @@ from matekd_bench.api.dry_run import DryRun
 from matekd_bench.api.frames import joined
 from matekd_bench.api.method_objects import MethodLike, split_methods
 from matekd_bench.api.results import NO_REFERENCE, Results
-from matekd_bench.errors import StoppedError
+from matekd_bench.errors import LostProcessError, RunError, StoppedError
 from matekd_bench.plugins.host import Host
 from matekd_bench.screen.progress import watcher
 
@@ -159,6 +159,8 @@ def _interrupts() -> Iterator[None]:
     """Turn the end of a stopped study into what Python raises for the signal."""
     try:
         yield
+    except LostProcessError as lost:
+        raise RunError(str(lost)) from None
     except StoppedError as stopped:
         if stopped.exit_code == 128 + SIGINT:
             raise KeyboardInterrupt(str(stopped)) from None

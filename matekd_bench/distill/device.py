@@ -5,16 +5,24 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from shutil import which
+from typing import Literal, cast
 
 import torch
 
-from matekd_bench.errors import UsageError, message_of
+from matekd_bench.errors import UsageError, first_line, message_of
 
-ResolvedPrecision = Literal["float32", "bf16"]
+DEVICE_FILES = Path("/dev")
+ResolvedPrecision = Literal["float32", "bf16", "fp16"]
+DTYPES: Mapping[ResolvedPrecision, torch.dtype] = {
+    "float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
+}  # fmt: skip
+TENSOR_CORES = (7, 0)  # compute capability from which a GPU multiplies fp16 matrices faster than float32 ones
 # Errors of CUDA after which nothing works any more on the device in the process that got them.
 LOST_CONTEXT = re.compile(
     "device-side assert|illegal (memory access|instruction)|unspecified launch failure|misaligned address|"
@@ -25,26 +33,76 @@ LOST_CONTEXT = re.compile(
 
 
 def resolve_device(name: str | None) -> torch.device:
-    """Return the named device; for None or "auto" the best one available: CUDA, then MPS, then CPU.
+    """Return the named device; for None or "auto" the best one that works: CUDA, then MPS, then CPU.
 
-    Raises UsageError for a name that torch does not know or a device that is not available.
+    A GPU that is named with its number becomes torch's current one, so that nothing is put on another. Raises
+    UsageError for a name that torch does not know or a device that does not work.
     """
     if name in (None, "auto"):
-        if torch.cuda.is_available():
+        if cuda_problem() is None:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(str(name))
     except RuntimeError:
         raise UsageError(f"unknown device '{name}': use auto, cpu, cuda, cuda:N or mps.") from None
-    available = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not available.get(device.type, False):
-        raise UsageError(f"device '{name}' is not available here: use --device auto or cpu.")
+    problem = _problem_of(device)
+    if problem is not None:
+        raise UsageError(
+            f"device '{name}' is not available here: {problem}.", hint="Use --device auto or cpu."
+        )
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
     return device
+
+
+def _problem_of(device: torch.device) -> str | None:
+    """Return why the device cannot be used; None if it can."""
+    if device.type == "cpu":
+        return None
+    if device.type == "mps":
+        return None if torch.backends.mps.is_available() else "torch finds no Apple GPU"
+    if device.type != "cuda":
+        return "studies run on cpu, cuda and mps"
+    if _cuda_is_available() and (device.index or 0) >= (count := torch.cuda.device_count()):
+        return f"torch finds {count} GPU{'s' * (count != 1)}, numbered from 0"
+    return cuda_problem(device.index or 0)
+
+
+def _cuda_is_available() -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of an old driver; `cuda_problem` says it in one line
+        return torch.cuda.is_available()
+
+
+@lru_cache(maxsize=64)
+def cuda_problem(index: int = 0) -> str | None:
+    """Return why torch cannot compute on an NVIDIA GPU; None if it can.
+
+    The GPU adds two numbers: torch lists a GPU too for which it has no kernels, or that another process has taken.
+    """
+    try:
+        if not _cuda_is_available():
+            torch.cuda.init()  # raises what is_available() has hidden
+            return "torch finds no GPU"
+        float(torch.ones(1, device=torch.device("cuda", index)) + 1)
+    except (RuntimeError, AssertionError) as error:  # AssertionError: this torch is made for CPUs alone
+        return first_line(error).rstrip(".")
+    return None
+
+
+def unused_gpu() -> str | None:
+    """Return why `auto` leaves an NVIDIA GPU of this machine unused; None if it uses it or there is none.
+
+    A GPU that CUDA_VISIBLE_DEVICES hides was left out on purpose.
+    """
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1")
+    return None if hidden or not _has_nvidia_gpu() else cuda_problem()
+
+
+def _has_nvidia_gpu() -> bool:
+    """Return True if the system has an NVIDIA GPU, whether torch can use it or not."""
+    return any(DEVICE_FILES.glob("nvidia[0-9]*")) or (os.name == "nt" and which("nvidia-smi") is not None)
 
 
 def cores() -> int:
@@ -63,17 +121,18 @@ def cores() -> int:
 
 
 def resolve_precision(name: str, device: torch.device) -> ResolvedPrecision:
-    """Resolve `auto` to the precision for this device: bf16 only where the hardware multiplies bf16 matrices faster.
+    """Resolve `auto` to the precision for this device: half precision only where it makes matrix products faster.
 
-    A CPU needs AMX tiles for that: without them bf16 is slower than float32 (measured 1.4 to 1.8 times).
+    That is bf16, or fp16 on a GPU that has no bf16. A CPU needs AMX tiles: without them bf16 is slower than float32
+    (measured 1.4 to 1.8 times).
     """
-    if name == "bf16":
-        return "bf16"
-    if name == "float32" or device.type == "mps":
-        return "float32"
+    if name in ("bf16", "fp16", "float32"):
+        return cast(ResolvedPrecision, name)
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    return "bf16" if "amx_bf16" in cpu_flags() else "float32"
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16"
+        return "fp16" if torch.cuda.get_device_capability(device) >= TENSOR_CORES else "float32"
+    return "bf16" if device.type == "cpu" and "amx_bf16" in cpu_flags() else "float32"
 
 
 def cpu_flags() -> frozenset[str]:
@@ -82,6 +141,18 @@ def cpu_flags() -> frozenset[str]:
         line = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
         return frozenset(line.group(1).split()) if line else frozenset()
     return frozenset()
+
+
+def in_float64(values: torch.Tensor) -> torch.Tensor:
+    """Return the values in float64: on their device if that has it, else on the CPU."""
+    return values.cpu().double() if values.device.type == "mps" else values.double()
+
+
+def send(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return the values on `device` without waiting for it; in float32 if they are float64 and it has none."""
+    if device.type == "mps" and values.dtype == torch.float64:
+        values = values.float()
+    return values.to(device, non_blocking=True)
 
 
 def contained_randomness(device: torch.device) -> AbstractContextManager[None]:

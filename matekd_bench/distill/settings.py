@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from matekd_bench.files.checked_model import CheckedModel
 
 BudgetKind = Literal["student_updates", "clean_examples", "train_flops"]
-Precision = Literal["auto", "float32", "bf16"]
+Precision = Literal["auto", "float32", "bf16", "fp16"]
 AuxiliaryUpdates = Literal["besides", "within"]
 BudgetLimit: TypeAlias = tuple[
     BudgetKind, int
@@ -215,7 +215,7 @@ class Training(Settings):
     max_length: int = Field(default=128, ge=8, le=MOST_TOKENS)
     """Tokens per example, special tokens included; longer texts are truncated."""
     precision: Precision = "auto"
-    """bf16 autocast or float32; auto: bf16 where the hardware multiplies bf16 matrices faster."""
+    """float32, or autocast to bf16 or fp16; auto: the one in which the hardware multiplies matrices fastest."""
     eval_batch_size: int = Field(default=64, ge=1, le=MOST_ROWS)
     """Rows per forward pass in evaluation."""
     auxiliary_updates: AuxiliaryUpdates = _added_field("besides")

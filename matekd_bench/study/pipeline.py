@@ -92,10 +92,10 @@ def run(request: StudyRequest, host: Host, sink: Sink, *, dry_run: bool = False)
         shared = schedulers.shared_study(placement.request.spec.threads)
         with (
             deterministic_kernels(request.spec.deterministic),
-            launch_processes(shared, placement, dry_run=dry_run) as ranks,
+            launch_processes(shared, placement, interruptions, dry_run=dry_run) as ranks,
         ):
             if not ranks.leads:
-                follow(StudySession(shared, sink), ranks, interruptions.stop_requested)
+                follow(StudySession(shared, sink, placement.device), ranks, interruptions.stop_requested)
                 return StudySummary(None, StudyFinished(status="done"))
             study = _plan_study(placement, host, sink, ranks, quick=dry_run)
             if dry_run:
@@ -205,8 +205,16 @@ def _check_before_first_run(
     _note_skipped_checkpoints(study, sink)
     if "threads" not in schedulers.placement.request.given and study.grid.threads is not None:
         warn_of_other_threads(study.todo, study.store, study.grid.threads, sink)
+    _note_gpu_hours(study.plan, schedulers.placement, sink)
     check_models(study.todo, sink)
     check_given_teachers(study.todo, runner.assets)  # the runner keeps them for runs in this process
+
+
+def _note_gpu_hours(plan: Plan, placement: Placement, sink: Sink) -> None:
+    """Note how many GPU-hours the work that is left is expected to take."""
+    if placement.device.type == "cuda" and plan.device_seconds is not None:
+        bases = "; ".join(f"{runs} runs from {basis}" for basis, runs in plan.bases.items())
+        _note(sink, f"about {plan.device_seconds / 3600:.1f} GPU-hours are left to do, estimated for {bases}")
 
 
 def _note_skipped_checkpoints(study: _PlannedStudy, sink: Sink) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
-from matekd_bench.distill.device import contained_randomness, resolve_device
+from matekd_bench.distill.device import contained_randomness, in_float64, resolve_device
 from matekd_bench.distill.student_run import initial_student, student_session
 from matekd_bench.distill.token_texts import RecordingContext, ViewDecoder
 from matekd_bench.distill.training.view_relay import ViewRelay
@@ -272,4 +272,4 @@ class _MethodPreviewer:
 
 def _mean(values: list[Tensor]) -> float | None:
     """Return the mean over all elements; None if there are no tensors."""
-    return float(torch.cat(values).double().mean()) if values else None
+    return float(in_float64(torch.cat(values)).mean()) if values else None

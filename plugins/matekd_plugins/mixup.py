@@ -72,9 +72,9 @@ class Mixup(Perturbation[MixupParams]):
         import torch
         from scipy.special import betaincinv
 
-        uniform = self.context.draw(whole, "mixup-share")[:, 0].double().cpu()
+        uniform = self.context.draw(whole, "mixup-share")[:, 0].cpu().double()
         shares = torch.from_numpy(betaincinv(self.params.alpha, self.params.alpha, uniform.numpy()))
-        return shares.to(self.context.device, self.context.word_embeddings.dtype).view(-1, 1, 1)
+        return shares.to(self.context.word_embeddings.dtype).to(self.context.device).view(-1, 1, 1)
 
 
 def interpolated(first: Tensor, second: Tensor, share: Tensor) -> Callable[[Any], Tensor]:

@@ -89,7 +89,7 @@ def refusal(
         (("--budget", "student_updates=0"), ("'student_updates=0'", "KIND=N")),
         (("--budget", "student_updates=inf"), ("'student_updates=inf'", "KIND=N")),
         (("--budget", "student_update=5"), ("'student_update'", "'student_updates'")),
-        (("--precision", "fp16"), ("--precision", "'fp16'", "'bf16'")),
+        (("--precision", "fp8"), ("--precision", "'fp8'", "'bf16'")),
         (("--eval-on", "test"), ("--eval-on", "'test'", "'holdout'")),
         (("--eval-on", "holdout"), ("rte", "64", "100")),
         (("--device", "tpu9"), ("'tpu9'",)),

@@ -104,7 +104,7 @@ def run(
     ] = None,
     device: Annotated[str | None, Machine("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")] = None,
     precision: Annotated[
-        str | None, Machine("--precision", metavar="auto|bf16|float32", help="Of the forward passes.")
+        str | None, Machine("--precision", metavar="auto|float32|bf16|fp16", help="Of the forward passes.")
     ] = None,
     threads: Annotated[
         int | None, Machine("--threads", metavar="N", min=1, help="CPU threads; they change the last bits.")

@@ -21,6 +21,7 @@ from matekd_bench.distill.models.masked_lm import MaskedRowsLM
 from matekd_bench.distill.settings import GeneratorSettings
 from matekd_bench.distill.training.forward_passes import autocast
 from matekd_bench.distill.training.loss import upcast
+from matekd_bench.distill.training.loss_scale import LossScale
 from matekd_bench.distill.training.optimizer import make_optimizer, step
 from matekd_bench.distill.training.resume import read_weights
 from matekd_bench.methods.context import Tokens
@@ -59,6 +60,7 @@ class GeneratorWarmUp:
         self._optimizer = make_optimizer(network, settings.optimizer)
         self._corpus, self._settings, self._tokens, self._task = corpus, settings, tokens, task
         self._device, self._precision = device, precision
+        self._loss_scale = LossScale(device, precision)
 
     @property
     def spent(self) -> int:
@@ -73,10 +75,12 @@ class GeneratorWarmUp:
             self._set_rate(update)
             batch = to_device(batch, self._device)
             loss, _ = self._masked_loss(batch, f"{self._task}/{update}", self.meter)
-            loss.backward()
+            self._loss_scale.backward(loss)
             step(
-                self.network, self._optimizer, self._settings.optimizer.clip, update=update + 1, whose="the generator"
+                self.network, self._optimizer, self._settings.optimizer.clip, update=update + 1, whose="the generator",
+                scale=self._loss_scale,
             )  # fmt: skip
+            self._loss_scale.adjust()
             self.updates = update + 1
             yield float(loss.detach())
 
@@ -99,6 +103,7 @@ class GeneratorWarmUp:
         return {
             "updates": self.updates,
             "optimizer": self._optimizer.state_dict(),
+            "loss_scale": self._loss_scale.state_dict(),
             "meter": self.meter.state_dict(),
         }
 
@@ -107,6 +112,7 @@ class GeneratorWarmUp:
         read_weights(folder, self.modules)
         self.updates = state["updates"]
         self._optimizer.load_state_dict(state["optimizer"])
+        self._loss_scale.load_state_dict(state["loss_scale"])
         self.meter.load_state_dict(state["meter"])
 
     @torch.no_grad()

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from matekd_bench.distill.training.peer_watch import LOST_SECONDS, PeerWatch
 from matekd_bench.distill.training.resume import PausedError
-from matekd_bench.errors import RunError, one_line, traceback_of
+from matekd_bench.errors import LostProcessError, RunError, UsageError, one_line, traceback_of
 from matekd_bench.foreign_code import foreign_code
 
 MEETING_TIMEOUT = timedelta(minutes=10)  # for all processes to start, or to report why they failed
-# Long, because one process may wait for a file lock meanwhile. The others notice at once when a process dies.
-COLLECTIVE_TIMEOUT = timedelta(days=7)
+# Long, because one process may wait for a file lock meanwhile. The watch notices when a process dies.
+COLLECTIVE_TIMEOUT = timedelta(days=1)
+POLL_SECONDS = 0.2  # between two looks whether a process has died before the group has formed
 T = TypeVar("T")
 
 
@@ -70,6 +74,9 @@ class Ranks:
         """Return the value of the leader (rank 0) in every process."""
         return value
 
+    def close(self) -> None:
+        """Leave the other processes; one alone has none to leave."""
+
     def run_or_fail_together(self, act: Callable[[], T]) -> T:
         """Run `act` in every process and return its result; if it fails in one process, all processes raise.
 
@@ -112,20 +119,67 @@ class ProcessGroup(Ranks):
     All processes must call each method at the same point of the program.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        from torch.distributed.rendezvous import rendezvous
+    def __init__(
+        self, device: torch.device, *, died: Callable[[], str | None] = lambda: None,
+        on_lost: Callable[[str], None] = lambda reason: None,
+    ) -> None:  # fmt: skip
+        """Form the group of the processes that the environment describes.
 
+        `died` and `on_lost` are those of :class:`PeerWatch`. Raises LostProcessError if a process dies meanwhile, and
+        UsageError if two processes have the same GPU.
+        """
         self._device = device
-        self._store, self.rank, self.size = next(iter(rendezvous("env://", timeout=MEETING_TIMEOUT)))
         self._calls = 0  # of `run_sharing_errors`: each call has its own keys in the store
-        torch.distributed.init_process_group(
-            "nccl" if device.type == "cuda" else "gloo", store=self._store, rank=self.rank, world_size=self.size,
-            timeout=COLLECTIVE_TIMEOUT,
+        self._form_unless(died)
+        self._watch = PeerWatch(
+            self._store, self.rank, self.size, died=died,
+            on_lost=lambda reason: self._end(reason, on_lost),
         )  # fmt: skip
 
+    def _form_unless(self, died: Callable[[], str | None]) -> None:
+        """Form the group in a thread, so that this one can end when a process dies before all have come."""
+        errors: list[Exception] = []
+
+        def form() -> None:
+            try:
+                self._form()
+            except Exception as error:  # raised below, in the thread of the caller
+                errors.append(error)
+
+        thread = threading.Thread(target=form, daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(POLL_SECONDS)
+            if thread.is_alive() and (reason := died()) is not None:
+                raise LostProcessError(reason)
+        for error in errors:
+            raise error
+
+    def _form(self) -> None:
+        from torch.distributed.rendezvous import rendezvous
+
+        self._store, self.rank, self.size = next(iter(rendezvous("env://", timeout=MEETING_TIMEOUT)))
+        if self._device.type == "cuda":
+            check_own_gpus(self._store, self.rank, self.size, gpu_name(self._device))
+            # Torch would end the process after an error of NCCL; the watch aborts the group instead.
+            os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")
+        torch.distributed.init_process_group(
+            "nccl" if self._device.type == "cuda" else "gloo", store=self._store, rank=self.rank,
+            world_size=self.size, timeout=COLLECTIVE_TIMEOUT,
+        )  # fmt: skip
+
+    def _end(self, reason: str, on_lost: Callable[[str], None]) -> None:
+        """End what waits for a lost process; called in the thread of the watch."""
+        if self._device.type == "cuda":  # gloo notices by itself that a connection has broken
+            with suppress(RuntimeError, AssertionError, ValueError):
+                torch.distributed.distributed_c10d._abort_process_group()
+        on_lost(reason)
+
     def close(self) -> None:
-        """Leave the process group."""
-        torch.distributed.destroy_process_group()
+        """Leave the process group, and end the watch."""
+        self._watch.close()
+        if torch.distributed.is_initialized():  # an aborted group is not
+            torch.distributed.destroy_process_group()
 
     def rows_per_pass(self, micro_batch: int | None, batch_size: int) -> int | None:
         """Return `micro_batch`, at most an equal share of the batch: every process gets rows of a full one."""
@@ -186,7 +240,10 @@ class ProcessGroup(Ranks):
         """Run one collective operation; raise LostPeerError where torch reports that it failed."""
         try:
             communicate()
-        except RuntimeError as error:
+            if self._watch.reason is not None:  # NCCL leaves wrong numbers after an abort
+                raise RuntimeError(self._watch.reason)
+        except (RuntimeError, ValueError) as error:  # ValueError: the group is aborted
+            self._watch.suspect()
             raise LostPeerError(
                 f"another process of this run failed: {str(error).splitlines()[0]}"
             ) from error
@@ -220,17 +277,40 @@ class ProcessGroup(Ranks):
         They go through the key-value store, since a collective operation may be the thing that failed.
         """
         keys = [f"act-{self._calls}-{rank}" for rank in range(self.size)]
-        self._store.set(keys[self.rank], json.dumps(failure))
         try:
-            self._store.wait(keys, MEETING_TIMEOUT)
-        except RuntimeError as error:
-            raise SystemExit(
-                "the processes of a run lost each other; run the same command to resume."
-            ) from error
-        return [tuple(json.loads(self._store.get(key))) for key in keys]
+            self._store.set(keys[self.rank], json.dumps(failure))
+            self._wait_for(keys)
+            return [tuple(json.loads(self._store.get(key))) for key in keys]
+        except RuntimeError:  # the store is gone: the watch will say with whom
+            reason = self._watch.wait(LOST_SECONDS)
+        raise LostProcessError(reason or "the processes of a run have lost each other")
+
+    def _wait_for(self, keys: Sequence[str]) -> None:
+        """Wait until the store has all keys; raise RuntimeError if a process is lost, or after MEETING_TIMEOUT."""
+        for _ in range(int(MEETING_TIMEOUT.total_seconds() / POLL_SECONDS)):
+            if self._store.check(list(keys)):
+                return
+            if self._watch.wait(POLL_SECONDS) is not None:
+                break
+        raise RuntimeError("not all processes have failed")
 
 
-def launched_processes(environment: Mapping[str, str] = os.environ) -> int:
-    """Return how many processes a launcher such as torchrun has started for each run; 1 without a launcher."""
-    size = environment.get("WORLD_SIZE", "")
-    return int(size) if size.isdecimal() and "RANK" in environment else 1
+def gpu_name(device: torch.device) -> str:
+    """Return a name of a GPU that no other one has, on any machine."""
+    return str(torch.cuda.get_device_properties(device).uuid)
+
+
+def check_own_gpus(store: Any, rank: int, size: int, name: str) -> None:
+    """Raise UsageError in every process if two of them have the same GPU, which NCCL cannot use twice.
+
+    `name` is the name of this process's GPU.
+    """
+    store.set(f"gpu-{rank}", name)
+    names = [store.get(f"gpu-{other}").decode() for other in range(size)]  # waits for each of them
+    first_of: dict[str, int] = {}
+    for number, gpu in enumerate(names, 1):
+        if first_of.setdefault(gpu, number) != number:
+            raise UsageError(
+                f"processes {first_of[gpu]} and {number} of {size} would train on the same GPU: each needs its own.",
+                hint="Start as many processes on a machine as it has GPUs, or let each see its own.",
+            )

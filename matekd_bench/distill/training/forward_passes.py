@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from matekd_bench.distill.device import ResolvedPrecision, seed_draws
+from matekd_bench.distill.device import DTYPES, ResolvedPrecision, seed_draws
 from matekd_bench.distill.flops import Kind, Meter
 from matekd_bench.distill.models.model_inputs import text_inputs, word_table
 from matekd_bench.distill.models.score_units import ScoreUnits
@@ -20,8 +20,11 @@ from matekd_bench.seeds import seed_of
 
 
 def autocast(device: torch.device, precision: ResolvedPrecision) -> torch.autocast:
-    """Return a context with bf16 autocast on the device, or with autocast off for float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    """Return a context with autocast to bf16 or fp16 on the device, or with autocast off for float32."""
+    half = (
+        torch.bfloat16 if precision == "float32" else DTYPES[precision]
+    )  # autocast warns of float32, even if off
+    return torch.autocast(device.type, dtype=half, enabled=precision != "float32")
 
 
 class StepScope:

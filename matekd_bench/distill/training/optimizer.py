@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from matekd_bench.distill.settings import Optimizer
+from matekd_bench.distill.training.loss_scale import UNSCALED, LossScale
 from matekd_bench.errors import RunError
 
 
@@ -44,17 +45,23 @@ def step(
     update: int,
     whose: str,
     loss: float = 0.0,
+    scale: LossScale = UNSCALED,
 ) -> None:
     """Clip the gradient to norm `clip`, step the optimizer and clear the gradient.
 
     `update` (from 1) and `whose` are for the error message. Raises DivergedError for a gradient norm or a loss that is
-    not finite, before the weights change.
+    not finite, before the weights change. In fp16, where the scale of the loss may have made the gradient overflow, the
+    step is skipped instead.
     """
+    scale.unscale(optimizer)
     # Without clipping too: the norm shows whether the gradient is finite.
     norm = float(nn.utils.clip_grad_norm_(module.parameters(), math.inf if clip is None else clip))
+    if not math.isfinite(norm) and math.isfinite(loss) and scale.can_fall:
+        optimizer.zero_grad(set_to_none=True)
+        return
     if not math.isfinite(norm):
         raise DivergedError(update, f"the gradient norm of {whose}", norm)
     if not math.isfinite(loss):  # possible with a finite gradient, e.g. from another term of the loss
         raise DivergedError(update, f"the loss of {whose}", loss)
-    optimizer.step()
+    scale.step(optimizer)
     optimizer.zero_grad(set_to_none=True)

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from matekd_bench.distill.data.batches import pad
-from matekd_bench.distill.device import ResolvedPrecision, seed_draws
+from matekd_bench.distill.device import ResolvedPrecision, in_float64, seed_draws
 from matekd_bench.distill.flops import Kind, Meter, Polynomial
 from matekd_bench.distill.models.model_inputs import word_table
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.settings import Objective
 from matekd_bench.distill.training.forward_passes import StepScope, autocast
+from matekd_bench.distill.training.loss_scale import LossScale
 from matekd_bench.methods.context import Tokens, WordEmbeddings
 from matekd_bench.methods.rows import Perturbed
 from matekd_bench.methods.views import Batch, View
@@ -70,7 +71,7 @@ class TrainedModule:
         batch = self._context.scope.batch
         if batch is None:
             raise RuntimeError("learn() belongs inside views()")
-        (loss_per_example.sum() / batch.total).backward()
+        self._context.loss_scale.backward(loss_per_example.sum() / batch.total)
         self.learned = True
 
     def set_rate(self, progress: float) -> None:
@@ -111,6 +112,7 @@ class RunContext:
         self.scope = scope
         self.gold_weight = objective.gold
         self.soft_weight = objective.soft
+        self.loss_scale = LossScale(device, precision)
         self.trained: list[TrainedModule] = []
         self._student_encoder = student_encoder
         self._teacher_encoder = teacher_encoder
@@ -226,7 +228,7 @@ class RunContext:
     def report_values(self, name: str, values: Tensor) -> None:
         """Add values [n] to a diagnostic; the record has their mean and, as `<name>_se`, its standard error."""
         self.report(name, values.sum(), len(values))
-        self.report(f"{name}{SQUARES}", values.double().square().sum(), len(values))
+        self.report(f"{name}{SQUARES}", in_float64(values).square().sum(), len(values))
 
     @contextlib.contextmanager
     def measurement(self) -> Iterator[None]:

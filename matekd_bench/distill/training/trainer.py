@@ -184,6 +184,7 @@ class Trainer:
             "spent": asdict(self.spent),
             "micro_batch": self.micro_batch,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "loss_scale": self._context.loss_scale.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -191,6 +192,7 @@ class Trainer:
         self.spent = Spent(**state["spent"])
         self.micro_batch = state["micro_batch"]
         self._warmed_up = True  # a state is saved after an update, when the warm-up is long over
+        self._context.loss_scale.load_state_dict(state["loss_scale"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
 
@@ -205,6 +207,7 @@ class Trainer:
     def _end_auxiliary_update(self) -> None:
         """Step the method's modules and clear the student's gradient: it must not learn from auxiliary passes."""
         self._step_modules()
+        self._context.loss_scale.adjust()
         self._optimizer.zero_grad(set_to_none=True)
 
     def _train_piece(self, piece: Batch) -> Tensor | float:
@@ -274,7 +277,7 @@ class Trainer:
         loss = torch.stack(losses).sum(dim=0)
         if joint.term is not None:
             loss = loss + joint.term(*students)
-            (loss.sum() / piece.total).backward()
+            self._context.loss_scale.backward(loss.sum() / piece.total)
         self._unscale_shifts(joint, piece.total)
         students = tuple(logits.detach() for logits in students)
         self._report_diagnostics(joint, piece, students, targets)
@@ -288,15 +291,14 @@ class Trainer:
         target = self._soft_target(view, piece)
         return logits, target, self._loss(view, logits, target)
 
-    @staticmethod
-    def _backward(view_pass: Pass, piece: Batch) -> Pass:
+    def _backward(self, view_pass: Pass, piece: Batch) -> Pass:
         """Run backward and return the pass without its graph, so that its activations are freed.
 
         The loss is divided by the examples of the whole update, so that cutting it into pieces changes nothing.
         """
         logits, target, loss = view_pass
         if loss.requires_grad:
-            (loss.sum() / piece.total).backward()
+            self._context.loss_scale.backward(loss.sum() / piece.total)
         return logits.detach(), target, loss.detach()
 
     def _soft_target(self, view: View, piece: Batch) -> Tensor | None:
@@ -325,13 +327,12 @@ class Trainer:
             loss = loss + self._objective.soft * view.soft * self._models.divergence(logits, target)
         return loss
 
-    @staticmethod
-    def _unscale_shifts(joint: Joint, total: int) -> None:
+    def _unscale_shifts(self, joint: Joint, total: int) -> None:
         """Undo the division of the loss by the update's examples in the gradients of shifts, as `View` promises."""
         shifts = {id(view.shift): view.shift for view in joint.views}  # two views may share a shift
         for shift in shifts.values():
             if shift is not None and shift.is_leaf and shift.grad is not None:
-                shift.grad.mul_(total)
+                self._context.loss_scale.unscale_shift(shift.grad.mul_(total))
 
     def _report_diagnostics(
         self, joint: Joint, piece: Batch, students: Sequence[Tensor], teachers: Sequence[Tensor | None]
@@ -378,8 +379,9 @@ class Trainer:
         """Step the student and count the update."""
         step(
             self._models.student, self._optimizer, self._settings.clip,
-            update=self.spent.student_updates + 1, whose="the student", loss=loss,
+            update=self.spent.student_updates + 1, whose="the student", loss=loss, scale=self._context.loss_scale,
         )  # fmt: skip
+        self._context.loss_scale.adjust()
         self.spent.student_updates += 1
         self.spent.clean_examples += batch.total
         self._context.meter.real_tokens += sum(batch.lengths)
@@ -391,8 +393,8 @@ class Trainer:
         for trained in self._context.trained:
             if trained.learned:
                 step(
-                    trained.module, trained.optimizer, trained.clip,
-                    update=self.spent.student_updates + 1, whose=f"the module '{trained.name}'",
+                    trained.module, trained.optimizer, trained.clip, update=self.spent.student_updates + 1,
+                    whose=f"the module '{trained.name}'", scale=self._context.loss_scale,
                 )  # fmt: skip
             trained.optimizer.zero_grad(set_to_none=True)
             trained.learned = False

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 
@@ -18,10 +18,13 @@ import torch
 
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.student_run import train
-from matekd_bench.distill.training.ddp import ALONE, ProcessGroup, Ranks, dry_run_ranks, launched_processes
+from matekd_bench.distill.training.ddp import ALONE, ProcessGroup, Ranks, dry_run_ranks
 from matekd_bench.distill.training.resume import PausedError
-from matekd_bench.errors import RunError
+from matekd_bench.errors import LostProcessError, RunError
 from matekd_bench.events import Sink
+from matekd_bench.study.execute.backends.worker_handle import exit_cause
+from matekd_bench.study.execute.interrupts import Interruptions
+from matekd_bench.study.execute.launcher import launched_processes, own_device
 from matekd_bench.study.execute.placement import Placement
 from matekd_bench.study.execute.runner import Announcement
 from matekd_bench.study.execute.study_session import SharedStudy, StudySession
@@ -29,21 +32,29 @@ from matekd_bench.study.execute.study_session import SharedStudy, StudySession
 LOCALHOST = "127.0.0.1"
 # Environment variables by which a launcher describes the group of processes.
 LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+Follower = subprocess.Popen[str]
 
 
 @contextmanager
-def launch_processes(study: SharedStudy, placement: Placement, *, dry_run: bool) -> Iterator[Ranks]:
+def launch_processes(
+    study: SharedStudy, placement: Placement, interruptions: Interruptions, *, dry_run: bool
+) -> Iterator[Ranks]:
     """Yield the ranks of the processes that train each run together, this process included.
 
     Processes that were started here, for `study`, end with the block. With `dry_run` none is started: the ranks only
-    know their number.
+    know their number. When a process dies, the main thread raises LostProcessError.
     """
     if placement.processes == 1 or dry_run:
         yield ALONE if placement.processes == 1 else dry_run_ranks(placement.processes)
         return
     followers = [] if launched_processes() > 1 else _start_followers(study, placement.processes)
-    ranks = ProcessGroup(_local_device(placement.device))
+    ranks: Ranks = ALONE
     try:
+        _use(placement.device)
+        ranks = ProcessGroup(
+            placement.device, died=partial(_death, followers),
+            on_lost=lambda reason: interruptions.end_study(LostProcessError(reason)),
+        )  # fmt: skip
         yield ranks
         if ranks.leads:
             ranks.announce(None)
@@ -59,16 +70,21 @@ def launch_processes(study: SharedStudy, placement: Placement, *, dry_run: bool)
             follower.wait()
 
 
-def _local_device(device: torch.device) -> torch.device:
-    """Return this process's device: of several GPUs, the one with the number of its local rank."""
-    if device.type != "cuda":
-        return device
-    gpu = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    torch.cuda.set_device(gpu)
-    return gpu
+def _use(device: torch.device) -> None:
+    """Make a GPU with a number torch's current one: NCCL and copies take the current one."""
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
 
 
-def _start_followers(study: SharedStudy, size: int) -> list[subprocess.Popen[str]]:
+def _death(followers: Sequence[Follower]) -> str | None:
+    """Return which of the followers has died, and how; None while all are alive or have ended by themselves."""
+    for number, follower in enumerate(followers, 2):
+        if code := follower.poll():
+            return f"process {number} of {len(followers) + 1} (pid {follower.pid}) died ({exit_cause(code)})"
+    return None
+
+
+def _start_followers(study: SharedStudy, size: int) -> list[Follower]:
     """Start the processes of ranks 1 to size - 1, and set this process's environment to rank 0."""
     with socket.socket() as probe:
         probe.bind((LOCALHOST, 0))  # port 0: the system picks a free one
@@ -122,10 +138,14 @@ def follow(session: StudySession, ranks: Ranks, stop_requested: Callable[[], boo
 
 def main() -> int:
     """Run a process that :func:`launch_processes` started; its study is a line of JSON on stdin."""
-    session = StudySession(SharedStudy.from_json(sys.stdin.readline()), Sink())
-    ranks = ProcessGroup(_local_device(session.device))
+    study = SharedStudy.from_json(sys.stdin.readline())
+    device = own_device(torch.device(study.request.execution.device), launched_processes())
+    _use(device)
+    session = StudySession(study, Sink(), device)
+    ranks = ProcessGroup(session.device, on_lost=lambda reason: os._exit(1))  # there is nothing to save here
     with session.open(), suppress(RunError):  # RunError: the leader is gone
         follow(session, ranks)
+    ranks.close()
     return 0
 
 

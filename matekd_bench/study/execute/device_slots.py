@@ -1,12 +1,27 @@
-"""Decides how many runs share a device: an unmeasured kind of run gets it alone, others share if memory allows."""
+"""Decides how many runs share a device, by the peak memory that runs of the study were measured to take."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 MEMORY_MARGIN = 1.2  # factor for the allocator's waste and for batches longer than those measured
+# Factor from the largest measured peak to the peak of another kind: longer texts, a generator with its optimizer.
+UNMEASURED_MARGIN = 3.0
 CONTEXT_BYTES = 2**30  # GPU memory that a process takes before its first tensor
+
+
+class Kind(NamedTuple):
+    """What is assumed to need the same memory: the runs of a method on a task, or its preparation (method "")."""
+
+    method: str
+    task: str
+
+    @property
+    def prepares(self) -> bool:
+        """True for a preparation."""
+        return not self.method
 
 
 @dataclass(frozen=True)
@@ -24,15 +39,16 @@ class DeviceSlot:
 class SlotPacking:
     """The runs on each device, at most `jobs` in total.
 
-    Runs of one kind are assumed to need the same memory. A kind that has not been measured gets a device to itself.
+    A kind that has not been measured is assumed to need UNMEASURED_MARGIN times as much as similar ones, and a device
+    has at most one run of such a kind at a time. Before anything is measured a run has its device to itself.
     """
 
     def __init__(self, slots: Sequence[DeviceSlot], jobs: int) -> None:
         self._jobs = jobs
-        self._running: dict[DeviceSlot, list[Hashable]] = {slot: [] for slot in slots}
-        self._peaks: dict[Hashable, int] = {}
+        self._running: dict[DeviceSlot, list[Kind]] = {slot: [] for slot in slots}
+        self._peaks: dict[Kind, int] = {}
 
-    def slot_for(self, kind: Hashable) -> DeviceSlot | None:
+    def slot_for(self, kind: Kind) -> DeviceSlot | None:
         """Return the emptiest device where a run of this kind can start now, None if it has to wait."""
         if sum(map(len, self._running.values())) >= self._jobs:
             return None
@@ -41,25 +57,37 @@ class SlotPacking:
                 return slot
         return None
 
-    def _fits(self, slot: DeviceSlot, kind: Hashable) -> bool:
+    def _fits(self, slot: DeviceSlot, kind: Kind) -> bool:
         running = self._running[slot]
         if slot.memory is None or not running:
             return True
-        if any(member not in self._peaks for member in (kind, *running)):
+        together = (kind, *running)
+        if not self._peaks or sum(member not in self._peaks for member in together) > 1:
             return False
-        return sum(self._needed_bytes(member) for member in (kind, *running)) <= slot.memory
+        return sum(map(self._needed_bytes, together)) <= slot.memory
 
-    def _needed_bytes(self, kind: Hashable) -> float:
-        return MEMORY_MARGIN * self._peaks[kind] + CONTEXT_BYTES
+    def _needed_bytes(self, kind: Kind) -> float:
+        """Return the memory that a run of this kind takes, as measured or as estimated from similar kinds."""
+        peak = self._peaks.get(kind)
+        if peak is not None:
+            return MEMORY_MARGIN * peak + CONTEXT_BYTES
+        return UNMEASURED_MARGIN * max(self._similar_peaks(kind)) + CONTEXT_BYTES
 
-    def begin(self, slot: DeviceSlot, kind: Hashable) -> None:
+    def _similar_peaks(self, kind: Kind) -> list[int]:
+        """Return the measured peaks of the same method; else those of runs for a run; else all."""
+        peaks = self._peaks.items()
+        same_method = [peak for other, peak in peaks if other.method == kind.method]
+        same_sort = [peak for other, peak in peaks if other.prepares == kind.prepares]
+        return same_method or same_sort or list(self._peaks.values())
+
+    def begin(self, slot: DeviceSlot, kind: Kind) -> None:
         """Register a run of this kind that starts on the device."""
         self._running[slot].append(kind)
 
-    def end(self, slot: DeviceSlot, kind: Hashable) -> None:
+    def end(self, slot: DeviceSlot, kind: Kind) -> None:
         """Remove a run of this kind that has ended on the device."""
         self._running[slot].remove(kind)
 
-    def record_peak(self, kind: Hashable, peak: int) -> None:
+    def record_peak(self, kind: Kind, peak: int) -> None:
         """Note the peak memory in bytes that a run of this kind has reached; the largest counts."""
         self._peaks[kind] = max(peak, self._peaks.get(kind, 0))

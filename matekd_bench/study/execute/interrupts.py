@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import signal
@@ -27,6 +28,7 @@ class Interruptions:
         self._received: int | None = None
         self._deferring = False
         self._previous_handlers: dict[int, Any] = {}
+        self._end: StoppedError | None = None
 
     def __enter__(self) -> Interruptions:
         if threading.current_thread() is threading.main_thread():
@@ -62,7 +64,15 @@ class Interruptions:
         """Return the exception for the received signal, SIGINT if there was none."""
         return StoppedError(message, self._received or signal.SIGINT)
 
+    def end_study(self, error: StoppedError) -> None:
+        """Have the main thread raise `error` at once; another thread calls this."""
+        self._end = error
+        _thread.interrupt_main(signal.SIGTERM)
+
     def _handle_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._end is not None:
+            error, self._end = self._end, None
+            raise error
         repeated = self._received is not None
         self._received = number
         if repeated or not self._deferring:

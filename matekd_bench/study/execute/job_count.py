@@ -37,11 +37,15 @@ def list_slots(device: torch.device) -> list[DeviceSlot]:
     numbers = [device.index] if device.index is not None else range(torch.cuda.device_count())
     # torch numbers the visible GPUs from 0; a worker's environment needs the names outside that numbering.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(number) for number in range(torch.cuda.device_count())]
+    names = (
+        [name.strip() for name in visible.split(",")]
+        if visible
+        else [str(number) for number in range(torch.cuda.device_count())]
+    )
     return [
         DeviceSlot(
             f"cuda:{number}",
-            {"CUDA_VISIBLE_DEVICES": names[number]},
+            {"CUDA_VISIBLE_DEVICES": names[number].strip()},
             int(torch.cuda.get_device_properties(number).total_memory),
         )
         for number in numbers

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from matekd_bench.distill.device import resolve_device
-from matekd_bench.distill.training.ddp import launched_processes
+from matekd_bench.distill.device import resolve_device, unused_gpu
 from matekd_bench.errors import UsageError
 from matekd_bench.events import Message, Sink
 from matekd_bench.files.hub.network import fetch_command
@@ -21,6 +20,7 @@ from matekd_bench.study.execute.backends.worker_handle import WorkerGroup
 from matekd_bench.study.execute.backends.worker_processes import WorkerProcesses
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.job_count import list_slots, resolve_jobs, threads_per_run
+from matekd_bench.study.execute.launcher import check_processes, launched_processes, own_device
 from matekd_bench.study.execute.orders import Backend
 from matekd_bench.study.execute.runner import Runner, RunSink
 from matekd_bench.study.execute.scheduler import Scheduler
@@ -56,20 +56,15 @@ def make_placement(request: StudyRequest, in_process: Sequence[str] = ()) -> Pla
     on_ray, jobs_given = execution.executor == "ray", "jobs" in request.given
     if on_ray and jobs_given:
         raise UsageError("--jobs is for this machine; with --executor ray the cluster's resources decide.")
-    launched = launched_processes()
-    processes = execution.processes or launched
-    if launched not in (1, processes):
-        raise UsageError(f"--processes {processes} does not fit the {launched} processes of the launcher.")
+    processes = execution.processes or launched_processes()
     if processes > 1 and (jobs_given or on_ray):
         raise UsageError("several processes for each run do not go together with --jobs or --executor ray.")
     if processes > 1 and spec.budget.kind == "train_flops":
         raise UsageError("several processes for each run need a budget in student_updates or clean_examples.")
-    device, threads = resolve_device(execution.device), spec.threads
-    if device.type == "cuda" and processes > torch.cuda.device_count():
-        raise UsageError(
-            f"{processes} processes need {processes} GPUs; this machine has {torch.cuda.device_count()}."
-        )
-    notes: list[str] = []
+    named, threads = resolve_device(execution.device), spec.threads
+    check_processes(processes, named)
+    device = own_device(named, processes)
+    notes = _device_notes(named, device, processes, auto=execution.device == "auto")
     jobs = 1 if on_ray or processes > 1 else resolve_jobs(execution.jobs or "1", device, threads)
     if in_process:
         if on_ray or processes > 1 or (jobs > 1 and execution.jobs != "auto"):
@@ -86,6 +81,18 @@ def make_placement(request: StudyRequest, in_process: Sequence[str] = ()) -> Pla
     return Placement(request, device, jobs, processes, tuple(notes))
 
 
+def _device_notes(named: torch.device, device: torch.device, processes: int, *, auto: bool) -> list[str]:
+    """Return lines for the user where the device is not what one would expect."""
+    notes = []
+    if auto and (reason := unused_gpu()) is not None:
+        notes.append(f"runs train on the {device.type}: this machine's NVIDIA GPU can't be used ({reason})")
+    if device != named and processes == 1:
+        notes.append(
+            f"device {device} for this Slurm task, as SLURM_LOCALID says; --device cuda:N names another"
+        )
+    return notes
+
+
 @dataclass(frozen=True)
 class SchedulerFactory:
     """A factory of the schedulers for the runs of a study and for its tuning trials.
@@ -99,11 +106,18 @@ class SchedulerFactory:
     worker_group: WorkerGroup = field(default_factory=WorkerGroup)
 
     def shared_study(self, threads: int | None) -> SharedStudy:
-        """Return the description of the study for other processes."""
+        """Return the description of the study for other processes.
+
+        It names the kind of the device: whoever starts a process gives it a GPU, which has another number there.
+        """
         request = self.placement.request
         spec = request.spec.model_copy(update={"threads": threads})
+        execution = request.execution.model_copy(update={"device": self.placement.device.type})
         return SharedStudy(
-            replace(request, spec=spec), self.host.files, self.host.only_builtin, fetch_command()
+            replace(request, spec=spec, execution=execution),
+            self.host.files,
+            self.host.only_builtin,
+            fetch_command(),
         )
 
     def runner(self, grid: Grid, store: ResultsStore, sink: Sink) -> Runner:

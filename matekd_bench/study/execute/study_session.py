@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from pydantic import TypeAdapter
 
 from matekd_bench.distill.device import deterministic_kernels, resolve_device
@@ -48,12 +49,15 @@ class SharedStudy:
 
 
 class StudySession:
-    """A shared study that is open in this process; it keeps the grids of one task at a time."""
+    """A shared study that is open in this process; it keeps the grids of one task at a time.
 
-    def __init__(self, study: SharedStudy, sink: Sink) -> None:
+    `device` is the device of this process; None: of the kind that the study names.
+    """
+
+    def __init__(self, study: SharedStudy, sink: Sink, device: torch.device | None = None) -> None:
         self.study, self._sink = study, sink
         self._host = Host.load(study.plugins, only_builtin=study.only_builtin)
-        self.device = resolve_device(study.request.execution.device)
+        self.device = device or resolve_device(study.request.execution.device)
         self._task: str | None = None
         self._grids: dict[bool, Grid] = {}  # that of the trials under True
 

@@ -1,4 +1,4 @@
-"""Estimates of the time that runs and teachers take, from records if there are any, else from FLOPs."""
+"""Estimates the time that runs and teachers take, from records if there are any, else from FLOPs."""
 
 from __future__ import annotations
 
@@ -10,23 +10,20 @@ from functools import lru_cache
 import torch
 
 from matekd_bench.distill.artifacts.teacher import FineTunedTeacher
-from matekd_bench.distill.models.checkpoints import Checkpoint, weight_bytes
-from matekd_bench.distill.models.layer_cut import count_layers, hidden_width
-from matekd_bench.distill.settings import Budget, Optimizer
+from matekd_bench.distill.device import DTYPES, ResolvedPrecision
 from matekd_bench.results.records.run_record import Record
+from matekd_bench.study.plan.expected_flops import clean_tokens, teacher_flops, training_flops
 from matekd_bench.study.plan.grid import Cell
 from matekd_bench.study.plan.work_items import WorkItem, preparation_id
 
-TOKENS_PER_WORD = 1.35  # English text with a vocabulary of 30,000 word pieces
-# Cost of an update relative to plain distillation, by what a method perturbs.
-PASSES = {"none": 1.0, "text": 2.3, "token": 2.3, "embedding": 3.0, "generator": 3.0}
 EFFICIENCY = 0.35  # speed of training small encoders relative to one large matrix product, as measured
 # The basis of an estimate, as shown to the user; the most reliable first.
-FROM_SAME_TASK, FROM_OTHER_TASKS, FROM_RECORDED_SPEED, FROM_MATRIX_SPEED = (
+FROM_SAME_TASK, FROM_OTHER_TASKS, FROM_RECORDED_SPEED, FROM_MATRIX_SPEED, FROM_GPU_MATRIX_SPEED = (
     "records of the same method, task and student",
     "records of the same method and student",
     "the speed of other records",
     "the speed of one matrix product, within a factor of two",
+    "the speed of one matrix product, which was not compared with runs on a GPU",
 )
 
 
@@ -65,10 +62,10 @@ def has_teacher(cell: Cell) -> bool:
 
 
 class SpeedEstimates:
-    """Estimates from the records of the same device type, CPU threads and processes per run as `like` has."""
+    """Estimates from the records of the same device type, precision, CPU threads and processes as `like` has."""
 
     def __init__(self, records: Iterable[Record], like: Cell) -> None:
-        self._device = like.recipe.device
+        self._device, self._precision = like.recipe.device, like.recipe.precision
         threads = torch.get_num_threads() if self._device.type == "cpu" else None
         # Seconds per unit of budget by method, task, student, batch size and kind of budget.
         self._per_unit: dict[tuple[object, ...], list[float]] = defaultdict(list)
@@ -80,8 +77,9 @@ class SpeedEstimates:
         for record in records:
             usable = record.status in ("ok", "collapsed") and bool(record.budget.spent)
             compute = record.compute
-            machine = (self._device.type, threads, like.recipe.ranks.size)
-            if usable and (compute.device, compute.threads, compute.processes) == machine:
+            machine = (self._device.type, self._precision, threads, like.recipe.ranks.size)
+            recorded = (compute.device, compute.precision, compute.threads, compute.processes)
+            if usable and recorded == machine:
                 self._add(record)
 
     def _add(self, record: Record) -> None:
@@ -113,9 +111,14 @@ class SpeedEstimates:
         if kind != "train_flops":
             for method in methods:
                 if rates := self._per_token.get((method, student)):
-                    return _examples(cell) * mean_tokens(cell) * _mean(rates), FROM_OTHER_TASKS
-        basis = FROM_RECORDED_SPEED if self._seconds else FROM_MATRIX_SPEED
-        return training_flops(cell) / self._flops_per_second(), basis
+                    return clean_tokens(cell) * _mean(rates), FROM_OTHER_TASKS
+        return training_flops(cell) / self._flops_per_second(), self._basis()
+
+    def _basis(self) -> str:
+        """Return what :meth:`_flops_per_second` is made from."""
+        if self._seconds:
+            return FROM_RECORDED_SPEED
+        return FROM_MATRIX_SPEED if self._device.type == "cpu" else FROM_GPU_MATRIX_SPEED
 
     def teacher_seconds(self, cell: Cell) -> float:
         """Estimate the seconds to fine-tune the cell's teacher and to compute its logits on the training rows."""
@@ -126,7 +129,7 @@ class SpeedEstimates:
     def _flops_per_second(self) -> float:
         if self._seconds and self._flops:
             return self._flops / self._seconds
-        return matrix_speed(self._device) * EFFICIENCY
+        return matrix_speed(self._device, self._precision) * EFFICIENCY
 
 
 def _without_factor(variant: str) -> str:
@@ -138,72 +141,18 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def training_flops(cell: Cell) -> float:
-    """Estimate the FLOPs of a run: 6 per token and weight of the student's layers, times the method's passes.
-
-    The estimate divides the grid into shards, so it must not depend on the machine or on records.
-    """
-    kind, limit = cell.job.budget
-    if kind == "train_flops":
-        return float(limit)
-    student = cell.recipe.student
-    weights = _weights(student.checkpoint, student.layers)
-    return 6.0 * weights * _examples(cell) * mean_tokens(cell) * PASSES[cell.job.method.level]
-
-
-def teacher_flops(cell: Cell) -> float:
-    """Estimate the FLOPs to fine-tune the cell's teacher and to run it over the training rows.
-
-    Fine-tuning counts nothing if the given teacher is fine-tuned already.
-    """
-    recipe, train = cell.recipe, cell.data.train
-    rows, labeled = (0, 0) if train is None else (len(train), len(train.gold))
-    examples = 0 if recipe.teacher_given else _fine_tuning_examples(cell, labeled)
-    return (6.0 * examples + 2.0 * rows) * _weights(recipe.teacher, None) * mean_tokens(cell)
-
-
-def _fine_tuning_examples(cell: Cell, rows: int) -> int:
-    """Return how many examples the teacher sees in fine-tuning on `rows` training rows."""
-    budget: Budget = cell.recipe.teacher_settings.budget
-    optimizer: Optimizer = cell.recipe.teacher_settings.optimizer
-    limit = budget.resolve(cell.data.task.name, rows, optimizer.batch_size)
-    return limit if budget.kind == "clean_examples" else limit * optimizer.batch_size
-
-
-def _examples(cell: Cell) -> int:
-    """Return how many examples a run sees; its budget must be in updates or examples."""
-    kind, limit = cell.job.budget
-    return limit if kind == "clean_examples" else limit * cell.job.training.optimizer.batch_size
-
-
-def _weights(checkpoint: Checkpoint, layers: Sequence[int] | None) -> int:
-    """Estimate the number of weights in the layers: 12 * width**2 in each, if the config says how many and how wide."""
-    depth, width = len(layers) if layers else count_layers(checkpoint), hidden_width(checkpoint)
-    if depth is None or width is None:
-        return weight_bytes(checkpoint) // 4  # as float32, embeddings included
-    return 12 * depth * width**2
-
-
-def mean_tokens(cell: Cell) -> float:
-    """Estimate the tokens of a training example from the words of the first 500."""
-    texts = tuple(cell.data.train.texts[:500]) if cell.data.train else ()
-    return min(cell.recipe.max_length, 3 + TOKENS_PER_WORD * _mean_words(texts))
-
-
-@lru_cache(maxsize=64)
-def _mean_words(texts: tuple[tuple[str, ...], ...]) -> float:
-    words = [sum(len(text.split()) for text in row) for row in texts] or [16]  # 16 without any texts
-    return sum(words) / len(words)
-
-
 @lru_cache(maxsize=4)
-def matrix_speed(device: torch.device) -> float:
-    """Measure the FLOPs per second of a 1024 x 1024 float32 matrix product: the best of three."""
-    size = 1024
-    a = torch.ones(size, size, device=device)
+def matrix_speed(device: torch.device, precision: ResolvedPrecision = "float32") -> float:
+    """Measure the FLOPs per second of a matrix product in this precision: the best of three.
+
+    The matrices are small on a CPU. A GPU would be done with those before it is told to begin.
+    """
+    size = 1024 if device.type == "cpu" else 4096
+    a = torch.ones(size, size, device=device, dtype=DTYPES[precision])
     best = 0.0
     for _ in range(3):
+        float(a[0, 0])  # reading a value waits for the device
         started = time.perf_counter()
-        float((a @ a)[0, 0])  # reading a value waits for the device
+        float((a @ a)[0, 0])
         best = max(best, 2 * size**3 / (time.perf_counter() - started))
     return best

@@ -11,7 +11,8 @@ from typing import Any
 
 from matekd_bench.events import Message, PlannedRun, Sink, StudyStarted
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.study.plan.estimate import teacher_flops, training_flops, work_items
+from matekd_bench.study.plan.estimate import work_items
+from matekd_bench.study.plan.expected_flops import teacher_flops, training_flops
 from matekd_bench.study.plan.grid import Cell, Grid
 from matekd_bench.study.plan.shards import Shard, assign_shards, parse_shard, slurm_shard
 from matekd_bench.study.plan.tuning import Tuner

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 TOPIC = "devices"
+UPDATE = "update the NVIDIA driver, or install the torch that fits it: https://pytorch.org/get-started"
 
 
 def devices() -> Iterator[Finding]:
@@ -20,7 +21,7 @@ def devices() -> Iterator[Finding]:
     try:
         import torch
 
-        from matekd_bench.distill.device import resolve_device
+        from matekd_bench.distill.device import cuda_problem, resolve_device, unused_gpu
     except (ImportError, OSError) as error:  # OSError: a library that torch loads is damaged or absent
         yield Finding(
             TOPIC,
@@ -33,12 +34,19 @@ def devices() -> Iterator[Finding]:
     chosen = resolve_device("auto")
     yield _device_finding("cpu", cpu_text(), torch.device("cpu"), chosen)
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        if (problem := cuda_problem(index)) is not None:
+            yield Finding(TOPIC, f"cuda:{index}", "problem", f"torch can't use it: {problem}", UPDATE)
+            continue
         properties = torch.cuda.get_device_properties(index)
         text = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
         yield _device_finding(f"cuda:{index}", text, torch.device("cuda", index), chosen)
     if torch.backends.mps.is_available():
         yield _device_finding("mps", "Apple GPU", torch.device("mps"), chosen)
-    if chosen.type == "cpu":
+    if (reason := unused_gpu()) is not None:
+        yield Finding(
+            TOPIC, "gpu", "problem", f"the NVIDIA GPU of this machine can't be used: {reason}", UPDATE
+        )
+    elif chosen.type == "cpu":
         yield Finding(
             TOPIC,
             "gpu",

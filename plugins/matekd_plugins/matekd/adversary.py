@@ -131,9 +131,9 @@ class MateKD(Perturbation[MateKDParams]):
         Near zero, the generator was no adversary.
         """
         pairs = list(zip(self._generator.module.parameters(), self._initial_weights, strict=True))
-        # In float64: with the paper's rate and few updates a weight moves by less than 1e-5.
-        moved = sum(float((now.detach() - start).double().square().sum()) for now, start in pairs)
-        size = sum(float(start.double().square().sum()) for _, start in pairs)
+        # In float64: with the paper's rate and few updates a weight moves by less than 1e-5. Not every device has it.
+        moved = sum(float((now.detach() - start).cpu().double().square().sum()) for now, start in pairs)
+        size = sum(float(start.cpu().double().square().sum()) for _, start in pairs)
         return {"generator_moved": (moved / size) ** 0.5}
 
 

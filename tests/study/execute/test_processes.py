@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +122,51 @@ def test_what_one_process_raises_is_the_failure_of_its_run_alone(
     assert (failed.status, failed.reason) == ("failed", "ValueError: no luck (unlucky.py, line 8)")
     assert trained.status in ("ok", "collapsed")
     assert trained.compute.student_updates == 4
+
+
+MORTAL = """
+import os, signal
+from matekd_bench import Method, NoParams, Perturbation, hookimpl
+
+class Mortal(Perturbation[NoParams]):
+    def views(self, batch, models):
+        if os.environ["RANK"] == os.environ.get("KILL") and batch.update == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield batch.clean
+
+@hookimpl
+def matekd_bench_methods():
+    yield Method(name="mortal", summary="as kd", factory=Mortal, level="text", version="1")
+"""
+
+
+@pytest.fixture
+def mortal(study_options: tuple[str, ...], tmp_path: Path) -> list[str]:
+    """A run of two processes whose method kills one of them in the third update, if KILL is its rank."""
+    file = tmp_path / "mortal.py"
+    file.write_text(MORTAL)
+    what = ["--plugin", str(file), "--methods", "mortal", "--reference", "none", "--tasks", "rte"]
+    return ["run", *study_options, *what, "--processes", "2", "--results", str(tmp_path / "r")]
+
+
+def test_a_process_that_dies_ends_the_study_and_is_named(
+    mortal: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KILL", "1")
+    assert main(mortal) == 1
+    last_line = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(r"process 2 of 2 \(pid \d+\) died \(signal SIGKILL\)", last_line)
+    assert ResultsStore(tmp_path / "r").run_ids() == set()  # no failed run: it resumes
+
+
+@pytest.mark.full
+def test_followers_end_when_the_leader_dies(mortal: list[str]) -> None:
+    # The pipe of stderr, which the follower has too, is at its end only once both have ended.
+    ended = subprocess.run(
+        [sys.executable, "-m", "matekd_bench", *mortal], env={**os.environ, "KILL": "0"}, stderr=subprocess.PIPE,
+        timeout=120,
+    )  # fmt: skip
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
 
 
 @pytest.mark.parametrize(

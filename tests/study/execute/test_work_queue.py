@@ -9,12 +9,13 @@ import torch
 
 from matekd_bench.distill.device import cores
 from matekd_bench.errors import UsageError
-from matekd_bench.study.execute.device_slots import DeviceSlot, SlotPacking
+from matekd_bench.study.execute.device_slots import DeviceSlot, Kind, SlotPacking
 from matekd_bench.study.execute.job_count import list_slots, resolve_jobs, threads_per_run
 from matekd_bench.study.execute.work_queue import RETRY_SECONDS, WorkQueue
 from matekd_bench.study.plan.work_items import WorkItem
 
 GIB = 2**30
+KD, MATEKD = Kind("kd", "rte"), Kind("matekd", "rte")
 WORK = [
     WorkItem("teacher for a", "a", 5),
     WorkItem("a1", "a", 10, "kd", "teacher for a"),
@@ -86,46 +87,73 @@ def test_an_item_that_is_put_back_is_available_again_after_some_seconds(
     assert taken(queue) == []
 
 
-def test_a_gpu_is_packed_once_the_first_run_of_a_kind_is_measured() -> None:
+def test_a_gpu_is_packed_by_measured_memory() -> None:
     gpu = DeviceSlot("cuda:0", {"CUDA_VISIBLE_DEVICES": "0"}, 16 * GIB)
     packing = SlotPacking([gpu], jobs=8)
-    assert packing.slot_for("kd") == gpu
-    packing.begin(gpu, "kd")
-    assert packing.slot_for("kd") is None  # nobody knows yet what it takes
-    packing.record_peak("kd", 4 * GIB)  # with margin and context 5.8 GiB
-    assert packing.slot_for("kd") == gpu
-    assert packing.slot_for("matekd") is None
-    packing.begin(gpu, "kd")
-    assert packing.slot_for("kd") is None  # three would be 17.4 GiB
-    packing.end(gpu, "kd")
-    packing.end(gpu, "kd")
-    packing.begin(gpu, "matekd")
-    assert packing.slot_for("kd") is None
-    packing.record_peak("matekd", 7 * GIB)
-    assert packing.slot_for("kd") == gpu
-    packing.record_peak("matekd", 13 * GIB)  # a longer batch came
-    packing.record_peak("matekd", 2 * GIB)
-    assert packing.slot_for("kd") is None
+    assert packing.slot_for(KD) == gpu
+    packing.begin(gpu, KD)
+    assert packing.slot_for(KD) is None  # nobody knows yet what it takes
+    packing.record_peak(KD, 4 * GIB)  # with margin and context 5.8 GiB
+    assert packing.slot_for(KD) == gpu
+    assert packing.slot_for(MATEKD) is None  # not measured: 13 GiB are assumed
+    packing.begin(gpu, KD)
+    assert packing.slot_for(KD) is None  # three would be 17.4 GiB
+    packing.end(gpu, KD)
+    packing.end(gpu, KD)
+    packing.begin(gpu, MATEKD)
+    assert packing.slot_for(KD) is None
+    packing.record_peak(MATEKD, 7 * GIB)
+    assert packing.slot_for(KD) == gpu
+    packing.record_peak(MATEKD, 13 * GIB)  # a longer batch came
+    packing.record_peak(MATEKD, 2 * GIB)
+    assert packing.slot_for(KD) is None
+
+
+def test_runs_of_one_seed_share_a_gpu_though_each_is_of_another_kind() -> None:
+    gpu = DeviceSlot("cuda:0", memory=80 * GIB)
+    packing = SlotPacking([gpu], jobs=8)
+    packing.begin(gpu, KD)
+    packing.record_peak(KD, 2 * GIB)
+    assert packing.slot_for(MATEKD) == gpu
+    packing.begin(gpu, MATEKD)
+    assert packing.slot_for(Kind("eda", "rte")) is None  # one unmeasured kind at a time
+    packing.record_peak(MATEKD, 5 * GIB)
+    assert packing.slot_for(Kind("eda", "rte")) == gpu
+
+
+def test_a_teacher_in_training_leaves_the_rest_of_the_gpu_to_others() -> None:
+    gpu = DeviceSlot("cuda:0", memory=48 * GIB)
+    packing = SlotPacking([gpu], jobs=8)
+    teacher, other_teacher = Kind("", "rte"), Kind("", "mnli")
+    packing.begin(gpu, teacher)
+    assert packing.slot_for(other_teacher) is None
+    packing.record_peak(teacher, 8 * GIB)
+    assert packing.slot_for(other_teacher) == gpu  # 10.6 and 25 GiB
+    packing.record_peak(KD, GIB)
+    packing.begin(gpu, other_teacher)
+    assert packing.slot_for(KD) == gpu  # a run, measured before
+    packing.record_peak(other_teacher, 20 * GIB)
+    assert packing.slot_for(MATEKD) == gpu  # a run takes what runs take: 4 GiB are assumed, not 61
 
 
 def test_runs_are_spread_over_places_up_to_the_number_of_jobs() -> None:
     first, second = DeviceSlot("cuda:0", memory=99 * GIB), DeviceSlot("cuda:1", memory=99 * GIB)
     packing = SlotPacking([first, second], jobs=3)
-    packing.record_peak("kd", GIB)
+    packing.record_peak(KD, 40 * GIB)
     began = []
-    while (place := packing.slot_for("kd")) is not None:
-        packing.begin(place, "kd")
+    while (place := packing.slot_for(KD)) is not None:
+        packing.begin(place, KD)
         began.append(place.name)
     assert began == ["cuda:0", "cuda:1", "cuda:0"]
-    packing.end(first, "kd")
-    packing.end(first, "kd")
-    assert packing.slot_for("new") == first  # alone there
+    packing.end(first, KD)
+    packing.end(first, KD)
+    assert packing.slot_for(MATEKD) == first  # alone there
     [cpu] = list_slots(torch.device("cpu"))
     packing = SlotPacking([cpu], jobs=2)
-    for kind in ("kd", "eda"):
+    for kind in (KD, MATEKD):
         assert packing.slot_for(kind) == cpu
         packing.begin(cpu, kind)
-    assert packing.slot_for("eda") is None
+    assert packing.slot_for(KD) is None
 
 
 def test_how_many_jobs_are_meant(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,16 +13,20 @@ from matekd_bench.events import Sink
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study import run
+from matekd_bench.study.plan import estimate
 from matekd_bench.study.plan.estimate import (
     FROM_MATRIX_SPEED,
     FROM_OTHER_TASKS,
     FROM_RECORDED_SPEED,
     FROM_SAME_TASK,
     matrix_speed,
+    work_items,
+)
+from matekd_bench.study.plan.expected_flops import (
+    flops_per_token,
     mean_tokens,
     teacher_flops,
     training_flops,
-    work_items,
 )
 from matekd_bench.study.plan.grid import Cell, make_grid
 from matekd_bench.study.plan.work_items import preparation_id
@@ -66,13 +70,36 @@ def test_without_records_flops_are_counted(cells: tuple[Cell, ...], tmp_path: Pa
     assert work_items(cells, ResultsStore(tmp_path).records())[1] == {FROM_MATRIX_SPEED: 2}
     layers, width, updates, batch = 2, 32, 4, 8
     assert training_flops(reference) == 6 * layers * 12 * width**2 * updates * batch * mean_tokens(reference)
-    assert training_flops(eda) > 2 * training_flops(reference)
+    teacher = 4 * 12 * width**2  # four layers: one pass more for the text that EDA makes
+    per_token = 2 * 6 * layers * 12 * width**2 + 2 * teacher
+    assert training_flops(eda) == per_token * updates * batch * mean_tokens(eda)
     twice = replace(reference, job=replace(reference.job, budget=("student_updates", 8)))
     assert training_flops(twice) == 2 * training_flops(reference)
     examples = replace(reference, job=replace(reference.job, budget=("clean_examples", 32)))
     assert training_flops(examples) == training_flops(reference)
     flops = replace(reference, job=replace(reference.job, budget=("train_flops", 10**9)))
     assert training_flops(flops) == 10**9
+
+
+def test_passes_count_in_the_size_of_their_model() -> None:
+    small, large = 10, 1000
+    assert flops_per_token("none", small, large, 0) == 6 * small  # the teacher's answers are cached
+    assert flops_per_token("token", small, large, 0) == 12 * small + 2 * large
+    # A tenth of an auxiliary update for each: gradients of the generator's weights, of the others' embeddings.
+    assert flops_per_token("generator", small, large, small) == pytest.approx(
+        12 * small + 2 * large + 2 * small + 0.1 * (4 * small + 4 * large + 6 * small)
+    )
+
+
+def test_the_speed_is_that_of_the_precision_that_runs(
+    cells: tuple[Cell, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(estimate, "matrix_speed", lambda device, precision: asked.append(precision) or 1e9)
+    half = [replace(cell, recipe=replace(cell.recipe, precision="bf16")) for cell in cells]
+    assert seconds(half, tmp_path) == seconds(cells, tmp_path)
+    assert set(asked) == {"bf16", "float32"}
+    assert matrix_speed(torch.device("cpu"), "bf16") > 1e7
 
 
 def test_long_texts_count_up_to_the_limit(cells: tuple[Cell, ...]) -> None:
@@ -99,6 +126,8 @@ def test_records_are_believed_more_than_arithmetic(
     assert work_items([other], store.records())[1] == {
         FROM_OTHER_TASKS: 1
     }  # another currency: what a token took is still known
+    half = [replace(cell, recipe=replace(cell.recipe, precision="bf16")) for cell in cells]
+    assert work_items(half, store.records())[1] == {FROM_MATRIX_SPEED: 2}  # what float32 took says little
     speed = record.compute.train_flops / spent
     assert seconds([eda], tmp_path) == pytest.approx([training_flops(eda) / speed])
 

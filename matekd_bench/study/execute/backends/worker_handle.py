@@ -20,22 +20,24 @@ from pydantic import TypeAdapter
 from matekd_bench.errors import ResultsError
 from matekd_bench.events import Event, from_json
 from matekd_bench.results.store.under_way import WORKER_LOG
-from matekd_bench.study.execute.device_slots import DeviceSlot
+from matekd_bench.study.execute.device_slots import DeviceSlot, Kind
 from matekd_bench.study.execute.orders import Order, OrderEnd
 from matekd_bench.study.execute.study_session import SharedStudy
 
 LAST_LINES = 5  # that are shown of a dead worker's log
 
 
+def exit_cause(code: int) -> str:
+    """Return in words how a process ended that returned `code`."""
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
 @dataclass
 class Assignment:
-    """The order that a worker executes, on which device, and since when (`time.perf_counter`).
-
-    Orders of one `kind` are assumed to need the same memory.
-    """
+    """The order that a worker executes, on which device, and since when (`time.perf_counter`)."""
 
     order: Order
-    kind: tuple[str, str]  # method and task
+    kind: Kind
     slot: DeviceSlot
     since: float
 
@@ -111,8 +113,7 @@ class Worker:
 
     def exit_reason(self) -> str:
         """Return how the process died and the last lines of its log; an empty log is deleted."""
-        code = self._process.returncode
-        cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        cause = exit_cause(self._process.returncode)
         try:
             text = self.log.read_text(encoding="utf-8", errors="replace")
         except OSError:  # another process has tidied the folder

@@ -12,7 +12,7 @@ from matekd_bench.events import Event, Message, Sink
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.under_way import PARTIAL
 from matekd_bench.study.execute.backends.worker_handle import Assignment, Report, Worker, WorkerGroup
-from matekd_bench.study.execute.device_slots import DeviceSlot, SlotPacking
+from matekd_bench.study.execute.device_slots import DeviceSlot, Kind, SlotPacking
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.orders import Order, OrderEnd
 from matekd_bench.study.execute.study_session import SharedStudy
@@ -59,7 +59,7 @@ class WorkerProcesses:
 
     def has_room(self, work: WorkItem) -> bool:
         """Return True if a device has room for an item of this kind."""
-        return self._packing.slot_for((work.method, work.task)) is not None
+        return self._packing.slot_for(Kind(work.method, work.task)) is not None
 
     @property
     def preferred_task(self) -> str | None:
@@ -68,8 +68,7 @@ class WorkerProcesses:
 
     def start(self, order: Order) -> None:
         """Send an order to a worker on a device with room."""
-        method = "" if order.prepare else self._variant(order.run_id)
-        kind = method, order.task
+        kind = Kind("" if order.prepare else self._variant(order.run_id), order.task)
         slot = self._packing.slot_for(kind)
         assert slot is not None
         self._packing.begin(slot, kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.execute import recording
 from matekd_bench.study.execute.backends import worker, worker_handle
 from matekd_bench.study.execute.backends.ray_node import files_of
-from matekd_bench.study.execute.backends.worker import RemoteRunner, serve
+from matekd_bench.study.execute.backends.worker import MEMORY_UPDATES, RemoteRunner, WorkerSink, serve
 from matekd_bench.study.execute.backends.worker_handle import WorkerGroup
 from matekd_bench.study.execute.backends.worker_processes import WorkerProcesses
 from matekd_bench.study.execute.device_slots import DeviceSlot
@@ -229,3 +230,21 @@ def test_a_run_that_does_not_exist_in_a_worker_costs_itself(led: LedStudy) -> No
     assert (study.status, study.failed) == ("done", 1)
     assert led.store.read(led.grid.cells[1].run_id).reason == "the code is another one"
     assert [message.kind for message in recorder.all(Message)] == ["warning"]
+
+
+def test_memory_is_reported_soon_after_the_start_of_each_run() -> None:
+    stream = io.StringIO()
+    sink = WorkerSink(stream, torch.device("cpu"))
+
+    def reports_after(*events: Event) -> int:
+        for event in events:
+            sink.emit(event)
+        return stream.getvalue().count('{"memory"')
+
+    step = Progress(done=1, limit=9)
+    assert reports_after(*[step] * (MEMORY_UPDATES - 1)) == 0
+    assert reports_after(step, *[step] * (MEMORY_UPDATES - 1)) == 1
+    assert (
+        reports_after(RunStarted(method="kd", task="rte", seed=0), step) == 1
+    )  # that of the run before is no use
+    assert reports_after(Evaluated(number=1, total=2, score=0.5)) == 2

@@ -12,6 +12,7 @@ from forked import start
 from matekd_bench.cli import main
 from matekd_bench.distill.training import checkpoint_saver
 from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.study.execute.device_slots import DeviceSlot
 
 Options = tuple[str, ...]
 
@@ -30,6 +31,9 @@ class Plain(Perturbation[NoParams]):
         if batch.update == 2 and str(self.context.seed) == os.environ.get("STOP_DRIVER"):
             os.kill(os.getppid(), signal.SIGTERM)
             time.sleep(3)  # the driver passes it on meanwhile
+        if batch.update == 0 and "SEEN" in os.environ:
+            with open(os.environ["SEEN"], "a") as file:
+                print(os.environ.get("CUDA_VISIBLE_DEVICES"), file=file)
         yield batch.clean
 
 @hookimpl
@@ -86,6 +90,23 @@ def test_a_worker_that_dies_costs_its_own_run(
     assert main(list(plain)) == 0
     assert re.search("resuming after update [23]", capsys.readouterr().err)
     assert failures(tmp_path / "results") == 4 * [False]
+
+
+@pytest.mark.full
+def test_runs_are_placed_on_the_gpus_of_the_machine(
+    plain: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workers train on the CPU, and see which GPU they would have."""
+    slots = [
+        DeviceSlot(f"cuda:{number}", {"CUDA_VISIBLE_DEVICES": f"GPU-{number}"}, 80 * 2**30)
+        for number in (0, 1)
+    ]
+    monkeypatch.setattr("matekd_bench.study.execute.placement.list_slots", lambda device: slots)
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+    assert main([*plain, "--jobs", "4"]) == 0
+    seen = (tmp_path / "seen").read_text().split()
+    assert len(seen) == 4
+    assert set(seen) == {"GPU-0", "GPU-1"}
 
 
 @pytest.mark.full

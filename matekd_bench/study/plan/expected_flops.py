@@ -1,0 +1,115 @@
+"""Estimates the FLOPs of runs and teachers from the sizes of their models, without a machine and without records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from matekd_bench.distill.models.checkpoints import Checkpoint, weight_bytes
+from matekd_bench.distill.models.layer_cut import count_layers, hidden_width
+from matekd_bench.distill.settings import Budget, Optimizer
+from matekd_bench.study.plan.grid import Cell
+
+TOKENS_PER_WORD = 1.35  # English text with a vocabulary of 30,000 word pieces
+FORWARD = 2.0  # FLOPs of a forward pass per token and weight
+TRAIN, INPUTS = (
+    3.0,
+    2.0,
+)  # forward and backward in forward passes: for all weights, for the word embeddings only
+
+
+class Passes(NamedTuple):
+    """The passes of a method's update: forward and backward of the student, forward of the teacher on new text.
+
+    `auxiliary` is the number of auxiliary updates for each update of the student.
+    """
+
+    student: float
+    teacher: float
+    auxiliary: float = 0.0
+
+
+# By what a method perturbs. The teacher's answers on the clean text are cached.
+PASSES = {
+    "none": Passes(1, 0),
+    "text": Passes(2, 1),
+    "token": Passes(2, 1),
+    "embedding": Passes(3, 0),
+    "generator": Passes(2, 1, auxiliary=0.1),
+}
+
+
+def training_flops(cell: Cell) -> float:
+    """Estimate the FLOPs of a run: of the passes of student, teacher and generator, each in its own size.
+
+    The estimate divides the grid into shards, so it must not depend on the machine or on records.
+    """
+    kind, limit = cell.job.budget
+    if kind == "train_flops":
+        return float(limit)
+    recipe, method = cell.recipe, cell.job.method
+    generator = recipe.generator if "generator" in method.needs else None
+    per_token = flops_per_token(
+        method.level, _weights(recipe.student.checkpoint, recipe.student.layers), _weights(recipe.teacher, None),
+        0 if generator is None else _weights(generator.checkpoint, generator.layers),
+    )  # fmt: skip
+    return per_token * clean_tokens(cell)
+
+
+def flops_per_token(level: str, student: int, teacher: int, generator: int) -> float:
+    """Estimate the FLOPs per token of the clean text, from what a method perturbs and the weights of the models.
+
+    `generator` is 0 for a method that needs none.
+    """
+    passes = PASSES[level]
+    forwards = student * (TRAIN * passes.student + INPUTS * passes.auxiliary)
+    forwards += teacher * (passes.teacher + INPUTS * passes.auxiliary)
+    forwards += generator * (1 + TRAIN * passes.auxiliary)
+    return FORWARD * forwards
+
+
+def teacher_flops(cell: Cell) -> float:
+    """Estimate the FLOPs to fine-tune the cell's teacher and to run it over the training rows.
+
+    Fine-tuning counts nothing if the given teacher is fine-tuned already.
+    """
+    recipe, train = cell.recipe, cell.data.train
+    rows, labeled = (0, 0) if train is None else (len(train), len(train.gold))
+    examples = 0 if recipe.teacher_given else _fine_tuning_examples(cell, labeled)
+    return FORWARD * (TRAIN * examples + rows) * _weights(recipe.teacher, None) * mean_tokens(cell)
+
+
+def _fine_tuning_examples(cell: Cell, rows: int) -> int:
+    """Return how many examples the teacher sees in fine-tuning on `rows` training rows."""
+    budget: Budget = cell.recipe.teacher_settings.budget
+    optimizer: Optimizer = cell.recipe.teacher_settings.optimizer
+    limit = budget.resolve(cell.data.task.name, rows, optimizer.batch_size)
+    return limit if budget.kind == "clean_examples" else limit * optimizer.batch_size
+
+
+def clean_tokens(cell: Cell) -> float:
+    """Estimate the tokens of clean text that a run sees; its budget must be in updates or examples."""
+    kind, limit = cell.job.budget
+    examples = limit if kind == "clean_examples" else limit * cell.job.training.optimizer.batch_size
+    return examples * mean_tokens(cell)
+
+
+def _weights(checkpoint: Checkpoint, layers: Sequence[int] | None) -> int:
+    """Estimate the number of weights in the layers: 12 * width**2 in each, if the config says how many and how wide."""
+    depth, width = len(layers) if layers else count_layers(checkpoint), hidden_width(checkpoint)
+    if depth is None or width is None:
+        return weight_bytes(checkpoint) // 4  # as float32, embeddings included
+    return 12 * depth * width**2
+
+
+def mean_tokens(cell: Cell) -> float:
+    """Estimate the tokens of a training example from the words of the first 500."""
+    texts = tuple(cell.data.train.texts[:500]) if cell.data.train else ()
+    return min(cell.recipe.max_length, 3 + TOKENS_PER_WORD * _mean_words(texts))
+
+
+@lru_cache(maxsize=64)
+def _mean_words(texts: tuple[tuple[str, ...], ...]) -> float:
+    words = [sum(len(text.split()) for text in row) for row in texts] or [16]  # 16 without any texts
+    return sum(words) / len(words)
