@@ -13,6 +13,7 @@ from torch import Tensor
 
 from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.data.order import PlannedUpdate
+from matekd_bench.distill.device import send
 from matekd_bench.methods.perturbation import wrong_result
 from matekd_bench.methods.rows import Encoded, Row
 from matekd_bench.methods.views import Batch
@@ -104,8 +105,8 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     """Return the batch with its tensors on `device`."""
     if device.type == "cpu":
         return batch
-    moved = {
-        name: value.to(device, non_blocking=True)
+    moved: dict[str, Any] = {
+        name: send(value, device)
         for name in ("ids", "mask", "special", "types", "labels", "teacher_logits")
         if (value := getattr(batch, name)) is not None
     }
