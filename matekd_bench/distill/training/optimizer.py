@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from matekd_bench.distill.settings import Optimizer
 from matekd_bench.errors import RunError
@@ -43,7 +43,7 @@ def step(
     *,
     update: int,
     whose: str,
-    loss: float = 0.0,
+    loss: Tensor | float = 0.0,
 ) -> None:
     """Clip the gradient to norm `clip`, step the optimizer and clear the gradient.
 
@@ -54,6 +54,7 @@ def step(
     norm = float(nn.utils.clip_grad_norm_(module.parameters(), math.inf if clip is None else clip))
     if not math.isfinite(norm):
         raise DivergedError(update, f"the gradient norm of {whose}", norm)
+    loss = float(loss)  # after the norm, so that the CPU waits for a GPU once
     if not math.isfinite(loss):  # possible with a finite gradient, e.g. from another term of the loss
         raise DivergedError(update, f"the loss of {whose}", loss)
     optimizer.step()

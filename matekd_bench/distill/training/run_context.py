@@ -14,6 +14,7 @@ from matekd_bench.distill.data.batches import pad
 from matekd_bench.distill.device import ResolvedPrecision, generator_on, seed_draws, send
 from matekd_bench.distill.flops import Kind, Meter, Polynomial
 from matekd_bench.distill.models.model_inputs import word_table
+from matekd_bench.distill.models.positions import positions
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.settings import Objective
 from matekd_bench.distill.training.forward_passes import StepScope, autocast
@@ -144,7 +145,7 @@ class RunContext:
 
     def draw(self, batch: Batch, purpose: str, width: int | None = None, at: Tensor | None = None) -> Tensor:
         """Draw uniform noise per example: see :meth:`matekd_bench.methods.context.Context.draw`."""
-        counts = batch.lengths if at is None else at.sum(dim=1).tolist()
+        counts = batch.lengths if at is None else positions(at).counts
         shape: tuple[int, ...] = () if width is None else (width,)
         # Wide noise is drawn on the GPU that uses it. A number per token is drawn on the CPU, which is faster than a
         # kernel per example, so positions that are masked are the same on every device.
