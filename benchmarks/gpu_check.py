@@ -163,7 +163,8 @@ def check_processes(machine: Machine) -> None:
     if machine.gpus < 2:
         print("-      two processes for one run: not checked without two GPUs", flush=True)
         return
-    ended = machine.study("two", "--methods", "kd,matekd", "--processes", "2")
+    # Any device, not the one under test: each process takes a GPU of its own.
+    ended = machine.study("two", "--methods", "kd,matekd", "--processes", "2", "--device", "cuda")
     scored = [record for record in machine.records("two").values() if record.task_score is not None]
     text = f"{len(scored)} runs in {ended.seconds:.0f} s {ended.problem}"
     machine.check(PROCESSES, "two processes for one run", not ended.code and len(scored) == 2, text)

@@ -5,6 +5,7 @@ The networks have random weights, which cost what trained ones do. Batches hold 
 
 from __future__ import annotations
 
+import gc
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -153,19 +154,26 @@ def _busy_seconds(trainer: Any, batches: Sequence[Any]) -> float:
 
 def costs(preset: str, device: Any, *, small: bool) -> Iterator[tuple[str, str, Cost]]:
     """Yield method, phase and cost of each kind of update."""
+    for method in METHODS:
+        yield from _costs_of(method, preset, device, small=small)
+        gc.collect()  # the next method's memory is measured without these networks
+
+
+def _costs_of(method: str, preset: str, device: Any, *, small: bool) -> list[tuple[str, str, Cost]]:
+    """Return method, phase and cost of each kind of update that a method makes."""
     from matekd_bench.distill.device import contained_randomness
     from matekd_bench.distill.settings import Optimizer
     from matekd_bench.plugins.host import Host
 
-    host = Host.load(only_builtin=True)
-    for method in METHODS:
-        record, parts = host.method(method).record, parts_at(preset, device, small=small)
-        params = record.params(**({"thesaurus": "embedded"} if method == "eda" else {}))
-        with contained_randomness(device):
-            session = session_of(record, params, method, parts, Optimizer(lr=1e-5, batch_size=BATCH))
-            for phase in ("student", "own") if session.method.cycle else ("student",):
-                batches = [
-                    session.batch(range(BATCH), update=update, phase=phase)
-                    for update in range(1, FIRST + TIMED + PROFILED + 2)
-                ]
-                yield method, phase, measure(session.trainer, batches, device)
+    record = Host.load(only_builtin=True).method(method).record
+    params, found = record.params(**({"thesaurus": "embedded"} if method == "eda" else {})), []
+    with contained_randomness(device):
+        parts = parts_at(preset, device, small=small)
+        session = session_of(record, params, method, parts, Optimizer(lr=1e-5, batch_size=BATCH))
+        for phase in ("student", "own") if session.method.cycle else ("student",):
+            batches = [
+                session.batch(range(BATCH), update=update, phase=phase)
+                for update in range(1, FIRST + TIMED + PROFILED + 2)
+            ]
+            found.append((method, phase, measure(session.trainer, batches, device)))
+    return found
