@@ -77,9 +77,8 @@ class MateKD(Perturbation[MateKDParams]):
             return batch.ids.clone()
         with torch.no_grad():  # the student's update leaves the generator fixed
             drawn = sample(self._predict(batch, at), uniform)
-        return batch.ids.masked_scatter(
-            at, drawn
-        )  # not ids[at] = ..., for which the CPU would wait for a GPU
+        # Not ids[at] = ..., for which the CPU would wait for a GPU.
+        return batch.ids.masked_scatter(at, drawn)
 
     def _measure_margin(self, view: View, seen: Seen, batch: Batch, at: Tensor, models: Models) -> None:
         """Report by how much D on the generator's text exceeds D on the text that it wrote before its first update.
