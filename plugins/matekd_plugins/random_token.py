@@ -38,8 +38,8 @@ class RandomToken(TokenPerturbation[MaskParams]):
         uniform = self.context.draw(batch, "random-token", at=at)
         count = len(self._ordinary)
         drawn = (uniform * count).long().clamp_(max=count - 1)  # a float32 product may round up to the count
-        ids = batch.ids.clone()
-        ids[at] = self._ordinary[drawn]
+        # Not ids[at] = ..., for which the CPU would wait for a GPU.
+        ids = batch.ids.masked_scatter(at, self._ordinary[drawn])
         report_changed(self.context, batch, ids)
         return ids
 

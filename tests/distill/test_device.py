@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from fake_gpu import CPU, GPU, FakeGPU
 from matekd_bench.distill import device as devices
 from matekd_bench.errors import UsageError
-
-CPU = torch.device("cpu")
 
 
 def test_auto_is_the_best_there_is():
@@ -217,3 +216,23 @@ def test_draws_are_those_of_the_usual_seeding(seed):
         devices.seed_draws(seed, CPU)
         assert torch.rand(5).equal(usual[0])
         assert torch.nn.functional.dropout(torch.ones(50)).equal(usual[1])
+
+
+@pytest.mark.parametrize(("device", "seeded"), [(GPU, 1), (torch.device("cuda"), 0)])
+def test_draws_on_a_gpu_are_seeded_there_and_on_the_cpu_only(monkeypatch, device, seeded):
+    gpus = tuple(torch.Generator().manual_seed(0) for _ in range(2))
+    monkeypatch.setattr(torch.cuda, "default_generators", gpus)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    with devices.contained_randomness(CPU):
+        devices.seed_draws(7, device)
+        seeds = [generator.initial_seed() for generator in gpus]
+        assert torch.default_generator.initial_seed() == 7
+    assert seeds == [7 if index == seeded else 0 for index in range(2)]
+
+
+def test_the_cpu_does_not_wait_for_what_it_sends_to_a_gpu():
+    tensor = torch.arange(3)
+    with FakeGPU() as gpu:
+        assert devices.send(tensor, GPU).equal(tensor)
+        assert devices.send(tensor, CPU) is tensor
+    assert (gpu.sent, gpu.waited) == (1, 0)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from scipy.stats import chisquare
 
+from host_reads import HostReads
 from matekd_bench.distill.settings import Objective
 from matekd_plugins.masking import choose_masked
 from matekd_plugins.matekd import MateKDParams
@@ -309,8 +310,21 @@ def test_the_embedding_that_a_generator_writes_is_the_look_up_of_its_ids():
     ids = torch.tensor([[2, 5, 3], [2, 7, 3]])
     at = torch.tensor([[False, True, False], [False, False, False]])
     soft = torch.rand(1, 9, dtype=torch.float64).requires_grad_()
-    embedded = embedder(ids, at, soft)(table)
+    embedded = embedder(ids, at.nonzero(as_tuple=True), soft)(table)
     assert embedded.equal(table(ids))
     embedded.sum().backward()
     assert table.weight.grad is None
     assert torch.allclose(soft.grad[0], table.weight.detach().sum(dim=1))
+
+
+@pytest.mark.parametrize(("phase", "reads"), [("student", ["tolist"]), ("own", ["nonzero", "tolist"])])
+def test_the_masked_positions_are_read_once_by_the_method_and_once_by_the_suite(rig, phase, reads):
+    """All other reads are of the loss and of norms of gradients."""
+    lab = rig()
+    method = MateKD(MateKDParams(), lab.context)
+    trainer = lab.trainer(method)
+    # In update 0 the method measures its margin too.
+    batch = lab.batch(method, range(16), phase=phase, update=1)
+    with HostReads() as made:
+        trainer.update(batch)
+    assert [name for name in made.names if name != "__float__"] == reads

@@ -31,6 +31,8 @@ from matekd_bench.tasks.task import Examples, Task, TaskData
 T = TypeVar("T")
 Measured: TypeAlias = Mapping[str, Any]  # what was measured while an artifact was built, as JSON data
 
+# Of a pass of the teacher over clean text on a GPU: without a graph a large teacher needs less than 2 GB for them.
+TOKENS_PER_ANSWER = 2**15
 ENGINE = "3"  # raised when teachers, logits or generators made by older code may differ
 
 
@@ -61,6 +63,16 @@ class Recipe:
         if not self.generator_texts:  # the run's task, whose digests an identity has anyway
             return settings
         return {**settings, "texts": {data.task.name: training_digest(data) for data in self.generator_texts}}
+
+    @property
+    def answer_precision(self) -> ResolvedPrecision:
+        """The precision of the teacher's answers to clean text: on a GPU the run's, which is faster, else float32."""
+        return self.precision if self.device.type == "cuda" else "float32"
+
+    @property
+    def rows_per_answer(self) -> int:
+        """The rows of the teacher's passes over clean text; many on a GPU, where a small pass takes as long."""
+        return max(64, TOKENS_PER_ANSWER // self.max_length) if self.device.type == "cuda" else 64
 
     @property
     def teacher_given(self) -> bool:

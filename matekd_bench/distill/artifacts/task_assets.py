@@ -23,6 +23,7 @@ from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.models.score_units import ScoreUnits, score_units
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.training.ddp import ALONE
+from matekd_bench.distill.training.frozen_weights import hold_in_precision
 from matekd_bench.events import Message, Sink
 from matekd_bench.methods.rows import Encoded
 from matekd_bench.tasks.metrics import SplitScore, majority_score_of, score_split, task_score
@@ -67,11 +68,13 @@ class TaskAssets:
 
     @cached_property
     def teacher(self) -> Teacher:
-        """The teacher on the device, frozen and in eval mode."""
-        recipe = self.recipe
-        if not recipe.teacher_given:
-            return self._fine_tuned.get()
-        return self._check_given_labels(load_given_teacher(recipe.teacher, self.task, recipe.device))
+        """The teacher on the device, frozen and in eval mode, in the precision in which it answers."""
+        recipe, given = self.recipe, self.recipe.teacher_given
+        teacher = (
+            load_given_teacher(recipe.teacher, self.task, recipe.device) if given else self._fine_tuned.get()
+        )
+        hold_in_precision(teacher.model, recipe.answer_precision)
+        return self._check_given_labels(teacher) if given else teacher
 
     def _check_given_labels(self, teacher: Teacher) -> Teacher:
         """Apply the label gate to a given teacher, report its warning, and note in the result that it was applied."""

@@ -167,6 +167,8 @@ class CleanLogits(Artifact[Tensor]):
         return [
             ENGINE, teacher.checkpoint.sha256, teacher.order, self.data.digests[self.examples.split],
             recipe.max_length, recipe.device.type,
+            # Only where it differs, so that what is cached keeps its key.
+            *([] if recipe.answer_precision == "float32" else [recipe.answer_precision]),
         ]  # fmt: skip
 
     @property
@@ -180,8 +182,11 @@ class CleanLogits(Artifact[Tensor]):
 
         split = "" if self.examples is self.data.train else f", {self.examples.split}"
         self.tell(f"{self.title}{split}")
-        pad = self.recipe.teacher_encoder.tokens.pad
-        logits = predict(self.teacher.model, self.read(), pad, ranks=self.recipe.ranks)
+        recipe = self.recipe
+        logits = predict(
+            self.teacher.model, self.read(), recipe.teacher_encoder.tokens.pad, batch_size=recipe.rows_per_answer,
+            precision=recipe.answer_precision, ranks=recipe.ranks,
+        )  # fmt: skip
         save_file({"logits": logits.contiguous()}, str(folder / "logits.safetensors"))
         return {}
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from matekd_bench.distill.flops import FlopModel, Kind, Meter, PassCost
 from matekd_bench.distill.models.model_inputs import text_inputs
 from matekd_bench.distill.models.networks import ModelSource, load_model, quiet_transformers
+from matekd_bench.distill.models.positions import positions
 from matekd_bench.errors import CheckpointError
 
 
@@ -24,24 +25,24 @@ class MaskedRowsLM(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
-        self._positions: Tensor | None = None  # [B, L], set only during a forward pass
+        self._at: Tensor | None = None  # [B, L], set only during a forward pass
         model.base_model.register_forward_hook(self._select_positions)
 
     def forward(self, ids: Tensor, mask: Tensor, types: Tensor | None, at: Tensor) -> Tensor:
         """Compute vocabulary logits [N, V] at the N true positions of `at` [B, L], row by row."""
         inputs = {"input_ids": ids, **text_inputs(self.model, mask, types)}
-        self._positions = at
+        self._at = at
         try:
             logits: Tensor = self.model(**inputs).logits
         finally:
-            self._positions = None
+            self._at = None
         return logits[0]
 
     def _select_positions(self, module: nn.Module, inputs: Any, output: Any) -> Any:
         """Replace the hidden states [B, L, d] by those of the wanted positions, [1, N, d]."""
-        if self._positions is None:  # the model is called directly, not through forward()
+        if self._at is None:  # the model is called directly, not through forward()
             return output
-        output.last_hidden_state = output.last_hidden_state[self._positions].unsqueeze(0)
+        output.last_hidden_state = output.last_hidden_state[positions(self._at).index].unsqueeze(0)
         return output
 
     def book(
@@ -51,7 +52,7 @@ class MaskedRowsLM(nn.Module):
         kind: Kind = "train" if torch.is_grad_enabled() else "forward"
         factor = 3 if kind == "train" else 1  # backward multiplies by each matrix twice, forward once
         rows, length = ids.shape
-        meter.book(name, kind, rows, length, extra_flops=factor * int(at.sum()) * self.head_flops)
+        meter.book(name, kind, rows, length, extra_flops=factor * len(positions(at)) * self.head_flops)
 
     def flops(self, kind: Kind) -> PassCost:
         """Return the FLOPs of a pass through the base model; :meth:`book` adds those of the head."""

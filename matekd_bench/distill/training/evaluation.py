@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from matekd_bench.distill.data.batches import pad
-from matekd_bench.distill.device import ResolvedPrecision
+from matekd_bench.distill.device import ResolvedPrecision, send
 from matekd_bench.distill.models.model_inputs import text_inputs
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.distill.training.forward_passes import autocast
@@ -42,9 +42,9 @@ def predict(
         ids, mask, _, types = pad([rows[row] for row in order[start : start + batch_size]], pad_id)
         inputs = {"input_ids": ids, **text_inputs(model, mask, types)}
         with autocast(device, precision):
-            logits = model(**{name: value.to(device) for name, value in inputs.items()}).logits
-        predicted.append(upcast(logits).cpu())
-    shares = ranks.gather(predicted)
+            logits = model(**{name: send(value, device) for name, value in inputs.items()}).logits
+        predicted.append(upcast(logits))
+    shares = ranks.gather([logits.cpu() for logits in predicted])  # at the end: each copy waits for a GPU
     # Process r of n has batches r, r + n, r + 2n, ...: taking one from each in turn restores their order.
     sorted_logits = torch.cat([batch for turn in zip_longest(*shares) for batch in turn if batch is not None])
     logits = torch.empty_like(sorted_logits)

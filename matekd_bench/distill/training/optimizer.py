@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from matekd_bench.distill.settings import Optimizer
 from matekd_bench.distill.training.loss_scale import UNSCALED, LossScale
@@ -44,7 +44,7 @@ def step(
     *,
     update: int,
     whose: str,
-    loss: float = 0.0,
+    loss: Tensor | float = 0.0,
     scale: LossScale = UNSCALED,
 ) -> None:
     """Clip the gradient to norm `clip`, step the optimizer and clear the gradient.
@@ -56,6 +56,7 @@ def step(
     scale.unscale(optimizer)
     # Without clipping too: the norm shows whether the gradient is finite.
     norm = float(nn.utils.clip_grad_norm_(module.parameters(), math.inf if clip is None else clip))
+    loss = float(loss)  # after the norm, so that the CPU waits for a GPU once
     if not math.isfinite(norm) and math.isfinite(loss) and scale.can_fall:
         optimizer.zero_grad(set_to_none=True)
         return

@@ -163,6 +163,6 @@ def ran_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     message = message_of(error)
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in message or "DefaultCPUAllocator" in message
-    )
+    # CUBLAS_STATUS_ALLOC_FAILED and the like: CUDA's libraries found no memory for their workspace.
+    signs = ("out of memory", "DefaultCPUAllocator", "_STATUS_ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(sign in message for sign in signs)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from matekd_bench.distill.data.batches import pad
-from matekd_bench.distill.device import ResolvedPrecision, in_float64, seed_draws
+from matekd_bench.distill.device import ResolvedPrecision, generator_on, in_float64, seed_draws, send
 from matekd_bench.distill.flops import Kind, Meter, Polynomial
 from matekd_bench.distill.models.model_inputs import word_table
+from matekd_bench.distill.models.positions import positions
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.settings import Objective
 from matekd_bench.distill.training.forward_passes import StepScope, autocast
@@ -146,19 +147,23 @@ class RunContext:
 
     def draw(self, batch: Batch, purpose: str, width: int | None = None, at: Tensor | None = None) -> Tensor:
         """Draw uniform noise per example: see :meth:`matekd_bench.methods.context.Context.draw`."""
-        counts = batch.lengths if at is None else at.sum(dim=1).tolist()
+        counts = batch.lengths if at is None else positions(at).counts
         shape: tuple[int, ...] = () if width is None else (width,)
-        rows = []
-        # A generator for each example, so that its noise does not depend on its padding, its batch or its piece.
-        for uid, count in zip(batch.uids, counts, strict=True):
+        # Wide noise is drawn on the GPU that uses it. A number per token is drawn on the CPU, which is faster than a
+        # kernel per example, so positions that are masked are the same on every device.
+        origin = self.device if width is not None and self.device.type == "cuda" else torch.device("cpu")
+        if at is None:
+            noise = torch.zeros(*batch.ids.shape, *shape, device=origin)
+            parts = [row[:count] for row, count in zip(noise, counts, strict=True)]
+        else:
+            noise = torch.empty(sum(counts), *shape, device=origin)
+            parts = list(noise.split(counts))
+        generator = generator_on(origin)
+        # Seeded for each example, so that its noise does not depend on its padding, its batch or its piece.
+        for uid, part in zip(batch.uids, parts, strict=True):
             key = seed_of(self.seed, self.task.name, purpose, batch.phase, batch.update, uid)
-            rows.append(torch.rand(count, *shape, generator=torch.Generator().manual_seed(key)))
-        if at is not None:
-            return torch.cat(rows).to(self.device)
-        noise = torch.zeros(*batch.ids.shape, *shape)
-        for index, row in enumerate(rows):
-            noise[index, : len(row)] = row
-        return noise.to(self.device)
+            part.uniform_(generator=generator.manual_seed(key))
+        return noise if origin == self.device else send(noise, self.device)
 
     def encode(self, texts: tuple[str, ...]) -> Perturbed:
         """Tokenize a text or pair for the student and, if its vocabulary differs, for the teacher."""
@@ -183,7 +188,7 @@ class RunContext:
         """Pad rows to the same length and return the fields of a view, on the device."""
         ids, mask, _, types = pad(rows, encoder.tokens.pad)
         fields = {"ids": ids, "mask": mask, "types": types}
-        return {name: None if value is None else value.to(self.device) for name, value in fields.items()}
+        return {name: None if value is None else send(value, self.device) for name, value in fields.items()}
 
     def masked_lm(self) -> nn.Module:
         """Return a fresh copy of the study's generator, on the device."""

@@ -141,15 +141,15 @@ class Trainer:
         self._set_rates(batch)
         size = self.micro_batch or len(batch)
         starts = self._ranks.share(range(0, len(batch), size))
-        local_loss, error = 0.0, None
+        local_loss: Tensor | float = 0.0
+        error: Exception | None = None
         try:
             with foreign_code():
-                local_loss = float(
-                    sum(
-                        self._train_piece(batch.rows(start, min(start + size, len(batch))))
-                        for start in starts
-                    )
+                local_loss = sum(
+                    self._train_piece(batch.rows(start, min(start + size, len(batch)))) for start in starts
                 )
+                if self._ranks.size > 1:  # the others must hear of an error that a GPU reports late
+                    local_loss = float(local_loss)
         except Exception as raised:  # other processes wait for this one's gradients, so they must hear of it
             error = raised
         total = self._reduce(batch, local_loss, error)
@@ -158,14 +158,13 @@ class Trainer:
             self.spent.auxiliary_updates += 1
             self.spent.auxiliary_examples += batch.total
             return None
-        loss = total / batch.total
         # All gradients are there by now, so the order of the steps moves no number. If the student's gradient is not
         # finite the run ends as diverged, and nothing uses the modules that have been stepped.
         self._step_modules()
-        self._step_student(batch, loss)
-        return loss
+        self._step_student(batch, total)
+        return float(total) / batch.total
 
-    def _reduce(self, batch: Batch, local_loss: float, error: Exception | None) -> float:
+    def _reduce(self, batch: Batch, local_loss: Tensor | float, error: Exception | None) -> Tensor | float:
         """Sum losses and gradients over the processes; a module has learned if it learned in any of them."""
         modules = self._context.trained
         student = [self._models.student] if batch.phase == "student" else []
@@ -173,10 +172,12 @@ class Trainer:
         # Not a list: one process alone does not look at them, and walking through the modules takes a millisecond.
         weights = (weight for network in networks for weight in network.parameters())
         learned = [float(trained.learned) for trained in modules]
-        total, *learned = self._ranks.reduce(weights, [local_loss, *learned], error)
+        # One process alone leaves its loss unread until the step: reading it here would wait for a GPU.
+        known = 0.0 if isinstance(local_loss, Tensor) else local_loss
+        total, *learned = self._ranks.reduce(weights, [known, *learned], error)
         for trained, flag in zip(modules, learned, strict=True):
             trained.learned = flag > 0
-        return total
+        return local_loss if isinstance(local_loss, Tensor) else total
 
     def state_dict(self) -> dict[str, Any]:
         """Return the spent budget and the optimizers of student and modules, for :meth:`load_state_dict`."""
@@ -345,16 +346,15 @@ class Trainer:
                 continue
             relabeled = isinstance(view.teacher, Tensor) or view.teacher != "clean"
             clean = not relabeled and view.ids is piece.ids and view.embed is None and view.shift is None
-            rows = len(target)
-            kind = "clean" if clean else "perturbed"
-            self._context.report(f"divergence_{kind}", self._models.distance(logits, target).sum(), rows)
+            distance = self._models.distance(logits, target).sum()
+            self._context.report(f"divergence_{'clean' if clean else 'perturbed'}", distance, len(target))
             if clean:
                 continue
-            self.spent.perturbed_examples += rows
+            self.spent.perturbed_examples += len(target)
             if not self._models.regression and relabeled:
                 # The student's batches have the clean logits cached: this costs no pass in an update of the student.
                 flips = target.argmax(-1) != self._models.clean_logits(piece).argmax(-1)
-                self._context.report("teacher_flip_rate", flips.sum(), rows)
+                self._context.report("teacher_flip_rate", flips.sum(), len(target))
 
     def _set_rates(self, batch: Batch) -> None:
         """Set the learning rates of the student and of the method's modules for this update."""
@@ -375,11 +375,11 @@ class Trainer:
             cost = 1 if kind == "student_updates" else batch.total
         return min(1.0, min(1.0, self._spent_by_student / limit) + cost / 2 / limit)
 
-    def _step_student(self, batch: Batch, loss: float) -> None:
-        """Step the student and count the update."""
+    def _step_student(self, batch: Batch, total: Tensor | float) -> None:
+        """Step the student and count the update; `total` is the loss summed over the examples."""
         step(
             self._models.student, self._optimizer, self._settings.clip,
-            update=self.spent.student_updates + 1, whose="the student", loss=loss, scale=self._context.loss_scale,
+            update=self.spent.student_updates + 1, whose="the student", loss=total, scale=self._context.loss_scale,
         )  # fmt: skip
         self._context.loss_scale.adjust()
         self.spent.student_updates += 1

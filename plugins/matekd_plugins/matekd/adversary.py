@@ -72,12 +72,13 @@ class MateKD(Perturbation[MateKDParams]):
 
     def _generate(self, batch: Batch, at: Tensor) -> Tensor:
         """Return x': the ids [B, L] with the masked positions `at` drawn from the generator's softmax."""
-        ids = batch.ids.clone()
-        if bool(at.any()):
-            with torch.no_grad():  # the student's update leaves the generator fixed
-                logits = self._predict(batch, at)
-                ids[at] = sample(logits, self.context.draw(batch, "sample", at=at))
-        return ids
+        uniform = self.context.draw(batch, "sample", at=at)
+        if not len(uniform):
+            return batch.ids.clone()
+        with torch.no_grad():  # the student's update leaves the generator fixed
+            drawn = sample(self._predict(batch, at), uniform)
+        # Not ids[at] = ..., for which the CPU would wait for a GPU.
+        return batch.ids.masked_scatter(at, drawn)
 
     def _measure_margin(self, view: View, seen: Seen, batch: Batch, at: Tensor, models: Models) -> None:
         """Report by how much D on the generator's text exceeds D on the text that it wrote before its first update.
@@ -104,14 +105,14 @@ class MateKD(Perturbation[MateKDParams]):
 
     def _update_generator(self, batch: Batch, at: Tensor, models: Models) -> None:
         """Maximize D(T(x'), S(x')) over the generator's weights by the straight-through Gumbel-softmax."""
-        if not bool(at.any()):
+        where = at.nonzero(as_tuple=True)  # once, since the CPU waits for a GPU in each indexing by a mask
+        if not len(where[0]):
             return
         logits = self._predict(batch, at)
         noise = self.context.draw(batch, "gumbel", width=logits.shape[-1], at=at)
         soft = gumbel_softmax(logits, noise, self.params.temperature)
-        ids = batch.ids.clone()
-        ids[at] = soft.detach().argmax(dim=-1)
-        view = replace(batch.clean, ids=ids, embed=embedder(ids, at, soft))
+        ids = batch.ids.index_put(where, soft.detach().argmax(dim=-1))
+        view = replace(batch.clean, ids=ids, embed=embedder(ids, where, soft))
         # Student and generator are in train mode in both phases, as their authors have them: the text is made against
         # the student as it is trained, with dropout.
         with models.frozen_student():
@@ -142,15 +143,16 @@ def _set_data(weights: list[nn.Parameter], values: list[Tensor]) -> None:
         weight.data = value
 
 
-def embedder(ids: Tensor, at: Tensor, soft: Tensor) -> Callable[[nn.Embedding], Tensor]:
+def embedder(ids: Tensor, where: tuple[Tensor, ...], soft: Tensor) -> Callable[[nn.Embedding], Tensor]:
     """Return a function from an embedding table to embeddings [B, L, width].
 
-    It looks up `ids` [B, L]. At the positions `at` [B, L] its backward is ``g @ W^T``, the gradient in `soft` [N, V].
+    It looks up `ids` [B, L]. At the N positions `where`, given by row and column [N], its backward is ``g @ W^T``, the
+    gradient in `soft` [N, V].
     """
 
     def embed(table: nn.Embedding) -> Tensor:
         weight = table.weight.detach()  # only the generator learns in this update
-        generated = StraightThroughLookup.look_up(soft, ids[at], weight)
-        return weight[ids].index_put((at,), generated)
+        generated = StraightThroughLookup.look_up(soft, ids[where], weight)
+        return weight[ids].index_put(where, generated)
 
     return embed

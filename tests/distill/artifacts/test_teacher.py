@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from fake_gpu import CPU, GPU, FakeGPU
 from matekd_bench.distill.artifacts import teacher as teachers
 from matekd_bench.distill.artifacts.given_teacher import check_labels, load_given_teacher
 from matekd_bench.distill.artifacts.teacher import CleanLogits, FineTunedTeacher, Teacher
@@ -22,8 +23,6 @@ from matekd_bench.errors import CheckpointError
 from matekd_bench.tasks.sources.example_ids import split_digest, take
 from matekd_bench.tasks.task import Examples
 from rig import toy_data, toy_task
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="session")
@@ -230,6 +229,35 @@ def test_the_keys_and_facts_of_what_is_cached_are_pinned(assets, cache):
     rows = {"examples": made.data.train, "read": list}
     logits = CleanLogits(made.data, made.recipe, teacher=described, **rows)
     assert logits.key == "81d9f1c30965cd48"
+
+
+def test_on_a_gpu_the_precision_is_part_of_the_logits_key(assets, cache):
+    made = assets()
+    described = Teacher(None, fixed(made.recipe.teacher), given=False)
+
+    def key(device, precision):
+        recipe = replace(made.recipe, device=device, precision=precision)
+        return CleanLogits(made.data, recipe, teacher=described, examples=made.data.train, read=list).key
+
+    assert key(CPU, "bf16") == key(CPU, "float32")
+    assert len({key(CPU, "float32"), key(GPU, "float32"), key(GPU, "bf16")}) == 3
+
+
+def test_on_a_gpu_the_teacher_answers_in_the_runs_precision_and_in_large_passes(
+    tiny_checkpoint, tmp_path, assets
+):
+    folder = saved_head(tiny_checkpoint, tmp_path / "head", 2, ("bad", "good"))
+    plain = load_given_teacher(describe(folder, id="x"), toy_task(), CPU)
+    made = assets(train=80, teacher=folder, device=GPU, precision="bf16")
+    with FakeGPU():
+        [logits] = made.teacher_dev_logits
+    rows, passes = made.teacher_encoder(made.data.dev[0].texts), []
+    assert logits.equal(predict(plain.model, rows, 0, precision="bf16"))
+    assert made.teacher.model.bert.encoder.layer[0].attention.self.query.weight.dtype == torch.bfloat16
+    made.teacher.model.register_forward_pre_hook(lambda *inputs: passes.append(1))
+    with FakeGPU():
+        _ = made.train
+    assert len(passes) == 1  # on a CPU 80 rows take two
 
 
 def fixed(checkpoint):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from fake_gpu import CPU, GPU, FakeGPU
 from matekd_bench import NoParams, Perturbation
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.seeds import seed_of
@@ -80,6 +81,35 @@ def test_noise_at_chosen_positions_comes_row_by_row(lab, width):
     assert torch.cat(pieces).equal(noise)
     nowhere = lab.context.draw(batch, "test", width=width, at=torch.zeros_like(at))
     assert nowhere.shape == (0, *noise.shape[1:])
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+@pytest.mark.parametrize(("width", "origin"), [(None, CPU), (6, GPU)])
+def test_a_gpu_draws_wide_noise_itself_and_gets_the_rest_without_waiting(
+    lab, monkeypatch, width, origin, chosen
+):
+    batch, origins = batch_of(lab, ROWS), []
+    at = ~batch.special if chosen else None
+    expected = lab.context.draw(batch, "test", width=width, at=at)
+
+    def generator_on(device):
+        origins.append(device)
+        return torch.Generator()
+
+    monkeypatch.setattr("matekd_bench.distill.training.run_context.generator_on", generator_on)
+    lab.context.device = GPU
+    with FakeGPU() as gpu:
+        assert lab.context.draw(batch, "test", width=width, at=at).equal(expected)
+    assert origins == [origin]
+    on_gpu = ["empty" if chosen else "zeros"] if origin == GPU else []
+    assert (gpu.made, gpu.sent, gpu.waited) == (on_gpu, int(origin == CPU), 0)
+
+
+def test_views_of_text_are_sent_to_a_gpu_without_waiting(lab):
+    lab.context.device = GPU
+    with FakeGPU() as gpu:
+        lab.context.collate([lab.context.encode(("a cat",))])
+    assert (gpu.sent, gpu.waited) == (3, 0)
 
 
 def test_perturbed_text_becomes_a_padded_view_for_student_and_teacher(lab):

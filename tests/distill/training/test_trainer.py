@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from host_reads import HostReads
 from matekd_bench import Cycle, NoParams, PluginError
 from matekd_bench.distill.data.batches import Assembler
 from matekd_bench.distill.data.order import DataOrder
@@ -96,6 +97,24 @@ def test_a_view_in_an_own_phase_and_what_is_no_view_are_errors_that_name_the_met
     method = Given(lab.context, make)
     with pytest.raises(PluginError, match=rf"'tested'.*{named}"):
         lab.update(method, lab.batch(method, ROWS, phase=phase))
+
+
+@pytest.mark.parametrize("micro_batch", [None, 5])
+def test_nothing_is_read_from_a_gpu_until_the_gradient_is_clipped(rig, monkeypatch, micro_batch):
+    """Then the norm and the loss are, one after the other: each read before would leave the GPU without work."""
+    lab, clip, before = rig(), torch.nn.utils.clip_grad_norm_, []
+    method = Given(lab.context, kd)
+    trainer, batch = lab.trainer(method, micro_batch=micro_batch), lab.batch(method, ROWS)
+
+    def clipped(*arguments):
+        before.append(len(reads.names))
+        return clip(*arguments)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clipped)
+    with HostReads() as reads:
+        trainer.update(batch)
+    assert before == [0]
+    assert set(reads.names) == {"__float__"}
 
 
 def test_an_update_may_yield_nothing(rig):
