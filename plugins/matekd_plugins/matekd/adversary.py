@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from matekd_bench import Batch, Context, Cycle, Models, Perturbation, Seen, View, Views
+from matekd_bench import Batch, Context, Cycle, Models, Perturbation, View, Views
 from matekd_plugins.masking import choose_masked, mask_id, report_changed
 from matekd_plugins.matekd import MateKDParams
 from matekd_plugins.matekd.sampling import StraightThroughLookup, gumbel_softmax, sample
@@ -40,8 +40,9 @@ class MateKD(Perturbation[MateKDParams]):
             name="generator",
         )
         self._initial_weights = [weight.detach().clone() for weight in self._generator.module.parameters()]
-        # Ten times between two rounds: single texts differ much, and this is a twentieth of what the updates cost.
-        self._measured_every = max(1, params.student_updates // 10)
+        # The last quarter of a round: the generator has learned against the student as it is now, and the student has
+        # not yet learned from its texts.
+        self._measured_from = params.generator_updates - max(1, params.generator_updates // 4)
 
     def _official_schedule(self, progress: float) -> float:
         """Return the released code's factor on the generator's rate at a share `progress` of the budget.
@@ -66,9 +67,7 @@ class MateKD(Perturbation[MateKDParams]):
             teacher="same", gold=0.0, soft=0.5, dropout=1,
         )  # fmt: skip
         report_changed(self.context, batch, view.ids)
-        seen = yield view
-        if self.cycle is not None and batch.update % self._measured_every == 0:
-            self._measure_margin(view, seen, batch, at, models)
+        yield view
 
     def _generate(self, batch: Batch, at: Tensor) -> Tensor:
         """Return x': the ids [B, L] with the masked positions `at` drawn from the generator's softmax."""
@@ -80,17 +79,19 @@ class MateKD(Perturbation[MateKDParams]):
         # Not ids[at] = ..., for which the CPU would wait for a GPU.
         return batch.ids.masked_scatter(at, drawn)
 
-    def _measure_margin(self, view: View, seen: Seen, batch: Batch, at: Tensor, models: Models) -> None:
+    def _measure_margin(self, batch: Batch, at: Tensor, models: Models) -> None:
         """Report by how much D on the generator's text exceeds D on the text that it wrote before its first update.
 
         Both texts have the same rows, masked positions, draws and dropout masks, so that only the updates differ.
         """
         with self.context.measurement():
             with self._initial_generator():
-                frozen = replace(view, ids=self._generate(batch, at))
-            before = models.divergence(models.student_logits(frozen), models.teacher_logits(frozen))
-            now = models.divergence(seen.student, seen.teacher)
-        self.context.report_values("adversary_margin", now - before)
+                initial = self._generate(batch, at)
+            then, now = (
+                models.divergence(models.student_logits(view), models.teacher_logits(view))
+                for view in (replace(batch.clean, ids=ids) for ids in (initial, self._generate(batch, at)))
+            )
+        self.context.report_values("adversary_margin", now - then)
 
     @contextmanager
     def _initial_generator(self) -> Iterator[None]:
@@ -108,6 +109,8 @@ class MateKD(Perturbation[MateKDParams]):
         where = at.nonzero(as_tuple=True)  # once, since the CPU waits for a GPU in each indexing by a mask
         if not len(where[0]):
             return
+        if batch.update % self.params.generator_updates >= self._measured_from:
+            self._measure_margin(batch, at, models)
         logits = self._predict(batch, at)
         noise = self.context.draw(batch, "gumbel", width=logits.shape[-1], at=at)
         soft = gumbel_softmax(logits, noise, self.params.temperature)
