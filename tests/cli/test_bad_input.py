@@ -56,7 +56,7 @@ def refusal(
         (("--methods", "worst-of-n[matekd]"), ("'worst-of-n[matekd]'", "'matekd'", "generator")),
         (("--methods", "worst-of-n[eda@2x]"), ("budget",)),
         (("--methods", "freelb[published=roberta]"), ("'rte'", "published=roberta", "cola, mnli,")),
-        (("--methods", "freelb[published=roberta,share_dropout=false]"), ("'rte'", "published=roberta", "cola, mnli,")),
+        (("--methods", "freelb[published=roberta,share_dropout=true]"), ("'rte'", "published=roberta", "cola, mnli,")),
         (("--methods", "matekd", "--generator", "matekd_bench"), ("'matekd_bench'", "config.json")),
         (("--methods", "nlpaug:contextual"), ("nlpaug:contextual", "frozen-generator")),
         (("--methods", "nlpaug:synonym"), ("nlpaug:synonym", "eda[insert=false,swap=false,delete=false]")),

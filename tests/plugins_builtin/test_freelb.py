@@ -170,13 +170,13 @@ def test_sizes_are_multiples_of_the_median_norm_of_the_embeddings(rig):
     lab = rig()
     table = lab.student.get_input_embeddings().weight.detach()
     unit = float(torch.linalg.vector_norm(table, dim=1).median())
-    assert made(lab).sizes == pytest.approx((3, 0.02 * unit, 0.04 * unit, 0.06 * unit))
+    assert made(lab).sizes == pytest.approx((3, 0.03 * unit, 0.06 * unit, 0.09 * unit))
     per_coordinate = unit / 32**0.5
     linf = made(lab, norm="linf", passes="fairseq", steps=2)
     assert linf.sizes == pytest.approx(
-        (3, 0.02 * per_coordinate, 0.04 * per_coordinate, 0.06 * per_coordinate)
+        (3, 0.03 * per_coordinate, 0.06 * per_coordinate, 0.09 * per_coordinate)
     )
-    assert made(lab, relative=False).sizes == (3, 0.02, 0.04, 0.06)
+    assert made(lab, relative=False).sizes == (3, 0.03, 0.06, 0.09)
 
 
 @pytest.mark.parametrize(
@@ -212,8 +212,8 @@ def test_a_published_table_and_sizes_of_ones_own_contradict_each_other():
     (ref,) = parse("freelb[published=albert,adv_lr=0.2]")
     with pytest.raises(UsageError, match=r"published=albert .*adv_lr"):
         resolve(ref, record, {})
-    (ref,) = parse("freelb[published=albert,share_dropout=false]")
-    assert resolve(ref, record, {}).variant == "freelb[share_dropout=false,published=albert]"
+    (ref,) = parse("freelb[published=albert,share_dropout=true]")
+    assert resolve(ref, record, {}).variant == "freelb[share_dropout=true,published=albert]"
 
 
 def test_a_view_that_nobody_learned_from_is_an_error(rig):

@@ -123,7 +123,7 @@ def test_a_run_that_overrides_is_recorded_so_and_shown_unranked(
     assert main(["leaderboard", "--results", str(tmp_path)]) == 0
     assert "(unranked)" in " ".join(capsys.readouterr().out.split())
     assert main(["export", str(tmp_path / "board.csv"), "--results", str(tmp_path)]) == 0
-    rows = pandas.read_csv(tmp_path / "board.csv").set_index("method")
+    rows = pandas.read_csv(tmp_path / "board.csv").set_index("variant")
     assert rows["verdict"].dropna().to_dict() == {official.identity.variant: "unranked"}
 
 
