@@ -154,12 +154,14 @@ def training_flops(cell: Cell) -> float:
 def teacher_flops(cell: Cell) -> float:
     """Estimate the FLOPs to fine-tune the cell's teacher and to run it over the training rows.
 
-    Fine-tuning counts nothing if the given teacher is fine-tuned already.
+    Fine-tuning counts nothing if the given teacher is fine-tuned already. Answers from a file cost nothing here.
     """
     recipe, train = cell.recipe, cell.data.train
+    if recipe.answers is not None:
+        return 0.0
     rows, labeled = (0, 0) if train is None else (len(train), len(train.gold))
     examples = 0 if recipe.teacher_given else _fine_tuning_examples(cell, labeled)
-    return (6.0 * examples + 2.0 * rows) * _weights(recipe.teacher, None) * mean_tokens(cell)
+    return (6.0 * examples + 2.0 * rows) * _weights(recipe.teacher_checkpoint, None) * mean_tokens(cell)
 
 
 def _fine_tuning_examples(cell: Cell, rows: int) -> int:
