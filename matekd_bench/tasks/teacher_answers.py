@@ -100,7 +100,7 @@ class TaskAnswers:
             fields = " and ".join(f"'{name}'" for name in task.fields)
             return DataError(
                 f"'{self.file}' answers none of the {missing} training rows of {task.name}.",
-                hint=f"A row is found by its 'id' or by {fields}; its answer is {', '.join(FORMS[:2])} or {FORMS[2]}. {WRITE}",
+                hint=f"A row is found by its 'id' or by {fields}, and answered by one of {', '.join(FORMS)}. {WRITE}",
             )
         first = answers.index(None)
         texts = " and ".join(map(shown, rows.texts[first]))
@@ -159,7 +159,8 @@ class TaskAnswers:
         dev = f"; {found} of {total} dev rows"
         row = "" if self.dev else ", so the table has no score of the teacher"
         others = self._total - len(self._used)
-        return f"{answered}{dev}{row}" + (f"; {others} lines are for other texts" if others else "")
+        rest = f"; {others} of its {self._total} lines are for other texts" if others else ""
+        return f"{answered}{dev}{row}{rest}"
 
     def _agreement(self) -> str:
         """Say how many of the training labels the answers give; nothing of a regression."""
