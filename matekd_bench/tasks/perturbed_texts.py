@@ -17,7 +17,6 @@ from matekd_bench.tasks.row_files import (
     Header,
     file_and_digest,
     file_name,
-    optional_text,
     read_header,
     shown,
     total_cost,
@@ -160,7 +159,7 @@ def _read(file: Path, digest: str) -> PerturbedTexts:
 def _add(line: TableLine, file: Path, by_id: dict[_Key, _Entry], by_text: dict[str, _Entry]) -> None:
     """Add the perturbed texts of a line to those of its key."""
     perturbed = _perturbed(line, file)
-    uid, segment = optional_text(line, "id", file), optional_text(line, "segment", file)
+    uid, segment = _optional(line, "id", file), _optional(line, "segment", file)
     text = text_of(line, "text", file) if line.cells.get("text") is not None else None
     if uid is None and text is None:
         raise DataError(
@@ -183,6 +182,11 @@ def _add(line: TableLine, file: Path, by_id: dict[_Key, _Entry], by_text: dict[s
             )
     entry.segmented &= segment is not None
     entry.perturbed += perturbed
+
+
+def _optional(line: TableLine, column: str, file: Path) -> str | None:
+    """Return a cell of text; None if it is absent or empty."""
+    return text_of(line, column, file) or None if line.cells.get(column) is not None else None
 
 
 def _perturbed(line: TableLine, file: Path) -> list[str]:

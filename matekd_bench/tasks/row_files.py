@@ -1,4 +1,4 @@
-"""What files about the rows of a task have in common: a header with a cost, and lines for a row or for a text."""
+"""What files about the rows of a task have in common: a header with a cost, a digest, a name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matekd_bench.errors import DataError, file_problem
 from matekd_bench.files.checked_model import CheckedModel
 from matekd_bench.files.hashing import file_digest
 from matekd_bench.files.reading import checked_record
-from matekd_bench.files.user_tables import TableLine, text_of
+from matekd_bench.files.user_tables import TableLine
 
 SHOWN = 60  # characters of a text in a message
 
@@ -65,11 +65,6 @@ def total_cost(headers: Iterable[Header]) -> dict[str, float]:
         for unit, amount in header.cost.items():
             cost[unit] += amount
     return dict(cost)
-
-
-def optional_text(line: TableLine, column: str, file: Path) -> str | None:
-    """Return a cell of text; None if it is absent or empty."""
-    return text_of(line, column, file) or None if line.cells.get(column) is not None else None
 
 
 def shown(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,7 +15,6 @@ from matekd_bench.tasks.answer_lines import FORMS, AnswersHeader, Logits, answer
 from matekd_bench.tasks.row_files import (
     file_and_digest,
     file_name,
-    optional_text,
     read_header,
     shown,
     total_cost,
@@ -64,14 +63,18 @@ class TaskAnswers:
         self._used: set[int] = set()  # numbers of the lines that answer a row
         self._by_id: defaultdict[str, list[AnswerLine]] = defaultdict(list)
         self._by_texts: defaultdict[Texts, list[AnswerLine]] = defaultdict(list)
+        uids = {uid for rows in (data.train, *data.dev) if rows is not None for uid in rows.uids}
         for line in answers.lines:
-            self._add(line)
+            self._add(line, uids)
 
-    def _add(self, answer_line: AnswerLine) -> None:
-        """Enter a line under its id or, without one, under its texts; lines of other tasks have neither."""
+    def _add(self, answer_line: AnswerLine, uids: Collection[str]) -> None:
+        """Enter a line under the id of a row or, if it has none, under its texts; lines of other tasks have neither.
+
+        The user's data may have ids of their own.
+        """
         line, _ = answer_line
-        uid, texts = optional_text(line, "id", self.file), self._texts_of(line)
-        if uid is not None:
+        uid, texts = line.cells.get("id"), self._texts_of(line)
+        if isinstance(uid, str) and uid in uids:
             self._by_id[uid].append(answer_line)
         elif texts is not None:
             self._by_texts[texts].append(answer_line)

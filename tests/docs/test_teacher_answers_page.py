@@ -54,10 +54,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def write_data() -> None:
     """Reviews, and paraphrases of the first of them."""
     for split, rows in (("train", 40), ("dev", 16)):
-        lines = [
-            f"{split} {row}: the film was {('bad', 'good', 'dull', 'fine')[row % 4]},{('neg', 'pos')[row % 4 in (1, 3)]}"
-            for row in range(rows)
-        ]
+        films = [("bad", "neg"), ("good", "pos"), ("dull", "neg"), ("fine", "pos")] * (rows // 4)
+        lines = [f"{split} {row}: the film was {word},{label}" for row, (word, label) in enumerate(films)]
         Path(f"{split}.csv").write_text("\n".join(["review,stars", *lines, ""]))
     line = {"text": "train 0: the film was bad", "perturbed": "what a bad film"}
     Path("paraphrases.jsonl").write_text(json.dumps(line) + "\n")
@@ -83,7 +81,7 @@ def test_what_the_page_shows_of_the_files_is_true(folder: Path) -> None:
 
 def test_what_the_page_shows_of_the_study_is_true(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [command] = [line for line in "".join(blocks(PAGE, "sh")).splitlines() if " run " in line]
-    assert main([*shlex.split(command)[1:], *BRIEF, "--dry-run"]) == 0
+    assert main([*shlex.split(command)[1:], *BRIEF, "--dry-run", "--results", "other"]) == 0
     coverage = next(block for block in blocks(PAGE, "text") if "answered" in block)
     assert coverage.strip() in capsys.readouterr().err
 

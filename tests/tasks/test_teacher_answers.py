@@ -83,6 +83,18 @@ def test_a_row_is_found_by_its_texts_and_first_by_its_id(tmp_path):
     assert made.to_texts(rows[1]) == (0, 1)
 
 
+def test_ids_of_the_users_own_are_no_ids_of_rows(tmp_path):
+    lines = [
+        {"id": at, "text": text, "logits": {"bad": 0, "good": at}}
+        for at, (text,) in enumerate(SINGLE.train.texts)
+    ]
+    assert answers(tmp_path, SINGLE, *lines).train == [(0, 0), (0, 1)]
+    assert answers(tmp_path, SINGLE, *({**line, "id": f"row {line['id']}"} for line in lines)).train == [
+        (0, 0),
+        (0, 1),
+    ]
+
+
 def test_the_answers_to_texts_include_those_of_the_training_rows(tmp_path):
     made = answers(
         tmp_path,
@@ -184,7 +196,7 @@ def test_a_regression_is_answered_by_scores(cells, tmp_path):
         ([{"header": {"label": ["a"]}}, FINE], ("line 1", "label")),
         ([{"header": {"labels": ["good", "bad"]}}, *by_id(SINGLE, {"logits": [1, 2, 3]}, {})], ("line 2", "3", "2")),
         ([{"header": {"labels": ["good", "good"]}}, *by_id(SINGLE, {"logits": [1, 2]}, {})], ("line 2", "'good'")),
-        ([{"id": 5, **FINE}], ("line 1", "'id'", "5")),
+        ([{"id": 5, **FINE}], ("none of the 2", "'id'")),
         ([{"sentence": "x", **FINE}], ("none of the 2", "'text'", "toy-single")),
         (by_id(SINGLE, FINE, {"answer": " "}), ("1 of the 2", SINGLE.train.uids[1])),
     ],
