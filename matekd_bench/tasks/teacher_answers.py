@@ -207,7 +207,10 @@ def read_teacher_answers(path: Path) -> TeacherAnswers:
     A header holds for the lines after it, up to the next one; the costs of several headers add up. Raises DataError,
     naming file and line, for a file that cannot be read. Answers are read when a task is known.
     """
-    return _read(*file_and_digest(path))
+    try:
+        return _read(*file_and_digest(path))
+    except DataError as error:
+        raise DataError(error.message, hint=error.hint or "--teacher-answers names the file.") from error
 
 
 @lru_cache(maxsize=4)

@@ -208,5 +208,5 @@ def test_a_file_that_does_not_fit_is_refused(lines, named, tmp_path):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"gone\.jsonl"):
+    with pytest.raises(DataError, match=r"gone\.jsonl.*--teacher-answers"):
         read_teacher_answers(Path(tmp_path / "gone.jsonl"))
