@@ -22,7 +22,8 @@ from matekd_bench.cli import main
 from matekd_bench.results.records.run_record import Record, from_json, to_json
 from matekd_bench.results.store.results_store import ResultsStore
 
-METHODS = ("kd", "finetune", "random-mask", "eda", "nlpaug:swap", "matekd[generator_lr=0.0005,generator_updates=20,student_updates=20]")
+MATEKD = "matekd[generator_lr=0.0005,generator_updates=20,student_updates=20]"  # as the preset sets it
+METHODS = ("kd", "finetune", "random-mask", "eda", "nlpaug:swap", MATEKD)
 LISTED = "finetune,random-mask,eda,nlpaug:swap,matekd"
 Options = tuple[str, ...]
 
@@ -139,14 +140,14 @@ def test_another_process_prints_the_same_table(first: Done, study: Options) -> N
 @pytest.mark.usefixtures("first")
 def test_a_deleted_run_is_trained_again_alone_to_the_same_bits(study: Options, results: Path) -> None:
     before = records(results)
-    lost = before["matekd[generator_lr=0.0005,generator_updates=20,student_updates=20] rte 0"]
+    lost = before[f"{MATEKD} rte 0"]
     folder = results / "runs" / lost.run_id
     predictions = (folder / "predictions.npz").read_bytes()
     shutil.rmtree(folder)
     done = call(*study)
     assert done.counts == (1, 5, 0)
     after = records(results)
-    assert lasting(after.pop("matekd[generator_lr=0.0005,generator_updates=20,student_updates=20] rte 0")) == lasting(lost)
+    assert lasting(after.pop(f"{MATEKD} rte 0")) == lasting(lost)
     assert (folder / "predictions.npz").read_bytes() == predictions
     assert all(after[name] == before[name] for name in after)
 
@@ -192,7 +193,7 @@ def test_a_run_is_known_by_content_not_by_place(
 def test_only_what_a_method_uses_is_part_of_its_identity(study: Options) -> None:
     assert all(plan(*study).values())
     other = plan(*study, "--generator", "layers:3")
-    assert [name for name, done in other.items() if not done] == ["matekd[generator_lr=0.0005,generator_updates=20,student_updates=20] rte 0"]
+    assert [name for name, done in other.items() if not done] == [f"{MATEKD} rte 0"]
     assert not any(plan(*study, "--student", "layers:3").values())
     assert not any(plan(*study, "--budget", "student_updates=5").values())
 

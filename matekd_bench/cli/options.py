@@ -76,6 +76,12 @@ Teacher: TypeAlias = Annotated[
     str | None,
     Models("--teacher", metavar="MODEL", help="Hub id, perhaps with @REVISION, or folder of the teacher."),
 ]
+TeacherAnswers: TypeAlias = Annotated[
+    Path | None,
+    Models(
+        "--teacher-answers", metavar="FILE", help="Answers to the rows from a file, instead of a teacher."
+    ),
+]
 Student: TypeAlias = Annotated[
     str | None, Models("--student", metavar="MODEL", help="Hub id, folder, or e.g. layers:0,1,3,5.")
 ]

@@ -114,6 +114,7 @@ def student_session(
         teacher_encoder=None if assets.one_vocabulary else assets.teacher_encoder,
         generator=lambda: assets.generator.copy(), device=recipe.device, precision=recipe.precision,
         ranks=recipe.ranks, units=assets.units,
+        answer_to=None if recipe.answers is None else assets.answer_to,
     )  # fmt: skip
     return TrainingSession(parts, job, context_type=context_type)
 
@@ -260,7 +261,7 @@ class _StudentRun:
         return {
             **software_versions(),
             "student": self._result.student_sha256,
-            "teacher": self._assets.teacher.checkpoint.sha256,
+            "teacher": self._assets.teacher.source.sha256,
             "modules": [trained.name for trained in self._session.context.trained],
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,8 +12,8 @@ from matekd_bench.tasks.task import Task
 
 Level = Literal["none", "text", "token", "embedding", "generator"]
 Role = Literal["baseline", "ablation", "method"]
-# The fields of `Method` that are functions of the parameters; the last two came after runs had been recorded.
-FUNCTIONS = ("overrides", "resources", "unfit", "check_rows", "cost_beforehand")
+# The fields of `Method` that are functions of the parameters; the last three came after runs had been recorded.
+FUNCTIONS = ("overrides", "resources", "unfit", "check_rows", "cost_beforehand", "perturbed_rows")
 NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})  # what a method may ask for
 
 
@@ -51,6 +51,10 @@ def _accept_all_rows(params: Any, rows: Mapping[str, tuple[str, ...]]) -> Sequen
     return ()
 
 
+def _not_known_before_training(params: Any, rows: Mapping[str, tuple[str, ...]]) -> None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """A perturbation strategy: everything the suite knows of a method.
@@ -82,6 +86,10 @@ class Method:
       the user before any training. It raises a `BenchError` if the method cannot run on these rows.
     - `cost_beforehand`, called with the parameters, returns what was spent before the study on what the method uses,
       by unit, e.g. ``{"tokens": 120000.0}``. The record of a run has it, and tables show it.
+    - `perturbed_rows`, called with the parameters and the texts of the training rows by their ids, returns the texts of
+      every perturbed row that the teacher will be asked about. It returns None if they are not known before training,
+      and nothing in a list if the teacher is not asked. With a teacher whose answers come from a file, other methods of
+      the levels text, token and generator, and those that need one vocabulary, are refused.
     """
 
     name: str
@@ -102,3 +110,11 @@ class Method:
     unfit: Callable[[Any, Task], str | None] = _fits_all_tasks
     check_rows: Callable[[Any, Mapping[str, tuple[str, ...]]], Sequence[str]] = _accept_all_rows
     cost_beforehand: Callable[[Any], Mapping[str, float]] = _empty
+    perturbed_rows: Callable[[Any, Mapping[str, tuple[str, ...]]], Iterable[tuple[str, ...]] | None] = (
+        _not_known_before_training
+    )
+
+    @property
+    def asks_teacher(self) -> bool:
+        """True if methods of this kind ask the teacher about perturbed input; `perturbed_rows` may tell otherwise."""
+        return self.level in ("text", "token", "generator") or "one-vocabulary" in self.needs

@@ -87,6 +87,16 @@ class Perturbation(Generic[P]):
         """Return what was spent before the study on what the method uses, by unit, e.g. ``{"tokens": 120000.0}``."""
         return {}
 
+    @classmethod
+    def perturbed_rows(
+        cls, params: P, rows: Mapping[str, tuple[str, ...]]
+    ) -> Iterable[tuple[str, ...]] | None:
+        """Return the texts of every perturbed row that the teacher will be asked about; None if they aren't known.
+
+        Return an empty list if the teacher is asked about the training rows alone.
+        """
+        return None
+
     def views(self, batch: Batch, models: Models) -> Views:
         """Yield the views that the student learns from in one update.
 
@@ -264,7 +274,7 @@ def method_of(cls: type[Perturbation[Any]]) -> Method:
         name=cls.name, summary=summary, factory=cls, level=cls.level, version=cls.version, params=params_of(cls),
         citation=cls.citation, needs=cls.needs, role=cls.role, search=cls.search, overrides=cls.overrides,
         resources=cls.resources, unfit=cls.unfit, check_rows=cls.check_rows, cost_beforehand=cls.cost_beforehand,
-        libraries=cls.libraries,
+        perturbed_rows=cls.perturbed_rows, libraries=cls.libraries,
     )  # fmt: skip
 
 

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import ConfigDict, Field
-
-from matekd_bench.errors import DataError, file_problem, list_available
-from matekd_bench.files.checked_model import CheckedModel
-from matekd_bench.files.hashing import file_digest
-from matekd_bench.files.reading import checked_record
+from matekd_bench.errors import DataError, list_available
 from matekd_bench.files.user_tables import TableLine, check_column, read_lines, text_of, whole_text
+from matekd_bench.tasks.row_files import (
+    SHOWN,
+    Header,
+    file_and_digest,
+    file_name,
+    read_header,
+    shown,
+    total_cost,
+)
 from matekd_bench.tasks.segments import SEGMENTS, Segments, chosen_segments
 
 RowTexts = Mapping[str, tuple[str, ...]]  # the texts of rows by their ids
-SHOWN = 60  # characters of a text in a message
-
-
-class Header(CheckedModel):
-    """The header of a file of perturbed texts: what they cost, by unit, and a note for people."""
-
-    model_config = ConfigDict(strict=True)
-
-    cost: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +77,15 @@ class PerturbedTexts:
         entry = self.by_id.get((uid, index)) or self.by_text.get(text)
         return entry.perturbed if entry else []
 
+    def versions(self, uid: str, row: tuple[str, ...], segments: Segments) -> Iterator[tuple[str, ...]]:
+        """Yield every perturbed version of a row's texts; a text that the file lacks stays as it is."""
+        chosen = chosen_segments(len(row), segments)
+        choices = [
+            self.of(uid, index, text) or [text] if index in chosen else [text]
+            for index, text in enumerate(row)
+        ]
+        yield from product(*choices)
+
     def coverage(self, rows: RowTexts, segments: Segments) -> Coverage:
         """Count the texts of the rows' chosen segments that the file has.
 
@@ -109,7 +112,7 @@ class PerturbedTexts:
             if index >= len(row):
                 raise DataError(f"{where} has one text, and no segment '{SEGMENTS[index]}'.")
             if entry.text not in (None, row[index]):
-                raise DataError(f"{where} has the text {_shown(row[index])}, not {_shown(str(entry.text))}.")
+                raise DataError(f"{where} has the text {shown(row[index])}, not {shown(str(entry.text))}.")
 
     def _count_unused(self, rows: RowTexts) -> int:
         texts = {text for row in rows.values() for text in row}
@@ -137,39 +140,20 @@ def read_perturbed_texts(path: str) -> PerturbedTexts:
 
     Raises DataError, naming file and line, for a file that cannot be read and for a line that is none of these.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():  # a pipe would never end
-        raise DataError(f"there is no file '{path}'.")
-    try:
-        digest = file_digest(file)
-    except OSError as error:
-        raise DataError(file_problem(file, error)) from error
-    return _read(file, digest)
+    return _read(*file_and_digest(path))
 
 
 @lru_cache(maxsize=4)
 def _read(file: Path, digest: str) -> PerturbedTexts:
     lines = read_lines(file)
-    headers = [_header(line, file) for line in lines if "header" in line.cells]
+    headers = [header for line in lines if (header := read_header(line, file, Header))]
     entries = [line for line in lines if "header" not in line.cells]
     check_column(file, entries or lines, "perturbed")
     by_id: dict[_Key, _Entry] = {}
     by_text: dict[str, _Entry] = {}
     for line in entries:
         _add(line, file, by_id, by_text)
-    cost: defaultdict[str, float] = defaultdict(float)
-    for header in headers:
-        for unit, amount in header.cost.items():
-            cost[unit] += amount
-    return PerturbedTexts(file, f"{file.name} (sha256 {digest[:16]})", dict(cost), by_id, by_text)
-
-
-def _header(line: TableLine, file: Path) -> Header:
-    try:
-        return checked_record(json.dumps(line.cells["header"]), Header, file)
-    except DataError as error:
-        problem = error.message.removeprefix(f"'{file}': ")
-        raise DataError(f"'{file}', line {line.number}, 'header': {problem}") from error
+    return PerturbedTexts(file, file_name(file, digest), total_cost(headers), by_id, by_text)
 
 
 def _add(line: TableLine, file: Path, by_id: dict[_Key, _Entry], by_text: dict[str, _Entry]) -> None:
@@ -223,8 +207,4 @@ def _perturbed(line: TableLine, file: Path) -> list[str]:
 
 def _described(uid: str, index: int, text: str) -> str:
     """Describe a segment of a row in words."""
-    return f"the {SEGMENTS[index]} text of row '{uid}', {_shown(text)}"
-
-
-def _shown(text: str) -> str:
-    return json.dumps(text if len(text) <= SHOWN else f"{text[:SHOWN]}...", ensure_ascii=False)
+    return f"the {SEGMENTS[index]} text of row '{uid}', {shown(text)}"

@@ -108,11 +108,14 @@ def checkpoint_references(
 ) -> list[tuple[str, str | None]]:
     """Return reference and revision of every checkpoint of a study, each once.
 
-    A model made of the teacher's layers (``layers:...``) has no checkpoint.
+    A model made of the teacher's layers (``layers:...``) has no checkpoint. A teacher whose answers come from a file
+    needs its checkpoint only for such a model.
     """
-    parts: list[TeacherSettings | StudentSettings | GeneratorSettings] = [spec.teacher, spec.student]
+    parts: list[TeacherSettings | StudentSettings | GeneratorSettings] = [spec.student]
     if generating and spec.generator is not None:
         parts.append(spec.generator)
+    if spec.teacher_answers is None or any(part.checkpoint.startswith("layers:") for part in parts):
+        parts.insert(0, spec.teacher)
     references = [
         (part.checkpoint.replace("{task}", task.name), part.revision) for part in parts for task in tasks
     ]

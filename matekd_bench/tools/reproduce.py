@@ -72,19 +72,21 @@ def reproduce(
     device: str | None = None,
     threads: int | None = None,
     glue_dir: Path | None = None,
+    teacher_answers: Path | None = None,
     checkpoints: Mapping[str, str | None] = MappingProxyType({}),
 ) -> Reproduction:
     """Train the run again, write its record to the folder `into`, and compare the two.
 
-    `device`, `threads` and `glue_dir` are those of this machine; None: as recorded. `checkpoints` replaces the recorded
-    checkpoint of "teacher", "student" or "generator", unless it is None.
+    `device`, `threads`, `glue_dir` and `teacher_answers` are those of this machine; None: as recorded. `checkpoints`
+    replaces the recorded checkpoint of "teacher", "student" or "generator", unless it is None.
 
     A tuned run is trained with the settings that its record says were chosen; its trials are not repeated. Raises
     ResultsError, before any training, if the data, the method or its settings differ from those of the record.
     """
     recorded = store.read(run_id)
     spec = _spec_of_run(store, recorded, checkpoints)
-    spec = spec.model_copy(update={"threads": threads or spec.threads, "glue_dir": glue_dir or spec.glue_dir})
+    here = {"threads": threads, "glue_dir": glue_dir, "teacher_answers": teacher_answers}
+    spec = spec.model_copy(update={name: value for name, value in here.items() if value})
     kind = device or _available_device(recorded.compute.device)
     target = ResultsStore(into)
     with Interruptions() as interruptions, deterministic_kernels(spec.deterministic):
@@ -161,7 +163,10 @@ def _check_same_run(recorded: Record, cell: Cell, grid: Grid) -> None:
         raise ResultsError(
             f"run '{recorded.run_id}' cannot be trained again from what is here: "
             f"{'; '.join(map(then_and_now, differences[:3]))}.",
-            hint="Name its data, models and plugin with --glue-dir, --teacher, --student, --generator, --plugin.",
+            hint=(
+                "Name its data, models and plugin with --glue-dir, --teacher, --teacher-answers, --student, "
+                "--generator, --plugin."
+            ),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -53,6 +53,13 @@ class Cutoff(Perturbation[CutoffParams]):
         "Shen et al. 2020, A Simple but Tough-to-Beat Data Augmentation Approach for Natural Language "
         "Understanding and Generation, arXiv 2009.13818"
     )
+
+    @classmethod
+    def perturbed_rows(
+        cls, params: CutoffParams, rows: Mapping[str, tuple[str, ...]]
+    ) -> Sequence[tuple[str, ...]] | None:
+        """Return no rows if only features are cut, which the teacher does not see."""
+        return () if params.kind == "feature" else None
 
     def views(self, batch: Batch, models: Models) -> Views:
         """Yield the clean view and the cut view, with the consistency term if it has a weight."""

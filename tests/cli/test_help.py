@@ -100,6 +100,7 @@ def test_lists_are_completed_at_their_last_name() -> None:
         ("matekd-bench run --methods kd,ed", ["kd,eda"]),
         ("matekd-bench methods texts rte,mrp", ["rte,mrpc"]),
         ("matekd-bench methods te", ["texts"]),
+        ("matekd-bench tasks rows rte,mrp", ["rte,mrpc"]),
     ],
 )
 def test_the_shell_is_answered_without_loading_torch(words: str, completed: list[str]) -> None:

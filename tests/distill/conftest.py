@@ -14,6 +14,7 @@ from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.settings import Budget, GeneratorSettings, Optimizer, TeacherSettings
 from matekd_bench.tasks.task import TaskData
+from matekd_bench.tasks.teacher_answers import TeacherAnswers
 from rig import Kept, toy_data
 
 
@@ -28,9 +29,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def recipe(tiny_checkpoint: Path) -> Callable[..., Recipe]:
     """A maker of recipes: a teacher of four tiny layers, its layers 0 and 2 as student, itself as generator."""
 
-    def make(teacher: Path | None = None, updates: int = 2, **changes: Any) -> Recipe:
+    def make(teacher: Path | TeacherAnswers | None = None, updates: int = 2, **changes: Any) -> Recipe:
         tiny = describe(tiny_checkpoint, id="tiny")
-        place = describe(teacher, id="given") if teacher else tiny
+        place = describe(teacher, id="given") if isinstance(teacher, Path) else teacher or tiny
         parts = {
             "teacher": place,
             "teacher_settings": TeacherSettings(

@@ -125,7 +125,7 @@ def test_commands_are_understood(
         assert main(command) == 2
         check_request(asked[0], plugins_of(command))
     else:
-        slow = command[1:2] in (["preview"], ["check"], ["texts"])  # their own tests run them
+        slow = command[1:2] in (["preview"], ["check"], ["texts"], ["rows"])  # their own tests run them
         outside = "--hub" in command or command[1:3] == ["check", "hesitate"]
         outside = outside or (command[:2] == ["tasks", "new"] and page.name == "cli.md")  # files of nobody's
         alone = command[0] in ("methods", "tasks", "plugins") and not slow and not outside

@@ -191,6 +191,10 @@ class Shout(TextPerturbation[ShoutParams]):
     def cost_beforehand(cls, params):
         return {"throats": params.rate}
 
+    @classmethod
+    def perturbed_rows(cls, params, rows):
+        return [tuple(text.upper() for text in texts) for texts in rows.values()]
+
 
 def test_a_class_becomes_the_record_that_would_have_been_written_for_it():
     record = method_of(Shout)
@@ -198,7 +202,7 @@ def test_a_class_becomes_the_record_that_would_have_been_written_for_it():
         name="shout", summary="Words in capitals.", factory=Shout, level="text", version="3", params=ShoutParams,
         citation="Somebody 2020", needs=frozenset({"thesaurus"}), role="ablation", search={"rate": Range(0.1, 0.5)},
         overrides=Shout.overrides, resources=Shout.resources, unfit=Shout.unfit, check_rows=Shout.check_rows,
-        cost_beforehand=Shout.cost_beforehand,
+        cost_beforehand=Shout.cost_beforehand, perturbed_rows=Shout.perturbed_rows,
     )  # fmt: skip
     params = ShoutParams(rate=0.4)
     assert record.overrides(params) == {"training.optimizer.clip": 0.4}
@@ -206,6 +210,7 @@ def test_a_class_becomes_the_record_that_would_have_been_written_for_it():
     assert record.unfit(params, SimpleNamespace(name="rte")) == "0.4 is too loud for rte."
     assert record.check_rows(params, {"a": ("b",)}) == ["1 rows are loud"]
     assert record.cost_beforehand(params) == {"throats": 0.4}
+    assert record.perturbed_rows(params, {"a": ("b",)}) == [("B",)]
 
 
 def test_a_class_that_says_only_what_it_must_has_the_defaults_of_a_record():
@@ -217,6 +222,7 @@ def test_a_class_that_says_only_what_it_must_has_the_defaults_of_a_record():
     asked = (record.overrides(NoParams()), record.resources(NoParams()), record.unfit(NoParams(), None))
     assert asked == ({}, {}, None)
     assert (list(record.check_rows(NoParams(), {})), record.cost_beforehand(NoParams())) == ([], {})
+    assert record.perturbed_rows(NoParams(), {}) is None
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from matekd_bench.cli.options import (
     Settings,
     Student,
     Teacher,
+    TeacherAnswers,
     debugs,
     study_options,
 )
@@ -59,6 +60,7 @@ def preview(
     config: Config = None,
     glue_dir: GlueDir = None,
     teacher: Teacher = None,
+    teacher_answers: TeacherAnswers = None,
     student: Student = None,
     generator: Generator = None,
     seed: Annotated[

@@ -22,6 +22,7 @@ from matekd_bench.cli.options import (
     Results,
     Student,
     Teacher,
+    TeacherAnswers,
     debugs,
 )
 from matekd_bench.cli.ui.console import load_host, print_json
@@ -48,6 +49,7 @@ def reproduce(
     fresh: Fresh = False,
     glue_dir: GlueDir = None,
     teacher: Teacher = None,
+    teacher_answers: TeacherAnswers = None,
     student: Student = None,
     generator: Generator = None,
     device: Device = None,
@@ -82,6 +84,7 @@ def reproduce(
         reproduction = reproduce_run(
             ResultsStore(home), run_id, target, host, sink,
             device=device, threads=threads, glue_dir=glue_dir,
+            teacher_answers=teacher_answers,
             checkpoints={"teacher": teacher, "student": student, "generator": generator},
         )  # fmt: skip
     if json:

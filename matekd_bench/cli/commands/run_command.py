@@ -31,6 +31,7 @@ from matekd_bench.cli.options import (
     Student,
     Tasks,
     Teacher,
+    TeacherAnswers,
     debugs,
     go_offline,
     study_options,
@@ -52,6 +53,7 @@ def run(
     config: Config = None,
     glue_dir: GlueDir = None,
     teacher: Teacher = None,
+    teacher_answers: TeacherAnswers = None,
     student: Student = None,
     generator: Generator = None,
     seeds: Annotated[

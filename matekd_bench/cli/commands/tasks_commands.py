@@ -1,4 +1,4 @@
-"""``matekd-bench tasks``: list the tasks and suites, describe one task, and register ``new``."""
+"""``matekd-bench tasks``: list the tasks and suites, describe one task, and register ``new`` and ``rows``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matekd_bench.cli import completion
-from matekd_bench.cli.commands import new_task_command
+from matekd_bench.cli.commands import new_task_command, rows_command
 from matekd_bench.cli.options import Json, NoPlugins, PluginFiles, examples
 from matekd_bench.cli.ui.console import conflicts, load_host, print_fields, print_json, print_table
 
@@ -28,6 +28,13 @@ app.command(
         "tasks new mine --hub USER/DATA --text text --label label",
     ),
 )(new_task_command.new)
+app.command(
+    "rows",
+    epilog=examples(
+        "tasks rows rte --glue-dir DIR --out rows.jsonl",
+        "tasks rows reviews --plugin reviews.toml --out rows.jsonl",
+    ),
+)(rows_command.rows)
 
 
 @app.callback(invoke_without_command=True)

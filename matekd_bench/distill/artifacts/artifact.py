@@ -27,6 +27,7 @@ from matekd_bench.events import Message, Sink
 from matekd_bench.files.durable import CheckpointFolder
 from matekd_bench.files.hashing import short_digest
 from matekd_bench.tasks.task import Examples, Task, TaskData
+from matekd_bench.tasks.teacher_answers import TeacherAnswers
 
 T = TypeVar("T")
 Measured: TypeAlias = Mapping[str, Any]  # what was measured while an artifact was built, as JSON data
@@ -38,9 +39,12 @@ ENGINE = "3"  # raised when teachers, logits or generators made by older code ma
 
 @dataclass(frozen=True)
 class Recipe:
-    """The models of a study and how they are prepared; nothing in it depends on the method."""
+    """The models of a study and how they are prepared; nothing in it depends on the method.
 
-    teacher: Checkpoint
+    A file of answers may take the place of the teacher's checkpoint.
+    """
+
+    teacher: Checkpoint | TeacherAnswers
     teacher_settings: TeacherSettings
     student: ModelSource
     generator: ModelSource | None
@@ -75,8 +79,24 @@ class Recipe:
         return max(64, TOKENS_PER_ANSWER // self.max_length) if self.device.type == "cuda" else 64
 
     @property
+    def answers(self) -> TeacherAnswers | None:
+        """The file of the teacher's answers; None if the teacher is a checkpoint."""
+        return self.teacher if isinstance(self.teacher, TeacherAnswers) else None
+
+    @property
+    def teacher_checkpoint(self) -> Checkpoint:
+        """The teacher's checkpoint. Raises CheckpointError if its answers come from a file."""
+        if isinstance(self.teacher, TeacherAnswers):
+            raise CheckpointError(
+                f"the teacher is no checkpoint: its answers come from '{self.teacher.file}'."
+            )
+        return self.teacher
+
+    @property
     def teacher_given(self) -> bool:
-        """True if the teacher is used as it is, since it was given fine-tuned."""
+        """True if the teacher is used as it is, since it was given fine-tuned or answered beforehand."""
+        if isinstance(self.teacher, TeacherAnswers):
+            return True
         return self.teacher.classifies and not self.teacher_settings.fine_tune
 
     @property
@@ -86,14 +106,19 @@ class Recipe:
         This is the teacher's encoder if both share a vocabulary and only the teacher's one gives token types, which the
         teacher needs.
         """
-        encoder, teacher = encoder_of(self.student.checkpoint, self.max_length), self.teacher_encoder
+        encoder = encoder_of(self.student.checkpoint, self.max_length)
+        if self.answers is not None:
+            return encoder
+        teacher = self.teacher_encoder
         shared = encoder.tokens.vocabulary == teacher.tokens.vocabulary
         return teacher if shared and teacher.has_token_types and not encoder.has_token_types else encoder
 
     @property
     def teacher_encoder(self) -> Encoder:
-        """The encoder for the teacher's input."""
-        return encoder_of(self.teacher, self.max_length)
+        """The encoder for the teacher's input; the student's if no teacher reads anything."""
+        if self.answers is not None:
+            return self.student_encoder
+        return encoder_of(self.teacher_checkpoint, self.max_length)
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def check_labels(
     if p >= WARNING_P:
         return None
     message = (
-        f"the given teacher '{teacher.checkpoint.id}' fits task '{task.name}' better by {100 * gain:.1f} points "
+        f"the given teacher '{teacher.source.id}' fits task '{task.name}' better by {100 * gain:.1f} points "
         f"when its outputs are read as: {_moves(order.tolist(), task.labels)}"
     )
     if named:

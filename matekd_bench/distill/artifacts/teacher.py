@@ -19,6 +19,7 @@ from matekd_bench.distill.models.score_units import add_offset, score_units, tas
 from matekd_bench.distill.settings import Objective, Training
 from matekd_bench.distill.training.evaluation import predict
 from matekd_bench.distill.training.session import Job, SessionParts, TrainingSession
+from matekd_bench.errors import CheckpointError
 from matekd_bench.files.durable import CheckpointFolder
 from matekd_bench.files.hashing import short_digest
 from matekd_bench.methods.context import Models
@@ -29,6 +30,7 @@ from matekd_bench.methods.views import Batch
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.sources.example_ids import split_digest, take
 from matekd_bench.tasks.task import Examples
+from matekd_bench.tasks.teacher_answers import TeacherAnswers
 
 if TYPE_CHECKING:
     from matekd_bench.methods.perturbation import Views
@@ -38,18 +40,28 @@ if TYPE_CHECKING:
 class Teacher:
     """A teacher ready for use; its logits are in the task's class order, or scores in the task's units.
 
-    `given` is True for a teacher that the user gives already fine-tuned. `order` holds the checkpoint's output column
-    of each class, or None if no column had to be moved. `label_map_checked` is True if the label gate was applied.
+    `model` is None, and `source` the file, for a teacher that answered beforehand. `given` is True for it and for a
+    teacher that the user gives already fine-tuned. `order` holds the checkpoint's output column of each class, or None
+    if no column had to be moved. `label_map_checked` is True if the label gate was applied.
     """
 
     model: Any
-    checkpoint: Checkpoint
+    source: Checkpoint | TeacherAnswers
     given: bool
     label_map_checked: bool = False
     order: tuple[int, ...] | None = None
     train_flops: int = 0
     train_seconds: float = 0.0
     use: CacheUse | None = None  # keeps its folder from being removed from the cache
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The teacher's checkpoint. Raises CheckpointError if its answers come from a file."""
+        if isinstance(self.source, TeacherAnswers):
+            raise CheckpointError(
+                f"the teacher is no checkpoint: its answers come from '{self.source.file}'."
+            )
+        return self.source
 
 
 class _GoldOnly(Perturbation[NoParams]):
@@ -76,7 +88,7 @@ class FineTunedTeacher(Artifact[Teacher]):
         recipe = self.recipe
         return {
             "engine": ENGINE,
-            "base": recipe.teacher.sha256,
+            "base": recipe.teacher_checkpoint.sha256,
             "settings": recipe.teacher_settings.as_recipe(),
             "task": self.task.name,
             "data": self._labeled_rows_key,
@@ -116,7 +128,7 @@ class FineTunedTeacher(Artifact[Teacher]):
         recipe, task, settings = self.recipe, self.task, self.recipe.teacher_settings
         corpus = self.corpus(recipe.teacher_encoder).labeled()
         init = seed_of(0, task.name, "teacher-init")
-        model = load_classifier(ModelSource(recipe.teacher), task.outputs, task.labels, init)
+        model = load_classifier(ModelSource(recipe.teacher_checkpoint), task.outputs, task.labels, init)
         parts = SessionParts(
             task=task, corpus=corpus, student=model.to(recipe.device), teacher=None,
             student_encoder=recipe.teacher_encoder, teacher_encoder=None, device=recipe.device,
@@ -130,7 +142,7 @@ class FineTunedTeacher(Artifact[Teacher]):
     @property
     def checkpoint(self) -> Checkpoint:
         """The fine-tuned checkpoint, which must be in the cache."""
-        base = self.recipe.teacher
+        base = self.recipe.teacher_checkpoint
         return describe(self.folder, id=base.id, revision=base.revision)
 
     def load(self, entry: CacheEntry, measured: Measured) -> Teacher:
@@ -165,7 +177,7 @@ class CleanLogits(Artifact[Tensor]):
         """Everything that the logits depend on."""
         teacher, recipe = self.teacher, self.recipe
         return [
-            ENGINE, teacher.checkpoint.sha256, teacher.order, self.data.digests[self.examples.split],
+            ENGINE, teacher.source.sha256, teacher.order, self.data.digests[self.examples.split],
             recipe.max_length, recipe.device.type,
             # Only where it differs, so that what is cached keeps its key.
             *([] if recipe.answer_precision == "float32" else [recipe.answer_precision]),

@@ -15,6 +15,7 @@ from matekd_bench.distill.models.model_inputs import text_inputs, word_table
 from matekd_bench.distill.models.score_units import ScoreUnits
 from matekd_bench.distill.settings import Objective
 from matekd_bench.distill.training.loss import divergence, gold_loss, upcast
+from matekd_bench.errors import PluginError
 from matekd_bench.methods.views import Batch, View
 from matekd_bench.seeds import seed_of
 
@@ -101,7 +102,10 @@ class RunModels:
         Gradients flow to embeddings of the view that require them. The view's shift is for the student only.
         """
         if self.teacher is None:
-            raise RuntimeError("this run has no teacher")
+            raise PluginError(
+                "the method asks the teacher about other input than the training rows, and the teacher's answers come "
+                "from a file: leave it out, or name a teacher with --teacher."
+            )
         logits = [self._forward("teacher", self.teacher, view, None, self._precision) for view in views]
         if self._units is not None:
             logits = [self._units.standardize(scores) for scores in logits]

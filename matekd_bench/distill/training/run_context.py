@@ -87,7 +87,8 @@ class RunContext:
     """The context of a run; implements :class:`matekd_bench.methods.context.Context`.
 
     `teacher_encoder` is None if the teacher shares the student's vocabulary. `generator` returns a fresh copy of the
-    study's generator; it is None for methods that do not need one.
+    study's generator; it is None for methods that do not need one. `answer_to` returns the logits [C] of a teacher that
+    answered beforehand to the texts of a row; it is None for a teacher that can be asked.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class RunContext:
         scope: StepScope,
         generator: Callable[[], nn.Module] | None = None,
         student: Any | None = None,
+        answer_to: Callable[[tuple[str, ...]], Tensor] | None = None,
     ) -> None:
         self.task = task
         self.seed = seed
@@ -119,6 +121,7 @@ class RunContext:
         self._teacher_encoder = teacher_encoder
         self._generator = generator
         self._student = student
+        self._answer_to = answer_to
         self._sums: dict[str, tuple[Tensor | float, Tensor | float]] = {}
 
     @property
@@ -177,6 +180,9 @@ class RunContext:
     def collate(self, rows: Sequence[Perturbed], dropout: int = 1) -> View:
         """Make a view of perturbed rows, without gold labels; its soft target is the teacher on the same text."""
         fields = self._view_fields([row.student for row in rows], self._student_encoder)
+        if self._answer_to is not None:
+            answers = torch.stack([self._answer_to(row.texts) for row in rows])
+            return View(**fields, teacher=answers.to(self.device), dropout=dropout)
         if self._teacher_encoder is None:
             return View(**fields, teacher="same", dropout=dropout)
         teacher_rows = [row.teacher for row in rows if row.teacher is not None]

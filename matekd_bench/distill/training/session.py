@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from matekd_bench.distill.data.batches import Assembler, to_device
 from matekd_bench.distill.data.corpus import Corpus
@@ -48,7 +48,8 @@ class Job:
 class SessionParts:
     """The data, networks and encoders of a session.
 
-    `student` is the network to train, on `device`. `teacher` is None where nothing is distilled. `units` are those of
+    `student` is the network to train, on `device`. `teacher` is None where nothing is distilled, and for a teacher that
+    answered beforehand: then `answer_to` returns its answer to the texts of a perturbed row [C]. `units` are those of
     the scores that a regression's teacher answers; None if it answers standardized ones, as the corpus has.
     `teacher_encoder` is None if teacher and student share a vocabulary. `generator` returns a fresh copy of the study's
     generator at each call; only methods that declare the need for a generator get it. Several `ranks` train the network
@@ -66,6 +67,7 @@ class SessionParts:
     generator: Callable[[], nn.Module] | None = None
     ranks: Ranks = ALONE
     units: ScoreUnits | None = None
+    answer_to: Callable[[tuple[str, ...]], Tensor] | None = None
 
 
 class TrainingSession:
@@ -102,7 +104,7 @@ class TrainingSession:
             task=task, seed=job.seed, device=parts.device, precision=parts.precision, objective=objective,
             student_encoder=parts.student_encoder, teacher_encoder=parts.teacher_encoder, meter=self.meter,
             scope=self.scope, generator=parts.generator if "generator" in job.method.needs else None,
-            student=parts.student,
+            student=parts.student, answer_to=parts.answer_to,
         )  # fmt: skip
         self.models = RunModels(
             parts.student, parts.teacher, objective=objective, regression=not task.labels,

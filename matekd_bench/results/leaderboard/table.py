@@ -76,7 +76,8 @@ class TaskColumn:
 
     `name` is the task's name, plus a number if a protocol has several data sets or teachers for the task.
     `stands_for` is the task that a synthetic one imitates. `uninformative` is the reason why no conclusion can be drawn
-    from the column, None if it is informative.
+    from the column, None if it is informative. `teacher_answers` is True if the teacher's answers come from a file;
+    `teacher_cost` is what they cost, by unit.
     """
 
     name: str
@@ -95,6 +96,8 @@ class TaskColumn:
     uninformative: str | None
     notices: tuple[str, ...]
     stands_for: str | None = None
+    teacher_answers: bool = False
+    teacher_cost: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def partial(self) -> bool:

@@ -41,6 +41,8 @@ def make_column(
         uninformative=_why_uninformative(name, grid, data.majority_score, teacher),
         notices=tuple(dict.fromkeys(notice for run in members for notice in run.data.notices)),
         stands_for=task.stands_for if task else None,
+        teacher_answers=teacher is not None and teacher.answers,
+        teacher_cost=teacher.cost_beforehand if teacher else {},
     )
 
 

@@ -105,7 +105,9 @@ class TeacherRecord(RecordPart):
     """The frozen teacher.
 
     `sha256` is the digest of its weights. `given` is True if the user supplied it already fine-tuned.
-    `fine_tune_flops` and `fine_tune_seconds` are its cost when it was fine-tuned; 0 for a given teacher.
+    `fine_tune_flops` and `fine_tune_seconds` are its cost when it was fine-tuned; 0 for a given teacher. If it answered
+    beforehand, `answers` is True, `id` and `sha256` are those of the file, `scores` are empty unless the file has all
+    dev rows, and `cost_beforehand` is what the answers cost, by unit. The last two are not written for other teachers.
     """
 
     id: PrintableText
@@ -117,6 +119,8 @@ class TeacherRecord(RecordPart):
     given: bool
     fine_tune_flops: Count
     fine_tune_seconds: Seconds
+    answers: bool = Field(default=False, exclude_if=lambda answers: not answers)
+    cost_beforehand: Amounts = Field(default_factory=dict, exclude_if=lambda cost: not cost)
 
 
 class StudentRecord(RecordPart):

@@ -113,10 +113,17 @@ def _tasks_won_cell(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
 
 def _cost_beforehand(row: LeaderboardRow, table: LeaderboardTable) -> Value:
     costs = [run.perturber.cost_beforehand for run in row.runs if run.perturber]
-    return (
-        joined(", ".join(f"{amount:.10g} {unit}" for unit, amount in cost.items()) for cost in costs if cost)
-        or None
-    )
+    return joined(map(amounts, filter(None, costs))) or None
+
+
+def teacher_cost(table: LeaderboardTable) -> str | None:
+    """Return what the teacher's answers cost that come from files; None if nothing is known."""
+    return joined(amounts(column.teacher_cost) for column in table.columns if column.teacher_cost) or None
+
+
+def amounts(cost: Mapping[str, float]) -> str:
+    """Return a cost by unit as text, e.g. ``5 tokens, 0.2 USD``."""
+    return ", ".join(f"{amount:.10g} {unit}" for unit, amount in cost.items())
 
 
 def _of_cost(value: Callable[[Cost], float | None]) -> Callable[[LeaderboardRow, LeaderboardTable], Value]:
@@ -160,7 +167,7 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     ),
     Column("preset", "Preset; several are joined by `; `.", lambda row, table: joined(table.presets)),
     Column(
-        "teacher", "Teacher checkpoint.",
+        "teacher", "Teacher checkpoint, or file of its answers.",
         lambda row, table: joined(column.teacher for column in table.columns if column.teacher),
     ),
     Column("student", "Student checkpoint.", lambda row, table: joined(students(row))),
@@ -312,7 +319,8 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     ),
     Column(
         "cost_beforehand",
-        "What was spent before the study on what the method uses, such as the tokens of the texts of `from-file`.",
+        "What was spent before the study on what the method uses, such as the tokens of the texts of `from-file`; in "
+        "the teacher's row on its answers from a file.",
         _cost_beforehand, ("cost", "beforehand"),
     ),
     Column(

@@ -90,6 +90,7 @@ def _teacher_row(table: LeaderboardTable) -> dict[str, Value]:
     any_row = _method_row(table.rows[0], table)
     row: dict[str, Value] = {key: any_row[key] for key in SHARED}
     row |= {"method": "teacher", "n_tasks": sum(task.teacher_score is not None for task in table.columns)}
+    row["cost_beforehand"] = columns.teacher_cost(table)
     for task in table.columns:
         row |= {
             f"{task.name}_mean": task.teacher_score,

@@ -70,9 +70,12 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     Column(
         "majority_score", "Score of the majority class.", lambda run, score: run.data.majority_score, unit="fraction",
     ),
-    Column("teacher", "Teacher checkpoint.", lambda run, score: run.teacher.id if run.teacher else None),
     Column(
-        "teacher_sha256", "Digest of the fine-tuned teacher.",
+        "teacher", "Teacher checkpoint, or file of its answers.",
+        lambda run, score: run.teacher.id if run.teacher else None,
+    ),
+    Column(
+        "teacher_sha256", "Digest of the fine-tuned teacher, or of the file.",
         lambda run, score: run.teacher.sha256 if run.teacher else None,
     ),
     Column(

@@ -10,7 +10,7 @@ from matekd_bench.results.leaderboard.table import LeaderboardTable, Leaderboard
 from matekd_bench.results.records.code_record import differing_code
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import MARKS, PROBLEMS
-from matekd_bench.results.report.columns import ENVIRONMENT, environment, students
+from matekd_bench.results.report.columns import ENVIRONMENT, environment, students, teacher_cost
 from matekd_bench.results.report.mark_sentences import list_rows, mark_notes
 from matekd_bench.results.stats.intervals import MIN_SEEDS
 
@@ -102,6 +102,7 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
     for row in table.rows:
         if (resources := row.identity.resources) and resources not in row.label:
             yield f"{row.label} used {resources}."
+    yield from _teacher_answers(table)
     yield from table.notes
     if table.part is not None:
         yield str(table.part)
@@ -114,6 +115,18 @@ def preset_params(table: LeaderboardTable) -> Iterator[str]:
     listed = dict.fromkeys(param for row in table.rows for param in row.identity.name.from_preset)
     if listed:
         yield f"Preset {', '.join(table.presets)} sets {', '.join(listed)}."
+
+
+def _teacher_answers(table: LeaderboardTable) -> Iterator[str]:
+    """Say that the teacher's passes are in no cost, and what its answers cost, if they come from a file."""
+    answered = [column for column in table.columns if column.teacher_answers]
+    if answered:
+        files = ", ".join(sorted({column.teacher for column in answered if column.teacher}))
+        cost = teacher_cost(table)
+        beforehand = f" They cost {cost} beforehand." if cost else ""
+        yield f"The teacher's answers come from {files}: FLOPs and times leave out what they took.{beforehand}"
+    if silent := [column.name for column in answered if column.teacher_score is None]:
+        yield f"{', '.join(silent)}: no score of the teacher, since its file does not answer all dev rows."
 
 
 def mixed_environments(table: LeaderboardTable) -> Iterator[str]:

@@ -179,12 +179,13 @@ def _data_record(cell: Cell, grid: Grid) -> records.Data:
 
 
 def _teacher_record(assets: TaskAssets) -> records.TeacherRecord:
-    teacher, splits = assets.teacher, assets.teacher_scores
+    teacher, splits, answers = assets.teacher, assets.teacher_scores, assets.recipe.answers
     return records.TeacherRecord(
-        id=assets.recipe.teacher.id, revision=assets.recipe.teacher.revision, sha256=teacher.checkpoint.sha256,
-        scores=tuple(_score_items(splits, "last")), task_score=task_score(splits),
+        id=assets.recipe.teacher.id, revision=assets.recipe.teacher.revision, sha256=teacher.source.sha256,
+        scores=tuple(_score_items(splits, "last")), task_score=task_score(splits) if splits else None,
         label_map_checked=teacher.label_map_checked, given=teacher.given,
         fine_tune_flops=teacher.train_flops, fine_tune_seconds=teacher.train_seconds,
+        answers=answers is not None, cost_beforehand={} if answers is None else dict(answers.cost),
     )  # fmt: skip
 
 

@@ -51,7 +51,9 @@ def training_flops(cell: Cell) -> float:
     recipe, method = cell.recipe, cell.job.method
     generator = recipe.generator if "generator" in method.needs else None
     per_token = flops_per_token(
-        method.level, _weights(recipe.student.checkpoint, recipe.student.layers), _weights(recipe.teacher, None),
+        method.level,
+        _weights(recipe.student.checkpoint, recipe.student.layers),
+        0 if recipe.answers is not None else _weights(recipe.teacher_checkpoint, None),
         0 if generator is None else _weights(generator.checkpoint, generator.layers),
     )  # fmt: skip
     return per_token * clean_tokens(cell)
@@ -72,12 +74,14 @@ def flops_per_token(level: str, student: int, teacher: int, generator: int) -> f
 def teacher_flops(cell: Cell) -> float:
     """Estimate the FLOPs to fine-tune the cell's teacher and to run it over the training rows.
 
-    Fine-tuning counts nothing if the given teacher is fine-tuned already.
+    Fine-tuning counts nothing if the given teacher is fine-tuned already. Answers from a file cost nothing here.
     """
     recipe, train = cell.recipe, cell.data.train
+    if recipe.answers is not None:
+        return 0.0
     rows, labeled = (0, 0) if train is None else (len(train), len(train.gold))
     examples = 0 if recipe.teacher_given else _fine_tuning_examples(cell, labeled)
-    return FORWARD * (TRAIN * examples + rows) * _weights(recipe.teacher, None) * mean_tokens(cell)
+    return FORWARD * (TRAIN * examples + rows) * _weights(recipe.teacher_checkpoint, None) * mean_tokens(cell)
 
 
 def _fine_tuning_examples(cell: Cell, rows: int) -> int:

@@ -10,7 +10,7 @@ import torch
 
 from matekd_bench.distill.artifacts.task_assets import Recipe
 from matekd_bench.distill.device import resolve_precision
-from matekd_bench.distill.models.checkpoints import find_checkpoint
+from matekd_bench.distill.models.checkpoints import Checkpoint, find_checkpoint
 from matekd_bench.distill.models.layer_cut import parse_layers
 from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.settings import BudgetKind
@@ -31,6 +31,7 @@ from matekd_bench.study.spec.request import listed_methods
 from matekd_bench.study.spec.study_spec import NO_REFERENCE, StudySpec
 from matekd_bench.tasks.sources import DataSource, GlueFolder, Hub, load_task, source_of
 from matekd_bench.tasks.task import Task, TaskData
+from matekd_bench.tasks.teacher_answers import read_teacher_answers
 
 
 @dataclass(frozen=True)
@@ -263,17 +264,24 @@ def generator_texts(
 
 
 def make_recipe(spec: StudySpec, task: Task, device: torch.device, needs_generator: bool) -> Recipe:
-    """Find the models of a study for one task, on disk or on the Hub; a generator only if it is needed."""
-    teacher = find_checkpoint(spec.teacher.checkpoint.replace("{task}", task.name), spec.teacher.revision)
+    """Find the models of a study for one task, on disk or on the Hub; a generator only if it is needed.
+
+    With the teacher's answers from a file, its checkpoint is only looked for if a model is made of its layers.
+    """
+    answers = None if spec.teacher_answers is None else read_teacher_answers(spec.teacher_answers)
+
+    def find_teacher() -> Checkpoint:
+        return find_checkpoint(spec.teacher.checkpoint.replace("{task}", task.name), spec.teacher.revision)
 
     def model_source(checkpoint: str, revision: str | None) -> ModelSource:
         if checkpoint.startswith("layers:"):
-            return ModelSource(teacher, parse_layers(checkpoint, teacher))
+            base = find_teacher()
+            return ModelSource(base, parse_layers(checkpoint, base))
         return ModelSource(find_checkpoint(checkpoint, revision))
 
     generator = spec.generator if needs_generator else None
     return Recipe(
-        teacher=teacher,
+        teacher=find_teacher() if answers is None else answers,
         teacher_settings=spec.teacher,
         student=replace(
             model_source(spec.student.checkpoint, spec.student.revision),

@@ -95,7 +95,10 @@ def _foreign_code(code: Sequence[MethodCode]) -> list[Mapping[str, Any] | None] 
 
 
 def models_identity(recipe: Recipe) -> dict[str, Any]:
-    """Return teacher and student by content, with the fine-tuning recipe unless the teacher was given fine-tuned."""
+    """Return teacher and student by content, with the fine-tuning recipe unless the teacher was given fine-tuned.
+
+    The digest of a file of answers takes the place of the teacher's.
+    """
     recipe_of_teacher = recipe.teacher_settings.as_recipe()
     return {
         "teacher": recipe.teacher.sha256,
@@ -155,7 +158,8 @@ def protocol_id(spec: StudySpec, recipe: Recipe, source: str) -> str:
     """
     models = models_identity(recipe)
     if "{task}" in spec.teacher.checkpoint:  # the models differ by task, so their names are hashed instead
-        models["teacher"] = spec.teacher.checkpoint
+        if recipe.answers is None:
+            models["teacher"] = spec.teacher.checkpoint
         models["student"] = spec.student.model_dump(mode="json")
     return short_digest(
         {

@@ -16,6 +16,7 @@ from matekd_bench.events import Message, Sink
 from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.perturbation import wrong_result
+from matekd_bench.study.plan.answer_checks import answer_notes, check_answerable
 from matekd_bench.study.plan.grid import Cell
 from matekd_bench.study.plan.identity import cost_beforehand
 from matekd_bench.tasks.metrics import check_library_metrics
@@ -33,6 +34,8 @@ def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
     With `quick`, tokenizers are loaded only if the checkpoint's files do not give the answer. Raises a BenchError for
     the first problem, also for training scores that are all the same.
     """
+    for cell in {(cell.job.variant, cell.data.task.name): cell for cell in cells}.values():
+        check_answerable(cell)
     for cell in {
         (id(cell.recipe), cell.job.method.name, cell.job.method.needs): cell for cell in cells
     }.values():
@@ -52,9 +55,10 @@ def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
 def row_notes(cells: Sequence[Cell]) -> list[str]:
     """Let every method check the training rows of its tasks, and return what it says of them, a sentence each.
 
-    Raises a BenchError, naming method and task, if a method cannot run on the rows or its costs are no numbers.
+    A teacher's answers from a file are checked too. Raises a BenchError, naming method and task, if a method cannot run
+    on the rows or its costs are no numbers.
     """
-    notes: list[str] = []
+    notes = answer_notes(cells)
     data = {cell.data.task.name: cell.data for cell in cells}
     rows = {name: task_data.training_texts for name, task_data in data.items()}
     for cell in {(cell.job.variant, cell.data.task.name): cell for cell in cells}.values():
@@ -103,13 +107,13 @@ def _uses_generator(cell: Cell) -> bool:
 def _model_checks(cell: Cell) -> list[ModelCheck]:
     """Return the checks of the models of a cell, the quickest to refuse first."""
     recipe, data = cell.recipe, cell.data
-    if recipe.teacher_given:
-        label_order(recipe.teacher, data.task)  # raises for other outputs or label names
-    teacher: Role = "given teacher" if recipe.teacher_given else "teacher"
-    checks = [
-        ModelCheck("student", recipe.student, recipe.student_encoder, data),
-        ModelCheck(teacher, ModelSource(recipe.teacher), recipe.teacher_encoder, data),
-    ]
+    checks = [ModelCheck("student", recipe.student, recipe.student_encoder, data)]
+    if recipe.answers is None:
+        if recipe.teacher_given:
+            label_order(recipe.teacher_checkpoint, data.task)  # raises for other outputs or label names
+        teacher: Role = "given teacher" if recipe.teacher_given else "teacher"
+        source = ModelSource(recipe.teacher_checkpoint)
+        checks.append(ModelCheck(teacher, source, recipe.teacher_encoder, data))
     if _uses_generator(cell) and recipe.generator is not None:
         checks.append(ModelCheck("generator", recipe.generator, recipe.student_encoder, data))
     return checks
@@ -140,8 +144,8 @@ def check_needs(method: Method, recipe: Recipe, *, quick: bool = False) -> None:
     if "mask-token" in method.needs and student.mask is None:
         raise CheckpointError(f"method '{method.name}' needs a mask token, '{recipe.student.name}' has none.")
     roles = {"student": (recipe.student.checkpoint, student)}
-    if "one-vocabulary" in method.needs:
-        roles["teacher"] = (recipe.teacher, tokens_of(recipe.teacher))
+    if "one-vocabulary" in method.needs and recipe.answers is None:
+        roles["teacher"] = (recipe.teacher_checkpoint, tokens_of(recipe.teacher_checkpoint))
     if "generator" in method.needs and recipe.generator is not None:
         checkpoint = recipe.generator.checkpoint
         roles["generator"] = (checkpoint, tokens_of(checkpoint))
@@ -154,7 +158,8 @@ def _share_tokenizer_with_mask(method: Method, recipe: Recipe) -> bool:
     This saves loading the tokenizer, which takes longer than planning thousands of runs.
     """
     student = recipe.student.checkpoint
-    others = [recipe.teacher] if "one-vocabulary" in method.needs else []
+    asks = "one-vocabulary" in method.needs and recipe.answers is None
+    others = [recipe.teacher_checkpoint] if asks else []
     if "generator" in method.needs and recipe.generator is not None:
         others.append(recipe.generator.checkpoint)
     return all(other.sha256 == student.sha256 for other in others) and has_mask_token(student)

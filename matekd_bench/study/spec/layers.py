@@ -39,8 +39,11 @@ def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]
 
     A budget is one rule: a new kind, limit or number of epochs replaces the whole budget. A new checkpoint drops what
     `lower` says of its own: the revision, and that a student starts from the teacher unless it is layers of it again.
+    A teacher's checkpoint replaces a file of answers below it.
     """
     result = dict(lower)
+    if isinstance(teacher := upper.get("teacher"), Mapping) and "checkpoint" in teacher:
+        result.pop("teacher_answers", None)
     if "checkpoint" in upper:
         result.pop("revision", None)
         if not str(upper["checkpoint"]).startswith("layers:"):

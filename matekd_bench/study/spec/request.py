@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -99,6 +99,7 @@ def make_request(
         frozenset(layer),
     )
     _check_tuning(spec)
+    _check_teacher_answers(spec, (config, layer))
     _check_sets(spec, option_sets, {key for key in config_sets if key not in preset_sets}, host)
     return request
 
@@ -118,6 +119,23 @@ def _check_tuning(spec: StudySpec) -> None:
     if spec.tune is not None and spec.eval_on == "holdout":
         raise UsageError(
             "tuning chooses on the holdout, so results are scored on dev: leave --eval-on holdout out."
+        )
+
+
+def _check_teacher_answers(spec: StudySpec, layers: Sequence[Mapping[str, Any]]) -> None:
+    """Raise UsageError for a study with answers from a file that also relies on a teacher's checkpoint."""
+    if spec.teacher_answers is None:
+        return
+    if spec.student.start == "teacher":
+        raise UsageError(
+            f"--teacher-answers '{spec.teacher_answers}': there is no fine-tuned teacher for a student to start from.",
+            hint='Name another student with --student, or set start = "checkpoint" under [student] in a config file.',
+        )
+    two = any("teacher_answers" in layer and "checkpoint" in layer.get("teacher", ()) for layer in layers)
+    if two and not spec.student.checkpoint.startswith("layers:"):
+        raise UsageError(
+            f"--teacher-answers '{spec.teacher_answers}' and --teacher '{spec.teacher.checkpoint}': a study has one "
+            "teacher: leave one out."
         )
 
 

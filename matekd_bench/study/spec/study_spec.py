@@ -41,6 +41,8 @@ class StudySpec(Settings):
     stand_ins: bool = False
     """If true, each GLUE task is replaced by its synthetic stand-in from mini-GLUE."""
     teacher: TeacherSettings
+    teacher_answers: HomePath | None = Field(default=None, exclude_if=lambda path: path is None)
+    """File of the teacher's answers to the rows, instead of a checkpoint that answers."""
     student: StudentSettings
     generator: GeneratorSettings | None = None
     training: Training

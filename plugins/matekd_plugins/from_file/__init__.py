@@ -66,6 +66,14 @@ class FromFile(TextPerturbation[FromFileParams]):
         unused = f"; {coverage.unused} texts of the file belong to no row" if coverage.unused else ""
         return [f"{coverage.found} of {coverage.total} training texts are in '{params.path}'{kept}{unused}"]
 
+    @classmethod
+    def perturbed_rows(
+        cls, params: FromFileParams, rows: Mapping[str, tuple[str, ...]]
+    ) -> Sequence[tuple[str, ...]]:
+        """Return every version of every row."""
+        texts = _read(params)
+        return [version for uid, row in rows.items() for version in texts.versions(uid, row, params.segments)]
+
     def perturb_segment(self, row: Row, index: int, rng: random.Random) -> str:
         """Return one of the versions that the file has for a segment of a row."""
         text = row.texts[index]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from matekd_bench import NoParams, Perturbation
+from matekd_bench import NoParams, Perturbation, PluginError
 
 ROWS = range(6)
 
@@ -157,5 +157,5 @@ def test_half_precision_comes_back_in_single_and_precise_passes_are_exact(rig):
 def test_a_run_without_a_teacher_says_so(lab):
     view = clean(lab)
     lab.models.teacher = None
-    with pytest.raises(RuntimeError, match="no teacher"):
+    with pytest.raises(PluginError, match="--teacher"):
         lab.models.teacher_logits(view)
