@@ -264,7 +264,7 @@ def generator_texts(
 
 def make_recipe(spec: StudySpec, task: Task, device: torch.device, needs_generator: bool) -> Recipe:
     """Find the models of a study for one task, on disk or on the Hub; a generator only if it is needed."""
-    teacher = find_checkpoint(spec.teacher.checkpoint.replace("{task}", task.name), spec.teacher.revision)
+    teacher = find_checkpoint(spec.teacher.reference_for(task.name), spec.teacher.revision)
 
     def model_source(checkpoint: str, revision: str | None) -> ModelSource:
         if checkpoint.startswith("layers:"):
