@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matekd_bench.api.frames import frame_of
-from matekd_bench.errors import DataError, ResultsError
+from matekd_bench.errors import ResultsError
 from matekd_bench.plugins.record_types import ExportTable
-from matekd_bench.tasks.sources.example_ids import split_digest
-from matekd_bench.tasks.sources.holdout import split_holdout
-from matekd_bench.tasks.task import HOLDOUT, Examples, Task
+from matekd_bench.tasks.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,29 +51,12 @@ def _answer(run: Record, gold: float, logits: list[float]) -> dict[str, Any]:
 def _texts(
     run: Record, split: str, tasks: Mapping[str, Task], glue_dir: Path | None
 ) -> dict[str, dict[str, str]]:
-    """Return the texts of the scored examples by uid and field; DataError unless they are the recorded ones."""
-    from matekd_bench.tools.predict import read_split, task_to_predict
+    """Return the texts of the scored examples by uid and field."""
+    from matekd_bench.tools.predict import scored_examples, task_to_predict
 
     task = task_to_predict(run, None, tasks)
-    if split == HOLDOUT:
-        examples = split_holdout(task, read_split(task, task.train, run, glue_dir))[1]
-    else:
-        examples = read_split(task, split, run, glue_dir)
-    scored = _scored(run, split, examples)
+    scored = scored_examples(task, split, run, glue_dir)
     return {
         uid: dict(zip(task.fields, texts, strict=True))
         for uid, texts in zip(scored.uids, scored.texts, strict=True)
     }
-
-
-def _scored(run: Record, split: str, examples: Examples) -> Examples:
-    """Return the examples that the run was scored on: all of a split, or the rows that a limit kept."""
-    from matekd_bench.tasks.sources.task_data import limited
-
-    scored = limited(examples, run.data.splits[split].n)
-    if split_digest(scored) != run.data.splits[split].digest:
-        raise DataError(
-            f"{split} of task '{run.identity.task}' is not what run '{run.run_id}' was scored on:",
-            hint="name its data, or leave the texts out with texts=False.",
-        )
-    return scored

@@ -81,6 +81,15 @@ COMMANDS: Mapping[str, CommandEntry] = {
             "predict results/runs/RUN --file texts.csv -o answers.csv",
         ),
     ),
+    "student": CommandEntry(
+        "student_commands:student",
+        "Write the kept student of a run to a folder for deployment, or measure what students cost in use.",
+        (
+            "student rte-eda-0 --to DIR --onnx --glue-dir DIR",
+            "student rte-eda-0 rte-kd-0 --cost --glue-dir DIR",
+            "student results/runs/RUN --cost --json",
+        ),
+    ),
     "submit": CommandEntry(
         "student_commands:submit",
         "Write the test predictions of a method's nine students as the GLUE server takes them.",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import typer
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
@@ -39,6 +42,16 @@ def task(incomplete: str) -> Completions:
     return _with_prefix(
         incomplete, ((name, provided.record.summary) for name, provided in _load_host().tasks.items())
     )
+
+
+def runs(context: typer.Context, incomplete: str) -> Completions:
+    """Complete the id of a run in the results folders that were typed, or the default one."""
+    from matekd_bench.api.results import RESULTS
+    from matekd_bench.results.store.results_store import ResultsStore
+
+    folders = context.params.get("results") or [RESULTS]
+    ids = {run_id for folder in folders for run_id in ResultsStore(Path(folder)).run_ids()}
+    return _with_prefix(incomplete, ((run_id, "") for run_id in ids))
 
 
 def presets(incomplete: str) -> Completions:

@@ -151,6 +151,10 @@ class TeacherSettings(Settings):
     fine_tune: bool = False
     """Fine-tune a checkpoint that is a classifier already, e.g. of another task, instead of using it as it is."""
 
+    def reference_for(self, task: str) -> str:
+        """Return the name of the checkpoint for one task."""
+        return self.checkpoint.replace("{task}", task)
+
     def as_recipe(self) -> dict[str, Any]:
         """Return the settings of a fine-tuning, as they enter identities: not which checkpoint, nor whether."""
         return self.model_dump(mode="json", exclude={"checkpoint", "revision", "fine_tune"})

@@ -16,7 +16,10 @@ from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.students_folder import KeptStudents
 from matekd_bench.tasks.metrics import score_split
 from matekd_bench.tasks.sources import GlueFolder, Hub, load_split, source_of
-from matekd_bench.tasks.task import Examples, Task
+from matekd_bench.tasks.sources.example_ids import split_digest
+from matekd_bench.tasks.sources.holdout import split_holdout
+from matekd_bench.tasks.sources.task_data import limited
+from matekd_bench.tasks.task import HOLDOUT, Examples, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,17 +82,21 @@ class StudentPredictor:
 
     def __init__(self, run: Record, results: Path, device: str = "auto") -> None:
         self.run = run
-        students = KeptStudents(results)
-        if not students.has(run.run_id):
-            raise _no_student_error(run, results)
+        check_kept(run, results)
         self._device = resolve_device(device)
-        self.student = KeptStudent(students.open(run.run_id), run.run_id, self._device)
+        self.student = KeptStudent(KeptStudents(results).open(run.run_id), run.run_id, self._device)
         self.labels = self.student.card.labels
 
     def answer(self, texts: Sequence[tuple[str, ...]]) -> StudentAnswers:
         """Predict on rows of one or two texts each."""
         with contained_randomness(self._device):
             return StudentAnswers(self.labels, self.student.logits(texts).tolist())
+
+
+def check_kept(run: Record, results: Path) -> None:
+    """Raise ResultsError if the results folder has no student of the run."""
+    if not KeptStudents(results).has(run.run_id):
+        raise _no_student_error(run, results)
 
 
 def _no_student_error(run: Record, results: Path) -> ResultsError:
@@ -150,6 +157,24 @@ def read_split(task: Task, split: str | None, run: Record, glue_dir: Path | None
         )
     source = source_of(task, GlueFolder(glue_dir) if glue_dir else Hub())
     return load_split(task, source, split or tests[0])
+
+
+def scored_examples(task: Task, split: str, run: Record, glue_dir: Path | None) -> Examples:
+    """Read the examples that a run was scored on: all of a dev split, the rows that a limit kept, or the holdout.
+
+    Raises DataError if the texts are not those that were scored.
+    """
+    if split == HOLDOUT:
+        examples = split_holdout(task, read_split(task, task.train, run, glue_dir))[1]
+    else:
+        examples = read_split(task, split, run, glue_dir)
+    scored = limited(examples, run.data.splits[split].n)
+    if split_digest(scored) != run.data.splits[split].digest:
+        raise DataError(
+            f"{split} of task '{run.identity.task}' is not what run '{run.run_id}' was scored on:",
+            hint="name its data with --glue-dir DIR, from Python with glue_dir=DIR.",
+        )
+    return scored
 
 
 def score_of(task: Task, examples: Examples, answers: StudentAnswers) -> Mapping[str, float] | None:

@@ -104,13 +104,18 @@ def reproduce(
     return compare(store, recorded, target, target.read(cell.run_id))
 
 
-def _spec_of_run(store: ResultsStore, recorded: Record, checkpoints: Mapping[str, str | None]) -> StudySpec:
-    """Return the settings of the study that made the run, reduced to this run, with other checkpoints."""
+def recorded_study(store: ResultsStore, run_id: str) -> StudySpec:
+    """Return the settings of the study that made a run. Raises ResultsError if they cannot be read."""
     try:
-        study = StudySpec.model_validate(store.read_study(recorded.run_id))
+        return StudySpec.model_validate(store.read_study(run_id))
     except ValidationError as error:
         problem = first_problem(error, StudySpec).sentence("setting")
-        raise ResultsError(f"study.json of run '{recorded.run_id}' cannot be read: {problem}") from None
+        raise ResultsError(f"study.json of run '{run_id}' cannot be read: {problem}") from None
+
+
+def _spec_of_run(store: ResultsStore, recorded: Record, checkpoints: Mapping[str, str | None]) -> StudySpec:
+    """Return the settings of the study that made the run, reduced to this run, with other checkpoints."""
+    study = recorded_study(store, recorded.run_id)
     identity, compute = recorded.identity, recorded.compute
     update: dict[str, Any] = {
         "threads": compute.threads,

@@ -1,4 +1,4 @@
-"""``matekd-bench predict`` and ``submit``: predictions of the students that runs kept."""
+"""``matekd-bench predict``, ``submit`` and ``student``: what the students that runs kept are used for."""
 
 from __future__ import annotations
 
@@ -8,17 +8,35 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matekd_bench.cli.options import RESULTS, GlueDir, NoPlugins, PluginFiles
+from matekd_bench.cli import completion
+from matekd_bench.cli.options import RESULTS, GlueDir, Json, NoPlugins, PluginFiles, Teacher
 from matekd_bench.cli.ui.console import load_host
-from matekd_bench.cli.ui.leaderboards import ResultsFolders, find_one_run, load_results
+from matekd_bench.cli.ui.leaderboards import ResultsFolders, find_one_run, find_runs, load_results
 from matekd_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from matekd_bench.tools.class_report import ClassReport
+    from matekd_bench.tools.deployment.card_facts import CardFacts
+    from matekd_bench.tools.deployment.serving_costs import ServingCosts
     from matekd_bench.tools.predict import StudentAnswers
 
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run id, the start of one, or the run's folder.")]
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run id, the start of one, or the run's folder.",
+        autocompletion=completion.runs,
+    ),
+]
+Runs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN...",
+        help="Run ids, starts of some, or runs' folders.",
+        autocompletion=completion.runs,
+    ),
+]
 
 
 def predict(
@@ -175,3 +193,92 @@ def submit(
         typer.echo(f"{table.file}: {table.rows} rows, from {runs[table.source].run_id}")
     write_atomically(output, zipped(texts))
     typer.echo(f"wrote {output}: the GLUE server takes it as it is")
+
+
+def student(
+    runs: Runs,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Write the student to this new folder.")
+    ] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="With --to: also as ONNX, compared with the recorded logits.")
+    ] = False,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Print size and time per text of teachers and students.")
+    ] = False,
+    results: ResultsFolders = None,
+    glue_dir: GlueDir = None,
+    teacher: Teacher = None,
+    device: Annotated[
+        str, typer.Option("--device", metavar="NAME", help="For --cost: cpu, cuda, cuda:1, mps.")
+    ] = "auto",
+    plugin: PluginFiles = None,
+    no_plugins: NoPlugins = False,
+    json: Json = False,
+) -> None:
+    """Write the kept student of a run to a folder for deployment, or measure what students cost in use.
+
+    The folder holds safetensors, tokenizer and a model card, and with --onnx a model for onnxruntime. --cost answers
+    dev texts of the task one at a time and 32 at a time on this machine; several runs are measured in one go.
+    """
+    if to is None and not cost:
+        raise UsageError("there is nothing to do: give --to DIR, --cost or both.")
+    for option, typed, needed, given in (
+        ("--onnx", onnx, "--to DIR", to is not None),
+        ("--json", json, "--cost", cost),
+        ("--teacher", teacher is not None, "--cost", cost),
+    ):
+        if typed and not given:
+            raise UsageError(f"{option} needs {needed}.")
+    if to is not None and len(runs) > 1:
+        raise UsageError(f"--to takes one run, not {len(runs)}: {', '.join(runs)}.")
+    from matekd_bench.tools.deployment.serving_costs import serving_costs
+    from matekd_bench.tools.deployment.student_folder import write_student
+
+    loaded, records = find_runs(load_host(plugin, no_plugins), runs, results)
+    if to is not None:
+        facts = write_student(
+            records[0], loaded.records, loaded.stores, loaded.tasks, to, onnx=onnx, glue_dir=glue_dir
+        )
+        print(_written(facts, to), file=sys.stderr if json else sys.stdout)
+    if cost:
+        costs = serving_costs(
+            records, loaded.stores, loaded.tasks, device=device, glue_dir=glue_dir, teacher=teacher
+        )
+        _print_costs(costs, json)
+
+
+def _written(facts: CardFacts, to: Path) -> str:
+    """Say what was written and, of an ONNX model, how well it agrees."""
+    agrees = (
+        f"; on {facts.onnx.rows} dev examples model.onnx differs from the recorded logits by at most "
+        f"{facts.onnx.recorded:.2g}"
+        if facts.onnx
+        else ""
+    )
+    return f"wrote {to}{agrees}"
+
+
+def _print_costs(costs: ServingCosts, json: bool) -> None:
+    """Print the costs as a table or as JSON."""
+    from dataclasses import asdict
+
+    from matekd_bench.cli.ui.console import print_json, print_table
+    from matekd_bench.files.printable import one_line
+
+    if json:
+        print_json(asdict(costs))
+        return
+    header = ("task", "role", "parameters", "MB", "ms/text (1)", "ms/text (32)", "model")
+    print_table(
+        header,
+        [
+            (
+                row.task, row.role, str(row.parameters), f"{row.megabytes:.1f}",
+                *(f"{value:.3g}" for value in row.milliseconds.values()), one_line(row.model),
+            )
+            for row in costs.rows
+        ],
+    )  # fmt: skip
+    threads = f"{costs.threads} CPU thread{'s' * (costs.threads != 1)}"
+    typer.echo(f"\nWeights in float32. Times with batches of 1 and 32, on {costs.device} with {threads}.")

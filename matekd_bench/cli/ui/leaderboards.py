@@ -43,10 +43,19 @@ def find_one_run(
 
     Returns the record, the results folder that holds it, and the installed tasks by name.
     """
-    folder = results_folder_of(run)
-    results = load_results(host, [folder] if folder else folders)
-    record = results.find(run)
+    results, [record] = find_runs(host, [run], folders)
     return record, results.stores[record.run_id].root, results.tasks
+
+
+def find_runs(
+    host: Host, runs: Sequence[str], folders: Sequence[Path] | None
+) -> tuple[Results, list[Record]]:
+    """Find recorded runs by id, start of an id, or folder; return the results that hold them, and their records."""
+    named = [folder for run in runs if (folder := results_folder_of(run))]
+    by_id = list(folders or ()) if len(named) < len(runs) else []
+    default = [RESULTS] if len(named) < len(runs) and not folders else []
+    results = load_results(host, list(dict.fromkeys([*named, *by_id, *default])))
+    return results, [results.find(run) for run in runs]
 
 
 def results_folder_of(run: str) -> Path | None:

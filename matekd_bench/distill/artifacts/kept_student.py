@@ -85,11 +85,12 @@ class KeptStudent:
         add_offset(self.model, self.card.offset)
         self.encoder = Encoder(checkpoint, self.card.max_length)
 
-    def logits(self, texts: Sequence[tuple[str, ...]]) -> Tensor:
+    def logits(self, texts: Sequence[tuple[str, ...]], precision: ResolvedPrecision | None = None) -> Tensor:
         """Compute logits [n, C] in float32, with columns in the order of the card's labels; or scores [n, 1].
 
-        Batch size and precision are those of the run's evaluation, because both change the last bits. Raises
-        CheckpointError if the tokenizer, which no digest covers, gives ids that the model does not have.
+        Batch size and, unless another is given, precision are those of the run's evaluation, because both change the
+        last bits. Raises CheckpointError if the tokenizer, which no digest covers, gives ids that the model does not
+        have.
         """
         rows = self.encoder(texts)
         misfit = CheckpointError(f"the tokenizer of student '{self.card.run_id}' does not fit its model.")
@@ -100,7 +101,7 @@ class KeptStudent:
         try:
             return predict(
                 self.model, rows, self.encoder.tokens.pad,
-                batch_size=self.card.eval_batch_size, precision=self.card.precision,
+                batch_size=self.card.eval_batch_size, precision=precision or self.card.precision,
             )  # fmt: skip
         except IndexError:  # more positions or token types than the model has
             raise misfit from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -30,20 +30,42 @@ def predict(
 ) -> Tensor:
     """Return the logits [n, C] of all rows in their order, in float32 or wider, on the CPU.
 
-    The same rows always form the same batches (sorted by length, then by position), because padding and batch
-    composition change the last bits of logits. Several processes share the batches, so each row is predicted once.
     The model is in eval mode afterwards.
     """
     device = next(model.parameters()).device
     model.eval()
-    order = sorted(range(len(rows)), key=lambda row: (len(rows[row].ids), row))
-    predicted = []
-    for start in ranks.share(range(0, len(order), batch_size)):
-        ids, mask, _, types = pad([rows[row] for row in order[start : start + batch_size]], pad_id)
-        inputs = {"input_ids": ids, **text_inputs(model, mask, types)}
+
+    def answer(batch: Sequence[Encoded]) -> Tensor:
+        inputs = batch_inputs(model, batch, pad_id)
         with autocast(device, precision):
             logits = model(**{name: send(value, device) for name, value in inputs.items()}).logits
-        predicted.append(upcast(logits))
+        return upcast(logits)
+
+    return answer_in_batches(answer, rows, batch_size, ranks)
+
+
+def batch_inputs(model: Any, batch: Sequence[Encoded], pad_id: int) -> dict[str, Tensor]:
+    """Return the inputs of a model for some rows, padded to the longest one: ids, attention mask, types [B, L]."""
+    ids, mask, _, types = pad(batch, pad_id)
+    return {"input_ids": ids, **text_inputs(model, mask, types)}
+
+
+def answer_in_batches(
+    answer: Callable[[Sequence[Encoded]], Tensor],
+    rows: Sequence[Encoded],
+    batch_size: int,
+    ranks: Ranks = ALONE,
+) -> Tensor:
+    """Return what `answer` gives for all rows, in their order; it gets a batch of rows and returns logits [B, C].
+
+    The same rows always form the same batches (sorted by length, then by position), because padding and batch
+    composition change the last bits of logits. Several processes share the batches, so each row is predicted once.
+    """
+    order = sorted(range(len(rows)), key=lambda row: (len(rows[row].ids), row))
+    predicted = [
+        answer([rows[row] for row in order[start : start + batch_size]])
+        for start in ranks.share(range(0, len(order), batch_size))
+    ]
     shares = ranks.gather([logits.cpu() for logits in predicted])  # at the end: each copy waits for a GPU
     # Process r of n has batches r, r + n, r + 2n, ...: taking one from each in turn restores their order.
     sorted_logits = torch.cat([batch for turn in zip_longest(*shares) for batch in turn if batch is not None])

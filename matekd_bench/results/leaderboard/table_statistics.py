@@ -14,7 +14,7 @@ from matekd_bench.results.leaderboard.task_columns import FACTOR
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.differences import RowScores
 from matekd_bench.results.stats.example_scores import ExampleScores, example_scores
-from matekd_bench.results.stats.intervals import MIN_SEEDS, SIGNED, UNIT
+from matekd_bench.results.stats.intervals import MIN_SEEDS, SIGNED, UNIT, Interval
 from matekd_bench.results.stats.power import Power
 from matekd_bench.results.stats.summary import RowSummary, TableSummary, summarize
 from matekd_bench.tasks.library_metric import library_metrics
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 MAX_RANKED_ROWS = 60  # rank intervals compare every pair of rows on every task
 SIGNED_METRICS = {"matthews", "pearson", "spearman"}
 MAX_NAMED = 5  # runs without predictions that one note names
+
+
+def bounds_of(metrics: Sequence[str]) -> Interval:
+    """Return the bounds of the mean of `metrics`; those of library metrics are not known, and taken as -1 and 1."""
+    return SIGNED if library_metrics(metrics) or SIGNED_METRICS & set(metrics) else UNIT
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ class TableRuns:
         return RowScores(
             scores, self._example_scores(scored, column), complete=not failed,
             collapsed=frozenset(seed for seed, run in scored.items() if run.status in ("collapsed", "diverged")),
-            bounds=SIGNED if foreign or SIGNED_METRICS & set(column.metrics) else UNIT,
+            bounds=bounds_of(column.metrics),
             without_examples=reason,
         )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, ParamSpec
 
@@ -210,3 +210,18 @@ def name_cell(row: LeaderboardRow) -> TableCell:
     name = row.label + WITH_BEST * best
     lines = (name, f"({', '.join(flags)})") if flags else (name,)
     return TableCell(lines, row.label, "best" if best else "", f"method-{identity.method}")
+
+
+def joined(values: Iterable[str]) -> str:
+    """Join the distinct values, sorted."""
+    return "; ".join(sorted(set(values)))
+
+
+def teacher_cost(table: LeaderboardTable) -> str | None:
+    """Return what the teacher's answers cost that come from files; None if nothing is known."""
+    return joined(amounts(column.teacher_cost) for column in table.columns if column.teacher_cost) or None
+
+
+def amounts(cost: Mapping[str, float]) -> str:
+    """Return a cost by unit as text, e.g. ``5 tokens, 0.2 USD``."""
+    return ", ".join(f"{amount:.10g} {unit}" for unit, amount in cost.items())

@@ -13,9 +13,11 @@ from matekd_bench.results.leaderboard.table import SCHEMA, Cost, LeaderboardRow,
 from matekd_bench.results.report.cells import (
     Column,
     TableCell,
+    amounts,
     bounds,
     difference_cell,
     interval_cell,
+    joined,
     name_cell,
     p_cell,
     text,
@@ -32,11 +34,6 @@ ENVIRONMENT: Mapping[str, str] = {
 }
 RowColumn: TypeAlias = Column[[LeaderboardRow, LeaderboardTable]]
 PETA = 1e15
-
-
-def joined(values: Iterable[str]) -> str:
-    """Join the distinct values, sorted."""
-    return "; ".join(sorted(set(values)))
 
 
 def environment(row: LeaderboardRow, name: str) -> set[str]:
@@ -114,16 +111,6 @@ def _tasks_won_cell(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
 def _cost_beforehand(row: LeaderboardRow, table: LeaderboardTable) -> Value:
     costs = [run.perturber.cost_beforehand for run in row.runs if run.perturber]
     return joined(map(amounts, filter(None, costs))) or None
-
-
-def teacher_cost(table: LeaderboardTable) -> str | None:
-    """Return what the teacher's answers cost that come from files; None if nothing is known."""
-    return joined(amounts(column.teacher_cost) for column in table.columns if column.teacher_cost) or None
-
-
-def amounts(cost: Mapping[str, float]) -> str:
-    """Return a cost by unit as text, e.g. ``5 tokens, 0.2 USD``."""
-    return ", ".join(f"{amount:.10g} {unit}" for unit, amount in cost.items())
 
 
 def _of_cost(value: Callable[[Cost], float | None]) -> Callable[[LeaderboardRow, LeaderboardTable], Value]:

@@ -10,7 +10,7 @@ from matekd_bench.results.leaderboard.grouping import task_order
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, LeaderboardTables
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import columns, score_columns
-from matekd_bench.results.report.cells import bounds, in_files
+from matekd_bench.results.report.cells import bounds, in_files, teacher_cost
 from matekd_bench.results.report.run_columns import RUN_COLUMNS, RUN_TABLE, scores_of
 from matekd_bench.results.report.sheets import View, diagnostic_columns
 from matekd_bench.results.stats.summary import CellSummary, RowSummary
@@ -90,7 +90,7 @@ def _teacher_row(table: LeaderboardTable) -> dict[str, Value]:
     any_row = _method_row(table.rows[0], table)
     row: dict[str, Value] = {key: any_row[key] for key in SHARED}
     row |= {"method": "teacher", "n_tasks": sum(task.teacher_score is not None for task in table.columns)}
-    row["cost_beforehand"] = columns.teacher_cost(table)
+    row["cost_beforehand"] = teacher_cost(table)
     for task in table.columns:
         row |= {
             f"{task.name}_mean": task.teacher_score,

@@ -9,8 +9,8 @@ from matekd_bench.results.leaderboard.glue_score import GLUE8
 from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables, TaskColumn
 from matekd_bench.results.records.code_record import differing_code
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.cells import MARKS, PROBLEMS
-from matekd_bench.results.report.columns import ENVIRONMENT, environment, students, teacher_cost
+from matekd_bench.results.report.cells import MARKS, PROBLEMS, teacher_cost
+from matekd_bench.results.report.columns import ENVIRONMENT, environment, students
 from matekd_bench.results.report.mark_sentences import list_rows, mark_notes
 from matekd_bench.results.stats.intervals import MIN_SEEDS
 

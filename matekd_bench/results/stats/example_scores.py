@@ -85,6 +85,13 @@ def _contributions(gold: Gold, labels: Values, predicted: Values) -> Values:
     return labels == predicted if gold.linear else pseudo_values(gold.metrics, labels, predicted)
 
 
+def noise_of_one_run(scores: ExampleScores) -> Variance:
+    """Compute the variance that the choice of examples gives to the score of the first run, splits independent."""
+    splits = len(scores.blocks)
+    columns = [block[:, :1].astype(np.float64) for block in scores.blocks]
+    return Variance(tuple(Part(_over_examples(column) / splits**2, len(column) - 1) for column in columns))
+
+
 @dataclass(frozen=True)
 class Noise:
     """The sources of noise in the mean difference of two rows on one task, over `n` common seeds.

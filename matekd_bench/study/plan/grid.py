@@ -271,7 +271,7 @@ def make_recipe(spec: StudySpec, task: Task, device: torch.device, needs_generat
     answers = None if spec.teacher_answers is None else read_teacher_answers(spec.teacher_answers)
 
     def find_teacher() -> Checkpoint:
-        return find_checkpoint(spec.teacher.checkpoint.replace("{task}", task.name), spec.teacher.revision)
+        return find_checkpoint(spec.teacher.reference_for(task.name), spec.teacher.revision)
 
     def model_source(checkpoint: str, revision: str | None) -> ModelSource:
         if checkpoint.startswith("layers:"):
