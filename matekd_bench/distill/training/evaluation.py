@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -27,8 +27,11 @@ def predict(
     batch_size: int = 64,
     precision: ResolvedPrecision = "float32",
     ranks: Ranks = ALONE,
+    on_rows: Callable[[int, int], None] = lambda done, limit: None,
 ) -> Tensor:
     """Return the logits [n, C] of all rows in their order, in float32 or wider, on the CPU.
+
+    `on_rows` is called after every batch with the number of rows so far, and of all rows.
 
     The same rows always form the same batches (sorted by length, then by position), because padding and batch
     composition change the last bits of logits. Several processes share the batches, so each row is predicted once.
@@ -44,6 +47,7 @@ def predict(
         with autocast(device, precision):
             logits = model(**{name: send(value, device) for name, value in inputs.items()}).logits
         predicted.append(upcast(logits))
+        on_rows(min(start + batch_size, len(order)), len(order))
     shares = ranks.gather([logits.cpu() for logits in predicted])  # at the end: each copy waits for a GPU
     # Process r of n has batches r, r + n, r + 2n, ...: taking one from each in turn restores their order.
     sorted_logits = torch.cat([batch for turn in zip_longest(*shares) for batch in turn if batch is not None])

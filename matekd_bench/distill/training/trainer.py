@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -68,6 +68,7 @@ class Trainer:
         ranks: Ranks = ALONE,
     ) -> None:
         self.spent = Spent()
+        self.on_auxiliary_update: Callable[[], None] = lambda: None
         self.micro_batch = ranks.rows_per_pass(optimizer.micro_batch, optimizer.batch_size)
         self._ranks = ranks
         self._name = name
@@ -130,7 +131,9 @@ class Trainer:
         with closing(Prefetch(assembler(update) for update in planned)) as batches:
             while self.progress < 1.0:
                 loss = self.update(to_device(next(batches), self._context.device))
-                if loss is not None:
+                if loss is None:
+                    self.on_auxiliary_update()
+                else:
                     yield loss
 
     def update(self, batch: Batch) -> float | None:
