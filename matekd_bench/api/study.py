@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -17,11 +16,11 @@ from matekd_bench.api.frames import joined
 from matekd_bench.api.method_objects import MethodLike, split_methods
 from matekd_bench.api.results import NO_REFERENCE, Results
 from matekd_bench.errors import LostProcessError, RunError, StoppedError
-from matekd_bench.events import Message, Sink
 from matekd_bench.plugins.host import Host
 from matekd_bench.screen.progress import watcher
 
 if TYPE_CHECKING:
+    from matekd_bench.events import Sink
     from matekd_bench.study.pipeline import StudySummary
     from matekd_bench.study.spec.request import StudyRequest
 
@@ -121,8 +120,6 @@ class Study:
         return replace(read, reference=reference, summary=summary)
 
     def _run(self, sink: Sink, results: str | Path | None, *, dry_run: bool = False) -> StudySummary:
-        if "torch" not in sys.modules:  # which takes seconds, and nothing is shown before
-            sink.emit(Message(kind="stage", text="loading torch"))
         from matekd_bench import study
         from matekd_bench.files.hub.network import offline
 

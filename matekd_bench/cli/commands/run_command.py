@@ -170,16 +170,22 @@ def run(
     ] = False,
 ) -> int:
     """Train every method on every task and seed that has no record yet, then print the leaderboard."""
-    from matekd_bench.api.study import Study
     from matekd_bench.cli.ui.console import load_host, print_json
+    from matekd_bench.events import Message
     from matekd_bench.screen.progress import watcher
-    from matekd_bench.study.spec.request import make_request
 
     go_offline(context, offline)
     options, glue_home = study_options(context)
-    host = load_host(plugin, no_plugins)
-    request = make_request(options, host, glue_home=glue_home, command=typed_command(context))
-    study = Study.of(request, host)
+    with watcher(quiet=quiet) as sink:
+        sink.emit(
+            Message(kind="stage", text="loading libraries")
+        )  # seconds pass before the study can say more
+        from matekd_bench.api.study import Study
+        from matekd_bench.study.spec.request import make_request
+
+        host = load_host(plugin, no_plugins)
+        request = make_request(options, host, glue_home=glue_home, command=typed_command(context))
+        study = Study.of(request, host)
     if dry_run:
         plan = study.plan(quiet=quiet)
         print_json(plan.as_json()) if json else typer.echo(plan)
