@@ -174,15 +174,14 @@ def run(
     from matekd_bench.events import Message
     from matekd_bench.screen.progress import watcher
 
-    go_offline(context, offline)
-    options, glue_home = study_options(context)
     with watcher(quiet=quiet) as sink:
-        sink.emit(
-            Message(kind="stage", text="loading libraries")
-        )  # seconds pass before the study can say more
+        # The imports below take seconds, before the study can tell anything.
+        sink.emit(Message(kind="stage", text="loading libraries"))
         from matekd_bench.api.study import Study
         from matekd_bench.study.spec.request import make_request
 
+        go_offline(context, offline)
+        options, glue_home = study_options(context)
         host = load_host(plugin, no_plugins)
         request = make_request(options, host, glue_home=glue_home, command=typed_command(context))
         study = Study.of(request, host)
@@ -225,6 +224,7 @@ def _student_lines(
     words += [f"--glue-dir={request.spec.glue_dir}"] if request.spec.glue_dir else []
     command = shlex.join([*words, "--split", "dev", "-o", "predictions.csv"])
     yield f"Then: '{command}' writes a student's answers; --file FILE is for other texts."
+    yield ""
 
 
 def _counts(end: StudyFinished) -> str:
