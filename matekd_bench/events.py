@@ -165,12 +165,13 @@ class StopRequested(Event):
 class Message(Event):
     """A line of text for the user.
 
-    A "stage" names a step that may take a while, a "note" is worth knowing, a "warning" tells of a likely problem. A
-    "detail" helps to find an error, such as the traceback of a failed run.
+    A "stage" names a step that may take a while; `Progress` follows if it is `counted`. A "note" is worth knowing, a
+    "warning" tells of a likely problem. A "detail" helps to find an error, such as the traceback of a failed run.
     """
 
     kind: Literal["stage", "note", "warning", "detail"]
     text: str
+    counted: bool = False
 
 
 EVENTS: Mapping[str, type[Event]] = {

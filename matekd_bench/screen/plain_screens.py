@@ -22,7 +22,7 @@ from matekd_bench.events import (
 from matekd_bench.screen.time_left import Clock, StudyPace
 from matekd_bench.screen.wording import STOPPING, duration, end_line, evaluation_line, grid_line
 
-LONG_PHASE = 10.0  # seconds; a shorter preparation gets no line
+LONG_PHASE = 10.0  # seconds; a shorter step that is counted gets no line
 
 
 class QuietScreen(Sink):
@@ -71,8 +71,8 @@ class RunLine:
 class LineScreen(QuietScreen):
     """A sink that prints plain lines, for log files, pipes and notebooks.
 
-    There is one line for the grid, one for each run when it ends, and one for each preparation that takes
-    LONG_PHASE. With `verbose` every evaluation gets a line too.
+    There is one line for the grid, one for each run when it ends, and one for each counted step
+    that takes LONG_PHASE. With `verbose` every evaluation gets a line too.
     """
 
     def __init__(
@@ -95,12 +95,12 @@ class LineScreen(QuietScreen):
         self.print_line(grid_line(study))
 
     def on_message(self, message: Message) -> None:
-        """Print a notice, or a step of the whole study; keep what a run prepares, in case it takes long."""
+        """Print a notice or a step; keep one that is counted, in case it takes long."""
         if message.kind == "note":
             self.print_line(f"note: {message.text}")
         elif message.kind != "stage":
             super().on_message(message)
-        elif message.run_id:
+        elif message.counted:
             run = self._run(message.run_id)
             run.phase, run.phase_started = message.text, self.clock()
         else:

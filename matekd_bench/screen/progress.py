@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from matekd_bench.events import Sink
+from matekd_bench.events import Message, Sink
 from matekd_bench.screen.bar_screen import BarScreen
 from matekd_bench.screen.plain_screens import LineScreen, QuietScreen
 
@@ -26,7 +26,7 @@ def watcher(
     details = verbose or debug
     if quiet:
         yield QuietScreen(stream, details=debug)
-    elif stream.isatty() and not is_dumb_terminal():
+    elif draws_bars(stream):
         with BarScreen(stream, verbose=verbose, details=details) as screen:
             yield screen
     else:
@@ -39,6 +39,17 @@ def in_notebook() -> bool:
     return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
 
 
-def is_dumb_terminal() -> bool:
-    """Return True if the terminal cannot move its cursor, so that bars cannot be drawn over."""
-    return os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+def draws_bars(stream: TextIO) -> bool:
+    """Return True for a terminal that can move its cursor, so that bars can be drawn over."""
+    return stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+
+
+@contextmanager
+def loading(*, quiet: bool = False) -> Iterator[None]:
+    """Show a bar on a terminal while the libraries are loaded; elsewhere nothing, as the study may be refused."""
+    if quiet or not draws_bars(sys.stderr):
+        yield
+        return
+    with BarScreen(sys.stderr, verbose=False) as screen:
+        screen.emit(Message(kind="stage", text="loading libraries"))
+        yield

@@ -273,7 +273,7 @@ def _note_resources_and_data(grid: Grid, todo: Sequence[Cell], sink: Sink) -> No
 
 def _stage(sink: Sink, text: str) -> None:
     """Announce a single step that may take a while."""
-    sink.emit(Message(kind="stage", text=text))
+    sink.emit(Message(kind="stage", text=text, counted=True))
     sink.emit(Progress(done=0, limit=1, preparing=True))
 
 

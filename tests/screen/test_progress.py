@@ -26,7 +26,7 @@ from matekd_bench.events import (
 from matekd_bench.screen.bar_screen import BarScreen
 from matekd_bench.screen.live_bars import Bars, shortened
 from matekd_bench.screen.plain_screens import LineScreen, QuietScreen
-from matekd_bench.screen.progress import in_notebook, watcher
+from matekd_bench.screen.progress import in_notebook, loading, watcher
 from matekd_bench.screen.time_left import Pace, StudyPace
 from matekd_bench.screen.wording import STOPPING, duration
 
@@ -62,7 +62,7 @@ def show_study(screen: Sink, clock: Clock) -> None:
     """Emit a study of one run with two evaluations."""
     screen.emit(STUDY)
     screen.emit(Message(kind="note", text="3 broken rows skipped"))
-    screen.emit(Message(kind="stage", text="fine-tuning the teacher on rte", run_id="a2"))
+    screen.emit(Message(kind="stage", text="fine-tuning the teacher on rte", run_id="a2", counted=True))
     for done in range(1, 9):
         clock.now += 30
         screen.emit(Progress(run_id="a2", done=done, limit=8, loss=0.25, preparing=True))
@@ -118,13 +118,14 @@ def test_plain_lines_hold_every_evaluation_if_wanted() -> None:
 def test_a_short_phase_and_a_phase_of_another_process_get_no_line() -> None:
     stream, clock = io.StringIO(), Clock()
     screen = LineScreen(stream, clock=clock)
-    for text, seconds, run_id in (("short", 1, "a"), ("long", 20, "a"), ("long", 20, "b"), ("of all", 0, "")):
-        screen.emit(Message(kind="stage", text=text, run_id=run_id))
+    screen.emit(Message(kind="stage", text="not counted"))
+    for text, seconds, run_id in (("short", 1, "a"), ("long", 20, "a"), ("long", 20, "b")):
+        screen.emit(Message(kind="stage", text=text, run_id=run_id, counted=True))
         clock.now += seconds
         screen.emit(Progress(run_id=run_id, done=1, limit=2, preparing=True))
         clock.now += seconds
         screen.emit(Progress(run_id=run_id, done=2, limit=2, preparing=True))
-    assert stream.getvalue().splitlines() == ["long", "of all"]
+    assert stream.getvalue().splitlines() == ["not counted", "long"]
 
 
 @pytest.mark.parametrize(("verbose", "details"), [(False, ""), (True, "Traceback: ...\n")])
@@ -350,6 +351,18 @@ def test_a_terminal_that_cannot_draw_gets_lines(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("TERM", "dumb")
     with watcher(stream=Terminal()) as screen:
         assert type(screen) is LineScreen
+
+
+@pytest.mark.parametrize(("stream", "shown"), [(Terminal, True), (io.StringIO, False)])
+def test_loading_is_shown_on_a_terminal_alone(
+    stream: type[io.StringIO], shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study that is refused elsewhere prints one line."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", stderr := stream())
+    with loading():
+        pass
+    assert ("loading" in stderr.getvalue()) is shown
 
 
 def test_here_is_no_notebook() -> None:

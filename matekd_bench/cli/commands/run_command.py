@@ -171,12 +171,9 @@ def run(
 ) -> int:
     """Train every method on every task and seed that has no record yet, then print the leaderboard."""
     from matekd_bench.cli.ui.console import load_host, print_json
-    from matekd_bench.events import Message
-    from matekd_bench.screen.progress import watcher
+    from matekd_bench.screen.progress import loading, watcher
 
-    with watcher(quiet=quiet) as sink:
-        # The imports below take seconds, before the study can tell anything.
-        sink.emit(Message(kind="stage", text="loading libraries"))
+    with loading(quiet=quiet):  # the imports take seconds
         from matekd_bench.api.study import Study
         from matekd_bench.study.spec.request import make_request
 

@@ -185,7 +185,7 @@ class Artifact(ABC, Generic[T]):
 
     def tell(self, text: str, kind: Literal["stage", "warning", "detail"] = "stage") -> None:
         """Tell the user of a step that may take long, of damage, or of a detail."""
-        self.sink.emit(Message(kind=kind, text=text))
+        self.sink.emit(Message(kind=kind, text=text, counted=kind == "stage"))
 
     def count(self, done: int, limit: int) -> None:
         """Tell the user how much of the last step is done."""

@@ -71,4 +71,4 @@ class Preparation:
         }  # fmt: skip
 
     def _tell(self, text: str) -> None:
-        self._sink.emit(Message(kind="stage", text=f"{self._name}: {text}"))
+        self._sink.emit(Message(kind="stage", text=f"{self._name}: {text}", counted=True))

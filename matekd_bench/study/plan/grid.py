@@ -230,7 +230,7 @@ def _source(task: Task, spec: StudySpec) -> DataSource:
 
 def _read_data(tasks: Sequence[Task], spec: StudySpec, sink: Sink) -> dict[str, TaskData]:
     """Load the data of all tasks, and report how many are read."""
-    sink.emit(Message(kind="stage", text="reading data"))
+    sink.emit(Message(kind="stage", text="reading data", counted=True))
     data: dict[str, TaskData] = {}
     for number, task in enumerate(tasks, start=1):
         data[task.name] = read_task_data(task, spec, sink)
