@@ -71,11 +71,9 @@ class Trainer:
         self.on_auxiliary_update: Callable[[], None] = lambda: None
         self.micro_batch = ranks.rows_per_pass(optimizer.micro_batch, optimizer.batch_size)
         self._ranks = ranks
-        self._name = name
-        self._models = models
+        self._name, self._models = name, models
         self.method = perturbation
-        self._context = context
-        self._settings = optimizer
+        self._context, self._settings = context, optimizer
         self._objective = objective
         self._budget = budget
         self._auxiliary_updates = auxiliary_updates
@@ -131,9 +129,7 @@ class Trainer:
         with closing(Prefetch(assembler(update) for update in planned)) as batches:
             while self.progress < 1.0:
                 loss = self.update(to_device(next(batches), self._context.device))
-                if loss is None:
-                    self.on_auxiliary_update()
-                else:
+                if loss is not None:
                     yield loss
 
     def update(self, batch: Batch) -> float | None:
@@ -160,6 +156,7 @@ class Trainer:
             self._end_auxiliary_update()
             self.spent.auxiliary_updates += 1
             self.spent.auxiliary_examples += batch.total
+            self.on_auxiliary_update()
             return None
         # All gradients are there by now, so the order of the steps moves no number. If the student's gradient is not
         # finite the run ends as diverged, and nothing uses the modules that have been stepped.
