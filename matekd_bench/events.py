@@ -86,14 +86,24 @@ class RunStarted(Event):
 class Progress(Event):
     """How much of a limit is done; comes many times a second.
 
-    `limit` is the run's budget in its unit, or the updates of a preparation such as the fine-tuning of a teacher.
-    `seconds_left` is an estimate for the run, None for a preparation.
+    `limit` is the run's budget in its unit. If `preparing`, it counts the last "stage" instead, such as the updates of
+    a teacher's fine-tuning. `seconds_left` is an estimate for the run, None after its first update and for a
+    preparation. `auxiliary_done` of `auxiliary_limit` updates of the method's own module precede the student's next
+    update; 0 of 0 for a method that has none.
     """
 
     done: int
     limit: int
     loss: float | None = None
     seconds_left: float | None = None
+    preparing: bool = False
+    auxiliary_done: int = 0
+    auxiliary_limit: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared(Event):
+    """What the runs of a task share is there, made before any of them; its stages had the `run_id` of one of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,20 +153,33 @@ class StudyFinished(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StopRequested(Event):
+    """A signal came that lets the runs under way save themselves; a second one stops at once.
+
+    It is emitted by the signal's handler, where printing is not safe: a sink only notes it, or writes to a file
+    descriptor.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class Message(Event):
     """A line of text for the user.
 
-    A "stage" names a step that may take a while, a "note" is worth knowing, a "warning" tells of a likely problem. A
-    "detail" helps to find an error, such as the traceback of a failed run.
+    A "stage" names a step that may take a while; `Progress` follows if it is `counted`. A "note" is worth knowing, a
+    "warning" tells of a likely problem. A "detail" helps to find an error, such as the traceback of a failed run.
     """
 
     kind: Literal["stage", "note", "warning", "detail"]
     text: str
+    counted: bool = False
 
 
 EVENTS: Mapping[str, type[Event]] = {
     kind.__name__: kind
-    for kind in (StudyStarted, RunStarted, Progress, Evaluated, RunFinished, StudyFinished, Message)
+    for kind in (
+        *(StudyStarted, RunStarted, Progress, Evaluated, RunFinished, StudyFinished),
+        *(Prepared, StopRequested, Message),
+    )
 }
 
 

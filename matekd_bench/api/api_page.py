@@ -35,7 +35,8 @@ SECTIONS: Mapping[str, str] = {
     "Perturbed texts from a file": "read_perturbed_texts PerturbedTexts Coverage",
     "Thesauri": "Thesaurus Synonyms groups_in wordnet_places find_thesaurus thesaurus_names",
     "Presets, exporters, trackers": "Preset load_presets Exporter ExportTable Tracker",
-    "Events": "StudyStarted PlannedRun RunStarted Progress Evaluated RunFinished StudyFinished Message",
+    "Events": "StudyStarted PlannedRun RunStarted Progress Evaluated RunFinished Prepared StopRequested StudyFinished "
+    "Message",
     "Errors": "BenchError UsageError DataError CheckpointError PluginError ResultsError RunError",
 }
 NOT_SHOWN = frozenset({"hookimpl", "Views", "__version__"})

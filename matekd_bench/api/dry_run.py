@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from matekd_bench.api.frames import frame_of
 from matekd_bench.plugins.record_types import ExportTable
-from matekd_bench.screen.progress import duration
 from matekd_bench.screen.table_text import table_lines
+from matekd_bench.screen.wording import duration
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from matekd_bench.api.frames import frame_of
 from matekd_bench.plugins.record_types import ExportTable
 from matekd_bench.screen.escaped_streams import terminal
+from matekd_bench.screen.progress import in_notebook
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from matekd_bench.results.records.run_record import Record
     from matekd_bench.results.report.sheets import View
     from matekd_bench.tasks.task import Suite
+
+
+NO_WIDTH = 10_000  # columns, for output that is no screen
 
 
 @dataclass(frozen=True)
@@ -101,9 +106,9 @@ class Leaderboard:
             exporters=self.host.exporters, view=self.view,
         )  # fmt: skip
 
-    def show(self) -> None:
-        """Print the tables of the view on the screen, as ``print`` does."""
-        self._render(_screen())
+    def show(self, *, notes: bool = False) -> None:
+        """Print the tables of the view on the screen, as ``print`` does; `notes` prints the notes, not their number."""
+        self._render(_screen(), notes)
 
     def __str__(self) -> str:
         from rich.console import Console
@@ -117,10 +122,10 @@ class Leaderboard:
         )  # fmt: skip
         return text.getvalue().rstrip("\n")
 
-    def _render(self, console: Console) -> None:
+    def _render(self, console: Console, notes: bool = False) -> None:
         from matekd_bench.results.report.text import render
 
-        render(self.data, console, self.view)
+        render(self.data, console, self.view, with_notes=notes)
 
     __repr__ = __str__
 
@@ -131,7 +136,13 @@ class Leaderboard:
 
 
 def _screen() -> Console:
-    """Return the console of standard output; in a notebook, too, what is printed is text."""
+    """Return the console of standard output; in a notebook, too, what is printed is text.
+
+    A pipe or a file has no width: there every row is one line, unless COLUMNS says otherwise.
+    """
     from rich.console import Console
 
-    return Console(file=terminal(sys.stdout), force_jupyter=False)
+    console = Console(file=terminal(sys.stdout), force_jupyter=False)
+    if not console.is_terminal and not in_notebook() and "COLUMNS" not in os.environ:
+        console.width = NO_WIDTH
+    return console

@@ -170,6 +170,11 @@ class _StudentRun:
         # Elapsed time counts from here. Resuming moves it back by the earlier parts, saving moves it forward.
         self._clock = time.perf_counter()
         self._last_loss: float | None = None
+        self._trainer.on_auxiliary_update = self._report_auxiliary_update
+        self._auxiliary_done = 0  # since the student's last update
+        self._pace: tuple[float, float] | None = (
+            None  # progress and seconds after the first update of this process
+        )
 
     def _note(self, text: str) -> None:
         self._sink.emit(Message(kind="note", text=text))
@@ -305,10 +310,27 @@ class _StudentRun:
         return now if before is None or now is None else max(now, before)
 
     def _report_progress(self, spent: int, loss: float, elapsed: float) -> None:
-        """Report progress; the remaining seconds assume that the rest of the budget takes as long in proportion."""
-        progress = self._trainer.progress
-        left = elapsed * (1 - progress) / max(progress, 1e-9)
+        """Report progress; the remaining seconds assume that the rest of the budget takes as long in proportion.
+
+        The first update does not count for the estimate: it is much slower than the others.
+        """
+        self._auxiliary_done, progress, left = 0, self._trainer.progress, None
+        if self._pace is None:
+            self._pace = progress, elapsed
+        elif progress > self._pace[0]:
+            left = (elapsed - self._pace[1]) * (1 - progress) / (progress - self._pace[0])
         self._sink.emit(Progress(done=spent, limit=self._session.limit, loss=loss, seconds_left=left))
+
+    def _report_auxiliary_update(self) -> None:
+        """Report how many updates of the method's own module are done before the student's next one."""
+        self._auxiliary_done += 1
+        if (cycle := self._session.method.cycle) is not None:
+            self._sink.emit(
+                Progress(
+                    done=self._session.spent, limit=self._session.limit, loss=self._last_loss,
+                    auxiliary_done=self._auxiliary_done, auxiliary_limit=cycle.auxiliary,
+                )
+            )  # fmt: skip
 
     def _evaluate(self, update: int) -> None:
         """Evaluate the student on every dev split and record the evaluation."""

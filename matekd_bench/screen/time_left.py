@@ -17,23 +17,23 @@ class Pace:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._started = clock()
-        self._done_earlier: float | None = None
+        self._first: tuple[float, float] | None = None  # the first step noted, and when it ended
 
     def step(self, done: float) -> None:
         """Note that step `done` (from 1) has ended.
 
-        Steps before the first one noted were done earlier, so they do not count for the speed.
+        The first one noted does not count for the speed, since it is much slower than the others, and those before it
+        were done earlier.
         """
-        if self._done_earlier is None:
-            self._done_earlier = done - 1
+        if self._first is None:
+            self._first = done, self._clock()
 
     def left(self, done: float, size: float) -> float | None:
-        """Return the seconds until all of `size` is done; None before the first step and at the end."""
-        done_here = done - (self._done_earlier or 0)
-        if done_here <= 0 or not 0 < done < size:
+        """Return the seconds until all of `size` is done; None before the second step and at the end."""
+        if self._first is None or not self._first[0] < done < size:
             return None
-        return (self._clock() - self._started) * (size - done) / done_here
+        first, ended = self._first
+        return (self._clock() - ended) * (size - done) / (done - first)
 
 
 class StudyPace:

@@ -10,7 +10,7 @@ from matekd_bench.distill.artifacts.eviction import cache_limit
 from matekd_bench.distill.device import deterministic_kernels
 from matekd_bench.distill.training.ddp import Ranks
 from matekd_bench.errors import ResultsError
-from matekd_bench.events import Event, Message, Sink, StudyFinished
+from matekd_bench.events import Event, Message, Progress, Sink, StudyFinished
 from matekd_bench.plugins.event_dispatch import PluginSink, chosen_trackers
 from matekd_bench.plugins.known_names import tasks_and_suites
 from matekd_bench.results.leaderboard.build import build
@@ -87,7 +87,7 @@ def run(request: StudyRequest, host: Host, sink: Sink, *, dry_run: bool = False)
     """
     trackers = chosen_trackers(host, request.execution.track)
     placement = make_placement(request, host.in_process)
-    with Interruptions() as interruptions:
+    with Interruptions(sink) as interruptions:
         schedulers = SchedulerFactory(placement, host, interruptions)
         shared = schedulers.shared_study(placement.request.spec.threads)
         with (
@@ -141,6 +141,8 @@ def _plan_study(placement: Placement, host: Host, sink: Sink, ranks: Ranks, *, q
             sink,
             f"{missing} recorded runs kept no student: 'matekd-bench predict RUN' says how to make one again.",
         )
+    if todo:
+        _stage(sink, "timing the machine")
     tuner = make_tuner(grid, todo, execution.results, sink) if spec.tune and todo else None
     plan = make_plan(grid, store, execution.results, recorded, tuner=tuner, shard=shard, jobs=placement.jobs)
     return _PlannedStudy(grid, store, todo, tuner, plan)
@@ -206,6 +208,7 @@ def _check_before_first_run(
     if "threads" not in schedulers.placement.request.given and study.grid.threads is not None:
         warn_of_other_threads(study.todo, study.store, study.grid.threads, sink)
     _note_gpu_hours(study.plan, schedulers.placement, sink)
+    _stage(sink, "checking models")
     check_models(study.todo, sink)
     check_given_teachers(study.todo, runner.assets)  # the runner keeps them for runs in this process
 
@@ -266,6 +269,12 @@ def _note_resources_and_data(grid: Grid, todo: Sequence[Cell], sink: Sink) -> No
     for data in grid.data.values():
         for notice in data.notices:
             _note(sink, f"{data.task.name}: {notice}")
+
+
+def _stage(sink: Sink, text: str) -> None:
+    """Announce a single step that may take a while."""
+    sink.emit(Message(kind="stage", text=text, counted=True))
+    sink.emit(Progress(done=0, limit=1, preparing=True))
 
 
 def _note(sink: Sink, text: str) -> None:

@@ -89,7 +89,7 @@ def reproduce(
     spec = spec.model_copy(update={name: value for name, value in here.items() if value})
     kind = device or _available_device(recorded.compute.device)
     target = ResultsStore(into)
-    with Interruptions() as interruptions, deterministic_kernels(spec.deterministic):
+    with Interruptions(sink) as interruptions, deterministic_kernels(spec.deterministic):
         grid = make_grid(spec, resolve_device(kind), host, sink)
         grid = replace(grid, seed_plan=recorded.provenance.seed_plan)  # `spec` plans this run alone
         cell = _cell_of_run(grid, recorded)

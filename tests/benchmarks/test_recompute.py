@@ -52,7 +52,7 @@ def export(results: Path, exports: Path) -> Path:
         main(["export", *boards, *place])
         main(["export", str(exports / "runs.csv"), "--table", "runs", *place])
         with contextlib.redirect_stdout(out):
-            main(["leaderboard", "--by", "task", *place])
+            main(["leaderboard", "--by", "task", "--notes", *place])
     (exports / "by-task.txt").write_text(out.getvalue(), encoding="utf-8")
     return exports
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from matekd_bench.events import Message
+from matekd_bench.screen.bar_screen import BarScreen
 from matekd_bench.screen.escaped_streams import EscapedStream, escaped_streams, terminal
-from matekd_bench.screen.progress import BarScreen
 
 
 class Terminal(io.StringIO):

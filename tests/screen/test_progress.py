@@ -1,4 +1,4 @@
-"""What the three screens print of the events of a study."""
+"""What the screens print of the events of a study, without a terminal and with one."""
 
 from __future__ import annotations
 
@@ -8,28 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from matekd_bench.events import (
     Evaluated,
     Message,
     PlannedRun,
+    Prepared,
     Progress,
     RunFinished,
     RunStarted,
     Sink,
+    StopRequested,
     StudyFinished,
     StudyStarted,
 )
-from matekd_bench.screen.progress import (
-    BarScreen,
-    LineScreen,
-    NotebookScreen,
-    QuietScreen,
-    duration,
-    in_notebook,
-    watcher,
-)
+from matekd_bench.screen.bar_screen import BarScreen
+from matekd_bench.screen.live_bars import Bars, shortened
+from matekd_bench.screen.plain_screens import LineScreen, QuietScreen
+from matekd_bench.screen.progress import in_notebook, loading, watcher
 from matekd_bench.screen.time_left import Pace, StudyPace
+from matekd_bench.screen.wording import STOPPING, duration
 
 
 def planned(run_id: str, seed: int, updates: int, **more: Any) -> PlannedRun:
@@ -63,10 +62,10 @@ def show_study(screen: Sink, clock: Clock) -> None:
     """Emit a study of one run with two evaluations."""
     screen.emit(STUDY)
     screen.emit(Message(kind="note", text="3 broken rows skipped"))
-    screen.emit(Message(kind="stage", text="fine-tuning the teacher on rte", run_id="a2"))
+    screen.emit(Message(kind="stage", text="fine-tuning the teacher on rte", run_id="a2", counted=True))
     for done in range(1, 9):
         clock.now += 30
-        screen.emit(Progress(run_id="a2", done=done, limit=8, loss=0.25))
+        screen.emit(Progress(run_id="a2", done=done, limit=8, loss=0.25, preparing=True))
     screen.emit(Message(kind="warning", text="no WordNet"))
     screen.emit(Message(kind="detail", text="Traceback: ..."))
     screen.emit(RUN)
@@ -89,24 +88,44 @@ def started(run: PlannedRun, position: int) -> RunStarted:
     )
 
 
-def test_plain_lines_hold_one_line_for_each_evaluation() -> None:
+PLAIN_LINES = [
+    "2 runs (2 methods x 1 task x 1 seed), 1 to do; records go to results",
+    "note: 3 broken rows skipped",
+    "fine-tuning the teacher on rte",
+    "warning: no WordNet",
+    "[2/2] eda[alpha=0.2] on rte, seed 0: ok 62.5 after 1 min",
+]
+
+
+def test_plain_lines_hold_one_line_for_each_phase_and_run() -> None:
     stream = io.StringIO()
     clock = Clock()
     show_study(LineScreen(stream, clock=clock), clock)
+    assert stream.getvalue().splitlines() == PLAIN_LINES
+
+
+def test_plain_lines_hold_every_evaluation_if_wanted() -> None:
+    stream, clock = io.StringIO(), Clock()
+    show_study(LineScreen(stream, verbose=True, clock=clock), clock)
     assert stream.getvalue().splitlines() == [
-        "2 runs (2 methods x 1 task x 1 seed), 1 to do; records go to results",
-        "note: 3 broken rows skipped",
-        "fine-tuning the teacher on rte",
-        "  25 %, loss 0.250, 3 min left",
-        "  50 %, loss 0.250, 2 min left",
-        "  75 %, loss 0.250, 1 min left",
-        "  100 %, loss 0.250",
-        "warning: no WordNet",
-        "[2/2] eda[alpha=0.2] on rte, seed 0",
-        "  evaluation 1/2: 50.0, loss 0.512, 2 min left",
-        "  evaluation 2/2: 62.5",
-        "  ok 62.5 after 1 min",
+        *PLAIN_LINES[:-1],
+        "[2/2] eda[alpha=0.2] on rte, seed 0: evaluation 1/2: 50.0, loss 0.512, 2 min left",
+        "[2/2] eda[alpha=0.2] on rte, seed 0: evaluation 2/2: 62.5",
+        PLAIN_LINES[-1],
     ]
+
+
+def test_a_short_phase_and_a_phase_of_another_process_get_no_line() -> None:
+    stream, clock = io.StringIO(), Clock()
+    screen = LineScreen(stream, clock=clock)
+    screen.emit(Message(kind="stage", text="not counted"))
+    for text, seconds, run_id in (("short", 1, "a"), ("long", 20, "a"), ("long", 20, "b")):
+        screen.emit(Message(kind="stage", text=text, run_id=run_id, counted=True))
+        clock.now += seconds
+        screen.emit(Progress(run_id=run_id, done=1, limit=2, preparing=True))
+        clock.now += seconds
+        screen.emit(Progress(run_id=run_id, done=2, limit=2, preparing=True))
+    assert stream.getvalue().splitlines() == ["not counted", "long"]
 
 
 @pytest.mark.parametrize(("verbose", "details"), [(False, ""), (True, "Traceback: ...\n")])
@@ -147,44 +166,107 @@ def test_plain_lines_say_how_long_all_runs_will_take(three: StudyStarted) -> Non
         screen.emit(started(run, position))
         clock.now += 60
         screen.emit(finished(run.run_id))
-    starts = [line for line in stream.getvalue().splitlines() if line.startswith("[")]
-    assert starts == [
-        "[1/3] kd on rte, seed 1",
-        "[2/3] kd on rte, seed 3; 9 min left in all",
-        "[3/3] kd on rte, seed 6; 3 min left in all",
+    ends = [line for line in stream.getvalue().splitlines() if line.startswith("[")]
+    assert ends == [
+        "[1/3] kd on rte, seed 1: ok 50.0 after 1 min; 9 min left in all",
+        "[2/3] kd on rte, seed 3: ok 50.0 after 1 min; 3 min left in all",
+        "[3/3] kd on rte, seed 6: ok 50.0 after 1 min",
     ]
 
 
-def test_the_bar_of_a_run_shows_its_preparation_first(
-    three: StudyStarted, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
+def test_the_bar_of_a_run_shows_its_preparation_first(three: StudyStarted) -> None:
     clock, run = Clock(), three.todo[0]
+
+    def emit(done: int, limit: int, **more: Any) -> None:
+        screen.emit(Progress(run_id=run.run_id, done=done, limit=limit, **more))
+
     with BarScreen(Terminal(), verbose=False, clock=clock) as screen:
         screen.emit(three)
         screen.emit(started(run, 1))
         screen.emit(Message(kind="stage", text="teacher for rte", run_id=run.run_id))
+        clock.now += 600  # the first update is slow: it does not count
+        emit(1, 4, loss=0.5, preparing=True)
+        assert lowest_bar(screen) == ("teacher for rte", 1, 4, "", "loss 0.500", "")
         clock.now += 60
-        screen.emit(Progress(run_id=run.run_id, done=1, limit=4, loss=0.5))
-        assert lowest_bar(screen) == ("teacher for rte", 1, 4, "loss 0.500, 3 min left")
+        emit(2, 4, loss=0.5, preparing=True)
+        assert lowest_bar(screen) == ("teacher for rte", 2, 4, "", "loss 0.500", "2 min left")
+        emit(4, 4, loss=0.5, preparing=True)
+        assert lowest_bar(screen)[0] == "runs"  # no bar of what is done
         screen.emit(Message(kind="stage", text="generator for rte", run_id=run.run_id))
-        assert lowest_bar(screen) == ("generator for rte", 0, None, "")
-        screen.emit(Progress(run_id=run.run_id, done=5, limit=100, loss=0.25, seconds_left=42.0))
-        assert lowest_bar(screen) == ("kd on rte, seed 1", 5, 100, "loss 0.250, 42 s left")
+        assert lowest_bar(screen) == ("generator for rte", 0, None, "", "", "")
+        emit(5, 100, loss=0.25, seconds_left=42.0)
+        assert lowest_bar(screen) == ("kd on rte, seed 1", 5, 100, "", "loss 0.250", "42 s left")
+        emit(5, 100, auxiliary_done=2, auxiliary_limit=10)
+        assert lowest_bar(screen)[3] == "auxiliary 2/10"
         screen.emit(finished(run.run_id))
-        assert lowest_bar(screen) == ("runs", 2, 4, "9 min left in all")
+        assert lowest_bar(screen)[:3] == ("runs", 2, 4)
+        assert lowest_bar(screen)[5].endswith(" left")
 
 
-def lowest_bar(screen: BarScreen) -> tuple[object, ...]:
+def test_nothing_is_left_of_what_is_prepared_for_later_and_of_steps_of_the_study(three: StudyStarted) -> None:
+    with BarScreen(Terminal(), verbose=False, clock=Clock()) as screen:
+        screen.emit(Message(kind="stage", text="reading data"))
+        screen.emit(Progress(done=1, limit=9, preparing=True))
+        assert lowest_bar(screen)[:3] == ("reading data", 1, 9)
+        screen.emit(three)
+        assert lowest_bar(screen)[0] == "runs"
+        screen.emit(Message(kind="stage", text="logits for rte", run_id="b6"))
+        assert lowest_bar(screen)[0] == "logits for rte"
+        screen.emit(Prepared(run_id="b6"))
+        assert lowest_bar(screen)[0] == "runs"
+        assert screen.runs.keys() == {""}
+
+
+def lowest_bar(screen: BarScreen) -> tuple[Any, ...]:
     bar = screen.bars.tasks[-1]
-    return bar.description, bar.completed, bar.total, bar.fields["detail"]
+    return (bar.description, bar.completed, bar.total, *(bar.fields.get(name, "") for name in FIELDS))
+
+
+FIELDS = ("extra", "loss", "left")
+COUNTS = ("123/400, auxiliary 40/100", "3/27", "1 h 12 min left", "12 min left")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_bars_fit_and_shrink_only_their_label(width: int) -> None:
+    file = Terminal()
+    bars = Bars(Console(file=file, width=width, force_terminal=True, color_system=None))
+    bars.add_task("runs", total=27, completed=3, left=COUNTS[3])
+    bars.add_task(
+        "matekd[generator_lr=5e-05] on mini-mrpc, seed 0", total=400, completed=123, left=COUNTS[2],
+        extra="auxiliary 40/100", loss="loss 0.512",
+    )  # fmt: skip
+    bars.stopping = True
+    screen = Console(file=io.StringIO(), width=width, color_system=None)
+    screen.print(*bars.get_renderables(), sep="\n")
+    lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= width
+    assert [said for said in (*COUNTS, STOPPING) if said not in "\n".join(lines)] == []
+    assert lines[1].startswith("matekd")
+    assert ("matekd[generator_lr=5e-05] on mini-mrpc, seed 0" in lines[1]) == (width == 200)
+    assert ("loss 0.512" in lines[1]) == (width >= 100)
+
+
+def test_a_label_loses_its_middle() -> None:
+    assert [shortened("abcdefgh", width) for width in (8, 5, 2, 1)] == ["abcdefgh", "ab…gh", "a…", "…"]
+
+
+def test_a_stop_is_shown_in_the_bars_and_written_past_a_stream_of_lines(tmp_path: Path) -> None:
+    with BarScreen(Terminal(), verbose=False) as screen:
+        screen.emit(StopRequested())
+        assert screen.bars.stopping
+    with (tmp_path / "log").open("w") as log:
+        LineScreen(log).emit(StopRequested())
+    assert (tmp_path / "log").read_text() == f"{STOPPING}\n"
+    LineScreen(io.StringIO()).emit(StopRequested())  # a stream without a file: nothing to write to
 
 
 def test_time_left_is_known_only_in_the_middle(three: StudyStarted) -> None:
     clock = Clock()
     pace, study = Pace(clock), StudyPace(three, clock)
+    pace.step(1)
     clock.now = 10.0
-    assert [pace.left(done, 8) for done in (0, 2, 8)] == [None, 30.0, None]
+    assert [pace.left(done, 8) for done in (0, 1, 3, 8)] == [None, None, 25.0, None]
     left = []
     for run in (*three.todo, three.todo[-1]):
         left.append(study.left())
@@ -210,22 +292,21 @@ def test_teachers_and_the_plan_weigh_in_the_time_left(three: StudyStarted) -> No
     assert study.left() == pytest.approx(0.5 * 2000 * (400 + 200) / (0.5 * 2000 + 200))  # mrpc's teacher
 
 
-def test_steps_before_an_interruption_do_not_count_for_the_speed(three: StudyStarted) -> None:
-    stream, clock = io.StringIO(), Clock()
-    screen = LineScreen(stream, clock=clock)
-    screen.emit(three)
-    screen.emit(Message(kind="stage", text="teacher for rte", run_id="b1"))
-    for done in range(51, 76):
+def test_steps_before_an_interruption_do_not_count_for_the_speed() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    for done in range(51, 77):
         clock.now += 4
-        screen.emit(Progress(run_id="b1", done=done, limit=100, loss=0.5))
-    # 25 steps of 4 s each, not 75 in 100 s
-    assert "  75 %, loss 0.500, 2 min left" in stream.getvalue().splitlines()
+        pace.step(done)
+    assert pace.left(76, 100) == 4 * 24
 
 
 def test_a_failed_run_has_no_score() -> None:
     stream = io.StringIO()
-    LineScreen(stream).emit(RunFinished(run_id="a2", status="failed", score=None, seconds=3.0))
-    assert stream.getvalue() == "  failed after 3 s\n"
+    screen = LineScreen(stream)
+    screen.emit(RUN)
+    screen.emit(RunFinished(run_id="a2", status="failed", score=None, seconds=3.0))
+    assert stream.getvalue() == "[2/2] eda[alpha=0.2] on rte, seed 0: failed after 3 s\n"
 
 
 @pytest.mark.parametrize(
@@ -250,34 +331,6 @@ def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_lines_of_several_runs_at_a_time_begin_with_theirs(three: StudyStarted) -> None:
-    stream = io.StringIO()
-    screen = LineScreen(stream, clock=Clock())
-    one, two, _ = three.todo
-    for event in (
-        three,
-        Message(kind="stage", text="teacher for rte", run_id=two.run_id),
-        started(one, 1),
-        Progress(run_id=two.run_id, done=1, limit=2, loss=0.5),
-        Message(kind="stage", text="generator for rte", run_id=one.run_id),
-        started(two, 2),
-        Progress(run_id=one.run_id, done=5, limit=10, loss=0.5, seconds_left=60.0),
-        Progress(run_id=two.run_id, done=5, limit=10, loss=0.75, seconds_left=600.0),
-        Evaluated(run_id=one.run_id, number=1, total=2, score=0.5, loss=0.5),
-        finished(two.run_id),
-    ):
-        screen.emit(event)
-    assert stream.getvalue().splitlines()[1:] == [
-        "teacher for rte",
-        "[1/3] kd on rte, seed 1",
-        "teacher for rte: 50 %, loss 0.500, 0 s left",
-        "generator for rte",
-        "[2/3] kd on rte, seed 3",
-        "kd on rte, seed 1: evaluation 1/2: 50.0, loss 0.500, 1 min left",
-        "kd on rte, seed 3: ok 50.0 after 1 min",
-    ]
-
-
 def test_bars_of_several_runs_at_a_time_are_shown_together(three: StudyStarted) -> None:
     with BarScreen(Terminal(), verbose=False, clock=Clock()) as screen:
         screen.emit(three)
@@ -294,11 +347,23 @@ def test_bars_of_several_runs_at_a_time_are_shown_together(three: StudyStarted) 
         assert [bar.description for bar in screen.bars.tasks] == ["runs", "kd on rte, seed 3"]
 
 
-def test_a_notebook_gets_a_line_per_run_and_preparation() -> None:
-    clock, file = Clock(), io.StringIO()
-    show_study(NotebookScreen(file, clock=clock), clock)
-    lines = file.getvalue().splitlines()
-    assert [line for line in lines if "evaluation" in line or "%" in line] == []
-    assert "fine-tuning the teacher on rte" in lines
-    assert lines[-1].startswith("[2/2] eda[alpha=0.2] on rte, seed 0: ok ")
+def test_a_terminal_that_cannot_draw_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    with watcher(stream=Terminal()) as screen:
+        assert type(screen) is LineScreen
+
+
+@pytest.mark.parametrize(("stream", "shown"), [(Terminal, True), (io.StringIO, False)])
+def test_loading_is_shown_on_a_terminal_alone(
+    stream: type[io.StringIO], shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study that is refused elsewhere prints one line."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", stderr := stream())
+    with loading():
+        pass
+    assert ("loading" in stderr.getvalue()) is shown
+
+
+def test_here_is_no_notebook() -> None:
     assert not in_notebook()

@@ -205,7 +205,7 @@ def _seconds(text: str) -> float:
 
 def _age(moment: float) -> str:
     """Format the time since `moment` (seconds since the epoch); from two days on, in days."""
-    from matekd_bench.screen.progress import duration
+    from matekd_bench.screen.wording import duration
 
     seconds = max(0.0, time.time() - moment)
     return f"{seconds / 86400:.0f} days" if seconds >= 2 * 86400 else duration(seconds)

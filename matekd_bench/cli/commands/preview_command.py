@@ -77,7 +77,7 @@ def preview(
     no_plugins: NoPlugins = False,
 ) -> None:
     """Show what methods do to a few training rows: texts before and after, and what teacher and student say to them."""
-    from matekd_bench.screen.progress import LineScreen
+    from matekd_bench.screen.plain_screens import LineScreen
     from matekd_bench.study.spec.request import make_request
     from matekd_bench.tools.preview import preview as preview_methods
 

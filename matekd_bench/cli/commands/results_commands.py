@@ -39,6 +39,9 @@ Failures = Annotated[
     bool,
     ViewOption("--failures", help="Runs that failed, collapsed or diverged: reasons, and how to try again."),
 ]
+Notes = Annotated[
+    bool, ViewOption("--notes", help="Print the notes: data, power, what rows used, which costs compare.")
+]
 Sort = Annotated[str | None, ViewOption("--sort", metavar="KEY", help="delta, score, cost, name, or a task.")]
 Rows = Annotated[
     str | None, ViewOption("--methods", metavar="LIST", help="Show these methods or variants only.")
@@ -70,6 +73,7 @@ def leaderboard(
     methods: Rows = None,
     tasks: Columns = None,
     match: Match = None,
+    notes: Notes = False,
     verify: Verify = False,
     json: Json = False,
     plugin: PluginFiles = None,
@@ -93,7 +97,7 @@ def leaderboard(
     board = loaded.leaderboard(
         methods=methods, tasks=tasks, reference=reference, sort=sort, match=match or (), by=shown
     )
-    show_leaderboard(board, json=json, verification=verification)
+    show_leaderboard(board, json=json, notes=notes, verification=verification)
     return code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from matekd_bench.events import StudyFinished
     from matekd_bench.plugins.host import Host
     from matekd_bench.study.plan.study_plan import Plan
+    from matekd_bench.study.spec.request import StudyRequest
 
 
 def run(
@@ -170,16 +172,18 @@ def run(
     ] = False,
 ) -> int:
     """Train every method on every task and seed that has no record yet, then print the leaderboard."""
-    from matekd_bench.api.study import Study
     from matekd_bench.cli.ui.console import load_host, print_json
-    from matekd_bench.screen.progress import watcher
-    from matekd_bench.study.spec.request import make_request
+    from matekd_bench.screen.progress import loading, watcher
 
-    go_offline(context, offline)
-    options, glue_home = study_options(context)
-    host = load_host(plugin, no_plugins)
-    request = make_request(options, host, glue_home=glue_home, command=typed_command(context))
-    study = Study.of(request, host)
+    with loading(quiet=quiet):  # the imports take seconds
+        from matekd_bench.api.study import Study
+        from matekd_bench.study.spec.request import make_request
+
+        go_offline(context, offline)
+        options, glue_home = study_options(context)
+        host = load_host(plugin, no_plugins)
+        request = make_request(options, host, glue_home=glue_home, command=typed_command(context))
+        study = Study.of(request, host)
     if dry_run:
         plan = study.plan(quiet=quiet)
         print_json(plan.as_json()) if json else typer.echo(plan)
@@ -190,22 +194,36 @@ def run(
     if summary is None or summary.plan is None:
         return 0
     folder = request.execution.results
+    if not json and not quiet:
+        for line in _student_lines(summary.plan, request, host, plugin):
+            typer.echo(line)
     show_leaderboard(trained.leaderboard(), json=json)
     if not json:
         typer.echo(f"{_counts(summary.end)}.{'' if quiet else _next_command(summary.end, folder)}")
-        if not (quiet or summary.end.failed) and request.spec.keep == "last":
-            _print_predict_command(summary.plan, host, folder, plugin)
     return 1 if summary.end.failed else 0
 
 
-def _print_predict_command(plan: Plan, host: Host, results: Path, plugins: list[Path] | None) -> None:
-    """Suggest predictions of the last student of a task of the user's own, if there is one."""
-    own = [run.run_id for run in plan.study.runs if host.task(run.task).record.own]
-    if own:
-        words = ["matekd-bench", "predict", own[-1], *(f"--plugin={file}" for file in plugins or ())]
-        words += [] if results == RESULTS else [f"--results={results}"]
-        command = shlex.join([*words, "--split", "dev", "-o", "predictions.csv"])
-        typer.echo(f"Then: '{command}' writes a student's answers; --file FILE is for other texts.")
+def _student_lines(
+    plan: Plan, request: StudyRequest, host: Host, plugins: list[Path] | None
+) -> Iterator[str]:
+    """Yield where the kept students of a study are, their size, and how to use one, first of the user's own tasks."""
+    from matekd_bench.results.store.students_folder import STUDENTS, KeptStudents
+    from matekd_bench.tools.doctor.caches import readable
+
+    results = request.execution.results
+    students = KeptStudents(results)
+    kept = [run for run in plan.study.runs if students.has(run.run_id)]
+    if not kept:
+        return
+    size = readable(students.bytes_of(run.run_id for run in kept))
+    yield f"Students: {len(kept)} in {students.root / STUDENTS} ({size})."
+    last = max(kept, key=lambda run: (host.task(run.task).record.own, plan.study.runs.index(run)))
+    words = ["matekd-bench", "predict", last.run_id, *(f"--plugin={file}" for file in plugins or ())]
+    words += [] if results == RESULTS else [f"--results={results}"]
+    words += [f"--glue-dir={request.spec.glue_dir}"] if request.spec.glue_dir else []
+    command = shlex.join([*words, "--split", "dev", "-o", "predictions.csv"])
+    yield f"Then: '{command}' writes a student's answers; --file FILE is for other texts."
+    yield ""
 
 
 def _counts(end: StudyFinished) -> str:

@@ -53,7 +53,7 @@ def texts(
 
     The rows are those on which 'run' trains with the same options. Add a field "perturbed" to each line.
     """
-    from matekd_bench.screen.progress import LineScreen
+    from matekd_bench.screen.plain_screens import LineScreen
     from matekd_bench.study.spec.request import make_request
     from matekd_bench.tools.texts import write_texts
 

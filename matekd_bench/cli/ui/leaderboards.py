@@ -66,11 +66,18 @@ def results_folder_of(run: str) -> Path | None:
 
 
 def show_leaderboard(
-    leaderboard: Leaderboard, *, json: bool = False, verification: Verification | None = None
+    leaderboard: Leaderboard,
+    *,
+    json: bool = False,
+    notes: bool = False,
+    verification: Verification | None = None,
 ) -> None:
-    """Print a leaderboard as tables, or as JSON rows; with a `verification` these are in an object beside it."""
+    """Print a leaderboard as tables, with all `notes` or their number, or as JSON rows.
+
+    With a `verification` the JSON rows are in an object beside it.
+    """
     if not json:
-        leaderboard.show()
+        leaderboard.show(notes=notes)
         return
     if verification is not None:
         print_json({"verification": asdict(verification), "rows": leaderboard.rows.rows})

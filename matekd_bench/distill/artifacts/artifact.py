@@ -23,7 +23,7 @@ from matekd_bench.distill.models.tokenizers import Encoder, encoder_of
 from matekd_bench.distill.settings import GeneratorSettings, TeacherSettings
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.errors import CheckpointError
-from matekd_bench.events import Message, Sink
+from matekd_bench.events import Message, Progress, Sink
 from matekd_bench.files.durable import CheckpointFolder
 from matekd_bench.files.hashing import short_digest
 from matekd_bench.tasks.task import Examples, Task, TaskData
@@ -208,9 +208,13 @@ class Artifact(ABC, Generic[T]):
         """Make the resumable training that a build consists of."""
         return Preparation(self.title, checkpoints, sink=self.sink, stopping=self.stopping, ranks=ranks)
 
-    def tell(self, text: str, kind: Literal["stage", "warning"] = "stage") -> None:
-        """Tell the user of a step that may take long, or of damage."""
-        self.sink.emit(Message(kind=kind, text=text))
+    def tell(self, text: str, kind: Literal["stage", "warning", "detail"] = "stage") -> None:
+        """Tell the user of a step that may take long, of damage, or of a detail."""
+        self.sink.emit(Message(kind=kind, text=text, counted=kind == "stage"))
+
+    def count(self, done: int, limit: int) -> None:
+        """Tell the user how much of the last step is done."""
+        self.sink.emit(Progress(done=done, limit=limit, preparing=True))
 
     @property
     def task(self) -> Task:

@@ -128,7 +128,8 @@ class WarmedUpGenerator(Artifact[Generator]):
     def load(self, entry: CacheEntry, measured: Measured) -> Generator:
         """Load the generator onto the device."""
         self.tell(
-            f"{self.title}: masked-token accuracy {measured['accuracy']:.1%}, perplexity {measured['perplexity']:.3g}"
+            f"{self.title}: masked-token accuracy {measured['accuracy']:.1%}, perplexity {measured['perplexity']:.3g}",
+            "detail",
         )
         source = self._named[0]
         # Seed 0 is not used: the saved generator has its head.

@@ -59,7 +59,7 @@ class Preparation:
             self._started -= state["seconds"]
         with closing(session.losses()) as losses, self._saver:
             for loss in losses:
-                self._sink.emit(Progress(done=session.spent, limit=session.limit, loss=loss))
+                self._sink.emit(Progress(done=session.spent, limit=session.limit, loss=loss, preparing=True))
                 if session.spent < session.limit:  # after the last update what is prepared goes to the cache
                     self._saver.after_update(
                         session.updates, session.modules, partial(self._state, session, origin)
@@ -71,4 +71,4 @@ class Preparation:
         }  # fmt: skip
 
     def _tell(self, text: str) -> None:
-        self._sink.emit(Message(kind="stage", text=f"{self._name}: {text}"))
+        self._sink.emit(Message(kind="stage", text=f"{self._name}: {text}", counted=True))

@@ -148,7 +148,7 @@ class FineTunedTeacher(Artifact[Teacher]):
     def load(self, entry: CacheEntry, measured: Measured) -> Teacher:
         """Load the teacher onto the device, frozen; from the cache even after fine-tuning."""
         if not entry.built:
-            self.tell(f"{self.title}: from cache")
+            self.tell(f"{self.title}: from cache", "detail")
         task, checkpoint = self.task, self.checkpoint
         # Seed 0 is not used: the saved model has its head.
         model = load_classifier(ModelSource(checkpoint), task.outputs, task.labels, 0).to(self.recipe.device)
@@ -197,7 +197,7 @@ class CleanLogits(Artifact[Tensor]):
         recipe = self.recipe
         logits = predict(
             self.teacher.model, self.read(), recipe.teacher_encoder.tokens.pad, batch_size=recipe.rows_per_answer,
-            precision=recipe.answer_precision, ranks=recipe.ranks,
+            precision=recipe.answer_precision, ranks=recipe.ranks, on_rows=self.count,
         )  # fmt: skip
         save_file({"logits": logits.contiguous()}, str(folder / "logits.safetensors"))
         return {}

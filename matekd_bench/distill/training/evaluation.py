@@ -27,8 +27,11 @@ def predict(
     batch_size: int = 64,
     precision: ResolvedPrecision = "float32",
     ranks: Ranks = ALONE,
+    on_rows: Callable[[int, int], None] = lambda done, limit: None,
 ) -> Tensor:
     """Return the logits [n, C] of all rows in their order, in float32 or wider, on the CPU.
+
+    `on_rows` is called after every batch with the number of rows so far, and of all rows.
 
     The model is in eval mode afterwards.
     """
@@ -41,7 +44,7 @@ def predict(
             logits = model(**{name: send(value, device) for name, value in inputs.items()}).logits
         return upcast(logits)
 
-    return answer_in_batches(answer, rows, batch_size, ranks)
+    return answer_in_batches(answer, rows, batch_size, ranks, on_rows)
 
 
 def batch_inputs(model: Any, batch: Sequence[Encoded], pad_id: int) -> dict[str, Tensor]:
@@ -55,17 +58,20 @@ def answer_in_batches(
     rows: Sequence[Encoded],
     batch_size: int,
     ranks: Ranks = ALONE,
+    on_rows: Callable[[int, int], None] = lambda done, limit: None,
 ) -> Tensor:
     """Return what `answer` gives for all rows, in their order; it gets a batch of rows and returns logits [B, C].
+
+    `on_rows` is as in :func:`predict`.
 
     The same rows always form the same batches (sorted by length, then by position), because padding and batch
     composition change the last bits of logits. Several processes share the batches, so each row is predicted once.
     """
     order = sorted(range(len(rows)), key=lambda row: (len(rows[row].ids), row))
-    predicted = [
-        answer([rows[row] for row in order[start : start + batch_size]])
-        for start in ranks.share(range(0, len(order), batch_size))
-    ]
+    predicted = []
+    for start in ranks.share(range(0, len(order), batch_size)):
+        predicted.append(answer([rows[row] for row in order[start : start + batch_size]]))
+        on_rows(min(start + batch_size, len(order)), len(order))
     shares = ranks.gather([logits.cpu() for logits in predicted])  # at the end: each copy waits for a GPU
     # Process r of n has batches r, r + n, r + 2n, ...: taking one from each in turn restores their order.
     sorted_logits = torch.cat([batch for turn in zip_longest(*shares) for batch in turn if batch is not None])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -68,13 +68,12 @@ class Trainer:
         ranks: Ranks = ALONE,
     ) -> None:
         self.spent = Spent()
+        self.on_auxiliary_update: Callable[[], None] = lambda: None
         self.micro_batch = ranks.rows_per_pass(optimizer.micro_batch, optimizer.batch_size)
         self._ranks = ranks
-        self._name = name
-        self._models = models
+        self._name, self._models = name, models
         self.method = perturbation
-        self._context = context
-        self._settings = optimizer
+        self._context, self._settings = context, optimizer
         self._objective = objective
         self._budget = budget
         self._auxiliary_updates = auxiliary_updates
@@ -157,6 +156,7 @@ class Trainer:
             self._end_auxiliary_update()
             self.spent.auxiliary_updates += 1
             self.spent.auxiliary_examples += batch.total
+            self.on_auxiliary_update()
             return None
         # All gradients are there by now, so the order of the steps moves no number. If the student's gradient is not
         # finite the run ends as diverged, and nothing uses the modules that have been stepped.

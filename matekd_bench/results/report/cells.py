@@ -24,6 +24,13 @@ MARKS: Mapping[str | None, str] = {"better": " ↑", "worse": " ↓", "equivalen
 WITH_BEST = " *"
 NO_ADVERSARY = "no adversary"
 OVER: Mapping[str, tuple[str, ...]] = {"": (), "tasks": ("(all tasks)",), "study": ("(whole study)",)}
+SHORT_METRICS: Mapping[str, str] = {
+    "accuracy": "acc",
+    "f1": "F1",
+    "matthews": "MCC",
+    "pearson": "r",
+    "spearman": "rho",
+}
 PROBLEMS = ("failed", "collapsed", "diverged")  # statuses of runs that a table has to name
 # How numbers of each unit are shown. Fractions are in files as they are, and shown in points.
 FORMATS: Mapping[str, str] = {
@@ -200,6 +207,11 @@ def task_heading(task: TaskColumn) -> tuple[str, ...]:
     """Return the lines above the scores of one task, with a mark if it is uninformative or its data are partial."""
     marks = {"(uninformative)": bool(task.uninformative), "(partial)": task.partial}
     return (task.name, *(mark for mark, shown in marks.items() if shown))
+
+
+def metric_heading(task: TaskColumn) -> str:
+    """Return the metrics whose mean a task's score is, short enough for a heading: "acc/F1"."""
+    return "/".join(SHORT_METRICS.get(metric, metric) for metric in task.metrics)
 
 
 def name_cell(row: LeaderboardRow) -> TableCell:

@@ -14,6 +14,7 @@ from matekd_bench.results.report.cells import (
     interval_cell,
     marks,
     mean_and_spread,
+    metric_heading,
     p_cell,
     problems,
     score_cell,
@@ -170,7 +171,9 @@ def scores_of_task(task: TaskColumn, *, with_intervals: bool) -> RowColumn:
         cell = row.cells.get(task.name)
         return cell.mean if cell else None
 
-    return Column(f"{task.name}_mean", "", mean, task_heading(task), show=show)
+    name, *marks = task_heading(task)
+    heading = (name, *filter(None, [metric_heading(task)]), *marks)
+    return Column(f"{task.name}_mean", "", mean, heading, show=show)
 
 
 def details_of_task(task: TaskColumn) -> tuple[RowColumn, ...]:

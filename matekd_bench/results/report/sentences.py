@@ -60,8 +60,9 @@ def _how_tested(table: LeaderboardTable, verdicts: Collection[str]) -> Iterator[
     )
     marks = [f"{MARKS[verdict].strip()} {verdict}" for verdict in ("better", "worse") if verdict in verdicts]
     marks += ["≈ equivalent (within half a point)"] * ("equivalent" in verdicts)
-    legend = ", ".join((*marks, "no mark")) if marks else "No mark"
-    yield f"{legend}: inconclusive, which is not equal."
+    if marks:
+        unmarked = ["no mark: inconclusive, which is not equal"] * ("inconclusive" in verdicts)
+        yield f"{', '.join((*marks, *unmarked))}."
     if any(row.overall.rank and row.overall.rank.with_best for row in table.rows):
         yield "* no row is significantly better."
 
@@ -79,6 +80,15 @@ def data_line(column: TaskColumn, table: LeaderboardTable) -> str:
 def _metrics(column: TaskColumn) -> str:
     names = ", ".join(column.metrics)
     return f"mean of {names}" if len(column.metrics) > 1 else names or "no metric"
+
+
+def notes(table: LeaderboardTable) -> list[str]:
+    """Return what a terminal folds into a count: a line about the data of each task, then the remarks.
+
+    It always shows what a filtered view leaves out.
+    """
+    data = [data_line(column, table) for column in table.columns]
+    return [*data, *(f"note: {remark}" for remark in remarks(table) if remark != str(table.part))]
 
 
 def remarks(table: LeaderboardTable) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from matekd_bench.errors import ResultsError, file_problem, os_reason
@@ -27,6 +27,11 @@ class KeptStudents:
     def has(self, run_id: str) -> bool:
         """Return True if the run's student is there. Raises ResultsError for a link in its place."""
         return (self.folder(run_id) / "config.json").exists()
+
+    def bytes_of(self, run_ids: Iterable[str]) -> int:
+        """Return how many bytes the students of these runs take; one that is not there takes none."""
+        files = (path for run_id in run_ids if self.has(run_id) for path in self.folder(run_id).iterdir())
+        return sum(path.lstat().st_size for path in files)
 
     def open(self, run_id: str) -> Path:
         """Return the folder of a run's student. Raises ResultsError if it holds anything but regular files."""

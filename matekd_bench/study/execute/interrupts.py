@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import _thread
-import contextlib
-import os
 import signal
 import threading
 from types import FrameType
 from typing import Any
 
 from matekd_bench.errors import StoppedError
+from matekd_bench.events import Sink, StopRequested
 
 SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGUSR1")  # Ctrl-C, the system, Slurm shortly before the time limit
-STOPPING_MESSAGE = b"stopping after this update; once more stops at once.\n"
 
 
 class Interruptions:
     """Signal handlers that are active within a `with` block; outside the main thread none is installed.
 
     The first call of :meth:`stop_requested` starts deferral: the caller polls and will save its work, so a signal is
-    only noted. :meth:`end_deferral` ends it. Without deferral, and for a second signal, the handler raises
-    StoppedError.
+    only noted, and reported to `sink`. :meth:`end_deferral` ends it. Without deferral, and for a second signal, the
+    handler raises StoppedError.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sink: Sink = Sink()) -> None:
+        self._sink = sink
         self._received: int | None = None
         self._deferring = False
         self._previous_handlers: dict[int, Any] = {}
@@ -77,5 +76,4 @@ class Interruptions:
         self._received = number
         if repeated or not self._deferring:
             raise StoppedError("", number)
-        with contextlib.suppress(OSError):
-            os.write(2, STOPPING_MESSAGE)  # print is not safe in a signal handler
+        self._sink.emit(StopRequested())

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from matekd_bench.errors import ResultsError
-from matekd_bench.events import Event, Message, RunFinished, RunStarted, Sink, StudyFinished
+from matekd_bench.events import Event, Message, Prepared, RunFinished, RunStarted, Sink, StudyFinished
 from matekd_bench.results.records.run_record import to_json
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.execute import recording
@@ -114,7 +114,7 @@ class Scheduler(Sink):
             elif end.kind == "lost":
                 self._handle_loss(item, end)
             elif end.kind == "prepared":
-                self._queue.complete(item.id)
+                self._complete_preparation(item, end)
             else:
                 self._finish(end)
 
@@ -122,7 +122,7 @@ class Scheduler(Sink):
         """Record a run whose process or node is lost as failed, unless it was recorded before."""
         if item.prepares:
             self.emit(Message(kind="warning", text=f"{item.id}: {end.reason}"))
-            self._queue.complete(item.id)  # the first run that needs it prepares it again
+            self._complete_preparation(item, end)  # the first run that needs it prepares it again
             return
         cell = self._cells[end.order.run_id]
         if self._store.has(cell.run_id):
@@ -134,6 +134,10 @@ class Scheduler(Sink):
         record = recording.failed_record(cell, self._grid, end.reason, end.seconds, self._command)
         self._store.write(record, study=self._grid.spec.model_dump(mode="json"))
         self._finish(replace(end, kind="failed", status="failed", score=None))
+
+    def _complete_preparation(self, item: WorkItem, end: OrderEnd) -> None:
+        self._queue.complete(item.id)
+        self.emit(Prepared(run_id=end.order.run_id))
 
     def _finish(self, end: OrderEnd) -> None:
         """Count a run that has ended, and report its end."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from matekd_bench.distill.settings import BudgetKind
 from matekd_bench.distill.student_run import Job
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.errors import BenchError, RunError, UsageError
-from matekd_bench.events import Message, Sink
+from matekd_bench.events import Message, Progress, Sink
 from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.params import ResolvedMethod, resolve_all
 from matekd_bench.methods.search_space import Space
@@ -130,7 +130,7 @@ def make_grid(
     recipes = {
         task.name: replace(make_recipe(spec, task, device, needs_generator), ranks=ranks) for task in tasks
     }
-    data = {task.name: read_task_data(task, spec, sink) for task in tasks}
+    data = _read_data(tasks, spec, sink)
     texts = generator_texts(spec, host, data, sink) if needs_generator else ()
     recipes = {name: replace(recipe, generator_texts=texts) for name, recipe in recipes.items()}
     protocols = {task.name: protocol_id(spec, recipes[task.name], data[task.name].source) for task in tasks}
@@ -227,6 +227,16 @@ def _unknown_task(name: str, host: Host) -> BenchError:
 def _source(task: Task, spec: StudySpec) -> DataSource:
     """Return the source of a task's rows under the study's settings."""
     return source_of(task, GlueFolder(spec.glue_dir) if spec.glue_dir else Hub())
+
+
+def _read_data(tasks: Sequence[Task], spec: StudySpec, sink: Sink) -> dict[str, TaskData]:
+    """Load the data of all tasks, and report how many are read."""
+    sink.emit(Message(kind="stage", text="reading data", counted=True))
+    data: dict[str, TaskData] = {}
+    for number, task in enumerate(tasks, start=1):
+        data[task.name] = read_task_data(task, spec, sink)
+        sink.emit(Progress(done=number, limit=len(tasks), preparing=True))
+    return data
 
 
 def read_task_data(task: Task, spec: StudySpec, sink: Sink) -> TaskData:

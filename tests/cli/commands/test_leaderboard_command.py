@@ -149,7 +149,7 @@ def test_damage_is_named_on_screen(results: Path, tmp_path: Path, capsys: pytest
     damaged, lost = sorted((copy / "runs").iterdir())[:2]
     (damaged / "record.json").write_text("{")
     (lost / "predictions.npz").unlink()
-    assert main(["leaderboard", "--results", str(copy)]) == 0
+    assert main(["leaderboard", "--notes", "--results", str(copy)]) == 0
     printed = capsys.readouterr()
     assert f"warning: {damaged} was left out: " in printed.err
     assert lost.name in " ".join(printed.out.split())

@@ -43,6 +43,7 @@ def test_from_files_to_a_leaderboard(
     plugin = ["--plugin", "tasks"]  # a folder of such files is a plugin too
     assert main(["tasks", "show", "reviews", *plugin]) == 0
     assert main(["run", *study_options, *plugin, "--methods", "kd", "--tasks", "reviews"]) == 0
+    assert main(["leaderboard", "--notes", *plugin]) == 0
     out = capsys.readouterr().out
     assert "reviews: own; 16 dev; accuracy" in out
     assert "GLUE" not in out

@@ -61,6 +61,23 @@ def test_the_end_of_a_run_names_the_next_command(tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.usefixtures("study")
+def test_the_end_of_a_run_says_where_the_students_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = PLAN.study.runs[0].run_id
+    student = tmp_path / "students" / kept
+    student.mkdir(parents=True)
+    (student / "config.json").write_bytes(b"x" * 3000)
+    command = ["run", "--methods", "kd", "--tasks", "rte", "--results", str(tmp_path)]
+    assert main(command) == 0
+    said = (f"1 in {student.parent} (3 kB)", f"'matekd-bench predict {kept} --results={tmp_path} --split dev")
+    out = capsys.readouterr().out
+    assert [part for part in said if part not in out] == []
+    assert main([*command, "--quiet"]) == 0
+    assert str(student.parent) not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("study")
 def test_a_failed_run_gives_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--methods", "kd", "--tasks", "wnli", "--results", str(tmp_path)]) == 1
     assert "1 failed. 'matekd-bench leaderboard --failures --results" in capsys.readouterr().out

@@ -17,6 +17,7 @@ from matekd_bench.distill.models.checkpoints import describe
 from matekd_bench.distill.models.masked_lm import load_masked_lm
 from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.errors import CheckpointError
+from matekd_bench.events import Message, Progress
 from rig import toy_data
 
 
@@ -44,6 +45,22 @@ def test_what_takes_long_is_announced(assets):
     stages = [stage for stage in made.sink.texts("stage") if "toy-single" in stage]
     for part in ("fine-tuning teacher", "teacher logits", "warming up generator"):
         assert any(part in stage for stage in stages)
+
+
+def test_what_takes_long_is_counted(assets):
+    made = assets()
+    _ = made.train, made.generator
+    counts, stage = {}, ""
+    for event in made.sink.events:
+        if isinstance(event, Message) and event.kind == "stage":
+            stage = event.text
+            assert event.counted
+        elif isinstance(event, Progress):
+            assert event.preparing
+            counts[stage] = (event.done, event.limit)
+    assert len(counts) >= 3
+    assert [stage for stage, (done, limit) in counts.items() if done != limit] == []
+    assert counts["teacher logits for toy-single"] == (64, 64)
 
 
 def test_an_untrained_generator_is_warmed_up_once(assets, cache):

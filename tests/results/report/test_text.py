@@ -17,9 +17,10 @@ from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report import cells
-from matekd_bench.results.report.cells import bounds, interval
+from matekd_bench.results.report import cells, sentences
+from matekd_bench.results.report.cells import bounds, interval, mean_and_spread
 from matekd_bench.results.report.markdown import to_markdown
+from matekd_bench.results.report.result_sentence import result
 from matekd_bench.results.report.sentences import failures
 from matekd_bench.results.report.sheets import View
 from matekd_bench.results.report.text import ascii_only, render
@@ -142,14 +143,66 @@ def test_a_mark_stays_beside_its_name(tmp_path: Path, write_study: Any) -> None:
 
 
 def printed(
-    leaderboard: LeaderboardTables, view: View = "overall", width: int = 80, terminal: bool = False
+    leaderboard: LeaderboardTables,
+    view: View = "overall",
+    width: int = 80,
+    terminal: bool = False,
+    *,
+    with_notes: bool = True,
+    **console_options: Any,
 ) -> str:
     file = io.StringIO()
-    console = Console(
-        file=file, width=width, force_terminal=terminal, no_color=True, legacy_windows=False, height=100
-    )
-    render(leaderboard, console, view)
+    options = {"no_color": True, "legacy_windows": False, "height": 100, **console_options}
+    console = Console(file=file, width=width, force_terminal=terminal, **options)
+    render(leaderboard, console, view, with_notes=with_notes)
     return file.getvalue()
+
+
+def test_scores_come_last_and_notes_are_counted_unless_asked_for(claimed: LeaderboardTables) -> None:
+    [table] = claimed.tables
+    short, whole = (printed(claimed, width=1000, with_notes=asked) for asked in (False, True))
+    listed = sentences.notes(table)
+    assert [note for note in listed if note in short or note not in whole] == []
+    assert f"{len(listed)} notes: " in short
+    headings = [line for line in short.splitlines() if line.startswith("method ")]
+    assert "verdict" in headings[0]
+    assert "rte acc" in headings[-1]
+    assert short.index("verdict") < short.index(result(table)) < short.index("rte acc")
+
+
+GREEN, RED, DIM, BOLD = "32", "31", "2", "1"
+
+
+def styled(text: str, words: str) -> set[str]:
+    """The styles, as ANSI codes, in which the words are printed."""
+    return {
+        code for codes in re.findall(rf"\x1b\[([\d;]*)m{re.escape(words)}", text) for code in codes.split(";")
+    }
+
+
+def test_verdicts_and_the_best_of_a_column_have_styles(
+    claimed: LeaderboardTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    [table] = claimed.tables
+    cells = {row.label: row.cells["rte"] for row in table.rows}
+    words = {
+        GREEN: f"({difference(cells['good'].delta)} ↑)",
+        RED: f"({difference(cells['bad'].delta)} ↓)",
+        DIM: f"({difference(cells['same'].delta)})",
+        BOLD: mean_and_spread(cells["good"]),
+    }
+    color = printed(claimed, width=1000, terminal=True, no_color=None, color_system="standard")
+    assert {code: styled(color, said) for code, said in words.items()} == {code: {code} for code in words}
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = printed(claimed, width=1000, terminal=True, no_color=None)
+    assert [styled(plain, words[code]) for code in (GREEN, RED)] == [set(), set()]
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert "\x1b" not in printed(claimed, terminal=True, no_color=None)
+    assert "\x1b" not in printed(claimed, no_color=None)
 
 
 def test_claims_are_said_with_what_they_rest_on(claimed: LeaderboardTables) -> None:
@@ -241,7 +294,7 @@ def test_markdown_is_a_table(make_record: Any) -> None:
     records = [*study(make_record), make_record("a|b", id="org/<b>")]
     lines = to_markdown(build(records, tasks={}, suites=SUITES)).splitlines()
     scores = list(takewhile(lambda line: line.startswith("|"), lines[4:]))
-    assert scores[0].startswith("| method | cola | mrpc | stsb | rte |")
+    assert scores[0].startswith("| method | cola acc | mrpc acc | stsb acc | rte acc |")
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in scores}) == 1
     assert "| eda[alpha=0.2] | 73.0 ± 1.0 (+2.0) |" in "\n".join(scores)
     assert any("a\\|b" in line for line in scores)

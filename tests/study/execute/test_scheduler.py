@@ -14,7 +14,7 @@ import torch
 
 from event_recorder import EventRecorder
 from matekd_bench.errors import ResultsError, StoppedError
-from matekd_bench.events import Message, RunFinished, RunStarted, Sink, StudyFinished
+from matekd_bench.events import Message, Prepared, RunFinished, RunStarted, Sink, StudyFinished
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.execute.interrupts import Interruptions
@@ -201,6 +201,7 @@ def test_runs_wait_for_their_preparation_even_if_it_is_lost(grid: Grid, store: R
         first = backend.orders[0]
         assert (first.prepare, first.task, first.run_id) == (True, "rte", ids(grid)[0])
         assert not any(order.prepare for order in backend.orders[1:])
+        assert recorder.all(Prepared) == [Prepared(run_id=first.run_id)]
         warnings = [message.text for message in recorder.all(Message) if message.kind == "warning"]
         assert [("power loss" in text, TEACHER in text) for text in warnings] == [(True, True)] * (
             kind == "lost"

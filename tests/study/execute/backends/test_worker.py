@@ -212,7 +212,7 @@ def test_a_worker_makes_the_run_and_the_settings_of_its_order(led: LedStudy, tmp
     assert lock.acquire()
     assert [remote.execute(order).kind for _ in range(2)] == ["held", "held"]
     lock.release(done=False)
-    [note] = recorder.all(Message)
+    [note] = [message for message in recorder.all(Message) if message.kind != "stage"]
     assert (note.kind, note.run_id, str(os.getpid()) in note.text) == ("note", cell.run_id, True)
     elsewhere = ResultsStore(tmp_path)
     elsewhere.write(recording.failed_record(complete, led.grid, "no luck", 1.5, ""), study={})
