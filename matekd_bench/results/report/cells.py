@@ -25,6 +25,15 @@ WITH_BEST = " *"
 NO_ADVERSARY = "no adversary"
 OVER: Mapping[str, tuple[str, ...]] = {"": (), "tasks": ("(all tasks)",), "study": ("(whole study)",)}
 PROBLEMS = ("failed", "collapsed", "diverged")  # statuses of runs that a table has to name
+METRIC_NAMES: Mapping[str, str] = {
+    "accuracy": "acc.",
+    "f1": "F1",
+    "matthews": "MCC",
+    "pearson": "Pears.",
+    "spearman": "Spear.",
+    "macro-f1": "macro F1",
+    "balanced-accuracy": "bal. acc.",
+}
 # How numbers of each unit are shown. Fractions are in files as they are, and shown in points.
 FORMATS: Mapping[str, str] = {
     "": "",
@@ -200,6 +209,17 @@ def task_heading(task: TaskColumn) -> tuple[str, ...]:
     """Return the lines above the scores of one task, with a mark if it is uninformative or its data are partial."""
     marks = {"(uninformative)": bool(task.uninformative), "(partial)": task.partial}
     return (task.name, *(mark for mark, shown in marks.items() if shown))
+
+
+def metric_heading(task: TaskColumn) -> str:
+    """Return the metrics of a task in short, such as "acc./F1"; its score is their mean."""
+    return "/".join(METRIC_NAMES.get(name, name) for name in task.metrics)
+
+
+def dev_rows(task: TaskColumn) -> str:
+    """Return how many examples a score is on, such as "872 dev"."""
+    count = sum(task.eval_rows.values())
+    return f"{count} {task.eval_on}" if count else ""
 
 
 def name_cell(row: LeaderboardRow) -> TableCell:

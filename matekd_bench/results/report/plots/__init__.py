@@ -48,7 +48,15 @@ def choose_plot(path: Path, name: str | None) -> Plot:
     )
 
 
-def draw(plot: Plot, leaderboard: LeaderboardTables, runs: Sequence[Record], file_format: str) -> bytes:
+def draw(
+    plot: Plot,
+    leaderboard: LeaderboardTables,
+    runs: Sequence[Record],
+    file_format: str,
+    *,
+    width: float | None = None,
+    title: bool = True,
+) -> bytes:
     """Return the content of a picture file, with one panel per table, one below the other; empty tables are left out.
 
     `runs` are the records that the leaderboard was built from. Equal input gives equal bytes; matplotlib's own
