@@ -144,7 +144,9 @@ PageColumns = Annotated[
 NoCost = Annotated[bool, PaperOption("--no-cost", help="Leave the cost out of a .tex file.")]
 Width = Annotated[
     float | None,
-    PaperOption("--width", metavar="INCHES", help="The width of pictures, e.g. 3.3 for a column of text."),
+    PaperOption(
+        "--width", metavar="INCHES", help="The width of pictures, e.g. 3 for a column of an ACL paper."
+    ),
 ]
 NoTitle = Annotated[bool, PaperOption("--no-title", help="Leave out the title above pictures.")]
 

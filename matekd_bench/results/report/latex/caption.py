@@ -32,7 +32,7 @@ def _sentences(table: LeaderboardTable) -> Iterator[str]:
     verdicts = sentences.verdicts_in(table)
     if verdicts:
         marks = sentences.verdict_marks(verdicts)
-        yield f"{', '.join([*marks, 'else inconclusive' if marks else 'all inconclusive'])}."
+        yield f"{', '.join(marks)}, else inconclusive." if marks else "All differences are inconclusive."
     elif sentences.has_differences(table):
         yield "No difference is tested."
     if any(row.overall.rank and row.overall.rank.with_best for row in table.rows):

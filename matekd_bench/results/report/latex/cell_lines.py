@@ -14,7 +14,7 @@ SIGNED = re.compile(r"(?<![\w.])[+-]\d+(\.\d+)?")
 DIFFERENCE = re.compile(r"\((?P<shown>[+-][^)]*)\)")
 BREAKABLE = re.compile(r"[^\[,:/ -]*[\[,:/ -]?")  # a name may be broken after these signs
 NAME_LENGTH = 18  # characters on a line
-HEADING_LENGTH = 10
+HEADING_LENGTH = 9
 LONGEST_WORD = 24  # longer ones are broken anywhere
 
 
@@ -93,9 +93,11 @@ def name_lines(lines: Sequence[str], *, emphasized: bool = False) -> Lines:
 
 def heading_lines(lines: Sequence[str], details: Sequence[str] = ()) -> Lines:
     """Format the lines above a column, `details` after the first of them; all but the first are small."""
-    first, *others = fold(lines[0], HEADING_LENGTH)
-    below = [*others, *(part for line in (*details, *lines[1:]) for part in fold(line, HEADING_LENGTH))]
-    return [CellLine(first), *(CellLine(line, small=True) for line in below)]
+    below = [part for line in (*details, *lines[1:]) for part in fold(line, HEADING_LENGTH)]
+    return [
+        *map(CellLine, fold(lines[0], HEADING_LENGTH)),
+        *(CellLine(line, small=True) for line in below),
+    ]
 
 
 def fold(text: str, length: int) -> list[str]:
