@@ -86,9 +86,11 @@ def _html_row(row: str) -> list[str]:
 
 def latex_table(text: str) -> Cells:
     """The one table of a LaTeX file, the lines of each cell joined."""
+    text = re.sub(r"\$_\{([\d.]+)\}\$", r" ± \1", text)  # the standard deviation
     for sign, said in LATEX_SIGNS.items():
         text = text.replace(sign, said)
-    body = re.sub(r"\\(?:footnotesize|emph) ?|[{}]", "", text)
+    text = re.sub(r"\\(?:scriptsize|tiny) ([+-][^&\\\n]*?) ?(?=&|\\\\)", r"(\1) ", text)  # differences
+    body = re.sub(r"\\(?:scriptsize|tiny|emph) ?|[{}]", "", text)
     head, references, students = re.split(r"\\(?:top|mid|bottom)rule", body.partition("begintabular")[2])[1:4]
     rows = [head, *references.split("\\\\"), *students.split(r"\\[2pt]")]
     return [_stacked(row) for row in rows if row.strip()]

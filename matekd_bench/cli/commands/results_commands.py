@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -140,6 +141,18 @@ PlotName = Annotated[
         help="What pictures show; without it the file's name says it, e.g. forest.svg.",
     ),
 ]
+PaperOption = partial(typer.Option, rich_help_panel="Paper")
+PageColumns = Annotated[
+    int, PaperOption("--columns", metavar="1|2", help="The columns of the page that a .tex file is for.")
+]
+NoCost = Annotated[bool, PaperOption("--no-cost", help="Leave the cost out of a .tex file.")]
+Width = Annotated[
+    float | None,
+    PaperOption(
+        "--width", metavar="INCHES", help="The width of pictures, e.g. 3 for a column of an ACL paper."
+    ),
+]
+NoTitle = Annotated[bool, PaperOption("--no-title", help="Leave out the title above pictures.")]
 
 
 def export(
@@ -155,6 +168,10 @@ def export(
     methods: Rows = None,
     tasks: Columns = None,
     match: Match = None,
+    columns: PageColumns = 2,
+    no_cost: NoCost = False,
+    width: Width = None,
+    no_title: NoTitle = False,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
@@ -165,6 +182,7 @@ def export(
     """
     from matekd_bench.api.results import view_of
     from matekd_bench.results.report import export as exporter
+    from matekd_bench.results.report.documents import Paper
 
     chosen = {
         "--by": by, "--cost": cost, "--diagnostics": diagnostics,
@@ -173,6 +191,8 @@ def export(
     if table == "runs" and (given := [name for name, value in chosen.items() if value]):
         raise UsageError(f"{given[0]} selects from the leaderboard; --table runs writes every run.")
     shown = _view(by, cost=cost, diagnostics=diagnostics)
+    paper = Paper(columns, not no_cost, width, not no_title)
+    paper.check(files)
     host = load_host(plugin, no_plugins)
     for path in files:
         exporter.check_path(path, table, plot, host.exporters, view_of(shown))
@@ -186,7 +206,7 @@ def export(
         if board is None:
             loaded.export(path)
         else:
-            board.export(path, plot=plot)
+            board.export(path, plot=plot, **asdict(paper.used_by(path)))
         typer.echo(f"wrote {path}")
 
 

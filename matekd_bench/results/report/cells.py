@@ -24,14 +24,16 @@ MARKS: Mapping[str | None, str] = {"better": " ↑", "worse": " ↓", "equivalen
 WITH_BEST = " *"
 NO_ADVERSARY = "no adversary"
 OVER: Mapping[str, tuple[str, ...]] = {"": (), "tasks": ("(all tasks)",), "study": ("(whole study)",)}
-SHORT_METRICS: Mapping[str, str] = {
+PROBLEMS = ("failed", "collapsed", "diverged")  # statuses of runs that a table has to name
+METRIC_NAMES: Mapping[str, str] = {
     "accuracy": "acc",
     "f1": "F1",
     "matthews": "MCC",
     "pearson": "r",
     "spearman": "rho",
+    "macro-f1": "macro F1",
+    "balanced-accuracy": "bal. acc",
 }
-PROBLEMS = ("failed", "collapsed", "diverged")  # statuses of runs that a table has to name
 # How numbers of each unit are shown. Fractions are in files as they are, and shown in points.
 FORMATS: Mapping[str, str] = {
     "": "",
@@ -210,8 +212,14 @@ def task_heading(task: TaskColumn) -> tuple[str, ...]:
 
 
 def metric_heading(task: TaskColumn) -> str:
-    """Return the metrics whose mean a task's score is, short enough for a heading: "acc/F1"."""
-    return "/".join(SHORT_METRICS.get(metric, metric) for metric in task.metrics)
+    """Return the metrics of a task in short, such as "acc/F1"; its score is their mean."""
+    return "/".join(METRIC_NAMES.get(name, name) for name in task.metrics)
+
+
+def dev_rows(task: TaskColumn) -> str:
+    """Return how many examples a score is on, such as "872 dev"."""
+    count = sum(task.eval_rows.values())
+    return f"{count} {task.eval_on}" if count else ""
 
 
 def name_cell(row: LeaderboardRow) -> TableCell:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from matekd_bench.errors import UsageError
@@ -16,6 +17,49 @@ from matekd_bench.results.report.sheets import View
 PICTURES = tuple(f".{name}" for name in plots.FORMATS)
 EXTENSIONS = (".md", ".tex", ".html", *PICTURES)
 ONE_VIEW = (".tex", *PICTURES)  # these show the usual view alone
+PAPER_OPTIONS: Mapping[str, Sequence[str]] = {  # the files that each is for
+    "columns": (".tex",),
+    "cost": (".tex",),
+    "width": PICTURES,
+    "title": PICTURES,
+}
+WIDTHS = (2.0, 20.0)  # inches
+
+
+@dataclass(frozen=True)
+class Paper:
+    """How a table or a picture is made for a paper.
+
+    A .tex file is for pages of 1 or 2 `columns`, with or without the `cost` of each method. A picture has a `width` in
+    inches (default: the plot's own), with or without a `title` above it.
+    """
+
+    columns: int = 2
+    cost: bool = True
+    width: float | None = None
+    title: bool = True
+
+    def check(self, paths: Sequence[Path]) -> None:
+        """Raise UsageError for a value out of range, and for one that none of the files can use."""
+        if self.columns not in (1, 2):
+            raise UsageError(f"columns: a page has 1 or 2 columns, not {self.columns}.")
+        if self.width is not None and not WIDTHS[0] <= self.width <= WIDTHS[1]:
+            raise UsageError(f"width: {self.width:g} inches; give {WIDTHS[0]:g} to {WIDTHS[1]:g}.")
+        extensions = {path.suffix.lower() for path in paths}
+        for option in fields(self):
+            usable = PAPER_OPTIONS[option.name]
+            if getattr(self, option.name) != option.default and not extensions & set(usable):
+                raise UsageError(f"{option.name}: only {', '.join(usable)} files have that option.")
+
+    def used_by(self, path: Path) -> Paper:
+        """Return the options that the file can use, the others at their defaults."""
+        extension = path.suffix.lower()
+        return Paper(
+            **{name: getattr(self, name) for name, files in PAPER_OPTIONS.items() if extension in files}
+        )
+
+
+USUAL = Paper()
 
 
 def check_view(path: Path, view: View) -> None:
@@ -41,12 +85,14 @@ def render_document(
     methods: Mapping[str, Method],
     plot: str | None = None,
     view: View = "overall",
+    paper: Paper = USUAL,
 ) -> bytes:
     """Return the content of the file `path`.
 
     `records` are the records that `leaderboard` was built from, and `methods` are the installed ones. `plot` is the
     name of the plot for a picture file; without it, the file name is. `view` says which tables Markdown and pages
-    hold. Raises UsageError like `check_picture`, and if a picture would be empty.
+    hold, `paper` how a .tex file or a picture looks. Raises UsageError like `check_picture`, and if a picture would be
+    empty.
     """
     match path.suffix.lower():
         case ".md":
@@ -54,11 +100,14 @@ def render_document(
         case ".tex":
             from matekd_bench.results.report.latex import to_latex
 
-            return to_latex(leaderboard).encode()
+            return to_latex(leaderboard, paper.columns, cost=paper.cost).encode()
         case ".html":
             from matekd_bench.results.report.html import to_html
             from matekd_bench.results.report.html.method_cards import cards
 
             return to_html(leaderboard, records, cards(leaderboard, methods), view).encode()
         case picture:
-            return plots.draw(plots.choose_plot(path, plot), leaderboard, records, picture.removeprefix("."))
+            return plots.draw(
+                plots.choose_plot(path, plot), leaderboard, records, picture.removeprefix("."),
+                width=paper.width, title=paper.title,
+            )  # fmt: skip

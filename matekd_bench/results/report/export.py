@@ -46,18 +46,21 @@ def export(
     plot: str | None = None,
     exporters: Exporters | None = None,
     view: View = "overall",
+    paper: documents.Paper = documents.USUAL,
 ) -> None:
     """Write `table` ("leaderboard" or "runs") to `path` in the format of its extension.
 
     A given `leaderboard` is written; without one, it is built from the records and their `evidence`. Scores are
     fractions. `methods` are the installed methods, for the cards of a web page. `plot` is the name of the plot for a
     picture; without it, the file name is. `exporters` are those of plugins, by extension without the dot. `view` says
-    which of the leaderboard's tables are written. An existing file is replaced completely or not at all.
+    which of the leaderboard's tables are written, `paper` how a .tex file or a picture looks. An existing file is
+    replaced completely or not at all.
 
     Raises UsageError like `check_path` and for an empty picture, PluginError if a plugin's exporter fails, and
     ResultsError if the file cannot be written.
     """
     check_path(path, table, plot, exporters, view)
+    paper.check([path])
     extension = path.suffix.lower()
     if table == "runs":
         rows = run_rows(records, evidence.xfits(records, tasks) if evidence else {})
@@ -72,7 +75,7 @@ def export(
                 evidence=evidence,
             )
         if extension in documents.EXTENSIONS:
-            content = documents.render_document(path, leaderboard, records, methods or {}, plot, view)
+            content = documents.render_document(path, leaderboard, records, methods or {}, plot, view, paper)
         else:
             content = _format_rows(path, rows_of_view(leaderboard, suites, view), exporters or {})
     try:

@@ -15,6 +15,7 @@ from matekd_bench.results.report.mark_sentences import list_rows, mark_notes
 from matekd_bench.results.stats.intervals import MIN_SEEDS
 
 SEED_RULE = "no interval, no verdict"
+BEST = "* no row is significantly better."
 
 
 def title(table: LeaderboardTable) -> str:
@@ -32,39 +33,60 @@ def title(table: LeaderboardTable) -> str:
 def how_to_read(table: LeaderboardTable) -> str:
     """Explain the numbers of the score table, and whether differences were tested."""
     sentences = ["Scores in points at the last evaluation" + (", mean ± sd." if table.seeds > 1 else ".")]
-    if any(cell.delta is not None for row in table.rows for cell in row.cells.values()):
+    if has_differences(table):
         sentences.append(f"In parentheses: difference to {table.reference} on common seeds.")
-    seeds_differ = any(0 < cell.n < table.seeds for row in table.rows for cell in row.cells.values())
-    seeds = f"{table.seeds} seed{'' if table.seeds == 1 else 's'}{' unless marked' * seeds_differ}"
-    cells = [cell.statistics for row in table.rows for cell in row.cells.values()]
-    verdicts = {cell.verdict for cell in cells if cell.verdict}
+    verdicts = verdicts_in(table)
     if table.seeds == 0:
         sentences.append("No run has a score.")
     elif table.seeds < MIN_SEEDS:
-        sentences.append(f"{seeds}: {SEED_RULE}.")
+        sentences.append(f"{seeds(table)}: {SEED_RULE}.")
     elif not verdicts:
-        sentences.append(f"{seeds}; differences are not tested.")
+        sentences.append(f"{seeds(table)}; differences are not tested.")
     else:
-        sentences += [f"{seeds}.", *_how_tested(table, verdicts)]
+        sentences += [f"{seeds(table)}.", *_how_tested(table, verdicts)]
     return " ".join((*sentences, "Costs are means per run."))
+
+
+def has_differences(table: LeaderboardTable) -> bool:
+    """Return True if any cell has a difference to the reference."""
+    return any(cell.delta is not None for row in table.rows for cell in row.cells.values())
+
+
+def seeds(table: LeaderboardTable) -> str:
+    """Say how many seeds the cells have: "3 seeds", or "3 seeds unless marked"."""
+    differ = any(0 < cell.n < table.seeds for row in table.rows for cell in row.cells.values())
+    return f"{table.seeds} seed{'' if table.seeds == 1 else 's'}{' unless marked' * differ}"
+
+
+def verdicts_in(table: LeaderboardTable) -> set[str]:
+    """Return the verdicts of the cells."""
+    cells = (cell.statistics for row in table.rows for cell in row.cells.values())
+    return {cell.verdict for cell in cells if cell.verdict}
 
 
 def _how_tested(table: LeaderboardTable, verdicts: Collection[str]) -> Iterator[str]:
     """Explain the correction for multiple tests and the marks of the verdicts."""
-    tasks = table.compared
-    family = f"{len(table.family)} method{'s' * (len(table.family) != 1)}"
     yield (
-        "Differences are tested against the noise of seeds and examples, Holm over "
-        + (f"{family} x {tasks} tasks." if tasks > 1 else f"{family}.")
-        + " Intervals are for one comparison, verdicts for all."
+        f"Differences are tested against the noise of seeds and examples, Holm over {tested_family(table)}."
+        " Intervals are for one comparison, verdicts for all."
     )
-    marks = [f"{MARKS[verdict].strip()} {verdict}" for verdict in ("better", "worse") if verdict in verdicts]
-    marks += ["≈ equivalent (within half a point)"] * ("equivalent" in verdicts)
-    if marks:
+    if marks := verdict_marks(verdicts):
         unmarked = ["no mark: inconclusive, which is not equal"] * ("inconclusive" in verdicts)
         yield f"{', '.join((*marks, *unmarked))}."
     if any(row.overall.rank and row.overall.rank.with_best for row in table.rows):
-        yield "* no row is significantly better."
+        yield BEST
+
+
+def tested_family(table: LeaderboardTable) -> str:
+    """Say which differences are tested together: "5 methods x 4 tasks"."""
+    family = f"{len(table.family)} method{'s' * (len(table.family) != 1)}"
+    return f"{family} x {table.compared} tasks" if table.compared > 1 else family
+
+
+def verdict_marks(verdicts: Collection[str]) -> list[str]:
+    """Explain the marks of these verdicts."""
+    marks = [f"{MARKS[verdict].strip()} {verdict}" for verdict in ("better", "worse") if verdict in verdicts]
+    return [*marks, *["≈ equivalent (within half a point)"] * ("equivalent" in verdicts)]
 
 
 def data_line(column: TaskColumn, table: LeaderboardTable) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal, TypeAlias
 
@@ -39,11 +39,12 @@ def verdict(difference: Difference | None, p_holm: float | None, margin: float =
 class RankInterval:
     """The interval of a row's rank: between `low` and `high`, where 1 is best.
 
-    The intervals hold for all rows at once.
+    The intervals hold for all rows at once. `worse` are the rows that are significantly worse.
     """
 
     low: int
     high: int
+    worse: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def with_best(self) -> bool:
@@ -65,8 +66,12 @@ def rank_intervals(
     tables (`benchmarks/simulate_statistics.py`).
     """
     significant = {pair for pair in decided if set(pair) <= set(labels)} | _significant_pairs(labels, compare)
-    better, worse = Counter(loser for _, loser in significant), Counter(winner for winner, _ in significant)
-    return {label: RankInterval(1 + better[label], len(labels) - worse[label]) for label in labels}
+    better = Counter(loser for _, loser in significant)
+    worse = {label: frozenset(loser for winner, loser in significant if winner == label) for label in labels}
+    return {
+        label: RankInterval(1 + better[label], len(labels) - len(worse[label]), worse[label])
+        for label in labels
+    }
 
 
 def _significant_pairs(labels: Sequence[str], compare: Callable[[str, str], Difference | None]) -> set[Pair]:

@@ -119,10 +119,20 @@ def test_a_file_holds_the_view(view: tuple[str, ...], say: Say, results: Path, t
         ("compare sst2-kd-0", "RUN_B"),
         ("export a.csv --methods eda", "'eda'"),
         ("export a.csv --table runs --tasks sst2", "--tasks"),
+        ("export a.csv --no-cost", "cost"),
+        ("export t.tex --columns 3", "3"),
+        ("export t.tex --width 3.3", "width"),
     ],
 )
 def test_mistakes_are_one_line(arguments: str, said: str, results: Path, refused: Callable[..., str]) -> None:
     refused(*arguments.split(), "--results", results, named=said)
+
+
+def test_files_for_a_paper(say: Say, tmp_path: Path) -> None:
+    files = (tmp_path / "t.tex", tmp_path / "forest.svg", tmp_path / "t.csv")
+    say("export", *map(str, files), "--columns", "1", "--no-cost", "--width", "3.3", "--no-title")
+    assert (r"\begin{table}" in files[0].read_text(), "FLOPs" in files[0].read_text()) == (True, False)
+    assert 'width="237.6pt"' in files[1].read_text()
 
 
 def test_compare(say: Say, results: Path) -> None:

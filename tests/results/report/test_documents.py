@@ -9,6 +9,7 @@ import pytest
 
 from exported import SUITES
 from matekd_bench.errors import UsageError
+from matekd_bench.results.report.documents import Paper
 from matekd_bench.results.report.export import check_path, export
 from matekd_bench.results.report.markdown import escape
 
@@ -69,6 +70,38 @@ def test_what_cannot_be_is_refused_before_anything_is_read(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         check_path(Path(name), table, plot)
+
+
+@pytest.mark.parametrize(
+    ("paper", "names", "said"),
+    [
+        (Paper(columns=3), "t.tex", "3"),
+        (Paper(width=0.5), "cost.svg", "0.5"),
+        (Paper(width=float("nan")), "cost.svg", "nan"),
+        (Paper(columns=1), "cost.svg t.csv", "columns"),
+        (Paper(cost=False), "t.html", "cost"),
+        (Paper(width=3.3), "t.tex", "width"),
+        (Paper(title=False), "t.tex", "title"),
+    ],
+)
+def test_options_that_no_file_can_use_are_refused(paper: Paper, names: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        paper.check([Path(name) for name in names.split()])
+
+
+def test_each_file_takes_the_options_that_it_can_use(tmp_path: Path, runs: list[Any]) -> None:
+    paper = Paper(columns=1, cost=False, width=3.3, title=False)
+    paper.check([Path("t.TEX"), Path("cost.png"), Path("t.csv")])
+    assert paper.used_by(Path("t.TEX")) == Paper(columns=1, cost=False)
+    assert paper.used_by(Path("cost.png")) == Paper(width=3.3, title=False)
+    assert paper.used_by(Path("t.csv")) == Paper()
+    for name, own in (("t.tex", Paper(cost=False)), ("cost.svg", Paper(width=3.3))):
+        for options in (Paper(), own):
+            export(
+                tmp_path / f"{options == own}-{name}", "leaderboard", runs, tasks={}, suites=SUITES, plot="cost",
+                paper=options,
+            )  # fmt: skip
+        assert (tmp_path / f"True-{name}").read_bytes() != (tmp_path / f"False-{name}").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from exported import Study, board_of
-from matekd_bench.results.report.latex import escape, to_latex
+from matekd_bench.results.leaderboard.build import build
+from matekd_bench.results.leaderboard.evidence import Evidence
+from matekd_bench.results.leaderboard.row_filters import select_rows_and_columns
+from matekd_bench.results.leaderboard.table import LeaderboardTables
+from matekd_bench.results.report.latex import to_latex
+from matekd_bench.results.report.latex.cell_lines import fold
+from matekd_bench.results.report.latex.escaping import escape
+from matekd_bench.results.store.collection import read_folders
 from programs import program
 
 NASTY = "\\input{x} $a_b^c$ 100% #1 & ~ \"q\" 'p' `b` <i>|[1] é ñ ç ï ± × ↑ 漢 Ω\n\n*"
@@ -27,22 +34,26 @@ def test_scores_differences_and_marks_are_where_they_belong(done: Study) -> None
     lines = lines_of(to_latex(done.board))
     [table] = done.board.tables
     rows = {row.label: row for row in table.rows}
-    assert lines[0] == ["method", "sst2", "rte", "mean diff.", r"$\times$ kd"]
-    assert lines[1] == ["", "", "", "to kd", "FLOPs"]
+    assert lines[0] == ["method", "sst2", "rte", "mean", r"$\times$ kd"]
+    assert lines[1] == ["", r"\scriptsize acc", r"\scriptsize acc", "diff.", r"\scriptsize FLOPs"]
+    assert lines[2][1:] == [r"\scriptsize 100 dev", r"\scriptsize 100 dev", r"\scriptsize to kd", ""]
     assert {len(line) for line in lines} == {5}
-    assert lines[2] == [r"\emph{teacher}", "90.0", "90.0", "", ""]
+    assert lines[3] == [r"\emph{teacher}", "90.0", "90.0", "", ""]
     at = next(number for number, line in enumerate(lines) if line[0].startswith("good"))
     cell = rows["good"].cells["sst2"]
-    assert (
-        lines[at][1]
-        == rf"{100 * cell.statistics.spread.mean:.1f} $\pm$ {100 * cell.statistics.spread.sd:.1f}"
-    )
-    assert lines[at + 1][:2] == ["", rf"\footnotesize ($+{100 * cell.delta:.1f}$ $\uparrow$)"]
+    spread = cell.statistics.spread
+    assert lines[at][1] == f"{100 * spread.mean:.1f}$_{{{100 * spread.sd:.1f}}}$"
+    assert lines[at + 1][:2] == ["", rf"\scriptsize $+{100 * cell.delta:.1f}$ $\uparrow$"]
     assert (lines[at][4], lines[at][0]) == ("4.00", "good $^{*}$")
     bad = next(line for line in lines if line[0] == "bad")
     assert re.fullmatch(r"\$-[\d.]+\$ \$\\downarrow\$", bad[3])
-    reference = next(line for line in lines if line[0] == r"kd {\footnotesize (reference)}")
-    assert reference[3:] == ["--", "1.00"]
+    at = next(number for number, line in enumerate(lines) if line[0] == "kd")
+    assert (lines[at + 1][0], lines[at][3:]) == (r"\scriptsize (reference)", ["--", "1.00"])
+
+
+def test_the_cost_may_be_left_out(done: Study) -> None:
+    with_cost, without = (lines_of(to_latex(done.board, cost=cost)) for cost in (True, False))
+    assert without == [line[:-1] for line in with_cost]
 
 
 def test_missing_cells_and_seeds_are_marked(make_record: Any) -> None:
@@ -50,9 +61,22 @@ def test_missing_cells_and_seeds_are_marked(make_record: Any) -> None:
     records += [make_record("eda", score=None), make_record("own", "sst2", score=0.8)]
     lines = lines_of(to_latex(board_of(records)))
     at = {line[0]: number for number, line in enumerate(lines)}
-    assert (lines[at["eda"]][1:3], lines[at["eda"] + 1][2]) == (["", "--"], r"\footnotesize 1 failed")
-    assert (lines[at["own"]][1:3], lines[at["own"] + 1][1]) == (["80.0", ""], r"\footnotesize n=1")
-    assert lines[at[r"kd {\footnotesize (reference)}"]][2] == r"71.0 $\pm$ 1.0"
+    assert (lines[at["eda"]][1:3], lines[at["eda"] + 1][2]) == (["", "--"], r"\scriptsize 1 failed")
+    assert (lines[at["own"]][1:3], lines[at["own"] + 1][1]) == (["80.0", ""], r"\scriptsize n=1")
+    assert lines[at["kd"]][2] == "71.0$_{1.0}$"
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("matekd", ["matekd"]),
+        ("eda[alpha=0.2,n_aug=16]", ["eda[alpha=0.2,", "n_aug=16]"]),
+        ("x" * 50, ["x" * 24, "x" * 24, "xx"]),
+        ("", [""]),
+    ],
+)
+def test_long_names_are_broken_where_they_may_be(name: str, lines: list[str]) -> None:
+    assert fold(name, 18) == lines
 
 
 @pytest.mark.parametrize(
@@ -71,15 +95,89 @@ def test_escapes(text: str, expected: str) -> None:
     assert escape(text) == expected
 
 
-def test_it_compiles(done: Study, make_record: Any, tmp_path: Path) -> None:
+GLUE9 = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
+GAINS = {"kd": 0.0, "matekd": 0.9, "eda[alpha=0.2,n_aug=16]": -0.9, "nlpaug:char-substitute": 0.1}
+BOOKTABS = r"\IfFileExists{booktabs.sty}{\usepackage{booktabs}}{}"
+COUNT_LINES = (
+    r"\long\def\@makecaption#1#2{\setbox0\vbox{#1: #2\par\global\count1=\prevgraf}\unvbox0"
+    r"\typeout{CAPTION OF \the\count1\space LINES}}"
+)
+PAGES = {  # two with 11 points: a column of `article`, and the two of the ACL's style
+    1: r"\documentclass[11pt]{article}",
+    2: r"\documentclass[11pt,twocolumn]{article}\textwidth455pt\columnsep17pt",
+}
+
+
+@pytest.fixture(scope="module")
+def boards(
+    tmp_path_factory: pytest.TempPathFactory, write_study: Any, make_record: Any
+) -> dict[int, LeaderboardTables]:
+    """Two, four and nine tasks with marks of every verdict, long names, and failed, collapsed and partial cells."""
+    root = tmp_path_factory.mktemp("nine")
+    write_study(root, GAINS, tasks=GLUE9[1:])
+    partial = {"state": "partial", "state_text": "partial (train 9 of 99)"}
+    store = write_study(root, GAINS, tasks=GLUE9[:1], **partial)
+    for status in ("failed", "collapsed"):
+        store.write(
+            make_record(
+                "aeda",
+                "sst2",
+                0 if status == "failed" else 1,
+                None if status == "failed" else 0.5,
+                status=status,
+                reason="why",
+            )
+        )
+    found = read_folders([root])
+    return {
+        count: build(
+            [run for run in found.records if run.identity.task in GLUE9[:count]],
+            tasks={},
+            suites=(),
+            evidence=Evidence(found.stores),
+        )
+        for count in (2, 4, 9)
+    }
+
+
+def compiled(folder: Path, page: str, documents: list[str]) -> str:
+    """Compile the documents, each on a page of its own, and return what the compiler said."""
     compiler = program("pdflatex", package="texlive-latex-base")
-    nasty = [make_record(NASTY, protocol_id="p_2%", score=0.8), make_record("kd", protocol_id="p_2%")]
-    boards = (done.board, board_of(nasty))
-    for name, board in zip("ab", boards, strict=True):
-        (tmp_path / f"{name}.tex").write_text(to_latex(board), encoding="utf-8")
-    main = r"\documentclass{article}\begin{document}\input{a}\input{b}\end{document}"
-    (tmp_path / "main.tex").write_text(main)
+    for number, text in enumerate(documents):
+        (folder / f"t{number}.tex").write_text(text, encoding="utf-8")
+    body = r"\clearpage ".join(rf"\input{{t{number}}}" for number in range(len(documents)))
+    head = rf"{page}{BOOKTABS}\makeatletter{COUNT_LINES}\makeatother"
+    (folder / "main.tex").write_text(rf"{head}\begin{{document}}{body}\end{{document}}")
     command = [compiler, "-halt-on-error", "-interaction=nonstopmode", "-no-shell-escape", "main.tex"]
-    done_by = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done_by = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done_by.returncode == 0, done_by.stdout[-2000:]
-    assert (tmp_path / "main.pdf").stat().st_size > 1000
+    assert (folder / "main.pdf").stat().st_size > 1000
+    return done_by.stdout
+
+
+@pytest.mark.parametrize("columns", PAGES)
+def test_tables_fit_on_the_page(
+    columns: int, boards: dict[int, LeaderboardTables], make_record: Any, tmp_path: Path
+) -> None:
+    part = select_rows_and_columns(boards[9], "kd,matekd", "cola,sst2,wnli", ())
+    shown = [
+        to_latex(board, columns, cost=cost) for board in (*boards.values(), part) for cost in (True, False)
+    ]
+    nasty = [make_record(name, protocol_id="p_2%", score=0.8) for name in (NASTY, "kd", "x" * 99)]
+    shown += [to_latex(board_of(nasty), columns), to_latex(LeaderboardTables(()), columns)]
+    log = compiled(tmp_path, PAGES[columns], shown)
+    assert "Overfull" not in log
+    captions = re.findall(r"CAPTION OF (\d+) ?LINES", log)
+    assert len(captions) == sum(text.count(r"\caption{") for text in shown)
+    assert max(map(int, captions)) <= 3
+
+
+def test_a_table_is_as_narrow_as_it_can_be(boards: dict[int, LeaderboardTables]) -> None:
+    two_columns = {count: to_latex(board) for count, board in boards.items()}
+    starred = {count: r"\begin{table*}" in text for count, text in two_columns.items()}
+    assert starred == {2: False, 4: True, 9: True}
+    assert [text.count(r"\begin{tabular}") for text in two_columns.values()] == [1, 1, 1]
+    [first, second] = to_latex(boards[9], 1).split(r"\end{table}")[:2]
+    assert (r"\label" in first, r"\label" in second) == (True, False)
+    for name in ("matekd", r"\emph{teacher}"):
+        assert (f"\n{name}" in first, f"\n{name}" in second) == (True, True)

@@ -13,9 +13,11 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from exported import SUITES, Study, board_of
 from matekd_bench.errors import UsageError
+from matekd_bench.plugins.host import Host
 from matekd_bench.results.leaderboard.cell_runs import runs_by_cell
 from matekd_bench.results.leaderboard.row_filters import select_rows_and_columns
 from matekd_bench.results.leaderboard.table import LeaderboardTables
@@ -24,6 +26,7 @@ from matekd_bench.results.report.cells import bounds
 from matekd_bench.results.report.plots import PLOTS, canvas
 from matekd_bench.results.report.plots.cost_plot import pareto_front
 from matekd_bench.results.report.plots.curves_plot import Curve, curve
+from matekd_bench.results.report.plots.method_styles import COLORS, KNOWN, MARKERS, MethodStyle, method_styles
 from matekd_bench.results.report.plots.svg import inline_element
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -67,42 +70,61 @@ def test_settings_and_pyplot_are_left_alone(done: Study) -> None:
 
 
 def test_the_cost_plot_shows_score_against_flops(done: Study) -> None:
-    [axes] = axes_of(painted("cost", done))
+    figure = painted("cost", done)
+    [axes] = axes_of(figure)
     [table] = done.board.tables
     front, *marks = axes.lines
     shown = {line.get_label().removesuffix(" (front)"): line for line in marks}
+    bars = {segment[0][0]: segment[:, 1] for lines in axes.collections for segment in lines.get_segments()}
     for row in table.rows:
         [x], [y] = shown[row.label].get_data()
-        assert x == pytest.approx(row.cost.train_flops / 1e15)
+        assert x == pytest.approx(row.cost.train_flops / 1e12)
         assert y == pytest.approx(100 * row.mean)
+        low, high = bounds(row.overall.difference)
+        assert (x in bars) is (low is not None) is (row.label != "kd")
+        if x in bars:
+            assert bars[x] - y == pytest.approx([100 * (low - row.delta), 100 * (high - row.delta)])
     assert axes.get_xscale() == "log"
-    assert "good (front)" in {line.get_label() for line in marks}
-    assert "bad" in {line.get_label() for line in marks}  # dearer than kd, and worse
     assert front.get_label() == "Pareto front"
+    on_front = [line.get_label() for line in marks if "(front)" in line.get_label()]
+    assert on_front == ["kd (front)", "good (front)"]  # bad is worse, same[x=1] dearer and not better
+    assert "TFLOPs" in figure_texts(figure)
+
+
+def figure_texts(figure: Figure) -> str:
+    """All that is written in a figure."""
+    return " ".join(text.get_text() for text in figure.findobj(Text))
+
+
+def test_without_a_significant_difference_there_is_no_front(make_record: Any) -> None:
+    runs = [
+        make_record(name, score=score, train_flops=flops)
+        for name, score, flops in (("kd", 0.7, 1), ("eda", 0.9, 2))
+    ]
+    [axes] = axes_of(painted("cost", Study(Path(), runs, board_of(runs))))
+    assert [line.get_label() for line in axes.lines] == ["kd", "eda"]
 
 
 @pytest.mark.parametrize(
-    ("places", "front"),
+    ("pairs", "front"),
     [
-        ([(1, 5), (2, 4), (3, 6)], [0, 2]),
-        ([(3, 6), (1, 5), (1, 5), (1, 4)], [1, 2, 0]),
+        ([(1, 5), (2, 4), (3, 8)], [0, 2]),
+        ([(1, 5), (2, 6), (3, 8), (4, 9), (5, 11)], [0, 2, 4]),  # two points make a difference
+        ([(3, 8), (1, 5), (1, 4)], [1, 0]),
         ([(2, 1)], [0]),
-        ([(1, 1), (2, 1)], [0]),
         ([], []),
     ],
 )
-def test_the_front_is_what_nothing_beats(places: list[tuple[float, float]], front: list[int]) -> None:
-    assert pareto_front(places) == front
-    beaten = [
-        any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in places) for cost, score in places
-    ]
-    assert sorted(front) == [i for i, below in enumerate(beaten) if not below]
+def test_the_front_goes_on_where_a_method_is_significantly_better(
+    pairs: list[tuple[float, float]], front: list[int]
+) -> None:
+    assert pareto_front(pairs, lambda i, j: pairs[i][1] >= pairs[j][1] + 2) == front
 
 
 def test_a_filtered_view_says_that_means_are_over_all_tasks(done: Study) -> None:
     part = replace(done, board=select_rows_and_columns(done.board, None, "rte", SUITES))
     titles = [axes.get_title(loc="left") or axes.get_title() for axes in axes_of(painted("forest", part))]
-    assert titles == ["mean over all 2 tasks", "rte"]
+    assert titles == ["mean over all 2 tasks", "rte (acc)"]
     assert axes_of(painted("cost", part))[0].get_ylabel() == "mean score over all 2 tasks, points"
 
 
@@ -111,8 +133,8 @@ def test_the_forest_shows_differences_with_their_intervals(done: Study) -> None:
     [table] = done.board.tables
     assert [axes.get_title(loc="left") or axes.get_title() for axes in fields] == [
         "mean over 2 tasks",
-        "sst2",
-        "rte",
+        "sst2 (acc)",
+        "rte (acc)",
     ]
     names = [label.get_text() for label in fields[0].get_yticklabels()]
     assert names == [row.label for row in table.rows if row.identity.role != "reference"]
@@ -141,6 +163,10 @@ def test_the_heat_map_shows_differences_else_scores(done: Study) -> None:
     assert len(texts) == 2 * len(rows)
     low, high = axes.images[0].get_clim()
     assert low == -high
+    verdicts = [[row.cells[task].statistics.verdict for task in ("sst2", "rte")] for row in rows]
+    assert {*verdicts[0], *verdicts[1], *verdicts[2]} >= {"better", "inconclusive"}
+    faded = axes.images[1].get_array()[:, :, 3] > 0
+    assert faded.tolist() == [[verdict == "inconclusive" for verdict in line] for line in verdicts]
     board = board_of(done.runs, reference=None)
     alone = axes_of(painted("heatmap", Study(done.root, done.runs, board)))[0]
     assert len(alone.texts) == 8
@@ -164,7 +190,10 @@ def test_the_curves_are_those_of_the_table(done: Study) -> None:
     [table] = done.board.tables
     fields = axes_of(painted("curves", done))
     found = runs_by_cell(table, done.runs)
-    assert [axes.get_title(loc="left") or axes.get_title() for axes in fields] == ["sst2", "rte"]
+    assert [axes.get_title(loc="left") or axes.get_title() for axes in fields] == [
+        "sst2 (acc)",
+        "rte (acc)",
+    ]
     for axes, column in zip(fields, ("sst2", "rte"), strict=True):
         lines = {line.get_label(): line for line in axes.lines}
         assert set(lines) == {"majority class", *(row.label for row in table.rows)}
@@ -196,15 +225,81 @@ def test_members_are_told_apart_by_version_and_resources(make_record: Any) -> No
     }
 
 
+def svg_size(svg: bytes) -> tuple[float, float]:
+    root = ET.fromstring(svg)
+    return tuple(float(root.attrib[name].removesuffix("pt")) for name in ("width", "height"))
+
+
 def test_several_protocols_are_several_panels(make_record: Any) -> None:
     runs = [
         make_record(m, protocol_id=p, score=s) for m, s in (("kd", 0.7), ("eda", 0.8)) for p in ("p1", "p2")
     ]
-    one = ET.fromstring(plots.draw(PLOTS["cost"], board_of(runs[::2]), runs, "svg"))
-    two = ET.fromstring(plots.draw(PLOTS["cost"], board_of(runs), runs, "svg"))
-    assert float(two.attrib["height"].removesuffix("pt")) == 2 * float(
-        one.attrib["height"].removesuffix("pt")
+    one, two = (
+        svg_size(plots.draw(PLOTS["cost"], board_of(some), runs, "svg")) for some in (runs[::2], runs)
     )
+    assert two == (one[0], pytest.approx(2 * one[1]))
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_picture_is_as_wide_as_asked_for_and_needs_no_title(done: Study, name: str) -> None:
+    narrow, bare = (
+        svg_size(plots.draw(PLOTS[name], done.board, done.runs, "svg", width=3.3, title=title))
+        for title in (True, False)
+    )
+    assert (narrow[0], bare[0]) == (pytest.approx(72 * 3.3), pytest.approx(72 * 3.3))
+    assert 0.2 * 72 < narrow[1] - bare[1] < 0.6 * 72
+
+
+@pytest.mark.parametrize("width", [3.3, 8.5])
+@pytest.mark.parametrize("name", PLOTS)
+def test_nothing_is_cut_off_or_covered(board: LeaderboardTables, name: str, width: float) -> None:
+    [table] = board.tables
+    runs = [run for row in table.rows for run in row.runs]
+    with canvas.settings(width, for_page=False):
+        figure = canvas.figure_of(PLOTS[name], [table], runs, width, title=True)
+        figure.draw_without_rendering()
+    [part] = figure.subfigs
+    panels = [axes.get_tightbbox() for axes in part.axes if axes.get_visible()]
+    legends = [legend.get_window_extent() for legend in part.legends]
+    for box in (*panels, *legends, part._suptitle.get_window_extent()):
+        assert -1 < box.x0 < box.x1 < figure.bbox.x1 + 1
+        assert -1 < box.y0 < box.y1 < figure.bbox.y1 + 1
+    assert [box for legend in legends for box in panels if legend.overlaps(box)] == []
+
+
+def test_titles_have_seeds_and_partial_data(board: LeaderboardTables) -> None:
+    [table] = board.tables
+    for plot in PLOTS.values():
+        title = canvas.title_of(plot, table, 8.5)
+        assert "3 seeds" in title
+        assert "partial data: cola" in title
+
+
+def test_a_method_always_looks_the_same(make_record: Any) -> None:
+    def styles(*names: str) -> dict[str, MethodStyle]:
+        [table] = board_of([make_record(name, score=0.5) for name in names], reference=None).tables
+        return method_styles(table.rows)
+
+    several = styles(*KNOWN, "mine", "kd@2x", "eda[alpha=0.2]")
+    assert len({(style.color, style.marker) for style in several.values()}) == len(several)
+    for name, style in several.items():
+        assert styles(name) == {name: style}
+    assert several["eda[alpha=0.2]"].color == several["eda"].color
+
+
+def test_the_list_of_styles_has_every_built_in_method() -> None:
+    host = Host.load(only_builtin=True)
+    assert set(host.methods) <= set(KNOWN)
+    assert len(set(KNOWN)) == len(KNOWN) <= len(COLORS) * len(MARKERS)
+
+
+@pytest.mark.parametrize(
+    ("largest", "unit"),
+    [(12, "FLOPs"), (2e9, "GFLOPs"), (9e14, "TFLOPs"), (1e15, "PFLOPs"), (5e18, "EFLOPs")],
+)
+def test_costs_have_a_unit_of_their_size(largest: float, unit: str) -> None:
+    name, size = canvas.flops_unit(largest)
+    assert (name, 1 <= largest / size < 1000) == (unit, True)
 
 
 def test_an_element_fits_into_a_page_beside_others(done: Study, make_record: Any) -> None:

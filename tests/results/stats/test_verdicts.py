@@ -84,6 +84,7 @@ def test_places() -> None:
         "d": RankInterval(3, 4),
     }
     assert [label for label in scores if found[label].with_best] == ["a", "b"]
+    assert [found[label].worse for label in scores] == [{"c", "d"}, {"c", "d"}, set(), set()]
 
 
 def test_pairs_are_corrected_over_all_of_them_at_one_percent() -> None:

@@ -48,11 +48,20 @@ def choose_plot(path: Path, name: str | None) -> Plot:
     )
 
 
-def draw(plot: Plot, leaderboard: LeaderboardTables, runs: Sequence[Record], file_format: str) -> bytes:
+def draw(
+    plot: Plot,
+    leaderboard: LeaderboardTables,
+    runs: Sequence[Record],
+    file_format: str,
+    *,
+    width: float | None = None,
+    title: bool = True,
+) -> bytes:
     """Return the content of a picture file, with one panel per table, one below the other; empty tables are left out.
 
-    `runs` are the records that the leaderboard was built from. Equal input gives equal bytes; matplotlib's own
-    settings have no influence. Raises UsageError if the plot is empty for all tables.
+    `runs` are the records that the leaderboard was built from. `width` is in inches, by default the plot's own; `title`
+    says whether each panel has one. Equal input gives equal bytes; matplotlib's own settings have no influence. Raises
+    UsageError if the plot is empty for all tables.
     """
     tables = [table for table in leaderboard.tables if plot.why_empty(table, runs) is None]
     if not tables:
@@ -60,7 +69,7 @@ def draw(plot: Plot, leaderboard: LeaderboardTables, runs: Sequence[Record], fil
         raise UsageError(
             f"there is no {plot.name} plot: {reasons[0] if reasons else 'no runs are recorded'}."
         )
-    return draw_file(plot, tables, runs, file_format)
+    return draw_file(plot, tables, runs, file_format, width=width, title=title)
 
 
 def draw_inline(plot: Plot, table: LeaderboardTable, runs: Sequence[Record]) -> str | None:

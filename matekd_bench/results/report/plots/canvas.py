@@ -7,32 +7,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
-from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, TaskColumn
 from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.report import sentences
+from matekd_bench.results.report.cells import metric_heading, task_heading
 from matekd_bench.results.stats.intervals import MIN_SEEDS
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
+    from matplotlib.figure import Figure, SubFigure
 
 INK: Final = "#1f2328"
 FAINT: Final = "#8c959f"
-# Okabe and Ito 2008: distinguishable with all common kinds of color blindness. Black and yellow are left out because
-# one of them is invisible on a dark background, the other on a light one.
-COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS: Final = (
-    "o",
-    "s",
-    "^",
-    "D",
-    "v",
-    "P",
-    "X",
-)  # 7 markers, 6 colors: the first 42 rows differ
 DPI: Final = 150
-TITLE_HEIGHT: Final = 0.5  # inches
+LINE_HEIGHT: Final = 1.4  # of text, relative to its size
+LETTER_WIDTH: Final = 0.56  # of the font's letters on average, relative to its size
+NARROW: Final = 5.0  # inches; figures below that have smaller letters, and legends below the panels
+FLOPS_UNITS: Final[Mapping[str, float]] = {"GFLOPs": 1e9, "TFLOPs": 1e12, "PFLOPs": 1e15, "EFLOPs": 1e18}
+PANEL_WIDTH: Final = 2.6  # inches, the least for a panel
+NARROW_PANEL_WIDTH: Final = 1.5
 
 # Without date and program version, the same picture gives the same file.
 METADATA: Final[Mapping[str, Mapping[str, None]]] = {
@@ -49,7 +46,11 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": INK,
-    "axes.titlesize": 9,
+    "axes.titlesize": "medium",
+    "figure.labelsize": "medium",
+    "figure.titlesize": "medium",
+    "legend.fontsize": 8,
+    "legend.title_fontsize": 8,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -61,6 +62,13 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "ytick.color": INK,
     "legend.frameon": False,
 }
+NARROW_SETTINGS: Final[Mapping[str, Any]] = {
+    "font.size": 7,
+    "legend.fontsize": 6.5,
+    "legend.title_fontsize": 6.5,
+    "legend.columnspacing": 1,
+    "lines.markersize": 4.5,
+}
 PAGE_SETTINGS: Final[Mapping[str, Any]] = {"svg.fonttype": "none", "savefig.transparent": True}
 
 
@@ -69,23 +77,26 @@ class Plot:
     """A kind of plot of one table.
 
     `caption` explains it in a sentence or two. `why_empty(table, runs)` returns the reason why there is nothing to
-    draw, else None. `size` returns (width, height) in inches. `paint` draws onto a part of a figure.
+    draw, else None. `width(table)` is the usual width in inches, `height(table, runs, width)` the height that goes with
+    a width. `paint` draws onto a part of a figure.
     """
 
     name: str
     title: str
     caption: str
     why_empty: Callable[[LeaderboardTable, Sequence[Record]], str | None]
-    size: Callable[[LeaderboardTable, Sequence[Record]], tuple[float, float]]
+    width: Callable[[LeaderboardTable], float]
+    height: Callable[[LeaderboardTable, Sequence[Record], float], float]
     paint: Callable[[SubFigure, LeaderboardTable, Sequence[Record]], None]
 
 
 @contextmanager
-def _settings(for_page: bool) -> Iterator[None]:
+def settings(width: float, for_page: bool) -> Iterator[None]:
     """Use matplotlib's defaults with our settings on top, then restore the user's settings."""
     from matplotlib import style
 
-    ours = {**SETTINGS, **(PAGE_SETTINGS if for_page else {})}
+    narrow = NARROW_SETTINGS if width < NARROW else {}
+    ours = {**SETTINGS, **narrow, **(PAGE_SETTINGS if for_page else {})}
     with style.context(["default", ours]):
         yield
 
@@ -96,30 +107,98 @@ def draw_file(
     runs: Sequence[Record],
     file_format: str,
     *,
+    width: float | None = None,
+    title: bool = True,
     for_page: bool = False,
 ) -> bytes:
-    """Return the content of a picture file with `plot` of each table, one below the other."""
-    from matplotlib.figure import Figure
+    """Return the content of a picture file with `plot` of each table, one below the other.
 
-    sizes = [plot.size(table, runs) for table in tables]
-    heights = [height + TITLE_HEIGHT for _, height in sizes]
-    with _settings(for_page):
-        figure = Figure(figsize=(max(width for width, _ in sizes), sum(heights)), layout="constrained")
-        parts = figure.subfigures(len(tables), 1, height_ratios=heights, squeeze=False)[:, 0]
-        for part, table in zip(parts, tables, strict=True):
-            part.set_facecolor("none")
-            if not for_page:  # the page has a caption
-                title = escape_dollars(f"{plot.title}\n{_protocol_line(table)}")
-                part.suptitle(title, x=0.01, ha="left", fontsize=9)
-            plot.paint(part, table, runs)
+    `width` is in inches. A page has a caption instead of a `title`.
+    """
+    width = max(map(plot.width, tables)) if width is None else width
+    with settings(width, for_page):
+        figure = figure_of(plot, tables, runs, width, title=title and not for_page)
         file = io.BytesIO()
         figure.savefig(file, format=file_format, dpi=DPI, metadata=METADATA[file_format])
     return file.getvalue()
 
 
-def _protocol_line(table: LeaderboardTable) -> str:
-    synthetic = "synthetic mini-GLUE, not GLUE; " if table.synthetic else ""
-    return f"{synthetic}preset {', '.join(table.presets)}; protocol {table.protocol_id}"
+def figure_of(
+    plot: Plot, tables: Sequence[LeaderboardTable], runs: Sequence[Record], width: float, *, title: bool
+) -> Figure:
+    """Draw `plot` of each table, one below the other, in a figure of `width` inches."""
+    from matplotlib.figure import Figure
+
+    titles = [title_of(plot, table, width) if title else "" for table in tables]
+    heights = [
+        plot.height(table, runs, width) + text_height(heading, width)
+        for table, heading in zip(tables, titles, strict=True)
+    ]
+    figure = Figure(figsize=(width, sum(heights)), layout="constrained")
+    parts = figure.subfigures(len(tables), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for part, table, heading in zip(parts, tables, titles, strict=True):
+        part.set_facecolor("none")
+        if heading:
+            part.suptitle(escape_dollars(heading), x=0.01, ha="left")
+        plot.paint(part, table, runs)
+    return figure
+
+
+def title_of(plot: Plot, table: LeaderboardTable, width: float) -> str:
+    """Return the title of a plot: what it shows, seeds and partial data, preset and protocol."""
+    synthetic = ["synthetic mini-GLUE, not GLUE"] if table.synthetic else []
+    partial = [column.name for column in table.columns if column.partial]
+    parts = [
+        *synthetic,
+        sentences.seeds(table),
+        *([f"partial data: {', '.join(partial)}"] if partial else []),
+        f"preset {', '.join(table.presets)}",
+        f"protocol {table.protocol_id}",
+    ]
+    return f"{plot.title}\n{wrapped('; '.join(parts), width)}"
+
+
+def font_size(width: float) -> float:
+    """Return the size of letters in points of a figure of `width` inches."""
+    return float((NARROW_SETTINGS if width < NARROW else SETTINGS)["font.size"])
+
+
+def wrapped(text: str, width: float) -> str:
+    """Break a text into lines that fit into a figure of `width` inches."""
+    return fill(text, int(0.97 * width * 72 / (LETTER_WIDTH * font_size(width))))
+
+
+def text_height(text: str, width: float) -> float:
+    """Return the height in inches of lines of text in a figure of `width` inches."""
+    return len(text.splitlines()) * LINE_HEIGHT * font_size(width) / 72 + 0.1
+
+
+def width_of(part: SubFigure) -> float:
+    """Return the width of a part of a figure in inches."""
+    return float(part.bbox.width / part.figure.dpi)
+
+
+def add_legend(
+    part: SubFigure, handles: Sequence[Artist], labels: Sequence[str], x_label: str = "", *, note: str = ""
+) -> None:
+    """Add a legend with a note above it, to the right of the panels, and the label of all their x axes below them.
+
+    In a narrow figure the legend is below the panels, after the label.
+    """
+    label = escape_dollars(wrapped(x_label, width_of(part)))
+    if width_of(part) < NARROW:
+        title = "\n".join(filter(None, (label, note)))
+        part.legend(handles, labels, loc="outside lower center", ncols=2, title=title or None)
+        return
+    if label:
+        part.supxlabel(label)
+    part.legend(handles, labels, loc="outside right upper", title=note or None)
+
+
+def legend_heights(entries: int, width: float) -> tuple[float, float]:
+    """Return the least height in inches of a legend with so many entries: beside the panels, and below them."""
+    line = 1.75 * font_size(width) / 72
+    return (0.0, line * (ceil(entries / 2) + 2)) if width < NARROW else (line * entries + 0.2, 0.0)
 
 
 def escape_dollars(text: str) -> str:
@@ -131,16 +210,6 @@ def short_label(row: LeaderboardRow) -> str:
     """Return a row's label for a plot, shortened in the middle if it is too long."""
     label = row.label if len(row.label) <= 34 else f"{row.label[:20]}…{row.label[-13:]}"
     return escape_dollars(label)
-
-
-def row_color(index: int) -> str:
-    """Return the color of the row at this index of a table."""
-    return COLORS[index % len(COLORS)]
-
-
-def row_marker(index: int) -> str:
-    """Return the marker of the row at this index of a table."""
-    return MARKERS[index % len(MARKERS)]
 
 
 def points(value: float) -> float:
@@ -159,12 +228,22 @@ def seeds_note(table: LeaderboardTable) -> str:
     return f"fewer than {MIN_SEEDS} seeds: no intervals" if few_seeds else ""
 
 
-def row_line_style(index: int) -> str:
-    """Return the line style of the row at this index of a table; it changes when the colors start over."""
-    return ("-", "--", ":", "-.")[index // len(COLORS) % 4]
+def panel_title(task: TaskColumn) -> str:
+    """Return the title of the panel of one task: its name with its metric, and below it the marks of its data."""
+    name, *marks = task_heading(task)
+    metric = metric_heading(task)
+    return "\n".join(filter(None, (f"{name} ({metric})" if metric else name, " ".join(marks))))
 
 
-def grid_shape(panels: int) -> tuple[int, int]:
+def flops_unit(largest: float) -> tuple[str, float]:
+    """Return the unit for floating-point operations up to `largest`, and how many of them it is."""
+    units = [(name, size) for name, size in FLOPS_UNITS.items() if largest >= size]
+    return units[-1] if units else ("FLOPs", 1.0)
+
+
+def grid_shape(panels: int, width: float) -> tuple[int, int]:
     """Return the rows and columns of a grid for `panels` panels: up to three side by side, four as two by two."""
     columns = panels if panels < 4 else 2 if panels == 4 else 3
+    least = NARROW_PANEL_WIDTH if width < NARROW else PANEL_WIDTH
+    columns = max(1, min(columns, int(width / least)))
     return ceil(panels / columns), columns

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING
 from matekd_bench.results.leaderboard.cell_runs import CellRuns, runs_by_cell
 from matekd_bench.results.leaderboard.table import LeaderboardTable, TaskColumn
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.cells import task_heading
 from matekd_bench.results.report.plots.canvas import (
     FAINT,
     Plot,
+    add_legend,
     grid_shape,
+    legend_heights,
+    panel_title,
     points,
-    row_color,
-    row_line_style,
-    row_marker,
     set_heading,
     short_label,
+    width_of,
 )
+from matekd_bench.results.report.plots.method_styles import MethodStyle, method_styles
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -79,49 +80,56 @@ def _why_empty(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
 def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> None:
     curves = _curves(runs_by_cell(table, runs))
     columns = _columns_with_curves(table, curves)
-    grid = part.subplots(*grid_shape(len(columns)), squeeze=False)
+    grid = part.subplots(*grid_shape(len(columns), width_of(part)), squeeze=False)
     for axes in grid.flat[len(columns) :]:
         axes.set_visible(False)
+    styles = method_styles(table.rows)
     for axes, column in zip(grid.flat, columns, strict=False):
-        _draw_panel(axes, table, column, curves)
+        _draw_panel(axes, table, column, curves, styles)
     band = "; band: lowest to highest seed" if table.seeds > 1 else ""
-    part.supxlabel(f"updates of the student{band}", fontsize=9)
-    part.supylabel("score on dev, points", fontsize=9)
+    part.supylabel("score on dev, points")
     legend: dict[str, Artist] = {}  # the panels together have one legend, with each label once
     for axes in grid.flat[: len(columns)]:
         handles, labels = axes.get_legend_handles_labels()
         legend |= dict(zip(labels, handles, strict=True))
-    part.legend(list(legend.values()), list(legend), loc="outside right upper", fontsize=8)
+    add_legend(part, list(legend.values()), list(legend), f"updates of the student{band}")
 
 
 def _draw_panel(
-    axes: Axes, table: LeaderboardTable, column: TaskColumn, curves: Mapping[tuple[str, str], Curve]
+    axes: Axes,
+    table: LeaderboardTable,
+    column: TaskColumn,
+    curves: Mapping[tuple[str, str], Curve],
+    styles: Mapping[str, MethodStyle],
 ) -> None:
-    set_heading(axes, " ".join(task_heading(column)))
+    set_heading(axes, panel_title(column))
     if column.majority_score is not None:
         axes.axhline(points(column.majority_score), color=FAINT, linestyle=":", label="majority class")
-    for index, row in enumerate(table.rows):
+    for row in table.rows:
         if (row_curve := curves.get((row.label, column.name))) is None:
             continue
+        style = styles[row.label]
         axes.fill_between(
-            row_curve.updates, row_curve.low, row_curve.high, color=row_color(index), alpha=0.15, linewidth=0
+            row_curve.updates, row_curve.low, row_curve.high, color=style.color, alpha=0.15, linewidth=0
         )
         axes.plot(
             row_curve.updates,
             row_curve.mean,
-            color=row_color(index),
-            marker=row_marker(index),
+            color=style.color,
+            marker=style.marker,
             markersize=3.5,
-            linestyle=row_line_style(index),
+            linestyle=style.line,
             linewidth=1.4,
             label=short_label(row),
         )
 
 
-def _size(table: LeaderboardTable, runs: Sequence[Record]) -> tuple[float, float]:
+def _height(table: LeaderboardTable, runs: Sequence[Record], width: float) -> float:
     columns = _columns_with_curves(table, _curves(runs_by_cell(table, runs)))
-    panel_rows, _ = grid_shape(len(columns))
-    return 10.0, max(2.3 * panel_rows + 0.5, 0.19 * len(table.rows) + 1.0)
+    panel_rows, panel_columns = grid_shape(len(columns), width)
+    beside, below = legend_heights(len(table.rows) + 1, width)
+    panel = min(2.3, 0.75 * width / panel_columns)
+    return max(panel * panel_rows + 0.5, beside) + below
 
 
 PLOT = Plot(
@@ -130,6 +138,7 @@ PLOT = Plot(
     caption="The score on dev at every evaluation against the student's updates: mean over seeds, and a band from the "
     "lowest to the highest.",
     why_empty=_why_empty,
-    size=_size,
+    width=lambda table: 10.0,
+    height=_height,
     paint=_paint,
 )

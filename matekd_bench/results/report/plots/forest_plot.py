@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.cells import bounds, task_heading
+from matekd_bench.results.report.cells import bounds
 from matekd_bench.results.report.plots.canvas import (
     FAINT,
     INK,
+    NARROW,
     Plot,
-    escape_dollars,
+    add_legend,
     grid_shape,
+    legend_heights,
+    panel_title,
     points,
     seeds_note,
     set_heading,
     short_label,
+    width_of,
 )
 from matekd_bench.results.stats.summary import CellSummary, RowSummary
 from matekd_bench.results.stats.verdicts import MARGIN
@@ -26,6 +30,7 @@ from matekd_bench.results.stats.verdicts import MARGIN
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
+    from matplotlib.lines import Line2D
 
 # Verdicts differ in shape as well as in color.
 SIGNS: Mapping[str | None, tuple[str, str]] = {
@@ -65,7 +70,7 @@ def _panels(table: LeaderboardTable) -> Iterator[ForestPanel]:
             label: (cell.delta, cell.statistics) for label, cell in cells.items() if cell.delta is not None
         }
         if marks:
-            yield ForestPanel(" ".join(task_heading(column)), marks)
+            yield ForestPanel(panel_title(column), marks)
 
 
 def _why_empty(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
@@ -74,7 +79,7 @@ def _why_empty(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
 
 def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> None:
     panels, rows = list(_panels(table)), _rows(table)
-    grid = part.subplots(*grid_shape(len(panels)), sharey=True, squeeze=False)
+    grid = part.subplots(*grid_shape(len(panels), width_of(part)), sharey=True, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     for axes, panel in zip(grid.flat, panels, strict=False):
@@ -82,11 +87,11 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
     grid.flat[0].set_yticks(range(len(rows)), [short_label(row) for row in rows])
     grid.flat[0].set_ylim(len(rows) - 0.5, -0.5)
     intervals = "" if seeds_note(table) else "95 % intervals; "
-    axis_label = escape_dollars(
-        f"difference to {table.reference}, points; {intervals}gray band: half a point"
-    )
-    part.supxlabel(axis_label, fontsize=9)
-    _legend(part, {mark.verdict for panel in panels for _, mark in panel.marks.values()}, seeds_note(table))
+    axis_label = f"difference to {table.reference}, points; {intervals}gray band: half a point"
+    verdicts = {mark.verdict for panel in panels for _, mark in panel.marks.values()}
+    handles = _handles(verdicts)
+    labels = [str(handle.get_label()) for handle in handles]
+    add_legend(part, handles, labels, axis_label, note=seeds_note(table))
 
 
 def _draw_panel(axes: Axes, panel: ForestPanel, labels: Sequence[str]) -> None:
@@ -102,30 +107,25 @@ def _draw_panel(axes: Axes, panel: ForestPanel, labels: Sequence[str]) -> None:
         low, high = bounds(statistics.difference)
         if low is not None and high is not None:
             axes.hlines(y, points(low), points(high), color=color, linewidth=2)
-        axes.plot(points(delta), y, sign, color=color, markersize=6)
+        axes.plot(points(delta), y, sign, color=color)
 
 
-def _legend(part: SubFigure, verdicts: Collection[str | None], note: str) -> None:
+def _handles(verdicts: Collection[str | None]) -> list[Line2D]:
+    """Return the entries of the legend for these verdicts."""
     from matplotlib.lines import Line2D
 
-    handles = [
+    return [
         Line2D([], [], marker=sign, color=color, linestyle="none", label=verdict or "no verdict")
         for verdict, (sign, color) in SIGNS.items()
         if verdict in verdicts
     ]
-    part.legend(
-        handles=handles,
-        loc="outside upper right",
-        ncols=len(handles),
-        fontsize=8,
-        title=note or None,
-        title_fontsize=8,
-    )
 
 
-def _size(table: LeaderboardTable, runs: Sequence[Record]) -> tuple[float, float]:
-    panel_rows, _ = grid_shape(len(list(_panels(table))))
-    return 8.5, panel_rows * (0.24 * len(_rows(table)) + 0.6) + 0.9
+def _height(table: LeaderboardTable, runs: Sequence[Record], width: float) -> float:
+    panel_rows, _ = grid_shape(len(list(_panels(table))), width)
+    row_height = 0.24 if width >= NARROW else 0.18
+    _, below = legend_heights(len(SIGNS), width)
+    return panel_rows * (row_height * len(_rows(table)) + 0.6) + 0.9 + below
 
 
 PLOT = Plot(
@@ -134,6 +134,7 @@ PLOT = Plot(
     caption="The difference of each method to the reference, over all informative tasks and on each, with 95 % "
     "intervals where there are three seeds or more. The sign says the verdict after Holm's correction.",
     why_empty=_why_empty,
-    size=_size,
+    width=lambda table: 8.5,
+    height=_height,
     paint=_paint,
 )

@@ -5,15 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, ScoreCell
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, ScoreCell, TaskColumn
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.cells import difference_cell, problems, task_heading, text
-from matekd_bench.results.report.plots.canvas import INK, Plot, escape_dollars, points, short_label
+from matekd_bench.results.report.cells import difference_cell, metric_heading, problems, task_heading, text
+from matekd_bench.results.report.plots.canvas import (
+    INK,
+    LETTER_WIDTH,
+    NARROW,
+    Plot,
+    escape_dollars,
+    font_size,
+    points,
+    short_label,
+    width_of,
+)
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
 
 MIN_RANGE = 1.0  # points; smaller differences must not get strong colors
+NAMES, NARROW_NAMES = 2.0, 1.1  # inches that the names of methods take
+FADED = 0.7  # share of white over the color of a difference that is not decided
 WHITE_BELOW = 0.42  # luminance; on darker backgrounds white text is easier to read
 
 
@@ -51,20 +64,61 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
     image = axes.imshow(
         numbers, cmap="PuOr" if differences else "cividis", vmin=low, vmax=high, aspect="auto"
     )
-    colors = image.to_rgba(numbers)
-    headings = ["\n".join(task_heading(column)) for column in table.columns]
-    axes.set_xticks(range(len(headings)), map(escape_dollars, headings))
-    axes.xaxis.tick_top()
-    axes.set_yticks(range(len(rows)), [short_label(row) for row in rows])
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
+    white = np.array(
+        [[_white(row.cells.get(column.name), differences) for column in table.columns] for row in rows]
+    )
+    white[np.ma.getmaskarray(numbers)] = 0
+    axes.imshow(np.dstack([np.ones((*white.shape, 3)), white]), aspect="auto")
+    colors = image.to_rgba(numbers)[:, :, :3] * (1 - white[:, :, None]) + white[:, :, None]
+    _label_axes(part, axes, table, rows)
     for i, row in enumerate(rows):
         for j, column in enumerate(table.columns):
             text_color = INK if values[i][j] is None else _text_color(colors[i, j].tolist())
             said = _text(row.cells.get(column.name), differences)
-            axes.text(j, i, said, ha="center", va="center", color=text_color, fontsize=8)
+            size = _text_size(width_of(part), len(table.columns), said)
+            axes.text(j, i, said, ha="center", va="center", color=text_color, fontsize=size)
     label = escape_dollars(f"difference to {table.reference}, points") if differences else "score, points"
-    part.colorbar(image, ax=axes, label=label, fraction=0.05)
+    part.colorbar(image, ax=axes, label=label, fraction=0.05, location="bottom")
+
+
+def _white(cell: ScoreCell | None, differences: bool) -> float:
+    """Return the share of white over a cell: differences that are inconclusive or not tested are faded."""
+    decided = cell is not None and cell.statistics.verdict in ("better", "worse", "equivalent")
+    return FADED if differences and not decided else 0.0
+
+
+def _label_axes(part: SubFigure, axes: Axes, table: LeaderboardTable, rows: Sequence[LeaderboardRow]) -> None:
+    """Write tasks with their metrics above the columns, and methods beside the rows."""
+    headings = list(map(_heading, table.columns))
+    crowded = _heading_width(headings, width_of(part)) > _cell_width(width_of(part), len(headings))
+    axes.set_xticks(range(len(headings)), map(escape_dollars, headings), rotation=90 if crowded else 0)
+    axes.xaxis.tick_top()
+    axes.set_yticks(range(len(rows)), [short_label(row) for row in rows])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _heading(task: TaskColumn) -> str:
+    name, *marks = task_heading(task)
+    return "\n".join(filter(None, (name, metric_heading(task), *marks)))
+
+
+def _heading_width(headings: Sequence[str], width: float) -> float:
+    """Estimate the width of the widest heading in inches, in a figure of `width` inches."""
+    longest = max(len(line) for heading in headings for line in heading.splitlines())
+    return LETTER_WIDTH * longest * font_size(width) / 72 + 0.05
+
+
+def _cell_width(width: float, columns: int) -> float:
+    """Estimate the width of a column in inches; the names of methods take the rest of the figure."""
+    return (width - (NARROW_NAMES if width < NARROW else NAMES)) / columns
+
+
+def _text_size(width: float, columns: int, text: str) -> float:
+    """Return the size of letters with which a text fits into its cell."""
+    longest = max(map(len, text.splitlines()), default=1)
+    fitting = 72 * _cell_width(width, columns) / (LETTER_WIDTH * longest)
+    return max(3.5, min(font_size(width) - 1, fitting))
 
 
 def _range(low: float, high: float, differences: bool) -> tuple[float, float]:
@@ -91,16 +145,23 @@ def _text_color(background: Sequence[float]) -> str:
     return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < WHITE_BELOW else "black"
 
 
-def _size(table: LeaderboardTable, runs: Sequence[Record]) -> tuple[float, float]:
-    return max(6.0, 0.75 * len(table.columns) + 3.6), 0.28 * len(_rows(table)) + 0.9
+def _width(table: LeaderboardTable) -> float:
+    column = max(0.75, _heading_width(list(map(_heading, table.columns)), NARROW))
+    return max(6.0, column * len(table.columns) + NAMES)
+
+
+def _height(table: LeaderboardTable, runs: Sequence[Record], width: float) -> float:
+    return (0.28 if width >= NARROW else 0.22) * len(_rows(table)) + 1.6
 
 
 PLOT = Plot(
     name="heatmap",
     title="Methods by tasks",
     caption="The difference of each method to the reference on each task, in points; scores where there is no "
-    "reference. ↑ better, ↓ worse, ≈ equivalent; a dash: nothing is compared there.",
+    "reference. Differences that are not decided are faded. ↑ better, ↓ worse, ≈ equivalent; a dash: nothing is "
+    "compared there.",
     why_empty=_why_empty,
-    size=_size,
+    width=_width,
+    height=_height,
     paint=_paint,
 )

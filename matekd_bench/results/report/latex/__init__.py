@@ -1,0 +1,118 @@
+r"""Renders the leaderboard as LaTeX: a booktabs table per protocol that fits on the page, for ``\input`` in a paper."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from matekd_bench.files.printable import printable
+from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
+from matekd_bench.results.report import sentences
+from matekd_bench.results.report.cells import dev_rows, metric_heading
+from matekd_bench.results.report.latex.caption import caption
+from matekd_bench.results.report.latex.cell_lines import (
+    CellLine,
+    FontSize,
+    heading_lines,
+    name_lines,
+    number_lines,
+)
+from matekd_bench.results.report.latex.page_fit import Fit, Row, fit
+from matekd_bench.results.report.result_sentence import result
+from matekd_bench.results.report.sheets import Sheet, score_sheet
+
+HEAD = r"""% A table per protocol, for \input. \usepackage{booktabs} gives its rules; without it they are plain lines.
+\providecommand{\toprule}{\hline}
+\providecommand{\midrule}{\hline}
+\providecommand{\bottomrule}{\hline}
+"""
+NOT_IN_LABEL = re.compile(r"[^A-Za-z0-9-]")
+
+
+def to_latex(leaderboard: LeaderboardTables, columns: int = 2, *, cost: bool = True) -> str:
+    """Return a file for ``\\input``: scores in points, with the differences to the reference below them.
+
+    The paper has 1 or 2 `columns`. With `cost` the last column says how much a method costs. A table is as wide as a
+    column, else as the page; one that is too wide for it is printed in parts. It compiles with LaTeX's base packages
+    alone. What the caption has no room for is in comments. Names are escaped. Characters that pdfLaTeX cannot set
+    without further packages are written as code points, e.g. U+6F22.
+    """
+    tables = [line for table in leaderboard.tables for line in _table(table, columns, cost)]
+    if note := sentences.several_tables_note(leaderboard.tables):
+        tables += [f"% {note}", *_comments(sentences.protocol_lines(leaderboard))]
+    return HEAD + "\n".join([*(tables or ["% No runs are recorded."]), ""])
+
+
+def _table(table: LeaderboardTable, columns: int, cost: bool) -> Iterator[str]:
+    sheet = score_sheet(table, "scores for a paper" if cost else "scores")
+    header, rows = _header(sheet, table), _rows(sheet)
+    layout = fit([header, *rows], columns)
+    text, left_out = caption(table, layout)
+    for number, part in enumerate(layout.parts):
+        yield rf"\begin{{{layout.place.environment}}}[tbp]"
+        yield rf"\centering\{layout.size.command}\setlength{{\tabcolsep}}{{{layout.size.gap}pt}}"
+        if number:
+            yield r"\addtocounter{table}{-1}"
+        yield from _tabular([header, *rows], sheet.references, layout, part)
+        yield rf"\caption{{{'(continued)' if number else text}}}"
+        if not number:
+            yield rf"\label{{tab:matekd-bench-{NOT_IN_LABEL.sub('-', table.protocol_id)}}}"
+        yield rf"\end{{{layout.place.environment}}}"
+    yield from _comments([*left_out, *_explanations(table)])
+
+
+def _header(sheet: Sheet, table: LeaderboardTable) -> Row:
+    details = [[metric_heading(task), dev_rows(task)] for task in table.columns]
+    others = len(sheet.header) - 1 - len(details)
+    name, *headings = sheet.header
+    return [
+        heading_lines(name),
+        *map(heading_lines, headings, [*(list(filter(None, said)) for said in details), *[()] * others]),
+    ]
+
+
+def _rows(sheet: Sheet) -> list[Row]:
+    return [
+        [
+            name_lines(name.lines, emphasized=number < sheet.references),
+            *(number_lines(cell.lines) for cell in cells),
+        ]
+        for number, (name, *cells) in enumerate(sheet.rows)
+    ]
+
+
+def _tabular(rows: Sequence[Row], references: int, layout: Fit, part: Sequence[int]) -> Iterator[str]:
+    header, *others = [[row[index] for index in (0, *part)] for row in rows]
+    yield rf"\begin{{tabular}}{{@{{}}l{'c' * len(part)}@{{}}}}"
+    yield r"\toprule"
+    yield from _stacked(header, layout.size, r" \\")
+    yield r"\midrule"
+    for row in others[:references]:
+        yield from _stacked(row, layout.size, r" \\")
+    yield r"\midrule"
+    for row in others[references:]:
+        yield from _stacked(row, layout.size, r" \\[2pt]")
+    yield r"\bottomrule"
+    yield r"\end{tabular}"
+
+
+def _stacked(row: Row, size: FontSize, end: str) -> Iterator[str]:
+    """Format a row, the lines of its cells below each other; `end` ends its last line."""
+    height = max(map(len, row))
+    for at in range(height):
+        cells = (lines[at] if at < len(lines) else CellLine("") for lines in row)
+        yield " & ".join(cell.source(size) for cell in cells) + (end if at == height - 1 else r" \\")
+
+
+def _explanations(table: LeaderboardTable) -> Iterator[str]:
+    """Yield all that the screen says of the table."""
+    yield f"{sentences.title(table)}."
+    yield result(table)
+    yield sentences.how_to_read(table)
+    yield from (f"{sentences.data_line(column, table)}." for column in table.columns)
+    yield from sentences.remarks(table)
+
+
+def _comments(texts: Sequence[str] | Iterator[str]) -> Iterator[str]:
+    """Make each text a comment of one line."""
+    yield from (f"% {printable(' '.join(text.split()))}" for text in texts)

@@ -1,0 +1,56 @@
+"""Writes the caption of a LaTeX table, which has three lines at most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from matekd_bench.results.leaderboard.table import LeaderboardTable
+from matekd_bench.results.report import sentences
+from matekd_bench.results.report.latex.escaping import escape, text_width
+from matekd_bench.results.report.latex.page_fit import Fit
+
+LINES = 3
+FILLED = 0.9  # share of a line that text fills, since it is broken between words
+POINTS = 10  # font size, as in the ACL's style; `article` takes the table's, which is no larger
+LABEL = "Table 10: "
+
+
+def caption(table: LeaderboardTable, layout: Fit) -> tuple[str, list[str]]:
+    """Return the caption in LaTeX, and the sentences that it has no room for, the least important ones."""
+    room = LINES * FILLED * layout.place.width
+    wanted = list(_sentences(table))
+    count = next(
+        (n for n in range(len(wanted), 1, -1) if text_width(" ".join([LABEL, *wanted[:n]]), POINTS) <= room),
+        1,
+    )
+    return escape(" ".join(wanted[:count])), wanted[count:]
+
+
+def _sentences(table: LeaderboardTable) -> Iterator[str]:
+    """Yield what the caption says, the most important first."""
+    yield f"{'Synthetic mini-GLUE: ' * table.synthetic}{_scores(table)}{_differences(table)}."
+    verdicts = sentences.verdicts_in(table)
+    if verdicts:
+        marks = sentences.verdict_marks(verdicts)
+        yield f"{', '.join(marks)}, else inconclusive." if marks else "All differences are inconclusive."
+    elif sentences.has_differences(table):
+        yield "No difference is tested."
+    if any(row.overall.rank and row.overall.rank.with_best for row in table.rows):
+        yield sentences.BEST
+    if verdicts:
+        yield f"Tests: Holm over {sentences.tested_family(table).replace(' x ', ' × ')}."
+    if any(len(task.metrics) > 1 for task in table.columns):
+        yield "Two metrics: their mean."
+
+
+def _scores(table: LeaderboardTable) -> str:
+    """Say what the numbers are: "dev scores in points (mean, sd over 3 seeds)"."""
+    splits = {task.eval_on for task in table.columns}
+    where = f"{splits.pop()} scores" if len(splits) == 1 else "scores"
+    runs = f"{'mean, sd over ' * (table.seeds > 1)}{sentences.seeds(table)}"
+    text = f"{where} in points ({runs})"
+    return text if table.synthetic else text[0].upper() + text[1:]
+
+
+def _differences(table: LeaderboardTable) -> str:
+    return f"; below, difference to {table.reference}" if sentences.has_differences(table) else ""
