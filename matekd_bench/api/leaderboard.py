@@ -93,10 +93,11 @@ class Leaderboard:
         `plot` says what a picture shows; without it, the file's name does. Raises UsageError for another extension, and
         for a .tex file or a picture of another view than the usual one.
         """
+        from matekd_bench.plugins.known_names import tasks_and_suites
         from matekd_bench.results.report.export import export
 
         export(
-            Path(path), "leaderboard", self.records, tasks={}, suites=self.suites, leaderboard=self.data, plot=plot,
+            Path(path), "leaderboard", self.records, tasks=tasks_and_suites(self.host)[0], suites=self.suites, leaderboard=self.data, plot=plot,
             methods={name: provided.record for name, provided in self.host.methods.items()},
             exporters=self.host.exporters, view=self.view,
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,9 +113,20 @@ def draw_file(
                 title = escape_dollars(f"{plot.title}\n{_protocol_line(table)}")
                 part.suptitle(title, x=0.01, ha="left", fontsize=9)
             plot.paint(part, table, runs)
+        if not for_page:
+            for artist in figure.findobj():
+                artist.set_gid(None)
         file = io.BytesIO()
         figure.savefig(file, format=file_format, dpi=DPI, metadata=METADATA[file_format])
     return file.getvalue()
+
+
+def page_mark(row: LeaderboardRow, *values: str) -> str:
+    """Return the `gid` of what a plot draws of one row, from which the page makes switches and hover texts.
+
+    `values` is a text for the whole drawing, or one for each of its markers.
+    """
+    return json.dumps({"row": row.label, "values": values})
 
 
 def _protocol_line(table: LeaderboardTable) -> str:

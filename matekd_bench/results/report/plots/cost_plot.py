@@ -10,6 +10,7 @@ from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.plots.canvas import (
     FAINT,
     Plot,
+    page_mark,
     points,
     row_color,
     row_marker,
@@ -80,6 +81,7 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
             markersize=7,
             linestyle="none",
             label=label,
+            gid=page_mark(row, f"{row.label}: {score:.1f} points, {cost:.3g} PFLOPs"),
         )
     axes.margins(0.08)
     axes.set_xlabel("PFLOPs of a run, training and preparation")

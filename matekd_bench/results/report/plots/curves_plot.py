@@ -8,13 +8,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.cell_runs import CellRuns, runs_by_cell
-from matekd_bench.results.leaderboard.table import LeaderboardTable, TaskColumn
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, TaskColumn
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import task_heading
 from matekd_bench.results.report.plots.canvas import (
     FAINT,
     Plot,
     grid_shape,
+    page_mark,
     points,
     row_color,
     row_line_style,
@@ -104,8 +105,9 @@ def _draw_panel(
         if (row_curve := curves.get((row.label, column.name))) is None:
             continue
         axes.fill_between(
-            row_curve.updates, row_curve.low, row_curve.high, color=row_color(index), alpha=0.15, linewidth=0
-        )
+            row_curve.updates, row_curve.low, row_curve.high, color=row_color(index), alpha=0.15, linewidth=0,
+            gid=page_mark(row),
+        )  # fmt: skip
         axes.plot(
             row_curve.updates,
             row_curve.mean,
@@ -115,7 +117,16 @@ def _draw_panel(
             linestyle=row_line_style(index),
             linewidth=1.4,
             label=short_label(row),
+            gid=page_mark(row, *_values(row, row_curve)),
         )
+
+
+def _values(row: LeaderboardRow, curve: Curve) -> list[str]:
+    """Say what each marker of a curve stands for."""
+    return [
+        f"{row.label}, update {update:.0f}: {score:.1f}"
+        for update, score in zip(curve.updates, curve.mean, strict=True)
+    ]
 
 
 def _size(table: LeaderboardTable, runs: Sequence[Record]) -> tuple[float, float]:
