@@ -87,17 +87,19 @@ class Leaderboard:
         plot = plots.choose_plot(Path(name), name)
         return Drawing(plot.name, plots.draw(plot, self.data, self.records, file_format="svg").decode())
 
-    def export(self, path: str | Path, *, plot: str | None = None) -> None:
+    def export(self, path: str | Path, *, plot: str | None = None) -> list[Path]:
         """Write the leaderboard to a file: .csv, .json, .md, .tex, .html, a picture, or what plugins add.
 
+        Returns the files that were written: a page of many runs has a CSV of them beside it.
         `plot` says what a picture shows; without it, the file's name does. Raises UsageError for another extension, and
         for a .tex file or a picture of another view than the usual one.
         """
         from matekd_bench.plugins.known_names import tasks_and_suites
         from matekd_bench.results.report.export import export
 
-        export(
-            Path(path), "leaderboard", self.records, tasks=tasks_and_suites(self.host)[0], suites=self.suites, leaderboard=self.data, plot=plot,
+        tasks, _ = tasks_and_suites(self.host)
+        return export(
+            Path(path), "leaderboard", self.records, tasks=tasks, suites=self.suites, leaderboard=self.data, plot=plot,
             methods={name: provided.record for name, provided in self.host.methods.items()},
             exporters=self.host.exporters, view=self.view,
         )  # fmt: skip

@@ -181,9 +181,8 @@ def export(
     for path in files:
         if board is None:
             loaded.export(path)
-        else:
-            board.export(path, plot=plot)
-        typer.echo(f"wrote {path}")
+        for file in [path] if board is None else board.export(path, plot=plot):
+            typer.echo(f"wrote {file}")
 
 
 RUN_HELP = "A run id, the start of one, or the run's folder."

@@ -46,14 +46,14 @@ def export(
     plot: str | None = None,
     exporters: Exporters | None = None,
     view: View = "overall",
-) -> None:
+) -> list[Path]:
     """Write `table` ("leaderboard" or "runs") to `path` in the format of its extension.
 
     A given `leaderboard` is written; without one, it is built from the records and their `evidence`. Scores are
     fractions. `methods` are the installed methods, for the cards of a web page. `plot` is the name of the plot for a
     picture; without it, the file name is. `exporters` are those of plugins, by extension without the dot. `view` says
     which of the leaderboard's tables are written. A page of many runs has a CSV of them beside it. An existing file is
-    replaced completely or not at all.
+    replaced completely or not at all. Returns the paths of the files.
 
     Raises UsageError like `check_path` and for an empty picture, PluginError if a plugin's exporter fails, and
     ResultsError if the file cannot be written.
@@ -83,6 +83,7 @@ def export(
             write_atomically(file, content)
         except OSError as error:
             raise ResultsError(file_problem(file, error, "write")) from error
+    return list(contents)
 
 
 def _format_rows(path: Path, table: ExportTable, exporters: Exporters) -> bytes:

@@ -170,7 +170,9 @@ def scores_of_task(task: TaskColumn, *, with_intervals: bool) -> RowColumn:
         cell = row.cells.get(task.name)
         return cell.mean if cell else None
 
-    return Column(f"{task.name}_mean", _about_scores(task, with_intervals), mean, task_heading(task), show=show)
+    return Column(
+        f"{task.name}_mean", _about_scores(task, with_intervals), mean, task_heading(task), show=show
+    )
 
 
 def _about_scores(task: TaskColumn, with_intervals: bool) -> str:

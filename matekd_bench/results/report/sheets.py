@@ -44,7 +44,8 @@ class Sheet:
         """For each column, True if it holds numbers."""
         students = self.rows[self.references :]
         return tuple(
-            any(isinstance(row[index].sort, float | int) for row in students) for index in range(len(self.keys))
+            any(isinstance(row[index].sort, float | int) for row in students)
+            for index in range(len(self.keys))
         )
 
 

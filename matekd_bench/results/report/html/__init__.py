@@ -19,9 +19,9 @@ from matekd_bench.results.report.html.html_plots import pictures
 from matekd_bench.results.report.html.method_cards import MethodCard
 from matekd_bench.results.report.html.run_cards import run_card
 from matekd_bench.results.report.html.run_curve import HEIGHT, WIDTH
+from matekd_bench.results.report.html.study_title import study_title
 from matekd_bench.results.report.result_sentence import result
 from matekd_bench.results.report.sheets import Sheet, View, run_sheet, sheets_of_view
-from matekd_bench.results.report.study_title import study_title
 from matekd_bench.tasks.task import Suite
 
 HERE = Path(__file__).parent

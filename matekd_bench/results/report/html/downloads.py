@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from matekd_bench.files.csv_text import csv_text
 from matekd_bench.results.leaderboard.table import LeaderboardTables
-from matekd_bench.results.report.bibtex import to_bibtex
 from matekd_bench.results.report.export_tables import rows_of_view
+from matekd_bench.results.report.html.bibtex import to_bibtex
 from matekd_bench.results.report.latex import to_latex
 from matekd_bench.results.report.sheets import View
 from matekd_bench.tasks.task import Suite

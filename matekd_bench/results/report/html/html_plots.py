@@ -36,7 +36,10 @@ def pictures(table: LeaderboardTable, runs: Sequence[Record]) -> list[Picture] |
     return [
         Picture(
             plot.name,
-            f"says-{plot.name}-{short_digest(table.protocol_id, 8)}", plot.title, plot.caption, Markup(svg)
+            f"says-{plot.name}-{short_digest(table.protocol_id, 8)}",
+            plot.title,
+            plot.caption,
+            Markup(svg),
         )
         for plot, svg in drawn
         if svg is not None

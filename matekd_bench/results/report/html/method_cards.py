@@ -10,7 +10,7 @@ from matekd_bench.methods.method import Method
 from matekd_bench.methods.overrides import overrides_in_words
 from matekd_bench.methods.params import describe
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTables
-from matekd_bench.results.report.bibtex import ARXIV, LINK
+from matekd_bench.results.report.html.bibtex import ARXIV, LINK
 
 
 @dataclass(frozen=True)

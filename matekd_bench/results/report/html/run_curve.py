@@ -15,8 +15,6 @@ class RunCurve:
     """The points of a run's curve: place, and what is said of each; `summary` describes the whole curve."""
 
     points: tuple[tuple[str, str, str], ...]  # x, y, words
-    low: str
-    high: str
     summary: str
 
     @property
@@ -40,8 +38,10 @@ def run_curve(run: Record) -> RunCurve | None:
         for evaluation in run.curve
     )
     first, final = (text(scores[index], "fraction") for index in (0, -1))
-    summary = f"Score on dev at {len(points)} evaluations: {first} at the first, {final} after {last} updates."
-    return RunCurve(points, text(low, "fraction"), text(high, "fraction"), summary)
+    summary = (
+        f"Score on dev at {len(points)} evaluations: {first} at the first, {final} after {last} updates."
+    )
+    return RunCurve(points, summary)
 
 
 def _place(share: float, size: int) -> str:

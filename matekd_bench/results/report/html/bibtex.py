@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from matekd_bench.results.leaderboard.table import LeaderboardTables
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTables
 from matekd_bench.results.report.latex import escape
 
 ARXIV = re.compile(r"arXiv:? ?(\d{4}\.\d{4,5})")
@@ -20,22 +20,21 @@ def to_bibtex(leaderboard: LeaderboardTables, methods: Mapping[str, str], tasks:
     `methods` and `tasks` map names to citations. A source of several methods has one entry.
     """
     rows = [row for table in leaderboard.tables for row in table.rows]
-    versions = sorted(
-        {run.env["matekd_bench"] for row in rows for run in row.runs if "matekd_bench" in run.env}
-    )
-    notes = {"note": escape(f"Version {', '.join(versions)}")} if versions else {}
     columns = [column for table in leaderboard.tables for column in table.columns]
     used = {row.identity.method: methods.get(row.identity.method, "") for row in rows}
     used |= {f"task-{column.task}": tasks.get(column.task, "") for column in columns}
-    keys = {" ".join(citation.split()): name for name, citation in reversed(sorted(used.items())) if citation}
-    entries = [_entry("matekd-bench", SUITE | notes)]
-    entries += [_entry(name, dict(_fields(citation))) for citation, name in sorted(keys.items(), key=_by_name)]
+    sources: dict[str, str] = {}  # citation -> the first name that it is of
+    for name, citation in sorted(used.items()):
+        sources.setdefault(" ".join(citation.split()), name)
+    entries = [_entry("matekd-bench", SUITE | dict(_versions(rows)))]
+    entries += [_entry(name, dict(_fields(citation))) for citation, name in sources.items() if citation]
     return "\n".join(entries)
 
 
-def _by_name(item: tuple[str, str]) -> tuple[str, str]:
-    citation, name = item
-    return name, citation
+def _versions(rows: Sequence[LeaderboardRow]) -> Iterator[tuple[str, str]]:
+    """Yield a note of the versions that trained the runs, if they are known."""
+    if versions := {run.env["matekd_bench"] for row in rows for run in row.runs if "matekd_bench" in run.env}:
+        yield "note", escape(f"Version {', '.join(sorted(versions))}")
 
 
 def _fields(citation: str) -> Iterator[tuple[str, str]]:
