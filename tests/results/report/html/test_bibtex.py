@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[4]
 def test_sources_have_one_entry_each(done: Study) -> None:
     methods = {
         "good": "A & B 2020,\n arXiv:2001.01234, https://example.org/x.",
-        "bad": "A & B 2020,  arXiv:2001.01234, ",
+        "bad": "A & B, arXiv:2001.01234",
     }
     methods |= {"same": "Another.", "kd": "Another.", "unused": "Unused."}
     text = to_bibtex(done.board, methods, {"rte": "Dagan."})

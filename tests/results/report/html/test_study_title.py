@@ -15,7 +15,7 @@ from matekd_bench.results.report.html.study_title import study_title
     ("methods", "tasks", "title"),
     [
         (["kd", "eda", "aeda"], ["rte"], "aeda and eda compared with kd on rte"),
-        (["kd", "a", "b", "c", "d", "e"], ["rte", "mrpc"], "5 methods compared with kd on mrpc and rte"),
+        (["kd", "a", "b", "c", "d", "e"], ["rte", "mrpc"], "5 methods compared with kd on rte and mrpc"),
         (["kd"], ["a", "b", "c", "d", "e"], "kd on 5 tasks"),
         (["eda"], ["rte"], "eda on rte"),
     ],
