@@ -106,13 +106,25 @@ class Page:
 
     def click(self, selector: str) -> None:
         """Clicks an element where it is, as a hand would."""
-        box = self.js(
+        [x, y] = self._middle(selector)
+        for kind in ("mousePressed", "mouseReleased"):
+            place = {"x": x, "y": y, "button": "left", "clickCount": 1}
+            self.call("Input.dispatchMouseEvent", type=kind, **place)
+
+    def tap(self, selector: str) -> None:
+        """Taps an element on a touch screen."""
+        self.call("Emulation.setTouchEmulationEnabled", enabled=True)
+        [x, y] = self._middle(selector)
+        self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def _middle(self, selector: str) -> list[float]:
+        """Where an element is, scrolled into view."""
+        box: list[float] = self.js(
             f"(e => {{ e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect();"
             f" return [r.x + r.width / 2, r.y + r.height / 2]; }})(document.querySelector({json.dumps(selector)}))"
         )
-        for kind in ("mousePressed", "mouseReleased"):
-            place = {"x": box[0], "y": box[1], "button": "left", "clickCount": 1}
-            self.call("Input.dispatchMouseEvent", type=kind, **place)
+        return box
 
     def press(self, key: str) -> None:
         for kind in ("keyDown", "keyUp"):

@@ -13,7 +13,7 @@ import pytest
 from exported import Study, board_of
 from matekd_bench.methods.method import Method, Params
 from matekd_bench.results.report import html, plots
-from matekd_bench.results.report.export import to_csv
+from matekd_bench.results.report.export import export, to_csv
 from matekd_bench.results.report.export_tables import rows_of_view, run_table
 from matekd_bench.results.report.html import choices, page_files, to_html
 from matekd_bench.results.report.html.method_cards import cards
@@ -136,6 +136,19 @@ def test_the_runs_of_a_large_study_lie_beside_the_page(
     found = outline(files[path].decode())
     assert "a%20b-runs.csv" in found.links
     assert not [name for name in found.ids if name.startswith("run-")]
+
+
+def test_an_export_writes_all_files_of_a_page(
+    done: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(html, "MAX_RUNS", 1)
+    path = tmp_path / "board.html"
+    written = export(
+        path, "leaderboard", done.runs, tasks={}, suites=(), leaderboard=done.board, methods={"good": GOOD}
+    )
+    assert written == [tmp_path / "board-runs.csv", path]
+    assert [file.name for file in sorted(tmp_path.iterdir())] == ["board-runs.csv", "board.html"]
+    assert "eprint = {2001.01234}" in outline(path.read_text(encoding="utf-8")).files["leaderboard.bib"]
 
 
 def test_every_run_has_its_card_on_the_page(page: str, done: Study) -> None:

@@ -116,6 +116,17 @@ def test_headings_are_explained_to_pointers_and_keyboards(opened: Callable[..., 
     assert page.js(said) == ""
 
 
+def test_a_tap_explains_a_heading_and_sorts(opened: Callable[..., Page]) -> None:
+    page = opened()
+    page.resize(390)
+    page.tap("#scores-1 thead th:nth-child(2) button")
+    shown = "!document.getElementById('tip').hidden"
+    sorts = "document.querySelectorAll('#scores-1 [aria-sort]').length"
+    assert page.js(f"new Promise(r => setTimeout(() => r([{shown}, {sorts}]), 200))") == [True, 1]
+    page.tap("h1")
+    assert page.js(shown) is False
+
+
 def test_methods_are_switched_off_in_the_plots(opened: Callable[..., Page]) -> None:
     page = opened()
     seen = "[...document.querySelectorAll('#plots [data-row=good]')].filter(e => e.getClientRects().length).length"

@@ -55,7 +55,7 @@ for (const form of document.querySelectorAll("form.filters")) {
   form.addEventListener("submit", (event) => event.preventDefault());
 }
 
-// A heading is explained while a pointer is on it or the keyboard's focus in it; a tap focuses it too.
+// A heading is explained while a pointer is on it or the keyboard's focus in it, and after a tap.
 const tip = document.getElementById("tip");
 
 function explain(heading) {
@@ -71,9 +71,10 @@ function explain(heading) {
 
 const silence = () => { tip.hidden = true; };
 for (const heading of document.querySelectorAll("th[aria-describedby]")) {
-  for (const event of ["pointerenter", "focusin"]) heading.addEventListener(event, () => explain(heading));
+  for (const event of ["pointerenter", "focusin", "click"]) heading.addEventListener(event, () => explain(heading));
   for (const event of ["pointerleave", "focusout"]) heading.addEventListener(event, silence);
 }
+addEventListener("pointerdown", silence);
 addEventListener("scroll", silence, { capture: true, passive: true });
 
 for (const form of document.querySelectorAll("form.switches")) {
