@@ -110,6 +110,13 @@ def test_headings_are_explained_to_pointers_and_keyboards(opened: Callable[..., 
     assert page.js(said) == about
     page.press("Escape")
     assert page.js(said) == ""
+    page.resize(768, 300)
+    page.js("document.querySelector('#costs-1 thead th:last-child button').focus(), 0")
+    place = "document.getElementById('tip').getBoundingClientRect()"
+    wait = "new Promise(r => setTimeout(r, 300))"  # the focus scrolls the heading into view
+    assert page.js(f"{wait}.then(() => {place}.top >= 0 && {place}.bottom <= innerHeight && {said} !== '')")
+    assert page.js("scrollY") > 0
+    page.press("Escape")
     page.js(f"{heading}.dispatchEvent(new PointerEvent('pointerenter')), 0")
     assert page.js(said) == about
     page.js(f"{heading}.dispatchEvent(new PointerEvent('pointerleave')), 0")

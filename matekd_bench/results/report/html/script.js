@@ -57,12 +57,17 @@ for (const form of document.querySelectorAll("form.filters")) {
 
 // A heading is explained while a pointer is on it or the keyboard's focus in it, and after a tap.
 const tip = document.getElementById("tip");
+let explained = null;
 
 function explain(heading) {
-  const about = document.getElementById(heading.getAttribute("aria-describedby"));
-  tip.textContent = about.textContent;
+  explained = heading;
+  tip.textContent = document.getElementById(heading.getAttribute("aria-describedby")).textContent;
   tip.hidden = false;
-  const box = heading.getBoundingClientRect();
+  place();
+}
+
+function place() {
+  const box = explained.getBoundingClientRect();
   const left = Math.min(box.left, innerWidth - tip.offsetWidth - 8);
   const below = box.bottom + 4;
   tip.style.left = `${Math.max(8, left)}px`;
@@ -70,12 +75,13 @@ function explain(heading) {
 }
 
 const silence = () => { tip.hidden = true; };
+const follow = () => { if (!tip.hidden) place(); };
 for (const heading of document.querySelectorAll("th[aria-describedby]")) {
   for (const event of ["pointerenter", "focusin", "click"]) heading.addEventListener(event, () => explain(heading));
   for (const event of ["pointerleave", "focusout"]) heading.addEventListener(event, silence);
 }
 addEventListener("pointerdown", silence);
-addEventListener("scroll", silence, { capture: true, passive: true });
+addEventListener("scroll", follow, { capture: true, passive: true });
 
 for (const form of document.querySelectorAll("form.switches")) {
   const drawings = form.parentNode.querySelectorAll("[data-row]");
