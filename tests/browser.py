@@ -9,9 +9,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import axe_core_python
+
 from programs import program
 
 BINARIES = ("chromium", "chromium-browser", "google-chrome")
+WIDTHS = (390, 768, 1440)  # a phone, a tablet, a screen
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe")
 
 
@@ -82,6 +85,11 @@ class Page:
                 self.errors.append(str(said["args"]))
         return message
 
+    def resize(self, width: int, height: int = 900) -> None:
+        """Gives the window another size, below 500 pixels that of a phone."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
+
     def open(self, file: Path) -> None:
         """Opens a file and waits until it has been loaded."""
         self.call("Page.navigate", url=file.as_uri())
@@ -98,13 +106,25 @@ class Page:
 
     def click(self, selector: str) -> None:
         """Clicks an element where it is, as a hand would."""
-        box = self.js(
+        [x, y] = self._middle(selector)
+        for kind in ("mousePressed", "mouseReleased"):
+            place = {"x": x, "y": y, "button": "left", "clickCount": 1}
+            self.call("Input.dispatchMouseEvent", type=kind, **place)
+
+    def tap(self, selector: str) -> None:
+        """Taps an element on a touch screen."""
+        self.call("Emulation.setTouchEmulationEnabled", enabled=True)
+        [x, y] = self._middle(selector)
+        self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def _middle(self, selector: str) -> list[float]:
+        """Where an element is, scrolled into view."""
+        box: list[float] = self.js(
             f"(e => {{ e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect();"
             f" return [r.x + r.width / 2, r.y + r.height / 2]; }})(document.querySelector({json.dumps(selector)}))"
         )
-        for kind in ("mousePressed", "mouseReleased"):
-            place = {"x": box[0], "y": box[1], "button": "left", "clickCount": 1}
-            self.call("Input.dispatchMouseEvent", type=kind, **place)
+        return box
 
     def press(self, key: str) -> None:
         for kind in ("keyDown", "keyUp"):
@@ -119,3 +139,14 @@ class Page:
         found = [node for node in nodes if node.get("role", {}).get("value") in roles]
         assert found
         return [str(node) for node in found if not node.get("name", {}).get("value")]
+
+
+def violations(page: Page) -> list[list[str]]:
+    """What axe finds wrong with the page for readers with disabilities: the rule, and the first element."""
+    script = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    page.js(f"{script};0")
+    found: list[list[str]] = page.js(
+        "axe.run(document, {resultTypes: ['violations']}).then(found => "
+        "found.violations.map(rule => [rule.id, rule.nodes[0].html.slice(0, 200)]))"
+    )
+    return found

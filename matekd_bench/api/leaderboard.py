@@ -101,19 +101,22 @@ class Leaderboard:
         cost: bool = True,
         width: float | None = None,
         title: bool = True,
-    ) -> None:
+    ) -> list[Path]:
         """Write the leaderboard to a file: .csv, .json, .md, .tex, .html, a picture, or what plugins add.
 
-        `plot` says what a picture shows; without it, the file's name does. For a paper: `columns` (1 or 2) of the page
-        and whether the `cost` of each method is shown, for .tex; `width` in inches and whether there is a `title`, for
-        pictures. Raises UsageError for another extension, for an option that the file cannot use, and for a .tex file
-        or a picture of another view than the usual one.
+        Returns the files that were written: a page of many runs has a CSV of them beside it. `plot` says what a picture
+        shows; without it, the file's name does. For a paper: `columns` (1 or 2) of the page and whether the `cost` of
+        each method is shown, for .tex; `width` in inches and whether there is a `title`, for pictures. Raises
+        UsageError for another extension, for an option that the file cannot use, and for a .tex file or a picture of
+        another view than the usual one.
         """
+        from matekd_bench.plugins.known_names import tasks_and_suites
         from matekd_bench.results.report.documents import Paper
         from matekd_bench.results.report.export import export
 
-        export(
-            Path(path), "leaderboard", self.records, tasks={}, suites=self.suites, leaderboard=self.data, plot=plot,
+        tasks, _ = tasks_and_suites(self.host)
+        return export(
+            Path(path), "leaderboard", self.records, tasks=tasks, suites=self.suites, leaderboard=self.data, plot=plot,
             methods={name: provided.record for name, provided in self.host.methods.items()},
             exporters=self.host.exporters, view=self.view,
             paper=Paper(columns, cost, width, title),

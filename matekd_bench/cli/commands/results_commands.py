@@ -205,9 +205,10 @@ def export(
     for path in files:
         if board is None:
             loaded.export(path)
-        else:
-            board.export(path, plot=plot, **asdict(paper.used_by(path)))
-        typer.echo(f"wrote {path}")
+            typer.echo(f"wrote {path}")
+            continue
+        for file in board.export(path, plot=plot, **asdict(paper.used_by(path))):
+            typer.echo(f"wrote {file}")
 
 
 RUN_HELP = "A run id, the start of one, or the run's folder."

@@ -13,6 +13,7 @@ from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import plots
 from matekd_bench.results.report.markdown import to_markdown
 from matekd_bench.results.report.sheets import View
+from matekd_bench.tasks.task import Suite, Task
 
 PICTURES = tuple(f".{name}" for name in plots.FORMATS)
 EXTENSIONS = (".md", ".tex", ".html", *PICTURES)
@@ -86,28 +87,48 @@ def render_document(
     plot: str | None = None,
     view: View = "overall",
     paper: Paper = USUAL,
-) -> bytes:
-    """Return the content of the file `path`.
+    tasks: Mapping[str, Task] | None = None,
+    suites: Sequence[Suite] = (),
+) -> dict[Path, bytes]:
+    """Return the content of the file `path`, and of files beside it that it refers to.
 
-    `records` are the records that `leaderboard` was built from, and `methods` are the installed ones. `plot` is the
-    name of the plot for a picture file; without it, the file name is. `view` says which tables Markdown and pages
-    hold, `paper` how a .tex file or a picture looks. Raises UsageError like `check_picture`, and if a picture would be
-    empty.
+    `records` are the records that `leaderboard` was built from; `methods`, `tasks` and `suites` are the installed ones.
+    `plot` is the name of the plot for a picture file; without it, the file name is. `view` says which tables Markdown
+    and pages hold, `paper` how a .tex file or a picture looks. Raises UsageError like `check_picture`, and if a picture
+    would be empty.
     """
     match path.suffix.lower():
         case ".md":
-            return to_markdown(leaderboard, view).encode()
+            return {path: to_markdown(leaderboard, view).encode()}
         case ".tex":
             from matekd_bench.results.report.latex import to_latex
 
-            return to_latex(leaderboard, paper.columns, cost=paper.cost).encode()
+            return {path: to_latex(leaderboard, paper.columns, cost=paper.cost).encode()}
         case ".html":
-            from matekd_bench.results.report.html import to_html
-            from matekd_bench.results.report.html.method_cards import cards
-
-            return to_html(leaderboard, records, cards(leaderboard, methods), view).encode()
+            return _page_files(path, leaderboard, records, methods, view, tasks or {}, suites)
         case picture:
-            return plots.draw(
+            drawn = plots.draw(
                 plots.choose_plot(path, plot), leaderboard, records, picture.removeprefix("."),
                 width=paper.width, title=paper.title,
             )  # fmt: skip
+            return {path: drawn}
+
+
+def _page_files(
+    path: Path,
+    leaderboard: LeaderboardTables,
+    records: Sequence[Record],
+    methods: Mapping[str, Method],
+    view: View,
+    tasks: Mapping[str, Task],
+    suites: Sequence[Suite],
+) -> dict[Path, bytes]:
+    from matekd_bench.results.report.html import page_files
+    from matekd_bench.results.report.html.downloads import Citations
+    from matekd_bench.results.report.html.method_cards import cards
+
+    citations = Citations(
+        {name: method.citation for name, method in methods.items()},
+        {name: task.citation for name, task in tasks.items()},
+    )
+    return page_files(path, leaderboard, records, cards(leaderboard, methods), view, suites, citations)

@@ -47,14 +47,14 @@ def export(
     exporters: Exporters | None = None,
     view: View = "overall",
     paper: documents.Paper = documents.USUAL,
-) -> None:
+) -> list[Path]:
     """Write `table` ("leaderboard" or "runs") to `path` in the format of its extension.
 
     A given `leaderboard` is written; without one, it is built from the records and their `evidence`. Scores are
     fractions. `methods` are the installed methods, for the cards of a web page. `plot` is the name of the plot for a
     picture; without it, the file name is. `exporters` are those of plugins, by extension without the dot. `view` says
-    which of the leaderboard's tables are written, `paper` how a .tex file or a picture looks. An existing file is
-    replaced completely or not at all.
+    which of the leaderboard's tables are written, `paper` how a .tex file or a picture looks. A page of many runs has a
+    CSV of them beside it. An existing file is replaced completely or not at all. Returns the paths of the files.
 
     Raises UsageError like `check_path` and for an empty picture, PluginError if a plugin's exporter fails, and
     ResultsError if the file cannot be written.
@@ -64,7 +64,7 @@ def export(
     extension = path.suffix.lower()
     if table == "runs":
         rows = run_rows(records, evidence.xfits(records, tasks) if evidence else {})
-        content = _format_rows(path, rows, exporters or {})
+        contents = {path: _format_rows(path, rows, exporters or {})}
     else:
         if leaderboard is None:
             leaderboard = build(
@@ -75,13 +75,17 @@ def export(
                 evidence=evidence,
             )
         if extension in documents.EXTENSIONS:
-            content = documents.render_document(path, leaderboard, records, methods or {}, plot, view, paper)
+            contents = documents.render_document(
+                path, leaderboard, records, methods or {}, plot, view, paper, tasks, suites
+            )
         else:
-            content = _format_rows(path, rows_of_view(leaderboard, suites, view), exporters or {})
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        raise ResultsError(file_problem(path, error, "write")) from error
+            contents = {path: _format_rows(path, rows_of_view(leaderboard, suites, view), exporters or {})}
+    for file, content in contents.items():
+        try:
+            write_atomically(file, content)
+        except OSError as error:
+            raise ResultsError(file_problem(file, error, "write")) from error
+    return list(contents)
 
 
 def _format_rows(path: Path, table: ExportTable, exporters: Exporters) -> bytes:

@@ -27,7 +27,7 @@ def _sentences(table: LeaderboardTable) -> Iterator[str]:
         if untested := [row.label for row in table.rows if _is_untested(row)]:
             yield f"Not tested: {_listed(untested)}."
     if uninformative := [column.name for column in table.columns if column.uninformative]:
-        yield f"Nothing can be concluded from {_joined(uninformative)}."
+        yield f"Nothing can be concluded from {in_words(uninformative)}."
 
 
 def _why_nothing_is_tested(table: LeaderboardTable) -> str | None:
@@ -67,7 +67,7 @@ def _on_tasks(table: LeaderboardTable) -> Iterator[str]:
         where = {
             row.label: [name for name in tasks if _verdict_on(row, name) == verdict] for row in table.rows
         }
-        parts = [f"{label} on {_joined(names)}" for label, names in where.items() if names]
+        parts = [f"{label} on {in_words(names)}" for label, names in where.items() if names]
         if parts:
             decided = True
             yield f"{words}: {_listed(parts, separator='; ')}."
@@ -76,7 +76,7 @@ def _on_tasks(table: LeaderboardTable) -> Iterator[str]:
     ]
     if inconclusive:
         which = "All other differences" if decided else f"All differences to {table.reference}"
-        yield f"{which} on {_joined(inconclusive)} are inconclusive{_could_have_found(table, inconclusive)}."
+        yield f"{which} on {in_words(inconclusive)} are inconclusive{_could_have_found(table, inconclusive)}."
 
 
 def _words(table: LeaderboardTable) -> dict[Verdict, str]:
@@ -100,7 +100,7 @@ def _could_have_found(table: LeaderboardTable, tasks: Sequence[str]) -> str:
         return ""
     parts = [f"{text(points, 'fraction')} on {name}" for name, points in powers]
     first, *others = parts
-    return f"; this study could have found {_joined([first.replace(' on', ' points on', 1), *others])}"
+    return f"; this study could have found {in_words([first.replace(' on', ' points on', 1), *others])}"
 
 
 def _over_tasks(table: LeaderboardTable) -> Iterator[str]:
@@ -131,7 +131,7 @@ def _listed(names: Sequence[str], separator: str = ", ") -> str:
     return separator.join([*names[:MAX_LISTED], *([f"and {more} more"] if more > 0 else [])])
 
 
-def _joined(names: Sequence[str]) -> str:
+def in_words(names: Sequence[str]) -> str:
     """List names as in a sentence: "a, b and c"."""
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last

@@ -173,7 +173,19 @@ def scores_of_task(task: TaskColumn, *, with_intervals: bool) -> RowColumn:
 
     name, *marks = task_heading(task)
     heading = (name, *filter(None, [metric_heading(task)]), *marks)
-    return Column(f"{task.name}_mean", "", mean, heading, show=show)
+    return Column(f"{task.name}_mean", _about_scores(task, with_intervals), mean, heading, show=show)
+
+
+def _about_scores(task: TaskColumn, with_intervals: bool) -> str:
+    """Explain the numbers in the column of one task."""
+    metrics = " and ".join(task.metrics) or "score"
+    rows = " + ".join(map(str, task.eval_rows.values()))
+    intervals = "; in brackets: its 95 % interval" * with_intervals
+    closed = f" Nothing can be concluded: {task.uninformative}." if task.uninformative else ""
+    return (
+        f"{task.title}: {metrics} on {rows} {task.eval_on} examples, in points, mean ± standard deviation over seeds. "
+        f"In parentheses: difference to the reference{intervals}.{closed}"
+    )
 
 
 def details_of_task(task: TaskColumn) -> tuple[RowColumn, ...]:

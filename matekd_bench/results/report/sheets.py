@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from matekd_bench.results.leaderboard.cell_marks import adversary_margin
@@ -28,7 +28,7 @@ class Sheet:
 
     `keys` are the columns' keys, `header` the lines above each column, `rows` the cells. The first `references` rows
     are not students: teacher, majority class. The first `names` columns say what a row is. `title` is printed above
-    the table, "" for none.
+    the table, "" for none. `docs` explain the columns, each in a line, "" where the heading says it all.
     """
 
     keys: tuple[str, ...]
@@ -37,6 +37,16 @@ class Sheet:
     title: str = ""
     references: int = 0
     names: int = 1
+    docs: tuple[str, ...] = ()
+
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """For each column, True if it holds numbers."""
+        students = self.rows[self.references :]
+        return tuple(
+            any(isinstance(row[index].sort, float | int) for row in students)
+            for index in range(len(self.keys))
+        )
 
 
 def sheets_of_view(
@@ -78,7 +88,7 @@ def score_sheet(table: LeaderboardTable, name: str = "scores", *, with_intervals
         _reference_row("teacher", [task.teacher_score for task in table.columns], len(sheet.keys)),
         _reference_row("majority class", [task.majority_score for task in table.columns], len(sheet.keys)),
     )
-    return Sheet(sheet.keys, sheet.header, (*references, *sheet.rows), references=len(references))
+    return replace(sheet, rows=(*references, *sheet.rows), references=len(references))
 
 
 def run_sheet(runs: Sequence[Record]) -> Sheet:
@@ -90,7 +100,8 @@ def _sheet_of_runs(runs: Sequence[Record], keys: tuple[str, ...], *, names: int,
     by_key = {column.key: column for column in RUN_COLUMNS}
     columns = [by_key[key] for key in keys]
     rows = tuple(tuple(column.cell(run, {}) for column in columns) for run in runs)
-    return Sheet(keys, tuple(column.heading for column in columns), rows, title, names=names)
+    docs = tuple(column.doc for column in columns)
+    return Sheet(keys, tuple(column.heading for column in columns), rows, title, names=names, docs=docs)
 
 
 def _sheet(
@@ -108,6 +119,7 @@ def _sheet(
         header=tuple(column.title(table.reference, table.part) for column, _ in drawn),
         rows=tuple(zip(*(cells for _, cells in drawn), strict=True)),
         title=title,
+        docs=tuple(column.doc for column, _ in drawn),
     )
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
-from markupsafe import escape
 
 from exported import Study, board_of
 from matekd_bench.methods.method import Method, Params
-from matekd_bench.results.records.run_record import to_json
-from matekd_bench.results.report import plots
-from matekd_bench.results.report.html import choices, to_html
+from matekd_bench.results.report import html, plots
+from matekd_bench.results.report.export import export, to_csv
+from matekd_bench.results.report.export_tables import rows_of_view, run_table
+from matekd_bench.results.report.html import choices, page_files, to_html
 from matekd_bench.results.report.html.method_cards import cards
+from matekd_bench.results.report.html.study_title import study_title
+from matekd_bench.results.report.latex import to_latex
 from matekd_bench.results.report.sheets import Sheet, run_sheet, sheets_of_view
 
 VOID = {"meta", "link", "input", "br"}
@@ -47,13 +51,18 @@ class Outline(HTMLParser):
         self.ids: list[str] = []
         self.links: list[str] = []
         self.outside: list[str] = []
+        self.described: list[str] = []
+        self.files: dict[str, str] = {}
         self.scripts = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
         self.scripts += tag == "script"
         self.ids += [name for key, name in attrs if key == "id" and name]
-        if tag == "a":
+        self.described += [name for key, name in attrs if key == "aria-describedby" and name]
+        if name := values.get("download"):
+            self.files[name] = b64decode((values.get("href") or "").partition("base64,")[2]).decode()
+        elif tag == "a":
             self.links.append(values.get("href") or "")
         elif any(values.get(name) for name in ("src", "href")) and tag != "use":
             self.outside.append(values.get("src") or values.get("href") or "")
@@ -92,14 +101,62 @@ def test_the_page_is_whole_and_needs_nothing_else(page: str) -> None:
     assert found.scripts == 1
     assert not re.search(r"url\((?!#)|@import|fetch\(|XMLHttp", page)
     assert "default-src 'none'" in page
+    assert {"scores", "comparison", "costs", "plots", "curves", "settings"} <= set(found.ids)
+    assert {"files", "methods", "runs"} <= set(found.ids)
 
 
-def test_every_run_has_its_record_on_the_page(page: str, done: Study) -> None:
+def test_a_page_says_what_the_study_is_and_explains_its_headings(page: str, done: Study) -> None:
+    found = outline(page)
+    assert page.count(f">{study_title(done.board)}</") == 2  # the title and the first heading
+    assert set(found.described) <= set(found.ids)
+    [table] = done.board.tables
+    headings = [key for _, sheet in sheets_of_view(table) for key in sheet.keys]
+    assert len([name for name in found.described if not name.startswith("all-runs")]) == len(headings)
+    assert re.search(r'<td class="[^"]*number" data-sort="0\.', page)
+
+
+def test_a_page_carries_files(page: str, done: Study) -> None:
+    files = outline(page).files
+    assert files["leaderboard.csv"] == to_csv(rows_of_view(done.board, (), "overall"))
+    assert files["leaderboard.tex"] == to_latex(done.board)
+    assert files["leaderboard.bib"].startswith("@misc{matekd-bench,")
+
+
+@pytest.mark.parametrize("limit", ["MAX_RUNS", "MAX_BYTES"])
+def test_the_runs_of_a_large_study_lie_beside_the_page(
+    limit: str, done: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path("a b.html")
+    assert list(page_files(path, done.board, done.runs)) == [path]
+    monkeypatch.setattr(html, limit, len(done.runs) - 1)
+    files = page_files(path, done.board, done.runs)
+    table = run_table(done.runs)
+    assert files[Path("a b-runs.csv")].decode() == to_csv(table)
+    assert len(table.rows) == len(done.runs)
+    found = outline(files[path].decode())
+    assert "a%20b-runs.csv" in found.links
+    assert not [name for name in found.ids if name.startswith("run-")]
+
+
+def test_an_export_writes_all_files_of_a_page(
+    done: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(html, "MAX_RUNS", 1)
+    path = tmp_path / "board.html"
+    written = export(
+        path, "leaderboard", done.runs, tasks={}, suites=(), leaderboard=done.board, methods={"good": GOOD}
+    )
+    assert written == [tmp_path / "board-runs.csv", path]
+    assert [file.name for file in sorted(tmp_path.iterdir())] == ["board-runs.csv", "board.html"]
+    assert "eprint = {2001.01234}" in outline(path.read_text(encoding="utf-8")).files["leaderboard.bib"]
+
+
+def test_every_run_has_its_card_on_the_page(page: str, done: Study) -> None:
     found = outline(page)
     for run in done.runs:
         assert found.links.count(f"#run-{run.run_id}") == 1
         assert f"run-{run.run_id}" in found.ids
-    assert str(escape(to_json(done.runs[0]))) in page
+        assert f"matekd-bench reproduce {run.run_id}" in page
 
 
 def test_the_same_records_are_the_same_page(page: str, done: Study) -> None:
@@ -167,7 +224,7 @@ def test_without_matplotlib_a_sentence_stands_for_the_plots(
 ) -> None:
     monkeypatch.setattr(plots, "find_spec", lambda name: None)
     page = to_html(done.board, done.runs)
-    assert "<svg" not in page
+    assert "<figure" not in page
     assert "matplotlib was not installed" in page
     assert "#method-" not in page  # no cards, no links to them
 
@@ -175,5 +232,8 @@ def test_without_matplotlib_a_sentence_stands_for_the_plots(
 def test_several_protocols_are_said_to_be_no_comparison(make_record: Any) -> None:
     runs = [make_record(protocol_id="p1"), make_record(protocol_id="p2")]
     page = to_html(board_of(runs), runs)
-    assert outline(page).ids.count("table-2") == 1
+    found = outline(page)
+    assert len(found.ids) == len(set(found.ids))
+    assert {"table-2", "scores", "table-2-scores", "settings", "table-2-settings"} <= set(found.ids)
+    assert {link.removeprefix("#") for link in found.links if link.startswith("#")} <= set(found.ids)
     assert "Tables have different protocols and are not compared." in page

@@ -1,4 +1,4 @@
-"""The web page in a real browser: sorting, filtering, records, both color schemes, with and without scripts."""
+"""The web page in a real browser: sorting, filtering, cards, explanations, switches, accessibility, without scripts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from browser import Page, binary
+from browser import WIDTHS, Page, binary, violations
 from exported import study
 from matekd_bench.results.report.html import to_html
 from matekd_bench.results.report.html.method_cards import cards
@@ -47,7 +47,7 @@ def opened(file: Path, tmp_path: Path) -> Iterator[Callable[..., Page]]:
         page.close()
 
 
-def test_tables_are_sorted_and_filtered_and_records_open(opened: Callable[..., Page]) -> None:
+def test_tables_are_sorted_and_filtered_and_cards_open(opened: Callable[..., Page]) -> None:
     page = opened()
     heading = "#scores-1 thead th:nth-child(3)"
     assert len(page.js(NAMES)) == 4
@@ -77,8 +77,8 @@ def test_tables_are_sorted_and_filtered_and_records_open(opened: Callable[..., P
     link = page.js("document.querySelector('#all-runs tbody th a').hash")
     page.click("#all-runs tbody th a")
     assert page.js(OPENED) == link.removeprefix("#")
-    shown = page.js("JSON.parse(document.querySelector('.record:target pre').textContent)")
-    assert f"#run-{shown['run_id']}" == link
+    command = page.js("document.querySelector('.record:target pre').textContent")
+    assert f"#run-{command.split()[2]}" == link
     assert page.js("document.activeElement.id") == link.removeprefix("#")
     page.press("Escape")
     assert page.js(f"new Promise(r => setTimeout(() => r({OPENED}), 200))") is None
@@ -89,7 +89,7 @@ def test_tables_are_sorted_and_filtered_and_records_open(opened: Callable[..., P
     assert "heard" in page.errors[0]
 
 
-def test_without_scripts_tables_stand_and_records_open(opened: Callable[..., Page]) -> None:
+def test_without_scripts_tables_stand_and_cards_open(opened: Callable[..., Page]) -> None:
     page = opened(scripts=False)
     assert len(page.js(NAMES)) == 4
     assert page.js("document.querySelectorAll('th button').length") == 0
@@ -98,6 +98,80 @@ def test_without_scripts_tables_stand_and_records_open(opened: Callable[..., Pag
     assert page.js("document.querySelector('.record:target pre').getClientRects().length") == 1
     page.click(".record:target .close")
     assert (page.js(OPENED), page.errors) == (None, [])
+
+
+def test_headings_are_explained_to_pointers_and_keyboards(opened: Callable[..., Page]) -> None:
+    page = opened()
+    said = "document.getElementById('tip').hidden ? '' : document.getElementById('tip').textContent"
+    heading = "document.querySelector('#scores-1 thead th:nth-child(3)')"
+    about = page.js(f"document.getElementById({heading}.getAttribute('aria-describedby')).textContent")
+    assert (page.js(said), "mean" in about) == ("", True)
+    page.js(f"{heading}.querySelector('button').focus(), 0")
+    assert page.js(said) == about
+    page.press("Escape")
+    assert page.js(said) == ""
+    page.resize(768, 300)
+    page.js("document.querySelector('#costs-1 thead th:last-child button').focus(), 0")
+    place = "document.getElementById('tip').getBoundingClientRect()"
+    wait = "new Promise(r => setTimeout(r, 300))"  # the focus scrolls the heading into view
+    assert page.js(f"{wait}.then(() => {place}.top >= 0 && {place}.bottom <= innerHeight && {said} !== '')")
+    assert page.js("scrollY") > 0
+    page.press("Escape")
+    page.js(f"{heading}.dispatchEvent(new PointerEvent('pointerenter')), 0")
+    assert page.js(said) == about
+    page.js(f"{heading}.dispatchEvent(new PointerEvent('pointerleave')), 0")
+    assert page.js(said) == ""
+
+
+def test_a_tap_explains_a_heading_and_sorts(opened: Callable[..., Page]) -> None:
+    page = opened()
+    page.resize(390)
+    page.tap("#scores-1 thead th:nth-child(2) button")
+    shown = "!document.getElementById('tip').hidden"
+    sorts = "document.querySelectorAll('#scores-1 [aria-sort]').length"
+    assert page.js(f"new Promise(r => setTimeout(() => r([{shown}, {sorts}]), 200))") == [True, 1]
+    page.tap("h1")
+    assert page.js(shown) is False
+
+
+def test_methods_are_switched_off_in_the_plots(opened: Callable[..., Page]) -> None:
+    page = opened()
+    seen = "[...document.querySelectorAll('#plots [data-row=good]')].filter(e => e.getClientRects().length).length"
+    before = page.js(seen)
+    page.click("form.switches input[value=good]")
+    assert (before > 3, page.js(seen)) == (True, 0)
+    page.click("form.switches input[value=good]")
+    assert page.js(seen) == before
+    assert page.js("document.querySelector('#forest [data-row=good] title').textContent").startswith(
+        "good: +"
+    )
+    assert "update" in page.js("document.querySelector('#curves [data-row=good] title').textContent")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing_at_any_width(opened: Callable[..., Page], dark: bool) -> None:
+    page = opened(dark=dark)
+    for width in WIDTHS:
+        page.resize(width)
+        assert violations(page) == []
+    page.js("location.hash = document.querySelector('#all-runs tbody th a').hash, 0")
+    assert violations(page) == []  # with an open card
+
+
+def test_the_first_score_is_on_the_first_screen_of_a_phone(opened: Callable[..., Page]) -> None:
+    page = opened()
+    page.resize(390, 844)
+    assert page.js("scrollY") == 0
+    assert page.js("document.querySelector('#scores-1 tbody td').getBoundingClientRect().bottom") < 844
+    assert page.js("document.documentElement.scrollWidth") == 390
+    scrolled = (
+        "(e => { e.scrollBy(50, 60); const frame = e.getBoundingClientRect();"
+        " const name = e.querySelector('tbody th').getBoundingClientRect();"
+        " const heading = e.querySelector('thead th:last-child').getBoundingClientRect();"
+        " return [e.scrollLeft, e.scrollTop, name.left - frame.left, heading.top - frame.top]; })"
+        "(document.querySelector('#all-runs').parentNode)"
+    )
+    assert page.js(scrolled) == [50, 60, 0, 0]  # headings and names stay
 
 
 CONTRAST = """

@@ -1,21 +1,28 @@
-"""Renders the leaderboard as one self-contained web page: tables, plots, method cards and every record."""
+"""Renders the leaderboard as one self-contained web page: tables, plots, and cards of methods and runs."""
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from matekd_bench.files.hashing import lines_digest
+from matekd_bench.files.csv_text import csv_text
+from matekd_bench.files.hashing import canonical, lines_digest
 from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
 from matekd_bench.results.records.run_record import Record, to_json
 from matekd_bench.results.report import sentences
+from matekd_bench.results.report.export_tables import run_table
+from matekd_bench.results.report.html.downloads import Citations, downloads
 from matekd_bench.results.report.html.html_plots import pictures
 from matekd_bench.results.report.html.method_cards import MethodCard
+from matekd_bench.results.report.html.run_cards import run_card
+from matekd_bench.results.report.html.run_curve import HEIGHT, WIDTH
+from matekd_bench.results.report.html.study_title import study_title
 from matekd_bench.results.report.result_sentence import result
 from matekd_bench.results.report.sheets import Sheet, View, run_sheet, sheets_of_view
+from matekd_bench.tasks.task import Suite
 
 HERE = Path(__file__).parent
 CAPTIONS = {
@@ -25,6 +32,32 @@ CAPTIONS = {
     "diagnostics": "Diagnostics",
 }
 CHOICES = ("verdict", "status")  # columns to filter by
+MAX_RUNS = 1000  # that a page lists
+MAX_BYTES = 5_000_000  # of a page that lists runs
+NO_CITATIONS = Citations({}, {})
+
+
+def page_files(
+    path: Path,
+    leaderboard: LeaderboardTables,
+    runs: Sequence[Record],
+    cards: Sequence[MethodCard] = (),
+    view: View = "overall",
+    suites: Sequence[Suite] = (),
+    citations: Citations = NO_CITATIONS,
+) -> dict[Path, bytes]:
+    """Return the files of the page `path`: the page alone or, if the runs would make it too large, a CSV with them too.
+
+    The other arguments are those of `to_html`.
+    """
+    if len(runs) <= MAX_RUNS:
+        page = to_html(leaderboard, runs, cards, view, suites, citations).encode()
+        if len(page) <= MAX_BYTES:
+            return {path: page}
+    beside = path.with_name(f"{path.stem}-runs.csv")
+    table = run_table(runs)
+    page = to_html(leaderboard, runs, cards, view, suites, citations, runs_file=beside.name).encode()
+    return {beside: csv_text(table.columns, table.rows).encode(), path: page}
 
 
 def to_html(
@@ -32,17 +65,22 @@ def to_html(
     runs: Sequence[Record],
     cards: Sequence[MethodCard] = (),
     view: View = "overall",
+    suites: Sequence[Suite] = (),
+    citations: Citations = NO_CITATIONS,
+    runs_file: str | None = None,
 ) -> str:
     """Render the page with the tables of a view.
 
-    `runs` are the records that `leaderboard` was built from, `cards` describe its methods.
+    `runs` are the records that `leaderboard` was built from, `cards` describe its methods. `suites` and `citations`
+    are for the files that the page carries. The page links to `runs_file` instead of listing the runs.
 
-    Everything is in this one file, and all texts are escaped. JavaScript only adds sorting and filtering of tables.
+    All texts are escaped. JavaScript only adds sorting, filtering, explanations and switches.
     Without matplotlib, a sentence replaces the plots. Equal input gives equal bytes.
     """
     from markupsafe import Markup
 
     ordered = sorted(runs, key=lambda run: run.run_id)
+    listed = ordered if runs_file is None else []
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
     sections = [
         {**_section(table, view), "pictures": pictures(table, ordered)} for table in leaderboard.tables
@@ -50,11 +88,16 @@ def to_html(
     return _rendered(
         "page.html", leaderboard, sections,
         cards=cards,
-        runs=run_sheet(ordered),
+        title=study_title(leaderboard),
+        count=len(ordered),
+        runs_file=runs_file,
+        runs=run_sheet(listed),
         choices=choices,
-        records=[(run.run_id, to_json(run)) for run in ordered],
+        run_cards=map(run_card, listed),
+        sizes={"width": WIDTH, "height": HEIGHT},
+        files=downloads(leaderboard, suites, view, citations) if leaderboard.tables else [],
         digest=lines_digest(map(to_json, ordered))[:16],
-        anchors={f"method-{card.name}" for card in cards} | {f"run-{run.run_id}" for run in ordered},
+        anchors={f"method-{card.name}" for card in cards} | {f"run-{run.run_id}" for run in listed},
         style=Markup(style),
         script=Markup(script),
         script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
@@ -77,7 +120,17 @@ def _section(table: LeaderboardTable, view: View = "overall") -> dict[str, Any]:
         "how_to_read": sentences.how_to_read(table),
         "data": [sentences.data_line(column, table) for column in table.columns],
         "remarks": list(sentences.remarks(table)),
+        "settings": list(_flat(table.settings)),
     }
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield names and values of nested settings."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value if isinstance(value, str) else canonical(value)
 
 
 def _rendered(

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """One plot: the id of its caption on the page, title, caption and drawing."""
+    """One plot: its name, the id of its caption on the page, title, caption and drawing."""
 
+    plot: str
     name: str
     title: str
     caption: str
@@ -34,7 +35,11 @@ def pictures(table: LeaderboardTable, runs: Sequence[Record]) -> list[Picture] |
     drawn = [(plot, draw_inline(plot, table, runs)) for plot in PLOTS.values()]
     return [
         Picture(
-            f"says-{plot.name}-{short_digest(table.protocol_id, 8)}", plot.title, plot.caption, Markup(svg)
+            plot.name,
+            f"says-{plot.name}-{short_digest(table.protocol_id, 8)}",
+            plot.title,
+            plot.caption,
+            Markup(svg),
         )
         for plot, svg in drawn
         if svg is not None

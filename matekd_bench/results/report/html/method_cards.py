@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,9 +10,7 @@ from matekd_bench.methods.method import Method
 from matekd_bench.methods.overrides import overrides_in_words
 from matekd_bench.methods.params import describe
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTables
-
-ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
-LINK = re.compile(r"https?://[^\s)>\"']*[^\s)>\"'.,;]")
+from matekd_bench.results.report.html.bibtex import ARXIV, LINK
 
 
 @dataclass(frozen=True)

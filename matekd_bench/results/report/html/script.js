@@ -1,5 +1,6 @@
 "use strict";
-// Sorting, filtering and the Escape key. Without it the page is the same, unsorted and unfiltered.
+// Sorting, filtering, explanations of headings, switches of plots and the Escape key. Without it the page is the same,
+// with the explanations below the tables.
 
 const key = (row, column) => row.cells[column].dataset.sort;
 
@@ -54,6 +55,44 @@ for (const form of document.querySelectorAll("form.filters")) {
   form.addEventListener("submit", (event) => event.preventDefault());
 }
 
+// A heading is explained while a pointer is on it or the keyboard's focus in it, and after a tap.
+const tip = document.getElementById("tip");
+let explained = null;
+
+function explain(heading) {
+  explained = heading;
+  tip.textContent = document.getElementById(heading.getAttribute("aria-describedby")).textContent;
+  tip.hidden = false;
+  place();
+}
+
+function place() {
+  const box = explained.getBoundingClientRect();
+  const left = Math.min(box.left, innerWidth - tip.offsetWidth - 8);
+  const below = box.bottom + 4;
+  tip.style.left = `${Math.max(8, left)}px`;
+  tip.style.top = `${below + tip.offsetHeight < innerHeight ? below : Math.max(0, box.top - tip.offsetHeight - 4)}px`;
+}
+
+const silence = () => { tip.hidden = true; };
+const follow = () => { if (!tip.hidden) place(); };
+for (const heading of document.querySelectorAll("th[aria-describedby]")) {
+  for (const event of ["pointerenter", "focusin", "click"]) heading.addEventListener(event, () => explain(heading));
+  for (const event of ["pointerleave", "focusout"]) heading.addEventListener(event, silence);
+}
+addEventListener("pointerdown", silence);
+addEventListener("scroll", follow, { capture: true, passive: true });
+
+for (const form of document.querySelectorAll("form.switches")) {
+  const drawings = form.parentNode.querySelectorAll("[data-row]");
+  form.hidden = false;
+  form.addEventListener("change", ({ target }) => {
+    for (const drawing of drawings) {
+      if (drawing.dataset.row === target.value) drawing.classList.toggle("off", !target.checked);
+    }
+  });
+}
+
 let opener = null;
 document.addEventListener("click", (event) => {
   const link = event.target.closest('a[href^="#run-"]');
@@ -67,5 +106,6 @@ addEventListener("hashchange", () => {
 });
 
 addEventListener("keydown", (event) => {
+  if (event.key === "Escape") silence();
   if (event.key === "Escape" && document.querySelector(".record:target")) location.hash = "#runs";
 });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,6 +119,9 @@ def draw_file(
     width = max(map(plot.width, tables)) if width is None else width
     with settings(width, for_page):
         figure = figure_of(plot, tables, runs, width, title=title and not for_page)
+        if not for_page:
+            for artist in figure.findobj():
+                artist.set_gid(None)
         file = io.BytesIO()
         figure.savefig(file, format=file_format, dpi=DPI, metadata=METADATA[file_format])
     return file.getvalue()
@@ -199,6 +203,14 @@ def legend_heights(entries: int, width: float) -> tuple[float, float]:
     """Return the least height in inches of a legend with so many entries: beside the panels, and below them."""
     line = 1.75 * font_size(width) / 72
     return (0.0, line * (ceil(entries / 2) + 2)) if width < NARROW else (line * entries + 0.2, 0.0)
+
+
+def page_mark(row: LeaderboardRow, *values: str) -> str:
+    """Return the `gid` of what a plot draws of one row, from which the page makes switches and hover texts.
+
+    `values` is a text for the whole drawing, or one for each of its markers.
+    """
+    return json.dumps({"row": row.label, "values": values})
 
 
 def escape_dollars(text: str) -> str:

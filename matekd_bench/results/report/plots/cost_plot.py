@@ -15,6 +15,7 @@ from matekd_bench.results.report.plots.canvas import (
     add_legend,
     flops_unit,
     legend_heights,
+    page_mark,
     points,
     seeds_note,
     short_label,
@@ -102,7 +103,8 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
         _draw_front(axes, [(costs[i], shown[i].score) for i in front])
     styles = method_styles(table.rows)
     for i, point in enumerate(shown):
-        _draw_point(axes, point, costs[i], styles[point.row.label], on_front=i in front)
+        mark = page_mark(point.row, f"{point.row.label}: {point.score:.1f} points, {costs[i]:.3g} {unit}")
+        _draw_point(axes, point, costs[i], styles[point.row.label], mark, on_front=i in front)
     axes.margins(0.08)
     several = table.compared > 1
     axes.set_ylabel(f"mean score over {table.tasks_of_means}, points" if several else "score, points")
@@ -120,9 +122,11 @@ def _draw_front(axes: Axes, corners: Sequence[tuple[float, float]]) -> None:
     )
 
 
-def _draw_point(axes: Axes, point: CostPoint, cost: float, style: MethodStyle, *, on_front: bool) -> None:
+def _draw_point(
+    axes: Axes, point: CostPoint, cost: float, style: MethodStyle, mark: str, *, on_front: bool
+) -> None:
     if point.ends:
-        axes.vlines(cost, *point.ends, color=style.color, linewidth=1.2, alpha=0.6)
+        axes.vlines(cost, *point.ends, color=style.color, linewidth=1.2, alpha=0.6, gid=mark)
     axes.plot(
         cost,
         point.score,
@@ -131,6 +135,7 @@ def _draw_point(axes: Axes, point: CostPoint, cost: float, style: MethodStyle, *
         markerfacecolor=style.color if point.row.identity.ranked else "none",
         linestyle="none",
         label=f"{short_label(point.row)}{' (front)' * on_front}",
+        gid=mark,
     )
 
 

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.cell_runs import CellRuns, runs_by_cell
-from matekd_bench.results.leaderboard.table import LeaderboardTable, TaskColumn
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, TaskColumn
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.plots.canvas import (
     FAINT,
@@ -16,6 +16,7 @@ from matekd_bench.results.report.plots.canvas import (
     add_legend,
     grid_shape,
     legend_heights,
+    page_mark,
     panel_title,
     points,
     set_heading,
@@ -110,8 +111,9 @@ def _draw_panel(
             continue
         style = styles[row.label]
         axes.fill_between(
-            row_curve.updates, row_curve.low, row_curve.high, color=style.color, alpha=0.15, linewidth=0
-        )
+            row_curve.updates, row_curve.low, row_curve.high, color=style.color, alpha=0.15, linewidth=0,
+            gid=page_mark(row),
+        )  # fmt: skip
         axes.plot(
             row_curve.updates,
             row_curve.mean,
@@ -121,7 +123,16 @@ def _draw_panel(
             linestyle=style.line,
             linewidth=1.4,
             label=short_label(row),
+            gid=page_mark(row, *_values(row, row_curve)),
         )
+
+
+def _values(row: LeaderboardRow, curve: Curve) -> list[str]:
+    """Say what each marker of a curve stands for."""
+    return [
+        f"{row.label}, update {update:.0f}: {score:.1f}"
+        for update, score in zip(curve.updates, curve.mean, strict=True)
+    ]
 
 
 def _height(table: LeaderboardTable, runs: Sequence[Record], width: float) -> float:

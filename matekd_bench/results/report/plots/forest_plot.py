@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.cells import bounds
+from matekd_bench.results.report.cells import bounds, interval, text
 from matekd_bench.results.report.plots.canvas import (
     FAINT,
     INK,
@@ -17,6 +17,7 @@ from matekd_bench.results.report.plots.canvas import (
     add_legend,
     grid_shape,
     legend_heights,
+    page_mark,
     panel_title,
     points,
     seeds_note,
@@ -83,7 +84,7 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     for axes, panel in zip(grid.flat, panels, strict=False):
-        _draw_panel(axes, panel, [row.label for row in rows])
+        _draw_panel(axes, panel, rows)
     grid.flat[0].set_yticks(range(len(rows)), [short_label(row) for row in rows])
     grid.flat[0].set_ylim(len(rows) - 0.5, -0.5)
     intervals = "" if seeds_note(table) else "95 % intervals; "
@@ -94,20 +95,29 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
     add_legend(part, handles, labels, axis_label, note=seeds_note(table))
 
 
-def _draw_panel(axes: Axes, panel: ForestPanel, labels: Sequence[str]) -> None:
+def _draw_panel(axes: Axes, panel: ForestPanel, rows: Sequence[LeaderboardRow]) -> None:
     set_heading(axes, panel.title)
     axes.axvspan(-points(MARGIN), points(MARGIN), color=FAINT, alpha=0.2, linewidth=0)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.grid(visible=False, axis="y")
-    for y, label in enumerate(labels):
-        if label not in panel.marks:
+    for y, row in enumerate(rows):
+        if row.label not in panel.marks:
             continue
-        delta, statistics = panel.marks[label]
+        delta, statistics = panel.marks[row.label]
+        mark = page_mark(row, _value(row, delta, statistics))
         sign, color = SIGNS[statistics.verdict]
         low, high = bounds(statistics.difference)
         if low is not None and high is not None:
-            axes.hlines(y, points(low), points(high), color=color, linewidth=2)
-        axes.plot(points(delta), y, sign, color=color)
+            axes.hlines(y, points(low), points(high), color=color, linewidth=2, gid=mark)
+        axes.plot(points(delta), y, sign, color=color, gid=mark)
+
+
+def _value(row: LeaderboardRow, delta: float, statistics: CellSummary | RowSummary) -> str:
+    """Say what one mark stands for: "eda: +0.4 [-0.1 to +0.9], inconclusive"."""
+    low, high = bounds(statistics.difference)
+    interval_text = "" if low is None else f" [{interval(low, high, 'difference')}]"
+    verdict = f", {statistics.verdict}" if statistics.verdict else ""
+    return f"{row.label}: {text(delta, 'difference')}{interval_text}{verdict}"
 
 
 def _handles(verdicts: Collection[str | None]) -> list[Line2D]:
