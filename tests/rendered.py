@@ -29,13 +29,16 @@ LATEX_SIGNS = {
 }
 
 
-def printed(board: LeaderboardTables, width: int, terminal: bool, view: View = "overall") -> str:
+def printed(
+    board: LeaderboardTables, width: int, terminal: bool, view: View = "overall", *, notes: bool = True
+) -> str:
     """What the screen shows, without colors."""
     file = io.StringIO()
     render(
         board,
         Console(file=file, width=width, force_terminal=terminal, no_color=True, legacy_windows=False),
         view,
+        with_notes=notes,
     )
     return re.sub(r"\x1b\[[0-9;]*m", "", file.getvalue())
 

@@ -45,7 +45,7 @@ def rows(
 
     The rows are those that 'run' reads with the same options. Perturbed rows of 'from-file' follow if --methods has it.
     """
-    from matekd_bench.screen.progress import LineScreen
+    from matekd_bench.screen.plain_screens import LineScreen
     from matekd_bench.study.spec.request import make_request
     from matekd_bench.tools.texts import write_rows
 

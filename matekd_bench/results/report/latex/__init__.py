@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from matekd_bench.files.printable import printable
-from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
+from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables, TaskColumn
 from matekd_bench.results.report import sentences
 from matekd_bench.results.report.cells import dev_rows, metric_heading
 from matekd_bench.results.report.latex.caption import caption
@@ -62,13 +62,22 @@ def _table(table: LeaderboardTable, columns: int, cost: bool) -> Iterator[str]:
 
 
 def _header(sheet: Sheet, table: LeaderboardTable) -> Row:
-    details = [[metric_heading(task), dev_rows(task)] for task in table.columns]
-    others = len(sheet.header) - 1 - len(details)
-    name, *headings = sheet.header
+    method, *headings = sheet.header
+    tasks, others = headings[: len(table.columns)], headings[len(table.columns) :]
     return [
-        heading_lines(name),
-        *map(heading_lines, headings, [*(list(filter(None, said)) for said in details), *[()] * others]),
+        heading_lines(method),
+        *(
+            heading_lines(_with_dev_rows(lines, task))
+            for lines, task in zip(tasks, table.columns, strict=True)
+        ),
+        *map(heading_lines, others),
     ]
+
+
+def _with_dev_rows(heading: Sequence[str], task: TaskColumn) -> list[str]:
+    """Add the number of scored examples to the heading of a task, after the name and the metric."""
+    at = 2 if metric_heading(task) else 1
+    return [*heading[:at], *filter(None, [dev_rows(task)]), *heading[at:]]
 
 
 def _rows(sheet: Sheet) -> list[Row]:

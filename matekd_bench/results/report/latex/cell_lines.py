@@ -91,9 +91,9 @@ def name_lines(lines: Sequence[str], *, emphasized: bool = False) -> Lines:
     ]
 
 
-def heading_lines(lines: Sequence[str], details: Sequence[str] = ()) -> Lines:
-    """Format the lines above a column, `details` after the first of them; all but the first are small."""
-    below = [part for line in (*details, *lines[1:]) for part in fold(line, HEADING_LENGTH)]
+def heading_lines(lines: Sequence[str]) -> Lines:
+    """Format the lines above a column; all but the first are small."""
+    below = [part for line in lines[1:] for part in fold(line, HEADING_LENGTH)]
     return [
         *map(CellLine, fold(lines[0], HEADING_LENGTH)),
         *(CellLine(line, small=True) for line in below),
