@@ -116,8 +116,6 @@ def test_the_leaderboard_names_reference_teacher_and_every_method(first: Done) -
     names = {line.partition(" | ")[0].strip() for line in first.out.splitlines()}
     roles = {"kd (reference)", "finetune (baseline)", "random-mask (ablation)"}
     assert {"teacher", *roles, *METHODS[3:5], "matekd"} <= names  # the preset sets matekd's parameter
-    assert "Preset minilm sets matekd.generator_lr=0.0005" in " ".join(first.out.split())
-    assert "no GLUE score" in " ".join(first.out.split())
     assert first.counts == (6, 0, 0)
 
 
@@ -223,11 +221,8 @@ def test_all_nine_tasks_on_real_data(glue_dir: Path, study_options: Options, tmp
     assert [stsb.scores[0].n, mnli.scores[0].n] == [16, 16]
     assert states["stsb"] == stsb.data.state_text
     assert set(mnli.data.splits) == {"train", "dev-matched"}
-    [notice] = [notice for notice in mnli.data.notices if "MNLI/dev_mismatched.tsv" in notice]
+    assert any("MNLI/dev_mismatched.tsv" in notice for notice in mnli.data.notices)
     assert "dev-mismatched" in mnli.data.state_text
-    printed = " ".join(done.out.split())
-    assert "no GLUE score" in printed
-    assert notice in printed
     assert str(glue_dir) not in to_json(mnli).partition('"provenance"')[0]
     assert str(glue_dir) not in done.out
 

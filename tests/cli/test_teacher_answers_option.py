@@ -46,7 +46,8 @@ def test_from_the_answers_to_the_table(
     printed = capsys.readouterr()
     assert f"64 training rows are answered in '{file}'" in printed.err
     assert "fine-tuning" not in printed.err
-    assert "5 tokens" in printed.out
+    assert main(["leaderboard", "--notes", "--results", results]) == 0
+    assert "5 tokens" in capsys.readouterr().out
     record = next(iter(ResultsStore(tmp_path / "results").records()))
     assert (record.teacher.answers, record.teacher.cost_beforehand) == (True, {"tokens": 5})
     assert record.teacher.id.startswith("a.jsonl (sha256 ")
@@ -57,7 +58,7 @@ def test_from_the_answers_to_the_table(
     assert None in scores
     assert len(scores) == 2
     capsys.readouterr()
-    assert main(["leaderboard", "--results", results]) == 0
+    assert main(["leaderboard", "--notes", "--results", results]) == 0
     assert "no score of the teacher" in " ".join(capsys.readouterr().out.split())
     assert main(["leaderboard", "--results", results, "--verify"]) == 0
 

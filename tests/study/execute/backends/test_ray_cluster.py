@@ -133,8 +133,6 @@ def test_a_cluster_makes_the_local_table_though_a_node_and_the_driver_are_killed
     assert out.splitlines()[-1].startswith("3 trained, 1 already recorded, 0 failed."), said
     assert "its node was lost" in err + said
     assert re.search("resuming after update [12]", err + said)
-    assert "25 %" in err  # of the teacher, which came back to this machine's cache
-    assert "25 %" not in said
     assert done in store.records()
     assert sum(run.compute.resumed for run in store.records()) >= 1
     assert main([*study, "--quiet", "--results", str(tmp_path / "local")]) == 0
