@@ -1,4 +1,4 @@
-"""What an update costs at the sizes of the paper's presets: time, the GPU's share of it, synchronizations, memory.
+"""Measures an update at the sizes of the paper's presets: time, the GPU's share of it, synchronizations, memory.
 
 The networks have random weights, which cost what trained ones do. Batches hold 32 texts of 64 tokens.
 """

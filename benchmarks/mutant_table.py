@@ -247,7 +247,8 @@ MUTANTS = (
     ),
     Mutant(
         "tuned-elsewhere", "Another process trains a tuned run with the settings before tuning.",
-        "return replace(cell, job=job, tuning=tuning)", "return replace(cell, tuning=tuning)",
+        "return replace(cell, job=job, resources=named_resources(job), tuning=tuning)",
+        "return replace(cell, tuning=tuning)",
         "test_worker.py", "settings_of_its_order",
     ),
     Mutant(

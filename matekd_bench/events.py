@@ -103,7 +103,7 @@ class Progress(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared(Event):
-    """What the runs of a task share is there, made before any of them; its stages had the `run_id` of one of them."""
+    """What the runs of a task share is ready; the events of its preparation had the `run_id` of one of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -288,5 +289,29 @@ def rig(tiny_checkpoint: Path) -> Callable[..., Rig]:
 
     def make(kind: str = "single", teacher: Path | None = None, rows: int = 32, **options: Any) -> Rig:
         return Rig(tiny_checkpoint, teacher or tiny_checkpoint, toy_data(kind, train=rows), **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def rte_rows(small_glue: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """The rows of the small RTE, as `tasks rows` writes them."""
+    from matekd_bench.cli import main
+
+    file = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    assert main(["tasks", "rows", "rte", "--glue-dir", str(small_glue), "--out", str(file)]) == 0
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture
+def rte_answers(rte_rows: list[dict[str, str]], tmp_path: Path) -> Callable[..., Path]:
+    """Write a file of teacher answers for these rows, by default all of them."""
+
+    def make(chosen: list[dict[str, str]] | None = None, *more: object, **header: object) -> Path:
+        labeled = [{**row, "answer": "entailment"} for row in (rte_rows if chosen is None else chosen)]
+        lines = [{"header": {"smoothing": 0.1, **header}}, *labeled, *more]
+        file = tmp_path / "a.jsonl"
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        return file
 
     return make

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,3 +32,12 @@ def commands(page: Path) -> Iterator[list[str]]:
             words = shlex.split(line.removeprefix("$ "))
             if words[:1] == ["matekd-bench"]:
                 yield words[1:]
+
+
+def follow(page: Path, run: Callable[[list[str]], None]) -> None:
+    """Follow a page in the working folder: execute its programs, and give the arguments of its commands to `run`."""
+    for language, text in FENCE.findall(page.read_text(encoding="utf-8")):
+        if language == "python":
+            exec(compile(text, page.name, "exec"), {})
+        for line in text.splitlines() if language == "sh" else ():
+            run(shlex.split(line)[1:])

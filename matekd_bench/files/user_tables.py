@@ -105,6 +105,11 @@ def check_column(file: Path, lines: Sequence[TableLine], column: str) -> None:
     raise DataError(f"no column '{column}' in '{file}': {list_available(column, present)}", hint=hint)
 
 
+def is_empty(value: Any) -> bool:
+    """Return True if nothing is filled in: no cell, or blanks."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
 def text_of(line: TableLine, column: str, file: Path) -> str:
     """Return a cell; raise DataError if it is missing or not text."""
     if column not in line.cells:

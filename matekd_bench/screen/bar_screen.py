@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class RunBar:
-    """What the screen keeps of a run, or of the study itself: its label, the pace of its phase, and its bar.
+    """The state of the display of a run, or of the study itself: its label, the pace of its phase, and its bar.
 
     `bar` shows the phase under way if there is one, else the run; None: there is none.
     """
@@ -147,7 +147,7 @@ class BarScreen(QuietScreen):
             self.grid = None
 
     def on_stoprequested(self, request: StopRequested) -> None:
-        """Have the thread that draws the bars show how the stop goes on."""
+        """Have the thread that draws the bars show the progress of the stop."""
         self.bars.stopping = True
 
     def _run(self, run_id: str) -> RunBar:

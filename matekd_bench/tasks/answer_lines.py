@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import Field
 
 from matekd_bench.errors import DataError
-from matekd_bench.files.user_tables import TableLine
+from matekd_bench.files.user_tables import TableLine, is_empty
 from matekd_bench.tasks.row_files import SHOWN, Header
 from matekd_bench.tasks.sources.source import label_id, label_text
 from matekd_bench.tasks.task import Task
@@ -38,7 +38,7 @@ def answer_of(line: TableLine, header: AnswersHeader, task: Task, file: Path) ->
     """
     place = f"'{file}', line {line.number}"
     forms = [form for form in FORMS if form not in task.fields]  # a text of the task is no answer
-    answers = {form: value for form in forms if not _is_empty(value := _cell(line, form))}
+    answers = {form: value for form in forms if not is_empty(value := _cell(line, form))}
     if not answers:
         return None
     if len(answers) > 1:
@@ -63,11 +63,12 @@ def mean_answer(answers: Sequence[Logits], task: Task) -> Logits:
     return means if task.kind == "regression" else _logarithms(means)
 
 
-def softmax(logits: Logits) -> Logits:
+def softmax(logits: Sequence[float]) -> Logits:
     """Return the probabilities of logits."""
-    largest = max(logits)
-    exponentials = [math.exp(logit - largest) for logit in logits]
-    return tuple(value / math.fsum(exponentials) for value in exponentials)
+    largest = max(logits)  # subtracted, so that exp does not overflow
+    weights = [math.exp(logit - largest) for logit in logits]
+    total = math.fsum(weights)
+    return tuple(weight / total for weight in weights)
 
 
 def _cell(line: TableLine, form: str) -> Any:
@@ -76,11 +77,7 @@ def _cell(line: TableLine, form: str) -> Any:
         return line.cells[form]
     prefix = f"{form}."
     parts = {name.removeprefix(prefix): cell for name, cell in line.cells.items() if name.startswith(prefix)}
-    return None if all(map(_is_empty, parts.values())) else parts
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    return None if all(map(is_empty, parts.values())) else parts
 
 
 def _number(value: Any, name: str, place: str) -> float:
@@ -97,7 +94,7 @@ def _number(value: Any, name: str, place: str) -> float:
 def _smoothing(line: TableLine, header: AnswersHeader, place: str) -> float:
     """Return the smoothing of a line's label: its own, else the header's."""
     own = line.cells.get("smoothing")
-    if _is_empty(own):
+    if is_empty(own):
         if header.smoothing is None:
             raise DataError(
                 f"{place}: a label without 'smoothing', the probability that is spread over all classes.",

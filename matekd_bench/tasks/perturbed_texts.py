@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from matekd_bench.errors import DataError, list_available
-from matekd_bench.files.user_tables import TableLine, check_column, read_lines, text_of, whole_text
+from matekd_bench.files.user_tables import TableLine, check_column, is_empty, read_lines, text_of, whole_text
 from matekd_bench.tasks.row_files import (
     SHOWN,
     Header,
@@ -192,7 +192,7 @@ def _optional(line: TableLine, column: str, file: Path) -> str | None:
 def _perturbed(line: TableLine, file: Path) -> list[str]:
     """Return the perturbed texts of a line; none if nothing is filled in."""
     value: Any = line.cells.get("perturbed")
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if is_empty(value):
         return []
     texts = value if isinstance(value, list) else [value]
     for text in texts:

@@ -14,6 +14,7 @@ from matekd_bench.files.csv_text import csv_text
 from matekd_bench.files.printable import json_text
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.students_folder import KeptStudents
+from matekd_bench.tasks.answer_lines import softmax
 from matekd_bench.tasks.metrics import score_split
 from matekd_bench.tasks.sources import GlueFolder, Hub, load_split, source_of
 from matekd_bench.tasks.sources.example_ids import split_digest
@@ -57,20 +58,12 @@ class StudentAnswers:
             yield from ({"prediction": score} for score in self.scores)
             return
         for class_id, row in zip(self.classes, self.logits, strict=True):
-            yield dict(zip(self.columns, (self.labels[class_id], *_softmax(row)), strict=True))
+            yield dict(zip(self.columns, (self.labels[class_id], *softmax(row)), strict=True))
 
 
 def answer_columns(labels: Sequence[str]) -> list[str]:
     """Return the names of the columns with the answers of a student that has these labels, none for a regression."""
     return ["prediction", *(f"p_{label}" for label in labels)]
-
-
-def _softmax(logits: Sequence[float]) -> list[float]:
-    import math
-
-    largest = max(logits)  # subtracted, so that exp does not overflow
-    weights = [math.exp(value - largest) for value in logits]
-    return [weight / sum(weights) for weight in weights]
 
 
 class StudentPredictor:

@@ -94,8 +94,8 @@ def test_a_new_option_is_written_in_two_places() -> None:
         options
         == {*StudySpec.model_fields, *Execution.model_fields, "config", "precision", "seed"} - NO_OPTION
     )
-    assert {name for name, (_, words) in VALUES.items() if words} == options - {"config"}
-    assert VALUES.keys() == setting_names() - {"config"}
+    assert {name for name, (_, words) in VALUES.items() if words} == options - {"config", "teacher_answers"}
+    assert VALUES.keys() == setting_names() - {"config", "teacher_answers"}
     assert not StudySpec.model_fields.keys() & Execution.model_fields.keys()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,58 +11,37 @@ from matekd_bench.cli import main
 from matekd_bench.results.store.results_store import ResultsStore
 
 
-@pytest.fixture(scope="module")
-def rows(small_glue: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
-    """The rows of a small RTE, as `tasks rows` writes them."""
-    file = tmp_path_factory.mktemp("rows") / "rows.jsonl"
-    assert main(["tasks", "rows", "rte", "--glue-dir", str(small_glue), "--out", str(file)]) == 0
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-
-
-@pytest.fixture
-def answers(rows: list[dict[str, str]], tmp_path: Path) -> Callable[..., Path]:
-    """Writes a file of labels for these rows, by default all of them."""
-
-    def make(chosen: list[dict[str, str]] | None = None, *more: object, **header: object) -> Path:
-        labeled = [{**row, "answer": "entailment"} for row in (rows if chosen is None else chosen)]
-        lines = [{"header": {"smoothing": 0.1, **header}}, *labeled, *more]
-        file = tmp_path / "a.jsonl"
-        file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        return file
-
-    return make
-
-
 def test_from_the_answers_to_the_table(
-    rows: list[dict[str, str]], answers: Callable[..., Path], study_options: tuple[str, ...], tmp_path: Path,
+    rte_rows: list[dict[str, str]], rte_answers: Callable[..., Path], study_options: tuple[str, ...], tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     options = [option for option in study_options if option != "--quiet"]
     results = str(tmp_path / "results")
-    file = answers(cost={"tokens": 5})
+    file = rte_answers(cost={"tokens": 5})
     command = ["run", "--methods", "vat", "--tasks", "rte", *options, "--results", results, "--jobs", "1"]
     assert main([*command, "--teacher-answers", str(file)]) == 0
     printed = capsys.readouterr()
     assert f"64 training rows are answered in '{file}'" in printed.err
     assert "fine-tuning" not in printed.err
-    assert "5 tokens" in printed.out
+    assert main(["leaderboard", "--notes", "--results", results]) == 0
+    assert "5 tokens" in capsys.readouterr().out
     record = next(iter(ResultsStore(tmp_path / "results").records()))
     assert (record.teacher.answers, record.teacher.cost_beforehand) == (True, {"tokens": 5})
     assert record.teacher.id.startswith("a.jsonl (sha256 ")
     assert record.teacher.task_score == pytest.approx(1 - record.data.majority_score)  # one class of two
-    train = [row for row in rows if row["split"] == "train"]
-    assert main([*command, "--teacher-answers", str(answers(train)), "--json"]) == 0
+    train = [row for row in rte_rows if row["split"] == "train"]
+    assert main([*command, "--teacher-answers", str(rte_answers(train)), "--json"]) == 0
     scores = {record.teacher.task_score for record in ResultsStore(tmp_path / "results").records()}
     assert None in scores
     assert len(scores) == 2
     capsys.readouterr()
-    assert main(["leaderboard", "--results", results]) == 0
+    assert main(["leaderboard", "--notes", "--results", results]) == 0
     assert "no score of the teacher" in " ".join(capsys.readouterr().out.split())
     assert main(["leaderboard", "--results", results, "--verify"]) == 0
 
 
 def test_what_a_study_refuses_before_it_trains(
-    rows: list[dict[str, str]], answers: Callable[..., Path], refused: Callable[..., str],
+    rte_rows: list[dict[str, str]], rte_answers: Callable[..., Path], refused: Callable[..., str],
     study_options: tuple[str, ...], tmp_path: Path,
 ) -> None:  # fmt: skip
     results = tmp_path / "results"
@@ -73,7 +51,12 @@ def test_what_a_study_refuses_before_it_trains(
         refused("run", *options, "--teacher-answers", file, named=named)
 
     refuse(tmp_path / "gone.jsonl", "gone.jsonl")
-    refuse(answers([row for row in rows if row["split"] == "dev"]), "64 training", "a.jsonl", "'sentence1'")
-    refuse(answers(rows[1:]), "1 of the 64", rows[0]["id"])
-    refuse(answers(rows[1:], {**rows[0], "answer": "maybe"}), "'maybe'", "not_entailment")
+    refuse(
+        rte_answers([row for row in rte_rows if row["split"] == "dev"]),
+        "64 training",
+        "a.jsonl",
+        "'sentence1'",
+    )
+    refuse(rte_answers(rte_rows[1:]), "1 of the 64", rte_rows[0]["id"])
+    refuse(rte_answers(rte_rows[1:], {**rte_rows[0], "answer": "maybe"}), "'maybe'", "not_entailment")
     assert not results.exists()

@@ -51,7 +51,7 @@ def test_variants_are_rows_of_one_table(run: Run, tmp_path: Path) -> None:
     assert (table.reference, rows["kd"].identity.role, rows["kd@2x"].identity.role) == (
         "kd",
         "reference",
-        "method",
+        "baseline",
     )
     twice = records["kd@2x"]
     assert (twice.budget.limit, twice.budget.spent, twice.compute.student_updates) == (8, 8, 8)

@@ -13,12 +13,9 @@ import pytest
 from matekd_bench.cli import main
 from matekd_bench.files.user_tables import read_lines
 from matekd_bench.results.store.results_store import ResultsStore
-from pages import FENCE, ROOT, blocks
+from pages import ROOT, blocks, follow
 
 PAGE = ROOT / "docs" / "perturbed-texts.md"
-STEPS = [
-    (kind, text) for kind, text in FENCE.findall(PAGE.read_text(encoding="utf-8")) if kind in ("sh", "python")
-]
 BRIEF = ("--seeds", "1", "--budget", "student_updates=2", "--config", "brief.toml")
 CONFIG = """
 limit_train = 32
@@ -35,15 +32,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "brief.toml").write_text(CONFIG)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for kind, text in STEPS:
-            if kind == "python":
-                exec(compile(text, PAGE.name, "exec"), {})
-            for line in text.splitlines() if kind == "sh" else ():
-                follow(shlex.split(line)[1:])
+        follow(PAGE, run_command)
         yield folder
 
 
-def follow(command: list[str]) -> None:
+def run_command(command: list[str]) -> None:
     if command[0] == "run":
         command = [*command, *BRIEF]
     if command[:2] == ["methods", "preview"]:

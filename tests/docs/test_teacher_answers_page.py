@@ -15,12 +15,9 @@ from matekd_bench.methods.params import resolve_all
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.tasks.answer_lines import AnswersHeader, answer_of
-from pages import FENCE, ROOT, blocks
+from pages import ROOT, blocks, follow
 
 PAGE = ROOT / "docs" / "teacher-answers.md"
-STEPS = [
-    (kind, text) for kind, text in FENCE.findall(PAGE.read_text(encoding="utf-8")) if kind in ("sh", "python")
-]
 # The tiny checkpoint in place of MiniLM, and as many updates as take a second.
 BRIEF = (
     "--preset",
@@ -43,11 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_data()
-        for kind, text in STEPS:
-            if kind == "python":
-                exec(compile(text, PAGE.name, "exec"), {})
-            for line in text.splitlines() if kind == "sh" else ():
-                follow(shlex.split(line)[1:])
+        follow(PAGE, run_command)
         yield folder
 
 
@@ -61,7 +54,7 @@ def write_data() -> None:
     Path("paraphrases.jsonl").write_text(json.dumps(line) + "\n")
 
 
-def follow(command: list[str]) -> None:
+def run_command(command: list[str]) -> None:
     command = [word.replace("paraphrases.jsonl", "paraphrases.jsonl,missing=keep") for word in command]
     assert main([*command, *(BRIEF if command[0] == "run" else ())]) == 0, command
 

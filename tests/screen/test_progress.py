@@ -236,9 +236,9 @@ def test_bars_fit_and_shrink_only_their_label(width: int) -> None:
         extra="auxiliary 40/100", loss="loss 0.512",
     )  # fmt: skip
     bars.stopping = True
-    screen = Console(file=io.StringIO(), width=width, color_system=None)
-    screen.print(*bars.get_renderables(), sep="\n")
-    lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    shown = io.StringIO()
+    Console(file=shown, width=width, color_system=None).print(*bars.get_renderables(), sep="\n")
+    lines = shown.getvalue().splitlines()
     assert len(lines) == 3
     assert max(map(len, lines)) <= width
     assert [said for said in (*COUNTS, STOPPING) if said not in "\n".join(lines)] == []

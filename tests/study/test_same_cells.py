@@ -32,7 +32,8 @@ HOST = Host.load(only_builtin=True)
 CPU = torch.device("cpu")
 METHODS = "matekd,eda[alpha=0.3],eda@2x,worst-of-n[eda],worst-of-n[eda[alpha=0.2]]"
 VARIANTS = {
-    "finetune", "matekd[mask_rate=0.2,generator_lr=5e-05]", "eda[alpha=0.3,swap=false]", "eda[swap=false]@2x",
+    "finetune", "matekd[mask_rate=0.2,generator_lr=0.0005,generator_updates=20,student_updates=20]",
+    "eda[alpha=0.3,swap=false]", "eda[swap=false]@2x",
     "worst-of-n[eda[swap=false],n=2]", "worst-of-n[eda[alpha=0.2,swap=false],n=2]",
 }  # fmt: skip
 

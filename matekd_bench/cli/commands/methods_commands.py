@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matekd_bench.cli import completion
-from matekd_bench.cli.commands import check_command, preview_command, texts_command
+from matekd_bench.cli.commands import check_command, preview_command, rows_commands
 from matekd_bench.cli.options import Json, NoPlugins, PluginFiles, examples
 from matekd_bench.cli.ui.console import (
     conflicts,
@@ -38,7 +38,7 @@ app.command(
         "methods texts rte --glue-dir DIR --out texts.jsonl",
         "methods texts rte,mrpc --by-id --segments first --out texts.jsonl",
     ),
-)(texts_command.texts)
+)(rows_commands.texts)
 
 
 @app.callback(invoke_without_command=True)

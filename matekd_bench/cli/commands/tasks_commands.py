@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matekd_bench.cli import completion
-from matekd_bench.cli.commands import new_task_command, rows_command
+from matekd_bench.cli.commands import new_task_command, rows_commands
 from matekd_bench.cli.options import Json, NoPlugins, PluginFiles, examples
 from matekd_bench.cli.ui.console import conflicts, load_host, print_fields, print_json, print_table
 
@@ -34,7 +34,7 @@ app.command(
         "tasks rows rte --glue-dir DIR --out rows.jsonl",
         "tasks rows reviews --plugin reviews.toml --out rows.jsonl",
     ),
-)(rows_command.rows)
+)(rows_commands.rows)
 
 
 @app.callback(invoke_without_command=True)

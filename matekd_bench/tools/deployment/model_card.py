@@ -8,7 +8,7 @@ from typing import TypeAlias
 from matekd_bench.files.hashing import canonical
 from matekd_bench.files.printable import one_line
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.cells import interval, text
+from matekd_bench.results.report.cells import amounts, interval, text
 from matekd_bench.results.report.markdown import escape, markdown_table
 from matekd_bench.tools.deployment.card_facts import CardFacts, OnnxAgreement, ScoreEvidence
 from matekd_bench.tools.deployment.hub_metadata import front_matter, last_scores
@@ -151,7 +151,7 @@ def _cost(run: Record) -> Iterator[str]:
         facts["fine-tuning the teacher"] = _spent(teacher.fine_tune_flops, teacher.fine_tune_seconds)
     beforehand = run.perturber.cost_beforehand if run.perturber else {}
     if beforehand:
-        facts["texts, beforehand"] = ", ".join(f"{amount:g} {unit}" for unit, amount in beforehand.items())
+        facts["texts, beforehand"] = amounts(beforehand)
     yield from _table(facts)
 
 

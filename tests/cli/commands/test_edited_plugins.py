@@ -108,7 +108,7 @@ def test_each_level_trains_again_and_what_differs_is_named(
         told = capsys.readouterr()
         [line] = [line for line in told.err.splitlines() if "edited-case 1.5" in line]
         assert [digest[:12] in line for digest in (str(then), str(now))] == [True, True]
-    assert main(["leaderboard", "--results", results, "--reference", "none"]) == 0
+    assert main(["leaderboard", "--notes", "--results", results, "--reference", "none"]) == 0
     table = " ".join(capsys.readouterr().out.split())
     assert [f"{method}: runs of different code" in table for method in LEVELS] == [True, True, True]
     assert main(["reproduce", before["swapped"].run_id, "--results", results, "--quiet"]) == 1

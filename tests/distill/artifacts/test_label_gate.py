@@ -24,7 +24,7 @@ from matekd_bench.errors import CheckpointError
 from matekd_bench.tasks.task import Examples
 from rig import toy_task
 
-TEACHER = SimpleNamespace(checkpoint=SimpleNamespace(id="given"))
+TEACHER = SimpleNamespace(source=SimpleNamespace(id="given"))
 
 
 def gate(predicted, gold, classes, *, named=False, cut=None):

@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
+from event_recorder import EventRecorder
 from matekd_bench.errors import StoppedError
-from matekd_bench.events import Event, Sink, StopRequested
+from matekd_bench.events import StopRequested
 from matekd_bench.study.execute.interrupts import Interruptions
 
 CODES = [("SIGINT", 130), ("SIGTERM", 143), ("SIGUSR1", 128 + signal.SIGUSR1)]
@@ -19,17 +20,15 @@ def test_a_signal_stops_what_nobody_saves_and_waits_for_who_asks_about_it(name: 
     with Interruptions(), pytest.raises(StoppedError) as stopped:
         signal.raise_signal(getattr(signal, name))
     assert (stopped.value.exit_code, isinstance(stopped.value, Exception)) == (code, False)
-    seen: list[Event] = []
-    sink = Sink()
-    sink.emit = seen.append  # type: ignore[method-assign]
-    with Interruptions(sink) as interruptions:
+    recorder = EventRecorder()
+    with Interruptions(recorder) as interruptions:
         assert not interruptions.stop_requested()
         signal.raise_signal(getattr(signal, name))
         assert interruptions.stop_requested()
         assert interruptions.stopped_error("saved").exit_code == code
         with pytest.raises(StoppedError):
             signal.raise_signal(signal.SIGINT)
-    assert seen == [StopRequested()]
+    assert recorder.events == [StopRequested()]
 
 
 def test_after_a_run_signals_are_thrown_again() -> None:

@@ -42,10 +42,13 @@ def test_a_record_says_what_was_done(study: Study) -> None:
     assert (end.trained, end.skipped, end.failed) == (2, 0, 0)
     record, reference = found["matekd sst2"], found["kd sst2"]
     identity, compute, teacher = record.identity, record.compute, record.teacher
-    assert (identity.variant, identity.role) == ("matekd[generator_lr=5e-05]", "method")
-    assert (identity.params["generator_lr"], reference.identity.role) == (5e-5, "baseline")
+    assert (identity.variant, identity.role) == (
+        "matekd[generator_lr=0.0005,generator_updates=20,student_updates=20]",
+        "method",
+    )
+    assert (identity.params["generator_lr"], reference.identity.role) == (5e-4, "baseline")
     assert (record.budget.kind, record.budget.limit, record.budget.spent) == ("student_updates", 4, 4)
-    assert (compute.clean_examples, compute.perturbed_examples, compute.auxiliary_updates) == (32, 32, 10)
+    assert (compute.clean_examples, compute.perturbed_examples, compute.auxiliary_updates) == (32, 32, 20)
     assert (compute.device, compute.precision, compute.threads) == ("cpu", "float32", 1)
     assert compute.precompute_flops > reference.compute.precompute_flops == 0
     assert record.perturber.trainable == record.perturber.parameters > 0

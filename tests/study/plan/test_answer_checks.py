@@ -42,25 +42,6 @@ def write(file: Path, *lines: object) -> Path:
     return file
 
 
-@pytest.fixture(scope="module")
-def rows(small_glue: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
-    """The rows of a small RTE, as `tasks rows` writes them."""
-    file = tmp_path_factory.mktemp("rows") / "rows.jsonl"
-    assert main(["tasks", "rows", "rte", "--glue-dir", str(small_glue), "--out", str(file)]) == 0
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-
-
-@pytest.fixture
-def answers(rows: list[dict[str, str]], tmp_path: Path) -> Callable[..., Path]:
-    """Writes a file of labels for these rows, by default all of them."""
-
-    def make(chosen: list[dict[str, str]] | None = None, *more: object, **header: object) -> Path:
-        labeled = [{**row, "answer": "entailment"} for row in (rows if chosen is None else chosen)]
-        return write(tmp_path / "a.jsonl", {"header": {"smoothing": 0.1, **header}}, *labeled, *more)
-
-    return make
-
-
 @pytest.fixture
 def grid(study_settings: dict[str, object]) -> Callable[..., Grid]:
     def make(file: Path, methods: str = "kd", **settings: object) -> Grid:
@@ -72,40 +53,43 @@ def grid(study_settings: dict[str, object]) -> Callable[..., Grid]:
 
 
 def test_methods_that_never_ask_about_new_input_are_accepted(
-    answers: Callable[..., Path], grid: Callable[..., Grid]
+    rte_answers: Callable[..., Path], grid: Callable[..., Grid]
 ) -> None:
-    check_methods(grid(answers(), ",".join(("kd", *FITTING))).cells)
+    check_methods(grid(rte_answers(), ",".join(("kd", *FITTING))).cells)
 
 
 @pytest.mark.parametrize("method", ASKING)
 def test_methods_that_ask_about_new_input_are_refused(
-    method: str, answers: Callable[..., Path], grid: Callable[..., Grid]
+    method: str, rte_answers: Callable[..., Path], grid: Callable[..., Grid]
 ) -> None:
     with pytest.raises(UsageError, match=r"a\.jsonl.*--teacher"):
-        check_answerable(grid(answers(), method).cells[0])
+        check_answerable(grid(rte_answers(), method).cells[0])
 
 
 def test_texts_of_a_file_are_asked_about_if_they_are_answered_too(
-    rows: list[dict[str, str]], answers: Callable[..., Path], grid: Callable[..., Grid], tmp_path: Path
+    rte_rows: list[dict[str, str]],
+    rte_answers: Callable[..., Path],
+    grid: Callable[..., Grid],
+    tmp_path: Path,
 ) -> None:
     """Every combination of the versions of both segments has to be there."""
-    train = [row for row in rows if row["split"] == "train"]
+    train = [row for row in rte_rows if row["split"] == "train"]
     texts = list(dict.fromkeys(row[name] for row in train for name in ("sentence1", "sentence2")))
     perturbed = write(tmp_path / "p.jsonl", *({"text": text, "perturbed": text.upper()} for text in texts))
     method = f"from-file[path={perturbed}]"
     loud = [{name: row[name].upper() for name in ("sentence1", "sentence2")} for row in train]
     said = [{**row, "probabilities": {"entailment": 0.5, "not_entailment": 0.5}} for row in loud]
-    notes = row_notes(grid(answers(None, *said), method).cells)
+    notes = row_notes(grid(rte_answers(None, *said), method).cells)
     assert any(f"{method} on rte: all 64 perturbed rows" in note for note in notes)
     with pytest.raises(DataError, match=rf"{loud[0]['sentence2'][:10]}") as caught:
-        row_notes(grid(answers(None, *said[1:]), method).cells)
+        row_notes(grid(rte_answers(None, *said[1:]), method).cells)
     assert "'rte'" in str(caught.value)
 
 
 def test_rows_to_answer_include_the_perturbed_ones(
-    rows: list[dict[str, str]], small_glue: Path, tmp_path: Path
+    rte_rows: list[dict[str, str]], small_glue: Path, tmp_path: Path
 ) -> None:
-    texts = dict.fromkeys(row["sentence1"] for row in rows)
+    texts = dict.fromkeys(row["sentence1"] for row in rte_rows)
     perturbed = write(tmp_path / "p.jsonl", *({"text": text, "perturbed": ["one", "two"]} for text in texts))
     method = f"from-file[path={perturbed},missing=keep,segments=first]"
     options = ("--glue-dir", str(small_glue), "--limit-train", "1", "--methods", method)
@@ -116,9 +100,9 @@ def test_rows_to_answer_include_the_perturbed_ones(
 
 
 def test_answers_of_a_plugin_are_rows_of_texts(
-    answers: Callable[..., Path], grid: Callable[..., Grid]
+    rte_answers: Callable[..., Path], grid: Callable[..., Grid]
 ) -> None:
-    cell = grid(answers(), "eda").cells[0]
+    cell = grid(rte_answers(), "eda").cells[0]
     for versions in (["text"], 5):
         method = replace(cell.job.method, perturbed_rows=lambda params, rows, versions=versions: versions)
         with pytest.raises(PluginError, match=r"eda|<lambda>"):
@@ -126,21 +110,21 @@ def test_answers_of_a_plugin_are_rows_of_texts(
 
 
 def test_the_digest_of_the_file_takes_the_place_of_the_teachers(
-    answers: Callable[..., Path], grid: Callable[..., Grid], rows: list[dict[str, str]]
+    rte_answers: Callable[..., Path], grid: Callable[..., Grid], rte_rows: list[dict[str, str]]
 ) -> None:
-    first = grid(answers())
+    first = grid(rte_answers())
     assert models_identity(first.cells[0].recipe)["teacher"] == first.cells[0].recipe.answers.sha256
     assert models_identity(first.cells[0].recipe)["teacher_recipe"] is None
-    again, other = grid(answers()), grid(answers(note="asked again"))
+    again, other = grid(rte_answers()), grid(rte_answers(note="asked again"))
     ids = [(made.cells[0].run_id, made.cells[0].protocol_id) for made in (first, again, other)]
     assert ids[0] == ids[1]
     assert {*ids[0]}.isdisjoint(ids[2])
 
 
 def test_answers_and_a_teacher_are_one_too_many(
-    answers: Callable[..., Path], grid: Callable[..., Grid], tiny_checkpoint: Path, tmp_path: Path
+    rte_answers: Callable[..., Path], grid: Callable[..., Grid], tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    file = answers()
+    file = rte_answers()
     with pytest.raises(UsageError, match=r"--teacher-answers.*--teacher"):
         grid(file, student=str(tiny_checkpoint))
     with pytest.raises(UsageError, match=r"--teacher-answers.*start"):

@@ -57,7 +57,7 @@ def test_parameters_come_from_preset_file_options_and_list_in_this_order(tmp_pat
         params: Any = chosen(methods, **options)[-1].params
         return float(params.generator_lr)
 
-    assert rate("matekd") == 5e-5
+    assert rate("matekd") == 5e-4
     file = tmp_path / "study.toml"
     file.write_text("[sets.matekd]\ngenerator_lr = 2e-5\n[sets.eda]\nalpha = 0.3\n")
     assert rate("matekd", config=file) == 2e-5
@@ -66,8 +66,8 @@ def test_parameters_come_from_preset_file_options_and_list_in_this_order(tmp_pat
     assert rate("matekd[generator_lr=4e-5]", config=file, sets=option) == 4e-5
     assert rate("matekd[mask_rate=0.2]", config=file) == 2e-5
     assert variants("worst-of-n[eda],matekd", config=file)[1] == "worst-of-n[eda[alpha=0.3]]"
-    assert variants("matekd") == ["kd", "matekd[generator_lr=5e-05]"]
-    assert variants("matekd[generator_lr=5e-7]") == ["kd", "matekd"]
+    assert variants("matekd") == ["kd", "matekd[generator_lr=0.0005,generator_updates=20,student_updates=20]"]
+    assert variants("matekd[generator_lr=5e-7]")[1] == "matekd[generator_updates=20,student_updates=20]"
 
 
 @pytest.mark.parametrize(

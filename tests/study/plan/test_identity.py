@@ -192,7 +192,10 @@ def test_resources_count_and_must_be_text(grid: Make) -> None:
 def test_a_protocol_is_shared_by_methods_tasks_and_seeds(grid: Make) -> None:
     made = grid(methods="eda,matekd", tasks="sst2,rte", seeds=2, first_seed=5)
     [protocol] = {cell.protocol_id for cell in made.cells}
-    assert [cell.label.replace("[generator_lr=5e-05]", "") for cell in made.cells] == [
+    assert [
+        cell.label.replace("[generator_lr=0.0005,generator_updates=20,student_updates=20]", "")
+        for cell in made.cells
+    ] == [
         f"{method} on {task}, seed {seed}"
         for task in ("sst2", "rte")
         for seed in (5, 6)

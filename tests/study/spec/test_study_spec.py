@@ -123,6 +123,8 @@ def test_sets_may_be_tables_and_numbers(tmp_path: Path) -> None:
     text = '[sets]\n"nlpaug:swap.aug_p" = 0.5\n[sets.matekd]\ngenerator_lr = 1e-4\n[sets.eda]\nswap = false\n'
     assert spec(written(tmp_path, text)).sets == {
         "matekd.generator_lr": "0.0001",
+        "matekd.generator_updates": "20",
+        "matekd.student_updates": "20",
         "nlpaug:swap.aug_p": "0.5",
         "eda.swap": "false",
     }

@@ -22,7 +22,16 @@ from drawn_values import EXACT, TEXTS, TUNINGS, drawn, pickled, piped, same
 from event_recorder import EventRecorder
 from led_study import LedStudy
 from matekd_bench.errors import BenchError, ResultsError, RunError
-from matekd_bench.events import Evaluated, Event, Message, Progress, RunFinished, RunStarted, StudyFinished
+from matekd_bench.events import (
+    Evaluated,
+    Event,
+    Message,
+    Prepared,
+    Progress,
+    RunFinished,
+    RunStarted,
+    StudyFinished,
+)
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Tuning
 from matekd_bench.results.store.results_store import ResultsStore
@@ -161,7 +170,9 @@ def test_orders_reach_a_worker_and_its_events_and_ends_the_scheduler(
     assert same(orders, [preparation, Order(cell.run_id, "mini-rte", cell.run_id, tuning)])
     begun = RunStarted(run_id=cell.run_id, method="random-mask", task="rte", seed=0)
     finished = RunFinished(run_id=cell.run_id, status=end.status, score=end.score, seconds=end.seconds)
-    assert same(recorder.events, [begun, *passed_on(events, cell.run_id), finished])
+    assert same(
+        recorder.events, [Prepared(run_id=cell.run_id), begun, *passed_on(events, cell.run_id), finished]
+    )
 
 
 def passed_on(events: Sequence[Event], run_id: str) -> Iterator[Event]:

@@ -1,0 +1,104 @@
+"""Commands that write the rows of tasks: ``methods texts``, to be perturbed, and ``tasks rows``, to be answered."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from matekd_bench.cli import completion
+from matekd_bench.cli.options import (
+    Config,
+    GlueDir,
+    LimitTrain,
+    Methods,
+    NoPlugins,
+    Option,
+    PluginFiles,
+    Preset,
+    debugs,
+    study_options,
+)
+from matekd_bench.cli.ui.console import load_host
+
+if TYPE_CHECKING:
+    from matekd_bench.plugins.host import Host
+    from matekd_bench.study.spec.study_spec import StudySpec
+
+TasksToWrite = Annotated[
+    str,
+    typer.Argument(metavar="TASKS", help="As in --tasks, e.g. 'rte,mrpc'.", autocompletion=completion.tasks),
+]
+NewFile = Annotated[Path, Option("--out", "-o", metavar="FILE", help="The .jsonl file to write.")]
+
+
+def texts(
+    context: typer.Context,
+    tasks: TasksToWrite,
+    out: NewFile,
+    by_id: Annotated[
+        bool,
+        Option(
+            "--by-id", help="A line for each row and segment, with the row's id, not for each distinct text."
+        ),
+    ] = False,
+    segments: Annotated[
+        Literal["both", "first", "second"],
+        Option("--segments", metavar="WHICH", help="Texts of a pair: both, first or second."),
+    ] = "both",
+    preset: Preset = None,
+    config: Config = None,
+    glue_dir: GlueDir = None,
+    limit_train: LimitTrain = None,
+    plugin: PluginFiles = None,
+    no_plugins: NoPlugins = False,
+) -> None:
+    """Write the training texts of tasks, to be perturbed by any means and read by the method 'from-file'.
+
+    The rows are those on which 'run' trains with the same options. Add a field "perturbed" to each line.
+    """
+    from matekd_bench.screen.plain_screens import LineScreen
+    from matekd_bench.tools.texts import write_texts
+
+    host = load_host(plugin, no_plugins)
+    spec = _spec(context, host, {"tasks": tasks, "methods": "kd"})
+    screen = LineScreen(sys.stderr, details=debugs(context))
+    written = write_texts(spec, host, screen, out, segments=segments, by_id=by_id)
+    typer.echo(f"wrote {written} texts to {out}")
+
+
+def rows(
+    context: typer.Context,
+    tasks: TasksToWrite,
+    out: NewFile,
+    methods: Methods = None,
+    preset: Preset = None,
+    config: Config = None,
+    glue_dir: GlueDir = None,
+    limit_train: LimitTrain = None,
+    plugin: PluginFiles = None,
+    no_plugins: NoPlugins = False,
+) -> None:
+    """Write the training and dev rows of tasks, to be answered by any teacher for 'run --teacher-answers'.
+
+    The rows are those that 'run' reads with the same options. Perturbed rows of 'from-file' follow if --methods has it.
+    """
+    from matekd_bench.screen.plain_screens import LineScreen
+    from matekd_bench.tools.texts import write_rows
+
+    host = load_host(plugin, no_plugins)
+    spec = _spec(context, host, {"tasks": tasks})
+    screen = LineScreen(sys.stderr, details=debugs(context))
+    typer.echo(f"wrote {write_rows(spec, host, screen, out)} rows to {out}")
+
+
+def _spec(context: typer.Context, host: Host, given: Mapping[str, Any]) -> StudySpec:
+    """Return the study that 'run' would make of the command's options and of those `given`."""
+    from matekd_bench.study.spec.request import make_request
+
+    options, glue_home = study_options(context)
+    options = {"methods": "kd", **options, **given, "reference": "none"}
+    return make_request(options, host, glue_home=glue_home).spec
