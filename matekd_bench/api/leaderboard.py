@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matekd_bench.api.frames import frame_of
+from matekd_bench.errors import UsageError, unknown
 from matekd_bench.plugins.record_types import ExportTable
 from matekd_bench.screen.escaped_streams import terminal
 from matekd_bench.screen.progress import in_notebook
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from matekd_bench.plugins.host import Host
-    from matekd_bench.results.leaderboard.table import LeaderboardTables
+    from matekd_bench.results.leaderboard.evidence import Evidence
+    from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
     from matekd_bench.results.records.run_record import Record
-    from matekd_bench.results.report.sheets import View
-    from matekd_bench.tasks.task import Suite
+    from matekd_bench.results.report.sheets import Sheet, View
+    from matekd_bench.tasks.task import Suite, Task
 
 
 NO_WIDTH = 10_000  # columns, for output that is no screen
@@ -46,7 +48,8 @@ class Leaderboard:
     """The comparison of the methods: a table per protocol, made by `Results.leaderboard`.
 
     ``print(board)`` prints what ``matekd-bench leaderboard`` prints, and a notebook shows the tables of the web page.
-    `data` holds the tables with all their statistics, `records` the runs that they are computed from.
+    `data` holds the tables with all their statistics, `records` the runs that they are computed from, and `evidence`
+    the predictions of these runs.
     """
 
     data: LeaderboardTables
@@ -54,6 +57,7 @@ class Leaderboard:
     suites: Sequence[Suite]
     host: Host
     view: View = "overall"
+    evidence: Evidence | None = None
 
     @cached_property
     def rows(self) -> ExportTable:
@@ -101,26 +105,89 @@ class Leaderboard:
         cost: bool = True,
         width: float | None = None,
         title: bool = True,
+        texts: bool = False,
+        glue_dir: str | Path | None = None,
     ) -> list[Path]:
         """Write the leaderboard to a file: .csv, .json, .md, .tex, .html, a picture, or what plugins add.
 
         Returns the files that were written: a page of many runs has a CSV of them beside it. `plot` says what a picture
         shows; without it, the file's name does. For a paper: `columns` (1 or 2) of the page and whether the `cost` of
-        each method is shown, for .tex; `width` in inches and whether there is a `title`, for pictures. Raises
-        UsageError for another extension, for an option that the file cannot use, and for a .tex file or a picture of
-        another view than the usual one.
+        each method is shown, for .tex; `width` in inches and whether there is a `title`, for pictures. With `texts` a
+        page shows the texts on which each method disagrees most with the reference; GLUE's are read from `glue_dir` or
+        the Hub. Raises UsageError for another extension, for an option that the file cannot use, and for a .tex file or
+        a picture of another view than the usual one.
         """
-        from matekd_bench.plugins.known_names import tasks_and_suites
-        from matekd_bench.results.report.documents import Paper
+        from matekd_bench.results.report.documents import FileOptions
         from matekd_bench.results.report.export import export
 
-        tasks, _ = tasks_and_suites(self.host)
+        options = FileOptions(columns, cost, width, title, texts)
+        options.check([Path(path)])
         return export(
-            Path(path), "leaderboard", self.records, tasks=tasks, suites=self.suites, leaderboard=self.data, plot=plot,
-            methods={name: provided.record for name, provided in self.host.methods.items()},
-            exporters=self.host.exporters, view=self.view,
-            paper=Paper(columns, cost, width, title),
+            Path(path), "leaderboard", self.records, tasks=self.tasks, suites=self.suites, leaderboard=self.data,
+            plot=plot, methods={name: provided.record for name, provided in self.host.methods.items()},
+            exporters=self.host.exporters, view=self.view, options=options,
+            texts=self._disagreements_by_table(glue_dir) if texts else None,
         )  # fmt: skip
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """The installed tasks by name."""
+        from matekd_bench.plugins.known_names import tasks_and_suites
+
+        return tasks_and_suites(self.host)[0]
+
+    def disagreements(
+        self,
+        method: str,
+        task: str,
+        *,
+        most: int = 10,
+        texts: bool = True,
+        glue_dir: str | Path | None = None,
+    ) -> pd.DataFrame:
+        """Return the examples of a task on which a method disagrees most with the reference, largest first.
+
+        The columns are `split`, `uid`, the task's text fields, `label`, `seeds` (those that both methods have) and the
+        answers of both, counted over these seeds; in a regression their means. Examples are ordered by the share of
+        seeds whose answers differ, then by the distance of the mean probabilities. Texts are read from the task's data
+        again, for GLUE from `glue_dir` or the Hub; ``texts=False`` leaves them out. Raises UsageError, with the nearest
+        match, for a method or task that is not in the table, and DataError if the texts are not those that were scored.
+        """
+        from matekd_bench.api.disagreement_tables import disagreement_table
+
+        return frame_of(
+            disagreement_table(
+                self._table_with(method, task), method, task, self.records, self._known_evidence(), self.tasks,
+                glue_dir, most, with_texts=texts,
+            )
+        )  # fmt: skip
+
+    def _table_with(self, method: str, task: str) -> LeaderboardTable:
+        """Return the first table that has a row `method` and a column `task`."""
+        tables = self.data.tables
+        with_method = [table for table in tables if method in {row.label for row in table.rows}]
+        if not with_method:
+            raise unknown("method", method, [row.label for table in tables for row in table.rows])
+        for table in with_method:
+            if task in {column.name for column in table.columns}:
+                return table
+        raise unknown("task", task, [column.name for table in with_method for column in table.columns])
+
+    def _disagreements_by_table(self, glue_dir: str | Path | None) -> dict[str, list[Sheet]]:
+        from matekd_bench.api.disagreement_tables import disagreement_sheets
+
+        evidence = self._known_evidence()
+        return {
+            table.protocol_id: list(disagreement_sheets(table, self.records, evidence, self.tasks, glue_dir))
+            for table in self.data.tables
+        }
+
+    def _known_evidence(self) -> Evidence:
+        if self.evidence is None:
+            raise UsageError(
+                "this leaderboard was made without predictions: make it with Results.leaderboard()."
+            )
+        return self.evidence
 
     def show(self, *, notes: bool = False) -> None:
         """Print the tables of the view on the screen, as ``print`` does; `notes` prints the notes, not their number."""

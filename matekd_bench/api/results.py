@@ -128,7 +128,7 @@ class Results:
             named and known_tasks(named, self.host),
             self.suites,
         )
-        return Leaderboard(data, self.records, self.suites, self.host, view)
+        return Leaderboard(data, self.records, self.suites, self.host, view, self.evidence)
 
     def _known_reference(self, reference: str | None) -> str | None:
         name = reference or self.reference
@@ -189,8 +189,7 @@ class Results:
         from matekd_bench.api.run_predictions import predictions_frame
 
         record = self.find(run)
-        folder = None if glue_dir is None else Path(glue_dir).expanduser()
-        return predictions_frame(record, self.stores[record.run_id], self.tasks if texts else None, folder)
+        return predictions_frame(record, self.stores[record.run_id], self.tasks if texts else None, glue_dir)
 
     def student(self, run: str | Path, *, device: str = "auto") -> Student:
         """Load the kept student of a run, for predictions on other texts; loads torch.

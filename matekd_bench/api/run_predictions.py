@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def predictions_frame(
-    run: Record, store: ResultsStore, tasks: Mapping[str, Task] | None, glue_dir: Path | None
+    run: Record, store: ResultsStore, tasks: Mapping[str, Task] | None, glue_dir: str | Path | None
 ) -> pd.DataFrame:
     """Return a row per example of dev; `tasks` are the installed ones, None to leave the texts out.
 
@@ -32,7 +32,7 @@ def predictions_frame(
     for split, logits in sorted(predictions.evaluations[-1].items()):
         labels = store.read_data(run.data.splits[split].digest)
         gold = dict(zip(labels.uids, labels.labels, strict=True))
-        texts = {} if tasks is None else _texts(run, split, tasks, glue_dir)
+        texts = {} if tasks is None else texts_of(run, split, tasks, glue_dir)
         for uid, row in zip(predictions.uids[split], logits.tolist(), strict=True):
             rows.append({"split": split, "uid": uid, **texts.get(uid, {}), **_answer(run, gold[uid], row)})
     return frame_of(ExportTable("predictions", tuple(rows[0]), rows))
@@ -48,14 +48,15 @@ def _answer(run: Record, gold: float, logits: list[float]) -> dict[str, Any]:
     return {"label": names[int(gold)], "prediction": names[best], **columns}
 
 
-def _texts(
-    run: Record, split: str, tasks: Mapping[str, Task], glue_dir: Path | None
+def texts_of(
+    run: Record, split: str, tasks: Mapping[str, Task], glue_dir: str | Path | None
 ) -> dict[str, dict[str, str]]:
     """Return the texts of the scored examples by uid and field."""
     from matekd_bench.tools.predict import scored_examples, task_to_predict
 
     task = task_to_predict(run, None, tasks)
-    scored = scored_examples(task, split, run, glue_dir)
+    folder = None if glue_dir is None else Path(glue_dir).expanduser()
+    scored = scored_examples(task, split, run, folder)
     return {
         uid: dict(zip(task.fields, texts, strict=True))
         for uid, texts in zip(scored.uids, scored.texts, strict=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matekd_bench.cli.options import Json, NoPlugins, PluginFiles, Reference
+from matekd_bench.cli.options import GlueDir, Json, NoPlugins, PluginFiles, Reference
 from matekd_bench.cli.ui.console import load_host, print_json, warn
 from matekd_bench.cli.ui.leaderboards import (
     ResultsFolders,
@@ -152,6 +152,12 @@ Width = Annotated[
         "--width", metavar="INCHES", help="The width of pictures, e.g. 3 for a column of an ACL paper."
     ),
 ]
+Texts = Annotated[
+    bool,
+    typer.Option(
+        "--texts", help="Show on pages the dev texts on which methods disagree most with the reference."
+    ),
+]
 NoTitle = Annotated[bool, PaperOption("--no-title", help="Leave out the title above pictures.")]
 
 
@@ -172,6 +178,8 @@ def export(
     no_cost: NoCost = False,
     width: Width = None,
     no_title: NoTitle = False,
+    texts: Texts = False,
+    glue_dir: GlueDir = None,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
@@ -182,7 +190,7 @@ def export(
     """
     from matekd_bench.api.results import view_of
     from matekd_bench.results.report import export as exporter
-    from matekd_bench.results.report.documents import Paper
+    from matekd_bench.results.report.documents import FileOptions
 
     chosen = {
         "--by": by, "--cost": cost, "--diagnostics": diagnostics,
@@ -191,8 +199,8 @@ def export(
     if table == "runs" and (given := [name for name, value in chosen.items() if value]):
         raise UsageError(f"{given[0]} selects from the leaderboard; --table runs writes every run.")
     shown = _view(by, cost=cost, diagnostics=diagnostics)
-    paper = Paper(columns, not no_cost, width, not no_title)
-    paper.check(files)
+    options = FileOptions(columns, not no_cost, width, not no_title, texts)
+    options.check(files)
     host = load_host(plugin, no_plugins)
     for path in files:
         exporter.check_path(path, table, plot, host.exporters, view_of(shown))
@@ -207,7 +215,7 @@ def export(
             loaded.export(path)
             typer.echo(f"wrote {path}")
             continue
-        for file in board.export(path, plot=plot, **asdict(paper.used_by(path))):
+        for file in board.export(path, plot=plot, glue_dir=glue_dir, **asdict(options.used_by(path))):
             typer.echo(f"wrote {file}")
 
 

@@ -42,10 +42,11 @@ class GoldLabels:
 class RunAnswers:
     """The predictions of one run at its last evaluation, in the order of the gold labels.
 
-    `logits` are those that the predictions come from, None for a diverged run. `score_xfit` reads the other
-    evaluations and computes `xfit`.
+    `dev` names the examples and `gold` holds their labels with the task's metrics. `logits` are those that the
+    predictions come from, None for a diverged run. `score_xfit` reads the other evaluations and computes `xfit`.
     """
 
+    dev: DevLabels
     gold: Gold
     last: Predictions
     logits: Logits | None
@@ -90,7 +91,9 @@ class Evidence:
         except ResultsError as error:
             self.missing[record.run_id] = error.message
             return None
-        return RunAnswers(labels.gold, last, logits, partial(self._score_xfit, record, labels, last))
+        return RunAnswers(
+            labels.dev, labels.gold, last, logits, partial(self._score_xfit, record, labels, last)
+        )
 
     def _score_xfit(self, record: Record, labels: GoldLabels, last: Predictions) -> float | None:
         """Compute the cross-fitted score from all evaluations; None too if one of the earlier is damaged."""

@@ -12,33 +12,36 @@ from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import plots
 from matekd_bench.results.report.markdown import to_markdown
-from matekd_bench.results.report.sheets import View
+from matekd_bench.results.report.sheets import Sheet, View
 from matekd_bench.tasks.task import Suite, Task
 
 PICTURES = tuple(f".{name}" for name in plots.FORMATS)
 EXTENSIONS = (".md", ".tex", ".html", *PICTURES)
 ONE_VIEW = (".tex", *PICTURES)  # these show the usual view alone
-PAPER_OPTIONS: Mapping[str, Sequence[str]] = {  # the files that each is for
+OPTIONS: Mapping[str, Sequence[str]] = {  # the files that each is for
     "columns": (".tex",),
     "cost": (".tex",),
     "width": PICTURES,
     "title": PICTURES,
+    "texts": (".html",),
 }
 WIDTHS = (2.0, 20.0)  # inches
 
 
 @dataclass(frozen=True)
-class Paper:
-    """How a table or a picture is made for a paper.
+class FileOptions:
+    """Options that only some kinds of files have.
 
     A .tex file is for pages of 1 or 2 `columns`, with or without the `cost` of each method. A picture has a `width` in
-    inches (default: the plot's own), with or without a `title` above it.
+    inches (default: the plot's own), with or without a `title` above it. A web page shows, with `texts`, the dev texts
+    on which each method disagrees most with the reference.
     """
 
     columns: int = 2
     cost: bool = True
     width: float | None = None
     title: bool = True
+    texts: bool = False
 
     def check(self, paths: Sequence[Path]) -> None:
         """Raise UsageError for a value out of range, and for one that none of the files can use."""
@@ -48,19 +51,19 @@ class Paper:
             raise UsageError(f"width: {self.width:g} inches; give {WIDTHS[0]:g} to {WIDTHS[1]:g}.")
         extensions = {path.suffix.lower() for path in paths}
         for option in fields(self):
-            usable = PAPER_OPTIONS[option.name]
+            usable = OPTIONS[option.name]
             if getattr(self, option.name) != option.default and not extensions & set(usable):
                 raise UsageError(f"{option.name}: only {', '.join(usable)} files have that option.")
 
-    def used_by(self, path: Path) -> Paper:
+    def used_by(self, path: Path) -> FileOptions:
         """Return the options that the file can use, the others at their defaults."""
         extension = path.suffix.lower()
-        return Paper(
-            **{name: getattr(self, name) for name, files in PAPER_OPTIONS.items() if extension in files}
+        return FileOptions(
+            **{name: getattr(self, name) for name, files in OPTIONS.items() if extension in files}
         )
 
 
-USUAL = Paper()
+USUAL = FileOptions()
 
 
 def check_view(path: Path, view: View) -> None:
@@ -86,16 +89,17 @@ def render_document(
     methods: Mapping[str, Method],
     plot: str | None = None,
     view: View = "overall",
-    paper: Paper = USUAL,
+    options: FileOptions = USUAL,
     tasks: Mapping[str, Task] | None = None,
     suites: Sequence[Suite] = (),
+    texts: Mapping[str, Sequence[Sheet]] | None = None,
 ) -> dict[Path, bytes]:
     """Return the content of the file `path`, and of files beside it that it refers to.
 
     `records` are the records that `leaderboard` was built from; `methods`, `tasks` and `suites` are the installed ones.
     `plot` is the name of the plot for a picture file; without it, the file name is. `view` says which tables Markdown
-    and pages hold, `paper` how a .tex file or a picture looks. Raises UsageError like `check_picture`, and if a picture
-    would be empty.
+    and pages hold, `options` how a .tex file or a picture looks. `texts` are the tables of texts on which methods
+    disagree, by protocol, for a page. Raises UsageError like `check_picture`, and if a picture would be empty.
     """
     match path.suffix.lower():
         case ".md":
@@ -103,13 +107,13 @@ def render_document(
         case ".tex":
             from matekd_bench.results.report.latex import to_latex
 
-            return {path: to_latex(leaderboard, paper.columns, cost=paper.cost).encode()}
+            return {path: to_latex(leaderboard, options.columns, cost=options.cost).encode()}
         case ".html":
-            return _page_files(path, leaderboard, records, methods, view, tasks or {}, suites)
+            return _page_files(path, leaderboard, records, methods, view, tasks or {}, suites, texts or {})
         case picture:
             drawn = plots.draw(
                 plots.choose_plot(path, plot), leaderboard, records, picture.removeprefix("."),
-                width=paper.width, title=paper.title,
+                width=options.width, title=options.title,
             )  # fmt: skip
             return {path: drawn}
 
@@ -122,6 +126,7 @@ def _page_files(
     view: View,
     tasks: Mapping[str, Task],
     suites: Sequence[Suite],
+    texts: Mapping[str, Sequence[Sheet]],
 ) -> dict[Path, bytes]:
     from matekd_bench.results.report.html import page_files
     from matekd_bench.results.report.html.downloads import Citations
@@ -131,4 +136,4 @@ def _page_files(
         {name: method.citation for name, method in methods.items()},
         {name: task.citation for name, task in tasks.items()},
     )
-    return page_files(path, leaderboard, records, cards(leaderboard, methods), view, suites, citations)
+    return page_files(path, leaderboard, records, cards(leaderboard, methods), view, suites, citations, texts)

@@ -21,7 +21,7 @@ from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import documents
 from matekd_bench.results.report.export_tables import rows_of_view, run_rows
 from matekd_bench.results.report.markdown import markdown_table
-from matekd_bench.results.report.sheets import View
+from matekd_bench.results.report.sheets import Sheet, View
 from matekd_bench.tasks.task import Suite, Task
 
 if TYPE_CHECKING:
@@ -46,21 +46,23 @@ def export(
     plot: str | None = None,
     exporters: Exporters | None = None,
     view: View = "overall",
-    paper: documents.Paper = documents.USUAL,
+    options: documents.FileOptions = documents.USUAL,
+    texts: Mapping[str, Sequence[Sheet]] | None = None,
 ) -> list[Path]:
     """Write `table` ("leaderboard" or "runs") to `path` in the format of its extension.
 
     A given `leaderboard` is written; without one, it is built from the records and their `evidence`. Scores are
     fractions. `methods` are the installed methods, for the cards of a web page. `plot` is the name of the plot for a
     picture; without it, the file name is. `exporters` are those of plugins, by extension without the dot. `view` says
-    which of the leaderboard's tables are written, `paper` how a .tex file or a picture looks. A page of many runs has a
-    CSV of them beside it. An existing file is replaced completely or not at all. Returns the paths of the files.
+    which of the leaderboard's tables are written, `options` how the file looks, and `texts` are the tables of texts on
+    which methods disagree, by protocol, for a page. A page of many runs has a CSV of them beside it. An existing file
+    is replaced completely or not at all. Returns the paths of the files.
 
     Raises UsageError like `check_path` and for an empty picture, PluginError if a plugin's exporter fails, and
     ResultsError if the file cannot be written.
     """
     check_path(path, table, plot, exporters, view)
-    paper.check([path])
+    options.check([path])
     extension = path.suffix.lower()
     if table == "runs":
         rows = run_rows(records, evidence.xfits(records, tasks) if evidence else {})
@@ -76,7 +78,7 @@ def export(
             )
         if extension in documents.EXTENSIONS:
             contents = documents.render_document(
-                path, leaderboard, records, methods or {}, plot, view, paper, tasks, suites
+                path, leaderboard, records, methods or {}, plot, view, options, tasks, suites, texts
             )
         else:
             contents = {path: _format_rows(path, rows_of_view(leaderboard, suites, view), exporters or {})}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from matekd_bench.plugins.record_types import ExportTable
 from matekd_bench.results.leaderboard.cell_marks import adversary_margin
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, TaskColumn
 from matekd_bench.results.records.run_record import Record
@@ -94,6 +95,18 @@ def score_sheet(table: LeaderboardTable, name: str = "scores", *, with_intervals
 def run_sheet(runs: Sequence[Record]) -> Sheet:
     """Show all runs, one row each."""
     return _sheet_of_runs(runs, RUN_SHEET, names=4)
+
+
+def sheet_of_export(table: ExportTable, title: str) -> Sheet:
+    """Show the rows and columns of a file."""
+    rows = tuple(
+        tuple(
+            TableCell((text(value, "fraction") if isinstance(value, float) else str(value),), value)
+            for value in map(row.__getitem__, table.columns)
+        )
+        for row in table.rows
+    )
+    return Sheet(tuple(table.columns), tuple((column,) for column in table.columns), rows, title)
 
 
 def _sheet_of_runs(runs: Sequence[Record], keys: tuple[str, ...], *, names: int, title: str = "") -> Sheet:

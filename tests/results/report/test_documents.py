@@ -9,7 +9,7 @@ import pytest
 
 from exported import SUITES
 from matekd_bench.errors import UsageError
-from matekd_bench.results.report.documents import Paper
+from matekd_bench.results.report.documents import FileOptions
 from matekd_bench.results.report.export import check_path, export
 from matekd_bench.results.report.markdown import escape
 
@@ -75,28 +75,28 @@ def test_what_cannot_be_is_refused_before_anything_is_read(
 @pytest.mark.parametrize(
     ("paper", "names", "said"),
     [
-        (Paper(columns=3), "t.tex", "3"),
-        (Paper(width=0.5), "cost.svg", "0.5"),
-        (Paper(width=float("nan")), "cost.svg", "nan"),
-        (Paper(columns=1), "cost.svg t.csv", "columns"),
-        (Paper(cost=False), "t.html", "cost"),
-        (Paper(width=3.3), "t.tex", "width"),
-        (Paper(title=False), "t.tex", "title"),
+        (FileOptions(columns=3), "t.tex", "3"),
+        (FileOptions(width=0.5), "cost.svg", "0.5"),
+        (FileOptions(width=float("nan")), "cost.svg", "nan"),
+        (FileOptions(columns=1), "cost.svg t.csv", "columns"),
+        (FileOptions(cost=False), "t.html", "cost"),
+        (FileOptions(width=3.3), "t.tex", "width"),
+        (FileOptions(title=False), "t.tex", "title"),
     ],
 )
-def test_options_that_no_file_can_use_are_refused(paper: Paper, names: str, said: str) -> None:
+def test_options_that_no_file_can_use_are_refused(paper: FileOptions, names: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         paper.check([Path(name) for name in names.split()])
 
 
 def test_each_file_takes_the_options_that_it_can_use(tmp_path: Path, runs: list[Any]) -> None:
-    paper = Paper(columns=1, cost=False, width=3.3, title=False)
+    paper = FileOptions(columns=1, cost=False, width=3.3, title=False)
     paper.check([Path("t.TEX"), Path("cost.png"), Path("t.csv")])
-    assert paper.used_by(Path("t.TEX")) == Paper(columns=1, cost=False)
-    assert paper.used_by(Path("cost.png")) == Paper(width=3.3, title=False)
-    assert paper.used_by(Path("t.csv")) == Paper()
-    for name, own in (("t.tex", Paper(cost=False)), ("cost.svg", Paper(width=3.3))):
-        for options in (Paper(), own):
+    assert paper.used_by(Path("t.TEX")) == FileOptions(columns=1, cost=False)
+    assert paper.used_by(Path("cost.png")) == FileOptions(width=3.3, title=False)
+    assert paper.used_by(Path("t.csv")) == FileOptions()
+    for name, own in (("t.tex", FileOptions(cost=False)), ("cost.svg", FileOptions(width=3.3))):
+        for options in (FileOptions(), own):
             export(
                 tmp_path / f"{options == own}-{name}", "leaderboard", runs, tasks={}, suites=SUITES, plot="cost",
                 paper=options,

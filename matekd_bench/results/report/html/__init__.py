@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from matekd_bench.files.csv_text import csv_text
@@ -45,18 +46,19 @@ def page_files(
     view: View = "overall",
     suites: Sequence[Suite] = (),
     citations: Citations = NO_CITATIONS,
+    texts: Mapping[str, Sequence[Sheet]] = MappingProxyType({}),
 ) -> dict[Path, bytes]:
     """Return the files of the page `path`: the page alone or, if the runs would make it too large, a CSV with them too.
 
     The other arguments are those of `to_html`.
     """
     if len(runs) <= MAX_RUNS:
-        page = to_html(leaderboard, runs, cards, view, suites, citations).encode()
+        page = to_html(leaderboard, runs, cards, view, suites, citations, texts).encode()
         if len(page) <= MAX_BYTES:
             return {path: page}
     beside = path.with_name(f"{path.stem}-runs.csv")
     table = run_table(runs)
-    page = to_html(leaderboard, runs, cards, view, suites, citations, runs_file=beside.name).encode()
+    page = to_html(leaderboard, runs, cards, view, suites, citations, texts, runs_file=beside.name).encode()
     return {beside: csv_text(table.columns, table.rows).encode(), path: page}
 
 
@@ -67,12 +69,14 @@ def to_html(
     view: View = "overall",
     suites: Sequence[Suite] = (),
     citations: Citations = NO_CITATIONS,
+    texts: Mapping[str, Sequence[Sheet]] = MappingProxyType({}),
     runs_file: str | None = None,
 ) -> str:
     """Render the page with the tables of a view.
 
-    `runs` are the records that `leaderboard` was built from, `cards` describe its methods. `suites` and `citations`
-    are for the files that the page carries. The page links to `runs_file` instead of listing the runs.
+    `runs` are the records that `leaderboard` was built from, `cards` describe its methods. `suites` and `citations` are
+    for the files that the page carries, and `texts` are the tables of texts on which methods disagree, by protocol. The
+    page links to `runs_file` instead of listing the runs.
 
     All texts are escaped. JavaScript only adds sorting, filtering, explanations and switches.
     Without matplotlib, a sentence replaces the plots. Equal input gives equal bytes.
@@ -83,7 +87,12 @@ def to_html(
     listed = ordered if runs_file is None else []
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
     sections = [
-        {**_section(table, view), "pictures": pictures(table, ordered)} for table in leaderboard.tables
+        {
+            **_section(table, view),
+            "pictures": pictures(table, ordered),
+            "texts": texts.get(table.protocol_id, ()),
+        }
+        for table in leaderboard.tables
     ]
     return _rendered(
         "page.html", leaderboard, sections,

@@ -1,0 +1,86 @@
+"""Tables of the texts on which a method and the reference disagree most."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matekd_bench.api.run_predictions import texts_of
+from matekd_bench.plugins.record_types import ExportTable
+from matekd_bench.results.leaderboard.cell_runs import runs_by_cell
+from matekd_bench.results.leaderboard.evidence import Evidence
+from matekd_bench.results.leaderboard.table import LeaderboardTable
+from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.report.sheets import Sheet, sheet_of_export
+from matekd_bench.tasks.task import Task
+from matekd_bench.tools.disagreements import disagreements
+
+ON_PAGE = 5  # texts of one method and task
+
+
+def disagreement_sheets(
+    table: LeaderboardTable,
+    records: Sequence[Record],
+    evidence: Evidence,
+    tasks: Mapping[str, Task],
+    glue_dir: str | Path | None,
+) -> Iterator[Sheet]:
+    """Yield the tables of a page: for each method and task the texts on which it disagrees most with the reference."""
+    for row in table.rows:
+        for column in table.columns:
+            if row.label == table.reference:
+                continue
+            export = disagreement_table(
+                table, row.label, column.name, records, evidence, tasks, glue_dir, ON_PAGE
+            )
+            if export.rows:
+                yield sheet_of_export(export, f"{row.label} and {table.reference} on {column.name}")
+
+
+def disagreement_table(
+    table: LeaderboardTable,
+    method: str,
+    task: str,
+    records: Sequence[Record],
+    evidence: Evidence,
+    tasks: Mapping[str, Task],
+    glue_dir: str | Path | None,
+    most: int,
+    *,
+    with_texts: bool = True,
+) -> ExportTable:
+    """Return a row per text: split, uid, text fields, label, number of common seeds, and the answers of both methods.
+
+    The columns of the answers count them over the seeds, such as "yes 3, no 5"; in a regression they hold the mean
+    score. Raises DataError if the texts cannot be read or are not those that were scored.
+    """
+    cells = runs_by_cell(table, records)
+    runs = cells.get((method, task), ())
+    references = cells.get((table.reference or "", task), ())
+    found = disagreements(runs, references, evidence, tasks, most)
+    splits = {example.split for example in found} if with_texts else ()
+    texts = {split: texts_of(runs[0], split, tasks, glue_dir) for split in splits}
+    names = runs[0].data.labels if runs else ()
+    rows: list[dict[str, Any]] = [
+        {
+            "split": example.split,
+            "uid": example.uid,
+            **(texts[example.split][example.uid] if with_texts else {}),
+            "label": names[int(example.label)] if names else example.label,
+            "seeds": len(example.seeds),
+            f"{table.reference} answers": _in_words(example.b, names),
+            f"{method} answers": _in_words(example.a, names),
+        }
+        for example in found
+    ]
+    return ExportTable("disagreements", tuple(rows[0]) if rows else (), rows)
+
+
+def _in_words(answers: Sequence[float], names: Sequence[str]) -> str | float:
+    """Count the answers of all seeds, the most frequent first; the mean in a regression."""
+    if not names:
+        return sum(answers) / len(answers)
+    counts = Counter(names[int(answer)] for answer in answers)
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
