@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -12,7 +12,7 @@ from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTa
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import EMPTY, NO_VALUE, Column, TableCell, task_heading, text
 from matekd_bench.results.report.columns import METHOD, RowColumn, columns_of
-from matekd_bench.results.report.run_columns import MARGIN_SHEET, RUN_COLUMNS, RUN_SHEET
+from matekd_bench.results.report.run_columns import MARGIN_SHEET, RUN_COLUMNS, RUN_SHEET, RunColumn
 from matekd_bench.results.report.score_columns import details_of_task, scores_of_task
 from matekd_bench.results.stats.differences import FEW_SEEDS
 
@@ -67,7 +67,10 @@ def sheets_of_view(
         if any(row.chosen for row in table.rows):
             yield "chosen", _chosen_sheet(table)
         if runs := _runs_with_margin(table):
-            yield "margins", _sheet_of_runs(runs, MARGIN_SHEET, names=3, title=MARGIN_TITLE)
+            yield (
+                "margins",
+                _sheet_of_runs(runs, MARGIN_SHEET, names_in([table]), fixed=3, title=MARGIN_TITLE),
+            )
     else:
         yield "scores", score_sheet(table, with_intervals=with_intervals)
         comparison = _sheet(table, columns_of("comparison"))
@@ -92,9 +95,15 @@ def score_sheet(table: LeaderboardTable, name: str = "scores", *, with_intervals
     return replace(sheet, rows=(*references, *sheet.rows), references=len(references))
 
 
-def run_sheet(runs: Sequence[Record]) -> Sheet:
-    """Show all runs, one row each."""
-    return _sheet_of_runs(runs, RUN_SHEET, names=4)
+def run_sheet(runs: Sequence[Record], names: Mapping[str, str]) -> Sheet:
+    """Show all runs, one row each; `names` maps variants to the names that rows have."""
+    return _sheet_of_runs(runs, RUN_SHEET, names, fixed=4)
+
+
+def names_in(tables: Iterable[LeaderboardTable]) -> dict[str, str]:
+    """Return the name of each variant as its user typed it."""
+    names = (row.identity.name for table in tables for row in table.rows)
+    return {name.variant: name.typed for name in names}
 
 
 def sheet_of_export(table: ExportTable, title: str) -> Sheet:
@@ -109,12 +118,29 @@ def sheet_of_export(table: ExportTable, title: str) -> Sheet:
     return Sheet(tuple(table.columns), tuple((column,) for column in table.columns), rows, title)
 
 
-def _sheet_of_runs(runs: Sequence[Record], keys: tuple[str, ...], *, names: int, title: str = "") -> Sheet:
+def _sheet_of_runs(
+    runs: Sequence[Record],
+    keys: tuple[str, ...],
+    names: Mapping[str, str],
+    *,
+    fixed: int,
+    title: str = "",
+) -> Sheet:
+    """Show columns of runs; the first `fixed` say which run it is, its variant by the name in `names`."""
     by_key = {column.key: column for column in RUN_COLUMNS}
     columns = [by_key[key] for key in keys]
-    rows = tuple(tuple(column.cell(run, {}) for column in columns) for run in runs)
+    rows = tuple(tuple(_run_cell(column, run, names) for column in columns) for run in runs)
     docs = tuple(column.doc for column in columns)
-    return Sheet(keys, tuple(column.heading for column in columns), rows, title, names=names, docs=docs)
+    return Sheet(keys, tuple(column.heading for column in columns), rows, title, names=fixed, docs=docs)
+
+
+def _run_cell(column: RunColumn, run: Record, names: Mapping[str, str]) -> TableCell:
+    cell = column.cell(run, {})
+    return (
+        replace(cell, lines=tuple(names.get(line, line) for line in cell.lines))
+        if column.key == "variant"
+        else cell
+    )
 
 
 def _sheet(

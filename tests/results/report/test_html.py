@@ -201,9 +201,10 @@ def test_cells_sort_by_their_values_and_lead_to_their_cards(done: Study) -> None
 
 
 def test_the_table_of_runs(make_record: Any) -> None:
-    sheet = run_sheet([make_record(score=0.5), make_record("eda", seed=3, score=None)])
+    sheet = run_sheet([make_record(score=0.5), make_record("eda", seed=3, score=None)], {"eda": "mine"})
     assert [entry.lines[0] for entry in sheet.rows[0][1:6]] == ["kd", "rte", "ok", "0", "50.0"]
     assert (sheet.rows[1][3].lines, sheet.rows[1][5].sort) == (("failed", "RuntimeError: out of memory"), "")
+    assert sheet.rows[1][1].lines == ("mine",)
     assert choices(sheet) == (3, ["failed", "ok"])
 
 

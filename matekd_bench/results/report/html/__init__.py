@@ -22,7 +22,7 @@ from matekd_bench.results.report.html.run_cards import run_card
 from matekd_bench.results.report.html.run_curve import HEIGHT, WIDTH
 from matekd_bench.results.report.html.study_title import study_title
 from matekd_bench.results.report.result_sentence import result
-from matekd_bench.results.report.sheets import Sheet, View, run_sheet, sheets_of_view
+from matekd_bench.results.report.sheets import Sheet, View, names_in, run_sheet, sheets_of_view
 from matekd_bench.tasks.task import Suite
 
 HERE = Path(__file__).parent
@@ -86,6 +86,7 @@ def to_html(
     ordered = sorted(runs, key=lambda run: run.run_id)
     listed = ordered if runs_file is None else []
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    names = names_in(leaderboard.tables)
     sections = [
         {
             **_section(table, view),
@@ -100,9 +101,9 @@ def to_html(
         title=study_title(leaderboard),
         count=len(ordered),
         runs_file=runs_file,
-        runs=run_sheet(listed),
+        runs=run_sheet(listed, names),
         choices=choices,
-        run_cards=map(run_card, listed),
+        run_cards=[run_card(run, names) for run in listed],
         sizes={"width": WIDTH, "height": HEIGHT},
         files=downloads(leaderboard, suites, view, citations) if leaderboard.tables else [],
         digest=lines_digest(map(to_json, ordered))[:16],

@@ -36,12 +36,12 @@ class RunCard:
     commands: tuple[str, ...]
 
 
-def run_card(run: Record) -> RunCard:
-    """Make the card of a run."""
+def run_card(run: Record, names: Mapping[str, str]) -> RunCard:
+    """Make the card of a run; `names` maps its variant to the name of its row."""
     identity = run.identity
     return RunCard(
         run_id=run.run_id,
-        title=f"{identity.variant} on {identity.task}, seed {identity.seed}",
+        title=f"{names.get(identity.variant, identity.variant)} on {identity.task}, seed {identity.seed}",
         status=run.status,
         reason=_cut(run.reason or ""),
         groups={

@@ -10,7 +10,7 @@ from matekd_bench.results.report.html.run_curve import HEIGHT, MARGIN, WIDTH, ru
 
 def test_a_card_has_the_numbers_of_the_record(make_record: Any) -> None:
     run = make_record("eda", "rte", 3, 0.625)
-    card = run_card(run)
+    card = run_card(run, {})
     assert card.title == "eda on rte, seed 3"
     assert dict(card.groups["Scores"])["task score"] == "62.5"
     assert dict(card.groups["Cost"])["student updates"] == str(run.compute.student_updates)
@@ -22,7 +22,7 @@ def test_a_card_has_the_numbers_of_the_record(make_record: Any) -> None:
 
 
 def test_a_failed_run_has_a_reason_and_no_student(make_record: Any) -> None:
-    card = run_card(make_record(score=None, reason="x" * 1000))
+    card = run_card(make_record(score=None, reason="x" * 1000), {})
     assert (card.status, len(card.reason)) == ("failed", MAX_LETTERS + 1)
     assert [name for name, _ in card.groups["Scores"]] == ["teacher"]
     assert [command.split()[1] for command in card.commands] == ["reproduce"]
