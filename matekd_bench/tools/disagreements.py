@@ -15,6 +15,7 @@ from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.leave_one_out import Values
 from matekd_bench.tasks.task import Task
 
+DIGITS = 9  # of the distances that order examples: beyond them sums of floats differ from machine to machine
 Answers: TypeAlias = tuple[float, ...]  # class ids or scores of one example, one for each seed
 
 
@@ -86,7 +87,7 @@ def _of_split(
         example = Disagreement(
             dev.splits[split], dev.uids[split][index], float(dev.labels[split][index]), seeds, *answers
         )
-        yield float(size[index]), float(distance[index]), example
+        yield float(size[index]), round(float(distance[index]), DIGITS), example
 
 
 def _logits(answers: RunAnswers, split: int) -> Values:

@@ -45,11 +45,12 @@ def test_the_order_is_that_of_seeds_and_probabilities(results: Results, board: L
         values = np.mean([1 / (1 + np.exp(rows[:, 1] - rows[:, 0])) for rows in logits], axis=0)
         return pd.Series(values, index=uids)
 
-    distance = (probability("kd") - probability("good")).abs()
+    distance = (probability("kd") - probability("good")).abs().round(9)
     expected = (
         pd.DataFrame({"differ": differ, "distance": distance})
         .query("differ > 0")
-        .sort_values(["differ", "distance"], ascending=False)
+        .rename_axis("uid")
+        .sort_values(["differ", "distance", "uid"], ascending=[False, False, True])
     )
     found = board.disagreements("good", "sst2", most=len(expected) + 1, texts=False)
     assert len(found) == len(expected) > 10

@@ -99,7 +99,7 @@ def test_each_file_takes_the_options_that_it_can_use(tmp_path: Path, runs: list[
         for options in (FileOptions(), own):
             export(
                 tmp_path / f"{options == own}-{name}", "leaderboard", runs, tasks={}, suites=SUITES, plot="cost",
-                paper=options,
+                options=options,
             )  # fmt: skip
         assert (tmp_path / f"True-{name}").read_bytes() != (tmp_path / f"False-{name}").read_bytes()
 
