@@ -10,8 +10,10 @@ import pytest
 
 from browser import WIDTHS, Page, binary, violations
 from exported import study
+from matekd_bench.plugins.record_types import ExportTable
 from matekd_bench.results.report.html import to_html
 from matekd_bench.results.report.html.method_cards import cards
+from matekd_bench.results.report.sheets import sheet_of_export
 
 ROLES = frozenset(
     {"button", "link", "textbox", "searchbox", "combobox", "table", "image", "img", "dialog", "region"}
@@ -27,7 +29,21 @@ def file(tmp_path_factory: pytest.TempPathFactory, write_study: Any) -> Path:
     folder = tmp_path_factory.mktemp("page")
     done = study(folder / "study", write_study)
     path = folder / "board.html"
-    path.write_text(to_html(done.board, done.runs, cards(done.board, {})), encoding="utf-8")
+    [table] = done.board.tables
+    row = {
+        "uid": "rte-7",
+        "sentence": "It rained & poured.",
+        "label": "yes",
+        "kd answers": "no 3",
+        "good answers": "yes 3",
+    }
+    texts = {
+        table.protocol_id: [
+            sheet_of_export(ExportTable("disagreements", tuple(row), [row]), "good and kd on rte")
+        ]
+    }
+    page = to_html(done.board, done.runs, cards(done.board, {}), texts=texts)
+    path.write_text(page, encoding="utf-8")
     return path
 
 
@@ -148,12 +164,23 @@ def test_methods_are_switched_off_in_the_plots(opened: Callable[..., Page]) -> N
     assert "update" in page.js("document.querySelector('#curves [data-row=good] title').textContent")
 
 
+def test_texts_on_which_methods_disagree_open(opened: Callable[..., Page]) -> None:
+    page = opened()
+    text = "document.querySelector('details.texts td:nth-child(2)')"
+    assert page.js(f"{text}.checkVisibility()") is False
+    page.click("details.texts summary")
+    assert page.js(f"[{text}.checkVisibility(), {text}.textContent]") == [True, "It rained & poured."]
+    assert page.js("document.querySelector('nav a[href=\"#texts\"]').textContent") == "Texts"
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_nothing_at_any_width(opened: Callable[..., Page], dark: bool) -> None:
     page = opened(dark=dark)
     for width in WIDTHS:
         page.resize(width)
         assert violations(page) == []
+    page.js("document.querySelectorAll('details').forEach(e => { e.open = true }), 0")
+    assert violations(page) == []
     page.js("location.hash = document.querySelector('#all-runs tbody th a').hash, 0")
     assert violations(page) == []  # with an open card
 
