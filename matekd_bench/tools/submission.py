@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from matekd_bench.errors import DataError, ResultsError, UsageError, unknown
-from matekd_bench.results.leaderboard.row_names import PresetParams, row_names, variants_called
+from matekd_bench.methods.typed_names import PresetParams, variants_called
+from matekd_bench.results.leaderboard.row_names import row_names
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.tools.predict import StudentAnswers
 
