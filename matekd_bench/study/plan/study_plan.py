@@ -26,10 +26,11 @@ MAX_START_SECONDS = 60.0  # a process that used more has done other work than st
 class Plan:
     """The plan of a study: its start as watchers see it, and what a dry run shows besides.
 
-    `data_states` describes the data by task. `from_preset` lists the methods' parameters that the preset set. `trials` and `trials_todo` count the tuning trials of the runs to do,
-    and those without a record. `shard` is the part of the grid that the runs are, e.g. "2/8". `device_seconds`
-    estimates all work that is left on one device, teachers and trials included; `longest_run` and
-    `longest_run_seconds` are the run that takes longest. `bases` counts runs by the basis of their estimate.
+    `data_states` describes the data by task. `from_preset` lists the methods' parameters that the preset set. `trials`
+    and `trials_todo` count the tuning trials of the runs to do, and those without a record. `shard` is the part of the
+    grid that the runs are, e.g. "2/8". `device_seconds` estimates all work that is left on one device, teachers and
+    trials included; `longest_run` and `longest_run_seconds` are the run that takes longest. `bases` counts runs by the
+    basis of their estimate.
     """
 
     study: StudyStarted
