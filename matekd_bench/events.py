@@ -16,7 +16,8 @@ from typing import Any, Literal, TypeAlias
 class PlannedRun:
     """One run of the grid: a student to be trained by one method on one task with one seed.
 
-    `method` is the variant as tables name it, e.g. "eda[alpha=0.2]". `updates` are the planned student updates, None
+    `method` is the variant, e.g. "eda[alpha=0.2]", and `name` the same without what the preset set, as tables name it.
+    `updates` are the planned student updates, None
     if the budget counts something else. `done` is True for a run with a record. `seconds` estimates a run to do,
     without its teacher; None: unknown.
     """
@@ -25,6 +26,7 @@ class PlannedRun:
     method: str
     task: str
     seed: int
+    name: str = ""
     updates: int | None = None
     done: bool = False
     seconds: float | None = None
@@ -66,7 +68,8 @@ class StudyStarted(Event):
 class RunStarted(Event):
     """The start of a run, or its resumption after an interruption: number `position` (from 1) of `total`.
 
-    `trial` is e.g. "trial 2 of 8" for a tuning trial, "" for a run of the study.
+    `method` is the variant and `name` the same without what the preset set; "" if that is the variant too. `trial` is
+    e.g. "trial 2 of 8" for a tuning trial, "" for a run of the study.
     """
 
     method: str
@@ -75,11 +78,12 @@ class RunStarted(Event):
     position: int = 1
     total: int = 1
     trial: str = ""
+    name: str = ""
 
     @property
     def label(self) -> str:
         """A short name for screens: method, task, and seed or trial."""
-        return f"{self.method} on {self.task}, {self.trial or f'seed {self.seed}'}"
+        return f"{self.name or self.method} on {self.task}, {self.trial or f'seed {self.seed}'}"
 
 
 @dataclass(frozen=True, kw_only=True)

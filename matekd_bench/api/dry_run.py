@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from matekd_bench.api.frames import frame_of
+from matekd_bench.methods.typed_names import preset_lines
 from matekd_bench.plugins.record_types import ExportTable
 from matekd_bench.screen.table_text import table_lines
 from matekd_bench.screen.wording import duration
@@ -54,7 +55,7 @@ class DryRun:
     def _rows(self) -> list[tuple[str, ...]]:
         return [
             (
-                run.method,
+                run.name or run.method,
                 run.task,
                 str(run.seed),
                 str(run.updates or "-"),
@@ -66,6 +67,7 @@ class DryRun:
     def _sentences(self) -> Iterator[str]:
         """Yield the data, the number of runs to do, and the work that is left with the basis of its estimate."""
         plan, study = self.plan, self.plan.study
+        yield from preset_lines([study.preset], plan.from_preset)
         yield from (f"data of {task}: {state}" for task, state in plan.data_states.items())
         if plan.trials:
             yield f"tuning: {plan.trials} trials before, {plan.trials_todo} to do"

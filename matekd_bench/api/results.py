@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from matekd_bench.results.store.verification import Verification
     from matekd_bench.study.pipeline import StudySummary
     from matekd_bench.tasks.task import Suite, Task
+    from matekd_bench.tools.deployment.card_facts import CardFacts
 
 RESULTS = Path("results")  # the folder that is read if none is named
 NO_REFERENCE = "none"
@@ -201,6 +202,65 @@ class Results:
         record = self.find(run)
         return Student(record, self.stores[record.run_id].root, device)
 
+    def save_student(
+        self, run: str | Path, folder: str | Path, *, onnx: bool = False, glue_dir: str | Path | None = None
+    ) -> CardFacts:
+        """Write the kept student of a run to a new folder: weights, tokenizer, model card; with `onnx` as ONNX too.
+
+        The ONNX model must answer the dev set as recorded; its texts are read again, for GLUE from `glue_dir` or the
+        Hub. Returns what the model card says; loads torch. Raises UsageError if the folder exists, ResultsError if the
+        run kept no student, and CheckpointError if the ONNX model cannot be made or answers otherwise.
+        """
+        from matekd_bench.tools.deployment.student_folder import write_student
+
+        return write_student(
+            self.find(run), self.records, self.stores, self.tasks, Path(folder).expanduser(),
+            onnx=onnx, glue_dir=_folder(glue_dir),
+        )  # fmt: skip
+
+    def serving_costs(
+        self,
+        *runs: str | Path,
+        device: str = "auto",
+        teacher: str | None = None,
+        glue_dir: str | Path | None = None,
+    ) -> pd.DataFrame:
+        """Measure what the kept students of runs and their teachers cost in use, all in one go on this machine.
+
+        Returns a row per model: parameters, megabytes in float32, and milliseconds per text with batches of 1 and 32.
+        `teacher` names the teacher's checkpoint if it has moved; loads torch. Raises ResultsError if a run kept no
+        student, and CheckpointError if a model cannot be loaded.
+        """
+        from matekd_bench.tools.deployment.serving_costs import serving_costs
+
+        costs = serving_costs(
+            [self.find(run) for run in runs], self.stores, self.tasks,
+            device=device, glue_dir=_folder(glue_dir), teacher=teacher,
+        )  # fmt: skip
+        return frame_of(costs.table())
+
+    def submit(
+        self,
+        path: str | Path,
+        method: str,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        glue_dir: str | Path | None = None,
+    ) -> dict[str, str]:
+        """Write the test predictions of a method's nine students to a zip file as the GLUE server takes it.
+
+        Returns the run behind each table of the file. Raises UsageError unless all tasks of GLUE were trained with
+        `seed` on their official, complete data, ResultsError if a student was not kept, and DataError for partial test
+        splits.
+        """
+        from matekd_bench.tools.submission import runs_of, write_submission
+
+        runs = runs_of(self.records, known_methods(method, self.host), seed, self.evidence.preset_params)
+        return write_submission(
+            Path(path).expanduser(), runs, self.stores, self.tasks, device=device, glue_dir=_folder(glue_dir)
+        )
+
     def verified(self) -> tuple[Results, Verification]:
         """Recompute the scores from the predictions, and leave out the runs whose records do not agree."""
         from matekd_bench.results.store.verification import Verifier
@@ -244,3 +304,7 @@ def view_of(by: str | None) -> View:
     if by not in views:
         raise unknown("view", str(by), [name for name in views if name])
     return views[by]
+
+
+def _folder(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path).expanduser()

@@ -17,6 +17,7 @@ from matekd_bench.errors import PluginError, UsageError, first_problem, unknown
 from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.grammar import MethodRef, factor_text, parse, value_text
 from matekd_bench.methods.method import Method, Params
+from matekd_bench.methods.typed_names import TypedName
 from matekd_bench.methods.wrapping import Wrapped, WrapperParams, check_wrapping, combined_record
 
 WRAPPER_FIELDS = frozenset(WrapperParams.model_fields)
@@ -30,7 +31,8 @@ class ResolvedMethod:
     `variant` is the method's name in tables, e.g. ``eda[alpha=0.2]@2x``: only the parameters that differ from the
     defaults, in the order of the fields, in the grammar of ``--methods``. `factor` multiplies the study's budget.
     `inner` is the method that it wraps. `record` is the method's record, for a wrapper the record of both methods.
-    `written` are the parameters whose values are written in ``--methods``.
+    `written` are the parameters whose values are written in ``--methods``. `typed` has the variant without the
+    parameters that a preset set.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ResolvedMethod:
     inner: ResolvedMethod | None = None
     written: frozenset[str] = field(default=frozenset(), compare=False)
     record: Method = field(kw_only=True, compare=False)
+    typed: TypedName = field(kw_only=True, compare=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,7 +125,10 @@ def resolve(
         # With another budget than the study's a method is no reference: it is compared with those that keep to it.
         record = replace(record, role="method")
     written = frozenset(name for name, _ in ref.params)
-    return ResolvedMethod(method.name, variant, params, ref.factor, inner, written, record=record)
+    return ResolvedMethod(
+        method.name, variant, params, ref.factor, inner, written,
+        record=record, typed=TypedName(method.name, variant, variant),
+    )  # fmt: skip
 
 
 def validate(method: Method, texts: Mapping[str, str]) -> Params:

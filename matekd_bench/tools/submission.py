@@ -6,12 +6,17 @@ import io
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from matekd_bench.errors import DataError, ResultsError, UsageError, unknown
-from matekd_bench.results.leaderboard.row_names import PresetParams, row_names, variants_called
+from matekd_bench.files.safe_names import write_atomically
+from matekd_bench.methods.typed_names import PresetParams, variants_called
+from matekd_bench.results.leaderboard.row_names import row_names
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.tools.predict import StudentAnswers
+from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.tasks.task import Task
+from matekd_bench.tools.predict import StudentAnswers, StudentPredictor, read_split
 
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # fixed, so that equal predictions give equal bytes
 MIN_SCORE, MAX_SCORE = 0.0, 5.0  # of STS-B
@@ -114,6 +119,34 @@ def chosen_runs(runs: Sequence[Record]) -> dict[str, Record]:
             hint="'matekd-bench run --tasks glue' trains them.",
         )
     return run_of_task
+
+
+def write_submission(
+    path: Path,
+    runs: Sequence[Record],
+    stores: Mapping[str, ResultsStore],
+    tasks: Mapping[str, Task],
+    *,
+    device: str = "auto",
+    glue_dir: Path | None = None,
+) -> dict[str, str]:
+    """Have the kept students of `runs` answer GLUE's test splits, write the zip, and return the run of each table.
+
+    `stores` are the results folders by run id, `tasks` the installed tasks. Raises UsageError for a file that is no
+    zip, and like `chosen_runs`, `file_text` and `zipped`; the file is written whole or not at all.
+    """
+    if path.suffix.lower() != ".zip":
+        raise UsageError(f"'{path}': a submission is a .zip file.")
+    chosen = chosen_runs(runs)
+    students = {
+        task: StudentPredictor(run, stores[run.run_id].root, device) for task, run in sorted(chosen.items())
+    }
+    texts = {}
+    for table in TABLES:
+        examples = read_split(tasks[table.task], table.split, chosen[table.source], glue_dir)
+        texts[table.file] = file_text(table, students[table.source].answer(examples.texts))
+    write_atomically(path, zipped(texts))
+    return {table.file: chosen[table.source].run_id for table in TABLES}
 
 
 def file_text(table: SubmissionTable, answers: StudentAnswers) -> str:

@@ -216,6 +216,14 @@ def test_the_student_answers_texts_and_the_run_its_dev_set(
     assert answers["prediction"].tolist() == frame["prediction"].tolist()
     assert student.model.config.num_labels == 2
     assert student.tokenizer("the dog runs")["input_ids"]
+    facts = results.save_student("rte-kd-0", tmp_path / "student")
+    assert facts.run == results.find("rte-kd-0")
+    assert {"model.safetensors", "README.md"} <= {file.name for file in (tmp_path / "student").iterdir()}
+    costs = results.serving_costs("rte-kd-0", glue_dir=small_glue)
+    assert costs["role"].tolist() == ["teacher", "student"]
+    assert (costs[["parameters", "milliseconds_1", "milliseconds_32"]] > 0).all(axis=None)
+    with pytest.raises(UsageError, match="all 9 tasks"):
+        results.submit(tmp_path / "glue.zip", "kd")
 
 
 def test_texts_that_were_not_scored_are_refused(

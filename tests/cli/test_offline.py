@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from matekd_bench import BenchError, Study
 from matekd_bench.cli import main
 from matekd_bench.files.hub.network import FORBIDDEN, offline
 from matekd_bench.results.store.results_store import ResultsStore
@@ -96,3 +97,11 @@ def test_this_machine_may_be_asked_and_all_is_as_before_afterwards() -> None:
     with socket.socket() as mine:  # the guard is idle: refused by the system, if at all
         mine.settimeout(0.01)
         assert FORBIDDEN not in str(mine.connect_ex(("127.0.0.1", 1)))
+
+
+def test_a_study_in_python_is_offline_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    study = Study(methods="kd", tasks="rte", preset="paper-bert", offline=True)
+    with pytest.raises(BenchError, match="google-bert/bert-base-uncased"):
+        study.run(tmp_path / "results")
+    assert asked == []

@@ -170,28 +170,10 @@ def submit(
 
     All tasks must be there, trained on the official, complete data, with their students kept (`--keep last`).
     """
-    from matekd_bench.files.safe_names import write_atomically
-    from matekd_bench.plugins.known_names import known_methods
-    from matekd_bench.tools.predict import StudentPredictor, read_split
-    from matekd_bench.tools.submission import TABLES, chosen_runs, file_text, runs_of, zipped
-
-    if output.suffix.lower() != ".zip":
-        raise UsageError(f"'{output}': a submission is a .zip file.")
-    host = load_host(plugin, no_plugins)
-    loaded = load_results(host, results or [RESULTS])
-    runs = chosen_runs(
-        runs_of(loaded.records, known_methods(method, host), seed, loaded.evidence.preset_params)
-    )
-    students = {
-        task: StudentPredictor(run, loaded.stores[run.run_id].root, device)
-        for task, run in sorted(runs.items())
-    }
-    texts = {}
-    for table in TABLES:
-        examples = read_split(loaded.tasks[table.task], table.split, runs[table.source], glue_dir)
-        texts[table.file] = file_text(table, students[table.source].answer(examples.texts))
-        typer.echo(f"{table.file}: {table.rows} rows, from {runs[table.source].run_id}")
-    write_atomically(output, zipped(texts))
+    loaded = load_results(load_host(plugin, no_plugins), results or [RESULTS])
+    runs = loaded.submit(output, method, seed=seed, device=device, glue_dir=glue_dir)
+    for file, run_id in runs.items():
+        typer.echo(f"{file}: from {run_id}")
     typer.echo(f"wrote {output}: the GLUE server takes it as it is")
 
 
@@ -233,13 +215,10 @@ def student(
     if to is not None and len(runs) > 1:
         raise UsageError(f"--to takes one run, not {len(runs)}: {', '.join(runs)}.")
     from matekd_bench.tools.deployment.serving_costs import serving_costs
-    from matekd_bench.tools.deployment.student_folder import write_student
 
     loaded, records = find_runs(load_host(plugin, no_plugins), runs, results)
     if to is not None:
-        facts = write_student(
-            records[0], loaded.records, loaded.stores, loaded.tasks, to, onnx=onnx, glue_dir=glue_dir
-        )
+        facts = loaded.save_student(records[0].run_id, to, onnx=onnx, glue_dir=glue_dir)
         print(_written(facts, to), file=sys.stderr if json else sys.stdout)
     if cost:
         costs = serving_costs(

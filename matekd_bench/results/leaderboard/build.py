@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from matekd_bench.gc_pause import gc_paused
+from matekd_bench.methods.typed_names import TypedName, variants_called
 from matekd_bench.results.leaderboard import glue_score, protocol_settings, tuned_rows
 from matekd_bench.results.leaderboard.grouping import RecordGrid, RowKey, group_records
 from matekd_bench.results.leaderboard.row_assembly import assemble_row
 from matekd_bench.results.leaderboard.row_filters import sort_rows
-from matekd_bench.results.leaderboard.row_names import RowName, row_names, variants_called
+from matekd_bench.results.leaderboard.row_names import row_names
 from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
 from matekd_bench.results.leaderboard.table_statistics import TableRuns
 from matekd_bench.results.leaderboard.task_columns import make_column, unique
@@ -83,7 +84,7 @@ def _build_table(
     )
 
 
-def _row_labels(grid: RecordGrid, names: Mapping[str, RowName]) -> dict[RowKey, str]:
+def _row_labels(grid: RecordGrid, names: Mapping[str, TypedName]) -> dict[RowKey, str]:
     """Return the label of each row: its variant as typed, plus what the rows of the variant in this table differ in."""
     labels = {}
     for key in grid.rows:
@@ -97,7 +98,7 @@ def _row_labels(grid: RecordGrid, names: Mapping[str, RowName]) -> dict[RowKey, 
 
 
 def _reference_row(
-    grid: RecordGrid, reference: str | None, names: Mapping[str, RowName]
+    grid: RecordGrid, reference: str | None, names: Mapping[str, TypedName]
 ) -> tuple[RowKey | None, list[str]]:
     """Return the key of the reference's row, and a note if there is none; of several versions, that with most runs."""
     if reference is None:

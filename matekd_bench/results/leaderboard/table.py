@@ -11,7 +11,7 @@ from matekd_bench.files.hashing import lines_digest
 from matekd_bench.tasks.task import BY_ROW_COUNTS
 
 if TYPE_CHECKING:
-    from matekd_bench.results.leaderboard.row_names import RowName
+    from matekd_bench.methods.typed_names import TypedName
     from matekd_bench.results.records.run_record import Record
     from matekd_bench.results.stats.intervals import Interval
     from matekd_bench.results.stats.power import Power
@@ -137,7 +137,7 @@ class RowIdentity:
     outside, such as a thesaurus with version and digest. `code` names the code of a method from outside matekd-bench.
     """
 
-    name: RowName
+    name: TypedName
     version: str
     params: Mapping[str, Any]
     role: Role

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from matekd_bench.methods.typed_names import TypedName
 from matekd_bench.results.leaderboard.grouping import RecordGrid, RowKey, last_score
 from matekd_bench.results.leaderboard.row_costs import flops_over
-from matekd_bench.results.leaderboard.row_names import RowName
 from matekd_bench.results.leaderboard.table import Role, TaskColumn
 from matekd_bench.results.leaderboard.task_columns import FACTOR
 from matekd_bench.results.records.run_record import Record
@@ -55,7 +55,7 @@ class TableRuns:
     """
 
     grid: RecordGrid
-    names: Mapping[str, RowName]
+    names: Mapping[str, TypedName]
     labels: Mapping[RowKey, str]
     columns: Sequence[TaskColumn]
     reference: RowKey | None

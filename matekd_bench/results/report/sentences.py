@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Iterator, Sequence
 
+from matekd_bench.methods.typed_names import preset_lines, set_by_presets
 from matekd_bench.results.leaderboard.glue_score import GLUE8
 from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables, TaskColumn
 from matekd_bench.results.records.code_record import differing_code
@@ -125,7 +126,7 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
         yield f"{complete} with official, informative data: no GLUE score."
     if any("mini" in row.scores for row in table.rows):
         yield "mini: the mean over eight tasks, without mini-wnli; differences are over all."
-    yield from preset_params(table)
+    yield from preset_lines(table.presets, set_by_presets(row.identity.name for row in table.rows))
     yield from mixed_environments(table)
     yield from differing_code((run.identity.variant, run.code) for row in table.rows for run in row.runs)
     yield from table.power_lines
@@ -140,13 +141,6 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
         yield str(table.part)
     for column in table.columns:
         yield from (f"{column.name}: {notice}" for notice in column.notices)
-
-
-def preset_params(table: LeaderboardTable) -> Iterator[str]:
-    """List the parameters that the preset set, which the names of the rows leave out."""
-    listed = dict.fromkeys(param for row in table.rows for param in row.identity.name.from_preset)
-    if listed:
-        yield f"Preset {', '.join(table.presets)} sets {', '.join(listed)}."
 
 
 def _teacher_answers(table: LeaderboardTable) -> Iterator[str]:

@@ -89,5 +89,6 @@ def run_started(cell: Cell) -> RunStarted:
     """Return the start of a cell's run; the scheduler adds its position."""
     job = cell.job
     return RunStarted(
-        run_id=cell.run_id, method=job.variant, task=cell.data.task.name, seed=job.seed, trial=cell.trial
-    )
+        run_id=cell.run_id, method=job.variant, name=cell.name, task=cell.data.task.name, seed=job.seed,
+        trial=cell.trial,
+    )  # fmt: skip

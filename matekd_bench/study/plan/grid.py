@@ -21,6 +21,7 @@ from matekd_bench.events import Message, Progress, Sink
 from matekd_bench.methods.grammar import parse
 from matekd_bench.methods.params import ResolvedMethod, resolve_all
 from matekd_bench.methods.search_space import Space
+from matekd_bench.methods.typed_names import typed_name, typed_names
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.method_code import MethodCode
 from matekd_bench.results.records.run_record import SeedPlan, Tuning
@@ -45,13 +46,14 @@ class Cell:
     recipe: Recipe
     code: tuple[MethodCode, ...]  # of its method, and of the method that this one wraps
     resources: Mapping[str, str]  # that its method's record names
+    name: str  # of the method as the user typed it, which tables and screens show
     tuning: Tuning | None = None  # result of its trials, if it is tuned
     trial: str = ""  # e.g. "trial 2 of 8" if the cell is a trial itself
 
     @property
     def label(self) -> str:
         """A short name for messages: method, task, and seed or trial."""
-        return f"{self.job.variant} on {self.data.task.name}, {self.trial or f'seed {self.job.seed}'}"
+        return f"{self.name} on {self.data.task.name}, {self.trial or f'seed {self.job.seed}'}"
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,10 @@ def chosen_methods(spec: StudySpec, host: Host) -> tuple[ResolvedMethod, ...]:
     listed = listed_methods(spec)
     sets = {key: value for key, value in spec.sets.items() if key.rpartition(".")[0] in listed}
     text = ",".join([*map(str, reference), spec.methods])
-    return resolve_all(text, lambda name: host.method(name).record, sets)
+    methods = resolve_all(text, lambda name: host.method(name).record, sets)
+    preset = {key: value for key, value in spec.sets.items() if key not in spec.set_by_user}
+    names = typed_names(typed_name(method.name, method.variant, preset) for method in methods)
+    return tuple(replace(method, typed=names[method.variant]) for method in methods)
 
 
 def chosen_tasks(text: str, host: Host, *, stand_ins: bool = False) -> tuple[Task, ...]:
@@ -351,6 +356,7 @@ def make_cell_factory(
             recipe=recipe,
             code=code,
             resources=resources,
+            name=method.typed.typed,
         )
 
     return make_cell

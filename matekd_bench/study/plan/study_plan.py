@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from matekd_bench.events import Message, PlannedRun, Sink, StudyStarted
+from matekd_bench.methods.typed_names import set_by_presets
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.plan.estimate import work_items
 from matekd_bench.study.plan.expected_flops import teacher_flops, training_flops
@@ -25,14 +26,16 @@ MAX_START_SECONDS = 60.0  # a process that used more has done other work than st
 class Plan:
     """The plan of a study: its start as watchers see it, and what a dry run shows besides.
 
-    `data_states` describes the data by task. `trials` and `trials_todo` count the tuning trials of the runs to do,
-    and those without a record. `shard` is the part of the grid that the runs are, e.g. "2/8". `device_seconds`
-    estimates all work that is left on one device, teachers and trials included; `longest_run` and
-    `longest_run_seconds` are the run that takes longest. `bases` counts runs by the basis of their estimate.
+    `data_states` describes the data by task. `from_preset` lists the methods' parameters that the preset set. `trials`
+    and `trials_todo` count the tuning trials of the runs to do, and those without a record. `shard` is the part of the
+    grid that the runs are, e.g. "2/8". `device_seconds` estimates all work that is left on one device, teachers and
+    trials included; `longest_run` and `longest_run_seconds` are the run that takes longest. `bases` counts runs by the
+    basis of their estimate.
     """
 
     study: StudyStarted
     data_states: Mapping[str, str] = field(default_factory=dict)
+    from_preset: tuple[str, ...] = ()
     trials: int = 0
     trials_todo: int = 0
     shard: str | None = None
@@ -114,6 +117,7 @@ def make_plan(
     return Plan(
         study=study,
         data_states={name: data.state_text for name, data in grid.data.items()},
+        from_preset=set_by_presets(method.typed for method in grid.methods),
         trials=len(tuner.grid.cells) if tuner is not None else 0,
         trials_todo=len(trials),
         shard=None if shard is None else str(shard),
@@ -134,6 +138,7 @@ def _planned_run(cell: Cell, has_record: bool, seconds: float | None) -> Planned
     return PlannedRun(
         run_id=cell.run_id,
         method=cell.job.variant,
+        name=cell.name,
         task=cell.data.task.name,
         seed=cell.job.seed,
         updates=limit if kind == "student_updates" else None,

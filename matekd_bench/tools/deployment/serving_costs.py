@@ -19,6 +19,7 @@ from matekd_bench.distill.models.networks import ModelSource, load_classifier, p
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.training.evaluation import predict
 from matekd_bench.errors import CheckpointError
+from matekd_bench.plugins.record_types import ExportTable
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.students_folder import KeptStudents
@@ -55,6 +56,19 @@ class ServingCosts:
     device: str
     threads: int
     rows: tuple[ServingCost, ...]
+
+    def table(self) -> ExportTable:
+        """Return a row per model, with the milliseconds of each batch size in a column of its own."""
+        rows = [
+            {
+                **{key: getattr(row, key) for key in ("task", "role", "model", "parameters", "megabytes")},
+                **{f"milliseconds_{size}": value for size, value in row.milliseconds.items()},
+                "device": self.device,
+                "threads": self.threads,
+            }
+            for row in self.rows
+        ]
+        return ExportTable("serving costs", tuple(rows[0]) if rows else (), rows)
 
 
 @dataclass(frozen=True, eq=False)

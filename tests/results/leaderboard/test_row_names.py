@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from matekd_bench.errors import UsageError
+from matekd_bench.methods.typed_names import variants_called
 from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.leaderboard.row_filters import select_rows_and_columns
-from matekd_bench.results.leaderboard.row_names import row_names, variants_called
+from matekd_bench.results.leaderboard.row_names import row_names
 from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
 from matekd_bench.results.report.sentences import remarks
 from matekd_bench.results.store.results_store import ResultsStore

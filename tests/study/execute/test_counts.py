@@ -1,9 +1,8 @@
-"""How often a study does what is expensive: processes started, files hashed, bytes of checkpoints."""
+"""How often a study does what is expensive: files hashed, bytes of checkpoints."""
 
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import BinaryIO
@@ -21,19 +20,6 @@ def study(study_options: tuple[str, ...], tmp_path: Path) -> list[str]:
     """Four updates of `kd` and `eda` on RTE with two seeds."""
     methods = ["--methods", "kd,eda", "--tasks", "rte", "--seeds", "2", "--budget", "student_updates=4"]
     return ["run", *study_options, *methods, "--results", str(tmp_path / "results"), "--quiet"]
-
-
-def test_a_worker_process_serves_many_runs(study: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    started = []
-    start = subprocess.Popen.__init__
-
-    def counted(self: subprocess.Popen[str], command: list[str], **options: object) -> None:
-        started.append("matekd_bench.study.execute.backends.worker" in command)
-        start(self, command, **options)
-
-    monkeypatch.setattr(subprocess.Popen, "__init__", counted)
-    assert main([*study, "--jobs", "2"]) == 0
-    assert sum(started) in (1, 2)  # one, if it has ended each run before the next is ready
 
 
 def test_a_file_is_hashed_once(study: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -36,11 +36,11 @@ optimizer = { lr = 1e-3, batch_size = 8, micro_batch = 4 }
 
 @pytest.fixture
 def study(study_options: tuple[str, ...], tmp_path: Path) -> list[str]:
-    """Twenty updates of four methods on RTE, of which every epoch's last batch is short."""
+    """Ten updates of three methods on RTE, of which every epoch's last batch is short."""
     file = tmp_path / "study.toml"
     file.write_text(CONFIG)
-    methods = ["--methods", "eda,freelb,matekd", "--tasks", "rte", "--limit-train", "61"]
-    more = ["--config", str(file), "--budget", "student_updates=20", *methods]
+    methods = ["--methods", "freelb,matekd", "--tasks", "rte", "--limit-train", "61"]
+    more = ["--config", str(file), "--budget", "student_updates=10", *methods]
     return ["run", *study_options, *more]
 
 
@@ -53,7 +53,7 @@ def test_two_processes_do_what_one_does(study: list[str], tmp_path: Path) -> Non
     assert main([*study, "--results", str(one)]) == 0
     assert main([*study, "--results", str(two), "--processes", "2"]) == 0
     alone, together = by_method(one), by_method(two)
-    assert set(alone) == set(together) == {"kd", "eda", "freelb", "matekd"}
+    assert set(alone) == set(together) == {"kd", "freelb", "matekd"}
     for method, run in together.items():
         other = alone[method]
         assert (run.compute.processes, other.compute.processes) == (2, 1)
@@ -61,7 +61,7 @@ def test_two_processes_do_what_one_does(study: list[str], tmp_path: Path) -> Non
         assert run.identity.protocol_id == other.identity.protocol_id
         stores = [(ResultsStore(one), other), (ResultsStore(two), run)]
         losses = [[entry["loss"] for entry in store.read_history(record.run_id)] for store, record in stores]
-        assert len(losses[0]) == 20
+        assert len(losses[0]) == 10
         np.testing.assert_allclose(losses[1], losses[0], rtol=0, atol=1e-5, err_msg=method)
         predictions = [store.read_predictions(record.run_id) for store, record in stores]
         assert predictions[0].uids == predictions[1].uids  # the dev set, each row once
