@@ -51,5 +51,6 @@ def test_buckets_hold_parameters_in_order_up_to_their_size() -> None:
     parameters[-2] = parameters[-2].double()
     found = [[parameter.numel() for parameter in bucket] for bucket in buckets(parameters, 7)]
     assert found == [[3, 4], [2], [9], [1], [1], [5]]
-    assert all(one is two for one, two in zip(sum(buckets(parameters, 7), []), parameters, strict=True))
+    listed = [parameter for bucket in buckets(parameters, 7) for parameter in bucket]
+    assert all(one is two for one, two in zip(listed, parameters, strict=True))
     assert list(buckets([])) == []
