@@ -38,8 +38,9 @@ class FiniteChecks:
     """Checks of losses and gradient norms: at once, or `late`, on a GPU, while the next update is computed.
 
     To read a number, the CPU waits for the GPU, which then has nothing to do until the CPU has queued more work. Late
-    checks read the numbers of an update after the next one is queued. A step whose numbers are not finite is skipped on
-    the GPU, so that they reach no weights in the meantime.
+    checks read the numbers of an update after the next one is queued. Until then a fused optimizer, such as the
+    student's, skips on the GPU a step whose numbers are not finite. Another one, of a method's module, makes the step,
+    and the run ends before the module is used for anything that is recorded.
     """
 
     def __init__(self, *, late: bool = False) -> None:
@@ -51,8 +52,8 @@ class FiniteChecks:
     ) -> None:
         """Step the optimizer unless `norm` or `loss` is not finite, and remember them for :meth:`read`."""
         loss = torch.as_tensor(loss, device=norm.device)
-        # The fused optimizers read this attribute, which torch's GradScaler sets too.
-        optimizer.found_inf = (~(norm.isfinite() & loss.isfinite())).float()  # type: ignore[attr-defined]
+        if optimizer.defaults.get("fused"):  # these read the attribute, which torch's GradScaler sets too
+            optimizer.found_inf = (~(norm.isfinite() & loss.isfinite())).float()  # type: ignore[attr-defined]
         optimizer.step()
         self._waiting.append((update, whose, Later(norm), Later(loss)))
 
