@@ -26,7 +26,7 @@ from matekd_bench.distill.models.score_units import change_units, task_units
 from matekd_bench.distill.training.checkpoint_saver import CheckpointSaver
 from matekd_bench.distill.training.evaluation import evaluation_points, predict
 from matekd_bench.distill.training.optimizer import DivergedError
-from matekd_bench.distill.training.outcome import Evaluation, LossHistory, Outcome
+from matekd_bench.distill.training.outcome import Evaluation, LossHistory, NewestLoss, Outcome
 from matekd_bench.distill.training.resume import (
     newest_checkpoint,
     ran_out_of_memory,
@@ -169,7 +169,7 @@ class _StudentRun:
         self._loss_history = LossHistory(max(1, session.limit // HISTORY_POINTS), self._result.history)
         # Elapsed time counts from here. Resuming moves it back by the earlier parts, saving moves it forward.
         self._clock = time.perf_counter()
-        self._last_loss: float | None = None
+        self._newest_loss = NewestLoss()
         self._trainer.on_auxiliary_update = self._report_auxiliary_update
         self._auxiliary_done = 0  # since the student's last update
         self._pace: tuple[float, float] | None = (
@@ -216,7 +216,8 @@ class _StudentRun:
 
     def _divergence_reason(self, error: DivergedError) -> str:
         """Return the error's message with the last finite loss, if there was one."""
-        last_loss = "" if self._last_loss is None else f"; the last loss was {self._last_loss:.4g}"
+        known = self._newest_loss.known
+        last_loss = "" if known is None else f"; the last loss was {known:.4g}"
         return f"{error}{last_loss}"
 
     @property
@@ -231,15 +232,16 @@ class _StudentRun:
         with closing(self._session.losses()) as losses, self._saver:
             for loss in losses:
                 spent, update = self._trainer.spent_budget, self._session.updates
-                self._last_loss = loss
+                self._newest_loss.add(loss)
                 self._loss_history.add(update, loss)
-                self._report_progress(min(spent, limit), loss, self._elapsed())
+                self._report_progress(min(spent, limit), self._elapsed())
                 if spent >= limit or spent >= self._points[len(self._result.evaluations)]:
                     self._evaluate(update)
                 if spent < limit:
                     started = time.perf_counter()
                     self._saver.after_update(update, self._session.modules, self._state)
                     self._clock += time.perf_counter() - started  # the time that saving takes is not counted
+        self._trainer.checks.read()
         update = self._session.updates
         # Missing if auxiliary updates spent the end of the budget: the loop above sees student updates only.
         if not self._result.evaluations or self._result.evaluations[-1].update < update:
@@ -272,6 +274,7 @@ class _StudentRun:
 
     def _state(self) -> dict[str, Any]:
         """Return everything that changes during the run, except the weights."""
+        self._trainer.checks.read()
         result = self._result
         return {
             **self._session.state_dict(),
@@ -284,7 +287,7 @@ class _StudentRun:
                 (evaluation.update, evaluation.logits, evaluation.train_loss)
                 for evaluation in result.evaluations
             ],
-            "last_loss": self._last_loss,
+            "last_loss": self._newest_loss.read(),
             "window": self._loss_history.state_dict(),
         }
 
@@ -293,7 +296,7 @@ class _StudentRun:
         result = self._result
         self._session.load_state_dict(state, folder)
         self._loss_history.load_state_dict(state["window"])
-        self._last_loss = state["last_loss"]
+        self._newest_loss.known = state["last_loss"]
         for update, logits, train_loss in state["evaluations"]:
             result.evaluations.append(self._score(update, logits, train_loss))
         result.resumed, result.peak_memory = state["resumed"] + 1, state["peak_memory"]
@@ -309,7 +312,7 @@ class _StudentRun:
         now, before = peak_memory(self._assets.recipe.device), self._result.peak_memory
         return now if before is None or now is None else max(now, before)
 
-    def _report_progress(self, spent: int, loss: float, elapsed: float) -> None:
+    def _report_progress(self, spent: int, elapsed: float) -> None:
         """Report progress; the remaining seconds assume that the rest of the budget takes as long in proportion.
 
         The first update does not count for the estimate: it is much slower than the others.
@@ -319,6 +322,7 @@ class _StudentRun:
             self._pace = progress, elapsed
         elif progress > self._pace[0]:
             left = (elapsed - self._pace[1]) * (1 - progress) / (progress - self._pace[0])
+        loss = self._newest_loss.known
         self._sink.emit(Progress(done=spent, limit=self._session.limit, loss=loss, seconds_left=left))
 
     def _report_auxiliary_update(self) -> None:
@@ -327,13 +331,14 @@ class _StudentRun:
         if (cycle := self._session.method.cycle) is not None:
             self._sink.emit(
                 Progress(
-                    done=self._session.spent, limit=self._session.limit, loss=self._last_loss,
+                    done=self._session.spent, limit=self._session.limit, loss=self._newest_loss.known,
                     auxiliary_done=self._auxiliary_done, auxiliary_limit=cycle.auxiliary,
                 )
             )  # fmt: skip
 
     def _evaluate(self, update: int) -> None:
         """Evaluate the student on every dev split and record the evaluation."""
+        self._trainer.checks.read()
         started, train_loss = time.perf_counter(), self._loss_history.mean_since_evaluation()
         assets, logits = self._assets, {}
         for examples, rows in zip(assets.data.dev, assets.dev, strict=True):
@@ -351,7 +356,7 @@ class _StudentRun:
         self._result.eval_seconds += time.perf_counter() - started
         evaluated = Evaluated(
             number=evaluation.number, total=len(self._points), score=evaluation.score,
-            spent=self._session.spent, limit=self._session.limit, loss=self._last_loss,
+            spent=self._session.spent, limit=self._session.limit, loss=self._newest_loss.read(),
         )  # fmt: skip
         self._sink.emit(evaluated)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from matekd_bench import Method, NoParams, TextPerturbation
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
@@ -15,6 +16,9 @@ from matekd_bench.distill.data.order import DataOrder
 from matekd_bench.distill.models.networks import load_classifier, parameter_count, weights_digest
 from matekd_bench.distill.settings import Optimizer, Training
 from matekd_bench.distill.student_run import Job, train
+from matekd_bench.distill.training import session, trainer
+from matekd_bench.distill.training.frozen_weights import hold_in_precision
+from matekd_bench.distill.training.optimizer import FiniteChecks
 from matekd_bench.distill.training.trainer import Trainer
 from matekd_bench.events import Evaluated, Message, Progress
 from matekd_bench.plugins.host import Host
@@ -195,6 +199,60 @@ def test_every_dev_split_is_looked_at_under_its_own_name(shared):
     }
     assert evaluation.logits["dev-mismatched"].allclose(evaluation.logits["dev-matched"].flip(0), atol=1e-5)
     assert evaluation.score == pytest.approx(evaluation.splits["dev-matched"].score)
+
+
+@pytest.fixture
+def late_checks(monkeypatch):
+    """Losses and gradients are looked at one update later, as on a GPU."""
+    monkeypatch.setattr(trainer, "FiniteChecks", lambda *, late: FiniteChecks(late=True))
+
+
+@pytest.mark.parametrize("method", ["kd", "matekd"])
+def test_late_checks_move_no_number(shared, method, late_checks):
+    sink = Kept()
+    late = train(job(method), shared, sink)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "FiniteChecks", FiniteChecks)
+        at_once = train(job(method), shared)
+    assert late.history == at_once.history
+    assert late.spent == at_once.spent
+    for one, other in zip(late.evaluations, at_once.evaluations, strict=True):
+        assert one.logits["dev"].equal(other.logits["dev"])
+    reported = [event.loss for event in sink.of(Progress) if not event.auxiliary_limit]
+    # each update reports the loss of the one before, or after an evaluation no newer one
+    assert reported[0] is None
+    assert set(reported[1:]) <= {point["loss"] for point in at_once.history}
+    assert [event.loss for event in sink.of(Evaluated)] == [point["loss"] for point in at_once.history[1::2]]
+
+
+def test_late_checks_name_the_update_and_let_nothing_into_the_weights(shared, late_checks):
+    def exploding(batch, models):
+        yield batch.clean if batch.update < 4 else replace(batch.clean, soft=math.nan)
+
+    outcome = train(job(given(exploding)), shared)
+    assert (outcome.status, "nan at update 5" in outcome.reason) == ("diverged", True)
+    assert f"{outcome.history[-1]['loss']:.4g}" in outcome.reason
+    assert [evaluation.update for evaluation in outcome.evaluations] == [2, 4]
+    assert outcome.spent.student_updates == 5  # noticed in the sixth
+    assert all(bool(weight.isfinite().all()) for weight in outcome.student.parameters())
+
+
+def test_a_frozen_generator_is_held_in_the_precision_of_the_run(recipe, monkeypatch):
+    made = TaskAssets(toy_data(), recipe(precision="bf16"))
+    held = []
+
+    def hold(network, precision):
+        hold_in_precision(network, precision)
+        held.append({module.weight.dtype for module in network.modules() if type(module) is nn.Linear})
+
+    def outcome(hold):
+        monkeypatch.setattr(session, "hold_in_precision", hold)
+        return train(job("frozen-generator", budget=("student_updates", 2), evaluations=1), made)
+
+    as_it_was, now = outcome(lambda *_: None), outcome(hold)
+    assert held == [{torch.bfloat16, torch.float32}]  # the vocabulary's matrix is tied to the embeddings
+    assert now.evaluations[0].logits["dev"].equal(as_it_was.evaluations[0].logits["dev"])
+    assert now.history == as_it_was.history
 
 
 def test_a_loss_that_is_no_number_ends_the_run_as_diverged(shared):

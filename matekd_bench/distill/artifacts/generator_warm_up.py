@@ -6,7 +6,7 @@ import math
 from collections.abc import Generator, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ from matekd_bench.distill.settings import GeneratorSettings
 from matekd_bench.distill.training.forward_passes import autocast
 from matekd_bench.distill.training.loss import upcast
 from matekd_bench.distill.training.loss_scale import LossScale
-from matekd_bench.distill.training.optimizer import make_optimizer, step
+from matekd_bench.distill.training.optimizer import FiniteChecks, Later, make_optimizer, step
 from matekd_bench.distill.training.resume import read_weights
 from matekd_bench.methods.context import Tokens
 from matekd_bench.methods.views import Batch
@@ -61,13 +61,14 @@ class GeneratorWarmUp:
         self._corpus, self._settings, self._tokens, self._task = corpus, settings, tokens, task
         self._device, self._precision = device, precision
         self._loss_scale = LossScale(device, precision)
+        self.checks = FiniteChecks(late=device.type == "cuda" and not self._loss_scale.enabled)
 
     @property
     def spent(self) -> int:
         """The number of updates, which is what the limit counts."""
         return self.updates
 
-    def losses(self) -> Generator[float, None, None]:
+    def losses(self) -> Generator[SupportsFloat, None, None]:
         """Train to the limit and yield the loss of each update."""
         for update, batch in islice(self._batches(), self.updates, None):
             # Study seed 0: a generator is made once per task. One key per update makes a resumed warm-up the same.
@@ -76,13 +77,14 @@ class GeneratorWarmUp:
             batch = to_device(batch, self._device)
             loss, _ = self._masked_loss(batch, f"{self._task}/{update}", self.meter)
             self._loss_scale.backward(loss)
+            self.checks.read()  # of the update before
             step(
                 self.network, self._optimizer, self._settings.optimizer.clip, update=update + 1, whose="the generator",
-                scale=self._loss_scale,
+                scale=self._loss_scale, checks=self.checks,
             )  # fmt: skip
             self._loss_scale.adjust()
             self.updates = update + 1
-            yield float(loss.detach())
+            yield Later(loss) if self.checks.late else float(loss.detach())
 
     def _batches(self) -> Iterator[tuple[int, Batch]]:
         """Yield the number and the batch, on the CPU, of each update."""

@@ -12,6 +12,7 @@ from matekd_bench.distill.artifacts.generator_warm_up import GeneratorWarmUp
 from matekd_bench.distill.models.networks import weights_digest
 from matekd_bench.distill.training.checkpoint_saver import CheckpointSaver
 from matekd_bench.distill.training.ddp import ALONE, Ranks
+from matekd_bench.distill.training.outcome import NewestLoss
 from matekd_bench.distill.training.resume import newest_checkpoint, software_versions
 from matekd_bench.distill.training.session import TrainingSession
 from matekd_bench.events import Message, Progress, Sink
@@ -58,14 +59,20 @@ class Preparation:
             session.load_state_dict(state, folder)
             self._started -= state["seconds"]
         with closing(session.losses()) as losses, self._saver:
+            newest = NewestLoss()
             for loss in losses:
-                self._sink.emit(Progress(done=session.spent, limit=session.limit, loss=loss, preparing=True))
+                newest.add(loss)
+                self._sink.emit(
+                    Progress(done=session.spent, limit=session.limit, loss=newest.known, preparing=True)
+                )
                 if session.spent < session.limit:  # after the last update what is prepared goes to the cache
                     self._saver.after_update(
                         session.updates, session.modules, partial(self._state, session, origin)
                     )
+        session.checks.read()
 
     def _state(self, session: Trainable, origin: Mapping[str, Any]) -> dict[str, Any]:
+        session.checks.read()
         return {
             **session.state_dict(), "origin": origin, "update": session.updates, "seconds": self.seconds,
         }  # fmt: skip

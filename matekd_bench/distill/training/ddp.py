@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -22,11 +22,25 @@ MEETING_TIMEOUT = timedelta(minutes=10)  # for all processes to start, or to rep
 # Long, because one process may wait for a file lock meanwhile. The watch notices when a process dies.
 COLLECTIVE_TIMEOUT = timedelta(days=1)
 POLL_SECONDS = 0.2  # between two looks whether a process has died before the group has formed
+BUCKET = 2**25  # numbers that an all-reduce of gradients sends at most: 128 MiB in float32
 T = TypeVar("T")
 
 
 class LostPeerError(RunError):
     """An error for a run in which another process failed or disappeared."""
+
+
+def buckets(parameters: Iterable[Tensor], size: int = BUCKET) -> Iterator[list[Tensor]]:
+    """Divide parameters, in their order, into lists of one type with at most `size` numbers, or of one parameter."""
+    bucket: list[Tensor] = []
+    for parameter in parameters:
+        full = sum(tensor.numel() for tensor in bucket) + parameter.numel() > size
+        if bucket and (full or parameter.dtype != bucket[0].dtype):
+            yield bucket
+            bucket = []
+        bucket.append(parameter)
+    if bucket:
+        yield bucket
 
 
 class Ranks:
@@ -189,34 +203,37 @@ class ProcessGroup(Ranks):
     def reduce(
         self, parameters: Iterable[Tensor], numbers: Sequence[float], error: Exception | None = None
     ) -> list[float]:
-        """Do so with one all-reduce of a flat tensor: the gradients, a flag per parameter, the numbers, an error flag.
+        """Do so with an all-reduce of the numbers, then with one for each bucket of gradients.
 
-        A parameter gets a gradient if it has one in any process; otherwise its gradient stays None.
+        A parameter gets a gradient if it has one in any process; otherwise its gradient stays None. Beside the
+        gradients the sums need the memory of one bucket.
         """
         parameters = list(parameters)
         flags = [float(parameter.grad is not None) for parameter in parameters]
         dtype = parameters[0].dtype if parameters else torch.float32
-        rest = torch.tensor([*flags, *numbers, float(error is not None)], dtype=dtype, device=self._device)
-        # Zeros in place of missing gradients: the flat tensor must have one length in all processes.
-        gradients = [
-            torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            for parameter in parameters
-        ]
-        flat = torch.cat([*(gradient.reshape(-1).to(dtype) for gradient in gradients), rest])
-        self._call(lambda: torch.distributed.all_reduce(flat))
-        sums: list[float] = flat[len(flat) - len(rest) :].tolist()
+        total = torch.tensor([*flags, *numbers, float(error is not None)], dtype=dtype, device=self._device)
+        self._call(lambda: torch.distributed.all_reduce(total))
+        sums: list[float] = total.tolist()
         # After the all-reduce: until then the other processes wait for this one.
         if error is not None:
             raise error
         if sums.pop():
             raise LostPeerError("another process of this run failed")
-        start = 0
-        for parameter, flag in zip(parameters, sums, strict=False):  # the sums are longer: numbers follow
-            if flag:
-                summed = flat[start : start + parameter.numel()]
-                parameter.grad = summed.view_as(parameter).to(parameter.dtype)
-            start += parameter.numel()
+        # strict=False: numbers follow the flags.
+        for bucket in buckets(parameter for parameter, flag in zip(parameters, sums, strict=False) if flag):
+            self._sum_gradients(bucket)
         return sums[len(flags) :]
+
+    def _sum_gradients(self, bucket: Sequence[Tensor]) -> None:
+        """Replace the gradients of parameters by their sums; one that is missing here is in another process."""
+        gradients = [
+            torch.zeros_like(parameter) if parameter.grad is None else parameter.grad for parameter in bucket
+        ]
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        self._call(lambda: torch.distributed.all_reduce(flat))
+        parts = flat.split([gradient.numel() for gradient in gradients])
+        for parameter, gradient, part in zip(bucket, gradients, parts, strict=True):
+            parameter.grad = gradient.copy_(part.view_as(gradient))
 
     def any(self, flag: bool) -> bool:
         """Return True if `flag` is true in any process, found by summing the flags."""

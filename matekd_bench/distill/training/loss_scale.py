@@ -20,8 +20,8 @@ class LossScale:
     """
 
     def __init__(self, device: torch.device, precision: ResolvedPrecision) -> None:
-        self._enabled = precision == "fp16"
-        self._scaler = torch.amp.GradScaler(device.type, enabled=self._enabled)
+        self.enabled = precision == "fp16"
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self.enabled)
         self._unscaled = False
 
     def backward(self, loss: Tensor) -> None:
@@ -33,19 +33,19 @@ class LossScale:
 
         Where it overflowed it becomes 0: the update will be skipped, and until then the shift must stay finite.
         """
-        if self._enabled:
+        if self.enabled:
             grad.div_(self._scaler.get_scale()).nan_to_num_(0.0, 0.0, 0.0)
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> None:
         """Undo the scale in the gradients of the optimizer's weights."""
-        if self._enabled:
+        if self.enabled:
             self._scaler.unscale_(optimizer)
             self._unscaled = True
 
     @property
     def can_fall(self) -> bool:
         """True if a smaller scale might make a gradient finite."""
-        return self._enabled and self._scaler.get_scale() > SMALLEST
+        return self.enabled and self._scaler.get_scale() > SMALLEST
 
     def step(self, optimizer: torch.optim.Optimizer) -> None:
         """Step the optimizer."""

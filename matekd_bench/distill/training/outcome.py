@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, SupportsFloat
 
 from torch import Tensor, nn
 
@@ -69,11 +69,11 @@ class LossHistory:
     def __init__(self, width: int, history: list[Entry]) -> None:
         self._width = width
         self._history = history
-        self._losses: list[float] = []
-        self._since_evaluation: list[float] = []
+        self._losses: list[SupportsFloat] = []
+        self._since_evaluation: list[SupportsFloat] = []
 
-    def add(self, update: int, loss: float) -> None:
-        """Add the loss of one update."""
+    def add(self, update: int, loss: SupportsFloat) -> None:
+        """Add the loss of one update; it is read when a mean is needed."""
         self._losses.append(loss)
         self._since_evaluation.append(loss)
         if len(self._losses) >= self._width:
@@ -82,7 +82,7 @@ class LossHistory:
     def flush(self, update: int) -> None:
         """Append the mean of the current window to the history, unless it is empty or not finite."""
         if self._losses:
-            mean = sum(self._losses) / len(self._losses)
+            mean = sum(map(float, self._losses)) / len(self._losses)
             if math.isfinite(mean):
                 self._history.append({"update": update, "loss": mean})
             self._losses.clear()
@@ -90,16 +90,42 @@ class LossHistory:
     def mean_since_evaluation(self) -> float | None:
         """Return the mean loss since the last call; None if there is none or it is not finite."""
         losses = self._since_evaluation
-        mean = sum(losses) / len(losses) if losses else math.nan
+        mean = sum(map(float, losses)) / len(losses) if losses else math.nan
         losses.clear()
         return mean if math.isfinite(mean) else None
 
     def state_dict(self) -> dict[str, Any]:
         """Return the history and the losses that are not in it yet, for :meth:`load_state_dict`."""
-        return {"history": self._history, "losses": self._losses, "since_evaluation": self._since_evaluation}
+        return {
+            "history": self._history,
+            "losses": list(map(float, self._losses)),
+            "since_evaluation": list(map(float, self._since_evaluation)),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Replace history and losses with those of a :meth:`state_dict`, in place."""
         self._history[:] = state["history"]
         self._losses[:] = state["losses"]
         self._since_evaluation[:] = state["since_evaluation"]
+
+
+class NewestLoss:
+    """The newest loss of a run; `known` is the newest that needs no waiting: on a GPU, that of the update before."""
+
+    def __init__(self) -> None:
+        self.known: float | None = None
+        self._newest: SupportsFloat | None = None
+
+    def add(self, loss: SupportsFloat) -> None:
+        """Add the loss of one update."""
+        if self._newest is not None:
+            self.known = float(self._newest)
+        self._newest = loss
+        if isinstance(loss, float):
+            self.read()
+
+    def read(self) -> float | None:
+        """Return the newest loss, once it is computed; None before the first."""
+        if self._newest is not None:
+            self.known, self._newest = float(self._newest), None
+        return self.known

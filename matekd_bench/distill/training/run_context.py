@@ -53,6 +53,11 @@ class TrainedModule:
         self._context = context
         self._rates = [group["lr"] for group in optimizer.param_groups]
 
+    @property
+    def is_trainable(self) -> bool:
+        """True if a weight of the module may learn."""
+        return any(weight.requires_grad for weight in self.module.parameters())
+
     def __call__(self, *args: Any, **inputs: Any) -> Any:
         """Return the module's output in train mode, in the run's precision, with seeded dropout and counted cost."""
         context = self._context

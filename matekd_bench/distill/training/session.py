@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, SupportsFloat
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,14 @@ from matekd_bench.distill.data.corpus import Corpus
 from matekd_bench.distill.data.order import DataOrder, PlannedUpdate, schedule, within_budget
 from matekd_bench.distill.device import ResolvedPrecision
 from matekd_bench.distill.flops import FlopModel, Meter
+from matekd_bench.distill.models.masked_lm import MaskedRowsLM
 from matekd_bench.distill.models.score_units import ScoreUnits
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.settings import BudgetLimit, Training
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.distill.training.forward_passes import RunModels, StepScope
+from matekd_bench.distill.training.frozen_weights import hold_in_precision
+from matekd_bench.distill.training.optimizer import FiniteChecks
 from matekd_bench.distill.training.resume import check_saveable, read_weights
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.distill.training.trainer import Trainer
@@ -113,6 +116,9 @@ class TrainingSession:
         if method_init is not None:  # modules of the method start alike in every run with this seed
             torch.manual_seed(seed_of(job.seed, task.name, method_init))
         self.method = make_perturbation(job.method, job.params, self.context, job.variant)
+        for trained in self.context.trained:
+            if isinstance(trained.module, MaskedRowsLM) and not trained.is_trainable:
+                hold_in_precision(trained.module, parts.precision)
         self._prepared = False
         self.trainer = Trainer(
             name=job.variant, models=self.models, perturbation=self.method, context=self.context,
@@ -151,11 +157,13 @@ class TrainingSession:
         self._prepare_texts()
         self.trainer.warm_up(self._auxiliary_order, self.assembler)
 
-    def losses(self) -> Generator[float, None, None]:
+    def losses(self) -> Generator[SupportsFloat, None, None]:
         """Train to the end of the budget and yield the mean loss per example after each student update.
 
-        Close the generator to stop early. A session that was loaded continues after the updates that it has finished.
-        Raises PluginError before the first update if the method's state cannot be saved.
+        Close the generator to stop early. On a GPU, `float` of a loss waits until it is computed, and a loss or
+        gradient that is not finite is an error one update later or with ``checks.read()``. A session that was loaded
+        continues after the updates that it has finished. Raises PluginError before the first update if the method's
+        state cannot be saved.
         """
         self.warm_up()
         self._method_state()
@@ -178,6 +186,11 @@ class TrainingSession:
     ) -> Batch:
         """Make the batch of these rows of the corpus, on the device, for an update outside of :meth:`losses`."""
         return to_device(self.assembler(PlannedUpdate(phase, update, epoch, list(rows))), self.parts.device)
+
+    @property
+    def checks(self) -> FiniteChecks:
+        """The checks of losses and gradients that may still wait for a GPU: read them before a state is used."""
+        return self.trainer.checks
 
     @property
     def updates(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, SupportsFloat, TypeAlias
 
 import torch
 from torch import Tensor
@@ -16,8 +16,9 @@ from matekd_bench.distill.data.order import DataOrder, PlannedUpdate, schedule, 
 from matekd_bench.distill.settings import AuxiliaryUpdates, BudgetLimit, Objective, Optimizer
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.distill.training.forward_passes import RunModels
-from matekd_bench.distill.training.optimizer import make_optimizer, step
+from matekd_bench.distill.training.optimizer import FiniteChecks, Later, make_optimizer, step
 from matekd_bench.distill.training.run_context import RunContext
+from matekd_bench.distill.training.view_relay import check_around_views, tensor_versions
 from matekd_bench.errors import PluginError
 from matekd_bench.foreign_code import foreign_code
 from matekd_bench.methods.class_checks import as_joint, views_of_update
@@ -37,12 +38,6 @@ class Spent:
     clean_examples: int = 0
     perturbed_examples: int = 0
     auxiliary_examples: int = 0
-
-
-def _versions(batch: Batch) -> dict[str, int]:
-    """Return how often each tensor of a batch was changed in place."""
-    tensors = {name: getattr(batch, name) for name in ("ids", "mask", "types", "special", "labels")}
-    return {name: tensor._version for name, tensor in tensors.items() if tensor is not None}
 
 
 class Trainer:
@@ -79,6 +74,9 @@ class Trainer:
         self._auxiliary_updates = auxiliary_updates
         self._warmed_up = False
         self._optimizer = make_optimizer(models.student, optimizer)
+        # In fp16 the scale depends on what is read, and several processes have read the loss to add it up.
+        late = context.device.type == "cuda" and not context.loss_scale.enabled and ranks.size == 1
+        self.checks = FiniteChecks(late=late)
 
     @property
     def spent_budget(self) -> int:
@@ -116,7 +114,7 @@ class Trainer:
 
     def run(
         self, order: DataOrder, auxiliary_order: DataOrder, assembler: Assembler
-    ) -> Generator[float, None, None]:
+    ) -> Generator[SupportsFloat, None, None]:
         """Train to the end of the budget and yield the mean loss per example after each student update.
 
         Close the generator to stop early. A restored trainer continues after the updates that it has finished, without
@@ -132,7 +130,7 @@ class Trainer:
                 if loss is not None:
                     yield loss
 
-    def update(self, batch: Batch) -> float | None:
+    def update(self, batch: Batch) -> SupportsFloat | None:
         """Make one update from a batch, in pieces of `micro_batch` rows.
 
         Returns the mean loss per example, or None for an auxiliary update.
@@ -152,6 +150,7 @@ class Trainer:
         except Exception as raised:  # other processes wait for this one's gradients, so they must hear of it
             error = raised
         total = self._reduce(batch, local_loss, error)
+        self.checks.read()  # of the update before
         if batch.phase == "own":
             self._end_auxiliary_update()
             self.spent.auxiliary_updates += 1
@@ -162,7 +161,11 @@ class Trainer:
         # finite the run ends as diverged, and nothing uses the modules that have been stepped.
         self._step_modules()
         self._step_student(batch, total)
-        return float(total) / batch.total
+        return (
+            Later(total / batch.total)
+            if isinstance(total, Tensor) and self.checks.late
+            else float(total) / batch.total
+        )
 
     def _reduce(self, batch: Batch, local_loss: Tensor | float, error: Exception | None) -> Tensor | float:
         """Sum losses and gradients over the processes; a module has learned if it learned in any of them."""
@@ -215,12 +218,11 @@ class Trainer:
         """Run forward and backward for every view that the method yields for these rows; return the summed loss."""
         self._context.scope.batch = piece
         total: Tensor | float = 0.0
-        versions = _versions(piece)
+        versions = tensor_versions(piece)
         with closing(views_of_update(self.method, piece, self._models)) as views:
             item = next(views, None)
             while item is not None:
-                self._check_modes()
-                self._check_unchanged(piece, versions)
+                check_around_views(self._name, self._context.device, self._models, piece, versions)
                 if piece.phase == "own":
                     raise PluginError(
                         f"method '{self._name}' yields a view in an auxiliary phase, where the student does not learn."
@@ -231,33 +233,8 @@ class Trainer:
                     item = views.send(seen)
                 except StopIteration:
                     break
-        self._check_modes()
-        self._check_unchanged(piece, versions)
+        check_around_views(self._name, self._context.device, self._models, piece, versions)
         return total
-
-    def _check_unchanged(self, piece: Batch, versions: Mapping[str, int]) -> None:
-        """Raise PluginError if the method has changed the batch in place: its clean view would be clean no more."""
-        for name, version in _versions(piece).items():
-            if version != versions[name]:
-                raise PluginError(
-                    f"method '{self._name}' changes batch.{name} in place: change a copy, batch.{name}.clone()."
-                )
-
-    def _check_modes(self) -> None:
-        """Raise PluginError if the method yields inside a context manager, which would then affect the trainer."""
-        leaks = {
-            # Before no_grad, which inference mode implies: the message names the first that is open.
-            "torch.inference_mode()": torch.is_inference_mode_enabled(),
-            "torch.no_grad()": not torch.is_grad_enabled(),
-            "autocast()": torch.is_autocast_enabled(self._context.device.type),
-            "frozen_student()": self._models.frozen,
-        }
-        for manager, is_open in leaks.items():
-            if is_open:
-                torch.set_grad_enabled(True)  # the method may have switched it off for good
-                raise PluginError(
-                    f"method '{self._name}' yields a view inside `with {manager}`: leave the block before the yield."
-                )
 
     def _train_views(self, joint: Joint, piece: Batch, *, single: bool) -> Seen:
         """Run forward and backward for the yielded views and return what the method gets back.
@@ -380,6 +357,7 @@ class Trainer:
         step(
             self._models.student, self._optimizer, self._settings.clip,
             update=self.spent.student_updates + 1, whose="the student", loss=total, scale=self._context.loss_scale,
+            checks=self.checks,
         )  # fmt: skip
         self._context.loss_scale.adjust()
         self.spent.student_updates += 1
@@ -394,7 +372,7 @@ class Trainer:
             if trained.learned:
                 step(
                     trained.module, trained.optimizer, trained.clip, update=self.spent.student_updates + 1,
-                    whose=f"the module '{trained.name}'", scale=self._context.loss_scale,
+                    whose=f"the module '{trained.name}'", scale=self._context.loss_scale, checks=self.checks,
                 )  # fmt: skip
             trained.optimizer.zero_grad(set_to_none=True)
             trained.learned = False

@@ -1,18 +1,56 @@
-"""A relay that shows an observer what a method yields, for previews and contract checks."""
+"""What surrounds the views of a method: checks that it leaves no trace, and a relay that shows them to an observer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from matekd_bench.errors import PluginError
 from matekd_bench.methods.class_checks import as_joint, views_of_update
 from matekd_bench.methods.context import Models
 from matekd_bench.methods.perturbation import Perturbation
 from matekd_bench.methods.views import Batch, View
 
 if TYPE_CHECKING:
+    from matekd_bench.distill.training.forward_passes import RunModels
     from matekd_bench.methods.perturbation import Views
+
+
+def tensor_versions(batch: Batch) -> dict[str, int]:
+    """Return how often each tensor of a batch was changed in place."""
+    tensors = {name: getattr(batch, name) for name in ("ids", "mask", "types", "special", "labels")}
+    return {name: tensor._version for name, tensor in tensors.items() if tensor is not None}
+
+
+def check_around_views(
+    method: str, device: torch.device, models: RunModels, batch: Batch, versions: Mapping[str, int]
+) -> None:
+    """Raise PluginError if a method has changed the batch, or yields inside a context manager.
+
+    `versions` are those of the batch before the method had it: its clean view would be clean no more. A mode that the
+    method has left open would affect the trainer.
+    """
+    leaks = {
+        # Before no_grad, which inference mode implies: the message names the first that is open.
+        "torch.inference_mode()": torch.is_inference_mode_enabled(),
+        "torch.no_grad()": not torch.is_grad_enabled(),
+        "autocast()": torch.is_autocast_enabled(device.type),
+        "frozen_student()": models.frozen,
+    }
+    for manager, is_open in leaks.items():
+        if is_open:
+            torch.set_grad_enabled(True)  # the method may have switched it off for good
+            raise PluginError(
+                f"method '{method}' yields a view inside `with {manager}`: leave the block before the yield."
+            )
+    for name, version in tensor_versions(batch).items():
+        if version != versions[name]:
+            raise PluginError(
+                f"method '{method}' changes batch.{name} in place: change a copy, batch.{name}.clone()."
+            )
 
 
 class ViewRelay(Perturbation[Any]):

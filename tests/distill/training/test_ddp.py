@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from matekd_bench.distill.training import ddp
-from matekd_bench.distill.training.ddp import ProcessGroup, check_own_gpus
+from matekd_bench.distill.training.ddp import ProcessGroup, buckets, check_own_gpus
 from matekd_bench.errors import LostProcessError, UsageError
 
 
@@ -43,3 +43,14 @@ def test_two_processes_on_one_gpu_are_refused_in_each(gpus: str) -> None:
     for said in problems:
         assert (said is None) == (gpus == "abc")
         assert said is None or "1 and 3" in said
+
+
+def test_buckets_hold_parameters_in_order_up_to_their_size() -> None:
+    sizes = [3, 4, 2, 9, 1, 1, 5]
+    parameters = [torch.zeros(size) for size in sizes]
+    parameters[-2] = parameters[-2].double()
+    found = [[parameter.numel() for parameter in bucket] for bucket in buckets(parameters, 7)]
+    assert found == [[3, 4], [2], [9], [1], [1], [5]]
+    listed = [parameter for bucket in buckets(parameters, 7) for parameter in bucket]
+    assert all(one is two for one, two in zip(listed, parameters, strict=True))
+    assert list(buckets([])) == []
