@@ -62,7 +62,10 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         "protocol_id", "Hash of everything that the comparison holds fixed.",
         lambda run, score: run.identity.protocol_id,
     ),
-    Column("data_source", "Source of the data, such as `glue-dir` or `hub`.", lambda run, score: run.data.source),
+    Column(
+        "data_source", "Source of the data: `glue-dir`, `hub`, `embedded` or `own`.",
+        lambda run, score: run.data.source,
+    ),
     Column(
         "data_state", "`official`, `official (by row counts)` if no digest is known, `mini`, `own` or `partial (...)`.",
         lambda run, score: run.data.state_text,
