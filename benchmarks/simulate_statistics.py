@@ -28,7 +28,7 @@ LIMITS = (0.05, 0.0056, 0.00022)  # .05, the first step of Holm over nine rows, 
 CORRELATIONS = (-0.3, 0.0, 0.5, 0.9)
 # Standard deviations of the luck of a seed and of a row's own strengths and weaknesses on examples, in the units of
 # the noise of one answer
-LUCK = {"seeds and examples": (0.15, 0.5), "no luck of seeds": (0.0, 0.5), "no luck of examples": (0.15, 0.0)}
+LUCK = {"seeds and examples": (0.15, 0.5), "examples only": (0.0, 0.5), "seeds only": (0.15, 0.0)}
 
 
 class Simulation:

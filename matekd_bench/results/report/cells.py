@@ -24,7 +24,7 @@ MARKS: Mapping[str | None, str] = {"better": " ↑", "worse": " ↓", "equivalen
 WITH_BEST = " *"
 NO_ADVERSARY = "no adversary"
 OVER: Mapping[str, tuple[str, ...]] = {"": (), "tasks": ("(all tasks)",), "study": ("(whole study)",)}
-PROBLEMS = ("failed", "collapsed", "diverged")  # statuses of runs that a table has to name
+PROBLEMS = ("failed", "collapsed", "diverged")  # statuses of runs that a table must name
 METRIC_NAMES: Mapping[str, str] = {
     "accuracy": "acc",
     "f1": "F1",
@@ -34,7 +34,7 @@ METRIC_NAMES: Mapping[str, str] = {
     "macro-f1": "macro F1",
     "balanced-accuracy": "bal. acc",
 }
-# How numbers of each unit are shown. Fractions are in files as they are, and shown in points.
+# The format of numbers of each unit in tables. Fractions are shown in points; files have them as they are.
 FORMATS: Mapping[str, str] = {
     "": "",
     "fraction": ".1f",
@@ -55,10 +55,10 @@ FACTORS: Mapping[str, float] = {"fraction": 100, "difference": 100, "FLOPs": 1e-
 
 @dataclass(frozen=True)
 class TableCell:
-    """What one cell of a table says.
+    """One cell of a table.
 
     `lines` are its lines of text, the most important first. `sort` is the value to sort by, "" for none. `kind` is
-    what the cell stands for, such as a verdict or a status. `link` names the part of a page that explains the cell.
+    the kind of cell, such as a verdict or a status. `link` names the part of a page that explains the cell.
     """
 
     lines: tuple[str, ...]
@@ -74,10 +74,10 @@ EMPTY = TableCell(("",))
 class Column(Generic[P]):
     """One column: its `key` in CSV and JSON, its value for each row, its heading, unit and one line of documentation.
 
-    `value` computes what files hold. `heading` are the lines above the column in tables, () if only files have it;
-    ``{reference}`` stands for the reference's label. `unit` is one of FORMATS. `show` makes the cell, by default from
-    value and unit. Without `in_files` the column is in tables only. `over` says what is in the column's
-    numbers even if a filtered view does not show it: all "tasks" of the study, or all of the "study", its methods too.
+    `value` computes the value in files. `heading` has the lines above the column in tables, () if only files have the
+    column; ``{reference}`` stands for the reference's label. `unit` is one of FORMATS. `show` makes the cell, by
+    default from value and unit. If `in_files` is false, only tables have the column. `over` tells what the numbers
+    cover even if a filtered view hides it: all "tasks" of the study, or the whole "study", with all its methods.
     """
 
     key: str
@@ -90,7 +90,7 @@ class Column(Generic[P]):
     over: Literal["", "tasks", "study"] = ""
 
     def title(self, reference: str | None, part: ShownPart | None = None) -> tuple[str, ...]:
-        """Return the heading with the label of the reference; in a filtered view it names what `over` is."""
+        """Return the heading with the label of the reference; in a filtered view, a last line names `over`."""
         name = "the reference" if reference is None else reference
         lines = tuple(line.replace("{reference}", name) for line in self.heading)
         if part is not None and (self.over == "study" or part.hides_tasks):
@@ -98,7 +98,7 @@ class Column(Generic[P]):
         return lines
 
     def cell(self, *args: P.args, **kwargs: P.kwargs) -> TableCell:
-        """Return what a table says of the row."""
+        """Return the cell of a row in a table."""
         if self.show is not None:
             return self.show(*args, **kwargs)
         value = self.value(*args, **kwargs)
@@ -158,14 +158,14 @@ def interval_cell(difference: Difference | None) -> TableCell:
 
 
 def verdict_cell(statistics: CellSummary | RowSummary) -> TableCell:
-    """Show a verdict, or why a difference has none."""
+    """Show a verdict, or why it is missing."""
     missing = statistics.difference.missing if statistics.difference else None
     said = statistics.verdict or (f"none: {missing}" if missing else NO_VALUE)
     return TableCell((said,), statistics.verdict or "", statistics.verdict or "")
 
 
 def mean_and_spread(cell: ScoreCell) -> str:
-    """Format the mean and, of two seeds or more, the standard deviation."""
+    """Format the mean and, for two seeds or more, the standard deviation."""
     spread = cell.statistics.spread
     if spread is None:
         return NO_VALUE

@@ -26,7 +26,7 @@ from matekd_bench.results.report.cells import (
 from matekd_bench.results.stats.differences import Difference
 from matekd_bench.results.stats.intervals import Interval
 
-# What a run's numbers may depend on besides its settings: the entry of `env` in a record, and its words in a sentence.
+# What a run's numbers may depend on besides its settings: the key in a record's `env`, and its name in a sentence.
 ENVIRONMENT: Mapping[str, str] = {
     "torch": "versions of torch",
     "transformers": "versions of transformers",
@@ -120,71 +120,70 @@ def _of_cost(value: Callable[[Cost], float | None]) -> Callable[[LeaderboardRow,
 
 METHOD: RowColumn = Column(
     "method",
-    "Method with the parameters that its user set; a note lists those that the preset sets. The row of the teacher is "
-    "called `teacher`.",
+    "Method with the parameters that you set; a note lists those that the preset sets. The teacher's row is `teacher`.",
     lambda row, table: row.label, ("method",), show=lambda row, table: name_cell(row),
 )  # fmt: skip
 # Files have these columns first. The order is fixed: a new column for files comes last.
 LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     Column("schema", f"`{SCHEMA}`.", lambda row, table: SCHEMA),
     Column(
-        "rank_lo", "Rank interval among the ranked rows, 1 is best: its best rank.",
+        "rank_lo", "Rank interval among the ranked rows: best rank; 1 is the best of all.",
         lambda row, table: row.overall.rank.low if row.overall.rank else None,
         ("rank",), show=_rank_cell, over="study",
     ),
     Column(
-        "rank_hi", "Rank interval: its worst rank.",
+        "rank_hi", "Rank interval: worst rank.",
         lambda row, table: row.overall.rank.high if row.overall.rank else None,
     ),
     METHOD,
     Column(
-        "method_version", "Version of the method; another version is another row.",
+        "method_version", "Version of the method; each version has its own row.",
         lambda row, table: row.identity.version,
     ),
     Column(
         "params",
-        "All parameters as they were given, defaults included, as canonical JSON (`resources` says what an `auto` came "
-        "to); of a tuned row those that all its runs share.",
+        "All parameters as given, with defaults, as canonical JSON (`resources` has what `auto` chose); for a tuned "
+        "row only those that all its runs share.",
         lambda row, table: canonical(dict(row.identity.params)),
     ),
     Column(
         "role",
-        "`reference`, `baseline`, `ablation` or `method`; `compared_with` says which row the differences are to.",
+        "`reference`, `baseline`, `ablation` or `method`; `compared_with` names the row that differences refer to.",
         lambda row, table: row.identity.role,
     ),
-    Column("preset", "Preset; several are joined by `; `.", lambda row, table: joined(table.presets)),
+    Column("preset", "Preset; several are joined with `; `.", lambda row, table: joined(table.presets)),
     Column(
-        "teacher", "Teacher checkpoint, or file of its answers.",
+        "teacher", "Teacher checkpoint, or the file of its answers.",
         lambda row, table: joined(column.teacher for column in table.columns if column.teacher),
     ),
     Column("student", "Student checkpoint.", lambda row, table: joined(students(row))),
     Column(
         "budget",
-        "Kind and limits of the row's runs. Tasks have limits of their own, in ascending order: "
+        "Kind and limits of the row's runs. If tasks have different limits, they are in ascending order, such as "
         "`student_updates=80/200`. Tables show the limits per task.",
         _budget, ("budget",), show=_budget_cell,
     ),
     Column(
-        "n_tasks", "Tasks with a score, uninformative ones included.",
+        "n_tasks", "Number of tasks with a score, including uninformative ones.",
         lambda row, table: sum(cell.mean is not None for cell in row.cells.values()),
     ),
     Column(
-        "n_seeds_min", "Seeds in the smallest cell.",
+        "n_seeds_min", "Number of seeds in the cell with the fewest.",
         lambda row, table: min(cell.n for cell in row.cells.values()),
     ),
-    Column("n_failed", "Runs that failed.", lambda row, table: _count(row, "failed")),
+    Column("n_failed", "Number of runs that failed.", lambda row, table: _count(row, "failed")),
     Column(
         "score_definition",
-        "`glue8`, or how many of its eight tasks are complete and informative; `mini` for mini-GLUE.",
+        "`glue8`, or how many of its eight tasks are complete and informative; for mini-GLUE `mini`.",
         _score_definition,
     ),
     Column(
         "score",
-        "The GLUE score, if there is one: the mean over its eight tasks; for `mini` those without `mini-wnli`.",
+        "The GLUE score, if there is one: the mean over its eight tasks; for `mini` over all tasks but `mini-wnli`.",
         lambda row, table: row.scores.get(_headline(table)), unit="fraction",
     ),
     Column(
-        "ci_lo", "95 % interval of `score` over seeds, on these dev sets: lower end.",
+        "ci_lo", "95 % interval of `score` over seeds on these dev sets: lower end.",
         lambda row, table: ci.low if (ci := _score_interval(row, table)) else None, unit="fraction",
     ),
     Column(
@@ -193,7 +192,7 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     ),
     Column(
         "delta",
-        "Mean over all informative tasks (WNLI too) of the differences to `compared_with`; tables mark its verdict.",
+        "Mean difference to `compared_with` over all informative tasks (WNLI included); tables mark its verdict.",
         lambda row, table: row.delta, ("mean diff.", "to {reference}"), "difference",
         lambda row, table: difference_cell(row.delta, row.overall), over="tasks",
     ),
@@ -213,8 +212,8 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     ),
     Column(
         "verdict",
-        "`better`, `worse`, `equivalent` or `inconclusive`; empty if nothing is claimed; `unranked` for methods that "
-        "override the protocol. Tables say why there is none.",
+        "`better`, `worse`, `equivalent` or `inconclusive`; `unranked` for methods that override the protocol; empty "
+        "if nothing is claimed. Tables say why a verdict is missing.",
         lambda row, table: row.overall.verdict if row.identity.ranked else "unranked", ("verdict",),
         show=lambda row, table: verdict_cell(row.overall), over="study",
     ),
@@ -227,13 +226,13 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     ),
     Column(
         "tasks_won",
-        "Tasks with a higher mean than the reference; describes and claims nothing, empty below three common seeds.",
+        "Number of tasks with a higher mean than the reference; not a test. Empty below three common seeds.",
         lambda row, table: row.overall.tasks_won, ("tasks", "won"), show=_tasks_won_cell, over="tasks",
     ),
     Column(
         "prob_improve",
-        "Probability that one run of the method scores higher than one of the reference; describes and claims nothing, "
-        "empty below three common seeds.",
+        "Probability that a run of the method scores higher than a run of the reference; not a test. Empty below three "
+        "common seeds.",
         lambda row, table: row.overall.prob_improve, ("prob.", "improve"), "probability", over="tasks",
     ),
     Column(
@@ -246,76 +245,76 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     ),
     Column(
         "train_pflops",
-        "10^15 floating-point operations of a run's training, without the warm-up of the method's own network, mean "
+        "10^15 floating-point operations of a run's training, without the warm-up of the method's own network; mean "
         "over seeds, then tasks.",
         _of_cost(lambda cost: cost.train_flops / PETA), ("train", "PFLOPs"), "PFLOPs", over="tasks",
     ),
     Column(
-        "flops_x_reference", "Training and warm-up over the reference's, on common runs.",
+        "flops_x_reference", "FLOPs of training and warm-up divided by the reference's, on common runs.",
         _of_cost(lambda cost: cost.flops_x_reference), ("× {reference}", "FLOPs"), "ratio", over="tasks",
     ),
     Column(
         "train_seconds",
-        "Seconds of a run's training, mean over seeds, then tasks; evaluations and warm-up not included.",
+        "Seconds of a run's training, without evaluations and warm-up; mean over seeds, then tasks.",
         _of_cost(lambda cost: cost.train_seconds), ("train s",), "s", over="tasks",
     ),
     Column(
         "device", "Device types of the runs.", lambda row, table: joined(run.compute.device for run in row.runs),
     ),
-    Column("protocol_id", "Hash of what the comparison holds fixed.", lambda row, table: table.protocol_id),
+    Column("protocol_id", "Hash of everything that the comparison holds fixed.", lambda row, table: table.protocol_id),
     Column(
-        "runs_digest", "Digest of the records that the row is computed from.", lambda row, table: row.runs_digest,
+        "runs_digest", "Digest of the records from which the row is computed.", lambda row, table: row.runs_digest,
     ),
     Column(
         "bench_version", "Versions of matekd-bench that trained the runs.",
         lambda row, table: joined(run.env["matekd_bench"] for run in row.runs if "matekd_bench" in run.env),
     ),
-    Column("tuning", "`defaults`, or e.g. `tuned, 8 trials`.", lambda row, table: table.tuning),
+    Column("tuning", "`defaults`, or the tuning, such as `tuned, 8 trials`.", lambda row, table: table.tuning),
     Column(
-        "tuning_pflops", "10^15 operations of all trials for one task, mean over tasks; no part of `train_pflops`.",
+        "tuning_pflops", "10^15 operations of all trials for one task, mean over tasks; not in `train_pflops`.",
         lambda row, table: None if row.tuning_flops is None else row.tuning_flops / PETA,
         ("tuning", "PFLOPs"), "PFLOPs", over="tasks",
     ),
     Column(
         "resources",
-        "What the method used from outside, with version and digest: a thesaurus, the generator's checkpoint, nlpaug.",
+        "External resources of the method, with version and digest: thesaurus, generator checkpoint, nlpaug.",
         lambda row, table: row.identity.resources or None,
     ),
     Column(
-        "compared_with", "The row that differences are to; empty for that row itself and for unranked ones.",
+        "compared_with", "The row that differences refer to; empty for that row itself and for unranked rows.",
         lambda row, table: table.reference if row.identity.ranked and row.label != table.reference else None,
     ),
-    Column("n_collapsed", "Runs that collapsed.", lambda row, table: _count(row, "collapsed")),
-    Column("n_diverged", "Runs that diverged.", lambda row, table: _count(row, "diverged")),
+    Column("n_collapsed", "Number of runs that collapsed.", lambda row, table: _count(row, "collapsed")),
+    Column("n_diverged", "Number of runs that diverged.", lambda row, table: _count(row, "diverged")),
     Column(
         "seed_correlation",
-        "Correlation over common seeds of the method's scores with the reference's, pooled over tasks; the higher, the "
-        "shorter the intervals. Empty below three common seeds.",
+        "Correlation of the method's scores with the reference's over common seeds, pooled over tasks. A higher "
+        "correlation gives shorter intervals. Empty below three common seeds.",
         lambda row, table: row.overall.seed_correlation, ("seed", "corr."), "correlation", over="tasks",
     ),
     *(
         Column(
-            name, f"{words.capitalize()} of the row's runs; several are joined by `; `.",
+            name, f"{words.capitalize()} of the row's runs; several are joined with `; `.",
             lambda row, table, name=name: joined(environment(row, name)) or None,
         )
         for name, words in ENVIRONMENT.items()
     ),
     Column(
-        "code", "Of a method from outside matekd-bench: digest of its source, versions of the libraries that it names.",
+        "code", "For external methods: digest of the source, and versions of the libraries that the method names.",
         lambda row, table: row.identity.code or None,
     ),
     Column(
         "cost_beforehand",
-        "What was spent before the study on what the method uses, such as the tokens of the texts of `from-file`; in "
-        "the teacher's row on its answers from a file.",
+        "Cost before the study of what the method uses, such as the tokens of the texts of `from-file`; in the "
+        "teacher's row, of its answers from a file.",
         _cost_beforehand, ("cost", "beforehand"),
     ),
     Column(
-        "variant", "Method with every parameter that differs from its default, those that the preset sets too.",
+        "variant", "Method with every parameter that differs from its default, including those that the preset sets.",
         lambda row, table: row.identity.variant,
     ),
     Column(
-        "view", "What a filtered view shows, and what its numbers are computed over; empty for the whole study.",
+        "view", "What a filtered view shows and what its numbers are computed over; empty for the whole study.",
         lambda row, table: None if table.part is None else str(table.part),
     ),
     *(
@@ -338,16 +337,16 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
         _of_cost(lambda cost: cost.precompute_seconds), ("prep. s",), "s", in_files=False, over="tasks",
     ),
     Column(
-        "eval_seconds", "Seconds of scoring on dev.",
+        "eval_seconds", "Seconds of the evaluations on dev.",
         _of_cost(lambda cost: cost.eval_seconds), ("eval s",), "s", in_files=False, over="tasks",
     ),
     Column(
-        "peak_memory", "Largest memory of a run, on this machine.",
+        "peak_memory", "Largest memory of a run.",
         _of_cost(lambda cost: cost.peak_memory_bytes and cost.peak_memory_bytes / 1e9), ("peak GB",), "GB",
         in_files=False, over="tasks",
     ),
     Column(
-        "precompute_pflops", "10^15 operations of the warm-up.",
+        "precompute_pflops", "10^15 operations of the warm-up of the method's own network.",
         _of_cost(lambda cost: cost.precompute_flops / PETA), ("prep.", "PFLOPs"), "PFLOPs",
         in_files=False, over="tasks",
     ),

@@ -1,4 +1,4 @@
-"""Lists every column of the runs once: files have a row per score, the page a row per run."""
+"""Lists every column of the runs once: files have a row per score, the web page a row per run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Score: TypeAlias = Mapping[str, Value]  # SCORE_KEYS without `headline`; empty f
 RunColumn: TypeAlias = Column[[Record, Score]]
 
 
-SCORE_KEYS = ("split", "selection", "metric", "value", "n", "headline")  # what differs within a run
+SCORE_KEYS = ("split", "selection", "metric", "value", "n", "headline")  # differ between the rows of a run
 HEADLINE: Score = {"split": "all", "selection": "last", "metric": "task_score"}
 
 
@@ -47,7 +47,7 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         show=_status_cell,
     ),
     Column("reason", "Why the run failed, collapsed or diverged.", lambda run, score: run.reason),
-    Column("method", "Method.", lambda run, score: run.identity.method),
+    Column("method", "Name of the method.", lambda run, score: run.identity.method),
     Column("variant", "Method with its parameters.", lambda run, score: run.identity.variant, ("method",)),
     Column("method_version", "Version of the method.", lambda run, score: run.identity.method_version),
     Column(
@@ -55,15 +55,19 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     ),
     Column("role", "`baseline`, `ablation` or `method`.", lambda run, score: run.identity.role),
     Column("ranked", "False for a method that overrides the protocol.", lambda run, score: run.identity.ranked),
-    Column("task", "Task.", lambda run, score: run.identity.task, ("task",)),
+    Column("task", "Name of the task.", lambda run, score: run.identity.task, ("task",)),
     Column("seed", "Seed of the study.", lambda run, score: run.identity.seed, ("seed",)),
-    Column("preset", "Preset.", lambda run, score: run.identity.preset),
+    Column("preset", "Name of the preset.", lambda run, score: run.identity.preset),
     Column(
-        "protocol_id", "Hash of what the comparison holds fixed.", lambda run, score: run.identity.protocol_id,
+        "protocol_id", "Hash of everything that the comparison holds fixed.",
+        lambda run, score: run.identity.protocol_id,
     ),
-    Column("data_source", "Where the data came from.", lambda run, score: run.data.source),
     Column(
-        "data_state", "`official` (`by row counts`: no digest known), `mini`, `own`, `partial (...)`.",
+        "data_source", "Source of the data: `glue-dir`, `hub`, `embedded` or `own`.",
+        lambda run, score: run.data.source,
+    ),
+    Column(
+        "data_state", "`official`, `official (by row counts)` if no digest is known, `mini`, `own` or `partial (...)`.",
         lambda run, score: run.data.state_text,
     ),
     Column("eval_on", "`dev` or `holdout`.", lambda run, score: run.data.eval_on),
@@ -71,11 +75,11 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         "majority_score", "Score of the majority class.", lambda run, score: run.data.majority_score, unit="fraction",
     ),
     Column(
-        "teacher", "Teacher checkpoint, or file of its answers.",
+        "teacher", "Teacher checkpoint, or the file of its answers.",
         lambda run, score: run.teacher.id if run.teacher else None,
     ),
     Column(
-        "teacher_sha256", "Digest of the fine-tuned teacher, or of the file.",
+        "teacher_sha256", "Digest of the fine-tuned teacher, or of the file of its answers.",
         lambda run, score: run.teacher.sha256 if run.teacher else None,
     ),
     Column(
@@ -83,11 +87,11 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         lambda run, score: run.teacher.task_score if run.teacher else None, unit="fraction",
     ),
     Column("student", "Student checkpoint.", lambda run, score: run.student.id if run.student else None),
-    Column("budget", "Kind and limit.", lambda run, score: f"{run.budget.kind}={run.budget.limit}"),
-    Column("budget_spent", "What was spent, in units of the kind.", lambda run, score: run.budget.spent),
+    Column("budget", "Kind and limit of the budget.", lambda run, score: f"{run.budget.kind}={run.budget.limit}"),
+    Column("budget_spent", "Spent part of the budget, in the unit of its kind.", lambda run, score: run.budget.spent),
     Column("split", "Split of the score; `all` for the task's score.", lambda run, score: score.get("split")),
     Column(
-        "selection", "Evaluation of the score: `last`, `best_dev`, or `xfit` for a cross-fitted one.",
+        "selection", "Evaluation that the score is from: `last`, `best_dev`, or `xfit` for the cross-fitted score.",
         lambda run, score: score.get("selection"),
     ),
     Column(
@@ -95,7 +99,7 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         lambda run, score: score.get("metric"),
     ),
     Column("value", "The score; empty for a failed run.", lambda run, score: score.get("value"), unit="fraction"),
-    Column("n", "Examples scored.", lambda run, score: score.get("n")),
+    Column("n", "Number of scored examples.", lambda run, score: score.get("n")),
     Column(
         "student_updates", "Updates of the student.",
         lambda run, score: run.compute.student_updates, ("updates",), "count",
@@ -117,21 +121,23 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         lambda run, score: run.compute.train_seconds, ("train s",), "s",
     ),
     Column(
-        "eval_seconds", "Seconds of scoring on dev.", lambda run, score: run.compute.eval_seconds, unit="s",
+        "eval_seconds", "Seconds of the evaluations on dev.", lambda run, score: run.compute.eval_seconds, unit="s",
     ),
     Column(
-        "peak_memory_bytes", "Largest memory, empty if unknown.", lambda run, score: run.compute.peak_memory_bytes,
+        "peak_memory_bytes", "Largest memory in bytes; empty if unknown.",
+        lambda run, score: run.compute.peak_memory_bytes,
     ),
     Column("device", "Device type.", lambda run, score: run.compute.device),
-    Column("precision", "Numbers of the forward passes.", lambda run, score: run.compute.precision),
-    Column("created", "When the run was recorded (UTC).", lambda run, score: run.provenance.created),
+    Column("precision", "Precision of the forward passes.", lambda run, score: run.compute.precision),
+    Column("created", "Time of the record (UTC).", lambda run, score: run.provenance.created),
     Column("bench_version", "Version of matekd-bench.", lambda run, score: run.env.get("matekd_bench")),
     Column(
-        "tuning", "`defaults`, or e.g. `tuned, 8 trials`.", lambda run, score: tuned_rows.describe_tuning([run]),
+        "tuning", "`defaults`, or the tuning, such as `tuned, 8 trials`.",
+        lambda run, score: tuned_rows.describe_tuning([run]),
     ),
     Column("lr", "Learning rate of the training.", lambda run, score: run.hparams.get("lr")),
     Column(
-        "resources", "What the method used from outside, with version and digest.",
+        "resources", "External resources of the method, with version and digest.",
         lambda run, score: resources_of(run) or None,
     ),
     *(
@@ -139,21 +145,21 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         for name in ENVIRONMENT
     ),
     Column(
-        "code", "Where the method's code comes from, digest of its source, versions of the libraries that it names.",
+        "code", "Origin of the method's code, digest of the source, versions of the libraries that the method names.",
         lambda run, score: "; ".join(f"{part.method}: {part}" for part in run.code) or None,
     ),
     Column(
-        "planned_first_seed", "First seed that the study planned when it trained the run.",
+        "planned_first_seed", "First seed of the study's plan when the run was trained.",
         lambda run, score: run.provenance.seed_plan.first if run.provenance.seed_plan else None,
     ),
     Column(
-        "planned_seeds", "Number of seeds that the study planned.",
+        "planned_seeds", "Number of seeds in that plan.",
         lambda run, score: run.provenance.seed_plan.count if run.provenance.seed_plan else None,
     ),
     Column(
         "adversary_margin",
-        "Of a method that trains a generator: divergence on the adversary's text less that on the frozen generator's, "
-        "mean over rows.",
+        "For a method that trains a generator: divergence on the adversary's text minus that on the frozen "
+        "generator's, mean over rows.",
         lambda run, score: margin.margin if (margin := adversary_margin(run)) else None, ("margin",), "diagnostic",
     ),
     Column(
@@ -161,14 +167,14 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         lambda run, score: margin.se if (margin := adversary_margin(run)) else None, ("std. error",), "diagnostic",
     ),
     Column(
-        "adversary", "False if the margin is at most two standard errors: the run's generator was no adversary.",
+        "adversary", "False if the margin is at most two standard errors, so that the generator was no adversary.",
         lambda run, score: margin.is_adversary if (margin := adversary_margin(run)) else None, ("adversary",),
         show=lambda run, score: _adversary_cell(run),
     ),
     Column(
         "headline",
-        "True for one row per run: its task's score at the last evaluation, or the only row of a failed run. Average "
-        "over these rows alone.",
+        "True for one row per run: the task's score at the last evaluation, or the only row of a failed run. Average "
+        "only over these rows.",
         _is_headline,
     ),
     Column(
@@ -182,16 +188,16 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     ),
 )  # fmt: skip
 
-# The page's table of runs.
+# The web page's table of runs.
 RUN_SHEET = (
     *("run_id", "variant", "task", "status", "seed", "score", "best_dev"),
     *("student_updates", "train_seconds", "train_flops"),
 )
 
-# The table of the margins of adversaries, for --diagnostics.
+# The table of adversary margins, for --diagnostics.
 MARGIN_SHEET = ("variant", "task", "seed", "adversary_margin", "adversary_margin_se", "adversary")
 
-# The columns of a table with a row per run, the most important first; all that files say of a run follow.
+# The columns of a table with a row per run: the most important first, then all other columns of files.
 FIRST_OF_RUN = (
     *("run_id", "method", "variant", "task", "seed", "score", "best_dev", "status", "reason"),
     *("student_updates", "train_flops", "train_seconds"),
@@ -207,7 +213,7 @@ RUN_TABLE = (
 
 
 def scores_of(run: Record, xfit: float | None) -> Iterator[Score]:
-    """Yield the scores of a run: by split, selection and metric, then the task's; one empty score if it has none."""
+    """Yield a run's scores by split, selection and metric, then the task's; one empty score if the run has none."""
     yield from (item.model_dump() for item in run.scores)
     if run.task_score is None:
         yield {}

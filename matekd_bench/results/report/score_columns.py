@@ -45,17 +45,17 @@ def _interval_cell(low: float | None, high: float | None) -> TableCell:
 SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
     Column(
         "mean",
-        "Mean over seeds of the task's score at the last evaluation, itself the mean of its metrics "
-        "(`matekd-bench tasks show mrpc`: accuracy and F1); collapsed and diverged runs included.",
+        "Mean over seeds of the task's score at the last evaluation, collapsed and diverged runs included. The score "
+        "is the mean of the task's metrics (`matekd-bench tasks show mrpc`: accuracy and F1).",
         lambda cell, task: cell.mean, ("mean ± sd",), "fraction",
         lambda cell, task: TableCell((mean_and_spread(cell),), "" if cell.mean is None else cell.mean),
     ),
     Column(
-        "sd", "Standard deviation over seeds (ddof 1), empty below two.",
+        "sd", "Standard deviation over seeds (ddof 1); empty below two seeds.",
         lambda cell, task: cell.statistics.spread.sd if cell.statistics.spread else None, unit="fraction",
     ),
     Column(
-        "n", "Seeds with a score; tables count the runs that failed, collapsed or diverged.",
+        "n", "Number of seeds with a score; tables also count the runs that failed, collapsed or diverged.",
         lambda cell, task: cell.n, ("n",), show=_seeds_cell,
     ),
     Column(
@@ -64,50 +64,52 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
         lambda cell, task: difference_cell(cell.delta, cell.statistics),
     ),
     Column(
-        "verdict", "The verdict, p corrected over methods x tasks; `uninformative` if nothing may be concluded. Tables "
-        "say why there is none.",
+        "verdict", "Verdict, with p corrected over methods x tasks; `uninformative` if the task can show nothing. "
+        "Tables say why a verdict is missing.",
         lambda cell, task: "uninformative" if task.uninformative else cell.statistics.verdict, ("verdict",),
         show=lambda cell, task: verdict_cell(cell.statistics), over="study",
     ),
     Column(
-        "data_state", "`official` (`by row counts`: no digest known), `mini`, `own`, `partial (...)`.",
+        "data_state", "`official`, `official (by row counts)` if no digest is known, `mini`, `own` or `partial (...)`.",
         lambda cell, task: task.data_state,
     ),
-    Column("n_failed", "Runs that failed.", lambda cell, task: cell.statuses["failed"]),
-    Column("n_collapsed", "Runs that collapsed.", lambda cell, task: cell.statuses["collapsed"]),
-    Column("n_diverged", "Runs that diverged.", lambda cell, task: cell.statuses["diverged"]),
+    Column("n_failed", "Number of runs that failed.", lambda cell, task: cell.statuses["failed"]),
+    Column("n_collapsed", "Number of runs that collapsed.", lambda cell, task: cell.statuses["collapsed"]),
+    Column("n_diverged", "Number of runs that diverged.", lambda cell, task: cell.statuses["diverged"]),
     Column(
-        "uninformative", "Why nothing can be concluded from the task; empty if something can.",
+        "uninformative", "Why the task is uninformative; empty for an informative task.",
         lambda cell, task: task.uninformative,
     ),
     Column(
-        "delta_halfwidth", "Half the width of the 95 % interval of `delta`; empty where nothing is claimed.",
+        "delta_halfwidth", "Half the width of the 95 % interval of `delta`; empty if nothing is claimed.",
         lambda cell, task: cell.statistics.difference.half_width if cell.statistics.difference else None,
         ("half-width",), "fraction",
     ),
     Column(
         "added_seeds",
-        "Seeds that were added after the first results were seen, joined by `; `; p values do not allow for that.",
+        "Seeds that were added after the first results were seen, joined with `; `; p values do not allow for that.",
         lambda cell, task: "; ".join(map(str, cell.marks.added_seeds)) or None,
     ),
     Column(
         "answers_changed",
-        "Share of dev examples whose label differs from the reference's at the same seed, mean over common seeds; for "
-        "a regression the mean absolute difference of the scores, in standard deviations of the gold scores.",
+        "Share of dev examples whose label differs from the reference's at the same seed, mean over common seeds. For "
+        "a regression: mean absolute difference of the scores, in standard deviations of the gold scores.",
         lambda cell, task: cell.marks.answers_changed, ("answers", "changed"), "share",
     ),
     Column(
         "adversary_margin",
-        "Mean of the runs' `adversary_margin`: divergence on the adversary's text less that on the frozen generator's.",
+        "Mean over runs of `adversary_margin`: divergence on the adversary's text minus that on the frozen "
+        "generator's.",
         lambda cell, task: cell.marks.adversary_margin, unit="diagnostic",
     ),
     Column(
         "n_no_adversary",
-        "Runs whose generator was no adversary: the margin is at most two standard errors. Empty if none was measured.",
+        "Number of runs whose generator was no adversary: its margin is at most two standard errors. Empty if no "
+        "margin was measured.",
         lambda cell, task: cell.marks.no_adversary if cell.marks.adversary_runs else None,
     ),
     Column(
-        "ci_lo", "95 % interval of the mean over seeds, on this dev set: lower end.",
+        "ci_lo", "95 % interval of the mean over seeds on this dev set: lower end.",
         lambda cell, task: _mean_bounds(cell)[0], ("95% interval",), "fraction",
         lambda cell, task: _interval_cell(*_mean_bounds(cell)),
     ),
@@ -130,7 +132,7 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
         show=lambda cell, task: p_cell(cell.statistics.p_holm), over="study",
     ),
     Column(
-        "marks", "What the table of scores marks: students that are the reference's, runs without an adversary.",
+        "marks", "Marks in the table of scores: students identical to the reference's, runs without an adversary.",
         lambda cell, task: " ".join(marks(cell)) or None, ("marks",), in_files=False,
     ),
     Column(
@@ -138,7 +140,7 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
         lambda cell, task: cell.best_dev, ("best dev",), "fraction", in_files=False,
     ),
     Column(
-        "xfit", "Mean over seeds of the cross-fitted score; none for a dev set of fewer than 200 examples.",
+        "xfit", "Mean over seeds of the cross-fitted score; empty for a dev set of fewer than 200 examples.",
         lambda cell, task: cell.xfit, ("xfit",), "fraction", in_files=False,
     ),
 )  # fmt: skip
@@ -162,7 +164,7 @@ TASK_SHEET = (
 
 
 def scores_of_task(task: TaskColumn, *, with_intervals: bool) -> RowColumn:
-    """Make the column of one task in a table of scores; `with_intervals` adds those of the differences."""
+    """Make the column of one task in a table of scores; `with_intervals` adds the intervals of the differences."""
 
     def show(row: LeaderboardRow, table: LeaderboardTable) -> TableCell:
         return score_cell(row.cells.get(task.name), table, with_interval=with_intervals)
