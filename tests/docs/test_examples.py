@@ -89,16 +89,13 @@ def test_links_lead_to_files() -> None:
     assert broken == []
 
 
-def test_the_plan_in_the_readme_is_the_real_one(
+def test_the_plan_of_the_page_is_the_real_one(
     glue_dir: Path, in_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    readme = ROOT / "README.md"
-    [shown] = [block for block in blocks(readme, "text") if block.startswith("method ")]
-    named = {"--preset", "--config"}
-    plain = [command for command in commands(readme) if "--glue-dir" in command and not named & set(command)]
-    command = plain[0]  # the one that the plan stands under
-    given = [str(glue_dir) if word == "DIR" else word for word in command]
-    assert main([*given, "--dry-run"]) == 0
+    page = ROOT / "docs" / "configuration.md"
+    [shown] = [block for block in blocks(page, "text") if block.startswith("method ")]
+    [command] = [command for command in commands(page) if command[-1] == "--dry-run"]
+    assert main([str(glue_dir) if word == "DIR" else word for word in command]) == 0
     assert capsys.readouterr().out.startswith(shown)
 
 
