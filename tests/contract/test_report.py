@@ -9,7 +9,7 @@ from matekd_bench import __version__
 from matekd_bench.contract.report import summary
 from matekd_bench.testing import CONTRACT_VERSION, CheckResult, names
 
-PAGE = (Path(__file__).parents[2] / "docs" / "write-a-method.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "check-a-method.md").read_text(encoding="utf-8")
 
 
 def test_the_documented_line_is_the_one_that_is_printed():
@@ -19,5 +19,5 @@ def test_the_documented_line_is_the_one_that_is_printed():
 
 
 def test_every_check_is_documented_in_the_order_in_which_it_runs():
-    table = PAGE.partition("| check | passes where |")[2].partition("\n\n")[0]
+    table = PAGE.partition("| check | passes if |")[2].partition("\n\n")[0]
     assert tuple(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == names()

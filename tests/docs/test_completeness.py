@@ -68,9 +68,9 @@ def test_the_guide_names_everything_by_which_a_method_is_described() -> None:
 
     fields = set(Method.__dataclass_fields__)
     of_class = {field for field in fields if hasattr(Perturbation, field)}
-    table = section(read("write-a-method.md"), "Class attributes")
+    table = section(read("method-attributes.md"), "Class attributes")
     assert {name.partition("(")[0] for name in first_cells(table)} == of_class
-    record = section(read("write-a-method.md"), "When to yield a record")
+    record = section(read("method-attributes.md"), "When to yield a record")
     assert first_cells(record) - {"Method"} == fields - of_class
     [needs] = [row[1] for row in rows(table) if row[0] == "`needs`"]
     assert set(CODE.findall(needs)) == NEEDS

@@ -68,7 +68,8 @@ dev = "../dev.csv"
 
 
 def test_there_is_something_to_test() -> None:
-    pages = {"README.md", "write-a-method.md", "tutorial.md", "hooks.md"}
+    pages = {"README.md", "tutorial.md", "hooks.md", "events.md", "write-a-method.md"}
+    pages |= {"method-views.md", "method-modules.md", "method-attributes.md"}
     assert {page.name for page, _ in PLUGINS} == pages
     assert len(COMMANDS) > 15
 

@@ -1,4 +1,4 @@
-"""The page of hooks: every hook with its arguments, every field of what they hold, and examples that work."""
+"""The pages of hooks and events: every hook with its arguments, every field of their records, working examples."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from matekd_bench.plugins.event_dispatch import HOOKS as HOOK_OF
 from matekd_bench.plugins.event_dispatch import PluginSink
 from matekd_bench.plugins.host import Host
 from matekd_bench.tasks.sources import Hub, load_task, source_of
+from pages import ROOT
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "docs" / name for name in ("hooks.md", "events.md")]
+PAGE = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 HOOKS = {
     name: hook
     for home in (hookspecs, event_hookspecs)
@@ -35,8 +37,9 @@ EVENTS = (
 
 
 def section(hook: str) -> str:
-    """What stands below a hook's heading."""
-    return re.split(r"^##+ ", PAGE.split(f"\n### {hook}\n")[1], maxsplit=1, flags=re.M)[0]
+    """Return the text below a hook's heading."""
+    [_, below] = re.split(rf"^##+ {hook}\n", PAGE, flags=re.M)
+    return re.split(r"^##+ ", below, maxsplit=1, flags=re.M)[0]
 
 
 def example(hook: str, folder: Path) -> Host:

@@ -183,7 +183,7 @@ def cost(subject: Subject, make: Make) -> None:
                 raise CheckFailedError(
                     f"The module '{name}' computes {flops[name]} FLOPs that are not counted.",
                     "Call what context.prepare() returns, and give the module `flops(kind)` and `book(meter, name, "
-                    "...)`: see 'What a module costs' in docs/write-a-method.md.",
+                    "...)`: see 'What a module costs' in docs/method-modules.md.",
                 )
 
 

@@ -22,7 +22,7 @@ def shapes(subject: Subject, make: Make) -> None:
     def check_fit(view: View, batch: Batch) -> None:
         problem = _misfit(view, batch, bench)
         if problem:
-            raise CheckFailedError(problem, "See 'Of a View' in docs/write-a-method.md.")
+            raise CheckFailedError(problem, "See 'Fields of a View' in docs/method-views.md.")
 
     # As views are yielded, not afterwards: the trainer would raise its own error at a tensor that does not fit.
     update = bench.update(on_view=check_fit)
