@@ -31,7 +31,10 @@ class DryRun:
     plan: Plan
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row per run; `done` is true for a recorded run, `seconds` is the estimate of one without its teacher."""
+        """Return a row per run.
+
+        `done` is true if the run is recorded. `seconds` is the estimate for a run to do, without its teacher.
+        """
         rows = [{key: getattr(run, key) for key in KEYS} for run in self.plan.study.runs]
         return frame_of(ExportTable("plan", KEYS, rows))
 

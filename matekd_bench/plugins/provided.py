@@ -132,7 +132,7 @@ def kind_of(record: AnyRecord) -> str:
 
 
 def problem_of(record: AnyRecord) -> str | None:
-    """Return what is wrong with a record, or None. Tasks are not checked here: they check themselves when they are made."""
+    """Return what is wrong with a record, or None. Tasks are not checked here: they check themselves."""
     if isinstance(record, Task):
         return None
     if not NAME.fullmatch(record.name):
