@@ -40,7 +40,9 @@ def check_name(kind: str, name: str) -> str:
     if not NAME.fullmatch(name):
         raise ResultsError(f"{kind} {name!r} cannot be a file name: only a-z, 0-9 and '-' are allowed.")
     if len(name) > LONGEST_NAME:
-        raise ResultsError(f"{kind} '{name[:40]}...' has {len(name)} characters: at most {LONGEST_NAME} are allowed.")
+        raise ResultsError(
+            f"{kind} '{name[:40]}...' has {len(name)} characters: at most {LONGEST_NAME} are allowed."
+        )
     return name
 
 

@@ -139,7 +139,9 @@ class Host:
             return UsageError(f"the method '{name}' is not offered: {self.refused[name].record.refused}")
         for info in self.plugins:
             if info.status == "broken" and info.name in (name, name.partition(":")[0]):
-                return PluginError(f"the {kind} '{name}' is missing because {info.by} is broken: {info.reason}")
+                return PluginError(
+                    f"the {kind} '{name}' is missing because {info.by} is broken: {info.reason}"
+                )
         if NOT_INSTALLED in self.warnings:
             return PluginError(f"unknown {kind} '{name}': {NOT_INSTALLED}")
         error = unknown(kind, name, allowed)

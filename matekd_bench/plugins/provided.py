@@ -107,7 +107,9 @@ def checked_record(item: Any, hook: str, kind: type[Checked]) -> Checked:
     describes_itself = kind is Method and isinstance(item, type) and issubclass(item, Perturbation)
     record = method_of(item) if describes_itself else item
     if not isinstance(record, kind):
-        raise PluginError(f"{hook} returned {kind_in_words(item)}, not a {kind.__name__}{_advice(item, kind)}.")
+        raise PluginError(
+            f"{hook} returned {kind_in_words(item)}, not a {kind.__name__}{_advice(item, kind)}."
+        )
     if not isinstance(record.name, str):
         raise PluginError(
             f"a {kind.__name__.lower()} has {kind_in_words(record.name)} as its name; it must be a text."

@@ -12,7 +12,11 @@ from rich.text import Text
 from matekd_bench.files.printable import printable
 from matekd_bench.screen.wording import STOPPING
 
-BAR_WIDTHS = ((140, 40), (100, 24), (72, 12))  # width of a screen, width of its bars; narrower screens have none
+BAR_WIDTHS = (
+    (140, 40),
+    (100, 24),
+    (72, 12),
+)  # width of a screen, width of its bars; narrower screens have none
 LOSS_FROM = 100  # narrower screens show no loss
 SHORTEST_LABEL = 8
 

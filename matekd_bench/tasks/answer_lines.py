@@ -42,7 +42,9 @@ def answer_of(line: TableLine, header: AnswersHeader, task: Task, file: Path) ->
     if not answers:
         return None
     if len(answers) > 1:
-        raise DataError(f"{place}: {' and '.join(map(repr, answers))} are both given: leave only one of them.")
+        raise DataError(
+            f"{place}: {' and '.join(map(repr, answers))} are both given: leave only one of them."
+        )
     [(form, value)] = answers.items()
     if task.kind == "regression":
         if form != "answer":

@@ -19,7 +19,9 @@ from matekd_bench.tasks.task import MetricName, Task, TaskData
 Floats: TypeAlias = NDArray[np.float64]
 Labels: TypeAlias = Sequence[int] | Sequence[float] | NDArray[np.int64] | Floats
 
-ROUNDING = 1e-13  # float64 values with a smaller relative spread differ only by rounding; scipy's threshold too
+ROUNDING = (
+    1e-13  # float64 values with a smaller relative spread differ only by rounding; scipy's threshold too
+)
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,9 @@ def _named_value(task: Task, name: str, labels: ArrayLike, guess: NDArray[np.gen
     if np.isnan(value) and is_constant(guess):
         value = 0.0  # undefined, as for the metrics here
     if not -1 <= value <= 1:
-        raise RunError(f"metric '{name}' gave {value:g} on {task.name}: a score must be a number from -1 to 1.")
+        raise RunError(
+            f"metric '{name}' gave {value:g} on {task.name}: a score must be a number from -1 to 1."
+        )
     return metric.recorded_name, value
 
 

@@ -162,9 +162,7 @@ def _add(line: TableLine, file: Path, by_id: dict[_Key, _Entry], by_text: dict[s
     uid, segment = _optional(line, "id", file), _optional(line, "segment", file)
     text = text_of(line, "text", file) if line.cells.get("text") is not None else None
     if uid is None and text is None:
-        raise DataError(
-            f"'{file}', line {line.number}: needs 'id' or 'text', to identify the original text."
-        )
+        raise DataError(f"'{file}', line {line.number}: needs 'id' or 'text', to identify the original text.")
     if segment not in (None, *SEGMENTS):
         raise DataError(
             f"'{file}', line {line.number}: no segment '{segment}': {list_available(str(segment), SEGMENTS)}"

@@ -39,6 +39,7 @@ class Placement:
     `request` has its threads filled in if several runs or processes share the CPU. `jobs` is the number of runs at a
     time, and `processes` the number of processes per run. `notes` are lines for the user.
     """
+
     request: StudyRequest
     device: torch.device
     jobs: int
@@ -54,7 +55,9 @@ def make_placement(request: StudyRequest, in_process: Sequence[str] = ()) -> Pla
     spec, execution = request.spec, request.execution
     on_ray, jobs_given = execution.executor == "ray", "jobs" in request.given
     if on_ray and jobs_given:
-        raise UsageError("--jobs applies to this machine: leave it out, --executor ray uses the cluster's resources.")
+        raise UsageError(
+            "--jobs applies to this machine: leave it out, --executor ray uses the cluster's resources."
+        )
     processes = execution.processes or launched_processes()
     if processes > 1 and (jobs_given or on_ray):
         raise UsageError("several processes for each run cannot be combined with --jobs or --executor ray.")
@@ -76,7 +79,9 @@ def make_placement(request: StudyRequest, in_process: Sequence[str] = ()) -> Pla
     if device.type == "cpu" and threads is None and max(jobs, processes) > 1:
         threads = threads_per_run(max(jobs, processes), None)
         request = replace(request, spec=spec.model_copy(update={"threads": threads}))
-        notes.append(f"--threads {threads} for each process: on a CPU, runs with more threads are different runs")
+        notes.append(
+            f"--threads {threads} for each process: on a CPU, runs with more threads are different runs"
+        )
     return Placement(request, device, jobs, processes, tuple(notes))
 
 

@@ -135,7 +135,9 @@ def named_resources(job: Job) -> dict[str, str]:
     with blamed(f"method '{job.method.name}' cannot name its resources", PluginError):
         named = dict(job.method.resources(job.params))
     if wrong := [value for pair in named.items() for value in pair if not isinstance(value, str)]:
-        raise PluginError(f"method '{job.method.name}' names {wrong[0]!r} among its resources: it must be text.")
+        raise PluginError(
+            f"method '{job.method.name}' names {wrong[0]!r} among its resources: it must be text."
+        )
     return named
 
 

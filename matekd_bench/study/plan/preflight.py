@@ -142,7 +142,9 @@ def check_needs(method: Method, recipe: Recipe, *, quick: bool = False) -> None:
         return
     student = tokens_of(recipe.student.checkpoint)
     if "mask-token" in method.needs and student.mask is None:
-        raise CheckpointError(f"method '{method.name}' needs a mask token, but '{recipe.student.name}' has none.")
+        raise CheckpointError(
+            f"method '{method.name}' needs a mask token, but '{recipe.student.name}' has none."
+        )
     roles = {"student": (recipe.student.checkpoint, student)}
     if "one-vocabulary" in method.needs and recipe.answers is None:
         roles["teacher"] = (recipe.teacher_checkpoint, tokens_of(recipe.teacher_checkpoint))

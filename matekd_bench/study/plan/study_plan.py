@@ -55,7 +55,9 @@ def chosen_shard(text: str | None, sink: Sink) -> Shard | None:
         return parse_shard(text)
     shard = slurm_shard(os.environ)
     if shard is not None:
-        note = f"training shard {shard} of the grid because of SLURM_ARRAY_TASK_ID; --shard 1/1 trains all of it"
+        note = (
+            f"training shard {shard} of the grid because of SLURM_ARRAY_TASK_ID; --shard 1/1 trains all of it"
+        )
         sink.emit(Message(kind="note", text=note))
     return shard
 

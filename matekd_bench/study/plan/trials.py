@@ -16,9 +16,7 @@ from matekd_bench.methods.wrapping import Wrapped, combined_record
 from matekd_bench.study.spec.study_spec import StudySpec
 
 RULE = "halton-1"  # raise it when the same spaces may give other trials than before
-SEED = (
-    1_000_000  # of every trial; not a usual study seed, so no run has the seed that chose its settings
-)
+SEED = 1_000_000  # of every trial; not a usual study seed, so no run has the seed that chose its settings
 LR = "lr"
 RATES = Range(0.25, 4.0, log=True)  # learning rates of the student, as multiples of the study's
 INNER = "inner."  # prefix for parameters of the wrapped method

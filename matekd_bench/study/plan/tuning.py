@@ -17,9 +17,7 @@ from matekd_bench.study.plan.identity import protocol_id
 from matekd_bench.study.plan.trials import SEED, Trial, trials_of, with_rate, with_values
 from matekd_bench.tasks.task import TaskData
 
-TRIALS_FOLDER = (
-    "tuning"  # in a results folder; it is a results folder itself, and its runs are the trials
-)
+TRIALS_FOLDER = "tuning"  # in a results folder; it is a results folder itself, and its runs are the trials
 VariantAndTask: TypeAlias = tuple[str, str]
 TrialCell: TypeAlias = tuple[Trial, Cell]  # a trial, and the run that tries its settings
 

@@ -11,7 +11,9 @@ from matekd_bench.methods.params import parse_sets
 from matekd_bench.study.spec.study_spec import flattened
 
 BUDGET_KINDS: tuple[str, ...] = get_args(BudgetKind)
-BUDGET_RULE = frozenset({"kind", "limit", "epochs"})  # any of these keys replaces the whole budget of lower layers
+BUDGET_RULE = frozenset(
+    {"kind", "limit", "epochs"}
+)  # any of these keys replaces the whole budget of lower layers
 
 
 def expanded(layer: Mapping[str, Any]) -> dict[str, Any]:

@@ -179,7 +179,9 @@ def _labels(task: Task, split: str, data: Any) -> list[Any]:
     names = label_names(data, column) if task.labels else None
     if names is not None and set(names) != set(task.labels):
         present, expected = ", ".join(names), ", ".join(task.labels)
-        raise DataError(f"{_dataset_label(task)} has the labels {present}, but task {task.name} has {expected}.")
+        raise DataError(
+            f"{_dataset_label(task)} has the labels {present}, but task {task.name} has {expected}."
+        )
     labels = []
     for row, text in enumerate(written_labels(data[column][:], names, task.labels, place)):
         if text is None and not (task.own and split == task.train):

@@ -63,7 +63,9 @@ def hub() -> Iterator[Finding]:
     if hub_answers(SECONDS):
         yield Finding("network", "hub", "ok", f"{constants.ENDPOINT} answers")
     elif constants.HF_HUB_OFFLINE:
-        yield Finding("network", "hub", "missing", "not checked: HF_HUB_OFFLINE is set", "unset HF_HUB_OFFLINE")
+        yield Finding(
+            "network", "hub", "missing", "not checked: HF_HUB_OFFLINE is set", "unset HF_HUB_OFFLINE"
+        )
     else:
         text = f"{constants.ENDPOINT} does not answer within {SECONDS:.0f} s"
         yield Finding(

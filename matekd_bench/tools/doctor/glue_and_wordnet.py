@@ -21,7 +21,11 @@ def glue_folder(path: Path | None, host: Host) -> Iterator[Finding]:
     """Check the GLUE folder: name complete and absent tasks, and report each partial or damaged one."""
     if path is None:
         yield Finding(
-            TOPIC, "GLUE folder", "missing", "none is named; with a network, the Hub provides the data", GET_GLUE
+            TOPIC,
+            "GLUE folder",
+            "missing",
+            "none is named; with a network, the Hub provides the data",
+            GET_GLUE,
         )
         return
     if not path.is_dir():

@@ -173,7 +173,9 @@ class RayCluster:
                 case ["event", event]:
                     self._sink.emit(from_json(event))
                 case ["checkpoint", update, files] if run_id in self._locks:
-                    self._locks[run_id].save(update, files)  # on this machine it survives the loss of its node
+                    self._locks[run_id].save(
+                        update, files
+                    )  # on this machine it survives the loss of its node
         results = [self._result(ref, self._in_flight.pop(ref)) for ref in ready]
         return [*ended, *(end for end in results if end is not None)]
 

@@ -56,7 +56,9 @@ class RemoteRunner:
     def execute(self, order: Order) -> OrderEnd:
         """Execute an order and return its end."""
         self._sink.run_id = order.run_id  # the grid of another task is made for this run
-        reset_peak_memory(self._session.device)  # memory of earlier orders does not count toward this one's peak
+        reset_peak_memory(
+            self._session.device
+        )  # memory of earlier orders does not count toward this one's peak
         try:
             return self.runner(order).execute(order)
         finally:
@@ -118,7 +120,9 @@ def serve(orders: TextIO, reports: TextIO) -> int:
         except StoppedError as stopped:
             sink.write({"stopped": str(stopped)})
             return stopped.exit_code
-        except ResultsError as error:  # no run can be recorded: the study ends, as it would in a single process
+        except (
+            ResultsError
+        ) as error:  # no run can be recorded: the study ends, as it would in a single process
             sink.write({"refused": [error.message, error.hint]})
             return error.exit_code
     return 0
