@@ -140,7 +140,9 @@ def test_train_rows_without_a_label_are_counted_and_dev_rows_refused(tmp_path: P
     data = load(tmp_path)
     assert data.train is not None
     assert (data.train.labels, data.train.unlabeled) == ((0, 1, 0, 1, 0, 1, 0, 1, None, None), 2)
-    assert [notice for notice in data.notices if notice.startswith("2 of 10 training rows have no label")] != []
+    assert [
+        notice for notice in data.notices if notice.startswith("2 of 10 training rows have no label")
+    ] != []
     found = survey(infer_labels(task_of(tmp_path, labels=()), None, (), tmp_path), tmp_path)
     assert found.counts(found.splits[0]) == "no 4, yes 4; no label 2"
     write(tmp_path / "dev.jsonl", [*DEV, {"text": "new"}])
