@@ -43,7 +43,7 @@ def answer_of(line: TableLine, header: AnswersHeader, task: Task, file: Path) ->
         return None
     if len(answers) > 1:
         raise DataError(
-            f"{place}: {' and '.join(map(repr, answers))} are both given: leave only one of them."
+            f"{place}: {' and '.join(map(repr, answers))} contradict each other: give only one of them."
         )
     [(form, value)] = answers.items()
     if task.kind == "regression":
