@@ -82,9 +82,8 @@ def _dispatch(arguments: list[str], *, debug: bool) -> int:
 
     With `debug` the option comes first, where Typer expects it, but it is not part of the command that records keep.
     """
-    with (
-        gc_paused()
-    ):  # the objects of Typer and rich stay: searching them for cycles takes a tenth of the start
+    # The objects of Typer and rich stay: searching them for cycles would take a tenth of the start.
+    with gc_paused():
         import typer
 
         from matekd_bench.cli.app import application

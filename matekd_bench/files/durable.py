@@ -130,9 +130,8 @@ class CheckpointFolder:
         temporary, problem = beside(target, "tmp"), None
         try:
             temporary.mkdir(parents=True)
-            for name in files.keys() - {
-                MANIFEST
-            }:  # a checkpoint read from elsewhere has a manifest, which is made again
+            # A checkpoint that was read from elsewhere has a manifest, which is made again.
+            for name in files.keys() - {MANIFEST}:
                 (temporary / Path(name).name).write_bytes(files[name])
             seal(temporary)
             delete(target)

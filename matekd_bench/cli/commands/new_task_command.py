@@ -65,7 +65,9 @@ def new(
     kind: Annotated[
         str | None,
         Option(
-            "--kind", metavar="KIND", help="classification or regression. Default: inferred from the labels."
+            "--kind",
+            metavar="classification|regression",
+            help="Default: inferred from the labels.",
         ),
     ] = None,
     labels: Annotated[

@@ -50,7 +50,7 @@ def texts(
     ] = False,
     segments: Annotated[
         Literal["both", "first", "second"],
-        Option("--segments", metavar="WHICH", help="The texts of a pair to write: both, first or second."),
+        Option("--segments", metavar="both|first|second", help="The texts of a pair to write."),
     ] = "both",
     preset: Preset = None,
     config: Config = None,
