@@ -67,12 +67,7 @@ def plugins(
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new method's name.")],
     level: Annotated[
-        str,
-        Option(
-            "--level",
-            metavar="text|token|embedding|generator",
-            help="The level that the method perturbs.",
-        ),
+        str, Option("--level", metavar="LEVEL", help="text, token, embedding or generator.")
     ] = "text",
     single_file: Annotated[
         bool, Option("--single-file", help="Write one file for --plugin, no package.")
