@@ -91,7 +91,7 @@ class RunError(BenchError):
 
 
 class StoppedError(BaseException):
-    """A study that a signal stopped; `exit_code` is 128 plus the signal number, as in shells.
+    """A study stopped by a signal; `exit_code` is 128 plus the signal number, as in shells.
 
     It is not an Exception, so that it is never mistaken for a method's failure. It is not a KeyboardInterrupt either:
     Typer would drop its message and its signal, and a plugin may raise a KeyboardInterrupt itself.
@@ -103,7 +103,7 @@ class StoppedError(BaseException):
 
 
 class LostProcessError(StoppedError):
-    """A study that ends because another process that trains its runs has died; `reason` says which one and how.
+    """A study stopped because another process that trains its runs has died; `reason` says which one and how.
 
     The current run is not recorded: it resumes from its last checkpoint.
     """

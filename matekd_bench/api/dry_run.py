@@ -39,7 +39,7 @@ class DryRun:
         return frame_of(ExportTable("plan", KEYS, rows))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the plan as JSON data without nested objects."""
+        """Return the plan as JSON data, with the fields of the study at the top level."""
         return self.plan.as_json()
 
     def __str__(self) -> str:

@@ -45,7 +45,7 @@ def task(incomplete: str) -> Completions:
 
 
 def runs(context: typer.Context, incomplete: str) -> Completions:
-    """Complete the id of a run in the results folders that were typed, or the default one."""
+    """Complete the id of a run in the typed results folders, or else in the default one."""
     from matekd_bench.api.results import RESULTS
     from matekd_bench.results.store.results_store import ResultsStore
 

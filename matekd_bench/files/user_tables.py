@@ -39,7 +39,7 @@ def read_lines(file: Path, encoding: str = UTF_8) -> list[TableLine]:
     """
     reader = {".csv": _csv_lines, ".tsv": _tsv_lines, ".jsonl": _jsonl_lines}.get(file.suffix.lower())
     if reader is None:
-        raise DataError(f"'{file}' must be one of {', '.join(EXTENSIONS)}.")
+        raise DataError(f"'{file}' must have one of the extensions {', '.join(EXTENSIONS)}.")
     if not file.is_file():  # a pipe would be empty when it is read again
         raise DataError(f"there is no file '{file}'.")
     lines = list(reader(file, _content(file, encoding)))

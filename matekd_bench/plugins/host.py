@@ -43,7 +43,7 @@ class Host:
     of methods that are defined in this process, which no other process can load.
     """
 
-    # The host loaded last in this process: find_thesaurus looks names up in it.
+    # The most recently loaded host of this process: find_thesaurus looks up names in it.
     latest: ClassVar[Host | None] = None
 
     methods: Mapping[str, Provided[Method]]

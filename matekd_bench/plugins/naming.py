@@ -51,7 +51,7 @@ def conflict_error(kind: str, name: str, claims: Sequence[Provided[AnyRecord]]) 
     """Return the error for a name that several plugins claim; it names all of them."""
     built_in = [claim.by for claim in claims if claim.by.built_in]
     others = [claim.by for claim in claims if not claim.by.built_in]
-    if built_in and others:  # a built-in name stays: the others have to change theirs
+    if built_in and others:  # a built-in name stays: the others must change theirs
         return PluginError(
             f"the {kind} name '{name}' of {' and of '.join(map(str, others))} is taken by a {kind} of {built_in[0]}:",
             hint="give yours another name.",

@@ -133,7 +133,7 @@ class LineScreen(QuietScreen):
         if self.study_pace is not None:
             self.study_pace.run_finished(end.run_id)
             left = self.study_pace.left()
-        time_left = "" if left is None else f"; {duration(left)} left in all"
+        time_left = "" if left is None else f"; {duration(left)} left in total"
         self.print_line(f"{self.runs.pop(end.run_id).label}: {end_line(end)}{time_left}")
 
     def _run(self, run_id: str) -> RunLine:

@@ -88,5 +88,9 @@ def _convert_files(pairs: Sequence[Path], id: str) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if ended.returncode:
         said = ended.stderr.strip().splitlines()
-        reason = said[-1] if said else f"the process that reads its weights ended with {ended.returncode}"
+        reason = (
+            said[-1]
+            if said
+            else f"the process that reads its weights ended with exit code {ended.returncode}"
+        )
         raise CheckpointError(f"'{id}': {reason.rstrip('.')}.", hint=RECIPE)

@@ -98,7 +98,9 @@ def chosen_runs(runs: Sequence[Record]) -> dict[str, Record]:
                 f"run '{run.run_id}' was trained on synthetic data, but the server scores only GLUE."
             )
         if task not in tasks:
-            raise UsageError(f"run '{run.run_id}' is of task '{task}', which is not part of a submission.")
+            raise UsageError(
+                f"run '{run.run_id}' is a run of task '{task}', which is not part of a submission."
+            )
         if task in run_of_task:
             raise UsageError(
                 f"task {task} has two runs, '{run_of_task[task].run_id}' and '{run.run_id}': name one."

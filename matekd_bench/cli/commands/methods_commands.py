@@ -86,7 +86,10 @@ def show(
             ("method", method.name),
             ("summary", method.summary),
             ("level", method.level + (f", {method.role}" if method.role != "method" else "")),
-            ("wraps", f"a method of level {method.wraps}, written first" if method.wraps else ""),
+            (
+                "wraps",
+                f"a method of level {method.wraps}, named first in the brackets" if method.wraps else "",
+            ),
             ("version", method.version),
             ("tuned", "; ".join(f"{name}: {space}" for name, space in method.search.items())),
             ("overrides", overrides_in_words(method)),

@@ -62,7 +62,9 @@ def reproduce(
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
     json: Json = False,
-    quiet: Annotated[bool, Option("--quiet", "-q", help="Only warnings, errors and the result.")] = False,
+    quiet: Annotated[
+        bool, Option("--quiet", "-q", help="Show only warnings, errors and the result.")
+    ] = False,
 ) -> int:
     """Train a recorded run again, and report whether the numbers are the same and, if not, which conditions differ.
 

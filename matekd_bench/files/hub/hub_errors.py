@@ -91,7 +91,7 @@ def _of_status(status: int, wait: str | None, page: str) -> Cause | None:
     if status == 403:
         return Cause("access is refused (403)", f"See {page}; the token may lack the permission.")
     if status == 407:
-        return Cause("the proxy wants a login (407)", "Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT.")
+        return Cause("the proxy requires a login (407)", "Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT.")
     if status == 429:
         after = f" Wait {wait} seconds." if wait else ""
         return Cause("the Hub limits requests (429)", f"{AGAIN}{after} With a token the limit is higher.")

@@ -24,7 +24,7 @@ def processes_here(processes: int, environment: Mapping[str, str] = os.environ) 
 
 
 def slurm_tasks_here(environment: Mapping[str, str] = os.environ) -> int:
-    """Return how many tasks of this Slurm step are on this machine; 1 outside of `srun`."""
+    """Return how many tasks of this Slurm step are on this machine; 1 outside `srun`."""
     counts = []  # e.g. "2(x3),1": two tasks on each of three machines, one on the fourth
     for count, machines in re.findall(
         r"(\d+)(?:\(x(\d+)\))?", environment.get("SLURM_STEP_TASKS_PER_NODE", "")

@@ -42,7 +42,7 @@ class Plan:
     bases: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the plan as JSON data, on one level."""
+        """Return the plan as JSON data, with the fields of the study at the top level."""
         values = asdict(self)
         study = values.pop("study")
         del study["run_id"]

@@ -29,7 +29,7 @@ class WorkItem:
 
 def preparation_id(task: str) -> str:
     """Return the id of the item that prepares what the runs on a task share."""
-    return f"teacher for {task}"  # contains blanks, so it is no run id
+    return f"teacher for {task}"  # contains blanks, so it is not a run id
 
 
 def critical_paths(work: Sequence[WorkItem]) -> list[float]:

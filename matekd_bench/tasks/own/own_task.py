@@ -128,7 +128,7 @@ def _with_files(task: Task, folder: Path, encoding: str) -> Task:
     """Return the task with a reader for its files; raise DataError for an unknown extension."""
     for split in task.splits.values():
         if Path(split.file).suffix.lower() not in EXTENSIONS:
-            raise DataError(f"'{split.file}' must be one of {', '.join(EXTENSIONS)}.")
+            raise DataError(f"'{split.file}' must have one of the extensions {', '.join(EXTENSIONS)}.")
     paths = {name: resolve_file(folder, split.file) for name, split in task.splits.items()}
     files = OwnFiles(paths, encoding)
     return replace(task, reader=partial(_rows, files, task))

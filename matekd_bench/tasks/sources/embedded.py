@@ -25,7 +25,7 @@ class Embedded:
         Raises DataError if the task has no reader, or if the reader fails or returns invalid rows.
         """
         if task.reader is None:
-            raise DataError(f"task {task.name} brings no data of its own.")
+            raise DataError(f"task {task.name} has no data of its own.")
         with blamed(f"{task.name} {split} could not be read", DataError):
             rows = task.reader(split)
         problem = _problem(task, split, rows)

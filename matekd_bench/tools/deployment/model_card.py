@@ -53,7 +53,11 @@ def _title(facts: CardFacts) -> Iterator[str]:
     name = f"{task.title}: {task.summary}" if task else run.identity.task
     teacher = run.teacher.id if run.teacher else "(unknown)"
     yield from (f"# {run.run_id}", "")
-    yield f"A text classifier for {escape(name)}" if run.data.labels else f"A regression for {escape(name)}"
+    yield (
+        f"A text classifier for {escape(name)}"
+        if run.data.labels
+        else f"A regression model for {escape(name)}"
+    )
     yield escape(f"matekd-bench trained it with the method {run.identity.variant} and the teacher {teacher}.")
     if run.data.state in ("mini", "partial"):
         yield escape(f"Data: {run.data.state_text}; a score on them is not a score on the official task.")

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     import torch
 
 TOPIC = "devices"
-UPDATE = "update the NVIDIA driver, or install the torch that fits it: https://pytorch.org/get-started"
+UPDATE = (
+    "update the NVIDIA driver, or install a version of torch that fits it: https://pytorch.org/get-started"
+)
 
 
 def devices() -> Iterator[Finding]:
