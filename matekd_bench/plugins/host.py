@@ -1,8 +1,7 @@
 """Loads plugins one by one and looks up what they provide.
 
 Loading is tolerant: a broken plugin is listed in `Host.plugins` and affects no other plugin. A name that two plugins
-claim is listed in `Host.conflicts`. Looking up a name is strict: :meth:`Host.method` and similar methods raise an
-error.
+claim is listed in `Host.conflicts`. Looking up a name is strict: :meth:`Host.method` and others raise an error.
 """
 
 from __future__ import annotations
@@ -139,9 +138,7 @@ class Host:
             return UsageError(f"the method '{name}' is not offered: {self.refused[name].record.refused}")
         for info in self.plugins:
             if info.status == "broken" and info.name in (name, name.partition(":")[0]):
-                return PluginError(
-                    f"the {kind} '{name}' is missing because {info.by} is broken: {info.reason}"
-                )
+                return PluginError(f"the {kind} '{name}' is missing: {info.by} is broken: {info.reason}")
         if NOT_INSTALLED in self.warnings:
             return PluginError(f"unknown {kind} '{name}': {NOT_INSTALLED}")
         error = unknown(kind, name, allowed)

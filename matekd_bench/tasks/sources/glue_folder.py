@@ -61,7 +61,9 @@ class GlueFolder:
                 hint="Give the folder that holds CoLA, RTE, ... with --glue-dir DIR.",
             )
         if task.folder is None:
-            raise DataError(f"task {task.name} is not part of a GLUE folder: leave out the task, or --glue-dir.")
+            raise DataError(
+                f"task {task.name} is not part of a GLUE folder: leave out the task, or --glue-dir."
+            )
         folder = self.path / task.folder
         if not folder.is_dir():
             available = list_available(
