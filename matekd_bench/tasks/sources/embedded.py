@@ -37,7 +37,7 @@ class Embedded:
 def _problem(task: Task, split: str, rows: Rows) -> str | None:
     """Return what is wrong with the rows of a split, or None."""
     if misshapen := [row for row in rows.texts if len(row) != len(task.fields)]:
-        return f"{len(misshapen[0])} texts in a row that needs {len(task.fields)}"
+        return f"a row has {len(misshapen[0])} texts, but {len(task.fields)} are needed"
     if task.splits[split].labeled != (rows.labels is not None):
         return "labels " + ("are missing" if rows.labels is None else "although the task has none there")
     if rows.labels is None:

@@ -83,8 +83,8 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     for path in (tmp_path / "file", tmp_path / "file" / "cache", Path("/proc/cache")):
         check = folder("own", path, "teachers", "MATEKD_BENCH_CACHE")
         assert check.state == "problem"
-        assert f"{path} (teachers) can't be written: " in check.text
-        assert check.todo == "set MATEKD_BENCH_CACHE to a folder that can"
+        assert f"{path} (teachers) is not writable: " in check.text
+        assert check.todo == "set MATEKD_BENCH_CACHE to a writable folder"
 
 
 def test_both_caches_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ def test_what_is_there_is_told_from_what_is_not(tmp_path: Path, monkeypatch: pyt
     [check] = [check for check in preset_models.models() if check.name == "paper-bert"]
     assert check.text == (
         "not on this machine: distilbert/distilbert-base-uncased, google/bert_uncased_L-4_H-256_A-4; "
-        "there: google-bert/bert-base-uncased"
+        "present: google-bert/bert-base-uncased"
     )
 
 
