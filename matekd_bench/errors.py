@@ -1,4 +1,4 @@
-"""The exceptions that the user sees as one line, and the one place that turns errors of libraries into such a line.
+"""The exceptions that the user sees as one line, and the functions that turn errors of libraries into such a line.
 
 BenchError                 exit code 2: something the user typed, named or installed is wrong
 ├── UsageError             an option, a name or a parameter
@@ -10,7 +10,7 @@ BenchError                 exit code 2: something the user typed, named or insta
 
 StoppedError               not an Exception: a signal has asked the program to stop
 └── LostProcessError       another process that trains the same runs has died
-EscapedError               what a plugin raised that is no Exception, such as SystemExit; never shown itself
+EscapedError               an error of a plugin that is not an Exception, such as SystemExit; never shown itself
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from matekd_bench.spelling import nearest
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-# What pydantic's commonest complaints mean for somebody who wrote a file; all others keep their words.
+# Plain words for pydantic's most common complaints; all others keep pydantic's own words.
 PLAIN_RULES: Mapping[str, str] = {
     **dict.fromkeys(("string_type", "string_sub_type"), "it should be text"),
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "it should be a whole number"),
@@ -91,10 +91,10 @@ class RunError(BenchError):
 
 
 class StoppedError(BaseException):
-    """The end of a study that a signal stopped; `exit_code` is 128 plus the signal number, as in shells.
+    """A study stopped by a signal; `exit_code` is 128 plus the signal number, as in shells.
 
     It is not an Exception, so that it is never mistaken for a method's failure. It is not a KeyboardInterrupt either:
-    Typer would drop its message and its signal, and a plugin may raise one itself.
+    Typer would drop its message and its signal, and a plugin may raise a KeyboardInterrupt itself.
     """
 
     def __init__(self, message: str, number: int) -> None:
@@ -103,9 +103,9 @@ class StoppedError(BaseException):
 
 
 class LostProcessError(StoppedError):
-    """The end of a study because another process that trains its runs has died; `reason` says which and how.
+    """A study stopped because another process that trains its runs has died; `reason` says which one and how.
 
-    The run under way is not recorded: it resumes from its last checkpoint.
+    The current run is not recorded: it resumes from its last checkpoint.
     """
 
     def __init__(self, reason: str) -> None:
@@ -114,7 +114,7 @@ class LostProcessError(StoppedError):
 
 
 class EscapedError(Exception):
-    """An exception of foreign code that `except Exception` would miss; the original is its `__cause__`."""
+    """An exception from a plugin that `except Exception` would miss; the original is its `__cause__`."""
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str], *, command: str | None = None) -> UsageError:
@@ -129,26 +129,26 @@ def unknown(kind: str, name: str, allowed: Iterable[str], *, command: str | None
 
 
 def _suggestion(name: str, names: Sequence[str]) -> str:
-    """Return the nearest of the names as a question, else all of them."""
+    """Return the nearest of the names as a question, or else all names."""
     if near := nearest(name, names):
         return f"did you mean '{near}'?"
-    return f"there are {', '.join(names)}." if names else "there are none."
+    return f"available: {', '.join(names)}." if names else "none are available."
 
 
 def list_available(name: str, present: Sequence[str]) -> str:
     """Return the end of an error about a missing `name`: the nearest of the `present` names, then all of them."""
     if not present:
-        return "there is nothing."
+        return "none are available."
     near = nearest(name, present, cutoff=0.7)
-    listed = f"there are {', '.join(sorted(present))}."
+    listed = f"available: {', '.join(sorted(present))}."
     return f"did you mean '{near}'? {listed}" if near else listed
 
 
 def one_line(error: BaseException) -> str:
-    """Return any error as one line without a full stop of its own.
+    """Return any error as one line that does not end with a period.
 
-    The suite's errors come without their type; all others end with the place to look at, `(my_method.py, line 12)`.
-    The text of a foreign error is cut where it is very long, and left out where it cannot be had.
+    The project's own errors are shown without their type. All others end with the place to look at, such as
+    `(my_method.py, line 12)`. A very long message is shortened, and one that cannot be read is left out.
     """
     error = original_of(error)
     text = message_of(error)
@@ -163,24 +163,24 @@ def one_line(error: BaseException) -> str:
 
 
 def original_of(error: BaseException) -> BaseException:
-    """Return what foreign code raised, for an EscapedError; any other error itself."""
+    """Return the original error of an EscapedError, and any other error unchanged."""
     return error.__cause__ if isinstance(error, EscapedError) and error.__cause__ else error
 
 
 def message_of(error: BaseException) -> str:
-    """Return the message of any error in one line that can be shown, stored and sent."""
+    """Return the message of any error as one line that can be displayed, stored and sent."""
     try:
         text = str(error)
     except StoppedError:
         raise
     except BaseException:  # foreign code may raise anything here too
-        return "its message cannot be shown"
+        return "its message cannot be displayed"
     line = " ".join(_shortened(text, LONGEST_REASON).split())
     return line.encode(errors="replace").decode()  # half a surrogate pair cannot be written to a file
 
 
 def traceback_of(error: BaseException) -> str:
-    """Return the traceback of an error as Python prints it, without the middle of a very long one."""
+    """Return the traceback of an error as Python prints it, with the middle of a very long one left out."""
     import traceback  # only where something has failed
 
     lines = "".join(traceback.format_exception(error)).rstrip()
@@ -188,13 +188,13 @@ def traceback_of(error: BaseException) -> str:
 
 
 def _shortened(text: str, length: int) -> str:
-    """Return a long text without its middle."""
+    """Return the text, with the middle of a long one left out."""
     half = length // 2
     return text if len(text) <= length else f"{text[:half]} ... {text[-half:]}"
 
 
 def _first_of(error: BaseException) -> BaseException:
-    """Return the first error of a group, which may hold groups again."""
+    """Return the first error of a group, which may itself contain groups."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
@@ -203,10 +203,10 @@ def _first_of(error: BaseException) -> BaseException:
 def _place(error: BaseException) -> str | None:
     """Return file name and line of the frame that is most likely at fault; None without a traceback.
 
-    That is the deepest frame of code that is neither the suite's nor an installed library's. Plugins may be installed
-    too: then it is the last frame that the suite called. Without any, it is the deepest frame.
+    This is the deepest frame of code that belongs neither to matekd-bench nor to an installed library. Without one, the
+    plugin may be installed: then it is the last frame that matekd-bench called. Otherwise it is the deepest frame.
     """
-    frames = []  # (file, line, belongs to the suite), the outermost first
+    frames = []  # (file, line, belongs to this project), the outermost first
     step = error.__traceback__
     while step is not None:
         code, suite = step.tb_frame.f_code, step.tb_frame.f_globals.get("__name__", "").partition(".")[0]
@@ -223,7 +223,7 @@ def _place(error: BaseException) -> str | None:
 
 
 def defined_at(function: Any) -> str:
-    """Return ` (my_method.py, line 12)`, where a function of Python code is defined; else nothing."""
+    """Return ` (my_method.py, line 12)`, the place where a Python function is defined; "" for other functions."""
     import inspect  # only where something is wrong
 
     function = getattr(function, "fget", None) or getattr(function, "__func__", function)
@@ -244,7 +244,7 @@ def _is_library(file: str) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of a library's long message, with the next one after a colon; else the error's type."""
+    """Return the first line of a library's long message, and the next line after a colon; else the error's type."""
     first, _, rest = str(error).strip().partition("\n")
     if first.rstrip().endswith(":"):
         first = f"{first.rstrip()} {rest.strip().partition(chr(10))[0]}".rstrip(" :")
@@ -252,14 +252,14 @@ def first_line(error: BaseException) -> str:
 
 
 def os_reason(error: BaseException) -> str:
-    """Return why the system refused something: its own words if it has any, else the message in one line."""
+    """Return why the system refused an operation: its own words if it gives any, else the message in one line."""
     return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
 
 
 def file_problem(path: object, error: Exception, verb: str = "read") -> str:
-    """Return the sentence about a file that cannot be read or written, with its line if the error knows one.
+    """Return a sentence about a file that cannot be read or written, with the line if the error knows it.
 
-    `error` is one of the system, of decoding text, or of a parser of JSON or TOML.
+    `error` comes from the system, from decoding text, or from a parser of JSON or TOML.
     """
     if isinstance(error, UnicodeDecodeError):
         line = error.object.count(b"\n", 0, error.start) + 1
@@ -272,20 +272,20 @@ def file_problem(path: object, error: Exception, verb: str = "read") -> str:
 
 
 def likely_encoding(content: bytes) -> str:
-    """Return the encoding that bytes which are not UTF-8 most likely have: UTF-16 with its mark, else one of a byte."""
+    """Return the most likely encoding of bytes that are not UTF-8: UTF-16 if they have its mark, else one byte each."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
-    unused = {0x81, 0x8D, 0x8F, 0x90, 0x9D}  # the bytes that Windows' code page has no character for
+    unused = {0x81, 0x8D, 0x8F, 0x90, 0x9D}  # bytes that the Windows code page assigns no character
     return "latin-1" if unused & set(content) else "cp1252"
 
 
 def _syntax_problem(path: object, error: Exception) -> str:
-    """Return the sentence about a file that is not JSON or not TOML, or that Python refuses to read."""
+    """Return a sentence about a file that is not JSON or TOML, or that Python refuses to read."""
     if isinstance(error, RecursionError):
         return f"'{path}' is nested too deeply."
     text = " ".join(str(error).split()).rstrip(".")
     if "integer string conversion" in text:  # Python's limit of 4300 digits
-        return f"'{path}' holds a whole number of thousands of digits: write a smaller one."
+        return f"'{path}' holds an integer of thousands of digits: write a smaller one."
     language = "TOML" if str(path).endswith(".toml") else "JSON"
     return f"'{path}' is not {language}: {text}."
 
@@ -293,9 +293,9 @@ def _syntax_problem(path: object, error: Exception) -> str:
 class Problem(NamedTuple):
     """The first problem that pydantic found in something that the user wrote.
 
-    `path` leads to the key, and is empty if the problem is about all keys together. `kind` says whether the key is
-    unknown, missing or has a wrong value. `rule` says in words what the value has to be. `value` is the wrong value;
-    `names` are the keys that exist where an unknown one was written.
+    `path` leads to the key; it is empty if the problem concerns several keys together. `kind` says whether the key is
+    unknown, missing or has a wrong value. `rule` says in words what the value must be. `value` is the wrong value.
+    `names` are the existing keys if an unknown one was written.
     """
 
     path: tuple[str, ...]
@@ -306,12 +306,12 @@ class Problem(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The key, dotted."""
+        """The key, with dots between its parts."""
         return ".".join(self.path)
 
     @property
     def reason(self) -> str:
-        """The rule with the wrong value, where the value is short enough to be shown."""
+        """The rule, followed by the wrong value if it is short enough to show."""
         if not isinstance(self.value, (str, int, float, list, type(None))) or ", not " in self.rule:
             return self.rule
         try:
@@ -321,7 +321,7 @@ class Problem(NamedTuple):
         return f"{self.rule}, not {value[:LONGEST_VALUE]}{'...' * (len(value) > LONGEST_VALUE)}"
 
     def sentence(self, word: str = "key", place: str = "") -> str:
-        """Return the problem as a sentence; `word` is the word for a key, `place` follows the key's name."""
+        """Return the problem as a sentence; `word` is the word for a key, and `place` follows the key's name."""
         match self.kind:
             case "unknown":
                 suggestion = _suggestion(self.path[-1], self.names)
@@ -341,7 +341,7 @@ def first_problem(error: ValidationError, model: Any) -> Problem:
     problem = next((item for item in problems if item["type"] in unknowns), problems[0])
     path, names = _located(model, problem["loc"])
     if problem["type"] in unknowns:
-        return Problem(path, "unknown", "there is no such key", problem["input"], names)
+        return Problem(path, "unknown", "no such key exists", problem["input"], names)
     if problem["type"] == "missing":
         return Problem(path, "missing", "it is missing", None, names)
     value = ... if problem["type"] == "json_invalid" else problem["input"]
@@ -349,16 +349,16 @@ def first_problem(error: ValidationError, model: Any) -> Problem:
 
 
 def plain_words(message: str) -> str:
-    """Return the message of pydantic or Typer about a bad value as a clause, without their own words."""
+    """Return pydantic's or Typer's message about a bad value as a clause, without their own phrases."""
     plain = " ".join(message.split()).removeprefix("Value error, ").removesuffix(".")
     plain = plain.replace("Invalid JSON", "not JSON")
     return re.sub(r"^[A-Z][a-z]+ should", "it should", plain).partition(", unable to")[0]
 
 
 def _located(model: Any, location: Sequence[str | int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the keys of pydantic's `location`, and the names that exist beside the last of them.
+    """Return the keys in pydantic's `location`, and the names that exist at the level of the last one.
 
-    A location also names members of unions, such as `tuple[int, ...]`, which are no keys.
+    A location also names members of unions, such as `tuple[int, ...]`, which are not keys.
     """
     path: list[str] = []
     kinds, names = _members(model), {}
@@ -374,18 +374,18 @@ def _located(model: Any, location: Sequence[str | int]) -> tuple[tuple[str, ...]
 
 
 def _is_table(kind: Any) -> bool:
-    """Return True for `dict[str, ...]` and the like, where every key is the user's own."""
+    """Return True for types such as `dict[str, ...]`, whose keys are the user's own."""
     origin = get_origin(kind)
     return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
 def _members(kind: Any) -> list[Any]:
-    """Return the members of a union, else the type itself."""
+    """Return the members of a union, or the type itself in a list."""
     return list(get_args(kind)) if get_origin(kind) in (Union, types.UnionType) else [kind]
 
 
 def _fields(kind: Any) -> dict[str, Any]:
-    """Return the types of a record's fields by key; empty for a type that is no record."""
+    """Return the types of a record's fields by key; empty for a type that is not a record."""
     if is_dataclass(kind):
         hints = get_type_hints(kind)
         return {field.name: hints[field.name] for field in fields(kind)}

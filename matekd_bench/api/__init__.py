@@ -1,1 +1,1 @@
-"""The Python interface, which the command line goes through: a study, its results, and their leaderboard."""
+"""The Python interface, which the command line also uses: a study, its results, and their leaderboard."""

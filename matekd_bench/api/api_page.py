@@ -15,21 +15,21 @@ from matekd_bench import testing
 HEAD = """\
 # Public names
 
-Made from the docstrings by `python -m matekd_bench.api.api_page > docs/api.md`. These names may be imported from
-`matekd_bench`, those of the last section from `matekd_bench.testing`; every other module is private and moves.
-[python.md](python.md) shows a study from Python, [write-a-method.md](write-a-method.md) a method.
+Made from the docstrings by `python -m matekd_bench.api.api_page > docs/api.md`. These names can be imported from
+`matekd_bench`, those of the last section from `matekd_bench.testing`. All other modules are private and may change.
+[python.md](python.md) runs a study from Python, and [write-a-method.md](write-a-method.md) shows how to write a method.
 """
 TAIL = """\
 ## Not shown
 
-`hookimpl` marks a function as the implementation of a [hook](hooks.md). `Views` is the type of what
-`Perturbation.views` returns, for annotations alone. `__version__` is the version.
+`hookimpl` marks a function as the implementation of a [hook](hooks.md). `Views` is the return type of
+`Perturbation.views`, for annotations only. `__version__` is the version.
 """
 SECTIONS: Mapping[str, str] = {
     "Studies and results": "Study DryRun load_results Results Leaderboard Drawing Student",
-    "What a method is made of": "Perturbation TextPerturbation TokenPerturbation Params NoParams Range Choice Cycle "
+    "Parts of a method": "Perturbation TextPerturbation TokenPerturbation Params NoParams Range Choice Cycle "
     "Method WrapperParams",
-    "What a method yields and gets": "View Joint Seen Batch Models Context Trained Tokens WordEmbeddings Row Encoded "
+    "What a method gets and yields": "View Joint Seen Batch Models Context Trained Tokens WordEmbeddings Row Encoded "
     "Perturbed seed_of borrowed_random",
     "Tasks": "Task Split Rows Suite load_tasks load_suites evaluate_metric",
     "Perturbed texts from a file": "read_perturbed_texts PerturbedTexts Coverage",
@@ -77,7 +77,7 @@ def _members(cls: type) -> Iterator[str]:
 
 
 def _code(name: str, value: Any) -> str:
-    """Return a call with the types of its arguments as a block of code, an argument per line if it is long."""
+    """Return a call with the types of its arguments as a code block; a long call has one argument per line."""
     signature = inspect.signature(value)
     arguments = list(_arguments(signature))
     annotation = "" if isinstance(value, type) else signature.return_annotation
@@ -89,7 +89,7 @@ def _code(name: str, value: Any) -> str:
 
 
 def _arguments(signature: inspect.Signature) -> Iterator[str]:
-    """Yield the arguments as they are written, without `self`; `*` comes before those that need their name."""
+    """Yield the arguments as they are written, without `self`; `*` precedes those that need their name."""
     parameters = [item for item in signature.parameters.values() if item.name not in ("self", "cls")]
     starred = any(item.kind is item.VAR_POSITIONAL for item in parameters)
     for item in parameters:

@@ -1,4 +1,4 @@
-"""The plan of a study as a table: its runs, what exists, and estimates of what is left."""
+"""The plan of a study as a table: its runs, which of them are recorded, and estimates for the others."""
 
 from __future__ import annotations
 
@@ -26,18 +26,21 @@ HEADER = ("method", "task", "seed", "updates", "state")
 class DryRun:
     """The plan of a study, from `Study.plan`: a table of its runs with estimates.
 
-    ``print(plan)`` prints what ``matekd-bench run --dry-run`` prints. `plan` holds all that is known of it.
+    ``print(plan)`` prints the same as ``matekd-bench run --dry-run``. `plan` holds all details.
     """
 
     plan: Plan
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row per run; `done` says if it is recorded, `seconds` estimates a run to do without its teacher."""
+        """Return a row per run.
+
+        `done` is true if the run is recorded. `seconds` is the estimate for a run to do, without its teacher.
+        """
         rows = [{key: getattr(run, key) for key in KEYS} for run in self.plan.study.runs]
         return frame_of(ExportTable("plan", KEYS, rows))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the plan as JSON data, on one level."""
+        """Return the plan as JSON data, with the fields of the study at the top level."""
         return self.plan.as_json()
 
     def __str__(self) -> str:
@@ -65,12 +68,12 @@ class DryRun:
         ]
 
     def _sentences(self) -> Iterator[str]:
-        """Yield the data, the number of runs to do, and the work that is left with the basis of its estimate."""
+        """Yield the data, the number of runs to do, and the remaining work with the basis of its estimate."""
         plan, study = self.plan, self.plan.study
         yield from preset_lines([study.preset], plan.from_preset)
         yield from (f"data of {task}: {state}" for task, state in plan.data_states.items())
         if plan.trials:
-            yield f"tuning: {plan.trials} trials before, {plan.trials_todo} to do"
+            yield f"tuning: {plan.trials} trials first, {plan.trials_todo} to do"
         part = "" if plan.shard is None else f" in shard {plan.shard}"
         teachers = len(study.teachers)
         tune = f" and {teachers} teacher{'s' * (teachers != 1)} to fine-tune" if teachers else ""

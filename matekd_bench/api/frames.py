@@ -1,4 +1,4 @@
-"""Turns the tables of the report into pandas data frames with a type per column."""
+"""Turns tables of the report into pandas data frames with typed columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def frame_of(table: ExportTable) -> pd.DataFrame:
-    """Return a table as a data frame with its rows and columns in their order; loads pandas."""
+    """Return a table as a data frame with its rows and columns in the same order; loads pandas."""
     import pandas as pd
 
     values = {key: [row[key] for row in table.rows] for key in table.columns}
@@ -23,7 +23,7 @@ def frame_of(table: ExportTable) -> pd.DataFrame:
 
 
 def _type_of(values: Iterable[Value]) -> str:
-    """Return the pandas type of a column, in which a missing value is missing; float64 if it has no value at all."""
+    """Return the pandas type of a column, in which values may be missing; float64 if it has no values at all."""
     kinds = {type(value) for value in values if value is not None}
     if str in kinds:
         return "string"
@@ -33,5 +33,5 @@ def _type_of(values: Iterable[Value]) -> str:
 
 
 def joined(names: str | Sequence[str] | None) -> str | None:
-    """Return a list of names as the command line writes it, with commas."""
+    """Return a list of names separated by commas, as on the command line."""
     return names if names is None or isinstance(names, str) else ",".join(names)

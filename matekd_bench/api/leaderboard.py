@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from matekd_bench.tasks.task import Suite, Task
 
 
-NO_WIDTH = 10_000  # columns, for output that is no screen
+NO_WIDTH = 10_000  # columns, for output that does not go to a screen
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A plot of a leaderboard; a notebook shows it. `svg` is the picture as text."""
+    """A plot of a leaderboard, which a notebook shows. `svg` is the picture as text."""
 
     name: str
     svg: str = field(repr=False)
@@ -47,9 +47,9 @@ class Drawing:
 class Leaderboard:
     """The comparison of the methods: a table per protocol, made by `Results.leaderboard`.
 
-    ``print(board)`` prints what ``matekd-bench leaderboard`` prints, and a notebook shows the tables of the web page.
-    `data` holds the tables with all their statistics, `records` the runs that they are computed from, and `evidence`
-    the predictions of these runs.
+    ``print(board)`` prints the same as ``matekd-bench leaderboard``, and a notebook shows the tables of the web page.
+    `data` holds the tables with all statistics, `records` the runs from which they are computed, and `evidence` the
+    predictions of these runs.
     """
 
     data: LeaderboardTables
@@ -63,7 +63,7 @@ class Leaderboard:
     def rows(self) -> ExportTable:
         """The rows and columns of ``leaderboard.csv``: a row per method and protocol, each protocol's teacher first.
 
-        Another view than the usual one has rows and columns of its own: by task, a row per method and task.
+        Other views have other rows and columns: by task, there is a row per method and task.
         """
         from matekd_bench.results.report.export_tables import rows_of_view
 
@@ -73,14 +73,14 @@ class Leaderboard:
         """Return the rows and columns of ``leaderboard.csv`` with typed columns; scores are fractions.
 
         There is one row per method and protocol; the row called `teacher` is the teacher's. A leaderboard `by` task has
-        one row per method and task, and one `by` cost or diagnostics has their columns.
+        one row per method and task. One `by` cost or diagnostics has the columns of that view.
         """
         return frame_of(self.rows)
 
     def verdicts(self) -> pd.DataFrame:
-        """Return difference, 95 % interval, corrected p and verdict of each method, on each task and over all.
+        """Return difference, 95 % interval, corrected p and verdict of each method, on each task and over all tasks.
 
-        The column `task` is "all" for the mean over the informative tasks. `reason` says why there is no verdict.
+        The column `task` is "all" for the mean over the informative tasks. `reason` says why a verdict is missing.
         """
         from matekd_bench.results.report.export_tables import verdict_rows
 
@@ -108,14 +108,14 @@ class Leaderboard:
         texts: bool = False,
         glue_dir: str | Path | None = None,
     ) -> list[Path]:
-        """Write the leaderboard to a file: .csv, .json, .md, .tex, .html, a picture, or what plugins add.
+        """Write the leaderboard to a file: .csv, .json, .md, .tex, .html, a picture, or a format of a plugin.
 
-        Returns the files that were written: a page of many runs has a CSV of them beside it. `plot` says what a picture
-        shows; without it, the file's name does. For a paper: `columns` (1 or 2) of the page and whether the `cost` of
-        each method is shown, for .tex; `width` in inches and whether there is a `title`, for pictures. With `texts` a
-        page shows the texts on which each method disagrees most with the reference; GLUE's are read from `glue_dir` or
-        the Hub. Raises UsageError for another extension, for an option that the file cannot use, and for a .tex file or
-        a picture of another view than the usual one.
+        `plot` chooses what a picture shows; by default the file's name does. The next options are for papers. For
+        .tex, `columns` is the number of columns of the page (1 or 2), and `cost` shows the cost of each method. For
+        pictures, `width` is in inches, and `title` draws a title. With `texts`, a page shows the texts on which each
+        method disagrees most with the reference; GLUE's are read from `glue_dir` or the Hub. Returns the written files:
+        a page of many runs has a CSV of them beside it. Raises UsageError for another extension, for an option that the
+        file cannot use, and for a .tex file or a picture of another view than the usual one.
         """
         from matekd_bench.results.report.documents import FileOptions
         from matekd_bench.results.report.export import export
@@ -190,7 +190,7 @@ class Leaderboard:
         return self.evidence
 
     def show(self, *, notes: bool = False) -> None:
-        """Print the tables of the view on the screen, as ``print`` does; `notes` prints the notes, not their number."""
+        """Print the tables of the view, as ``print`` does; with `notes` print the notes instead of their number."""
         self._render(_screen(), notes)
 
     def __str__(self) -> str:
@@ -219,9 +219,9 @@ class Leaderboard:
 
 
 def _screen() -> Console:
-    """Return the console of standard output; in a notebook, too, what is printed is text.
+    """Return a console for standard output, which in a notebook also shows text.
 
-    A pipe or a file has no width: there every row is one line, unless COLUMNS says otherwise.
+    A pipe or a file has no width: each row is one line, unless COLUMNS sets a width.
     """
     from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""Methods that are given as objects: classes or `Method` records of a script, a notebook or a module."""
+"""Methods given as objects: classes or `Method` records of a script, a notebook or a module."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MethodLike: TypeAlias = str | type[Perturbation[Any]] | Method
 def split_methods(
     methods: str | MethodLike | Sequence[MethodLike] | None,
 ) -> tuple[str | None, list[Provided[Method]]]:
-    """Return the list of methods as ``--methods`` has it, with the names of objects, and the objects.
+    """Return the list of methods as for ``--methods``, with the names of objects, and the objects.
 
-    Raises PluginError for an object that is no sound method, or whose source cannot be read.
+    Raises PluginError for an object that is not a valid method, or whose source cannot be read.
     """
     if methods is None or isinstance(methods, str):
         return methods, []
@@ -32,7 +32,7 @@ def split_methods(
 
 
 def _provided(item: Any) -> Provided[Method]:
-    """Return the record of an object with the place that it comes from: its module, or else this process."""
+    """Return the record of an object with its origin: its module, or else this process."""
     method = checked_record(item, "methods", Method)
     module = _module_of(method)
     spec = None if any(map(is_in_script, objects_of(method).values())) else find_module(module)
@@ -40,7 +40,7 @@ def _provided(item: Any) -> Provided[Method]:
     provided = in_process
     if spec is not None and spec.origin is not None:
         provided = Provided(method, ProvidedBy(plugin=module, path=spec.origin), module)
-    # The code is read now: a definition that is changed later is not what was given.
+    # The code is read now: if the definition changes later, this is still the code that was given.
     return in_process if provided.code.digest is None and in_process.code else provided
 
 

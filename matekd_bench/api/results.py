@@ -32,19 +32,19 @@ if TYPE_CHECKING:
     from matekd_bench.tasks.task import Suite, Task
     from matekd_bench.tools.deployment.card_facts import CardFacts
 
-RESULTS = Path("results")  # the folder that is read if none is named
+RESULTS = Path("results")  # the default folder
 NO_REFERENCE = "none"
 
 
 def load_results(
     *folders: str | Path, plugins: Sequence[str | Path] = (), no_plugins: bool = False
 ) -> Results:
-    """Read results folders; without arguments the folder ``results``.
+    """Read results folders; without arguments, the folder ``results``.
 
-    A run that is in several of them counts once. `plugins` are further plugin files, and `no_plugins` leaves out
-    other packages' plugins. Warns of damaged records, which are left out. Loads neither torch nor evaluate.
+    A run that is in several folders counts once. `plugins` are additional plugin files, and `no_plugins` excludes the
+    plugins of other packages. Damaged records are left out with a warning. Loads neither torch nor evaluate.
 
-    Raises ResultsError for a missing folder, and for two records of one run with different results.
+    Raises ResultsError for a missing folder, and if two records of one run have different results.
     """
     host = Host.load([Path(file) for file in plugins], only_builtin=no_plugins)
     results = Results.read(host, [Path(folder) for folder in folders])
@@ -57,10 +57,10 @@ def load_results(
 class Results:
     """Recorded runs, from `load_results` or `Study.run`.
 
-    A run is named by its id, by the start of its id, or by its folder. `records` are the runs' records, `stores` maps
-    a run id to the results folder that holds it, and `warnings` names damaged records, which were left out.
-    `reference` is the method that leaderboards refer to unless told otherwise. `summary` says how the study ended that
-    trained the runs, None for loaded results.
+    A run is named by its id, by the start of its id, or by its folder. `records` are the runs' records. `stores` maps a
+    run id to the results folder that holds the run. `warnings` names damaged records, which were left out. `reference`
+    is the default reference method of leaderboards. `summary` describes how the study ended that trained the runs; it
+    is None for loaded results.
     """
 
     records: Sequence[Record]
@@ -105,14 +105,14 @@ class Results:
         match: Sequence[str] = (),
         by: str | None = None,
     ) -> Leaderboard:
-        """Compute the leaderboard of all runs and show a part of it.
+        """Compute the leaderboard of all runs, and show all of it or a part.
 
-        `methods` and `tasks` select rows and columns; intervals, corrections and verdicts stay those of all.
+        `methods` and `tasks` select rows and columns; intervals, corrections and verdicts remain those of all runs.
         `reference` is the method that others are compared with, "none" for none. `sort` is delta, score, cost, name or
-        a task; `match` keeps the protocols whose ids start like one of it. `by` chooses what is shown: None for scores,
-        comparison and cost, "task" for a table per task, "cost" or "diagnostics".
+        a task. `match` keeps the protocols whose ids start with one of its entries. `by` chooses the view: None for
+        scores, comparison and cost, "task" for a table per task, "cost" or "diagnostics".
 
-        Raises UsageError, with the nearest match, for a name that is in no table.
+        Raises UsageError, with the nearest match, for a name that is not in any table.
         """
         from matekd_bench.results.leaderboard import row_filters
         from matekd_bench.results.leaderboard.build import build
@@ -136,10 +136,10 @@ class Results:
         return None if name == NO_REFERENCE else known_methods(name, self.host)
 
     def runs(self, *, long: bool = False) -> pd.DataFrame:
-        """Return a row per run: method, task, seed, score, status, cost and what ``runs.csv`` says of the run.
+        """Return a row per run: method, task, seed, score, status, cost and the other columns of ``runs.csv``.
 
         With `long` the rows and columns are those of ``runs.csv``: one row per run, split, selection and metric. Its
-        column `headline` is true for one row per run; average over these rows alone.
+        column `headline` is true for one row per run; to average over runs, use only these rows.
         """
         from matekd_bench.results.report.export_tables import run_rows, run_table
 
@@ -163,7 +163,7 @@ class Results:
         return frame.loc[order.sort_values(kind="stable").index].reset_index(drop=True)
 
     def find(self, run: str | Path) -> Record:
-        """Return the record of a run. Raises UsageError, with the nearest match, if there is none or several."""
+        """Return the record of a run; raise UsageError, with the nearest match, unless exactly one run fits."""
         from matekd_bench.tools.compare import find_run
 
         name = Path(run).resolve().name if is_run_folder(run) else str(run)
@@ -172,7 +172,7 @@ class Results:
     def compare(self, run_a: str | Path, run_b: str | Path) -> CheckpointComparison:
         """Test whether two checkpoints differ: exact McNemar for accuracy, permutations for other metrics.
 
-        The result is about these two checkpoints only, not about their methods: another seed makes others.
+        The result applies to these two checkpoints only, not to their methods: another seed gives other checkpoints.
         """
         from matekd_bench.tools.compare import compare_runs
 
@@ -181,11 +181,11 @@ class Results:
     def predictions(
         self, run: str | Path, *, texts: bool = True, glue_dir: str | Path | None = None
     ) -> pd.DataFrame:
-        """Return the answers of a run at its last evaluation: a row per example of dev.
+        """Return the answers of a run at its last evaluation, a row per example of dev.
 
         The columns are `split`, `uid`, the task's text fields, `label`, `prediction` and the logits, `logit_LABEL` for
-        each class. Texts are read from the task's data again, for GLUE from `glue_dir` or the Hub, and compared with
-        the digest in the record; ``texts=False`` leaves them out.
+        each class. Texts are read again from the task's data, for GLUE from `glue_dir` or the Hub, and checked against
+        the digest in the record. ``texts=False`` leaves them out.
         """
         from matekd_bench.api.run_predictions import predictions_frame
 
@@ -262,7 +262,7 @@ class Results:
         )
 
     def verified(self) -> tuple[Results, Verification]:
-        """Recompute the scores from the predictions, and leave out the runs whose records do not agree."""
+        """Recompute the scores from the predictions, and leave out runs whose records do not agree."""
         from matekd_bench.results.store.verification import Verifier
 
         verifier = Verifier({name: task.metrics for name, task in self.tasks.items()})
@@ -272,7 +272,7 @@ class Results:
         return replace(self, records=records), verifier.result
 
     def export(self, path: str | Path) -> None:
-        """Write the rows of ``runs(long=True)`` to a .csv, .json or .md file, or to one that plugins add."""
+        """Write the rows of ``runs(long=True)`` to a .csv, .json or .md file, or to a format of a plugin."""
         from matekd_bench.results.report.export import export
 
         export(
@@ -289,12 +289,12 @@ class Results:
 
 
 def is_run_folder(run: str | Path) -> bool:
-    """Return True if `run` is the folder of a recorded run, not its id."""
+    """Return True if `run` is the folder of a recorded run rather than its id."""
     return (Path(run) / "record.json").is_file()
 
 
 def view_of(by: str | None) -> View:
-    """Return the view that `Results.leaderboard(by=...)` means; UsageError for another one."""
+    """Return the view for the argument `by` of `Results.leaderboard`; raise UsageError if there is no such view."""
     views: dict[str | None, View] = {
         None: "overall",
         "task": "task",

@@ -1,4 +1,4 @@
-"""The answers of a recorded run on dev as a data frame, with the texts that they are about."""
+"""The answers of a recorded run on dev as a data frame, with the texts of the examples."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def predictions_frame(
     run: Record, store: ResultsStore, tasks: Mapping[str, Task] | None, glue_dir: str | Path | None
 ) -> pd.DataFrame:
-    """Return a row per example of dev; `tasks` are the installed ones, None to leave the texts out.
+    """Return a row per example of dev; `tasks` are the installed ones, or None to leave out the texts.
 
-    Raises ResultsError if the run recorded no predictions, and DataError if the texts are not those that were scored.
+    Raises ResultsError if the run recorded no predictions, and DataError if the texts are not the scored ones.
     """
     predictions = store.read_predictions(run.run_id)
     if predictions is None or not predictions.evaluations:

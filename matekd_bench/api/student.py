@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Student:
     """A kept student, from `Results.student`.
 
-    `run` is its record, `labels` its classes in the order of the logits, empty for a regression. Raises ResultsError if
-    the run kept no student.
+    `run` is its record. `labels` are its classes in the order of the logits, empty for a regression. Raises
+    ResultsError if the run kept no student.
     """
 
     def __init__(self, run: Record, results: Path, device: str = "auto") -> None:
@@ -45,9 +45,9 @@ class Student:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
     def predict(self, texts: Sequence[str | tuple[str, ...]]) -> pd.DataFrame:
-        """Answer texts, or tuples of two for a task on pairs.
+        """Predict on texts, or on tuples of two texts for a task on pairs.
 
-        Returns a row per text, in their order: the prediction and the probability of each class, or the score of a
+        Returns a row per text, in the same order: the prediction and the probability of each class, or the score of a
         regression. Batch size and precision are those of the run's evaluations.
         """
         from matekd_bench.tools.predict import answer_columns

@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 
 class Study:
-    """A study: methods, tasks and everything else that is compared, checked when it is made.
+    """A study: methods, tasks and all other settings of a comparison, checked when the object is made.
 
-    The settings are those of a config file, under the same names, and the short forms of the command line's options::
+    The settings have the names that they have in a config file, or the short names of the command line's options::
 
         Study(methods="matekd,eda", tasks="rte", preset="minilm", glue_dir="glue", seeds=3, sets={"eda.alpha": 0.2})
 
     `methods` is a list as for ``--methods``, or a sequence of such texts, classes that extend `Perturbation`, and
-    `Method` records. Methods given as objects train in this process: several runs at a time are refused. The source of
-    an object, and of all that it uses, is part of its runs' identity. `plugins` are further plugin files, `no_plugins`
-    leaves out other packages' plugins, and `offline` refuses every connection to another machine. As on the command
-    line, the environment's ``GLUE_DIR`` says where GLUE is.
+    `Method` records. Methods given as objects train in this process; several runs at a time are refused. The source of
+    an object, and of everything that it uses, is part of its runs' identity. `plugins` are additional plugin files,
+    `no_plugins` excludes the plugins of other packages, and `offline` refuses every connection to another machine. As
+    on the command line, the environment variable ``GLUE_DIR`` names the GLUE folder.
 
-    Raises UsageError, in one line, for an unknown name or setting and for a value out of bounds, and PluginError for
-    an object that is no sound method.
+    Raises UsageError, in one line, for an unknown name or setting and for a value out of bounds, and PluginError for an
+    object that is not a valid method.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Study:
 
     @classmethod
     def of(cls, request: StudyRequest, host: Host) -> Study:
-        """Return the study of a request that was made elsewhere, as by the command line."""
+        """Return the study of an existing request, such as one from the command line."""
         study = cls.__new__(cls)
         study.request, study.host, study._fetching = request, host, None
         return study
@@ -83,8 +83,8 @@ class Study:
     def plan(self, results: str | Path | None = None, *, quiet: bool = False) -> DryRun:
         """Return the table of runs with estimates, and train nothing.
 
-        `results` is the results folder whose records count as done. Raises a BenchError for everything that can be
-        checked before training.
+        Runs with a record in the folder `results` count as done. Raises a BenchError for every problem that can be
+        found before training.
         """
         with _interrupts(), watcher(quiet=quiet) as sink:
             summary = self._run(sink, results, dry_run=True)
@@ -96,9 +96,9 @@ class Study:
     ) -> Results:
         """Train every run that has no record in the folder `results`, and return the results of this study.
 
-        `results` is ``results`` by default. Progress is shown in the terminal or the notebook; `quiet` shows warnings
-        alone, `verbose` every evaluation. A run that fails is recorded, and the others continue: see
-        `Results.failures`. An interrupt saves the run under way and raises KeyboardInterrupt; the next call continues.
+        `results` is ``results`` by default. Progress is shown in the terminal or the notebook; `quiet` shows only
+        warnings, `verbose` every evaluation. A run that fails is recorded, and the others continue; `Results.failures`
+        lists failed runs. An interrupt saves the current run and raises KeyboardInterrupt; the next call resumes it.
 
         Raises a BenchError if nothing can start, or if no run can be recorded.
         """
@@ -106,7 +106,7 @@ class Study:
             return self.execute(sink, results)
 
     def execute(self, sink: Sink, results: str | Path | None = None) -> Results:
-        """Run the study and report its events to `sink`; raises StoppedError after a signal.
+        """Run the study and report its events to `sink`; raise StoppedError after a signal.
 
         In a process that only helps another one to train, the results are empty.
         """
@@ -156,7 +156,7 @@ def prepare_command(
 
 @contextmanager
 def _interrupts() -> Iterator[None]:
-    """Turn the end of a stopped study into what Python raises for the signal."""
+    """Turn a stopped study's StoppedError into the exception that Python raises for the signal."""
     try:
         yield
     except LostProcessError as lost:

@@ -1,4 +1,4 @@
-"""The command line: parse arguments, call the package, print results."""
+"""The command line: parses arguments, calls the package, and prints results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matekd_bench.study import make_openmp_threads_sleep
 from matekd_bench.study.execute.interrupts import Interruptions
 
 INTERRUPTED = 130
-# A path, or an option with one, in which the shell has left `~` alone.
+# A path, or an option with one, in which the shell has not replaced `~`.
 HOME = re.compile(r"(--[a-z-]+=)?(~[\w.-]*/.*)", re.DOTALL)
 INTERRUPTION = "interrupted; finished runs are kept; run the same command to resume."
 
@@ -24,9 +24,9 @@ INTERRUPTION = "interrupted; finished runs are kept; run the same command to res
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    The code is 0 for success, 1 for failed runs and 2 for bad input. It is 130 after Ctrl-C and 143 after a
-    termination signal. A BenchError, or an OSError that names a file, prints one line on stderr. With ``--debug``,
-    anywhere among the arguments, it raises instead and its traceback is shown, and so are those of failed runs.
+    The code is 0 for success, 1 for failed runs and 2 for bad input. It is 130 after Ctrl-C and 143 after a termination
+    signal. A BenchError, or an OSError that names a file, prints one line on stderr. With ``--debug`` anywhere among
+    the arguments, such an error is raised instead, and its traceback is shown, as are those of failed runs.
     """
     with stdout_for_results(whole_process=arguments is None), escaped_streams():
         return _main(list(sys.argv[1:] if arguments is None else arguments))
@@ -64,13 +64,13 @@ def _main(argv: list[str]) -> int:
 
 
 def _from_home(argument: str) -> str:
-    """Return an argument with `~` as the home folder; shells leave it alone in quotes and in ``--option=~/path``."""
+    """Return an argument with `~` as the home folder; shells do not replace it in quotes and in ``--option=~/path``."""
     path = HOME.fullmatch(argument)
     return argument if path is None else f"{path[1] or ''}{os.path.expanduser(path[2])}"
 
 
 def _drop_invalid_widths() -> None:
-    """Remove screen widths that are zero or no number from the environment: rich would print nothing, or fail."""
+    """Remove screen widths that are not positive numbers from the environment: rich would print nothing, or fail."""
     for name in ("COLUMNS", "TERMINAL_WIDTH"):
         value = os.environ.get(name)
         if value is not None and not (value.isdecimal() and int(value)):
@@ -80,11 +80,10 @@ def _drop_invalid_widths() -> None:
 def _dispatch(arguments: list[str], *, debug: bool) -> int:
     """Let Typer run the command and return its exit code; raise Typer's errors as UsageError.
 
-    With `debug` the option comes first, where Typer takes it, but is no part of the command that records keep.
+    With `debug` the option comes first, where Typer expects it, but it is not part of the command that records keep.
     """
-    with (
-        gc_paused()
-    ):  # the objects of Typer and rich stay: searching them for cycles takes a tenth of the start
+    # The objects of Typer and rich stay: searching them for cycles would take a tenth of the start.
+    with gc_paused():
         import typer
 
         from matekd_bench.cli.app import application

@@ -1,4 +1,4 @@
-"""The Typer application: every command with its line in ``--help`` and its examples, imported when it is used."""
+"""The Typer application: all commands, imported when used, with their summaries for ``--help`` and their examples."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from matekd_bench.cli.metavars import show_metavars
 from matekd_bench.cli.options import examples
 
 
 @dataclass(frozen=True)
 class CommandEntry:
-    """A command: the function or Typer application in `commands`, as ``module:name``, and the texts of ``--help``.
+    """A command: its target in `commands`, as ``module:name``, and the texts of ``--help``.
 
-    `summary` is the first paragraph of its help, so that ``matekd-bench --help`` need not import it.
+    The target is a function or a Typer application. `summary` is the first paragraph of its help, so that
+    ``matekd-bench --help`` need not import it.
     """
 
     target: str
@@ -30,7 +32,7 @@ class CommandEntry:
 COMMANDS: Mapping[str, CommandEntry] = {
     "run": CommandEntry(
         "run_command:run",
-        "Train every method on every task and seed that has no record yet, then print the leaderboard.",
+        "Train every method on every task with every seed, skipping recorded runs, then print the leaderboard.",
         (
             "run --methods matekd,eda --tasks glue",
             "run --methods matekd,eda --tasks rte,mrpc --glue-dir DIR",
@@ -41,7 +43,7 @@ COMMANDS: Mapping[str, CommandEntry] = {
     ),
     "leaderboard": CommandEntry(
         "results_commands:leaderboard",
-        "Print the leaderboard, computed afresh from the records in the results folders.",
+        "Print the leaderboard, computed from the records in the results folders.",
         (
             "leaderboard",
             "leaderboard --by task --tasks rte,mrpc",
@@ -68,13 +70,13 @@ COMMANDS: Mapping[str, CommandEntry] = {
     ),
     "reproduce": CommandEntry(
         "reproduce_command:reproduce",
-        "Train a recorded run again and say whether it gives the same numbers "
-        "and, if not, what was different.",
+        "Train a recorded run again, and report whether the numbers are the same "
+        "and, if not, which conditions differ.",
         ("reproduce rte-eda-0", "reproduce RUN --fresh --into DIR", "reproduce RUN --glue-dir DIR"),
     ),
     "predict": CommandEntry(
         "student_commands:predict",
-        "Print what the kept student of a run says: a row for each example, with probabilities.",
+        "Print the predictions of the kept student of a run: a row for each example, with probabilities.",
         (
             "predict rte-eda-0 --glue-dir DIR",
             "predict mnli-kd-0 --task ax -o ax.tsv",
@@ -83,7 +85,7 @@ COMMANDS: Mapping[str, CommandEntry] = {
     ),
     "student": CommandEntry(
         "student_commands:student",
-        "Write the kept student of a run to a folder for deployment, or measure what students cost in use.",
+        "Write the kept student of a run to a folder for deployment, or measure the costs of students in use.",
         (
             "student rte-eda-0 --to DIR --onnx --glue-dir DIR",
             "student rte-eda-0 rte-kd-0 --cost --glue-dir DIR",
@@ -92,12 +94,12 @@ COMMANDS: Mapping[str, CommandEntry] = {
     ),
     "submit": CommandEntry(
         "student_commands:submit",
-        "Write the test predictions of a method's nine students as the GLUE server takes them.",
+        "Write the test predictions of a method's nine students in the format of the GLUE server.",
         ("submit glue.zip --method matekd --seed 0 --glue-dir DIR",),
     ),
     "merge": CommandEntry(
         "results_commands:merge",
-        "Merge results folders into a new one, which appears whole or not at all.",
+        "Merge results folders into a new one, which appears complete or not at all.",
         ("merge DIR-A DIR-B -o DIR",),
     ),
     "methods": CommandEntry(
@@ -117,18 +119,18 @@ COMMANDS: Mapping[str, CommandEntry] = {
     ),
     "cache": CommandEntry(
         "machine_commands:app",
-        "What is kept of teachers, logits and generators.",
+        "Show or clear the cache of teachers, logits and generators.",
         ("cache info", "cache clear --older-than 30d"),
     ),
     "doctor": CommandEntry(
         "machine_commands:doctor",
-        "Show what this machine has: versions, devices, caches, models, data; "
-        "and what to do about what it lacks.",
+        "Check this machine's versions, devices, caches, models and data, with advice for anything "
+        "missing or broken.",
         ("doctor", "doctor --network", "doctor --glue-dir DIR"),
     ),
     "prepare": CommandEntry(
         "machine_commands:prepare",
-        "Fetch and check all that a study reads, models, data and thesaurus, so that it later runs offline.",
+        "Fetch and check the models, data and thesaurus of a study, so that it can run offline later.",
         (
             "prepare --preset paper-bert --tasks rte,mrpc",
             "prepare --preset minilm --glue-dir DIR",
@@ -137,7 +139,7 @@ COMMANDS: Mapping[str, CommandEntry] = {
     ),
     "convert": CommandEntry(
         "convert_command:convert",
-        "Make a folder with safetensors weights of a checkpoint that has only pytorch_model.bin.",
+        "Convert a checkpoint that has only pytorch_model.bin to a folder with safetensors weights.",
         ("convert MODEL", "convert MODEL@REVISION --into DIR"),
     ),
 }
@@ -149,9 +151,9 @@ SETTINGS: Mapping[str, Any] = {
 
 
 class LazyCommands(dict[str, Any]):
-    """The commands by name, each imported when it is first asked for.
+    """The commands by name, each imported when it is first needed.
 
-    Within :meth:`summaries` a command that was not imported yet is a stand-in that knows its summary alone.
+    Within :meth:`summaries` a command that is not yet imported is replaced by a stand-in with its summary.
     """
 
     def __init__(self) -> None:
@@ -159,7 +161,7 @@ class LazyCommands(dict[str, Any]):
         self._summarizing = False
 
     def __getitem__(self, name: str) -> Any:
-        """Return the command, imported unless its summary is enough; KeyError if there is none."""
+        """Return the command, imported unless its summary is enough; raise KeyError if there is none."""
         command = super().__getitem__(name)
         if command is not None:
             return command
@@ -173,7 +175,7 @@ class LazyCommands(dict[str, Any]):
         return self[name] if name in COMMANDS else default
 
     def items(self) -> Any:
-        """Return name and command of all of them."""
+        """Return the names and commands as pairs."""
         return [(name, self[name]) for name in self]
 
     def values(self) -> Any:
@@ -182,7 +184,7 @@ class LazyCommands(dict[str, Any]):
 
     @contextmanager
     def summaries(self) -> Iterator[None]:
-        """Give out stand-ins inside the block, so that a list of commands imports none."""
+        """Return stand-ins inside the block, so that a list of commands imports none."""
         self._summarizing = True
         try:
             yield
@@ -195,13 +197,16 @@ def load_command(name: str) -> Any:
     module, _, attribute = COMMANDS[name].target.partition(":")
     target = getattr(importlib.import_module(f"{__package__}.commands.{module}"), attribute)
     parent, epilog = typer.Typer(**SETTINGS), examples(*COMMANDS[name].examples)
-    parent.callback()(lambda: None)  # a group even with one command, so that it can be taken out by its name
+    parent.callback()(lambda: None)  # makes a group even of one command, so that it can be taken out by name
     if isinstance(target, typer.Typer):
         parent.add_typer(target, name=name, epilog=epilog)
     else:
         parent.command(name, epilog=epilog)(target)
     group: Any = typer.main.get_command(parent)
-    return group.commands[name]
+    command = group.commands[name]
+    for part in (command, *getattr(command, "commands", {}).values()):
+        show_metavars(part)
+    return command
 
 
 class RootGroup(TyperGroup):
@@ -229,7 +234,7 @@ app = typer.Typer(
 
 
 def _print_version(wanted: bool) -> None:
-    """Print the version and exit, if ``--version`` is among the arguments."""
+    """Print the version and exit if ``--version`` is among the arguments."""
     if wanted:
         from matekd_bench import __version__
 
@@ -245,7 +250,7 @@ def start(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere in the command.")
+        bool, typer.Option("--debug", help="Show tracebacks; allowed anywhere in the command.")
     ] = False,
 ) -> None:
     """Compare text perturbation methods for knowledge distillation under one budget and one trainer."""
@@ -256,4 +261,4 @@ def start(
 @lru_cache(maxsize=1)
 def application() -> Any:
     """Return the command that dispatches to all others; it is built once per process."""
-    return typer.main.get_command(app)
+    return show_metavars(typer.main.get_command(app))

@@ -45,7 +45,7 @@ def task(incomplete: str) -> Completions:
 
 
 def runs(context: typer.Context, incomplete: str) -> Completions:
-    """Complete the id of a run in the results folders that were typed, or the default one."""
+    """Complete the id of a run in the typed results folders, or else in the default one."""
     from matekd_bench.api.results import RESULTS
     from matekd_bench.results.store.results_store import ResultsStore
 
@@ -94,12 +94,12 @@ def _load_host() -> Host:
 
 
 def _with_prefix(incomplete: str, offers: Iterable[tuple[str, str]]) -> Completions:
-    """Return the offers whose name starts with `incomplete`, sorted."""
+    """Return the offers whose names start with `incomplete`, sorted."""
     return sorted((name, about) for name, about in offers if name.startswith(incomplete))
 
 
 def _complete_last(incomplete: str, offers: Iterable[tuple[str, str]]) -> Completions:
-    """Complete the text after the last comma, without names that are in the list already."""
+    """Complete the text after the last comma, leaving out names that are already in the list."""
     before, comma, last = incomplete.rpartition(",")
     listed = before.split(",")
     free = ((name, about) for name, about in offers if name not in listed)

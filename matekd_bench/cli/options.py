@@ -1,4 +1,4 @@
-"""The options that several commands share, and the examples below a command's help."""
+"""Options that several commands share, and the examples at the end of a command's help."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Machine = partial(Option, rich_help_panel="Machine")
 
 PluginFiles: TypeAlias = Annotated[
     list[Path] | None,
-    Option("--plugin", metavar="FILE", help="Also load the plugin in this file. Its code is run."),
+    Option("--plugin", metavar="FILE", help="Also load the plugin in this file, which runs its code."),
 ]
-NoPlugins: TypeAlias = Annotated[bool, Option("--no-plugins", help="Load no other package's plugins.")]
-Json: TypeAlias = Annotated[bool, Option("--json", help="Print JSON for scripts.")]
+NoPlugins: TypeAlias = Annotated[bool, Option("--no-plugins", help="Exclude the plugins of other packages.")]
+Json: TypeAlias = Annotated[bool, Option("--json", help="Print JSON.")]
 Results: TypeAlias = Annotated[
-    Path, Option("--results", metavar="DIR", help="The results folder; runs are under runs/ in it.")
+    Path, Option("--results", metavar="DIR", help="The results folder; its subfolder runs/ holds the runs.")
 ]
 
 Reference: TypeAlias = Annotated[
@@ -32,7 +32,7 @@ Reference: TypeAlias = Annotated[
     Option(
         "--reference",
         metavar="NAME",
-        help="The method that others are compared with, or none; default: kd.",
+        help="The method to compare the others with, or none; default: kd.",
         autocompletion=completion.method,
     ),
 ]
@@ -62,7 +62,9 @@ Preset: TypeAlias = Annotated[
 Config: TypeAlias = Annotated[
     Path | None,
     Settings(
-        "--config", metavar="FILE", help="A TOML file that changes the preset and may name methods and tasks."
+        "--config",
+        metavar="FILE",
+        help="A TOML file that overrides the preset and may name methods and tasks.",
     ),
 ]
 GlueDir: TypeAlias = Annotated[
@@ -70,31 +72,30 @@ GlueDir: TypeAlias = Annotated[
     Data("--glue-dir", metavar="DIR", envvar="GLUE_DIR", help="Read tasks from a GLUE folder."),
 ]
 LimitTrain: TypeAlias = Annotated[
-    int | None, Data("--limit-train", metavar="N", min=1, help="At most so many training rows.")
+    int | None, Data("--limit-train", metavar="N", min=1, help="Use at most N training rows.")
 ]
 Teacher: TypeAlias = Annotated[
     str | None,
-    Models("--teacher", metavar="MODEL", help="Hub id, perhaps with @REVISION, or folder of the teacher."),
+    Models("--teacher", metavar="MODEL", help="The teacher: Hub id, optionally with @REVISION, or folder."),
 ]
 TeacherAnswers: TypeAlias = Annotated[
     Path | None,
-    Models(
-        "--teacher-answers", metavar="FILE", help="Answers to the rows from a file, instead of a teacher."
-    ),
+    Models("--teacher-answers", metavar="FILE", help="A file of answers to the rows, instead of a teacher."),
 ]
 Student: TypeAlias = Annotated[
-    str | None, Models("--student", metavar="MODEL", help="Hub id, folder, or e.g. layers:0,1,3,5.")
+    str | None,
+    Models("--student", metavar="MODEL", help="The student: Hub id, folder, or e.g. layers:0,1,3,5."),
 ]
 Generator: TypeAlias = Annotated[
-    str | None, Models("--generator", metavar="MODEL", help="Masked language model for methods with one.")
+    str | None, Models("--generator", metavar="MODEL", help="Masked language model for methods that use one.")
 ]
 
 Deterministic: TypeAlias = Annotated[
-    bool, Machine("--deterministic", help="Only kernels that give the same bits every time.")
+    bool, Machine("--deterministic", help="Use only kernels that always give the same bits.")
 ]
 
 Offline: TypeAlias = Annotated[
-    bool, Machine("--offline", help="Use what is on this machine; refuse every connection to another.")
+    bool, Machine("--offline", help="Use only files on this machine; refuse connections to others.")
 ]
 
 RESULTS = Path("results")
@@ -110,9 +111,10 @@ def glue_folders(context: typer.Context, folder: Path | None) -> tuple[Path | No
 
 
 def study_options(context: typer.Context) -> tuple[dict[str, Any], Path | None]:
-    """Return the settings of a study among the options that were typed, and the GLUE folder of this machine.
+    """Return the study's settings among the typed options, and the GLUE folder of this machine.
 
-    A setting has the name of its option. What is not typed is left to the config file, the preset and the defaults.
+    A setting has the name of its option. Settings that are not typed come from the config file, the preset and the
+    defaults.
     """
     from matekd_bench.study.spec.request import setting_names
 

@@ -10,16 +10,16 @@ from typing import Any
 HEAD = """\
 # Command line
 
-Made from the program itself by `python -m matekd_bench.cli.reference_page > docs/cli.md`;
-`matekd-bench COMMAND --help` shows the same. Options may stand in any order; one that is given again replaces the
-earlier one, unless it says that it may be repeated. Results go to stdout, everything else to stderr.
+Made from the program by `python -m matekd_bench.cli.reference_page > docs/cli.md`; `matekd-bench COMMAND --help` shows
+the same text. Options can be in any order. If an option is repeated, the last one counts, unless the table says that it
+may be repeated. Results go to stdout, everything else to stderr.
 
 | exit code | meaning |
 |---|---|
 | 0 | done |
 | 1 | runs failed, or `doctor` found something broken |
 | 2 | bad input: one line on stderr says what and what to do |
-| 130, 143 | interrupted, or ended by a signal; finished runs are kept, the one under way is saved |
+| 130, 143 | interrupted, or stopped by a signal; finished runs are kept, and the current one is saved |
 """
 
 
@@ -78,7 +78,7 @@ def _meaning(parameter: Any) -> str:
     if parameter.default not in (None, False) and parameter.param_type_name == "option":
         parts.append(f"Default: `{parameter.default}`.")
     if parameter.envvar:
-        parts.append(f"Read from `{parameter.envvar}` where it is not given.")
+        parts.append(f"Default: the environment variable `{parameter.envvar}`.")
     if parameter.multiple:
         parts.append("May be repeated.")
     return " ".join(part for part in parts if part)

@@ -14,7 +14,7 @@ def as_usage_error(error: Exception) -> UsageError:
     """Convert an error that Typer raised while parsing the command line."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "matekd-bench"
-    hint = f"'{command} --help' lists what there is."
+    hint = f"'{command} --help' lists the options."
     option = getattr(error, "option_name", None)
     if option and type(error).__name__ == "NoSuchOption" and context:
         return UsageError(f"unknown option '{option}'{_suggestion(option, context)}", hint=hint)
@@ -30,7 +30,7 @@ def as_usage_error(error: Exception) -> UsageError:
 
 
 def _suggestion(option: str, context: Any) -> str:
-    """Return what may have been meant by an unknown option: an option like it, or a setting without an option."""
+    """Return a suggestion for an unknown option: an option like it, or a setting without an option."""
     options = [name for parameter in context.command.params for name in parameter.opts]
     if near := nearest(option, options):
         return f": did you mean '{near}'?"
@@ -49,7 +49,7 @@ def _setting_called(option: str) -> str | None:
 
 
 def _typed_option(error: Exception, context: Any) -> tuple[str, str] | None:
-    """Return the option that an error is about and the value typed for it; None if it was not typed."""
+    """Return the option that an error is about and its typed value; None if it was not typed."""
     names = getattr(getattr(error, "param", None), "opts", ())
     words = [part for word in context.find_root().obj or () for part in _split_option(word, names)]
     pairs = [(name, value) for name, value in pairwise(words) if name in names]

@@ -1,1 +1,1 @@
-"""File helpers: durable writes, digests, safe names, the offline switch, and tables of text."""
+"""Helpers for files: durable writes, digests, safe names, the offline switch, and tables of text."""

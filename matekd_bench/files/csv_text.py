@@ -1,4 +1,4 @@
-"""Writes rows as CSV or TSV; the only writer, so that no file runs as a formula when a spreadsheet opens it."""
+"""Writes rows as CSV or TSV. All files go through it, so that no cell runs as a formula in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def csv_text(
 ) -> str:
     """Format rows with a header; each row has a value for every column.
 
-    Missing values are empty, texts pass `defuse_formula` and `printable`, and `number` formats floats, by default as
+    Missing values are empty, and texts pass `defuse_formula` and `printable`. `number` formats floats, by default as
     Python prints them.
     """
     file = io.StringIO(newline="")
@@ -36,7 +36,7 @@ def csv_text(
 
 
 def defuse_formula(text: str) -> str:
-    """Put an apostrophe before `text` if a spreadsheet would run it as a formula; a number such as -1 is none."""
+    """Put an apostrophe before `text` if a spreadsheet would run it as a formula, which is not the case for -1."""
     return f"'{text}" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text
 
 
@@ -47,5 +47,5 @@ def _cell(value: Value, number: Callable[[float], str]) -> Value:
         return number(value)
     if not isinstance(value, str):
         return value
-    # Python before 3.13 does not quote a lone CR, and readers take it for the end of the row.
+    # Python before 3.13 does not quote a lone CR, which readers take for the end of the row.
     return printable(defuse_formula(value).replace("\r\n", "\n").replace("\r", "\n"))

@@ -20,12 +20,12 @@ KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is
 
 
 def beside(path: Path, purpose: str) -> Path:
-    """Return a new hidden path next to `path`: the same file system makes a rename atomic."""
+    """Return a new hidden path next to `path`, on the same file system, so that a rename is atomic."""
     return path.with_name(f".{purpose}-{path.name}-{secrets.token_hex(4)}")
 
 
 def write_synced(path: Path, content: bytes) -> None:
-    """Write a new file and return only after it is on disk."""
+    """Write a new file; return only after it is on disk."""
     with path.open("xb") as file:
         file.write(content)
         file.flush()
@@ -33,7 +33,7 @@ def write_synced(path: Path, content: bytes) -> None:
 
 
 def copy_synced(source: Path, target: Path) -> None:
-    """Copy a file's content to a new file and return only after that is on disk."""
+    """Copy a file's content to a new file; return only after the copy is on disk."""
     with source.open("rb") as old, target.open("xb") as new:
         shutil.copyfileobj(old, new)
         new.flush()
@@ -41,9 +41,9 @@ def copy_synced(source: Path, target: Path) -> None:
 
 
 def settle(folder: Path) -> None:
-    """Wait until the files of a folder that this process has made are on disk, with the mode that the umask gives.
+    """Wait until the files that this process made in a folder are on disk, and give them the mode of the umask.
 
-    Libraries such as safetensors write files that only their owner can read. The folder itself has the umask's mode.
+    Libraries such as safetensors write files that only their owner can read. The folder itself already has that mode.
     """
     mode = folder.stat().st_mode & 0o666
     for path in folder.iterdir():
@@ -53,7 +53,7 @@ def settle(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the file names in `folder` durable; does nothing on systems other than POSIX, which cannot."""
+    """Make the file names in `folder` durable; do nothing on systems other than POSIX, which do not support it."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -64,9 +64,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the file at `path`, so that a reader sees the old content or the new one, never a part.
+    """Replace the file at `path` so that a reader sees either the old content or the new, never a part.
 
-    Raises OSError if the file cannot be written; no temporary file remains then.
+    Raises OSError if the file cannot be written; in that case no temporary file remains.
     """
     temporary = beside(path, "tmp")
     try:
@@ -80,7 +80,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 def seal(folder: Path) -> None:
     """Wait until every file of a folder is on disk, then write the manifest with their digests.
 
-    The manifest comes last, so a folder with a manifest is complete.
+    The manifest is written last, so a folder with a manifest is complete.
     """
     settle(folder)
     digests = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
@@ -120,19 +120,18 @@ class CheckpointFolder:
     def save(self, update: int, files: Mapping[str, bytes]) -> None:
         """Save the checkpoint of `update`, and delete old ones except for the one before it.
 
-        If the disk refuses to store it, the training continues without this checkpoint, and `problem` gives the reason.
+        If it cannot be written to disk, the training continues without this checkpoint, and `problem` gives the reason.
         """
         self.write(update, files)()
 
     def write(self, update: int, files: Mapping[str, bytes]) -> Callable[[], None]:
-        """Do the slow part of :meth:`save`, on any thread; call what it returns on the training's own."""
+        """Do the slow part of :meth:`save`, on any thread; call the returned function on the training's own thread."""
         target = self.folder / f"{update:09d}"
         temporary, problem = beside(target, "tmp"), None
         try:
             temporary.mkdir(parents=True)
-            for name in files.keys() - {
-                MANIFEST
-            }:  # a checkpoint that was read elsewhere has one; it is made again
+            # A checkpoint that was read from elsewhere has a manifest, which is made again.
+            for name in files.keys() - {MANIFEST}:
                 (temporary / Path(name).name).write_bytes(files[name])
             seal(temporary)
             delete(target)

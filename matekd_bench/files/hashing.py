@@ -21,7 +21,7 @@ def canonical(value: Any) -> str:
 def canonical_around(value: Mapping[str, Any], key: str) -> tuple[str, str]:
     """Return the text before and after the value of `key` in the canonical JSON of `value`.
 
-    It lets a caller hash many values of one key without serializing the other keys again.
+    A caller can then hash many values of one key without serializing the other keys again.
     """
     before = {name: item for name, item in value.items() if name < key}
     after = {name: item for name, item in value.items() if name > key}
@@ -48,10 +48,11 @@ def bytes_digest(content: bytes) -> str:
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits.
 
-    A process reads a file again only if it has changed: weights are hashed for their seal and for the ids of runs.
+    The file is read again only if it has changed, because weights are hashed both for their seal and for the ids of
+    runs.
     """
     status = path.stat()
-    # The time of the last change of status cannot be set back, as that of the content can.
+    # Unlike the time of the last change of the content, that of the status cannot be set back.
     return _file_digest(
         path.absolute(), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
     )

@@ -1,7 +1,7 @@
-"""Collects the source of objects that a script or a notebook defines, with the source of all that they use.
+"""Collects the source of objects that a script or a notebook defines, and the source of everything that they use.
 
-The source of a whole script, or of a cell, also holds what has nothing to do with the object. So names are followed
-instead: definitions of the script count with their source, constants with their value, modules with their digest.
+The whole source of a script or a cell also holds code that has nothing to do with the object. So names are followed:
+definitions of the script count with their source, constants with their value, and modules with their digest.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from matekd_bench.files.source_code import find_module, source_digest
 from matekd_bench.spelling import kind_in_words
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), PurePath, slice, range)
-NAMED = (type, FunctionType, BuiltinFunctionType)  # what has a module and a name
+NAMED = (type, FunctionType, BuiltinFunctionType)  # objects with a module and a name
 FromTyping = type(Callable[[int], int]), type(int | None), type(list[int])
-CHANGED = "the source of '{}' is not what this process runs: run its definition again"
+CHANGED = "the source of '{}' differs from the code that this process runs: run its definition again"
 
 
 class Definition(NamedTuple):
-    """A definition in a script: its source, what it uses by name, and its file."""
+    """A definition in a script: its source, the names that it uses, and its file."""
 
     text: str
     uses: Mapping[str, Any]
@@ -37,11 +37,11 @@ class Definition(NamedTuple):
 
 
 class SourceParts:
-    """The parts that objects are made of, by name: source of definitions, values of constants, digests of modules.
+    """The parts of objects, by name: the source of definitions, the values of constants, the digests of modules.
 
-    `follows` tells for the name of a module if its source counts; of any other module the name alone does. `file` is
-    the file or the cell of the first definition. Raises ValueError, with the reason, if a source cannot be read, and
-    for a value that no source tells.
+    `follows` says for the name of a module whether its source counts; of any other module only the name counts. `file`
+    is the file or the cell of the first definition. Raises ValueError, with the reason, if a source cannot be read, and
+    for a value that no source determines.
     """
 
     def __init__(self, follows: Callable[[str], bool]) -> None:
@@ -50,7 +50,7 @@ class SourceParts:
         self.file: str | None = None
 
     def add(self, name: str, value: Any) -> None:
-        """Add an object that is called `name`, and all that it uses."""
+        """Add an object under the name `name`, and everything that it uses."""
         if isinstance(value, (classmethod, staticmethod, MethodType)):
             self.add(name, value.__func__)
         elif isinstance(value, partial):
@@ -64,7 +64,7 @@ class SourceParts:
             self.parts[name] = constant(name, value)
 
     def _add_module(self, module: str) -> bool:
-        """Add a module; return False if its source counts and cannot be read."""
+        """Add a module; return False if its source counts but cannot be read."""
         digest = source_digest([module], self._follows) if self._follows(module) else ""
         self.parts[f"module {module}"] = digest
         return digest is not None
@@ -82,13 +82,13 @@ class SourceParts:
 
 
 def is_in_script(value: Any) -> bool:
-    """Return True for a class or function of a script, a notebook or a prompt, which no import can find."""
+    """Return True for a class or function of a script, a notebook or a prompt, which cannot be imported."""
     module = getattr(value, "__module__", None)
     return isinstance(module, str) and (module == "__main__" or find_module(module) is None)
 
 
 def constant(name: str, value: Any) -> str:
-    """Return the value of a constant as text; ValueError for an object that may hold anything."""
+    """Return the value of a constant as text; raise ValueError for an object whose content is not known."""
     if isinstance(value, PLAIN + FromTyping):
         return repr(value)
     if isinstance(value, re.Pattern):
@@ -104,11 +104,11 @@ def constant(name: str, value: Any) -> str:
         return f"{value.__module__}.{value.__qualname__}"
     if type(value).__module__ in ("typing", "logging"):
         return repr(value)
-    raise ValueError(f"it uses '{name}', {kind_in_words(value)} whose content no source tells")
+    raise ValueError(f"it uses '{name}', {kind_in_words(value)} whose content no source determines")
 
 
 def find_definition(value: Any) -> Definition:
-    """Return the definition of a class or function of a script; ValueError if it cannot be found."""
+    """Return the definition of a class or function of a script; raise ValueError if it cannot be found."""
     functions = [value] if isinstance(value, FunctionType) else list(_functions_of(value))
     if not functions:
         return Definition(_content(value), {base.__qualname__: base for base in value.__bases__}, "")
@@ -129,7 +129,7 @@ def find_definition(value: Any) -> Definition:
 
 
 def _functions_of(cls: type) -> Iterator[FunctionType]:
-    """Yield the functions of a class that have a source, pydantic's validators included."""
+    """Yield the functions of a class that have a source, including pydantic's validators."""
     decorators: Any = getattr(cls, "__pydantic_decorators__", None)
     groups = [getattr(decorators, field.name) for field in fields(decorators)] if decorators else []
     validators = [entry.func for group in groups if isinstance(group, dict) for entry in group.values()]
@@ -158,7 +158,7 @@ def _node_of(value: Any, code: CodeType, text: str) -> ast.stmt | None:
     around = [node for node in statements if _first_line(node) <= line <= (node.end_lineno or 0)]
     if isinstance(value, type):
         around = [node for node in around if isinstance(node, ast.ClassDef) and node.name == value.__name__]
-    return around[-1] if around else None  # the innermost: a walk goes from the outside to the inside
+    return around[-1] if around else None  # the innermost one: `ast.walk` goes from the outside to the inside
 
 
 def _first_line(node: ast.stmt) -> int:
@@ -169,7 +169,7 @@ def _first_line(node: ast.stmt) -> int:
 
 
 def _check_current(name: str, code: CodeType, text: str) -> None:
-    """Raise ValueError if `text` does not compile to the code that runs: a file may have been edited since."""
+    """Raise ValueError if `text` does not compile to the code that runs: the file may have been edited since."""
     candidates = [
         other for other in _codes(compile(text, code.co_filename, "exec"))
         if (other.co_name, other.co_firstlineno) == (code.co_name, code.co_firstlineno)
@@ -186,7 +186,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def _closure(function: FunctionType) -> dict[str, Any]:
-    """Return the variables of enclosing functions that a function uses; those that are not set yet are left out."""
+    """Return the variables of enclosing functions that a function uses; those without a value are left out."""
     values = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:

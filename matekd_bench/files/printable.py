@@ -1,4 +1,4 @@
-"""Makes text from records, folders and data safe to show: no terminal sequence, no hidden change of direction."""
+"""Makes text from records, folders and data safe to show: no terminal sequences, no hidden change of direction."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e
 
 
 def printable(text: str) -> str:
-    """Replace every character that could steer a terminal or reorder its text by the replacement character."""
+    """Replace every character that could control a terminal or reorder its text by the replacement character."""
     return UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def one_line(text: str) -> str:
-    """Replace line ends, too, so that a name cannot begin a line of its own."""
+    """Also replace line ends, so that a name cannot start a new line."""
     return printable(text).replace("\n", "\N{REPLACEMENT CHARACTER}")
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """Write `value` as JSON in which those characters are escapes, so that it can be shown and read back.
+    """Write `value` as JSON in which such characters are escaped, so that it can be shown and read back.
 
     Raises ValueError for NaN.
     """

@@ -1,4 +1,4 @@
-"""Reads files of text, TOML and JSON, and checks records; what is wrong with a file is an error of one line."""
+"""Reads files of text, TOML and JSON, and checks records; a problem with a file is an error of one line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Content = TypeVar("Content")
 Record = TypeVar("Record")
 MAX_SETTINGS_BYTES = 2**24  # TOML and JSON files hold settings: some kB
 UTF_8 = "utf-8-sig"  # with or without a byte-order mark
-_adapters: dict[type, TypeAdapter[Any]] = {}  # cached, since making one takes longer than reading a file
+_adapters: dict[type, TypeAdapter[Any]] = {}  # cached, because making one takes longer than reading a file
 
 
 def read_text(
@@ -33,39 +33,39 @@ def read_text(
 ) -> str:
     """Return the text of a file, with its own line ends; UTF-8 may begin with a byte-order mark.
 
-    Raises `kind`, naming the file and the line, if the file cannot be read, is not in this encoding, or holds more
-    than `max_bytes`. FIFOs and devices are not opened: reading them may never end.
+    Raises `kind`, naming the file and the line, if the file cannot be read, is not in this encoding, or holds more than
+    `max_bytes`. FIFOs and devices are not opened, because reading them may never end.
     """
     try:
         if isinstance(file, Path) and file.exists() and not file.is_file() and not file.is_dir():
-            raise OSError("it is no regular file: not opened")
+            raise OSError("it is not a regular file: not opened")
         with file.open("rb") as stream:
             return read_at_most(stream, max_bytes).decode(encoding)
     except (OSError, UnicodeDecodeError) as error:
         if isinstance(error, UnicodeDecodeError):
-            error.encoding = encoding.removesuffix("-sig")  # Python calls all encodings of one byte "charmap"
+            error.encoding = encoding.removesuffix("-sig")  # Python calls all one-byte encodings "charmap"
         raise kind(file_problem(file, error)) from error
 
 
 def text_encoding(name: str) -> str:
-    """Return Python's name of a text encoding; UTF-8 becomes the one that skips a byte-order mark.
+    """Return Python's name of a text encoding; for UTF-8, the one that skips a byte-order mark.
 
-    Raises DataError for an unknown name and for codecs that are no encodings of text, such as "base64".
+    Raises DataError for an unknown name and for codecs that do not encode text, such as "base64".
     """
     try:
         b"x".decode(name)
     except UnicodeDecodeError:
-        pass  # an encoding in which one byte is no text, such as UTF-16
+        pass  # in an encoding such as UTF-16 a single byte is not text
     except (LookupError, UnicodeError) as error:
         raise DataError(
-            f"unknown encoding '{name}': there are utf-8, cp1252, latin-1, utf-16 and others."
+            f"unknown encoding '{name}': use a name such as utf-8, cp1252, latin-1 or utf-16."
         ) from error
     known = codecs.lookup(name).name
     return UTF_8 if known == "utf-8" else known
 
 
 def read_toml(file: Path | Traversable, kind: type[BenchError] = DataError) -> dict[str, Any]:
-    """Return the tables of a TOML file; raises `kind` as `read_text` does, and if the file is not TOML."""
+    """Return the tables of a TOML file; raise `kind` as `read_text` does, and if the file is not TOML."""
     return _parsed(file, _toml, kind)
 
 
@@ -76,12 +76,12 @@ def _toml(text: str) -> dict[str, Any]:
 
 
 def read_json(file: Path | Traversable, kind: type[BenchError] = DataError) -> Any:
-    """Return the value of a JSON file; raises `kind` as `read_text` does, and if the file is not JSON."""
+    """Return the value of a JSON file; raise `kind` as `read_text` does, and if the file is not JSON."""
     return _parsed(file, json.loads, kind)
 
 
 def read_record(file: Path, model: type[Record], kind: type[BenchError] = DataError) -> Record:
-    """Read a JSON file as :func:`checked_record`; raises `kind` as :func:`read_json` does, too."""
+    """Read a JSON file like :func:`checked_record`; raise `kind` also as :func:`read_json` does."""
     return checked_record(read_text(file, kind, max_bytes=MAX_SETTINGS_BYTES), model, file, kind)
 
 

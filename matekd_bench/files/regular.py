@@ -16,7 +16,7 @@ def check_regular(path: str | Path, max_bytes: int | None = None) -> None:
     if stat.S_ISLNK(status.st_mode):
         raise OSError("it is a link: not followed")
     if not stat.S_ISREG(status.st_mode):
-        raise OSError("it is no regular file: not opened")
+        raise OSError("it is not a regular file: not opened")
     if max_bytes is not None and status.st_size > max_bytes:
         raise OSError(f"it has {status.st_size} bytes, more than {max_bytes}: not opened")
 
@@ -32,7 +32,7 @@ def read_file(path: str | Path, max_bytes: int) -> bytes:
 
 
 def read_at_most(file: IO[bytes], max_bytes: int | None) -> bytes:
-    """Read an open file to its end; raise OSError if it holds more than `max_bytes` (None: no bound)."""
+    """Read an open file to its end; raise OSError if it holds more than `max_bytes` (None: no limit)."""
     content = file.read(-1 if max_bytes is None else max_bytes + 1)
     if max_bytes is not None and len(content) > max_bytes:
         raise OSError(f"it has more than {max_bytes} bytes: not read")
@@ -40,9 +40,9 @@ def read_at_most(file: IO[bytes], max_bytes: int | None) -> bytes:
 
 
 def delete(path: Path) -> None:
-    """Delete a file, or a folder with everything in it, as far as the system allows.
+    """Delete a file, or a folder with all its content, as far as the system allows.
 
-    A link is left where it is. Links inside a folder are deleted, never what they lead to.
+    A link is not deleted. Links inside a folder are deleted, but never their targets.
     """
     with suppress(OSError):
         mode = os.lstat(path).st_mode

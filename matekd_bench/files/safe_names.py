@@ -36,18 +36,20 @@ LONGEST_NAME = 200  # file systems allow 255 bytes, and temporary names add some
 
 
 def check_name(kind: str, name: str) -> str:
-    """Return `name` if it is a safe file name; raise ResultsError otherwise. `kind` is the word for it in the error."""
+    """Return `name` if it is a safe file name, else raise ResultsError; `kind` is the word for it in the error."""
     if not NAME.fullmatch(name):
-        raise ResultsError(f"{kind} {name!r} cannot be a file name: a-z, 0-9 and '-' are allowed.")
+        raise ResultsError(f"{kind} {name!r} cannot be a file name: only a-z, 0-9 and '-' are allowed.")
     if len(name) > LONGEST_NAME:
-        raise ResultsError(f"{kind} '{name[:40]}...' has {len(name)} characters: {LONGEST_NAME} are allowed.")
+        raise ResultsError(
+            f"{kind} '{name[:40]}...' has {len(name)} characters: at most {LONGEST_NAME} are allowed."
+        )
     return name
 
 
 def inside(root: Path, path: Path) -> Path:
-    """Return `path` if it is below `root` and no part of it below `root` is a link; raise ResultsError otherwise.
+    """Return `path` if it is inside `root` and no part of it inside `root` is a link; raise ResultsError otherwise.
 
-    `root` itself may be a link: the user has named it.
+    `root` itself may be a link, because the user named it.
     """
     if not path.is_relative_to(root) or ".." in path.relative_to(root).parts:
         raise ResultsError(f"'{path}' leads out of '{root}': not followed.")

@@ -17,7 +17,7 @@ YOUNG_SECONDS = 60.0  # a folder this young may not be locked yet
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Yield an empty folder in the system's place for temporary files, and delete it in the end.
+    """Yield an empty folder in the system's place for temporary files, and delete it at the end.
 
     Folders that killed processes left there are deleted first.
     """
@@ -32,7 +32,7 @@ def scratch_folder() -> Iterator[Path]:
 
 @contextmanager
 def in_use(folder: Path) -> Iterator[None]:
-    """Lock a folder within the block; the system releases the lock when the process ends, however that happens."""
+    """Lock a folder within the block; the system releases the lock when the process ends for any reason."""
     handle = _lock(folder)
     try:
         yield
@@ -55,7 +55,7 @@ def delete_abandoned(folders: Iterable[Path]) -> None:
 
 
 def _lock(folder: Path) -> int | None:
-    """Return an open handle that holds the folder's lock; None if another process has it or there are no locks."""
+    """Return an open handle that holds the folder's lock; None if another process has it or locks do not exist."""
     try:
         import fcntl
 

@@ -1,6 +1,6 @@
 """Computes a digest of the source of modules and of the modules that they import, without importing any.
 
-Imports are read from the source, those inside functions included, so the digest does not depend on what this process
+Imports are read from the source, including those inside functions, so the digest does not depend on what this process
 has imported so far. Line ends are normalized, and byte code does not count.
 """
 
@@ -26,13 +26,13 @@ class Source(NamedTuple):
     digest: str
 
 
-# The source of each loaded module as it was when it was first asked for, with the spec that it was loaded by. The
-# module runs this code, whatever its file holds by now. A reload makes a new spec.
+# The source of each loaded module when it was first asked for, with the spec that loaded it. The module runs this
+# code even if its file has changed since. A reload makes a new spec.
 _loaded: WeakKeyDictionary[ModuleType, tuple[ModuleSpec, Source | None]] = WeakKeyDictionary()
 
 
 def find_module(name: str) -> ModuleSpec | None:
-    """Return the spec of a module, None if there is none; unlike `importlib`, never import its parents."""
+    """Return the spec of a module, or None if there is none; unlike `importlib`, never import its parents."""
     top, *rest = name.split(".")
     try:
         spec = importlib.util.find_spec(top)
@@ -46,10 +46,10 @@ def find_module(name: str) -> ModuleSpec | None:
 
 
 def source_digest(roots: Iterable[str], follows: Callable[[str], bool], private: str = "") -> str | None:
-    """Return the digest of the modules `roots` and of all that they import and `follows` accepts by name.
+    """Return the digest of the modules `roots` and of all modules that they import and whose names `follows` accepts.
 
-    The module `private` counts under an empty name, so that the digest does not depend on it. None if a module's
-    content cannot be read, or if there is no module.
+    The module `private` counts under an empty name, so that the digest does not depend on its name. Returns None if a
+    module's content cannot be read, or if there is no module.
     """
     digests: dict[str, str] = {}
     seen: set[str] = set()
@@ -70,7 +70,7 @@ def source_digest(roots: Iterable[str], follows: Callable[[str], bool], private:
 
 
 def _source(spec: ModuleSpec) -> Source | None:
-    """Return the source of a module, None if it cannot be read."""
+    """Return the source of a module; None if it cannot be read."""
     module = sys.modules.get(spec.name)
     if module is None or module.__spec__ is None:
         return _read(spec)
@@ -96,7 +96,7 @@ def _read(spec: ModuleSpec) -> Source | None:
 
 @lru_cache(maxsize=1024)
 def _imports(text: str, package: str) -> tuple[str, ...]:
-    """Return the full names of all that `text`, a module of `package`, imports; some may not be modules."""
+    """Return the full names of everything that `text`, a module of `package`, imports; some may not be modules."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):  # a module that cannot run imports nothing

@@ -1,4 +1,4 @@
-"""Reads the user's CSV, TSV and JSON lines files as rows of named cells; every fault names file and line."""
+"""Reads the user's CSV, TSV and JSON lines files as rows of named cells; every error names file and line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONGEST_CELL = 1 << 24  # characters; the default of the csv module is 131072
 class TableLine:
     """One row: the number of its first line in the file, counted from 1, and its cells by column.
 
-    `overflows` is True if a column without a name, which is left out, holds something in this row.
+    `overflows` is True if this row has a value in a column without a name, which is left out.
     """
 
     number: int
@@ -35,11 +35,11 @@ def read_lines(file: Path, encoding: str = UTF_8) -> list[TableLine]:
 
     Columns without a name, which spreadsheets leave at the end, are left out, and so are rows of empty cells. Raises
     DataError, naming file and line, if the file cannot be read, is not in this encoding, holds a NUL byte or no rows,
-    if two columns have one name, or if a row does not fit the header.
+    if two columns have the same name, or if a row does not fit the header.
     """
     reader = {".csv": _csv_lines, ".tsv": _tsv_lines, ".jsonl": _jsonl_lines}.get(file.suffix.lower())
     if reader is None:
-        raise DataError(f"'{file}' must be one of {', '.join(EXTENSIONS)}.")
+        raise DataError(f"'{file}' must have one of the extensions {', '.join(EXTENSIONS)}.")
     if not file.is_file():  # a pipe would be empty when it is read again
         raise DataError(f"there is no file '{file}'.")
     lines = list(reader(file, _content(file, encoding)))
@@ -49,7 +49,7 @@ def read_lines(file: Path, encoding: str = UTF_8) -> list[TableLine]:
 
 
 def _content(file: Path, encoding: str) -> str:
-    """Return the text of the file; raise DataError if it has another encoding, or is no text at all."""
+    """Return the text of the file; raise DataError if it has another encoding or is not text at all."""
     try:
         text = read_text(file, encoding=encoding)
     except DataError as error:
@@ -61,7 +61,7 @@ def _content(file: Path, encoding: str) -> str:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise DataError(
-            f"'{file}', line {line}: a NUL byte, so it is not text; UTF-16 needs --encoding utf-16."
+            f"'{file}', line {line}: it contains a NUL byte, so it is not text; UTF-16 needs --encoding utf-16."
         )
     return text
 
@@ -106,7 +106,7 @@ def check_column(file: Path, lines: Sequence[TableLine], column: str) -> None:
 
 
 def is_empty(value: Any) -> bool:
-    """Return True if nothing is filled in: no cell, or blanks."""
+    """Return True if a cell is missing or holds only blanks."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -136,12 +136,12 @@ def _csv_lines(file: Path, text: str) -> Iterator[TableLine]:
     """Yield the rows of a CSV file; quotes enclose cells with commas, quotes or line breaks."""
     csv.field_size_limit(LONGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    first = 1  # line of the row that is being read: an unclosed quote is reported where it was opened
+    first = 1  # line of the current row: an unclosed quote is reported where it was opened
     try:
         header = _checked_header(file, next(reader, None))
         first = reader.line_num + 1
         for row in reader:
-            if any(row) or len(row) == 1:  # a quoted nothing in the only column is an empty text
+            if any(row) or len(row) == 1:  # an empty quoted cell in the only column is an empty text
                 yield _table_line(file, first, header, row)
             first = reader.line_num + 1
     except csv.Error as error:
@@ -166,7 +166,7 @@ def _jsonl_lines(file: Path, text: str) -> Iterator[TableLine]:
             cells = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise DataError(
-                f"'{file}', line {number}: not JSON ({error}); a line is one JSON object."
+                f"'{file}', line {number}: not JSON ({error}); each line must be one JSON object."
             ) from error
         if not isinstance(cells, dict):
             raise DataError(f"'{file}', line {number}: not a JSON object, like {{\"text\": ...}}.")
@@ -186,7 +186,7 @@ def _checked_header(file: Path, header: list[str] | None) -> list[str]:
 def _table_line(file: Path, number: int, header: list[str], row: list[str]) -> TableLine:
     """Return a row as cells by column; raise DataError if it is not as wide as the header."""
     if len(row) != len(header):
-        raise DataError(f"'{file}', line {number}: {len(row)} cells where the header has {len(header)}.")
+        raise DataError(f"'{file}', line {number}: {len(row)} cells, but the header has {len(header)}.")
     cells = list(zip(header, row, strict=True))
     named = {name: cell for name, cell in cells if name.strip()}
     return TableLine(number, named, any(cell for name, cell in cells if not name.strip()))

@@ -1,4 +1,4 @@
-"""Registers plugins and calls hook implementations one at a time, so that one that raises costs no other."""
+"""Registers plugins and calls hook implementations one at a time, so that one that raises affects no other."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def call(implementation: pluggy.HookImpl, arguments: Mapping[str, Any]) -> Any:
 
 
 def _unknown_argument(manager: pluggy.PluginManager, plugin: object) -> str | None:
-    """Return a sentence on the first argument that a hook does not pass, or None."""
+    """Return a sentence about the first argument that a hook does not pass, or None."""
     for name, caller in vars(manager.hook).items():
         function = getattr(plugin, name, None)
         if caller.spec is None or not callable(function):
@@ -41,6 +41,6 @@ def _unknown_argument(manager: pluggy.PluginManager, plugin: object) -> str | No
         passed = caller.spec.argnames
         for argument in inspect.signature(function).parameters:
             if argument not in passed:
-                gives = f"gives {', '.join(passed)}" if passed else "gives no argument"
-                return f"'{name}' is written with the argument '{argument}': the hook {gives}."
+                gives = f"passes {', '.join(passed)}" if passed else "passes no argument"
+                return f"'{name}' takes the argument '{argument}', but the hook {gives}."
     return None

@@ -20,7 +20,7 @@ GROUP = "matekd_bench"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A plugin that was found but not imported yet; `load` imports it."""
+    """A plugin that has been found but not imported; `load` imports it."""
 
     by: ProvidedBy
     load: Callable[[], object]
@@ -43,7 +43,7 @@ def installed_plugins() -> Iterator[Candidate]:
 def _candidate(entry: EntryPoint, versions: dict[int, tuple[str, str]]) -> Candidate:
     """Return the candidate of an entry point.
 
-    `versions` caches name and version by the id of the distribution object, since every look-up parses its metadata.
+    `versions` caches name and version by the id of the distribution object, because each look-up parses its metadata.
     """
     distribution = entry.dist
     if distribution is None:
@@ -59,13 +59,13 @@ def _candidate(entry: EntryPoint, versions: dict[int, tuple[str, str]]) -> Candi
 
 
 def _import_entry(entry: EntryPoint) -> object:
-    """Import what an entry point names; PluginError if it names a module or an attribute that does not exist."""
+    """Import what an entry point names; raise PluginError if the module or the attribute does not exist."""
     try:
         return entry.load()
     except ModuleNotFoundError as error:
         if f"{entry.module}.".startswith(
             f"{error.name}."
-        ):  # else the module exists and imports a missing one
+        ):  # otherwise the module exists and imports a missing one
             raise PluginError(_no_entry(entry, f"module '{error.name}'")) from error
         raise
     except AttributeError as error:
@@ -93,7 +93,7 @@ def from_file(path: Path) -> Candidate:
 
 
 class _SourceLoader(ExecutionLoader):
-    """A loader of source that is already in memory, so that no stale byte code is used instead."""
+    """A loader of source that is already in memory, so that no outdated byte code is used instead."""
 
     def __init__(self, path: Path, source: bytes) -> None:
         self.path, self.source = path, source
@@ -106,11 +106,11 @@ class _SourceLoader(ExecutionLoader):
 
 
 def _import_source(path: Path, source: bytes) -> object:
-    """Import `source` under a private name, which no installed module can have."""
+    """Import `source` under a private name that no installed module can have."""
     name = f"_matekd_bench_plugin_{hashlib.sha256(str(path).encode() + source).hexdigest()[:16]}"
     spec = importlib.util.spec_from_loader(name, _SourceLoader(path, source))
     if spec is None or spec.loader is None:
-        raise ImportError(f"no module can be made of {path}")
+        raise ImportError(f"cannot make a module of {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # pydantic and dataclasses look up a class's module while it is defined
     try:

@@ -24,8 +24,8 @@ from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.provided import Provided
 from matekd_bench.plugins.record_types import Exporter, Tracker
 
-# The hook of each kind of event, and the name of its argument. Progress and messages go to no plugin: they come many
-# times a second, and are for screens.
+# The hook of each kind of event, and the name of its argument. Progress and messages go only to screens, not to
+# plugins, because they come many times a second.
 HOOKS: Mapping[type[Event], tuple[str, str]] = {
     StudyStarted: ("matekd_bench_study_started", "study"),
     RunStarted: ("matekd_bench_run_started", "run"),
@@ -36,9 +36,9 @@ HOOKS: Mapping[type[Event], tuple[str, str]] = {
 
 
 def chosen_trackers(host: Host, names: str | None) -> list[Provided[Tracker]]:
-    """Return the trackers named in a comma-separated list.
+    """Return the trackers in a comma-separated list of names.
 
-    Raises UsageError for an unknown tracker and for one whose packages are not installed.
+    Raises UsageError for an unknown tracker, and for one whose packages are not installed.
     """
     wanted = dict.fromkeys(name.strip() for name in (names or "").split(",") if name.strip())
     trackers = [host.get("tracker", name, host.trackers) for name in wanted]
@@ -56,7 +56,7 @@ def check_packages(label: str, record: Tracker | Exporter) -> None:
     if missing:
         raise UsageError(
             f"{label} needs the package '{missing[0]}', which is not installed.",
-            hint=f"Get it with: {record.install or f'pip install {missing[0]}'}",
+            hint=f"Install it with: {record.install or f'pip install {missing[0]}'}",
         )
 
 
@@ -70,8 +70,8 @@ def _importable(module: str) -> bool:
 class PluginSink(Sink):
     """A sink that passes events to every plugin of a host and to the trackers that were started.
 
-    An implementation also gets the start of the study and of the run that an event is about, if it asks for them.
-    `warn` shows one line to the user. Leaving the context manager unregisters the trackers.
+    An implementation also gets the start event of the study and of the run, if it takes these arguments. `warn` shows
+    one line to the user. Leaving the context manager unregisters the trackers.
     """
 
     def __init__(self, host: Host, warn: Callable[[str], None]) -> None:
@@ -85,8 +85,8 @@ class PluginSink(Sink):
     def start(self, tracker: Provided[Tracker], results: Path) -> None:
         """Start a tracker.
 
-        Raises PluginError if it cannot be started or implements no event. The user asked for it, so the study stops
-        before any training.
+        Raises PluginError if it cannot be started or implements no event. Because the user asked for the tracker, the
+        study then stops before any training.
         """
         name = f"tracker '{tracker.record.name}'"
         try:
@@ -117,7 +117,7 @@ class PluginSink(Sink):
             self._runs.pop(event.run_id, None)
 
     def _call(self, hook: str, arguments: Mapping[str, Any]) -> None:
-        """Call every implementation in pluggy's order, the last registered first; silence those that raise."""
+        """Call every implementation in pluggy's order, the last registered first; drop those that raise."""
         for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
             if id(implementation.plugin) in self._silenced:
                 continue
@@ -127,7 +127,7 @@ class PluginSink(Sink):
             except Exception as error:
                 self._silenced.add(id(implementation.plugin))
                 name = implementation.plugin_name.removesuffix(".")
-                self._warn(f"{name} failed at '{hook}' and is told nothing more: {one_line(error)}")
+                self._warn(f"{name} failed at '{hook}' and gets no further events: {one_line(error)}")
 
     def __enter__(self) -> PluginSink:
         return self

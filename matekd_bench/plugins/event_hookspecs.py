@@ -2,8 +2,8 @@
 
 Plugins receive the objects of `matekd_bench.events`: `study` is always the study's `StudyStarted`, and `run` the run's
 `RunStarted`. Events go to every plugin that implements them, and to the trackers started with ``--track NAME``. An
-implementation takes the arguments it wants, by name. One that raises causes a warning, never a failed run, and gets no
-further events.
+implementation takes the arguments that it needs, by name. If it raises, a warning is shown, the run continues, and the
+implementation gets no further events.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def matekd_bench_evaluated(study: StudyStarted, run: RunStarted, evaluation: Eva
 
 @hookspec
 def matekd_bench_run_finished(study: StudyStarted, run: RunStarted, end: RunFinished) -> None:
-    """Receive the end of a run that was recorded by this process or meanwhile by another one.
+    """Receive the end of a run that was recorded by this process, or by another one in the meantime.
 
     >>> from matekd_bench import RunFinished, RunStarted, hookimpl
     >>> @hookimpl

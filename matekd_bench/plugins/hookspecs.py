@@ -1,8 +1,8 @@
 """The hooks through which a plugin provides something: functions without arguments that return or yield records.
 
 A plugin is a module named by an entry point of the group `matekd_bench`, or a file given with ``--plugin FILE``. It
-implements any of these hooks, or of the events in `event_hookspecs.py`, and marks them with `hookimpl`. Hooks may get
-arguments in later versions: an implementation takes those it wants.
+implements any of these hooks, or of the events in `event_hookspecs.py`, and marks them with `hookimpl`. Later versions
+may pass arguments to hooks; an implementation takes only those that it needs.
 """
 
 from __future__ import annotations

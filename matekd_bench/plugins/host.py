@@ -1,7 +1,7 @@
 """Loads plugins one by one and looks up what they provide.
 
-Loading is tolerant: a broken plugin is reported in `Host.plugins` and costs no other plugin. A name that two plugins
-claim is listed in `Host.conflicts`. Looking up a name is strict: :meth:`Host.method` and its like raise an error.
+Loading is tolerant: a broken plugin is listed in `Host.plugins` and affects no other plugin. A name that two plugins
+claim is listed in `Host.conflicts`. Looking up a name is strict: :meth:`Host.method` and others raise an error.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class Host:
     """The records of all loaded plugins, by name; a name that two plugins claim is in `conflicts` only.
 
     `conflicts` is keyed by kind and name, e.g. ("method", "eda"). `refused` holds methods that a plugin names only to
-    say why it does not offer them. `warnings` are lines to show to the user. `manager` knows every loaded plugin and
-    is used to send events. `files` and `only_builtin` are the arguments of :meth:`load`. `in_process` are the names of
-    methods that are defined in this process, which no other process can load.
+    explain why it does not offer them. `warnings` are lines to show to the user. `manager` knows every loaded plugin
+    and is used to send events. `files` and `only_builtin` are the arguments of :meth:`load`. `in_process` are the names
+    of methods that are defined in this process, which no other process can load.
     """
 
-    # The host loaded last in this process: find_thesaurus looks names up in it.
+    # The most recently loaded host of this process: find_thesaurus looks up names in it.
     latest: ClassVar[Host | None] = None
 
     methods: Mapping[str, Provided[Method]]
@@ -70,8 +70,8 @@ class Host:
     ) -> Host:
         """Load installed plugins (with `only_builtin` only those of matekd-bench), then the given files.
 
-        `objects` are methods that this process defines itself; one that a plugin provides too counts once.
-        Raises PluginError for a file that cannot be loaded, since the user asked for it.
+        `objects` are methods that this process defines; a method that a plugin also provides counts once. Raises
+        PluginError for a file that cannot be loaded, because the user asked for it.
         """
         installed = list(installed_plugins())
         warnings = [] if any(candidate.by.built_in for candidate in installed) else [NOT_INSTALLED]
@@ -121,15 +121,15 @@ class Host:
         return among[known_name]
 
     def known_name(self, kind: str, name: str, among: Iterable[str]) -> str:
-        """Return the one of `among` that `name` writes in another way, such as `MATE-KD`; else `name` itself."""
-        # With the names that have an error of their own: none of them may lead to a similar record.
+        """Return the name among `among` for another spelling of it, such as `MATE-KD`; return other names unchanged."""
+        # Names with an error of their own are included, so that none of them leads to a similar record.
         conflicts = [claimed for claimed_kind, claimed in self.conflicts if claimed_kind == kind]
         return match_name(name, [*among, *conflicts, *(self.refused if kind == "method" else ())])
 
     def missing_error(self, kind: str, name: str, allowed: Sequence[str]) -> BenchError:
         """Return the error for a name that cannot be looked up.
 
-        The reason is a conflict, a refused method, a broken plugin, a missing installation, or else a wrong name.
+        The reason is a conflict, a refused method, a broken plugin, a missing installation, or simply a wrong name.
         `allowed` are the names to suggest.
         """
         if (kind, name) in self.conflicts:
@@ -143,7 +143,7 @@ class Host:
             return PluginError(f"unknown {kind} '{name}': {NOT_INSTALLED}")
         error = unknown(kind, name, allowed)
         command = f"matekd-bench {LISTED_BY.get(kind, 'plugins')}"
-        error.hint = f"'{command}' lists them; a file of your own is named with --plugin FILE."
+        error.hint = f"'{command}' lists them; load a file of your own with --plugin FILE."
         if any(info.status == "broken" for info in self.plugins):
             error.hint = "Some plugins were left out: 'matekd-bench plugins' says why."
         return error

@@ -34,9 +34,9 @@ def new_manager() -> pluggy.PluginManager:
 def load_one(
     manager: pluggy.PluginManager, candidate: Candidate
 ) -> tuple[PluginInfo, list[Provided[AnyRecord]]]:
-    """Import and register one plugin and collect its records.
+    """Import and register one plugin, and collect its records.
 
-    Returns its row in the list of plugins and its records. If the plugin raises, the row gives the reason and there
+    Returns its row in the list of plugins and its records. If the plugin raises, the row gives the reason, and there
     are no records.
     """
     plugin: object | None = None
@@ -47,7 +47,7 @@ def load_one(
             events = _events(manager, plugin)
             records = list(_records(manager, plugin))
             provided = _with_origin(records, candidate.by, plugin)
-    except Exception as error:  # nothing that one plugin raises may cost the user the other plugins
+    except Exception as error:  # no error of one plugin may affect the other plugins
         if plugin is not None and manager.get_plugin(str(candidate.by)) is plugin:
             manager.unregister(plugin)
         return PluginInfo(candidate.by, status="broken", reason=one_line(error)), []
@@ -59,9 +59,9 @@ def load_one(
 def load_each(
     manager: pluggy.PluginManager, candidates: Iterable[Candidate]
 ) -> tuple[list[PluginInfo], list[Provided[AnyRecord]]]:
-    """Load plugins one by one and return their rows in the list of plugins, with the records of all.
+    """Load plugins one by one; return their rows in the list of plugins, and all records.
 
-    Raises PluginError for a broken plugin that the user named by its path; another one only has its reason in the list.
+    Raises PluginError for a broken plugin that the user named by its path. For another one the list gives the reason.
     """
     infos, provided = [], []
     for candidate in candidates:
@@ -74,12 +74,12 @@ def load_each(
 
 
 def _with_origin(records: Sequence[AnyRecord], by: ProvidedBy, plugin: object) -> list[Provided[AnyRecord]]:
-    """Pair the records with their plugin, and read the code of methods from outside matekd-bench."""
+    """Pair the records with their plugin, and read the code of methods that are not part of matekd-bench."""
     module = plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__
     provided = [Provided(record, by, module) for record in records]
     for entry in provided:
         if isinstance(entry.record, Method) and not by.built_in:
-            _ = entry.code  # now: a file that is edited later is not what this process has loaded
+            _ = entry.code  # read now: if the file is edited later, this is still the code that was loaded
     return provided
 
 
@@ -104,7 +104,7 @@ def _events(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
 
 
 def _check_marks(manager: pluggy.PluginManager, plugin: object, marked: Container[str]) -> None:
-    """Raise PluginError for a function with the name of a hook that is not marked: it would never be called."""
+    """Raise PluginError for an unmarked function with the name of a hook, which would never be called."""
     for name in _hook_names(manager):
         function = getattr(plugin, name, None)
         if name not in marked and inspect.isroutine(function):

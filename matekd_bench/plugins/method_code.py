@@ -1,4 +1,4 @@
-"""Says which code a method comes from: distribution, version, digest of its source, and libraries that it names."""
+"""Identifies the code of a method: distribution, version, digest of its source, and the libraries that it names."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class MethodCode:
     """The code of one method.
 
     `distribution` and `version` are those of the installed package that provides it; None for a file. `path` is the
-    file of its class or factory, `file` the same without the folders above its package. `digest` is the SHA-256 of
-    the source of its modules and of the modules of the same origin that they import, None if it cannot be read.
+    file of its class or factory, and `file` the same path below the folder of its package. `digest` is the SHA-256 of
+    the source of its modules and of the modules of the same origin that they import; None if the source cannot be read.
     `libraries` maps the libraries that the method names to their versions, or to NOT_INSTALLED. `built_in` is True for
     methods of matekd-bench itself, whose code is identified by their version and `ENGINE`.
     """
@@ -48,7 +48,7 @@ class MethodCode:
 
     @property
     def identity(self) -> Mapping[str, Any] | None:
-        """The part of a run's identity that says which code ran; None for a built-in method."""
+        """The part of a run's identity that identifies the code; None for a built-in method."""
         if self.built_in:
             return None
         unknown = {"name": self.distribution, "version": self.version}
@@ -56,16 +56,16 @@ class MethodCode:
 
 
 def code_of(method: Method, by: ProvidedBy, plugin: str) -> MethodCode:
-    """Return the code of a method that the module `plugin` provides, as it is now.
+    """Return the current code of a method that the module `plugin` provides.
 
-    A module that is loaded counts with the source that it had when it was first asked for, right after its import.
+    A loaded module counts with the source that it had when it was first asked for, right after its import.
     """
     roots = _modules_of(method, plugin)
     own = {_top(plugin)}
     if not by.built_in:
         own |= _top_modules(by.distribution) | _top_modules_of_bases(method)
     follows = partial(_is_of_same_origin, own=frozenset(own), built_in=by.built_in)
-    if not follows(roots[0]):  # the class is of another distribution: the plugin says how it is used
+    if not follows(roots[0]):  # the class is from another distribution: the plugin defines how it is used
         roots.append(plugin)
     main = next(filter(follows, roots))
     path, file = _files(main)
@@ -77,10 +77,10 @@ def code_of(method: Method, by: ProvidedBy, plugin: str) -> MethodCode:
 
 
 def code_in_process(method: Method) -> MethodCode:
-    """Return the code of a method that a script or a notebook defines, as it is now.
+    """Return the current code of a method that a script or a notebook defines.
 
-    Its digest is that of its definitions, of all that they use, and of the modules without a distribution among these.
-    Raises PluginError if the source cannot be read, or does not tell all that the method uses.
+    Its digest covers its definitions, everything that they use, and those of the used modules that belong to no
+    distribution. Raises PluginError if the source cannot be read or does not determine everything that the method uses.
     """
     sources = SourceParts(partial(_is_of_same_origin, own=frozenset(), built_in=False))
     try:
@@ -102,13 +102,13 @@ def code_in_process(method: Method) -> MethodCode:
 def objects_of(method: Method) -> dict[str, Any]:
     """Return the classes and functions that make up a method, by the names of its record's fields."""
     objects = {name: getattr(method, name) for name in ("factory", "params", *FUNCTIONS)}
-    # Functions that came later count only if the method brings its own: methods without them keep their digests.
+    # Fields that were added later count only if the method sets them, so that other methods keep their digests.
     later = [name for name in FUNCTIONS[3:] if _is_of_suite(objects[name])]
     return {name: value for name, value in objects.items() if name not in later}
 
 
 def _is_of_suite(function: Any) -> bool:
-    """Return True for a default of the suite's."""
+    """Return True for a default function of matekd-bench."""
     return str(getattr(function, "__module__", None)).startswith("matekd_bench.")
 
 
@@ -121,7 +121,7 @@ def _modules_of(method: Method, plugin: str) -> list[str]:
     functions = [getattr(method, name) for name in FUNCTIONS]
     parts += [*inspect.getmro(method.params), *functions]
     names = [name for part in parts if isinstance(name := getattr(part, "__module__", None), str)]
-    # An object that is made by a call, such as a partial or a closure, has arguments of the module that makes it.
+    # An object made by a call, such as a partial or a closure, has arguments of the module that makes it.
     if not all(map(_is_named, (method.factory, *functions))):
         names.append(plugin)
     return list(dict.fromkeys(names))
@@ -135,10 +135,10 @@ def _is_named(function: Any) -> bool:
 
 
 def _is_of_same_origin(module: str, own: frozenset[str], built_in: bool) -> bool:
-    """Return True for a module of the method's distribution, or one of no distribution, which a user may edit.
+    """Return True for a module of the method's distribution, or of no distribution, which a user may edit.
 
     `own` are the top-level modules of the distribution and of base classes of the method. The core of matekd-bench is
-    never followed: `ENGINE` stands for it.
+    never followed, because `ENGINE` represents it.
     """
     top = _top(module)
     if top in own:
@@ -180,7 +180,7 @@ def _top(module: str) -> str:
 
 
 def _version(distribution: str) -> str:
-    """Return the version of an installed distribution, NOT_INSTALLED without one."""
+    """Return the version of an installed distribution; NOT_INSTALLED if there is none."""
     try:
         return metadata.version(normalized(distribution))
     except (metadata.PackageNotFoundError, ValueError):
@@ -188,7 +188,7 @@ def _version(distribution: str) -> str:
 
 
 def _files(module: str) -> tuple[str | None, str | None]:
-    """Return the path of a module's file, and the path below the folder that Python finds its package in."""
+    """Return the path of a module's file, and its path relative to the folder in which Python finds its package."""
     spec = find_module(module)
     if spec is None or not spec.origin:
         return None, None

@@ -1,4 +1,4 @@
-"""Sorts records by name and finds names that several plugins claim."""
+"""Sorts records by name, and finds names that several plugins claim."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def records_of_type(provided: Sequence[Provided[AnyRecord]], kind: type[R]) -> d
 def methods_of_file(
     file: Path, methods: Mapping[str, Provided[Method]], conflicts: Mapping[tuple[str, str], Claims]
 ) -> list[Method]:
-    """Return the methods of a plugin's file; PluginError if it has none or if the name of one is taken."""
+    """Return the methods of a plugin's file; raise PluginError if it has none or the name of one is taken."""
     path = str(file.resolve())
     for (kind, name), claims in conflicts.items():
         if kind == "method" and any(claim.by.path == path for claim in claims):
@@ -51,7 +51,7 @@ def conflict_error(kind: str, name: str, claims: Sequence[Provided[AnyRecord]]) 
     """Return the error for a name that several plugins claim; it names all of them."""
     built_in = [claim.by for claim in claims if claim.by.built_in]
     others = [claim.by for claim in claims if not claim.by.built_in]
-    if built_in and others:  # a built-in name stays: the others have to change theirs
+    if built_in and others:  # a built-in name stays: the others must change theirs
         return PluginError(
             f"the {kind} name '{name}' of {' and of '.join(map(str, others))} is taken by a {kind} of {built_in[0]}:",
             hint="give yours another name.",
@@ -62,5 +62,5 @@ def conflict_error(kind: str, name: str, claims: Sequence[Provided[AnyRecord]]) 
         )
     return PluginError(
         f"the {kind} name '{name}' is claimed by {' and by '.join(str(claim.by) for claim in claims)}:",
-        hint="uninstall or rename one, or leave other packages out with --no-plugins.",
+        hint="uninstall or rename one, or exclude the plugins of other packages with --no-plugins.",
     )

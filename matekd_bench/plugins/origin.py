@@ -1,4 +1,4 @@
-"""Says where a plugin comes from: a distribution, matekd-bench's own or another, or a file."""
+"""Describes where a plugin comes from: a distribution, matekd-bench's own or another, or a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OWN_PACKAGES = frozenset({"matekd_bench", "matekd_plugins", "matekd_tasks"})
 
 @dataclass(frozen=True)
 class ProvidedBy:
-    """The origin of a plugin: an installed distribution, a file, or this process, which defines a method itself."""
+    """The origin of a plugin: an installed distribution, a file, or this process if it defines a method itself."""
 
     plugin: str
     distribution: str | None = None
@@ -33,5 +33,5 @@ class ProvidedBy:
 
 
 def normalized(distribution: str) -> str:
-    """Return the name of a distribution in its normalized form (PEP 503)."""
+    """Return the name of a distribution in normalized form (PEP 503)."""
     return re.sub(r"[-_.]+", "-", distribution).lower()

@@ -14,7 +14,7 @@ from matekd_bench.plugins.record_types import Preset, load_presets
 from matekd_bench.tasks.task import Suite, Task
 from matekd_bench.tasks.task_files import SUITES, load_suites, load_task_file
 
-PRESETS = "presets"  # the sub-folder of a plugin's folder that holds presets
+PRESETS = "presets"  # the subfolder of a plugin's folder that holds presets
 
 
 def from_path(path: Path) -> Candidate:
@@ -29,7 +29,7 @@ def _toml_plugin(path: Path) -> TomlPlugin:
     if path.is_dir():
         files = tuple(sorted(file for file in path.glob("*.toml") if file.name != SUITES))
         if not files and not (path / SUITES).is_file() and not (path / PRESETS).is_dir():
-            raise PluginError(f"it holds no task (*.toml), no {SUITES} and no folder '{PRESETS}'.")
+            raise PluginError(f"it contains no task (*.toml), no {SUITES} and no folder '{PRESETS}'.")
         return TomlPlugin(files, path)
     if not path.is_file():
         raise PluginError("there is no such file.")
@@ -57,6 +57,6 @@ class TomlPlugin:
 
     @hookimpl
     def matekd_bench_presets(self) -> Iterator[Preset]:
-        """Provide the presets in the sub-folder ``presets``."""
+        """Provide the presets in the subfolder ``presets``."""
         if self.folder is not None:
             yield from load_presets(self.folder / PRESETS)

@@ -54,13 +54,13 @@ class Provided(Generic[Record]):
 
     @cached_property
     def code(self) -> MethodCode:
-        """The code of a method, as it was when this was first asked for."""
+        """The code of a method when it was first asked for."""
         return self.current_code()
 
     def current_code(self) -> MethodCode:
-        """Return the code of a method as it is now; TypeError for another kind of record."""
+        """Return the current code of a method; raise TypeError for another kind of record."""
         if not isinstance(self.record, Method):
-            raise TypeError(f"{self.record!r} is no method")
+            raise TypeError(f"{self.record!r} is not a method")
         if self.by.in_process:
             return code_in_process(self.record)
         return code_of(self.record, self.by, self.module)
@@ -88,29 +88,31 @@ class PluginInfo:
 def checked_records(records: Any, hook: str) -> list[AnyRecord]:
     """Return the records that a hook returned, with classes replaced by their `Method` records.
 
-    Raises PluginError for the first record that has a wrong type or is not well formed.
+    Raises PluginError for the first record that has a wrong type or is malformed.
     """
     kind = KINDS[hook]
-    # A dictionary and a text can be looped over too, but what comes out of them are no records.
+    # Dictionaries and texts are iterable too, but what they yield are not records.
     if inspect.iscoroutine(records):
-        records.close()  # or Python warns that nobody has waited for it
+        records.close()  # otherwise Python warns that nobody has waited for it
         raise PluginError(f"{hook} is asynchronous: write `def`, not `async def`.")
     if isinstance(records, (kind, type, str, Mapping)) or not isinstance(records, Iterable):
         raise PluginError(
-            f"{hook} returned {kind_in_words(records)}: return a list of records, or yield each."
+            f"{hook} returned {kind_in_words(records)}: return a list of records, or yield each record."
         )
     return [checked_record(item, hook, kind) for item in records]
 
 
 def checked_record(item: Any, hook: str, kind: type[Checked]) -> Checked:
-    """Return one record of a hook, or the record of a class that describes itself; PluginError as for a hook."""
+    """Return one record of a hook, or the record of a class that describes itself; raise PluginError as for a hook."""
     describes_itself = kind is Method and isinstance(item, type) and issubclass(item, Perturbation)
     record = method_of(item) if describes_itself else item
     if not isinstance(record, kind):
-        raise PluginError(f"{hook} gave {kind_in_words(item)}, not a {kind.__name__}{_advice(item, kind)}.")
+        raise PluginError(
+            f"{hook} returned {kind_in_words(item)}, not a {kind.__name__}{_advice(item, kind)}."
+        )
     if not isinstance(record.name, str):
         raise PluginError(
-            f"a {kind.__name__.lower()} has {kind_in_words(record.name)} as its name; give it a text."
+            f"a {kind.__name__.lower()} has {kind_in_words(record.name)} as its name; it must be a text."
         )
     if problem := problem_of(record):
         raise PluginError(f"{kind.__name__.lower()} {record.name!r}: {problem}.")
@@ -118,39 +120,39 @@ def checked_record(item: Any, hook: str, kind: type[Checked]) -> Checked:
 
 
 def _advice(item: Any, kind: type[Any]) -> str:
-    """Return the end of the sentence about an item of a hook that is no record: what to write instead."""
+    """Return the end of the sentence about an item that is not a record: what to write instead."""
     if kind is Method and isinstance(item, Perturbation):
         return ": give the class, without calling it"
     if kind is Method and isinstance(item, type):
         return ": it does not extend matekd_bench.Perturbation"
-    return ": give each record on its own" if isinstance(item, (list, tuple, set, Mapping)) else ""
+    return ": give each record separately" if isinstance(item, (list, tuple, set, Mapping)) else ""
 
 
 def kind_of(record: AnyRecord) -> str:
-    """Return the word for a record's kind: "method", "task", "suite", "thesaurus" and so on."""
+    """Return the word for a record's kind, such as "method", "task", "suite" or "thesaurus"."""
     return next(kind.__name__.lower() for kind in KINDS.values() if isinstance(record, kind))
 
 
 def problem_of(record: AnyRecord) -> str | None:
-    """Return what is wrong with a record, or None. A task is not checked here: it checks itself when it is made."""
+    """Return what is wrong with a record, or None. Tasks are not checked here: they check themselves."""
     if isinstance(record, Task):
         return None
     if not NAME.fullmatch(record.name):
-        return "a name is made of lower-case letters, digits and '-', with ':' between its parts"
+        return "a name consists of lower-case letters, digits and '-', with ':' between its parts"
     if isinstance(record, Method):
         return _method_problem(record)
     if isinstance(record, Suite):
-        return None if record.tasks else "a suite names at least one task"
+        return None if record.tasks else "a suite must name at least one task"
     return _simple_record_problem(record)
 
 
 def _simple_record_problem(record: Thesaurus | Preset | Exporter | Tracker) -> str | None:
-    """Return what is wrong with a record of one of the kinds that have few rules, or None."""
+    """Return what is wrong with a record of a kind that has few rules, or None."""
     if isinstance(record, Preset):
         is_table = isinstance(record.settings, Mapping)
         return None if is_table else "settings must be the tables of a config file, as a dictionary"
     if isinstance(record, Exporter) and record.extension != f".{record.name}":
-        return "extension starts with a dot and is written in lower case, e.g. '.xlsx'"
+        return "extension must start with a dot and be in lower case, e.g. '.xlsx'"
     function = {Thesaurus: "load", Exporter: "write", Tracker: "start"}[type(record)]
     return None if callable(getattr(record, function)) else f"{function} must be callable"
 
@@ -163,7 +165,7 @@ def _method_problem(method: Method) -> str | None:
     if not isinstance(method.needs, (set, frozenset)):
         return f"needs is {method.needs!r}; it must be a set, such as {{'generator'}}"
     if unknown_needs := sorted(map(str, method.needs - NEEDS)):
-        return f"needs names '{unknown_needs[0]}', allowed are {', '.join(sorted(NEEDS))}"
+        return f"needs names '{unknown_needs[0]}'; allowed: {', '.join(sorted(NEEDS))}"
     if method.role not in get_args(Role):
         return _choice_problem("role", method.role, get_args(Role))
     if wrong := [name for name in FUNCTIONS if not callable(getattr(method, name))]:
@@ -175,13 +177,13 @@ def _method_problem(method: Method) -> str | None:
     required = [name for name, field in method.params.model_fields.items() if field.is_required()]
     if required:
         return f"parameter '{required[0]}' needs a default"
-    method.params()  # raises what a default raises
+    method.params()  # raises any error of a default
     if method.level not in get_args(Level):
         return _choice_problem("level", method.level, get_args(Level))
     if method.wraps not in (None, *get_args(Level)):
         return _choice_problem("wraps", method.wraps, get_args(Level))
     if method.wraps is not None and not issubclass(method.params, WrapperParams):
-        return "a method that wraps another has params of matekd_bench.WrapperParams"
+        return "a method that wraps another must have params of matekd_bench.WrapperParams"
     if not (isinstance(method.version, str) and method.version):
         return "version must be a text that changes whenever results may change"
     return _search_problem(method)
@@ -195,8 +197,8 @@ def _names_problem(libraries: Any) -> str | None:
 
 
 def _choice_problem(field: str, value: object, allowed: Sequence[str]) -> str:
-    """Return the sentence about a field whose value is none of those allowed."""
-    return f"{field} is {value!r}, allowed are {', '.join(allowed)}"
+    """Return the sentence about a field whose value is not an allowed one."""
+    return f"{field} is {value!r}; allowed: {', '.join(allowed)}"
 
 
 def _search_problem(method: Method) -> str | None:
@@ -206,12 +208,12 @@ def _search_problem(method: Method) -> str | None:
     """
     for name, space in method.search.items():
         if name not in method.params.model_fields or name in WrapperParams.model_fields:
-            return f"search names '{name}', which is no parameter of it"
+            return f"search names '{name}', which is not a parameter of the method"
         if not isinstance(space, (Range, Choice)):
             return f"search gives {space!r} for '{name}': use matekd_bench.Range or matekd_bench.Choice"
         for value in space.values if isinstance(space, Choice) else (space.low, space.high):
             try:
                 method.params.model_validate({name: value})
             except ValidationError:
-                return f"search allows {value!r} for '{name}', and its parameters do not"
+                return f"search allows {value!r} for '{name}', but its parameters do not"
     return None

@@ -51,7 +51,7 @@ class Exporter:
 
     @property
     def name(self) -> str:
-        """Extension without its dot."""
+        """The extension without its dot."""
         return self.extension.removeprefix(".")
 
 
@@ -59,8 +59,9 @@ class Exporter:
 class Tracker:
     """A service or program to which ``run --track NAME`` reports a study.
 
-    `start` gets the results folder and is called before any training. It returns an object whose methods are named
-    like the events they handle and marked with `hookimpl`. `requires` and `install` are as for an exporter.
+    `start` is called with the results folder before any training. It returns an object whose methods are named like the
+    events that they handle and are marked with `hookimpl`. `requires` and `install` have the same meaning as in
+    `Exporter`.
     """
 
     name: str

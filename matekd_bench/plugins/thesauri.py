@@ -1,4 +1,4 @@
-"""Finds thesauri by name for methods, among the plugins loaded last in this process."""
+"""Finds thesauri by name for methods, among the most recently loaded plugins of this process."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def thesaurus_names() -> tuple[str, ...]:
 
 
 def _current_host() -> Host:
-    """Return the host loaded last, or load the installed plugins if there is none, e.g. in a notebook."""
+    """Return the most recently loaded host, or load the installed plugins if there is none, e.g. in a notebook."""
     return Host.latest or Host.load()

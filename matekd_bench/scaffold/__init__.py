@@ -24,7 +24,7 @@ def files(name: str, level: str, *, single_file: bool = False) -> dict[str, str]
     """
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"'{name}' can't name a method: use lower-case letters, digits and '-', a letter first.",
+            f"'{name}' cannot name a method: use lower-case letters, digits and '-', starting with a letter.",
             hint=f"E.g. 'matekd-bench plugins new {_suggested_name(name)}'.",
         )
     if level not in LEVELS:
@@ -45,14 +45,14 @@ def files(name: str, level: str, *, single_file: bool = False) -> dict[str, str]
 
 
 def write(contents: Mapping[str, str], folder: Path) -> list[Path]:
-    """Write the files below `folder` and return their paths.
+    """Write the files under `folder` and return their paths.
 
     Raises UsageError, before anything is written, if one of them exists.
     """
     paths = [folder / path for path in contents]
     for path in paths:
         if path.exists():
-            raise UsageError(f"'{path}' is there already.", hint="Choose another name, or another --folder.")
+            raise UsageError(f"'{path}' already exists.", hint="Choose another name, or another --folder.")
     for path, text in zip(paths, contents.values(), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -62,7 +62,7 @@ def write(contents: Mapping[str, str], folder: Path) -> list[Path]:
 def _template_values(name: str, level: str) -> dict[str, str]:
     """Return the values of the templates' placeholders.
 
-    The module's name has the distribution's prefix too, so that it does not shadow a module of Python or a library.
+    The module's name also has the distribution's prefix, so that it does not shadow a module of Python or a library.
     """
     distribution = name if name.startswith(PREFIX) else PREFIX + name
     return {
@@ -77,9 +77,9 @@ def _template_values(name: str, level: str) -> dict[str, str]:
 
 
 def bounded_requirement(version: str) -> str:
-    """Return the requirement of a plugin written for `version`: up to the next one that may change the interface."""
+    """Return a plugin's requirement, written for `version`: up to the next version that may change the interface."""
     major, minor, *_ = map(int, re.findall(r"\d+", f"{version}.0")[:2])
-    # Semantic versioning: below 1.0 every minor version may break what was written for the last.
+    # Semantic versioning: below 1.0 every minor version may break code written for the one before.
     above = f"0.{minor + 1}" if major == 0 else str(major + 1)
     is_final = re.fullmatch(r"[\d.]+", version)
     return f"matekd-bench>={f'{major}.{minor}' if is_final else version.partition('+')[0]},<{above}"

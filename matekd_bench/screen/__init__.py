@@ -1,1 +1,1 @@
-"""What a study shows while it trains, in a terminal, a notebook or a log file, and the streams it is shown on."""
+"""The display of a study while it trains, in a terminal, a notebook or a log file, and its output streams."""

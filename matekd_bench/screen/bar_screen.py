@@ -1,4 +1,4 @@
-"""The screen of a terminal: live bars for the grid and all that is under way, lines for what should stay."""
+"""The screen of a terminal: live bars for the grid and the current runs, and lines for messages that stay."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class RunBar:
-    """The state of the display of a run, or of the study itself: its label, the pace of its phase, and its bar.
+    """The display state of a run, or of the study itself: its label, the pace of its phase, and its bar.
 
-    `bar` shows the phase under way if there is one, else the run; None: there is none.
+    `bar` shows the current phase if there is one, else the run; it is None if there is no bar.
     """
 
     pace: Pace
@@ -47,7 +47,7 @@ class RunBar:
 
 
 class BarScreen(QuietScreen):
-    """A sink with live bars, one for the grid and one for each run or phase under way; lines for what should stay.
+    """A sink with live bars, one for the grid and one for each current run or phase, and lines for messages that stay.
 
     With `verbose` every evaluation gets a line.
     """
@@ -63,7 +63,7 @@ class BarScreen(QuietScreen):
         self.clock, self.verbose = clock, verbose
         self.bars = Bars(Console(file=terminal(stream)))
         self.grid: TaskID | None = None
-        self.runs: dict[str, RunBar] = {}  # runs under way, by run id; "" is the study's own phase
+        self.runs: dict[str, RunBar] = {}  # current runs by run id; "" is the study's own phase
         self.study_pace: StudyPace | None = None
 
     def __enter__(self) -> BarScreen:
@@ -86,7 +86,7 @@ class BarScreen(QuietScreen):
         self.grid = self.bars.add_task("runs", total=total, completed=total - left)
 
     def on_message(self, message: Message) -> None:
-        """Print a notice; show a phase in place of the bar of its run, or of the study's last phase."""
+        """Print a note; show a phase in place of the bar of its run, or of the study's last phase."""
         if message.kind == "note":
             self.print_line(f"note: {message.text}")
         elif message.kind == "stage":
@@ -101,7 +101,7 @@ class BarScreen(QuietScreen):
         self._show(started.run_id, started.label)
 
     def on_progress(self, progress: Progress) -> None:
-        """Update the bar of the run or of its phase, with loss and time left; a phase that is done has no bar."""
+        """Update the bar of the run or of its phase, with loss and time left; a finished phase has no bar."""
         if progress.preparing and progress.done >= progress.limit:
             self._remove(progress.run_id)
             return
@@ -120,12 +120,12 @@ class BarScreen(QuietScreen):
         )  # fmt: skip
 
     def on_prepared(self, prepared: Prepared) -> None:
-        """Remove the bar of what was prepared: the run that it is named after may start much later."""
+        """Remove the bar of a preparation: the run that it is named after may start much later."""
         self._remove(prepared.run_id)
         self.runs.pop(prepared.run_id, None)
 
     def on_evaluated(self, evaluation: Evaluated) -> None:
-        """Print a line, if `verbose`."""
+        """Print a line if `verbose`."""
         if self.verbose:
             label = self._run(evaluation.run_id).label
             self.print_line(f"{label}: {evaluation_line(evaluation, None)}")
@@ -147,14 +147,14 @@ class BarScreen(QuietScreen):
             self.grid = None
 
     def on_stoprequested(self, request: StopRequested) -> None:
-        """Have the thread that draws the bars show the progress of the stop."""
+        """Make the thread that draws the bars show the progress of the stop."""
         self.bars.stopping = True
 
     def _run(self, run_id: str) -> RunBar:
         return self.runs.setdefault(run_id, RunBar(Pace(self.clock)))
 
     def _label(self, run_id: str, label: str) -> None:
-        """Show the run's own bar, after a phase of it."""
+        """Show the run's own bar after one of its phases."""
         bar = self._run(run_id).bar
         if bar is None:
             self._show(run_id, label)
@@ -162,7 +162,7 @@ class BarScreen(QuietScreen):
             self.bars.update(bar, description=label)
 
     def _show(self, run_id: str, text: str) -> None:
-        """Begin a new bar in place of the old one."""
+        """Start a new bar in place of the old one."""
         self._remove(run_id)
         self._run(run_id).bar = self.bars.add_task(text, total=None)
 

@@ -1,4 +1,4 @@
-"""Standard output and errors on which no text of a record, a folder or a data set can steer the terminal."""
+"""Standard output and error streams in which text from records, folders or data cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from matekd_bench.files.printable import printable
 
 
 class EscapedStream:
-    """A text stream that writes printable text alone; everything else is the stream's own."""
+    """A text stream that writes only printable text and otherwise behaves like the stream it wraps."""
 
     def __init__(self, stream: TextIO) -> None:
         self.terminal = stream
 
     def write(self, text: str) -> int:
-        """Write the text with every character replaced that could steer a terminal."""
+        """Write the text with every character replaced that could control a terminal."""
         return self.terminal.write(printable(text))
 
     def writelines(self, lines: Any) -> None:
@@ -31,7 +31,7 @@ class EscapedStream:
 
 @contextmanager
 def escaped_streams() -> Iterator[None]:
-    """Replace standard output and errors by escaped ones within the block."""
+    """Replace standard output and error by escaped streams within the block."""
     streams = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (cast(TextIO, EscapedStream(stream)) for stream in streams)
     try:
@@ -41,5 +41,5 @@ def escaped_streams() -> Iterator[None]:
 
 
 def terminal(stream: TextIO) -> TextIO:
-    """Return the stream for a library that colors its text; whoever uses it makes the text printable itself."""
+    """Return the stream for a library that colors its text; the caller must make the text printable."""
     return stream.terminal if isinstance(stream, EscapedStream) else stream

@@ -1,4 +1,4 @@
-"""Bars that fit every width: the label shrinks, the bar and the loss go, counts and estimates never do."""
+"""Bars that fit every width: labels shrink, bars and losses may disappear, counts and estimates always stay."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from rich.text import Text
 from matekd_bench.files.printable import printable
 from matekd_bench.screen.wording import STOPPING
 
-BAR_WIDTHS = ((140, 40), (100, 24), (72, 12))  # width of a screen, width of its bars; narrower ones have none
+BAR_WIDTHS = (
+    (140, 40),
+    (100, 24),
+    (72, 12),
+)  # width of a screen, width of its bars; narrower screens have none
 LOSS_FROM = 100  # narrower screens show no loss
 SHORTEST_LABEL = 8
 
@@ -20,7 +24,7 @@ SHORTEST_LABEL = 8
 class Bars(Progress):
     """The live bars of a study; `stopping` adds the line that a signal asks for, from the thread that draws them.
 
-    A task has the fields `extra`, a count beside its own, `left`, the time left, and `loss`.
+    A task has the fields `extra`, a second count, `left`, the time left, and `loss`.
     """
 
     stopping = False
@@ -53,7 +57,7 @@ class Bars(Progress):
         return table
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """Return the bars, and below them how a stop goes on."""
+        """Return the bars and, below them, the progress of a stop."""
         yield from super().get_renderables()
         if self.stopping:
             yield Text(STOPPING, style="bold")
@@ -68,7 +72,7 @@ def _cells(task: Task, *, with_loss: bool) -> tuple[str, ...]:
 
 
 def shortened(text: str, width: int) -> str:
-    """Return the text with dots in the middle if it is longer than `width`: both ends of a run's name tell it apart."""
+    """Return the text, with dots in the middle if it is longer than `width`: both ends of a run's name identify it."""
     if len(text) <= width:
         return text
     tail = (width - 1) // 2

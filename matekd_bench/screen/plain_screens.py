@@ -22,11 +22,11 @@ from matekd_bench.events import (
 from matekd_bench.screen.time_left import Clock, StudyPace
 from matekd_bench.screen.wording import STOPPING, duration, end_line, evaluation_line, grid_line
 
-LONG_PHASE = 10.0  # seconds; a shorter step that is counted gets no line
+LONG_PHASE = 10.0  # seconds; a shorter counted step gets no line
 
 
 class QuietScreen(Sink):
-    """A sink that prints only warnings, and with `details` those too, such as tracebacks.
+    """A sink that prints only warnings and, with `details`, also details such as tracebacks.
 
     Subclasses add a method for each kind of event that they show: `on_` and the name of its class in lower case.
     """
@@ -36,7 +36,7 @@ class QuietScreen(Sink):
         self.details = details
 
     def emit(self, event: Event) -> None:
-        """Show the event, if this screen shows its kind."""
+        """Show the event if this screen shows its kind."""
         show = getattr(self, f"on_{type(event).__name__.lower()}", None)
         if show is not None:
             show(event)
@@ -46,21 +46,21 @@ class QuietScreen(Sink):
         print(text, file=self.stream, flush=True)
 
     def on_message(self, message: Message) -> None:
-        """Print a warning, and a detail such as a traceback if it is asked for."""
+        """Print a warning, or a detail such as a traceback if details are wanted."""
         if message.kind == "warning":
             self.print_line(f"warning: {message.text}")
         elif message.kind == "detail" and self.details:
             self.print_line(message.text)
 
     def on_stoprequested(self, request: StopRequested) -> None:
-        """Write a line past the stream: this is a signal's handler, which may have interrupted a print."""
+        """Write a line without using the stream, because this is a signal handler that may have interrupted a print."""
         with contextlib.suppress(OSError):  # a stream without a file, such as a test's
             os.write(self.stream.fileno(), f"{STOPPING}\n".encode())
 
 
 @dataclass
 class RunLine:
-    """What a screen of lines keeps of a run: how its line begins, and a phase that has no line yet."""
+    """The state of a run on a screen of lines: how its line begins, and a phase that has no line yet."""
 
     label: str = ""
     phase: str = ""
@@ -71,8 +71,8 @@ class RunLine:
 class LineScreen(QuietScreen):
     """A sink that prints plain lines, for log files, pipes and notebooks.
 
-    There is one line for the grid, one for each run when it ends, and one for each counted step
-    that takes LONG_PHASE. With `verbose` every evaluation gets a line too.
+    There is one line for the grid, one for each run when it ends, and one for each counted step that takes at least
+    LONG_PHASE. With `verbose` every evaluation also gets a line.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class LineScreen(QuietScreen):
         super().__init__(stream, details=details)
         self.verbose, self.clock = verbose, clock
         self.study_pace: StudyPace | None = None
-        self.runs: dict[str, RunLine] = {}  # runs under way, by run id
+        self.runs: dict[str, RunLine] = {}  # current runs, by run id
         self.phases: set[str] = set()  # phases that have a line: one for all processes
 
     def on_studystarted(self, study: StudyStarted) -> None:
@@ -95,7 +95,7 @@ class LineScreen(QuietScreen):
         self.print_line(grid_line(study))
 
     def on_message(self, message: Message) -> None:
-        """Print a notice or a step; keep one that is counted, in case it takes long."""
+        """Print a note or a step; keep a counted step, in case it takes long."""
         if message.kind == "note":
             self.print_line(f"note: {message.text}")
         elif message.kind != "stage":
@@ -107,7 +107,7 @@ class LineScreen(QuietScreen):
             self._print_phase(message.text)
 
     def on_runstarted(self, started: RunStarted) -> None:
-        """Keep what the line at the end of the run begins with."""
+        """Keep the beginning of the line for the end of the run."""
         self._run(started.run_id).label = f"[{started.position}/{started.total}] {started.label}"
 
     def on_progress(self, progress: Progress) -> None:
@@ -121,19 +121,19 @@ class LineScreen(QuietScreen):
             run.phase = ""
 
     def on_evaluated(self, evaluation: Evaluated) -> None:
-        """Print score, loss and time left, if `verbose`."""
+        """Print score, loss and time left if `verbose`."""
         if self.verbose:
             run = self._run(evaluation.run_id)
             time_left = "" if run.seconds_left is None else f", {duration(run.seconds_left)} left"
             self.print_line(f"{run.label}: {evaluation_line(evaluation, evaluation.loss)}{time_left}")
 
     def on_runfinished(self, end: RunFinished) -> None:
-        """Print the run, how it ended, and the time left for all."""
+        """Print the run, how it ended, and the time left for all runs."""
         left = None
         if self.study_pace is not None:
             self.study_pace.run_finished(end.run_id)
             left = self.study_pace.left()
-        time_left = "" if left is None else f"; {duration(left)} left in all"
+        time_left = "" if left is None else f"; {duration(left)} left in total"
         self.print_line(f"{self.runs.pop(end.run_id).label}: {end_line(end)}{time_left}")
 
     def _run(self, run_id: str) -> RunLine:

@@ -17,10 +17,10 @@ from matekd_bench.screen.plain_screens import LineScreen, QuietScreen
 def watcher(
     *, quiet: bool = False, verbose: bool = False, debug: bool = False, stream: TextIO | None = None
 ) -> Iterator[Sink]:
-    """Yield the sink that the options ask for: bars on a terminal, else lines.
+    """Yield the sink for the options: bars on a terminal, else lines.
 
-    `stream` is stderr by default, so that stdout holds nothing but the result; notebooks show stderr as an error, so
-    there it is stdout.
+    `stream` is stderr by default, so that stdout holds only the result. In a notebook, which shows stderr as an error,
+    it is stdout.
     """
     stream = stream or (sys.stdout if in_notebook() else sys.stderr)
     details = verbose or debug
@@ -46,7 +46,7 @@ def draws_bars(stream: TextIO) -> bool:
 
 @contextmanager
 def loading(*, quiet: bool = False) -> Iterator[None]:
-    """Show a bar on a terminal while the libraries are loaded; elsewhere nothing, as the study may be refused."""
+    """Show a bar on a terminal while the libraries are loaded; elsewhere nothing, because the study may be refused."""
     if quiet or not draws_bars(sys.stderr):
         yield
         return

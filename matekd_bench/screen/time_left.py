@@ -17,12 +17,12 @@ class Pace:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._first: tuple[float, float] | None = None  # the first step noted, and when it ended
+        self._first: tuple[float, float] | None = None  # the first recorded step, and when it ended
 
     def step(self, done: float) -> None:
-        """Note that step `done` (from 1) has ended.
+        """Record that step `done` (from 1) has ended.
 
-        The first one noted does not count for the speed, since it is much slower than the others, and those before it
+        The first recorded step does not count for the speed, because it is much slower than the others. Steps before it
         were done earlier.
         """
         if self._first is None:
@@ -39,9 +39,9 @@ class Pace:
 class StudyPace:
     """The remaining time of the runs of a study.
 
-    The size of a run is its planned seconds, or else its updates. A task's teacher counts as done with the first run
-    of the task. The first runs are slow, because they prepare what later runs share. So the planned speed enters the
-    estimate too, with the weight of a tenth of the planned time (`PRIOR`).
+    The size of a run is its planned seconds, or else its updates. A task's teacher counts as done with the first run of
+    the task. The first runs are slow, because they prepare what later runs share. So the planned speed also enters the
+    estimate, with the weight of a tenth of the planned time (`PRIOR`).
     """
 
     def __init__(self, study: StudyStarted, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""The words in which screens tell of a study: its grid, evaluations, ends of runs, and times."""
+"""The texts with which screens describe a study: its grid, evaluations, ends of runs, and times."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ STOPPING = "stopping after this update; press again to stop now"
 
 
 def loss_text(loss: float | None) -> str:
-    """Return a loss as text, "" if it is not known."""
+    """Return a loss as text; "" if it is not known."""
     return "" if loss is None else f"loss {loss:.3f}"
 
 
 def time_left(seconds: float | None) -> str:
-    """Return the time left as text, "" if it is not known."""
+    """Return the time left as text; "" if it is not known."""
     return "" if seconds is None else f"{duration(seconds)} left"
 
 
 def auxiliary_count(progress: Progress) -> str:
-    """Return how many auxiliary updates, such as a generator's, are done before the student's next one."""
+    """Return how many auxiliary updates, such as a generator's, are done before the student's next update."""
     if not progress.auxiliary_limit:
         return ""
     return f"auxiliary {progress.auxiliary_done}/{progress.auxiliary_limit}"

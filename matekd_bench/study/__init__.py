@@ -30,7 +30,7 @@ def make_openmp_threads_sleep() -> None:
     """Make OpenMP's waiting threads sleep, unless the user has set ``OMP_WAIT_POLICY``.
 
     By default waiting threads spin. If another process runs too, spinning threads take cores from working ones, and
-    training takes ten times as long. Without other processes there is no difference. torch reads the variable when it
-    is loaded, so this function has to be called before; worker processes inherit it.
+    training takes ten times as long. Without other processes it makes no difference. torch reads the variable when it
+    is loaded, so this function must be called before that. Worker processes inherit the variable.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -51,14 +51,14 @@ SYNTHETIC_NOTE = (
 )
 
 TINY_VOCABULARY_NOTE = (
-    "the preset's tiny checkpoint knows only the words of mini-GLUE and can learn little from other text: "
+    "the preset's tiny checkpoint knows only the words of mini-GLUE and learns little from other text: "
     "use --preset minilm, or --teacher and --student"
 )
 
 
 @dataclass(frozen=True)
 class StudySummary:
-    """The plan of a study and its end; no plan in a process that only helps another one to train."""
+    """The plan of a study and its end; a process that only helps another one to train has no plan."""
 
     plan: Plan | None
     end: StudyFinished
@@ -66,7 +66,7 @@ class StudySummary:
 
 @dataclass(frozen=True)
 class _PlannedStudy:
-    """A study that was looked up, checked and planned, ready to be tuned and trained."""
+    """A study that has been looked up, checked and planned, and is ready to be tuned and trained."""
 
     grid: Grid
     store: ResultsStore
@@ -79,11 +79,11 @@ def run(request: StudyRequest, host: Host, sink: Sink, *, dry_run: bool = False)
     """Train every run of the requested study that has no record, in the order of the plan.
 
     A run that fails is recorded with its reason, and the other runs continue. With `dry_run` nothing is trained or
-    written. If several processes train each run together, the first one leads; the others train what it announces
-    and report nothing.
+    written. If several processes train each run together, the first one leads; the others train what it announces and
+    report nothing.
 
-    Raises a BenchError before any training for everything that can be checked by then. Raises StoppedError after a
-    signal, once the run under way is saved.
+    Raises a BenchError before any training for everything that can be checked before it. Raises StoppedError after a
+    signal, once the current run is saved.
     """
     trackers = chosen_trackers(host, request.execution.track)
     placement = make_placement(request, host.in_process)
@@ -112,7 +112,7 @@ def run(request: StudyRequest, host: Host, sink: Sink, *, dry_run: bool = False)
 def _plan_study(placement: Placement, host: Host, sink: Sink, ranks: Ranks, *, quick: bool) -> _PlannedStudy:
     """Look up everything that the study names, check what can be checked now, and make the plan.
 
-    With `quick` nothing will be trained, so that most tokenizers need not be loaded.
+    With `quick` nothing will be trained, so most tokenizers need not be loaded.
     """
     for note in placement.notes:
         _note(sink, note)
@@ -139,7 +139,7 @@ def _plan_study(placement: Placement, host: Host, sink: Sink, ranks: Ranks, *, q
     if spec.keep == "last" and (missing := _count_missing_students(grid, store, recorded)):
         _note(
             sink,
-            f"{missing} recorded runs kept no student: 'matekd-bench predict RUN' says how to make one again.",
+            f"{missing} recorded runs kept no student: 'matekd-bench predict RUN' says how to train one again.",
         )
     if todo:
         _stage(sink, "timing the machine")
@@ -153,7 +153,7 @@ def _train_study(
 ) -> StudySummary:
     """Train the trials and then the runs that have no record.
 
-    The study is reported to plugins as well as to `sink`. Trials are reported to `sink` alone.
+    The study is reported to plugins and to `sink`, trials only to `sink`.
     """
     grid, store, todo = study.grid, study.store, study.todo
     delete_recorded_leftovers(store.root, store.has)
@@ -171,7 +171,7 @@ def _train_study(
     )  # fmt: skip
     try:
         end = scheduler.run(todo)
-    except BaseException:  # a signal too: plugins learn that the study has ended
+    except BaseException:  # also after a signal: plugins must learn that the study has ended
         plugins.emit(StudyFinished(status="stopped"))
         raise
     end = replace(end, skipped=end.skipped + len(study.plan.study.runs) - len(study.todo))
@@ -183,7 +183,7 @@ def _train_study(
 
 
 def _table_rows(study: _PlannedStudy, host: Host) -> tuple[Mapping[str, Any], ...]:
-    """Return the rows of the leaderboard of the study's runs; none if the results folder cannot be read."""
+    """Return the leaderboard rows of the study's runs; none if the results folder cannot be read."""
     run_ids = {cell.run_id for cell in study.grid.cells}
     try:
         collection = read_folders([study.store.root])
@@ -201,7 +201,7 @@ def _check_before_first_run(
     study: _PlannedStudy, schedulers: SchedulerFactory, runner: Runner, sink: Sink
 ) -> None:
     """Make the checks that need the disk or a loaded teacher; a study with nothing to train skips them."""
-    cache_limit()  # raises now, not in the middle of a study, if the limit is not a size
+    cache_limit()  # raises now rather than in the middle of a study if the limit is not a size
     study.store.check_writable()
     delete_stale_files(study.store.root)
     _note_skipped_checkpoints(study, sink)
@@ -214,16 +214,16 @@ def _check_before_first_run(
 
 
 def _note_gpu_hours(plan: Plan, placement: Placement, sink: Sink) -> None:
-    """Note how many GPU-hours the work that is left is expected to take."""
+    """Report how many GPU-hours the remaining work is expected to take."""
     if placement.device.type == "cuda" and plan.device_seconds is not None:
         bases = "; ".join(f"{runs} runs from {basis}" for basis, runs in plan.bases.items())
-        _note(sink, f"about {plan.device_seconds / 3600:.1f} GPU-hours are left to do, estimated for {bases}")
+        _note(sink, f"about {plan.device_seconds / 3600:.1f} GPU-hours remain, estimated for {bases}")
 
 
 def _note_skipped_checkpoints(study: _PlannedStudy, sink: Sink) -> None:
-    """Note the runs that start over although one of their name, with another id, was interrupted here.
+    """Report the runs that start over although a run of the same name, with another id, was interrupted here.
 
-    Another id means other settings, or a version of the suite with another `ENGINE`.
+    Another id means that the settings differ, or the `ENGINE` of the matekd-bench version.
     """
     of_this_study = {cell.run_id for cell in study.grid.cells}
     unfinished = unfinished_run_ids(study.store.root)
@@ -233,7 +233,7 @@ def _note_skipped_checkpoints(study: _PlannedStudy, sink: Sink) -> None:
         if run_id is not None and cell.run_id not in unfinished:
             _note(
                 sink,
-                f"{cell.label}: checkpoint of other settings or another version skipped ({run_id}); it starts over",
+                f"{cell.label}: skipped a checkpoint of other settings or another version ({run_id}); starting over",
             )
 
 
@@ -253,7 +253,7 @@ def _train_trials(tuner: Tuner, plan: Plan, schedulers: SchedulerFactory, sink: 
 
 
 def _note_synthetic_tasks(grid: Grid, sink: Sink) -> None:
-    """Note that stand-ins are synthetic, and that the preset's checkpoint hardly suits the user's own tasks."""
+    """Report that stand-ins are synthetic, and that the preset's checkpoint hardly suits the user's own tasks."""
     own = [name for name, data in grid.data.items() if data.task.own]
     if len(own) < len(grid.data):
         _note(sink, SYNTHETIC_NOTE)
@@ -262,7 +262,7 @@ def _note_synthetic_tasks(grid: Grid, sink: Sink) -> None:
 
 
 def _note_resources_and_data(grid: Grid, todo: Sequence[Cell], sink: Sink) -> None:
-    """Note the resources that the methods use, such as a thesaurus, and what is unusual about the data."""
+    """Report the resources that the methods use, such as a thesaurus, and anything unusual about the data."""
     for job in {cell.job.variant: cell.job for cell in todo}.values():
         if (description := describe_resources(job)) is not None:
             _note(sink, description)

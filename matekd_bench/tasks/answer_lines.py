@@ -1,4 +1,4 @@
-"""One line of a file of teacher answers: logits, probabilities, a label with its smoothing, or a score."""
+"""Parses one line of a file of teacher answers: logits, probabilities, a label with its smoothing, or a score."""
 
 from __future__ import annotations
 
@@ -18,31 +18,33 @@ from matekd_bench.tasks.task import Task
 
 Logits: TypeAlias = tuple[float, ...]  # of the classes in the task's order, or the score of a regression
 FORMS = ("logits", "probabilities", "answer")  # the columns that may hold an answer
-TOLERANCE = 0.01  # of the sum of probabilities: they may be rounded
-SMALLEST = 1e-38  # in place of a probability of 0, whose logarithm is no number; float32 holds it
+TOLERANCE = 0.01  # of the sum of probabilities, which may be rounded
+SMALLEST = 1e-38  # replaces a probability of 0, which has no logarithm; float32 can hold it
 
 
 class AnswersHeader(Header):
-    """The header of a file of teacher answers: also the order of classes in lists, and the smoothing of labels."""
+    """The header of a file of teacher answers, with the order of classes in lists and the smoothing of labels."""
 
     labels: tuple[str, ...] = ()
     smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
 def answer_of(line: TableLine, header: AnswersHeader, task: Task, file: Path) -> Logits | None:
-    """Return the answer of a line as logits, None if nothing is filled in.
+    """Return the answer of a line as logits; None if nothing is filled in.
 
-    A label with smoothing s has the probability 1 - s + s / C of C classes, each other class s / C. Raises DataError,
-    naming file and line, for two answers, an unknown or missing class, a number that is none, and probabilities that
-    do not sum to 1.
+    A label with smoothing s has the probability 1 - s + s / C, with C classes, and each other class s / C. Raises
+    DataError, naming file and line, for two answers, an unknown or missing class, a value that is not a number, and
+    probabilities that do not sum to 1.
     """
     place = f"'{file}', line {line.number}"
-    forms = [form for form in FORMS if form not in task.fields]  # a text of the task is no answer
+    forms = [form for form in FORMS if form not in task.fields]  # a text of the task is not an answer
     answers = {form: value for form in forms if not is_empty(value := _cell(line, form))}
     if not answers:
         return None
     if len(answers) > 1:
-        raise DataError(f"{place}: {' and '.join(map(repr, answers))}: leave all but one of them out.")
+        raise DataError(
+            f"{place}: {' and '.join(map(repr, answers))} contradict each other: give only one of them."
+        )
     [(form, value)] = answers.items()
     if task.kind == "regression":
         if form != "answer":
@@ -65,14 +67,14 @@ def mean_answer(answers: Sequence[Logits], task: Task) -> Logits:
 
 def softmax(logits: Sequence[float]) -> Logits:
     """Return the probabilities of logits."""
-    largest = max(logits)  # subtracted, so that exp does not overflow
+    largest = max(logits)  # subtracted so that exp does not overflow
     weights = [math.exp(logit - largest) for logit in logits]
     total = math.fsum(weights)
     return tuple(weight / total for weight in weights)
 
 
 def _cell(line: TableLine, form: str) -> Any:
-    """Return the cell of a column; the columns `logits.a` and `logits.b` of a table are one object."""
+    """Return the cell of a column; the columns `logits.a` and `logits.b` of a table form one object."""
     if form in line.cells:
         return line.cells[form]
     prefix = f"{form}."
@@ -81,7 +83,7 @@ def _cell(line: TableLine, form: str) -> Any:
 
 
 def _number(value: Any, name: str, place: str) -> float:
-    """Return a number, which tables hold as text; DataError if it is none or not finite."""
+    """Return a number, which tables hold as text; raise DataError if it is not a number or not finite."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -92,18 +94,18 @@ def _number(value: Any, name: str, place: str) -> float:
 
 
 def _smoothing(line: TableLine, header: AnswersHeader, place: str) -> float:
-    """Return the smoothing of a line's label: its own, else the header's."""
+    """Return the smoothing of a line's label: its own, or else the header's."""
     own = line.cells.get("smoothing")
     if is_empty(own):
         if header.smoothing is None:
             raise DataError(
-                f"{place}: a label without 'smoothing', the probability that is spread over all classes.",
-                hint="State it in each row or in the header; 0 for none.",
+                f"{place}: a label needs 'smoothing', the probability that is spread over all classes.",
+                hint="Give it in each row or in the header; 0 for none.",
             )
         return header.smoothing
     smoothing = _number(own, "smoothing", place)
     if not 0 <= smoothing < 1:
-        raise DataError(f"{place}: 'smoothing' is {smoothing:g}: it should be at least 0 and below 1.")
+        raise DataError(f"{place}: 'smoothing' is {smoothing:g}: it must be at least 0 and below 1.")
     return smoothing
 
 
@@ -122,13 +124,13 @@ def _by_class(value: Any, form: str, header: AnswersHeader, task: Task, place: s
         named = list(value.items())
     elif not isinstance(value, list):
         raise DataError(
-            f"{place}: '{form}' is {json.dumps(value)[:SHOWN]}: it should name a number for each class.",
+            f"{place}: '{form}' is {json.dumps(value)[:SHOWN]}: it must give a number for each class.",
             hint=f"In a table, give each class a column, such as '{form}.{task.labels[0]}'.",
         )
     elif not header.labels:
         raise DataError(
-            f"{place}: '{form}' is a list, whose order is not known.",
-            hint='Name the classes, or give their order as "labels" in the header.',
+            f"{place}: '{form}' is a list, but the order of its classes is not known.",
+            hint='Use an object with the names of the classes, or give their order as "labels" in the header.',
         )
     elif len(header.labels) != len(value):
         raise DataError(f"{place}: '{form}' has {len(value)} numbers for {len(header.labels)} labels.")
@@ -146,7 +148,7 @@ def _by_class(value: Any, form: str, header: AnswersHeader, task: Task, place: s
 
 
 def _checked_sum(probabilities: Logits, place: str) -> Logits:
-    """Return probabilities that sum to 1; DataError if one is negative or the sum is further off than rounding."""
+    """Return probabilities scaled to sum to 1; raise DataError if one is negative or the sum is not about 1."""
     total = math.fsum(probabilities)
     if min(probabilities) < 0:
         raise DataError(f"{place}: the probability {min(probabilities):g} is negative.")

@@ -1,4 +1,4 @@
-"""A metric of the library evaluate that a task file names; its code is run only where a study uses the task."""
+"""A metric of the library evaluate that a task file names; its code runs only if a study uses the task."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 PREFIX = "evaluate:"  # in a task file
-SEED = 0  # of the global generators while the metric computes: the same answers have the same score
+SEED = 0  # of the global generators while the metric is computed, so that equal answers get equal scores
 
 
 @dataclass(frozen=True)
 class LibraryMetric:
     """A metric that `evaluate` loads from `place`.
 
-    `place` is the path of a script, or of a folder with a script of its name, or a name on the Hub. `name` is the
-    metric's in tables; it holds no folder.
+    `place` is the path of a script, or of a folder that contains a script of the same name, or a name on the Hub.
+    `name` is the metric's name in tables; it contains no folder.
     """
 
     name: str
@@ -35,7 +35,7 @@ class LibraryMetric:
         return type(self), (self.name, self.place)
 
     def compute(self, labels: ArrayLike, predictions: ArrayLike) -> float:
-        """Return the value for class ids or scores [n], NaN where the metric has none.
+        """Return the value for class ids or scores [n]; NaN if the metric is undefined for them.
 
         Raises DataError if the metric cannot be loaded, RunError if it fails or gives anything but one number.
         """
@@ -54,7 +54,7 @@ class LibraryMetric:
 
     @property
     def recorded_name(self) -> str:
-        """The name with the start of the digest, so that scores of two versions are not taken for one metric's."""
+        """The name with the start of the digest, so that two versions do not count as the same metric."""
         return f"{self.name}@{self.digest[:8]}"
 
     @cached_property
@@ -63,10 +63,10 @@ class LibraryMetric:
         from matekd_bench.files.hub.network import without_retries
 
         try:
-            import evaluate  # before the block, which changes the settings of what is imported
+            import evaluate  # before the block, which changes the settings of imported modules
 
             with foreign_code(), without_retries():
-                # In memory, since on disk `evaluate` locks a file in the user's cache for every metric.
+                # In memory, because on disk `evaluate` locks a file in the user's cache for every metric.
                 return evaluate.load(self.place, module_type="metric", keep_in_memory=True, seed=SEED)
         except Exception as error:
             raise self._load_error(error) from error
@@ -76,9 +76,9 @@ class LibraryMetric:
             return DataError(f"metric '{self.name}' cannot be loaded: {one_line(error).rstrip('.')}.")
         from matekd_bench.files.hub.network import fetch_hint, hub_answers
 
-        answer = "has none of this name" if hub_answers() else "does not answer"
+        answer = "has no metric of this name" if hub_answers() else "does not answer"
         return DataError(
-            f"metric '{self.name}': there is no such file or folder beside the task file, and the Hub {answer}.",
+            f"metric '{self.name}': there is no such file or folder next to the task file, and the Hub {answer}.",
             hint=fetch_hint("Give the path of a metric script."),
         )
 
@@ -102,9 +102,9 @@ def library_metrics(metrics: Iterable[str]) -> list[str]:
 
 
 def read_metrics(metrics: Sequence[str], folder: Path) -> tuple[tuple[str, ...], Mapping[str, LibraryMetric]]:
-    """Return the names of a task's metrics, and by name those that `evaluate` loads; paths are relative to `folder`.
+    """Return the names of a task's metrics, and those that `evaluate` loads, by name; paths are relative to `folder`.
 
-    Raises DataError for a path that does not exist and for two metrics of one name.
+    Raises DataError for a path that does not exist, and for two metrics of the same name.
     """
     names: list[str] = []
     library: dict[str, LibraryMetric] = {}
@@ -117,7 +117,7 @@ def read_metrics(metrics: Sequence[str], folder: Path) -> tuple[tuple[str, ...],
             names.append(metric)
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
-        raise DataError(f"key 'metrics': '{repeated[0]}' is there twice.")
+        raise DataError(f"key 'metrics': '{repeated[0]}' is listed twice.")
     return tuple(names), library
 
 
@@ -130,6 +130,6 @@ def _find(place: str, folder: Path) -> LibraryMetric:
         raise DataError(f"key 'metrics': there is no file '{path}'.")
     if Path(place).exists():  # evaluate would run a script of this name in the working folder
         raise DataError(
-            f"key 'metrics': '{place}' is in the working folder, not beside the task file: give its whole path."
+            f"key 'metrics': '{place}' is in the working folder, not next to the task file: give its full path."
         )
     return LibraryMetric(PREFIX + place, place)

@@ -1,6 +1,6 @@
-"""Computes the metrics of GLUE and those of skewed classes, and from them the score of a split and of a task.
+"""Computes the metrics of GLUE and metrics for skewed classes, and from them the score of a split and of a task.
 
-Where F1, Matthews, Pearson or Spearman is undefined, the value is 0, never NaN. Predictions that are all the same are
+An undefined F1, Matthews, Pearson or Spearman has the value 0, never NaN. Predictions that are all the same are
 flagged as collapsed.
 """
 
@@ -19,7 +19,9 @@ from matekd_bench.tasks.task import MetricName, Task, TaskData
 Floats: TypeAlias = NDArray[np.float64]
 Labels: TypeAlias = Sequence[int] | Sequence[float] | NDArray[np.int64] | Floats
 
-ROUNDING = 1e-13  # relative spread below which float64 values differ by rounding only; scipy's threshold too
+ROUNDING = (
+    1e-13  # float64 values with a smaller relative spread differ only by rounding; scipy's threshold too
+)
 
 
 @dataclass(frozen=True)
@@ -57,18 +59,18 @@ def matthews(labels: ArrayLike, predictions: ArrayLike) -> float:
 
 
 def macro_f1(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """Return the mean F1 of the classes that occur as gold or predicted class, each counted alike.
+    """Return the mean F1 of the classes that occur as gold or predicted class, all with the same weight.
 
-    Source: the "averaged F1" of Opitz & Burst (2019), which scikit-learn computes too.
+    Source: the "averaged F1" of Opitz & Burst (2019), which scikit-learn also computes.
     """
     counts = (one_hot.sum(axis=0) for one_hot in one_hots(*_pair(labels, predictions)))
     return float(macro_f1_of_counts(*counts))
 
 
 def balanced_accuracy(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """Return the mean recall of the gold classes, each counted alike; without information it is 1 / classes.
+    """Return the mean recall of the gold classes, all with the same weight; without information it is 1 / classes.
 
-    Source: Brodersen, Ong, Stephan & Buhmann (2010) for two classes; scikit-learn generalizes it alike.
+    Source: Brodersen, Ong, Stephan & Buhmann (2010) for two classes; scikit-learn generalizes it in the same way.
     """
     right, true, _ = (one_hot.sum(axis=0) for one_hot in one_hots(*_pair(labels, predictions)))
     return float(balanced_accuracy_of_counts(right, true))
@@ -82,10 +84,12 @@ def one_hots(gold: NDArray[np.generic], predicted: NDArray[np.generic]) -> tuple
 
 
 def matthews_of_counts(right: Floats, total: Floats, true: Floats, predicted: Floats) -> Floats:
-    """Return the Matthews correlations [...] from the examples that are right and all examples [...], per class
-    [..., C] those that belong to it and those that are predicted; 0 where it is undefined.
+    """Return the Matthews correlations [...] from counts of examples; 0 if undefined.
 
-    Source: Gorodkin (2004), whose R_K this is.
+    `right` counts the correct and `total` all examples [...]; `true` counts the gold and `predicted` the predicted
+    examples of each class [..., C].
+
+    Source: Gorodkin (2004); this is R_K.
     """
     covariance = right * total - (true * predicted).sum(axis=-1)
     variances = (total**2 - (predicted**2).sum(axis=-1)) * (total**2 - (true**2).sum(axis=-1))
@@ -93,22 +97,24 @@ def matthews_of_counts(right: Floats, total: Floats, true: Floats, predicted: Fl
 
 
 def macro_f1_of_counts(right: Floats, true: Floats, predicted: Floats) -> Floats:
-    """Return the mean F1 [...] over the classes that occur, from the examples of each class [..., C]: those that are
-    predicted correctly, that belong to it and that are predicted.
+    """Return the mean F1 [...] over the classes that occur, from counts of examples of each class [..., C].
+
+    `right` counts the correct, `true` the gold and `predicted` the predicted examples of a class.
     """
     either = true + predicted
     return ratio(ratio(2 * right, either).sum(axis=-1), (either > 0).sum(axis=-1, dtype=np.float64))
 
 
 def balanced_accuracy_of_counts(right: Floats, true: Floats) -> Floats:
-    """Return the mean recall [...] over the gold classes, from the examples of each class [..., C]: those that are
-    predicted correctly and those that belong to it.
+    """Return the mean recall [...] over the gold classes, from counts of examples of each class [..., C].
+
+    `right` counts the correct and `true` the gold examples of a class.
     """
     return ratio(ratio(right, true).sum(axis=-1), (true > 0).sum(axis=-1, dtype=np.float64))
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
-    """Divide; 0 where the denominator is 0, since an undefined metric counts as 0."""
+    """Divide; return 0 if the denominator is 0, because an undefined metric counts as 0."""
     values: Floats = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
     return values
 
@@ -123,7 +129,7 @@ def pearson(labels: ArrayLike, predictions: ArrayLike) -> float:
 
 
 def spearman(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """Return Spearman's correlation: Pearson's of the ranks, ties with their mean rank; 0 if either is constant."""
+    """Return Spearman's correlation: Pearson's of the ranks, with mean ranks for ties; 0 if either is constant."""
     gold, guess = _pair(labels, predictions)
     return pearson(ranks(gold), ranks(guess))
 
@@ -166,7 +172,7 @@ def score_predictions(task: Task, labels: Labels | None, predictions: ArrayLike,
 
 
 def _named_value(task: Task, name: str, labels: ArrayLike, guess: NDArray[np.generic]) -> tuple[str, float]:
-    """Return a metric's name for records and its value; raise RunError for a value that is no score."""
+    """Return a metric's name in records and its value; raise RunError for a value that is not a score."""
     if name not in task.library_metrics:
         return name, METRICS[cast("MetricName", name)](labels, guess)
     metric = task.library_metrics[name]
@@ -174,14 +180,16 @@ def _named_value(task: Task, name: str, labels: ArrayLike, guess: NDArray[np.gen
     if np.isnan(value) and is_constant(guess):
         value = 0.0  # undefined, as for the metrics here
     if not -1 <= value <= 1:
-        raise RunError(f"metric '{name}' gave {value:g} on {task.name}: a score is a number from -1 to 1.")
+        raise RunError(
+            f"metric '{name}' gave {value:g} on {task.name}: a score must be a number from -1 to 1."
+        )
     return metric.recorded_name, value
 
 
 def check_library_metrics(data: TaskData) -> None:
     """Compute the metrics that `evaluate` loads on perfect and on constant predictions of every dev split.
 
-    Raises DataError for a value that is no score and for a metric by which perfect predictions are not the best.
+    Raises DataError for a value that is not a score, and for a metric for which perfect predictions are not the best.
     """
     task = data.task
     for name, dev in ((name, dev) for name in task.library_metrics for dev in data.dev):
@@ -193,13 +201,13 @@ def check_library_metrics(data: TaskData) -> None:
             raise DataError(error.message) from error
         if perfect <= min(others) and not is_constant(gold):
             raise DataError(
-                f"metric '{name}' gives perfect predictions of {task.name} {dev.split} {perfect:g}, and constant ones "
+                f"metric '{name}' gives perfect predictions of {task.name} {dev.split} {perfect:g}, but constant ones "
                 f"{max(others):g}: higher must be better."
             )
 
 
 def is_constant(predictions: NDArray[np.generic]) -> bool:
-    """Return True if predicted class ids or scores [n] are all the same, scores up to rounding."""
+    """Return True if predicted class ids or scores [n] are all the same; scores up to rounding."""
     return _centered(predictions) is None
 
 
@@ -214,7 +222,7 @@ def score_split(task: Task, labels: Labels | None, logits: ArrayLike, split: str
 def task_score(splits: Sequence[SplitScore]) -> float:
     """Return the mean score of a task's dev splits; for MNLI the mean of matched and mismatched accuracy."""
     if not splits:
-        raise ValueError("a task's score is made of one split or more")
+        raise ValueError("a task's score needs at least one split")
     return float(np.mean([split.score for split in splits]))
 
 
@@ -242,7 +250,7 @@ def _pair(labels: ArrayLike, predictions: ArrayLike) -> tuple[NDArray[np.generic
     gold, guess = np.asarray(labels), np.asarray(predictions)
     if gold.ndim != 1 or gold.shape != guess.shape or not len(gold):
         raise ValueError(
-            f"labels {list(gold.shape)} and predictions {list(guess.shape)} must match, one a row"
+            f"labels {list(gold.shape)} and predictions {list(guess.shape)} must match, one per row"
         )
     return gold, guess
 

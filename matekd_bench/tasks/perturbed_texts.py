@@ -1,4 +1,4 @@
-"""Files of perturbed texts: writes the texts of training rows to perturb, and reads what was made of them."""
+"""Files of perturbed texts: writes the texts of training rows for perturbation, and reads the perturbed texts."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ RowTexts = Mapping[str, tuple[str, ...]]  # the texts of rows by their ids
 class Coverage:
     """The part of the training texts for which a file has a perturbed text.
 
-    `total` counts the chosen segments of all rows, `found` those with a perturbed text. `missing` describes the first
-    one without; None if there is none. `unused` counts the entries of the file that belong to no row.
+    `total` counts the chosen segments of all rows, and `found` those with a perturbed text. `missing` describes the
+    first segment without one; None if all have one. `unused` counts the entries of the file that belong to no row.
     """
 
     total: int
@@ -44,7 +44,7 @@ class Coverage:
 class _Entry:
     """The perturbed texts of one text; `line` is the first line with one.
 
-    `text` is what they were made of, if the lines say so; `segmented` is False if one of the lines names no segment.
+    `text` is their original, if the lines give it; `segmented` is False if one of the lines names no segment.
     """
 
     line: int
@@ -58,9 +58,9 @@ _Key = tuple[str, int]  # the id of a row, and the index of a segment
 
 @dataclass(frozen=True)
 class PerturbedTexts:
-    """Perturbed texts from a file, by the id and segment of a row or by the exact text that they were made of.
+    """Perturbed texts from a file, by the id and segment of a row or by the exact original text.
 
-    `name` is the name of `file` with a digest of its content. `cost` is what the texts cost, by unit.
+    `name` is the name of `file` with a digest of its content. `cost` is the cost of the texts, by unit.
     """
 
     file: Path
@@ -72,13 +72,13 @@ class PerturbedTexts:
     def of(self, uid: str, index: int, text: str) -> list[str]:
         """Return the perturbed versions of the segment `index` of a row; empty if the file has none.
 
-        Those for the row come before those for the text.
+        Versions for the row come before those for the text.
         """
         entry = self.by_id.get((uid, index)) or self.by_text.get(text)
         return entry.perturbed if entry else []
 
     def versions(self, uid: str, row: tuple[str, ...], segments: Segments) -> Iterator[tuple[str, ...]]:
-        """Yield every perturbed version of a row's texts; a text that the file lacks stays as it is."""
+        """Yield every perturbed version of a row's texts; a text that is not in the file stays unchanged."""
         chosen = chosen_segments(len(row), segments)
         choices = [
             self.of(uid, index, text) or [text] if index in chosen else [text]
@@ -89,7 +89,7 @@ class PerturbedTexts:
     def coverage(self, rows: RowTexts, segments: Segments) -> Coverage:
         """Count the texts of the rows' chosen segments that the file has.
 
-        Raises DataError for an entry that names a row, but not its text, or not which of its two texts.
+        Raises DataError for an entry with the id of a row but another text, or without the segment of a pair.
         """
         self._check_entries(rows)
         texts = [
@@ -102,7 +102,7 @@ class PerturbedTexts:
         return Coverage(len(texts), len(texts) - len(missing), first, self._count_unused(rows))
 
     def _check_entries(self, rows: RowTexts) -> None:
-        """Raise DataError for an entry by id that does not fit its row."""
+        """Raise DataError for an entry with an id that does not fit its row."""
         for (uid, index), entry in self.by_id.items():
             if (row := rows.get(uid)) is None:
                 continue
@@ -110,7 +110,7 @@ class PerturbedTexts:
             if len(row) > 1 and not entry.segmented:
                 raise DataError(f"{where} has two texts: add a 'segment', {' or '.join(SEGMENTS)}.")
             if index >= len(row):
-                raise DataError(f"{where} has one text, and no segment '{SEGMENTS[index]}'.")
+                raise DataError(f"{where} has one text and no segment '{SEGMENTS[index]}'.")
             if entry.text not in (None, row[index]):
                 raise DataError(f"{where} has the text {shown(row[index])}, not {shown(str(entry.text))}.")
 
@@ -131,14 +131,14 @@ def texts_to_perturb(rows: RowTexts, segments: Segments, *, by_id: bool) -> Iter
 
 
 def read_perturbed_texts(path: str) -> PerturbedTexts:
-    """Read a file of perturbed texts; a file that has not changed is read once.
+    """Read a file of perturbed texts; a file that has not changed is read only once.
 
     A line is ``{"text": ..., "perturbed": ...}`` for every row with exactly this text, or ``{"id": ..., "segment":
-    "first", "perturbed": ...}`` for one row. `perturbed` is a text or a list of them; lines for the same text add up,
-    and a line without a perturbed text counts as absent. ``{"header": {"cost": {"tokens": 120000}}}`` says what the
-    texts cost; the costs of several headers add up.
+    "first", "perturbed": ...}`` for one row. `perturbed` is a text or a list of texts. Lines for the same text add up,
+    and a line without a perturbed text counts as absent. ``{"header": {"cost": {"tokens": 120000}}}`` gives the cost of
+    the texts; the costs of several headers add up.
 
-    Raises DataError, naming file and line, for a file that cannot be read and for a line that is none of these.
+    Raises DataError, naming file and line, for a file that cannot be read and for a line in none of these forms.
     """
     return _read(*file_and_digest(path))
 
@@ -157,14 +157,12 @@ def _read(file: Path, digest: str) -> PerturbedTexts:
 
 
 def _add(line: TableLine, file: Path, by_id: dict[_Key, _Entry], by_text: dict[str, _Entry]) -> None:
-    """Add the perturbed texts of a line to those of its key."""
+    """Add the perturbed texts of a line to those with the same key."""
     perturbed = _perturbed(line, file)
     uid, segment = _optional(line, "id", file), _optional(line, "segment", file)
     text = text_of(line, "text", file) if line.cells.get("text") is not None else None
     if uid is None and text is None:
-        raise DataError(
-            f"'{file}', line {line.number}: neither 'id' nor 'text': one says what was perturbed."
-        )
+        raise DataError(f"'{file}', line {line.number}: needs 'id' or 'text', to identify the original text.")
     if segment not in (None, *SEGMENTS):
         raise DataError(
             f"'{file}', line {line.number}: no segment '{segment}': {list_available(str(segment), SEGMENTS)}"
@@ -190,7 +188,7 @@ def _optional(line: TableLine, column: str, file: Path) -> str | None:
 
 
 def _perturbed(line: TableLine, file: Path) -> list[str]:
-    """Return the perturbed texts of a line; none if nothing is filled in."""
+    """Return the perturbed texts of a line; empty if nothing is filled in."""
     value: Any = line.cells.get("perturbed")
     if is_empty(value):
         return []
@@ -198,7 +196,7 @@ def _perturbed(line: TableLine, file: Path) -> list[str]:
     for text in texts:
         if not isinstance(text, str) or not text.strip():
             raise DataError(
-                f"'{file}', line {line.number}: 'perturbed' holds {json.dumps(text)[:SHOWN]}: it should be a text or "
+                f"'{file}', line {line.number}: 'perturbed' holds {json.dumps(text)[:SHOWN]}: it must be a text or "
                 "a list of texts."
             )
         whole_text(text, line, "perturbed", file)

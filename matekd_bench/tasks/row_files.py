@@ -1,4 +1,4 @@
-"""What files about the rows of a task have in common: a header with a cost, a digest, a name."""
+"""Common parts of files about the rows of a task: a header with a cost, a digest, a name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN = 60  # characters of a text in a message
 
 
 class Header(CheckedModel):
-    """The header of a file about rows: what its content cost, by unit, and a note for people."""
+    """The header of a file about rows: the cost of its content, by unit, and a note for people."""
 
     model_config = ConfigDict(strict=True)
 
@@ -32,7 +32,7 @@ AnyHeader = TypeVar("AnyHeader", bound=Header)
 
 
 def file_and_digest(path: str | Path) -> tuple[Path, str]:
-    """Return a file with the SHA-256 of its content; DataError if there is none or it cannot be read."""
+    """Return a file with the SHA-256 of its content; raise DataError if it does not exist or cannot be read."""
     file = Path(path).expanduser()
     if not file.is_file():  # a pipe would never end
         raise DataError(f"there is no file '{path}'.")
@@ -48,7 +48,7 @@ def file_name(file: Path, digest: str) -> str:
 
 
 def read_header(line: TableLine, file: Path, model: type[AnyHeader]) -> AnyHeader | None:
-    """Return the header that a line holds, None if it holds none; DataError for one with other fields."""
+    """Return the header that a line holds, None if it holds none; raise DataError for one with other fields."""
     if "header" not in line.cells:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The segments of a row of text: one text, or the first and the second of a pair."""
+"""The segments of a row of text: its only text, or the first and the second text of a pair."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SEGMENTS = ("first", "second")
 
 
 def chosen_segments(count: int, segments: Segments) -> range:
-    """Return the indices of the segments that are perturbed in a row of `count` texts; a single text always is."""
+    """Return the indices of the segments to perturb in a row of `count` texts; a single text is always perturbed."""
     if count == 1 or segments == "both":
         return range(count)
     index = SEGMENTS.index(segments)

@@ -1,4 +1,4 @@
-"""The records of a task, a suite, and the data that a source delivers for a task."""
+"""The records of a task and a suite, and the data that a source delivers for a task."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from matekd_bench.tasks.library_metric import LibraryMetric
 
 DataState = Literal["official", "partial", "mini", "own"]
 MetricName = Literal["accuracy", "f1", "matthews", "pearson", "spearman", "macro-f1", "balanced-accuracy"]
-BY_ROW_COUNTS = "official (by row counts)"  # where the digest of a split is not known
-HOLDOUT = "holdout"  # the split taken out of train where dev must stay unseen
+BY_ROW_COUNTS = "official (by row counts)"  # if the digest of a split is not known
+HOLDOUT = "holdout"  # the split taken out of train if dev must stay unseen
 
 # For pydantic, which reads records from TOML: a misspelled key or a number in quotes is an error.
 STRICT: Mapping[str, object] = {"extra": "forbid", "strict": True}
@@ -74,7 +74,7 @@ class Task:
     hub_id: str | None = None
     hub_config: str | None = None
     hub_revision: str | None = None
-    folder: str | None = None  # the sub-folder of a GLUE folder
+    folder: str | None = None  # the subfolder of a GLUE folder
     columns: Mapping[str, str] = field(default_factory=dict)  # field or "label" -> column in the files
     label_values: Mapping[str, str] = field(default_factory=dict)  # label in the files -> label string
     skip_broken: bool = False  # leave out and count rows with a wrong number of columns (QQP)
@@ -83,9 +83,9 @@ class Task:
     library_metrics: Mapping[str, LibraryMetric] = field(
         default_factory=dict
     )  # those of `metrics` not built in
-    synthetic: bool = False  # generated data: a score on it is not a score on the task it stands for
+    synthetic: bool = False  # generated data: a score on it is not a score on the task that it imitates
     stands_for: str | None = None  # the task that a synthetic one imitates
-    dev_share: float | None = None  # of train, taken out as dev: the data have no dev split
+    dev_share: float | None = None  # share of train taken out as dev, if the data have no dev split
     own: bool = False  # the user's data: always complete, and a score on it is not a GLUE score
     label_gate: bool = True  # a teacher's label order can be checked by its score on dev
     license: str = ""
@@ -98,11 +98,11 @@ class Task:
         for invalid, reason in (
             (
                 not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", self.name),
-                "name: lower-case letters, digits, - and _",
+                "name: lower-case letters, digits, - and _ only",
             ),
             (len(self.fields) not in (1, 2), "fields: one or two text columns"),
             (self.kind == "classification" and len(set(self.labels)) < 2, "labels: two or more for classes"),
-            (len(set(self.labels)) != len(self.labels), "labels: each one once"),
+            (len(set(self.labels)) != len(self.labels), "labels: each label only once"),
             (self.kind == "regression" and bool(self.labels), "labels: none for regression"),
             (not self.metrics, "metrics: at least one"),
             *((True, f"metrics: no '{name}'; {_metrics_like(name)}") for name in self._unknown_metrics()),
@@ -130,7 +130,7 @@ class Task:
         return {key: split.columns.get(key, self.columns.get(key, key)) for key in wanted}
 
     def may_be_official(self, split: str, digest: str) -> bool:
-        """Return False if all rows of a split, whose digest is given, are known to be others than the official ones."""
+        """Return False if all rows of the split with this digest are known to differ from the official ones."""
         place = self.splits.get(split)
         return place is None or place.digest in (None, digest)
 
@@ -160,9 +160,9 @@ class Examples:
     """The rows of one split, column by column, in the file's order.
 
     `uids` are stable example ids (hash of task, split, texts and occurrence number). `texts` holds one tuple of one or
-    two strings per row. `labels` are class ids (int) or gold scores (float), or None for an unlabeled split; a row of
-    train without a label has None. `official_rows` is the row count of the complete split; for a holdout, that of the
-    train split it was taken from.
+    two strings per row. `labels` are class ids (int) or gold scores (float), or None for an unlabeled split; a training
+    row without a label has None. `official_rows` is the row count of the complete split; for a holdout, that of the
+    train split from which it was taken.
     """
 
     split: str
@@ -210,9 +210,9 @@ class TaskData:
 
     @property
     def state_text(self) -> str:
-        """Data state as shown to the user: "official", "mini", "own" or e.g. "partial (train 256 of 2490)".
+        """The state of the data as shown to the user: "official", "mini", "own" or e.g. "partial (train 256 of 2490)".
 
-        Data that only have the official numbers of rows are "official (by row counts)".
+        Data of which only the numbers of rows are known to be official are "official (by row counts)".
         """
         names = {examples.split for examples in self.dev}
         loaded = (*((self.train,) if self.train else ()), *self.dev)

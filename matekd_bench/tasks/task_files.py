@@ -50,7 +50,7 @@ def load_suites(folder: Path) -> list[Suite]:
     suites = []
     for name, table in read_toml(file).items():
         if not isinstance(table, dict):
-            raise DataError(f"'{file}': key '{name}': a suite is a table, like [{name}].")
+            raise DataError(f"'{file}': key '{name}': a suite must be a table, like [{name}].")
         suites.append(_record(Suite, {"name": name, **table}, file))
     return suites
 
@@ -62,7 +62,7 @@ def _existing(folder: Path) -> Path:
 
 
 def _with_train_key(table: dict[str, Any]) -> dict[str, Any]:
-    """Return `table`, with `train` set to None if no split has that name, since TOML has no None."""
+    """Return `table`, with `train` set to None if no split has that name, because TOML has no None."""
     splits = table.get("splits")
     if isinstance(splits, dict) and "train" not in splits:
         return {"train": None, **table}
@@ -95,6 +95,6 @@ def load_own_task(table: dict[str, Any], file: Path) -> Task:
 def _record(kind: type[Record], table: dict[str, Any], file: Path) -> Record:
     """Return `table` as a record.
 
-    It is converted to JSON first, because only there pydantic's strict mode accepts lists for tuples.
+    It is converted to JSON first, because pydantic's strict mode accepts lists for tuples only in JSON.
     """
     return checked_record(json.dumps(table, default=str), kind, file)

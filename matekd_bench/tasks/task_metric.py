@@ -1,6 +1,6 @@
 """A task's metrics as an `evaluate.Metric`, which works offline and with `evaluate.combine`."""
 
-# evaluate carries no type information, so its base class is Any to mypy.
+# evaluate has no type information, so its base class is Any to mypy.
 # mypy: disallow-subclassing-any=False
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import evaluate
 from matekd_bench.tasks.metrics import score_predictions
 from matekd_bench.tasks.task import Task
 
-# The names of the Hub's metric `glue`, where they are not those of task files.
+# The names of the Hub's metric `glue` that differ from those of task files.
 GLUE_NAMES: Mapping[str, str] = {"matthews": "matthews_correlation", "spearman": "spearmanr"}
 
 
@@ -23,7 +23,7 @@ class TaskMetric(evaluate.Metric):
 
     def __init__(self, task: Task, **options: Any) -> None:
         self.task = task
-        # In memory by default, since on disk `evaluate` locks a file in the user's cache for every metric.
+        # In memory by default, because on disk `evaluate` locks a file in the user's cache for every metric.
         super().__init__(config_name=task.name, **{"keep_in_memory": True, **options})
 
     def _info(self) -> evaluate.MetricInfo:

@@ -1,4 +1,4 @@
-"""Files of teacher answers: what a language model, an ensemble or people said to the rows of a task."""
+"""Files of teacher answers: the answers of a language model, an ensemble or people to the rows of a task."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ AnswerLine: TypeAlias = tuple[TableLine, AnswersHeader]  # a line with the heade
 
 @dataclass(frozen=True, eq=False)
 class TeacherAnswers:
-    """A file of teacher answers, which takes the place of a teacher's checkpoint.
+    """A file of teacher answers, which replaces a teacher's checkpoint.
 
-    `sha256` is the digest of the file's content. `cost` is what the answers cost, by unit.
+    `sha256` is the digest of the file's content. `cost` is the cost of the answers, by unit.
     """
 
     file: Path
@@ -38,7 +38,7 @@ class TeacherAnswers:
     cost: Mapping[str, float]
     lines: Sequence[AnswerLine] = field(repr=False)
 
-    revision: ClassVar[None] = None  # files have none, checkpoints may
+    revision: ClassVar[None] = None  # a file has none; a checkpoint may have one
 
     @property
     def id(self) -> str:
@@ -54,7 +54,7 @@ class TaskAnswers:
     """The answers of a file to the rows of one task, as logits in the order of its classes, or as scores.
 
     A row is found by its id, or else by its texts under the names of the task's text fields. Several lines for a row
-    are several answers, which are averaged. Raises DataError, naming file and line, for a faulty answer to a row.
+    are several answers, which are averaged. Raises DataError, naming file and line, for an invalid answer to a row.
     """
 
     def __init__(self, answers: TeacherAnswers, data: TaskData) -> None:
@@ -68,9 +68,9 @@ class TaskAnswers:
             self._add(line, uids)
 
     def _add(self, answer_line: AnswerLine, uids: Collection[str]) -> None:
-        """Enter a line under the id of a row or, if it has none, under its texts; lines of other tasks have neither.
+        """Store a line under the id of a row or, if it has none, under its texts; lines of other tasks have neither.
 
-        The user's data may have ids of their own.
+        The user's data may have their own ids.
         """
         line, _ = answer_line
         uid, texts = line.cells.get("id"), self._texts_of(line)
@@ -80,7 +80,7 @@ class TaskAnswers:
             self._by_texts[texts].append(answer_line)
 
     def _texts_of(self, line: TableLine) -> Texts | None:
-        """Return the texts of a line, None unless it has all of the task's fields."""
+        """Return the texts of a line; None unless it has all of the task's fields."""
         cells = [line.cells.get(name) for name in self.task.fields]
         texts = tuple(cell for cell in cells if isinstance(cell, str))
         return texts if len(texts) == len(cells) else None
@@ -89,7 +89,7 @@ class TaskAnswers:
     def train(self) -> list[Logits]:
         """The answers to the training rows. Raises DataError unless every row has one."""
         rows = self.data.train
-        assert rows is not None  # a study trains on no other tasks
+        assert rows is not None  # a study does not train on other tasks
         answers = self._answers(rows)
         known = [answer for answer in answers if answer is not None]
         if len(known) < len(answers):
@@ -125,7 +125,7 @@ class TaskAnswers:
         return [self._answers(rows) for rows in self.data.dev]
 
     def to_texts(self, texts: Texts) -> Logits | None:
-        """Return the answer to the texts of a perturbed row, which may be those of a training row; None without one."""
+        """Return the answer to the texts of a perturbed row, which may equal a training row's; None if it has none."""
         own = self._by_texts.get(texts)
         return self._mean(own or ()) or self._clean.get(texts)
 
@@ -139,14 +139,14 @@ class TaskAnswers:
         return {texts: mean_answer(several, self.task) for texts, several in answers.items()}
 
     def check_texts(self, versions: Iterable[Texts]) -> int:
-        """Return the number of distinct perturbed rows, each given by its texts; DataError if one has no answer."""
+        """Return the number of distinct perturbed rows, given by their texts; raise DataError if one has no answer."""
         distinct = dict.fromkeys(versions)
         lacking = [texts for texts in distinct if self.to_texts(texts) is None]
         if lacking:
             raise DataError(
                 f"'{self.file}' lacks answers to {len(lacking)} of the {len(distinct)} perturbed rows, such as "
                 f"{' and '.join(map(shown, lacking[0]))}.",
-                hint="Add them under the names of the task's texts, or leave the method out.",
+                hint="Add them under the names of the task's texts, or leave out the method.",
             )
         return len(distinct)
 
@@ -166,7 +166,7 @@ class TaskAnswers:
         return f"{answered}{dev}{row}{rest}"
 
     def _agreement(self) -> str:
-        """Say how many of the training labels the answers give; nothing of a regression."""
+        """Describe how many of the training labels the answers give; "" for a regression."""
         rows = self.data.train
         if not self.task.labels or rows is None or not rows.gold:
             return ""
@@ -202,15 +202,15 @@ class TaskAnswers:
 
 
 def read_teacher_answers(path: Path) -> TeacherAnswers:
-    """Read a file of teacher answers; a file that has not changed is read once.
+    """Read a file of teacher answers; a file that has not changed is read only once.
 
-    A header holds for the lines after it, up to the next one; the costs of several headers add up. Raises DataError,
-    naming file and line, for a file that cannot be read. Answers are read when a task is known.
+    A header applies to the lines after it, up to the next one; the costs of several headers add up. Raises DataError,
+    naming file and line, for a file that cannot be read. The answers themselves are parsed when a task is known.
     """
     try:
         return _read(*file_and_digest(path))
     except DataError as error:
-        raise DataError(error.message, hint=error.hint or "--teacher-answers names the file.") from error
+        raise DataError(error.message, hint=error.hint or "Check --teacher-answers.") from error
 
 
 @lru_cache(maxsize=4)

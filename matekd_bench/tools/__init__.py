@@ -1,1 +1,1 @@
-"""Tools for before and after a study: preview, reproduce, predict, submission, compare, doctor, prepare."""
+"""Tools for use before and after a study: preview, reproduce, predict, submission, compare, doctor, prepare."""

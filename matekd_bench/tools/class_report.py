@@ -13,7 +13,7 @@ from matekd_bench.tools.predict import StudentAnswers, labeled_logits
 
 @dataclass(frozen=True)
 class ClassScores:
-    """The scores of one class as fractions, 0 where they are undefined, and `support`, its number of gold rows."""
+    """The scores of one class as fractions, 0 if undefined, and `support`, its number of gold rows."""
 
     label: str
     precision: float
@@ -31,12 +31,12 @@ class ClassReport:
 
 
 def check_reportable(task: Task, examples: Examples) -> None:
-    """Raise UsageError for a task or a split of which there is no report."""
+    """Raise UsageError for a task or a split for which there is no report."""
     if task.kind == "regression":
-        raise UsageError(f"--report: {task.name} has scores, and a report is of classes.")
+        raise UsageError(f"--report: {task.name} has scores, but a report needs classes.")
     if examples.labels is None:
         raise UsageError(
-            f"--report: {task.name} {examples.split} has no labels; take another split, such as --split dev."
+            f"--report: {task.name} {examples.split} has no labels; use another split, such as --split dev."
         )
 
 

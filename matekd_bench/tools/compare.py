@@ -1,4 +1,4 @@
-"""Significance tests between two recorded runs, on the examples that both were scored on."""
+"""Significance tests between two recorded runs, on the examples on which both were scored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matekd_bench.results.stats.paired_tests import CheckpointComparison, compar
 from matekd_bench.spelling import plain
 from matekd_bench.tasks.task import Task
 
-MAX_NAMED = 5  # run ids that an error message lists
+MAX_NAMED = 5  # run ids listed in an error message
 
 
 def find_run(
@@ -22,8 +22,8 @@ def find_run(
 ) -> Record:
     """Return the run whose id is `name` or, if there is only one, starts with `name`; else raise UsageError.
 
-    If no id starts with `name`, its task and method may be written as in papers, and `rte` may stand for `mini-rte` of
-    `tasks`.
+    If no id starts with `name`, its task and method may have another spelling, such as that of the paper, and `rte` may
+    mean `mini-rte` of `tasks`.
     """
     if exact := [run for run in records if run.run_id == name]:
         return exact[0]
@@ -33,12 +33,12 @@ def find_run(
         raise unknown("run", name, [run.run_id for run in records])
     if len(matches) > 1:
         more = f" and {len(matches) - MAX_NAMED} more" if len(matches) > MAX_NAMED else ""
-        raise UsageError(f"run '{name}' is not unique: {', '.join(matches[:MAX_NAMED])}{more}.")
+        raise UsageError(f"run '{name}' is ambiguous: {', '.join(matches[:MAX_NAMED])}{more}.")
     return find_run(records, matches[0])
 
 
 def _is_spelled(name: str, run: Record, tasks: Mapping[str, Task]) -> bool:
-    """Return True if `name` writes the start of a run's id with another spelling of its task and method."""
+    """Return True if `name` is the start of a run's id with another spelling of its task and method."""
     task = run.identity.task
     seed = f"-{run.identity.seed}-"
     method, _, end = run.run_id.removeprefix(task).rpartition(seed)
@@ -60,15 +60,15 @@ def compare_runs(
 ) -> CheckpointComparison:
     """Test whether two checkpoints differ: McNemar's exact test for accuracy, a permutation test otherwise.
 
-    `run_a` is the comparison's own run. The result is about these two checkpoints only, not about their methods. Raises
-    UsageError for runs of different tasks or dev sets, ResultsError if the answers of one run are missing.
+    `run_a` is the comparison's own run. The result applies to these two checkpoints only, not to their methods. Raises
+    UsageError for runs of different tasks or dev sets, and ResultsError if the answers of one run are missing.
     """
     if run_a.run_id == run_b.run_id:
-        raise UsageError(f"both runs are '{run_a.run_id}': name two.")
+        raise UsageError(f"both runs are '{run_a.run_id}': name two different runs.")
     if run_a.identity.task != run_b.identity.task:
         raise UsageError(
-            f"'{run_a.run_id}' is of task '{run_a.identity.task}' and '{run_b.run_id}' of '{run_b.identity.task}': "
-            "only runs of one task are compared."
+            f"'{run_a.run_id}' is a run of '{run_a.identity.task}', but '{run_b.run_id}' of '{run_b.identity.task}': "
+            "name two runs of the same task."
         )
     if _dev_digests(run_a) != _dev_digests(run_b):
         raise UsageError(f"'{run_a.run_id}' and '{run_b.run_id}' were scored on different dev sets.")
@@ -78,7 +78,7 @@ def compare_runs(
 
 
 def _dev_digests(run: Record) -> dict[str, str]:
-    """Return the digest of each split but train."""
+    """Return the digest of each split except train."""
     return {name: split.digest for name, split in run.data.splits.items() if name != "train"}
 
 

@@ -21,24 +21,24 @@ from matekd_bench.files.regular import delete
 PICKLED = "pytorch_model.bin"
 PROCESS = "matekd_bench.tools.weights_to_safetensors"
 RECIPE = (
-    "In an environment of its own, load it with the library that wrote it and call save_pretrained(DIR), "
-    "then give DIR."
+    "In a separate environment, load it with the library that wrote it and call save_pretrained(DIR), "
+    "then use DIR."
 )
 
 
 def convert(reference: str, into: Path | None = None) -> Checkpoint:
     """Convert the weights of a Hub model or a folder, and return the checkpoint in the folder `into`.
 
-    By default that is a folder in the current one with the model's name. It appears whole or not at all. Raises
-    UsageError if it is there already or nothing has to be converted, CheckpointError if the weights can't be read.
+    By default the new folder is in the current one and has the model's name. It appears complete or not at all. Raises
+    UsageError if it exists or nothing needs to be converted, CheckpointError if the weights cannot be read.
     """
     folder, repository = find_folder(reference, wanted=(*WANTED, "pytorch_model*.bin"))
     id = repository.id if repository else folder.resolve().name
     if has_weights(folder):
-        raise UsageError(f"'{id}' has safetensors weights already: give it as it is.")
+        raise UsageError(f"'{id}' already has safetensors weights: use it as it is.")
     into = into or Path(f"{id.rpartition('/')[2]}-safetensors")
     if into.exists():
-        raise UsageError(f"'{into}' is there already.", hint="Name another folder with --into DIR.")
+        raise UsageError(f"'{into}' already exists.", hint="Name another folder with --into DIR.")
     files = _pickled_files(folder, id)
     new = beside(into, "convert")
     new.mkdir(parents=True)
@@ -52,7 +52,7 @@ def convert(reference: str, into: Path | None = None) -> Checkpoint:
 
 
 def _pickled_files(folder: Path, id: str) -> Mapping[str, str]:
-    """Return the name of each pickled file, and of the safetensors file that it becomes."""
+    """Return the name of each pickled file, and of the safetensors file to write for it."""
     index = folder / f"{PICKLED}.index.json"
     if index.is_file():
         names = sorted(set(read_json(index, CheckpointError)["weight_map"].values()))
@@ -83,10 +83,14 @@ def _write(folder: Path, files: Mapping[str, str], new: Path, id: str) -> None:
 
 
 def _convert_files(pairs: Sequence[Path], id: str) -> None:
-    """Convert sources to targets, in turn, in a process of its own; raise CheckpointError if that fails."""
+    """Convert sources to targets, in turn, in a separate process; raise CheckpointError if that fails."""
     command = [sys.executable, "-m", PROCESS, *map(os.fspath, pairs)]
     ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if ended.returncode:
         said = ended.stderr.strip().splitlines()
-        reason = said[-1] if said else f"the process that reads its weights ended with {ended.returncode}"
+        reason = (
+            said[-1]
+            if said
+            else f"the process that reads its weights ended with exit code {ended.returncode}"
+        )
         raise CheckpointError(f"'{id}': {reason.rstrip('.')}.", hint=RECIPE)

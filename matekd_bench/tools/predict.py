@@ -62,7 +62,7 @@ class StudentAnswers:
 
 
 def answer_columns(labels: Sequence[str]) -> list[str]:
-    """Return the names of the columns with the answers of a student that has these labels, none for a regression."""
+    """Return the names of the columns with the answers of a student; a regression has no `labels`."""
     return ["prediction", *(f"p_{label}" for label in labels)]
 
 
@@ -95,9 +95,9 @@ def check_kept(run: Record, results: Path) -> None:
 def _no_student_error(run: Record, results: Path) -> ResultsError:
     """Return an error that says why a run has no student, with the command that trains it again and keeps it."""
     if run.task_score is None:
-        return ResultsError(f"run '{run.run_id}' failed, so there is no student: {run.reason}.")
+        return ResultsError(f"run '{run.run_id}' failed, so it has no student: {run.reason}.")
     if run.status == "diverged":
-        return ResultsError(f"run '{run.run_id}' diverged, so its student is not kept.")
+        return ResultsError(f"run '{run.run_id}' diverged, so it has no student.")
     identity = run.identity
     selection = (
         f"--methods '{identity.variant}' --tasks {identity.task} --first-seed {identity.seed} --seeds 1"
@@ -111,14 +111,14 @@ def _no_student_error(run: Record, results: Path) -> ResultsError:
 def task_to_predict(run: Record, name: str | None, tasks: Mapping[str, Task]) -> Task:
     """Return the task `name`, or the run's own task.
 
-    Raises UsageError for a task other than the run's own, unless its models are evaluated on it too, as models of
-    mnli are on ax. Raises UsageError for a task with other labels, too.
+    Raises UsageError for a task other than the run's own, unless models of the run's task are evaluated on it, as
+    models of mnli are on ax. Also raises UsageError for a task with other labels.
     """
     own = run.identity.task
     if own not in tasks:
         raise UsageError(
             f"task '{own}' of run '{run.run_id}' is not installed.",
-            hint=f"Name its file: --plugin {own}.toml, from Python load_results(..., plugins=['{own}.toml']).",
+            hint=f"Name its file: --plugin {own}.toml; from Python: load_results(..., plugins=['{own}.toml']).",
         )
     fitting = [name for name, task in tasks.items() if name == own or task.evaluated_with == own]
     name = name or own
@@ -126,8 +126,8 @@ def task_to_predict(run: Record, name: str | None, tasks: Mapping[str, Task]) ->
         if name not in tasks:
             raise unknown("task", name, fitting)
         raise UsageError(
-            f"run '{run.run_id}' was trained on {own}: it answers {', '.join(sorted(fitting))}, not {name}.",
-            hint="Other texts go in with --file FILE.",
+            f"run '{run.run_id}' was trained on {own}: it can answer {', '.join(sorted(fitting))}, not {name}.",
+            hint="For other texts use --file FILE.",
         )
     if set(tasks[name].labels) != set(run.data.labels):
         raise UsageError(f"task '{name}' has other labels than run '{run.run_id}' was trained with.")
@@ -137,25 +137,25 @@ def task_to_predict(run: Record, name: str | None, tasks: Mapping[str, Task]) ->
 def read_split(task: Task, split: str | None, run: Record, glue_dir: Path | None) -> Examples:
     """Read a split of a task, by default its only test split.
 
-    The rows come from `glue_dir` if it is given, else from the Hub, or from the task's own reader. Raises UsageError
-    if the run's data came from a GLUE folder and none is given.
+    The rows come from `glue_dir` if it is given, else from the Hub, or from the task's own reader. Raises UsageError if
+    the run's data came from a GLUE folder and none is given.
     """
     tests = [name for name in task.test if name in task.splits]
     if split is None and len(tests) != 1:
-        raise UsageError(f"task {task.name} has {len(tests)} test splits: name a split with --split, "
+        raise UsageError(f"task {task.name} has {len(tests)} test splits: choose one with --split, "
                          f"of {', '.join(task.splits)}.")  # fmt: skip
     if task.reader is None and glue_dir is None and run.data.source == "glue-dir":
         raise UsageError(
-            f"the data of run '{run.run_id}' came from a GLUE folder: give it with --glue-dir DIR."
+            f"the data of run '{run.run_id}' came from a GLUE folder: name it with --glue-dir DIR."
         )
     source = source_of(task, GlueFolder(glue_dir) if glue_dir else Hub())
     return load_split(task, source, split or tests[0])
 
 
 def scored_examples(task: Task, split: str, run: Record, glue_dir: Path | None) -> Examples:
-    """Read the examples that a run was scored on: all of a dev split, the rows that a limit kept, or the holdout.
+    """Read the examples on which a run was scored: all of a dev split, the rows kept by a limit, or the holdout.
 
-    Raises DataError if the texts are not those that were scored.
+    Raises DataError if the texts are not the scored ones.
     """
     if split == HOLDOUT:
         examples = split_holdout(task, read_split(task, task.train, run, glue_dir))[1]
@@ -164,8 +164,8 @@ def scored_examples(task: Task, split: str, run: Record, glue_dir: Path | None) 
     scored = limited(examples, run.data.splits[split].n)
     if split_digest(scored) != run.data.splits[split].digest:
         raise DataError(
-            f"{split} of task '{run.identity.task}' is not what run '{run.run_id}' was scored on:",
-            hint="name its data with --glue-dir DIR, from Python with glue_dir=DIR.",
+            f"{split} of task '{run.identity.task}' differs from the data on which run '{run.run_id}' was scored:",
+            hint="name the data with --glue-dir DIR, or from Python with glue_dir=DIR.",
         )
     return scored
 
@@ -188,17 +188,17 @@ def labeled_logits(task: Task, examples: Examples, answers: StudentAnswers) -> N
 
 
 def check_carried(columns: Iterable[str], task: Task, file: Path) -> None:
-    """Raise DataError if a column that the output carries along has the name of one with answers."""
+    """Raise DataError if a column of the file that goes into the output has the name of a column with answers."""
     taken = [column for column in columns if column in answer_columns(task.labels)]
     if taken:
-        raise DataError(f"'{file}' has a column '{taken[0]}', and so has the output: rename it in the file.")
+        raise DataError(f"'{file}' has a column '{taken[0]}', as the output does: rename it in the file.")
 
 
 def as_text(answers: StudentAnswers, suffix: str, carried: Sequence[Mapping[str, Any]] = ()) -> str:
     """Format the answers as a file: JSON lines for `.jsonl`, tab-separated for `.tsv`, else comma-separated.
 
-    A row is its number from 0, the cells that it carries along, and the answer. A carried `index` takes the place of
-    the number.
+    A row consists of its number from 0, its cells from the input file, and the answer. An `index` from the input file
+    replaces the number.
     """
     rows = [
         {"index": index, **(carried[index] if carried else {}), **answer}
@@ -213,5 +213,5 @@ def as_text(answers: StudentAnswers, suffix: str, carried: Sequence[Mapping[str,
 
 
 def _cell(value: Any, carried: bool) -> Any:
-    """Return a value for CSV; a carried number with a fraction, a list or an object as JSON, which loses nothing."""
+    """Return a value for CSV; a carried fraction, list or object is written as JSON, which loses nothing."""
     return json_text(value) if carried and isinstance(value, (float, list, dict)) else value

@@ -1,4 +1,4 @@
-"""Fetch and check everything that a study reads, so that it runs later without a network."""
+"""Fetches and checks everything that a study reads, so that the study can run later without a network."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SUITE = "glue"  # the default tasks to prepare
 
 @dataclass(frozen=True)
 class Requirement:
-    """One thing that a study reads, with its state: on this machine before, fetched now, or missing.
+    """One thing that a study reads, with its state: already on this machine, fetched now, or missing.
 
-    `todo` says how to get a missing one. `needed` is False if the study can do without it.
+    `todo` says how to get it if it is missing. `needed` is False if the study can do without it.
     """
 
     kind: Literal["model", "data", "thesaurus", "method"]
@@ -48,11 +48,11 @@ def prepare(
     *,
     glue_home: Path | None = None,
 ) -> Iterator[Requirement]:
-    """Fetch the models, data and resources of a study that are not on this machine, and yield each one's state.
+    """Fetch the models, data and resources of a study that are not on this machine, and yield the state of each.
 
-    `options` are settings as `make_request` takes them. If they have neither methods nor a config file, the needs of
-    all methods are prepared. Without tasks and config file, the tasks are those of the suite `glue`. `stage` is called
-    with a text before each slow step. Raises UsageError, before anything is fetched, for unknown names and settings.
+    `options` are settings as for `make_request`. Without methods and config file, the needs of all methods are
+    prepared. Without tasks and config file, the tasks are those of the suite `glue`. `stage` is called with a text
+    before each slow step. Raises UsageError, before anything is fetched, for unknown names and settings.
     """
     options = {name: value for name, value in options.items() if value is not None}
     every = not options.keys() & {"methods", "config"}
@@ -94,7 +94,7 @@ def _prepare_parts(
 
 
 def _missing_resources(methods: Collection[ResolvedMethod]) -> Iterator[Requirement]:
-    """Yield the methods whose parameters name a resource that is not there."""
+    """Yield the methods whose parameters name a resource that does not exist."""
     for method in methods:
         try:
             with blamed("its resources cannot be named", PluginError):
@@ -139,7 +139,7 @@ def prepare_model(reference: str, revision: str | None, stage: Callable[[str], N
 
 
 def prepare_data(task: Task, source: DataSource, stage: Callable[[str], None]) -> Requirement:
-    """Read the training and dev rows of a task as a study reads them; this fetches them if necessary."""
+    """Read the training and dev rows of a task as a study reads them, which fetches them if necessary."""
     present = not isinstance(source, Hub) or source.is_cached(task)
     stage(f"{'reading' if present else 'fetching'} {task.name}")
     try:
@@ -154,7 +154,7 @@ def prepare_data(task: Task, source: DataSource, stage: Callable[[str], None]) -
 def _load_or_fetch_again(
     task: Task, source: DataSource, stage: Callable[[str], None]
 ) -> tuple[TaskData, bool]:
-    """Return the task's data; True with it if files of the Hub's cache were damaged and are downloaded again."""
+    """Return the task's data, and True if damaged files of the Hub's cache were downloaded again."""
     try:
         return load_task(task, source), False
     except DamagedCacheError as error:
@@ -180,7 +180,7 @@ def prepare_thesaurus(stage: Callable[[str], None]) -> Requirement:
     stage("fetching WordNet")
     if hub_answers() and _download_wordnet() and (path := find_wordnet()) is not None:
         return Requirement("thesaurus", "WordNet", "fetched", str(path))
-    text = "can't be fetched: methods use a smaller thesaurus of their own"
+    text = "cannot be fetched: methods use a smaller thesaurus of their own"
     return Requirement("thesaurus", "WordNet", "missing", text, GET_WORDNET, needed=False)
 
 

@@ -33,10 +33,10 @@ SAMPLE = 64  # rows over which the diagnostics are measured
 
 
 def preview(request: StudyRequest, host: Host, sink: Sink, *, examples: int, updates: int = 0) -> Preview:
-    """Perturb rows of the request's one task as a run's update would, after `updates` updates of training.
+    """Perturb rows of the request's only task as an update of a run would, after `updates` updates of training.
 
-    The first `examples` of the sampled rows are shown; the diagnostics are over all of them. Nothing is recorded.
-    Raises a BenchError for a request that a study would refuse.
+    The first `examples` of the sampled rows are shown; the diagnostics cover all of them. Nothing is recorded. Raises a
+    BenchError for a request that a study would refuse.
     """
     spec = request.spec.model_copy(update={"tune": None})  # the settings before tuning are shown
     grid = make_grid(spec, resolve_device(request.execution.device), host, sink)
@@ -153,7 +153,7 @@ class _MethodPreviewer:
 
     @torch.no_grad()
     def _relative_shift(self, view: View, batch: Batch) -> Tensor | None:
-        """Return the norm of each row's embedding shift over that of its embeddings [B]; None without a shift."""
+        """Return each row's norm of the embedding shift over that of its embeddings [B]; None without a shift."""
         if view.embed is None and view.shift is None:
             return None
         table = self.session.models.student.get_input_embeddings()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class PreviewVersion:
     """One perturbed version of an example, with the answers to it: probabilities by class, or one score.
 
-    `texts` is None if the text does not differ. `shift` is the norm of the embedding shift over that of the word
+    `texts` is None if the text does not differ. `shift` is the norm of the embedding shift relative to that of the word
     embeddings; None without a shift. `teacher` is None if the version has no soft target of its own.
     """
 

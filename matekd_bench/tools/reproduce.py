@@ -1,4 +1,4 @@
-"""Train a recorded run again and compare the numbers, and the conditions that may explain a difference."""
+"""Trains a recorded run again, and compares the numbers and the conditions that may explain a difference."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ def reproduce(
 ) -> Reproduction:
     """Train the run again, write its record to the folder `into`, and compare the two.
 
-    `device`, `threads`, `glue_dir` and `teacher_answers` are those of this machine; None: as recorded. `checkpoints`
-    replaces the recorded checkpoint of "teacher", "student" or "generator", unless it is None.
+    `device`, `threads`, `glue_dir` and `teacher_answers` are those of this machine; None means as recorded.
+    `checkpoints` replaces the recorded checkpoint of "teacher", "student" or "generator", unless it is None.
 
-    A tuned run is trained with the settings that its record says were chosen; its trials are not repeated. Raises
-    ResultsError, before any training, if the data, the method or its settings differ from those of the record.
+    A tuned run is trained with the chosen settings in its record; its trials are not repeated. Raises ResultsError,
+    before any training, if the data, the method or its settings differ from those of the record.
     """
     recorded = store.read(run_id)
     spec = _spec_of_run(store, recorded, checkpoints)
@@ -95,7 +95,7 @@ def reproduce(
         cell = _cell_of_run(grid, recorded)
         _check_same_run(recorded, cell, grid)
         if target.has(cell.run_id):
-            raise ResultsError(f"{into} has this run already:", hint="name another folder with --into DIR.")
+            raise ResultsError(f"{into} already has this run:", hint="name another folder with --into DIR.")
         target.check_writable()
         command = f"matekd-bench reproduce {run_id}"
         runner = Runner(grid, target, RunSink(sink), interruptions, command=command)
@@ -131,7 +131,7 @@ def _spec_of_run(store: ResultsStore, recorded: Record, checkpoints: Mapping[str
 
 
 def _cell_of_run(grid: Grid, recorded: Record) -> Cell:
-    """Return the complete cell of the recorded run, or the one of its variant if ids differ here."""
+    """Return the complete cell of the recorded run, or of its variant if ids differ here."""
     same = [cell for cell in grid.cells if cell.run_id == recorded.run_id]
     alike = [cell for cell in grid.cells if cell.job.variant == recorded.identity.variant]
     if not same and not alike:
@@ -166,7 +166,7 @@ def _check_same_run(recorded: Record, cell: Cell, grid: Grid) -> None:
     }
     if differences := differing_settings({THEN: then, NOW: now}):
         raise ResultsError(
-            f"run '{recorded.run_id}' cannot be trained again from what is here: "
+            f"run '{recorded.run_id}' cannot be trained again, because the following differs: "
             f"{'; '.join(map(then_and_now, differences[:3]))}.",
             hint=(
                 "Name its data, models and plugin with --glue-dir, --teacher, --teacher-answers, --student, "

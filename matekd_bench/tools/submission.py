@@ -69,11 +69,11 @@ def runs_of(
     seed: int,
     preset_params: Callable[[Record], PresetParams] | None = None,
 ) -> list[Record]:
-    """Return the runs that have a score of a method with one seed.
+    """Return the runs of a method with one seed that have a score.
 
-    `method` is a variant, or a name as tables show it, or a method with one variant. `preset_params` says what the
-    preset of a run's study set. Raises ResultsError if no run has a score, and UsageError if there is no such run or
-    if several variants of the method have some.
+    `method` is a variant, a name as in tables, or a method with one variant. `preset_params` are the parameters that
+    the preset of a run's study set. Raises ResultsError if no run has a score, and UsageError if there is no such run
+    or if several variants of the method have one.
     """
     scored = [run for run in records if run.task_score is not None]
     if not scored:
@@ -100,22 +100,24 @@ def chosen_runs(runs: Sequence[Record]) -> dict[str, Record]:
         task, data = run.identity.task, run.data
         if data.state == "mini":
             raise UsageError(
-                f"run '{run.run_id}' was trained on synthetic data: the server scores GLUE alone."
+                f"run '{run.run_id}' was trained on synthetic data, but the server scores only GLUE."
             )
         if task not in tasks:
-            raise UsageError(f"run '{run.run_id}' is of task '{task}', which is not part of a submission.")
+            raise UsageError(
+                f"run '{run.run_id}' is a run of task '{task}', which is not part of a submission."
+            )
         if task in run_of_task:
             raise UsageError(
                 f"task {task} has two runs, '{run_of_task[task].run_id}' and '{run.run_id}': name one."
             )
         if data.state != "official" or data.eval_on != "dev":
             raise UsageError(
-                f"run '{run.run_id}' was trained on partial data ({data.state_text}): not a GLUE result."
+                f"run '{run.run_id}' was trained on partial data ({data.state_text}), so it is not a GLUE result."
             )
         run_of_task[task] = run
     if missing := [task for task in tasks if task not in run_of_task]:
         raise UsageError(
-            f"a submission needs all {len(tasks)} tasks; no run of {', '.join(missing)}.",
+            f"a submission needs all {len(tasks)} tasks, but there is no run of {', '.join(missing)}.",
             hint="'matekd-bench run --tasks glue' trains them.",
         )
     return run_of_task
@@ -136,7 +138,7 @@ def write_submission(
     zip, and like `chosen_runs`, `file_text` and `zipped`; the file is written whole or not at all.
     """
     if path.suffix.lower() != ".zip":
-        raise UsageError(f"'{path}': a submission is a .zip file.")
+        raise UsageError(f"'{path}' must be a .zip file.")
     chosen = chosen_runs(runs)
     students = {
         task: StudentPredictor(run, stores[run.run_id].root, device) for task, run in sorted(chosen.items())
@@ -157,7 +159,7 @@ def file_text(table: SubmissionTable, answers: StudentAnswers) -> str:
     lines = list(_predictions(table, answers))
     if len(lines) != table.rows:
         raise DataError(
-            f"{table.file} needs {table.rows} rows, and the test split has {len(lines)}: it is partial."
+            f"{table.file} needs {table.rows} rows, but the test split has {len(lines)}: it is partial."
         )
     return "".join(
         ["index\tprediction\n", *(f"{index}\t{prediction}\n" for index, prediction in enumerate(lines))]
@@ -165,19 +167,19 @@ def file_text(table: SubmissionTable, answers: StudentAnswers) -> str:
 
 
 def _predictions(table: SubmissionTable, answers: StudentAnswers) -> Iterator[str]:
-    """Yield each prediction in the form that the table takes; raise DataError for other classes or scores."""
+    """Yield each prediction in the form of the table; raise DataError for other classes or scores."""
     if table.written == "score":
         if answers.labels:
-            raise DataError(f"{table.file} takes scores, and the run gives classes.")
+            raise DataError(f"{table.file} needs scores, but the run gives classes.")
         yield from (_score(table, value) for value in answers.scores)
     elif table.written == "class":
         if len(answers.labels) != 2:
-            raise DataError(f"{table.file} takes two classes, and the run gives {len(answers.labels)}.")
+            raise DataError(f"{table.file} needs two classes, but the run gives {len(answers.labels)}.")
         yield from map(str, answers.classes)
     else:
         if set(answers.labels) != WORDS[table.task]:
             raise DataError(
-                f"{table.file} takes {', '.join(sorted(WORDS[table.task]))}, not {answers.labels}."
+                f"{table.file} needs {', '.join(sorted(WORDS[table.task]))}, not {answers.labels}."
             )
         yield from (answers.labels[class_id] for class_id in answers.classes)
 
@@ -185,7 +187,7 @@ def _predictions(table: SubmissionTable, answers: StudentAnswers) -> Iterator[st
 def _score(table: SubmissionTable, value: float) -> str:
     """Format a score, clipped to the range of the labels; raise DataError for NaN."""
     if value != value:  # NaN
-        raise DataError(f"{table.file}: a prediction is no number.")
+        raise DataError(f"{table.file}: a prediction is not a number.")
     return f"{min(max(value, MIN_SCORE), MAX_SCORE):.3f}"
 
 

@@ -1,4 +1,4 @@
-"""Writes the rows of a study's tasks to a file: texts to be perturbed, or rows to be answered by a teacher."""
+"""Writes the rows of a study's tasks to a file: texts to perturb, or rows for a teacher to answer."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _check_new_file(file: Path) -> None:
     if not file.parent.is_dir():
         raise UsageError(f"--out '{file}': there is no folder '{file.parent}'.")
     if file.exists():  # it may hold perturbed texts or answers that somebody has paid for
-        raise UsageError(f"--out '{file}' exists: name a new file, or delete this one.")
+        raise UsageError(f"--out '{file}' already exists: name a new file, or delete this one.")
 
 
 def _data_of_tasks(spec: StudySpec, host: Host, sink: Sink) -> Iterator[TaskData]:

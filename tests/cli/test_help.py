@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -40,6 +41,22 @@ def test_help_is_readable_at_80_columns(
     assert examples == [line.strip() for line in plain(COMMANDS[path].epilog).splitlines()[1:]]
 
 
+@pytest.mark.parametrize("path", COMMANDS)
+def test_help_shows_kinds_of_values_without_types_of_python(
+    path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main([*path.split()[1:], "--help"]) == 0
+    help_text = capsys.readouterr().out
+    assert (
+        re.findall(r"<[\w\[\], |.]+>|\b(?:list|tuple)\[\w|\b(?:str|bool|int|float|Path)\b", help_text) == []
+    )
+    usage = next(line for line in help_text.splitlines() if line.strip().startswith("Usage:"))
+    arguments = [item.metavar for item in COMMANDS[path].params if item.param_type_name == "argument"]
+    assert re.findall(r"[{}]", usage) == []
+    assert usage.split()[-len(arguments) :] == arguments if arguments else True
+
+
 @pytest.mark.parametrize("name", ENTRIES)
 def test_the_list_of_commands_says_what_the_command_itself_says(name: str) -> None:
     first_paragraph = load_command(name).help.split("\n\n")[0]
@@ -69,7 +86,12 @@ def test_the_manual_names_every_command_and_option() -> None:
         for parameter in command.params:
             for name in parameter.opts if parameter.param_type_name == "option" else [parameter.metavar]:
                 assert f"`{name}".replace("|", r"\|") in section
-    said = ("| `--budget KIND=N` | ", "At least 1.", "Read from `GLUE_DIR`", r"`--eval-on dev\|holdout`")
+    said = (
+        "| `--budget KIND=N` | ",
+        "At least 1.",
+        "environment variable `GLUE_DIR`",
+        r"`--eval-on dev\|holdout`",
+    )
     assert [part for part in said if part not in text] == []
 
 

@@ -87,7 +87,7 @@ def test_a_preset_is_prepared_and_runs_then_without_a_request(
 REQUESTS = {"models": r" /(api/models/|(?!api/|datasets/)[^/]+/[^/]+/resolve/)", "data": " /(api/)?datasets/"}
 FAULTS = {
     "token": (401, {"X-Error-Message": "Invalid credentials in Authorization header"}, "token"),
-    "gated": (403, {"X-Error-Code": "GatedRepo"}, "Ask for access at"),
+    "gated": (403, {"X-Error-Code": "GatedRepo"}, "Request access at"),
     "absent": (404, {"X-Error-Code": "RepoNotFound"}, "private"),
     "revision": (404, {"X-Error-Code": "RevisionNotFound"}, "revision"),
     "limit": (429, {}, "429"),

@@ -127,7 +127,7 @@ def test_a_refused_method_is_not_listed_and_says_why(install: Install) -> None:
         ),
         (
             METHOD.format(name="x").replace("yield Method(", "yield [Method(").replace('"1")', '"1")]'),
-            "gave a list",
+            "returned a list",
         ),
         (METHOD.format(name="x").replace('name="x"', "name=print"), "builtin_function"),
         ("from matekd_bench import *\n@hookimpl\ndef matekd_bench_methods():\n    yield int", "class int"),

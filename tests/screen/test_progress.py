@@ -168,8 +168,8 @@ def test_plain_lines_say_how_long_all_runs_will_take(three: StudyStarted) -> Non
         screen.emit(finished(run.run_id))
     ends = [line for line in stream.getvalue().splitlines() if line.startswith("[")]
     assert ends == [
-        "[1/3] kd on rte, seed 1: ok 50.0 after 1 min; 9 min left in all",
-        "[2/3] kd on rte, seed 3: ok 50.0 after 1 min; 3 min left in all",
+        "[1/3] kd on rte, seed 1: ok 50.0 after 1 min; 9 min left in total",
+        "[2/3] kd on rte, seed 3: ok 50.0 after 1 min; 3 min left in total",
         "[3/3] kd on rte, seed 6: ok 50.0 after 1 min",
     ]
 

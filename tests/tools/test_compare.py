@@ -42,7 +42,7 @@ def test_runs_are_found_by_the_start_of_their_id(study: Collection) -> None:
     kd = run(study, "kd")
     assert find_run(study.records, kd.run_id) is kd
     assert find_run(study.records, kd.run_id[:12]) is kd
-    with pytest.raises(UsageError, match="unique"):
+    with pytest.raises(UsageError, match="ambiguous"):
         find_run(study.records, "")
     with pytest.raises(UsageError, match="'zz'"):
         find_run(study.records, "zz")
@@ -77,7 +77,7 @@ def test_what_cannot_be_compared(study: Collection, make_record: Any) -> None:
     other_dev = make_record("eda", splits={"dev": {"n": 9, "official_n": 9, "digest": "another"}}, score=0.7)
     for other, error, said in (
         (kd, UsageError, kd.run_id),
-        (run(study, "eda", "sst2"), UsageError, "one task"),
+        (run(study, "eda", "sst2"), UsageError, "same task"),
         (other_dev, UsageError, "dev sets"),
         (make_record("mixup", seed=5), ResultsError, "predictions"),
         (make_record("mixup", seed=6, score=None), ResultsError, "failed"),

@@ -22,18 +22,18 @@ def check(
         str,
         typer.Argument(
             metavar="NAME|FILE",
-            help="A method, or several as in --methods, or a plugin's file, whose code is run.",
+            help="A method, a list as for --methods, or a plugin's file, whose code is run.",
             autocompletion=completion.methods,
         ),
     ],
     only: Annotated[
-        str | None, Option("--only", metavar="LIST", help="Only these checks, e.g. 'rows,memory'.")
+        str | None, Option("--only", metavar="LIST", help="Run only these checks, e.g. 'rows,memory'.")
     ] = None,
     json: Json = False,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> int:
-    """Check a method against the contract of every method, on toy text and mini-GLUE; about ten seconds each."""
+    """Check a method against the contract of every method, on toy text and mini-GLUE; takes about ten seconds each."""
     import torch
 
     from matekd_bench.contract import check as check_subject
@@ -67,7 +67,7 @@ def _subjects(host: Host, target: str, file: Path | None) -> list[Subject]:
 
 
 def _print_results(name: str, results: list[CheckResult]) -> None:
-    """Print one method's checks; those that failed or were skipped one after the other for the same reason together."""
+    """Print one method's checks; consecutive ones that failed or were skipped for the same reason share a line."""
     typer.echo(name)
     for _, group in groupby(results, key=lambda result: (result.state, result.happened or result.check)):
         first, *others = group

@@ -50,9 +50,9 @@ def doctor(
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> int:
-    """Show what this machine has: versions, devices, caches, models, data; and what to do about what it lacks.
+    """Check this machine's versions, devices, caches, models and data, with advice for anything missing or broken.
 
-    What is missing can be done without or fetched. The exit code is 1 only where something is broken.
+    A study can do without anything that is `missing`, or fetch it. The exit code is 1 only if something is broken.
     """
     from matekd_bench.plugins.host import Host
     from matekd_bench.tools.doctor.examine import examine
@@ -97,10 +97,10 @@ def prepare(
     no_plugins: NoPlugins = False,
     json: Json = False,
 ) -> None:
-    """Fetch and check all that a study reads, models, data and thesaurus, so that it later runs offline.
+    """Fetch and check the models, data and thesaurus of a study, so that it can run offline later.
 
-    With --offline nothing is fetched: what is missing is named. Without --methods it is what any method needs;
-    without --tasks the tasks of GLUE.
+    With --offline nothing is fetched, and missing parts are listed. The default is the needs of all methods and the
+    tasks of GLUE.
     """
     from matekd_bench.tools.prepare import prepare as prepare_study
 
@@ -121,27 +121,27 @@ def _print_stage(text: str) -> None:
 
 
 def _print_conclusion(parts: list[Requirement], json: bool) -> None:
-    """Print that everything is there; raise UsageError if a part that the study needs is missing."""
+    """Print that everything is ready; raise UsageError if a part that the study needs is missing."""
     missing = [f"{part.kind} {part.name}" for part in parts if part.state == "missing" and part.needed]
     if missing:
         from matekd_bench.files.hub.network import fetch_hint
 
         raise UsageError(
-            f"{len(missing)} of {len(parts)} can't be had ({', '.join(missing)}):",
-            hint=fetch_hint("the lines above say why; run the same command to try again."),
+            f"{len(missing)} of {len(parts)} parts are missing ({', '.join(missing)}):",
+            hint=fetch_hint("the lines above give the reasons; run the same command to try again."),
         )
     if not json:
-        typer.echo("All that is needed is on this machine: the study runs without a network.")
+        typer.echo("Everything needed is on this machine: the study runs without a network.")
 
 
-app = typer.Typer(help="What is kept of teachers, logits and generators.", no_args_is_help=True)
+app = typer.Typer(help="Show or clear the cache of teachers, logits and generators.", no_args_is_help=True)
 AGE = re.compile(r"(\d+(?:\.\d+)?) *([smhd])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @app.command("info", epilog=examples("cache info", "cache info --json"))
 def info(json: Json = False) -> None:
-    """Say where the cache lies, what is in it, how large it may become, and what is in use."""
+    """Show the folder of the cache, its contents, its size and its size limit."""
     from matekd_bench.distill.artifacts.artifact_cache import cache_root
     from matekd_bench.distill.artifacts.eviction import cache_limit, entries
     from matekd_bench.tools.doctor.caches import readable
@@ -174,11 +174,11 @@ def info(json: Json = False) -> None:
 def clear(
     older_than: Annotated[
         str | None,
-        Option("--older-than", metavar="AGE", help="Only what was not used for so long, e.g. 30d, 12h."),
+        Option("--older-than", metavar="AGE", help="Only entries unused for this long, e.g. 30d, 12h."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Take away what the cache keeps; what is in use stays. Records do not depend on it."""
+    """Delete the contents of the cache except what is in use. Records do not depend on it."""
     from matekd_bench.distill.artifacts.artifact_cache import cache_root
     from matekd_bench.distill.artifacts.eviction import clear as clear_cache
     from matekd_bench.tools.doctor.caches import readable
@@ -190,7 +190,7 @@ def clear(
         return
     for folder, cleared in folders:
         if not cleared:
-            typer.echo(f"in use, kept: {folder.path}")
+            typer.echo(f"kept, because it is in use: {folder.path}")
     sizes = [folder.size for folder, cleared in folders if cleared]
     typer.echo(f"{len(sizes)} cleared, {readable(sum(sizes))}.")
 
@@ -199,7 +199,7 @@ def _seconds(text: str) -> float:
     """Parse an age such as `30d` into seconds."""
     match = AGE.fullmatch(text.strip())
     if not match:
-        raise UsageError(f"--older-than '{text}' is no age: write e.g. 30d, 12h, 90m or 45s.")
+        raise UsageError(f"--older-than '{text}' is not an age: use e.g. 30d, 12h, 90m or 45s.")
     return float(match[1]) * SECONDS[match[2]]
 
 

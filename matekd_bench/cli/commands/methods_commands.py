@@ -61,13 +61,13 @@ def methods(
 @app.command("show", epilog=examples("methods show eda", "methods show matekd --json"))
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="As the list has it.", autocompletion=completion.method)
+        str, typer.Argument(metavar="NAME", help="A name from the list.", autocompletion=completion.method)
     ],
     json: Json = False,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
-    """Describe one method: its parameters with defaults and bounds, what it needs and has here, whom to cite."""
+    """Describe one method: its parameters with defaults and bounds, its needs on this machine, and its citation."""
     from matekd_bench.methods.overrides import overrides_in_words
     from matekd_bench.methods.params import describe
     from matekd_bench.tools.doctor.method_needs import needs
@@ -86,7 +86,10 @@ def show(
             ("method", method.name),
             ("summary", method.summary),
             ("level", method.level + (f", {method.role}" if method.role != "method" else "")),
-            ("wraps", f"a method of level {method.wraps}, written first" if method.wraps else ""),
+            (
+                "wraps",
+                f"a method of level {method.wraps}, named first in the brackets" if method.wraps else "",
+            ),
             ("version", method.version),
             ("tuned", "; ".join(f"{name}: {space}" for name, space in method.search.items())),
             ("overrides", overrides_in_words(method)),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matekd_bench.tasks.own.survey import Survey
     from matekd_bench.tasks.task import Task
 
-ROWS = 3  # printed as a preview
+ROWS = 3  # shown as examples
 
 
 def new(
@@ -36,32 +36,38 @@ def new(
     ],
     label: Annotated[str, Option("--label", metavar="COLUMN", help="The column of the label or score.")],
     train: Annotated[
-        str, Option("--train", metavar="FILE", help="A .csv, .tsv or .jsonl file; with --hub a split.")
+        str, Option("--train", metavar="FILE", help="A .csv, .tsv or .jsonl file; with --hub, a split.")
     ] = "train",
     dev: Annotated[
         str | None,
-        Option("--dev", metavar="FILE", help="What is scored on; with --hub a split, default: validation."),
+        Option(
+            "--dev", metavar="FILE", help="The file to score on; with --hub, a split (default: validation)."
+        ),
     ] = None,
     dev_share: Annotated[
         float | None,
-        Option("--dev-share", metavar="X", help="Without --dev: the share of train to score on, e.g. 0.2."),
+        Option(
+            "--dev-share", metavar="X", help="Instead of --dev: the share of train to score on, e.g. 0.2."
+        ),
     ] = None,
     encoding: Annotated[
-        str, Option("--encoding", metavar="NAME", help="Of the files, e.g. cp1252 or latin-1.")
+        str, Option("--encoding", metavar="NAME", help="Encoding of the files, e.g. cp1252 or latin-1.")
     ] = "utf-8",
     hub: Annotated[
-        str | None, Option("--hub", metavar="ID", help="A data set on the Hub, not files.")
+        str | None, Option("--hub", metavar="ID", help="A data set on the Hub instead of files.")
     ] = None,
     config: Annotated[
-        str | None, Option("--config", metavar="NAME", help="Of the data set on the Hub.")
+        str | None, Option("--config", metavar="NAME", help="Configuration of the data set on the Hub.")
     ] = None,
     revision: Annotated[
-        str | None, Option("--revision", metavar="COMMIT", help="Of the data set on the Hub: pins it.")
+        str | None, Option("--revision", metavar="COMMIT", help="Commit of the data set on the Hub.")
     ] = None,
     kind: Annotated[
         str | None,
         Option(
-            "--kind", metavar="KIND", help="classification or regression. Default: what the labels look like."
+            "--kind",
+            metavar="classification|regression",
+            help="Default: inferred from the labels.",
         ),
     ] = None,
     labels: Annotated[
@@ -69,7 +75,7 @@ def new(
         Option(
             "--labels",
             metavar="LIST",
-            help="The labels in order. Default: the order of the Hub, else sorted.",
+            help="The labels in order. Default: the order on the Hub, else sorted.",
         ),
     ] = None,
     metrics: Annotated[
@@ -77,12 +83,12 @@ def new(
         Option(
             "--metrics",
             metavar="LIST",
-            help="accuracy, f1, matthews, macro-f1, balanced-accuracy; of a regression pearson, spearman.",
+            help="accuracy, f1, matthews, macro-f1, balanced-accuracy; for a regression, pearson, spearman.",
         ),
     ] = None,
-    folder: Annotated[Path, Option("--folder", metavar="DIR", help="Where to write it.")] = Path(),
+    folder: Annotated[Path, Option("--folder", metavar="DIR", help="The folder for the TOML file.")] = Path(),
 ) -> None:
-    """Make a task of your own data: check every row, show what was found, and write a TOML file."""
+    """Make a task from your own data: check every row, show a summary, and write a TOML file."""
     from matekd_bench.errors import DataError, likely_encoding
     from matekd_bench.plugins.host import Host
     from matekd_bench.tasks.own.own_task import to_toml
@@ -118,7 +124,7 @@ def _default_dev(hub: str | None) -> str:
 
     if hub is None:
         raise UsageError(
-            "nothing to score on: give --dev FILE, or --dev-share 0.2 to take a fifth of the train file."
+            "no data to score on: give --dev FILE, or --dev-share 0.2 to take a fifth of the train file."
         )
     return "validation"
 
@@ -128,15 +134,15 @@ def _check_name_and_files(name: str, path: Path, host: Host, files: Mapping[str,
     from matekd_bench.errors import UsageError
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
-        raise UsageError(f"'{name}' can't name a task: use lower-case letters, digits and '-'.")
+        raise UsageError(f"'{name}' cannot name a task: use lower-case letters, digits and '-'.")
     if name in host.tasks or name in host.suites:
-        raise UsageError(f"there is a task or suite '{name}' already: choose another name.")
+        raise UsageError(f"a task or suite '{name}' already exists: choose another name.")
     if path.exists():
-        raise UsageError(f"'{path}' is there already.", hint="Choose another name, or another --folder.")
+        raise UsageError(f"'{path}' already exists.", hint="Choose another name, or another --folder.")
     for option, file in files.items():
         if file is not None and not Path(file).is_file():
             raise UsageError(
-                f"{option}: there is no file '{file}'.", hint="For a data set on the Hub give --hub ID."
+                f"{option}: there is no file '{file}'.", hint="For a data set on the Hub use --hub ID."
             )
 
 
@@ -147,7 +153,7 @@ def _task_from_options(
 ) -> OwnTask:  # fmt: skip
     """Build the task from the options; its kind is a placeholder until the data are read.
 
-    Raises UsageError for options that make no task.
+    Raises UsageError for options that do not define a task.
     """
     from pydantic import ValidationError
 
@@ -158,7 +164,7 @@ def _task_from_options(
 
     if len(texts) not in (1, 2):
         raise UsageError(
-            f"--text '{','.join(texts)}' names {len(texts)} columns: a text has one, a pair two."
+            f"--text '{','.join(texts)}' names {len(texts)} columns: give one for single texts, two for pairs."
         )
     for metric in metrics:
         if metric not in METRICS:
@@ -180,13 +186,13 @@ def _task_from_options(
 
 
 def _split_list(text: str | None) -> tuple[str, ...]:
-    """Split a comma-separated list, in which a name with commas is in quotes; None and empty parts give nothing."""
+    """Split a comma-separated list, in which names with commas are quoted; None and empty parts give nothing."""
     rows = csv.reader([text or ""], skipinitialspace=True)
     return tuple(part for row in rows for part in row if part.strip())
 
 
 def _print_survey(survey: Survey) -> None:
-    """Print the task's kind, labels and metrics, its splits, three rows, and notices as warnings."""
+    """Print the task's kind, labels and metrics, its splits and three rows; print notices as warnings."""
     from matekd_bench.cli.ui.console import print_fields, print_table, warn
 
     task, train = survey.task, survey.splits[0]

@@ -69,16 +69,18 @@ def new(
     level: Annotated[
         str, Option("--level", metavar="LEVEL", help="text, token, embedding or generator.")
     ] = "text",
-    single_file: Annotated[bool, Option("--single-file", help="One file for --plugin, no package.")] = False,
-    folder: Annotated[Path, Option("--folder", metavar="DIR", help="Where to write it.")] = Path(),
+    single_file: Annotated[
+        bool, Option("--single-file", help="Write one file for --plugin, no package.")
+    ] = False,
+    folder: Annotated[Path, Option("--folder", metavar="DIR", help="The folder to write to.")] = Path(),
 ) -> None:
-    """Write a small package with a method that works, its tests, and a README; or one file."""
+    """Write a small package with a working method, its tests, and a README; or a single file."""
     from matekd_bench.plugins.host import Host
     from matekd_bench.scaffold import files, write
 
     contents = files(name, level, single_file=single_file)
     if name in Host.load().methods:
-        warn(f"there is a method '{name}' already: with both of them installed neither can be used.")
+        warn(f"a method '{name}' already exists: if both are installed, neither can be used.")
     written = write(contents, folder)
     for path in written:
         typer.echo(f"wrote {path}")

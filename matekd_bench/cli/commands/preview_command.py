@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from matekd_bench.tools.preview_examples import MethodPreview, Preview, PreviewExample, PreviewVersion
 
 STYLES = {"same": "", "removed": "red strike", "added": "bold green"}
-MARKS = {"same": "{}", "removed": "[-{}-]", "added": "{{+{}+}}"}  # where there are no colors
+MARKS = {"same": "{}", "removed": "[-{}-]", "added": "{{+{}+}}"}  # for output without colors
 
 
 def preview(
@@ -46,15 +46,18 @@ def preview(
     methods: Annotated[
         str,
         typer.Argument(
-            metavar="METHODS", help="As in --methods, e.g. 'eda,matekd'.", autocompletion=completion.methods
+            metavar="METHODS",
+            help="A list as for --methods, e.g. 'eda,matekd'.",
+            autocompletion=completion.methods,
         ),
     ],
     task: Annotated[
-        str, Option("--task", metavar="NAME", help="Whose rows.", autocompletion=completion.task)
+        str,
+        Option("--task", metavar="NAME", help="The task to take rows from.", autocompletion=completion.task),
     ] = "rte",
     n: Annotated[int, Option("--n", metavar="N", min=1, max=64, help="Rows to show.")] = 5,
     updates: Annotated[
-        int, Settings("--updates", metavar="N", min=0, help="Train so many updates first.")
+        int, Settings("--updates", metavar="N", min=0, help="Updates to train before the preview.")
     ] = 0,
     preset: Preset = None,
     config: Config = None,
@@ -64,19 +67,19 @@ def preview(
     student: Student = None,
     generator: Generator = None,
     seed: Annotated[
-        int | None, Settings("--seed", metavar="K", min=0, help="Other rows, other draws.")
+        int | None, Settings("--seed", metavar="K", min=0, help="Seed for the rows and the random draws.")
     ] = None,
     sets: Annotated[
         list[str] | None,
-        Settings("--set", metavar="METHOD.PARAM=VALUE", help="A parameter of such a method."),
+        Settings("--set", metavar="METHOD.PARAM=VALUE", help="Set a parameter of a method."),
     ] = None,
     device: Annotated[str | None, Machine("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")] = None,
-    html: Annotated[Path | None, Option("--html", metavar="FILE", help="Write a page instead.")] = None,
+    html: Annotated[Path | None, Option("--html", metavar="FILE", help="Write an HTML page instead.")] = None,
     json: Json = False,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
-    """Show what methods do to a few training rows: texts before and after, and what teacher and student say to them."""
+    """Show what methods do to a few training rows: texts before and after, and the answers of teacher and student."""
     from matekd_bench.screen.plain_screens import LineScreen
     from matekd_bench.study.spec.request import make_request
     from matekd_bench.tools.preview import preview as preview_methods

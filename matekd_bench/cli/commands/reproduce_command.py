@@ -30,12 +30,17 @@ from matekd_bench.cli.ui.console import load_host, print_json
 if TYPE_CHECKING:
     from matekd_bench.tools.reproduce import Reproduction
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run id, the start of one, or the run's folder.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run id, the start of one, or a run's folder.")]
 Into = Annotated[
-    Path | None, Option("--into", metavar="DIR", help="Keep the new record here. Default: it is not kept.")
+    Path | None,
+    Option("--into", metavar="DIR", help="Keep the new record in this folder. Default: not kept."),
 ]
-Fresh = Annotated[bool, Option("--fresh", help="Make teacher and generator anew too, not from the cache.")]
-Device = Annotated[str | None, Machine("--device", metavar="NAME", help="Default: the recorded kind.")]
+Fresh = Annotated[
+    bool, Option("--fresh", help="Also make teacher and generator from scratch, without the cache.")
+]
+Device = Annotated[
+    str | None, Machine("--device", metavar="NAME", help="Default: the recorded kind of device.")
+]
 Threads = Annotated[
     int | None, Machine("--threads", metavar="N", min=1, help="CPU threads. Default: as recorded.")
 ]
@@ -57,12 +62,14 @@ def reproduce(
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
     json: Json = False,
-    quiet: Annotated[bool, Option("--quiet", "-q", help="Only warnings, errors and the result.")] = False,
+    quiet: Annotated[
+        bool, Option("--quiet", "-q", help="Show only warnings, errors and the result.")
+    ] = False,
 ) -> int:
-    """Train a recorded run again and say whether it gives the same numbers and, if not, what was different.
+    """Train a recorded run again, and report whether the numbers are the same and, if not, which conditions differ.
 
-    Logits of every evaluation, scores and losses are compared to the last bit. Exit code 1: they are not the same.
-    A plugin that a record names is not run unless it is given with --plugin.
+    Logits of every evaluation, scores and losses are compared to the last bit. The exit code is 1 if they differ. A
+    plugin that a record names is not run unless it is given with --plugin.
     """
     from matekd_bench.files.scratch import scratch_folder
     from matekd_bench.plugins.known_names import tasks_and_suites
@@ -139,16 +146,20 @@ def _report_lines(reproduction: Reproduction) -> Iterator[str]:
 
 
 def _condition_lines(reproduction: Reproduction) -> Iterator[str]:
-    """Yield the conditions of training that differ, or that none does."""
+    """Yield the conditions of training that differ, or a statement that none does."""
     from matekd_bench.tools.reproduce import then_and_now
 
     if reproduction.conditions:
-        yield "What was different:" if not reproduction.same else "It was so although these were different:"
+        yield (
+            "Conditions that differ:"
+            if not reproduction.same
+            else "The same, although these conditions differ:"
+        )
         yield from (f"  {then_and_now(condition)}" for condition in reproduction.conditions)
     elif not reproduction.same:
         device = reproduction.recorded.compute.device
         why = "" if device == "cpu" else f" On '{device}' only --deterministic runs repeat to the last bit."
-        yield f"Nothing that is recorded was different.{why}"
+        yield f"No recorded condition differs.{why}"
 
 
 def _as_json(reproduction: Reproduction) -> dict[str, Any]:

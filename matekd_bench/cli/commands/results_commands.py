@@ -32,34 +32,40 @@ if TYPE_CHECKING:
 ViewOption = partial(typer.Option, rich_help_panel="View")
 By = Annotated[
     str | None,
-    ViewOption("--by", metavar="task", help="A table for each task, with every interval and selection."),
+    ViewOption("--by", metavar="task", help="Show a table for each task, with every interval and selection."),
 ]
-Cost = Annotated[bool, ViewOption("--cost", help="What each method cost, and its difference at equal cost.")]
-Diagnostics = Annotated[bool, ViewOption("--diagnostics", help="What runs and methods say of themselves.")]
+Cost = Annotated[
+    bool, ViewOption("--cost", help="Show each method's cost, and its difference at equal cost.")
+]
+Diagnostics = Annotated[
+    bool, ViewOption("--diagnostics", help="Show what runs and methods report about themselves.")
+]
 Failures = Annotated[
     bool,
-    ViewOption("--failures", help="Runs that failed, collapsed or diverged: reasons, and how to try again."),
+    ViewOption(
+        "--failures", help="Show runs that failed, collapsed or diverged, the reasons, and how to retry."
+    ),
 ]
 Notes = Annotated[
-    bool, ViewOption("--notes", help="Print the notes: data, power, what rows used, which costs compare.")
+    bool, ViewOption("--notes", help="Print the notes: data, power, rows used, comparable costs.")
 ]
 Sort = Annotated[str | None, ViewOption("--sort", metavar="KEY", help="delta, score, cost, name, or a task.")]
 Rows = Annotated[
-    str | None, ViewOption("--methods", metavar="LIST", help="Show these methods or variants only.")
+    str | None, ViewOption("--methods", metavar="LIST", help="Show only these methods or variants.")
 ]
 Columns = Annotated[
-    str | None, ViewOption("--tasks", metavar="LIST", help="Show these tasks or suites only.")
+    str | None, ViewOption("--tasks", metavar="LIST", help="Show only these tasks or suites.")
 ]
 Match = Annotated[
     list[str] | None,
     ViewOption(
-        "--match", metavar="PROTOCOL", help="Show this protocol only (the start of its id is enough)."
+        "--match", metavar="PROTOCOL", help="Show only this protocol (the start of its id is enough)."
     ),
 ]
 
 
 Verify = Annotated[
-    bool, typer.Option("--verify", help="Recompute all scores from predictions and labels first.")
+    bool, typer.Option("--verify", help="First recompute all scores from predictions and labels.")
 ]
 
 
@@ -80,10 +86,10 @@ def leaderboard(
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> int:
-    """Print the leaderboard, computed afresh from the records in the results folders.
+    """Print the leaderboard, computed from the records in the results folders.
 
-    A view shows fewer rows or other columns; intervals, corrections and verdicts stay those of the whole study. With
-    --verify, runs whose records do not agree with their predictions are named and left out, and the exit code is 1.
+    Views show fewer rows or other columns; intervals, corrections and verdicts remain those of the whole study. With
+    --verify, runs whose records do not agree with their predictions are listed and left out, and the exit code is 1.
     """
     shown = _view(by, cost=cost, diagnostics=diagnostics, failures=failures)
     host = load_host(plugin, no_plugins)
@@ -103,20 +109,20 @@ def leaderboard(
 
 
 def _print_verification(verification: Verification) -> None:
-    """Print on stderr the runs that do not agree with their predictions, and how many could be verified."""
+    """Print on stderr the runs that do not agree with their predictions, and how many were verified."""
     for run_id, problem in verification.disagreeing.items():
         warn(f"run '{run_id}' was left out: {problem}")
     reasons = Counter(verification.unverifiable.values())
-    missing = "".join(f"; {count} cannot be: {reason}" for reason, count in sorted(reasons.items()))
+    missing = "".join(f"; {count} cannot be verified: {reason}" for reason, count in sorted(reasons.items()))
     print(f"verified {verification.verified} runs{missing.rstrip('.')}", file=sys.stderr)
 
 
 def _view(by: str | None, *, cost: bool, diagnostics: bool, failures: bool = False) -> str | None:
-    """Return the view that the options ask for, None for the usual one; UsageError if there are several."""
+    """Return the view for the options, None for the usual one; raise UsageError if they name several."""
     views = {"--by": by is not None, "--cost": cost, "--diagnostics": diagnostics, "--failures": failures}
     chosen = [name for name, value in views.items() if value]
     if len(chosen) > 1:
-        raise UsageError(f"{' and '.join(chosen)} are different views: give one of them.")
+        raise UsageError(f"{' and '.join(chosen)} are different views: use only one of them.")
     if by not in (None, "task"):
         raise unknown("view", by or "", ["task"])
     return by or ("cost" if cost else "diagnostics" if diagnostics else None)
@@ -129,7 +135,7 @@ def _print_failures(results: Results) -> None:
         typer.echo(line)
 
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Written as its extension says.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="The extension sets the format.")]
 Table = Annotated[
     str, typer.Option("--table", metavar="leaderboard|runs", help="A row per method, or a row per score.")
 ]
@@ -138,12 +144,12 @@ PlotName = Annotated[
     typer.Option(
         "--plot",
         metavar="cost|forest|heatmap|curves",
-        help="What pictures show; without it the file's name says it, e.g. forest.svg.",
+        help="The kind of picture. Default: the file's name, e.g. forest.svg.",
     ),
 ]
 PaperOption = partial(typer.Option, rich_help_panel="Paper")
 PageColumns = Annotated[
-    int, PaperOption("--columns", metavar="1|2", help="The columns of the page that a .tex file is for.")
+    int, PaperOption("--columns", metavar="1|2", help="Number of columns of the page for a .tex file.")
 ]
 NoCost = Annotated[bool, PaperOption("--no-cost", help="Leave the cost out of a .tex file.")]
 Width = Annotated[
@@ -185,8 +191,8 @@ def export(
 ) -> None:
     """Write the leaderboard or the runs to files: .csv, .json or .md; the leaderboard also as .tex, .html or a picture.
 
-    Pictures are .png, .svg or .pdf. Plugins may know more extensions. A view holds fewer rows or other columns, like
-    those of `leaderboard`; intervals, corrections and verdicts stay those of the whole study.
+    Pictures are .png, .svg or .pdf. Plugins may add extensions. Views have fewer rows or other columns, as in
+    `leaderboard`; intervals, corrections and verdicts remain those of the whole study.
     """
     from matekd_bench.api.results import view_of
     from matekd_bench.results.report import export as exporter
@@ -197,7 +203,9 @@ def export(
         "--sort": sort, "--methods": methods, "--tasks": tasks, "--match": match,
     }  # fmt: skip
     if table == "runs" and (given := [name for name, value in chosen.items() if value]):
-        raise UsageError(f"{given[0]} selects from the leaderboard; --table runs writes every run.")
+        raise UsageError(
+            f"{given[0]} selects from the leaderboard, but --table runs writes every run: leave one out."
+        )
     shown = _view(by, cost=cost, diagnostics=diagnostics)
     options = FileOptions(columns, not no_cost, width, not no_title, texts)
     options.check(files)
@@ -219,7 +227,7 @@ def export(
             typer.echo(f"wrote {file}")
 
 
-RUN_HELP = "A run id, the start of one, or the run's folder."
+RUN_HELP = "A run id, the start of one, or a run's folder."
 RunA = Annotated[str, typer.Argument(metavar="RUN_A", help=RUN_HELP)]
 RunB = Annotated[str, typer.Argument(metavar="RUN_B", help=RUN_HELP)]
 
@@ -234,7 +242,7 @@ def compare(
 ) -> None:
     """Test whether two checkpoints differ: exact McNemar for accuracy, permutations for other metrics.
 
-    The answer is about these two checkpoints only. It says nothing of the methods: another seed makes others.
+    The result applies to these two checkpoints only, not to their methods: another seed gives other checkpoints.
     """
     homes = [home for run in (run_a, run_b) if (home := results_folder_of(run)) is not None]
     loaded = load_results(load_host(plugin, no_plugins), [*(results or []), *homes])
@@ -257,7 +265,7 @@ def _comparison_lines(runs: Sequence[Record], result: CheckpointComparison) -> I
     yield f"A - B  {text(result.delta, 'difference')} points on {result.n} examples"
     if result.only_own is not None:
         yield f"right in A only: {result.only_own}, in B only: {result.only_other}"
-    yield f"{result.test} test: p = {result.p:.4g}; {result.scope}, no word on the methods."
+    yield f"{result.test} test: p = {result.p:.4g}; {result.scope}, not about the methods."
 
 
 def _comparison_as_json(runs: Sequence[Record], result: CheckpointComparison) -> dict[str, object]:
@@ -277,16 +285,16 @@ def _comparison_as_json(runs: Sequence[Record], result: CheckpointComparison) ->
     }
 
 
-MergedFolders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Results folders, two or more.")]
+MergedFolders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Two or more results folders.")]
 Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", help="The new folder; it must not exist yet.")
 ]
 
 
 def merge(folders: MergedFolders, output: Output) -> None:
-    """Merge results folders into a new one, which appears whole or not at all.
+    """Merge results folders into a new one, which appears complete or not at all.
 
-    Runs and data sets that are alike are taken once. Where they contradict each other nothing is written.
+    Equal runs and data sets are copied once. If folders contradict each other, nothing is written.
     """
     from matekd_bench.results.store import merging
 

@@ -1,4 +1,4 @@
-"""Commands that write the rows of tasks: ``methods texts``, to be perturbed, and ``tasks rows``, to be answered."""
+"""Commands that write the rows of tasks: ``methods texts``, for perturbation, and ``tasks rows``, for a teacher."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 TasksToWrite = Annotated[
     str,
-    typer.Argument(metavar="TASKS", help="As in --tasks, e.g. 'rte,mrpc'.", autocompletion=completion.tasks),
+    typer.Argument(
+        metavar="TASKS", help="A list as for --tasks, e.g. 'rte,mrpc'.", autocompletion=completion.tasks
+    ),
 ]
 NewFile = Annotated[Path, Option("--out", "-o", metavar="FILE", help="The .jsonl file to write.")]
 
@@ -42,12 +44,13 @@ def texts(
     by_id: Annotated[
         bool,
         Option(
-            "--by-id", help="A line for each row and segment, with the row's id, not for each distinct text."
+            "--by-id",
+            help="Write a line for each row and segment, with the row's id, instead of each distinct text.",
         ),
     ] = False,
     segments: Annotated[
         Literal["both", "first", "second"],
-        Option("--segments", metavar="WHICH", help="Texts of a pair: both, first or second."),
+        Option("--segments", metavar="both|first|second", help="The texts of a pair to write."),
     ] = "both",
     preset: Preset = None,
     config: Config = None,
@@ -56,7 +59,7 @@ def texts(
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
-    """Write the training texts of tasks, to be perturbed by any means and read by the method 'from-file'.
+    """Write the training texts of tasks, for perturbation by other means and use by the method 'from-file'.
 
     The rows are those on which 'run' trains with the same options. Add a field "perturbed" to each line.
     """
@@ -82,9 +85,9 @@ def rows(
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
-    """Write the training and dev rows of tasks, to be answered by any teacher for 'run --teacher-answers'.
+    """Write the training and dev rows of tasks, for a teacher to answer, for 'run --teacher-answers'.
 
-    The rows are those that 'run' reads with the same options. Perturbed rows of 'from-file' follow if --methods has it.
+    The rows are those that 'run' reads with the same options. If --methods has 'from-file', its perturbed rows follow.
     """
     from matekd_bench.screen.plain_screens import LineScreen
     from matekd_bench.tools.texts import write_rows
@@ -96,7 +99,7 @@ def rows(
 
 
 def _spec(context: typer.Context, host: Host, given: Mapping[str, Any]) -> StudySpec:
-    """Return the study that 'run' would make of the command's options and of those `given`."""
+    """Return the study that 'run' would make from the command's options and from those `given`."""
     from matekd_bench.study.spec.request import make_request
 
     options, glue_home = study_options(context)

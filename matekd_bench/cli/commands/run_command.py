@@ -59,10 +59,10 @@ def run(
     student: Student = None,
     generator: Generator = None,
     seeds: Annotated[
-        int | None, Settings("--seeds", metavar="N", min=1, help="Runs of every method on every task.")
+        int | None, Settings("--seeds", metavar="N", min=1, help="Number of seeds for every method and task.")
     ] = None,
     first_seed: Annotated[
-        int | None, Settings("--first-seed", metavar="K", min=0, help="The seeds are K, K+1, ...")
+        int | None, Settings("--first-seed", metavar="K", min=0, help="Use the seeds K, K+1, ...")
     ] = None,
     seed: Annotated[
         int | None,
@@ -71,24 +71,24 @@ def run(
             metavar="K",
             min=0,
             max=2**31,
-            help="This seed alone: short for --seeds 1 --first-seed K.",
+            help="Use only this seed; short for --seeds 1 --first-seed K.",
         ),
     ] = None,
     results: Results = RESULTS,
     sets: Annotated[
         list[str] | None,
-        Settings("--set", metavar="METHOD.PARAM=VALUE", help="A parameter of every such method in the list."),
+        Settings("--set", metavar="METHOD.PARAM=VALUE", help="Set a parameter of every METHOD in the list."),
     ] = None,
     limit_train: LimitTrain = None,
     limit_eval: Annotated[
-        int | None, Data("--limit-eval", metavar="N", min=1, help="At most so many rows of a dev split.")
+        int | None, Data("--limit-eval", metavar="N", min=1, help="Use at most N rows of a dev split.")
     ] = None,
     budget: Annotated[
         str | None,
         Settings(
             "--budget",
             metavar="KIND=N",
-            help="What a run may spend, e.g. student_updates=500.",
+            help="The budget of each run, e.g. student_updates=500.",
             autocompletion=completion.budgets,
         ),
     ] = None,
@@ -98,7 +98,13 @@ def run(
     ] = None,
     tune: Annotated[
         int | None,
-        Settings("--tune", metavar="N", min=2, max=256, help="Trials of every method on a holdout of train."),
+        Settings(
+            "--tune",
+            metavar="N",
+            min=2,
+            max=256,
+            help="Tune every method with N trials on a holdout of train.",
+        ),
     ] = None,
     keep: Annotated[
         str | None,
@@ -108,7 +114,8 @@ def run(
     ] = None,
     device: Annotated[str | None, Machine("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")] = None,
     precision: Annotated[
-        str | None, Machine("--precision", metavar="auto|float32|bf16|fp16", help="Of the forward passes.")
+        str | None,
+        Machine("--precision", metavar="auto|float32|bf16|fp16", help="Precision of the forward passes."),
     ] = None,
     threads: Annotated[
         int | None, Machine("--threads", metavar="N", min=1, help="CPU threads; they change the last bits.")
@@ -117,7 +124,7 @@ def run(
     offline: Offline = False,
     reference: Reference = None,
     dry_run: Annotated[
-        bool, Option("--dry-run", help="Show the grid, what exists and an estimate; train nothing.")
+        bool, Option("--dry-run", help="Show the grid, the recorded runs and an estimate; train nothing.")
     ] = False,
     jobs: Annotated[
         str | None,
@@ -125,13 +132,16 @@ def run(
             "--jobs",
             "-j",
             metavar="N|auto",
-            help="Runs at a time, each in a process of its own; default: 1, in preset mini auto.",
+            help="Runs at a time, each in its own process; default: 1, for the preset mini auto.",
         ),
     ] = None,
     processes: Annotated[
         int | None,
         Machine(
-            "--processes", metavar="N", min=1, help="Processes that train each run together, as torchrun's."
+            "--processes",
+            metavar="N",
+            min=1,
+            help="Processes that train each run together, as with torchrun.",
         ),
     ] = None,
     executor: Annotated[
@@ -139,19 +149,19 @@ def run(
         Machine(
             "--executor",
             metavar="local|ray",
-            help="Where runs are trained: here, or on a Ray cluster; default: local.",
+            help="Train on this machine or on a Ray cluster; default: local.",
             autocompletion=completion.executors,
         ),
     ] = None,
     ray_address: Annotated[
         str | None,
-        Machine(
-            "--ray-address", metavar="ADDRESS", help="The cluster; default: auto, the one of this machine."
-        ),
+        Machine("--ray-address", metavar="ADDRESS", help="The Ray cluster; default: auto, this machine's."),
     ] = None,
     shard: Annotated[
         str | None,
-        Machine("--shard", metavar="I/N", help="Only this part of the grid; 'merge' joins the folders."),
+        Machine(
+            "--shard", metavar="I/N", help="Train only this part of the grid; 'merge' combines the folders."
+        ),
     ] = None,
     fail_fast: Annotated[bool, Option("--fail-fast", help="Stop at the first run that fails.")] = False,
     track: Annotated[
@@ -166,12 +176,14 @@ def run(
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
     json: Json = False,
-    quiet: Annotated[bool, Option("--quiet", "-q", help="Only warnings, errors and the result.")] = False,
+    quiet: Annotated[
+        bool, Option("--quiet", "-q", help="Show only warnings, errors and the result.")
+    ] = False,
     verbose: Annotated[
         bool, Option("--verbose", "-v", help="Show every evaluation, also on a terminal.")
     ] = False,
 ) -> int:
-    """Train every method on every task and seed that has no record yet, then print the leaderboard."""
+    """Train every method on every task with every seed, skipping recorded runs, then print the leaderboard."""
     from matekd_bench.cli.ui.console import load_host, print_json
     from matekd_bench.screen.progress import loading, watcher
 
@@ -206,7 +218,7 @@ def run(
 def _student_lines(
     plan: Plan, request: StudyRequest, host: Host, plugins: list[Path] | None
 ) -> Iterator[str]:
-    """Yield where the kept students of a study are, their size, and how to use one, first of the user's own tasks."""
+    """Yield the folder and size of a study's kept students, and how to use one, preferably of the user's own tasks."""
     from matekd_bench.results.store.students_folder import STUDENTS, KeptStudents
     from matekd_bench.tools.doctor.caches import readable
 
@@ -222,14 +234,14 @@ def _student_lines(
     words += [] if results == RESULTS else [f"--results={results}"]
     words += [f"--glue-dir={request.spec.glue_dir}"] if request.spec.glue_dir else []
     command = shlex.join([*words, "--split", "dev", "-o", "predictions.csv"])
-    yield f"Then: '{command}' writes a student's answers; --file FILE is for other texts."
+    yield f"Next: '{command}' writes a student's predictions; use --file FILE for other texts."
     yield ""
 
 
 def _counts(end: StudyFinished) -> str:
-    """Count the runs by what happened to them."""
+    """Count the runs by how they ended."""
     counts = f"{end.trained} trained, {end.skipped} already recorded, {end.failed} failed"
-    return f"{counts}, {end.left} not begun" if end.left else counts
+    return f"{counts}, {end.left} not started" if end.left else counts
 
 
 def _next_command(end: StudyFinished, results: Path) -> str:

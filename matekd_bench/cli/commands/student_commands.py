@@ -1,4 +1,4 @@
-"""``matekd-bench predict``, ``submit`` and ``student``: what the students that runs kept are used for."""
+"""``matekd-bench predict``, ``submit`` and ``student``: use the students that runs kept."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Run = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="A run id, the start of one, or the run's folder.",
+        help="A run id, the start of one, or a run's folder.",
         autocompletion=completion.runs,
     ),
 ]
@@ -33,7 +33,7 @@ Runs = Annotated[
     list[str],
     typer.Argument(
         metavar="RUN...",
-        help="Run ids, starts of some, or runs' folders.",
+        help="Run ids, starts of run ids, or runs' folders.",
         autocompletion=completion.runs,
     ),
 ]
@@ -43,19 +43,22 @@ def predict(
     run: Run,
     task: Annotated[
         str | None,
-        typer.Option("--task", metavar="NAME", help="Default: the run's own; ax for runs of mnli."),
+        typer.Option(
+            "--task", metavar="NAME", help="The task to answer. Default: the run's own; ax for runs of mnli."
+        ),
     ] = None,
     split: Annotated[
-        str | None, typer.Option("--split", metavar="NAME", help="Default: the task's test split.")
+        str | None,
+        typer.Option("--split", metavar="NAME", help="The split to answer. Default: the task's test split."),
     ] = None,
     file: Annotated[
         Path | None,
         typer.Option(
-            "--file", metavar="FILE", help="Your own texts: .tsv, .csv or .jsonl, columns as the task's."
+            "--file", metavar="FILE", help="Your own texts: .tsv, .csv or .jsonl, with the task's columns."
         ),
     ] = None,
     encoding: Annotated[
-        str, typer.Option("--encoding", metavar="NAME", help="Of --file, e.g. cp1252 or latin-1.")
+        str, typer.Option("--encoding", metavar="NAME", help="Encoding of --file, e.g. cp1252 or latin-1.")
     ] = "utf-8",
     output: Annotated[
         Path | None,
@@ -66,7 +69,8 @@ def predict(
     report: Annotated[
         bool,
         typer.Option(
-            "--report", help="Print scores by class and the confusion matrix; answers go to --output only."
+            "--report",
+            help="Print scores by class and the confusion matrix; write predictions only to --output.",
         ),
     ] = False,
     results: ResultsFolders = None,
@@ -75,9 +79,9 @@ def predict(
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
-    """Print what the kept student of a run says: a row for each example, with probabilities.
+    """Print the predictions of the kept student of a run: a row for each example, with probabilities.
 
-    Where the rows have labels the score goes to stderr. With `--file` the output carries its other columns along.
+    If the rows have labels, the score goes to stderr. With `--file`, the file's other columns are copied to the output.
     """
     from matekd_bench.files.reading import text_encoding
     from matekd_bench.files.user_tables import EXTENSIONS, other_cells, read_lines, texts_of
@@ -94,9 +98,9 @@ def predict(
 
     for option, given in (("--split", split is not None), ("--report", report)):
         if file is not None and given:
-            raise UsageError(f"--file and {option} contradict each other: give one of them.")
+            raise UsageError(f"--file and {option} contradict each other: leave one out.")
     if output is not None and output.suffix.lower() not in EXTENSIONS:
-        raise UsageError(f"'{output}': predictions are written to {', '.join(EXTENSIONS)} files.")
+        raise UsageError(f"'{output}': predictions can only be written to {', '.join(EXTENSIONS)} files.")
     host = load_host(plugin, no_plugins)
     record, home, tasks = find_one_run(host, run, results)
     predicted_task = task_to_predict(record, task and known_tasks(task, host), tasks)
@@ -106,7 +110,7 @@ def predict(
         texts = texts_of(lines, predicted_task.fields, file)
         carried = other_cells(lines, predicted_task.fields, file)
         check_carried({name for cells in carried for name in cells}, predicted_task, file)
-    student = StudentPredictor(record, home, device)  # loads a model: the file is checked first
+    student = StudentPredictor(record, home, device)  # loads a model, so the file is checked first
     if texts is not None:
         answers = student.answer(texts)
     else:
@@ -156,25 +160,25 @@ def submit(
     method: Annotated[
         str,
         typer.Option(
-            "--method", metavar="NAME", help="As the leaderboard names it, e.g. 'matekd' or 'kd@2x'."
+            "--method", metavar="NAME", help="A method as in the leaderboard, e.g. 'matekd' or 'kd@2x'."
         ),
     ],
-    seed: Annotated[int, typer.Option("--seed", metavar="K", min=0, help="Which seed's runs.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="K", min=0, help="The seed of the runs.")] = 0,
     results: ResultsFolders = None,
     glue_dir: GlueDir = None,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")] = "auto",
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
-    """Write the test predictions of a method's nine students as the GLUE server takes them.
+    """Write the test predictions of a method's nine students in the format of the GLUE server.
 
-    All tasks must be there, trained on the official, complete data, with their students kept (`--keep last`).
+    Every task needs a run on the official, complete data whose student was kept (`--keep last`).
     """
     loaded = load_results(load_host(plugin, no_plugins), results or [RESULTS])
     runs = loaded.submit(output, method, seed=seed, device=device, glue_dir=glue_dir)
     for file, run_id in runs.items():
         typer.echo(f"{file}: from {run_id}")
-    typer.echo(f"wrote {output}: the GLUE server takes it as it is")
+    typer.echo(f"wrote {output}, ready for the GLUE server")
 
 
 def student(
@@ -183,7 +187,8 @@ def student(
         Path | None, typer.Option("--to", metavar="DIR", help="Write the student to this new folder.")
     ] = None,
     onnx: Annotated[
-        bool, typer.Option("--onnx", help="With --to: also as ONNX, compared with the recorded logits.")
+        bool,
+        typer.Option("--onnx", help="With --to: also export to ONNX, and compare with the recorded logits."),
     ] = False,
     cost: Annotated[
         bool, typer.Option("--cost", help="Print size and time per text of teachers and students.")
@@ -198,13 +203,14 @@ def student(
     no_plugins: NoPlugins = False,
     json: Json = False,
 ) -> None:
-    """Write the kept student of a run to a folder for deployment, or measure what students cost in use.
+    """Write the kept student of a run to a folder for deployment, or measure the costs of students in use.
 
-    The folder holds safetensors, tokenizer and a model card, and with --onnx a model for onnxruntime. --cost answers
-    dev texts of the task one at a time and 32 at a time on this machine; several runs are measured in one go.
+    The folder holds safetensors weights, the tokenizer and a model card, and with --onnx also a model for onnxruntime.
+    --cost measures answers to dev texts, one at a time and 32 at a time, on this machine. Several runs are measured
+    together.
     """
     if to is None and not cost:
-        raise UsageError("there is nothing to do: give --to DIR, --cost or both.")
+        raise UsageError("nothing to do: give --to DIR, --cost or both.")
     for option, typed, needed, given in (
         ("--onnx", onnx, "--to DIR", to is not None),
         ("--json", json, "--cost", cost),
@@ -228,7 +234,7 @@ def student(
 
 
 def _written(facts: CardFacts, to: Path) -> str:
-    """Say what was written and, of an ONNX model, how well it agrees."""
+    """Return a line about the written folder and, for an ONNX model, its agreement."""
     agrees = (
         f"; on {facts.onnx.rows} dev examples model.onnx differs from the recorded logits by at most "
         f"{facts.onnx.recorded:.2g}"

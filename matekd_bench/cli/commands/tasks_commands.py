@@ -65,13 +65,13 @@ def tasks(
 @app.command("show", epilog=examples("tasks show rte", "tasks show mnli --json"))
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="As the list has it.", autocompletion=completion.task)
+        str, typer.Argument(metavar="NAME", help="A name from the list.", autocompletion=completion.task)
     ],
     json: Json = False,
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
-    """Describe one task: its texts, labels, metrics, splits and where its data come from."""
+    """Describe one task: its texts, labels, metrics, splits and data source."""
     provided = load_host(plugin, no_plugins).task(name)
     if json:
         print_json(_task_as_json(provided))
@@ -101,7 +101,7 @@ def show(
             split,
             f"{source.rows or '-'}",
             source.file or source.hub,
-            "" if source.labeled else "labels are hidden",
+            "" if source.labeled else "hidden labels",
         )
         for split, source in task.splits.items()
     ]
@@ -117,5 +117,5 @@ def _ordered_names(host: Host) -> list[str]:
 
 def _task_as_json(provided: Provided[Task]) -> dict[str, Any]:
     record = asdict(provided.record)
-    del record["reader"]  # a function, which JSON cannot hold
+    del record["reader"]  # a function, which JSON cannot represent
     return {**record, "provided_by": asdict(provided.by)}

@@ -1,1 +1,1 @@
-"""Output that commands share: the console, progress, leaderboards and previews."""
+"""Output that commands share: the console, leaderboards and previews."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def load_host(files: Sequence[Path] | None, no_plugins: bool) -> Host:
-    """Load the plugins, also those in `files`, and print the host's warnings on stderr."""
+    """Load the plugins, including those in `files`, and print the host's warnings on stderr."""
     from matekd_bench.plugins.host import Host
 
     host = Host.load(files or (), only_builtin=no_plugins)

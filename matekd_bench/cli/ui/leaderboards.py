@@ -1,4 +1,4 @@
-"""Read results folders and print leaderboards, for `run`, `leaderboard`, `export` and `compare`."""
+"""Reads results folders and prints leaderboards, for `run`, `leaderboard`, `export` and `compare`."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def show_leaderboard(
     notes: bool = False,
     verification: Verification | None = None,
 ) -> None:
-    """Print a leaderboard as tables, with all `notes` or their number, or as JSON rows.
+    """Print a leaderboard as tables or as JSON rows; with `notes` print all notes instead of their number.
 
-    With a `verification` the JSON rows are in an object beside it.
+    With a `verification` the JSON is an object that holds both.
     """
     if not json:
         leaderboard.show(notes=notes)

@@ -1,4 +1,4 @@
-"""Numbers, changed words and answers of a preview as text, for the terminal and the HTML page."""
+"""The numbers, changed words and answers of a preview as text, for the terminal and the HTML page."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ if TYPE_CHECKING:
 
 
 def legend(preview: Preview) -> str:
-    """Explain what the numbers of a preview mean."""
+    """Explain the numbers of a preview."""
     answers = f"probabilities of {', '.join(preview.classes)}" if preview.classes else "scores"
     trained = (
         f"after {preview.updates} updates"
         if preview.updates
-        else "at its first weights (--updates N trains it)"
+        else "with its initial weights (--updates N trains it)"
     )
     return (
-        f"Teacher and student: {answers}, for the original and for the perturbed text; the student {trained}.\n"
-        f"Below: over {preview.rows} training rows of {preview.task}."
+        f"Teacher and student: {answers}, for the original and the perturbed text; the student {trained}.\n"
+        f"Table below: over {preview.rows} training rows of {preview.task}."
     )
 
 
 def diagnostics(preview: Preview) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Return header and rows of the table of diagnostics; a dash stands for one that does not apply."""
+    """Return header and rows of the table of diagnostics; a dash marks a diagnostic that does not apply."""
     names = tuple(preview.methods[0].diagnostics)
     rows = [
         (method.method, *(_number(method.diagnostics[name]) for name in names)) for method in preview.methods
@@ -38,7 +38,7 @@ def _number(value: float | None) -> str:
 def changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[list[tuple[str, str]]]:
     """Return the runs of kept, removed and added words, segment by segment, with "|" between two segments.
 
-    `old` and `new` with different numbers of segments are compared as one text each.
+    If `old` and `new` have different numbers of segments, each is compared as one text.
     """
     from matekd_bench.methods.edits import word_changes
 

@@ -1,1 +1,1 @@
-"""The Hugging Face Hub and other machines: whether they may be asked, what they answer, and what went wrong."""
+"""The Hugging Face Hub and other machines: whether connections are allowed, what the Hub answers, and its errors."""

@@ -1,4 +1,4 @@
-"""Turns what the Hub's libraries raise into one line: what is wrong with which repository, and what to do."""
+"""Turns errors of the Hub's libraries into one line: what is wrong with which repository, and what to do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIS
 
 
 class Cause(NamedTuple):
-    """What is wrong, as a clause, and what to do."""
+    """The problem, as a clause, and what to do."""
 
     problem: str
     todo: str
@@ -30,13 +30,13 @@ class Cause(NamedTuple):
 def hub_errors(kind: type[BenchError], repository: HubRepository, otherwise: str) -> Iterator[None]:
     """Raise `kind`, naming the repository, for errors of the network, of the Hub and of its cache.
 
-    `otherwise` says what to do where the Hub cannot be reached. Other errors pass.
+    `otherwise` says what to do if the Hub cannot be reached. Other errors pass.
     """
     try:
         yield
     except BenchError:
         raise
-    except Exception as error:  # httpx's errors are of no common type, and its package has several names
+    except Exception as error:  # httpx's errors have no common type, and the package has several names
         cause = _cause(error, repository, otherwise)
         if cause is None:
             raise
@@ -44,7 +44,7 @@ def hub_errors(kind: type[BenchError], repository: HubRepository, otherwise: str
 
 
 def _cause(error: BaseException, repository: HubRepository, otherwise: str) -> Cause | None:
-    """Return the first known cause in the chain of an error: libraries wrap what they catch."""
+    """Return the first known cause in the chain of an error: libraries wrap the errors that they catch."""
     chain, link = [], error
     while link is not None and link not in chain:
         chain.append(link)
@@ -56,7 +56,7 @@ def _cause(error: BaseException, repository: HubRepository, otherwise: str) -> C
         reason = hub_silence(ANSWER_TIMEOUT)
         why = f" ({reason})" if reason else ""
         return Cause(
-            f"the Hub can't be reached{why} and this isn't in the local cache", fetch_hint(otherwise)
+            f"the Hub cannot be reached{why}, and this is not in the local cache", fetch_hint(otherwise)
         )
     foreign = isinstance(error, (OSError, RuntimeError)) or {"HTTPError", "InvalidURL"} & _names(error)
     return Cause(first_line(error).rstrip("."), fetch_hint(otherwise)) if foreign else None
@@ -68,7 +68,7 @@ def _names(error: BaseException) -> set[str]:
 
 
 def _answered(error: BaseException, repository: HubRepository) -> Cause | None:
-    """Return the cause of an error with which the Hub itself answered."""
+    """Return the cause of an error that was the Hub's own answer."""
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     if response is None or status is None:
@@ -76,42 +76,42 @@ def _answered(error: BaseException, repository: HubRepository) -> Cause | None:
     names, page = _names(error), repository.page
     has_token = "authorization" in response.request.headers
     if "GatedRepoError" in names:
-        return Cause("it is gated", f"Ask for access at {page}, then {LOG_IN}.")
+        return Cause("it is a gated repository", f"Request access at {page}, then {LOG_IN}.")
     if "RevisionNotFoundError" in names:
         return Cause(f"there is no revision '{repository.revision}'", f"{page}/commits lists them.")
     if status == 401 and has_token:
         return Cause("the Hub refuses the token (401)", f"To replace it, {LOG_IN}.")
     if "RepositoryNotFoundError" in names or status == 401:
-        return Cause("there is none of this name, or it is private", f"If it is private, {LOG_IN}.")
+        return Cause("no repository has this name, or it is private", f"If it is private, {LOG_IN}.")
     return _of_status(status, response.headers.get("Retry-After"), page)
 
 
 def _of_status(status: int, wait: str | None, page: str) -> Cause | None:
-    """Return the cause of a status that says nothing of the repository."""
+    """Return the cause for a status that is not about the repository."""
     if status == 403:
         return Cause("access is refused (403)", f"See {page}; the token may lack the permission.")
     if status == 407:
-        return Cause("the proxy wants a login (407)", "Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT.")
+        return Cause("the proxy requires a login (407)", "Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT.")
     if status == 429:
         after = f" Wait {wait} seconds." if wait else ""
         return Cause("the Hub limits requests (429)", f"{AGAIN}{after} With a token the limit is higher.")
     if status >= 500:
-        return Cause(f"the Hub has a fault ({status})", AGAIN)
+        return Cause(f"the Hub has an internal error ({status})", AGAIN)
     return Cause("a file that it should have is missing (404)", f"See {page}.") if status == 404 else None
 
 
 def _connection(error: BaseException) -> Cause | None:
-    """Return the cause of a connection that was there, or that a proxy refused."""
+    """Return the cause of a connection that was lost or that a proxy refused."""
     names = _names(error)
     if "ProxyError" in names:
         return Cause(f"the proxy refuses the connection ({os_reason(error)})", "Check HTTPS_PROXY.")
     if names & {"TimeoutException", "TimeoutError"}:
-        return Cause("the Hub didn't answer in time", f"{AGAIN} HF_HUB_DOWNLOAD_TIMEOUT=60 waits longer.")
+        return Cause("the Hub did not answer in time", f"{AGAIN} HF_HUB_DOWNLOAD_TIMEOUT=60 waits longer.")
     if "FileMetadataError" in names:
-        return Cause("what answers is not the Hub", "Check HF_ENDPOINT and the proxy.")
+        return Cause("the server that answers is not the Hub", "Check HF_ENDPOINT and the proxy.")
     broken = names & {"ReadError", "WriteError", "RemoteProtocolError", "IncompleteRead"}
     if broken or "Consistency check failed" in str(error):
-        return Cause("the connection broke off", AGAIN)
+        return Cause("the connection was lost", AGAIN)
     return None
 
 
@@ -125,7 +125,7 @@ def _system(error: BaseException) -> Cause | None:
         return Cause(f"the disk is full ('{place}')", "Free space, or set HF_HOME to a folder elsewhere.")
     if code in UNWRITABLE:
         return Cause(
-            f"the cache can't be written ('{place}': {os_reason(error)})",
-            "Set HF_HOME to a folder that can.",
+            f"the cache cannot be written ('{place}': {os_reason(error)})",
+            "Set HF_HOME to a writable folder.",
         )
     return None

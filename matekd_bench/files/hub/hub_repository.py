@@ -1,4 +1,4 @@
-"""Models and data sets on the Hugging Face Hub: which commit a revision names, and its files on this machine."""
+"""Models and data sets on the Hugging Face Hub: the commit of a revision, and the files on this machine."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ PROBES = {"model": "config.json", "dataset": "README.md"}  # small files that ne
 
 @dataclass(frozen=True)
 class HubRepository:
-    """A repository at a revision: a commit, a branch or a tag; None is the newest commit."""
+    """A repository at a revision: a commit, a branch or a tag; None means the newest commit."""
 
     kind: Literal["model", "dataset"]
     id: str
     revision: str | None = None
 
     def __str__(self) -> str:
-        """Name it for messages, a commit by its first digits."""
+        """Name the repository for messages, with a commit shortened to its first digits."""
         revision = self.revision or ""
         shown = revision[:8] if self.pinned else revision
         kind = "data set" if self.kind == "dataset" else self.kind
@@ -31,7 +31,7 @@ class HubRepository:
 
     @property
     def page(self) -> str:
-        """The address of its page."""
+        """The address of the repository's page."""
         from huggingface_hub import constants
 
         return f"{constants.ENDPOINT}/{'datasets/' * (self.kind == 'dataset')}{self.id}"
@@ -42,14 +42,14 @@ class HubRepository:
         return COMMIT.fullmatch(self.revision or "") is not None
 
     def at_commit(self, *, local: bool = False) -> HubRepository:
-        """Return it at the commit that its revision names today, or named last where the Hub does not answer.
+        """Return the repository at the commit that its revision names now, or named last if the Hub does not answer.
 
         With `local` the Hub is not asked. Raises the errors of huggingface_hub.
         """
         return self if self.pinned else replace(self, revision=self.probe(local=local))
 
     def probe(self, *, local: bool = False) -> str:
-        """Ask for one small file, and return the commit; raises the errors of huggingface_hub."""
+        """Request one small file and return the commit; raise the errors of huggingface_hub."""
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError
 
@@ -72,13 +72,13 @@ class HubRepository:
     def snapshot(self, wanted: Sequence[str], unwanted: Sequence[str], *, local: bool = False) -> Path:
         """Return the folder of the repository at its commit, with all files that match `wanted` and not `unwanted`.
 
-        Missing files are downloaded, with progress on a terminal; with `local` they are an error. Raises the errors
-        of huggingface_hub.
+        Missing files are downloaded, with a progress bar on a terminal; with `local` they are an error. Raises the
+        errors of huggingface_hub.
         """
         from huggingface_hub import HfApi, snapshot_download
 
         if not local:
-            # Where the Hub refuses this listing, snapshot_download returns a folder that may lack files.
+            # If the Hub refuses this listing, snapshot_download returns a folder that may lack files.
             next(iter(HfApi().list_repo_tree(self.id, repo_type=self.kind, revision=self.revision)), None)
         with nullcontext() if sys.stderr.isatty() else hidden_progress():
             folder = snapshot_download(
@@ -92,7 +92,7 @@ class HubRepository:
         return Path(folder)
 
     def fetch_again(self, names: Iterable[str]) -> None:
-        """Download files of the repository although they are here; raises the errors of huggingface_hub."""
+        """Download files of the repository even if they are on this machine; raise the errors of huggingface_hub."""
         from huggingface_hub import hf_hub_download
 
         for name in names:
@@ -101,7 +101,7 @@ class HubRepository:
 
 @contextmanager
 def hidden_progress() -> Iterator[None]:
-    """Show no progress bars of huggingface_hub."""
+    """Hide the progress bars of huggingface_hub."""
     from huggingface_hub.utils.tqdm import (
         are_progress_bars_disabled,
         disable_progress_bars,

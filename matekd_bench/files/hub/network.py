@@ -1,4 +1,4 @@
-"""Checks whether the Hugging Face Hub answers, avoids waiting for it if not, and implements ``--offline``."""
+"""Checks whether the Hugging Face Hub answers, avoids waiting for it otherwise, and implements ``--offline``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from matekd_bench.errors import os_reason
 
 ANSWER_TIMEOUT = 10.0  # seconds after which the Hub counts as unreachable
 SWITCHES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE", "TRANSFORMERS_OFFLINE")
-ATTRIBUTES = {  # of the libraries' settings, which they read from the environment at import
+ATTRIBUTES = {  # settings that the libraries read from the environment at import
     "huggingface_hub.constants": "HF_HUB_OFFLINE",
     "datasets.config": "HF_HUB_OFFLINE",
     "evaluate.config": "HF_EVALUATE_OFFLINE",
@@ -32,7 +32,7 @@ _hook_installed = False
 
 
 def hub_answers(seconds: float = ANSWER_TIMEOUT) -> bool:
-    """Return True if the Hub, or the mirror in HF_ENDPOINT, answers in time; asks once per process.
+    """Return True if the Hub, or the mirror in HF_ENDPOINT, answers in time; send one request per process.
 
     Any answer counts, even a refusal. With HF_HUB_OFFLINE set the result is False, without a request.
     """
@@ -41,7 +41,7 @@ def hub_answers(seconds: float = ANSWER_TIMEOUT) -> bool:
 
 @functools.cache
 def hub_silence(seconds: float = ANSWER_TIMEOUT) -> str | None:
-    """Return why the Hub does not answer, in a few words; None if it does, as :func:`hub_answers` says."""
+    """Return why the Hub does not answer, in a few words; None if it does, in the sense of :func:`hub_answers`."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -51,26 +51,26 @@ def hub_silence(seconds: float = ANSWER_TIMEOUT) -> str | None:
         target=lambda: reasons.append(_silence(constants.ENDPOINT, seconds)), daemon=True
     )
     request.start()
-    request.join(seconds)  # the time limit of the request does not cover the look-up of the host name
+    request.join(seconds)  # the request's own time limit does not cover the look-up of the host name
     return reasons[0] if reasons else f"no answer within {seconds:g} s"
 
 
 def _silence(address: str, seconds: float) -> str | None:
-    """Return why a server at `address` does not answer a HEAD request within so many seconds; None if it does."""
+    """Return why a server at `address` does not answer a HEAD request within `seconds`; None if it does."""
     try:
-        opener = urllib.request.build_opener()  # with the proxies of now
+        opener = urllib.request.build_opener()  # with the current proxies
         opener.open(urllib.request.Request(address, method="HEAD"), timeout=seconds).close()
     except urllib.error.HTTPError:
         return None
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        # A server is there, but Python cannot check its certificate. The Hub's library has certificates of its own.
+        # The server exists, but Python cannot check its certificate. The Hub's library has its own certificates.
         return None if isinstance(reason, ssl.SSLError) else _plain_reason(reason, address)
     return None
 
 
 def _plain_reason(reason: object, address: str) -> str:
-    """Return in a few words why there was no connection to `address`, and the variable that names a proxy for it."""
+    """Return in a few words why `address` was not reached, and the variable that names a proxy for it."""
     text = os_reason(reason) if isinstance(reason, BaseException) else str(reason)
     scheme = address.partition(":")[0]
     proxied = scheme in urllib.request.getproxies()
@@ -79,9 +79,9 @@ def _plain_reason(reason: object, address: str) -> str:
 
 @contextmanager
 def without_retries() -> Iterator[None]:
-    """Make the Hub's libraries silent, and let them use their caches at once if the Hub does not answer.
+    """Silence the Hub's libraries, and let them use their caches at once if the Hub does not answer.
 
-    Without this they retry six times, for half a minute, for every model and task.
+    Otherwise they retry six times, for half a minute, for every model and task.
     """
 
     logger = logging.getLogger("huggingface_hub")
@@ -94,7 +94,7 @@ def without_retries() -> Iterator[None]:
 
 
 def _switch_off(changes: ExitStack) -> None:
-    """Set the libraries that are imported already to offline mode until `changes` is closed."""
+    """Set the libraries that are already imported to offline mode until `changes` is closed."""
     for module, name in ATTRIBUTES.items():
         if module in sys.modules:
             _set(changes, sys.modules[module], name, True)
@@ -110,12 +110,12 @@ def _set(changes: ExitStack, owner: Any, name: str, value: bool) -> None:
 def offline(command: str) -> Iterator[None]:
     """Switch the Hub's libraries to offline mode and refuse every connection to another machine.
 
-    `command` is the command that fetches missing files when there is a network. It is best to enter this context
-    before those libraries are imported, since they read the switch from the environment at import.
+    `command` is the command that fetches missing files when there is a network. Enter this context before those
+    libraries are imported if possible, because they read the switch from the environment at import.
     """
     global _hook_installed
     if not _hook_installed:
-        # An audit hook cannot be removed, so it stays; it is idle while `_offline` is empty.
+        # An audit hook cannot be removed, so it stays; it does nothing while `_offline` is empty.
         sys.addaudithook(_refuse_remote)
         _hook_installed = True
     with ExitStack() as changes:
@@ -134,14 +134,14 @@ def fetch_command() -> str | None:
 
 
 def fetch_hint(usual: str) -> str:
-    """Return the hint for a file that must be fetched: the command for it while offline, else `usual`."""
+    """Return the hint for a file that must be fetched: the command that does it if offline, else `usual`."""
     return f"With a network '{_offline[-1]}' fetches it." if _offline else usual
 
 
 def _refuse_remote(event: str, arguments: tuple[Any, ...]) -> None:
-    """Raise OSError for connections and look-ups of other machines; an audit hook.
+    """Raise OSError for connections to other machines and look-ups of their names; an audit hook.
 
-    Sockets of this machine and Unix sockets, whose address is a file name, are allowed.
+    Connections to this machine and Unix sockets, whose address is a file name, are allowed.
     """
     if not _offline or not event.startswith("socket."):
         return

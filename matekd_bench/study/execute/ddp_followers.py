@@ -1,4 +1,4 @@
-"""Lets several processes train each run together: the first one leads, the others follow what it announces.
+"""Lets several processes train each run together: the first one leads, and the others follow its announcements.
 
 The processes are started here or by a launcher such as torchrun.
 """
@@ -30,7 +30,7 @@ from matekd_bench.study.execute.runner import Announcement
 from matekd_bench.study.execute.study_session import SharedStudy, StudySession
 
 LOCALHOST = "127.0.0.1"
-# Environment variables by which a launcher describes the group of processes.
+# Environment variables in which a launcher describes the group of processes.
 LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 Follower = subprocess.Popen[str]
 
@@ -39,10 +39,10 @@ Follower = subprocess.Popen[str]
 def launch_processes(
     study: SharedStudy, placement: Placement, interruptions: Interruptions, *, dry_run: bool
 ) -> Iterator[Ranks]:
-    """Yield the ranks of the processes that train each run together, this process included.
+    """Yield the ranks of the processes that train each run together, including this process.
 
-    Processes that were started here, for `study`, end with the block. With `dry_run` none is started: the ranks only
-    know their number. When a process dies, the main thread raises LostProcessError.
+    Processes started here for `study` end with the block. With `dry_run` none is started, and the ranks know only their
+    number. When a process dies, the main thread raises LostProcessError.
     """
     if placement.processes == 1 or dry_run:
         yield ALONE if placement.processes == 1 else dry_run_ranks(placement.processes)
@@ -71,13 +71,13 @@ def launch_processes(
 
 
 def _use(device: torch.device) -> None:
-    """Make a GPU with a number torch's current one: NCCL and copies take the current one."""
+    """Make a numbered GPU torch's current one, because NCCL and copies use the current one."""
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
 
 
 def _death(followers: Sequence[Follower]) -> str | None:
-    """Return which of the followers has died, and how; None while all are alive or have ended by themselves."""
+    """Return which follower has died, and how; None while all are alive or have ended normally."""
     for number, follower in enumerate(followers, 2):
         if code := follower.poll():
             return f"process {number} of {len(followers) + 1} (pid {follower.pid}) died ({exit_cause(code)})"
@@ -102,7 +102,7 @@ def _start_followers(study: SharedStudy, size: int) -> list[Follower]:
             follower = subprocess.Popen(
                 [sys.executable, "-m", "matekd_bench.study.execute.ddp_followers"], stdin=study_file,
                 stdout=subprocess.DEVNULL, env=environment, text=True,
-                start_new_session=True,  # only the first process gets signals such as Ctrl-C
+                start_new_session=True,  # so that only the first process gets signals such as Ctrl-C
             )  # fmt: skip
         followers.append(follower)
     os.environ.update({name: leader_environment[name] for name in LAUNCHER_VARIABLES})
@@ -112,9 +112,10 @@ def _start_followers(study: SharedStudy, size: int) -> list[Follower]:
 def follow(session: StudySession, ranks: Ranks, stop_requested: Callable[[], bool] = lambda: False) -> None:
     """Train every run that the leader announces, until it announces None; report and write nothing.
 
-    `stop_requested` returns True if this process got a signal to stop; then all processes stop after the update.
+    `stop_requested` returns True if this process was asked to stop by a signal. All processes then stop after the
+    update.
     """
-    stop_requested()  # defers signals from now on: all processes have to stop at the same update
+    stop_requested()  # defers signals from now on: all processes must stop at the same update
     assets_by_task: dict[tuple[bool, str], TaskAssets] = {}
     own_value: Announcement = None  # ignored: the leader's value counts
     while (announcement := ranks.announce(own_value)) is not None:
@@ -142,7 +143,7 @@ def main() -> int:
     device = own_device(torch.device(study.request.execution.device), launched_processes())
     _use(device)
     session = StudySession(study, Sink(), device)
-    ranks = ProcessGroup(session.device, on_lost=lambda reason: os._exit(1))  # there is nothing to save here
+    ranks = ProcessGroup(session.device, on_lost=lambda reason: os._exit(1))  # nothing needs saving here
     with session.open(), suppress(RunError):  # RunError: the leader is gone
         follow(session, ranks)
     ranks.close()

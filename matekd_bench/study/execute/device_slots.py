@@ -1,4 +1,4 @@
-"""Decides how many runs share a device, by the peak memory that runs of the study were measured to take."""
+"""Decides how many runs share a device, from the peak memory measured in earlier runs of the study."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-MEMORY_MARGIN = 1.2  # factor for the allocator's waste and for batches longer than those measured
-# Factor from the largest measured peak to the peak of another kind: longer texts, a generator with its optimizer.
+MEMORY_MARGIN = 1.2  # factor for memory wasted by the allocator and for batches longer than those measured
+# Factor from the largest measured peak to the peak of another kind, which may have longer texts or a generator.
 UNMEASURED_MARGIN = 3.0
 CONTEXT_BYTES = 2**30  # GPU memory that a process takes before its first tensor
 
 
 class Kind(NamedTuple):
-    """What is assumed to need the same memory: the runs of a method on a task, or its preparation (method "")."""
+    """A group of runs assumed to need the same memory: a method on a task, or the task's preparation (method "")."""
 
     method: str
     task: str
@@ -26,9 +26,9 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True)
 class DeviceSlot:
-    """A device that runs can be placed on.
+    """A device on which runs can be placed.
 
-    `environment` holds the environment variables of a worker on it. `memory` is in bytes, None for no limit.
+    `environment` holds the environment variables of its workers. `memory` is in bytes; None means no limit.
     """
 
     name: str
@@ -39,8 +39,8 @@ class DeviceSlot:
 class SlotPacking:
     """The runs on each device, at most `jobs` in total.
 
-    A kind that has not been measured is assumed to need UNMEASURED_MARGIN times as much as similar ones, and a device
-    has at most one run of such a kind at a time. Before anything is measured a run has its device to itself.
+    A kind that has not been measured is assumed to need UNMEASURED_MARGIN times the memory of similar kinds, and a
+    device has at most one run of such a kind at a time. Before anything is measured, a run has its device to itself.
     """
 
     def __init__(self, slots: Sequence[DeviceSlot], jobs: int) -> None:
@@ -49,7 +49,7 @@ class SlotPacking:
         self._peaks: dict[Kind, int] = {}
 
     def slot_for(self, kind: Kind) -> DeviceSlot | None:
-        """Return the emptiest device where a run of this kind can start now, None if it has to wait."""
+        """Return the emptiest device where a run of this kind can start now; None if it must wait."""
         if sum(map(len, self._running.values())) >= self._jobs:
             return None
         for slot in sorted(self._running, key=lambda slot: len(self._running[slot])):
@@ -67,14 +67,14 @@ class SlotPacking:
         return sum(map(self._needed_bytes, together)) <= slot.memory
 
     def _needed_bytes(self, kind: Kind) -> float:
-        """Return the memory that a run of this kind takes, as measured or as estimated from similar kinds."""
+        """Return the memory that a run of this kind needs, measured or estimated from similar kinds."""
         peak = self._peaks.get(kind)
         if peak is not None:
             return MEMORY_MARGIN * peak + CONTEXT_BYTES
         return UNMEASURED_MARGIN * max(self._similar_peaks(kind)) + CONTEXT_BYTES
 
     def _similar_peaks(self, kind: Kind) -> list[int]:
-        """Return the measured peaks of the same method; else those of runs for a run; else all."""
+        """Return the measured peaks of the same method; else those of all runs, for a run; else all peaks."""
         peaks = self._peaks.items()
         same_method = [peak for other, peak in peaks if other.method == kind.method]
         same_sort = [peak for other, peak in peaks if other.prepares == kind.prepares]
@@ -89,5 +89,5 @@ class SlotPacking:
         self._running[slot].remove(kind)
 
     def record_peak(self, kind: Kind, peak: int) -> None:
-        """Note the peak memory in bytes that a run of this kind has reached; the largest counts."""
+        """Record the peak memory in bytes that a run of this kind has reached; the largest counts."""
         self._peaks[kind] = max(peak, self._peaks.get(kind, 0))

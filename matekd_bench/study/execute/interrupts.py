@@ -1,4 +1,4 @@
-"""Handles signals that ask a study to stop: the first lets the run save itself, the second stops at once."""
+"""Handles signals that ask a study to stop: after the first the run saves itself, a second stops it at once."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGUSR1")  # Ctrl-C, the system, Slurm sho
 class Interruptions:
     """Signal handlers that are active within a `with` block; outside the main thread none is installed.
 
-    The first call of :meth:`stop_requested` starts deferral: the caller polls and will save its work, so a signal is
-    only noted, and reported to `sink`. :meth:`end_deferral` ends it. Without deferral, and for a second signal, the
-    handler raises StoppedError.
+    The first call of :meth:`stop_requested` starts deferral: because the caller polls and will save its work, a signal
+    is only noted and reported to `sink`. :meth:`end_deferral` ends deferral. Without deferral, and for a second signal,
+    the handler raises StoppedError.
     """
 
     def __init__(self, sink: Sink = Sink()) -> None:
@@ -33,7 +33,7 @@ class Interruptions:
         if threading.current_thread() is threading.main_thread():
             for name in SIGNAL_NAMES:
                 number = getattr(signal, name, None)  # Windows has no SIGUSR1
-                # Installed even if the signal is ignored: shells make background jobs ignore SIGINT.
+                # Installed even if the signal is ignored, because shells make background jobs ignore SIGINT.
                 if number is not None:
                     self._previous_handlers[number] = signal.signal(number, self._handle_signal)
         return self
@@ -44,7 +44,7 @@ class Interruptions:
         self._previous_handlers.clear()
 
     def stop_requested(self) -> bool:
-        """Return True if a signal has come, and defer signals from now on."""
+        """Return True if a signal has come; defer signals from now on."""
         self._deferring = True
         return self._received is not None
 
@@ -54,17 +54,17 @@ class Interruptions:
         return self._received is not None
 
     def end_deferral(self) -> None:
-        """Let the next signal raise StoppedError at once; raise it now if a signal has already come."""
+        """End deferral: the next signal raises StoppedError at once. Raise it now if a signal has already come."""
         self._deferring = False
         if self._received is not None:
             raise self.stopped_error("")
 
     def stopped_error(self, message: str) -> StoppedError:
-        """Return the exception for the received signal, SIGINT if there was none."""
+        """Return the exception for the received signal, or for SIGINT if there was none."""
         return StoppedError(message, self._received or signal.SIGINT)
 
     def end_study(self, error: StoppedError) -> None:
-        """Have the main thread raise `error` at once; another thread calls this."""
+        """Make the main thread raise `error` at once; called from another thread."""
         self._end = error
         _thread.interrupt_main(signal.SIGTERM)
 

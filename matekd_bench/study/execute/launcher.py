@@ -1,4 +1,4 @@
-"""Reads from the environment how torchrun or Slurm started this process, and which GPU of the machine is its own."""
+"""Reads from the environment how torchrun or Slurm started this process, and which GPU the process should use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def processes_here(processes: int, environment: Mapping[str, str] = os.environ) 
 
 
 def slurm_tasks_here(environment: Mapping[str, str] = os.environ) -> int:
-    """Return how many tasks of this Slurm step are on this machine; 1 outside of `srun`."""
+    """Return how many tasks of this Slurm step are on this machine; 1 outside `srun`."""
     counts = []  # e.g. "2(x3),1": two tasks on each of three machines, one on the fourth
     for count, machines in re.findall(
         r"(\d+)(?:\(x(\d+)\))?", environment.get("SLURM_STEP_TASKS_PER_NODE", "")
@@ -40,14 +40,14 @@ def check_processes(
     """Raise UsageError if `processes` for each run do not fit the launcher, or the GPUs of this machine."""
     launched = launched_processes(environment)
     if launched not in (1, processes):
-        raise UsageError(f"--processes {processes} does not fit the {launched} processes of the launcher.")
+        raise UsageError(f"--processes {processes} does not match the {launched} processes of the launcher.")
     if processes == 1:
         return
     tasks = environment.get("SLURM_STEP_NUM_TASKS", "1")
     if launched == 1 and tasks.isdecimal() and int(tasks) > 1:
         raise UsageError(
             f"each of the {tasks} Slurm tasks of this step would start --processes {processes} of its own:",
-            hint="leave --processes out, or start one task on each machine, which runs torchrun.",
+            hint="leave out --processes, or start one task on each machine that runs torchrun.",
         )
     here = processes_here(processes, environment)
     if device.type == "cuda" and here > 1:
@@ -58,13 +58,13 @@ def _check_gpus(here: int, device: torch.device, launched: int) -> None:
     """Raise UsageError unless each of the `here` processes on this machine can have a GPU of its own."""
     if device.index is not None:
         raise UsageError(
-            f"--device {device} is one GPU, and each of the {here} processes on this machine needs its own:",
-            hint="say --device cuda, and which ones with the environment variable CUDA_VISIBLE_DEVICES.",
+            f"--device {device} is one GPU, but each of the {here} processes on this machine needs its own:",
+            hint="use --device cuda, and select GPUs with the environment variable CUDA_VISIBLE_DEVICES.",
         )
     count = torch.cuda.device_count()
-    # A launcher may show each process one GPU, its own; that they differ is checked when they meet.
+    # A launcher may show each process only its own GPU; whether they differ is checked when the processes meet.
     if here > count and not (launched > 1 and count == 1):
-        raise UsageError(f"{here} processes need {here} GPUs; this machine has {count}.")
+        raise UsageError(f"{here} processes need {here} GPUs, but this machine has {count}.")
 
 
 def own_device(
@@ -72,12 +72,12 @@ def own_device(
 ) -> torch.device:
     """Return the device of this process if several share the machine: the GPU with the process's number.
 
-    `device` is returned as it is if it names a GPU or is none, and if this process may use all GPUs.
+    `device` is returned unchanged if it names a GPU, if it is not a GPU, or if this process may use all GPUs.
     """
     if device.type != "cuda" or device.index is not None:
         return device
     number = None
-    if processes > 1:  # the first of those that are started here has no number yet
+    if processes > 1:  # the first process has no number yet if the processes are started here
         number = environment.get("LOCAL_RANK", "0")
     elif slurm_tasks_here(environment) > 1:
         number = environment.get("SLURM_LOCALID")

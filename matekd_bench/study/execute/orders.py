@@ -1,4 +1,4 @@
-"""What the scheduler tells a backend to do, and what comes of it."""
+"""The orders that the scheduler gives to a backend, and how they end."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ EndKind = Literal["trained", "elsewhere", "failed", "prepared", "held", "lost"]
 
 @dataclass(frozen=True)
 class Order:
-    """An order to train a run or, with `prepare`, to make what the runs on its task share.
+    """An order to train a run or, with `prepare`, to prepare what the runs on its task share.
 
-    Every process finds the same cell by `run_id` and `tuning`. `trial` is True for a tuning trial. `id` is that of the
-    work item.
+    Every process finds the same cell by `run_id` and `tuning`. `trial` is True for a tuning trial. `id` is the id of
+    the work item.
     """
 
     id: str
@@ -35,10 +35,10 @@ class Order:
 class OrderEnd:
     """The end of an order.
 
-    A run was `trained` here, was recorded by another process meanwhile (`elsewhere`), `failed` and is recorded, or is
-    `held` by another process and has to be tried again. A preparation is `prepared`, even if it failed: each run that
-    needs it then fails with the reason. `lost`: whatever executed the order died or cannot execute it, and `reason`
-    says why. After `device_lost` the process that executed it cannot use its GPU again.
+    A run was `trained` here, was recorded in the meantime by another process (`elsewhere`), `failed` and is recorded,
+    or is `held` by another process and must be tried again. A preparation is `prepared` even if it failed: each run
+    that needs it then fails with the reason. `lost` means that the executor of the order died or cannot execute it;
+    `reason` says why. After `device_lost` the process that executed the order cannot use its GPU again.
     """
 
     order: Order
@@ -54,39 +54,39 @@ class Backend(Protocol):
     """A place where orders are executed: this process, worker processes, a cluster."""
 
     def open(self, cells: Sequence[Cell], sink: Sink) -> AbstractContextManager[None]:
-        """Return a context in which orders for `cells` can be executed; what happens in runs goes to `sink`.
+        """Return a context in which orders for `cells` can be executed; events of the runs go to `sink`.
 
-        An exception inside the context ends whatever executes orders.
+        An exception inside the context ends every executor of orders.
         """
 
     def work(self) -> list[WorkItem]:
-        """Return the work that the cells make here, with the preparations that have to come first."""
+        """Return the work items of the cells, including the preparations that must come first."""
 
     def has_room(self, work: WorkItem) -> bool:
         """Return True if this item could start now."""
 
     @property
     def preferred_task(self) -> str | None:
-        """The task whose data is loaded where the next order would be executed; None: none."""
+        """The task whose data is loaded where the next order would be executed; None if there is none."""
 
     def start(self, order: Order) -> None:
-        """Begin to execute an order."""
+        """Start to execute an order."""
 
     def wait(self) -> list[OrderEnd]:
-        """Wait a moment, pass on what has happened meanwhile, and return the orders that have ended.
+        """Wait briefly, pass on new events, and return the orders that have ended.
 
         Raises ResultsError if no run can be recorded.
         """
 
     def stop(self) -> list[OrderEnd]:
-        """Have every run save itself, wait for that, and return the orders that ended instead."""
+        """Make every run save itself, wait until it has, and return the orders that ended in the meantime."""
 
     def forget(self, task: str) -> None:
-        """Free what is kept in memory for a task that no later order needs."""
+        """Free the memory held for a task that no later order needs."""
 
 
 def run_started(cell: Cell) -> RunStarted:
-    """Return the start of a cell's run; the scheduler adds its position."""
+    """Return the start event of a cell's run; the scheduler adds its position."""
     job = cell.job
     return RunStarted(
         run_id=cell.run_id, method=job.variant, name=cell.name, task=cell.data.task.name, seed=job.seed,

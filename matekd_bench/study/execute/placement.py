@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Placement:
-    """The request of a study with everything about its execution decided.
+    """The request of a study, with all decisions about its execution.
 
     `request` has its threads filled in if several runs or processes share the CPU. `jobs` is the number of runs at a
-    time, `processes` the number of processes per run. `notes` are lines for the user.
+    time, and `processes` the number of processes per run. `notes` are lines for the user.
     """
 
     request: StudyRequest
@@ -50,15 +50,17 @@ class Placement:
 def make_placement(request: StudyRequest, in_process: Sequence[str] = ()) -> Placement:
     """Derive the placement from the request and the launcher; raise UsageError if they contradict each other.
 
-    `in_process` are the names of methods that this process alone has, so that its runs train one after another.
+    `in_process` are the names of methods that exist only in this process, so its runs must train one after another.
     """
     spec, execution = request.spec, request.execution
     on_ray, jobs_given = execution.executor == "ray", "jobs" in request.given
     if on_ray and jobs_given:
-        raise UsageError("--jobs is for this machine; with --executor ray the cluster's resources decide.")
+        raise UsageError(
+            "--jobs applies to this machine: leave it out, --executor ray uses the cluster's resources."
+        )
     processes = execution.processes or launched_processes()
     if processes > 1 and (jobs_given or on_ray):
-        raise UsageError("several processes for each run do not go together with --jobs or --executor ray.")
+        raise UsageError("several processes for each run cannot be combined with --jobs or --executor ray.")
     if processes > 1 and spec.budget.kind == "train_flops":
         raise UsageError("several processes for each run need a budget in student_updates or clean_examples.")
     named, threads = resolve_device(execution.device), spec.threads
@@ -69,26 +71,28 @@ def make_placement(request: StudyRequest, in_process: Sequence[str] = ()) -> Pla
     if in_process:
         if on_ray or processes > 1 or (jobs > 1 and execution.jobs != "auto"):
             raise UsageError(
-                f"method '{in_process[0]}' is defined in this process, where runs train one after another: leave jobs, "
-                "processes and executor out,",
+                f"method '{in_process[0]}' is defined in this process, where runs train one after another: "
+                "leave out jobs, processes and executor,",
                 hint="or write the method to a file, and name the file with plugins=[FILE].",
             )
         jobs = 1
     if device.type == "cpu" and threads is None and max(jobs, processes) > 1:
         threads = threads_per_run(max(jobs, processes), None)
         request = replace(request, spec=spec.model_copy(update={"threads": threads}))
-        notes.append(f"--threads {threads} for each process: on a CPU these are other runs than with more")
+        notes.append(
+            f"--threads {threads} for each process: on a CPU, runs with more threads are different runs"
+        )
     return Placement(request, device, jobs, processes, tuple(notes))
 
 
 def _device_notes(named: torch.device, device: torch.device, processes: int, *, auto: bool) -> list[str]:
-    """Return lines for the user where the device is not what one would expect."""
+    """Return notes for the user if the device is not the expected one."""
     notes = []
     if auto and (reason := unused_gpu()) is not None:
-        notes.append(f"runs train on the {device.type}: this machine's NVIDIA GPU can't be used ({reason})")
+        notes.append(f"runs train on the {device.type}: this machine's NVIDIA GPU cannot be used ({reason})")
     if device != named and processes == 1:
         notes.append(
-            f"device {device} for this Slurm task, as SLURM_LOCALID says; --device cuda:N names another"
+            f"using {device} for this Slurm task because of SLURM_LOCALID; --device cuda:N selects another"
         )
     return notes
 
@@ -108,7 +112,7 @@ class SchedulerFactory:
     def shared_study(self, threads: int | None) -> SharedStudy:
         """Return the description of the study for other processes.
 
-        It names the kind of the device: whoever starts a process gives it a GPU, which has another number there.
+        It names only the kind of the device, because a GPU may have another number in another process.
         """
         request = self.placement.request
         spec = request.spec.model_copy(update={"threads": threads})
@@ -135,7 +139,7 @@ class SchedulerFactory:
         runs: int,
         fail_fast: bool,
     ) -> Scheduler:
-        """Return the scheduler for this number of `runs`; if they go one after another, `runner` trains them."""
+        """Return the scheduler for this number of `runs`; `runner` trains them if they run one after another."""
         return Scheduler(
             grid, store, sinks, self._backend(grid, store, runner, runs), self.interruptions,
             command=self.placement.request.command, fail_fast=fail_fast,
@@ -155,7 +159,7 @@ class SchedulerFactory:
 
 
 def warn_of_other_threads(todo: Sequence[Cell], store: ResultsStore, threads: int, sink: Sink) -> None:
-    """Warn of planned runs that are already recorded with another number of CPU threads.
+    """Warn about planned runs that are already recorded with another number of CPU threads.
 
     The number of CPU threads is part of a run's id, so these runs would be trained again.
     """
@@ -172,7 +176,7 @@ def warn_of_other_threads(todo: Sequence[Cell], store: ResultsStore, threads: in
             run_counts[recorded or 0] += 1
     for other, runs in sorted(run_counts.items()):
         text = (
-            f"{runs} of these runs are recorded with {other} CPU threads and would be trained again with {threads}, "
-            f"as other runs: --threads {other} takes them as they are"
+            f"{runs} of these runs are recorded with {other} CPU threads and would be trained again with {threads} "
+            f"as new runs: --threads {other} uses the recorded ones"
         )
         sink.emit(Message(kind="warning", text=text))

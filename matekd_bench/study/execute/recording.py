@@ -1,4 +1,4 @@
-"""Builds the record of a run from what the run measured."""
+"""Builds the record of a run from its outcome."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def common_fields(cell: Cell, grid: Grid, command: str) -> dict[str, Any]:
 
 
 def _hyperparameters(training: Training, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the training settings of the run, with the method's overrides of the study's settings listed."""
+    """Return the training settings of the run, and list those in which the method overrides the study."""
     table = training.model_dump(
         mode="json", include={"optimizer", "objective", "evaluations", "auxiliary_updates"}
     )
@@ -243,7 +243,7 @@ def environment(device: torch.device) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def git_commit() -> str | None:
-    """Return the commit of the checkout that this package runs from, None without a checkout."""
+    """Return the commit of the checkout that this package runs from; None outside a checkout."""
     checkout = Path(__file__).resolve().parents[3]
     if not (checkout / ".git").exists():
         return None

@@ -1,4 +1,4 @@
-"""Trains and records one run after another in this process; locks keep other processes off the same run."""
+"""Trains and records one run after another in this process; locks keep other processes away from the same run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OnCheckpoint = Callable[[int, Path], None]  # gets the update and the folder of 
 
 
 class RunSink(Sink):
-    """A sink that adds the id of the run under way to events that have none, and passes them on."""
+    """A sink that adds the id of the current run to events without one, and passes them on."""
 
     def __init__(self, sink: Sink) -> None:
         self.run_id = ""
@@ -46,7 +46,7 @@ class RunSink(Sink):
         self._sink.emit(self.about_run(event))
 
     def about_run(self, event: Event) -> Event:
-        """Return the event with the id of the run under way, unless it has one."""
+        """Return the event with the id of the current run, unless it already has one."""
         return event if event.run_id else replace(event, run_id=self.run_id)
 
     @contextmanager
@@ -59,13 +59,13 @@ class RunSink(Sink):
             self._sink = previous
 
 
-# The message of the leading process to its followers: the order to execute next, and the tasks whose assets the leader
-# keeps in memory. None: the study is over.
+# The message from the leading process to its followers: the order to execute next, and the tasks whose assets the
+# leader keeps in memory. None means that the study is over.
 Announcement: TypeAlias = tuple[Order, tuple[str, ...]] | None
 
 
 class Runner:
-    """A trainer of the runs of one grid in this process, which makes a task's shared assets once.
+    """Trains the runs of one grid in this process, and makes each task's shared assets once.
 
     `on_checkpoint` is called after every saved checkpoint.
     """
@@ -83,7 +83,7 @@ class Runner:
         self._device_lost = False
 
     def assets(self, cell: Cell) -> TaskAssets:
-        """Return what the runs on this cell's task share, from memory if it is there."""
+        """Return the assets that the runs on this cell's task share, from memory if they are there."""
         task = cell.data.task.name
         if task not in self._assets:
             self._assets[task] = TaskAssets(
@@ -96,7 +96,7 @@ class Runner:
         self._assets.pop(task, None)
 
     def execute(self, order: Order) -> OrderEnd:
-        """Execute an order, and return its end.
+        """Execute an order and return its end.
 
         Raises StoppedError after a signal, and ResultsError if no run can be recorded.
         """
@@ -105,7 +105,7 @@ class Runner:
         return self._prepare(order, cell) if order.prepare else self._train(order, cell)
 
     def _prepare(self, order: Order, cell: Cell) -> OrderEnd:
-        """Make what the runs on a task share: teacher, its logits and, if a run needs it, the generator."""
+        """Prepare what the runs on a task share: the teacher, its logits and, if a run needs it, the generator."""
         assets = self.assets(cell)
         try:
             with foreign_code():
@@ -115,7 +115,7 @@ class Runner:
                     _ = assets.generator
         except PausedError as paused:
             raise self._interruptions.stopped_error(
-                f"stopped; {paused.what} is saved as far as it came."
+                f"stopped; {paused.what} is saved in its current state."
             ) from None
         except ResultsError:
             raise
@@ -130,12 +130,12 @@ class Runner:
         return any("generator" in cell.job.method.needs for cell in self.grid.cells)
 
     def cached_folders(self, order: Order) -> list[Path]:
-        """Return the folders of this machine's cache that hold what an order has prepared."""
+        """Return the folders of this machine's cache that an order has filled."""
         assets = self.assets(self.grid.cell(order.run_id, order.tuning))
         return assets.cached_folders(generator=self._needs_generator) or []
 
     def _train(self, order: Order, cell: Cell) -> OrderEnd:
-        """Train and record the cell, or read the record that another process has made of it."""
+        """Train and record the cell, or read the record that another process has written for it."""
         under_way = self.store.under_way(cell.run_id)
         if not under_way.acquire():
             if cell.run_id not in self._waited_for:
@@ -157,7 +157,7 @@ class Runner:
         return OrderEnd(order, kind, record.status, score, seconds, device_lost=self._device_lost)
 
     def _record_from_elsewhere(self, cell: Cell) -> Record | None:
-        """Return the record that another process has written meanwhile, None if the run is to be trained here.
+        """Return the record that another process has written in the meantime; None if the run should train here.
 
         A failed record counts only if this process waited for the run; older failed runs are tried again.
         """
@@ -174,7 +174,7 @@ class Runner:
         """Train and record one run, and return its record.
 
         A run that raises is recorded as failed. Errors that end the whole study are raised: StoppedError, and
-        ResultsError because then no run can be recorded.
+        ResultsError, after which no run could be recorded.
         """
         started = time.perf_counter()
         try:
@@ -195,7 +195,7 @@ class Runner:
             )  # fmt: skip
             check_unchanged(
                 cell, self.grid.host
-            )  # again: a method may have imported modules while it trained
+            )  # recorded again: a method may have imported modules while it trained
             record = recording.finished_record(cell, self.grid, assets, outcome, self._command)
         except PausedError as paused:
             raise self._interruptions.stopped_error(_stop_message(cell, paused, under_way)) from None
@@ -225,7 +225,7 @@ class Runner:
     def _keep_student(self, cell: Cell, assets: TaskAssets, student: nn.Module) -> None:
         """Save the student; warn if it cannot be written.
 
-        This comes before the record is written: a recorded run should have its student.
+        This happens before the record is written, so that a recorded run has its student.
         """
         offset, problem = 0.0, None
         try:
@@ -238,7 +238,7 @@ class Runner:
                 problem = KeptStudents(self.store.root).keep(
                     cell.run_id, lambda folder: save_student(folder, student, assets.student_encoder, card)
                 )
-        except Exception as error:  # libraries may raise anything: it costs the student, never the record
+        except Exception as error:  # libraries may raise anything: only the student is lost, never the record
             problem = one_line(error)
         if offset and problem is None:
             self._emit(
@@ -253,7 +253,7 @@ class Runner:
 
 
 def write_data(cell: Cell, store: ResultsStore) -> None:
-    """Store the dev sets that the cell's run is scored on."""
+    """Store the dev sets on which the cell's run is scored."""
     for examples in cell.data.dev:
         store.write_data(
             cell.data.digests[examples.split],

@@ -1,4 +1,4 @@
-"""The scheduler of all runs: hands out orders to a backend, counts and records what comes of them, and stops."""
+"""The scheduler of all runs: gives orders to a backend, counts and records how they end, and stops the study."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from matekd_bench.study.plan.work_items import WorkItem
 
 
 class Scheduler(Sink):
-    """A scheduler of the runs of one grid; everything in it is keyed by run id.
+    """A scheduler of the runs of one grid, which identifies everything by run id.
 
-    It is the sink of all that happens in the runs, and passes it on to `sinks`. A run whose process or node is lost is
-    recorded as failed, and the others continue. With `fail_fast` it stops after the first run that fails.
+    It receives all events of the runs and passes them on to `sinks`. A run whose process or node is lost is recorded as
+    failed, and the others continue. With `fail_fast` the study stops after the first run that fails.
     """
 
     def __init__(
@@ -41,18 +41,17 @@ class Scheduler(Sink):
         self._grid, self._store, self._sinks, self._backend = grid, store, sinks, backend
         self._interruptions, self._command, self._fail_fast = interruptions, command, fail_fast
         self._cells: dict[str, Cell] = {}
-        self._items: dict[str, WorkItem] = {}  # items under way, by id
+        self._items: dict[str, WorkItem] = {}  # items in progress, by id
         self._started: set[str] = set()
         self._shown: set[str] = set()
         self._counts: Counter[EndKind] = Counter()
 
     def run(self, cells: Sequence[Cell]) -> StudyFinished:
-        """Train and record every cell, and return how many ended in which way.
+        """Train and record every cell, and count how they ended.
 
-        Cells that another process records meanwhile count as skipped.
+        Cells that another process records in the meantime count as skipped.
 
-        Raises StoppedError after a signal, once the runs under way are saved, and ResultsError if no run can be
-        recorded.
+        Raises StoppedError after a signal, once the current runs are saved, and ResultsError if no run can be recorded.
         """
         if not cells:
             return StudyFinished(status="done")
@@ -80,7 +79,7 @@ class Scheduler(Sink):
         )
 
     def emit(self, event: Event) -> None:
-        """Pass on what happens in the runs: the start of each once, and each note and warning once."""
+        """Pass on an event of a run; report each start, note and warning once."""
         if isinstance(event, Message) and event.kind in ("note", "warning"):
             if event.text in self._shown:
                 return
@@ -119,7 +118,7 @@ class Scheduler(Sink):
                 self._finish(end)
 
     def _handle_loss(self, item: WorkItem, end: OrderEnd) -> None:
-        """Record a run whose process or node is lost as failed, unless it was recorded before."""
+        """Record a run whose process or node is lost as failed, unless it already has a record."""
         if item.prepares:
             self.emit(Message(kind="warning", text=f"{item.id}: {end.reason}"))
             self._complete_preparation(item, end)  # the first run that needs it prepares it again
@@ -156,7 +155,7 @@ class Scheduler(Sink):
             self._backend.forget(task)
 
     def _record_as_json(self, run_id: str) -> dict[str, Any]:
-        """Return the record of a run as JSON data, empty if it cannot be read."""
+        """Return the record of a run as JSON data; empty if it cannot be read."""
         try:
             return dict(json.loads(to_json(self._store.read(run_id))))
         except ResultsError:

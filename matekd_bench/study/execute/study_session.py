@@ -1,4 +1,4 @@
-"""A study in another process than the one that leads it: the same cells, made from the same settings."""
+"""A study in a process that does not lead it: the same cells, made from the same settings."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from matekd_bench.study.spec.request import StudyRequest
 class SharedStudy:
     """The description of a study from which another process makes the same cells.
 
-    `plugins` are the plugin files, `only_builtin` excludes installed plugins. `fetching` is set if the study runs
-    offline: it is the command that downloads what is missing.
+    `plugins` are the plugin files; `only_builtin` excludes installed plugins. `fetching` is set if the study runs
+    offline: it is the command that downloads missing files.
     """
 
     request: StudyRequest
@@ -38,7 +38,7 @@ class SharedStudy:
     def to_json(self) -> str:
         """Return one line of ASCII JSON.
 
-        ASCII is safe where the two ends of a pipe differ in encoding, and for paths with any bytes.
+        ASCII is safe if the two ends of a pipe differ in encoding, and for paths with any bytes.
         """
         return json.dumps(TypeAdapter(SharedStudy).dump_python(self, mode="json"))
 
@@ -51,7 +51,7 @@ class SharedStudy:
 class StudySession:
     """A shared study that is open in this process; it keeps the grids of one task at a time.
 
-    `device` is the device of this process; None: of the kind that the study names.
+    `device` is the device of this process; None means the kind of device that the study names.
     """
 
     def __init__(self, study: SharedStudy, sink: Sink, device: torch.device | None = None) -> None:
@@ -59,7 +59,7 @@ class StudySession:
         self._host = Host.load(study.plugins, only_builtin=study.only_builtin)
         self.device = device or resolve_device(study.request.execution.device)
         self._task: str | None = None
-        self._grids: dict[bool, Grid] = {}  # that of the trials under True
+        self._grids: dict[bool, Grid] = {}  # the grid of the trials is under True
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -69,7 +69,7 @@ class StudySession:
             yield
 
     def grid(self, task: str, *, trial: bool, ranks: Ranks = ALONE) -> Grid:
-        """Return the grid of the runs on a task or, with `trial`, that of their tuning trials."""
+        """Return the grid of the runs on a task or, with `trial`, the grid of their tuning trials."""
         request = self.study.request
         if self._task != task:
             self._task, self._grids = task, {}
@@ -83,5 +83,5 @@ class StudySession:
         return self._grids[trial]
 
     def cell(self, order: Order, ranks: Ranks = ALONE) -> Cell:
-        """Return the complete cell of the run that an order is about."""
+        """Return the complete cell of an order's run."""
         return self.grid(order.task, trial=order.trial, ranks=ranks).cell(order.run_id, order.tuning)

@@ -1,4 +1,4 @@
-"""Orders the work of a study: preparations before the runs that need them, the reference, the longest path first."""
+"""Orders the work of a study: preparations before the runs that need them, the reference first, then long paths."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from matekd_bench.study.plan.work_items import WorkItem, critical_paths
 
 NEARLY_AS_LONG = 0.5  # share of the longest path from which an item of the preferred task goes first
-RETRY_SECONDS = 2.0  # before items that were put back are handed out again
+RETRY_SECONDS = 2.0  # until items that were put back are handed out again
 
 
 class WorkQueue:
     """A queue that hands out each work item once, unless it is put back; of equal paths the first item goes first.
 
-    Runs of the `reference` method go before all others, so that a study that is cut short can be compared with it.
+    Runs of the `reference` method go before all others, so that an interrupted study already has its reference.
     """
 
     def __init__(self, work: Sequence[WorkItem], reference: str | None = None) -> None:
@@ -37,10 +37,10 @@ class WorkQueue:
     def take(
         self, fits: Callable[[WorkItem], bool] = lambda work: True, preferred_task: str | None = None
     ) -> WorkItem | None:
-        """Remove and return the item with the longest path among those that fit; None if there is none now.
+        """Remove and return the item with the longest path among those that fit; None if none is available now.
 
-        If items on `preferred_task` have a path nearly as long, the longest of these is returned. A worker that has
-        the data of a task loaded prefers that task.
+        Items on `preferred_task` go first if their path is nearly as long. A worker with the data of a task loaded
+        prefers that task.
         """
         self._retry_due()
         fitting = sorted((item for item in self._ready if fits(item)), key=self._rank)
@@ -57,7 +57,7 @@ class WorkQueue:
         return chosen
 
     def _rank(self, item: WorkItem) -> tuple[bool, float]:
-        """Return what the items are sorted by; the lowest goes first."""
+        """Return the sort key of an item; the lowest goes first."""
         return item.method != self._reference, -self._path_seconds[item.id]
 
     def complete(self, work_id: str) -> None:
@@ -66,7 +66,7 @@ class WorkQueue:
         self._waiting = [item for item in self._waiting if item.waits_for != work_id]
 
     def put_back(self, work: WorkItem) -> None:
-        """Return an item that cannot be done now; it is available again after RETRY_SECONDS."""
+        """Put back an item that cannot be done now; it is available again after RETRY_SECONDS."""
         self._put_back.append(work)
         self._retry_at = min(self._retry_at, time.monotonic() + RETRY_SECONDS)
 

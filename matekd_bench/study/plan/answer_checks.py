@@ -1,4 +1,4 @@
-"""Checks of a teacher's answers from a file: which methods they suffice for, and which rows they cover."""
+"""Checks of teacher answers from a file: the methods for which they suffice, and the rows that they cover."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Texts: TypeAlias = tuple[str, ...]
 
 
 def check_answerable(cell: Cell) -> None:
-    """Raise UsageError for a method that asks the teacher about input that a file cannot have answers to."""
+    """Raise UsageError for a method that asks the teacher about input that cannot be in a file."""
     if cell.recipe.answers is None:
         return
     if cell.job.method.asks_teacher and _perturbed_rows(cell) is None:
         raise UsageError(
-            f"method '{cell.job.variant}' asks the teacher about input that is made in training, and the teacher's "
-            f"answers come from '{cell.recipe.answers.file}'.",
-            hint="Leave it out, or name a teacher with --teacher.",
+            f"method '{cell.job.variant}' asks the teacher about input made during training, but the teacher's answers "
+            f"come from '{cell.recipe.answers.file}'.",
+            hint="Leave out the method, or name a teacher with --teacher.",
         )
 
 
 def answer_notes(cells: Sequence[Cell]) -> list[str]:
-    """Check that the answers cover all rows that the teacher is asked about, and say so, a sentence for each task.
+    """Check that the answers cover all rows that the teacher is asked about; return a sentence for each task.
 
     Raises DataError, naming file and line or the first row without an answer.
     """
@@ -46,7 +46,7 @@ def answer_notes(cells: Sequence[Cell]) -> list[str]:
 
 
 def _notes_on_texts(cell: Cell, answers: TaskAnswers) -> list[str]:
-    """Check the answers to the perturbed rows of a method, if they are known; say how many there are."""
+    """Check the answers to the perturbed rows of a method, if they are known, and report their number."""
     if not (versions := _perturbed_rows(cell)):
         return []
     variant, task = cell.job.variant, cell.data.task.name
@@ -60,12 +60,12 @@ def _notes_on_texts(cell: Cell, answers: TaskAnswers) -> list[str]:
 def _perturbed_rows(cell: Cell) -> list[Texts] | None:
     """Return the perturbed rows that a method will ask the teacher about; None if they are not known."""
     method, params = cell.job.method, cell.job.params
-    with blamed(f"method '{cell.job.variant}' cannot say its perturbed rows", PluginError):
+    with blamed(f"method '{cell.job.variant}' cannot list its perturbed rows", PluginError):
         versions: Iterable[object] | None = method.perturbed_rows(params, cell.data.training_texts)
         rows = None if versions is None else [_as_texts(texts) for texts in versions]
     if rows is not None and None in rows:
         raise wrong_result(
-            method.perturbed_rows, "a row that is no tuple", "return a tuple of texts for each row"
+            method.perturbed_rows, "a row that is not a tuple", "return a tuple of texts for each row"
         )
     return None if rows is None else [texts for texts in rows if texts is not None]
 

@@ -1,4 +1,4 @@
-"""Compares the code and the resources of methods with those of the plan, and their code with that of their records."""
+"""Compares the code and resources of methods with those of the plan, and their code with that of recorded runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matekd_bench.study.plan.identity import named_resources
 
 
 def code_records(code: Sequence[MethodCode]) -> Code:
-    """Return the code of a method, and of the method that it wraps, as records hold it."""
+    """Return the code of a method, and of the method that it wraps, in the form of records."""
     return tuple(
         CodeRecord(
             method=part.method, distribution=part.distribution, version=part.version, file=part.file,
@@ -33,29 +33,29 @@ def check_libraries(cells: Sequence[Cell]) -> None:
             if version == NOT_INSTALLED:
                 raise UsageError(
                     f"method '{part.method}' names the library '{name}', which is not installed.",
-                    hint=f"Install it, or name it as pip does: libraries of '{part.method}' are distributions.",
+                    hint=f"Install it, or use the name that pip uses: libraries of '{part.method}' are distributions.",
                 )
 
 
 def check_unchanged(cell: Cell, host: Host) -> None:
-    """Raise RunError if a method's code or resources are not the planned ones, as when a file is edited meanwhile."""
+    """Raise RunError if a method's code or resources differ from the plan's, for example after a file was edited."""
     if (resources := named_resources(cell.job)) != cell.resources:
         changed = sorted(cell.resources.items() ^ resources.items())[0][0]
         raise RunError(
-            f"method '{cell.job.variant}': {changed} changed while the study ran: {cell.resources.get(changed)} then, "
-            f"{resources.get(changed)} now.",
+            f"method '{cell.job.variant}': {changed} changed during the study, from {cell.resources.get(changed)} to "
+            f"{resources.get(changed)}.",
             hint="Run the command again when no file is being edited.",
         )
     for planned in cell.code:
         if not planned.built_in and host.method(planned.method).current_code() != planned:
             raise RunError(
-                f"the code of method '{planned.method}' ({planned.path}) changed while the study ran.",
+                f"the code of method '{planned.method}' ({planned.path}) changed during the study.",
                 hint="Run the command again when no file is being edited.",
             )
 
 
 def changed_code(todo: Sequence[Cell], store: ResultsStore, run_ids: Collection[str]) -> Iterator[str]:
-    """Yield a line for each method whose runs are recorded in `store` with other code than the runs to train."""
+    """Yield a line for each method whose runs in `store` were recorded with other code than the runs to train."""
     changes: Counter[tuple[str, str, str, str]] = Counter()
     by_name: dict[str, list[str]] = {}
     for run_id in run_ids:
@@ -70,7 +70,7 @@ def changed_code(todo: Sequence[Cell], store: ResultsStore, run_ids: Collection[
                 changes[cell.job.variant, origin, then, now] += 1
     for (variant, origin, then, now), count in sorted(changes.items()):
         runs = "1 run was" if count == 1 else f"{count} runs were"
-        yield f"{variant}: {origin} changed since {runs} recorded ({then} then, {now} now); training again"
+        yield f"{variant}: {origin} changed since {runs} recorded (from {then} to {now}); training again"
 
 
 def _read(store: ResultsStore, run_id: str) -> Record | None:
@@ -83,7 +83,7 @@ def _read(store: ResultsStore, run_id: str) -> Record | None:
 
 
 def _is_same_but_for_code(record: Record, cell: Cell) -> bool:
-    """Return True if a record is of the cell's variant, version and protocol, but not of its code."""
+    """Return True if a record has the cell's variant, version and protocol, but other code."""
     identity, job = record.identity, cell.job
     recorded = identity.variant, identity.method_version, identity.protocol_id
     same = recorded == (job.variant, job.method.version, cell.protocol_id)

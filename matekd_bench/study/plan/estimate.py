@@ -16,19 +16,19 @@ from matekd_bench.study.plan.expected_flops import clean_tokens, teacher_flops, 
 from matekd_bench.study.plan.grid import Cell
 from matekd_bench.study.plan.work_items import WorkItem, preparation_id
 
-EFFICIENCY = 0.35  # speed of training small encoders relative to one large matrix product, as measured
-# The basis of an estimate, as shown to the user; the most reliable first.
+EFFICIENCY = 0.35  # measured speed of training small encoders relative to one large matrix product
+# The basis of an estimate, as shown to the user; the most reliable one first.
 FROM_SAME_TASK, FROM_OTHER_TASKS, FROM_RECORDED_SPEED, FROM_MATRIX_SPEED, FROM_GPU_MATRIX_SPEED = (
     "records of the same method, task and student",
     "records of the same method and student",
     "the speed of other records",
     "the speed of one matrix product, within a factor of two",
-    "the speed of one matrix product, which was not compared with runs on a GPU",
+    "the speed of one matrix product, which has not been compared with runs on a GPU",
 )
 
 
 def work_items(cells: Sequence[Cell], records: Iterable[Record]) -> tuple[list[WorkItem], Counter[str]]:
-    """Turn cells into work items, each teacher that has to be trained before the runs that need it.
+    """Turn cells into work items, with each teacher that must be trained before the runs that need it.
 
     Also returns the number of runs by the basis of their estimate.
     """
@@ -36,7 +36,7 @@ def work_items(cells: Sequence[Cell], records: Iterable[Record]) -> tuple[list[W
     work: list[WorkItem] = []
     bases: Counter[str] = Counter()
     preparations: dict[str, str | None] = {}  # by task; None: its teacher needs no training
-    estimates: dict[tuple[object, ...], tuple[float, str]] = {}  # one for all seeds
+    estimates: dict[tuple[object, ...], tuple[float, str]] = {}  # shared by all seeds
     for cell in cells:
         assert speeds is not None
         task = cell.data.task.name
@@ -62,7 +62,7 @@ def has_teacher(cell: Cell) -> bool:
 
 
 class SpeedEstimates:
-    """Estimates from the records of the same device type, precision, CPU threads and processes as `like` has."""
+    """Estimates from the records with the same device type, precision, CPU threads and processes as `like`."""
 
     def __init__(self, records: Iterable[Record], like: Cell) -> None:
         self._device, self._precision = like.recipe.device, like.recipe.precision
@@ -100,7 +100,7 @@ class SpeedEstimates:
     def run_seconds(self, cell: Cell) -> tuple[float, str]:
         """Estimate the seconds of a run, and name the basis of the estimate.
 
-        Runs of the same variant come first, then runs of the same method with other parameters.
+        Runs of the same variant are preferred to runs of the same method with other parameters.
         """
         kind, limit = cell.job.budget
         student, batch = cell.recipe.student.name, cell.job.training.optimizer.batch_size
@@ -115,7 +115,7 @@ class SpeedEstimates:
         return training_flops(cell) / self._flops_per_second(), self._basis()
 
     def _basis(self) -> str:
-        """Return what :meth:`_flops_per_second` is made from."""
+        """Return the basis of :meth:`_flops_per_second`."""
         if self._seconds:
             return FROM_RECORDED_SPEED
         return FROM_MATRIX_SPEED if self._device.type == "cpu" else FROM_GPU_MATRIX_SPEED
@@ -143,9 +143,10 @@ def _mean(values: Sequence[float]) -> float:
 
 @lru_cache(maxsize=4)
 def matrix_speed(device: torch.device, precision: ResolvedPrecision = "float32") -> float:
-    """Measure the FLOPs per second of a matrix product in this precision: the best of three.
+    """Measure the FLOPs per second of a matrix product in this precision; return the best of three.
 
-    The matrices are small on a CPU. A GPU would be done with those before it is told to begin.
+    The matrices are small on a CPU. On a GPU, starting the product of small matrices would take longer than the
+    product.
     """
     size = 1024 if device.type == "cpu" else 4096
     a = torch.ones(size, size, device=device, dtype=DTYPES[precision])

@@ -1,4 +1,4 @@
-"""Estimates the FLOPs of runs and teachers from the sizes of their models, without a machine and without records."""
+"""Estimates the FLOPs of runs and teachers from the sizes of their models, independent of machine and records."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PASSES = {
 
 
 def training_flops(cell: Cell) -> float:
-    """Estimate the FLOPs of a run: of the passes of student, teacher and generator, each in its own size.
+    """Estimate the FLOPs of a run: the passes of student, teacher and generator, each in its own size.
 
     The estimate divides the grid into shards, so it must not depend on the machine or on records.
     """
@@ -60,7 +60,7 @@ def training_flops(cell: Cell) -> float:
 
 
 def flops_per_token(level: str, student: int, teacher: int, generator: int) -> float:
-    """Estimate the FLOPs per token of the clean text, from what a method perturbs and the weights of the models.
+    """Estimate the FLOPs per token of clean text, from what a method perturbs and the weights of the models.
 
     `generator` is 0 for a method that needs none.
     """
@@ -74,7 +74,7 @@ def flops_per_token(level: str, student: int, teacher: int, generator: int) -> f
 def teacher_flops(cell: Cell) -> float:
     """Estimate the FLOPs to fine-tune the cell's teacher and to run it over the training rows.
 
-    Fine-tuning counts nothing if the given teacher is fine-tuned already. Answers from a file cost nothing here.
+    Fine-tuning costs nothing if the given teacher is already fine-tuned. Answers from a file cost nothing here.
     """
     recipe, train = cell.recipe, cell.data.train
     if recipe.answers is not None:
@@ -100,7 +100,7 @@ def clean_tokens(cell: Cell) -> float:
 
 
 def _weights(checkpoint: Checkpoint, layers: Sequence[int] | None) -> int:
-    """Estimate the number of weights in the layers: 12 * width**2 in each, if the config says how many and how wide."""
+    """Estimate the number of weights in the layers: 12 * width**2 each, if the config gives their number and width."""
     depth, width = len(layers) if layers else count_layers(checkpoint), hidden_width(checkpoint)
     if depth is None or width is None:
         return weight_bytes(checkpoint) // 4  # as float32, embeddings included

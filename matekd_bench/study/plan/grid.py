@@ -1,4 +1,4 @@
-"""The grid of a study: one cell per run, with everything that the run needs, its identity included."""
+"""The grid of a study: one cell per run, with everything that the run needs, including its identity."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """All runs of a study in the order in which they are planned, with what they were made from.
+    """All runs of a study in the order in which they are planned, and what they were made from.
 
     `reference` is the variant that differences refer to. `spaces` are the search spaces of tuning by variant and
-    parameter, empty without tuning. The cells of a tuned study have the settings before tuning; :meth:`complete`
-    gives them the chosen ones. `seed_plan` is what records say of the planned seeds; None for trials.
+    parameter, empty without tuning. The cells of a tuned study have the settings before tuning; :meth:`complete` gives
+    them the chosen ones. `seed_plan` is what records say about the planned seeds; None for trials.
     """
 
     spec: StudySpec
@@ -77,7 +77,7 @@ class Grid:
     seed_plan: SeedPlan | None = None
 
     def cell(self, run_id: str, tuning: Tuning | None = None) -> Cell:
-        """Return the complete cell of a run: whoever trains it again or elsewhere gets the same one by this call.
+        """Return the complete cell of a run; processes that train the run again or elsewhere get the same cell.
 
         `tuning` is the recorded result of the trials of a tuned run. Raises RunError for an unknown run id.
         """
@@ -87,8 +87,8 @@ class Grid:
         foreign = dict.fromkeys(str(part) for cell in self.cells for part in cell.code if not part.built_in)
         here = f" ({'; '.join(foreign)})" if foreign else ""
         raise RunError(
-            f"run '{run_id}' is not in the grid that this process makes: versions, plugins, data or models are not the "
-            f"planned ones here{here}."
+            f"run '{run_id}' is not in the grid of this process: its versions, plugins, data or models differ from the "
+            f"planned ones{here}."
         )
 
     def complete(self, cell: Cell, tuning: Tuning | None) -> Cell:
@@ -119,12 +119,12 @@ def make_grid(
     """Look up everything that a study names, and make its grid.
 
     `sink` receives the name of each step that may take a while. `ranks` are the processes that train each run
-    together. Raises a BenchError for whatever does not exist or does not fit.
+    together. Raises a BenchError for anything that does not exist or does not fit.
     """
     methods = chosen_methods(spec, host)
     reference = None if spec.reference == NO_REFERENCE else methods[0].variant
     tasks = chosen_tasks(spec.tasks, host, stand_ins=spec.stand_ins)
-    for task in tasks:  # before models are looked for, which may have to be downloaded
+    for task in tasks:  # before models are looked up, which may have to be downloaded
         if isinstance(source := _source(task, spec), GlueFolder):
             source.folder(task)
     threads = _set_threads(spec, device)
@@ -156,7 +156,7 @@ def make_grid(
 
 
 def one_run(spec: StudySpec, *, method: str, task: str, seed: int) -> StudySpec:
-    """Return the settings of a study reduced to one method, with all variants of it, on one task with one seed.
+    """Return the settings of a study reduced to one method, with all its variants, on one task with one seed.
 
     Its runs have the same ids as in the whole study.
     """
@@ -176,13 +176,13 @@ def one_run(spec: StudySpec, *, method: str, task: str, seed: int) -> StudySpec:
 def chosen_methods(spec: StudySpec, host: Host) -> tuple[ResolvedMethod, ...]:
     """Return the methods of the study, each once, the reference first if there is one.
 
-    A listed method counts as the reference only if parameters and budget factor are equal: `kd@2x`, or `kd` with
-    other parameters, is a row of its own.
+    A listed method counts as the reference only if parameters and budget factor are equal: `kd@2x`, or `kd` with other
+    parameters, is a separate row.
     """
     reference = () if spec.reference == NO_REFERENCE else parse(spec.reference)
     if len(reference) > 1:
         raise UsageError(
-            f"--reference '{spec.reference}' names several methods: others are compared with one."
+            f"--reference '{spec.reference}' names several methods: name one to compare the others with."
         )
     listed = listed_methods(spec)
     sets = {key: value for key, value in spec.sets.items() if key.rpartition(".")[0] in listed}
@@ -223,8 +223,8 @@ def _unknown_task(name: str, host: Host) -> BenchError:
     file = Path(name if name.endswith(".toml") else f"{name}.toml")
     if file.is_file():
         return UsageError(
-            f"unknown task '{name}', but there is a file '{file}':",
-            hint=f"give it with --plugin {file}, and --tasks has the name that it holds.",
+            f"unknown task '{name}', but a file '{file}' exists:",
+            hint=f"load it with --plugin {file}, and give --tasks the name in the file.",
         )
     return error
 
@@ -235,7 +235,7 @@ def _source(task: Task, spec: StudySpec) -> DataSource:
 
 
 def _read_data(tasks: Sequence[Task], spec: StudySpec, sink: Sink) -> dict[str, TaskData]:
-    """Load the data of all tasks, and report how many are read."""
+    """Load the data of all tasks, and report how many have been read."""
     sink.emit(Message(kind="stage", text="reading data", counted=True))
     data: dict[str, TaskData] = {}
     for number, task in enumerate(tasks, start=1):
@@ -255,8 +255,8 @@ def read_task_data(task: Task, spec: StudySpec, sink: Sink) -> TaskData:
     )
     if data.train is not None and data.train.unlabeled and spec.training.objective.soft == 0:
         raise UsageError(
-            f"training.objective.soft is 0, but {data.train.unlabeled} train rows of {task.name} have no label: "
-            "they can only be learned from the teacher."
+            f"training.objective.soft is 0, but {data.train.unlabeled} training rows of {task.name} have no label: "
+            "the student can only learn them from the teacher."
         )
     return data
 
@@ -266,8 +266,8 @@ def generator_texts(
 ) -> tuple[TaskData, ...]:
     """Return the data of the tasks that the study names for its generator's warm-up; empty if it names none.
 
-    They are sorted by name: in which order they are named does not count. `loaded` holds the data of the study's own
-    tasks.
+    They are sorted by name, so the order in which they are named does not matter. `loaded` holds the data of the
+    study's own tasks.
     """
     if spec.generator is None or spec.generator.tasks is None:
         return ()
@@ -281,7 +281,7 @@ def generator_texts(
 def make_recipe(spec: StudySpec, task: Task, device: torch.device, needs_generator: bool) -> Recipe:
     """Find the models of a study for one task, on disk or on the Hub; a generator only if it is needed.
 
-    With the teacher's answers from a file, its checkpoint is only looked for if a model is made of its layers.
+    If the teacher's answers come from a file, its checkpoint is only looked up if a model is made of its layers.
     """
     answers = None if spec.teacher_answers is None else read_teacher_answers(spec.teacher_answers)
 
@@ -332,7 +332,7 @@ def make_cell_factory(
 ) -> Callable[[int], Cell]:
     """Return a function from a seed to the cell of one method on one task.
 
-    What all seeds share is computed once. `spaces` are the search spaces of the method; None if it is not tuned.
+    Whatever all seeds share is computed once. `spaces` are the search spaces of the method; None if it is not tuned.
     """
     job = Job(
         variant=method.variant,
@@ -369,6 +369,6 @@ def budget_of(spec: StudySpec, data: TaskData, factor: float) -> tuple[BudgetKin
         limit = spec.budget.resolve(data.task.name, examples, spec.training.optimizer.batch_size)
     except ValueError as error:
         raise UsageError(
-            f"{error}.", hint="Give one with --budget, e.g. --budget student_updates=300."
+            f"{error}.", hint="Set one with --budget, e.g. --budget student_updates=300."
         ) from None
     return spec.budget.kind, max(1, round(limit * factor))

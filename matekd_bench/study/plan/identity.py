@@ -16,7 +16,7 @@ from matekd_bench.study.plan.trials import protocol_tuning
 from matekd_bench.study.spec.study_spec import StudySpec
 from matekd_bench.tasks.task import TaskData
 
-ENGINE = "3"  # to be raised when the same settings may give other numbers than before
+ENGINE = "3"  # raise it when the same settings may give other numbers than before
 
 
 def make_run_id_function(
@@ -30,11 +30,11 @@ def make_run_id_function(
 ) -> Callable[[int], str]:
     """Return a function from a seed to the run id of `job` with that seed.
 
-    Runs with the same id give the same result, so an id is never trained twice. The id depends on the method with
-    its version and parameters, its code if it is from outside matekd-bench, the digests of the splits, the models by
+    Runs with the same id give the same result, so an id is never trained twice. The id depends on the method with its
+    version and parameters, its code if it is not part of matekd-bench, the digests of the splits, the models by
     content, every hyper-parameter, the precision in use, CPU threads and the seed. It does not depend on paths, the
-    name of the device or the order of the runs. The id of a tuned run is known before its trials: it names the settings
-    before tuning and the rule of the trials, which determine the choice.
+    name of the device or the order of the runs. The id of a tuned run is known before its trials: it contains the
+    settings before tuning and the rule of the trials, which together determine the choice.
     """
     identity = run_identity(job, data, recipe, spec, threads, code)
     if tuning is not None:
@@ -89,7 +89,7 @@ def _library_metrics(data: TaskData) -> dict[str, str]:
 
 def _foreign_code(code: Sequence[MethodCode]) -> list[Mapping[str, Any] | None] | None:
     """Return the code of a method and of the one that it wraps; None if both are built in."""
-    # `ENGINE` and the versions of built-in methods stand for their code: an edited comment trains nothing again.
+    # `ENGINE` and the versions of built-in methods represent their code, so an edited comment retrains nothing.
     parts = [part.identity for part in code]
     return parts if any(part is not None for part in parts) else None
 
@@ -97,7 +97,7 @@ def _foreign_code(code: Sequence[MethodCode]) -> list[Mapping[str, Any] | None] 
 def models_identity(recipe: Recipe) -> dict[str, Any]:
     """Return teacher and student by content, with the fine-tuning recipe unless the teacher was given fine-tuned.
 
-    The digest of a file of answers takes the place of the teacher's.
+    The digest of a file of answers replaces the teacher's.
     """
     recipe_of_teacher = recipe.teacher_settings.as_recipe()
     return {
@@ -130,22 +130,24 @@ def describe_resources(job: Job) -> str | None:
 
 
 def named_resources(job: Job) -> dict[str, str]:
-    """Return the resources that the method's record names; raises PluginError if that fails or gives no text."""
-    # No run exists yet that could be recorded as failed.
+    """Return the resources that the method's record names; raise PluginError if that fails or gives no text."""
+    # At this point there is no run that could be recorded as failed.
     with blamed(f"method '{job.method.name}' cannot name its resources", PluginError):
         named = dict(job.method.resources(job.params))
     if wrong := [value for pair in named.items() for value in pair if not isinstance(value, str)]:
-        raise PluginError(f"method '{job.method.name}' names {wrong[0]!r} among its resources: use text.")
+        raise PluginError(
+            f"method '{job.method.name}' names {wrong[0]!r} among its resources: it must be text."
+        )
     return named
 
 
 def cost_beforehand(job: Job) -> dict[str, float]:
-    """Return what was spent before the study on what the method uses, by unit; PluginError if these are no amounts."""
-    with blamed(f"method '{job.method.name}' cannot say its cost beforehand", PluginError):
+    """Return what was spent before the study on the method's resources, by unit; raise PluginError for bad amounts."""
+    with blamed(f"method '{job.method.name}' cannot state its cost beforehand", PluginError):
         cost = {str(unit): float(amount) for unit, amount in job.method.cost_beforehand(job.params).items()}
     if wrong := [unit for unit, amount in cost.items() if not 0 <= amount < math.inf]:
         raise PluginError(
-            f"method '{job.method.name}' cost {cost[wrong[0]]} {wrong[0]} beforehand: use 0 or more."
+            f"method '{job.method.name}' states a cost beforehand of {cost[wrong[0]]} {wrong[0]}: it must be 0 or more."
         )
     return cost
 
@@ -153,7 +155,7 @@ def cost_beforehand(job: Job) -> dict[str, float]:
 def protocol_id(spec: StudySpec, recipe: Recipe, source: str) -> str:
     """Return the id of the protocol; only rows with the same protocol are ranked together.
 
-    It depends on data source and limits, teacher, student, objective, the rule of the budget, evaluations, optimizer,
+    It depends on data source and limits, teacher, student, objective, the budget rule, evaluations, optimizer,
     precision and tuning. It does not depend on method, task or seed.
     """
     models = models_identity(recipe)

@@ -21,7 +21,7 @@ from matekd_bench.study.plan.grid import Cell
 from matekd_bench.study.plan.identity import cost_beforehand
 from matekd_bench.tasks.metrics import check_library_metrics
 
-# The models that methods of a level give embeddings to; a generator's soft tokens go to the teacher too.
+# The models to which methods of a level give embeddings; a generator's soft tokens also go to the teacher.
 EMBEDDED: dict[str, tuple[Role, ...]] = {
     "embedding": ("student",),
     "generator": ("student", "teacher", "given teacher"),
@@ -29,10 +29,10 @@ EMBEDDED: dict[str, tuple[Role, ...]] = {
 
 
 def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
-    """Check that the models meet the needs of every method and that every method suits its tasks.
+    """Check that the models meet the needs of every method, and that every method suits its tasks.
 
-    With `quick`, tokenizers are loaded only if the checkpoint's files do not give the answer. Raises a BenchError for
-    the first problem, also for training scores that are all the same.
+    With `quick`, tokenizers are loaded only if the checkpoint's files are not enough. Raises a BenchError for the first
+    problem, which may also be training scores that are all the same.
     """
     for cell in {(cell.job.variant, cell.data.task.name): cell for cell in cells}.values():
         check_answerable(cell)
@@ -53,10 +53,10 @@ def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
 
 
 def row_notes(cells: Sequence[Cell]) -> list[str]:
-    """Let every method check the training rows of its tasks, and return what it says of them, a sentence each.
+    """Let every method check the training rows of its tasks; return its remarks, a sentence each.
 
-    A teacher's answers from a file are checked too. Raises a BenchError, naming method and task, if a method cannot run
-    on the rows or its costs are no numbers.
+    A teacher's answers from a file are also checked. Raises a BenchError, naming method and task, if a method cannot
+    run on the rows or its costs are not numbers.
     """
     notes = answer_notes(cells)
     data = {cell.data.task.name: cell.data for cell in cells}
@@ -77,9 +77,9 @@ def row_notes(cells: Sequence[Cell]) -> list[str]:
 
 
 def check_models(cells: Sequence[Cell], sink: Sink) -> None:
-    """Ask teacher, student and generator of every task whether they do what the suite and the methods rely on.
+    """Check teacher, student and generator of every task for what matekd-bench and the methods rely on.
 
-    What passed is not asked again. `sink` gets a note about a padding token that had to be chosen. Raises
+    Checks that passed are not repeated. `sink` gets a note about a padding token that had to be chosen. Raises
     CheckpointError for the first model that does not fit.
     """
     notes: dict[str, None] = {}
@@ -92,8 +92,8 @@ def check_models(cells: Sequence[Cell], sink: Sink) -> None:
                 notes[f"{check.source.checkpoint.id}: {note}"] = None
             if facts.no_embeddings and check.role in EMBEDDED.get(cell.job.method.level, ()):
                 raise CheckpointError(
-                    f"method '{cell.job.variant}' works on word embeddings, and the {check.role} "
-                    f"'{check.source.name}' takes none ({facts.no_embeddings}).",
+                    f"method '{cell.job.variant}' works on word embeddings, but the {check.role} "
+                    f"'{check.source.name}' accepts none ({facts.no_embeddings}).",
                     hint="Choose methods that work on text or tokens (such as eda), or another checkpoint.",
                 )
     for note in notes:
@@ -105,7 +105,7 @@ def _uses_generator(cell: Cell) -> bool:
 
 
 def _model_checks(cell: Cell) -> list[ModelCheck]:
-    """Return the checks of the models of a cell, the quickest to refuse first."""
+    """Return the checks of the models of a cell, those that fail fastest first."""
     recipe, data = cell.recipe, cell.data
     checks = [ModelCheck("student", recipe.student, recipe.student_encoder, data)]
     if recipe.answers is None:
@@ -133,8 +133,8 @@ def check_needs(method: Method, recipe: Recipe, *, quick: bool = False) -> None:
     """Raise a BenchError unless the study's models offer what the method's record needs."""
     if "generator" in method.needs and recipe.generator is None:
         raise UsageError(
-            f"method '{method.name}' needs a generator and this study names none.",
-            hint="Give a masked language model with --generator.",
+            f"method '{method.name}' needs a generator, but this study names none.",
+            hint="Name a masked language model with --generator.",
         )
     if not method.needs & {"one-vocabulary", "mask-token", "generator"}:
         return
@@ -142,7 +142,9 @@ def check_needs(method: Method, recipe: Recipe, *, quick: bool = False) -> None:
         return
     student = tokens_of(recipe.student.checkpoint)
     if "mask-token" in method.needs and student.mask is None:
-        raise CheckpointError(f"method '{method.name}' needs a mask token, '{recipe.student.name}' has none.")
+        raise CheckpointError(
+            f"method '{method.name}' needs a mask token, but '{recipe.student.name}' has none."
+        )
     roles = {"student": (recipe.student.checkpoint, student)}
     if "one-vocabulary" in method.needs and recipe.answers is None:
         roles["teacher"] = (recipe.teacher_checkpoint, tokens_of(recipe.teacher_checkpoint))
@@ -153,9 +155,9 @@ def check_needs(method: Method, recipe: Recipe, *, quick: bool = False) -> None:
 
 
 def _share_tokenizer_with_mask(method: Method, recipe: Recipe) -> bool:
-    """Return True if all models that matter come from one checkpoint and its files name a mask token.
+    """Return True if all relevant models come from one checkpoint and its files name a mask token.
 
-    This saves loading the tokenizer, which takes longer than planning thousands of runs.
+    This avoids loading the tokenizer, which takes longer than planning thousands of runs.
     """
     student = recipe.student.checkpoint
     asks = "one-vocabulary" in method.needs and recipe.answers is None

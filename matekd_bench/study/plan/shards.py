@@ -1,4 +1,4 @@
-"""Division of a grid into shards, one for each machine, balanced by predicted cost."""
+"""Divides a grid into shards, one for each machine, balanced by predicted cost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from matekd_bench.errors import UsageError
 
-WHOLE_TASKS = 1.1  # tasks stay whole if the longest shard then takes at most so many times longer
+WHOLE_TASKS = 1.1  # tasks are not divided if the longest shard then takes at most this many times longer
 BISECTION_STEPS = 60
 
 
@@ -25,18 +25,18 @@ class Shard:
 
 
 def parse_shard(text: str) -> Shard:
-    """Parse ``I/N``; raises UsageError for any other form and for a number out of bounds."""
+    """Parse ``I/N``; raise UsageError for any other form and for a number out of bounds."""
     match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", text)
     shard = Shard(int(match[1]), int(match[2])) if match else Shard(0, 0)
     if not 1 <= shard.index <= shard.count:
-        raise UsageError(f"--shard '{text}' is not of the form I/N with I from 1 to N, e.g. 2/8.")
+        raise UsageError(f"--shard '{text}' must have the form I/N with I from 1 to N, e.g. 2/8.")
     return shard
 
 
 def slurm_shard(environment: Mapping[str, str]) -> Shard | None:
-    """Return the shard of this task of a Slurm job array; None outside of a job array.
+    """Return the shard of this task of a Slurm job array; None outside a job array.
 
-    Raises UsageError for an array with gaps, whose tasks cannot know how many shards there are.
+    Raises UsageError for an array with gaps, because its tasks cannot know how many shards there are.
     """
     names = ("ID", "COUNT", "MIN", "MAX", "STEP")
     array = {name: environment.get(f"SLURM_ARRAY_TASK_{name}", "") for name in names}
@@ -48,8 +48,8 @@ def slurm_shard(environment: Mapping[str, str]) -> Shard | None:
     index, rest = divmod(number - first, step)
     if rest or last != first + (count - 1) * step or not 0 <= index < count:
         raise UsageError(
-            f"task {number} of this Slurm array of {count} from {first} to {last} is no fixed part of the grid:",
-            hint="name the part with --shard I/N, e.g. --shard $SLURM_ARRAY_TASK_ID/8.",
+            f"task {number} of this Slurm array of {count} from {first} to {last} has no fixed part of the grid:",
+            hint="select the part with --shard I/N, e.g. --shard $SLURM_ARRAY_TASK_ID/8.",
         )
     return Shard(index + 1, count)
 
@@ -59,8 +59,8 @@ def assign_shards(
 ) -> list[int]:
     """Return the shard (from 0) of each run; the same arguments always give the same shards.
 
-    `tasks` and `costs` are those of the runs, `teachers` is the cost of each task's teacher. Each task stays in one
-    shard if that is nearly as fast. Otherwise the sequence of runs, task by task, is cut into `count` parts, so that
+    `tasks` and `costs` are those of the runs; `teachers` is the cost of each task's teacher. Each task stays in one
+    shard if that is nearly as fast. Otherwise the sequence of runs, ordered by task, is cut into `count` parts, so that
     only the teachers of tasks with a cut are trained more than once.
     """
     runs_of: dict[str, list[int]] = defaultdict(list)
@@ -75,7 +75,7 @@ def assign_shards(
 def _keep_tasks_whole(
     runs_of: Mapping[str, Sequence[int]], costs: Sequence[float], teachers: Mapping[str, float], count: int
 ) -> list[int]:
-    """Give each task, the costliest first, to the shard with the least load."""
+    """Assign each task, the costliest first, to the shard with the lowest load."""
     loads, shards = [0.0] * count, [0] * len(costs)
     sums = {task: teachers[task] + sum(costs[run] for run in runs) for task, runs in runs_of.items()}
     for task in sorted(runs_of, key=lambda task: -sums[task]):
@@ -89,7 +89,7 @@ def _keep_tasks_whole(
 def _cut_in_sequence(
     runs_of: Mapping[str, Sequence[int]], costs: Sequence[float], teachers: Mapping[str, float], count: int
 ) -> list[int]:
-    """Cut the sequence of runs at the lowest load per shard with which `count` shards suffice."""
+    """Cut the sequence of runs at the lowest load per shard for which `count` shards suffice."""
     total = sum(costs) + sum(teachers[task] for task in runs_of)
     low, high = 0.0, 1.001 * total  # the margin keeps rounding errors from causing a cut
     best = _fill_in_sequence(runs_of, costs, teachers, high)

@@ -19,18 +19,18 @@ from matekd_bench.study.plan.shards import Shard, assign_shards, parse_shard, sl
 from matekd_bench.study.plan.tuning import Tuner
 from matekd_bench.study.plan.work_items import least_seconds
 
-MAX_START_SECONDS = 60.0  # a process that used more has done other work than starting
+MAX_START_SECONDS = 60.0  # a process that used more CPU time has done other work than starting
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The plan of a study: its start as watchers see it, and what a dry run shows besides.
+    """The plan of a study: its start event, and everything else that a dry run shows.
 
-    `data_states` describes the data by task. `from_preset` lists the methods' parameters that the preset set. `trials`
-    and `trials_todo` count the tuning trials of the runs to do, and those without a record. `shard` is the part of the
-    grid that the runs are, e.g. "2/8". `device_seconds` estimates all work that is left on one device, teachers and
-    trials included; `longest_run` and `longest_run_seconds` are the run that takes longest. `bases` counts runs by the
-    basis of their estimate.
+    `data_states` describes the data by task, and `from_preset` lists the methods' parameters that the preset set.
+    `trials` counts the tuning trials of the runs to do, and `trials_todo`
+    those without a record. `shard` is the part of the grid that the runs form, e.g. "2/8". `device_seconds` estimates
+    all remaining work on one device, including teachers and trials. `longest_run` is the run that takes longest, and
+    `longest_run_seconds` its time. `bases` counts runs by the basis of their estimate.
     """
 
     study: StudyStarted
@@ -45,7 +45,7 @@ class Plan:
     bases: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the plan as JSON data, on one level."""
+        """Return the plan as JSON data, with the fields of the study at the top level."""
         values = asdict(self)
         study = values.pop("study")
         del study["run_id"]
@@ -58,7 +58,9 @@ def chosen_shard(text: str | None, sink: Sink) -> Shard | None:
         return parse_shard(text)
     shard = slurm_shard(os.environ)
     if shard is not None:
-        note = f"shard {shard} of the grid, as SLURM_ARRAY_TASK_ID says; --shard 1/1 is all of it"
+        note = (
+            f"training shard {shard} of the grid because of SLURM_ARRAY_TASK_ID; --shard 1/1 trains all of it"
+        )
         sink.emit(Message(kind="note", text=note))
     return shard
 
@@ -66,7 +68,7 @@ def chosen_shard(text: str | None, sink: Sink) -> Shard | None:
 def restrict_to_shard(grid: Grid, shard: Shard) -> Grid:
     """Return the grid with only the cells of one shard, in the same order.
 
-    The division depends on the grid alone and never on records, so that all machines find the same one.
+    The division depends on the grid alone and never on records, so that all machines compute the same one.
     """
     tasks = [cell.data.task.name for cell in grid.cells]
     first_cells = {cell.data.task.name: cell for cell in reversed(grid.cells)}
@@ -87,9 +89,9 @@ def make_plan(
     shard: Shard | None = None,
     jobs: int = 1,
 ) -> Plan:
-    """Make the plan that is shown to the user; `recorded` tells for each cell if it has a record.
+    """Make the plan that is shown to the user; `recorded` says for each cell whether it has a record.
 
-    The time left is estimated for `jobs` runs at a time and includes the start of their processes.
+    The remaining time is estimated for `jobs` runs at a time, and includes the start of their processes.
     """
     todo = [cell for cell, has_record in zip(grid.cells, recorded, strict=True) if not has_record]
     trials = tuner.todo if tuner is not None else []

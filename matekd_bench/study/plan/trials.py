@@ -1,4 +1,4 @@
-"""The trials of a tuned study: the settings that each method is tried with, equally many for every method."""
+"""The trials of a tuned study: the settings to try for each method, equally many for every method."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from matekd_bench.methods.search_space import Range, Space, Value, trial_values
 from matekd_bench.methods.wrapping import Wrapped, combined_record
 from matekd_bench.study.spec.study_spec import StudySpec
 
-RULE = "halton-1"  # to be raised when the same spaces may give other trials than before
-SEED = (
-    1_000_000  # of every trial; not a usual study seed, so that no run has the seed that chose its settings
-)
+RULE = "halton-1"  # raise it when the same spaces may give other trials than before
+SEED = 1_000_000  # of every trial; not a usual study seed, so no run has the seed that chose its settings
 LR = "lr"
 RATES = Range(0.25, 4.0, log=True)  # learning rates of the student, as multiples of the study's
 INNER = "inner."  # prefix for parameters of the wrapped method
@@ -38,8 +36,7 @@ class Trial:
 def spaces_of(method: ResolvedMethod, fixed: Collection[str]) -> dict[str, Space]:
     """Return the search spaces of a method by parameter, the learning rate first.
 
-    Parameters whose values the user gave are left out: those written in ``--methods``, and those in `fixed`, as
-    METHOD.PARAMETER.
+    Parameters that the user set are left out: those in ``--methods``, and those in `fixed`, as METHOD.PARAMETER.
     """
     spaces: dict[str, Space] = {LR: RATES}
     parts = [("", method), *([(INNER, method.inner)] if method.inner else [])]
@@ -85,7 +82,7 @@ def with_rate(spec: StudySpec, lr: float) -> StudySpec:
 def with_values(method: ResolvedMethod, values: Mapping[str, Value], lookup: Lookup) -> ResolvedMethod:
     """Return `method` with other values of some parameters; those of a wrapped method are called ``inner.NAME``.
 
-    Raises UsageError if the values do not fit together with those that the user gave.
+    Raises UsageError if the values contradict those that the user set.
     """
     if not values:
         return method
@@ -112,6 +109,6 @@ def _changed_params(method: ResolvedMethod, values: Mapping[str, Value]) -> Any:
     except ValidationError as error:
         reason = first_problem(error, type(method.params)).rule
         raise UsageError(
-            f"--tune cannot try {', '.join(values)} of '{method.variant}': {reason}:",
-            hint="name such parameters in the list, at their defaults if you like: what is named is not tuned.",
+            f"--tune cannot try {', '.join(values)} of '{method.variant}': {reason}.",
+            hint="Give them in --methods, even with their default values: then they are not tuned.",
         ) from None

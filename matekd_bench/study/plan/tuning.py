@@ -1,4 +1,4 @@
-"""Tuning before a study: every method gets as many trials, scored on a holdout of train that no run is scored on."""
+"""Tuning before a study: every method gets equally many trials, scored on a holdout of train that scores no run."""
 
 from __future__ import annotations
 
@@ -17,16 +17,14 @@ from matekd_bench.study.plan.identity import protocol_id
 from matekd_bench.study.plan.trials import SEED, Trial, trials_of, with_rate, with_values
 from matekd_bench.tasks.task import TaskData
 
-TRIALS_FOLDER = (
-    "tuning"  # inside a results folder; it is a results folder itself, and its runs are the trials
-)
+TRIALS_FOLDER = "tuning"  # in a results folder; it is a results folder itself, and its runs are the trials
 VariantAndTask: TypeAlias = tuple[str, str]
 TrialCell: TypeAlias = tuple[Trial, Cell]  # a trial, and the run that tries its settings
 
 
 @dataclass(frozen=True)
 class Tuner:
-    """The trials of a study: `grid` has all their cells, `trials` groups them by variant and task."""
+    """The trials of a study: `grid` has all their cells, and `trials` groups them by variant and task."""
 
     grid: Grid
     store: ResultsStore
@@ -43,7 +41,7 @@ class Tuner:
         return [study.complete(cell, choices[_key(cell)]) for cell in cells]
 
     def _best_trial(self, trials: Sequence[TrialCell]) -> records.Tuning:
-        """Return what is recorded of the trials of one variant on one task, with the number of the best.
+        """Return the tuning record of one variant on one task, with the number of the best trial.
 
         Of equal scores the first trial wins. If no trial has a score, the first one, with the given settings, wins.
         """
@@ -57,8 +55,7 @@ class Tuner:
 def make_tuner(grid: Grid, todo: Sequence[Cell], results: Path, sink: Sink) -> Tuner:
     """Make the trials for the runs in `todo`, which belong to `grid`, and cut the holdouts.
 
-    Raises a BenchError if a training set is too small for a holdout, or if a search space does not fit the
-    parameters.
+    Raises a BenchError if a training set is too small for a holdout, or if a search space does not fit the parameters.
     """
     spec = grid.spec.model_copy(update={"eval_on": "holdout", "tune": None, "keep": "none"})
     keys = dict.fromkeys(_key(cell) for cell in todo)
@@ -103,12 +100,12 @@ def _trial_cell(
 
 
 def _key(cell: Cell) -> VariantAndTask:
-    """Return the variant and the task, for which all seeds share their trials."""
+    """Return the variant and the task; all seeds of the two share their trials."""
     return cell.job.variant, cell.data.task.name
 
 
 def _outcome(trial: Trial, cell: Cell, store: ResultsStore) -> records.TrialRecord:
-    """Return what is recorded of one trial; raises ResultsError if it has no record."""
+    """Return the record of one trial; raise ResultsError if its run has no record."""
     record = store.read(cell.run_id)
     return records.TrialRecord(
         trial=trial.number,

@@ -1,4 +1,4 @@
-"""The work of a study, runs and what they wait for, with the order in which it should start."""
+"""The work of a study: runs and their preparations, in the order in which they should start."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 class WorkItem:
     """A run to train, or a preparation: the teacher that the runs on a task wait for.
 
-    `id` is the run id, or that of :func:`preparation_id`. `method` is the variant, "" for a preparation. `waits_for`
-    is the id of the item that must end before this one starts. `seconds` is an estimate.
+    `id` is the run id, or that of :func:`preparation_id`. `method` is the variant, "" for a preparation. `waits_for` is
+    the id of the item that must end before this one starts. `seconds` is an estimate.
     """
 
     id: str
@@ -29,7 +29,7 @@ class WorkItem:
 
 def preparation_id(task: str) -> str:
     """Return the id of the item that prepares what the runs on a task share."""
-    return f"teacher for {task}"  # contains blanks, so it is no run id
+    return f"teacher for {task}"  # contains blanks, so it is not a run id
 
 
 def critical_paths(work: Sequence[WorkItem]) -> list[float]:
@@ -45,6 +45,6 @@ def critical_paths(work: Sequence[WorkItem]) -> list[float]:
 
 
 def least_seconds(work: Sequence[WorkItem], jobs: int) -> float:
-    """Return the seconds before which no order of the work can end with `jobs` items at a time."""
+    """Return a lower bound on the seconds that the work takes with `jobs` items at a time."""
     total = sum(item.seconds for item in work)
     return max(total / jobs, max(critical_paths(work), default=0.0))

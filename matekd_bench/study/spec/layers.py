@@ -1,4 +1,4 @@
-"""Layers of settings: the same keys from a preset, a config file, options or Python, laid over each other."""
+"""Layers of settings: the same keys from a preset, a config file, options or Python, merged in order."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from matekd_bench.methods.params import parse_sets
 from matekd_bench.study.spec.study_spec import flattened
 
 BUDGET_KINDS: tuple[str, ...] = get_args(BudgetKind)
-BUDGET_RULE = frozenset({"kind", "limit", "epochs"})  # one of these keys replaces the whole budget below it
+BUDGET_RULE = frozenset(
+    {"kind", "limit", "epochs"}
+)  # any of these keys replaces the whole budget of lower layers
 
 
 def expanded(layer: Mapping[str, Any]) -> dict[str, Any]:
     """Return a layer with its short forms written out, so that layers can be merged key by key.
 
     The short forms are those of options: `teacher="MODEL"`, `budget="KIND=N"`, `sets=["METHOD.PARAMETER=VALUE"]`,
-    `precision`, which belongs to `training`, and `seed=K`, which is `seeds=1` with `first_seed=K`. Values of None say
-    nothing and are left out.
+    `precision`, which belongs to `training`, and `seed=K`, which means `seeds=1` with `first_seed=K`. Values of None
+    are left out.
 
-    Raises UsageError for a short form that cannot be read, and for a `seed` that contradicts its long forms.
+    Raises UsageError for a malformed short form, and for a `seed` that contradicts its long forms.
     """
     result: dict[str, Any] = {}
     for key, value in layer.items():
@@ -35,11 +37,11 @@ def expanded(layer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `lower` with the values of `upper` laid over it, table by table.
+    """Return `lower` with the values of `upper` merged over it, table by table.
 
-    A budget is one rule: a new kind, limit or number of epochs replaces the whole budget. A new checkpoint drops what
-    `lower` says of its own: the revision, and that a student starts from the teacher unless it is layers of it again.
-    A teacher's checkpoint replaces a file of answers below it.
+    A budget is a single rule: a new kind, limit or number of epochs replaces the whole budget. A new checkpoint drops
+    the settings in `lower` that belong to the old one: the revision, and the start from the teacher unless the student
+    is again made of the teacher's layers. A teacher's checkpoint replaces a file of answers in `lower`.
     """
     result = dict(lower)
     if isinstance(teacher := upper.get("teacher"), Mapping) and "checkpoint" in teacher:
@@ -63,7 +65,7 @@ def _checkpoint(value: Any) -> Any:
 
 
 def _budget(value: Any) -> Any:
-    """Parse `KIND=N` into a budget that is the same for every task; tables pass through."""
+    """Parse `KIND=N` into a budget that is the same for every task; leave tables unchanged."""
     if not isinstance(value, str):
         return value
     kind, equals, number = value.partition("=")
@@ -72,20 +74,20 @@ def _budget(value: Any) -> Any:
     except (ValueError, OverflowError):
         limit = 0  # refused below
     if not equals or limit < 1:
-        raise UsageError(f"--budget '{value}' is not of the form KIND=N, e.g. student_updates=500.")
+        raise UsageError(f"--budget '{value}' must have the form KIND=N, e.g. student_updates=500.")
     if kind not in BUDGET_KINDS:
         raise unknown("budget", kind, BUDGET_KINDS)
     return {"kind": kind, "limit": limit}
 
 
 def _one_seed(seed: Any, layer: Mapping[str, Any]) -> dict[str, Any]:
-    """Write out `seed`; UsageError if the same layer has other seeds."""
+    """Write out `seed`; raise UsageError if the same layer has other seeds."""
     long_forms = {"seeds": 1, "first_seed": seed}
     for key, value in long_forms.items():
         if layer.get(key, value) != value:
             option = f"--{key.replace('_', '-')}"
             raise UsageError(
-                f"--seed {seed} runs this seed alone, and {option} is {layer[key]}: leave one out."
+                f"--seed {seed} runs this seed alone, but {option} is {layer[key]}: leave one out."
             )
     return long_forms
 

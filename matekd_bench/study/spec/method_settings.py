@@ -12,15 +12,15 @@ from matekd_bench.errors import PluginError, UsageError, first_problem
 from matekd_bench.methods.method import Method, Params
 from matekd_bench.methods.overrides import overrides_of
 
-# No method may replace these: what depends on them is encoded or computed once for all methods of a task.
+# No method may override these: values that depend on them are computed once for all methods of a task.
 SHARED = frozenset({"max_length", "precision", "eval_batch_size"})
 
 
 def apply_overrides(training: Training, method: Method, params: Params, kind: BudgetKind) -> Training:
-    """Return `training` with the settings that `method` replaces, checked like the study's own.
+    """Return `training` with the settings that `method` overrides, checked like the study's own.
 
-    Raises PluginError for a setting that does not exist or that no method may replace, and for a value that the
-    setting does not take. Raises UsageError if the warm-up does not fit a budget of this `kind`.
+    Raises PluginError for a setting that does not exist or that no method may override, and for a value that the
+    setting does not allow. Raises UsageError if the warm-up does not fit a budget of this `kind`.
     """
     overrides = overrides_of(method, params)
     if not overrides:
@@ -51,12 +51,12 @@ def _set_value(table: dict[str, Any], name: str, value: Any, who: str) -> None:
     root, *path = name.split(".")
     if root != "training" or not path or path[0] in SHARED:
         raise PluginError(
-            f"{who}: a method may replace settings of 'training', but not {_dotted_list(SHARED)}."
+            f"{who}: a method may override settings of 'training', but not {_dotted_list(SHARED)}."
         )
     for key in path[:-1]:
         inner = table.get(key)
         if not isinstance(inner, Mapping):
-            raise PluginError(f"{who}: there is no such setting.")
+            raise PluginError(f"{who}: no such setting exists.")
         table = inner  # type: ignore[assignment]
     table[path[-1]] = value
 

@@ -1,4 +1,4 @@
-"""The presets: settings that a study starts from, of the suite and of plugins."""
+"""The presets of matekd-bench and of plugins: settings that a study starts from."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def preset_table(name: str, host: Host | None = None) -> dict[str, Any]:
 
 
 def _preset_table(name: str, host: Host | None, above: tuple[str, ...]) -> dict[str, Any]:
-    """Return the settings of a preset; `above` are the presets that build on it, to detect a circle."""
+    """Return the settings of a preset; `above` are the presets that build on it, to detect a cycle."""
     offered = host.presets.get(name) if host else None
     built_in = name in preset_names()
     if built_in and offered is None:
@@ -38,9 +38,9 @@ def _preset_table(name: str, host: Host | None, above: tuple[str, ...]) -> dict[
     if offered is None:
         raise _unknown_preset(name, host)
     if built_in:
-        raise PluginError(f"the preset '{name}' comes with matekd-bench, and {offered.by} gives another.")
+        raise PluginError(f"the preset name '{name}' of {offered.by} is taken by matekd-bench: rename yours.")
     if name in above:
-        raise PluginError(f"the preset '{name}' of {offered.by} is made of itself.")
+        raise PluginError(f"the preset '{name}' of {offered.by} builds on itself: change its key 'preset'.")
     table = {"summary": offered.record.summary, **offered.record.settings}
     base = table.pop("preset", None)
     return table if base is None else merged(_preset_table(str(base), host, (*above, name)), table)

@@ -14,9 +14,9 @@ BUDGETS = ((), ("teacher",), ("generator",))  # the tables that may hold a budge
 
 
 def with_known_names(layer: Mapping[str, Any], host: Host) -> dict[str, Any]:
-    """Return a layer, written out by `layers.expanded`, in which `MATE-KD` is `matekd` and `SST-2` is `sst2`.
+    """Return a layer from `layers.expanded` with record names for other spellings, such as `matekd` for `MATE-KD`.
 
-    Names that no record has are left as they are, and so is whatever has a wrong type: both are errors later.
+    Names that no record has and values of a wrong type stay as they are: both are errors later.
     """
     result = dict(layer)
     for key, known in (("methods", known_methods), ("reference", known_methods), ("tasks", known_tasks)):
@@ -30,7 +30,7 @@ def with_known_names(layer: Mapping[str, Any], host: Host) -> dict[str, Any]:
 
 
 def _known_parameter(key: str, host: Host) -> str:
-    """Replace the method in METHOD.PARAMETER."""
+    """Replace the name of the method in METHOD.PARAMETER."""
     method, dot, parameter = key.rpartition(".")
     return f"{known_methods(method, host)}{dot}{parameter}"
 

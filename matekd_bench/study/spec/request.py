@@ -30,9 +30,9 @@ Model = TypeVar("Model", bound=Settings)
 
 @dataclass(frozen=True)
 class StudyRequest:
-    """What a study compares, how it is executed, and the command line that asked for it, for the records.
+    """The request of a study: what it compares, how it is executed, and the command line, for the records.
 
-    `given` are the names of the options that were given, beside preset and config file.
+    `given` are the names of the options that were given, in addition to preset and config file.
     """
 
     spec: StudySpec
@@ -42,7 +42,7 @@ class StudyRequest:
 
 
 def setting_names() -> frozenset[str]:
-    """Return every name that `make_request` takes at the top level."""
+    """Return every name that `make_request` accepts at the top level."""
     return frozenset(
         {*StudySpec.model_fields, *Execution.model_fields, "config", "precision", "seed"} - {"set_by_user"}
     )
@@ -59,7 +59,7 @@ def make_request(
     """Merge all settings of a study and check them.
 
     The keys of `options` are those of a config file, and `config`, the path of one; None counts as not given. The
-    config file overrides the preset, and options override both. `glue_home` is the GLUE folder of this machine, used
+    config file overrides the preset, and options override both. `glue_home` is this machine's GLUE folder; it is used
     only if the study reads GLUE and names no folder. With `from_python`, errors name keyword arguments.
 
     Raises UsageError, one line that names the key, for an unknown preset or key, a value out of bounds, a parameter of
@@ -71,7 +71,7 @@ def make_request(
     for key in ("methods", "tasks"):
         if key not in layer and key not in config:
             raise UsageError(
-                f'no {key} are named: give --{key} LIST, or {key} = "LIST" in a --config file.',
+                f'no {key} given: use --{key} LIST, or {key} = "LIST" in a --config file.',
                 hint=f"'matekd-bench {key}' lists them.",
             )
     named = layer.pop("preset", None) or config.pop("preset", None)
@@ -79,7 +79,7 @@ def make_request(
     preset = _choose_preset(named, {**config, **layer}, preset_names(host))
     base = with_known_names(expanded(preset_table(preset, host)), host)
     table = {**merged(merged(base, config), layer), "preset": preset}
-    if "set_by_user" in table:  # derived below, and in no table of a user
+    if "set_by_user" in table:  # computed below; users cannot set it
         raise unknown("setting", "set_by_user", setting_names())
     preset_sets, config_sets, option_sets = (
         flattened(part["sets"]) if isinstance(part.get("sets"), Mapping) else {}
@@ -107,7 +107,7 @@ def make_request(
 def _checked(
     model: type[Model], table: Mapping[str, Any], origin: SettingOrigin, also: Collection[str] = ()
 ) -> Model:
-    """Validate a table; `also` are further names that exist at its top level."""
+    """Validate a table; `also` are further names that are allowed at its top level."""
     try:
         return model.model_validate(table)
     except ValidationError as error:
@@ -118,7 +118,7 @@ def _check_tuning(spec: StudySpec) -> None:
     """Raise UsageError for a tuned study that would be scored on the rows that choose its settings."""
     if spec.tune is not None and spec.eval_on == "holdout":
         raise UsageError(
-            "tuning chooses on the holdout, so results are scored on dev: leave --eval-on holdout out."
+            "--tune chooses settings on the holdout, so results are scored on dev: leave out --eval-on holdout."
         )
 
 
@@ -128,14 +128,14 @@ def _check_teacher_answers(spec: StudySpec, layers: Sequence[Mapping[str, Any]])
         return
     if spec.student.start == "teacher":
         raise UsageError(
-            f"--teacher-answers '{spec.teacher_answers}': there is no fine-tuned teacher for a student to start from.",
+            f"--teacher-answers '{spec.teacher_answers}': a student cannot start from a teacher without checkpoint.",
             hint='Name another student with --student, or set start = "checkpoint" under [student] in a config file.',
         )
     two = any("teacher_answers" in layer and "checkpoint" in layer.get("teacher", ()) for layer in layers)
     if two and not spec.student.checkpoint.startswith("layers:"):
         raise UsageError(
             f"--teacher-answers '{spec.teacher_answers}' and --teacher '{spec.teacher.checkpoint}': a study has one "
-            "teacher: leave one out."
+            "teacher, so leave one out."
         )
 
 
@@ -144,18 +144,18 @@ def _check_sets(
 ) -> None:
     """Check that parameters belong to methods that exist and, if options set them, to methods of the study.
 
-    A preset may name unknown methods, since it is also used where a plugin is not installed.
+    A preset may name unknown methods, because it is also used where a plugin is not installed.
     """
     for key in (*config_keys, *option_sets):
         if not key.rpartition(".")[0]:
-            raise UsageError(f"setting 'sets.{key}' must be named METHOD.PARAMETER, e.g. 'eda.alpha'.")
+            raise UsageError(f"setting 'sets.{key}' must have the form METHOD.PARAMETER, e.g. 'eda.alpha'.")
     for key in config_keys:
         host.method(key.rpartition(".")[0])
     check_sets(option_sets, listed_methods(spec), lambda name: host.method(name).record)
 
 
 def listed_methods(spec: StudySpec) -> frozenset[str]:
-    """Return the names of all methods in the study, wrapped ones and the reference included."""
+    """Return the names of all methods in the study, including wrapped ones and the reference."""
     reference = () if spec.reference == NO_REFERENCE else parse(spec.reference)
     return frozenset(name for ref in (*reference, *parse(spec.methods)) for name in names_in(ref))
 
@@ -168,12 +168,12 @@ def _choose_preset(named: object, settings: Mapping[str, Any], names: list[str])
     if named is None:
         return GLUE_PRESET if "glue_dir" in settings else DEFAULT_PRESET
     if not isinstance(named, str):
-        raise UsageError(f"preset = {named!r} is no name: there are {', '.join(names)}.")
+        raise UsageError(f"preset = {named!r} is not a name; available: {', '.join(names)}.")
     return named
 
 
 def _with_glue_folder(spec: StudySpec, glue_home: Path | None) -> StudySpec:
-    """Fill in the machine's GLUE folder if the study reads GLUE and names no folder itself.
+    """Fill in the machine's GLUE folder if the study reads GLUE and names no folder.
 
     Raises UsageError if a GLUE folder is named for a preset with synthetic data.
     """
@@ -181,7 +181,7 @@ def _with_glue_folder(spec: StudySpec, glue_home: Path | None) -> StudySpec:
         return spec.model_copy(update={"glue_dir": spec.glue_dir or glue_home})
     if spec.glue_dir is not None:
         raise UsageError(
-            f"preset '{spec.preset}' makes its own synthetic data and reads no GLUE folder.",
+            f"preset '{spec.preset}' makes its own synthetic data and does not read a GLUE folder.",
             hint=f"For GLUE itself: --preset {GLUE_PRESET} --glue-dir DIR.",
         )
     return spec

@@ -1,4 +1,4 @@
-"""Errors in a study's settings, as one line that names the option or the config file's key."""
+"""Errors in a study's settings, as one line that names the option or the key of the config file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matekd_bench.distill.settings import Settings
 from matekd_bench.errors import UsageError, first_problem
 
 Key = tuple[str, ...]
-# Options whose value has a key of another name in the tables.
+# Options whose value has a key with another name in the tables.
 OPTION_OF: Mapping[Key, str] = {
     ("training", "precision"): "--precision",
     ("teacher", "checkpoint"): "--teacher",
@@ -44,7 +44,7 @@ class SettingOrigin:
         return f"setting '{'.'.join(key)}'{self.place(key)}"
 
     def place(self, key: Key) -> str:
-        """Return the file that holds the setting, else the preset, as a note in parentheses; "" for an option."""
+        """Return a note in parentheses that names the file with the setting, or else the preset; "" for an option."""
         if _contains(self.options, key[:1]):
             return ""
         if self.file and _contains(self.config, key[:1]):
@@ -66,7 +66,7 @@ def as_usage_error(
 ) -> UsageError:
     """Turn the first of pydantic's errors about `model` into a UsageError of one line.
 
-    `also` are names outside the model that exist at the top level too.
+    `also` are further names that are allowed at the top level.
     """
     problem = first_problem(error, model)
     if problem.kind == "unknown":

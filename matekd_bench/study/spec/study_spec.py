@@ -1,4 +1,4 @@
-"""Everything that is asked of a study, as two checked models: what to compare, and how to execute it."""
+"""Everything that a study is asked to do, as two checked models: what to compare, and how to execute it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class StudySpec(Settings):
     tasks: str
     """Tasks and suites, separated by commas."""
     reference: str = "kd"
-    """The method that others are compared with; `none`: no row is the reference."""
+    """The method that others are compared with; with `none` no row is the reference."""
     glue_dir: HomePath | None = None
-    """GLUE folder to read tasks from; None: the Hub."""
+    """GLUE folder to read tasks from; None means the Hub."""
     stand_ins: bool = False
     """If true, each GLUE task is replaced by its synthetic stand-in from mini-GLUE."""
     teacher: TeacherSettings
     teacher_answers: HomePath | None = Field(default=None, exclude_if=lambda path: path is None)
-    """File of the teacher's answers to the rows, instead of a checkpoint that answers."""
+    """File of the teacher's answers to the rows, used instead of a teacher's checkpoint."""
     student: StudentSettings
     generator: GeneratorSettings | None = None
     training: Training
@@ -52,18 +52,18 @@ class StudySpec(Settings):
     threads: int | None = Field(default=None, ge=1, le=MOST_PROCESSES)
     """CPU threads of a run; they change the last bits of its results."""
     deterministic: bool = False
-    """If true, only kernels run that give the same bits every time; on a GPU others are faster."""
+    """If true, only kernels run that always give the same bits; on a GPU other kernels are faster."""
     limit_train: int | None = Field(default=None, ge=1, le=MOST_ROWS)
     limit_eval: int | None = Field(default=None, ge=1, le=MOST_ROWS)
     eval_on: Literal["dev", "holdout"] = "dev"
     tune: int | None = Field(default=None, ge=2, le=256)
     """Tuning trials of every method on a holdout of train; the first keeps the given settings. None: no tuning."""
     keep: Literal["last", "none"] = "last"
-    """`last` keeps the student from the end of each run, `none` keeps no student; no part of any identity."""
+    """`last` keeps the student from the end of each run, `none` keeps no student; not part of any identity."""
     sets: dict[str, str] = Field(default_factory=dict)
     """Parameters of methods, by `METHOD.PARAMETER`; ignored for methods that are not in the study."""
     set_by_user: tuple[str, ...] = ()
-    """The keys of `sets` that the preset does not set like this; tuning leaves these parameters alone."""
+    """The keys of `sets` that the preset sets differently or not at all; tuning leaves these parameters alone."""
 
     @field_validator("sets", mode="before")
     @classmethod
@@ -78,31 +78,31 @@ class StudySpec(Settings):
 
 
 class Resources(Settings):
-    """The resources that one run asks of a cluster, besides its CPU threads."""
+    """The resources that one run requests from a cluster, in addition to its CPU threads."""
 
     cpus: float = Field(default=1.0, gt=0)
-    """CPU cores of a run on a GPU; a run on a CPU asks for as many cores as it has threads."""
+    """CPU cores of a run on a GPU; a run on a CPU requests as many cores as it has threads."""
     gpus: float = Field(default=1.0, gt=0)
     """Share of a GPU that a run takes, if the study runs on GPUs."""
     memory_gib: float | None = Field(default=None, gt=0)
-    """Main memory of a run in GiB; None: not bounded."""
+    """Main memory of a run in GiB; None means no limit."""
 
 
 class Execution(Settings):
-    """How a study is executed: where, how many runs at a time, which part of it. No part of any identity."""
+    """How a study is executed: where, how many runs at a time, which part of it. Not part of any identity."""
 
     results: HomePath = Path("results")
     """The results folder."""
     device: str = "auto"
     jobs: str | None = None
-    """Number of runs at a time on this machine, or `auto`; None: 1."""
+    """Number of runs at a time on this machine, or `auto`; None means 1."""
     processes: int | None = Field(default=None, ge=1, le=MOST_PROCESSES)
-    """Processes that train each run together; None: as a launcher such as torchrun says, else 1."""
+    """Processes that train each run together; None means the number set by a launcher such as torchrun, else 1."""
     executor: Literal["local", "ray"] = "local"
     ray_address: str = "auto"
     resources: Resources = Resources()
     shard: str | None = None
-    """The part of the grid to train, as `I/N`; None: all of it, or the part that Slurm names."""
+    """The part of the grid to train, as `I/N`; None means all of it, or the part that Slurm assigns."""
     fail_fast: bool = False
     """If true, the study ends with the first run that fails."""
     track: str | None = None
@@ -116,12 +116,12 @@ class Execution(Settings):
             return None
         text = jobs if isinstance(jobs, str) else json.dumps(jobs, default=str)
         if text != "auto" and not (text.isdecimal() and int(text) >= 1):
-            raise ValueError("it should be a number of runs from 1 on, or auto")
+            raise ValueError("it should be a number of runs, at least 1, or auto")
         return text
 
 
 def setting_keys() -> list[str]:
-    """Return the dotted keys of all settings that are no table, in their order."""
+    """Return the dotted keys of all settings that are not tables, in their order."""
     return [key for model in (StudySpec, Execution) for key in _leaf_keys(model, "")]
 
 

@@ -22,7 +22,7 @@ class OwnFiles:
     def rows(self, task: Task, split: str) -> Rows:
         """Return the rows of one split; raise DataError with file and line for a missing column, text or label.
 
-        Rows of train may lack a label.
+        Rows of train may have no label.
         """
         file = self.paths[split]
         lines, columns = read_lines(file, self.encoding), task.columns_of(task.splits[split])
@@ -38,13 +38,13 @@ class OwnFiles:
 
 
 def written_label(line: TableLine, column: str, file: Path) -> str | None:
-    """Return the label of a row as text, None if it is missing; raise DataError for what cannot be a label."""
+    """Return the label of a row as text, None if it is missing; raise DataError for a value that cannot be a label."""
     text = label_text(line.cells.get(column), f"'{file}', line {line.number}")
     return None if text is None else whole_text(text, line, column, file)
 
 
 def _label_of(task: Task, line: TableLine, column: str, file: Path) -> int | float | None:
-    """Return the class id or gold score of a row, None if it has none."""
+    """Return the class id or gold score of a row; None if it has no label."""
     text, place = written_label(line, column, file), f"'{file}', line {line.number}"
     if text is None:
         return None

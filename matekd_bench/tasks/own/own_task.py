@@ -29,7 +29,7 @@ SPLITS = ("train", "dev")
 class OwnTask(BaseModel):
     """The fields of the file; `train` and `dev` are paths relative to it or, with `hub`, splits of that data set.
 
-    There is either `dev` or `dev_share`.
+    Either `dev` or `dev_share` must be given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -43,20 +43,20 @@ class OwnTask(BaseModel):
     train: str
     dev: str | None = None
     dev_share: float | None = Field(default=None, gt=0, lt=1)
-    """In place of `dev`: the share of train that becomes dev, by example hash and in proportion to the labels."""
+    """Replaces `dev`: the share of train that becomes dev, chosen by example hash and in proportion to the labels."""
     encoding: str = "utf-8"
     """The encoding of the files, such as cp1252 or latin-1."""
     labels: tuple[str, ...] = ()
     """The labels in the order of their class ids; F1 is computed for the second of two labels."""
     label_values: dict[str, str] = Field(default_factory=dict)
-    """Values in the data and the labels they mean, where the two differ."""
+    """Values in the data, and the labels that they mean, where the two differ."""
     metrics: tuple[str, ...] = ()
     """Default: accuracy, or both correlations for a regression. The task's score is the mean of the metrics.
 
-    `evaluate:NAME_OR_PATH` is a metric that the library evaluate loads; its code is run."""
+    `evaluate:NAME_OR_PATH` is a metric that the library evaluate loads and whose code is run."""
     score_range: tuple[float, float] | None = None
     hub: str | None = None
-    """A data set on the Hub, or a folder of its files."""
+    """A data set on the Hub, or a folder with its files."""
     config: str | None = None
     revision: str | None = None
     """The commit of the data set; part of the record."""
@@ -76,9 +76,9 @@ def own_task(own: OwnTask, folder: Path) -> Task:
     unfit = sorted(set(metrics) - {*METRICS[own.kind], *library_metrics})
     if unfit:
         allowed = ", ".join(METRICS[own.kind])
-        raise DataError(f"key 'metrics': '{unfit[0]}' does not fit a {own.kind}; there are {allowed}.")
+        raise DataError(f"key 'metrics': '{unfit[0]}' does not fit a {own.kind}; available: {allowed}.")
     if "f1" in own.metrics and len(own.labels) != 2:
-        raise DataError(f"key 'metrics': f1 is of two labels, '{own.name}' has {len(own.labels)}.")
+        raise DataError(f"key 'metrics': f1 needs two labels, but '{own.name}' has {len(own.labels)}.")
     if own.label in own.texts:
         raise DataError(f"the column '{own.label}' cannot be both text and label.")
     if (own.dev is None) == (own.dev_share is None):
@@ -87,12 +87,12 @@ def own_task(own: OwnTask, folder: Path) -> Task:
         )
     if own.hub and own.encoding != "utf-8":
         raise DataError(
-            f"key 'encoding': '{own.encoding}' is for files; a data set with 'hub' has its own encoding."
+            f"key 'encoding': '{own.encoding}' applies to files, but a data set with 'hub' has its own encoding."
         )
     task = Task(
         name=own.name,
         title=own.title or own.name,
-        summary=own.summary or "Data of one's own.",
+        summary=own.summary or "The user's own data.",
         kind=own.kind,
         fields=own.texts,
         labels=own.labels,
@@ -128,14 +128,14 @@ def _with_files(task: Task, folder: Path, encoding: str) -> Task:
     """Return the task with a reader for its files; raise DataError for an unknown extension."""
     for split in task.splits.values():
         if Path(split.file).suffix.lower() not in EXTENSIONS:
-            raise DataError(f"'{split.file}' must be one of {', '.join(EXTENSIONS)}.")
+            raise DataError(f"'{split.file}' must have one of the extensions {', '.join(EXTENSIONS)}.")
     paths = {name: resolve_file(folder, split.file) for name, split in task.splits.items()}
     files = OwnFiles(paths, encoding)
     return replace(task, reader=partial(_rows, files, task))
 
 
 def resolve_file(folder: Path, file: str) -> Path:
-    """Return the normalized path of a file named relative to `folder`, which need not exist yet."""
+    """Return the normalized path of a file named relative to `folder`; the file need not exist yet."""
     return Path(os.path.normpath(folder / Path(file).expanduser()))
 
 
@@ -145,7 +145,7 @@ def _rows(files: OwnFiles, task: Task, split: str) -> Rows:
 
 def to_toml(own: OwnTask) -> str:
     """Return the text of the TOML file, without keys that have their default values."""
-    lines = ["# A task of one's own: matekd-bench run --plugin THIS_FILE --tasks " + own.name]
+    lines = ["# A task from your own data: matekd-bench run --plugin THIS_FILE --tasks " + own.name]
     for key, value in own.model_dump(exclude_defaults=True).items():
         lines.append(f"{key} = {_toml(value)}")
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Examines the user's data for a new task: finds its labels, checks every row and describes the result."""
+"""Examines the user's data for a new task: finds its labels, checks every row, and describes the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from matekd_bench.tasks.sources.label_notices import unlabeled_notice
 from matekd_bench.tasks.sources.task_data import load_split, own_notices, source_of
 from matekd_bench.tasks.task import Examples, Task
 
-MOST_CLASSES = 20  # a column of more different numbers than this is taken for scores
+MOST_CLASSES = 20  # a column with more different numbers than this is taken for scores
 SHOWN_CLASSES = 6
 
 
@@ -59,34 +59,34 @@ def survey(own: OwnTask, folder: Path) -> Survey:
     notices = [*unlabeled_notice(train), *own_notices(task, train, [dev]), *_misread_notices(own, folder)]
     repeated = len(train.texts) - len(set(train.texts))
     if repeated:
-        notices.append(f"{repeated} of {len(train)} train rows repeat another one's text.")
+        notices.append(f"{repeated} of {len(train)} training rows repeat another row's text.")
     empty = sum(not any(text.strip() for text in texts) for texts in train.texts)
     if empty:
-        notices.append(f"{empty} train rows have no text.")
+        notices.append(f"{empty} training rows have no text.")
     return Survey(own, task, (train, dev), tuple(notices))
 
 
 def _misread_notices(own: OwnTask, folder: Path) -> Iterator[str]:
-    """Yield what of each file is not read as its writer meant it: columns without a name, quotes around cells."""
+    """Yield what is probably not read as intended: values in columns without a name, and quotes around cells."""
     for name in dict.fromkeys(filter(None, (own.train, own.dev))) if not own.hub else ():
         lines = read_lines(resolve_file(folder, name), text_encoding(own.encoding))
         if count := sum(line.overflows for line in lines):
-            yield f"'{name}': {count} of {len(lines)} rows hold something in a column without a name; it is not read."
+            yield f"'{name}': {count} of {len(lines)} rows have a value in a column without a name; it is ignored."
         texts = (line.cells[column] for line in lines for column in own.texts)
         if name.lower().endswith(".tsv") and (count := sum(map(_is_quoted, texts))):
             yield f"'{name}': {count} texts are quoted as in CSV, and a .tsv file keeps the quotes; save it as .csv."
 
 
 def _is_quoted(text: str) -> bool:
-    """Return True for a cell as CSV writes one with quotes in it: in quotes, and with each of its own doubled."""
+    """Return True for a cell in quotes, with each quote inside doubled, as CSV writes a cell that contains quotes."""
     return len(text) > 3 and text[0] == text[-1] == '"' and '""' in text[1:-1]
 
 
 def infer_labels(own: OwnTask, kind: str | None, labels: Sequence[str], folder: Path) -> OwnTask:
-    """Return `own` with its kind and its labels in order, inferred from the labels of train, and pinned to a commit.
+    """Return `own` with its kind and its ordered labels, inferred from the labels of train, and pinned to a commit.
 
     Labels that the data set declares keep their order; others are sorted. `kind` and `labels` override the inferred
-    ones. Raises UsageError for an unknown kind, DataError if the labels cannot be read, are all the same or are too
+    ones. Raises UsageError for an unknown kind, and DataError if the labels cannot be read, are all the same or are too
     many to be labels.
     """
     if kind not in (None, "classification", "regression"):
@@ -105,7 +105,7 @@ def infer_labels(own: OwnTask, kind: str | None, labels: Sequence[str], folder: 
     if kind == "regression":
         return own.model_copy(update={"kind": "regression", "labels": ()})
     if len(distinct) < 2:
-        raise DataError(f"'{own.train}' has one class only, {distinct[0]!r}: there is nothing to learn.")
+        raise DataError(f"'{own.train}' has only one class, {distinct[0]!r}: there is nothing to learn.")
     if len(distinct) > len(train_labels) // 2 and not known:
         raise DataError(
             f"the column '{own.label}' of '{own.train}' has {len(distinct)} different values "
@@ -125,7 +125,7 @@ def _file_labels(own: OwnTask, folder: Path) -> list[str | None]:
 
 
 def _hub_labels(own: OwnTask, folder: Path) -> tuple[list[str] | None, list[str | None]]:
-    """Return the labels that the data set declares, if it does, and those of the train split on the Hub as text."""
+    """Return the labels that the data set declares, if any, and those of the train split on the Hub, as text."""
     task = own_task(own.model_copy(update={"kind": "regression", "labels": (), "metrics": ()}), folder)
     splits = Hub().splits(task)
     for split in filter(None, (own.train, own.dev)):

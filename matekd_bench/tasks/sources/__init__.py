@@ -1,4 +1,4 @@
-"""Data sources with one interface: a GLUE folder, the Hub, and tasks that bring their own data."""
+"""Data sources with a common interface: a GLUE folder, the Hub, and tasks that bring their own data."""
 
 from matekd_bench.tasks.sources.embedded import Embedded
 from matekd_bench.tasks.sources.glue_folder import GlueFolder

@@ -1,4 +1,4 @@
-"""Takes a dev split out of train where the data have none: by example hash, in proportion to the labels."""
+"""Takes a dev split out of train if the data have none: by example hash, in proportion to the labels."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from matekd_bench.tasks.task import Rows, Task
 def split_dev_share(task: Task, rows: Rows) -> tuple[Rows, Rows]:
     """Return train and dev of a task whose only rows are these: `task.dev_share` of each label's rows become dev.
 
-    Rows with the same texts stay together, and in train if one of them has no label. The others are taken in the order
-    of their hash, so the split depends neither on the order of the file nor on a seed. A label with at least two
+    Rows with the same texts stay together, and stay in train if one of them has no label. The others are taken in the
+    order of their hash, so the split depends neither on the order of the file nor on a seed. A label with at least two
     different texts has one on each side. The scores of a regression count as one label. Raises DataError if no row is
     left for train or dev.
     """

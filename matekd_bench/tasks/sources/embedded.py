@@ -16,30 +16,30 @@ class Embedded:
     name: str = "embedded"
 
     def revision(self, task: Task) -> str | None:
-        """Return None: there is no version, and the digests of the rows identify them."""
+        """Return None: there is no version; the digests of the rows identify them."""
         return None
 
     def read(self, task: Task, split: str) -> Rows:
         """Return the rows of the split from the task's reader.
 
-        Raises DataError if the task has no reader, or if the reader fails or returns wrong rows.
+        Raises DataError if the task has no reader, or if the reader fails or returns invalid rows.
         """
         if task.reader is None:
-            raise DataError(f"task {task.name} brings no data of its own.")
+            raise DataError(f"task {task.name} has no data of its own.")
         with blamed(f"{task.name} {split} could not be read", DataError):
             rows = task.reader(split)
         problem = _problem(task, split, rows)
         if problem:
-            raise DataError(f"the reader of {task.name} gave wrong rows for {split}: {problem}.")
+            raise DataError(f"the reader of {task.name} returned invalid rows for {split}: {problem}.")
         return rows
 
 
 def _problem(task: Task, split: str, rows: Rows) -> str | None:
     """Return what is wrong with the rows of a split, or None."""
     if misshapen := [row for row in rows.texts if len(row) != len(task.fields)]:
-        return f"{len(misshapen[0])} texts in a row where {len(task.fields)} are needed"
+        return f"a row has {len(misshapen[0])} texts, but {len(task.fields)} are needed"
     if task.splits[split].labeled != (rows.labels is not None):
-        return "labels " + ("are missing" if rows.labels is None else "where the task says there are none")
+        return "labels " + ("are missing" if rows.labels is None else "although the task has none there")
     if rows.labels is None:
         return None
     if len(rows.labels) != len(rows.texts):

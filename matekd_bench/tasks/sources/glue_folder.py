@@ -1,4 +1,4 @@
-"""Reads tasks from a local folder in the official GLUE layout: a sub-folder of TSV files for each task."""
+"""Reads tasks from a local folder in the official GLUE layout: a subfolder of TSV files for each task."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class GlueFolder:
     name: str = "glue-dir"
 
     def revision(self, task: Task) -> str | None:
-        """Return None: files have no version, and the digests of their rows identify them."""
+        """Return None: files have no version; the digests of their rows identify them."""
         return None
 
     def read(self, task: Task, split: str) -> Rows:
@@ -54,14 +54,16 @@ class GlueFolder:
         return file
 
     def folder(self, task: Task) -> Path:
-        """Return the sub-folder of a task; raise DataError if there is none."""
+        """Return the subfolder of a task; raise DataError if there is none."""
         if not self.path.is_dir():
             raise DataError(
                 f"no GLUE folder at '{self.path}'.",
                 hint="Give the folder that holds CoLA, RTE, ... with --glue-dir DIR.",
             )
         if task.folder is None:
-            raise DataError(f"task {task.name} has no place in a GLUE folder.")
+            raise DataError(
+                f"task {task.name} is not part of a GLUE folder: leave out the task, or --glue-dir."
+            )
         folder = self.path / task.folder
         if not folder.is_dir():
             available = list_available(
@@ -93,10 +95,10 @@ def _columns(task: Task, place: Split, table: TsvTable) -> Mapping[str, int]:
 def _sound_rows(
     task: Task, table: TsvTable, columns: Mapping[str, int]
 ) -> tuple[list[tuple[int, list[str]]], int]:
-    """Return the sound rows and the number of skipped ones; raise DataError for a row that lacks a wanted cell.
+    """Return the valid rows and the number of skipped ones; raise DataError for a row that lacks a needed cell.
 
-    With `skip_broken`, for tasks with known broken rows, a row is skipped if it is not exactly as wide as the header
-    or has an empty label. For other tasks such rows are not skipped.
+    With `skip_broken`, for tasks with known broken rows, a row is skipped if it is not exactly as wide as the header or
+    has an empty label. For other tasks such rows are not skipped.
     """
     if task.skip_broken:
         sound = list(_sound_flags(table, columns))
@@ -104,7 +106,7 @@ def _sound_rows(
     needed = max(columns.values()) + 1
     for number, cells in table.rows:
         if len(cells) < needed:
-            raise DataError(f"'{table.file}', line {number}: {len(cells)} columns where {needed} are needed.")
+            raise DataError(f"'{table.file}', line {number}: {len(cells)} columns, but {needed} are needed.")
     return table.rows, 0
 
 

@@ -16,9 +16,9 @@ def split_holdout(task: Task, train: Examples) -> tuple[Examples, Examples]:
     """Return train without the holdout, and the holdout: a tenth of train, at least 100 and at most 1000 rows.
 
     Whole groups of rows that share a text are taken in hash order until there are enough rows, so there may be a few
-    more. Groups larger than a quarter of the holdout stay in train. So do groups with an unlabeled row, and unlabeled
-    rows do not count above. Both parts have the `official_rows` of train. Raises DataError if the holdout cannot have
-    100 rows or would take more than half of train.
+    more. Groups larger than a quarter of the holdout stay in train, and so do groups with an unlabeled row. Unlabeled
+    rows do not count in the sizes above. Both parts have the `official_rows` of train. Raises DataError if the holdout
+    cannot have 100 rows or would take more than half of train.
     """
     labeled = len(train) - train.unlabeled
     target = min(max(LEAST, labeled // SHARE), MOST)
@@ -30,15 +30,15 @@ def split_holdout(task: Task, train: Examples) -> tuple[Examples, Examples]:
         if known and len(group) <= min(target // 4, MOST - len(taken)):
             taken.update(group)
     if len(taken) < LEAST or 2 * len(taken) > labeled:
-        raise DataError(f"{task.name}: {labeled} training rows are too few to hold {target} of them out.")
+        raise DataError(f"{task.name}: {labeled} training rows are too few to hold out {target} of them.")
     rest = take(train, [row for row in range(len(train)) if row not in taken])
     return rest, replace(take(train, sorted(taken)), split=HOLDOUT, skipped=0)
 
 
 def _shuffled(groups: list[list[int]], uids: Sequence[str]) -> list[list[int]]:
-    """Return the groups ordered by the hash of one member each.
+    """Return the groups, sorted by the hash of one member each.
 
-    The smallest hash of all members would favor large groups.
+    Sorting by the smallest hash of all members would favor large groups.
     """
     return sorted(groups, key=lambda group: order_key("holdout", min(uids[row] for row in group)))
 

@@ -26,7 +26,7 @@ from matekd_bench.tasks.task import Rows, Task
 class Hub:
     """The Hub, or a local folder of parquet, CSV or JSON files if a task's `hub_id` is a path.
 
-    `cache` is the folder in which `datasets` keeps its files; None means its usual place.
+    `cache` is the folder in which `datasets` keeps its files; None means the default folder.
     """
 
     cache: Path | None = None
@@ -36,7 +36,7 @@ class Hub:
     )
 
     def revision(self, task: Task) -> str | None:
-        """Return the commit that was read, or before reading the revision that the task's record names."""
+        """Return the commit that was read; before reading, the revision that the task's record names."""
         loaded = self._loaded.get(_dataset_label(task))
         return task.hub_revision if loaded is None else loaded[1]
 
@@ -66,7 +66,7 @@ class Hub:
         return repository.pinned and cached_folder(repository, task.hub_config, self._root) is not None
 
     def fetch_again(self, task: Task) -> None:
-        """Download the task's data set although it is here, as after damage."""
+        """Download the task's data set again even if it is here, for example because it is damaged."""
         self._loaded[_dataset_label(task)] = self._load(task, again=True)
 
     @property
@@ -87,7 +87,7 @@ class Hub:
             splits, at = load_at_commit(_repository(task), task.hub_config, self._root, again=again)
             return splits, at.revision
         except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-            # `datasets` says that generating failed, and why in the cause.
+            # The error of `datasets` only says that generating failed; its cause says why.
             reason = first_line(error.__cause__ or error)[:200]
             hint = None if Path(task.hub_id).is_dir() else fetch_hint(HINT)
             raise DataError(
@@ -106,7 +106,7 @@ class Hub:
 
 
 def pinned_revision(id: str, revision: str | None) -> str | None:
-    """Return the commit that a revision of a data set on the Hub names today; the revision itself for a folder."""
+    """Return the commit that a revision of a data set on the Hub names now; for a folder, the revision itself."""
     if Path(id).is_dir():
         return revision
     repository = HubRepository("dataset", id, revision)
@@ -119,9 +119,10 @@ def _repository(task: Task) -> HubRepository:
 
 
 def _as_written(task: Task) -> dict[str, Any]:
-    """Return the options with which `datasets` reads the task's columns of a folder of CSV files as they are written.
+    """Return the options with which `datasets` reads the task's columns from CSV files without converting them.
 
-    By default pandas reads "null" and "NA" as missing, and "1.0" as a number. Other formats take no such options.
+    By default pandas reads "null" and "NA" as missing values, and "1.0" as a number. Other formats take no such
+    options.
     """
     import datasets
 
@@ -161,7 +162,7 @@ def _rows(task: Task, split: str, data: Any) -> Rows:
 def _columns(task: Task) -> dict[str, str]:
     """Return the column of each field and of "label".
 
-    For GLUE the columns on the Hub have the names of the fields; `task.columns` holds those of its files. An own task
+    For GLUE, the columns on the Hub have the names of the fields; `task.columns` holds those of its files. An own task
     names its columns in `task.columns`.
     """
     renamed = task.columns if task.own else {}
@@ -171,14 +172,16 @@ def _columns(task: Task) -> dict[str, str]:
 def _labels(task: Task, split: str, data: Any) -> list[Any]:
     """Return class ids or gold scores; class ids follow the label names, not the numbers in the data set.
 
-    Rows of an own task's train may lack a label and then have None.
+    Rows of an own task's train may have no label; their label is None.
     """
     place = f"{_dataset_label(task)}, {split}"
     column = _columns(task)["label"]
     names = label_names(data, column) if task.labels else None
     if names is not None and set(names) != set(task.labels):
         present, expected = ", ".join(names), ", ".join(task.labels)
-        raise DataError(f"{_dataset_label(task)} has the labels {present}, task {task.name} has {expected}.")
+        raise DataError(
+            f"{_dataset_label(task)} has the labels {present}, but task {task.name} has {expected}."
+        )
     labels = []
     for row, text in enumerate(written_labels(data[column][:], names, task.labels, place)):
         if text is None and not (task.own and split == task.train):
@@ -199,7 +202,7 @@ def label_names(data: Any, column: str) -> list[str] | None:
 def written_labels(
     values: Sequence[Any], names: Sequence[str] | None, labels: Sequence[str], place: str
 ) -> Iterator[str | None]:
-    """Yield each label of a column as text, by name if there are names; None if it is missing.
+    """Yield each label of a column as text, by name if the column has names; None if it is missing.
 
     -1 is a missing class unless it is one of `labels`. Raises DataError, naming `place`, for what cannot be a label.
     """

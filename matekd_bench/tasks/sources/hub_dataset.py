@@ -23,10 +23,10 @@ HINT = "Use local files with --glue-dir DIR, or connect once: what was downloade
 def load_at_commit(
     repository: HubRepository, config: str | None, root: Path, *, again: bool = False
 ) -> tuple[Mapping[str, Any], HubRepository]:
-    """Return every split as `datasets.Dataset`, memory-mapped, and the repository at the commit that they are of.
+    """Return every split as a memory-mapped `datasets.Dataset`, and the repository at their commit.
 
-    A commit that is in the cache `root` needs no request. With `again` it is downloaded although it is there. Code from
-    a data set is never run. Raises DataError for everything that the Hub, the network or the cache may have against it.
+    A commit that is in the cache `root` needs no request; with `again` it is downloaded anyway. Code from a data set is
+    never run. Raises DataError for every problem with the Hub, the network or the cache.
     """
     with quiet_datasets():
         if repository.pinned and not again and (folder := cached_folder(repository, config, root)):
@@ -38,7 +38,7 @@ def load_at_commit(
 
 
 def cached_folder(repository: HubRepository, config: str | None, root: Path) -> Path | None:
-    """Return the folder in which `datasets` keeps this commit; None if there is none, or several configurations."""
+    """Return the folder in which `datasets` keeps this commit; None if there is none, or if several fit."""
     from datasets.naming import camelcase_to_snakecase
 
     *owner, name = repository.id.split("/")
@@ -51,7 +51,7 @@ def cached_folder(repository: HubRepository, config: str | None, root: Path) -> 
 
 
 def _read(folder: Path, repository: HubRepository) -> Mapping[str, Any]:
-    """Open the Arrow files of a folder of the cache; raise DamagedCacheError unless they are whole."""
+    """Open the Arrow files of a cache folder; raise DamagedCacheError unless they are complete."""
     from datasets.packaged_modules.cache.cache import Cache
 
     config, version, commit = folder.parts[-3:]
@@ -72,18 +72,18 @@ def _read(folder: Path, repository: HubRepository) -> Mapping[str, Any]:
 
 
 def _check_row_counts(splits: Mapping[str, Any], infos: Mapping[str, Any]) -> None:
-    """Raise ValueError for a split with another number of rows than its description says."""
+    """Raise ValueError for a split whose number of rows differs from its description."""
     for name, split in splits.items():
         if len(split) != infos[name].num_examples:
             raise ValueError(f"{name} has {len(split)} of {infos[name].num_examples} rows")
 
 
 def _fetch(repository: HubRepository, config: str | None, root: Path, *, again: bool) -> Mapping[str, Any]:
-    """Download a commit into the place in the cache where `datasets` keeps it."""
+    """Download a commit into the cache folder in which `datasets` keeps it."""
     import datasets
 
-    repository.probe()  # for its precise error: `datasets` replaces those of its first requests
-    # Where the Hub refuses, `datasets` takes any cached commit: an empty cache has none.
+    repository.probe()  # for its precise error: `datasets` replaces the errors of its first requests
+    # If the Hub refuses, `datasets` uses any cached commit; an empty cache has none.
     with scratch_folder() as empty:
         builder = datasets.load_dataset_builder(
             repository.id, config, revision=repository.revision, cache_dir=str(empty)
@@ -92,7 +92,7 @@ def _fetch(repository: HubRepository, config: str | None, root: Path, *, again: 
         try:
             builder.download_and_prepare(str(folder), download_mode=FRESH if again else None)
         except (datasets.exceptions.DatasetGenerationError, ValueError):  # also pyarrow's errors
-            # What was downloaded before may be damaged.
+            # An earlier download may be damaged.
             builder.download_and_prepare(str(folder), download_mode=FRESH)
         splits: Mapping[str, Any] = builder.as_dataset()
     if builder.hash != repository.revision:
@@ -102,10 +102,10 @@ def _fetch(repository: HubRepository, config: str | None, root: Path, *, again: 
 
 @contextmanager
 def quiet_datasets() -> Iterator[None]:
-    """Turn off progress bars and messages about retries: the suite has its own bars and one-line errors."""
+    """Turn off the library's progress bars and messages about retries: matekd-bench shows its own."""
     import datasets
 
-    # `datasets` logs as an error what it then raises.
+    # `datasets` also logs as an error what it then raises.
     limits = {
         logging.getLogger("huggingface_hub"): logging.ERROR,
         logging.getLogger("datasets"): logging.CRITICAL,

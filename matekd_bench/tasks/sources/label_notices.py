@@ -1,4 +1,4 @@
-"""Notices on the labels of the user's own data: spellings of one label, missing values, constant scores, no label."""
+"""Notices about the labels of the user's own data: variants of one label, missing values, constant scores, no label."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MISSING = (
     "na",
     "#n/a",
     "<na>",
-)  # what tables write where there is no value, in any case
+)  # what tables contain in place of a missing value, in any case
 
 
 def label_notices(task: Task, splits: Sequence[Examples]) -> Iterator[str]:
-    """Yield what is odd about the labels of these splits; names of labels come with their number of rows."""
+    """Yield what is unusual about the labels of these splits; labels are named with their number of rows."""
     if task.kind == "regression":
         yield from _constant_scores(splits)
         return
@@ -28,25 +28,25 @@ def label_notices(task: Task, splits: Sequence[Examples]) -> Iterator[str]:
     named = {label: f"{label!r} ({_rows(counts[number])})" for number, label in enumerate(task.labels)}
     for variants in _variants(task.labels):
         yield (
-            f"the labels {', '.join(named[label] for label in variants)} differ only in how they are written: if they "
-            "are one, keep one in 'labels' and name it for the others in 'label_values' of the task file."
+            f"the labels {', '.join(named[label] for label in variants)} differ only in spelling: if they mean the "
+            "same, keep one in 'labels', and map the others to it in 'label_values' of the task file."
         )
     for label in task.labels:
         if label.strip().casefold() in MISSING:
-            yield f"the label {named[label]} reads like a missing value: leave the cell empty if it is one."
+            yield f"the label {named[label]} looks like a missing value: if it is one, leave the cell empty."
 
 
 def unlabeled_notice(train: Examples) -> Iterator[str]:
-    """Yield how many rows of train have no label, if any, and what becomes of them."""
+    """Yield how many training rows have no label, if any, and how they are used."""
     if train.unlabeled:
         yield (
-            f"{train.unlabeled} of {len(train)} train rows have no label: students learn them from the teacher alone, "
-            "which is fine-tuned without them; finetune learns nothing from them."
+            f"{train.unlabeled} of {len(train)} training rows have no label: students learn them only from the "
+            "teacher, which is fine-tuned without them; finetune learns nothing from them."
         )
 
 
 def _variants(labels: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the groups of labels that are equal without blanks around them, case, Unicode form and form of numbers."""
+    """Yield the groups of labels that are equal apart from outer blanks, case, Unicode form and form of numbers."""
     groups: dict[str | float, list[str]] = defaultdict(list)
     for label in labels:
         groups[_plain(label)].append(label)

@@ -1,4 +1,4 @@
-"""The interface of data sources, and helpers with which all of them read gold labels."""
+"""The interface of data sources, and their common helpers for reading gold labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DECIMALS = 6  # of gold scores: the Hub stores 3.8 as the float32 3.7999999523, 
 class MissingSplitError(DataError):
     """A split that the source does not have; the message names the split and the available ones.
 
-    `absent` says it in a few words for the notice in records, so it must be the same on every machine.
+    `absent` is a short form for the notice in records, so it must be the same on every machine.
     """
 
     def __init__(self, message: str, *, absent: str, hint: str | None = None) -> None:
@@ -24,7 +24,7 @@ class MissingSplitError(DataError):
 
 
 class DamagedCacheError(DataError):
-    """Files of a data set in the cache that are not whole; the message names the folder to delete."""
+    """Damaged files of a data set in the cache; the message names the folder to delete."""
 
 
 class DataSource(Protocol):
@@ -44,7 +44,7 @@ class DataSource(Protocol):
 def label_text(value: Any, place: str) -> str | None:
     """Return a label as text, None if it is missing; numbers and truth values are converted with `str`.
 
-    A missing label is null or has no characters but blanks. Raises DataError, naming `place`, for a list or an object.
+    A missing label is null or contains only blanks. Raises DataError, naming `place`, for a list or an object.
     """
     if isinstance(value, (list, dict, tuple, set, bytes)):
         raise DataError(f"{place}: the label is {str(value)[:60]}, not a text or a number.")
@@ -59,7 +59,7 @@ def check_train_labels(task: Task, labels: Sequence[int | float | None], place: 
         raise DataError(f"{place}: no row has a label.")
     if task.labels and len(distinct) == 1:
         only = task.labels[int(distinct.pop())]
-        raise DataError(f"{place} has one class only, {only!r}: there is nothing to learn.")
+        raise DataError(f"{place} has only one class, {only!r}: there is nothing to learn.")
 
 
 def label_id(task: Task, text: str, place: str) -> int:

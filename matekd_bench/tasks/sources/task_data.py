@@ -34,13 +34,13 @@ def load_task(
     """Load train and dev of `task` from `source`.
 
     A limit keeps that many rows of a split, chosen by a hash of their ids. The choice does not depend on the order of
-    the file, and a larger limit includes the rows of a smaller one. ``eval_on="holdout"`` evaluates on rows held out
-    of train and does not read dev at all. An absent dev split is left out with a notice if there is another one.
-    Raises DataError if train or every dev split is absent or a file cannot be used, UsageError for limits under 1.
+    the file, and a larger limit includes the rows of a smaller one. ``eval_on="holdout"`` evaluates on rows held out of
+    train and does not read dev at all. An absent dev split is left out with a notice if there is another one. Raises
+    DataError if train or every dev split is absent or a file cannot be used, UsageError for limits under 1.
     """
     for limit in (limit_train, limit_eval):
         if limit is not None and limit < 1:
-            raise UsageError(f"a limit of {limit} rows leaves nothing: the least is 1.")
+            raise UsageError(f"a limit of {limit} rows leaves nothing: it must be at least 1.")
     notices: list[str] = []
     train, dev = _splits(task, source, eval_on, notices)
     if task.own:
@@ -48,7 +48,7 @@ def load_task(
     if train is not None:
         train = _limited(train, limit_train, notices)
         if train.unlabeled == len(train) > 0:
-            raise DataError(f"{task.name}: none of the {len(train)} train rows has a label.")
+            raise DataError(f"{task.name}: none of the {len(train)} training rows has a label.")
         notices += unlabeled_notice(train)
     dev = [_limited(examples, limit_eval, notices) for examples in dev]
     used = [*([train] if train is not None else []), *dev]
@@ -77,7 +77,7 @@ def _state(task: Task, used: list[Examples], digests: Mapping[str, str], dev: tu
 def load_split(task: Task, source: DataSource, split: str) -> Examples:
     """Return all rows of one split; a test split has no labels.
 
-    Raises UsageError for a split that the task does not have, DataError like :func:`load_task`.
+    Raises UsageError for a split that the task does not have, and DataError like :func:`load_task`.
     """
     if split not in task.splits:
         raise unknown(f"split of {task.name}", split, task.splits)
@@ -139,14 +139,14 @@ def _note_skipped(examples: Examples, notices: list[str]) -> Examples:
 
 
 def own_notices(task: Task, train: Examples | None, dev: list[Examples]) -> list[str]:
-    """Return notices on the user's own data: odd labels, dev rows that are in train too, classes that dev lacks."""
+    """Return notices about the user's own data: odd labels, dev rows that are also in train, classes missing in dev."""
     known = set(train.texts) if train is not None else set()
     notices = [*label_notices(task, [*([] if train is None else [train]), *dev])]
     for examples in dev:
         shared = sum(texts in known for texts in examples.texts)
         if shared:
             notices.append(
-                f"{shared} of {len(examples)} {examples.split} rows are in train too, word for word."
+                f"{shared} of {len(examples)} {examples.split} rows are also in train, word for word."
             )
         absent = [
             task.labels[class_id]

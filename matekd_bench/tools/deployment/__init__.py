@@ -1,1 +1,1 @@
-"""Takes kept students out of a results folder: their folder for deployment, its model card, and what they cost."""
+"""Exports kept students from a results folder: their folder for deployment, its model card, and their costs."""

@@ -1,4 +1,4 @@
-"""The facts of a model card: the run, how sure its score is, and how well an ONNX model agrees."""
+"""The facts of a model card: the run, the uncertainty of its score, and how well an ONNX model agrees."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class OnnxAgreement:
     """The comparison of an ONNX model with the recorded logits on `rows` dev examples.
 
     `recorded` and `float32` are the largest absolute differences to the recorded logits and to those of the student in
-    float32; they are the same if the run was `exact`, in float32. `changed` examples get another class than recorded.
+    float32. They are the same if the run was `exact`, that is, in float32. For `changed` examples the predicted class
+    differs from the recorded one.
     """
 
     rows: int
@@ -35,10 +36,10 @@ class OnnxAgreement:
 
 @dataclass(frozen=True)
 class ScoreEvidence:
-    """How sure the score of a run is, in fractions.
+    """The uncertainty of the score of a run, in fractions.
 
-    `interval` (95 %) covers the choice of dev examples for this student alone, None without usable predictions.
-    `seeds` summarizes the runs of the same row of the leaderboard, this one included.
+    `interval` (95 %) covers only the choice of dev examples for this student; None without usable predictions. `seeds`
+    summarizes the runs of the same row of the leaderboard, including this one.
     """
 
     score: float
@@ -48,7 +49,7 @@ class ScoreEvidence:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a model card says. `task` is None if the run's task is not installed, `onnx` without an ONNX model."""
+    """The content of a model card. `task` is None if it is not installed, `onnx` is None without an ONNX model."""
 
     run: Record
     task: Task | None
@@ -63,7 +64,7 @@ def score_evidence(
     stores: Mapping[str, ResultsStore],
     tasks: Mapping[str, Task],
 ) -> ScoreEvidence:
-    """Compute how sure the score of a run is. Raises ResultsError if it has none."""
+    """Compute the uncertainty of the score of a run; raise ResultsError if it has none."""
     if run.task_score is None:
         raise ResultsError(f"run '{run.run_id}' failed and has no score: {run.reason}.")
     bounds = bounds_of(metrics_of([run], tasks))

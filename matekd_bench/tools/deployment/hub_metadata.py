@@ -1,4 +1,4 @@
-"""The front matter of a model card: what the Hub reads, evaluation results included."""
+"""The front matter of a model card: what the Hub reads, including evaluation results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matekd_bench.tasks.task import Task
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
-# The names of metrics on the Hub, where they are not those of task files.
+# The names of metrics on the Hub that differ from those of task files.
 HUB_METRICS: Mapping[str, str] = {
     "matthews": "matthews_correlation",
     "pearson": "pearsonr",
@@ -20,7 +20,7 @@ HUB_METRICS: Mapping[str, str] = {
     "macro-f1": "f1",
     "balanced-accuracy": "balanced_accuracy",
 }
-CUT = re.compile(r"^fine-tuned |\[layers:[\d,]*\]$")  # what a student's name says besides its checkpoint
+CUT = re.compile(r"^fine-tuned |\[layers:[\d,]*\]$")  # parts of a student's name besides its checkpoint
 
 
 def front_matter(run: Record, task: Task | None) -> str:
@@ -47,7 +47,7 @@ def last_scores(run: Record) -> list[ScoreItem]:
 
 
 def _base_model(run: Record) -> str | None:
-    """Return the Hub's name of the student's checkpoint; None for one from elsewhere."""
+    """Return the Hub's name of the student's checkpoint; None if the checkpoint is not from the Hub."""
     return CUT.sub("", run.student.id) if run.student and run.student.revision else None
 
 

@@ -26,7 +26,7 @@ print(model(**inputs).logits)
 ```
 """
 ONNX = """\
-`model.onnx` gives the same logits in onnxruntime; this needs neither torch nor matekd-bench:
+`model.onnx` gives the same logits in onnxruntime, without torch and matekd-bench:
 
 ```python
 import onnxruntime
@@ -53,10 +53,14 @@ def _title(facts: CardFacts) -> Iterator[str]:
     name = f"{task.title}: {task.summary}" if task else run.identity.task
     teacher = run.teacher.id if run.teacher else "(unknown)"
     yield from (f"# {run.run_id}", "")
-    yield f"A text classifier for {escape(name)}" if run.data.labels else f"A regression for {escape(name)}"
+    yield (
+        f"A text classifier for {escape(name)}"
+        if run.data.labels
+        else f"A regression model for {escape(name)}"
+    )
     yield escape(f"matekd-bench trained it with the method {run.identity.variant} and the teacher {teacher}.")
     if run.data.state in ("mini", "partial"):
-        yield escape(f"Data: {run.data.state_text}; a score on them is no score on the official task.")
+        yield escape(f"Data: {run.data.state_text}; a score on them is not a score on the official task.")
     yield ""
 
 
@@ -66,7 +70,7 @@ def _use(facts: CardFacts) -> Iterator[str]:
     answer = f"a logit for each of {', '.join(labels)}, in this order" if labels else "a score"
     yield from ("## Use", "")
     yield escape(
-        f"Input: {fields}, cut at {facts.student.max_length} tokens by the tokenizer. Output: {answer}."
+        f"Input: {fields}, truncated to {facts.student.max_length} tokens by the tokenizer. Output: {answer}."
     )
     pairs = task is not None and len(task.fields) == 2
     texts = '["first text"], ["second text"]' if pairs else '["a text"]'
@@ -78,13 +82,13 @@ def _use(facts: CardFacts) -> Iterator[str]:
 
 
 def _agreement(onnx: OnnxAgreement) -> str:
-    """Say how far the ONNX model is from what was recorded."""
+    """Describe how far the ONNX model is from the recorded answers."""
     compared = f"On the {onnx.rows} dev examples its logits differ from the recorded ones by at most "
     if onnx.exact:
         return f"{compared}{onnx.recorded:.2g}."
     return (
-        f"{compared}{onnx.recorded:.2g}, because the run was evaluated in bf16; {onnx.changed} examples get another "
-        f"class. From the student in float32 they differ by at most {onnx.float32:.2g}."
+        f"{compared}{onnx.recorded:.2g}, because the run was evaluated in bf16; the class of {onnx.changed} examples "
+        f"changes. From the student in float32 they differ by at most {onnx.float32:.2g}."
     )
 
 
@@ -137,7 +141,7 @@ def _at(revision: str | None) -> str:
 
 
 def _cost(run: Record) -> Iterator[str]:
-    """What training took, and what had to be made before."""
+    """The cost of training, and of everything that had to be made before."""
     compute, student, teacher = run.compute, run.student, run.teacher
     yield from ("## Cost", "")
     facts: dict[str, object] = {
@@ -160,12 +164,12 @@ def _spent(flops: int, seconds: float) -> str:
 
 
 def megabytes(parameters: int) -> float:
-    """Return the size of so many weights in float32, in units of 1,000,000 bytes."""
+    """Return the size of `parameters` weights in float32, in units of 1,000,000 bytes."""
     return parameters * 4 / 1e6
 
 
 def _provenance(facts: CardFacts) -> Iterator[str]:
-    """The command, indented as code: no character of it can end such a block."""
+    """The command, indented as a code block, which no character of it can end."""
     run = facts.run
     yield from ("## Command", "", f"    {one_line(run.provenance.command)}", "")
     commit = f" at commit {run.provenance.git_commit}" if run.provenance.git_commit else ""

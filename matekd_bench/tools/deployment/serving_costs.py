@@ -1,4 +1,4 @@
-"""Measures what teachers and students cost in use: parameters, megabytes and time per text, all in one go."""
+"""Measures the costs of teachers and students in use, all together: parameters, megabytes and time per text."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from matekd_bench.tools.reproduce import recorded_study
 
 BATCH_SIZES: Final = (1, 32)
 TEXTS: Final = max(BATCH_SIZES)  # of the dev set, the same for all models of a task
-ROUNDS: Final = 5  # of which the median counts; one more comes first and warms up
+ROUNDS: Final = 5  # the median is reported; one more round comes first as a warm-up
 Texts = Sequence[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class ServingCost:
-    """What one model costs in use.
+    """The costs of one model in use.
 
     `milliseconds` are per text by batch size, from text to logits: tokenizer, padding and forward pass.
     """
@@ -51,7 +51,7 @@ class ServingCost:
 
 @dataclass(frozen=True)
 class ServingCosts:
-    """The costs of several models, measured in turns on one device with so many CPU threads."""
+    """The costs of several models, measured in turns on one device with `threads` CPU threads."""
 
     device: str
     threads: int
@@ -104,8 +104,8 @@ def serving_costs(
     """Measure the kept students of `runs` and their teachers on the first texts of dev, in the precision of each run.
 
     `stores` are the results folders by run id, `tasks` the installed tasks. `teacher` replaces the recorded teacher's
-    checkpoint. A fine-tuned teacher costs what its checkpoint does, with a new head: weights do not change the time.
-    The models take turns in each round, so that a busy machine slows down all of them.
+    checkpoint. A fine-tuned teacher is measured as its checkpoint with a new head, because weights do not change the
+    time. The models take turns in each round, so that a busy machine slows down all of them.
 
     Raises ResultsError if a run kept no student, CheckpointError if a model cannot be loaded.
     """
@@ -121,7 +121,7 @@ def serving_costs(
 
 
 def _texts(run: Record, tasks: Mapping[str, Task], glue_dir: Path | None) -> Texts:
-    """Return the texts that a run's models answer; those of a small dev set several times."""
+    """Return the texts that a run's models answer; those of a small dev set are repeated."""
     split = min(name for name in run.data.splits if name != "train")
     examples = scored_examples(task_to_predict(run, None, tasks), split, run, glue_dir)
     return list(islice(cycle(examples.texts), TEXTS))
@@ -158,7 +158,7 @@ def _models(
 
 
 def _distinct(models: Iterator[_ServedModel]) -> Iterator[_ServedModel]:
-    """Leave out the models of a task that were yielded before, such as the teacher that several students share."""
+    """Leave out models of a task that were already yielded, such as the teacher that several students share."""
     known = set()
     for model in models:
         key = (model.task, model.role, model.name, model.encoder.sha256, model.precision)

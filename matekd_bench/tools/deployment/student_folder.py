@@ -1,4 +1,4 @@
-"""Writes a kept student to a folder of its own: weights, tokenizer, model card and, if asked for, an ONNX model."""
+"""Writes a kept student to a separate folder: weights, tokenizer, model card and, if requested, an ONNX model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from matekd_bench.tools.deployment.model_card import model_card
 from matekd_bench.tools.predict import check_kept, scored_examples, task_to_predict
 
 ONNX_FILE = "model.onnx"
-TOLERANCE = 1e-4  # of logits in float32; relative where they are larger than 1
+TOLERANCE = 1e-4  # of logits in float32; relative if they are larger than 1
 
 
 def write_student(
@@ -35,17 +35,17 @@ def write_student(
     onnx: bool = False,
     glue_dir: Path | None = None,
 ) -> CardFacts:
-    """Write the kept student of `run` to the new folder `to`, and return what its model card says.
+    """Write the kept student of `run` to the new folder `to`, and return the facts of its model card.
 
-    `records` are the runs among which the other seeds of the run are looked for, `stores` their results folders by run
-    id, and `tasks` the installed tasks. With `onnx` the folder has an ONNX model too, which must answer the dev set as
-    recorded; `glue_dir` is where the texts of a GLUE task are. The folder appears whole or not at all.
+    `records` are the runs among which the other seeds of the run are found, `stores` their results folders by run id,
+    and `tasks` the installed tasks. With `onnx` the folder also has an ONNX model, whose answers to the dev set must
+    agree with the recorded ones; `glue_dir` holds the texts of a GLUE task. The folder appears complete or not at all.
 
-    Raises UsageError if `to` is there already, ResultsError if the run kept no student, and CheckpointError if the
-    model cannot be exported or answers otherwise.
+    Raises UsageError if `to` exists, ResultsError if the run kept no student, and CheckpointError if the model cannot
+    be exported or its answers do not agree.
     """
     if to.exists():
-        raise UsageError(f"'{to}' is there already.", hint="Name another folder with --to DIR.")
+        raise UsageError(f"'{to}' already exists.", hint="Name another folder with --to DIR.")
     if onnx:
         check_onnx_installed()
     store = stores[run.run_id]
@@ -72,7 +72,7 @@ def write_student(
 def _recorded_answers(
     run: Record, store: ResultsStore, tasks: Mapping[str, Task], glue_dir: Path | None
 ) -> tuple[list[tuple[str, ...]], Tensor]:
-    """Return the texts of all rows that the run was scored on, and its logits [n, C] at the last evaluation."""
+    """Return the texts of all rows on which the run was scored, and its logits [n, C] at the last evaluation."""
     predictions = store.read_predictions(run.run_id, last_only=True)
     if predictions is None or not predictions.evaluations:
         raise ResultsError(f"run '{run.run_id}' recorded no predictions to compare an ONNX model with.")
@@ -90,8 +90,8 @@ def _add_onnx(
 ) -> OnnxAgreement:
     """Export the student to `file` and compare its answers with the recorded ones.
 
-    Those of a run in bf16 are too coarse, so that its student answers again in float32. Raises CheckpointError if a
-    logit differs by more than the tolerance.
+    Answers recorded in bf16 are too coarse, so the student of such a run answers again in float32. Raises
+    CheckpointError if a logit differs by more than the tolerance.
     """
     export_onnx(student, texts[:2], file)
     answers = onnx_logits(file, student, texts)
@@ -102,7 +102,7 @@ def _add_onnx(
             f"the ONNX model of student '{student.card.run_id}' differs from "
             f"{'the recorded logits' if exact else 'its student in float32'} by {_largest(answers, expected):.2g}, "
             f"more than {TOLERANCE:g}: nothing was written.",
-            hint="Leave out --onnx: transformers loads its safetensors.",
+            hint="Leave out --onnx: transformers loads the safetensors.",
         )
     changed = (answers.argmax(1) != recorded.argmax(1)).sum().item() if student.card.labels else 0
     return OnnxAgreement(

@@ -21,8 +21,8 @@ def caches() -> Iterator[Finding]:
 
     try:
         root = cache_root()
-    except RuntimeError:  # "~" in the path, and the user has no home folder
-        text = f"'{os.environ.get('MATEKD_BENCH_CACHE', '~')}' can't be found: this user has no home folder"
+    except RuntimeError:  # "~" in the path, but the user has no home folder
+        text = f"'{os.environ.get('MATEKD_BENCH_CACHE', '~')}' cannot be found: this user has no home folder"
         yield Finding(TOPIC, "own", "problem", text, "set MATEKD_BENCH_CACHE to a folder")
     else:
         yield folder("own", root, "teachers, logits and generators", "MATEKD_BENCH_CACHE")
@@ -30,7 +30,7 @@ def caches() -> Iterator[Finding]:
 
 
 def folder(name: str, path: Path, holds: str, variable: str) -> Finding:
-    """Check that a cache folder, or the nearest parent that exists, can be written.
+    """Check that a cache folder, or the nearest existing parent, is writable.
 
     `holds` says what the folder is for; `variable` is the environment variable that moves it.
     """
@@ -39,9 +39,9 @@ def folder(name: str, path: Path, holds: str, variable: str) -> Finding:
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        text = f"{path} ({holds}) can't be written: {os_reason(error)}"
-        return Finding(TOPIC, name, "problem", text, f"set {variable} to a folder that can")
-    size = readable(size_of(path)) if path.is_dir() else "not made yet"
+        text = f"{path} ({holds}) is not writable: {os_reason(error)}"
+        return Finding(TOPIC, name, "problem", text, f"set {variable} to a writable folder")
+    size = readable(size_of(path)) if path.is_dir() else "does not exist yet"
     return Finding(TOPIC, name, "ok", f"{path} ({holds}): {size}; {variable} moves it")
 
 

@@ -1,4 +1,4 @@
-"""Checks of the devices that torch finds, with the precision that `auto` stands for on each."""
+"""Checks of the devices that torch finds, and of the precision that `auto` means on each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     import torch
 
 TOPIC = "devices"
-UPDATE = "update the NVIDIA driver, or install the torch that fits it: https://pytorch.org/get-started"
+UPDATE = (
+    "update the NVIDIA driver, or install a version of torch that fits it: https://pytorch.org/get-started"
+)
 
 
 def devices() -> Iterator[Finding]:
@@ -22,12 +24,12 @@ def devices() -> Iterator[Finding]:
         import torch
 
         from matekd_bench.distill.device import cuda_problem, resolve_device, unused_gpu
-    except (ImportError, OSError) as error:  # OSError: a library that torch loads is damaged or absent
+    except (ImportError, OSError) as error:  # OSError: a library that torch loads is damaged or missing
         yield Finding(
             TOPIC,
             "torch",
             "problem",
-            f"can't be loaded: {first_line(error)}",
+            f"cannot be loaded: {first_line(error)}",
             "pip install --force-reinstall torch",
         )
         return
@@ -35,7 +37,7 @@ def devices() -> Iterator[Finding]:
     yield _device_finding("cpu", cpu_text(), torch.device("cpu"), chosen)
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         if (problem := cuda_problem(index)) is not None:
-            yield Finding(TOPIC, f"cuda:{index}", "problem", f"torch can't use it: {problem}", UPDATE)
+            yield Finding(TOPIC, f"cuda:{index}", "problem", f"torch cannot use it: {problem}", UPDATE)
             continue
         properties = torch.cuda.get_device_properties(index)
         text = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
@@ -44,7 +46,7 @@ def devices() -> Iterator[Finding]:
         yield _device_finding("mps", "Apple GPU", torch.device("mps"), chosen)
     if (reason := unused_gpu()) is not None:
         yield Finding(
-            TOPIC, "gpu", "problem", f"the NVIDIA GPU of this machine can't be used: {reason}", UPDATE
+            TOPIC, "gpu", "problem", f"the NVIDIA GPU of this machine cannot be used: {reason}", UPDATE
         )
     elif chosen.type == "cpu":
         yield Finding(

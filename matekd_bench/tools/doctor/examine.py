@@ -15,7 +15,7 @@ SECONDS = 3.0  # for the Hub to answer
 
 
 def examine(host: Host, glue_dir: Path | None, *, network: bool = False) -> Iterator[Finding]:
-    """Run every check, the quick ones first; ask the network only with `network`."""
+    """Run every check, the quick ones first; check the network only with `network`."""
     from matekd_bench.tools.doctor import caches, glue_and_wordnet, preset_models, versions
 
     yield from guarded(versions.TOPIC, versions.versions)
@@ -35,8 +35,8 @@ def guarded(topic: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Find
     """Yield the findings of one check; if it raises, yield a problem, so that the other checks still run."""
     try:
         yield from check()
-    except Exception as error:  # a damaged machine can raise anything, and doctor has to report it
-        yield Finding(topic, topic, "problem", f"can't be looked at: {one_line(error)}")
+    except Exception as error:  # a damaged machine can raise anything, and doctor must report it
+        yield Finding(topic, topic, "problem", f"cannot be checked: {one_line(error)}")
 
 
 def plugins(host: Host) -> Iterator[Finding]:
@@ -47,7 +47,7 @@ def plugins(host: Host) -> Iterator[Finding]:
     )
     yield Finding("plugins", "loaded", "ok" if host.methods else "problem", text)
     for info in broken:
-        todo = "fix or uninstall it; --no-plugins leaves other packages out"
+        todo = "fix or uninstall it; --no-plugins excludes the plugins of other packages"
         yield Finding("plugins", info.name, "problem", f"{info.by} was left out: {info.reason}", todo)
     for (kind, name), claims in host.conflicts.items():
         error = conflict_error(kind, name, claims)
@@ -63,7 +63,9 @@ def hub() -> Iterator[Finding]:
     if hub_answers(SECONDS):
         yield Finding("network", "hub", "ok", f"{constants.ENDPOINT} answers")
     elif constants.HF_HUB_OFFLINE:
-        yield Finding("network", "hub", "missing", "not asked: HF_HUB_OFFLINE is set", "unset HF_HUB_OFFLINE")
+        yield Finding(
+            "network", "hub", "missing", "not checked: HF_HUB_OFFLINE is set", "unset HF_HUB_OFFLINE"
+        )
     else:
         text = f"{constants.ENDPOINT} does not answer within {SECONDS:.0f} s"
         yield Finding(

@@ -1,4 +1,4 @@
-"""Checks of the GLUE folder and WordNet: whether they are there and complete."""
+"""Checks of the GLUE folder and WordNet: whether they exist and are complete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matekd_bench.tasks.task import Task
 from matekd_bench.tools.doctor.finding import Finding
 
 TOPIC = "data"
-GET_GLUE = "unpack GLUE into a folder and give it with --glue-dir DIR, or as GLUE_DIR"
+GET_GLUE = "unpack GLUE into a folder, and name it with --glue-dir DIR or GLUE_DIR"
 GET_WORDNET = "python -m nltk.downloader wordnet"
 
 
@@ -21,11 +21,15 @@ def glue_folder(path: Path | None, host: Host) -> Iterator[Finding]:
     """Check the GLUE folder: name complete and absent tasks, and report each partial or damaged one."""
     if path is None:
         yield Finding(
-            TOPIC, "GLUE folder", "missing", "none is named; with a network the Hub serves", GET_GLUE
+            TOPIC,
+            "GLUE folder",
+            "missing",
+            "none is named; with a network, the Hub provides the data",
+            GET_GLUE,
         )
         return
     if not path.is_dir():
-        yield Finding(TOPIC, "GLUE folder", "problem", f"'{path}' is no folder", GET_GLUE)
+        yield Finding(TOPIC, "GLUE folder", "problem", f"'{path}' is not a folder", GET_GLUE)
         return
     records = [provided.record for provided in host.tasks.values()]
     tasks = [task for task in records if task.folder and task.train]
@@ -63,18 +67,18 @@ def _join_names(names: Iterable[str]) -> str:
 
 
 def wordnet(host: Host) -> Iterator[Finding]:
-    """Check that WordNet is there, for the methods that need a thesaurus."""
+    """Check that WordNet is installed, for the methods that need a thesaurus."""
     users = _join_names(
         sorted(name for name, provided in host.methods.items() if "thesaurus" in provided.record.needs)
     )
     path = find_wordnet()
     if path is None:
-        text = f"not found; used by {users}, with a smaller stand-in"
+        text = f"not found; used by {users}, with a smaller stand-in instead"
         yield Finding(TOPIC, "WordNet", "missing", text, GET_WORDNET)
     else:
         yield Finding(TOPIC, "WordNet", "ok", f"{path}; used by {users}")
 
 
 def find_wordnet() -> Path | None:
-    """Return the path that methods read WordNet from; None if it is not on this machine."""
+    """Return the path from which methods read WordNet; None if it is not on this machine."""
     return next(wordnet_places(), None)

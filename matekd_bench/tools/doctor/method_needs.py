@@ -1,4 +1,4 @@
-"""Checks of a method's needs on this machine; those that depend on a study's models wait for the study."""
+"""Checks of a method's needs on this machine; needs that depend on a study's models are checked with the study."""
 
 from __future__ import annotations
 

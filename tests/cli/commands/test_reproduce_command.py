@@ -104,7 +104,7 @@ def test_other_numbers_are_told_with_what_was_different(
     assert again(tmp_path, run.run_id) == 1
     lines = capsys.readouterr().out.splitlines()
     assert re.match(r"Not the same: .* evaluation 2 .*\(dev\).* 0\.5\.", lines[1])
-    assert lines[2:] == ["What was different:", f'  torch: "9.9" then, "{torch.__version__}" now']
+    assert lines[2:] == ["Conditions that differ:", f'  torch: "9.9" then, "{torch.__version__}" now']
 
 
 def test_the_repetition_has_the_seeds_that_were_planned_then(recorded: Path, tmp_path: Path) -> None:

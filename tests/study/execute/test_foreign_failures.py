@@ -107,7 +107,7 @@ def matekd_bench_methods():
 """
 ERRORS = {
     "exit": "SystemExit: no lexicon", "interrupt": "KeyboardInterrupt", "skip": "Skipped: not today",
-    "closed": "GeneratorExit", "unprintable": "Unprintable: its message cannot be shown",
+    "closed": "GeneratorExit", "unprintable": "Unprintable: its message cannot be displayed",
     "long": "ValueError: word word",
     "group": "both .2 sub-exceptions., the first is KeyError: 'one'", "recursion": "RecursionError",
     "memory": "out of memory.*MemoryError", "surrogate": r"half \?", "folder": "the folder is mine",

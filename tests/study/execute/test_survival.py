@@ -74,9 +74,9 @@ def records(results: Path) -> dict[str, Record]:
 
 
 def counts(out: str) -> list[int]:
-    """The numbers of the last line: runs trained, already recorded, failed, and not begun if it names them."""
+    """The numbers of the last line: runs trained, already recorded, failed, and not started if it names them."""
     last = out.splitlines()[-1]
-    return [int(number) for number in re.findall(r"(\d+) (?:trained|already|failed|not begun)", last)]
+    return [int(number) for number in re.findall(r"(\d+) (?:trained|already|failed|not started)", last)]
 
 
 def lasting(record: Record) -> dict[str, Any]:

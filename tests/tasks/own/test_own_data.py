@@ -140,7 +140,9 @@ def test_train_rows_without_a_label_are_counted_and_dev_rows_refused(tmp_path: P
     data = load(tmp_path)
     assert data.train is not None
     assert (data.train.labels, data.train.unlabeled) == ((0, 1, 0, 1, 0, 1, 0, 1, None, None), 2)
-    assert [notice for notice in data.notices if notice.startswith("2 of 10 train rows have no label")] != []
+    assert [
+        notice for notice in data.notices if notice.startswith("2 of 10 training rows have no label")
+    ] != []
     found = survey(infer_labels(task_of(tmp_path, labels=()), None, (), tmp_path), tmp_path)
     assert found.counts(found.splits[0]) == "no 4, yes 4; no label 2"
     write(tmp_path / "dev.jsonl", [*DEV, {"text": "new"}])
@@ -152,7 +154,7 @@ def test_a_limit_that_leaves_no_label_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", [*TRAIN, *({"text": f"{at}", "other": "", "y": ""} for at in range(400))])
     write(tmp_path / "dev.csv", DEV)
     task = own_task(task_of(tmp_path), tmp_path)
-    with pytest.raises(DataError, match="none of the 1 train rows has a label"):
+    with pytest.raises(DataError, match="none of the 1 training rows has a label"):
         load_task(task, source_of(task, Hub()), limit_train=1)
 
 

@@ -74,7 +74,7 @@ def test_a_cache_says_where_it_is_and_how_large(tmp_path: Path) -> None:
 
 def test_a_cache_that_is_not_made_yet(tmp_path: Path) -> None:
     check = folder("own", tmp_path / "a" / "b", "teachers", "X")
-    assert (check.state, "not made yet" in check.text) == ("ok", True)
+    assert (check.state, "does not exist yet" in check.text) == ("ok", True)
     assert not (tmp_path / "a").exists()
 
 
@@ -83,8 +83,8 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     for path in (tmp_path / "file", tmp_path / "file" / "cache", Path("/proc/cache")):
         check = folder("own", path, "teachers", "MATEKD_BENCH_CACHE")
         assert check.state == "problem"
-        assert f"{path} (teachers) can't be written: " in check.text
-        assert check.todo == "set MATEKD_BENCH_CACHE to a folder that can"
+        assert f"{path} (teachers) is not writable: " in check.text
+        assert check.todo == "set MATEKD_BENCH_CACHE to a writable folder"
 
 
 def test_both_caches_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,11 +122,11 @@ def test_what_is_there_is_told_from_what_is_not(tmp_path: Path, monkeypatch: pyt
     [check] = [check for check in preset_models.models() if check.name == "paper-bert"]
     assert check.text == (
         "not on this machine: distilbert/distilbert-base-uncased, google/bert_uncased_L-4_H-256_A-4; "
-        "there: google-bert/bert-base-uncased"
+        "present: google-bert/bert-base-uncased"
     )
 
 
 def test_a_package_that_is_absent_is_installed_with_pip() -> None:
     assert preset_models.todo("x", ["package:no_such_package/model"]) == "pip install no-such-package"
     again = preset_models.todo("x", ["package:matekd_bench/no-such-model"])
-    assert again == "install the package matekd_bench again: it is there without its model"
+    assert again == "install the package matekd_bench again: it is installed without its model"

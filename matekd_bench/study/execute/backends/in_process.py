@@ -13,7 +13,7 @@ from matekd_bench.study.execute.runner import Runner
 from matekd_bench.study.plan.grid import Cell
 from matekd_bench.study.plan.work_items import WorkItem
 
-IDLE_SECONDS = 0.2  # between two looks whether runs that other processes held are free
+IDLE_SECONDS = 0.2  # between two checks whether runs that other processes hold are free
 
 
 class InProcessBackend:
@@ -27,7 +27,7 @@ class InProcessBackend:
 
     @contextmanager
     def open(self, cells: Sequence[Cell], sink: Sink) -> Iterator[None]:
-        """Execute orders for `cells`; what happens in runs goes to `sink`."""
+        """Execute orders for `cells`; events of the runs go to `sink`."""
         self._cells = cells
         with self.runner.sink.redirected(sink):
             yield
@@ -37,19 +37,19 @@ class InProcessBackend:
         return [WorkItem(cell.run_id, cell.data.task.name, method=cell.job.variant) for cell in self._cells]
 
     def has_room(self, work: WorkItem) -> bool:
-        """Return True if the end of the last order was taken."""
+        """Return True if the end of the last order has been taken."""
         return not self._ended
 
     @property
     def preferred_task(self) -> str | None:
-        """None: the order of the plan keeps the runs of a task together."""
+        """None: the order of the plan already keeps the runs of a task together."""
         return None
 
     def start(self, order: Order) -> None:
-        """Execute the order; raise RunError if an earlier one has cost this process its GPU."""
+        """Execute the order; raise RunError if an earlier one has made this process's GPU unusable."""
         if self._device_lost:
             raise RunError(
-                f"after the last error nothing can run on '{self.runner.grid.device}' in this process any more:",
+                f"after the last error nothing can run on '{self.runner.grid.device}' in this process:",
                 hint="run the same command with --jobs 2, which replaces processes after such an error.",
             )
         end = self.runner.execute(order)
@@ -57,14 +57,14 @@ class InProcessBackend:
         self._ended.append(end)
 
     def wait(self) -> list[OrderEnd]:
-        """Return the end of the last order; wait a moment if there is none."""
+        """Return the end of the last order; wait briefly if there is none."""
         if not self._ended:
             time.sleep(IDLE_SECONDS)
         ended, self._ended = self._ended, []
         return ended
 
     def stop(self) -> list[OrderEnd]:
-        """Return nothing: no order is under way between two calls."""
+        """Return nothing: between two calls no order is running."""
         return []
 
     def forget(self, task: str) -> None:

@@ -87,9 +87,9 @@ class RayCluster:
                     lock.release(done=False)
 
     def work(self) -> list[WorkItem]:
-        """Return the runs, with an item for each task whose shared files this machine's cache does not have.
+        """Return the runs, and an item for each task whose shared files are not in this machine's cache.
 
-        Shared files that are here are handed to Ray.
+        Shared files that are in the cache are handed to Ray.
         """
         planned = {item.id: item for item in work_items(list(self._cells.values()), self._store.records())[0]}
         generator = any("generator" in cell.job.method.needs for cell in self._grid.cells)
@@ -113,7 +113,7 @@ class RayCluster:
         ]
 
     def has_room(self, work: WorkItem) -> bool:
-        """Return True unless very many orders are submitted already."""
+        """Return True unless MAX_IN_FLIGHT orders are already submitted."""
         return len(self._in_flight) < MAX_IN_FLIGHT
 
     @property
@@ -122,7 +122,7 @@ class RayCluster:
         return None
 
     def start(self, order: Order) -> None:
-        """Submit an order; a run that is recorded, or that another process holds, ends at once."""
+        """Submit an order; a run that is already recorded, or that another process holds, ends at once."""
         end = None if order.prepare else self._reserve(order)
         if end is not None:
             self._ended.append(end)
@@ -130,7 +130,7 @@ class RayCluster:
             self._submit(order)
 
     def _reserve(self, order: Order) -> OrderEnd | None:
-        """Take the run's lock until its result is back; return the end of the order if that cannot be."""
+        """Lock the run until its result is back; return the end of the order if it cannot be locked."""
         lock = self._store.under_way(order.run_id)
         if not lock.acquire():
             return OrderEnd(order, "held")
@@ -143,7 +143,7 @@ class RayCluster:
         return None
 
     def _submit(self, order: Order) -> None:
-        """Submit an order as a Ray task, a run with its newest checkpoint."""
+        """Submit an order as a Ray task; a run is sent with its newest checkpoint."""
         node_order = NodeOrder(order, self._study, self._inputs, os.getcwd(), self._study_key)
         checkpoint = None if order.prepare else _newest_checkpoint(self._locks[order.run_id])
         remote_function = self._remote_function.options(name=order.id, **self._ray_resources())
@@ -162,7 +162,7 @@ class RayCluster:
         return arguments
 
     def wait(self) -> list[OrderEnd]:
-        """Wait for results, pass on what has happened on the nodes, and store what has come back."""
+        """Wait for results, pass on the events from the nodes, and store the results that have come back."""
         ended, self._ended = self._ended, []
         if not self._in_flight:
             time.sleep(0.0 if ended else WATCH_SECONDS)
@@ -173,7 +173,9 @@ class RayCluster:
                 case ["event", event]:
                     self._sink.emit(from_json(event))
                 case ["checkpoint", update, files] if run_id in self._locks:
-                    self._locks[run_id].save(update, files)  # here it survives the loss of its node
+                    self._locks[run_id].save(
+                        update, files
+                    )  # on this machine it survives the loss of its node
         results = [self._result(ref, self._in_flight.pop(ref)) for ref in ready]
         return [*ended, *(end for end in results if end is not None)]
 
@@ -184,7 +186,7 @@ class RayCluster:
         try:
             result: NodeResult = self._ray.get(ref)
             return self._share(order, result) if order.prepare else self._store_run(order, result)
-        except RayTaskError as error:  # not from the method: its errors are recorded on the node
+        except RayTaskError as error:  # not an error of the method: those are recorded on the node
             return self._lost(order, " ".join(str(error.cause or error).split()))
         except ResultsError as error:
             return self._lost(order, str(error))
@@ -193,7 +195,7 @@ class RayCluster:
             if self._tries[order.id] >= MAX_TRIES:
                 return self._lost(order, f"its node was lost {MAX_TRIES} times ({type(error).__name__})")
             name = order.id if order.prepare else self._cells[order.run_id].label
-            text = f"{name}: its node was lost ({type(error).__name__}); it goes elsewhere"
+            text = f"{name}: its node was lost ({type(error).__name__}); it moves to another node"
             self._sink.emit(Message(kind="warning", text=text, run_id=order.run_id))
             self._submit(order)
             return None
@@ -215,7 +217,7 @@ class RayCluster:
         if record.status == "failed":
             lock.remove()  # a failed run starts over when it is tried again
         lock.release(done=self._store.has(cell.run_id))
-        # "trained" also if an earlier try of this study left the record on the node.
+        # "trained" even if an earlier try of this study left the record on the node.
         return replace(result.end, order=order, kind="failed" if record.status == "failed" else "trained")
 
     def _keep_student(self, cell: Cell, files: Files) -> None:
@@ -232,7 +234,7 @@ class RayCluster:
         return OrderEnd(order, "lost", seconds=seconds, reason=reason)
 
     def stop(self) -> list[OrderEnd]:
-        """Return nothing: runs that are cut off resume from their last evaluations."""
+        """Return nothing: interrupted runs resume from their last evaluations."""
         return []
 
     def forget(self, task: str) -> None:
@@ -268,7 +270,7 @@ def _connected(address: str) -> Iterator[Any]:
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(
-            f"there is no Ray cluster at '{address}' ({reason}):", hint="'ray start --head' begins one."
+            f"there is no Ray cluster at '{address}' ({reason}):", hint="'ray start --head' starts one."
         ) from None
     try:
         yield ray
@@ -277,7 +279,7 @@ def _connected(address: str) -> Iterator[Any]:
 
 
 def _newest_checkpoint(lock: RunUnderWay) -> Checkpoint | None:
-    """Return the run's newest whole checkpoint on this machine, None if there is none."""
+    """Return the run's newest complete checkpoint on this machine; None if there is none."""
     for folder in lock.folders():
         files = files_of(folder)
         files.pop(MANIFEST, None)

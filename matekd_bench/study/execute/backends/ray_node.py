@@ -1,4 +1,4 @@
-"""Executes orders on the nodes of a Ray cluster: trains one run, or makes what the runs of a task share.
+"""Executes orders on the nodes of a Ray cluster: trains a run, or prepares the files that the runs of a task share.
 
 No shared file system is needed: all files come with the order and go back with the result.
 """
@@ -26,7 +26,7 @@ from matekd_bench.study.execute.orders import Order, OrderEnd
 from matekd_bench.study.execute.runner import RunSink
 from matekd_bench.study.execute.study_session import SharedStudy, StudySession
 
-Files = dict[str, bytes]  # the contents of the files of a folder, by relative path
+Files = dict[str, bytes]  # the contents of a folder's files, by relative path
 Checkpoint = tuple[int, Files]  # the update after which it was saved, and its files
 PROGRESS_SECONDS = 1.0  # between two reports of progress
 
@@ -39,8 +39,8 @@ _session_context = ExitStack()  # holds the open session
 class NodeOrder:
     """An order for a node, with everything that it needs.
 
-    `inputs` are the plugin files that the study names, by path. `working_folder` is the folder in which the study was
-    started. `study_key` names the study's folder on a node.
+    `inputs` are the plugin files of the study, by path. `working_folder` is the folder in which the study was started.
+    `study_key` names the study's folder on a node.
     """
 
     order: Order
@@ -54,8 +54,8 @@ class NodeOrder:
 class NodeResult:
     """The end of an order on a node.
 
-    `files` are those of the run or, for a preparation, of the cache folders that the task's runs share. `student`
-    holds the files of the student, if it is kept.
+    `files` are those of the run. For a preparation they are those of the cache folders that the task's runs share.
+    `student` holds the files of the student if it is kept.
     """
 
     end: OrderEnd
@@ -87,11 +87,11 @@ def execute_order(
 ) -> NodeResult:
     """Execute an order on the node with the id `node`, and return the result.
 
-    `shared` holds the files that the task's runs share, `checkpoint` the one to resume from.
+    `shared` holds the files that the task's runs share; `checkpoint` is the one to resume from.
     """
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
-    )  # a node has no keyboard: a KeyboardInterrupt is a method's own
+    )  # a node has no keyboard, so a KeyboardInterrupt comes from a method
     home = Path(tempfile.gettempdir()) / f"matekd-bench-{node_order.study_key}-{node}"
     os.environ["MATEKD_BENCH_CACHE"] = str(home / "cache")
     if os.path.isdir(node_order.working_folder):  # so that relative paths mean the same as for the driver
@@ -123,7 +123,7 @@ def _train(order: Order, remote: RemoteRunner, checkpoint: Checkpoint | None) ->
     if checkpoint is not None:
         update, files = checkpoint
         store.under_way(run_id).save(update, files)
-    # An earlier try of the run on this node may not have ended yet and still hold its lock.
+    # An earlier try of the run on this node may still be running and hold its lock.
     while (end := remote.execute(order)).kind == "held":
         time.sleep(PROGRESS_SECONDS)
     students = KeptStudents(store.root)
@@ -134,7 +134,7 @@ def _train(order: Order, remote: RemoteRunner, checkpoint: Checkpoint | None) ->
 
 
 def _session_of(node_order: NodeOrder, home: Path) -> tuple[RemoteRunner, NodeSink]:
-    """Return this process's session of the order's study; open it first, with its input files in `home`."""
+    """Return this process's session of the order's study, opened first if necessary, with its inputs in `home`."""
     key = node_order.study.to_json()
     if key not in _sessions:
         _sessions.clear()
@@ -154,7 +154,7 @@ def _with_inputs(node_order: NodeOrder, home: Path) -> SharedStudy:
     """Write the order's plugin files into `home`, and return the study with their paths replaced."""
     local_paths = {}
     for path, content in node_order.inputs.items():
-        # A folder per content: files of one name but different contents do not collide.
+        # One folder per content: files with the same name but different contents do not collide.
         local_paths[path] = home / short_digest(content.hex()) / path.name
         write_files(local_paths[path].parent, {path.name: content})
     plugins = tuple(local_paths[path] for path in node_order.study.plugins)
@@ -170,7 +170,7 @@ class NodeSink(RunSink):
         self._last_progress = 0.0
 
     def emit(self, event: Event) -> None:
-        """Send an event, unless it is progress that comes too soon after the last."""
+        """Send an event, unless it is progress that comes too soon after the last report."""
         if isinstance(event, Progress):
             if time.monotonic() - self._last_progress < PROGRESS_SECONDS:
                 return
@@ -178,7 +178,7 @@ class NodeSink(RunSink):
         self.send("event", as_json(self.about_run(event)))
 
     def send(self, kind: str, *values: Any) -> None:
-        """Send a report on the run under way."""
+        """Send a report on the current run."""
         self.mailbox.put.remote(self.run_id, [kind, *values])
 
 
@@ -193,7 +193,7 @@ class ReportMailbox:
         self._reports.append((run_id, report))
 
     def flush(self) -> None:
-        """Do nothing: when this returns, all earlier reports of the caller are kept, as Ray keeps their order."""
+        """Do nothing; when this returns, all earlier reports of the caller have arrived, as Ray keeps their order."""
 
     def take(self) -> list[tuple[str, list[Any]]]:
         """Remove and return all reports, each with the id of its run."""

@@ -12,7 +12,7 @@ from matekd_bench.study.plan.grid import Cell
 def cached_artifacts(cell: Cell, *, generator: bool) -> Files | None:
     """Return the files of the cell's teacher, its logits and, if a run needs it, the generator.
 
-    Returns None unless this machine's cache has all of them.
+    Returns None unless all of them are in this machine's cache.
     """
     folders = TaskAssets(cell.data, cell.recipe).cached_folders(generator=generator)
     if folders is None or not all(map(is_intact, folders)):

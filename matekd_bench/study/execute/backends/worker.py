@@ -1,4 +1,4 @@
-"""Runs a worker process, which executes the orders of another process, one at a time, and reports to it.
+"""Runs a worker process, which executes another process's orders, one at a time, and reports to it.
 
 Orders are lines of JSON on stdin, after a first line with the study. Events and the ends of orders are lines of JSON
 on stdout; everything else that is printed goes to stderr. When stdin ends, the worker saves its run and stops.
@@ -28,11 +28,11 @@ from matekd_bench.study.execute.runner import OnCheckpoint, Runner, RunSink
 from matekd_bench.study.execute.study_session import SharedStudy, StudySession
 from matekd_bench.study.plan.tuning import TRIALS_FOLDER
 
-MEMORY_UPDATES = 32  # of a run, or of a teacher's fine-tuning, between two reports of its memory
+MEMORY_UPDATES = 32  # updates of a run, or of a teacher's fine-tuning, between two reports of memory
 
 
 class RemoteRunner:
-    """An executor of orders in a process that another one leads: a runner of the task and the grid of each order."""
+    """Executes the orders of a leading process, with a runner for the task and the grid of each order."""
 
     def __init__(
         self, session: StudySession, store: ResultsStore, sink: RunSink, interruptions: Interruptions,
@@ -43,7 +43,7 @@ class RemoteRunner:
         self._runner: Runner | None = None
 
     def runner(self, order: Order) -> Runner:
-        """Return the runner for an order; that of the last order is kept if it has the same grid."""
+        """Return the runner for an order; the last order's runner is reused if it has the same grid."""
         grid = self._session.grid(order.task, trial=order.trial)
         if self._runner is None or self._runner.grid is not grid:
             home = self._store.root / TRIALS_FOLDER if order.trial else self._store.root
@@ -54,9 +54,11 @@ class RemoteRunner:
         return self._runner
 
     def execute(self, order: Order) -> OrderEnd:
-        """Execute an order, and return its end."""
+        """Execute an order and return its end."""
         self._sink.run_id = order.run_id  # the grid of another task is made for this run
-        reset_peak_memory(self._session.device)  # what an earlier order took is no part of this one's peak
+        reset_peak_memory(
+            self._session.device
+        )  # memory of earlier orders does not count toward this one's peak
         try:
             return self.runner(order).execute(order)
         finally:
@@ -66,7 +68,7 @@ class RemoteRunner:
 class WorkerSink(RunSink):
     """A sink that writes events as lines of JSON, and the peak memory of the process every MEMORY_UPDATES updates.
 
-    That is soon enough for other runs to join on the device, and late enough to have seen batches of many lengths.
+    This is soon enough for other runs to join on the device, and late enough to have seen batches of many lengths.
     """
 
     def __init__(self, stream: TextIO, device: torch.device | None = None) -> None:
@@ -75,7 +77,7 @@ class WorkerSink(RunSink):
         self._updates = 0
 
     def emit(self, event: Event) -> None:
-        """Write one line, and one about memory if it is due."""
+        """Write one line, and another about memory if it is due."""
         self.write(as_json(self.about_run(event)))
         self._updates = 0 if isinstance(event, RunStarted) else self._updates + isinstance(event, Progress)
         if self.device is not None and (self._updates >= MEMORY_UPDATES or isinstance(event, Evaluated)):
@@ -92,7 +94,7 @@ class WorkerSink(RunSink):
 
 
 def serve(orders: TextIO, reports: TextIO) -> int:
-    """Execute orders until they end or a signal comes; return the exit code."""
+    """Execute orders until stdin ends or a signal comes; return the exit code."""
     study = SharedStudy.from_json(orders.readline())
     sink = WorkerSink(reports)
     order_queue: queue.Queue[Order | None] = queue.Queue()
@@ -110,7 +112,7 @@ def serve(orders: TextIO, reports: TextIO) -> int:
                 try:
                     end = remote.execute(order)
                 except RunError as error:
-                    # The run does not exist here, as when a plugin was edited after planning.
+                    # The run does not exist here, for example because a plugin was edited after planning.
                     end = OrderEnd(order, "lost", reason=str(error))
                 finally:
                     busy.clear()
@@ -118,7 +120,9 @@ def serve(orders: TextIO, reports: TextIO) -> int:
         except StoppedError as stopped:
             sink.write({"stopped": str(stopped)})
             return stopped.exit_code
-        except ResultsError as error:  # no run can be recorded: the study ends, as it would in one process
+        except (
+            ResultsError
+        ) as error:  # no run can be recorded: the study ends, as it would in a single process
             sink.write({"refused": [error.message, error.hint]})
             return error.exit_code
     return 0
@@ -127,7 +131,7 @@ def serve(orders: TextIO, reports: TextIO) -> int:
 def _read_orders(orders: TextIO, order_queue: queue.Queue[Order | None], busy: threading.Event) -> None:
     """Put orders into the queue, and None at their end.
 
-    If they end while an order is executed, the other process is gone: SIGTERM then has the run saved.
+    If stdin ends while an order is executed, the other process is gone. SIGTERM then makes the run save itself.
     """
     for line in orders:
         order_queue.put(TypeAdapter(Order).validate_json(line))
@@ -138,7 +142,7 @@ def _read_orders(orders: TextIO, order_queue: queue.Queue[Order | None], busy: t
 
 def main() -> int:
     """Serve the process at the other end of stdin and stdout."""
-    # Reports get the original stdout; what libraries print to stdout goes to stderr and cannot mix with them.
+    # Reports use the original stdout. What libraries print to stdout goes to stderr, so it cannot mix with the reports.
     reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return serve(sys.stdin, reports)

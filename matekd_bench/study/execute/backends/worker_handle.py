@@ -24,17 +24,17 @@ from matekd_bench.study.execute.device_slots import DeviceSlot, Kind
 from matekd_bench.study.execute.orders import Order, OrderEnd
 from matekd_bench.study.execute.study_session import SharedStudy
 
-LAST_LINES = 5  # that are shown of a dead worker's log
+LAST_LINES = 5  # of a dead worker's log that are shown
 
 
 def exit_cause(code: int) -> str:
-    """Return in words how a process ended that returned `code`."""
+    """Describe in words how a process with the return code `code` ended."""
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 @dataclass
 class Assignment:
-    """The order that a worker executes, on which device, and since when (`time.perf_counter`)."""
+    """The order that a worker executes, its device, and its start time (`time.perf_counter`)."""
 
     order: Order
     kind: Kind
@@ -45,8 +45,8 @@ class Assignment:
 class Worker:
     """A worker process.
 
-    Its reports arrive in `inbox` as pairs (worker, report): events, ends of orders, its peak memory in bytes, the line
-    with which it stopped, the error for which it ended, and None when the process has ended.
+    Its reports arrive in `inbox` as pairs (worker, report). A report is an event, the end of an order, the peak memory
+    in bytes, the line with which the worker stopped, the error that ended it, or None after the process has ended.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Worker:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         thread_variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
         environment = {**os.environ, **dict.fromkeys(thread_variables, str(threads)), **slot.environment}
-        with self.log.open("xb") as log:  # never through a link that lies there
+        with self.log.open("xb") as log:  # never through an existing link
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "matekd_bench.study.execute.backends.worker"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True,
-                start_new_session=True,  # only this process gets Ctrl-C; it passes it on once
+                start_new_session=True,  # so that only this process gets Ctrl-C, which it forwards once
             )  # fmt: skip
         self._send(study.to_json())
         self._reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
@@ -71,7 +71,7 @@ class Worker:
 
     def _send(self, line: str) -> None:
         assert self._process.stdin is not None
-        with suppress(OSError):  # the process has died: its end is reported
+        with suppress(OSError):  # the process has died, and its end is reported
             self._process.stdin.write(line + "\n")
             self._process.stdin.flush()
 
@@ -89,11 +89,11 @@ class Worker:
         self._send(json.dumps(TypeAdapter(Order).dump_python(assignment.order, mode="json")))
 
     def stop(self) -> None:
-        """Have the process save its run and end."""
+        """Make the process save its run and end."""
         self._process.send_signal(signal.SIGTERM)
 
     def close(self) -> None:
-        """End the process: at once if it is at work (its last checkpoint stays), else within about 10 seconds."""
+        """End the process: at once if it is busy (its last checkpoint stays), else within about 10 seconds."""
         with suppress(OSError):
             assert self._process.stdin is not None
             self._process.stdin.close()
@@ -112,11 +112,11 @@ class Worker:
             self.log.parent.rmdir()
 
     def exit_reason(self) -> str:
-        """Return how the process died and the last lines of its log; an empty log is deleted."""
+        """Return how the process died and the last lines of its log; delete an empty log."""
         cause = exit_cause(self._process.returncode)
         try:
             text = self.log.read_text(encoding="utf-8", errors="replace")
-        except OSError:  # another process has tidied the folder
+        except OSError:  # another process has removed it
             text = ""
         log_end = " | ".join(line.strip() for line in text.splitlines()[-LAST_LINES:] if line.strip())
         if not log_end:
@@ -130,7 +130,7 @@ Inbox = queue.Queue[tuple[Worker, Report]]
 
 
 def _report(line: dict[str, Any]) -> Report:
-    """Return the report that a worker wrote as a line of JSON."""
+    """Turn a worker's line of JSON into a report."""
     match line:
         case {"end": end}:
             return TypeAdapter(OrderEnd).validate_python(end)
@@ -140,7 +140,7 @@ def _report(line: dict[str, Any]) -> Report:
             return text
         case {"refused": [message, hint]}:
             return ResultsError(message, hint=hint)
-        case {"memory": _}:  # unknown on this system
+        case {"memory": _}:  # memory is not known on this system
             return ""
     return from_json(line)
 
@@ -148,7 +148,7 @@ def _report(line: dict[str, Any]) -> Report:
 class WorkerGroup:
     """The workers of a study.
 
-    Idle workers stay for the next part of the study, such as the runs after the trials, with the libraries loaded.
+    Idle workers stay, with the libraries loaded, for the next part of the study, such as the runs after the trials.
     """
 
     def __init__(self) -> None:

@@ -24,10 +24,10 @@ WATCH_SECONDS = 0.5  # between two checks whether a signal has come
 
 
 class WorkerProcesses:
-    """A backend of worker processes, `jobs` of them at a time, with `threads` CPU threads each.
+    """A backend of worker processes: at most `jobs` at a time, each with `threads` CPU threads.
 
-    After a signal every worker saves its run. The workers belong to `group`, whose owner dismisses them; after an
-    error they are dismissed here.
+    After a signal every worker saves its run. The workers belong to `group`, whose owner dismisses them. After an error
+    they are dismissed here.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class WorkerProcesses:
 
     @contextmanager
     def open(self, cells: Sequence[Cell], sink: Sink) -> Iterator[None]:
-        """Execute orders for `cells`; after an error the workers are dismissed."""
+        """Execute orders for `cells`; dismiss the workers after an error."""
         self._cells, self._sink = cells, sink
-        self._interruptions.stop_requested()  # defers signals: the scheduler has the workers save their runs
+        self._interruptions.stop_requested()  # defers signals: the scheduler makes the workers save their runs
         try:
             yield
         except ResultsError:
@@ -54,7 +54,7 @@ class WorkerProcesses:
             raise
 
     def work(self) -> list[WorkItem]:
-        """Return the runs, with the teachers that have to be trained before them."""
+        """Return the runs, and the teachers that must be trained before them."""
         return work_items(self._cells, self._store.records())[0]
 
     def has_room(self, work: WorkItem) -> bool:
@@ -91,7 +91,7 @@ class WorkerProcesses:
         return worker
 
     def wait(self) -> list[OrderEnd]:
-        """Wait for a report, and handle all that have come."""
+        """Wait for a report, then handle all reports that have arrived."""
         ends: list[OrderEnd] = []
         timeout = WATCH_SECONDS
         while True:
@@ -106,12 +106,12 @@ class WorkerProcesses:
                 ends += self._handle(worker, report)
 
     def _handle(self, worker: Worker, report: Report) -> list[OrderEnd]:
-        """Handle a report other than an event; return the order that it ends, if it does."""
+        """Handle a report that is not an event; return the order that it ends, if any."""
         match report:
             case OrderEnd():
                 self._unassign(worker)
                 if report.device_lost:
-                    worker.close()  # its exit is the next report; a new worker takes its place
+                    worker.close()  # its exit is the next report, after which a new worker replaces it
                     worker.remove_log()
                 return [report]
             case ResultsError():
@@ -126,7 +126,7 @@ class WorkerProcesses:
         return []
 
     def _unassign(self, worker: Worker) -> Assignment:
-        """Mark the worker as idle, and return what it was assigned."""
+        """Mark the worker as idle, and return its assignment."""
         assignment = worker.assignment
         assert assignment is not None
         worker.assignment = None
@@ -144,7 +144,7 @@ class WorkerProcesses:
         return [OrderEnd(assignment.order, "lost", seconds=seconds, reason=worker.exit_reason())]
 
     def stop(self) -> list[OrderEnd]:
-        """Have every worker save its run and end; return the orders that ended instead."""
+        """Make every worker save its run and end; return the orders that ended in the meantime."""
         busy = [worker for worker in self._group.workers if worker.assignment is not None]
         for worker in busy:
             worker.stop()
@@ -161,4 +161,4 @@ class WorkerProcesses:
         return ends
 
     def forget(self, task: str) -> None:
-        """Do nothing: a worker keeps one task at a time."""
+        """Do nothing: a worker holds only one task at a time."""
