@@ -59,7 +59,7 @@ class Update:
 class Bench:
     """A new instance of a method, with a student of one tiny layer, a teacher of two, a generator, and toy text.
 
-    Everything is in float64, so that a difference well above rounding is the method's doing. `awkward` takes empty,
+    Everything is in float64, so that a difference well above rounding comes from the method. `awkward` takes empty,
     long and strange texts instead; `dropout` switches dropout on; `reverse` gives the teacher another vocabulary.
     `unlabeled` leaves every third row without a label. Without `warm_up` the session waits for a checkpoint to load.
     """
@@ -172,9 +172,9 @@ class Bench:
 
     @contextlib.contextmanager
     def _recording_steps(self, update: Update) -> Iterator[None]:
-        """Copy the gradients with which optimizers step inside the block, because the trainer clears them afterwards.
+        """Copy the gradients that optimizers step with inside the block, because the trainer clears them afterwards.
 
-        BERT's `key.bias` is left out: softmax ignores it, so that its gradient is rounding alone.
+        BERT's `key.bias` is left out: softmax ignores it, so its gradient is only rounding error.
         """
         modules = {trained.name: trained.module for trained in self.session.context.trained}
         owners = {"student": self.student, **modules}

@@ -102,7 +102,7 @@ def run_check(subject: Subject, check: ContractCheck) -> CheckResult:
     """Run one check on a method, with the global generators in the same state each time; restore them afterwards."""
     result = partial(CheckResult, check.name, check.expected)
     try:
-        # Under pytest too a signal raises StoppedError, so that any KeyboardInterrupt was raised by the method.
+        # A signal raises StoppedError under pytest too, so any KeyboardInterrupt comes from the method.
         with Interruptions(), foreign_code(), seeded(FRESH_SEED):
             warning = check.run(subject, partial(Bench, subject))
     except CheckFailedError as error:
@@ -131,7 +131,7 @@ def _where(error: BaseException, subject: Subject) -> str:
     if own:
         last = own[-1]
         return f"Line {last.lineno} of {Path(last.filename).name}, in {last.name}(): {last.line}"
-    return f"See {_definition(factory, subject)}: docs/write-a-method.md says what the suite expects of it."
+    return f"See {_definition(factory, subject)}: docs/write-a-method.md describes what the suite expects."
 
 
 def _package(module: object) -> str:
