@@ -18,7 +18,7 @@ class MixupParams(Params):
     """Parameters of `mixup`."""
 
     alpha: float = Field(default=0.4, gt=0, le=100)
-    """Both parameters of the Beta distribution that each example's share is drawn from: small ones mix little."""
+    """Both parameters of the Beta distribution from which each example's share is drawn; small values mix little."""
 
 
 class Mixup(Perturbation[MixupParams]):
@@ -61,7 +61,7 @@ class Mixup(Perturbation[MixupParams]):
         )  # fmt: skip
 
     def _partners(self, whole: Batch) -> Tensor:
-        """Return each example's partner [B]: the next one in a random order, so nobody's partner is itself."""
+        """Return each example's partner [B]: the next one in a random order, so no example is its own partner."""
         order = self.context.draw(whole, "mixup-partner")[:, 0].argsort(stable=True)
         partner = order.new_empty(len(order))
         partner[order] = order.roll(-1)

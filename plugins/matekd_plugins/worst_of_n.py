@@ -1,4 +1,4 @@
-"""`worst-of-n`: a wrapper that trains on the one of n perturbed texts where student and teacher differ most."""
+"""`worst-of-n`: a wrapper that trains on the one of n perturbed texts on which student and teacher differ most."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class WorstOfN(TextPerturbation[WorstOfNParams]):
         super().__init__(params, context)
         if not isinstance(inner, TextPerturbation):
             raise PluginError(
-                f"method 'worst-of-n' draws from a TextPerturbation, and '{type(inner).__name__}' is none."
+                f"method 'worst-of-n' needs a TextPerturbation to draw from, not '{type(inner).__name__}'."
             )
         self._inner = inner
         self.notices = inner.notices
@@ -131,7 +131,7 @@ def matekd_bench_methods() -> Iterator[Method]:
     """Announce the method."""
     yield Method(
         name="worst-of-n",
-        summary="Of n texts that another method draws, the one where student and teacher differ most.",
+        summary="Of n texts that another method draws, the one on which student and teacher differ most.",
         params=WorstOfNParams,
         factory=WorstOfN,
         level="text",
