@@ -105,7 +105,7 @@ def _columns_of(task: str, columns: Collection[TaskColumn]) -> set[str]:
 def _select_from_table(
     table: LeaderboardTable, methods: Sequence[str] | None, tasks: set[str] | None
 ) -> LeaderboardTable:
-    """Return the table with the selected rows and columns (None: all), and how much of the study they are."""
+    """Return the table with the selected rows and columns (None: all), and the part of the study that they make up."""
     rows = tuple(
         row for row in table.rows if methods is None or any(_is_called(row, name) for name in methods)
     )

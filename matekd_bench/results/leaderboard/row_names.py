@@ -17,7 +17,7 @@ PresetParams: TypeAlias = Mapping[str, str]  # METHOD.PARAMETER -> value, those 
 class RowName:
     """The names of one row: its method, its variant, and the variant as the user typed it.
 
-    `from_preset` lists what the preset set, such as ``matekd.generator_lr=5e-05``.
+    `from_preset` lists the parameters that the preset set, such as ``matekd.generator_lr=5e-05``.
     """
 
     method: str
@@ -33,7 +33,7 @@ class RowName:
 def row_names(
     runs: Iterable[Record], preset_params: Callable[[Record], PresetParams] | None
 ) -> dict[str, RowName]:
-    """Return the names of the variants of `runs`; `preset_params` says what the preset of a run's study set.
+    """Return the names of the variants of `runs`; `preset_params` returns the parameters that a run's preset set.
 
     Variants that would be typed alike, as in studies with several presets, keep their full names.
     """
@@ -73,7 +73,7 @@ def _row_name(run: Record, preset_params: Callable[[Record], PresetParams] | Non
 
 
 def _without(ref: MethodRef, preset: PresetParams) -> tuple[MethodRef, tuple[str, ...]]:
-    """Return the method, and the one that it wraps, without what the preset set, and a list of that."""
+    """Return the method, and the one that it wraps, without the parameters that the preset set, and a list of them."""
     left_out = [
         (key, value) for key, value in ref.params if _is_equal(value, preset.get(f"{ref.name}.{key}"))
     ]

@@ -23,13 +23,13 @@ Role: TypeAlias = Literal["reference", "baseline", "ablation", "method"]
 
 @dataclass(frozen=True)
 class CellMarks:
-    """What a reader must know of a cell's runs besides their scores.
+    """Facts that a reader must know about a cell's runs besides their scores.
 
     `added_seeds` were added after the first results were seen. `answers_changed` is how far the answers differ from
     the reference's at the same seed, mean over common seeds: the share of dev examples with another label, or the
     mean absolute difference in standard deviations of the gold scores; None without predictions. `same_as` is the
     reference's label if the students are the same as its students: no label differs, and logits are equal up to
-    rounding. `adversary_margin` is the mean over the `adversary_runs` that measured one; `no_adversary` of them had no
+    rounding. `adversary_margin` is the mean over the `adversary_runs` that measured one; `no_adversary` of these had no
     adversary.
     """
 
@@ -133,8 +133,8 @@ class Cost:
 class RowIdentity:
     """One method variant in one version.
 
-    `params` omits parameters in which the runs of a tuned row differ. `resources` are what the method used from
-    outside, such as a thesaurus with version and digest. `code` names the code of a method from outside matekd-bench.
+    `params` omits parameters in which the runs of a tuned row differ. `resources` are the external ones that the method
+    used, such as a thesaurus, with version and digest. `code` names the code of a method from outside matekd-bench.
     """
 
     name: RowName
@@ -244,7 +244,7 @@ class LeaderboardTable:
 
     @property
     def power_lines(self) -> tuple[str, ...]:
-        """One line per task: what this design can detect and has reached, and the seeds needed for less."""
+        """One line per task: the difference this design can detect, its half-widths, and the seeds to detect less."""
         from matekd_bench.results.stats.power import power_line
 
         return tuple(power_line(name, power, self._half_widths(name)) for name, power in self.power.items())
@@ -257,7 +257,7 @@ class LeaderboardTable:
 
     @property
     def tasks_of_means(self) -> str:
-        """The tasks that means over tasks are over, in words: "3 tasks", or "all 3 tasks" if a view hides some."""
+        """The tasks over which means are taken, in words: "3 tasks", or "all 3 tasks" if a view hides some."""
         hidden = self.part is not None and self.part.hides_tasks
         return f"{'all ' * hidden}{self.compared} tasks"
 

@@ -28,7 +28,7 @@ MAX_NAMED = 5  # runs without predictions that one note names
 
 
 def bounds_of(metrics: Sequence[str]) -> Interval:
-    """Return the bounds of the mean of `metrics`; those of library metrics are not known, and taken as -1 and 1."""
+    """Return the bounds of the mean of `metrics`; those of library metrics are unknown and taken as -1 and 1."""
     return SIGNED if library_metrics(metrics) or SIGNED_METRICS & set(metrics) else UNIT
 
 
@@ -120,8 +120,12 @@ class TableRuns:
         scored = self.grid.scored(key, column.name)
         failed = any(run.status == "failed" for run in self.grid.cell(key, column.name).values())
         scores = {seed: last_score(run) for seed, run in scored.items()}
-        foreign = library_metrics(column.metrics)  # their bounds and the shares of examples are not known
-        reason = f"{foreign[0]} is not computed example by example" if foreign else RowScores.without_examples
+        foreign = library_metrics(
+            column.metrics
+        )  # their bounds and the contributions of examples are unknown
+        reason = (
+            f"{foreign[0]} cannot be computed example by example" if foreign else RowScores.without_examples
+        )
         return RowScores(
             scores, self._example_scores(scored, column), complete=not failed,
             collapsed=frozenset(seed for seed, run in scored.items() if run.status in ("collapsed", "diverged")),

@@ -34,7 +34,7 @@ METRIC_NAMES: Mapping[str, str] = {
     "macro-f1": "macro F1",
     "balanced-accuracy": "bal. acc",
 }
-# How numbers of each unit are shown. Fractions are in files as they are, and shown in points.
+# How numbers of each unit are shown. Files have fractions; tables show points.
 FORMATS: Mapping[str, str] = {
     "": "",
     "fraction": ".1f",
@@ -55,10 +55,10 @@ FACTORS: Mapping[str, float] = {"fraction": 100, "difference": 100, "FLOPs": 1e-
 
 @dataclass(frozen=True)
 class TableCell:
-    """What one cell of a table says.
+    """The content of one cell of a table.
 
     `lines` are its lines of text, the most important first. `sort` is the value to sort by, "" for none. `kind` is
-    what the cell stands for, such as a verdict or a status. `link` names the part of a page that explains the cell.
+    its class, such as a verdict or a status. `link` names the part of a page that explains the cell.
     """
 
     lines: tuple[str, ...]
@@ -76,8 +76,8 @@ class Column(Generic[P]):
 
     `value` computes what files hold. `heading` are the lines above the column in tables, () if only files have it;
     ``{reference}`` stands for the reference's label. `unit` is one of FORMATS. `show` makes the cell, by default from
-    value and unit. Without `in_files` the column is in tables only. `over` says what is in the column's
-    numbers even if a filtered view does not show it: all "tasks" of the study, or all of the "study", its methods too.
+    value and unit. Without `in_files` the column is in tables only. `over` names what the numbers cover even if a
+    filtered view hides it: all "tasks" of the study, or the whole "study", with all its methods.
     """
 
     key: str
@@ -90,7 +90,7 @@ class Column(Generic[P]):
     over: Literal["", "tasks", "study"] = ""
 
     def title(self, reference: str | None, part: ShownPart | None = None) -> tuple[str, ...]:
-        """Return the heading with the label of the reference; in a filtered view it names what `over` is."""
+        """Return the heading with the label of the reference; in a filtered view it also names `over`."""
         name = "the reference" if reference is None else reference
         lines = tuple(line.replace("{reference}", name) for line in self.heading)
         if part is not None and (self.over == "study" or part.hides_tasks):
@@ -98,7 +98,7 @@ class Column(Generic[P]):
         return lines
 
     def cell(self, *args: P.args, **kwargs: P.kwargs) -> TableCell:
-        """Return what a table says of the row."""
+        """Return the cell of the row in a table."""
         if self.show is not None:
             return self.show(*args, **kwargs)
         value = self.value(*args, **kwargs)
@@ -165,7 +165,7 @@ def verdict_cell(statistics: CellSummary | RowSummary) -> TableCell:
 
 
 def mean_and_spread(cell: ScoreCell) -> str:
-    """Format the mean and, of two seeds or more, the standard deviation."""
+    """Format the mean and, for two or more seeds, the standard deviation."""
     spread = cell.statistics.spread
     if spread is None:
         return NO_VALUE
@@ -217,7 +217,7 @@ def metric_heading(task: TaskColumn) -> str:
 
 
 def dev_rows(task: TaskColumn) -> str:
-    """Return how many examples a score is on, such as "872 dev"."""
+    """Return the number of examples that were scored, such as "872 dev"."""
     count = sum(task.eval_rows.values())
     return f"{count} {task.eval_on}" if count else ""
 
@@ -238,7 +238,7 @@ def joined(values: Iterable[str]) -> str:
 
 
 def teacher_cost(table: LeaderboardTable) -> str | None:
-    """Return what the teacher's answers cost that come from files; None if nothing is known."""
+    """Return the cost of the teacher's answers that come from files; None if nothing is known."""
     return joined(amounts(column.teacher_cost) for column in table.columns if column.teacher_cost) or None
 
 

@@ -85,7 +85,7 @@ def export(
 
 
 def _format_rows(path: Path, table: ExportTable, exporters: Exporters) -> bytes:
-    """Return the rows in the format of the extension; PluginError if a plugin's exporter fails."""
+    """Return the rows in the format of the extension; raise PluginError if a plugin's exporter fails."""
     extension = path.suffix.lower()
     if extension in WRITERS:
         return WRITERS[extension](table).encode()
@@ -116,7 +116,7 @@ def check_path(
     exporter = (exporters or {}).get(extension.removeprefix("."))
     if exporter is not None and extension in builtin:
         raise PluginError(
-            f"'{extension}' is written by matekd-bench itself, and {exporter.by} claims it too."
+            f"'{extension}' is a format of matekd-bench itself, but {exporter.by} claims it too."
         )
     if exporter is not None:
         check_packages(f"the exporter '{extension}'", exporter.record)
@@ -125,9 +125,9 @@ def check_path(
         f".{name}" for name in sorted(exporters or ())
     ]
     if extension not in allowed:
-        problem = f"extension '{path.suffix}'" if path.suffix else "no extension"
+        problem = f"unknown extension '{path.suffix}'" if path.suffix else "no extension"
         target = f"the runs to {path}" if table == "runs" else f"to {path}"
-        raise UsageError(f"cannot export {target}: {problem}; there are {', '.join(allowed)}.")
+        raise UsageError(f"cannot export {target}: {problem}; use one of {', '.join(allowed)}.")
     documents.check_view(path, view)
     documents.check_picture(path, plot)
 

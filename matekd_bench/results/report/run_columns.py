@@ -83,8 +83,8 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         lambda run, score: run.teacher.task_score if run.teacher else None, unit="fraction",
     ),
     Column("student", "Student checkpoint.", lambda run, score: run.student.id if run.student else None),
-    Column("budget", "Kind and limit.", lambda run, score: f"{run.budget.kind}={run.budget.limit}"),
-    Column("budget_spent", "What was spent, in units of the kind.", lambda run, score: run.budget.spent),
+    Column("budget", "Kind and limit of the budget.", lambda run, score: f"{run.budget.kind}={run.budget.limit}"),
+    Column("budget_spent", "Budget spent, in units of its kind.", lambda run, score: run.budget.spent),
     Column("split", "Split of the score; `all` for the task's score.", lambda run, score: score.get("split")),
     Column(
         "selection", "Evaluation of the score: `last`, `best_dev`, or `xfit` for a cross-fitted one.",
@@ -109,7 +109,7 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         lambda run, score: run.compute.train_flops, ("PFLOPs",), "FLOPs",
     ),
     Column(
-        "precompute_flops", "Operations of the warm-up of the method's own network.",
+        "precompute_flops", "Floating-point operations of the warm-up of the method's own network.",
         lambda run, score: run.compute.precompute_flops, unit="FLOPs",
     ),
     Column(
@@ -120,10 +120,10 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         "eval_seconds", "Seconds of scoring on dev.", lambda run, score: run.compute.eval_seconds, unit="s",
     ),
     Column(
-        "peak_memory_bytes", "Largest memory, empty if unknown.", lambda run, score: run.compute.peak_memory_bytes,
+        "peak_memory_bytes", "Peak memory; empty if unknown.", lambda run, score: run.compute.peak_memory_bytes,
     ),
     Column("device", "Device type.", lambda run, score: run.compute.device),
-    Column("precision", "Numbers of the forward passes.", lambda run, score: run.compute.precision),
+    Column("precision", "Number format of the forward passes.", lambda run, score: run.compute.precision),
     Column("created", "When the run was recorded (UTC).", lambda run, score: run.provenance.created),
     Column("bench_version", "Version of matekd-bench.", lambda run, score: run.env.get("matekd_bench")),
     Column(
@@ -131,7 +131,7 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     ),
     Column("lr", "Learning rate of the training.", lambda run, score: run.hparams.get("lr")),
     Column(
-        "resources", "What the method used from outside, with version and digest.",
+        "resources", "External resources that the method used, with version and digest.",
         lambda run, score: resources_of(run) or None,
     ),
     *(
@@ -139,7 +139,7 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         for name in ENVIRONMENT
     ),
     Column(
-        "code", "Where the method's code comes from, digest of its source, versions of the libraries that it names.",
+        "code", "Origin of the method's code, digest of its source, versions of the libraries that it names.",
         lambda run, score: "; ".join(f"{part.method}: {part}" for part in run.code) or None,
     ),
     Column(
@@ -152,7 +152,7 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     ),
     Column(
         "adversary_margin",
-        "Of a method that trains a generator: divergence on the adversary's text less that on the frozen generator's, "
+        "For methods that train a generator: divergence on the adversary's text minus that on the frozen generator's, "
         "mean over rows.",
         lambda run, score: margin.margin if (margin := adversary_margin(run)) else None, ("margin",), "diagnostic",
     ),
@@ -161,14 +161,14 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         lambda run, score: margin.se if (margin := adversary_margin(run)) else None, ("std. error",), "diagnostic",
     ),
     Column(
-        "adversary", "False if the margin is at most two standard errors: the run's generator was no adversary.",
+        "adversary", "False if the margin is at most two standard errors: the generator did not act as an adversary.",
         lambda run, score: margin.is_adversary if (margin := adversary_margin(run)) else None, ("adversary",),
         show=lambda run, score: _adversary_cell(run),
     ),
     Column(
         "headline",
         "True for one row per run: its task's score at the last evaluation, or the only row of a failed run. Average "
-        "over these rows alone.",
+        "over these rows only.",
         _is_headline,
     ),
     Column(
@@ -191,7 +191,7 @@ RUN_SHEET = (
 # The table of the margins of adversaries, for --diagnostics.
 MARGIN_SHEET = ("variant", "task", "seed", "adversary_margin", "adversary_margin_se", "adversary")
 
-# The columns of a table with a row per run, the most important first; all that files say of a run follow.
+# The columns of a table with a row per run, the most important first; the other columns of files follow.
 FIRST_OF_RUN = (
     *("run_id", "method", "variant", "task", "seed", "score", "best_dev", "status", "reason"),
     *("student_updates", "train_flops", "train_seconds"),
