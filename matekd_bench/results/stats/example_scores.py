@@ -127,8 +127,8 @@ class Noise:
 def paired_noise(own: ExampleScores, other: ExampleScores, seeds: Sequence[int]) -> Noise:
     """Compute the noise in the difference of two rows over their common `seeds`, two or more.
 
-    Runs with one seed share initial student, order and dropout. They are subtracted example by example, so that what
-    they share cancels. Splits (MNLI) have the seeds in common and examples of their own.
+    Runs with one seed share initial student, order and dropout. They are subtracted example by example, which cancels
+    the noise that they share. Splits (MNLI) share the seeds but have different examples.
     """
     n, splits = len(seeds), len(own.blocks)
     blocks = [

@@ -93,7 +93,7 @@ class Spread:
     n: int
     mean: float
     sd: float | None
-    interval: Interval | None  # None below MIN_SEEDS, and where runs collapsed
+    interval: Interval | None  # None below MIN_SEEDS, and if runs collapsed
 
 
 def spread(scores: Sequence[float], bounds: Interval = UNIT, *, collapsed: bool = False) -> Spread:
@@ -102,7 +102,7 @@ def spread(scores: Sequence[float], bounds: Interval = UNIT, *, collapsed: bool 
     If runs `collapsed` there is no interval: their scores have two modes. Raises ValueError if there are no scores.
     """
     if not scores:
-        raise ValueError("a mean is of one score or more")
+        raise ValueError("a mean needs at least one score")
     n, mean = len(scores), fmean(scores)
     if n < MIN_SEEDS or collapsed:
         return Spread(n, mean, math.sqrt(variance(scores)) if n > 1 else None, None)
@@ -145,7 +145,7 @@ def half_width(noise: Variance, level: float = LEVEL) -> float:
         return float(stdtrit(df, (1 + level) / 2)) * noise.error
     errors, weights = _errors(noise.parts[0])
     half, tail = 0.0, 1.0
-    # Newton's method: p is convex in the distance, so that from 0 it comes nearer from below, step by step.
+    # Newton's method: p is convex in the distance, so the iteration from 0 approaches from below.
     while tail > (1 - level) * (1 + 1e-9):
         density = float(np.sum(weights * np.exp(-((half / errors) ** 2) / 2) / errors)) * math.sqrt(
             2 / math.pi

@@ -59,7 +59,7 @@ def matthews_without(gold: Values, predicted: Values) -> Floats:
 
 
 def macro_f1_without(gold: Values, predicted: Values) -> Floats:
-    """Compute the macro F1 of all examples but each one: [n]; a class may no longer occur without its only one."""
+    """Compute the macro F1 of all examples but each one: [n]; a class disappears without its only example."""
     return macro_f1_of_counts(*_counts_without(gold, predicted))
 
 

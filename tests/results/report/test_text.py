@@ -220,7 +220,7 @@ def test_claims_are_said_with_what_they_rest_on(claimed: LeaderboardTables) -> N
         "with Holm's correction over 3 methods x 2 tasks.",
         "^ better, v worse, no mark: inconclusive, which does not mean equal.",
         "* no row is significantly better.",
-        "note: rte: 3 seeds can find ",
+        "note: rte: 3 seeds can detect ",
         "budget",
     ):
         assert said in " ".join(text.split()), said
