@@ -45,7 +45,7 @@ from matekd_bench.tasks.metrics import score_split, task_score
 __all__ = ["Job", "initial_student", "student_session", "train"]
 
 HISTORY_POINTS = (
-    200  # of the loss history under a budget of student updates; each is a mean of as many updates
+    200  # points of the loss history under a budget of student updates, each the mean of equally many
 )
 
 
@@ -79,7 +79,7 @@ def train(
             gc.collect()  # frees the networks and graphs of the failed attempt
             free_cached_memory(assets.recipe.device)
             where = (
-                f"{job.variant} on {assets.task.name}"  # without the seed: it is said once for all of them
+                f"{job.variant} on {assets.task.name}"  # without the seed, so that the note appears only once
             )
             text = f"{where}: out of memory; continuing with {micro_batch} rows per pass"
             sink.emit(Message(kind="note", text=text))
@@ -153,7 +153,7 @@ class _StudentRun:
         self._checkpoints, self._micro_batch = checkpoints, micro_batch
         self._saver = CheckpointSaver(checkpoints, stopping, self.ranks)
         if self.ranks.leads:
-            assets.warn_of_weak_teacher()  # fine-tunes the teacher first: before any student is trained by it
+            assets.warn_of_weak_teacher()  # fine-tunes the teacher first, before any student trains
         self._student = initial_student(job, assets)
         digest = weights_digest(self._student)
         reset_peak_memory(assets.recipe.device)
@@ -197,7 +197,7 @@ class _StudentRun:
         result.spent = self._trainer.spent
         result.spent_budget = self._trainer.spent_budget
         result.peak_memory = self._peak_memory()
-        # Several processes share the rows of an update, so fewer rows per pass are planned there, not a lack of memory.
+        # With several processes, fewer rows per pass are planned and do not mean a lack of memory.
         if self._micro_batch is not None or (
             self.ranks.size == 1 and self._trainer.micro_batch != self._job.training.optimizer.micro_batch
         ):
@@ -239,7 +239,7 @@ class _StudentRun:
                 if spent < limit:
                     started = time.perf_counter()
                     self._saver.after_update(update, self._session.modules, self._state)
-                    self._clock += time.perf_counter() - started  # the time that saving takes is not counted
+                    self._clock += time.perf_counter() - started  # the time for saving is not counted
         update = self._session.updates
         # Missing if auxiliary updates spent the end of the budget: the loop above sees student updates only.
         if not self._result.evaluations or self._result.evaluations[-1].update < update:
@@ -310,7 +310,7 @@ class _StudentRun:
         return now if before is None or now is None else max(now, before)
 
     def _report_progress(self, spent: int, loss: float, elapsed: float) -> None:
-        """Report progress; the remaining seconds assume that the rest of the budget takes as long in proportion.
+        """Report progress; the remaining seconds assume that the speed stays the same.
 
         The first update does not count for the estimate: it is much slower than the others.
         """

@@ -21,7 +21,7 @@ from matekd_bench.foreign_code import foreign_code
 MEETING_TIMEOUT = timedelta(minutes=10)  # for all processes to start, or to report why they failed
 # Long, because one process may wait for a file lock meanwhile. The watch notices when a process dies.
 COLLECTIVE_TIMEOUT = timedelta(days=1)
-POLL_SECONDS = 0.2  # between two looks whether a process has died before the group has formed
+POLL_SECONDS = 0.2  # between two checks for dead processes before the group has formed
 T = TypeVar("T")
 
 
@@ -47,7 +47,7 @@ class Ranks:
         return pieces[self.rank :: self.size]
 
     def rows_per_pass(self, micro_batch: int | None, batch_size: int) -> int | None:
-        """Return the rows per forward pass, or None for the whole batch; every process gets rows of a full one."""
+        """Return the rows per forward pass, or None for the whole batch; every process gets rows of a full batch."""
         return micro_batch
 
     def reduce(
@@ -137,7 +137,7 @@ class ProcessGroup(Ranks):
         )  # fmt: skip
 
     def _form_unless(self, died: Callable[[], str | None]) -> None:
-        """Form the group in a thread, so that this one can end when a process dies before all have come."""
+        """Form the group in a thread, so that this one can end when a process dies before all have joined."""
         errors: list[Exception] = []
 
         def form() -> None:
@@ -182,14 +182,14 @@ class ProcessGroup(Ranks):
             torch.distributed.destroy_process_group()
 
     def rows_per_pass(self, micro_batch: int | None, batch_size: int) -> int | None:
-        """Return `micro_batch`, at most an equal share of the batch: every process gets rows of a full one."""
+        """Return `micro_batch`, at most an equal share of the batch: every process gets rows of a full batch."""
         share = -(-batch_size // self.size)
         return share if micro_batch is None else min(micro_batch, share)
 
     def reduce(
         self, parameters: Iterable[Tensor], numbers: Sequence[float], error: Exception | None = None
     ) -> list[float]:
-        """Do so with one all-reduce of a flat tensor: the gradients, a flag per parameter, the numbers, an error flag.
+        """Reduce with one all-reduce of a flat tensor: the gradients, a flag per parameter, the numbers, an error flag.
 
         A parameter gets a gradient if it has one in any process; otherwise its gradient stays None.
         """
@@ -260,7 +260,7 @@ class ProcessGroup(Ranks):
         except PausedError:  # every process raises it at the same update, so there is nothing to exchange
             raise
         except Exception as error:
-            # LostPeerError is only an echo of another process's failure, so it gives no reason of its own.
+            # LostPeerError only reports the failure of another process, so it gives no reason of its own.
             lost = isinstance(error, LostPeerError)
             own = ("", "") if lost else (one_line(error), traceback_of(error))
             failures = [failure for failure in self._exchange_failures(own) if failure[0]]
@@ -272,7 +272,7 @@ class ProcessGroup(Ranks):
             raise
 
     def _exchange_failures(self, failure: tuple[str, str]) -> list[tuple[str, str]]:
-        """Return reason and traceback of all processes, by rank; end this process where another sends none.
+        """Return reason and traceback of all processes, by rank; end this process if another one sends none.
 
         They go through the key-value store, since a collective operation may be the thing that failed.
         """
@@ -281,9 +281,9 @@ class ProcessGroup(Ranks):
             self._store.set(keys[self.rank], json.dumps(failure))
             self._wait_for(keys)
             return [tuple(json.loads(self._store.get(key))) for key in keys]
-        except RuntimeError:  # the store is gone: the watch will say with whom
+        except RuntimeError:  # the store is gone: the watch will report the lost process
             reason = self._watch.wait(LOST_SECONDS)
-        raise LostProcessError(reason or "the processes of a run have lost each other")
+        raise LostProcessError(reason or "the processes of a run have lost contact")
 
     def _wait_for(self, keys: Sequence[str]) -> None:
         """Wait until the store has all keys; raise RuntimeError if a process is lost, or after MEETING_TIMEOUT."""
@@ -296,7 +296,7 @@ class ProcessGroup(Ranks):
 
 
 def gpu_name(device: torch.device) -> str:
-    """Return a name of a GPU that no other one has, on any machine."""
+    """Return a GPU's name, which is unique across machines."""
     return str(torch.cuda.get_device_properties(device).uuid)
 
 

@@ -54,7 +54,7 @@ def step(
     step is skipped instead.
     """
     scale.unscale(optimizer)
-    # Without clipping too: the norm shows whether the gradient is finite.
+    # Also without clipping: the norm shows whether the gradient is finite.
     norm = float(nn.utils.clip_grad_norm_(module.parameters(), math.inf if clip is None else clip))
     loss = float(loss)  # after the norm, so that the CPU waits for a GPU once
     if not math.isfinite(norm) and math.isfinite(loss) and scale.can_fall:

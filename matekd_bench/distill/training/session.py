@@ -1,4 +1,4 @@
-"""The training of one network with one method, as runs, teachers, previews, contract checks and tests build it."""
+"""The training of one network with one method, as used by runs, teachers, previews, contract checks and tests."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Job:
 class SessionParts:
     """The data, networks and encoders of a session.
 
-    `student` is the network to train, on `device`. `teacher` is None where nothing is distilled, and for a teacher that
+    `student` is the network to train, on `device`. `teacher` is None if nothing is distilled, and for a teacher that
     answered beforehand: then `answer_to` returns its answer to the texts of a perturbed row [C]. `units` are those of
     the scores that a regression's teacher answers; None if it answers standardized ones, as the corpus has.
     `teacher_encoder` is None if teacher and student share a vocabulary. `generator` returns a fresh copy of the study's
@@ -147,7 +147,7 @@ class TrainingSession:
         return rows
 
     def warm_up(self) -> None:
-        """Do once what comes before the first update; :meth:`losses` does it too."""
+        """Do the work that precedes the first update, once; :meth:`losses` does it too."""
         self._prepare_texts()
         self.trainer.warm_up(self._auxiliary_order, self.assembler)
 

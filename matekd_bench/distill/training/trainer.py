@@ -158,7 +158,7 @@ class Trainer:
             self.spent.auxiliary_examples += batch.total
             self.on_auxiliary_update()
             return None
-        # All gradients are there by now, so the order of the steps moves no number. If the student's gradient is not
+        # All gradients are there by now, so the order of the steps changes no number. If the student's gradient is not
         # finite the run ends as diverged, and nothing uses the modules that have been stepped.
         self._step_modules()
         self._step_student(batch, total)
@@ -169,7 +169,7 @@ class Trainer:
         modules = self._context.trained
         student = [self._models.student] if batch.phase == "student" else []
         networks = [*student, *(trained.module for trained in modules)]
-        # Not a list: one process alone does not look at them, and walking through the modules takes a millisecond.
+        # A generator, not a list: one process alone does not read it, and listing the weights takes a millisecond.
         weights = (weight for network in networks for weight in network.parameters())
         learned = [float(trained.learned) for trained in modules]
         # One process alone leaves its loss unread until the step: reading it here would wait for a GPU.
@@ -236,7 +236,7 @@ class Trainer:
         return total
 
     def _check_unchanged(self, piece: Batch, versions: Mapping[str, int]) -> None:
-        """Raise PluginError if the method has changed the batch in place: its clean view would be clean no more."""
+        """Raise PluginError if the method has changed the batch in place: its clean view would no longer be clean."""
         for name, version in _versions(piece).items():
             if version != versions[name]:
                 raise PluginError(
