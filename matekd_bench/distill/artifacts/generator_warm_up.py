@@ -33,7 +33,7 @@ class GeneratorWarmUp:
     """The training of a whole generator in place on training text, for a preparation.
 
     `task` names the text, in seeds and in the budget. Every masked position shows [MASK], as it does when methods use
-    the generator. One row in twenty is held out, at most 256. This is no `TrainingSession`, as there are no views,
+    the generator. One row in twenty is held out, at most 256. It is no `TrainingSession`: there are no views,
     teachers or pieces, only one loss. Both use the same data orders, batches, optimizer steps, meter and checkpoints.
     """
 

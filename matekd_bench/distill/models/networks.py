@@ -139,7 +139,7 @@ def load_classifier(source: ModelSource, outputs: int, labels: tuple[str, ...], 
     if source.layers is not None and source.checkpoint.classifies and not source.from_teacher:
         _draw_head(model, seed)
     if reads_last_token(model):
-        # Without it transformers refuses batches, and what is kept of the model would disagree with its tokenizer.
+        # Without it transformers refuses batches, and the saved model would disagree with its tokenizer.
         model.config.get_text_config().pad_token_id = tokens_of(source.checkpoint).pad
         read_last_token_by_mask(model)
     if not labels:
