@@ -51,7 +51,7 @@ class Update:
 
     @property
     def finite(self) -> bool:
-        """True where the loss and all gradients are finite."""
+        """True if the loss and all gradients are finite."""
         values = [*self.grads.values(), torch.tensor(0.0 if self.loss is None else self.loss)]
         return all(bool(value.isfinite().all()) for value in values)
 
@@ -99,7 +99,7 @@ class Bench:
 
     @property
     def phases(self) -> tuple[Literal["student", "own"], ...]:
-        """The phases of the method's updates: "own" only where it trains a module."""
+        """The phases of the method's updates: "own" only if it trains a module."""
         return ("student", "own") if self.method.cycle else ("student",)
 
     def update(
@@ -166,7 +166,7 @@ class Bench:
         yield
         for name, weight in weights.items():
             old, new = before[name], weight.grad
-            # a gradient of zeros where there was none changes nothing
+            # a zero gradient in place of none changes nothing
             if new is not None and not (new.equal(old) if old is not None else not new.any()):
                 update.touched = update.touched or name
 

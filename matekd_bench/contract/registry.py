@@ -31,7 +31,7 @@ CheckFunction = Callable[[Subject, Make], str | None]
 class ContractCheck:
     """One property of the contract.
 
-    `run` raises CheckFailedError, or CheckSkippedError where the check does not apply. It may return a warning.
+    `run` raises CheckFailedError, or CheckSkippedError if the check does not apply. It may return a warning.
     """
 
     name: str

@@ -51,7 +51,7 @@ FRESH_SEED = 918_273_645
 class CheckResult:
     """The outcome of one check: what was `expected`, what `happened` instead, and how to `fix` it.
 
-    `state` is "passed", "failed", or "skipped" where the check does not apply; then `happened` says why. A check may
+    `state` is "passed", "failed", or "skipped" if the check does not apply; then `happened` says why. A check may
     pass with a `warning`.
     """
 
@@ -73,7 +73,7 @@ def names() -> tuple[str, ...]:
 
 
 def only(name: str) -> ContractCheck:
-    """Return the check of this name; raise UsageError with the nearest match where there is none."""
+    """Return the check of this name; raise UsageError with the nearest match if there is none."""
     for check in CONTRACT:
         if check.name == name:
             return check
@@ -139,7 +139,7 @@ def _package(module: object) -> str:
 
 
 def _definition(factory: Any, subject: Subject) -> str:
-    """Return the line and file of a factory, or the method's name where it is no class or function or has no source."""
+    """Return the line and file of a factory, or the method's name if it is no class or function or has no source."""
     try:
         return f"line {inspect.getsourcelines(factory)[1]} of {Path(inspect.getfile(factory)).name}"
     except (TypeError, OSError):

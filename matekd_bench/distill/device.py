@@ -121,7 +121,7 @@ def cores() -> int:
 
 
 def resolve_precision(name: str, device: torch.device) -> ResolvedPrecision:
-    """Resolve `auto` to the precision for this device: half precision only where it makes matrix products faster.
+    """Resolve `auto` to the precision for this device: half precision only if it makes matrix products faster.
 
     That is bf16, or fp16 on a GPU that has no bf16. A CPU needs AMX tiles: without them bf16 is slower than float32
     (measured 1.4 to 1.8 times).

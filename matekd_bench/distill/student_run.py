@@ -103,7 +103,7 @@ def initial_student(job: Job, assets: TaskAssets) -> Any:
 def student_session(
     job: Job, assets: TaskAssets, student: Any, context_type: type[RunContext] = RunContext
 ) -> TrainingSession:
-    """Make the session of a job from its student and what the runs on the task share.
+    """Make the session of a job from its student and the assets that the runs on the task share.
 
     Call it inside :func:`matekd_bench.distill.device.contained_randomness`.
     """

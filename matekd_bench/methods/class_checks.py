@@ -44,7 +44,7 @@ ATTRIBUTES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
 
 
 def code_problem(method: Method) -> str | None:
-    """Return what is wrong with a record's factory, or with the class that it is; None if nothing is."""
+    """Describe what is wrong with a record's factory or method class; None if nothing is."""
     factory = method.factory
     if not callable(factory):
         return f"factory is {kind_in_words(factory)}; it must be callable with (params, context)"
@@ -55,7 +55,7 @@ def code_problem(method: Method) -> str | None:
 
 
 def class_problem(cls: type[Perturbation[Any]]) -> str | None:
-    """Return what is wrong with a class's methods: names, kinds, arguments, or one that is missing."""
+    """Describe what is wrong with a class's methods: names, kinds, arguments, or a missing one."""
     if cls in BASES:
         return None
     if former := _former_methods(cls):
@@ -118,7 +118,7 @@ def _former_methods(cls: type) -> str | None:
 
 
 def _signature_problem(factory: Callable[..., Any], method: Method) -> str | None:
-    """Return what is wrong with the arguments of a factory, or None."""
+    """Describe what is wrong with the arguments of a factory; None if nothing is."""
     names = [*INITIAL, *(("inner",) if method.wraps else ())]
     if _takes(factory, names):
         return None
@@ -129,7 +129,7 @@ def _signature_problem(factory: Callable[..., Any], method: Method) -> str | Non
 
 
 def _params_problem(cls: type[Perturbation[Any]], method: Method) -> str | None:
-    """Return what is wrong if the record's parameters are not those in the brackets of the class; else None."""
+    """Describe a mismatch between the record's parameters and those in the class brackets; None if they match."""
     wanted = params_of(cls)
     if foreign := [kind for kind in types_in_brackets(cls) if not issubclass(kind, Params)]:
         return f"{foreign[0].__name__} in the brackets of {cls.__name__}'s base class must extend matekd_bench.Params"
@@ -142,7 +142,7 @@ def _params_problem(cls: type[Perturbation[Any]], method: Method) -> str | None:
 
 
 def _method_problem(own: Any, base: Any) -> str | None:
-    """Return what is wrong with the attribute of a class that replaces a method of its base class; else None."""
+    """Describe what is wrong with a class attribute that replaces a method of the base class; None if nothing is."""
     function, model = getattr(own, "__func__", own), getattr(base, "__func__", base)
     of_class, names = isinstance(base, classmethod), list(inspect.signature(model).parameters)
     header = f"`{'@classmethod ' * of_class}def {model.__name__}{_listed(names)}`"
@@ -187,7 +187,7 @@ def _misspelled_method(cls: type[Perturbation[Any]], base: type[Perturbation[Any
 
 
 def _instance_problem(perturbation: Perturbation[Any], params: Params) -> str | None:
-    """Return what is wrong with the attributes of an instance, or None."""
+    """Describe what is wrong with the attributes of an instance; None if nothing is."""
     cls = type(perturbation)
     if not (hasattr(perturbation, "context") and isinstance(getattr(perturbation, "params", None), Params)):
         return _no_super(cls)

@@ -239,7 +239,7 @@ class _Parser:
         return self.peek(re.compile(r"\Z")) is not None
 
     def fail(self, expected: str) -> NoReturn:
-        """Raise UsageError that names what was expected at this position and what is there."""
+        """Raise a UsageError that names the expected and the actual token at this position."""
         ended = self.at >= len(self.text)
         actual = "the end" if ended else f"'{self.text[self.at]}'"
         raise UsageError(

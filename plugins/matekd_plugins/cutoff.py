@@ -1,4 +1,4 @@
-"""`cutoff`: the student trains on inputs of which tokens, a span of tokens or features are erased."""
+"""`cutoff`: the student trains on inputs from which tokens, a span of tokens or features are erased."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Cutoff(Perturbation[CutoffParams]):
 
 def cut_count(count: Tensor, ratio: float) -> Tensor:
     """Count the tokens to erase out of `count`: the ratio rounded down, at least one if there is any."""
-    # Deviation from the public code, which erases nothing where the share rounds to zero.
+    # Deviation from the public code, which erases nothing if the share rounds to zero.
     return (count * ratio).long().clamp(min=1).minimum(count)
 
 

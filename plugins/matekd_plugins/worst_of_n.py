@@ -28,7 +28,7 @@ class WorstOfN(TextPerturbation[WorstOfNParams]):
     """The maximization step of MiniMax-kNN and Glitter over texts that another method draws.
 
     Per example, ``x' = argmax over the draws of D(T(x'_j), S(x'_j))``, and the objective is that of every text method.
-    A wrapped method with several views gives as many here, each the worst of its own `n` draws.
+    A wrapped method with several views gives as many views here, each the worst of its own `n` draws.
 
     Deviations from both papers: candidates are fresh draws of the wrapped method each epoch, not retrieved from a
     corpus or a fixed pool. One of each n is kept, never more. The loss is the suite's.

@@ -8,7 +8,7 @@ from matekd_bench.contract.registry import CheckFailedError, CheckSkippedError, 
 from matekd_bench.contract.subject import Subject
 
 
-@contract_check("inputs", "the batch and the teacher stay as they are")
+@contract_check("inputs", "the batch and the teacher stay unchanged")
 def inputs(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError if the method writes into the batch or changes the teacher's weights or mode."""
     for phase in make("single").phases:
@@ -51,13 +51,13 @@ def effect(subject: Subject, make: Make) -> str | None:
 
 
 def _is_emptied(bench: Bench, update: Update) -> bool:
-    """Return True where the perturbed texts of an update have no words left."""
+    """Return True if the perturbed texts of an update have no words left."""
     texts = [text for view in update.views for row in bench.texts_of(view) or () for text in row]
     return bool(texts) and not any(text.strip() for text in texts)
 
 
 def _changed(update: Update) -> bool:
-    """Return True where a view of the update differs from the clean batch."""
+    """Return True if a view of the update differs from the clean batch."""
     return any(
         view.shift is not None
         or view.embed is not None

@@ -92,6 +92,6 @@ def _each_phase(bench: Bench, number: int) -> list[Update]:
 
 
 def _everything(bench: Bench) -> dict[str, Any]:
-    """Return all that a checkpoint holds: states and weights."""
+    """Return everything that a checkpoint holds: states and weights."""
     weights = [module.state_dict() for module in bench.session.modules]
     return {**bench.session.state_dict(), "weights": weights}

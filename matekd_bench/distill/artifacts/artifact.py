@@ -30,7 +30,7 @@ from matekd_bench.tasks.task import Examples, Task, TaskData
 from matekd_bench.tasks.teacher_answers import TeacherAnswers
 
 T = TypeVar("T")
-Measured: TypeAlias = Mapping[str, Any]  # what was measured while an artifact was built, as JSON data
+Measured: TypeAlias = Mapping[str, Any]  # measurements made while an artifact was built, as JSON data
 
 # Tokens per pass of the teacher over clean text on a GPU: a large teacher needs less than 2 GB for them.
 TOKENS_PER_ANSWER = 2**15
@@ -126,7 +126,7 @@ class Artifact(ABC, Generic[T]):
     """An artifact that runs on one task share: built once under a lock, cached, sealed, and loaded by every process.
 
     A subclass defines what the artifact depends on (:attr:`facts`), how it is built into a folder and loaded from
-    one. `kind` is its folder in the cache, `noun` names it in messages. The facts and what was measured are kept in
+    one. `kind` is its folder in the cache, `noun` names it in messages. The facts and the measurements are kept in
     `facts_file`; "" for none. Several processes of one run build it `together`, or the first one alone. `sink` is told
     of steps that take long; a build that consists of training is saved and ends once `stopping()` returns True.
     """
@@ -158,9 +158,9 @@ class Artifact(ABC, Generic[T]):
 
     @abstractmethod
     def build(self, folder: Path, checkpoints: CheckpointFolder) -> Measured:
-        """Build the artifact, write its files into the empty `folder`, and return what was measured.
+        """Build the artifact, write its files into the empty `folder`, and return the measurements.
 
-        An interrupted build resumes from what it saved in `checkpoints`.
+        An interrupted build resumes from `checkpoints`.
         """
 
     @abstractmethod

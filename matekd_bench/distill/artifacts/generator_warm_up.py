@@ -64,7 +64,7 @@ class GeneratorWarmUp:
 
     @property
     def spent(self) -> int:
-        """The number of updates, which is what the limit counts."""
+        """The number of updates, the unit of the limit."""
         return self.updates
 
     def losses(self) -> Generator[float, None, None]:
@@ -149,6 +149,6 @@ class GeneratorWarmUp:
         with autocast(batch.ids.device, self._precision):
             logits = upcast(self.network(ids, batch.mask, batch.types, at))
         targets = batch.ids[at]
-        # A mean would be NaN where no position is masked.
+        # A mean would be NaN if no position is masked.
         loss = F.cross_entropy(logits, targets, reduction="sum") / max(1, len(targets))
         return loss, (float((logits.argmax(-1) == targets).sum()), len(targets))

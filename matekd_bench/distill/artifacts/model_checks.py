@@ -81,7 +81,7 @@ class ModelCheck:
         return ModelFacts(**json.loads((entry.path / "facts.json").read_text(encoding="utf-8")))
 
     def _write_facts(self, folder: Path) -> None:
-        """Check the model in a folder beside the entry's only file, and remove what was saved there."""
+        """Check the model in a folder beside the entry's only file, and remove the files saved there."""
         scratch = folder / "scratch"
         scratch.mkdir()
         facts = self.run(scratch)
@@ -109,7 +109,7 @@ class ModelCheck:
         return examples.texts[:EXAMPLES]
 
     def run(self, folder: Path) -> ModelFacts:
-        """Run every check; `folder` is empty and holds what is saved and read again."""
+        """Run every check; `folder` is empty and holds the files that are saved and read again."""
         texts = self._short_and_long()
         if self.role == "generator":
             self._check_generator(texts, folder)
@@ -141,7 +141,7 @@ class ModelCheck:
         return short, long if min(lengths) < max(lengths) else tuple(f"{text} {text}" for text in long)
 
     def _check_sizes(self, model: Any) -> None:
-        """Compare the length of rows and the ids of tokens with what the model has weights for."""
+        """Compare the length of rows and the ids of tokens with the sizes of the model's tables."""
         positions, length = position_count(model), self.encoder.max_length
         if positions is not None and positions < length:
             raise self._error(

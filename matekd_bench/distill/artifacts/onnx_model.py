@@ -34,7 +34,7 @@ def check_onnx_installed() -> None:
 
 
 class _TextClassifier(nn.Module):
-    """A classifier that takes what a tokenizer returns and gives its logits [B, C], or scores [B, 1]."""
+    """A classifier that maps a tokenizer's output to logits [B, C], or scores [B, 1]."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()

@@ -42,7 +42,7 @@ class Preparation:
 
     @property
     def seconds(self) -> float:
-        """Seconds of training, summed over interruptions; what was lost after the last checkpoint does not count."""
+        """Seconds of training, summed over interruptions; time lost after the last checkpoint does not count."""
         return time.perf_counter() - self._started
 
     def train(self, session: Trainable) -> None:
@@ -60,7 +60,7 @@ class Preparation:
         with closing(session.losses()) as losses, self._saver:
             for loss in losses:
                 self._sink.emit(Progress(done=session.spent, limit=session.limit, loss=loss, preparing=True))
-                if session.spent < session.limit:  # after the last update what is prepared goes to the cache
+                if session.spent < session.limit:  # after the last update the result goes to the cache
                     self._saver.after_update(
                         session.updates, session.modules, partial(self._state, session, origin)
                     )

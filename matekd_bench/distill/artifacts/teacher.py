@@ -102,7 +102,7 @@ class FineTunedTeacher(Artifact[Teacher]):
 
     @property
     def _labeled_rows_key(self) -> str:
-        """The digest of the rows with labels: more rows without one leave the teacher as it is."""
+        """The digest of the rows with labels: adding rows without a label does not change the teacher."""
         labels = self.rows.labels or ()
         if not self.rows.unlabeled:
             return self.data_key

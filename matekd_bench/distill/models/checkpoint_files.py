@@ -39,7 +39,7 @@ MAX_HEADER_BYTES = 10**8  # of a safetensors file, as in its library
 
 
 def stamp(file: Path) -> tuple[str, int, int] | None:
-    """Return a file's name, size and time of change, so that what was read before is read again if it has changed."""
+    """Return a file's name, size and time of change, so that a changed file is read again."""
     try:
         status = file.stat()
     except OSError:

@@ -188,7 +188,7 @@ def _download(repository: HubRepository, wanted: Sequence[str]) -> tuple[Path, H
 
 
 def fetch_again(reference: str, revision: str | None, names: Iterable[str]) -> None:
-    """Download files of a Hub model even if they are here; a folder's own files stay as they are."""
+    """Download files of a Hub model even if they are here; files of a local folder are not touched."""
     _, repository = find_folder(reference, revision)
     if repository is not None:
         otherwise = "Delete the model's folder in the cache, and connect once."

@@ -44,7 +44,7 @@ def word_table(model: Any) -> Any:
 
 
 class _ScaledTable:
-    """A table of word embeddings whose module changes what it looks up; `weight` [V, width] has the change too."""
+    """A table of word embeddings whose module changes what it looks up; `weight` [V, width] includes the change."""
 
     def __init__(self, table: nn.Module) -> None:
         self._table = table
@@ -66,7 +66,7 @@ POSITION_TABLES = re.compile(
 
 
 def position_count(model: Any) -> int | None:
-    """Return how many tokens a row may have, None where positions are computed and have no table."""
+    """Return how many tokens a row may have, None if positions are computed without a table."""
     counts = [
         # RoBERTa counts positions from after that of padding; OPT and BART store where they begin.
         module.num_embeddings
@@ -108,7 +108,7 @@ def read_last_token_by_mask(model: Any) -> None:
             last.append((mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).argmax(dim=1))
 
     def read(positions: Tensor) -> Tensor:
-        """Put what is at the last token [B, L, n] at all positions, so that it is found whichever is taken."""
+        """Copy the last token's values [B, L, n] to all positions, so that any position gives them."""
         if not last:
             return positions
         rows = torch.arange(len(positions), device=positions.device)

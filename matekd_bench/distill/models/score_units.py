@@ -65,7 +65,7 @@ def score_units(data: TaskData) -> ScoreUnits | None:
 
 
 class ScoreHead(nn.Linear):
-    """The last layer of a regression, computed in the precision of its weights even where the rest uses bfloat16.
+    """The last layer of a regression, computed in the precision of its weights even if the rest uses bfloat16.
 
     With 8 bits, scores such as years (mean 2000, standard deviation 5) would all be one number.
     """

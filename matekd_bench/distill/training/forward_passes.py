@@ -127,7 +127,7 @@ class RunModels:
         )  # fmt: skip
 
     def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Return D per example [B] as KL in every study, for diagnostics: it is zero where the two agree."""
+        """Return D per example [B] as KL in every study, for diagnostics: it is zero if the two agree."""
         return divergence(
             student, teacher, temperature=self._objective.temperature, regression=self.regression
         )

@@ -73,7 +73,7 @@ class SessionParts:
 class TrainingSession:
     """One network, the method that trains it and everything between them, with one state to save and load.
 
-    The life of a session: the constructor makes the method. :meth:`losses` lets a text method look at the texts that it
+    The life of a session: the constructor makes the method. :meth:`losses` passes a text method the texts that it
     will perturb, runs the method's warm-up, unless :meth:`load_state_dict` continues a session that had it, and makes
     the updates. :meth:`warm_up` does the first two alone.
 
@@ -110,7 +110,7 @@ class TrainingSession:
             parts.student, parts.teacher, objective=objective, regression=not task.labels,
             precision=parts.precision, scope=self.scope, meter=self.meter, units=parts.units,
         )  # fmt: skip
-        if method_init is not None:  # modules of the method start alike in every run with this seed
+        if method_init is not None:  # equal initial modules in every run with this seed
             torch.manual_seed(seed_of(job.seed, task.name, method_init))
         self.method = make_perturbation(job.method, job.params, self.context, job.variant)
         self._prepared = False
@@ -125,7 +125,7 @@ class TrainingSession:
         self._auxiliary_order = DataOrder(lengths, size, job.seed, task.name, "own-data-order")
 
     def _prepare_texts(self) -> None:
-        """Let a text method look at the texts that it will perturb, once."""
+        """Pass a text method the texts that it will perturb, once."""
         if isinstance(self.method, TextPerturbation) and not self._prepared:
             rows = self._rows_to_read()
             texts = [texts for row, texts in enumerate(self.parts.corpus.texts) if row in rows]

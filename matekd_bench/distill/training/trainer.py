@@ -369,7 +369,7 @@ class Trainer:
         """Return the progress in the middle of this update, so that neither the first nor the last rate is zero."""
         kind, limit = self._budget
         if kind == "train_flops":
-            # One pass of the student is the least that the update costs; what the method adds is not known yet.
+            # The update costs at least one pass of the student; the method's share is not known yet.
             cost: float = self._context.meter.cost("student", "train", *batch.ids.shape)
         else:
             cost = 1 if kind == "student_updates" else batch.total

@@ -65,7 +65,7 @@ class ScoreCell:
     def xfit(self) -> float | None:
         """The mean of the cross-fitted score over the same seeds; None if a run has none.
 
-        It needs every evaluation of every run, so it is read and computed only where it is shown.
+        It needs every evaluation of every run, so it is computed only if it is shown.
         """
         return self.score_xfit()
 
@@ -195,7 +195,7 @@ class LeaderboardRow:
 
 @dataclass(frozen=True)
 class ShownPart:
-    """The number of rows and of columns that a filtered view shows, of all that the study has."""
+    """The numbers of rows and columns that a filtered view shows, and those of the whole study."""
 
     rows: int
     all_rows: int

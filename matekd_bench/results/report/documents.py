@@ -90,7 +90,7 @@ def render_document(
     """Return the content of the file `path`.
 
     `records` are the records that `leaderboard` was built from, and `methods` are the installed ones. `plot` is the
-    name of the plot for a picture file; without it, the file name is. `view` says which tables Markdown and pages
+    name of the plot for a picture file, by default the file name. `view` says which tables Markdown and pages
     hold, `paper` how a .tex file or a picture looks. Raises UsageError like `check_picture`, and if a picture would be
     empty.
     """

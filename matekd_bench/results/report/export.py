@@ -50,9 +50,9 @@ def export(
 ) -> None:
     """Write `table` ("leaderboard" or "runs") to `path` in the format of its extension.
 
-    A given `leaderboard` is written; without one, it is built from the records and their `evidence`. Scores are
+    `leaderboard` is written if it is given, else one is built from the records and their `evidence`. Scores are
     fractions. `methods` are the installed methods, for the cards of a web page. `plot` is the name of the plot for a
-    picture; without it, the file name is. `exporters` are those of plugins, by extension without the dot. `view` says
+    picture, by default the file name. `exporters` are those of plugins, by extension without the dot. `view` says
     which of the leaderboard's tables are written, `paper` how a .tex file or a picture looks. An existing file is
     replaced completely or not at all.
 

@@ -1,4 +1,4 @@
-"""Writes the sentence of result above a table: which method is better where, and what is not known."""
+"""Writes the result sentence above a table: which methods are better on which tasks, and what remains open."""
 
 from __future__ import annotations
 

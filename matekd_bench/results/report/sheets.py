@@ -27,7 +27,7 @@ class Sheet:
     """A table to show.
 
     `keys` are the columns' keys, `header` the lines above each column, `rows` the cells. The first `references` rows
-    are not students: teacher, majority class. The first `names` columns say what a row is. `title` is printed above
+    are not students: teacher, majority class. The first `names` columns identify a row. `title` is printed above
     the table, "" for none.
     """
 

@@ -75,7 +75,7 @@ def _render_table(
 
 
 def _explanations(table: LeaderboardTable, with_notes: bool) -> Iterator[str]:
-    """Yield how to read the tables, then the notes or their number, then what a filtered view shows."""
+    """Yield the sentences on reading the tables, the notes or their number, and the part that a filtered view shows."""
     yield sentences.how_to_read(table)
     notes = sentences.notes(table)
     if with_notes:

@@ -13,7 +13,7 @@ from matekd_bench.results.stats.leave_one_out import Values, pseudo_values
 from matekd_bench.tasks.metrics import METRICS, Floats
 from matekd_bench.tasks.task import MetricName
 
-MIN_EXAMPLES = 3  # in a split: a correlation without one of them needs two
+MIN_EXAMPLES = 3  # in a split: a correlation without one of them needs two others
 Predictions: TypeAlias = Sequence[Values]  # one run's class ids or scores [n] for each dev split
 
 

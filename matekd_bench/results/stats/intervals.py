@@ -1,7 +1,7 @@
 """Confidence intervals and tests of estimates whose variances come from a few seeds and many examples.
 
 On one task they are generalized (Tsui & Weerahandi 1989, Weerahandi 1993): the estimate is normal, and its variance is
-averaged over what the true one may be, `estimated * df / chi2(df)`. Without examples that is Student's distribution.
+averaged over the possible true variances, `estimated * df / chi2(df)`. Without examples that is Student's distribution.
 Satterthwaite's degrees of freedom would be simpler, but fail in the tails that Holm's correction needs: with three
 seeds, p values below .0056 came up three times as often as they should. Over several tasks such errors average out, and
 Student's distribution holds with Satterthwaite's (1946) degrees of freedom of variances that each have those of the
@@ -186,7 +186,7 @@ def _errors(part: Part) -> tuple[Floats, Floats]:
 def _chi_squared_factors(df: float) -> tuple[Floats, Floats]:
     """Return values [K] of `df / chi2(df)` with weights [K].
 
-    They lie closer where the variance is large, so that small p values are exact to a percent.
+    They are denser for large variances, so that small p values are exact to a percent.
     """
     from scipy.special import chdtri
 

@@ -199,7 +199,7 @@ class _TableScores:
         )
 
     def _supports_claims(self, row: str) -> bool:
-        """Return True if the row has on every task what a verdict needs."""
+        """Return True if the row meets the requirements of a verdict on every task."""
         entries = [self.table[row].get(task) for task in self.tasks]
         return all(entry is not None and entry.supports_claims for entry in entries)
 

@@ -148,7 +148,7 @@ def _of_items(record: Record, labels: DevLabels, expected: Mapping[str, Scores])
     recorded = {(item.selection, item.split, item.metric): item for item in record.scores}
     keys = {(selection, *key) for selection, scores in expected.items() for key in scores}
     if recorded.keys() != keys or len(recorded) != len(record.scores):
-        yield "its scores are not those of its splits and metrics."
+        yield "its scores do not match its splits and metrics."
         return
     rows = dict(zip(labels.splits, map(len, labels.uids), strict=True))
     for (selection, split, metric), item in sorted(recorded.items()):

@@ -47,7 +47,7 @@ class FromFile(TextPerturbation[FromFileParams]):
 
     @classmethod
     def cost_beforehand(cls, params: FromFileParams) -> Mapping[str, float]:
-        """Return what the texts cost, as the file's header says."""
+        """Return the cost of the texts from the file's header."""
         return _read(params).cost
 
     @classmethod

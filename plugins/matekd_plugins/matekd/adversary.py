@@ -117,7 +117,7 @@ class MateKD(Perturbation[MateKDParams]):
         ids = batch.ids.index_put(where, soft.detach().argmax(dim=-1))
         view = replace(batch.clean, ids=ids, embed=embedder(ids, where, soft))
         # Student and generator are in train mode in both phases, as in the authors' code: the text is made against
-        # the student as it is trained, with dropout.
+        # the student in training, with dropout.
         with models.frozen_student():
             divergence = models.divergence(models.student_logits(view), models.teacher_logits(view))
             self._generator.learn(-divergence)

@@ -10,7 +10,7 @@ from matekd_plugins.trackers.facts import LOSS, SCORE, results, settings
 
 
 class TensorBoard:
-    """A tracker that writes to ``tensorboard/`` in the results folder, where a run that resumes keeps its folder."""
+    """A tracker that writes to ``tensorboard/`` in the results folder, where a resumed run keeps its folder."""
 
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
