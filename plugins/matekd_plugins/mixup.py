@@ -24,8 +24,8 @@ class MixupParams(Params):
 class Mixup(Perturbation[MixupParams]):
     """MixKD: ``(CE(x) + D(x) + D(x')) / 3``, x' = ``share * E(x) + (1 - share) * E(z)`` (Liang et al. 2021).
 
-    E are the word embeddings, before position, type and layer norm, of the student and of the teacher in turn. z is
-    another example of the batch, and the share is drawn from Beta(alpha, alpha) for each example.
+    E are the word embeddings before position, type and layer norm, first the student's, then the teacher's. z is
+    another example of the batch. The share is drawn from Beta(alpha, alpha) for each example.
     """
 
     name = "mixup"

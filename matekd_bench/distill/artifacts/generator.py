@@ -67,8 +67,8 @@ class WarmedUpGenerator(Artifact[Generator]):
 
     The text is that of the run's task, or of the tasks that the study names for it, which then share one generator.
 
-    If several processes train a run, the first one warms the generator up alone and the others read it from the
-    cache: its updates are not cut into pieces that could be shared.
+    If several processes train a run, the first one warms the generator up alone, since its updates cannot be divided
+    among processes. The others read it from the cache.
     """
 
     kind, noun = "generators", "generator"

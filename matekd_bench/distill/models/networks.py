@@ -122,9 +122,9 @@ def _check_sizes(model: Any, mismatched: Any, checkpoint: Checkpoint, auto: str)
 def load_classifier(source: ModelSource, outputs: int, labels: tuple[str, ...], seed: int) -> Any:
     """Load a sequence classifier with `outputs` logits (1 for regression).
 
-    A head that the checkpoint lacks, or has for another number of outputs, is drawn under `seed`, and so is the head of
-    a fine-tuned model cut to some layers, unless the source is the teacher of the task. A classifier that answers from
-    a row's last token finds it by the mask.
+    A head that the checkpoint lacks, or has for another number of outputs, is drawn under `seed`. So is the head of a
+    fine-tuned model cut to some layers, unless the source is the teacher of the task. A classifier that answers from a
+    row's last token finds it by the mask.
     """
     config = (
         {"problem_type": "regression"}

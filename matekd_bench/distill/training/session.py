@@ -73,9 +73,9 @@ class SessionParts:
 class TrainingSession:
     """One network, the method that trains it and everything between them, with one state to save and load.
 
-    The life of a session: the constructor makes the method. :meth:`losses` passes a text method the texts that it
-    will perturb, runs the method's warm-up, unless :meth:`load_state_dict` continues a session that had it, and makes
-    the updates. :meth:`warm_up` does the first two alone.
+    The constructor makes the method. :meth:`losses` first passes a text method the texts that it will perturb. It then
+    runs the method's warm-up, unless :meth:`load_state_dict` continues a session that had it, and makes the updates.
+    :meth:`warm_up` does only the two steps before the updates.
 
     `context_type` may be a subclass of `RunContext` that records more. `data_order` and `method_init` enter the seeds
     of the order of the rows and of the modules that a method makes; None for a method without modules.

@@ -25,10 +25,10 @@ Role: TypeAlias = Literal["reference", "baseline", "ablation", "method"]
 class CellMarks:
     """Facts that a reader must know about a cell's runs besides their scores.
 
-    `added_seeds` were added after the first results were seen. `answers_changed` is how far the answers differ from
-    the reference's at the same seed, mean over common seeds: the share of dev examples with another label, or the
-    mean absolute difference in standard deviations of the gold scores; None without predictions. `same_as` is the
-    reference's label if the students are the same as its students: no label differs, and logits are equal up to
+    `added_seeds` were added after the first results were seen. `answers_changed` is the difference between the answers
+    and the reference's at the same seed, as a mean over common seeds; None without predictions. It is the share of dev
+    examples with another label, or the mean absolute difference in standard deviations of the gold scores. `same_as` is
+    the reference's label if the students are the same as its students: no label differs, and logits are equal up to
     rounding. `adversary_margin` is the mean over the `adversary_runs` that measured one; `no_adversary` of these had no
     adversary.
     """

@@ -36,9 +36,9 @@ def bounds_of(metrics: Sequence[str]) -> Interval:
 class TableStatistics:
     """The statistics of one table.
 
-    `family` lists the labels of the tested rows. `summary` is keyed by row label and column name; its rows are empty
-    if rows have no value over tasks: no informative column, or two columns of one task. `power` maps a column name to
-    its power.
+    `family` lists the labels of the tested rows. `summary` is keyed by row label and column name. Its rows are
+    empty if there are no values over tasks: no informative column, or two columns of one task. `power` maps a column
+    name to its power.
     """
 
     family: tuple[str, ...]

@@ -106,8 +106,9 @@ class TeacherRecord(RecordPart):
 
     `sha256` is the digest of its weights. `given` is True if the user supplied it already fine-tuned.
     `fine_tune_flops` and `fine_tune_seconds` are its cost when it was fine-tuned; 0 for a given teacher. If it answered
-    beforehand, `answers` is True, `id` and `sha256` are those of the file, `scores` are empty unless the file has all
-    dev rows, and `cost_beforehand` is what the answers cost, by unit. The last two are not written for other teachers.
+    beforehand, `answers` is True, `id` and `sha256` are those of the file, and `scores` are empty unless the file
+    has all dev rows. `cost_beforehand` is the cost of its answers, by unit. `answers` and `cost_beforehand` are not
+    written for other teachers.
     """
 
     id: PrintableText

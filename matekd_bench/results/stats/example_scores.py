@@ -109,8 +109,8 @@ class Noise:
     def with_seeds(self, n: int) -> Variance:
         """Compute the variance of the mean difference over `n` seeds.
 
-        Two-way analysis of variance with seeds and examples both random (Cornfield & Tukey 1956), in mean squares
-        `(MS_seeds + MS_examples - MS_interaction) / (seeds * examples)`, at least the interaction's part.
+        Two-way analysis of variance with seeds and examples both random (Cornfield & Tukey 1956). In mean squares it is
+        `(MS_seeds + MS_examples - MS_interaction) / (seeds * examples)`, and at least the part of the interaction.
         """
         return Variance((Part(self.seeds / n, n - 1, self._net_examples, self.interaction * self.n / n),))
 

@@ -34,8 +34,8 @@ class Power:
 def detectable_difference(noise: Variance) -> float:
     """Compute the true difference that a two-sided test at 5 % finds with probability 0.8.
 
-    The estimate must be the interval's half-width from 0; it is that or more in four of five studies if the truth is
-    another 0.84 standard errors away.
+    The estimate must be at least the interval's half-width away from 0. In four of five studies it is, if the true
+    difference is 0.84 standard errors larger than the half-width.
     """
     from scipy.special import ndtri
 

@@ -33,8 +33,8 @@ def p_above_majority(metrics: Mapping[str, float], n: int, majority_score: float
 def majority_share(metrics: Sequence[str], score: float) -> float | None:
     """Return the accuracy of the majority class from its task score; None if these metrics do not give it.
 
-    With F1 as well, the score is `(m + 2 m / (1 + m)) / 2` if class 1 is the most frequent and `m / 2` if class 0 is;
-    of two solutions the larger share is returned, which is the stricter choice. Matthews is 0 for a single class.
+    With F1 as well, the score is `(m + 2 m / (1 + m)) / 2` if class 1 is the most frequent, and `m / 2` if class 0 is.
+    Of two solutions the larger share is returned, which is the stricter choice. Matthews is 0 for a single class.
     """
     if set(metrics) in ({"accuracy"}, {"accuracy", "matthews"}):
         return score * len(metrics)

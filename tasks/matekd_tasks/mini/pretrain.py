@@ -7,9 +7,9 @@ of `corpus`. It has three objectives:
 - the classifications and regressions of the exercises, from the pooled first position;
 - for every token of a pair, whether the other segment has the same word or a synonym of it.
 
-Without the third one the model does not learn to compare two segments within thousands of updates: the one bit of an
-exercise says too little about which words to compare. The heads of the second and third are not saved. No name of the
-tasks occurs in the text.
+Without the third objective, the model does not learn to compare two segments within thousands of updates: the one bit
+of an exercise carries too little information about which words to compare. The heads of the second and third are not
+saved. No name of the tasks occurs in the text.
 """
 
 from __future__ import annotations
