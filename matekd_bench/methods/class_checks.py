@@ -114,7 +114,9 @@ def _former_methods(cls: type) -> str | None:
     messages = [
         f"{old}() is now called {new}()" for old, new in FORMER.items() if callable(getattr(cls, old, None))
     ]
-    return f"{' and '.join(messages)}; until then a resumed run loses its state" if messages else None
+    return (
+        f"{' and '.join(messages)}; without the new names a resumed run loses its state" if messages else None
+    )
 
 
 def _signature_problem(factory: Callable[..., Any], method: Method) -> str | None:

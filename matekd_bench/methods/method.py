@@ -14,9 +14,7 @@ Level = Literal["none", "text", "token", "embedding", "generator"]
 Role = Literal["baseline", "ablation", "method"]
 # The fields of `Method` that are functions of the parameters; the last three are newer than the first records.
 FUNCTIONS = ("overrides", "resources", "unfit", "check_rows", "cost_beforehand", "perturbed_rows")
-NEEDS = frozenset(
-    {"generator", "one-vocabulary", "mask-token", "thesaurus"}
-)  # resources that a method may need
+NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})  # what a method may need
 
 
 class Params(CheckedModel):

@@ -32,7 +32,7 @@ from matekd_bench.tasks.teacher_answers import TeacherAnswers
 T = TypeVar("T")
 Measured: TypeAlias = Mapping[str, Any]  # measurements made while an artifact was built, as JSON data
 
-# Tokens per pass of the teacher over clean text on a GPU: a large teacher needs less than 2 GB for them.
+# Tokens per pass of the teacher over clean text on a GPU; without a graph a large teacher needs less than 2 GB.
 TOKENS_PER_ANSWER = 2**15
 ENGINE = "3"  # increased when teachers, logits or generators made by older code may differ
 
