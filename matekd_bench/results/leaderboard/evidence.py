@@ -134,7 +134,7 @@ class Evidence:
         """
         names: list[MetricName] = [name for name in METRICS if name in metrics]
         if foreign := library_metrics(metrics):
-            raise ResultsError(f"'{foreign[0]}' cannot be computed example by example.")
+            raise ResultsError(f"'{foreign[0]}' is not computed example by example.")
         if len(names) < len(metrics) or not names:
             raise ResultsError(f"metrics {', '.join(metrics) or '(none)'} are not known here.")
         key = (*dev_digests(record).items(), *names)

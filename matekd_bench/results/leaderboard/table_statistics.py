@@ -120,12 +120,8 @@ class TableRuns:
         scored = self.grid.scored(key, column.name)
         failed = any(run.status == "failed" for run in self.grid.cell(key, column.name).values())
         scores = {seed: last_score(run) for seed, run in scored.items()}
-        foreign = library_metrics(
-            column.metrics
-        )  # their bounds and the contributions of examples are unknown
-        reason = (
-            f"{foreign[0]} cannot be computed example by example" if foreign else RowScores.without_examples
-        )
+        foreign = library_metrics(column.metrics)  # without known bounds or contributions of examples
+        reason = f"{foreign[0]} is not computed example by example" if foreign else RowScores.without_examples
         return RowScores(
             scores, self._example_scores(scored, column), complete=not failed,
             collapsed=frozenset(seed for seed, run in scored.items() if run.status in ("collapsed", "diverged")),
