@@ -193,7 +193,7 @@ def _detached_output(table: Any, requires_grad: bool) -> Iterator[None]:
 class Meter:
     """A counter of passes by model, kind and shape.
 
-    Counting is cheap (a dictionary addition per pass); FLOPs are computed when they are asked for.
+    Counting is cheap (a dictionary addition per pass); FLOPs are computed on request.
     """
 
     def __init__(self) -> None:

@@ -69,13 +69,13 @@ def _ask(request: str) -> dict[str, Any]:
 
 @cache
 def start_server() -> subprocess.Popen[str]:
-    """Start the other process, which takes seconds to import torch, unless it is there already."""
+    """Start the other process, which takes seconds to import torch, unless it is already running."""
     seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
     server = subprocess.Popen(
         [sys.executable, "-m", "matekd_bench.contract.fingerprint_server"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8",
         env={**os.environ, "PYTHONHASHSEED": seed},
-        start_new_session=True,  # Ctrl-C goes to this process alone
+        start_new_session=True,  # Ctrl-C goes to this process only
     )  # fmt: skip
     atexit.register(_stop, server)
     return server

@@ -49,7 +49,7 @@ def _misfit(view: View, batch: Batch, bench: Bench) -> str | None:
         wanted.append(("teacher", view.teacher, (rows, 2)))  # the toy task has two classes
     for name, tensor, shape in wanted:
         if tensor is not None and tuple(tensor.shape) != shape:
-            return f"'{name}' of a view has shape {tuple(tensor.shape)} where {shape} is needed."
+            return f"'{name}' of a view has shape {tuple(tensor.shape)}, but {shape} is needed."
         if tensor is not None and tensor.device != batch.ids.device:
             return f"'{name}' of a view is on {tensor.device}, the batch is on {batch.ids.device}."
     if view.ids.dtype not in ID_TYPES:

@@ -66,7 +66,7 @@ class ModelCheck:
     def facts(self) -> ModelFacts:
         """Check the model, unless it passed before with these settings, in this process or an earlier one.
 
-        Raises CheckpointError, in a line that says what to do, if the model would give wrong numbers or none.
+        Raises CheckpointError, in one line that says what to do, if the model would give wrong numbers or none.
         """
         if self._key not in _known:
             _known[self._key] = self._cached_facts()
@@ -175,7 +175,7 @@ class ModelCheck:
     def _check_independence(self, alone: Tensor, together: Tensor) -> None:
         if _differ(alone, together):
             raise self._error(
-                f"answers a row differently when a longer one is beside it (by {_gap(alone, together):.1g}), "
+                f"gives a row different outputs when a longer row is in the batch (by {_gap(alone, together):.1g}), "
                 "because it does not mask its padding"
             )
 

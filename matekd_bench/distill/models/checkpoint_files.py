@@ -128,7 +128,7 @@ def damaged_files(folder: Path) -> Iterator[str]:
 
 
 def check_weights(file: Path) -> None:
-    """Raise CheckpointError unless a safetensors file has the size that its header says."""
+    """Raise CheckpointError unless a safetensors file has the size that its header states."""
     size = file.stat().st_size
     try:
         with file.open("rb") as opened:

@@ -75,7 +75,7 @@ class Ranks:
         return value
 
     def close(self) -> None:
-        """Leave the other processes; one alone has none to leave."""
+        """Leave the other processes; a single process does nothing."""
 
     def run_or_fail_together(self, act: Callable[[], T]) -> T:
         """Run `act` in every process and return its result; if it fails in one process, all processes raise.

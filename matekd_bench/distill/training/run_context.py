@@ -88,7 +88,7 @@ class RunContext:
 
     `teacher_encoder` is None if the teacher shares the student's vocabulary. `generator` returns a fresh copy of the
     study's generator; it is None for methods that do not need one. `answer_to` returns the logits [C] of a teacher that
-    answered beforehand to the texts of a row; it is None for a teacher that can be asked.
+    answered beforehand to the texts of a row; it is None for a teacher that is a network.
     """
 
     def __init__(

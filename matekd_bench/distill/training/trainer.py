@@ -198,7 +198,7 @@ class Trainer:
             optimizer.load_state_dict(saved)
 
     def _warm_up_batches(self, auxiliary_order: DataOrder, assembler: Assembler) -> Iterator[Batch]:
-        """Yield auxiliary batches; what the method learned from one is stepped when it asks for the next."""
+        """Yield auxiliary batches; the method's modules step after each batch, when it asks for the next."""
         for update, (epoch, rows) in enumerate(auxiliary_order):
             batch = to_device(assembler(PlannedUpdate("own", update, epoch, rows)), self._context.device)
             self._context.scope.batch = batch

@@ -222,8 +222,8 @@ class LeaderboardTable:
     number of seeds in a cell. `glue_tasks` counts the tasks of `glue8` with official, informative data, None if the
     table has no GLUE task. `family` lists the labels of the tested rows: the methods without the baselines. `power`
     gives for each column the power of the comparison with the median noise. `settings` are the nested settings of
-    the protocol. `compared` counts the informative columns of the whole study. `part` says how much of the study a
-    filtered view shows, None for all of it. `tuning` says how settings were chosen.
+    the protocol. `compared` counts the informative columns of the whole study. `part` is the part of the study that a
+    filtered view shows, None for all of it. `tuning` describes how settings were chosen.
     """
 
     protocol_id: str

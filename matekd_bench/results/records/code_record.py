@@ -1,4 +1,4 @@
-"""The part of a record that says which code a method came from."""
+"""The part of a record that identifies the code of a method."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from matekd_bench.results.report.sheets import View
 
 PICTURES = tuple(f".{name}" for name in plots.FORMATS)
 EXTENSIONS = (".md", ".tex", ".html", *PICTURES)
-ONE_VIEW = (".tex", *PICTURES)  # these show the usual view alone
+ONE_VIEW = (".tex", *PICTURES)  # these show only the usual view
 PAPER_OPTIONS: Mapping[str, Sequence[str]] = {  # the files that each is for
     "columns": (".tex",),
     "cost": (".tex",),

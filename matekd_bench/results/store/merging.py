@@ -1,4 +1,4 @@
-"""Merging the results folders of several machines into a new one: everything or nothing, conflicts named."""
+"""Merging the results folders of several machines into a new one: everything or nothing, with conflicts named."""
 
 from __future__ import annotations
 

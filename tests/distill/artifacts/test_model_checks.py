@@ -98,7 +98,7 @@ def test_a_tokenizer_that_knows_more_tokens_than_the_model(check: Check, bert: P
 @pytest.mark.parametrize("family", ["fnet", "funnel"])
 @pytest.mark.parametrize("role", ["teacher", "generator"])
 def test_a_row_that_depends_on_its_neighbors(family: str, role: Role, check: Check) -> None:
-    with pytest.raises(CheckpointError, match=rf"the {role} '{family}' answers a row differently"):
+    with pytest.raises(CheckpointError, match=rf"the {role} '{family}' gives a row different outputs"):
         check(family, role).facts()
 
 
