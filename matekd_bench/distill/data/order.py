@@ -93,7 +93,5 @@ def within_budget(planned: Iterator[PlannedUpdate], kind: BudgetKind, limit: int
         if spent >= limit:
             return
         yield update
-        if (
-            update.phase == "student" and kind != "train_flops"
-        ):  # the cost of an update is not known in advance
+        if update.phase == "student" and kind != "train_flops":  # costs of updates are unknown in advance
             spent += 1 if kind == "student_updates" else len(update.rows)

@@ -100,7 +100,7 @@ def spearman_without(gold: Values, predicted: Values) -> Floats:
 
 
 def _correlation(xy: Floats, xx: Floats, yy: Floats, all_xx: float, all_yy: float) -> Floats:
-    """Divide; 0 if a side no longer varies, up to rounding, without an example."""
+    """Divide; 0 if a side no longer varies (up to rounding) once the example is left out."""
     varied = (xx > ROUNDING * all_xx) & (yy > ROUNDING * all_yy)
     product = np.where(varied, xx * yy, 0.0)
     values: Floats = np.clip(ratio(xy, np.sqrt(product)), -1.0, 1.0)
