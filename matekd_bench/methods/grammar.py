@@ -31,7 +31,7 @@ PLAIN_TEXT = re.compile(r'[^,\[\]|"]*')
 MAX_METHODS = 256  # in one list: a longer one is probably a mistake, and its runs would take weeks
 MAX_DEPTH = 8  # of methods within methods
 EXAMPLE_HINT = "write e.g. 'kd,eda[alpha=0.2]' or 'eda[alpha=0.1|0.2]'."
-QUOTES_HINT = "in a shell, quote the whole list, or the shell interprets '|', '[' and spaces."
+QUOTES_HINT = "in a shell, put the whole list in quotes, or the shell interprets '|', '[' and spaces."
 
 Value: TypeAlias = "str | MethodRef"
 

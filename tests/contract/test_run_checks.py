@@ -191,7 +191,7 @@ def test_a_careful_method_passes_every_check():
         (torch_noise, "token", {"random-state", "pieces"}, r"torch\.rand "),
         (torch_seeding, "token", {"random-state"}, r"torch\.manual_seed .*test_run_checks"),
         (Counting, "text", {"rows"}, "state between calls"),
-        (first_word, "text", {"awkward-text"}, "'' .*IndexError"),
+        (first_word, "text", {"awkward-text"}, "'', .*IndexError"),
         (everywhere, "token", {"special-tokens"}, r"\[CLS\], \[SEP\]"),
         (leaking, "none", {"student"}, "gradient in the student"),
         (uncounted, "none", {"cost"}, "student made 2 passes; 1 of them"),
