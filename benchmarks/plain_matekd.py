@@ -146,7 +146,9 @@ def measure(
 def peak_memory() -> int:
     """Return the largest memory of this process in bytes, that of the process that started it left out."""
     status = Path("/proc/self/status")
-    if status.exists():  # Linux: what getrusage says begins with the memory of the process that forked this one
+    if (
+        status.exists()
+    ):  # Linux: what getrusage says begins with the memory of the process that forked this one
         [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
         return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

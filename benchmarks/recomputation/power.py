@@ -40,7 +40,7 @@ def _answer(part: OnTask, size: float) -> str:
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if detectable(_with_seeds(part, middle)) <= size else (middle + 1, high)
-    return f"take {low}" if low <= MOST else f"take more than {MOST}"
+    return f"use {low} seeds" if low <= MOST else f"use more than {MOST} seeds"
 
 
 def _with_seeds(part: OnTask, n: int) -> OnTask:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-POWER = re.compile(r"^note: (\S+): (\d+) seeds can find ([\d.]+) points(.*)\.$")
-SMALLER = re.compile(r"for ([\d.]+ points?) ([^;]+)")
+POWER = re.compile(r"^note: (\S+): (\d+) seeds can detect ([\d.]+) points(.*)\.$")
+SMALLER = re.compile(r"for ([\d.]+ points?), ([^;]+)")
 NUMBER = r"[+-]?\d+(?:\.\d+)?"
 PROTOCOL = re.compile(r"; protocol (\S+?);")
 TASK = re.compile(r"^[^(]* \(([\w#-]+)\)(?: \(.*\))?$")

@@ -51,7 +51,7 @@ class Update:
 
     @property
     def finite(self) -> bool:
-        """True where the loss and all gradients are finite."""
+        """True if the loss and all gradients are finite."""
         values = [*self.grads.values(), torch.tensor(0.0 if self.loss is None else self.loss)]
         return all(bool(value.isfinite().all()) for value in values)
 
@@ -59,7 +59,7 @@ class Update:
 class Bench:
     """A new instance of a method, with a student of one tiny layer, a teacher of two, a generator, and toy text.
 
-    Everything is in float64, so that a difference well above rounding is the method's doing. `awkward` takes empty,
+    Everything is in float64, so that a difference well above rounding comes from the method. `awkward` takes empty,
     long and strange texts instead; `dropout` switches dropout on; `reverse` gives the teacher another vocabulary.
     `unlabeled` leaves every third row without a label. Without `warm_up` the session waits for a checkpoint to load.
     """
@@ -99,7 +99,7 @@ class Bench:
 
     @property
     def phases(self) -> tuple[Literal["student", "own"], ...]:
-        """The phases of the method's updates: "own" only where it trains a module."""
+        """The phases of the method's updates: "own" only if it trains a module."""
         return ("student", "own") if self.method.cycle else ("student",)
 
     def update(
@@ -166,15 +166,15 @@ class Bench:
         yield
         for name, weight in weights.items():
             old, new = before[name], weight.grad
-            # a gradient of zeros where there was none changes nothing
+            # a zero gradient in place of none changes nothing
             if new is not None and not (new.equal(old) if old is not None else not new.any()):
                 update.touched = update.touched or name
 
     @contextlib.contextmanager
     def _recording_steps(self, update: Update) -> Iterator[None]:
-        """Copy the gradients with which optimizers step inside the block, because the trainer clears them afterwards.
+        """Copy the gradients that optimizers step with inside the block, because the trainer clears them afterwards.
 
-        BERT's `key.bias` is left out: softmax ignores it, so that its gradient is rounding alone.
+        BERT's `key.bias` is left out: softmax ignores it, so its gradient is only rounding error.
         """
         modules = {trained.name: trained.module for trained in self.session.context.trained}
         owners = {"student": self.student, **modules}

@@ -1,4 +1,4 @@
-"""Compares updates and states: to the last bit, or within what the precision of the gradients allows."""
+"""Comparison of updates and states, bit for bit or within the rounding of the gradients' type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOLERANCE_POWER = 0.6
 
 
 def is_same(first: Update, second: Update) -> bool:
-    """Return True for two updates with the same loss and gradients, bit by bit."""
+    """Return True for two updates with the same loss and gradients, bit for bit."""
     return first.loss == second.loss and first_difference(first.grads, second.grads) is None
 
 

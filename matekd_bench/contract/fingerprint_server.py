@@ -1,4 +1,4 @@
-"""The other process of the check `process`: it answers each line of JSON with the fingerprint of a method."""
+"""The other process of the check `process`: it answers each request, a line of JSON, with a method's fingerprint."""
 
 from __future__ import annotations
 

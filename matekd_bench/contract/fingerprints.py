@@ -1,4 +1,4 @@
-"""Fingerprints of a method's updates, which two processes compare; and how one process tells another which method."""
+"""Fingerprints of a method's updates, and the description from which another process makes the same method."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UPDATES = 2
 def fingerprint(subject: Subject) -> dict[str, str]:
     """Return a text for each thing that must be the same in every process, in the order in which it is made.
 
-    Perturbed texts stand there as they are, so that a message can quote them; of all else there is a digest.
+    Perturbed texts are included unchanged, so that a message can quote them; everything else is included as a digest.
     """
     with seeded(1):
         bench = Bench(subject, "pairs", dropout=True)
@@ -70,7 +70,7 @@ def _feed(value: Any, add: Callable[[bytes], None]) -> None:
 
 
 def address(subject: Subject) -> dict[str, Any]:
-    """Return all that another process needs to make the same subject, as JSON values."""
+    """Return everything that another process needs to make the same subject, as JSON values."""
     host = Host.latest
     return {
         "name": subject.name,
@@ -84,7 +84,7 @@ def address(subject: Subject) -> dict[str, Any]:
 
 
 def _described(record: Method) -> dict[str, Any]:
-    """Describe those parts of a record that decide what an update is."""
+    """Describe the parts of a record on which an update depends."""
     pair = getattr(record.factory, "__self__", None)
     description = {
         "factory": _reference(made_by(record)),
@@ -110,14 +110,14 @@ def _reference(code: Any) -> str | None:
 def subject_at(address: Mapping[str, Any]) -> Subject:
     """Make the subject that another process described, among the plugins that this process has loaded.
 
-    Raises an Exception of any kind where that is not possible.
+    Raises an exception of any kind if that is not possible.
     """
     record = _record(address["record"])
     return Subject(address["name"], record, record.params.model_validate(address["params"]))
 
 
 def _record(description: Mapping[str, Any]) -> Method:
-    """Make a record that trains as the one that was described."""
+    """Make a record that trains like the described one."""
     factory, params = description["factory"], description["params"]
     if factory is None or params is None:
         # The factory was made by functools.partial or a function: the plugin's hook makes it here too.

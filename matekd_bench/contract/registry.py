@@ -1,4 +1,4 @@
-"""The registry of the contract's checks: each has a sentence that says what is expected, and a function to run."""
+"""The registry of the contract's checks: each has a function and a sentence about the expected result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matekd_bench.contract.bench import Make
 from matekd_bench.contract.subject import Subject
 
-# Raise it when a check is added, or when a method that passed may fail: authors cite their result with this number.
+# Increase it when a check is added, or when a method that passed may now fail: authors cite it with their results.
 CONTRACT_VERSION = 2
 
 
@@ -31,7 +31,7 @@ CheckFunction = Callable[[Subject, Make], str | None]
 class ContractCheck:
     """One property of the contract.
 
-    `run` raises CheckFailedError, or CheckSkippedError where the check does not apply. It may return a warning.
+    `run` raises CheckFailedError, or CheckSkippedError if the check does not apply. It may return a warning.
     """
 
     name: str

@@ -51,7 +51,7 @@ FRESH_SEED = 918_273_645
 class CheckResult:
     """The outcome of one check: what was `expected`, what `happened` instead, and how to `fix` it.
 
-    `state` is "passed", "failed", or "skipped" where the check does not apply; then `happened` says why. A check may
+    `state` is "passed", "failed", or "skipped" if the check does not apply; then `happened` says why. A check may
     pass with a `warning`.
     """
 
@@ -73,7 +73,7 @@ def names() -> tuple[str, ...]:
 
 
 def only(name: str) -> ContractCheck:
-    """Return the check of this name; raise UsageError with the nearest match where there is none."""
+    """Return the check of this name; raise UsageError with the nearest match if there is none."""
     for check in CONTRACT:
         if check.name == name:
             return check
@@ -102,7 +102,7 @@ def run_check(subject: Subject, check: ContractCheck) -> CheckResult:
     """Run one check on a method, with the global generators in the same state each time; restore them afterwards."""
     result = partial(CheckResult, check.name, check.expected)
     try:
-        # Under pytest too a signal raises StoppedError, so that any KeyboardInterrupt was raised by the method.
+        # A signal raises StoppedError under pytest too, so any KeyboardInterrupt comes from the method.
         with Interruptions(), foreign_code(), seeded(FRESH_SEED):
             warning = check.run(subject, partial(Bench, subject))
     except CheckFailedError as error:
@@ -131,7 +131,7 @@ def _where(error: BaseException, subject: Subject) -> str:
     if own:
         last = own[-1]
         return f"Line {last.lineno} of {Path(last.filename).name}, in {last.name}(): {last.line}"
-    return f"See {_definition(factory, subject)}: docs/write-a-method.md says what the suite expects of it."
+    return f"See {_definition(factory, subject)}: docs/write-a-method.md describes what the suite expects."
 
 
 def _package(module: object) -> str:
@@ -139,7 +139,7 @@ def _package(module: object) -> str:
 
 
 def _definition(factory: Any, subject: Subject) -> str:
-    """Return the line and file of a factory, or the method's name where it is no class or function or has no source."""
+    """Return the line and file of a factory, or the method's name if it is no class or function or has no source."""
     try:
         return f"line {inspect.getsourcelines(factory)[1]} of {Path(inspect.getfile(factory)).name}"
     except (TypeError, OSError):

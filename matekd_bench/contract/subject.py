@@ -74,7 +74,7 @@ class _Repeated(TokenPerturbation[NoParams]):
 
 
 class _CleanText(Perturbation[NoParams]):
-    """The clean view alone."""
+    """The clean view only."""
 
     def views(self, batch: Batch, models: Models) -> Views:
         yield batch.clean

@@ -153,7 +153,7 @@ def louder(network: Any, dropout: bool) -> Any:
     model = copy.deepcopy(network)
     with torch.no_grad():
         for weight in model.parameters():
-            weight.mul_(LOUDER if weight.ndim > 1 else 1)  # matrices alone, not biases and layer norms
+            weight.mul_(LOUDER if weight.ndim > 1 else 1)  # matrices only, not biases and layer norms
     for module in model.modules():
         if isinstance(module, nn.Dropout) and not dropout:
             module.p = 0.0

@@ -35,7 +35,7 @@ LOST_CONTEXT = re.compile(
 def resolve_device(name: str | None) -> torch.device:
     """Return the named device; for None or "auto" the best one that works: CUDA, then MPS, then CPU.
 
-    A GPU that is named with its number becomes torch's current one, so that nothing is put on another. Raises
+    A GPU that is named with its number becomes torch's current one, so that nothing is placed on another one. Raises
     UsageError for a name that torch does not know or a device that does not work.
     """
     if name in (None, "auto"):
@@ -79,14 +79,14 @@ def _cuda_is_available() -> bool:
 def cuda_problem(index: int = 0) -> str | None:
     """Return why torch cannot compute on an NVIDIA GPU; None if it can.
 
-    The GPU adds two numbers: torch lists a GPU too for which it has no kernels, or that another process has taken.
+    The GPU adds two numbers, since torch also lists GPUs for which it has no kernels or that another process occupies.
     """
     try:
         if not _cuda_is_available():
             torch.cuda.init()  # raises what is_available() has hidden
             return "torch finds no GPU"
         float(torch.ones(1, device=torch.device("cuda", index)) + 1)
-    except (RuntimeError, AssertionError) as error:  # AssertionError: this torch is made for CPUs alone
+    except (RuntimeError, AssertionError) as error:  # AssertionError: this torch was built for CPUs only
         return first_line(error).rstrip(".")
     return None
 
@@ -121,7 +121,7 @@ def cores() -> int:
 
 
 def resolve_precision(name: str, device: torch.device) -> ResolvedPrecision:
-    """Resolve `auto` to the precision for this device: half precision only where it makes matrix products faster.
+    """Resolve `auto` to the precision for this device: half precision only if it makes matrix products faster.
 
     That is bf16, or fp16 on a GPU that has no bf16. A CPU needs AMX tiles: without them bf16 is slower than float32
     (measured 1.4 to 1.8 times).
@@ -144,7 +144,7 @@ def cpu_flags() -> frozenset[str]:
 
 
 def in_float64(values: torch.Tensor) -> torch.Tensor:
-    """Return the values in float64: on their device if that has it, else on the CPU."""
+    """Return the values in float64: on their device if it has float64, else on the CPU."""
     return values.cpu().double() if values.device.type == "mps" else values.double()
 
 
@@ -175,7 +175,7 @@ def generator_on(device: torch.device) -> torch.Generator:
 def send(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Return a tensor of the CPU on `device`; the CPU does not wait until it has arrived on a GPU.
 
-    In float32 if it is float64 and the device has none.
+    A float64 tensor becomes float32 if the device has no float64.
     """
     if device.type == "mps" and values.dtype == torch.float64:
         values = values.float()
@@ -188,7 +188,7 @@ def send(values: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 @contextmanager
 def deterministic_kernels(enabled: bool) -> Iterator[None]:
-    """If `enabled`, make torch use only kernels that repeat to the bit, and raise for operations that have none."""
+    """If `enabled`, make torch use only deterministic kernels, and raise for operations that have none."""
     if not enabled:
         yield
         return
@@ -216,7 +216,7 @@ def processor(device: torch.device) -> str:
 
 
 def device_is_lost(error: BaseException, device: torch.device) -> bool:
-    """Return True if this process can no longer use its GPU after `error`, or after an earlier one behind it."""
+    """Return True if this process can no longer use its GPU after `error`, or after an earlier error that caused it."""
     earlier: BaseException | None = error
     while earlier is not None:
         if LOST_CONTEXT.search(message_of(earlier)):
@@ -224,7 +224,7 @@ def device_is_lost(error: BaseException, device: torch.device) -> bool:
         earlier = earlier.__cause__ or earlier.__context__
     try:
         if device.type == "cuda":
-            torch.cuda.synchronize(device)  # raises whatever a kernel has left behind
+            torch.cuda.synchronize(device)  # raises the errors of earlier kernels
     except RuntimeError:
         return True
     return False
@@ -233,7 +233,7 @@ def device_is_lost(error: BaseException, device: torch.device) -> bool:
 def free_cached_memory(device: torch.device) -> None:
     """Release the unused GPU memory that torch has cached."""
     if device.type == "cuda":
-        with suppress(RuntimeError):  # the device is lost: `device_is_lost` has it reported
+        with suppress(RuntimeError):  # the device is lost; `device_is_lost` reports it
             torch.cuda.empty_cache()
 
 
@@ -247,7 +247,7 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Return the peak memory in bytes since the reset; None where the system does not report it.
+    """Return the peak memory in bytes since the reset; None if the system does not report it.
 
     On a GPU this is the memory that torch allocated, on a CPU the resident memory of the process.
     """

@@ -147,8 +147,8 @@ class FlopModel:
         try:
             return self._pass(kind, rows, length)
         except (RuntimeError, NotImplementedError):
-            # Some models look at values, which the meta device does not have: BERT into a mask, GPT-2 into the ids
-            # where there is no mask, T5 into both.
+            # Some models read values, which the meta device does not have: BERT reads the mask, GPT-2 the ids if there
+            # is no mask, T5 both.
             if next(self._model.parameters()).device.type == "cpu":
                 raise
             if self._masked:
@@ -160,7 +160,7 @@ class FlopModel:
         """Count the operations of one pass over ids without padding."""
         model = self._model.requires_grad_(kind == "train")
         table = model.get_input_embeddings()
-        # T5 and BART answer from the end token, which each row must have equally often.
+        # T5 and BART answer from the end token, which each row must contain the same number of times.
         token = (self._config.eos_token_id or 0) if self._config.is_encoder_decoder else 0
         ids = torch.full((rows, length), token, device=table.weight.device)
         inputs = {"input_ids": ids}
@@ -193,7 +193,7 @@ def _detached_output(table: Any, requires_grad: bool) -> Iterator[None]:
 class Meter:
     """A counter of passes by model, kind and shape.
 
-    Counting is cheap (a dictionary addition per pass); FLOPs are computed when they are asked for.
+    Counting is cheap (a dictionary addition per pass); FLOPs are computed on request.
     """
 
     def __init__(self) -> None:
@@ -212,7 +212,7 @@ class Meter:
     def book(self, name: str, kind: Kind, rows: int, length: int, extra_flops: int = 0) -> None:
         """Count one forward pass and, unless its kind is "forward", the backward pass that will follow.
 
-        `extra_flops` are operations that the model's registered cost does not hold.
+        `extra_flops` are operations that the model's registered cost does not include.
         """
         if not self._paused:
             self._passes[name, kind, rows, length] += 1

@@ -17,7 +17,7 @@ BudgetLimit: TypeAlias = tuple[
 ]  # the unit that the budget counts, and how many of it a run may spend
 
 
-# Beyond these a study would never end, or fail where numbers turn into floats; nothing sensible comes near.
+# With larger values a study would never end, or fail on conversion to float; no sensible setting comes close.
 MOST_ROWS = 10**9  # rows of data or of a batch
 MOST_UNITS = 10**30  # of a budget: floating-point operations are the largest
 MOST_TOKENS = 10**6  # of an example
@@ -63,7 +63,7 @@ class Optimizer(Settings):
     batch_size: int = Field(default=32, ge=1, le=MOST_ROWS)
     """Examples per update."""
     micro_batch: int | None = Field(default=None, ge=1, le=MOST_ROWS)
-    """Rows per forward pass; None: the whole batch. Changes memory, not the update."""
+    """Rows per forward pass; None: the whole batch. It affects memory, not the update."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of the budget over which the learning rate rises."""
     weight_decay: float = Field(default=0.01, ge=0)
@@ -149,14 +149,14 @@ class TeacherSettings(Settings):
     budget: Budget = Budget(epochs=3)
     """Length of the fine-tuning."""
     fine_tune: bool = False
-    """Fine-tune a checkpoint that is a classifier already, e.g. of another task, instead of using it as it is."""
+    """Fine-tune a checkpoint even if it is already a classifier, e.g. of another task."""
 
     def reference_for(self, task: str) -> str:
         """Return the name of the checkpoint for one task."""
         return self.checkpoint.replace("{task}", task)
 
     def as_recipe(self) -> dict[str, Any]:
-        """Return the settings of a fine-tuning, as they enter identities: not which checkpoint, nor whether."""
+        """Return the settings that enter identities: all but `checkpoint`, `revision` and `fine_tune`."""
         return self.model_dump(mode="json", exclude={"checkpoint", "revision", "fine_tune"})
 
     @model_validator(mode="after")
@@ -179,7 +179,7 @@ class StudentSettings(Settings):
     def _check_start(self) -> StudentSettings:
         if self.start == "teacher" and not self.checkpoint.startswith("layers:"):
             raise ValueError(
-                f"start = 'teacher' takes layers of the teacher: '{self.checkpoint}' is no layers:..."
+                f"start = 'teacher' needs a checkpoint of the form layers:..., not '{self.checkpoint}'"
             )
         return self
 
@@ -203,7 +203,7 @@ class GeneratorSettings(Settings):
     @model_validator(mode="after")
     def _check_budget_kind(self) -> GeneratorSettings:
         if self.budget.kind != "student_updates":
-            raise ValueError("a generator's warm-up is given in updates: leave its budget's kind out")
+            raise ValueError("a generator's warm-up is measured in updates: leave out the kind of its budget")
         return self
 
 
@@ -223,4 +223,4 @@ class Training(Settings):
     eval_batch_size: int = Field(default=64, ge=1, le=MOST_ROWS)
     """Rows per forward pass in evaluation."""
     auxiliary_updates: AuxiliaryUpdates = _added_field("besides")
-    """Auxiliary updates of a method come on top of the budget ("besides") or spend it too ("within")."""
+    """Auxiliary updates of a method are added to the budget ("besides") or spend it too ("within")."""

@@ -45,7 +45,7 @@ from matekd_bench.tasks.metrics import score_split, task_score
 __all__ = ["Job", "initial_student", "student_session", "train"]
 
 HISTORY_POINTS = (
-    200  # of the loss history under a budget of student updates; each is a mean of as many updates
+    200  # points of the loss history under a budget of student updates, each the mean of equally many
 )
 
 
@@ -79,7 +79,7 @@ def train(
             gc.collect()  # frees the networks and graphs of the failed attempt
             free_cached_memory(assets.recipe.device)
             where = (
-                f"{job.variant} on {assets.task.name}"  # without the seed: it is said once for all of them
+                f"{job.variant} on {assets.task.name}"  # without the seed, so that the note appears only once
             )
             text = f"{where}: out of memory; continuing with {micro_batch} rows per pass"
             sink.emit(Message(kind="note", text=text))
@@ -103,7 +103,7 @@ def initial_student(job: Job, assets: TaskAssets) -> Any:
 def student_session(
     job: Job, assets: TaskAssets, student: Any, context_type: type[RunContext] = RunContext
 ) -> TrainingSession:
-    """Make the session of a job from its student and what the runs on the task share.
+    """Make the session of a job from its student and the assets that the runs on the task share.
 
     Call it inside :func:`matekd_bench.distill.device.contained_randomness`.
     """
@@ -153,7 +153,7 @@ class _StudentRun:
         self._checkpoints, self._micro_batch = checkpoints, micro_batch
         self._saver = CheckpointSaver(checkpoints, stopping, self.ranks)
         if self.ranks.leads:
-            assets.warn_of_weak_teacher()  # fine-tunes the teacher first: before any student is trained by it
+            assets.warn_of_weak_teacher()  # fine-tunes the teacher first, before any student trains
         self._student = initial_student(job, assets)
         digest = weights_digest(self._student)
         reset_peak_memory(assets.recipe.device)
@@ -197,7 +197,7 @@ class _StudentRun:
         result.spent = self._trainer.spent
         result.spent_budget = self._trainer.spent_budget
         result.peak_memory = self._peak_memory()
-        # Several processes share the rows of an update, so fewer rows per pass are planned there, not a lack of memory.
+        # With several processes, fewer rows per pass are planned and do not mean a lack of memory.
         if self._micro_batch is not None or (
             self.ranks.size == 1 and self._trainer.micro_batch != self._job.training.optimizer.micro_batch
         ):

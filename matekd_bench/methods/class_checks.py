@@ -1,4 +1,4 @@
-"""Checks of a method's code: its factory and class when it is announced, its instance when a run makes it."""
+"""Checks of a method's code: its factory and class when it is registered, its instance when a run makes it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matekd_bench.methods.views import Batch, Joint
 
 FORMER = {"state": "state_dict", "restore": "load_state_dict"}  # names in version 0.1, and names now
-# The base classes, the nearest first, and the methods of which a class has to write one, the usual one first.
+# The base classes, the nearest first, each with the methods of which a class must define one, the usual one first.
 BASES: dict[type[Perturbation[Any]], tuple[str, ...]] = {
     TextPerturbation: ("perturb", "perturb_segment", "rewrite", "ahead", "views"),
     TokenPerturbation: ("perturb", "views"),
@@ -38,13 +38,13 @@ INITIAL = ("params", "context")  # what Perturbation.__init__ sets
 ATTRIBUTES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("cycle", lambda value: value is None or isinstance(value, Cycle), "None or a Cycle"),
     ("notices", lambda value: isinstance(value, (list, tuple)), "a list of sentences"),
-    ("variants", lambda value: isinstance(value, int) and value > 0, "a number from 1"),
+    ("variants", lambda value: isinstance(value, int) and value > 0, "a whole number of at least 1"),
     ("segments", lambda value: value in ("both", "first", "second"), "'both', 'first' or 'second'"),
 )
 
 
 def code_problem(method: Method) -> str | None:
-    """Return what is wrong with a record's factory, or with the class that it is; None if nothing is."""
+    """Describe what is wrong with a record's factory or method class; None if nothing is."""
     factory = method.factory
     if not callable(factory):
         return f"factory is {kind_in_words(factory)}; it must be callable with (params, context)"
@@ -55,7 +55,7 @@ def code_problem(method: Method) -> str | None:
 
 
 def class_problem(cls: type[Perturbation[Any]]) -> str | None:
-    """Return what is wrong with a class's methods: names, kinds, arguments, or one that is missing."""
+    """Describe what is wrong with a class's methods: names, kinds, arguments, or a missing one."""
     if cls in BASES:
         return None
     if former := _former_methods(cls):
@@ -65,13 +65,13 @@ def class_problem(cls: type[Perturbation[Any]]) -> str | None:
         own, model = _static(cls, name), _static(base, name)
         if own is not model and (problem := _method_problem(own, model)):
             return f"{cls.__name__}.{name} {problem}{defined_at(own)}"
-    # An __init__ may set the missing method: then it is looked for when an instance is there.
+    # An __init__ may set the missing method, so the search is repeated once there is an instance.
     plain = _static(cls, "__init__") is _static(base, "__init__")
     return (_missing_method(cls) if plain else None) or _misspelled_method(cls, base)
 
 
 def make_perturbation(method: Method, params: Params, context: Context, name: str) -> Perturbation[Any]:
-    """Call a method's factory for one run; PluginError if what it makes is no sound `Perturbation`."""
+    """Call a method's factory for one run; raise PluginError unless it makes a valid `Perturbation`."""
     try:
         perturbation: object = method.factory(params, context)
     except AttributeError as error:
@@ -88,7 +88,7 @@ def make_perturbation(method: Method, params: Params, context: Context, name: st
 
 
 def as_joint(item: object, name: str) -> Joint:
-    """Return what a method yields as a `Joint`; PluginError if it holds anything but views."""
+    """Return what a method yields as a `Joint`; raise PluginError if it holds anything but views."""
     from matekd_bench.methods.views import Joint, View
 
     joint = item if isinstance(item, Joint) else Joint(item if isinstance(item, tuple) else (item,))
@@ -101,7 +101,7 @@ def as_joint(item: object, name: str) -> Joint:
 
 
 def views_of_update(method: Perturbation[Any], batch: Batch, models: Models) -> Views:
-    """Call a method's `views` for some rows; PluginError if it does not return a generator."""
+    """Call a method's `views` for some rows; raise PluginError if it does not return a generator."""
     views: object = method.views(batch, models)
     if not isinstance(views, Generator):
         raise wrong_result(method.views, kind_in_words(views), "yield the views")
@@ -109,16 +109,18 @@ def views_of_update(method: Perturbation[Any], batch: Batch, models: Models) -> 
 
 
 def _former_methods(cls: type) -> str | None:
-    """Describe the methods that a class still defines under their names of version 0.1; None without any."""
-    # The suite would not call them: a run that is resumed would lose the method's state.
+    """Describe the methods that a class defines under their names of version 0.1; None if there are none."""
+    # The suite would not call them: a resumed run would lose the method's state.
     messages = [
-        f"{old}() is called {new}() now" for old, new in FORMER.items() if callable(getattr(cls, old, None))
+        f"{old}() is now called {new}()" for old, new in FORMER.items() if callable(getattr(cls, old, None))
     ]
-    return f"{' and '.join(messages)}; as it is, it would forget its state on resuming" if messages else None
+    return (
+        f"{' and '.join(messages)}; without the new names a resumed run loses its state" if messages else None
+    )
 
 
 def _signature_problem(factory: Callable[..., Any], method: Method) -> str | None:
-    """Return what is wrong with the arguments of a factory, or None."""
+    """Describe what is wrong with the arguments of a factory; None if nothing is."""
     names = [*INITIAL, *(("inner",) if method.wraps else ())]
     if _takes(factory, names):
         return None
@@ -129,20 +131,20 @@ def _signature_problem(factory: Callable[..., Any], method: Method) -> str | Non
 
 
 def _params_problem(cls: type[Perturbation[Any]], method: Method) -> str | None:
-    """Return what is wrong if the record's parameters are not those in the brackets of the class; else None."""
+    """Describe a mismatch between the record's parameters and those in the class brackets; None if they match."""
     wanted = params_of(cls)
     if foreign := [kind for kind in types_in_brackets(cls) if not issubclass(kind, Params)]:
         return f"{foreign[0].__name__} in the brackets of {cls.__name__}'s base class must extend matekd_bench.Params"
-    # Parameters that the class says nothing of are its own business: it may read them by name.
+    # Parameters that the class does not declare are not checked: it may read them by name.
     if wanted is NoParams or (isinstance(method.params, type) and issubclass(method.params, wanted)):
         return None
     name = getattr(method.params, "__name__", repr(method.params))
     written = "has no params" if method.params is NoParams else f"has params={name}"
-    return f"its record {written}, but {cls.__name__} reads {wanted.__name__}: write params={wanted.__name__}"
+    return f"its record {written}, but {cls.__name__} takes {wanted.__name__}: write params={wanted.__name__}"
 
 
 def _method_problem(own: Any, base: Any) -> str | None:
-    """Return what is wrong with the attribute of a class that stands for a method of its base class; else None."""
+    """Describe what is wrong with a class attribute that replaces a method of the base class; None if nothing is."""
     function, model = getattr(own, "__func__", own), getattr(base, "__func__", base)
     of_class, names = isinstance(base, classmethod), list(inspect.signature(model).parameters)
     header = f"`{'@classmethod ' * of_class}def {model.__name__}{_listed(names)}`"
@@ -152,7 +154,7 @@ def _method_problem(own: Any, base: Any) -> str | None:
         return f"is asynchronous: write {header}, without `async`"
     if inspect.isgeneratorfunction(function) and model.__name__ != "views":
         return "yields: it must return its result"
-    # Python passes `self` only to what it binds; the suite calls the methods of a class on the class.
+    # Python binds `self` only to plain functions; the suite calls class methods on the class.
     gets_self = isinstance(own, FunctionType) and not of_class
     target = own if function is own else own.__get__(None, object)
     if not isinstance(function, FunctionType) or _takes(target, names if gets_self else names[1:]):
@@ -166,7 +168,7 @@ def _base_of(cls: type[Perturbation[Any]]) -> type[Perturbation[Any]]:
 
 
 def _missing_method(cls: type[Perturbation[Any]], set_later: Container[str] = ()) -> str | None:
-    """Return the sentence about a class that has none of the methods of which it needs one; else None."""
+    """Describe the missing method of a class that defines none of those it needs; None if it defines one."""
     base = _base_of(cls)
     if any(name in set_later or _static(cls, name) is not _static(base, name) for name in BASES[base]):
         return None
@@ -187,13 +189,13 @@ def _misspelled_method(cls: type[Perturbation[Any]], base: type[Perturbation[Any
 
 
 def _instance_problem(perturbation: Perturbation[Any], params: Params) -> str | None:
-    """Return what is wrong with the attributes of an instance, or None."""
+    """Describe what is wrong with the attributes of an instance; None if nothing is."""
     cls = type(perturbation)
     if not (hasattr(perturbation, "context") and isinstance(getattr(perturbation, "params", None), Params)):
         return _no_super(cls)
     if cls not in BASES and (missing := _missing_method(cls, vars(perturbation))):
         return missing
-    # A class that extends another method may give that one parameters of its type, made from its own.
+    # A class that extends another method may pass parameters of the other's type, made from its own, to the other.
     if type(perturbation.params) is type(params) and perturbation.params != params:
         return f"{cls.__name__}.__init__ changes self.params, which the record names: use another attribute"
     for name, is_right, rule in ATTRIBUTES:
@@ -203,7 +205,7 @@ def _instance_problem(perturbation: Perturbation[Any], params: Params) -> str | 
 
 
 def _no_super(cls: type) -> str:
-    """Return the sentence about a class that does not initialize its base class, or not first."""
+    """Describe a class that does not initialize its base class, or not first."""
     place = defined_at(_static(cls, "__init__"))
     return f"{cls.__name__}.__init__ must begin with super().__init__(params, context){place}"
 
@@ -216,13 +218,13 @@ def _interface(base: type[Perturbation[Any]]) -> list[str]:
 
 
 def _own_names(cls: type[Perturbation[Any]]) -> list[str]:
-    """Return the names of the functions that a class and its bases define, the suite's base classes left out."""
+    """Return the names of the functions that a class and its bases define, except the suite's base classes."""
     parts = [part for part in cls.__mro__ if issubclass(part, Perturbation) and part not in BASES]
     return [name for part in parts for name, value in vars(part).items() if isinstance(value, FunctionType)]
 
 
 def _static(cls: type, name: str) -> Any:
-    """Return an attribute of a class as it is written, so that a property or a class method shows."""
+    """Return an attribute of a class as it is written, so that a property or a class method can be recognized."""
     return inspect.getattr_static(cls, name)
 
 

@@ -150,4 +150,4 @@ class Context(Protocol):
         """Add values [n] to a diagnostic; the record has their mean and, as `<name>_se`, its standard error."""
 
     def measurement(self) -> AbstractContextManager[None]:
-        """Return a context for passes that only measure: no gradients, and no part of the cost."""
+        """Return a context for passes that only measure: no gradients, and no cost counted."""

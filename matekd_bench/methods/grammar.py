@@ -7,8 +7,8 @@
              | parameter "=" value {"|" value}     several values are a sweep: one method for each
     value   = plain text | quoted text | name "[" ... "]"
 
-Plain text is any text without ``, [ ] | "``; quoted text follows JSON. Spaces around tokens are ignored. Several sweeps
-give every combination; the sweep that is written last varies fastest.
+Plain text is any text without ``, [ ] | "``; quoted text is a JSON string. Spaces around tokens are ignored. Several
+sweeps give every combination; the last sweep varies fastest.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 PARAMETER_KEY = re.compile(rf"({PARAMETER.pattern})\s*=")
 FACTOR = re.compile(r"@(\d{1,4}(?:\.\d{1,4})?)x")
 PLAIN_TEXT = re.compile(r'[^,\[\]|"]*')
-MAX_METHODS = 256  # in one list: a longer one is a slip, and its runs would take weeks
+MAX_METHODS = 256  # in one list: a longer one is probably a mistake, and its runs would take weeks
 MAX_DEPTH = 8  # of methods within methods
 EXAMPLE_HINT = "write e.g. 'kd,eda[alpha=0.2]' or 'eda[alpha=0.1|0.2]'."
-QUOTES_HINT = "in a shell the whole list stands in quotes, or it reads '|', '[' and spaces itself."
+QUOTES_HINT = "in a shell, put the whole list in quotes, or the shell interprets '|', '[' and spaces."
 
 Value: TypeAlias = "str | MethodRef"
 
@@ -82,7 +82,7 @@ def parse(text: str) -> tuple[MethodRef, ...]:
 def renamed(text: str, rename: Callable[[str], str]) -> str:
     """Return a list of methods with `rename` applied to each method's name, wrapped ones included.
 
-    A text that is not in the grammar is returned as it is: :func:`parse` says what is wrong with it.
+    A text that is not in the grammar is returned unchanged; :func:`parse` reports its error.
     """
     parser, parts, end = _Parser(text), [], 0
     try:
@@ -123,7 +123,7 @@ class _Parser:
             self.fail("a method name")
         self.names.append(name)
         if self.depth == MAX_DEPTH:
-            raise UsageError(f"methods '{self.text}': more than {MAX_DEPTH} methods within one another.")
+            raise UsageError(f"methods '{self.text}': more than {MAX_DEPTH} nested methods.")
         self.depth += 1
         inners: list[MethodRef | None] = [None]
         params: dict[str, list[Value]] = {}
@@ -147,7 +147,7 @@ class _Parser:
         if self.peek(re.compile("@")):
             raise UsageError(
                 f"methods '{self.text}': a wrapped method has no budget of its own (position {self.at + 1}):",
-                hint="'@' follows the outermost bracket.",
+                hint="write '@' after the outermost bracket.",
             )
         self.expect("]")
 
@@ -206,7 +206,7 @@ class _Parser:
         factor = self.match(FACTOR)
         if factor is None:
             if self.peek(re.compile("@")):
-                self.fail("a budget's factor such as '@2x'")
+                self.fail("a budget factor such as '@2x'")
             return 1.0
         if float(factor[1]) == 0:
             raise UsageError(f"methods '{self.text}': a budget cannot be multiplied by {factor[1]}.")
@@ -239,7 +239,7 @@ class _Parser:
         return self.peek(re.compile(r"\Z")) is not None
 
     def fail(self, expected: str) -> NoReturn:
-        """Raise UsageError that names what was expected at this position and what is there."""
+        """Raise a UsageError that names the expected and the actual token at this position."""
         ended = self.at >= len(self.text)
         actual = "the end" if ended else f"'{self.text[self.at]}'"
         raise UsageError(

@@ -12,9 +12,9 @@ from matekd_bench.tasks.task import Task
 
 Level = Literal["none", "text", "token", "embedding", "generator"]
 Role = Literal["baseline", "ablation", "method"]
-# The fields of `Method` that are functions of the parameters; the last three came after runs had been recorded.
+# The fields of `Method` that are functions of the parameters; the last three are newer than the first records.
 FUNCTIONS = ("overrides", "resources", "unfit", "check_rows", "cost_beforehand", "perturbed_rows")
-NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})  # what a method may ask for
+NEEDS = frozenset({"generator", "one-vocabulary", "mask-token", "thesaurus"})  # what a method may need
 
 
 class Params(CheckedModel):
@@ -27,7 +27,7 @@ class Params(CheckedModel):
     if not TYPE_CHECKING:  # type checkers know from `frozen` that nothing can be assigned
 
         def __setattr__(self, name: str, value: object) -> None:
-            """Refuse to change a parameter in words that say what to do."""
+            """Refuse to change a parameter, with a message that says what to do."""
             if name in type(self).model_fields:
                 raise TypeError(
                     f"parameter '{name}' cannot be changed: keep the value in an attribute of the method"
@@ -57,7 +57,7 @@ def _not_known_before_training(params: Any, rows: Mapping[str, tuple[str, ...]])
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """A perturbation strategy: everything the suite knows of a method.
+    """A perturbation strategy: everything the suite knows about a method.
 
     - `name`, `summary`, `citation`: the method's name, one sentence about it, and its source.
     - `factory` is called as ``factory(params, context)`` and returns a `Perturbation`. Heavy imports belong inside it.
@@ -73,7 +73,7 @@ class Method:
     - `search` maps the parameters that tuning may change to their search spaces. Tuning also tries learning rates for
       every method.
     - `refused` explains why a name that users may expect is not offered, and names an alternative. Such a record is
-      not listed; it only answers those who ask for it.
+      not listed; it only answers users who ask for that name.
     - `overrides`, called with the parameters, returns the training settings that the method replaces, by their dotted
       names in a config file. The record of a run lists them, and the table shows such rows unranked.
     - `resources`, called with the parameters, names the external resources in use by kind, e.g. the thesaurus. They are
@@ -84,12 +84,12 @@ class Method:
       run on the task. It returns None if it can.
     - `check_rows`, called with the parameters and the texts of the training rows by their ids, returns sentences for
       the user before any training. It raises a `BenchError` if the method cannot run on these rows.
-    - `cost_beforehand`, called with the parameters, returns what was spent before the study on what the method uses,
-      by unit, e.g. ``{"tokens": 120000.0}``. The record of a run has it, and tables show it.
+    - `cost_beforehand`, called with the parameters, returns the cost, before the study, of what the method uses, by
+      unit, e.g. ``{"tokens": 120000.0}``. The record of a run includes it, and tables show it.
     - `perturbed_rows`, called with the parameters and the texts of the training rows by their ids, returns the texts of
       every perturbed row that the teacher will be asked about. It returns None if they are not known before training,
-      and nothing in a list if the teacher is not asked. With a teacher whose answers come from a file, other methods of
-      the levels text, token and generator, and those that need one vocabulary, are refused.
+      and an empty list if the teacher is not asked. If the teacher's answers come from a file, a method that returns
+      None is refused if its level is text, token or generator, or if it needs one vocabulary.
     """
 
     name: str
@@ -116,5 +116,5 @@ class Method:
 
     @property
     def asks_teacher(self) -> bool:
-        """True if methods of this kind ask the teacher about perturbed input; `perturbed_rows` may tell otherwise."""
+        """True if methods of this kind ask the teacher about perturbed input; `perturbed_rows` may say otherwise."""
         return self.level in ("text", "token", "generator") or "one-vocabulary" in self.needs

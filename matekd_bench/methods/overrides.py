@@ -1,4 +1,4 @@
-"""The training settings that a method replaces: read from its record, checked and described in words."""
+"""The training settings that a method replaces: reading, checking and describing them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ def overrides_of(method: Method, params: Params) -> dict[str, Any]:
 
     Raises PluginError if the record's function raises or returns names that are not text.
     """
-    with blamed(f"method '{method.name}' cannot say what it overrides", PluginError):
+    with blamed(f"method '{method.name}' cannot list its overrides", PluginError):
         overrides = dict(method.overrides(params))
     if bad_names := [name for name in overrides if not isinstance(name, str)]:
-        raise PluginError(f"method '{method.name}' overrides {bad_names[0]!r}: name a setting, as text.")
+        raise PluginError(
+            f"method '{method.name}' overrides {bad_names[0]!r}: the name of a setting must be text."
+        )
     return dict(sorted(overrides.items()))
 
 
 def overrides_in_words(method: Method) -> str:
-    """Describe what `method` overrides by default, and for each choice of a parameter that changes it."""
+    """Describe what `method` overrides by default, and with each value of a parameter that changes the list."""
     defaults = overrides_of(method, method.params())
     parts = [_listed(defaults)] if defaults else []
     for name, field in method.params.model_fields.items():

@@ -62,7 +62,7 @@ class Parameter:
 
 
 def parse_sets(items: Iterable[str]) -> dict[str, str]:
-    """Parse ``("eda.alpha=0.2",)`` to {"eda.alpha": "0.2"}; the last value of a parameter counts."""
+    """Parse ``("eda.alpha=0.2",)`` to {"eda.alpha": "0.2"}; of several values of a parameter, the last counts."""
     sets = {}
     for item in items:
         target, equals, value = item.partition("=")
@@ -74,7 +74,7 @@ def parse_sets(items: Iterable[str]) -> dict[str, str]:
 
 
 def check_sets(sets: Mapping[str, str], listed: Collection[str], lookup: Callable[[str], Method]) -> None:
-    """Raise UsageError for a parameter of a method that is not `listed`; for an unknown name `lookup` raises."""
+    """Raise UsageError for a parameter of a method that is not `listed`; `lookup` raises for an unknown name."""
     for target, value in sets.items():
         method = target.rpartition(".")[0]
         if method not in listed:
@@ -99,7 +99,7 @@ def resolve_all(
 def _resolve_ref(ref: MethodRef, lookup: Callable[[str], Method], sets: Mapping[str, str]) -> ResolvedMethod:
     """Look up a method and the method it wraps, and resolve both."""
     method = lookup(ref.name)
-    if ref.inner and method.wraps is None:  # before the inner look-up: its name need not be a method's
+    if ref.inner and method.wraps is None:  # before the inner look-up, since that name may be no method's
         check_wrapping(method, method, str(ref))
     return resolve(ref, method, sets, _resolve_ref(ref.inner, lookup, sets) if ref.inner else None)
 
@@ -122,7 +122,7 @@ def resolve(
         params = params.model_copy(update={"inner": wrapped})
         record = combined_record(method, inner.record, inner.params)
     if ref.factor != 1.0:
-        # With another budget than the study's a method is no reference: it is compared with those that keep to it.
+        # A method with another budget is not a reference: it is compared with the methods that have the study's budget.
         record = replace(record, role="method")
     written = frozenset(name for name, _ in ref.params)
     return ResolvedMethod(

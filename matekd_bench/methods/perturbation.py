@@ -39,7 +39,7 @@ class Perturbation(Generic[P]):
     explains each of them. A hook yields a record itself if importing the class would load heavy libraries.
 
     `cycle` asks for auxiliary updates. `notices` are sentences for the user that are known once the method is made,
-    e.g. that a resource was not found. The suite shows each once per study.
+    e.g. about a resource that was not found. The suite shows each once per study.
     """
 
     name: ClassVar[str] = ""
@@ -84,14 +84,14 @@ class Perturbation(Generic[P]):
 
     @classmethod
     def cost_beforehand(cls, params: P) -> Mapping[str, float]:
-        """Return what was spent before the study on what the method uses, by unit, e.g. ``{"tokens": 120000.0}``."""
+        """Return the cost, before the study, of what the method uses, by unit, e.g. ``{"tokens": 120000.0}``."""
         return {}
 
     @classmethod
     def perturbed_rows(
         cls, params: P, rows: Mapping[str, tuple[str, ...]]
     ) -> Iterable[tuple[str, ...]] | None:
-        """Return the texts of every perturbed row that the teacher will be asked about; None if they aren't known.
+        """Return the texts of every perturbed row that the teacher will be asked about; None if they are unknown.
 
         Return an empty list if the teacher is asked about the training rows alone.
         """
@@ -129,7 +129,7 @@ class Perturbation(Generic[P]):
 
 
 class TextPerturbation(Perturbation[P]):
-    """Base class of methods that rewrite text: write :meth:`perturb`; the core does pairs, encoding and seeding.
+    """Base class of methods that rewrite text: write :meth:`perturb`; the core handles pairs, encoding and seeding.
 
     Each segment is perturbed on its own, with fresh draws in every epoch. The `variants` perturbed views of an example
     share half of the soft weight; the clean view has the other half.
@@ -142,12 +142,12 @@ class TextPerturbation(Perturbation[P]):
     def prepare(self, texts: Sequence[str]) -> None:
         """Process the texts that :meth:`perturb` will get, before the first update; called once.
 
-        They come in the order of the training rows, and without the rows that the budget leaves out. What is done to a
+        They come in the order of the training rows, without the rows that the budget leaves out. What is done to a
         text must not depend on the others. `perturb` may still get another text, as in a preview.
         """
 
     def perturbed(self, texts: tuple[str, ...]) -> tuple[str, ...]:
-        """Return those segments of a row that are perturbed: the chosen ones, and always a single text."""
+        """Return the segments of a row that are perturbed: the chosen ones of a pair, or the only one."""
         return tuple(texts[index] for index in chosen_segments(len(texts), self.segments))
 
     def perturb(self, text: str, rng: random.Random) -> str:
@@ -155,7 +155,7 @@ class TextPerturbation(Perturbation[P]):
         raise NotImplementedError
 
     def perturb_segment(self, row: Row, index: int, rng: random.Random) -> str:
-        """Return a perturbed version of one segment of a row, by default what :meth:`perturb` makes of its text.
+        """Return a perturbed version of one segment of a row, by default what :meth:`perturb` returns for its text.
 
         Write it in place of `perturb` if the version depends on the row's id or its other segment.
         """
@@ -170,17 +170,17 @@ class TextPerturbation(Perturbation[P]):
         return tuple(texts)
 
     def _checked_text(self, text: str, rng: random.Random) -> str:
-        """Call `perturb`; PluginError if it does not return one text."""
+        """Call `perturb`; raise PluginError unless it returns one text."""
         perturbed: object = self.perturb(text, rng)
         if isinstance(perturbed, str):
             return perturbed
         advice = f"return one text, not {kind_in_words(perturbed)}"
         if perturbed is None:
-            advice = "return the text as it is where nothing is to do"
+            advice = "return the text unchanged if there is nothing to do"
         raise wrong_result(self.perturb, kind_in_words(perturbed), advice)
 
     def _checked_texts(self, row: Row, variant: int) -> tuple[str, ...]:
-        """Call `rewrite`; PluginError if it does not return as many texts as the row has."""
+        """Call `rewrite`; raise PluginError unless it returns as many texts as the row has."""
         texts: object = self.rewrite(row, variant)
         if isinstance(texts, (tuple, list)) and list(map(type, texts)) == [str] * len(row.texts):
             return tuple(texts)
@@ -189,7 +189,7 @@ class TextPerturbation(Perturbation[P]):
         )
 
     def ahead(self, rows: Sequence[Row]) -> Sequence[Any]:
-        """Perturb and encode every row, to a list of :class:`Perturbed` for each."""
+        """Perturb and encode every row, as a list of :class:`Perturbed` for each."""
         return [[self._encode_variant(row, variant) for variant in range(self.variants)] for row in rows]
 
     def _encode_variant(self, row: Row, variant: int) -> Perturbed:
@@ -233,7 +233,7 @@ class TokenPerturbation(Perturbation[P]):
         yield replace(batch.clean, ids=ids, teacher="same", labels=None, gold=0.0, soft=0.5, dropout=1)
 
     def _checked_ids(self, batch: Batch) -> Tensor:
-        """Call `perturb`; PluginError if it does not return a tensor of integers in the shape of `batch.ids`."""
+        """Call `perturb`; raise PluginError unless it returns a tensor of integers in the shape of `batch.ids`."""
         ids, perturbed = batch.ids, self.perturb(batch, ~batch.special)
         if not isinstance(perturbed, type(ids)):
             raise wrong_result(
@@ -265,9 +265,7 @@ def method_of(cls: type[Perturbation[Any]]) -> Method:
     """
     for attribute in ("name", "level", "version"):
         if not getattr(cls, attribute):
-            raise PluginError(
-                f'class {cls.__name__} does not say its {attribute}: add `{attribute} = "..."` to it.'
-            )
+            raise PluginError(f'class {cls.__name__} has no {attribute}: add `{attribute} = "..."` to it.')
     summary = cls.summary or (cls.__doc__ or "").strip().split("\n")[0]
     assert cls.level is not None
     return Method(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Value: TypeAlias = float | int | str | bool
-MAX_DIMENSIONS = 8  # points of a Halton sequence in more dimensions lie on lines unless there are very many
-SIGNIFICANT_DIGITS = 3  # of a tried number, so that tables can show it
+MAX_DIMENSIONS = 8  # in more dimensions, points of a Halton sequence lie on lines unless there are very many
+SIGNIFICANT_DIGITS = 3  # of a number that a trial tries, so that tables can show it
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,11 @@ class Range:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
-            raise ValueError(f"a range needs two finite ends in order, not {self.low} and {self.high}")
+            raise ValueError(
+                f"a range needs two finite ends in ascending order, not {self.low} and {self.high}"
+            )
         if self.log and self.low <= 0:
-            raise ValueError(f"a logarithmic range begins above zero, not at {self.low}")
+            raise ValueError(f"a logarithmic range must begin above zero, not at {self.low}")
 
     def at(self, place: float) -> float | int:
         """Return the value at `place` in [0, 1)."""
@@ -48,7 +50,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         if len(self.values) < 2:
-            raise ValueError("a choice needs two values or more")
+            raise ValueError("a choice needs at least two values")
 
     def at(self, place: float) -> Value:
         """Return the value at `place` in [0, 1)."""

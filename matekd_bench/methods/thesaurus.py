@@ -83,7 +83,7 @@ def wordnet_places() -> Iterator[Path]:
 
 def _nltk_folders() -> list[str]:
     """Return the folders in which NLTK looks for its data."""
-    # Importing NLTK takes seconds, since it loads scipy. So NLTK is asked only if it is loaded, or on Windows.
+    # Importing NLTK takes seconds, since it loads scipy. So it is asked only if it is already loaded, or on Windows.
     if sys.platform == "win32" or "nltk" in sys.modules:
         import nltk.data
 

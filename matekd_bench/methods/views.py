@@ -51,7 +51,7 @@ class View:
 
     def __post_init__(self) -> None:
         """Raise TypeError, at the line of the method that makes the view, for an input that is no tensor."""
-        from torch import Tensor  # this module is imported where torch is not
+        from torch import Tensor  # this module is also imported without torch
 
         for name in ("ids", "mask", "types", "shift", "labels"):
             value = getattr(self, name)

@@ -50,7 +50,7 @@ class WrapperPair:
         return {**self.inner.overrides(self.inner_params), **self.outer.overrides(params)}
 
     def unfit(self, params: Params, task: Task) -> str | None:
-        """Explain why either method cannot run on a task; None if both can."""
+        """Explain why one of the methods cannot run on a task; None if both can."""
         return self.inner.unfit(self.inner_params, task) or self.outer.unfit(params, task)
 
     def resources(self, params: Params) -> Mapping[str, str]:
@@ -62,7 +62,7 @@ class WrapperPair:
         return (*self.inner.check_rows(self.inner_params, rows), *self.outer.check_rows(params, rows))
 
     def cost_beforehand(self, params: Params) -> Mapping[str, float]:
-        """Return what was spent before the study for either method; the wrapper's takes precedence."""
+        """Return the cost, before the study, of what both methods use; the wrapper's takes precedence."""
         return {**self.inner.cost_beforehand(self.inner_params), **self.outer.cost_beforehand(params)}
 
 
@@ -86,18 +86,16 @@ def check_wrapping(outer: Method, inner: Method | None, written: str) -> None:
     """Raise UsageError unless `outer` can wrap `inner` (None: nothing is wrapped); the error quotes `written`."""
     if inner is not None and outer.wraps is None:
         raise UsageError(
-            f"method '{outer.name}' wraps no other method, so '{written}' makes no sense.",
-            hint="In its brackets stand parameters, as PARAMETER=VALUE.",
+            f"method '{outer.name}' does not wrap another method, so '{written}' is not valid.",
+            hint="Its brackets take parameters, as PARAMETER=VALUE.",
         )
     if outer.wraps is None:
         return
-    levels = f"method '{outer.name}' wraps one of level {outer.wraps}"
-    hint = (
-        f"write '{outer.name}[METHOD]' with one of those that 'matekd-bench methods' lists as {outer.wraps}."
-    )
+    levels = f"method '{outer.name}' must wrap a method of level {outer.wraps}"
+    hint = f"write '{outer.name}[METHOD]' with a method that 'matekd-bench methods' lists as {outer.wraps}."
     if inner is None:
-        raise UsageError(f"{levels}, and '{written}' names none:", hint=hint)
+        raise UsageError(f"{levels}, but '{written}' names none:", hint=hint)
     if inner.wraps is not None:
-        raise UsageError(f"{levels}, and in '{written}' '{inner.name}' wraps one itself:", hint=hint)
+        raise UsageError(f"{levels}, but '{inner.name}' in '{written}' is itself a wrapper:", hint=hint)
     if inner.level != outer.wraps:
-        raise UsageError(f"{levels}, and in '{written}' '{inner.name}' is of level {inner.level}:", hint=hint)
+        raise UsageError(f"{levels}, but '{inner.name}' in '{written}' is of level {inner.level}:", hint=hint)

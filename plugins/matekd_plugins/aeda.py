@@ -18,15 +18,15 @@ class AEDAParams(Params):
     """Parameters of `aeda`."""
 
     variant: Literal["paper", "official"] = "paper"
-    """paper: up to a third of the words, any gap; official: up to floor(0.3 words + 1), never at the end."""
+    """paper: up to words / 3 marks, at any gap; official: up to floor(0.3 words + 1), never at the end."""
     num_aug: int = Field(default=1, ge=1, le=64)
-    """Perturbed versions of each example and epoch."""
+    """Number of perturbed versions of each example in each epoch."""
     segments: Literal["both", "first", "second"] = "both"
     """Which segments of a text pair are perturbed, each on its own."""
 
 
 class AEDA(TextPerturbation[AEDAParams]):
-    """AEDA: punctuation marks at distinct gaps between the n words, their number uniform from 1 to n / 3."""
+    """AEDA: punctuation marks at distinct gaps between the n words, with their number uniform from 1 to n / 3."""
 
     name = "aeda"
     summary = "An Easier Data Augmentation: punctuation marks inserted at random."
@@ -43,7 +43,7 @@ class AEDA(TextPerturbation[AEDAParams]):
         self.segments = params.segments
 
     def perturb(self, text: str, rng: random.Random) -> str:
-        """Return `text` with marks inserted as separate words; a text without words is returned unchanged."""
+        """Return `text` with marks inserted as separate words; return a text without words unchanged."""
         # All choices use `rng.random()`, the only generator method whose sequence Python guarantees.
         # Deviation from the released code, which splits at single spaces: white space of any kind separates words.
         words = text.split()

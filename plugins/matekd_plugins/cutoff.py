@@ -1,4 +1,4 @@
-"""`cutoff`: the student must answer although tokens, a span of tokens or features of the input are erased."""
+"""`cutoff`: the student trains on inputs from which tokens, a span of tokens or features are erased."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CutoffParams(Params):
     ratio: float = Field(default=0.1, gt=0, lt=1)
     """Share of the tokens or features that is erased, rounded down, at least one."""
     consistency: float = Field(default=0.0, ge=0)
-    """Weight of the Jensen-Shannon divergence between the student's answers on the whole and on the cut input."""
+    """Weight of the Jensen-Shannon divergence between the student's outputs on the whole input and on the cut one."""
 
 
 class Cutoff(Perturbation[CutoffParams]):
@@ -58,13 +58,13 @@ class Cutoff(Perturbation[CutoffParams]):
     def perturbed_rows(
         cls, params: CutoffParams, rows: Mapping[str, tuple[str, ...]]
     ) -> Sequence[tuple[str, ...]] | None:
-        """Return no rows if only features are cut, which the teacher does not see."""
+        """Return no rows if only features are cut, since the teacher does not see that cut."""
         return () if params.kind == "feature" else None
 
     def views(self, batch: Batch, models: Models) -> Views:
         """Yield the clean view and the cut view, with the consistency term if it has a weight."""
         views = (batch.clean.weighted(gold=1.0, soft=0.5), self._cut_view(batch))
-        # Deviation from the paper, whose script has weight 1 here: 0 by default, as methods share one objective.
+        # Deviation from the paper, whose script has weight 1 here: 0 by default, since methods share one objective.
         yield Joint(views, self._consistency_term(batch)) if self.params.consistency else views
 
     def _cut_view(self, batch: Batch) -> View:
@@ -99,7 +99,7 @@ class Cutoff(Perturbation[CutoffParams]):
 
 def cut_count(count: Tensor, ratio: float) -> Tensor:
     """Count the tokens to erase out of `count`: the ratio rounded down, at least one if there is any."""
-    # Deviation from the public code, which erases nothing where the share rounds to zero.
+    # Deviation from the public code, which erases nothing if the share rounds to zero.
     return (count * ratio).long().clamp(min=1).minimum(count)
 
 
@@ -112,11 +112,11 @@ def chosen_tokens(context: Context, batch: Batch, ratio: float) -> Tensor:
 
 
 def chosen_span(context: Context, batch: Batch, ratio: float) -> Tensor:
-    """Draw the erased span [B, L] of each example; a span may reach over the separator of a pair."""
+    """Draw the erased span [B, L] of each example; it may cross the separator of a pair."""
     counts = (~batch.special).sum(dim=1, keepdim=True)
     length = cut_count(counts, ratio)
     last_start = counts - length
-    # minimum: a float32 product may round up to last_start + 1
+    # minimum: the float32 product may round up to last_start + 1
     start = (context.draw(batch, "cutoff")[:, :1] * (last_start + 1)).long().minimum(last_start)
     index = (~batch.special).cumsum(dim=1) - 1  # a token's number among those that may be erased
     return ~batch.special & (index >= start) & (index < start + length)

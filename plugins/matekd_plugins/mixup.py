@@ -18,14 +18,14 @@ class MixupParams(Params):
     """Parameters of `mixup`."""
 
     alpha: float = Field(default=0.4, gt=0, le=100)
-    """Both parameters of the Beta distribution that each example's share is drawn from: small ones mix little."""
+    """Both parameters of the Beta distribution from which each example's share is drawn; small values mix little."""
 
 
 class Mixup(Perturbation[MixupParams]):
     """MixKD: ``(CE(x) + D(x) + D(x')) / 3``, x' = ``share * E(x) + (1 - share) * E(z)`` (Liang et al. 2021).
 
-    E are the word embeddings, before position, type and layer norm, of the student and of the teacher in turn. z is
-    another example of the batch, and the share is drawn from Beta(alpha, alpha) for each example.
+    E are the word embeddings before position, type and layer norm, first the student's, then the teacher's. z is
+    another example of the batch. The share is drawn from Beta(alpha, alpha) for each example.
     """
 
     name = "mixup"
@@ -61,7 +61,7 @@ class Mixup(Perturbation[MixupParams]):
         )  # fmt: skip
 
     def _partners(self, whole: Batch) -> Tensor:
-        """Return each example's partner [B]: the next one in a random order, so nobody's partner is itself."""
+        """Return each example's partner [B]: the next one in a random order, so no example is its own partner."""
         order = self.context.draw(whole, "mixup-partner")[:, 0].argsort(stable=True)
         partner = order.new_empty(len(order))
         partner[order] = order.roll(-1)

@@ -65,7 +65,7 @@ class CharParams(Params):
 
 
 class OcrParams(CharParams):
-    """Parameters of nlpaug's OCR augmenter, whose defaults differ from the other character augmenters'."""
+    """Parameters of nlpaug's OCR augmenter, whose defaults differ from those of the other character augmenters."""
 
     aug_char_min: int = Field(default=2, ge=0, le=1000)
     """At least this many characters of a chosen token are edited."""
@@ -98,7 +98,7 @@ class NlpAug(TextPerturbation[WordParams | CharParams]):
         self._lock = threading.Lock()  # perturb() puts its generator into the shared augmenter
 
     def perturb(self, text: str, rng: random.Random) -> str:
-        """Return `text` edited by nlpaug; unchanged if it is blank or if nlpaug would leave nothing of it."""
+        """Return `text` edited by nlpaug; return it unchanged if it is blank or if nlpaug would leave nothing of it."""
         if not text.strip():
             return text
         with self._lock:
@@ -110,7 +110,7 @@ class NlpAug(TextPerturbation[WordParams | CharParams]):
 
 
 def _sample(rng: random.Random, items: list[Any] | int, number: int) -> Any:
-    """Stand in for nlpaug's `sample`: draw `number` distinct items, or a position to split a token of length `items`.
+    """Replace nlpaug's `sample`: draw `number` distinct items, or a position to split a token of length `items`.
 
     Deviation from nlpaug: its `split` draws positions from numpy's global generator.
     """
@@ -192,15 +192,14 @@ _SYNONYMS = "eda[insert=false,swap=false,delete=false"
 REFUSED = {
     "synonym": f"nlpaug's synonym augmenter needs an NLTK tagger; '{_SYNONYMS}]' replaces synonyms.",
     "antonym": "nlpaug's antonym augmenter needs an NLTK tagger; "
-    f"'{_SYNONYMS},thesaurus=antonyms.txt]' replaces words by those that stand with them in a file.",
+    f"'{_SYNONYMS},thesaurus=antonyms.txt]' replaces words by others from their group in a file.",
     "reserved": "nlpaug's reserved-token augmenter needs lists of words; "
     f"'{_SYNONYMS},thesaurus=reserved.txt]' takes them from a file.",
     "contextual": "nlpaug's contextual augmenter fails on current transformers; 'frozen-generator' replaces words "
     "by a masked language model's.",
     "word-embs": "nlpaug's word-embedding augmenter needs a file of word vectors; 'tinybert-aug' replaces words "
     "by similar ones that fit.",
-    "tfidf": "nlpaug's TF-IDF augmenter needs a model that was fitted before; 'random-token' replaces tokens by "
-    "random ones.",
+    "tfidf": "nlpaug's TF-IDF augmenter needs a fitted model; 'random-token' replaces tokens by random ones.",
     "back-translation": "nlpaug's back-translation needs two translation models, which a study does not name; "
     "'tinybert-aug' rewrites texts with the study's generator.",
     "crop": "nlpaug's crop raises errors on short texts; 'cutoff[kind=span]' erases a span.",
@@ -209,7 +208,7 @@ REFUSED = {
     "sentence-contextual": "nlpaug's sentence generation fails on current transformers; 'frozen-generator' rewrites "
     "text with a masked language model.",
     "abst-summ": "nlpaug's summaries need a model that a study does not name; 'nlpaug:delete' shortens texts.",
-    "lambada": "nlpaug's LAMBADA needs a generator trained on the task before; 'matekd' trains one.",
+    "lambada": "nlpaug's LAMBADA needs a generator trained on the task beforehand; 'matekd' trains one.",
 }
 
 

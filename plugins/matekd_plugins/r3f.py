@@ -33,7 +33,7 @@ class R3F(Perturbation[R3FParams]):
     """
 
     name = "r3f"
-    summary = "Tiny noise on the word embeddings, one answer with and without it."
+    summary = "Tiny noise on the word embeddings, which must not change the student's output."
     level = "embedding"
     version = "1"
     search = {"weight": Range(0.1, 10.0, log=True)}

@@ -28,7 +28,7 @@ class RandomToken(TokenPerturbation[MaskParams]):
         import torch
 
         tokens = context.student_tokens
-        # All of the vocabulary but special tokens, entries that text hardly shows such as [unused1] included.
+        # All of the vocabulary except special tokens, including entries such as [unused1] that hardly occur in text.
         ordinary = [token for token in range(tokens.size) if token not in tokens.special]
         self._ordinary = torch.tensor(ordinary, device=context.device)
 

@@ -41,7 +41,7 @@ class Smart(Perturbation[SmartParams]):
     """
 
     name = "smart"
-    summary = "One answer within a tiny ball around the word embeddings, at its worst point."
+    summary = "The same output in a tiny ball around the word embeddings, enforced at its worst point."
     level = "embedding"
     version = "1"
     search = {"weight": Range(0.1, 10.0, log=True)}

@@ -1,4 +1,4 @@
-"""`vat`: virtual adversarial training, which shifts word embeddings to where the student's output changes most."""
+"""`vat`: virtual adversarial training, which shifts word embeddings so that the student's output changes most."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class VAT(Perturbation[VATParams]):
     """
 
     name = "vat"
-    summary = "Word embeddings shifted to where the student's own answer changes most."
+    summary = "Word embeddings shifted so that the student's own output changes most."
     level = "embedding"
     version = "1"
     search = {"epsilon": Range(0.1, 1.0, log=True), "weight": Range(0.1, 10.0, log=True)}

@@ -1,4 +1,4 @@
-"""`worst-of-n`: a wrapper that trains on the one of n perturbed texts where student and teacher differ most."""
+"""`worst-of-n`: a wrapper that trains on the one of n perturbed texts on which student and teacher differ most."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class WorstOfN(TextPerturbation[WorstOfNParams]):
     """The maximization step of MiniMax-kNN and Glitter over texts that another method draws.
 
     Per example, ``x' = argmax over the draws of D(T(x'_j), S(x'_j))``, and the objective is that of every text method.
-    A wrapped method with several views gives as many here, each the worst of its own `n` draws.
+    A wrapped method with several views gives as many views here, each the worst of its own `n` draws.
 
     Deviations from both papers: candidates are fresh draws of the wrapped method each epoch, not retrieved from a
     corpus or a fixed pool. One of each n is kept, never more. The loss is the suite's.
@@ -38,7 +38,7 @@ class WorstOfN(TextPerturbation[WorstOfNParams]):
         super().__init__(params, context)
         if not isinstance(inner, TextPerturbation):
             raise PluginError(
-                f"method 'worst-of-n' draws from a TextPerturbation, and '{type(inner).__name__}' is none."
+                f"method 'worst-of-n' needs a TextPerturbation to draw from, not '{type(inner).__name__}'."
             )
         self._inner = inner
         self.notices = inner.notices
@@ -131,7 +131,7 @@ def matekd_bench_methods() -> Iterator[Method]:
     """Announce the method."""
     yield Method(
         name="worst-of-n",
-        summary="Of n texts that another method draws, the one where student and teacher differ most.",
+        summary="Of n texts that another method draws, the one on which student and teacher differ most.",
         params=WorstOfNParams,
         factory=WorstOfN,
         level="text",

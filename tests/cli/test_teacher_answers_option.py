@@ -36,7 +36,7 @@ def test_from_the_answers_to_the_table(
     assert len(scores) == 2
     capsys.readouterr()
     assert main(["leaderboard", "--notes", "--results", results]) == 0
-    assert "no score of the teacher" in " ".join(capsys.readouterr().out.split())
+    assert "the teacher has no score" in " ".join(capsys.readouterr().out.split())
     assert main(["leaderboard", "--results", results, "--verify"]) == 0
 
 

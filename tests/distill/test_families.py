@@ -25,7 +25,7 @@ from rig import toy_data
 ALWAYS = ("albert", "gpt2", "modernbert", "qwen3", "t5", "xlnet")  # one of each kind, on every push
 # What a refusal says, and the word for it in the table.
 REASONS = (
-    ("answers a row differently when a longer one is beside it", "no: padding"),
+    ("gives a row different outputs when a longer row is in the batch", "no: padding"),
     ("can't tell which part", "no: layers"),
     ("can't be loaded as AutoModelForMaskedLM", "no: head"),
 )

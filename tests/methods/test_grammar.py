@@ -135,5 +135,5 @@ def test_the_limit_counts_each_method_once() -> None:
 def test_methods_within_methods_have_a_limit() -> None:
     assert len(str(parse(f"{'a[' * 7}a{']' * 7}")[0])) == 22
     for text in (f"{'a[' * 8}a{']' * 8}", "a[" * 5000, "a[b=a[" * 5000):
-        with pytest.raises(UsageError, match="8 methods"):
+        with pytest.raises(UsageError, match="8 nested methods"):
             parse(text)

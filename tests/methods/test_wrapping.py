@@ -93,6 +93,6 @@ def test_another_version_of_the_wrapped_method_is_another_version() -> None:
 def test_other_levels_are_refused_in_one_line(level: Any) -> None:
     check_wrapping(OUTER, INNER, "outer[inner]")
     check_wrapping(INNER, None, "inner")
-    named = rf"'outer'.*'outer\[inner,n=2\]' 'inner'.*{level}.*'outer\[METHOD\]'"
+    named = rf"'outer'.*'inner' in 'outer\[inner,n=2\]'.*{level}.*'outer\[METHOD\]'"
     with pytest.raises(UsageError, match=named):
         check_wrapping(OUTER, replace(INNER, level=level), "outer[inner,n=2]")

@@ -100,7 +100,7 @@ def test_without_wordnet_the_embedded_thesaurus_is_used_and_said(alone):
     found = thesaurus.load("auto")
     assert found.name == thesaurus.embedded().name
     (notice,) = found.notices
-    assert "no WordNet found" in notice
+    assert "no WordNet was found" in notice
     assert "nltk.downloader wordnet" in notice
     method = EDA(EDAParams(), None)
     assert method.notices == [notice]

@@ -219,5 +219,5 @@ def test_a_published_table_and_sizes_of_ones_own_contradict_each_other():
 def test_a_view_that_nobody_learned_from_is_an_error(rig):
     lab = rig()
     method = made(lab)
-    with pytest.raises(RuntimeError, match="was not learned from"):
+    with pytest.raises(RuntimeError, match="was not trained on"):
         list(method.views(lab.batch(method, ROWS), lab.models))

@@ -33,7 +33,7 @@ FEW_ROWS = (3, 17)  # two rows, to keep 200 updates short
 
 @contract_check("parameters", "parameters survive pickling and JSON")
 def parameters(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where they come back changed or not at all."""
+    """Raise CheckFailedError if they change in the round trip, or do not survive it."""
     fix = "Use plain types that pydantic knows: numbers, text, Literal, lists of them."
     try:
         with foreign_code():
@@ -42,24 +42,24 @@ def parameters(subject: Subject, make: Make) -> None:
     except Exception as error:  # whatever a parameter's own type raises
         raise CheckFailedError(f"{one_line(error).rstrip('.')}.", fix) from error
     if pickled != subject.params or parsed != subject.params:
-        raise CheckFailedError("The parameters come back changed.", fix)
+        raise CheckFailedError("The parameters change in a round trip through pickle or JSON.", fix)
 
 
 @contract_check("pairs", "the student learns from pairs of texts, and from scores instead of classes")
 def pairs(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where pairs or a regression task give no finite gradient."""
+    """Raise CheckFailedError if pairs or a regression task give no finite gradient."""
     for kind, data in (("pairs", "pairs"), ("regression", "a regression task")):
         update = make(kind).update()
         if not update.finite or not any(bool(grad.any()) for grad in update.grads.values()):
             raise CheckFailedError(
-                f"On {data} the loss or the gradient is not finite, or the gradient is zero.",
+                f"On {data}, the loss or the gradient is not finite, or the gradient is zero.",
                 "Use models.divergence and models.gold, which know regression.",
             )
 
 
 @contract_check("awkward-text", "the method handles empty, long and strange texts")
 def awkward_text(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where one of them gives no text, or no finite loss."""
+    """Raise CheckFailedError if the method raises on one of them, returns no text, or has a loss that is not finite."""
     bench = make("single", awkward=True)
     if isinstance(bench.method, TextPerturbation):
         _rewrite_each(bench, bench.method)
@@ -67,7 +67,7 @@ def awkward_text(subject: Subject, make: Make) -> None:
         if not make(kind, awkward=True).update().finite:
             raise CheckFailedError(
                 "The loss on empty, long or strange texts is not finite.",
-                "A row may have no maskable token: guard divisions by their number.",
+                "A row may have no maskable token: avoid dividing by their number.",
             )
 
 
@@ -76,15 +76,17 @@ def _rewrite_each(bench: Bench, method: TextPerturbation[Any]) -> None:
     for number, texts in enumerate(bench.session.parts.corpus.texts):
         row = Row(f"row-{number}", texts, 0, lambda purpose, uid=number: seed_of(purpose, uid))  # type: ignore[misc]
         excerpt = f"{texts[0][:30]!r}{'...' * (len(texts[0]) > 30)}"
-        fix = "Return the text as it is where there is nothing to do."
+        fix = "Return the text unchanged if there is nothing to do."
         try:
             with foreign_code():
                 versions = method.rewrite(row, 0)
         except Exception as error:  # the method is foreign code: whatever it raises is reported
-            raise CheckFailedError(f"On the text {excerpt} it raises {one_line(error)}.", fix) from error
+            raise CheckFailedError(
+                f"On the text {excerpt}, the method raises {one_line(error)}.", fix
+            ) from error
         if not_texts := [version for version in versions if not isinstance(version, str)]:
             raise CheckFailedError(
-                f"For the text {excerpt} perturb() returns {not_texts[0]!r}, which is not a text.", fix
+                f"On the text {excerpt}, perturb() returns {not_texts[0]!r}, which is not a text.", fix
             )
 
 
@@ -92,7 +94,7 @@ def _rewrite_each(bench: Bench, method: TextPerturbation[Any]) -> None:
     "vocabularies", "a teacher with another vocabulary works, or the record says that it does not"
 )
 def vocabularies(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where the teacher reads the student's ids and the record does not say so."""
+    """Raise CheckFailedError if the teacher reads the student's ids and the record does not say so."""
     if subject.record.needs & {"one-vocabulary", "generator"}:
         raise CheckSkippedError("the record says that it needs one vocabulary")
     if not make("single", reverse=True).update().finite:
@@ -103,7 +105,7 @@ def vocabularies(subject: Subject, make: Make) -> None:
 
 @contract_check("student", "the student learns from the views that are yielded and from nothing else")
 def student(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where the method's own steps leave a gradient in the student, or change it."""
+    """Raise CheckFailedError if the method's own steps leave a gradient in the student, or change it."""
     for phase in make("single").phases:
         bench = make("single")
         before = {name: value.clone() for name, value in bench.student.state_dict().items()}
@@ -111,7 +113,7 @@ def student(subject: Subject, make: Make) -> None:
         if update.touched:
             raise CheckFailedError(
                 f"The method's own code leaves a gradient in the student ({update.touched}).",
-                "Put its backward into `with models.frozen_student():`, or use torch.no_grad().",
+                "Run its backward inside `with models.frozen_student():`, or use torch.no_grad().",
             )
         changed = [
             name for name, value in bench.student.state_dict().items() if not value.equal(before[name])
@@ -129,7 +131,7 @@ def student(subject: Subject, make: Make) -> None:
 
 @contract_check("memory", f"memory does not grow over {UPDATES} updates")
 def memory(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where something new stays alive at every update."""
+    """Raise CheckFailedError if every update leaves new objects alive."""
     frozen = gc.get_freeze_count()
     gc.freeze()  # leaves out the objects of the libraries, which are many and not the method's
     try:
@@ -166,22 +168,22 @@ def held(method: Any) -> int:
 
 @contract_check("cost", "every pass through a network is counted")
 def cost(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where teacher, student or a module of the method computes without being booked."""
+    """Raise CheckFailedError if a pass of teacher, student or the method's module is missing from the cost."""
     for phase in make("single").phases:
         bench = make("single")
-        bench.session.meter.clear_passes()  # those of a warm-up are not counted from outside
+        bench.session.meter.clear_passes()  # `_counted` does not see the passes of a warm-up
         passes, flops = _counted(bench, phase)
         booked = bench.session.meter.forwards()
         for name in ("student", "teacher"):
             if passes[name] != booked.get(name, 0):
                 raise CheckFailedError(
-                    f"{passes[name]} passes of the {name}, {booked.get(name, 0)} of them counted.",
+                    f"The {name} made {passes[name]} passes; {booked.get(name, 0)} of them counted.",
                     f"Call models.{name}_logits(view), never the network.",
                 )
         for name in flops:
             if flops[name] and not booked.get(name, 0):
                 raise CheckFailedError(
-                    f"The module '{name}' computes {flops[name]} FLOPs that are not counted.",
+                    f"The module '{name}' computes {flops[name]} FLOPs that the cost does not count.",
                     "Call what context.prepare() returns, and give the module `flops(kind)` and `book(meter, name, "
                     "...)`: see 'What a module costs' in docs/method-modules.md.",
                 )
@@ -217,7 +219,7 @@ def _counted(bench: Bench, phase: Any) -> tuple[Counter[str], Counter[str]]:
 
 @contract_check("record", "diagnostics, resources, notices and overrides can be recorded")
 def record(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where one of them has the wrong type."""
+    """Raise CheckFailedError if one of them has the wrong type."""
     bench = make("single")
     bench.update()
     for name, number in bench.method.diagnostics().items():

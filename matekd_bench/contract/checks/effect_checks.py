@@ -1,4 +1,4 @@
-"""Checks of what a perturbation does to its inputs: to the texts that it is for, and to what it must leave alone."""
+"""Checks of a perturbation's effect: it changes the texts or tokens that it is for, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from matekd_bench.contract.registry import CheckFailedError, CheckSkippedError, 
 from matekd_bench.contract.subject import Subject
 
 
-@contract_check("inputs", "the batch and the teacher stay as they are")
+@contract_check("inputs", "the batch and the teacher stay unchanged")
 def inputs(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where the method writes into the batch, or changes the teacher's weights or mode."""
+    """Raise CheckFailedError if the method writes into the batch or changes the teacher's weights or mode."""
     for phase in make("single").phases:
         bench = make("single")
         teacher = bench.teacher
@@ -33,12 +33,12 @@ FROZEN = "Ask the teacher with models.teacher_logits(view) and leave it frozen."
 
 
 @contract_check(
-    "effect", "a perturbation of text or tokens changes rows, leaves text, and is drawn afresh each time"
+    "effect", "a perturbation of text or tokens changes rows, leaves some text, and differs between epochs"
 )
 def effect(subject: Subject, make: Make) -> str | None:
-    """Return a warning about a perturbation that compares nothing; there may be a reason for it."""
+    """Return a warning if the perturbation changes nothing, empties all texts or repeats itself: it may be intended."""
     if subject.record.level not in ("text", "token") or subject.record.role == "baseline":
-        raise CheckSkippedError("only levels text and token replace words")
+        raise CheckSkippedError("only methods of level text or token replace words")
     bench = make("single")
     updates = [bench.update(number=number) for number in (2, 3)]  # in two epochs
     if all(_is_emptied(bench, update) for update in updates):
@@ -51,13 +51,13 @@ def effect(subject: Subject, make: Make) -> str | None:
 
 
 def _is_emptied(bench: Bench, update: Update) -> bool:
-    """Return True where the perturbed texts of an update have no words left."""
+    """Return True if the perturbed texts of an update have no words left."""
     texts = [text for view in update.views for row in bench.texts_of(view) or () for text in row]
     return bool(texts) and not any(text.strip() for text in texts)
 
 
 def _changed(update: Update) -> bool:
-    """Return True where a view of the update differs from the clean batch."""
+    """Return True if a view of the update differs from the clean batch."""
     return any(
         view.shift is not None
         or view.embed is not None

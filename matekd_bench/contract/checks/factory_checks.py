@@ -1,4 +1,4 @@
-"""Checks of how a method is made: the factory, the level, and modules that the trainer knows of."""
+"""Checks of how a method is made: the factory, the level, and the modules that it hands to the trainer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def factory(subject: Subject, make: Make) -> None:
 
 @contract_check("level", "the method's level is that of its base class")
 def level(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where a wrapper would take the method for what it is not."""
+    """Raise CheckFailedError if the level is not that of the base class, which would mislead a wrapper."""
     method, stated = make("single").method, subject.record.level
     for name, base in BASES.items():
         if isinstance(method, base) and stated != name:
@@ -44,7 +44,7 @@ def level(subject: Subject, make: Make) -> None:
         )
 
 
-@contract_check("modules", "the trainer steps and saves all that the method trains")
+@contract_check("modules", "the trainer steps and saves everything that the method trains")
 def modules(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError for an optimizer or for weights that the trainer does not know."""
     fix = (
@@ -83,7 +83,7 @@ def unknown_weights(bench: Bench) -> list[Tensor]:
 def reachable(
     method: Any, leave_out: Callable[[Any], bool] = lambda value: issubclass(type(value), OPAQUE)
 ) -> Iterator[Any]:
-    """Yield each object that can be reached from a method's attributes, without looking inside those left out."""
+    """Yield each object that can be reached from a method's attributes, without looking inside some types."""
     seen: set[int] = set()
     waiting = [value for value in vars(method).values() if not leave_out(value)]
     while waiting:

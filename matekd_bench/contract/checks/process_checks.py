@@ -1,4 +1,4 @@
-"""The check in another process, where Python hashes texts differently; one process serves all methods."""
+"""The check in another process, where Python hashes strings differently; one process serves all methods."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ NAME = "process"
 QUOTED = 60  # characters of a text in a message
 
 
-@contract_check(NAME, "another process, with other hashes of texts, makes the same updates")
+@contract_check(NAME, "another process, with another PYTHONHASHSEED, makes the same updates")
 def process(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where an update differs in a process with another PYTHONHASHSEED."""
+    """Raise CheckFailedError if an update differs in a process with another PYTHONHASHSEED."""
     request = json.dumps(address(subject))
     here, reply = fingerprint(subject), _ask(request)
     if "unknown" in reply:
         raise CheckSkippedError(
-            f"another process cannot import the method ({reply['unknown'].rstrip('.')}); it has to be in a module"
+            f"another process cannot import the method ({reply['unknown'].rstrip('.')}); put it in a module"
         )
     if "raised" in reply:
         raise CheckFailedError(
-            f"In another process it raises {reply['raised'].rstrip('.')}.",
-            "Keep nothing outside of the method.",
+            f"In another process, the method raises {reply['raised'].rstrip('.')}.",
+            "Keep no state outside of the method.",
         )
     there = reply["fingerprint"]
     for what in {**here, **there}:
         if here.get(what) != there.get(what):
             raise CheckFailedError(
-                f"In another process {what} is different{_quoted(what, here, there)}.",
+                f"In another process, {what} differs{_quoted(what, here, there)}.",
                 "Sort what comes from a set, and use neither hash(), id() nor the time: each process has its own.",
             )
 
@@ -69,13 +69,13 @@ def _ask(request: str) -> dict[str, Any]:
 
 @cache
 def start_server() -> subprocess.Popen[str]:
-    """Start the other process, which takes seconds to import torch, unless it is there already."""
+    """Start the other process, which takes seconds to import torch, unless it is already running."""
     seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
     server = subprocess.Popen(
         [sys.executable, "-m", "matekd_bench.contract.fingerprint_server"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8",
         env={**os.environ, "PYTHONHASHSEED": seed},
-        start_new_session=True,  # Ctrl-C goes to this process alone
+        start_new_session=True,  # Ctrl-C goes to this process only
     )  # fmt: skip
     atexit.register(_stop, server)
     return server

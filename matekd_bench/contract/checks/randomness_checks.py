@@ -31,18 +31,18 @@ DRAWN = frozenset(
     )
 )
 THREADS = 4
-EPOCH = 3  # any epoch will do; it is part of a row's seed, so it is the same in all comparisons
+EPOCH = 3  # any epoch works; it is part of a row's seed, so all comparisons use the same one
 
 
 def _under(seed: int, make: Make) -> Update:
-    """Make an update with the global generators seeded before the method is made, which may draw as well."""
+    """Make an update with the global generators seeded before the method is made, since the factory may draw too."""
     with seeded(seed):
         return make("single", dropout=True).update()
 
 
-@contract_check("deterministic", "the same seed gives the same update, bit by bit")
+@contract_check("deterministic", "the same seed gives the same update, bit for bit")
 def deterministic(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where an update differs from its repetition."""
+    """Raise CheckFailedError if an update differs from its repetition."""
     if not is_same(_under(1, make), _under(1, make)):
         raise CheckFailedError(
             "Two updates with the same seed, each of a new instance of the method, differ.",
@@ -52,7 +52,7 @@ def deterministic(subject: Subject, make: Make) -> None:
 
 @contract_check("random-state", "the global random state is neither read nor changed")
 def random_state(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where noise comes from a global generator, or one is left changed."""
+    """Raise CheckFailedError if noise comes from a global generator, or one is left changed."""
     if not is_same(_under(1, make), _under(2, make)):
         raise CheckFailedError("The update changes with the global random state.", DRAW)
     bench = make("single")
@@ -61,7 +61,7 @@ def random_state(subject: Subject, make: Make) -> None:
         bench.update()
     if seeded_in:
         raise CheckFailedError(f"torch.manual_seed was called in {seeded_in[0]}.", DRAW)
-    # The suite seeds torch's generator for dropout, so that a draw from it may give the same update every time.
+    # The suite seeds torch's generator for dropout, so a draw from it may give the same update every time.
     if draws.functions:
         raise CheckFailedError(
             f"torch.{draws.functions[0]} was called without a generator: it reads torch's global one.", DRAW
@@ -106,10 +106,10 @@ def _recorded_seeding() -> Iterator[list[str]]:
 
 @contract_check("rows", "a row's text depends on the row alone, not on batch size, order or threads")
 def rows(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where a text method rewrites a row differently next to other rows."""
+    """Raise CheckFailedError if a text method rewrites a row differently next to other rows."""
     bench = make("pairs")
     if not isinstance(bench.method, TextPerturbation):
-        raise CheckSkippedError("only methods that rewrite text work ahead row by row")
+        raise CheckSkippedError("only methods that rewrite text prepare rows one by one")
     numbers = list(bench.rows)
     expected = texts_ahead(bench, numbers)
     reverse = texts_ahead(make("pairs"), numbers[::-1])[::-1]

@@ -1,4 +1,4 @@
-"""Checks of what a method carries on: neither micro-batches nor an interruption change its numbers or its state."""
+"""Checks of a method's state: micro-batches and interruptions change neither its numbers nor its state."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ REPORTS_RTOL = 1e-5  # of diagnostics, which are summed in float32
 SAVED_AFTER, RESUMED_FOR = 3, 2  # updates
 
 
-@contract_check("pieces", "an update in pieces has the gradient, state and diagnostics of the whole batch")
+@contract_check(
+    "pieces", "an update in micro-batches has the gradient, state and diagnostics of the whole batch"
+)
 def pieces(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where micro-batches change the gradient, the method's state or its diagnostics."""
+    """Raise CheckFailedError if micro-batches change the gradient, the method's state or its diagnostics."""
     for phase in make("pairs").phases:
         whole, parts = make("pairs"), make("pairs")
         whole_update = _update(whole, phase)
@@ -30,14 +32,14 @@ def pieces(subject: Subject, make: Make) -> None:
         allowed = tolerance(whole_update.grads.values())
         if difference > allowed:
             raise CheckFailedError(
-                f"In pieces of {PIECE} rows the gradient differs by {difference:.1e} of its norm.",
+                f"In micro-batches of {PIECE} rows, the gradient differs by {difference:.1e} of its norm.",
                 "Give losses per example, draw noise with context.draw, count with batch.update, and use batch.whole "
                 "where examples are mixed.",
             )
         place = first_difference(_carried(whole), _carried(parts), rtol=max(allowed, REPORTS_RTOL))
         if place is not None:
             raise CheckFailedError(
-                f"In pieces of {PIECE} rows '{place}' differs from that of the whole batch.",
+                f"In micro-batches of {PIECE} rows, '{place}' differs from that of the whole batch.",
                 "Report sums with context.report(name, total, count), and count an update once: at batch.offset 0.",
             )
 
@@ -59,7 +61,7 @@ def _carried(bench: Bench) -> dict[str, Any]:
 
 @contract_check("resume", "a run that is saved and loaded continues as if it had not been interrupted")
 def resume(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where a new instance that loads a checkpoint continues with other bits."""
+    """Raise CheckFailedError if a new instance that loads a checkpoint differs in any bit."""
     original = make("pairs", dropout=True)
     resumed = make("pairs", dropout=True, warm_up=False)
     for number in range(SAVED_AFTER):
@@ -90,6 +92,6 @@ def _each_phase(bench: Bench, number: int) -> list[Update]:
 
 
 def _everything(bench: Bench) -> dict[str, Any]:
-    """Return all that a checkpoint holds: states and weights."""
+    """Return everything that a checkpoint holds: states and weights."""
     weights = [module.state_dict() for module in bench.session.modules]
     return {**bench.session.state_dict(), "weights": weights}

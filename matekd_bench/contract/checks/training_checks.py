@@ -46,7 +46,7 @@ class TrialAssets(TaskAssets):
 
 @contract_check("mini-glue", f"a run of {UPDATES} updates on {TASK} ends with a score")
 def mini_glue(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where the run diverges, stops early, or has no cost."""
+    """Raise CheckFailedError if the run diverges, stops early, or has no cost."""
     host = Host.load(only_builtin=True)  # the task comes with the suite; other plugins are not needed
     if TASK not in host.tasks:
         raise CheckSkippedError(f"this installation has no task {TASK}")

@@ -24,7 +24,7 @@ def shapes(subject: Subject, make: Make) -> None:
         if problem:
             raise CheckFailedError(problem, "See 'Fields of a View' in docs/method-views.md.")
 
-    # As views are yielded, not afterwards: the trainer would raise its own error at a tensor that does not fit.
+    # Checked while views are yielded: later, the trainer would already have raised its own error.
     update = bench.update(on_view=check_fit)
     if not update.views:
         raise CheckFailedError(
@@ -49,7 +49,7 @@ def _misfit(view: View, batch: Batch, bench: Bench) -> str | None:
         wanted.append(("teacher", view.teacher, (rows, 2)))  # the toy task has two classes
     for name, tensor, shape in wanted:
         if tensor is not None and tuple(tensor.shape) != shape:
-            return f"'{name}' of a view has shape {tuple(tensor.shape)} where {shape} is needed."
+            return f"'{name}' of a view has shape {tuple(tensor.shape)}, but {shape} is needed."
         if tensor is not None and tensor.device != batch.ids.device:
             return f"'{name}' of a view is on {tensor.device}, the batch is on {batch.ids.device}."
     if view.ids.dtype not in ID_TYPES:
@@ -63,7 +63,7 @@ def _misfit(view: View, batch: Batch, bench: Bench) -> str | None:
 
 @contract_check("labels", "class labels stay those of the batch's rows")
 def labels(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where a view with a gold share has other class ids than the batch."""
+    """Raise CheckFailedError if a view with a gold share has other class ids than the batch."""
     update = make("single").update()
     for view in update.views:
         # labels of floats are mixtures of classes, which a method may make from several rows
@@ -71,17 +71,17 @@ def labels(subject: Subject, make: Make) -> None:
         if learns and view.labels is not None and not view.labels.equal(update.batch.labels):
             raise CheckFailedError(
                 "A view with a gold share has class labels that are not batch.labels.",
-                "Leave relabelling to the teacher: gold=0 and teacher='same'; mixed labels are floats [B, C].",
+                "Leave relabeling to the teacher: gold=0 and teacher='same'; mixed labels are floats [B, C].",
             )
 
 
 @contract_check("unlabeled", "rows without a label are learned from the teacher alone")
 def unlabeled(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where a label that is missing makes the loss or the gradient infinite or NaN."""
+    """Raise CheckFailedError if a missing label makes the loss or the gradient infinite or NaN."""
     for kind in ("single", "regression"):
         if not make(kind, unlabeled=True).update().finite:
             raise CheckFailedError(
-                "With rows that have no label the loss or the gradient is not finite.",
+                "With rows that have no label, the loss or the gradient is not finite.",
                 "Use models.gold, which is 0 there: batch.labels has the class -100, or the score NaN.",
             )
 
@@ -108,7 +108,7 @@ def weights(subject: Subject, make: Make) -> None:
 
 @contract_check("special-tokens", "special tokens keep their places and are seen")
 def special_tokens(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where a special token of the batch was replaced or hidden."""
+    """Raise CheckFailedError if a special token of the batch was replaced or hidden."""
     bench = make("pairs")
     update = bench.update()
     for view in update.views:
@@ -138,7 +138,7 @@ def _check_rewritten_pair(view: View, batch: Batch) -> None:
 
 @contract_check("padding", "padding keeps its id, a mask of 0 and no shift")
 def padding(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError where something was put after the end of a row."""
+    """Raise CheckFailedError if something was put after the end of a row."""
     bench = make("single")
     pad = bench.encoder.tokens.pad
     for view in bench.update().views:

@@ -1,4 +1,4 @@
-"""Recipe and artifact: how a study's models are prepared, and a costly thing that is made so once and then cached."""
+"""Recipe and artifact: the preparation of a study's models, and a costly result that is built once and cached."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from matekd_bench.tasks.task import Examples, Task, TaskData
 from matekd_bench.tasks.teacher_answers import TeacherAnswers
 
 T = TypeVar("T")
-Measured: TypeAlias = Mapping[str, Any]  # what was measured while an artifact was built, as JSON data
+Measured: TypeAlias = Mapping[str, Any]  # measurements made while an artifact was built, as JSON data
 
-# Of a pass of the teacher over clean text on a GPU: without a graph a large teacher needs less than 2 GB for them.
+# Tokens per pass of the teacher over clean text on a GPU; without a graph a large teacher needs less than 2 GB.
 TOKENS_PER_ANSWER = 2**15
-ENGINE = "3"  # raised when teachers, logits or generators made by older code may differ
+ENGINE = "3"  # increased when teachers, logits or generators made by older code may differ
 
 
 @dataclass(frozen=True)
 class Recipe:
     """The models of a study and how they are prepared; nothing in it depends on the method.
 
-    A file of answers may take the place of the teacher's checkpoint.
+    A file of answers may replace the teacher's checkpoint.
     """
 
     teacher: Checkpoint | TeacherAnswers
@@ -75,7 +75,7 @@ class Recipe:
 
     @property
     def rows_per_answer(self) -> int:
-        """The rows of the teacher's passes over clean text; many on a GPU, where a small pass takes as long."""
+        """The rows of the teacher's passes over clean text; many on a GPU, where a small pass takes just as long."""
         return max(64, TOKENS_PER_ANSWER // self.max_length) if self.device.type == "cuda" else 64
 
     @property
@@ -88,13 +88,13 @@ class Recipe:
         """The teacher's checkpoint. Raises CheckpointError if its answers come from a file."""
         if isinstance(self.teacher, TeacherAnswers):
             raise CheckpointError(
-                f"the teacher is no checkpoint: its answers come from '{self.teacher.file}'."
+                f"the teacher is not a checkpoint: its answers come from '{self.teacher.file}'."
             )
         return self.teacher
 
     @property
     def teacher_given(self) -> bool:
-        """True if the teacher is used as it is, since it was given fine-tuned or answered beforehand."""
+        """True if the teacher is used unchanged, since it was given fine-tuned or answered beforehand."""
         if isinstance(self.teacher, TeacherAnswers):
             return True
         return self.teacher.classifies and not self.teacher_settings.fine_tune
@@ -123,10 +123,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Artifact(ABC, Generic[T]):
-    """A thing that the runs on one task share: built once under a lock, cached, sealed, and loaded by every process.
+    """An artifact that runs on one task share: built once under a lock, cached, sealed, and loaded by every process.
 
-    A subclass says what the thing depends on (:attr:`facts`), how it is built into a folder and how it is loaded from
-    one. `kind` is its folder in the cache, `noun` names it in messages. The facts and what was measured are kept in
+    A subclass defines what the artifact depends on (:attr:`facts`), how it is built into a folder and loaded from
+    one. `kind` is its folder in the cache, `noun` names it in messages. The facts and the measurements are kept in
     `facts_file`; "" for none. Several processes of one run build it `together`, or the first one alone. `sink` is told
     of steps that take long; a build that consists of training is saved and ends once `stopping()` returns True.
     """
@@ -148,7 +148,7 @@ class Artifact(ABC, Generic[T]):
 
     @property
     def text_name(self) -> str:
-        """The name of the text that the thing is made from: the task, unless a subclass reads more."""
+        """The name of the text that the artifact is made from: the task, unless a subclass reads more."""
         return self.task.name
 
     @property
@@ -158,14 +158,14 @@ class Artifact(ABC, Generic[T]):
 
     @abstractmethod
     def build(self, folder: Path, checkpoints: CheckpointFolder) -> Measured:
-        """Make the thing, write its files into the empty `folder`, and return what was measured.
+        """Build the artifact, write its files into the empty `folder`, and return the measurements.
 
-        An interrupted build resumes from what it saved in `checkpoints`.
+        An interrupted build resumes from `checkpoints`.
         """
 
     @abstractmethod
     def load(self, entry: CacheEntry, measured: Measured) -> T:
-        """Load the thing from its folder in the cache."""
+        """Load the artifact from its folder in the cache."""
 
     @property
     def key(self) -> str:
@@ -174,16 +174,16 @@ class Artifact(ABC, Generic[T]):
 
     @property
     def folder(self) -> Path:
-        """The folder in the cache; it exists once the thing was built."""
+        """The folder in the cache; it exists once the artifact is built."""
         return cache_root() / self.kind / self.key
 
     @property
     def is_cached(self) -> bool:
-        """True if the cache has a folder for the thing; its files are not checked."""
+        """True if the cache has a folder for the artifact; its files are not checked."""
         return self.folder.is_dir()
 
     def get(self) -> T:
-        """Load the thing from the cache; build it first if it is missing or damaged."""
+        """Load the artifact from the cache; build it first if it is missing or damaged."""
         ranks = self.recipe.ranks
         if self.together:
             return self._load_or_build(ranks)
@@ -209,16 +209,16 @@ class Artifact(ABC, Generic[T]):
         return Preparation(self.title, checkpoints, sink=self.sink, stopping=self.stopping, ranks=ranks)
 
     def tell(self, text: str, kind: Literal["stage", "warning", "detail"] = "stage") -> None:
-        """Tell the user of a step that may take long, of damage, or of a detail."""
+        """Tell the user about a step that may take long, about damage, or about a detail."""
         self.sink.emit(Message(kind=kind, text=text, counted=kind == "stage"))
 
     def count(self, done: int, limit: int) -> None:
-        """Tell the user how much of the last step is done."""
+        """Tell the user the progress of the last step."""
         self.sink.emit(Progress(done=done, limit=limit, preparing=True))
 
     @property
     def task(self) -> Task:
-        """The task whose runs share the thing."""
+        """The task whose runs share the artifact."""
         return self.data.task
 
     @property

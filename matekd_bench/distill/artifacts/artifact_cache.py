@@ -1,4 +1,4 @@
-"""The user's cache of costly artifacts, keyed by what made them: teachers, logits, generators."""
+"""The user's cache of costly artifacts, keyed by what they depend on: teachers, logits, generators."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _is_intact(folder: Path, warn: Warn) -> bool:
     if not folder.is_dir():
         return False
     if not is_intact(folder):
-        warn(f"what the cache has in {folder} is damaged: made again")
+        warn(f"the cache folder {folder} is damaged; it is built again")
         return False
     with suppress(OSError):  # the cache may be read-only
         os.utime(folder / MANIFEST)  # eviction removes the least recently used folders first
@@ -118,8 +118,8 @@ def _follow_leader(home: Path, key: str, build: Build, ranks: Ranks) -> CacheEnt
             ranks.run_or_fail_together(lambda: build(temporary, no_checkpoints))
     if not (home / key).is_dir():
         raise ResultsError(
-            f"the cache folder '{home}' is not that of the first process:",
-            hint="all processes of a run need one cache, set MATEKD_BENCH_CACHE.",
+            f"the cache folder '{home}' differs from that of the first process:",
+            hint="all processes of a run need the same cache; set MATEKD_BENCH_CACHE.",
         )
     return CacheEntry(home / key, missing, CacheUse(home, key))
 
@@ -167,5 +167,5 @@ def _build_entry(home: Path, key: str, build: Build) -> None:
 def _unwritable_error(folder: Path, error: Exception) -> ResultsError:
     return ResultsError(
         f"the cache folder '{folder}' can't be written: {os_reason(error)}.",
-        hint="Set MATEKD_BENCH_CACHE to a folder that can.",
+        hint="Set MATEKD_BENCH_CACHE to a writable folder.",
     )

@@ -25,7 +25,7 @@ SIZE: TypeAdapter[ByteSize] = TypeAdapter(ByteSize)
 class CacheUse:
     """A shared lock on an entry of the cache, which keeps the entry from being removed.
 
-    The lock ends with this object or with the process, even if that is killed.
+    The lock ends with this object or with the process, even if the process is killed.
     """
 
     def __init__(self, home: Path, key: str) -> None:

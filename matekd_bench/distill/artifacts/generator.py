@@ -1,4 +1,4 @@
-"""The generator of MATE-KD and its ablations, as an artifact where its vocabulary head is untrained."""
+"""The generator of MATE-KD and its ablations, as an artifact if its vocabulary head is untrained."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Generator:
 
     @property
     def diagnostics(self) -> dict[str, float]:
-        """What the warm-up measured, under the names that records have; empty if there was no warm-up."""
+        """The measurements of the warm-up, under the names in records; empty if there was no warm-up."""
         values = {"generator_accuracy": self.accuracy, "generator_perplexity": self.perplexity}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -67,8 +67,8 @@ class WarmedUpGenerator(Artifact[Generator]):
 
     The text is that of the run's task, or of the tasks that the study names for it, which then share one generator.
 
-    Where several processes train a run, the first one warms the generator up alone and the others read it from the
-    cache: its updates are not cut into pieces that could be shared.
+    If several processes train a run, the first one warms the generator up alone, since its updates cannot be divided
+    among processes. The others read it from the cache.
     """
 
     kind, noun = "generators", "generator"

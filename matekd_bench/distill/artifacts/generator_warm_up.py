@@ -33,7 +33,7 @@ class GeneratorWarmUp:
     """The training of a whole generator in place on training text, for a preparation.
 
     `task` names the text, in seeds and in the budget. Every masked position shows [MASK], as it does when methods use
-    the generator. One row in twenty is held out, at most 256. This is no `TrainingSession`, as there are no views,
+    the generator. One row in twenty is held out, at most 256. It is no `TrainingSession`: there are no views,
     teachers or pieces, only one loss. Both use the same data orders, batches, optimizer steps, meter and checkpoints.
     """
 
@@ -65,7 +65,7 @@ class GeneratorWarmUp:
 
     @property
     def spent(self) -> int:
-        """The number of updates, which is what the limit counts."""
+        """The number of updates, the unit of the limit."""
         return self.updates
 
     def losses(self) -> Generator[SupportsFloat, None, None]:
@@ -151,6 +151,6 @@ class GeneratorWarmUp:
         with autocast(batch.ids.device, self._precision):
             logits = upcast(self.network(ids, batch.mask, batch.types, at))
         targets = batch.ids[at]
-        # A mean would be NaN where no position is masked.
+        # A mean would be NaN if no position is masked.
         loss = F.cross_entropy(logits, targets, reduction="sum") / max(1, len(targets))
         return loss, (float((logits.argmax(-1) == targets).sum()), len(targets))

@@ -19,7 +19,7 @@ from matekd_bench.tasks.task import Examples, Task
 
 GATE_MARGIN = 0.10  # accuracy that another label order must gain to stop the study
 GATE_P = 0.001  # and the p value that it must stay below
-WARNING_P = 0.05  # the p value below which the user is told
+WARNING_P = 0.05  # the p value below which the user is warned
 LISTED = 6  # moved classes in a message
 
 
@@ -73,7 +73,7 @@ def _names(checkpoint: Checkpoint) -> dict[int, str]:
     except (AttributeError, TypeError, ValueError):
         raise CheckpointError(
             f"config.json of '{checkpoint.id}': id2label should map numbers to label names.",
-            hint="Correct it.",
+            hint="Correct id2label.",
         ) from None
 
 
@@ -132,7 +132,9 @@ def check_labels(
         f"when its outputs are read as: {_moves(order.tolist(), task.labels)}"
     )
     if named:
-        return f"{message}. Its config.json names them otherwise, so they are not moved"
+        return (
+            f"{message}. Its config.json names the classes in their present order, so they are not reordered"
+        )
     if gain >= GATE_MARGIN and p < GATE_P:
         raise CheckpointError(
             f"{message}.", hint="Its labels are in another order: set id2label in its config.json."

@@ -97,7 +97,7 @@ class KeptStudent:
         if max(map(max, (row.ids for row in rows)), default=0) >= len(
             self.model.get_input_embeddings().weight
         ):
-            raise misfit  # before the model meets them, since a GPU would be out of use afterwards
+            raise misfit  # before the model gets them, since a GPU would be unusable afterwards
         try:
             return predict(
                 self.model, rows, self.encoder.tokens.pad,

@@ -33,18 +33,18 @@ def best_order(counts: Classes) -> Classes:
 def order_p_value(predicted: Classes, gold: Classes, classes: int, seed: int) -> float:
     """Return a p value against the hypothesis that the classes are in their right order, for any number of classes.
 
-    Null hypothesis: for any two classes a and b, examples of class a are answered with a at least as often as examples
-    of class b are, `P(a | gold a) >= P(a | gold b)`, and the answers of different examples are independent. It holds
-    for a teacher that is seldom right, that answers at random, and that always gives the same answer.
+    Null hypothesis: the answers of different examples are independent, and for any two classes a and b, examples of
+    class a are answered with a at least as often as examples of class b, `P(a | gold a) >= P(a | gold b)`. It holds for
+    a teacher that is seldom right, that answers at random, or that always gives the same answer.
 
-    The test is a bet. It goes through the examples [n] in random order (`seed`) and reads each predicted class a as
-    class b, in the order that fits the examples *before* it best. Where b differs from a and the gold class is one of
-    the two, a share s of the capital is bet on b. With L examples of each class left, the null hypothesis gives b a
-    probability of at most `q = L(b) / (L(a) + L(b))`, whatever the frequencies of the classes are. The capital starts
-    at 1. It is multiplied by `1 + s (1 - q) / q = 1 + s L(a) / L(b)` if b is right and by `1 - s` if a is, so it is
-    not expected to grow, nor is its average over :data:`STAKES` and :data:`SHUFFLES`. By Markov's inequality it
-    reaches 1/p with a probability of at most p. No correction for the number of orders is needed, since no order is
-    tested on the examples that it was chosen by.
+    The test is a bet. It goes through the examples [n] in random order (`seed`). It reads each predicted class a as
+    class b, in the order that best fits the examples *before* it. If b differs from a and the gold class is one of the
+    two, a share s of the capital is bet on b. With L examples of each class left, the null hypothesis gives b a
+    probability of at most `q = L(b) / (L(a) + L(b))`, for any frequencies of the classes. The capital starts at 1. It
+    is multiplied by `1 + s (1 - q) / q = 1 + s L(a) / L(b)` if b is right, and by `1 - s` if a is. So its expected
+    value does not grow, nor does that of its average over :data:`STAKES` and :data:`SHUFFLES`. By Markov's inequality
+    the capital reaches 1/p with a probability of at most p. No correction for the number of orders is needed, since no
+    order is tested on the examples by which it was chosen.
 
     Source: Shafer 2021, Testing by betting, J. R. Stat. Soc. A 184(2), 407-431.
     """

@@ -1,4 +1,4 @@
-"""Checks of the models themselves before anything is trained, on two rows of the task's own."""
+"""Checks of the models themselves before anything is trained, on two rows of the task."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from matekd_bench.tasks.task import TaskData
 
 Role = Literal["teacher", "given teacher", "student", "generator"]
 Texts = tuple[tuple[str, ...], tuple[str, ...]]  # a short row and a long one
-CHECKS = "1"  # raised when a checkpoint that passed has to be asked again
-EXAMPLES = 200  # among which a short and a long row are looked for
+CHECKS = "1"  # increased when a checkpoint that passed has to be checked again
+EXAMPLES = 200  # from which a short and a long row are chosen
 # Logits that should be equal may differ by rounding: by this much, and by this share of their size.
 ROUNDING, RELATIVE_ROUNDING = 1e-5, 1e-4
 
@@ -51,7 +51,7 @@ class ModelFacts:
     no_embeddings: str | None = None
 
 
-_known: dict[str, ModelFacts] = {}  # by key: what passed in this process
+_known: dict[str, ModelFacts] = {}  # results in this process, by key
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class ModelCheck:
     def facts(self) -> ModelFacts:
         """Check the model, unless it passed before with these settings, in this process or an earlier one.
 
-        Raises CheckpointError, in a line that says what to do, if the model would give wrong numbers or none.
+        Raises CheckpointError, in one line that says what to do, if the model would give wrong numbers or none.
         """
         if self._key not in _known:
             _known[self._key] = self._cached_facts()
@@ -81,7 +81,7 @@ class ModelCheck:
         return ModelFacts(**json.loads((entry.path / "facts.json").read_text(encoding="utf-8")))
 
     def _write_facts(self, folder: Path) -> None:
-        """Check the model in a folder beside the entry's only file, and remove what was saved there."""
+        """Check the model in a folder beside the entry's only file, and remove the files saved there."""
         scratch = folder / "scratch"
         scratch.mkdir()
         facts = self.run(scratch)
@@ -109,7 +109,7 @@ class ModelCheck:
         return examples.texts[:EXAMPLES]
 
     def run(self, folder: Path) -> ModelFacts:
-        """Ask the model everything; `folder` is an empty one for what is saved and read again."""
+        """Run every check; `folder` is empty and holds the files that are saved and read again."""
         texts = self._short_and_long()
         if self.role == "generator":
             self._check_generator(texts, folder)
@@ -141,17 +141,17 @@ class ModelCheck:
         return short, long if min(lengths) < max(lengths) else tuple(f"{text} {text}" for text in long)
 
     def _check_sizes(self, model: Any) -> None:
-        """Compare the length of rows and the ids of tokens with what the model has weights for."""
+        """Compare the length of rows and the ids of tokens with the sizes of the model's tables."""
         positions, length = position_count(model), self.encoder.max_length
         if positions is not None and positions < length:
             raise self._error(
-                f"has {positions} positions, and training.max_length is {length}",
+                f"has {positions} positions, but training.max_length is {length}",
                 f"Set max_length = {positions} under [training] in a config file.",
             )
         embedded, tokens = model.get_input_embeddings().num_embeddings, self.encoder.tokens.size
         if tokens > embedded:
             raise self._error(
-                f"has embeddings of {embedded} tokens, and its tokenizer knows {tokens}",
+                f"has embeddings for {embedded} tokens, but its tokenizer has {tokens}",
                 "Call model.resize_token_embeddings(len(tokenizer)) and save it.",
             )
 
@@ -175,7 +175,7 @@ class ModelCheck:
     def _check_independence(self, alone: Tensor, together: Tensor) -> None:
         if _differ(alone, together):
             raise self._error(
-                f"answers a row differently when a longer one is beside it (by {_gap(alone, together):.1g}), "
+                f"gives a row different outputs when a longer row is in the batch (by {_gap(alone, together):.1g}), "
                 "because it does not mask its padding"
             )
 
@@ -191,7 +191,7 @@ class ModelCheck:
         except Exception as error:  # every family refuses embeddings in its own way
             return first_line(error).rstrip(".")
         if _differ(looked_up, logits) or _differ(from_rows, logits):
-            return "it answers differently from ids and from their embeddings"
+            return "it gives different outputs for ids and for their embeddings"
         return None
 
     def _check_flops(self, cost: Any, kind: Kind) -> None:
@@ -230,8 +230,8 @@ class ModelCheck:
         theirs = torch.cat([_plain_logits(folder, [row], length) for row in texts])
         if _differ(theirs, logits):
             raise self._error(
-                f"answers differently in transformers itself (by {_gap(theirs, logits):.1g})",
-                "Its tokenizer and config.json may disagree, on the padding token for one.",
+                f"gives different outputs in plain transformers (by {_gap(theirs, logits):.1g})",
+                "Its tokenizer and config.json may disagree, e.g. on the padding token.",
             )
 
     def _check_generator(self, texts: Texts, folder: Path) -> None:
@@ -272,7 +272,7 @@ def _without_a_token(row: Encoded) -> Encoded:
 
 
 def _plain_logits(folder: Path, texts: Sequence[tuple[str, ...]], max_length: int | None = None) -> Tensor:
-    """Return the logits of texts as somebody gets them who only has transformers."""
+    """Return the logits of texts in plain transformers, without this suite."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}

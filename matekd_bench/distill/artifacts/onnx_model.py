@@ -34,7 +34,7 @@ def check_onnx_installed() -> None:
 
 
 class _TextClassifier(nn.Module):
-    """A classifier that takes what a tokenizer returns and gives its logits [B, C], or scores [B, 1]."""
+    """A classifier that maps a tokenizer's output to logits [B, C], or scores [B, 1]."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ def _quiet_exporter() -> Iterator[None]:
 
 
 def _root_cause(error: BaseException) -> BaseException:
-    """Return the first error of a chain: those after it say in which step of the export it happened."""
+    """Return the first error of a chain: the later ones name the step of the export."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error
@@ -119,7 +119,7 @@ def onnx_logits(file: Path, student: KeptStudent, texts: Sequence[tuple[str, ...
     """
     import onnxruntime
 
-    onnxruntime.set_default_logger_severity(3)  # errors alone
+    onnxruntime.set_default_logger_severity(3)  # errors only
 
     def answer(batch: Sequence[Encoded]) -> Tensor:
         feed = {name: value.numpy() for name, value in _inputs(student, batch).items()}

@@ -43,7 +43,7 @@ class Preparation:
 
     @property
     def seconds(self) -> float:
-        """Seconds of training, summed over interruptions; what was lost after the last checkpoint does not count."""
+        """Seconds of training, summed over interruptions; time lost after the last checkpoint does not count."""
         return time.perf_counter() - self._started
 
     def train(self, session: Trainable) -> None:

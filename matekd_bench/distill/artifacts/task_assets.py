@@ -1,4 +1,4 @@
-"""What the runs on one task share: teacher, encoded data, the teacher's logits and the generator."""
+"""The assets that the runs on one task share: teacher, encoded data, the teacher's logits and the generator."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ class TaskAssets:
         return logits if self.units is None else self.units.standardize(logits)
 
     def _teacher_logits(self, corpus: Corpus) -> Tensor:
-        """Return the teacher's logits on the training rows, given as the student reads them."""
+        """Return the teacher's logits on the training rows, given as encoded for the student."""
         if self.answers is not None:
             return torch.tensor(self.answers.train)
 

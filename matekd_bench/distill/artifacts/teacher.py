@@ -59,7 +59,7 @@ class Teacher:
         """The teacher's checkpoint. Raises CheckpointError if its answers come from a file."""
         if isinstance(self.source, TeacherAnswers):
             raise CheckpointError(
-                f"the teacher is no checkpoint: its answers come from '{self.source.file}'."
+                f"the teacher is not a checkpoint: its answers come from '{self.source.file}'."
             )
         return self.source
 
@@ -102,7 +102,7 @@ class FineTunedTeacher(Artifact[Teacher]):
 
     @property
     def _labeled_rows_key(self) -> str:
-        """The digest of the rows with labels: more rows without one leave the teacher as it is."""
+        """The digest of the rows with labels: adding rows without a label does not change the teacher."""
         labels = self.rows.labels or ()
         if not self.rows.unlabeled:
             return self.data_key
@@ -179,7 +179,7 @@ class CleanLogits(Artifact[Tensor]):
         return [
             ENGINE, teacher.source.sha256, teacher.order, self.data.digests[self.examples.split],
             recipe.max_length, recipe.device.type,
-            # Only where it differs, so that what is cached keeps its key.
+            # Only if it differs, so that cached logits keep their key.
             *([] if recipe.answer_precision == "float32" else [recipe.answer_precision]),
         ]  # fmt: skip
 

@@ -141,7 +141,7 @@ class Prefetch(Iterator[T]):
         """Put an entry into the queue once it has room; return False if the iterator was closed before."""
         while not self._stop.is_set():
             try:
-                self._queue.put(entry, timeout=0.2)  # seconds, to look again whether the iterator was closed
+                self._queue.put(entry, timeout=0.2)  # seconds to the next check for a closed iterator
                 return True
             except queue.Full:
                 continue

@@ -86,12 +86,12 @@ def schedule(student: DataOrder, own: DataOrder, cycle: Cycle | None) -> Iterato
 def within_budget(planned: Iterator[PlannedUpdate], kind: BudgetKind, limit: int) -> Iterator[PlannedUpdate]:
     """Yield the planned updates until the student's ones spend a budget of this kind; all under a budget of FLOPs.
 
-    What is prepared ahead of the training therefore ends with it.
+    Preparation ahead of the training therefore ends with the budget.
     """
     spent = 0
     for update in planned:
         if spent >= limit:
             return
         yield update
-        if update.phase == "student" and kind != "train_flops":  # what an update costs is not known before
+        if update.phase == "student" and kind != "train_flops":  # costs of updates are unknown in advance
             spent += 1 if kind == "student_updates" else len(update.rows)

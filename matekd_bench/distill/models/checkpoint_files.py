@@ -1,4 +1,4 @@
-"""The files of a checkpoint: which ones count, whether they are whole, and the digest that identifies them."""
+"""The files of a checkpoint: the relevant ones, their completeness, and the digest that identifies them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VOCABULARIES = (
     *("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "added_tokens.json"),
     *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
 )
-# What tokenizers of other families read, as patterns. They count only without a tokenizer.json, which is read instead.
+# Patterns of the files that tokenizers of other families read. A tokenizer.json takes their place.
 OTHER_VOCABULARIES = (
     *(
         "*.model",
@@ -35,11 +35,11 @@ WANTED = ("*.json", "*.txt", "*.safetensors", "*.model", "*.spm", "*.tiktoken", 
 UNWANTED = ("onnx/*", "openvino/*", "*/*")  # a checkpoint's own files are at the top of its repository
 TEXT_FILES = (".json", ".txt", ".model", ".jinja", ".spm", ".tiktoken", ".codes", ".bpe")
 MAX_TEXT_BYTES = 2**27  # tokenizers of 250,000 tokens have 35 MB
-MAX_HEADER_BYTES = 10**8  # of a safetensors file, as its library has it
+MAX_HEADER_BYTES = 10**8  # of a safetensors file, as in its library
 
 
 def stamp(file: Path) -> tuple[str, int, int] | None:
-    """Return a file's name, size and time of change, so that what was read before is read again if it has changed."""
+    """Return a file's name, size and time of change, so that a changed file is read again."""
     try:
         status = file.stat()
     except OSError:
@@ -48,7 +48,7 @@ def stamp(file: Path) -> tuple[str, int, int] | None:
 
 
 def check_files(folder: Path, id: str) -> None:
-    """Raise CheckpointError for files that libraries would wait for, or read into memory whole however large."""
+    """Raise CheckpointError for files on which libraries would wait, or which are too large to be read into memory."""
     for file in sorted(folder.iterdir()):
         if file.is_file():
             size = file.stat().st_size
@@ -57,7 +57,7 @@ def check_files(folder: Path, id: str) -> None:
                     f"'{id}': its {file.name} has {size} bytes, more than {MAX_TEXT_BYTES}."
                 )
         elif file.exists() and not file.is_dir():  # links of the Hub's cache are followed
-            raise CheckpointError(f"'{id}': its {file.name} is no regular file.")
+            raise CheckpointError(f"'{id}': its {file.name} is not a regular file.")
 
 
 def check_is_model(folder: Path, id: str, revision: str | None) -> None:
@@ -69,7 +69,7 @@ def check_is_model(folder: Path, id: str, revision: str | None) -> None:
     if (folder / ADAPTER).is_file() and not (has_config and has_weights(folder)):
         raise _adapter_error(folder, id)
     if not has_config:
-        raise CheckpointError(f"'{id}' is no model: there is no config.json in its folder.")
+        raise CheckpointError(f"'{id}' is not a model: there is no config.json in its folder.")
     if not has_weights(folder):
         reference = f"{id}@{revision}" if revision else folder
         raise CheckpointError(
@@ -98,7 +98,7 @@ def _adapter_error(folder: Path, id: str) -> CheckpointError:
 def fingerprint(folder: Path, *stamps: object) -> str:
     """Compute a digest of the folder's weights, config and tokenizer; notes and other files do not count.
 
-    Raises CheckpointError if weights are damaged, which would take long to find out for a file of terabytes.
+    Raises CheckpointError if weights are damaged, which is found from their headers, before large files are read.
     """
     names = {"config.json", *VOCABULARIES}
     if not (folder / "tokenizer.json").is_file():
@@ -128,7 +128,7 @@ def damaged_files(folder: Path) -> Iterator[str]:
 
 
 def check_weights(file: Path) -> None:
-    """Raise CheckpointError unless a safetensors file has the size that its header says."""
+    """Raise CheckpointError unless a safetensors file has the size that its header states."""
     size = file.stat().st_size
     try:
         with file.open("rb") as opened:
@@ -139,9 +139,9 @@ def check_weights(file: Path) -> None:
         ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         said = 8 + length + max(ends, default=0)
         if said != size:
-            raise ValueError(f"{size} bytes, and {said} by its header")
+            raise ValueError(f"{size} bytes, but {said} according to its header")
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise CheckpointError(
-            f"'{file}' can't be loaded, it is damaged: {first_line(error)}.",
+            f"'{file}' can't be loaded because it is damaged: {first_line(error)}.",
             hint="For a model of the Hub, 'matekd-bench prepare' downloads it again.",
         ) from None

@@ -53,7 +53,7 @@ class Checkpoint:
     def text_config(self) -> Any:
         """Return the config of the part that reads text as transformers reads it, whatever its fields are called.
 
-        None if transformers cannot read it; whoever loads the model is told why.
+        None if transformers cannot read it; loading the model then reports the reason.
         """
         return _text_config(self.path, stamp(self.path / "config.json"))
 
@@ -84,7 +84,7 @@ def find_folder(
     if folder.is_dir():
         return folder, None
     if reference.startswith((".", "/", "~")) or reference.count("/") > 1:
-        raise CheckpointError(f"no model folder '{reference}'.")
+        raise CheckpointError(f"the model folder '{reference}' does not exist.")
     return _download(hub_model(reference, revision), wanted)
 
 
@@ -146,7 +146,9 @@ def hub_model(reference: str, revision: str | None = None) -> HubRepository:
     """Return the repository that `MODEL` or `MODEL@REVISION` names; CheckpointError for two revisions that differ."""
     id, _, named = reference.partition("@")
     if named and revision and named != revision:
-        raise CheckpointError(f"'{reference}' names one revision, and the settings another: '{revision}'.")
+        raise CheckpointError(
+            f"'{reference}' names one revision, but the settings name another: '{revision}'."
+        )
     return HubRepository("model", id, named or revision or None)
 
 
@@ -168,7 +170,7 @@ def find_local_folder(reference: str, revision: str | None = None) -> Path | Non
 
 
 def _download(repository: HubRepository, wanted: Sequence[str]) -> tuple[Path, HubRepository]:
-    """Return the folder of a Hub model, and the model at its commit; what is on this machine needs no request.
+    """Return the folder of a Hub model, and the model at its commit; files on this machine need no request.
 
     Raises CheckpointError if the Hub has none of that name or cannot be reached.
     """
@@ -186,7 +188,7 @@ def _download(repository: HubRepository, wanted: Sequence[str]) -> tuple[Path, H
 
 
 def fetch_again(reference: str, revision: str | None, names: Iterable[str]) -> None:
-    """Download files of a Hub model although they are here; a folder's own files stay as they are."""
+    """Download files of a Hub model even if they are here; files of a local folder are not touched."""
     _, repository = find_folder(reference, revision)
     if repository is not None:
         otherwise = "Delete the model's folder in the cache, and connect once."

@@ -14,7 +14,7 @@ from matekd_bench.errors import CheckpointError, UsageError
 LAYERS = re.compile(r"layers:(\d+(?:,\d+)*)")
 DEPTHS = ("num_hidden_layers", "n_layers")  # in config.json of the families whose planning must be quick
 WIDTHS = ("hidden_size", "dim")
-# What a module calls its place among the layers, and a model the number of its layers.
+# Attributes in which a module stores its index among the layers, and a model its number of layers.
 PLACES = ("layer_idx", "layer_id", "layer_index")
 COUNTS = ("n_layers", "num_layers", "num_hidden_layers", "n_layer")
 NO_LAYERS = "name a student checkpoint instead of layers"
@@ -28,7 +28,7 @@ def parse_layers(reference: str, checkpoint: Checkpoint) -> tuple[int, ...]:
     match = LAYERS.fullmatch(reference)
     if not match:
         raise UsageError(
-            f"'{reference}' is no choice of layers: write layers:0,1,3,5 or layers:3 (the first three)."
+            f"'{reference}' is not a choice of layers: write layers:0,1,3,5 or layers:3 (the first three)."
         )
     depth = count_layers(checkpoint)
     if depth is None:
@@ -86,7 +86,7 @@ def keep_layers(model: Any, layers: tuple[int, ...]) -> None:
         kept = nn.ModuleList([stack[index] for index in layers])
         setattr(owner, name, kept)
         _renumber(kept)
-    for count in COUNTS:  # a loop of the model's own may go by it
+    for count in COUNTS:  # a loop in the model may use it
         if getattr(owner, count, None) == depth:
             setattr(owner, count, len(layers))
     try:
@@ -118,7 +118,7 @@ def _owners_of_layers(model: Any, depth: int) -> list[tuple[Any, Mapping[str, An
 
 
 def _renumber(layers: nn.ModuleList) -> None:
-    """Tell every part of each layer its new place, by which it finds its cache and its kind of attention."""
+    """Give every part of each layer its new index, by which it finds its cache and its kind of attention."""
     for index, layer in enumerate(layers):
         for module in layer.modules():
             for place in PLACES:

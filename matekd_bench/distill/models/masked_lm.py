@@ -83,7 +83,7 @@ def load_masked_lm(source: ModelSource, seed: int) -> tuple[MaskedRowsLM, bool]:
     output = model.get_output_embeddings()
     if output is None:
         raise CheckpointError(f"'{source.checkpoint.id}' has no masked-language-model head to generate with.")
-    with torch.no_grad():  # transformers leaves the bias of some heads (Longformer's) as memory happens to be
+    with torch.no_grad():  # transformers leaves the bias of some heads (Longformer's) uninitialized
         for name, value in model.named_parameters():
             if name in missing and value.ndim == 1 and name.endswith("bias"):
                 value.zero_()

@@ -21,7 +21,7 @@ def text_inputs(model: Any, mask: Tensor, types: Tensor | None) -> dict[str, Ten
     if types is not None and takes_token_types(model):
         inputs["token_type_ids"] = types
     if model.config.model_type == "longformer" and hasattr(model, "classifier"):
-        # A Longformer that classifies attends from its first token to all. Given embeddings it fails to say so itself.
+        # A Longformer classifier attends from its first token to all. Given embeddings it fails to set this itself.
         inputs["global_attention_mask"] = F.one_hot(torch.zeros_like(mask[:, 0]), mask.shape[1])
     return inputs
 
@@ -44,7 +44,7 @@ def word_table(model: Any) -> Any:
 
 
 class _ScaledTable:
-    """A table of word embeddings whose module changes what it looks up; `weight` [V, width] has the change too."""
+    """A table of word embeddings whose module changes what it looks up; `weight` [V, width] includes the change."""
 
     def __init__(self, table: nn.Module) -> None:
         self._table = table
@@ -66,9 +66,9 @@ POSITION_TABLES = re.compile(
 
 
 def position_count(model: Any) -> int | None:
-    """Return how many tokens a row may have, None where positions are computed and have no table."""
+    """Return how many tokens a row may have, None if positions are computed without a table."""
     counts = [
-        # RoBERTa counts positions from behind that of padding; OPT and BART say where they begin.
+        # RoBERTa counts positions from after that of padding; OPT and BART store where they begin.
         module.num_embeddings
         - getattr(module, "offset", 0 if module.padding_idx is None else module.padding_idx + 1)
         for name, module in model.named_modules()
@@ -96,7 +96,7 @@ def read_last_token_by_mask(model: Any) -> None:
     """Make a classifier that answers from a row's last token find it by the attention mask.
 
     transformers looks for it among the ids, by the padding token, which may be a token of the text as well. Given
-    embeddings, or padding where XLNet expects none, it takes the last position. Others are left as they are.
+    embeddings, or padding where XLNet expects none, it takes the last position. Other models are left unchanged.
     """
     if not reads_last_token(model):
         return
@@ -108,7 +108,7 @@ def read_last_token_by_mask(model: Any) -> None:
             last.append((mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).argmax(dim=1))
 
     def read(positions: Tensor) -> Tensor:
-        """Put what is at the last token [B, L, n] at all positions, so that it is found whichever is taken."""
+        """Copy the last token's values [B, L, n] to all positions, so that any position gives them."""
         if not last:
             return positions
         rows = torch.arange(len(positions), device=positions.device)

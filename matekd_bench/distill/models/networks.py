@@ -122,9 +122,9 @@ def _check_sizes(model: Any, mismatched: Any, checkpoint: Checkpoint, auto: str)
 def load_classifier(source: ModelSource, outputs: int, labels: tuple[str, ...], seed: int) -> Any:
     """Load a sequence classifier with `outputs` logits (1 for regression).
 
-    A head that the checkpoint lacks, or has for another number of outputs, is drawn under `seed`, and so is the head of
-    a fine-tuned model cut to some layers, unless the source is the teacher of the task. A classifier that answers from
-    a row's last token finds it by the mask.
+    A head that the checkpoint lacks, or has for another number of outputs, is drawn under `seed`. So is the head of a
+    fine-tuned model cut to some layers, unless the source is the teacher of the task. A classifier that answers from a
+    row's last token finds it by the mask.
     """
     config = (
         {"problem_type": "regression"}
@@ -139,7 +139,7 @@ def load_classifier(source: ModelSource, outputs: int, labels: tuple[str, ...], 
     if source.layers is not None and source.checkpoint.classifies and not source.from_teacher:
         _draw_head(model, seed)
     if reads_last_token(model):
-        # Without it transformers refuses batches, and what is kept of the model would disagree with its tokenizer.
+        # Without it transformers refuses batches, and the saved model would disagree with its tokenizer.
         model.config.get_text_config().pad_token_id = tokens_of(source.checkpoint).pad
         read_last_token_by_mask(model)
     if not labels:

@@ -24,7 +24,7 @@ def output_layer(model: Any, outputs: int) -> nn.Linear:
     ]
     if len(layers) != 1:
         raise CheckpointError(
-            f"can't tell which layer of {type(model).__name__} gives the outputs: use another model."
+            f"can't tell which layer of {type(model).__name__} gives the outputs: choose another model."
         )
     return layers[0]
 

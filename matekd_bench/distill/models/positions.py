@@ -21,7 +21,7 @@ class Positions:
         return sum(self.counts)
 
 
-# With the number of in-place changes that the mask had when it was read. An entry goes with its mask.
+# With the number of in-place changes that the mask had when it was read. An entry is removed with its mask.
 _known: MutableMapping[Tensor, tuple[int, Positions]] = WeakTensorKeyDictionary()
 
 

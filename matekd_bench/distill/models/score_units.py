@@ -1,4 +1,4 @@
-"""The units of a regression: networks train on standardized scores and answer in the task's own.
+"""The units of a regression: networks train on standardized scores and answer in the task's own units.
 
 Squared errors depend on the units of the scores, and with them the size of gradients and the weight of a temperature or
 of a method's term. So the training scores are standardized, `(score - mean) / sd`. Everything outside of training is
@@ -65,7 +65,7 @@ def score_units(data: TaskData) -> ScoreUnits | None:
 
 
 class ScoreHead(nn.Linear):
-    """The last layer of a regression, computed in the precision of its weights even where the rest uses bfloat16.
+    """The last layer of a regression, computed in the precision of its weights even if the rest uses bfloat16.
 
     With 8 bits, scores such as years (mean 2000, standard deviation 5) would all be one number.
     """
@@ -117,7 +117,7 @@ def add_offset(model: Any, offset: float) -> RemovableHandle | None:
 def task_units(model: Any, units: ScoreUnits | None) -> Iterator[float]:
     """Let a network that is trained on standardized scores answer in the task's units within the block.
 
-    Afterwards its weights are what they were, bit by bit. Yields the part of the answers that is not in the weights
+    Afterwards its weights are what they were, bit for bit. Yields the part of the answers that is not in the weights
     (see :func:`change_units`); inside the block it is added too. Does nothing if `units` is None.
     """
     if units is None:

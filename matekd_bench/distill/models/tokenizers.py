@@ -120,7 +120,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
                 f"the tokenizer of '{checkpoint.id}' has neither a padding token nor an end token.",
                 hint="Set pad_token in its tokenizer_config.json.",
             )
-        # As decoders are fine-tuned today. Nothing is read at padding: the mask hides it.
+        # Decoders are usually fine-tuned in this way. Padding is never read, because the mask hides it.
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 

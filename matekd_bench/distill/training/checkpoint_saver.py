@@ -1,4 +1,4 @@
-"""Saves the checkpoints of a training by time, and writes them on a thread of their own while training continues."""
+"""Saves checkpoints of a training at intervals of time, and writes them in a thread while training continues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.distill.training.resume import PausedError, checkpoint_files
 from matekd_bench.files.durable import CheckpointFolder
 
-# Between two checkpoints, so that a kill costs less than a minute. When they are saved changes no result.
+# Seconds between two checkpoints, so that a kill loses less than a minute. Their timing changes no result.
 SAVE_SECONDS = 50.0
 
 
@@ -74,7 +74,7 @@ class CheckpointSaver:
             report()
 
     def _write(self, folder: CheckpointFolder, update: int, files: Mapping[str, bytes]) -> None:
-        """Start to write a checkpoint, after the one before it is complete."""
+        """Start writing a checkpoint, after the previous one is complete."""
         self.finish()
         outcome: list[Callable[[], None]] = []  # reported on the training's own thread
         thread = Thread(target=lambda: outcome.append(folder.write(update, files)), daemon=True)

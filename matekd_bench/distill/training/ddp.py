@@ -61,7 +61,7 @@ class Ranks:
         return pieces[self.rank :: self.size]
 
     def rows_per_pass(self, micro_batch: int | None, batch_size: int) -> int | None:
-        """Return the rows per forward pass, or None for the whole batch; every process gets rows of a full one."""
+        """Return the rows per forward pass, or None for the whole batch; every process gets rows of a full batch."""
         return micro_batch
 
     def reduce(
@@ -89,7 +89,7 @@ class Ranks:
         return value
 
     def close(self) -> None:
-        """Leave the other processes; one alone has none to leave."""
+        """Leave the other processes; a single process does nothing."""
 
     def run_or_fail_together(self, act: Callable[[], T]) -> T:
         """Run `act` in every process and return its result; if it fails in one process, all processes raise.
@@ -151,7 +151,7 @@ class ProcessGroup(Ranks):
         )  # fmt: skip
 
     def _form_unless(self, died: Callable[[], str | None]) -> None:
-        """Form the group in a thread, so that this one can end when a process dies before all have come."""
+        """Form the group in a thread, so that this one can end when a process dies before all have joined."""
         errors: list[Exception] = []
 
         def form() -> None:
@@ -196,7 +196,7 @@ class ProcessGroup(Ranks):
             torch.distributed.destroy_process_group()
 
     def rows_per_pass(self, micro_batch: int | None, batch_size: int) -> int | None:
-        """Return `micro_batch`, at most an equal share of the batch: every process gets rows of a full one."""
+        """Return `micro_batch`, at most an equal share of the batch: every process gets rows of a full batch."""
         share = -(-batch_size // self.size)
         return share if micro_batch is None else min(micro_batch, share)
 
@@ -277,7 +277,7 @@ class ProcessGroup(Ranks):
         except PausedError:  # every process raises it at the same update, so there is nothing to exchange
             raise
         except Exception as error:
-            # LostPeerError is only an echo of another process's failure, so it gives no reason of its own.
+            # LostPeerError only reports the failure of another process, so it gives no reason of its own.
             lost = isinstance(error, LostPeerError)
             own = ("", "") if lost else (one_line(error), traceback_of(error))
             failures = [failure for failure in self._exchange_failures(own) if failure[0]]
@@ -289,7 +289,7 @@ class ProcessGroup(Ranks):
             raise
 
     def _exchange_failures(self, failure: tuple[str, str]) -> list[tuple[str, str]]:
-        """Return reason and traceback of all processes, by rank; end this process where another sends none.
+        """Return reason and traceback of all processes, by rank; end this process if another one sends none.
 
         They go through the key-value store, since a collective operation may be the thing that failed.
         """
@@ -298,9 +298,9 @@ class ProcessGroup(Ranks):
             self._store.set(keys[self.rank], json.dumps(failure))
             self._wait_for(keys)
             return [tuple(json.loads(self._store.get(key))) for key in keys]
-        except RuntimeError:  # the store is gone: the watch will say with whom
+        except RuntimeError:  # the store is gone: the watch will report the lost process
             reason = self._watch.wait(LOST_SECONDS)
-        raise LostProcessError(reason or "the processes of a run have lost each other")
+        raise LostProcessError(reason or "the processes of a run have lost contact")
 
     def _wait_for(self, keys: Sequence[str]) -> None:
         """Wait until the store has all keys; raise RuntimeError if a process is lost, or after MEETING_TIMEOUT."""
@@ -313,7 +313,7 @@ class ProcessGroup(Ranks):
 
 
 def gpu_name(device: torch.device) -> str:
-    """Return a name of a GPU that no other one has, on any machine."""
+    """Return a GPU's name, which is unique across machines."""
     return str(torch.cuda.get_device_properties(device).uuid)
 
 

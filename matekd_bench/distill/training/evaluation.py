@@ -60,7 +60,7 @@ def answer_in_batches(
     ranks: Ranks = ALONE,
     on_rows: Callable[[int, int], None] = lambda done, limit: None,
 ) -> Tensor:
-    """Return what `answer` gives for all rows, in their order; it gets a batch of rows and returns logits [B, C].
+    """Return the logits of all rows, in their order; `answer` gets a batch of rows and returns logits [B, C].
 
     `on_rows` is as in :func:`predict`.
 

@@ -50,7 +50,7 @@ class RunModels:
     """The student and teacher of a run; implements :class:`matekd_bench.methods.context.Models`.
 
     `scope` gives the seeds of dropout and `meter` counts the passes. `units` are those in which a regression's teacher
-    answers; None if its answers are standardized, as the student's are.
+    answers; None if its answers are standardized like the student's.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class RunModels:
     def student_logits(self, *views: View, train: bool = True, precise: bool = False) -> Any:
         """Return the student's logits [B, C] of a view, or a tuple for several; dropout is on unless `train` is false.
 
-        `precise` runs the pass in float32 where the run uses autocast, as does the view's own `precise`.
+        `precise` runs the pass in float32 if the run uses autocast; so does the view's own `precise`.
         """
         if self.student.training is not train:
             self.student.train(train)
@@ -97,14 +97,14 @@ class RunModels:
         return logits[0] if len(views) == 1 else tuple(logits)
 
     def teacher_logits(self, *views: View) -> Any:
-        """Return the teacher's logits [B, C] of a view, or a tuple for several; of a regression standardized scores.
+        """Return the teacher's logits [B, C] of a view, or a tuple for several; for a regression, standardized scores.
 
         Gradients flow to embeddings of the view that require them. The view's shift is for the student only.
         """
         if self.teacher is None:
             raise PluginError(
-                "the method asks the teacher about other input than the training rows, and the teacher's answers come "
-                "from a file: leave it out, or name a teacher with --teacher."
+                "the method asks the teacher about input other than the training rows, but the teacher's answers come "
+                "from a file: leave out the method, or name a teacher with --teacher."
             )
         logits = [self._forward("teacher", self.teacher, view, None, self._precision) for view in views]
         if self._units is not None:
@@ -127,7 +127,7 @@ class RunModels:
         )  # fmt: skip
 
     def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Return D per example [B] as KL in every study, for diagnostics: it is zero where the two agree."""
+        """Return D per example [B] as KL in every study, for diagnostics: it is zero if the two agree."""
         return divergence(
             student, teacher, temperature=self._objective.temperature, regression=self.regression
         )

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from matekd_bench.distill.device import ResolvedPrecision
 
-SMALLEST = 1.0  # below it a gradient that is not finite is not the scale's doing
+SMALLEST = 1.0  # at this scale a gradient that is not finite has another cause
 
 
 class LossScale:
     """The scale of a run's losses; it does nothing in other precisions than fp16.
 
-    It falls by half after an update whose gradient is not finite, which is skipped, and doubles after 2000 others.
+    It is halved after an update whose gradient is not finite, which is skipped, and doubled after 2000 other updates.
     """
 
     def __init__(self, device: torch.device, precision: ResolvedPrecision) -> None:

@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-BEAT_SECONDS = 0.5  # between two signs of life, and between two looks at those of the others
-LOST_SECONDS = 30.0  # without a sign of life: a machine under load may delay a thread for seconds
+BEAT_SECONDS = 0.5  # between two heartbeats, and between two checks of the others' heartbeats
+LOST_SECONDS = 30.0  # without a heartbeat: a machine under load may delay a thread for seconds
 SUSPECT_SECONDS = 5.0  # without one, once an operation of the group has failed
 LOST = "lost"  # the key of the reason for which the group ends
 
 
 class PeerWatch:
-    """A thread that sends a sign of life to the other processes, and notices when one of them sends none.
+    """A thread that sends heartbeats to the other processes, and notices when one of them sends none.
 
-    `store` is the key-value store of the group. `died` returns how a process died that this one has started, or None.
+    `store` is the group's key-value store. `died` returns how a process that this one started has died, or None.
     The first process that knows of a death tells the others the reason. `on_lost` is called once with the reason, in
     the thread.
     """
@@ -35,7 +35,7 @@ class PeerWatch:
         self._thread.start()
 
     def suspect(self) -> None:
-        """Wait no longer than SUSPECT_SECONDS for a sign of life: an operation of the group has failed."""
+        """Wait no longer than SUSPECT_SECONDS for a heartbeat: an operation of the group has failed."""
         self._patience = min(self._patience, SUSPECT_SECONDS)
 
     def wait(self, seconds: float) -> str | None:
@@ -54,13 +54,13 @@ class PeerWatch:
             try:
                 self.reason = self._look()
             except RuntimeError:  # the store is in the process that leads, or in its launcher
-                self.reason = f"process 1 of {self._size}, which leads, is gone"
+                self.reason = f"process 1 of {self._size}, the leader, is gone"
         if self.reason is not None and not self._closed.is_set():
             self._lost.set()
             self._on_lost(self.reason)
 
     def _look(self) -> str | None:
-        """Send a sign of life; return why the group has to end, None if it need not."""
+        """Send a heartbeat; return the reason for which the group has to end, or None."""
         self._beats += 1
         self._store.set(_beat_key(self._rank), str(self._beats))
         if self._store.check([LOST]):
@@ -71,7 +71,7 @@ class PeerWatch:
         return reason
 
     def _silent(self) -> str | None:
-        """Return which process has sent no sign of life for too long; None if all have."""
+        """Name a process that has sent no heartbeat for too long; None if there is none."""
         now = time.monotonic()
         for rank, (last, since) in self._seen.items():
             key = _beat_key(rank)
@@ -79,9 +79,7 @@ class PeerWatch:
             if beat != last:
                 self._seen[rank] = beat, now
             elif now - since > self._patience:
-                return (
-                    f"process {rank + 1} of {self._size} has sent no sign of life for {self._patience:.0f} s"
-                )
+                return f"process {rank + 1} of {self._size} has sent no heartbeat for {self._patience:.0f} s"
         return None
 
 

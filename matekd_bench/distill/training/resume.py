@@ -1,4 +1,4 @@
-"""Checkpoints inside a run: all that another process needs to continue it to the same bits."""
+"""Checkpoints inside a run: everything that another process needs to continue it with the same results, bit for bit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from matekd_bench.errors import CheckpointError, PluginError, RunError, message_of
 from matekd_bench.files.durable import CheckpointFolder
 
-FORMAT = 3  # raise it when the content of the state changes
+FORMAT = 3  # increase it when the content of the state changes
 STATE = "state.pt"
 
 
@@ -35,8 +35,7 @@ class PausedError(RunError):
 
 
 def checkpoint_files(modules: Sequence[nn.Module], state: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the files of a checkpoint: the modules' weights as safetensors, and `state` in a form that can be read
-    without running pickled code.
+    """Return a checkpoint's files: the modules' weights as safetensors, and `state` in a form without pickled code.
 
     `state` holds tensors and plain values. The files are copies: training may continue while they are written.
     """
@@ -49,7 +48,7 @@ def checkpoint_files(modules: Sequence[nn.Module], state: Mapping[str, Any]) -> 
 
 
 def _unshared_weights(module: nn.Module) -> dict[str, Tensor]:
-    """Return the weights of a module on the CPU by name, those that are one tensor under their first name only."""
+    """Return the weights of a module on the CPU by name, shared tensors under their first name only."""
     first = {
         (tensor.data_ptr(), tensor.shape, tensor.stride()): name
         for name, tensor in reversed(module.state_dict().items())
@@ -69,11 +68,11 @@ def read_state(folder: Path) -> dict[str, Any]:
     try:
         state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
     except UnpicklingError:
-        raise CheckpointError(f"{folder / STATE} holds more than tensors and plain values.") from None
+        raise CheckpointError(f"{folder / STATE} contains more than tensors and plain values.") from None
     except Exception as error:  # torch has no error class of its own for damaged files
         raise CheckpointError(f"{folder / STATE} cannot be read ({type(error).__name__}).") from None
     if not isinstance(state, dict):
-        raise CheckpointError(f"{folder / STATE} holds no state.")
+        raise CheckpointError(f"{folder / STATE} contains no state.")
     return state
 
 
@@ -88,7 +87,7 @@ def newest_checkpoint(
 ) -> tuple[Path, dict[str, Any]] | None:
     """Return the folder and state of the newest checkpoint with this `origin`, or None.
 
-    `say` gets a note for each checkpoint that is skipped and for the one that is found. `agree` maps the folder that
+    `say` gets a note for each skipped checkpoint and for the one that is used. `agree` maps the folder that
     this process found to the one that all processes of the run use.
     """
     local = _newest_local(checkpoints, origin, say)
@@ -108,11 +107,11 @@ def _newest_local(
         try:
             state = read_state(folder)
         except CheckpointError as error:
-            say(f"a checkpoint is left aside: {error}")
+            say(f"checkpoint skipped: {error}")
             continue
         if state.get("origin") == origin:
             return folder, state
-        say("checkpoint of other versions or models skipped; it starts over")
+        say("checkpoint of other versions or models skipped; training starts over")
     return None
 
 
@@ -123,7 +122,7 @@ def check_saveable(value: Any, method: str) -> None:
             check_saveable(part, method)
     elif value is not None and type(value) not in (bool, int, float, str, torch.Tensor):
         raise PluginError(
-            f"method '{method}' gives a {type(value).__name__} as state: tensors, numbers, texts, lists and "
+            f"method '{method}' has a {type(value).__name__} in its state; only tensors, numbers, texts, lists and "
             "dictionaries can be saved."
         )
 
@@ -141,7 +140,7 @@ def _weights_name(index: int) -> str:
 
 
 def software_versions() -> dict[str, str]:
-    """Return the versions that a checkpoint is valid for: with others a resumed run could end with other bits."""
+    """Return the versions that a checkpoint is valid for: with others a resumed run could end differently."""
     versions = {"format": str(FORMAT), "torch": str(torch.__version__)}
     for name in ("transformers", "matekd-bench"):
         if (installed := installed_version(name)) is not None:

@@ -93,7 +93,7 @@ class RunContext:
 
     `teacher_encoder` is None if the teacher shares the student's vocabulary. `generator` returns a fresh copy of the
     study's generator; it is None for methods that do not need one. `answer_to` returns the logits [C] of a teacher that
-    answered beforehand to the texts of a row; it is None for a teacher that can be asked.
+    answered beforehand to the texts of a row; it is None for a teacher that is a network.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class RunContext:
         counts = batch.lengths if at is None else positions(at).counts
         shape: tuple[int, ...] = () if width is None else (width,)
         # Wide noise is drawn on the GPU that uses it. A number per token is drawn on the CPU, which is faster than a
-        # kernel per example, so positions that are masked are the same on every device.
+        # kernel per example, so masked positions are the same on every device.
         origin = self.device if width is not None and self.device.type == "cuda" else torch.device("cpu")
         if at is None:
             noise = torch.zeros(*batch.ids.shape, *shape, device=origin)
@@ -255,7 +255,7 @@ class RunContext:
     def diagnostics(self) -> dict[str, float]:
         """Return the value of every diagnostic: the sum of totals divided by the sum of counts.
 
-        Of reported values there is the standard error of the mean too, ``sqrt((mean of squares - mean^2) / (n - 1))``.
+        For reported values the standard error of the mean is included, ``sqrt((mean of squares - mean^2) / (n - 1))``.
         """
         ratios = {}
         for name, (total, count) in sorted(self._sums.items()):

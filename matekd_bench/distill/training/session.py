@@ -1,4 +1,4 @@
-"""The training of one network with one method, as runs, teachers, previews, contract checks and tests build it."""
+"""The training of one network with one method, as used by runs, teachers, previews, contract checks and tests."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Job:
 class SessionParts:
     """The data, networks and encoders of a session.
 
-    `student` is the network to train, on `device`. `teacher` is None where nothing is distilled, and for a teacher that
+    `student` is the network to train, on `device`. `teacher` is None if nothing is distilled, and for a teacher that
     answered beforehand: then `answer_to` returns its answer to the texts of a perturbed row [C]. `units` are those of
     the scores that a regression's teacher answers; None if it answers standardized ones, as the corpus has.
     `teacher_encoder` is None if teacher and student share a vocabulary. `generator` returns a fresh copy of the study's
@@ -76,9 +76,9 @@ class SessionParts:
 class TrainingSession:
     """One network, the method that trains it and everything between them, with one state to save and load.
 
-    The life of a session: the constructor makes the method. :meth:`losses` lets a text method look at the texts that it
-    will perturb, runs the method's warm-up, unless :meth:`load_state_dict` continues a session that had it, and makes
-    the updates. :meth:`warm_up` does the first two alone.
+    The constructor makes the method. :meth:`losses` first passes a text method the texts that it will perturb. It then
+    runs the method's warm-up, unless :meth:`load_state_dict` continues a session that had it, and makes the updates.
+    :meth:`warm_up` does only the two steps before the updates.
 
     `context_type` may be a subclass of `RunContext` that records more. `data_order` and `method_init` enter the seeds
     of the order of the rows and of the modules that a method makes; None for a method without modules.
@@ -113,7 +113,7 @@ class TrainingSession:
             parts.student, parts.teacher, objective=objective, regression=not task.labels,
             precision=parts.precision, scope=self.scope, meter=self.meter, units=parts.units,
         )  # fmt: skip
-        if method_init is not None:  # modules of the method start alike in every run with this seed
+        if method_init is not None:  # equal initial modules in every run with this seed
             torch.manual_seed(seed_of(job.seed, task.name, method_init))
         self.method = make_perturbation(job.method, job.params, self.context, job.variant)
         for trained in self.context.trained:
@@ -131,7 +131,7 @@ class TrainingSession:
         self._auxiliary_order = DataOrder(lengths, size, job.seed, task.name, "own-data-order")
 
     def _prepare_texts(self) -> None:
-        """Let a text method look at the texts that it will perturb, once."""
+        """Pass a text method the texts that it will perturb, once."""
         if isinstance(self.method, TextPerturbation) and not self._prepared:
             rows = self._rows_to_read()
             texts = [texts for row, texts in enumerate(self.parts.corpus.texts) if row in rows]
@@ -153,7 +153,7 @@ class TrainingSession:
         return rows
 
     def warm_up(self) -> None:
-        """Do once what comes before the first update; :meth:`losses` does it too."""
+        """Do the work that precedes the first update, once; :meth:`losses` does it too."""
         self._prepare_texts()
         self.trainer.warm_up(self._auxiliary_order, self.assembler)
 

@@ -157,7 +157,7 @@ class Trainer:
             self.spent.auxiliary_examples += batch.total
             self.on_auxiliary_update()
             return None
-        # All gradients are there by now, so the order of the steps moves no number. If the student's gradient is not
+        # All gradients are there by now, so the order of the steps changes no number. If the student's gradient is not
         # finite the run ends as diverged, and nothing uses the modules that have been stepped.
         self._step_modules()
         self._step_student(batch, total)
@@ -172,7 +172,7 @@ class Trainer:
         modules = self._context.trained
         student = [self._models.student] if batch.phase == "student" else []
         networks = [*student, *(trained.module for trained in modules)]
-        # Not a list: one process alone does not look at them, and walking through the modules takes a millisecond.
+        # A generator, not a list: one process alone does not read it, and listing the weights takes a millisecond.
         weights = (weight for network in networks for weight in network.parameters())
         learned = [float(trained.learned) for trained in modules]
         # One process alone leaves its loss unread until the step: reading it here would wait for a GPU.
@@ -201,7 +201,7 @@ class Trainer:
             optimizer.load_state_dict(saved)
 
     def _warm_up_batches(self, auxiliary_order: DataOrder, assembler: Assembler) -> Iterator[Batch]:
-        """Yield auxiliary batches; what the method learned from one is stepped when it asks for the next."""
+        """Yield auxiliary batches; the method's modules step after each batch, when it asks for the next."""
         for update, (epoch, rows) in enumerate(auxiliary_order):
             batch = to_device(assembler(PlannedUpdate("own", update, epoch, rows)), self._context.device)
             self._context.scope.batch = batch
@@ -346,7 +346,7 @@ class Trainer:
         """Return the progress in the middle of this update, so that neither the first nor the last rate is zero."""
         kind, limit = self._budget
         if kind == "train_flops":
-            # One pass of the student is the least that the update costs; what the method adds is not known yet.
+            # The update costs at least one pass of the student; the method's share is not known yet.
             cost: float = self._context.meter.cost("student", "train", *batch.ids.shape)
         else:
             cost = 1 if kind == "student_updates" else batch.total

@@ -39,9 +39,9 @@ def build(
 
     `tasks` gives titles and metrics, and `suites` gives the order of the columns. A task in neither is shown under
     its name, after the others. `reference` is the method or variant that others are compared with, None for no
+    its name, after the others. `reference` is the method or variant that others are compared with, None for no
     comparison. Without `evidence` no difference has an interval, a p-value or a verdict, and rows have the full names
-    of their variants. Rows have the default order of
-    `row_filters.sort_rows`.
+    of their variants. Rows have the default order of `row_filters.sort_rows`.
     """
     protocols: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda record: record.run_id):
@@ -100,7 +100,7 @@ def _row_labels(grid: RecordGrid, names: Mapping[str, TypedName]) -> dict[RowKey
 def _reference_row(
     grid: RecordGrid, reference: str | None, names: Mapping[str, TypedName]
 ) -> tuple[RowKey | None, list[str]]:
-    """Return the key of the reference's row, and a note if there is none; of several versions, that with most runs."""
+    """Return the reference row's key, or None and a note; of several versions, take the one with most runs."""
     if reference is None:
         return None, []
     variants = variants_called(reference, names.values())

@@ -1,4 +1,4 @@
-"""Marks what a reader must know of a cell's runs: seeds added late, answers like the reference's, no adversary."""
+"""Marks what a reader must know about a cell's runs: seeds added late, the reference's answers, no adversary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.descriptive import answers_changed, same_logits
 
 MARGIN, MARGIN_SE = "adversary_margin", "adversary_margin_se"  # diagnostics of methods that train a generator
-STANDARD_ERRORS = 2  # a margin of no more standard errors is none
+STANDARD_ERRORS = 2  # a margin of at most this many standard errors does not count
 
 
 class AdversaryMargin(NamedTuple):
@@ -35,7 +35,7 @@ def adversary_margin(run: Record) -> AdversaryMargin | None:
 
 
 def mark_cell(key: RowKey, column: TaskColumn, table: TableRuns) -> CellMarks:
-    """Return the marks of a cell; those of the answers need the predictions of its runs and of the reference's."""
+    """Return the marks of a cell; marks of the answers need the predictions of its runs and of the reference's."""
     runs = table.grid.scored(key, column.name)
     margins = [margin for run in runs.values() if (margin := adversary_margin(run)) is not None]
     changed, same_as = _compare_answers(key, column, table)
@@ -52,7 +52,7 @@ def mark_cell(key: RowKey, column: TaskColumn, table: TableRuns) -> CellMarks:
 def added_seeds(runs: Mapping[int, Record]) -> tuple[int, ...]:
     """Return the seeds of a cell's runs that the study of its first run did not plan.
 
-    They were chosen after a result was there. Runs that recorded no plan are left out.
+    They were chosen after a result was known. Runs without a recorded plan are ignored.
     """
     plans = [(run.provenance.created, run.provenance.seed_plan) for run in runs.values()]
     known = [(created, plan) for created, plan in plans if plan is not None]
@@ -68,8 +68,8 @@ def added_seeds(runs: Mapping[int, Record]) -> tuple[int, ...]:
 def _compare_answers(key: RowKey, column: TaskColumn, table: TableRuns) -> tuple[float | None, str | None]:
     """Compare the answers of a cell with the reference's at each common seed.
 
-    Returns how far they differ, mean over seeds with predictions (None: there is none), and the reference's label if
-    they are the same with every common seed.
+    Returns how far they differ, as the mean over seeds with predictions (None without such seeds), and the reference's
+    label if they are the same at every common seed.
     """
     if table.evidence is None or table.reference is None or key == table.reference:
         return None, None

@@ -1,4 +1,4 @@
-"""Reads what a table needs besides the records: gold labels of dev, predictions, and what presets set."""
+"""Reads the data that a table needs besides records: gold labels of dev, predictions, and parameters from presets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SCORE_TOLERANCE = 1e-6  # recorded score against score of the predictions; libra
 
 @dataclass(frozen=True, eq=False)
 class GoldLabels:
-    """The gold labels of one task's dev splits, and the same with the task's metrics."""
+    """The gold labels of one task's dev splits, and the same labels with the task's metrics."""
 
     dev: DevLabels
     gold: Gold
@@ -54,7 +54,7 @@ class RunAnswers:
 
     @cached_property
     def xfit(self) -> float | None:
-        """The cross-fitted score, None if dev is too small for one. Computed when it is first asked for."""
+        """The cross-fitted score, None if dev is too small for one. Computed on first access."""
         return self.score_xfit()
 
 
@@ -96,7 +96,7 @@ class Evidence:
         )
 
     def _score_xfit(self, record: Record, labels: GoldLabels, last: Predictions) -> float | None:
-        """Compute the cross-fitted score from all evaluations; None too if one of the earlier is damaged."""
+        """Compute the cross-fitted score from all evaluations; None also if an earlier one is damaged."""
         evaluations = [last]
         if record.status != "diverged":
             try:
@@ -154,11 +154,11 @@ class Evidence:
         try:
             return self._stores[record.run_id]
         except KeyError:
-            raise ResultsError("it lies in no results folder.") from None
+            raise ResultsError("it is in no results folder.") from None
 
 
 def _constant_predictions(record: Record, labels: GoldLabels) -> Predictions:
-    """Return the predictions of a diverged run: the one class for every example that gives the recorded score."""
+    """Return the predictions of a diverged run: for every example, the one class that gives the recorded score."""
     classes = range(max(1, len(record.data.labels)))
     for class_id in classes:
         constant = tuple(np.full(len(split), class_id) for split in labels.gold.labels)

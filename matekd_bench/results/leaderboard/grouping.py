@@ -24,7 +24,7 @@ class RecordGrid:
     """The records of one protocol, arranged in rows and columns.
 
     `columns` maps column names, in display order, to records. `cells` maps a row and a column to records by seed.
-    `notes` are sentences for the reader of the table, such as about several records of one seed.
+    `notes` are sentences for the reader of the table, e.g. about several records of one seed.
     """
 
     columns: dict[str, list[Record]]
@@ -79,7 +79,7 @@ def group_records(records: Sequence[Record], suites: Sequence[Suite]) -> RecordG
             if seed in cell:
                 where = f"{record.identity.variant} on {name}, seed {seed}"
                 notes.append(
-                    f"{where}: several records (another version, precision or device); newest shown."
+                    f"{where}: several records (of different versions, precisions or devices); the newest is shown."
                 )
             cell[seed] = max(cell.get(seed, record), record, key=_preference)
     return RecordGrid(columns, cells, tuple(dict.fromkeys(notes)))
@@ -93,7 +93,7 @@ def last_score(run: Record) -> float:
 
 
 def row_key(record: Record) -> RowKey:
-    """Return the key of the record's row; another version, other resources or other foreign code make another row."""
+    """Return the key of the record's row; another version, other resources or other foreign code makes another row."""
     identity = record.identity
     return identity.variant, identity.method_version, resources_of(record), foreign_code(record.code)
 
@@ -144,11 +144,11 @@ def _library_metrics(record: Record) -> list[str]:
 
 
 def _several_columns_note(task: str, parts: Sequence[Sequence[Record]]) -> str:
-    """Say why a task has several columns."""
+    """Explain why a task has several columns."""
     teachers = {part[0].teacher.sha256[:8] for part in parts if part[0].teacher}
     data = {_data_key(part[0]) for part in parts}
     reasons = [f"{len(teachers)} teachers ({', '.join(sorted(teachers))})"] if len(teachers) > 1 else []
     reasons += [f"{len(data)} data sets"] if len(data) > 1 else []
     metrics = {tuple(_library_metrics(part[0])) for part in parts}
     reasons += [f"{len(metrics)} versions of its metrics"] if len(metrics) > 1 else []
-    return f"{task}: {' and '.join(reasons)} under one protocol: separate columns, not compared, in no mean."
+    return f"{task}: {' and '.join(reasons)} under one protocol: columns are separate, not compared, and in no mean."

@@ -45,7 +45,7 @@ def select_rows_and_columns(
     """Keep the named rows and columns, in the leaderboard's order; tables that would be empty are left out.
 
     `methods` lists methods (all variants of each), or single variants, in full or as tables name them. `tasks` lists
-    tasks and suites; None keeps all. A task that is not in the tables means its synthetic stand-in. Differences,
+    tasks and suites; None keeps all. A task that is not in the tables selects its synthetic stand-in. Differences,
     corrections, ranks and means over tasks stay those of the whole study. Raises UsageError for a name that is in no
     table.
     """
@@ -105,7 +105,7 @@ def _columns_of(task: str, columns: Collection[TaskColumn]) -> set[str]:
 def _select_from_table(
     table: LeaderboardTable, methods: Sequence[str] | None, tasks: set[str] | None
 ) -> LeaderboardTable:
-    """Return the table with the selected rows and columns (None: all), and how much of the study they are."""
+    """Return the table with the selected rows and columns (None: all), and the part of the study that they make up."""
     rows = tuple(
         row for row in table.rows if methods is None or any(_is_called(row, name) for name in methods)
     )
@@ -124,7 +124,7 @@ def _select_from_table(
 def sort_rows(leaderboard: LeaderboardTables, sort: str | None) -> LeaderboardTables:
     """Sort the rows of every table, highest value first (cost: lowest first), rows without a value last.
 
-    `sort` is one of SORTS, or a task to sort by its mean score; a task without a column means its stand-in. By default
+    `sort` is one of SORTS, or a task, which means its mean score or that of its stand-in. By default
     the reference comes first, then baselines, then all others by their mean difference. Unranked rows are always last.
     Raises UsageError for any other `sort`.
     """

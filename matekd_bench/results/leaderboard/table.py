@@ -23,13 +23,13 @@ Role: TypeAlias = Literal["reference", "baseline", "ablation", "method"]
 
 @dataclass(frozen=True)
 class CellMarks:
-    """What a reader must know of a cell's runs besides their scores.
+    """Facts that a reader must know about a cell's runs besides their scores.
 
-    `added_seeds` were added after the first results were seen. `answers_changed` is how far the answers differ from
-    the reference's at the same seed, mean over common seeds: the share of dev examples with another label, or the
-    mean absolute difference in standard deviations of the gold scores; None without predictions. `same_as` is the
-    reference's label if the students are the same as its students: no label differs, and logits are equal up to
-    rounding. `adversary_margin` is the mean over the `adversary_runs` that measured one; `no_adversary` of them had no
+    `added_seeds` were added after the first results were seen. `answers_changed` is the difference between the answers
+    and the reference's at the same seed, as a mean over common seeds; None without predictions. It is the share of dev
+    examples with another label, or the mean absolute difference in standard deviations of the gold scores. `same_as` is
+    the reference's label if the students are the same as its students: no label differs, and logits are equal up to
+    rounding. `adversary_margin` is the mean over the `adversary_runs` that measured one; `no_adversary` of these had no
     adversary.
     """
 
@@ -65,7 +65,7 @@ class ScoreCell:
     def xfit(self) -> float | None:
         """The mean of the cross-fitted score over the same seeds; None if a run has none.
 
-        It needs every evaluation of every run, so it is read and computed only where it is shown.
+        It needs every evaluation of every run, so it is computed only if it is shown.
         """
         return self.score_xfit()
 
@@ -133,8 +133,8 @@ class Cost:
 class RowIdentity:
     """One method variant in one version.
 
-    `params` omits parameters in which the runs of a tuned row differ. `resources` are what the method used from
-    outside, such as a thesaurus with version and digest. `code` names the code of a method from outside matekd-bench.
+    `params` omits parameters in which the runs of a tuned row differ. `resources` are the external ones that the method
+    used, such as a thesaurus, with version and digest. `code` names the code of a method from outside matekd-bench.
     """
 
     name: TypedName
@@ -195,7 +195,7 @@ class LeaderboardRow:
 
 @dataclass(frozen=True)
 class ShownPart:
-    """The number of rows and of columns that a filtered view shows, of all that the study has."""
+    """The numbers of rows and columns that a filtered view shows, and those of the whole study."""
 
     rows: int
     all_rows: int
@@ -222,8 +222,8 @@ class LeaderboardTable:
     number of seeds in a cell. `glue_tasks` counts the tasks of `glue8` with official, informative data, None if the
     table has no GLUE task. `family` lists the labels of the tested rows: the methods without the baselines. `power`
     gives for each column the power of the comparison with the median noise. `settings` are the nested settings of
-    the protocol. `compared` counts the informative columns of the whole study. `part` says how much of the study a
-    filtered view shows, None for all of it. `tuning` says how settings were chosen.
+    the protocol. `compared` counts the informative columns of the whole study. `part` is the part of the study that a
+    filtered view shows, None for all of it. `tuning` describes how settings were chosen.
     """
 
     protocol_id: str
@@ -244,7 +244,7 @@ class LeaderboardTable:
 
     @property
     def power_lines(self) -> tuple[str, ...]:
-        """One line per task: what this design can detect and has reached, and the seeds needed for less."""
+        """One line per task: the difference this design can detect, its half-widths, and the seeds to detect less."""
         from matekd_bench.results.stats.power import power_line
 
         return tuple(power_line(name, power, self._half_widths(name)) for name, power in self.power.items())
@@ -257,7 +257,7 @@ class LeaderboardTable:
 
     @property
     def tasks_of_means(self) -> str:
-        """The tasks that means over tasks are over, in words: "3 tasks", or "all 3 tasks" if a view hides some."""
+        """The tasks over which means are taken, in words: "3 tasks", or "all 3 tasks" if a view hides some."""
         hidden = self.part is not None and self.part.hides_tasks
         return f"{'all ' * hidden}{self.compared} tasks"
 

@@ -28,7 +28,7 @@ MAX_NAMED = 5  # runs without predictions that one note names
 
 
 def bounds_of(metrics: Sequence[str]) -> Interval:
-    """Return the bounds of the mean of `metrics`; those of library metrics are not known, and taken as -1 and 1."""
+    """Return the bounds of the mean of `metrics`; those of library metrics are unknown and taken as -1 and 1."""
     return SIGNED if library_metrics(metrics) or SIGNED_METRICS & set(metrics) else UNIT
 
 
@@ -36,9 +36,9 @@ def bounds_of(metrics: Sequence[str]) -> Interval:
 class TableStatistics:
     """The statistics of one table.
 
-    `family` lists the labels of the tested rows. `summary` is keyed by row label and column name; its rows are empty
-    if rows have no value over tasks: no informative column, or two columns of one task. `power` maps a column name to
-    its power.
+    `family` lists the labels of the tested rows. `summary` is keyed by row label and column name. Its rows are
+    empty if there are no values over tasks: no informative column, or two columns of one task. `power` maps a column
+    name to its power.
     """
 
     family: tuple[str, ...]
@@ -120,7 +120,7 @@ class TableRuns:
         scored = self.grid.scored(key, column.name)
         failed = any(run.status == "failed" for run in self.grid.cell(key, column.name).values())
         scores = {seed: last_score(run) for seed, run in scored.items()}
-        foreign = library_metrics(column.metrics)  # their bounds and the shares of examples are not known
+        foreign = library_metrics(column.metrics)  # without known bounds or contributions of examples
         reason = f"{foreign[0]} is not computed example by example" if foreign else RowScores.without_examples
         return RowScores(
             scores, self._example_scores(scored, column), complete=not failed,

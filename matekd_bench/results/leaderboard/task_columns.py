@@ -66,7 +66,7 @@ def unique(values: Iterable[str]) -> tuple[str, ...]:
 def _why_uninformative(
     name: str, grid: RecordGrid, majority: float | None, teacher: TeacherRecord | None
 ) -> str | None:
-    """Return the reason why nothing was learned, or nothing from the teacher; None otherwise or without any score."""
+    """Return the reason why nothing, or nothing from the teacher, was learned; None if there is none or no score."""
     scored = [runs for key in grid.rows if (runs := list(grid.scored(key, name).values()))]
     if not scored:
         return None
@@ -76,12 +76,12 @@ def _why_uninformative(
         return reason
     best = max(fmean(last_score(run) for run in runs) for runs in scored)
     if majority is not None and best < majority + MAJORITY_MARGIN:
-        return "no student is a point above the majority class"
+        return "no student is at least one point above the majority class"
     return None
 
 
 def _weak_teacher(teacher: TeacherRecord, majority: float) -> str | None:
-    """Return the reason why the teacher teaches nothing for sure; None if it does."""
+    """Return the reason why the teacher may have nothing to teach; None if it is above the majority class."""
     if teacher.task_score is None:
         return None
     if teacher.task_score <= majority:

@@ -10,7 +10,7 @@ from matekd_bench.results.records.run_record import Record
 
 
 def describe_tuning(runs: Iterable[Record]) -> str:
-    """Say how the settings of one protocol's runs were chosen: by tuning, or "defaults"."""
+    """Describe how the settings of one protocol's runs were chosen: by tuning, or "defaults"."""
     counts = {len(run.tuning.trials) for run in runs if run.tuning is not None}
     return f"tuned, {'/'.join(map(str, sorted(counts)))} trials" if counts else "defaults"
 

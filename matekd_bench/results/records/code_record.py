@@ -1,4 +1,4 @@
-"""The part of a record that says which code a method came from."""
+"""The part of a record that identifies the code of a method."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CodeRecord(RecordPart):
     `distribution` and `version` are those of the package that provides it, None for a file. `file` holds its class or
     factory, without the folders above its package. `digest` is the SHA-256 of the source of its modules, None if it
     could not be read. `libraries` maps the libraries that the method names to their versions. `built_in` is True for a
-    method of matekd-bench, whose code is no part of the run's identity.
+    method of matekd-bench, whose code is not part of the run's identity.
     """
 
     method: PrintableText
@@ -74,7 +74,7 @@ def differing_code(runs: Iterable[tuple[str, Code]]) -> Iterator[str]:
     if built_in:
         more = f" and {len(built_in) - MAX_NAMED} more" if len(built_in) > MAX_NAMED else ""
         names = ", ".join(built_in[:MAX_NAMED]) + more
-        yield f"{names}: runs of one method version, from different source of matekd-bench."
+        yield f"{names}: runs of one method version come from different source code of matekd-bench."
 
 
 def _counted(parts: Iterable[CodeRecord]) -> Iterator[str]:

@@ -106,8 +106,9 @@ class TeacherRecord(RecordPart):
 
     `sha256` is the digest of its weights. `given` is True if the user supplied it already fine-tuned.
     `fine_tune_flops` and `fine_tune_seconds` are its cost when it was fine-tuned; 0 for a given teacher. If it answered
-    beforehand, `answers` is True, `id` and `sha256` are those of the file, `scores` are empty unless the file has all
-    dev rows, and `cost_beforehand` is what the answers cost, by unit. The last two are not written for other teachers.
+    beforehand, `answers` is True, `id` and `sha256` are those of the file, and `scores` are empty unless the file
+    has all dev rows. `cost_beforehand` is the cost of its answers, by unit. `answers` and `cost_beforehand` are not
+    written for other teachers.
     """
 
     id: PrintableText
@@ -278,7 +279,7 @@ class Provenance(RecordPart):
     command: PrintableText
     git_commit: str | None
     created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$")]
-    # left out of every dump: so older records keep their text and their digests
+    # omitted from every dump, so that older records keep their text and digests
     seed_plan: SeedPlan | None = Field(default=None, exclude_if=lambda plan: plan is None)
 
 
@@ -320,17 +321,17 @@ class Record(RecordPart):
         if self.tuning is not None and self.tuning.chosen not in {
             trial.trial for trial in self.tuning.trials
         }:
-            raise ValueError(f"trial {self.tuning.chosen} was chosen and is not among the trials")
+            raise ValueError(f"the chosen trial {self.tuning.chosen} is not among the trials")
         return self
 
     @model_validator(mode="after")
     def _check_status_and_scores(self) -> Record:
         if self.status == "failed":
             if self.scores or self.task_score is not None or not self.reason:
-                raise ValueError("a failed run has a reason and no scores")
+                raise ValueError("a failed run must have a reason and no scores")
         elif not self.scores or self.task_score is None or self.teacher is None or self.student is None:
             raise ValueError(
-                f"a run with status '{self.status}' has scores, a task score, teacher and student"
+                f"a run with status '{self.status}' must have scores, a task score, a teacher and a student"
             )
         return self
 

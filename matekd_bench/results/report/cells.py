@@ -217,7 +217,7 @@ def metric_heading(task: TaskColumn) -> str:
 
 
 def dev_rows(task: TaskColumn) -> str:
-    """Return how many examples a score is on, such as "872 dev"."""
+    """Return the number of examples that were scored, such as "872 dev"."""
     count = sum(task.eval_rows.values())
     return f"{count} {task.eval_on}" if count else ""
 
@@ -238,7 +238,7 @@ def joined(values: Iterable[str]) -> str:
 
 
 def teacher_cost(table: LeaderboardTable) -> str | None:
-    """Return what the teacher's answers cost that come from files; None if nothing is known."""
+    """Return the cost of the teacher's answers that come from files; None if nothing is known."""
     return joined(amounts(column.teacher_cost) for column in table.columns if column.teacher_cost) or None
 
 

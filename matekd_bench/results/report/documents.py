@@ -48,7 +48,7 @@ class FileOptions:
         if self.columns not in (1, 2):
             raise UsageError(f"columns: a page has 1 or 2 columns, not {self.columns}.")
         if self.width is not None and not WIDTHS[0] <= self.width <= WIDTHS[1]:
-            raise UsageError(f"width: {self.width:g} inches; give {WIDTHS[0]:g} to {WIDTHS[1]:g}.")
+            raise UsageError(f"width: must be {WIDTHS[0]:g} to {WIDTHS[1]:g} inches, not {self.width:g}.")
         extensions = {path.suffix.lower() for path in paths}
         for option in fields(self):
             usable = OPTIONS[option.name]

@@ -51,7 +51,7 @@ def export(
 ) -> list[Path]:
     """Write `table` ("leaderboard" or "runs") to `path` in the format of its extension.
 
-    A given `leaderboard` is written; without one, it is built from the records and their `evidence`. Scores are
+    `leaderboard` is written if it is given, else one is built from the records and their `evidence`. Scores are
     fractions. `methods` are the installed methods, for the cards of a web page. `plot` is the name of the plot for a
     picture; without it, the file name is. `exporters` are those of plugins, by extension without the dot. `view` says
     which of the leaderboard's tables are written, `options` how the file looks, and `texts` are the tables of texts on
@@ -91,7 +91,7 @@ def export(
 
 
 def _format_rows(path: Path, table: ExportTable, exporters: Exporters) -> bytes:
-    """Return the rows in the format of the extension; PluginError if a plugin's exporter fails."""
+    """Return the rows in the format of the extension; raise PluginError if a plugin's exporter fails."""
     extension = path.suffix.lower()
     if extension in WRITERS:
         return WRITERS[extension](table).encode()
@@ -122,7 +122,7 @@ def check_path(
     exporter = (exporters or {}).get(extension.removeprefix("."))
     if exporter is not None and extension in builtin:
         raise PluginError(
-            f"'{extension}' is written by matekd-bench itself, and {exporter.by} claims it too."
+            f"'{extension}' is a format of matekd-bench itself, but {exporter.by} claims it too."
         )
     if exporter is not None:
         check_packages(f"the exporter '{extension}'", exporter.record)
@@ -131,9 +131,9 @@ def check_path(
         f".{name}" for name in sorted(exporters or ())
     ]
     if extension not in allowed:
-        problem = f"extension '{path.suffix}'" if path.suffix else "no extension"
+        problem = f"unknown extension '{path.suffix}'" if path.suffix else "no extension"
         target = f"the runs to {path}" if table == "runs" else f"to {path}"
-        raise UsageError(f"cannot export {target}: {problem}; there are {', '.join(allowed)}.")
+        raise UsageError(f"cannot export {target}: {problem}; use one of {', '.join(allowed)}.")
     documents.check_view(path, view)
     documents.check_picture(path, plot)
 

@@ -43,14 +43,14 @@ def _rows_of(leaderboard: LeaderboardTables, shown: Sequence[columns.RowColumn])
 
 
 def _with_upper_ends(shown: Sequence[columns.RowColumn]) -> list[columns.RowColumn]:
-    """Put the upper end of each interval after the lower one, which stands for both in tables."""
+    """Put the upper end of each interval after the lower one, in whose column tables show both."""
     upper = {column.key: column for column in columns.LEADERBOARD_COLUMNS if column.key.endswith("_hi")}
     pairs = ((column, upper.get(f"{column.key.removesuffix('_lo')}_hi")) for column in shown)
     return [column for pair in pairs for column in pair if column is not None]
 
 
 def _task_rows(leaderboard: LeaderboardTables) -> ExportTable:
-    """Return one row per method, task and protocol, with all columns of a task that are no marks."""
+    """Return one row per method, task and protocol, with all columns of a task except marks."""
     of_row = columns.named(("protocol_id", "method", "variant"))
     of_cell = [column for column in score_columns.SCORE_COLUMNS if column.key != "marks"]
     [view] = columns.named(("view",))

@@ -26,7 +26,7 @@ def mark_notes(table: LeaderboardTable) -> Iterator[str]:
 
 
 def _added_seeds(table: LeaderboardTable) -> Iterator[str]:
-    """Name the seeds that were added after the first results were seen, tasks with the same ones together."""
+    """Name the seeds that were added after the first results were seen, with tasks that share them in one sentence."""
     tasks: dict[tuple[tuple[int, ...], tuple[str, ...]], list[str]] = {}  # seeds, rows -> tasks
     for column in table.columns:
         rows: dict[tuple[int, ...], list[str]] = {}
@@ -39,7 +39,7 @@ def _added_seeds(table: LeaderboardTable) -> Iterator[str]:
         verb = "was" if len(seeds) == 1 else "were"
         yield (
             f"{', '.join(names)}: {list_seeds(seeds)} of {list_rows(shown, table)} {verb} added after the first "
-            "results were seen; p values do not allow for that."
+            "results were seen; p values do not account for this."
         )
 
 
@@ -53,7 +53,7 @@ def _same_answers(table: LeaderboardTable) -> Iterator[str]:
         if tasks:
             yield (
                 f"{label}: students are the same as those of {table.reference} on {', '.join(tasks)} (at every common "
-                f"seed the same labels, and logits within {SAME_LOGITS:g}): the method changed nothing there."
+                f"seed, labels are equal and logits are within {SAME_LOGITS:g}): the method changed nothing there."
             )
 
 

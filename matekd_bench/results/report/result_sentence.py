@@ -1,4 +1,4 @@
-"""Writes the sentence of result above a table: which method is better where, and what is not known."""
+"""Writes the result sentence above a table: which methods are better on which tasks, and what remains open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DECIDED: tuple[Verdict, ...] = ("better", "worse", "equivalent")
 
 
 def result(table: LeaderboardTable) -> str:
-    """Say what the verdicts of the shown rows and columns are, over all tasks too, and what stays open."""
+    """State the verdicts of the shown rows and columns, also over all tasks, and what remains open."""
     return " ".join(_sentences(table))
 
 
@@ -94,7 +94,7 @@ def _verdict_on(row: LeaderboardRow, task: str) -> Verdict | None:
 
 
 def _could_have_found(table: LeaderboardTable, tasks: Sequence[str]) -> str:
-    """Say which differences the study could have found on `tasks`; empty if that is not known."""
+    """Name the differences that the study could have found on `tasks`; empty if that is not known."""
     powers = [(name, table.power[name].detectable) for name in tasks if name in table.power]
     if not powers:
         return ""

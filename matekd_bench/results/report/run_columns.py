@@ -113,7 +113,7 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         lambda run, score: run.compute.train_flops, ("PFLOPs",), "FLOPs",
     ),
     Column(
-        "precompute_flops", "Operations of the warm-up of the method's own network.",
+        "precompute_flops", "Floating-point operations of the warm-up of the method's own network.",
         lambda run, score: run.compute.precompute_flops, unit="FLOPs",
     ),
     Column(

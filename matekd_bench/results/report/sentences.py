@@ -54,7 +54,7 @@ def has_differences(table: LeaderboardTable) -> bool:
 
 
 def seeds(table: LeaderboardTable) -> str:
-    """Say how many seeds the cells have: "3 seeds", or "3 seeds unless marked"."""
+    """Return the number of seeds of the cells: "3 seeds", or "3 seeds unless marked"."""
     differ = any(0 < cell.n < table.seeds for row in table.rows for cell in row.cells.values())
     return f"{table.seeds} seed{'' if table.seeds == 1 else 's'}{' unless marked' * differ}"
 
@@ -68,18 +68,18 @@ def verdicts_in(table: LeaderboardTable) -> set[str]:
 def _how_tested(table: LeaderboardTable, verdicts: Collection[str]) -> Iterator[str]:
     """Explain the correction for multiple tests and the marks of the verdicts."""
     yield (
-        f"Differences are tested against the noise of seeds and examples, Holm over {tested_family(table)}."
-        " Intervals are for one comparison, verdicts for all."
+        "Differences are tested against the noise of seeds and examples, with Holm's correction over "
+        f"{tested_family(table)}. Intervals hold for one comparison, verdicts for all together."
     )
     if marks := verdict_marks(verdicts):
-        unmarked = ["no mark: inconclusive, which is not equal"] * ("inconclusive" in verdicts)
+        unmarked = ["no mark: inconclusive, which does not mean equal"] * ("inconclusive" in verdicts)
         yield f"{', '.join((*marks, *unmarked))}."
     if any(row.overall.rank and row.overall.rank.with_best for row in table.rows):
         yield BEST
 
 
 def tested_family(table: LeaderboardTable) -> str:
-    """Say which differences are tested together: "5 methods x 4 tasks"."""
+    """Describe the differences that are tested together: "5 methods x 4 tasks"."""
     family = f"{len(table.family)} method{'s' * (len(table.family) != 1)}"
     return f"{family} x {table.compared} tasks" if table.compared > 1 else family
 
@@ -106,7 +106,7 @@ def _metrics(column: TaskColumn) -> str:
 
 
 def notes(table: LeaderboardTable) -> list[str]:
-    """Return what a terminal folds into a count: a line about the data of each task, then the remarks.
+    """Return the lines that a terminal replaces by their number: a line about the data of each task, then the remarks.
 
     It always shows what a filtered view leaves out.
     """
@@ -118,14 +118,14 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
     """Yield everything else that a reader should know, one sentence each."""
     for column in table.columns:
         if column.uninformative:
-            yield f"{column.name}: uninformative: {column.uninformative}; not compared, in no mean."
+            yield f"{column.name} is uninformative: {column.uninformative}; it is not compared and in no mean."
         if absent := [row.label for row in table.rows if column.name not in row.cells]:
             yield f"{column.name}: no run of {', '.join(absent)}; costs over different tasks are not comparable."
     if table.glue_tasks is not None and table.glue_tasks < len(GLUE8):
         complete = f"{table.glue_tasks} of {len(GLUE8)} tasks"
-        yield f"{complete} with official, informative data: no GLUE score."
+        yield f"Only {complete} have official, informative data: there is no GLUE score."
     if any("mini" in row.scores for row in table.rows):
-        yield "mini: the mean over eight tasks, without mini-wnli; differences are over all."
+        yield "mini is the mean over eight tasks, without mini-wnli; differences are over all tasks."
     yield from preset_lines(table.presets, set_by_presets(row.identity.name for row in table.rows))
     yield from mixed_environments(table)
     yield from differing_code((run.identity.variant, run.code) for row in table.rows for run in row.runs)
@@ -144,15 +144,15 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
 
 
 def _teacher_answers(table: LeaderboardTable) -> Iterator[str]:
-    """Say that the teacher's passes are in no cost, and what its answers cost, if they come from a file."""
+    """If the teacher's answers come from a file, state that no cost includes them, and their own cost."""
     answered = [column for column in table.columns if column.teacher_answers]
     if answered:
         files = ", ".join(sorted({column.teacher for column in answered if column.teacher}))
         cost = teacher_cost(table)
         beforehand = f" They cost {cost} beforehand." if cost else ""
-        yield f"The teacher's answers come from {files}: FLOPs and times leave out what they took.{beforehand}"
+        yield f"The teacher's answers come from {files}; FLOPs and times do not include them.{beforehand}"
     if silent := [column.name for column in answered if column.teacher_score is None]:
-        yield f"{', '.join(silent)}: no score of the teacher, since its file does not answer all dev rows."
+        yield f"{', '.join(silent)}: the teacher has no score, since its file does not answer all dev rows."
 
 
 def mixed_environments(table: LeaderboardTable) -> Iterator[str]:
@@ -179,7 +179,7 @@ def unmatched_costs(table: LeaderboardTable) -> Iterator[str]:
             missing.setdefault(matching_multiple(ratio, 1.0), []).append(row.label)
     for multiple, labels in sorted(missing.items()):
         rival = f"{table.reference}@{multiple}x"
-        yield f"At equal cost: no row of {table.reference} cost as much as {', '.join(labels)} ({rival} would)."
+        yield f"At equal cost: no row of {table.reference} costs as much as {', '.join(labels)} ({rival} would)."
 
 
 def several_tables_note(tables: Sequence[LeaderboardTable]) -> str | None:
@@ -203,10 +203,10 @@ def failures(records: Sequence[Record]) -> Iterator[str]:
         yield f"{run.status}: {run_name}: {run.reason or 'no reason recorded'} ({run.run_id})"
     failed = [run for run in problem_runs if run.status == "failed"]
     if failed:
-        yield "To try the failed runs again (finished ones are kept):"
+        yield "To retry failed runs (finished runs are kept):"
         yield from sorted({f"  {_quoted_command(run.provenance.command)}" for run in failed})
     if len(failed) < len(problem_runs):
-        yield "Diverged and collapsed runs stay in with their score: tried again they end the same."
+        yield "Diverged and collapsed runs keep their scores; a retry would end in the same way."
     if not problem_runs:
         yield "No run failed, diverged or collapsed."
 

@@ -25,7 +25,7 @@ MARGIN_TITLE = "Margin of the adversary over the frozen generator, by run"
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table to draw.
+    """A table to show.
 
     `keys` are the columns' keys, `header` the lines above each column, `rows` the cells. The first `references` rows
     are not students: teacher, majority class. The first `names` columns say what a row is. `title` is printed above
@@ -53,7 +53,7 @@ class Sheet:
 def sheets_of_view(
     table: LeaderboardTable, view: View = "overall", *, with_intervals: bool = False
 ) -> Iterator[tuple[str, Sheet]]:
-    """Yield the tables of a view by name; `with_intervals` shows those of the differences in the table of scores."""
+    """Yield the tables of a view by name; `with_intervals` adds those of the differences to the table of scores."""
     if view == "task":
         for task in table.columns:
             name, *marks = task_heading(task)

@@ -65,7 +65,7 @@ def _render_table(
     _print_text(console, sentences.title(table), text_filter, style="bold")
     for line in _explanations(table, with_notes):
         _print_text(console, line, text_filter)
-    # The end of what is printed is what a reader sees first: the sentence of result, and the scores.
+    # Readers see the end of the output first, so the result sentence and the scores come last.
     *others, last = sorted(sheets_of_view(table, view), key=lambda named: named[0] == "scores")
     for _, sheet in others:
         _print_sheet(table, sheet, console, text_filter)
@@ -75,7 +75,7 @@ def _render_table(
 
 
 def _explanations(table: LeaderboardTable, with_notes: bool) -> Iterator[str]:
-    """Yield how to read the tables, then the notes or their number, then what a filtered view shows."""
+    """Yield the sentences on reading the tables, the notes or their number, and the part that a filtered view shows."""
     yield sentences.how_to_read(table)
     notes = sentences.notes(table)
     if with_notes:

@@ -13,7 +13,7 @@ from matekd_bench.results.stats.example_scores import Gold, Predictions
 from matekd_bench.results.stats.intervals import MIN_SEEDS, NEGLIGIBLE
 from matekd_bench.results.stats.leave_one_out import Values
 
-SAME_LOGITS = 1e-4  # logits this close are those of one student, up to rounding in another order of sums
+SAME_LOGITS = 1e-4  # logits this close come from the same student, up to rounding in another order of sums
 Pair = tuple[RowScores, RowScores]  # a row and the reference, on one task
 
 
@@ -59,7 +59,7 @@ def seed_correlation(pairs: Sequence[Pair]) -> float | None:
 def answers_changed(own: Predictions, other: Predictions, gold: Gold) -> float:
     """Compute how far two runs differ in their answers on dev.
 
-    For class ids it is the share of examples with another one. For scores it is the mean absolute difference, in
+    For class ids this is the share of examples whose id differs. For scores it is the mean absolute difference, in
     standard deviations of the gold scores.
     """
     ours, theirs = np.concatenate(own), np.concatenate(other)

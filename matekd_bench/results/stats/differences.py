@@ -42,7 +42,7 @@ class RowScores:
 
     @property
     def supports_claims(self) -> bool:
-        """True for three seeds or more with predictions, of which none failed: enough for a rank."""
+        """True for at least three seeds with predictions of which none failed, which is enough for a rank."""
         predicted = self.examples is not None and self.examples.has_seeds(list(self.scores))
         return self.complete and predicted and len(self.scores) >= MIN_SEEDS
 
@@ -109,14 +109,14 @@ def difference(own: RowScores, other: RowScores) -> Difference | None:
 def _collapse(own: RowScores, other: RowScores, seeds: Sequence[int]) -> str | None:
     """Return the reason why runs that collapsed forbid a claim; None if they do not.
 
-    If a part of a row's runs collapsed, its scores have two modes, and a t interval holds the true mean in as few as
-    half of all studies. If all of them did, they are one score, known exactly.
+    If some of a row's runs collapsed, its scores have two modes, and a t interval holds the true mean in as few as
+    half of all studies. If all of them collapsed, they have one score, which is known exactly.
     """
     counts = [sum(seed in row.collapsed for seed in seeds) for row in (own, other)]
     if counts == [len(seeds)] * 2:
         return "both rows collapsed"
     if any(0 < count < len(seeds) for count in counts):
-        return "a part of the runs collapsed"
+        return "some runs collapsed"
     return None
 
 
@@ -127,7 +127,7 @@ def _predicted(own: RowScores, other: RowScores, seeds: Sequence[int]) -> bool:
 def difference_over_tasks(parts: Sequence[Difference]) -> Difference | None:
     """Average the differences of T tasks; the variance is the sum of theirs over T^2. None for no task.
 
-    If one of them has no variance, the result has none either.
+    If one difference has no variance, the result has none either.
     """
     if not parts:
         return None

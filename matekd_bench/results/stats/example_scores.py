@@ -13,7 +13,7 @@ from matekd_bench.results.stats.leave_one_out import Values, pseudo_values
 from matekd_bench.tasks.metrics import METRICS, Floats
 from matekd_bench.tasks.task import MetricName
 
-MIN_EXAMPLES = 3  # in a split: a correlation without one of them needs two
+MIN_EXAMPLES = 3  # in a split: a correlation without one of them needs two others
 Predictions: TypeAlias = Sequence[Values]  # one run's class ids or scores [n] for each dev split
 
 
@@ -109,8 +109,8 @@ class Noise:
     def with_seeds(self, n: int) -> Variance:
         """Compute the variance of the mean difference over `n` seeds.
 
-        Two-way analysis of variance with seeds and examples both random (Cornfield & Tukey 1956), in mean squares
-        `(MS_seeds + MS_examples - MS_interaction) / (seeds * examples)`, at least the interaction's part.
+        Two-way analysis of variance with seeds and examples both random (Cornfield & Tukey 1956). In mean squares it is
+        `(MS_seeds + MS_examples - MS_interaction) / (seeds * examples)`, and at least the part of the interaction.
         """
         return Variance((Part(self.seeds / n, n - 1, self._net_examples, self.interaction * self.n / n),))
 
@@ -127,8 +127,8 @@ class Noise:
 def paired_noise(own: ExampleScores, other: ExampleScores, seeds: Sequence[int]) -> Noise:
     """Compute the noise in the difference of two rows over their common `seeds`, two or more.
 
-    Runs with one seed share initial student, order and dropout. They are subtracted example by example, so that what
-    they share cancels. Splits (MNLI) have the seeds in common and examples of their own.
+    Runs with one seed share initial student, order and dropout. They are subtracted example by example, which cancels
+    the noise that they share. Splits (MNLI) share the seeds but have different examples.
     """
     n, splits = len(seeds), len(own.blocks)
     blocks = [

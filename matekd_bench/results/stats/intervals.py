@@ -1,7 +1,7 @@
 """Confidence intervals and tests of estimates whose variances come from a few seeds and many examples.
 
 On one task they are generalized (Tsui & Weerahandi 1989, Weerahandi 1993): the estimate is normal, and its variance is
-averaged over what the true one may be, `estimated * df / chi2(df)`. Without examples that is Student's distribution.
+averaged over the possible true variances, `estimated * df / chi2(df)`. Without examples that is Student's distribution.
 Satterthwaite's degrees of freedom would be simpler, but fail in the tails that Holm's correction needs: with three
 seeds, p values below .0056 came up three times as often as they should. Over several tasks such errors average out, and
 Student's distribution holds with Satterthwaite's (1946) degrees of freedom of variances that each have those of the
@@ -93,7 +93,7 @@ class Spread:
     n: int
     mean: float
     sd: float | None
-    interval: Interval | None  # None below MIN_SEEDS, and where runs collapsed
+    interval: Interval | None  # None below MIN_SEEDS, and if runs collapsed
 
 
 def spread(scores: Sequence[float], bounds: Interval = UNIT, *, collapsed: bool = False) -> Spread:
@@ -102,7 +102,7 @@ def spread(scores: Sequence[float], bounds: Interval = UNIT, *, collapsed: bool 
     If runs `collapsed` there is no interval: their scores have two modes. Raises ValueError if there are no scores.
     """
     if not scores:
-        raise ValueError("a mean is of one score or more")
+        raise ValueError("a mean needs at least one score")
     n, mean = len(scores), fmean(scores)
     if n < MIN_SEEDS or collapsed:
         return Spread(n, mean, math.sqrt(variance(scores)) if n > 1 else None, None)
@@ -145,7 +145,7 @@ def half_width(noise: Variance, level: float = LEVEL) -> float:
         return float(stdtrit(df, (1 + level) / 2)) * noise.error
     errors, weights = _errors(noise.parts[0])
     half, tail = 0.0, 1.0
-    # Newton's method: p is convex in the distance, so that from 0 it comes nearer from below, step by step.
+    # Newton's method: p is convex in the distance, so the iteration from 0 approaches from below.
     while tail > (1 - level) * (1 + 1e-9):
         density = float(np.sum(weights * np.exp(-((half / errors) ** 2) / 2) / errors)) * math.sqrt(
             2 / math.pi
@@ -186,7 +186,7 @@ def _errors(part: Part) -> tuple[Floats, Floats]:
 def _chi_squared_factors(df: float) -> tuple[Floats, Floats]:
     """Return values [K] of `df / chi2(df)` with weights [K].
 
-    They lie closer where the variance is large, so that small p values are exact to a percent.
+    They are denser for large variances, so that small p values are exact to a percent.
     """
     from scipy.special import chdtri
 

@@ -59,7 +59,7 @@ def matthews_without(gold: Values, predicted: Values) -> Floats:
 
 
 def macro_f1_without(gold: Values, predicted: Values) -> Floats:
-    """Compute the macro F1 of all examples but each one: [n]; a class may no longer occur without its only one."""
+    """Compute the macro F1 of all examples but each one: [n]; a class disappears without its only example."""
     return macro_f1_of_counts(*_counts_without(gold, predicted))
 
 
@@ -88,7 +88,7 @@ def pearson_without(gold: Values, predicted: Values) -> Floats:
 def spearman_without(gold: Values, predicted: Values) -> Floats:
     """Compute Spearman's correlation of all examples but each one: [n].
 
-    Without example i the ranks above its own fall by 1 and those that it is tied with by 1/2.
+    Without example i, ranks above its own fall by 1, and ranks tied with it fall by 1/2.
     """
     n, x, y = len(gold), ranks(gold), ranks(predicted)
     above_x, above_y = _sums_above(x, y), _sums_above(y, x)
@@ -100,7 +100,7 @@ def spearman_without(gold: Values, predicted: Values) -> Floats:
 
 
 def _correlation(xy: Floats, xx: Floats, yy: Floats, all_xx: float, all_yy: float) -> Floats:
-    """Divide; 0 where a side no longer varies once an example is left out, up to rounding."""
+    """Divide; 0 if a side no longer varies (up to rounding) once the example is left out."""
     varied = (xx > ROUNDING * all_xx) & (yy > ROUNDING * all_yy)
     product = np.where(varied, xx * yy, 0.0)
     values: Floats = np.clip(ratio(xy, np.sqrt(product)), -1.0, 1.0)
@@ -139,8 +139,8 @@ def _joint_falls(x: Floats, y: Floats) -> Floats:
 def _count_above_both(x_ids: Values, y_ids: Values) -> Values:
     """Count, for each example, those above it in both x and y: [n], in O(n log^2 n).
 
-    As a merge sort counts inversions: with the examples in the order of x, in blocks of 2, 4, 8, ..., each example of a
-    block's left half counts those of its right half with a higher y.
+    It counts as a merge sort counts inversions. With the examples in the order of x, in blocks of 2, 4, 8, ..., each
+    example of a block's left half counts those of its right half with a higher y.
     """
     n = len(x_ids)
     order = np.lexsort((-y_ids, x_ids))  # of equal x, the higher y first, so that none counts another

@@ -34,8 +34,8 @@ class Power:
 def detectable_difference(noise: Variance) -> float:
     """Compute the true difference that a two-sided test at 5 % finds with probability 0.8.
 
-    The estimate must be the interval's half-width from 0; it is that or more in four of five studies if the truth is
-    another 0.84 standard errors away.
+    The estimate must be at least the interval's half-width away from 0. In four of five studies it is, if the true
+    difference is 0.84 standard errors larger than the half-width.
     """
     from scipy.special import ndtri
 
@@ -43,7 +43,7 @@ def detectable_difference(noise: Variance) -> float:
 
 
 def power(noise: Noise, n: int) -> Power | None:
-    """Compute the power of a comparison of `n` seeds per row; None if nothing varied, so that it is unknown."""
+    """Compute the power of a comparison of `n` seeds per row; None if nothing varied and power is therefore unknown."""
     if noise.with_seeds(n).value == 0:
         return None
     return Power(
@@ -63,19 +63,19 @@ def seeds_needed(noise: Noise, target: float) -> int | None:
 
 
 def power_line(task: str, task_power: Power, half_widths: Sequence[float] = ()) -> str:
-    """Describe in one line which difference `task` can detect, and how many seeds smaller ones need.
+    """Describe in one line the difference that `task` can detect, and the seeds that smaller ones need.
 
-    `half_widths` are those that the intervals of its differences have reached.
+    `half_widths` are those of the intervals of its differences.
     """
-    parts = [f"{task}: {task_power.n} seeds can find {100 * task_power.detectable:.1f} points"]
+    parts = [f"{task}: {task_power.n} seeds can detect {100 * task_power.detectable:.1f} points"]
     for target, seeds in sorted(task_power.seeds.items(), reverse=True):
         if target >= task_power.detectable:
             continue
         points = f"{100 * target:g} point{'' if target == 0.01 else 's'}"
         if task_power.floor > target:
-            parts.append(f"for {points} the dev set is too small")
+            parts.append(f"for {points}, the dev set is too small")
         else:
-            parts.append(f"for {points} take {seeds or f'more than {MAX_SEEDS}'}")
+            parts.append(f"for {points}, use {seeds or f'more than {MAX_SEEDS}'} seeds")
     if half_widths:
         reached = dict.fromkeys(f"{100 * width:.1f}" for width in (min(half_widths), max(half_widths)))
         parts.append(f"half-widths of the 95 % intervals: {' to '.join(reached)} points")

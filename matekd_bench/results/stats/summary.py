@@ -40,7 +40,7 @@ class RowSummary:
     """The statistics of one row over all tasks.
 
     `difference` is that to the reference, None unless every task has common seeds and no seed of the row failed.
-    Without it there is nothing but perhaps a `rank`. `p_holm` (corrected over the methods) and `verdict` are set only
+    Without it, only `rank` may be set. `p_holm` (corrected over the methods) and `verdict` are set only
     for rows of the tested family. `rank` is None if the row has, on some task, fewer than three seeds, missing
     predictions or a failed seed. `matched` is the difference at equal cost. The last three are defined in
     `descriptive` and None below three common seeds.
@@ -199,7 +199,7 @@ class _TableScores:
         )
 
     def _supports_claims(self, row: str) -> bool:
-        """Return True if the row has on every task what a verdict needs."""
+        """Return True if the row meets the requirements of a verdict on every task."""
         entries = [self.table[row].get(task) for task in self.tasks]
         return all(entry is not None and entry.supports_claims for entry in entries)
 

@@ -1,4 +1,4 @@
-"""How sure it is that a teacher is better than the majority class, from its recorded metrics alone."""
+"""Evidence that a teacher is better than the majority class, from its recorded metrics alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CORRELATIONS = ("pearson", "spearman")
 
 
 def p_above_majority(metrics: Mapping[str, float], n: int, majority_score: float) -> float | None:
-    """Compute the one-sided p of a teacher that is no better than the majority class; None if no metric tells.
+    """Compute the one-sided p of a teacher that is no better than the majority class; None if no metric allows a test.
 
     `metrics` are the teacher's on all `n` dev rows, `majority_score` is the task's score of the majority class.
     Accuracy: the exact binomial test against the share of the majority class. Matthews: `sqrt(n) r` is standard normal
@@ -33,8 +33,8 @@ def p_above_majority(metrics: Mapping[str, float], n: int, majority_score: float
 def majority_share(metrics: Sequence[str], score: float) -> float | None:
     """Return the accuracy of the majority class from its task score; None if these metrics do not give it.
 
-    With F1 besides, the score is `(m + 2 m / (1 + m)) / 2` if class 1 is the most frequent and `m / 2` if class 0 is;
-    of two solutions the larger share is returned, which asks more of a teacher. Matthews is 0 for a single class.
+    With F1 as well, the score is `(m + 2 m / (1 + m)) / 2` if class 1 is the most frequent, and `m / 2` if class 0 is.
+    Of two solutions the larger share is returned, which is the stricter choice. Matthews is 0 for a single class.
     """
     if set(metrics) in ({"accuracy"}, {"accuracy", "matthews"}):
         return score * len(metrics)

@@ -60,10 +60,10 @@ def rank_intervals(
 ) -> dict[str, RankInterval]:
     """Compute the rank interval of each row; `compare(a, b)` is the difference a - b.
 
-    An interval runs from 1 + the rows significantly better to the number of rows less those significantly worse. A pair
-    is significant if a verdict says so (`decided`), or after Holm over all pairs at 1 %. So verdicts, rank intervals
-    and the rows level with the best never contradict each other, and of ten equal rows all ten are level in 95 of 100
-    tables (`benchmarks/simulate_statistics.py`).
+    An interval runs from 1 plus the number of significantly better rows to the number of rows minus the significantly
+    worse ones. A pair is significant if a verdict says so (`decided`), or after Holm over all pairs at 1 %. So
+    verdicts, rank intervals and the rows level with the best never contradict each other. Of ten equal rows all ten are
+    level in 95 of 100 tables (`benchmarks/simulate_statistics.py`).
     """
     significant = {pair for pair in decided if set(pair) <= set(labels)} | _significant_pairs(labels, compare)
     better = Counter(loser for _, loser in significant)

@@ -60,9 +60,11 @@ def read_logits(
     check_has_predictions(record)
     file = store.read_predictions(record.run_id, last_only=last_only)
     if file is None or not file.evaluations:
-        raise ResultsError("the predictions hold no evaluation.")
+        raise ResultsError("the predictions contain no evaluation.")
     if set(file.uids) != set(labels.splits):
-        raise ResultsError(f"the predictions are of {', '.join(sorted(file.uids))}.")
+        raise ResultsError(
+            f"the predictions cover the splits {', '.join(sorted(file.uids))}, not those of the labels."
+        )
     orders = [_label_order(file, split, uids) for split, uids in zip(labels.splits, labels.uids, strict=True)]
     return [
         tuple(_finite(evaluation[split])[order] for split, order in zip(labels.splits, orders, strict=True))
@@ -87,12 +89,12 @@ def _label_order(file: Predictions, split: str, uids: Sequence[str]) -> Values:
     """Return the index of each labeled example among the predictions, as int64 [n]."""
     indices = {uid: index for index, uid in enumerate(file.uids[split])}
     if len(indices) != len(file.uids[split]) or indices.keys() != set(uids):
-        raise ResultsError(f"the predictions for {split} are not of the examples that have labels.")
+        raise ResultsError(f"the predictions for {split} do not cover the examples that have labels.")
     return np.array([indices[uid] for uid in uids], dtype=np.int64)
 
 
 def _finite(logits: Values) -> Values:
     """Return the logits [n, C]. Raises ResultsError if there are none, or if some are NaN or infinite."""
     if not logits.size or not np.all(np.isfinite(logits)):
-        raise ResultsError("the predictions hold NaN or infinity.")
+        raise ResultsError("the predictions contain NaN or infinity.")
     return logits

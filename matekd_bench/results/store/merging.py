@@ -1,4 +1,4 @@
-"""Merging the results folders of several machines into a new one: everything or nothing, conflicts named."""
+"""Merging the results folders of several machines into a new one: everything or nothing, with conflicts named."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class RunCopy:
 class MergeContents:
     """The contents of several results folders: runs by id and dev sets by digest.
 
-    `repeated` are the ids of runs that are in several folders. `conflicts` and `left_out` say what differs between
-    the folders and why a run or dev set was skipped.
+    `repeated` are the ids of runs that are in several folders. `conflicts` and `left_out` describe differences between
+    the folders and the reasons why runs or dev sets were skipped.
     """
 
     runs: dict[str, RunCopy] = field(default_factory=dict)
@@ -78,18 +78,20 @@ def merge(sources: Sequence[Path], target: Path) -> MergeContents:
     If several folders have the same result of a run, its oldest copy is taken: copies may differ in seconds, which
     depend on the machine. A finished run replaces a failed one with the same id, as when a study is continued.
     Damaged runs, and runs whose predictions are not the recorded ones or do not give the recorded scores, are skipped
-    and reported. An earlier merge into `target` that was killed is tidied away.
+    and reported. An earlier merge into `target` that was killed is cleaned up.
 
     Raises ResultsError and writes nothing if a run or a data set differs between folders, if a source is not a
     results folder, or if `target` exists and is not empty.
     """
     if len(sources) < 2:
-        raise UsageError("merge needs two results folders or more:", hint="'matekd-bench merge A B -o C'.")
+        raise UsageError(
+            "merge needs at least two results folders:", hint="write 'matekd-bench merge A B -o C'."
+        )
     for source in sources:
         if not (source / "runs").is_dir():
-            raise ResultsError(f"'{source}' is no results folder: it has no 'runs' in it.")
+            raise ResultsError(f"'{source}' is not a results folder: it contains no folder 'runs'.")
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise ResultsError(f"'{target}' is there already:", hint="merge writes a new folder, name another.")
+        raise ResultsError(f"'{target}' already exists:", hint="name a new folder.")
     contents = _read_sources([ResultsStore(source) for source in sources])
     if contents.conflicts:
         more = len(contents.conflicts) - MAX_NAMED
@@ -142,7 +144,7 @@ def _add_run(contents: MergeContents, run: RunCopy, verifier: Verifier) -> None:
 def _describe_difference(a: RunCopy, b: RunCopy) -> str | None:
     """Name the fields in which the results of two copies of a run differ; None if there are none."""
     paths = [setting.path for setting in differing_settings({"a": a.result, "b": b.result})]
-    if paths and a.record.code != b.record.code:  # of a built-in method: code alone is no other result
+    if paths and a.record.code != b.record.code:  # for a built-in method: code alone makes no other result
         paths.insert(0, "code")
     more = f" and {len(paths) - MAX_NAMED} more" if len(paths) > MAX_NAMED else ""
     return ", ".join(paths[:MAX_NAMED]) + more or None
@@ -156,14 +158,14 @@ def _files(run: RunCopy) -> Iterator[Path]:
 
 
 def _add_data(contents: MergeContents, store: ResultsStore, digest: str) -> None:
-    """Add a dev set of `store`: skip it if it is damaged, note a conflict if an earlier folder has another one."""
+    """Add a dev set of `store`: skip it if it is damaged, note a conflict if an earlier folder has a different one."""
     try:
         devset = store.read_data(digest)
     except ResultsError as error:
         contents.left_out.append(str(error))
         return
     if contents.data.setdefault(digest, devset) != devset:
-        contents.conflicts.append(f"data set '{digest}', which '{store.root}' has otherwise")
+        contents.conflicts.append(f"data set '{digest}', whose content differs in '{store.root}'")
 
 
 def _write(contents: MergeContents, target: Path) -> None:

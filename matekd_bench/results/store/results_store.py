@@ -115,11 +115,11 @@ class ResultsStore:
         folder = os.path.join(self.runs, safe_names.check_name("run id", run_id))
         path = os.path.join(folder, RECORD)
         if os.path.islink(folder):
-            raise ResultsError(f"{folder} is a link: not followed.")
+            raise ResultsError(f"{folder} is a link, which is not followed.")
         try:
             content = safe_names.read_file(path, MAX_RECORD_BYTES)
         except FileNotFoundError as error:
-            raise ResultsError(f"{self.runs} has no whole record of run '{run_id}'.") from error
+            raise ResultsError(f"{self.runs} has no complete record of run '{run_id}'.") from error
         except OSError as error:
             raise ResultsError(file_problem(path, error)) from error
         try:
@@ -127,7 +127,7 @@ class ResultsStore:
         except ResultsError as error:
             raise ResultsError(f"{path}: {error.message}", hint=error.hint) from error
         if record.run_id != run_id:
-            raise ResultsError(f"{path}: damaged record: it is of run '{record.run_id}'.")
+            raise ResultsError(f"{path}: damaged record: it belongs to run '{record.run_id}'.")
         return record
 
     def run_ids(self) -> frozenset[str]:
@@ -251,7 +251,7 @@ class ResultsStore:
         recorded = new.predictions
         whole = recorded is None or bytes_digest(contents.get(recorded.path, b"")) == recorded.sha256
         if new.run_id != run_id or not whole or not set(contents) <= {RECORD, PREDICTIONS, HISTORY, STUDY}:
-            raise ResultsError(f"what came back for run '{run_id}' is not its whole record.")
+            raise ResultsError(f"the files returned for run '{run_id}' are not its complete record.")
         if self.has(run_id):
             return self.read(run_id)
         temporary = safe_names.beside(target, "tmp")
@@ -308,7 +308,7 @@ class ResultsStore:
         except ResultsError as error:
             raise ResultsError(f"{path}: {error.message}") from error
         if devset.digest != digest:
-            raise ResultsError(f"{path}: damaged data set: it is '{devset.digest}'.")
+            raise ResultsError(f"{path}: damaged data set: its digest is '{devset.digest}'.")
         return devset
 
     def _folder(self, run_id: str) -> Path:

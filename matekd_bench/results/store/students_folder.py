@@ -25,11 +25,11 @@ class KeptStudents:
         return safe_names.inside(self.root, self.root / STUDENTS / safe_names.check_name("run id", run_id))
 
     def has(self, run_id: str) -> bool:
-        """Return True if the run's student is there. Raises ResultsError for a link in its place."""
+        """Return True if the run's student exists. Raises ResultsError for a link in its place."""
         return (self.folder(run_id) / "config.json").exists()
 
     def bytes_of(self, run_ids: Iterable[str]) -> int:
-        """Return how many bytes the students of these runs take; one that is not there takes none."""
+        """Return the bytes that the students of these runs take; a missing student takes none."""
         files = (path for run_id in run_ids if self.has(run_id) for path in self.folder(run_id).iterdir())
         return sum(path.lstat().st_size for path in files)
 

@@ -145,7 +145,7 @@ def delete_stale_files(root: Path, now: float | None = None) -> None:
 
 
 def _entries(root: Path, *names: str) -> list[Path]:
-    """List a folder inside a results folder, links left out; empty if it cannot be read or lies behind a link."""
+    """List a folder inside a results folder, without links; empty if it cannot be read or is reached by a link."""
     try:
         folder = safe_names.inside(root, root.joinpath(*names))
         return [path for path in folder.iterdir() if not path.is_symlink()]
@@ -169,7 +169,7 @@ def _is_alive(pid: str) -> bool:
     except (ProcessLookupError, ValueError, OverflowError):
         return False
     except OSError:
-        pass  # somebody else's
+        pass  # another user's process
     return True
 
 

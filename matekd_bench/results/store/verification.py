@@ -1,4 +1,4 @@
-"""Recomputes the scores of recorded runs from their predictions and the labels, and names what does not agree."""
+"""Recomputes the scores of recorded runs from their predictions and the labels, and names disagreements."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Scores = Mapping[tuple[str, str], float]  # (split, metric) -> value
 class Verification:
     """The result of recomputing the scores of runs.
 
-    `disagreeing` and `unverifiable` map run ids to the reason: a number that the predictions do not give, and what is
+    `disagreeing` and `unverifiable` map run ids to reasons: a number that the predictions do not give, or what is
     missing. `verified` counts the others.
     """
 
@@ -43,7 +43,7 @@ class Verifier:
     """A verifier of runs, which reads the labels of each dev set once.
 
     `metrics` are those of the tasks that are installed, by name; the metrics of other tasks are taken from the record.
-    A split's digest covers its texts, which are not recorded: that labels are those of the data cannot be verified.
+    A split's digest covers its texts, which are not recorded, so it is not verified that labels fit the data.
     """
 
     def __init__(self, metrics: Mapping[str, Sequence[str]] = MappingProxyType({})) -> None:
@@ -52,14 +52,14 @@ class Verifier:
         self._labels: dict[tuple[ResultsStore, str], DevLabels] = {}
 
     def verify(self, record: Record, store: ResultsStore) -> str | None:
-        """Recompute the scores of a run, and return what does not agree; None if all does or it cannot be told."""
+        """Recompute the scores of a run, and return a disagreement; None if there is none or it cannot be told."""
         run_id = record.run_id
         try:
             if record.status == "failed":
                 raise ResultsError("it failed and has no score.")
             check_has_predictions(record)
             if foreign := library_metrics(sorted({item.metric for item in record.scores})):
-                raise ResultsError(f"'{foreign[0]}' is code of a task file, which is not run here.")
+                raise ResultsError(f"'{foreign[0]}' is code of a task file, which verification does not run.")
             labels = self._read_labels(record, store)
         except ResultsError as error:
             self.result.unverifiable[run_id] = error.message
@@ -88,7 +88,7 @@ class Verifier:
         if recorded != metrics and not diverged:
             yield f"its metrics are {_listed(recorded)}; those of its task are {_listed(metrics)}."
         elif metrics - set(METRICS):
-            yield f"its metrics {_listed(metrics)} are not known here."
+            yield f"its metrics {_listed(metrics)} are unknown to this version."
         else:
             if metrics:
                 yield from _of_majority(record, labels, metrics)
@@ -106,7 +106,7 @@ def _of_evaluations(
     count, best = len(evaluations), record.selection.best_eval or 0
     if not len(record.curve) == record.selection.evals == count or not 1 <= best <= count:
         yield (
-            f"its predictions are of {count} evaluations; the record has {record.selection.evals}, a curve of "
+            f"its predictions have {count} evaluations; the record has {record.selection.evals}, a curve of "
             f"{len(record.curve)}, and number {best} as the best."
         )
         return
@@ -114,7 +114,7 @@ def _of_evaluations(
     yield from _of_items(record, labels, {"last": evaluations[-1], "best_dev": evaluations[best - 1]})
     collapsed = all(map(is_constant, answers[-1]))
     if collapsed != (record.status == "collapsed"):
-        yield f"its status is '{record.status}', and its answers are {'' if collapsed else 'not '}all the same."
+        yield f"its status is '{record.status}', but its answers are {'' if collapsed else 'not '}all the same."
 
 
 def _mean(scores: Scores) -> float:
@@ -148,7 +148,7 @@ def _of_items(record: Record, labels: DevLabels, expected: Mapping[str, Scores])
     recorded = {(item.selection, item.split, item.metric): item for item in record.scores}
     keys = {(selection, *key) for selection, scores in expected.items() for key in scores}
     if recorded.keys() != keys or len(recorded) != len(record.scores):
-        yield "its scores are not those of its splits and metrics."
+        yield "its scores do not match its splits and metrics."
         return
     rows = dict(zip(labels.splits, map(len, labels.uids), strict=True))
     for (selection, split, metric), item in sorted(recorded.items()):
@@ -176,7 +176,7 @@ def _of_diverged_run(record: Record) -> Iterator[str]:
     assert task_score is not None  # every run but a failed one has it
     values = (task_score.last, task_score.best_dev, *(item.value for item in record.scores))
     if any(value != majority for value in values):
-        yield "it diverged, and its score is not that of the majority class."
+        yield "it diverged, but its score is not that of the majority class."
 
 
 def _listed(names: set[str]) -> str:

@@ -26,17 +26,17 @@ class EDAParams(Params):
     alpha: float = Field(default=0.1, gt=0, le=1)
     """Strength: max(1, floor(alpha * words)) edits; deletion drops each word with probability alpha."""
     alpha_sr: float | None = Alpha
-    """Strength of synonym replacement, where it differs from alpha."""
+    """Strength of synonym replacement, in place of alpha."""
     alpha_ri: float | None = Alpha
-    """Strength of random insertion, where it differs from alpha."""
+    """Strength of random insertion, in place of alpha."""
     alpha_rs: float | None = Alpha
-    """Strength of random swap, where it differs from alpha."""
+    """Strength of random swap, in place of alpha."""
     alpha_rd: float | None = Alpha
-    """Probability of deleting a word, where it differs from alpha."""
+    """Probability of deleting a word, in place of alpha."""
     num_aug: int = Field(default=1, ge=1, le=64)
-    """Perturbed versions of each example and epoch, each with an operation of its own."""
+    """Number of perturbed versions of each example in each epoch, each with its own operation."""
     variant: Literal["fixed", "official"] = "fixed"
-    """fixed keeps case, digits and punctuation; official behaves as the released script."""
+    """fixed: case, digits and punctuation are kept; official: the behavior of the released script."""
     segments: Literal["both", "first", "second"] = "both"
     """Which segments of a text pair are perturbed, each on its own."""
     synonym: bool = True
@@ -48,8 +48,8 @@ class EDAParams(Params):
     delete: bool = True
     """Include random deletion."""
     thesaurus: Annotated[str, AfterValidator(check_choice)] = "auto"
-    """Source of synonyms: wordnet, embedded, auto (WordNet where NLTK finds it, else the small embedded thesaurus),
-    mini (that of mini-GLUE), another plugin's, or a file of synonym groups as a path or package:NAME/PATH."""
+    """Source of synonyms: wordnet, embedded, auto (WordNet if NLTK finds it, else the small embedded thesaurus),
+    mini (for mini-GLUE), a thesaurus of another plugin, or a file of synonym groups as a path or package:NAME/PATH."""
 
     @model_validator(mode="after")
     def _at_least_one_operation(self) -> EDAParams:

@@ -60,7 +60,7 @@ class OfficialOperations(Operations):
         return new
 
     def swap(self, words: list[str], alpha: float, rng: random.Random) -> list[str]:
-        """Swap two words, several times; each time nothing happens with probability n^-3."""
+        """Swap two words, several times; each swap has no effect with probability n^-3."""
         new = words.copy()
         length = len(words)
         for _ in range(count(alpha, words)):

@@ -28,7 +28,7 @@ class Operations:
         return text.split()
 
     def join(self, words: list[str], text: str) -> str:
-        """Join words with spaces; return `text` itself if no word changed, so that its white space stays."""
+        """Join words with spaces; return `text` itself if no word changed, to keep its white space."""
         return text if words == self.split(text) else " ".join(words)
 
     def look_up(self, text: str) -> None:
@@ -37,7 +37,7 @@ class Operations:
             self.lexicon[word]
 
     def replace(self, words: list[str], alpha: float, rng: random.Random) -> list[str]:
-        """Replace words at distinct positions by synonyms; stop words and words without synonyms stay."""
+        """Replace words at distinct positions by synonyms; stop words and words without synonyms are kept."""
         lexicon = self.lexicon
         new = words.copy()
         replaceable = [position for position, word in enumerate(words) if lexicon[word] is not None]
@@ -60,7 +60,7 @@ class Operations:
         return new
 
     def swap(self, words: list[str], alpha: float, rng: random.Random) -> list[str]:
-        """Swap the words at two distinct positions, several times; a single word stays."""
+        """Swap the words at two distinct positions, several times; a single word is kept."""
         length = len(words)
         if length < 2:
             return words

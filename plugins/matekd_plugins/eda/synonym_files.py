@@ -9,18 +9,18 @@ from pathlib import Path
 from matekd_bench import Synonyms, UsageError, groups_in, thesaurus_names
 
 PACKAGE = "package:"
-FORM = "One group a line, words separated by commas; lines that start with '#' are comments."
+FORM = "One group per line, with its words separated by commas; lines that start with '#' are comments."
 
 
 def check_choice(choice: str) -> str:
     """Return `choice` if it is a thesaurus's name, a path with a suffix or a slash, or ``package:NAME/PATH``.
 
-    Raises ValueError otherwise, with the nearest name. It does not check that a file exists: reading it does.
+    Raises ValueError otherwise, with the nearest name. Whether a file exists is checked when it is read.
     """
     if is_groups_file(choice) or choice in (names := thesaurus_names()):
         return choice
     near = difflib.get_close_matches(choice.lower(), names, n=1, cutoff=0.6)
-    suggested = f" (the nearest is '{near[0]}')" if near else ""
+    suggested = f" (did you mean '{near[0]}'?)" if near else ""
     raise ValueError(
         f"it should be {', '.join(names)}, a file of synonym groups (a path with a suffix or a slash) "
         f"or {PACKAGE}NAME/PATH{suggested}"
@@ -36,7 +36,7 @@ def read_groups(choice: str) -> Synonyms:
     """Read the synonyms of a file; UsageError if it cannot be read or no line is a group of two or more words."""
     name, text = read_groups_file(choice)
     if not groups_in(text):
-        raise _unreadable(choice, "no line of it is a group of two or more words")
+        raise _unreadable(choice, "none of its lines is a group of two or more words")
     return Synonyms.of_groups(name, text)
 
 
@@ -65,16 +65,16 @@ def _in_package(choice: str) -> Path:
     if not folders:
         raise _unreadable(choice, f"no package '{package}' is installed")
     if not relative:
-        raise _unreadable(choice, f"it names no file: write {PACKAGE}{package}/PATH")
+        raise _unreadable(choice, f"no file is named: write {PACKAGE}{package}/PATH")
     paths = [Path(folder) / relative for folder in folders]
     return next((path for path in paths if path.is_file()), paths[0])
 
 
 def _nearest(path: Path) -> str:
-    """Name the file in the same folder with the most similar name, in brackets; empty if none is similar."""
+    """Suggest, in brackets, the file in the same folder with the most similar name; empty if none is similar."""
     names = [file.name for file in path.parent.iterdir() if file.is_file()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
-    return f" (the nearest is '{near[0]}')" if near else ""
+    return f" (did you mean '{near[0]}'?)" if near else ""
 
 
 def _unreadable(choice: str, reason: str) -> UsageError:

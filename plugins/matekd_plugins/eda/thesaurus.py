@@ -16,7 +16,7 @@ from matekd_plugins.eda.synonym_files import is_groups_file, read_groups
 
 DEBIAN = Path("/usr/share/wordnet")
 INSTALL = (
-    "'python -m nltk.downloader wordnet' installs it, or set NLTK_DATA to a folder with corpora/wordnet."
+    "Install it with 'python -m nltk.downloader wordnet', or set NLTK_DATA to a folder with corpora/wordnet."
 )
 _PARTS = ("noun", "verb", "adj", "adv")
 _FILES = tuple(f"{kind}.{part}" for kind in ("data", "index") for part in _PARTS) + tuple(
@@ -38,16 +38,16 @@ def load(choice: str) -> Synonyms:
 def thesauri() -> Iterator[Thesaurus]:
     """Yield the three thesauri of this package."""
     yield Thesaurus(
-        name="auto", summary="WordNet where NLTK finds it, else the embedded one.", load=automatic
+        name="auto", summary="WordNet if NLTK finds it, else the embedded thesaurus.", load=automatic
     )
     yield Thesaurus(name="wordnet", summary="WordNet, through NLTK.", load=wordnet)
-    yield Thesaurus(name="embedded", summary="A small one of common English words.", load=embedded)
+    yield Thesaurus(name="embedded", summary="A small thesaurus of common English words.", load=embedded)
 
 
 def automatic() -> Synonyms:
     """Load WordNet if it can be read, else the embedded thesaurus with a notice."""
     synonyms, reason = _first_wordnet()
-    notice = f"eda uses its small embedded thesaurus: no WordNet found. {reason}"
+    notice = f"eda uses its small embedded thesaurus, because no WordNet was found. {reason}"
     return synonyms or replace(embedded(), notices=(notice,))
 
 
@@ -55,7 +55,7 @@ def wordnet() -> Synonyms:
     """Load WordNet; UsageError if it cannot be read."""
     synonyms, reason = _first_wordnet()
     if synonyms is None:
-        raise UsageError("thesaurus=wordnet, but no WordNet can be read.", hint=reason)
+        raise UsageError("thesaurus=wordnet: no WordNet can be read.", hint=reason)
     return synonyms
 
 
@@ -66,7 +66,9 @@ def _first_wordnet() -> tuple[Synonyms | None, str]:
         try:
             return _read_wordnet(place), ""
         except PermissionError:
-            reasons.append(f"NLTK refuses {place}: 'chmod -R go-w {place}' makes it private to its owner.")
+            reasons.append(
+                f"NLTK does not trust {place}: only its owner may write to it ('chmod -R go-w {place}')."
+            )
         except (OSError, ValueError, LookupError, AssertionError) as error:
             reasons.append(f"{place} cannot be read ({type(error).__name__}).")
     return None, " ".join(reasons) or INSTALL
@@ -107,7 +109,7 @@ def _reader(place: Path) -> Any:
     else:
         root = str(place)
         if place == DEBIAN and root not in nltk.data.path:
-            nltk.data.path.append(root)  # NLTK reads only below the folders of its path
+            nltk.data.path.append(root)  # NLTK reads only files below the folders of its path
     # map_wn aligns versions for other languages. It takes seconds and needs a second WordNet, and only English is used
     # here. The second argument is the reader of other languages: None would warn.
     english = type("EnglishWordNet", (WordNetCorpusReader,), {"map_wn": lambda self, version="wordnet": None})

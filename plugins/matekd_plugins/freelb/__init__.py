@@ -20,11 +20,11 @@ class FreeLBParams(Params):
     norm: Norm = "l2"
     """The norm in which the ascent steps and the perturbation is bounded."""
     steps: int = Field(default=3, ge=1)
-    """K: passes of an update, or ascent steps where `passes` is fairseq."""
+    """K: number of passes per update, or of ascent steps if `passes` is fairseq."""
     # The two public versions of the code differ in the number of passes.
     passes: Literal["transformers", "fairseq"] = "transformers"
     """transformers: K passes with K - 1 ascent steps between them; fairseq: K + 1 passes with K steps."""
-    # Deviation from the paper, whose passes share their masks: small students then learn late, or not at all.
+    # Deviation from the paper, whose passes share their masks: then small students learn late, or not at all.
     share_dropout: bool = False
     """Share dropout masks between the passes of an update, as in the paper."""
     # No sizes are published for students of a few layers. These are multiples of the student's own embedding norm,
@@ -46,7 +46,7 @@ class FreeLBParams(Params):
         changed = [name for name in SET_BY_TABLE if getattr(self, name) != defaults[name].default]
         if self.published != "none" and changed:
             raise ValueError(
-                f"published={self.published} sets {', '.join(changed)} itself; leave one of them out"
+                f"published={self.published} sets {', '.join(changed)} too: leave out either 'published' or these"
             )
         return self
 

@@ -54,7 +54,7 @@ class FreeLB(Perturbation[FreeLBParams]):
     def _climb(self, batch: Batch, shift: Tensor) -> Tensor:
         """Take one ascent step along the gradient of `shift` and project the result back into the bound."""
         if shift.grad is None:
-            raise RuntimeError("freelb's perturbation has no gradient: its view was not learned from")
+            raise RuntimeError("freelb's perturbation has no gradient: its view was not trained on")
         norm, bound = self.params.norm, self.sizes.max_norm
         # Deviation from the public code: the gradient is that of each example's own loss, not of the batch mean.
         grad = zero_at_padding(batch.mask, shift.grad)  # some networks have a gradient at padding

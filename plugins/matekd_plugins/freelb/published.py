@@ -17,7 +17,7 @@ class Sizes(NamedTuple):
 
 
 # github.com/zhuchen03/FreeLB, commit d8c1695, fairseq-RoBERTa/launch/FreeLB: the runs that are not commented out.
-# Their K counts ascent steps, so there is one pass more. RTE is missing: its only such runs are a baseline without
+# Their K counts ascent steps, so there is one more pass. RTE is missing: its only such runs are a baseline without
 # perturbation.
 ROBERTA = {
     "cola": Sizes(4, 2.5e-2, 0.4, 0.3),

@@ -20,7 +20,7 @@ class FromFileParams(Params):
     path: str | None = None
     """The file of perturbed texts: .jsonl, .csv or .tsv."""
     missing: Literal["error", "keep"] = "error"
-    """What to do with training texts that the file does not have: refuse the study, or keep them as they are."""
+    """Treatment of training texts that the file does not have: error refuses the study, keep leaves them unchanged."""
     segments: Literal["both", "first", "second"] = "both"
     """Which segments of a text pair are perturbed, each on its own."""
 
@@ -47,12 +47,12 @@ class FromFile(TextPerturbation[FromFileParams]):
 
     @classmethod
     def cost_beforehand(cls, params: FromFileParams) -> Mapping[str, float]:
-        """Return what the texts cost, as the file's header says."""
+        """Return the cost of the texts from the file's header."""
         return _read(params).cost
 
     @classmethod
     def check_rows(cls, params: FromFileParams, rows: Mapping[str, tuple[str, ...]]) -> Sequence[str]:
-        """Return how many of the training texts the file has; DataError if it lacks some that it has to have."""
+        """Return the number of training texts in the file; raise DataError if it lacks texts that it must have."""
         coverage = _read(params).coverage(rows, params.segments)
         if not coverage.found:
             raise DataError(f"'{params.path}' has none of the {coverage.total} training texts.", hint=WRITE)
@@ -60,10 +60,10 @@ class FromFile(TextPerturbation[FromFileParams]):
         if lacking and params.missing == "error":
             raise DataError(
                 f"'{params.path}' lacks {lacking} of the {coverage.total} training texts, such as {coverage.missing}.",
-                hint="Add them, or write missing=keep to leave such texts as they are.",
+                hint="Add them, or write missing=keep to leave them unchanged.",
             )
-        kept = f"; the other {lacking} stay as they are" if lacking else ""
-        unused = f"; {coverage.unused} texts of the file belong to no row" if coverage.unused else ""
+        kept = f"; the other {lacking} stay unchanged" if lacking else ""
+        unused = f"; {coverage.unused} texts of the file match no row" if coverage.unused else ""
         return [f"{coverage.found} of {coverage.total} training texts are in '{params.path}'{kept}{unused}"]
 
     @classmethod
@@ -84,7 +84,7 @@ class FromFile(TextPerturbation[FromFileParams]):
         return self._draw(self._texts.of("", 0, text), text, rng)
 
     def _draw(self, versions: Sequence[str], text: str, rng: random.Random) -> str:
-        """Return one of the versions; without any `text` itself, or DataError if `missing` says so."""
+        """Return one of the versions; if there is none, return `text` or, if `missing` is "error", raise DataError."""
         if versions:
             return versions[int(rng.random() * len(versions))]
         if self.params.missing == "keep":
@@ -93,9 +93,9 @@ class FromFile(TextPerturbation[FromFileParams]):
 
 
 def _read(params: FromFileParams) -> PerturbedTexts:
-    """Read the file; UsageError if none is named."""
+    """Read the file; raise UsageError if none is named."""
     if params.path is None:
-        raise UsageError("method 'from-file' reads a file: write from-file[path=FILE].", hint=WRITE)
+        raise UsageError("method 'from-file' needs a file: write from-file[path=FILE].", hint=WRITE)
     return read_perturbed_texts(params.path)
 
 

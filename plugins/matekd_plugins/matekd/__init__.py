@@ -13,10 +13,10 @@ from matekd_plugins.masking import MASK_SEARCH, MaskParams
 # Settings that the released code hard-codes (MATE-KD/train_adversarial_student.py).
 # Not taken over from it: padding to 128 tokens, no token types, best dev score.
 OFFICIAL = {
-    # The paper has KL. CE = KL + H(T(x')), so the generator is also paid for making the teacher unsure.
+    # The paper has KL. CE = KL + H(T(x')), so the generator is also rewarded for making the teacher unsure.
     "training.objective.divergence": "cross-entropy",
     "training.optimizer.algorithm": "adam",
-    "training.optimizer.warmup_updates": 2138,  # however many updates there are
+    "training.optimizer.warmup_updates": 2138,  # regardless of the number of updates
     "training.optimizer.weight_decay": 0.0,
     "training.optimizer.clip": 5.0,
     # Generator updates use up 10 of every 110 of the student's batches, and the schedule runs over all batches.
@@ -29,13 +29,13 @@ class MateKDParams(MaskParams):
 
     # Left out of run ids for 'paper', since the parameter was added after the first runs.
     variant: Literal["paper", "official"] = Field(default="paper", exclude_if=lambda value: value == "paper")
-    """The paper's algorithm, or what the released code does, which overrides the study's training."""
+    """paper: the paper's algorithm; official: the released code's, which overrides settings of the study's training."""
     generator_lr: float = Field(default=5e-7, gt=0)
-    """Learning rate of the generator's AdamW. The paper's 5e-7 needs tens of thousands of updates to show."""
+    """Learning rate of the generator's AdamW. The paper's 5e-7 needs tens of thousands of updates to have an effect."""
     temperature: float = Field(default=1.0, gt=0)
     """Temperature of the Gumbel-softmax."""
     generator_updates: int = Field(default=10, ge=0)
-    """n_G: generator updates before every `student_updates`; 0 leaves the generator as it is."""
+    """n_G: generator updates before every `student_updates`; 0: the generator is not trained."""
     student_updates: int = Field(default=100, ge=1)
     """n_S: student updates between two rounds of generator updates."""
     clip: float = Field(default=5.0, gt=0)

@@ -116,8 +116,8 @@ class MateKD(Perturbation[MateKDParams]):
         soft = gumbel_softmax(logits, noise, self.params.temperature)
         ids = batch.ids.index_put(where, soft.detach().argmax(dim=-1))
         view = replace(batch.clean, ids=ids, embed=embedder(ids, where, soft))
-        # Student and generator are in train mode in both phases, as their authors have them: the text is made against
-        # the student as it is trained, with dropout.
+        # Student and generator are in train mode in both phases, as in the authors' code: the text is made against
+        # the student in training, with dropout.
         with models.frozen_student():
             divergence = models.divergence(models.student_logits(view), models.teacher_logits(view))
             self._generator.learn(-divergence)
@@ -132,7 +132,7 @@ class MateKD(Perturbation[MateKDParams]):
     def diagnostics(self) -> dict[str, float]:
         """Return `generator_moved`: the norm of the generator's change relative to the norm of its weights.
 
-        Near zero, the generator was no adversary.
+        Near zero, the generator did not act as an adversary.
         """
         pairs = list(zip(self._generator.module.parameters(), self._initial_weights, strict=True))
         # In float64: with the paper's rate and few updates a weight moves by less than 1e-5. Not every device has it.

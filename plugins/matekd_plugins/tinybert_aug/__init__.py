@@ -21,7 +21,7 @@ class TinyBertAugParams(Params):
     candidates: int = Field(default=15, ge=1, le=1000)
     """Number of the generator's most probable tokens considered for a word (K in the paper, M in its code)."""
     versions: int | None = Field(default=None, ge=1, le=10_000)
-    """Number of perturbed versions of each text (N_a); none: 10 to 30 by task as in the released code, else 20."""
+    """Number of perturbed versions of each text (N_a); none: 10 to 30 by task as in the released code, or 20."""
     segments: Literal["both", "first", "second"] = "both"
     """Which segments of a text pair are perturbed, each on its own."""
 

@@ -14,7 +14,7 @@ from matekd_plugins.tinybert_aug.candidates import Candidates, Slot
 VERSIONS = {"cola": 30, "mnli": 10, "mrpc": 30, "sst2": 20, "qqp": 10, "qnli": 20, "rte": 30, "stsb": 30}
 DEFAULT_VERSIONS = 20
 NOTICE = (
-    "tinybert-aug asks the generator for each word of the texts that it perturbs before the first update."
+    "tinybert-aug asks the generator, before the first update, about each word of the texts that it perturbs."
 )
 
 

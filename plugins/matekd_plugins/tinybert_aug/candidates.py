@@ -20,8 +20,8 @@ WORD = re.compile(r"\w+")
 MAX_TOKENS, MAX_ROWS = 8192, 256
 MAX_ANSWERS = 200_000  # passes whose answers a process keeps, about a kilobyte each
 
-# Answers of this process, by the digest of a generator's weights and its inputs: the same text under another seed of
-# the study, or by another variant, is asked once.
+# Answers in this process, by the digest of a generator's weights and inputs. A text under another seed of the study
+# or in another variant is thus predicted only once.
 _answers: dict[str, Tensor] = {}
 
 
@@ -46,13 +46,13 @@ class MaskedWord:
 
 
 class Candidates:
-    """The generator's `top_k` most probable tokens at each word's position, those that are whole words.
+    """The generator's `top_k` most probable tokens at each word's position, limited to whole words.
 
     The generator's input is the text with one word masked and, as second segment, the unmasked text (Jiao et al.
-    2020, algorithm 1 and the released code). It predicts in eval mode. Its cost is booked in every run, also where an
-    earlier run of this process has the answer: what a run costs does not depend on what ran before.
+    2020, algorithm 1 and the released code). It predicts in eval mode. Its cost is booked in every run, even if an
+    earlier run of this process has the answer, so that the cost of a run does not depend on the runs before it.
 
-    A pass holds the words of one text alone. So its answers depend on nothing but the text, whatever a run reads.
+    A pass holds the words of one text only, so its answers depend on nothing but that text.
 
     Deviations from the paper: a word of several pieces gets its candidates in the same way, as one mask, not from
     GloVe vectors. The masked language model is the study's generator, not BERT-base.
@@ -64,7 +64,7 @@ class Candidates:
         if mask is None:
             raise ValueError("the student's tokenizer has no mask token")
         self._mask = mask
-        # prepare() gives the model the run's precision and books its passes. The optimizer it asks for steps nothing.
+        # prepare() gives the model the run's precision and books its passes. The optimizer it asks for never steps.
         self._model = context.prepare(
             FrozenMaskedLM(context.masked_lm(), top_k),
             lambda weights: torch.optim.SGD(weights, lr=0.0),
@@ -85,7 +85,7 @@ class Candidates:
     def _masked_words(self, text: str) -> Iterator[MaskedWord]:
         """Mask each word that consists of letters and is no stop word, one at a time.
 
-        Words beyond the length at which the pair (text, text) is cut are left out.
+        Words beyond the length at which the pair (text, text) is cut are skipped.
         """
         end, through = 0, list[int]()  # of the last word: its last character, and the tokens up to it
         pair = self._context.encode((text, text)).student
@@ -157,7 +157,7 @@ class FrozenMaskedLM(nn.Module):
         super().__init__()
         self.network: Any = network.requires_grad_(False)
         self.top_k = top_k
-        self.train()  # that is, eval mode: see below
+        self.train()  # which sets eval mode: see below
 
     def train(self, mode: bool = True) -> FrozenMaskedLM:
         """Stay in eval mode, whatever `mode` is."""

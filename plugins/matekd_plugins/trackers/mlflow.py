@@ -56,6 +56,6 @@ class MLflow:
 
     @hookimpl
     def matekd_bench_study_finished(self) -> None:
-        """End runs that were stopped as killed."""
+        """End interrupted runs with the status KILLED."""
         while self._runs:
             self._client.set_terminated(self._runs.popitem()[1], "KILLED")

@@ -10,7 +10,7 @@ from matekd_plugins.trackers.facts import LOSS, SCORE, results, settings
 
 
 class TensorBoard:
-    """A tracker that writes to ``tensorboard/`` in the results folder, where a run that resumes keeps its folder."""
+    """A tracker that writes to ``tensorboard/`` in the results folder, where a resumed run keeps its folder."""
 
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -22,7 +22,7 @@ class TensorBoard:
     @hookimpl
     def matekd_bench_evaluated(self, evaluation: Evaluated) -> None:
         """Log score and loss over the budget spent."""
-        # What an earlier attempt has logged from here on is not shown: a failed run starts over.
+        # Hide what an earlier attempt logged from this step on, since a failed run starts over.
         writer = self._writer(evaluation.run_id, purge_step=evaluation.spent)
         writer.add_scalar(SCORE, evaluation.score, evaluation.spent)
         if evaluation.loss is not None:
@@ -45,6 +45,6 @@ class TensorBoard:
 
     @hookimpl
     def matekd_bench_study_finished(self) -> None:
-        """Close the files of runs that were stopped."""
+        """Close the files of interrupted runs."""
         while self._writers:
             self._writers.popitem()[1].close()

@@ -33,7 +33,7 @@ class WandB:
             dir=str(self._folder),
             resume="allow",
             reinit="create_new",  # leaves the W&B runs of other runs open
-            settings=self._wandb.Settings(console="off"),  # what the study prints belongs to no run
+            settings=self._wandb.Settings(console="off"),  # the output of the study belongs to no single run
         )
 
     @hookimpl
@@ -51,6 +51,6 @@ class WandB:
 
     @hookimpl
     def matekd_bench_study_finished(self) -> None:
-        """End runs that were stopped as failed."""
+        """End interrupted runs as failed."""
         while self._runs:
             self._runs.popitem()[1].finish(exit_code=1)

@@ -17,9 +17,9 @@ NAME = "mini-"
 SUMMARIES = {
     "cola": "Is a made-up sentence grammatical? The wrong ones break one rule.",
     "sst2": "Is a made-up opinion on a film positive or negative?",
-    "mrpc": "Do two made-up sentences tell the same fact?",
+    "mrpc": "Do two made-up sentences state the same fact?",
     "stsb": "How much do two made-up scenes share, from 0 to 5?",
-    "qqp": "Do two made-up questions ask the same?",
+    "qqp": "Do two made-up questions ask the same thing?",
     "mnli": "Does a made-up hypothesis follow from a premise, contradict it, or neither?",
     "qnli": "Does a made-up sentence answer a question?",
     "rte": "Does a made-up sentence follow from a short text?",
@@ -27,7 +27,7 @@ SUMMARIES = {
 }
 NOTES = {
     "cola": "70 % of the rows are acceptable, as in CoLA.",
-    "wnli": "Half of the dev sentences are in train with the opposite label, much as in WNLI: expect chance.",
+    "wnli": "Half of the dev sentences are in train with the opposite label, as in WNLI: expect scores at chance.",
 }
 
 
@@ -57,7 +57,7 @@ def _record(task: Task) -> Task:
         test=task.test,
         score_range=task.score_range,
         label_gate=task.label_gate,
-        license="Apache-2.0, as the generator.",
+        license="Apache-2.0, like the generator.",
         notes=NOTES.get(task.name, ""),
         synthetic=True,
         reader=partial(rows, task.name),

@@ -7,9 +7,9 @@ of `corpus`. It has three objectives:
 - the classifications and regressions of the exercises, from the pooled first position;
 - for every token of a pair, whether the other segment has the same word or a synonym of it.
 
-Without the third one the model does not learn to compare two segments within thousands of updates: the one bit of an
-exercise says too little about which words to compare. The heads of the second and third are not saved. No name of the
-tasks occurs in the text.
+Without the third objective, the model does not learn to compare two segments within thousands of updates: the one bit
+of an exercise carries too little information about which words to compare. The heads of the second and third are not
+saved. No name of the tasks occurs in the text.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from matekd_tasks.mini.vocabulary import namesakes
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, MASK = SPECIAL.index("[PAD]"), SPECIAL.index("[MASK]")
 LAYERS, WIDTH, HEADS, LENGTH = 4, 128, 4, 128
-EARLY = 2  # the generator ends after this layer, so the vocabulary head is trained on it too
+EARLY = 2  # the generator ends after this layer, so the vocabulary head is also trained on it
 READ = (EARLY, LAYERS)
 DROPOUT = 0.0  # each text is seen a few times at most, in pretraining and in fine-tuning on the tasks
 EASY = frozenset(
@@ -280,7 +280,7 @@ def _score(output: Tensor, targets: Tensor) -> float:
 
 @torch.no_grad()
 def name_the_strangers(model: Any, tokenizer: Any) -> None:
-    """Copy to each name of the tasks the embedding of its namesake in the corpus.
+    """Give each name in the tasks the embedding of its namesake in the corpus.
 
     The corpus has no name of the tasks, so their embeddings are untrained. Without trained ones the model could not
     learn who did what to whom. The checkpoint still knows nothing of the tasks' texts.

@@ -46,7 +46,7 @@ def say(results: Path, capsys: pytest.CaptureFixture[str]) -> Say:
             "",
             (
                 "kd@2x",
-                "none: a part of the runs collapsed",
+                "none: some runs collapsed",
             ),
         ),
         ("--by task", ("best dev",)),

@@ -36,7 +36,7 @@ def test_layers_that_do_not_exist_are_refused(checkpoint, reference):
 
 @pytest.mark.parametrize("reference", ["layers:", "layers:a", "layers:-1", "layers:1,", "3"])
 def test_another_form_is_refused(checkpoint, reference):
-    with pytest.raises(UsageError, match="is no choice of layers"):
+    with pytest.raises(UsageError, match="is not a choice of layers"):
         parse_layers(reference, checkpoint)
 
 

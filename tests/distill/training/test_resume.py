@@ -259,7 +259,7 @@ def test_a_pickle_in_a_checkpoint_is_not_executed(tmp_path):
 
 def test_a_state_that_could_not_be_read_again_is_refused_before_the_first_update(shared, kept):
     careless = method(kd, state_dict=lambda self: {"where": [Path("here")]})
-    with pytest.raises(PluginError, match=r"'given' gives a \w+Path"):
+    with pytest.raises(PluginError, match=r"'given' has a \w+Path"):
         never().train(job(careless), shared, kept)
 
 

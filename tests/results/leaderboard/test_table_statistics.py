@@ -133,7 +133,7 @@ def test_xfit_and_best_dev_stand_beside(root: Path, table: LeaderboardTable) -> 
 def test_every_task_has_its_power(table: LeaderboardTable) -> None:
     assert list(table.power) == ["sst2", "rte"]
     cells = sorted(table.power_lines)
-    assert cells[0].startswith("rte: 3 seeds can find ")
+    assert cells[0].startswith("rte: 3 seeds can detect ")
     assert 0 < table.power["rte"].floor < table.power["rte"].detectable < 0.2
 
 

@@ -338,7 +338,7 @@ def test_nothing_to_show_is_an_error_of_one_line(make_record: Any) -> None:
         ("heatmap", "score"),
         ("curves", "evaluations"),
     ):
-        with pytest.raises(UsageError, match=f"there is no {name} plot: .*{reason}"):
+        with pytest.raises(UsageError, match=f"the {name} plot is empty: .*{reason}"):
             plots.draw(PLOTS[name], board_of(runs), runs, "png")
     with pytest.raises(UsageError, match="no runs are recorded"):
         plots.draw(PLOTS["cost"], LeaderboardTables(()), [], "png")

@@ -65,7 +65,7 @@ def test_the_table_says_what_it_must(make_record: Any) -> None:
         "difference to kd on common seeds",
         "mean diff.",
         "rte: official; 100 dev; accuracy; 300 student updates; glue-dir",
-        "4 of 8 tasks with official, informative data: no GLUE score.",
+        "Only 4 of 8 tasks have official, informative data: there is no GLUE score.",
         "x kd",
         "300",
     ):
@@ -122,7 +122,7 @@ def test_what_protocols_differ_in_is_named(make_record: Any) -> None:
     assert "different: hparams.lr: 5e-05 (p1), 0.0001 (p2)." in text
     assert 'different: precision: "fp32" (p1), "bf16" (p2).' in text
     unknown = shown([make_record(), make_record(protocol_id="p2")])
-    assert "different: in something that records do not hold" in unknown
+    assert "different: something that records do not contain" in unknown
 
 
 @pytest.fixture(scope="module")
@@ -217,10 +217,10 @@ def test_claims_are_said_with_what_they_rest_on(claimed: LeaderboardTables) -> N
     assert found[-1] == f"{good.overall.seed_correlation:+.2f}"
     assert f"({difference(good.cells['rte'].delta)} ^)" in text
     for said in (
-        "Holm over 3 methods x 2 tasks.",
-        "^ better, v worse, no mark: inconclusive, which is not equal.",
+        "with Holm's correction over 3 methods x 2 tasks.",
+        "^ better, v worse, no mark: inconclusive, which does not mean equal.",
         "* no row is significantly better.",
-        "note: rte: 3 seeds can find ",
+        "note: rte: 3 seeds can detect ",
         "budget",
     ):
         assert said in " ".join(text.split()), said
@@ -268,7 +268,7 @@ def test_failures_come_with_reason_and_command(make_record: Any) -> None:
     assert lines[0].startswith("failed: eda on rte, seed 1: RuntimeError: out of memory (")
     assert lines[1].startswith("diverged: eda on rte, seed 2: loss is NaN at update 3 (")
     assert lines[2:4] == [
-        "To try the failed runs again (finished ones are kept):",
+        "To retry failed runs (finished runs are kept):",
         "  matekd-bench run",
     ]
     assert list(failures(records[2:])) == ["No run failed, diverged or collapsed."]

@@ -65,7 +65,7 @@ def test_common_seeds_only() -> None:
     [
         (entry(0.7, 0.8), "fewer than three common seeds"),
         (entry(0.7, 0.8, 0.9, complete=False), "a seed failed"),
-        (entry(0.7, 0.8, 0.9, collapsed=frozenset({1})), "a part of the runs collapsed"),
+        (entry(0.7, 0.8, 0.9, collapsed=frozenset({1})), "some runs collapsed"),
         (entry(0.7, 0.8, 0.9, examples=None), "predictions are missing"),
         (
             RowScores({0: 0.7, 1: 0.8, 2: 0.9}, ExampleScores((0, 1), (np.zeros((10, 2)),))),

@@ -32,10 +32,10 @@ NOT_IN_LABEL = re.compile(r"[^A-Za-z0-9-]")
 def to_latex(leaderboard: LeaderboardTables, columns: int = 2, *, cost: bool = True) -> str:
     """Return a file for ``\\input``: scores in points, with the differences to the reference below them.
 
-    The paper has 1 or 2 `columns`. With `cost` the last column says how much a method costs. A table is as wide as a
-    column, else as the page; one that is too wide for it is printed in parts. It compiles with LaTeX's base packages
-    alone. What the caption has no room for is in comments. Names are escaped. Characters that pdfLaTeX cannot set
-    without further packages are written as code points, e.g. U+6F22.
+    The paper has 1 or 2 `columns`. With `cost` the last column shows the cost of each method. A table fits into a
+    column if it can, else across the page; one that is too wide for the page is printed in parts. It compiles with
+    LaTeX's base packages alone. Sentences that do not fit into the caption are comments. Names are escaped. Characters
+    that pdfLaTeX cannot set without further packages are written as code points, e.g. U+6F22.
     """
     tables = [line for table in leaderboard.tables for line in _table(table, columns, cost)]
     if note := sentences.several_tables_note(leaderboard.tables):
@@ -114,7 +114,7 @@ def _stacked(row: Row, size: FontSize, end: str) -> Iterator[str]:
 
 
 def _explanations(table: LeaderboardTable) -> Iterator[str]:
-    """Yield all that the screen says of the table."""
+    """Yield every sentence that the terminal prints about the table."""
     yield f"{sentences.title(table)}."
     yield result(table)
     yield sentences.how_to_read(table)

@@ -16,7 +16,7 @@ LABEL = "Table 10: "
 
 
 def caption(table: LeaderboardTable, layout: Fit) -> tuple[str, list[str]]:
-    """Return the caption in LaTeX, and the sentences that it has no room for, the least important ones."""
+    """Return the caption in LaTeX, and the least important sentences, for which it has no room."""
     room = LINES * FILLED * layout.place.width
     wanted = list(_sentences(table))
     count = next(
@@ -27,7 +27,7 @@ def caption(table: LeaderboardTable, layout: Fit) -> tuple[str, list[str]]:
 
 
 def _sentences(table: LeaderboardTable) -> Iterator[str]:
-    """Yield what the caption says, the most important first."""
+    """Yield the sentences of the caption, the most important first."""
     yield f"{'Synthetic mini-GLUE: ' * table.synthetic}{_scores(table)}{_differences(table)}."
     verdicts = sentences.verdicts_in(table)
     if verdicts:
@@ -44,7 +44,7 @@ def _sentences(table: LeaderboardTable) -> Iterator[str]:
 
 
 def _scores(table: LeaderboardTable) -> str:
-    """Say what the numbers are: "dev scores in points (mean, sd over 3 seeds)"."""
+    """Describe the numbers: "dev scores in points (mean, sd over 3 seeds)"."""
     splits = {task.eval_on for task in table.columns}
     where = f"{splits.pop()} scores" if len(splits) == 1 else "scores"
     runs = f"{'mean, sd over ' * (table.seeds > 1)}{sentences.seeds(table)}"

@@ -12,7 +12,7 @@ from matekd_bench.results.report.latex.escaping import escape, settable, text_wi
 
 SIGNED = re.compile(r"(?<![\w.])[+-]\d+(\.\d+)?")
 DIFFERENCE = re.compile(r"\((?P<shown>[+-][^)]*)\)")
-BREAKABLE = re.compile(r"[^\[,:/ -]*[\[,:/ -]?")  # a name may be broken after these signs
+BREAKABLE = re.compile(r"[^\[,:/ -]*[\[,:/ -]?")  # a name may be broken after these characters
 NAME_LENGTH = 18  # characters on a line
 HEADING_LENGTH = 9
 LONGEST_WORD = 24  # longer ones are broken anywhere
@@ -20,7 +20,7 @@ LONGEST_WORD = 24  # longer ones are broken anywhere
 
 @dataclass(frozen=True)
 class FontSize:
-    """The font sizes of a table: LaTeX's commands, with the points that they have in a document of 11 points.
+    """The font sizes of a table: LaTeX's commands, with their points in a document of 11 points.
 
     `gap` is the space on either side of a column, in points.
     """
@@ -42,7 +42,7 @@ SIZES: Final = (
 
 @dataclass(frozen=True)
 class CellLine:
-    """One line of a cell. The signs of a `number` are set as in a formula."""
+    """One line of a cell. The plus and minus signs of a `number` are set as in a formula."""
 
     text: str
     subscript: str = ""
@@ -101,7 +101,7 @@ def heading_lines(lines: Sequence[str]) -> Lines:
 
 
 def fold(text: str, length: int) -> list[str]:
-    """Break a name into lines of about `length` characters, after signs where it may be broken."""
+    """Break a name into lines of about `length` characters, after characters where it may be broken."""
     lines = [""]
     for part in _parts(settable(text)):
         if lines[-1] and len(lines[-1]) + len(part.rstrip()) > length:

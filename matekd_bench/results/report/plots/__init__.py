@@ -23,7 +23,7 @@ FORMATS = ("png", "svg", "pdf")
 
 
 def available() -> bool:
-    """Tell whether matplotlib is installed."""
+    """Return True if matplotlib is installed."""
     return find_spec("matplotlib") is not None
 
 
@@ -43,8 +43,8 @@ def choose_plot(path: Path, name: str | None) -> Plot:
     if path.stem in PLOTS:
         return PLOTS[path.stem]
     raise UsageError(
-        f"which plot is {path} to show? There are {', '.join(PLOTS)}:",
-        hint=f"say --plot {cost_plot.PLOT.name}, or name the file {cost_plot.PLOT.name}{path.suffix}.",
+        f"{path}: no plot is named; there are {', '.join(PLOTS)}:",
+        hint=f"use --plot {cost_plot.PLOT.name}, or name the file {cost_plot.PLOT.name}{path.suffix}.",
     )
 
 
@@ -60,14 +60,14 @@ def draw(
     """Return the content of a picture file, with one panel per table, one below the other; empty tables are left out.
 
     `runs` are the records that the leaderboard was built from. `width` is in inches, by default the plot's own; `title`
-    says whether each panel has one. Equal input gives equal bytes; matplotlib's own settings have no influence. Raises
+    gives each panel one. Equal input gives equal bytes; matplotlib's own settings have no influence. Raises
     UsageError if the plot is empty for all tables.
     """
     tables = [table for table in leaderboard.tables if plot.why_empty(table, runs) is None]
     if not tables:
         reasons = [reason for table in leaderboard.tables if (reason := plot.why_empty(table, runs))]
         raise UsageError(
-            f"there is no {plot.name} plot: {reasons[0] if reasons else 'no runs are recorded'}."
+            f"the {plot.name} plot is empty: {reasons[0] if reasons else 'no runs are recorded'}."
         )
     return draw_file(plot, tables, runs, file_format, width=width, title=title)
 

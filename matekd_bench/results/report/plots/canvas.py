@@ -27,9 +27,9 @@ FAINT: Final = "#8c959f"
 DPI: Final = 150
 LINE_HEIGHT: Final = 1.4  # of text, relative to its size
 LETTER_WIDTH: Final = 0.56  # of the font's letters on average, relative to its size
-NARROW: Final = 5.0  # inches; figures below that have smaller letters, and legends below the panels
+NARROW: Final = 5.0  # inches; narrower figures have smaller letters, and legends below the panels
 FLOPS_UNITS: Final[Mapping[str, float]] = {"GFLOPs": 1e9, "TFLOPs": 1e12, "PFLOPs": 1e15, "EFLOPs": 1e18}
-PANEL_WIDTH: Final = 2.6  # inches, the least for a panel
+PANEL_WIDTH: Final = 2.6  # inches, the least width of a panel
 NARROW_PANEL_WIDTH: Final = 1.5
 
 # Without date and program version, the same picture gives the same file.
@@ -78,7 +78,7 @@ class Plot:
     """A kind of plot of one table.
 
     `caption` explains it in a sentence or two. `why_empty(table, runs)` returns the reason why there is nothing to
-    draw, else None. `width(table)` is the usual width in inches, `height(table, runs, width)` the height that goes with
+    draw, else None. `width(table)` is the usual width in inches, `height(table, runs, width)` the height for
     a width. `paint` draws onto a part of a figure.
     """
 

@@ -141,8 +141,8 @@ def _height(table: LeaderboardTable, runs: Sequence[Record], width: float) -> fl
 PLOT = Plot(
     name="forest",
     title="Differences to the reference",
-    caption="The difference of each method to the reference, over all informative tasks and on each, with 95 % "
-    "intervals where there are three seeds or more. The sign says the verdict after Holm's correction.",
+    caption="The difference of each method to the reference over all informative tasks and on each task, with 95 % "
+    "intervals for three or more seeds. The marker shows the verdict after Holm's correction.",
     why_empty=_why_empty,
     width=lambda table: 8.5,
     height=_height,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MIN_RANGE = 1.0  # points; smaller differences must not get strong colors
 NAMES, NARROW_NAMES = 2.0, 1.1  # inches that the names of methods take
-FADED = 0.7  # share of white over the color of a difference that is not decided
+FADED = 0.7  # share of white over the color of an inconclusive or untested difference
 WHITE_BELOW = 0.42  # luminance; on darker backgrounds white text is easier to read
 
 
@@ -157,9 +157,9 @@ def _height(table: LeaderboardTable, runs: Sequence[Record], width: float) -> fl
 PLOT = Plot(
     name="heatmap",
     title="Methods by tasks",
-    caption="The difference of each method to the reference on each task, in points; scores where there is no "
-    "reference. Differences that are not decided are faded. ↑ better, ↓ worse, ≈ equivalent; a dash: nothing is "
-    "compared there.",
+    caption="The difference of each method to the reference on each task, in points; scores if there is no reference. "
+    "Inconclusive and untested differences are faded. ↑ better, ↓ worse, ≈ equivalent; a dash marks a cell without a "
+    "comparison.",
     why_empty=_why_empty,
     width=_width,
     height=_height,

@@ -15,8 +15,8 @@ COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 # Variants of these methods, and all other methods, have these markers.
 OTHER_MARKERS: Final = ("<", ">", "p", "h", "d", "8", "*")
-# A place in this list is a color and a marker: of 6 and 7 that makes 42 pairs. Names are only ever added, at the end,
-# so that no method changes its own.
+# Each position in this list is a pair of color and marker; 6 colors and 7 markers make 42 pairs. Names are only
+# ever added at the end, so that no method changes its style.
 KNOWN: Final = (
     *("kd", "matekd", "random-mask", "eda", "finetune", "freelb"),
     *("aeda", "smart", "mixup", "r3f", "cutoff", "vat"),

@@ -74,7 +74,7 @@ def _question(dice: Dice, register: Register, wanted: str, fact: Fact) -> str:
 
 
 def _told(dice: Dice, register: Register, fact: Fact, names: list[str], asked: Words) -> str:
-    """Return a sentence on the fact with the details `names`; its company is nobody of the fact or of `asked`."""
+    """Return a sentence on the fact with the details `names`; its company is not in the fact or in `asked`."""
     verb = dice.pick(fact.action.verbs)
     details = {
         "where": dice.pick(fact.where),

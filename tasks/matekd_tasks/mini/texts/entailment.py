@@ -23,7 +23,7 @@ def entailment(dice: Dice, label: int, register: Register) -> tuple[str, str]:
 
 
 def binding(dice: Dice, label: int, register: Register) -> tuple[str, str]:
-    """Return two facts as text; the hypothesis restates the first, or replaces its person by that of the second."""
+    """Return two facts as text; the hypothesis restates the first, or replaces its person with that of the second."""
     first = drawn(dice, register)
     second = drawn(dice, register)
     while first.who == second.who or first.thing.kind == second.thing.kind or first.where == second.where:

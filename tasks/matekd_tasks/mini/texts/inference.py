@@ -138,7 +138,7 @@ def quantities(dice: Dice, label: int, register: Register) -> Clauses:
 
 
 def _quantity(dice: Dice, register: Register, quantity: str, job: Noun, mood: Words, where: Words) -> str:
-    """Return a clause that says of which quantity of people with a job a mood is true."""
+    """Return a clause that states which quantity of people with a job has a mood."""
     word = dice.pick(job.words)
     return dice.pick(QUANTITIES[quantity]).format(
         many=plural(word),
@@ -153,7 +153,7 @@ def _quantity(dice: Dice, register: Register, quantity: str, job: Noun, mood: Wo
 def comparisons(dice: Dice, label: int, register: Register) -> Clauses:
     """Return clauses about who is older than whom, in either direction.
 
-    In about a third of the other than neutral cases the conclusion goes through a third person.
+    In about a third of the cases that are not neutral, the conclusion involves a third person.
     """
     high, low, third = dice.picks(register.people, 3)
     scale, other_scale = dice.picks(SCALES, 2)
