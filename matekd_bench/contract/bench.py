@@ -128,7 +128,8 @@ class Bench:
             trainer.micro_batch = micro_batch
             before = _tensors(update.batch)
             with self._recording_steps(update):
-                update.loss = trainer.update(update.batch)
+                loss = trainer.update(update.batch)
+                update.loss = None if loss is None else float(loss)
             changed = (
                 name for name, value in _tensors(update.batch).items() if not value.equal(before[name])
             )

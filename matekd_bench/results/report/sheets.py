@@ -110,7 +110,10 @@ def sheet_of_export(table: ExportTable, title: str) -> Sheet:
     """Show the rows and columns of a file."""
     rows = tuple(
         tuple(
-            TableCell((text(value, "fraction") if isinstance(value, float) else str(value),), value)
+            TableCell(
+                (text(value, "diagnostic" if isinstance(value, float) else ""),),
+                "" if value is None else value,
+            )
             for value in map(row.__getitem__, table.columns)
         )
         for row in table.rows
