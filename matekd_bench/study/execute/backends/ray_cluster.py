@@ -208,6 +208,10 @@ class RayCluster:
         """Store the student and the record of a run that has ended on a node."""
         cell = self._cells[order.run_id]
         write_data(cell, self._store)
+        for devset in result.sets:
+            self._store.write_data(
+                devset.digest, task=devset.task, split=devset.split, uids=devset.uids, labels=devset.labels
+            )
         if result.student:
             self._keep_student(cell, result.student)
         record = self._store.import_run(cell.run_id, result.files)

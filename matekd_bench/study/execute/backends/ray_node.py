@@ -18,6 +18,7 @@ from typing import Any
 from matekd_bench.distill.artifacts.artifact_cache import cache_root, import_folders
 from matekd_bench.events import Event, Progress, Sink, as_json
 from matekd_bench.files.hashing import short_digest
+from matekd_bench.results.records.dev_set import DevSet
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.students_folder import KeptStudents
 from matekd_bench.study.execute.backends.worker import RemoteRunner
@@ -55,12 +56,13 @@ class NodeResult:
     """The end of an order on a node.
 
     `files` are those of the run or, for a preparation, of the cache folders that the task's runs share. `student`
-    holds the files of the student, if it is kept.
+    holds the files of the student, if it is kept, `sets` the labels of the further sets that it was scored on.
     """
 
     end: OrderEnd
     files: Files
     student: Files = field(default_factory=dict)
+    sets: tuple[DevSet, ...] = ()
 
 
 def files_of(folder: Path) -> Files:
@@ -127,10 +129,18 @@ def _train(order: Order, remote: RemoteRunner, checkpoint: Checkpoint | None) ->
     while (end := remote.execute(order)).kind == "held":
         time.sleep(PROGRESS_SECONDS)
     students = KeptStudents(store.root)
-    result = NodeResult(end, files_of(store.runs / run_id), files_of(students.folder(run_id)))
+    result = NodeResult(
+        end, files_of(store.runs / run_id), files_of(students.folder(run_id)), _sets_of(run_id, store)
+    )
     # The record stays on the node, so that a run whose result is lost is not trained twice.
     students.remove(run_id)
     return result
+
+
+def _sets_of(run_id: str, store: ResultsStore) -> tuple[DevSet, ...]:
+    """Read the labels of the further sets that a run was scored on; a perturbed set is known on its node alone."""
+    splits = [info for scores in store.read(run_id).also for info in scores.splits.values()]
+    return tuple(store.read_data(info.digest) for info in splits)
 
 
 def _session_of(node_order: NodeOrder, home: Path) -> tuple[RemoteRunner, NodeSink]:
