@@ -118,7 +118,7 @@ def test_a_method_that_fails_or_rewrites_no_text_is_named(assets: Callable[..., 
             raise ValueError("no such word")
 
     shared = assets(dev=4)
-    with pytest.raises(PluginError, match="'tested'.*no such word"):
+    with pytest.raises(PluginError, match=r"'tested'.*no such word"):
         perturbed_data(shared.data, job(Failing), shared)
-    with pytest.raises(PluginError, match="'tested'.*text"):
+    with pytest.raises(PluginError, match=r"'tested'.*text"):
         perturbed_data(shared.data, job(lambda params, context: Given(context, kd)), shared)
