@@ -1,10 +1,10 @@
-"""Scores kept students on HANS, PAWS-QQP and AdvGLUE again, with plain transformers and scikit-learn, without the suite.
+"""Scores kept students on HANS, PAWS-QQP and AdvGLUE again, with plain transformers and scikit-learn alone.
 
     python benchmarks/further_sets.py RESULTS OOD
 
-RESULTS is a results folder whose study had `--also hans-regenerated,paws,advglue --also-dir OOD`. Rows are read with csv and
-json, students loaded from `students/`. Prints a line for each run and set, and ends with exit code 1 if a score differs by
-more than two answers: rows are batched otherwise here, which changes the last bits of logits.
+RESULTS is a results folder whose study had `--also hans-regenerated,paws,advglue --also-dir OOD`. Rows are read with
+csv and json, students are loaded from `students/`. Prints a line for each run and set, and ends with exit code 1 if a
+score differs by more than two answers: rows are batched otherwise here, which changes the last bits of logits.
 """
 
 from __future__ import annotations

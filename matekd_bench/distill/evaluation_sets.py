@@ -21,7 +21,7 @@ from matekd_bench.distill.training.forward_passes import StepScope
 from matekd_bench.distill.training.run_context import RunContext
 from matekd_bench.distill.training.session import Job
 from matekd_bench.errors import PluginError
-from matekd_bench.events import Message, Sink
+from matekd_bench.events import Message, Progress, Sink
 from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.class_checks import make_perturbation
 from matekd_bench.methods.perturbation import TextPerturbation
@@ -87,8 +87,8 @@ class SetEvaluator:
         self._teacher_scores: dict[str, tuple[SplitScore, ...]] = {}
 
     def prepare(self) -> None:
-        """Perturb and encode the rows; call it before a run, so that a method that fails costs no training."""
-        _ = self._rows
+        """Perturb the rows; call it before any training, so that a method that fails costs none."""
+        _ = self._data
 
     @cached_property
     def _data(self) -> tuple[TaskData, ...]:
@@ -121,7 +121,7 @@ class SetEvaluator:
     ) -> SetAnswers:
         logits = {}
         if student is not None:
-            self._stage(f"scoring on {evaluation_set.name}")
+            self._sink.emit(Message(kind="stage", text=f"scoring on {evaluation_set.name}", counted=True))
             splits = zip(data.dev, rows, strict=True)
             logits = {split.split: self._predict(student, encoded, batch_size) for split, encoded in splits}
         of_set = {split: evaluation_set.in_classes_of_set(predicted) for split, predicted in logits.items()}
@@ -133,8 +133,11 @@ class SetEvaluator:
         with contained_randomness(assets.recipe.device), task_units(student, assets.units):
             return predict(
                 student, rows, assets.student_encoder.tokens.pad, batch_size=batch_size,
-                precision=assets.recipe.precision,
+                precision=assets.recipe.precision, on_rows=self._count,
             )  # fmt: skip
+
+    def _count(self, done: int, limit: int) -> None:
+        self._sink.emit(Progress(done=done, limit=limit, preparing=True))
 
     def _scores_of_teacher(self, evaluation_set: EvaluationSet, data: TaskData) -> tuple[SplitScore, ...]:
         """Return the teacher's scores on the set, computed once."""
@@ -155,9 +158,6 @@ class SetEvaluator:
             data, recipe, self._sink, teacher=assets.teacher, examples=split,
             read=partial(assets.teacher_encoder, split.texts),
         ).get()  # fmt: skip
-
-    def _stage(self, text: str) -> None:
-        self._sink.emit(Message(kind="stage", text=text))
 
 
 def _scores(data: TaskData, logits: Mapping[str, Tensor]) -> tuple[SplitScore, ...]:

@@ -82,6 +82,7 @@ class TableRuns:
             for key in self.labels
         }
         compared = [self.labels[key] for key in ranked]
+        with_ranks = self.one_column_per_task and len(compared) <= MAX_RANKED_ROWS
         rivals = [
             key for key in self.labels if self.reference and FACTOR.sub("", key[0]) == self.reference[0]
         ]
@@ -92,7 +93,7 @@ class TableRuns:
             reference=self.labels[self.reference] if self.reference else None,
             families=(methods, baselines),
             compared=compared,
-            ranked=compared if len(compared) <= MAX_RANKED_ROWS else [],
+            ranked=compared if with_ranks else [],
             costs={label: cost for label, cost in costs.items() if cost is not None},
             rivals=[self.labels[key] for key in rivals],
         )
@@ -161,7 +162,7 @@ class TableRuns:
 
     def _note_on_missing_ranks(self, rows: int) -> list[str]:
         return [f"{rows} rows: no rank intervals are computed for more than {MAX_RANKED_ROWS}."] * (
-            rows > MAX_RANKED_ROWS
+            rows > MAX_RANKED_ROWS and self.one_column_per_task
         )
 
 

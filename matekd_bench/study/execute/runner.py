@@ -94,7 +94,7 @@ class Runner:
             )
         return self._assets[task]
 
-    def _evaluator(self, cell: Cell) -> SetEvaluator:
+    def evaluator(self, cell: Cell) -> SetEvaluator:
         """Return the evaluator of the further sets of a cell's task, from memory if it is there."""
         task = cell.data.task.name
         if task not in self._evaluators:
@@ -195,7 +195,7 @@ class Runner:
                 "warning", f"{cell.label}: no checkpoint could be saved: {reason}"
             )
             check_unchanged(cell, self.grid.host)
-            evaluator = self._evaluator(cell)
+            evaluator = self.evaluator(cell)
             evaluator.prepare()
             ranks = cell.recipe.ranks
             # The followers start the same run when they receive this.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from matekd_bench.distill.evaluation_sets import EvaluationSet
+from matekd_bench.distill.evaluation_sets import EvaluationSet, SetEvaluator
 from matekd_bench.errors import BenchError, PluginError, ResultsError, UsageError
 from matekd_bench.foreign_code import blamed
 from matekd_bench.results.store.results_store import ResultsStore
@@ -54,6 +54,17 @@ def _perturbation_notes(evaluation_set: EvaluationSet, cell: Cell) -> Iterator[s
     except BenchError as error:
         raise type(error)(f"{where}: {error.message}", hint=error.hint) from error
     yield from (f"{evaluation_set.name}: {sentence}" for sentence in sentences)
+
+
+def perturb_rows(cells: Sequence[Cell], evaluator: Callable[[Cell], SetEvaluator]) -> None:
+    """Perturb the rows of all sets now, so that a method that fails on one costs no training.
+
+    `evaluator` returns that of the task of a cell. Rows that a generator perturbs wait for it.
+    """
+    for cell in {cell.data.task.name: cell for cell in cells}.values():
+        jobs = [one.perturbation for one in cell.sets if one.perturbation is not None]
+        if jobs and all("generator" not in job.method.needs for job in jobs):
+            evaluator(cell).prepare()
 
 
 def count_unscored(cells: Sequence[Cell], store: ResultsStore) -> int:
