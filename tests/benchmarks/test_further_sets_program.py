@@ -19,7 +19,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory, study_options: tuple[str, 
     (ood / "AdvGLUE").mkdir()
     words = ("man", "dog", "bird", "tree")
     rows = [
-        {"idx": row, "sentence1": f"the {words[row % 4]} runs {row}", "sentence2": f"a {words[row % 3]}", "label": row % 2}
+        {"idx": row, "sentence1": f"the {words[row % 4]} runs", "sentence2": f"a {words[row % 3]}", "label": row % 2}
         for row in range(40)
     ]  # fmt: skip
     (ood / "AdvGLUE" / "dev.json").write_text(json.dumps({"rte": rows}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ def test_records_have_the_scores_and_the_predictions_their_logits(results: Path)
         assert (claims.labels, claims.label_map) == (
             ("no", "yes"), {"entailment": "yes", "not_entailment": "no"},
         )  # fmt: skip
-        assert (claims.state, claims.majority_score, keyboard.label_map) == ("own", (20 / 30) / 2, {})
+        assert (claims.state, keyboard.label_map) == ("own", {})
+        assert claims.majority_score == pytest.approx(1 / 3)  # accuracy 2/3 and F1 0 of "no" everywhere
         assert keyboard.resources.keys() == {"nlpaug"}
         assert keyboard.splits["dev"].digest != record.data.splits["dev"].digest
         assert claims.teacher_score is not None
@@ -76,7 +78,7 @@ def test_the_sets_have_a_table_of_their_own(results: Path, capsys: pytest.Captur
     assert [name in printed for name in SETS] == [True, True]
     assert main(["leaderboard", "--results", str(results), "--by", "task", "--notes"]) == 0
     printed = capsys.readouterr().out
-    assert printed.count("95% interval") == 6  # two in each of three tables
+    assert [name for name in SETS if f"\n{name}" not in printed] == []  # each has a table with this title
     assert "rte@nlpaug:keyboard: partial" in printed
 
 
@@ -105,7 +107,7 @@ def test_the_table_of_runs_has_the_scores_and_one_headline_a_run(results: Path, 
     assert main(["export", "--table", "runs", str(file), "--results", str(results)]) == 0
     rows = list(csv.DictReader(file.read_text().splitlines()))
     assert {"rte/claims dev", "rte@nlpaug:keyboard dev"} <= {row["split"] for row in rows}
-    assert sum(row["headline"] == "True" for row in rows) == 6
+    assert sum(row["headline"].lower() == "true" for row in rows) == 6
 
 
 def test_filters_choose_among_the_sets_as_well(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,7 +131,7 @@ def test_scores_are_verified_and_a_changed_one_is_named(
     assert main(["leaderboard", "--verify", "--results", str(copy)]) == 0
     file = next(copy.glob("runs/*/record.json"))
     record = json.loads(file.read_text())
-    record["also"][0]["scores"][0]["value"] += 0.01
+    record["also"][0]["scores"][0]["value"] -= 0.01
     file.write_text(json.dumps(record))
     capsys.readouterr()
     assert main(["leaderboard", "--verify", "--results", str(copy)]) == 1
@@ -179,7 +181,7 @@ def test_a_run_in_a_worker_is_scored_like_one_here(
 def test_prepare_names_the_sets(options: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """`claims` is read; `paws` is no set for the students of rte."""
     known = {"--config", "--glue-dir", "--teacher", "--student", "--generator", "--tasks", "--plugin"}
-    pairs = [pair for pair in zip(options[::2], options[1::2], strict=False) if pair[0] in known]
+    pairs = [pair for pair in pairwise(options) if pair[0] in known]
     command = ["prepare", *(word for pair in pairs for word in pair), "--methods", "kd", "--json"]
     assert main([*command, "--also", "claims,rte@aeda", "--offline"]) == 0
     parts = {part["name"]: part for part in json.loads(capsys.readouterr().out)}

@@ -36,7 +36,7 @@ def job(method: str | Callable[..., Any], seed: int = 0) -> Job:
 def further(
     data: TaskData, classes: tuple[int, ...] = (0, 1), perturbation: Job | None = None
 ) -> EvaluationSet:
-    return EvaluationSet("toy/more", "more", replace(data, train=None), classes, perturbation)
+    return EvaluationSet("toy/more", ("more",), replace(data, train=None), classes, perturbation)
 
 
 def test_of_classes_that_mean_one_label_the_most_likely_counts() -> None:

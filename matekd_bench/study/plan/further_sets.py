@@ -38,7 +38,9 @@ def further_sets(spec: StudySpec, host: Host, data: Mapping[str, TaskData], sink
         else:
             found = _sets_of_rows(entry, spec, host, data, loaded, sink)
         for task, evaluation_set in found:
-            sets[task].setdefault(evaluation_set.name, evaluation_set)
+            same = sets[task].get(evaluation_set.name)
+            asked = (*(same.asked if same else ()), entry)
+            sets[task][evaluation_set.name] = replace(evaluation_set, asked=asked)
     return {task: tuple(by_name.values()) for task, by_name in sets.items()}
 
 
@@ -88,7 +90,7 @@ def _perturbed_sets(
                 ("student_updates", 1),
             )
             classes = tuple(range(len(data[task].task.labels)))
-            yield task, EvaluationSet(job.variant, entry, data[task], classes, job)
+            yield task, EvaluationSet(job.variant, (entry,), data[task], classes, job)
 
 
 def _sets_of_rows(
@@ -106,7 +108,7 @@ def _sets_of_rows(
             sink.emit(Message(kind="stage", text=f"reading {rows.name}"))
             loaded[rows.name] = load_task(rows, source, limit_eval=spec.limit_eval)
         for task, classes in maps.items():
-            yield task, EvaluationSet(f"{task}/{rows.name}", entry, loaded[rows.name], classes)
+            yield task, EvaluationSet(f"{task}/{rows.name}", (entry,), loaded[rows.name], classes)
 
 
 def rows_to_read(
@@ -194,7 +196,7 @@ def _source(task: Task, spec: StudySpec) -> DataSource:
 
 def check_used(spec: StudySpec, host: Host, tasks: Sequence[Task], sets: Sequence[EvaluationSet]) -> None:
     """Raise UsageError for an entry of ``--also`` that no task of the whole study has students for."""
-    asked = {evaluation_set.asked for evaluation_set in sets}
+    asked = {entry for evaluation_set in sets for entry in evaluation_set.asked}
     for entry in entries(spec):
         if entry not in asked:
             raise UsageError(f"--also '{entry}': {_why_unused(entry, spec, host, tasks)}.")

@@ -38,7 +38,7 @@ def _perturbation_notes(evaluation_set: EvaluationSet, cell: Cell) -> Iterator[s
     """Check that the method can perturb the rows, and yield what it says of them."""
     if (job := evaluation_set.perturbation) is None:
         return
-    method, where = job.method, f"--also '{evaluation_set.asked}'"
+    method, where = job.method, f"--also '{evaluation_set.asked[0]}'"
     try:
         check_needs(method, cell.recipe)
         if "generator" in method.needs and cell.recipe.ranks.size > 1:

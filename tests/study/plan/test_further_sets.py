@@ -49,8 +49,11 @@ def ood(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     (folder / "HANS" / "hans_regenerated_noparse.tsv").write_text("\n".join([*rows, ""]))
     (folder / "AdvGLUE").mkdir()
-    part = [{"idx": 0, "sentence1": "the man", "sentence2": "a dog", "label": 1}]
-    (folder / "AdvGLUE" / "dev.json").write_text(json.dumps({"rte": part}))
+    parts = {
+        "rte": [{"idx": 0, "sentence1": "the man", "sentence2": "a dog", "label": 1}],
+        "sst2": [{"idx": 0, "sentence": "a film", "label": 1}],
+    }
+    (folder / "AdvGLUE" / "dev.json").write_text(json.dumps(parts))
     return folder
 
 
@@ -67,10 +70,12 @@ def grid(study_settings: dict[str, object], host: Host) -> Callable[..., Grid]:
 
 
 def test_sets_are_found_by_name_suite_and_perturbation(grid: Callable[..., Grid], ood: Path) -> None:
-    found = grid("claims, advglue,RTE@AEDA,rte@eda[alpha=0.1|0.4]", "rte,sst2", also_dir=ood)
+    also = "claims, advglue,RTE@AEDA,rte@eda[alpha=0.1|0.4],advglue-rte"
+    found = grid(also, "rte,sst2", also_dir=ood)
+    set_notes(found)  # an entry that another one contains is no error
     sets = {cell.data.task.name: [one.name for one in cell.sets] for cell in found.cells}
     perturbed = ["rte@aeda", "rte@eda[alpha=0.1]", "rte@eda[alpha=0.4]"]
-    assert sets == {"rte": ["rte/claims", "rte/advglue-rte", *perturbed], "sst2": []}
+    assert sets == {"rte": ["rte/claims", "rte/advglue-rte", *perturbed], "sst2": ["sst2/advglue-sst2"]}
     claims, advglue, *_ = found.cells[0].sets
     assert (claims.classes, claims.data.dev[0].labels, claims.data.state) == ((1, 0), (1, 0, 0), "own")
     assert (advglue.classes, advglue.data.source) == ((0, 1), "also-dir")
@@ -133,7 +138,7 @@ LABELS = ("entailment", "neutral", "contradiction")
         ("rte@nlpaug:synonym", ("synonym",)),
         ("rte@from-file[path=gone.jsonl]", ("gone.jsonl",)),
         ("rte", ("rte", "own dev")),
-        ("advglue-rte", ("advglue-rte", "dev.json", "--also-dir")),
+        ("advglue-rte", ("advglue-rte", "dev.json", "AdvGLUE")),
     ],
 )
 def test_what_is_refused_before_training(
