@@ -39,9 +39,9 @@ class EvaluationSet:
     """A set that the students of one task are scored on at the end, besides dev.
 
     `name` is its name in tables, such as "mnli/hans" or "rte@aeda"; `asked` are the entries of ``--also`` that ask
-    for it. `data` holds its rows as dev splits, and its task the labels and metrics. `classes` gives for each class id of
-    the students the set's class id that it means; it is empty for a regression. `perturbation` is the text method that
-    rewrites the rows, None for rows as they are.
+    for it. `data` holds its rows as dev splits, and its task the labels and metrics. `classes` gives for each class id
+    of the students the set's class id that it means; it is empty for a regression. `perturbation` is the text method
+    that rewrites the rows, None for rows as they are.
     """
 
     name: str

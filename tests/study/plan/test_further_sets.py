@@ -119,7 +119,7 @@ def test_a_regenerated_set_is_evaluated_under_its_own_name(
     [cell] = grid("hans", "mnli", sink, also_dir=ood, glue_dir=glue).cells
     [hans] = cell.sets
     assert (hans.name, hans.classes, hans.data.dev[0].labels) == ("mnli/hans-regenerated", (0, 1, 1), (0, 1))
-    assert ["hans-regenerated" in event.text for event in sink.of(Message) if event.kind == "note"] == [True]
+    assert ["hans-regenerated" in event.text for event in sink.all(Message) if event.kind == "note"] == [True]
 
 
 LABELS = ("entailment", "neutral", "contradiction")
