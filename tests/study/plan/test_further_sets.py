@@ -70,11 +70,11 @@ def grid(study_settings: dict[str, object], host: Host) -> Callable[..., Grid]:
 
 
 def test_sets_are_found_by_name_suite_and_perturbation(grid: Callable[..., Grid], ood: Path) -> None:
-    also = "claims, advglue,RTE@AEDA,rte@eda[alpha=0.1|0.4],advglue-rte"
+    also = "claims, advglue,RTE@AEDA,rte@eda[alpha=0.2|0.4],advglue-rte"
     found = grid(also, "rte,sst2", also_dir=ood)
     set_notes(found)  # an entry that another one contains is no error
     sets = {cell.data.task.name: [one.name for one in cell.sets] for cell in found.cells}
-    perturbed = ["rte@aeda", "rte@eda[alpha=0.1]", "rte@eda[alpha=0.4]"]
+    perturbed = ["rte@aeda", "rte@eda[alpha=0.2]", "rte@eda[alpha=0.4]"]
     assert sets == {"rte": ["rte/claims", "rte/advglue-rte", *perturbed], "sst2": ["sst2/advglue-sst2"]}
     claims, advglue, *_ = found.cells[0].sets
     assert (claims.classes, claims.data.dev[0].labels, claims.data.state) == ((1, 0), (1, 0, 0), "own")
