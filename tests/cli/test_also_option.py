@@ -79,7 +79,7 @@ def test_the_sets_have_a_table_of_their_own(results: Path, capsys: pytest.Captur
     assert main(["leaderboard", "--results", str(results), "--by", "task", "--notes"]) == 0
     printed = capsys.readouterr().out
     assert [name for name in SETS if f"\n{name}" not in printed] == []  # each has a table with this title
-    assert "rte@nlpaug:keyboard: partial" in printed
+    assert "rte@nlpaug:keyboard: partial (dev 40 of 277)" in printed
 
 
 def test_files_have_the_sets_after_the_tasks_and_means_do_not(results: Path, tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ def set_scores(answers: SetAnswers, task: Task) -> SetScores:
     scores = score_items(answers.scores, "last") if answers.logits else _majority_items(data, majority)
     meant = {task.labels[index]: data.task.labels[class_id] for index, class_id in enumerate(asked.classes)}
     return SetScores(
-        name=asked.name, source=data.source, revision=data.revision, state=data.state, state_text=data.state_text,
+        name=asked.name, source=data.source, revision=data.revision, state=data.state,
+        state_text=asked.data.state_text,  # of the rows before a perturbation
         splits=split_infos(data, data.dev), labels=data.task.labels,
         label_map={label: other for label, other in meant.items() if label != other},
         resources=named_resources(asked.perturbation) if asked.perturbation else {}, notices=data.notices,

@@ -18,6 +18,7 @@ from matekd_bench.results.leaderboard.row_filters import split_names
 from matekd_bench.study.spec.study_spec import StudySpec
 from matekd_bench.tasks.label_maps import class_map
 from matekd_bench.tasks.sources import DataSource, GlueFolder, Hub, load_task, source_of
+from matekd_bench.tasks.sources.task_data import dev_alone
 from matekd_bench.tasks.task import Task, TaskData
 
 FOLDERS = "HANS, PAWS-QQP, AdvGLUE"  # for messages
@@ -90,7 +91,7 @@ def _perturbed_sets(
                 ("student_updates", 1),
             )
             classes = tuple(range(len(data[task].task.labels)))
-            yield task, EvaluationSet(job.variant, (entry,), data[task], classes, job)
+            yield task, EvaluationSet(job.variant, (entry,), dev_alone(data[task]), classes, job)
 
 
 def _sets_of_rows(

@@ -79,6 +79,11 @@ def test_sets_are_found_by_name_suite_and_perturbation(grid: Callable[..., Grid]
     claims, advglue, *_ = found.cells[0].sets
     assert (claims.classes, claims.data.dev[0].labels, claims.data.state) == ((1, 0), (1, 0, 0), "own")
     assert (advglue.classes, advglue.data.source) == ((0, 1), "also-dir")
+    rte = found.data["rte"]
+    assert rte.state_text == "partial (train 64 of 2490, dev 40 of 277)"
+    assert (
+        found.cells[0].sets[2].data.state_text == "partial (dev 40 of 277)"
+    )  # its training rows do not matter
 
 
 def test_a_task_with_training_rows_can_be_a_set_for_others(grid: Callable[..., Grid], host: Host) -> None:
