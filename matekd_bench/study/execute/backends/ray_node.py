@@ -18,7 +18,7 @@ from typing import Any
 from matekd_bench.distill.artifacts.artifact_cache import cache_root, import_folders
 from matekd_bench.events import Event, Progress, Sink, as_json
 from matekd_bench.files.hashing import short_digest
-from matekd_bench.results.records.dev_set import DevSet
+from matekd_bench.results.records import dev_set
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.students_folder import KeptStudents
 from matekd_bench.study.execute.backends.worker import RemoteRunner
@@ -62,7 +62,7 @@ class NodeResult:
     end: OrderEnd
     files: Files
     student: Files = field(default_factory=dict)
-    sets: tuple[DevSet, ...] = ()
+    sets: Files = field(default_factory=dict)
 
 
 def files_of(folder: Path) -> Files:
@@ -137,10 +137,10 @@ def _train(order: Order, remote: RemoteRunner, checkpoint: Checkpoint | None) ->
     return result
 
 
-def _sets_of(run_id: str, store: ResultsStore) -> tuple[DevSet, ...]:
+def _sets_of(run_id: str, store: ResultsStore) -> Files:
     """Read the labels of the further sets that a run was scored on; a perturbed set is known on its node alone."""
-    splits = [info for scores in store.read(run_id).also for info in scores.splits.values()]
-    return tuple(store.read_data(info.digest) for info in splits)
+    digests = [info.digest for scores in store.read(run_id).also for info in scores.splits.values()]
+    return {digest: dev_set.to_json(store.read_data(digest)).encode() for digest in digests}
 
 
 def _session_of(node_order: NodeOrder, home: Path) -> tuple[RemoteRunner, NodeSink]:
