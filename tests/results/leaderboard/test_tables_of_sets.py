@@ -35,14 +35,14 @@ def answers(name: str, method: str, seed: int) -> np.ndarray:
 
 
 def set_scores(name: str, right: np.ndarray) -> SetScores:
-    score = float(np.mean(right))
+    score, hard = float(np.mean(right)), name == "rte@aeda"
     item = {"split": "dev", "selection": "last", "metric": "accuracy", "value": score, "n": N}
     return SetScores.model_validate(
         {
             "name": name, "source": "own", "revision": None, "state": "own", "state_text": "own",
             "splits": {"dev": {"n": N, "official_n": N, "digest": digest(name)}}, "labels": ["no", "yes"],
-            "label_map": {}, "resources": {}, "notices": ["a notice"], "majority_score": 0.5, "scores": [item],
-            "score": score, "teacher_scores": [], "teacher_score": 0.9,
+            "label_map": {}, "resources": {}, "notices": ["a notice"], "scores": [item],
+            "majority_score": 0.95 if hard else 0.5, "score": score, "teacher_scores": [], "teacher_score": 0.9,
         }
     )  # fmt: skip
 

@@ -70,7 +70,7 @@ def grid(study_settings: dict[str, object], host: Host) -> Callable[..., Grid]:
 
 
 def test_sets_are_found_by_name_suite_and_perturbation(grid: Callable[..., Grid], ood: Path) -> None:
-    also = "claims, advglue,RTE@AEDA,rte@eda[alpha=0.2|0.4],advglue-rte"
+    also = "claims, advglue,RTE@AEDA,rte@eda[alpha=0.2|0.4],rte@aeda"
     found = grid(also, "rte,sst2", also_dir=ood)
     set_notes(found)  # an entry that another one contains is no error
     sets = {cell.data.task.name: [one.name for one in cell.sets] for cell in found.cells}
