@@ -57,11 +57,10 @@ def perturbing_methods(spec: StudySpec, host: Host) -> list[ResolvedMethod]:
 
 def _methods(entry: str, spec: StudySpec, host: Host) -> tuple[ResolvedMethod, ...]:
     """Return the text methods after the @ of an entry such as ``rte@aeda``."""
-    text = known_methods(entry.partition("@")[2], host)
-    refs = parse(text)
-    names = {name for ref in refs for name in names_in(ref)}
-    sets = {key: value for key, value in spec.sets.items() if key.rpartition(".")[0] in names}
-    methods = resolve_all(text, lambda name: host.method(name).record, sets)
+    try:
+        methods = _resolved(known_methods(entry.partition("@")[2], host), spec, host)
+    except BenchError as error:
+        raise type(error)(f"--also '{entry}': {error.message}", hint=error.hint) from error
     for method in methods:
         if method.factor != 1:
             raise UsageError(
@@ -73,6 +72,13 @@ def _methods(entry: str, spec: StudySpec, host: Host) -> tuple[ResolvedMethod, .
                 hint="'matekd-bench methods' lists the levels.",
             )
     return methods
+
+
+def _resolved(text: str, spec: StudySpec, host: Host) -> tuple[ResolvedMethod, ...]:
+    """Look up the methods of a list; parameters that the study sets hold for them too, such as a thesaurus."""
+    names = {name for ref in parse(text) for name in names_in(ref)}
+    sets = {key: value for key, value in spec.sets.items() if key.rpartition(".")[0] in names}
+    return resolve_all(text, lambda name: host.method(name).record, sets)
 
 
 def _perturbed_sets(
