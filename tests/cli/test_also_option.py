@@ -156,23 +156,12 @@ def test_recorded_runs_keep_their_ids_and_are_counted_where_they_lack_a_set(
 def test_a_run_in_a_worker_is_scored_like_one_here(
     results: Path, options: tuple[str, ...], tmp_path: Path
 ) -> None:
-    command = (
-        "run",
-        "--methods",
-        "eda",
-        "--seeds",
-        "2",
-        *options,
-        "--results",
-        str(tmp_path / "r"),
-        "--jobs",
-        "2",
-    )
+    there = str(tmp_path / "there")
+    command = ("run", "--methods", "eda", *options, "--results", there, "--jobs", "2")
     assert main([*command, "--also", "claims,rte@nlpaug:keyboard"]) == 0
     here = {record.run_id: record.also for record in ResultsStore(results).records()}
-    there = {record.run_id: record.also for record in ResultsStore(tmp_path / "r").records()}
-    assert len(there) == 2
-    assert there == {run_id: here[run_id] for run_id in there}
+    assert len(here) == 2
+    assert {record.run_id: record.also for record in ResultsStore(Path(there)).records()} == here
 
 
 def test_prepare_names_the_sets(options: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
