@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from matekd_bench.errors import DataError, UsageError
 from matekd_bench.tasks.label_maps import class_map
 from matekd_bench.tasks.task import Split, Task
+from matekd_bench.tasks.task_files import load_task_file
 from matekd_tasks import matekd_bench_tasks
 
 TASKS = {task.name: task for task in matekd_bench_tasks()}
@@ -66,3 +68,20 @@ def test_why_models_cannot_answer(task: str, further: Task, named: str) -> None:
 def test_a_map_to_a_label_that_does_not_exist_contradicts_itself() -> None:
     with pytest.raises(DataError, match="label_map"):
         other(label_map={"entailment": "maybe"})
+
+
+@pytest.mark.parametrize(
+    ("lines", "named"),
+    [
+        ('dev = "claims.csv"', "'train'"),
+        ('label_map = { entailment = "yes" }', "'dev'"),
+        ('dev = "claims.csv"\nlabel_map = { entailment = "maybe" }', "label_map"),
+    ],
+)
+def test_a_task_file_without_train_says_whose_students_answer_it(
+    tmp_path: Path, lines: str, named: str
+) -> None:
+    head = 'name = "claims"\nkind = "classification"\ntexts = ["a"]\nlabel = "y"\nlabels = ["no", "yes"]\n'
+    (tmp_path / "claims.toml").write_text(head + lines)
+    with pytest.raises(DataError, match=named):
+        load_task_file(tmp_path / "claims.toml")
