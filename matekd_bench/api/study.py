@@ -146,7 +146,10 @@ def prepare_command(
     settings: Mapping[str, Any], plugins: Sequence[str | Path], *, from_glue_dir: bool
 ) -> str:
     """Return the `prepare` command that fetches what a study with these settings reads."""
-    names = ("preset", "config", "methods", "tasks", "teacher", "teacher_answers", "student", "generator")
+    names = (
+        *("preset", "config", "methods", "tasks", "also", "also_dir"),
+        *("teacher", "teacher_answers", "student", "generator"),
+    )
     words = ["matekd-bench", "prepare"]
     for name in (*names, *(("glue_dir",) if from_glue_dir else ())):
         if isinstance(value := settings.get(name), (str, Path)):

@@ -30,6 +30,24 @@ def tasks(incomplete: str) -> Completions:
     )
 
 
+def also(incomplete: str) -> Completions:
+    """Complete the last entry in a list of further sets: a set for evaluation, a suite, or a method after TASK@."""
+    before, at, last = incomplete.rpartition("@")
+    host = _load_host()
+    if at and "," not in last:
+        methods = (provided.record for provided in host.methods.values())
+        of_text = ((method.name, method.summary) for method in methods if method.level == "text")
+        return [(f"{before}@{name}", about) for name, about in _with_prefix(last, of_text)]
+    sets = [provided.record for provided in host.tasks.values() if provided.record.train is None]
+    names = {task.name for task in sets}
+    suites = [provided.record for provided in host.suites.values() if names.issuperset(provided.record.tasks)]
+    offers = [
+        *((task.name, task.summary) for task in sets),
+        *((suite.name, suite.summary) for suite in suites),
+    ]
+    return _complete_last(incomplete, offers)
+
+
 def method(incomplete: str) -> Completions:
     """Complete the name of one method."""
     return _with_prefix(

@@ -67,6 +67,18 @@ Config: TypeAlias = Annotated[
         help="A TOML file that overrides the preset and may name methods and tasks.",
     ),
 ]
+Also: TypeAlias = Annotated[
+    str | None,
+    Data(
+        "--also",
+        metavar="LIST",
+        help="Also score on these sets at the end, e.g. 'hans,advglue,rte@aeda'.",
+        autocompletion=completion.also,
+    ),
+]
+AlsoDir: TypeAlias = Annotated[
+    Path | None, Data("--also-dir", metavar="DIR", help="A folder with HANS, PAWS-QQP, AdvGLUE for --also.")
+]
 GlueDir: TypeAlias = Annotated[
     Path | None,
     Data("--glue-dir", metavar="DIR", envvar="GLUE_DIR", help="Read tasks from a GLUE folder."),

@@ -38,6 +38,7 @@ from matekd_bench.study.plan.code_changes import changed_code, check_libraries, 
 from matekd_bench.study.plan.grid import Cell, Grid, make_grid
 from matekd_bench.study.plan.identity import describe_resources
 from matekd_bench.study.plan.preflight import check_given_teachers, check_methods, check_models, row_notes
+from matekd_bench.study.plan.set_checks import count_unscored, perturb_rows, set_notes
 from matekd_bench.study.plan.study_plan import Plan, chosen_shard, make_plan, restrict_to_shard
 from matekd_bench.study.plan.tuning import Tuner, make_tuner
 
@@ -136,6 +137,15 @@ def _plan_study(placement: Placement, host: Host, sink: Sink, ranks: Ranks, *, q
     _note_resources_and_data(grid, todo, sink)
     for note in row_notes(todo):
         _note(sink, note)
+    for note in set_notes(grid):
+        _note(sink, note)
+    finished = [cell for cell, has_record in zip(grid.cells, recorded, strict=True) if has_record]
+    if unscored := count_unscored(finished, store):
+        _note(
+            sink,
+            f"{unscored} recorded runs were not scored on all sets of --also, and are not trained again for it: "
+            "they are with another --results DIR.",
+        )
     if spec.keep == "last" and (missing := _count_missing_students(grid, store, recorded)):
         _note(
             sink,
@@ -211,6 +221,7 @@ def _check_before_first_run(
     _stage(sink, "checking models")
     check_models(study.todo, sink)
     check_given_teachers(study.todo, runner.assets)  # the runner keeps them for runs in this process
+    perturb_rows(study.todo, runner.evaluator)
 
 
 def _note_gpu_hours(plan: Plan, placement: Placement, sink: Sink) -> None:

@@ -30,6 +30,7 @@ class Split:
     header: bool = True  # False: the file has no header, and columns are numbers counted from 0
     columns: Mapping[str, str] = field(default_factory=dict)  # overrides of the task's columns for this file
     digest: str | None = None  # of the ids, texts and labels of the official rows, if known
+    section: str | None = None  # the key of the rows in a JSON file, which holds several sets
 
     __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
@@ -79,12 +80,13 @@ class Task:
     label_values: Mapping[str, str] = field(default_factory=dict)  # label in the files -> label string
     skip_broken: bool = False  # leave out and count rows with a wrong number of columns (QQP)
     evaluated_with: str | None = None  # the task whose models are evaluated on this one (AX)
+    label_map: Mapping[str, str] = field(default_factory=dict)  # label of such a model -> label here
     reader: Callable[[str], Rows] | None = field(default=None, repr=False)
     library_metrics: Mapping[str, LibraryMetric] = field(
         default_factory=dict
     )  # those of `metrics` not built in
     synthetic: bool = False  # generated data: a score on it is not a score on the task that it imitates
-    stands_for: str | None = None  # the task that a synthetic one imitates
+    stands_for: str | None = None  # the task that this one imitates, with synthetic or regenerated rows
     dev_share: float | None = None  # share of train taken out as dev, if the data have no dev split
     own: bool = False  # the user's data: always complete, and a score on it is not a GLUE score
     label_gate: bool = True  # a teacher's label order can be checked by its score on dev
@@ -107,6 +109,7 @@ class Task:
             (not self.metrics, "metrics: at least one"),
             *((True, f"metrics: no '{name}'; {_metrics_like(name)}") for name in self._unknown_metrics()),
             (not set(self.label_values.values()) <= set(self.labels), "label_values: values must be labels"),
+            (not set(self.label_map.values()) <= set(self.labels), "label_map: values must be labels"),
             (not self._needed_splits() <= set(self.splits), "splits: train and dev must be among them"),
             (self.synthetic and self.reader is None, "synthetic: a reader must make the data"),
             (not self._columns_are_numbers(), "columns: whole numbers where a split's file has no header"),

@@ -15,6 +15,7 @@ from matekd_bench.files.hub.network import hub_answers
 from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.params import ResolvedMethod
 from matekd_bench.plugins.host import Host
+from matekd_bench.study.plan.further_sets import entries, perturbing_methods, rows_to_read
 from matekd_bench.study.plan.grid import chosen_methods, chosen_tasks
 from matekd_bench.study.spec.request import make_request
 from matekd_bench.study.spec.study_spec import NO_REFERENCE, StudySpec
@@ -65,29 +66,40 @@ def prepare(
     if every:
         records = [provided.record for provided in host.methods.values()]
     tasks = chosen_tasks(spec.tasks, host, stand_ins=spec.stand_ins)
+    records += [method.record for method in perturbing_methods(spec, host)]
     needs = {need for record in records for need in record.needs}
     texts = spec.generator.tasks if spec.generator and "generator" in needs else None
     read = chosen_tasks(f"{spec.tasks},{texts}" if texts else spec.tasks, host, stand_ins=spec.stand_ins)
-    return _prepare_parts(spec, tasks, read, methods, needs, stage)
+    sets = [
+        (rows, source)
+        for entry in entries(spec)
+        if "@" not in entry
+        for rows, source, _ in rows_to_read(entry, spec, host, tasks)
+    ]
+    return _prepare_parts(spec, tasks, read, sets, methods, needs, stage)
 
 
 def _prepare_parts(
     spec: StudySpec,
     tasks: Collection[Task],
     read: Collection[Task],
+    sets: Collection[tuple[Task, DataSource]],
     methods: Collection[ResolvedMethod],
     needs: Collection[str],
     stage: Callable[[str], None],
 ) -> Iterator[Requirement]:
     """Prepare checkpoints, data, thesaurus and methods, in this order.
 
-    `read` are the tasks whose data is read: those of the study and those of its generator's texts.
+    `read` are the tasks whose data is read: those of the study and those of its generator's texts. `sets` are the sets
+    of ``--also``, each with its source.
     """
     for reference, revision in checkpoint_references(spec, tasks, generating="generator" in needs):
         yield prepare_model(reference, revision, stage)
     source: DataSource = GlueFolder(spec.glue_dir) if spec.glue_dir else Hub()
     for task in read:
         yield prepare_data(task, source_of(task, source), stage)
+    for task, of_set in sets:
+        yield prepare_data(task, of_set, stage)
     if "thesaurus" in needs and not spec.stand_ins:  # with stand-ins, mini-GLUE provides the thesaurus
         yield prepare_thesaurus(stage)
     yield from _missing_resources(methods)

@@ -118,6 +118,8 @@ def _spec_of_run(store: ResultsStore, recorded: Record, checkpoints: Mapping[str
     study = recorded_study(store, recorded.run_id)
     identity, compute = recorded.identity, recorded.compute
     update: dict[str, Any] = {
+        "also": None,  # they change no number of the run
+        "also_dir": None,
         "threads": compute.threads,
         "deterministic": compute.deterministic,
         "training": study.training.model_copy(update={"precision": compute.precision}),

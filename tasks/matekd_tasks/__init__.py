@@ -1,4 +1,4 @@
-"""The built-in tasks and suites: GLUE, with one TOML file per task, and mini-GLUE."""
+"""The built-in tasks and suites: GLUE, with one TOML file per task, sets for evaluation only, and mini-GLUE."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from matekd_bench import Suite, Synonyms, Task, Thesaurus, hookimpl, load_suites
 from matekd_tasks.mini import mini_tasks
 
 HERE = Path(__file__).parent
+FURTHER = HERE / "further"  # evaluation only, for --also
 
 
 @hookimpl
 def matekd_bench_tasks() -> Iterator[Task]:
-    """Provide the nine tasks of GLUE, its diagnostic set, and the nine synthetic tasks of mini-GLUE."""
+    """Provide the nine tasks of GLUE, the sets for evaluation only, and the nine synthetic tasks of mini-GLUE."""
     yield from _tasks()
 
 
 @hookimpl
 def matekd_bench_suites() -> Iterator[Suite]:
-    """Provide the suites `glue`, `glue8` and `mini-glue`."""
+    """Provide the suites `glue`, `glue8`, `mini-glue` and `advglue`."""
     yield from load_suites(HERE)
+    yield from load_suites(FURTHER)
 
 
 @hookimpl
@@ -32,7 +34,7 @@ def matekd_bench_thesauri() -> Iterator[Thesaurus]:
 
 @cache
 def _tasks() -> tuple[Task, ...]:
-    return (*load_tasks(HERE), *mini_tasks())
+    return (*load_tasks(HERE), *load_tasks(FURTHER), *mini_tasks())
 
 
 @cache

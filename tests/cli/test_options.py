@@ -38,6 +38,8 @@ VALUES: dict[str, tuple[Any, str]] = {
     "deterministic": (True, "--deterministic"),
     "limit_train": (256, "--limit-train 256"),
     "limit_eval": (128, "--limit-eval 128"),
+    "also": ("hans,rte@aeda", "--also hans,rte@aeda"),
+    "also_dir": (Path("ood"), "--also-dir ood"),
     "eval_on": ("holdout", "--eval-on holdout"),
     "tune": (4, "--tune 4"),
     "keep": ("none", "--keep none"),

@@ -149,9 +149,24 @@ def test_every_page_is_in_the_navigation() -> None:
 
 
 READ = [found.record for found in HOST.tasks.values() if found.record.reader is None]
+FURTHER = [task for task in READ if task.train is None and task.name != "ax"]
 
 
-@pytest.mark.parametrize("task", READ, ids=lambda task: task.name)
+@pytest.mark.parametrize("task", FURTHER, ids=lambda task: task.name)
+def test_the_table_of_further_sets_is_true(task: Task) -> None:
+    table = rows(section(read("further-sets.md"), "Sets that come with the suite"))
+    [row] = [row for row in table if row[0] == f"`{task.name}`"]
+    place = task.splits["dev"]
+    hub = "yes" if task.hub_id else "no"
+    assert (row[1], *row[3:]) == (
+        f"`{task.evaluated_with}`",
+        f"`{task.folder}/{place.file}`",
+        str(place.rows),
+        hub,
+    )
+
+
+@pytest.mark.parametrize("task", [task for task in READ if task not in FURTHER], ids=lambda task: task.name)
 def test_the_layout_of_the_glue_folder_is_that_of_the_tasks(task: Task) -> None:
     [row] = [row for row in rows(section(read("data.md"), "A GLUE folder")) if row[0] == f"`{task.name}`"]
     assert row[1] == f"`{task.folder}`"

@@ -8,6 +8,16 @@ from matekd_tasks import matekd_bench_suites, matekd_bench_tasks
 
 TASKS = {task.name: task for task in matekd_bench_tasks()}
 SUITES = {suite.name: suite for suite in matekd_bench_suites()}
+ADVGLUE = ("sst2", "qqp", "mnli", "mnli-mm", "qnli", "rte")  # without "advglue-"
+FURTHER = {
+    "hans": ("mnli", 30000),
+    "hans-regenerated": ("mnli", 30000),
+    "paws": ("qqp", 677),
+    **{
+        f"advglue-{name}": (name.removesuffix("-mm"), rows)
+        for name, rows in zip(ADVGLUE, (148, 78, 121, 162, 148, 81), strict=True)
+    },
+}
 
 ROWS = {  # train, dev, test; MNLI and AX apart
     "cola": (8551, 1043, 1063),
@@ -40,8 +50,18 @@ def test_suites() -> None:
         "glue": glue,
         "glue8": glue[:-1],
         "mini-glue": mini,
+        "advglue": tuple(f"advglue-{name}" for name in ADVGLUE),
     }
-    assert set(TASKS) == {*glue, "ax", *mini}
+    assert set(TASKS) == {*glue, "ax", *mini, *FURTHER}
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_further_sets_are_for_evaluation_only(name: str) -> None:
+    task = TASKS[name]
+    assert (task.train, task.test) == (None, ())
+    assert (task.evaluated_with, task.splits["dev"].rows) == FURTHER[name]
+    assert all((task.folder, task.license, task.citation))
+    assert (task.hub_id is None) == (task.hub_revision is None)  # what is on the Hub is pinned
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -79,7 +99,7 @@ def test_every_record_is_pinned_and_complete(name: str) -> None:
 
 def test_label_one_means_what_each_task_says() -> None:
     """WNLI counts the other way round than RTE and QNLI, and F1 is that of the positive class."""
-    ones = {name: task.labels[1] for name, task in TASKS.items() if task.labels and not task.synthetic}
+    ones = {name: TASKS[name].labels[1] for name in METRICS if TASKS[name].labels}
     assert ones == {
         "cola": "acceptable",
         "sst2": "positive",

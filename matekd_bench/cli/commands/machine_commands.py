@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from matekd_bench.cli.options import (
+    Also,
+    AlsoDir,
     Config,
     Generator,
     GlueDir,
@@ -88,6 +90,8 @@ def prepare(
     methods: Methods = None,
     config: Config = None,
     glue_dir: GlueDir = None,
+    also: Also = None,
+    also_dir: AlsoDir = None,
     teacher: Teacher = None,
     teacher_answers: TeacherAnswers = None,
     student: Student = None,

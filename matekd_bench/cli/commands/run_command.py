@@ -12,6 +12,8 @@ import typer
 from matekd_bench.cli import completion
 from matekd_bench.cli.options import (
     RESULTS,
+    Also,
+    AlsoDir,
     Config,
     Data,
     Deterministic,
@@ -54,6 +56,8 @@ def run(
     preset: Preset = None,
     config: Config = None,
     glue_dir: GlueDir = None,
+    also: Also = None,
+    also_dir: AlsoDir = None,
     teacher: Teacher = None,
     teacher_answers: TeacherAnswers = None,
     student: Student = None,

@@ -87,6 +87,8 @@ def show(
             ("texts", ", ".join(task.fields)),
             ("labels", ", ".join(task.labels)),
             ("metrics", ", ".join(task.metrics)),
+            ("students of", task.evaluated_with or ""),
+            ("label map", ", ".join(f"{theirs} = {here}" for theirs, here in task.label_map.items())),
             ("hub", hub),
             ("folder", task.folder or ""),
             ("license", task.license),

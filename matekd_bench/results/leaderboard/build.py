@@ -7,6 +7,7 @@ first, so the table does not depend on their order.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from matekd_bench.gc_pause import gc_paused
@@ -17,9 +18,10 @@ from matekd_bench.results.leaderboard.row_assembly import assemble_row
 from matekd_bench.results.leaderboard.row_filters import sort_rows
 from matekd_bench.results.leaderboard.row_names import row_names
 from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
-from matekd_bench.results.leaderboard.table_statistics import TableRuns
+from matekd_bench.results.leaderboard.table_statistics import SetTableRuns, TableRuns
 from matekd_bench.results.leaderboard.task_columns import make_column, unique
 from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.records.set_records import set_records
 from matekd_bench.tasks.task import Suite, Task
 
 if TYPE_CHECKING:
@@ -64,23 +66,49 @@ def _build_table(
     reference_row, notes = _reference_row(grid, reference, names)
     labels = _row_labels(grid, names)
     table = TableRuns(grid, names, labels, columns, reference_row, evidence)
-    statistics = table.statistics()
-    rows = [assemble_row(key, table, statistics) for key in labels]
+    return _assemble_table(table, runs, (*grid.notes, *notes), _table_of_sets(table, runs, suites, tasks))
+
+
+def _table_of_sets(
+    main: TableRuns, runs: Sequence[Record], suites: Sequence[Suite], tasks: Mapping[str, Task]
+) -> LeaderboardTable | None:
+    """Build the table of the further sets that runs were scored on; None if there are none."""
+    of_sets = set_records(runs)
+    if not of_sets:
+        return None
+    grid = group_records(of_sets, suites)
+    # A set may be hard on purpose: students below its most frequent class are a result, so no column is uninformative.
+    columns = tuple(
+        replace(make_column(name, members, grid, tasks), uninformative=None)
+        for name, members in grid.columns.items()
+    )
+    labels = {key: label for key, label in main.labels.items() if key in grid.rows}
+    reference = main.reference if main.reference in labels else None
+    table = SetTableRuns(grid, main.names, labels, columns, reference, main.evidence)
+    return _assemble_table(table, of_sets, grid.notes, None)
+
+
+def _assemble_table(
+    table: TableRuns, runs: Sequence[Record], notes: Sequence[str], also: LeaderboardTable | None
+) -> LeaderboardTable:
+    statistics, columns, reference = table.statistics(), table.columns, table.reference
+    rows = [assemble_row(key, table, statistics) for key in table.labels]
     return LeaderboardTable(
         protocol_id=runs[0].identity.protocol_id,
         presets=unique(run.identity.preset for run in runs),
         budget_kinds=unique(run.budget.kind for run in runs),
-        columns=columns,
+        columns=tuple(columns),
         rows=tuple(rows),
-        reference=labels[reference_row] if reference_row else None,
+        reference=table.labels[reference] if reference else None,
         seeds=max(cell.n for row in rows for cell in row.cells.values()),
         glue_tasks=glue_score.count_usable_glue8(columns),
-        notes=(*grid.notes, *notes, *statistics.notes),
+        notes=(*notes, *statistics.notes),
         family=statistics.family,
         power=statistics.power,
         settings=protocol_settings.settings(runs),
         tuning=tuned_rows.describe_tuning(runs),
         compared=sum(column.uninformative is None for column in columns),
+        also=also,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from matekd_bench.errors import ResultsError
 from matekd_bench.results.leaderboard.task_columns import metrics_of
 from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.records.set_records import answers_name
 from matekd_bench.results.stats.early_stopping import xfit
 from matekd_bench.results.stats.example_scores import Gold, Predictions
 from matekd_bench.results.store.answers import (
@@ -62,7 +63,7 @@ class Evidence:
     """The predictions of recorded runs, read from each run's results folder.
 
     Predictions are used only if they cover the same examples as the labels and give the recorded score. `missing`
-    maps the id of each requested run without usable predictions to the reason.
+    maps the name of the answers of each requested run without usable predictions to the reason.
     """
 
     def __init__(self, stores: Mapping[str, ResultsStore]) -> None:
@@ -76,7 +77,7 @@ class Evidence:
 
         If there are none, return None and add the reason to `missing`. Each run is read only once.
         """
-        key = (record.run_id, *metrics)
+        key = (answers_name(record), *metrics)
         if key not in self._answers:
             self._answers[key] = self._read_answers(record, metrics)
         return self._answers[key]
@@ -89,7 +90,7 @@ class Evidence:
             last = _constant_predictions(record, labels) if logits is None else answers_of(logits, record)
             _check_score(record, labels.gold, last)
         except ResultsError as error:
-            self.missing[record.run_id] = error.message
+            self.missing[answers_name(record)] = error.message
             return None
         return RunAnswers(
             labels.dev, labels.gold, last, logits, partial(self._score_xfit, record, labels, last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
@@ -116,9 +117,28 @@ def _select_from_table(
         table,
         rows=rows,
         columns=columns,
+        also=_select_sets(table.also, {row.label for row in rows}, {column.task for column in columns}),
         power={column.name: table.power[column.name] for column in columns if column.name in table.power},
         part=ShownPart(len(rows), len(table.rows), len(columns), len(table.columns)),
     )
+
+
+def _select_sets(
+    table: LeaderboardTable | None, rows: Collection[str], tasks: Collection[str]
+) -> LeaderboardTable | None:
+    """Return the shown rows of a table of further sets, and the sets that students of the shown tasks answered."""
+    if table is None:
+        return None
+    columns = tuple(column for column in table.columns if students_task(column) in tasks)
+    shown = tuple(
+        row for row in table.rows if row.label in rows and any(c.name in row.cells for c in columns)
+    )
+    return replace(table, rows=shown, columns=columns) if shown else None
+
+
+def students_task(column: TaskColumn) -> str:
+    """Return the task whose students answered a further set: "mnli" of "mnli/hans", "rte" of "rte@aeda"."""
+    return re.split("[/@]", column.task, maxsplit=1)[0]
 
 
 def sort_rows(leaderboard: LeaderboardTables, sort: str | None) -> LeaderboardTables:
@@ -141,8 +161,17 @@ def sort_rows(leaderboard: LeaderboardTables, sort: str | None) -> LeaderboardTa
         group = FIRST_ROLES.get(row.identity.role, len(FIRST_ROLES)) if sort is None else 0
         return not row.identity.ranked, group, value is None, -(value or 0.0), row.label
 
-    tables = (replace(table, rows=tuple(sorted(table.rows, key=sort_key))) for table in leaderboard.tables)
+    tables = (_in_order(table, sorted(table.rows, key=sort_key)) for table in leaderboard.tables)
     return replace(leaderboard, tables=tuple(tables))
+
+
+def _in_order(table: LeaderboardTable, rows: Sequence[LeaderboardRow]) -> LeaderboardTable:
+    """Return the table with its rows in this order, those of its further sets too."""
+    places = {row.label: place for place, row in enumerate(rows)}
+    also = table.also and replace(
+        table.also, rows=tuple(sorted(table.also.rows, key=lambda row: places[row.label]))
+    )
+    return replace(table, rows=tuple(rows), also=also)
 
 
 def _sort_value(sort: str) -> SortValue:

@@ -223,7 +223,8 @@ class LeaderboardTable:
     table has no GLUE task. `family` lists the labels of the tested rows: the methods without the baselines. `power`
     gives for each column the power of the comparison with the median noise. `settings` are the nested settings of
     the protocol. `compared` counts the informative columns of the whole study. `part` is the part of the study that a
-    filtered view shows, None for all of it. `tuning` describes how settings were chosen.
+    filtered view shows, None for all of it. `tuning` describes how settings were chosen. `also` has a column for each
+    further set that students were scored on, with a family of its own and no means over columns; None without any.
     """
 
     protocol_id: str
@@ -241,6 +242,12 @@ class LeaderboardTable:
     compared: int = 0
     part: ShownPart | None = None
     tuning: str = "defaults"
+    also: LeaderboardTable | None = None
+
+    @property
+    def with_also(self) -> tuple[LeaderboardTable, ...]:
+        """This table and, if there is one, that of the further sets."""
+        return (self,) if self.also is None else (self, self.also)
 
     @property
     def power_lines(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from matekd_bench.results.leaderboard.row_costs import flops_over
 from matekd_bench.results.leaderboard.table import Role, TaskColumn
 from matekd_bench.results.leaderboard.task_columns import FACTOR
 from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.records.set_records import answers_name
 from matekd_bench.results.stats.differences import RowScores
 from matekd_bench.results.stats.example_scores import ExampleScores, example_scores
 from matekd_bench.results.stats.intervals import MIN_SEEDS, SIGNED, UNIT, Interval
@@ -81,6 +82,7 @@ class TableRuns:
             for key in self.labels
         }
         compared = [self.labels[key] for key in ranked]
+        with_ranks = self.one_column_per_task and len(compared) <= MAX_RANKED_ROWS
         rivals = [
             key for key in self.labels if self.reference and FACTOR.sub("", key[0]) == self.reference[0]
         ]
@@ -91,7 +93,7 @@ class TableRuns:
             reference=self.labels[self.reference] if self.reference else None,
             families=(methods, baselines),
             compared=compared,
-            ranked=compared if len(compared) <= MAX_RANKED_ROWS else [],
+            ranked=compared if with_ranks else [],
             costs={label: cost for label, cost in costs.items() if cost is not None},
             rivals=[self.labels[key] for key in rivals],
         )
@@ -147,7 +149,7 @@ class TableRuns:
         """List the runs without predictions, one note per reason."""
         if self.evidence is None:
             return []
-        runs = sorted(run.run_id for cell in self.grid.cells.values() for run in cell.values())
+        runs = sorted(answers_name(run) for cell in self.grid.cells.values() for run in cell.values())
         reasons: dict[str, list[str]] = {}
         for run_id in runs:
             if (reason := self.evidence.missing.get(run_id)) is not None:
@@ -160,8 +162,17 @@ class TableRuns:
 
     def _note_on_missing_ranks(self, rows: int) -> list[str]:
         return [f"{rows} rows: no rank intervals are computed for more than {MAX_RANKED_ROWS}."] * (
-            rows > MAX_RANKED_ROWS
+            rows > MAX_RANKED_ROWS and self.one_column_per_task
         )
+
+
+class SetTableRuns(TableRuns):
+    """The runs of a table of further sets: each set is read by itself, so there is no value over several."""
+
+    @property
+    def one_column_per_task(self) -> bool:
+        """False, so that no mean, rank or verdict is over columns."""
+        return False
 
 
 def _name_runs(run_ids: Sequence[str]) -> str:

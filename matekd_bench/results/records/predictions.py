@@ -6,7 +6,7 @@ import io
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from matekd_bench.errors import ResultsError
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_UNPACKED_BYTES = 2**29  # ten evaluations of a dev set of 400,000 examples have 100 MB
-# Names of the arrays in the file: `eval01__dev`, `uids__dev`.
+# Names of the arrays in the file: `eval01__dev`, `uids__dev`; of a further set `also__` and the digest of its rows.
 ARRAY_NAME = re.compile(r"(?:eval(\d{2,})|(uids))__([a-z0-9-]+)")
+FURTHER = "also__"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +27,17 @@ class Predictions:
     """The student's logits on dev at every evaluation.
 
     `evaluations` has one mapping per evaluation, in order: split -> logits [n, C], float32. `uids` maps each split to
-    its n example ids, in the order of the rows. Raises ValueError if the two do not match, and ResultsError for a
-    split name that is not allowed in file names.
+    its n example ids, in the order of the rows. `also` maps the digest of a split of a further set to the logits [n, K]
+    after the last update, in the order of the labels that are stored under this digest. Raises ValueError if
+    evaluations and ids do not match, and ResultsError for a split name that is not allowed in file names.
     """
 
     evaluations: tuple[Mapping[str, NDArray[np.float32]], ...]
     uids: Mapping[str, tuple[str, ...]]
+    also: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for split in self.uids:
+        for split in (*self.uids, *self.also):
             check_name("split", split)
         for number, evaluation in enumerate(self.evaluations, start=1):
             if evaluation.keys() != self.uids.keys():
@@ -57,6 +60,8 @@ class Predictions:
         for number, evaluation in enumerate(self.evaluations, start=1):
             for split, logits in sorted(evaluation.items()):
                 arrays[f"eval{number:02d}__{split}"] = np.asarray(logits, dtype=np.float32)
+        for digest, logits in sorted(self.also.items()):
+            arrays[f"{FURTHER}{digest}"] = np.asarray(logits, dtype=np.float32)
         file = io.BytesIO()
         np.savez_compressed(file, **arrays)
         return file.getvalue()
@@ -72,13 +77,15 @@ class Predictions:
         try:
             _check_unpacked_size(content)
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                logits, uids = _names_by_evaluation(arrays.files)
+                further = [name for name in arrays.files if name.startswith(FURTHER)]
+                logits, uids = _names_by_evaluation([name for name in arrays.files if name not in further])
                 return cls(
                     tuple(
                         {split: arrays[name] for split, name in names.items()}
                         for names in logits[-1 if last_only else 0 :]
                     ),
                     {split: tuple(arrays[name].tolist()) for split, name in uids.items()},
+                    {name.removeprefix(FURTHER): arrays[name] for name in further},
                 )
         except Exception as error:  # numpy, zipfile and zlib raise many different errors for a damaged file
             reason = " ".join(str(error).split())[:200] or type(error).__name__

@@ -22,6 +22,10 @@ from matekd_bench.results.records.field_types import (
     Settings,
     TextMap,
 )
+from matekd_bench.results.records.score_item import ScoreItem as ScoreItem
+from matekd_bench.results.records.score_item import Selection as Selection
+from matekd_bench.results.records.score_item import SplitInfo as SplitInfo
+from matekd_bench.results.records.set_scores import SetScores
 from matekd_bench.tasks.task import DataState
 
 SCHEMA: Final = "matekd.run/2"
@@ -33,7 +37,6 @@ OMITTED_DEFAULTS: Final = {  # fields of `compute` that are not written with the
     "processes": 1,
 }
 Status = Literal["ok", "collapsed", "diverged", "failed"]
-Selection = Literal["last", "best_dev"]
 
 
 class Identity(RecordPart):
@@ -49,19 +52,6 @@ class Identity(RecordPart):
     seed: Count
     preset: PrintableText
     protocol_id: PrintableText
-
-
-class SplitInfo(RecordPart):
-    """One split as the run used it.
-
-    `n` is its number of rows, `official_n` that of the official split. `unlabeled` of the `n` rows have no label; the
-    file omits it if it is 0. `digest` is the SHA-256 of its uids, texts and labels.
-    """
-
-    n: Count
-    official_n: Count
-    unlabeled: Count = 0
-    digest: str
 
 
 class Standardization(RecordPart):
@@ -89,16 +79,6 @@ class Data(RecordPart):
     eval_on: Literal["dev", "holdout"]
     majority_score: Fraction | None
     standardization: Standardization | None = None
-
-
-class ScoreItem(RecordPart):
-    """One metric's value on one split of n examples: a fraction, never percent."""
-
-    split: str
-    selection: Selection
-    metric: str
-    value: Fraction
-    n: Count
 
 
 class TeacherRecord(RecordPart):
@@ -288,7 +268,8 @@ class Record(RecordPart):
 
     A failed run has a reason and no scores. Every other run has both `scores` and `task_score`. `teacher` and
     `student` are None only if the run failed before they existed. `code` is the code of the method, and of the method
-    that it wraps; older records have none. `tuning` is None, and not written, for a run with the settings that the user
+    that it wraps; older records have none. `also` holds the scores on further sets, if the study asked for any.
+    `tuning` is None, and not written, for a run with the settings that the user
     gave.
     """
 
@@ -312,6 +293,8 @@ class Record(RecordPart):
     task_score: TaskScore | None
     curve: tuple[EvaluationRecord, ...]
     diagnostics: Annotated[dict[str, float | None], PlainJson]
+    # left out of every dump without such sets, so that other records keep their text
+    also: tuple[SetScores, ...] = Field(default=(), exclude_if=lambda sets: not sets)
     predictions: PredictionsFile | None
     env: TextMap
     provenance: Provenance
@@ -342,10 +325,11 @@ def to_json(record: Record) -> str:
     Equal records give equal text.
     """
     plain = record.model_dump(mode="json", by_alias=True)
-    plain["data"]["splits"] = dict(sorted(plain["data"]["splits"].items()))
-    for split in plain["data"]["splits"].values():
-        if split["unlabeled"] == 0:
-            del split["unlabeled"]
+    for part in (plain["data"], *plain.get("also", ())):
+        part["splits"] = dict(sorted(part["splits"].items()))
+        for split in part["splits"].values():
+            if split["unlabeled"] == 0:
+                del split["unlabeled"]
     for name, default in OMITTED_DEFAULTS.items():  # records older than these fields keep their text
         if plain["compute"][name] == default:
             del plain["compute"][name]

@@ -7,7 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from matekd_bench.files.csv_text import Value
 from matekd_bench.plugins.record_types import ExportTable
 from matekd_bench.results.leaderboard.grouping import task_order
-from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, LeaderboardTables
+from matekd_bench.results.leaderboard.table import (
+    LeaderboardRow,
+    LeaderboardTable,
+    LeaderboardTables,
+    ScoreCell,
+    TaskColumn,
+)
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import columns, score_columns
 from matekd_bench.results.report.cells import bounds, in_files, teacher_cost
@@ -59,7 +65,8 @@ def _task_rows(leaderboard: LeaderboardTables) -> ExportTable:
         | {"task": task.name}
         | {column.key: column.value(row.cells[task.name], task) for column in of_cell}
         | {view.key: view.value(row, table)}
-        for table in leaderboard.tables
+        for main in leaderboard.tables
+        for table in main.with_also
         for task in table.columns
         for row in table.rows
         if task.name in row.cells
@@ -71,12 +78,13 @@ def _task_rows(leaderboard: LeaderboardTables) -> ExportTable:
 def leaderboard_rows(leaderboard: LeaderboardTables, suites: Sequence[Suite]) -> ExportTable:
     """Return one row per method and protocol, each protocol's teacher first; missing values are None.
 
-    The fixed columns come first, then those of each task, in suite order.
+    The fixed columns come first, then those of each task, in suite order, then those of each further set.
     """
     names = {column.name: column.task for table in leaderboard.tables for column in table.columns}
     order = task_order(suites, names.values())
     keys = [column.key for column in in_files(columns.LEADERBOARD_COLUMNS)]
-    for task in sorted(names, key=lambda name: (order.index(names[name]), name)):
+    sets = {column.name for table in leaderboard.tables if table.also for column in table.also.columns}
+    for task in (*sorted(names, key=lambda name: (order.index(names[name]), name)), *sorted(sets)):
         keys += [f"{task}_{column.key}" for column in in_files(score_columns.SCORE_COLUMNS)]
     rows = (
         row
@@ -91,7 +99,7 @@ def _teacher_row(table: LeaderboardTable) -> dict[str, Value]:
     row: dict[str, Value] = {key: any_row[key] for key in SHARED}
     row |= {"method": "teacher", "n_tasks": sum(task.teacher_score is not None for task in table.columns)}
     row["cost_beforehand"] = teacher_cost(table)
-    for task in table.columns:
+    for task in (column for part in table.with_also for column in part.columns):
         row |= {
             f"{task.name}_mean": task.teacher_score,
             f"{task.name}_data_state": task.data_state,
@@ -102,11 +110,22 @@ def _teacher_row(table: LeaderboardTable) -> dict[str, Value]:
 
 def _method_row(row: LeaderboardRow, table: LeaderboardTable) -> dict[str, Value]:
     flat = {column.key: column.value(row, table) for column in in_files(columns.LEADERBOARD_COLUMNS)}
-    for task in table.columns:
-        if (cell := row.cells.get(task.name)) is not None:
-            for column in in_files(score_columns.SCORE_COLUMNS):
-                flat[f"{task.name}_{column.key}"] = column.value(cell, task)
+    for task, cell in _cells(row, table):
+        for column in in_files(score_columns.SCORE_COLUMNS):
+            flat[f"{task.name}_{column.key}"] = column.value(cell, task)
     return flat
+
+
+def _cells(row: LeaderboardRow, table: LeaderboardTable) -> Iterator[tuple[TaskColumn, ScoreCell]]:
+    """Yield the columns of tasks and of further sets that a row has a cell in."""
+    for part in table.with_also:
+        for part_row in part.rows:
+            if part_row.label == row.label:
+                yield from (
+                    (column, part_row.cells[column.name])
+                    for column in part.columns
+                    if column.name in part_row.cells
+                )
 
 
 def run_rows(records: Sequence[Record], xfits: Mapping[str, float] | None = None) -> ExportTable:
@@ -166,12 +185,11 @@ def verdict_rows(leaderboard: LeaderboardTables) -> ExportTable:
 
 
 def _verdicts(row: LeaderboardRow, table: LeaderboardTable) -> Iterator[tuple[Value, ...]]:
-    """Yield the values of VERDICT_KEYS over all tasks, then for each task of a row."""
+    """Yield the values of VERDICT_KEYS over all tasks, then for each task and each further set of a row."""
     named = table.protocol_id, row.label, table.reference
     yield (*named, "all", row.delta, *_claim(row.overall, None))
-    for column in table.columns:
-        if (cell := row.cells.get(column.name)) is not None:
-            yield (*named, column.name, cell.delta, *_claim(cell.statistics, column.uninformative))
+    for column, cell in _cells(row, table):
+        yield (*named, column.name, cell.delta, *_claim(cell.statistics, column.uninformative))
 
 
 def _claim(statistics: CellSummary | RowSummary, uninformative: str | None) -> tuple[Value, ...]:

@@ -89,7 +89,10 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     Column("student", "Student checkpoint.", lambda run, score: run.student.id if run.student else None),
     Column("budget", "Kind and limit of the budget.", lambda run, score: f"{run.budget.kind}={run.budget.limit}"),
     Column("budget_spent", "Spent part of the budget, in the unit of its kind.", lambda run, score: run.budget.spent),
-    Column("split", "Split of the score; `all` for the task's score.", lambda run, score: score.get("split")),
+    Column(
+        "split", "Split of the score; `all` for the task's score, `mnli/hans dev` for one on a further set.",
+        lambda run, score: score.get("split"),
+    ),
     Column(
         "selection", "Evaluation that the score is from: `last`, `best_dev`, or `xfit` for the cross-fitted score.",
         lambda run, score: score.get("selection"),
@@ -213,8 +216,13 @@ RUN_TABLE = (
 
 
 def scores_of(run: Record, xfit: float | None) -> Iterator[Score]:
-    """Yield a run's scores by split, selection and metric, then the task's; one empty score if the run has none."""
+    """Yield a run's scores by split, selection and metric, then the task's; one empty score if the run has none.
+
+    Those on further sets have a split such as "mnli/hans dev".
+    """
     yield from (item.model_dump() for item in run.scores)
+    for scores in run.also:
+        yield from (item.model_dump() | {"split": f"{scores.name} {item.split}"} for item in scores.scores)
     if run.task_score is None:
         yield {}
         return

@@ -161,6 +161,7 @@ TASK_SHEET = (
     ),
     *("answers_changed", "marks"),
 )
+OF_EVALUATIONS = ("best_dev", "xfit")  # need several evaluations
 
 
 def scores_of_task(task: TaskColumn, *, with_intervals: bool) -> RowColumn:
@@ -190,10 +191,14 @@ def _about_scores(task: TaskColumn, with_intervals: bool) -> str:
     )
 
 
-def details_of_task(task: TaskColumn) -> tuple[RowColumn, ...]:
-    """Make the columns of the table of one task, for rows that have a cell there."""
+def details_of_task(task: TaskColumn, *, further: bool = False) -> tuple[RowColumn, ...]:
+    """Make the columns of the table of one task, for rows that have a cell there.
+
+    A `further` set is scored once, so it has no best score.
+    """
     by_key = {column.key: column for column in SCORE_COLUMNS}
-    return tuple(_of_row(by_key[key], task) for key in TASK_SHEET)
+    keys = [key for key in TASK_SHEET if not (further and key in OF_EVALUATIONS)]
+    return tuple(_of_row(by_key[key], task) for key in keys)
 
 
 def _of_row(column: ScoreColumn, task: TaskColumn) -> RowColumn:

@@ -137,6 +137,7 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
             yield f"{row.label} used {resources}."
     yield from _teacher_answers(table)
     yield from table.notes
+    yield from _further_sets(table.also)
     if table.part is not None:
         yield str(table.part)
     for column in table.columns:
@@ -153,6 +154,16 @@ def _teacher_answers(table: LeaderboardTable) -> Iterator[str]:
         yield f"The teacher's answers come from {files}; FLOPs and times do not include them.{beforehand}"
     if silent := [column.name for column in answered if column.teacher_score is None]:
         yield f"{', '.join(silent)}: the teacher has no score, since its file does not answer all dev rows."
+
+
+def _further_sets(also: LeaderboardTable | None) -> Iterator[str]:
+    """Describe the further sets that students were scored on: rows, source, and what a reader should know."""
+    if also is None:
+        return
+    yield from (data_line(column, also) for column in also.columns)
+    yield from also.notes
+    for column in also.columns:
+        yield from (f"{column.name}: {notice}" for notice in column.notices)
 
 
 def mixed_environments(table: LeaderboardTable) -> Iterator[str]:

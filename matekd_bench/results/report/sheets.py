@@ -20,6 +20,7 @@ View: TypeAlias = Literal["overall", "task", "cost", "diagnostics"]
 # "Too few seeds" counts as no value, because a sentence below the table says so.
 WITHOUT_VALUE = ((NO_VALUE,), (f"none: {FEW_SEEDS}",))
 
+ALSO_TITLE = "Further sets, at the end of training; in no mean over tasks"
 MARGIN_TITLE = "Margin of the adversary over the frozen generator, by run"
 
 
@@ -55,11 +56,8 @@ def sheets_of_view(
 ) -> Iterator[tuple[str, Sheet]]:
     """Yield the tables of a view by name; `with_intervals` adds those of the differences to the table of scores."""
     if view == "task":
-        for task in table.columns:
-            name, *marks = task_heading(task)
-            title = [f"{task.title} ({name})" if task.title != name else name, *marks]
-            rows = [row for row in table.rows if name in row.cells]
-            yield f"task-{name}", _sheet(table, details_of_task(task), rows, " ".join(title))
+        for of_tasks in table.with_also:
+            yield from _sheets_by_task(of_tasks, further=of_tasks is table.also)
     elif view == "cost":
         yield "costs", _sheet(table, columns_of("costs in detail"))
     elif view == "diagnostics":
@@ -73,11 +71,30 @@ def sheets_of_view(
             )
     else:
         yield "scores", score_sheet(table, with_intervals=with_intervals)
+        if table.also is not None:
+            yield "also", replace(score_sheet(table.also, with_intervals=True), title=also_title(table.also))
         comparison = _sheet(table, columns_of("comparison"))
         if len(comparison.keys) > 2:  # more than the mean differences, which the table of scores shows
             yield "comparison", comparison
         hidden = () if table.budgets_differ else ("budget",)
         yield "costs", _sheet(table, [column for column in columns_of("costs") if column.key not in hidden])
+
+
+def _sheets_by_task(table: LeaderboardTable, *, further: bool) -> Iterator[tuple[str, Sheet]]:
+    for task in table.columns:
+        name, *marks = task_heading(task)
+        title = [f"{task.title} ({name})" if task.title != name else name, *marks]
+        rows = [row for row in table.rows if name in row.cells]
+        yield f"task-{name}", _sheet(table, details_of_task(task, further=further), rows, " ".join(title))
+
+
+def also_title(table: LeaderboardTable) -> str:
+    """Return the title of the table of further sets, which says what is tested together."""
+    if not any(cell.statistics.verdict for row in table.rows for cell in row.cells.values()):
+        return ALSO_TITLE
+    methods, sets = len(table.family), table.compared
+    family = f"{methods} method{'s' * (methods != 1)} x {sets} set{'s' * (sets != 1)}"
+    return f"{ALSO_TITLE}; in brackets the 95 % interval of the difference, verdicts after Holm over {family}"
 
 
 def score_sheet(table: LeaderboardTable, name: str = "scores", *, with_intervals: bool = False) -> Sheet:

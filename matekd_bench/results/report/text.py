@@ -112,7 +112,8 @@ def _grid(sheet: Sheet, table: LeaderboardTable, text_filter: TextFilter) -> Gri
 
 def _best_cells(sheet: Sheet, table: LeaderboardTable) -> set[tuple[int, str]]:
     """Return row and key of the highest mean of each column of scores from which something can be concluded."""
-    scored = {*DEFINITIONS, *(f"{column.name}_mean" for column in table.informative)}
+    informative = [column.name for part in table.with_also for column in part.informative]
+    scored = {*DEFINITIONS, *(f"{name}_mean" for name in informative)}
     best: set[tuple[int, str]] = set()
     for key, column in zip(sheet.keys, zip(*sheet.rows, strict=True), strict=False):
         means = {

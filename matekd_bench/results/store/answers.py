@@ -11,6 +11,7 @@ import numpy as np
 from matekd_bench.errors import ResultsError
 from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.records.set_records import SetRecord
 from matekd_bench.results.stats.example_scores import Predictions as Answers
 from matekd_bench.results.stats.leave_one_out import Values
 from matekd_bench.results.store.results_store import ResultsStore
@@ -61,6 +62,8 @@ def read_logits(
     file = store.read_predictions(record.run_id, last_only=last_only)
     if file is None or not file.evaluations:
         raise ResultsError("the predictions contain no evaluation.")
+    if isinstance(record, SetRecord):
+        return [_answers_to_set(file, record, labels)]
     if set(file.uids) != set(labels.splits):
         raise ResultsError(
             f"the predictions cover the splits {', '.join(sorted(file.uids))}, not those of the labels."
@@ -70,6 +73,19 @@ def read_logits(
         tuple(_finite(evaluation[split])[order] for split, order in zip(labels.splits, orders, strict=True))
         for evaluation in file.evaluations
     ]
+
+
+def _answers_to_set(file: Predictions, record: SetRecord, labels: DevLabels) -> Logits:
+    """Return the logits of a further set, whose rows are in the order of the labels with the same digest."""
+    digests = dev_digests(record)
+    if missing := [split for split in labels.splits if digests[split] not in file.also]:
+        raise ResultsError(f"the predictions have none of {record.identity.task} {missing[0]}.")
+    logits = tuple(_finite(file.also[digests[split]]) for split in labels.splits)
+    if [len(split) for split in logits] != [len(split) for split in labels.labels]:
+        raise ResultsError(
+            f"the predictions for {record.identity.task} are not of the examples that have labels."
+        )
+    return logits
 
 
 def answers_of(logits: Logits, record: Record) -> Answers:

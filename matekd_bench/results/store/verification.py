@@ -10,6 +10,7 @@ import numpy as np
 
 from matekd_bench.errors import ResultsError
 from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.records.set_records import SetRecord, set_records
 from matekd_bench.results.stats.example_scores import Predictions as Answers
 from matekd_bench.results.store.answers import (
     DevLabels,
@@ -96,6 +97,22 @@ class Verifier:
                 yield from _of_diverged_run(record)
             else:
                 yield from _of_evaluations(record, labels, read_answers(record, store, labels), metrics)
+        for set_record in set_records([record]):
+            for problem in self._of_set(set_record, store):
+                yield f"{set_record.identity.task}: {problem}"
+
+    def _of_set(self, record: SetRecord, store: ResultsStore) -> Iterator[str]:
+        """Check the scores on a further set; library metrics are not computed."""
+        metrics = {item.metric for item in record.scores}
+        if record.status == "diverged":
+            yield from _of_diverged_run(record)
+        elif not library_metrics(sorted(metrics)):
+            labels = self._read_labels(record, store)
+            [answers] = read_answers(record, store, labels)
+            scores = _scores(answers, labels, metrics)
+            yield from _of_items(record, labels, {"last": scores})
+            assert record.task_score is not None  # set_records gives it
+            yield from _differs("its score", record.task_score.last, _mean(scores))
 
 
 def _of_evaluations(

@@ -14,6 +14,7 @@ import torch
 
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.device import processor
+from matekd_bench.distill.evaluation_sets import SetAnswers
 from matekd_bench.distill.models.score_units import score_units
 from matekd_bench.distill.settings import Training
 from matekd_bench.distill.training.outcome import Evaluation, Outcome
@@ -22,10 +23,11 @@ from matekd_bench.methods.overrides import overrides_of
 from matekd_bench.results.records import run_record as records
 from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.seeds import seed_of
+from matekd_bench.study.execute.set_recording import score_items, set_scores, split_infos
 from matekd_bench.study.plan.code_changes import code_records
 from matekd_bench.study.plan.grid import Cell, Grid
 from matekd_bench.study.plan.identity import cost_beforehand, resources_of
-from matekd_bench.tasks.metrics import SplitScore, majority_score_of, task_score
+from matekd_bench.tasks.metrics import majority_score_of, task_score
 
 LIBRARIES = (
     "matekd-bench",
@@ -40,9 +42,17 @@ LIBRARIES = (
 
 
 def finished_record(
-    cell: Cell, grid: Grid, assets: TaskAssets, outcome: Outcome, command: str
+    cell: Cell,
+    grid: Grid,
+    assets: TaskAssets,
+    outcome: Outcome,
+    command: str,
+    also: Sequence[SetAnswers] = (),
 ) -> records.Record:
-    """Return the record of a run that ended; a diverged run gets the score of the majority class."""
+    """Return the record of a run that ended; a diverged run gets the score of the majority class.
+
+    `also` are the student's answers to further sets.
+    """
     evaluations = outcome.evaluations
     diverged = outcome.status == "diverged" or not evaluations
     best = max(evaluations, key=lambda evaluation: evaluation.score) if evaluations else None
@@ -78,6 +88,7 @@ def finished_record(
             for evaluation in evaluations
         ),
         diagnostics={**outcome.diagnostics, **(generator.diagnostics if generator else {})},
+        also=tuple(set_scores(answers, cell.data.task) for answers in also),
     )  # fmt: skip
 
 
@@ -100,8 +111,11 @@ def failed_record(cell: Cell, grid: Grid, reason: str, seconds: float, command: 
     )
 
 
-def predictions_of(cell: Cell, outcome: Outcome) -> Predictions | None:
-    """Return the logits of every evaluation and the ids of the examples; None without an evaluation."""
+def predictions_of(cell: Cell, outcome: Outcome, also: Sequence[SetAnswers] = ()) -> Predictions | None:
+    """Return the logits of every evaluation and the ids of the examples; None without an evaluation.
+
+    `also` are the student's answers to further sets.
+    """
     if not outcome.evaluations:
         return None
     return Predictions(
@@ -110,6 +124,11 @@ def predictions_of(cell: Cell, outcome: Outcome) -> Predictions | None:
             for evaluation in outcome.evaluations
         ),
         uids={examples.split: examples.uids for examples in cell.data.dev},
+        also={
+            answers.data.digests[split]: logits.numpy()
+            for answers in also
+            for split, logits in answers.logits.items()
+        },
     )
 
 
@@ -165,13 +184,7 @@ def _data_record(cell: Cell, grid: Grid) -> records.Data:
     splits = [*([data.train] if data.train else []), *data.dev]
     return records.Data(
         source=data.source, revision=data.revision, state=data.state, state_text=data.state_text,
-        splits={
-            examples.split: records.SplitInfo(
-                n=len(examples), official_n=examples.official_rows, unlabeled=examples.unlabeled,
-                digest=data.digests[examples.split],
-            )
-            for examples in splits
-        },
+        splits=split_infos(data, splits),
         max_length=cell.recipe.max_length, labels=data.task.labels, notices=data.notices,
         eval_on=grid.spec.eval_on, majority_score=majority_score_of(data),
         standardization=None if units is None else records.Standardization(mean=units.mean, sd=units.sd),
@@ -182,7 +195,7 @@ def _teacher_record(assets: TaskAssets) -> records.TeacherRecord:
     teacher, splits, answers = assets.teacher, assets.teacher_scores, assets.recipe.answers
     return records.TeacherRecord(
         id=assets.recipe.teacher.id, revision=assets.recipe.teacher.revision, sha256=teacher.source.sha256,
-        scores=tuple(_score_items(splits, "last")), task_score=task_score(splits) if splits else None,
+        scores=tuple(score_items(splits, "last")), task_score=task_score(splits) if splits else None,
         label_map_checked=teacher.label_map_checked, given=teacher.given,
         fine_tune_flops=teacher.train_flops, fine_tune_seconds=teacher.train_seconds,
         answers=answers is not None, cost_beforehand={} if answers is None else dict(answers.cost),
@@ -201,17 +214,8 @@ def _scores(
             )
             for dev in cell.data.dev
         )
-    last = _score_items(evaluations[-1].splits.values(), "last")
-    return (*last, *_score_items(best.splits.values(), "best_dev"))
-
-
-def _score_items(splits: Any, selection: records.Selection) -> list[records.ScoreItem]:
-    split_scores: list[SplitScore] = list(splits)
-    return [
-        records.ScoreItem(split=split.split, selection=selection, metric=name, value=value, n=split.n)
-        for split in split_scores
-        for name, value in split.metrics.items()
-    ]
+    last = score_items(evaluations[-1].splits.values(), "last")
+    return (*last, *score_items(best.splits.values(), "best_dev"))
 
 
 def _compute_record(

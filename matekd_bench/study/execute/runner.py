@@ -14,6 +14,7 @@ from torch import nn
 from matekd_bench.distill.artifacts.kept_student import StudentCard, save_student
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.device import device_is_lost
+from matekd_bench.distill.evaluation_sets import SetEvaluator
 from matekd_bench.distill.models.networks import weights_digest
 from matekd_bench.distill.models.score_units import task_units
 from matekd_bench.distill.student_run import train
@@ -28,6 +29,7 @@ from matekd_bench.results.store.under_way import RunUnderWay
 from matekd_bench.study.execute import recording
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.orders import EndKind, Order, OrderEnd, run_started
+from matekd_bench.study.execute.set_recording import write_sets
 from matekd_bench.study.plan.code_changes import check_unchanged
 from matekd_bench.study.plan.grid import Cell, Grid
 
@@ -78,6 +80,7 @@ class Runner:
         self._interruptions, self._command = interruptions, command
         self._on_checkpoint = on_checkpoint
         self._assets: dict[str, TaskAssets] = {}
+        self._evaluators: dict[str, SetEvaluator] = {}
         self._settings = grid.spec.model_dump(mode="json")
         self._waited_for: set[str] = set()  # ids of runs that another process held
         self._device_lost = False
@@ -91,9 +94,17 @@ class Runner:
             )
         return self._assets[task]
 
+    def evaluator(self, cell: Cell) -> SetEvaluator:
+        """Return the evaluator of the further sets of a cell's task, from memory if it is there."""
+        task = cell.data.task.name
+        if task not in self._evaluators:
+            self._evaluators[task] = SetEvaluator(cell.sets, self.assets(cell), self.sink)
+        return self._evaluators[task]
+
     def forget(self, task: str) -> None:
         """Free the assets of a task, such as its teacher."""
         self._assets.pop(task, None)
+        self._evaluators.pop(task, None)
 
     def execute(self, order: Order) -> OrderEnd:
         """Execute an order and return its end.
@@ -184,6 +195,8 @@ class Runner:
                 "warning", f"{cell.label}: no checkpoint could be saved: {reason}"
             )
             check_unchanged(cell, self.grid.host)
+            evaluator = self.evaluator(cell)
+            evaluator.prepare()
             ranks = cell.recipe.ranks
             # The followers start the same run when they receive this.
             ranks.announce((order, tuple(self._assets)))
@@ -196,7 +209,9 @@ class Runner:
             check_unchanged(
                 cell, self.grid.host
             )  # recorded again: a method may have imported modules while it trained
-            record = recording.finished_record(cell, self.grid, assets, outcome, self._command)
+            student = None if outcome.status == "diverged" else outcome.student
+            also = evaluator.answers(student, cell.job.training.eval_batch_size)
+            record = recording.finished_record(cell, self.grid, assets, outcome, self._command, also)
         except PausedError as paused:
             raise self._interruptions.stopped_error(_stop_message(cell, paused, under_way)) from None
         except Exception as error:  # a method may raise anything: only its own run fails
@@ -206,9 +221,10 @@ class Runner:
                 self.forget(cell.data.task.name)  # the processes may have prepared different parts
             return self._record_failure(cell, error, time.perf_counter() - started, under_way)
         write_data(cell, self.store)
+        write_sets(also, self.store)
         if self.grid.spec.keep == "last" and record.status != "diverged" and outcome.student is not None:
             self._keep_student(cell, assets, outcome.student)
-        predictions = recording.predictions_of(cell, outcome)
+        predictions = recording.predictions_of(cell, outcome, also)
         self.store.write(record, predictions, outcome.history, study=self._settings)
         return record
 

@@ -10,6 +10,7 @@ import torch
 
 from matekd_bench.distill.artifacts.task_assets import Recipe
 from matekd_bench.distill.device import resolve_precision
+from matekd_bench.distill.evaluation_sets import EvaluationSet
 from matekd_bench.distill.models.checkpoints import Checkpoint, find_checkpoint
 from matekd_bench.distill.models.layer_cut import parse_layers
 from matekd_bench.distill.models.networks import ModelSource
@@ -25,6 +26,7 @@ from matekd_bench.methods.typed_names import typed_name, typed_names
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.method_code import MethodCode
 from matekd_bench.results.records.run_record import SeedPlan, Tuning
+from matekd_bench.study.plan.further_sets import further_sets, perturbing_methods
 from matekd_bench.study.plan.identity import make_run_id_function, named_resources, protocol_id
 from matekd_bench.study.plan.trials import spaces_of, tuning_identity, with_rate, with_values
 from matekd_bench.study.spec.method_settings import apply_overrides
@@ -49,6 +51,9 @@ class Cell:
     name: str  # of the method as the user typed it, which tables and screens show
     tuning: Tuning | None = None  # result of its trials, if it is tuned
     trial: str = ""  # e.g. "trial 2 of 8" if the cell is a trial itself
+    sets: tuple[
+        EvaluationSet, ...
+    ] = ()  # that the student is scored on at the end, besides dev; no part of the id
 
     @property
     def label(self) -> str:
@@ -128,11 +133,13 @@ def make_grid(
         if isinstance(source := _source(task, spec), GlueFolder):
             source.folder(task)
     threads = _set_threads(spec, device)
-    needs_generator = any("generator" in method.record.needs for method in methods)
+    perturbing = perturbing_methods(spec, host)
+    needs_generator = any("generator" in method.record.needs for method in (*methods, *perturbing))
     recipes = {
         task.name: replace(make_recipe(spec, task, device, needs_generator), ranks=ranks) for task in tasks
     }
     data = _read_data(tasks, spec, sink)
+    sets = further_sets(spec, host, data, sink)
     texts = generator_texts(spec, host, data, sink) if needs_generator else ()
     recipes = {name: replace(recipe, generator_texts=texts) for name, recipe in recipes.items()}
     protocols = {task.name: protocol_id(spec, recipes[task.name], data[task.name].source) for task in tasks}
@@ -150,7 +157,10 @@ def make_grid(
     seed_plan = SeedPlan(first=spec.first_seed, count=spec.seeds)
     # By task, then seed, then method: the runs of a task are adjacent because they share its data and teacher.
     cells = tuple(
-        make_cell(seed) for of_task in factories for seed in seed_plan.seeds for make_cell in of_task
+        replace(make_cell(seed), sets=sets[task.name])
+        for task, of_task in zip(tasks, factories, strict=True)
+        for seed in seed_plan.seeds
+        for make_cell in of_task
     )
     return Grid(spec, cells, methods, data, reference, device, threads, host, spaces, seed_plan)
 

@@ -57,7 +57,9 @@ def make_tuner(grid: Grid, todo: Sequence[Cell], results: Path, sink: Sink) -> T
 
     Raises a BenchError if a training set is too small for a holdout, or if a search space does not fit the parameters.
     """
-    spec = grid.spec.model_copy(update={"eval_on": "holdout", "tune": None, "keep": "none"})
+    spec = grid.spec.model_copy(
+        update={"eval_on": "holdout", "tune": None, "keep": "none", "also": None, "also_dir": None}
+    )
     keys = dict.fromkeys(_key(cell) for cell in todo)
     tasks = {cell.data.task.name: cell for cell in todo}
     data = {name: read_task_data(cell.data.task, spec, sink) for name, cell in tasks.items()}

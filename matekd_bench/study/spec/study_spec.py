@@ -40,6 +40,10 @@ class StudySpec(Settings):
     """GLUE folder to read tasks from; None means the Hub."""
     stand_ins: bool = False
     """If true, each GLUE task is replaced by its synthetic stand-in from mini-GLUE."""
+    also: str | None = Field(default=None, exclude_if=lambda text: text is None)
+    """Sets that students are scored on at the end, besides dev, separated by commas; no part of any identity."""
+    also_dir: HomePath | None = Field(default=None, exclude_if=lambda path: path is None)
+    """Folder of such sets, with a sub-folder for each; None: the Hub."""
     teacher: TeacherSettings
     teacher_answers: HomePath | None = Field(default=None, exclude_if=lambda path: path is None)
     """File of the teacher's answers to the rows, used instead of a teacher's checkpoint."""

@@ -40,7 +40,8 @@ class OwnTask(BaseModel):
     """The text column, or the two columns of a pair."""
     label: str
     """The column with the label or score."""
-    train: str
+    train: str = ""
+    """Left out for data that are only evaluated, with `evaluated_with` or `label_map`."""
     dev: str | None = None
     dev_share: float | None = Field(default=None, gt=0, lt=1)
     """Replaces `dev`: the share of train that becomes dev, chosen by example hash and in proportion to the labels."""
@@ -50,6 +51,10 @@ class OwnTask(BaseModel):
     """The labels in the order of their class ids; F1 is computed for the second of two labels."""
     label_values: dict[str, str] = Field(default_factory=dict)
     """Values in the data, and the labels that they mean, where the two differ."""
+    evaluated_with: str | None = None
+    """The task whose students are evaluated on the data with ``--also``; None: of any task with fitting labels."""
+    label_map: dict[str, str] = Field(default_factory=dict)
+    """Labels of that task and the labels here that they mean, where the two differ."""
     metrics: tuple[str, ...] = ()
     """Default: accuracy, or both correlations for a regression. The task's score is the mean of the metrics.
 
@@ -81,6 +86,12 @@ def own_task(own: OwnTask, folder: Path) -> Task:
         raise DataError(f"key 'metrics': f1 needs two labels, but '{own.name}' has {len(own.labels)}.")
     if own.label in own.texts:
         raise DataError(f"the column '{own.label}' cannot be both text and label.")
+    if not own.train and not (own.evaluated_with or own.label_map):
+        raise DataError(
+            "key 'train': missing; data that are only evaluated have no train, but 'evaluated_with' or 'label_map'."
+        )
+    if not own.train and own.dev is None:
+        raise DataError("key 'dev': missing; without 'train' it names the rows to evaluate.")
     if (own.dev is None) == (own.dev_share is None):
         raise DataError(
             "key 'dev': give either 'dev' or 'dev_share', such as dev_share = 0.2 for a fifth of train."
@@ -101,8 +112,12 @@ def own_task(own: OwnTask, folder: Path) -> Task:
         splits={
             name: Split(place if own.hub else "", "" if own.hub else place, 0)
             for name, place in zip(SPLITS, (own.train, own.dev or own.train), strict=True)
+            if place
         },
+        train="train" if own.train else None,
         test=(),
+        evaluated_with=own.evaluated_with,
+        label_map=own.label_map,
         dev_share=own.dev_share,
         score_range=own.score_range,
         columns={"label": own.label},

@@ -9,16 +9,21 @@ from pathlib import Path
 
 from matekd_bench.errors import DataError, list_available
 from matekd_bench.files.tsv import TsvTable, read_table
+from matekd_bench.tasks.sources.json_sections import read_section
 from matekd_bench.tasks.sources.source import MissingSplitError, gold_score, label_id
 from matekd_bench.tasks.task import Rows, Split, Task
 
 
 @dataclass(frozen=True)
 class GlueFolder:
-    """A folder with the official GLUE files, given with ``--glue-dir`` or ``GLUE_DIR``."""
+    """A folder with the official GLUE files, given with ``--glue-dir`` or ``GLUE_DIR``, or one of further sets.
+
+    `name` is that of the option which names the folder, `holds` are sub-folders for messages.
+    """
 
     path: Path
     name: str = "glue-dir"
+    holds: str = "CoLA, RTE, ..."
 
     def revision(self, task: Task) -> str | None:
         """Return None: files have no version; the digests of their rows identify them."""
@@ -27,7 +32,11 @@ class GlueFolder:
     def read(self, task: Task, split: str) -> Rows:
         """Return the rows of the split's file; raise MissingSplitError, or DataError with file and line."""
         place = task.splits[split]
-        table = read_table(self._file(task, split), header=place.header)
+        file = self._file(task, split)
+        if place.section is not None:
+            table = read_section(file, place.section)
+        else:
+            table = read_table(file, header=place.header)
         columns = _columns(task, place, table)
         rows, skipped = _sound_rows(task, table, columns)
         texts = [tuple(cells[columns[field]] for field in task.fields) for _, cells in rows]
@@ -53,16 +62,20 @@ class GlueFolder:
             )
         return file
 
+    @property
+    def _kind(self) -> str:
+        return "GLUE folder" if self.name == GlueFolder.name else f"--{self.name} folder"
+
     def folder(self, task: Task) -> Path:
         """Return the subfolder of a task; raise DataError if there is none."""
         if not self.path.is_dir():
             raise DataError(
-                f"no GLUE folder at '{self.path}'.",
-                hint="Give the folder that holds CoLA, RTE, ... with --glue-dir DIR.",
+                f"no {self._kind} at '{self.path}'.",
+                hint=f"Give the folder that holds {self.holds} with --{self.name} DIR.",
             )
         if task.folder is None:
             raise DataError(
-                f"task {task.name} is not part of a GLUE folder: leave out the task, or --glue-dir."
+                f"task {task.name} is not part of a {self._kind}: leave out the task, or name its data otherwise."
             )
         folder = self.path / task.folder
         if not folder.is_dir():
@@ -72,7 +85,7 @@ class GlueFolder:
             nearby = [
                 entry for entry in (self.path.parent, self.path / "glue") if (entry / task.folder).is_dir()
             ]
-            hint = f"Try --glue-dir '{nearby[0]}'." if nearby else None
+            hint = f"Try --{self.name} '{nearby[0]}'." if nearby else None
             raise DataError(
                 f"no folder '{task.folder}' ({task.name}) in '{self.path}': {available}", hint=hint
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from matekd_bench.errors import DataError, UsageError, unknown
@@ -72,6 +73,14 @@ def _state(task: Task, used: list[Examples], digests: Mapping[str, str], dev: tu
     complete = all(len(examples) == examples.official_rows for examples in used)
     same = all(task.may_be_official(name, rows) for name, rows in digests.items())
     return "official" if complete and same and dev == task.dev else "partial"
+
+
+def dev_alone(data: TaskData) -> TaskData:
+    """Return the dev splits of a task's data, with a state that says how complete these are, and without notices."""
+    names = tuple(examples.split for examples in data.dev)
+    digests = {name: data.digests[name] for name in names}
+    state = _state(data.task, list(data.dev), digests, names)
+    return replace(data, train=None, state=state, digests=digests, notices=())
 
 
 def load_split(task: Task, source: DataSource, split: str) -> Examples:

@@ -16,6 +16,7 @@ from matekd_bench.errors import ResultsError, UsageError
 from matekd_bench.events import Message, Sink, from_json
 from matekd_bench.files.durable import MANIFEST
 from matekd_bench.files.hashing import short_digest
+from matekd_bench.results.records import dev_set
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.students_folder import KeptStudents
 from matekd_bench.results.store.under_way import RunUnderWay
@@ -210,6 +211,10 @@ class RayCluster:
         """Store the student and the record of a run that has ended on a node."""
         cell = self._cells[order.run_id]
         write_data(cell, self._store)
+        for devset in map(dev_set.from_json, result.sets.values()):
+            self._store.write_data(
+                devset.digest, task=devset.task, split=devset.split, uids=devset.uids, labels=devset.labels
+            )
         if result.student:
             self._keep_student(cell, result.student)
         record = self._store.import_run(cell.run_id, result.files)

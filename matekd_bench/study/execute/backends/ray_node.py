@@ -18,6 +18,7 @@ from typing import Any
 from matekd_bench.distill.artifacts.artifact_cache import cache_root, import_folders
 from matekd_bench.events import Event, Progress, Sink, as_json
 from matekd_bench.files.hashing import short_digest
+from matekd_bench.results.records import dev_set
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.students_folder import KeptStudents
 from matekd_bench.study.execute.backends.worker import RemoteRunner
@@ -55,12 +56,14 @@ class NodeResult:
     """The end of an order on a node.
 
     `files` are those of the run. For a preparation they are those of the cache folders that the task's runs share.
-    `student` holds the files of the student if it is kept.
+    `student` holds the files of the student if it is kept, and `sets` the labels of the further sets on which it was
+    scored.
     """
 
     end: OrderEnd
     files: Files
     student: Files = field(default_factory=dict)
+    sets: Files = field(default_factory=dict)
 
 
 def files_of(folder: Path) -> Files:
@@ -127,10 +130,18 @@ def _train(order: Order, remote: RemoteRunner, checkpoint: Checkpoint | None) ->
     while (end := remote.execute(order)).kind == "held":
         time.sleep(PROGRESS_SECONDS)
     students = KeptStudents(store.root)
-    result = NodeResult(end, files_of(store.runs / run_id), files_of(students.folder(run_id)))
+    result = NodeResult(
+        end, files_of(store.runs / run_id), files_of(students.folder(run_id)), _sets_of(run_id, store)
+    )
     # The record stays on the node, so that a run whose result is lost is not trained twice.
     students.remove(run_id)
     return result
+
+
+def _sets_of(run_id: str, store: ResultsStore) -> Files:
+    """Read the labels of the further sets that a run was scored on; a perturbed set is known on its node alone."""
+    digests = [info.digest for scores in store.read(run_id).also for info in scores.splits.values()]
+    return {digest: dev_set.to_json(store.read_data(digest)).encode() for digest in digests}
 
 
 def _session_of(node_order: NodeOrder, home: Path) -> tuple[RemoteRunner, NodeSink]:

@@ -25,6 +25,8 @@ from drawn_values import (
 from matekd_bench.distill.artifacts.artifact_cache import cached_folder, import_folders
 from matekd_bench.events import Evaluated, Event, Message, Progress, from_json
 from matekd_bench.files.durable import MANIFEST
+from matekd_bench.results.records.dev_set import from_json as from_text
+from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.results.store.under_way import RunUnderWay
 from matekd_bench.study.execute.backends.ray_cluster import _newest_checkpoint
 from matekd_bench.study.execute.backends.ray_node import (
@@ -33,6 +35,7 @@ from matekd_bench.study.execute.backends.ray_node import (
     NodeResult,
     NodeSink,
     ReportMailbox,
+    _sets_of,
     _with_inputs,
     files_of,
     shared_files,
@@ -143,3 +146,17 @@ def test_the_mailbox_brings_every_event_but_progress_that_comes_too_soon(
     assert {kind for _, (kind, _) in reports} <= {"event"}
     assert same([from_json(values) for _, (_, values) in reports], expected)
     assert mailbox.take() == []
+
+
+def test_labels_of_further_sets_come_with_the_run(tmp_path: Path, make_record: Any) -> None:
+    store = ResultsStore(tmp_path)
+    scores = {
+        "name": "rte@aeda", "source": "own", "revision": None, "state": "own", "state_text": "own",
+        "splits": {"dev": {"n": 2, "official_n": 2, "digest": "ab12"}}, "labels": ["no", "yes"], "label_map": {},
+        "resources": {}, "notices": [], "majority_score": 0.5, "scores": [], "score": 0.5, "teacher_scores": [],
+        "teacher_score": None,
+    }  # fmt: skip
+    record = store.write(make_record(also=[scores]))
+    store.write_data("ab12", task="rte@aeda", split="dev", uids=("a", "b"), labels=(0, 1))
+    [(digest, content)] = pickled(_sets_of(record.run_id, store)).items()
+    assert from_text(content) == store.read_data(digest)
