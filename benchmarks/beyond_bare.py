@@ -17,7 +17,7 @@ PARTS = {
     "diagnostics: divergences, flips": [("trainer.py", "_report_diagnostics")],
     "collect losses and weights of several processes": [("trainer.py", "_reduce")],
     "set the learning rates": [("trainer.py", "_set_rates")],
-    "check what the method left": [("trainer.py", "_check_unchanged"), ("trainer.py", "_check_modes")],
+    "check what the method left": [("view_relay.py", "check_around_views")],
     "seed dropout": [("forward_passes.py", "dropout"), ("device.py", "seed_draws")],
     "count passes": [("flops.py", "book")],
 }

@@ -78,7 +78,8 @@ def test_it_runs_and_exports(
 def test_its_preset_is_found(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--preset", "kitchen", "--methods", "wordswap", "--tasks", "sst2", "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert out.count("wordswap[thesaurus=kitchen]  mini-sst2") == 3
+    assert out.count("wordswap  mini-sst2") == 3
+    assert "Preset kitchen sets wordswap.thesaurus=kitchen" in out
 
 
 def test_its_own_tests_pass(site: Path) -> None:

@@ -182,7 +182,7 @@ def test_a_method_that_needs_embeddings_and_a_model_that_takes_none(
     recipe = replace(cells[0].recipe, **{role: part})
     text, embedding = (replace(cell, recipe=recipe) for cell in cells[:2])
     check_models([text], Sink())
-    with pytest.raises(CheckpointError, match=rf"method '{method}.*{role} 't5' takes none.*such as eda"):
+    with pytest.raises(CheckpointError, match=rf"method '{method}.*{role} 't5' accepts none.*such as eda"):
         check_models([text, embedding], Sink())
     if role == "student":
         check_models([replace(cells[1], recipe=replace(cells[0].recipe, teacher=t5))], Sink())

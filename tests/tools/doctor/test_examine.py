@@ -56,7 +56,7 @@ def test_no_folder_is_fine_a_wrong_one_is_not(tmp_path: Path) -> None:
     [unnamed] = glue_and_wordnet.glue_folder(None, HOST)
     assert (unnamed.state, "GLUE_DIR" in unnamed.todo) == ("missing", True)
     [wrong] = glue_and_wordnet.glue_folder(tmp_path / "nowhere", HOST)
-    assert (wrong.state, wrong.text) == ("problem", f"'{tmp_path / 'nowhere'}' is no folder")
+    assert (wrong.state, wrong.text) == ("problem", f"'{tmp_path / 'nowhere'}' is not a folder")
     [empty] = glue_and_wordnet.glue_folder(tmp_path, HOST)
     assert empty.state == "missing"
 
