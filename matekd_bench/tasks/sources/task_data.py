@@ -68,8 +68,10 @@ def load_task(
 
 def _state(task: Task, used: list[Examples], digests: Mapping[str, str], dev: tuple[str, ...]) -> DataState:
     """Return how complete the used splits are; `dev` are the names of the loaded dev splits."""
-    if task.synthetic or task.own:
-        return "own" if task.own else "mini"
+    if task.synthetic:
+        return "mini"
+    if task.own or task.stands_for:  # there are no official rows of a set that everybody draws anew
+        return "own"
     complete = all(len(examples) == examples.official_rows for examples in used)
     same = all(task.may_be_official(name, rows) for name, rows in digests.items())
     return "official" if complete and same and dev == task.dev else "partial"
