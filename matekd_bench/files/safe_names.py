@@ -52,7 +52,7 @@ def inside(root: Path, path: Path) -> Path:
     `root` itself may be a link, because the user named it.
     """
     if not path.is_relative_to(root) or ".." in path.relative_to(root).parts:
-        raise ResultsError(f"'{path}' leads out of '{root}': not followed.")
+        raise ResultsError(f"'{path}' points outside '{root}': not followed.")
     part = str(root)
     for name in path.relative_to(root).parts:
         part = os.path.join(part, name)

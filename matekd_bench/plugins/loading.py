@@ -91,7 +91,9 @@ def _events(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
     callers = manager.get_hookcallers(plugin) or []
     _check_marks(manager, plugin, {caller.name for caller in callers})
     if not callers:
-        raise PluginError(f"it implements no hook; mark {', '.join(KINDS)} or an event with @hookimpl.")
+        raise PluginError(
+            f"it implements no hook; mark at least one of {', '.join(KINDS)} or an event hook with @hookimpl."
+        )
     events = []
     for caller in callers:
         for implementation in _implementations_of(caller, plugin):

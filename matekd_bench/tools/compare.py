@@ -67,8 +67,8 @@ def compare_runs(
         raise UsageError(f"both runs are '{run_a.run_id}': name two different runs.")
     if run_a.identity.task != run_b.identity.task:
         raise UsageError(
-            f"'{run_a.run_id}' is a run of '{run_a.identity.task}', but '{run_b.run_id}' of '{run_b.identity.task}': "
-            "name two runs of the same task."
+            f"'{run_a.run_id}' is a run of '{run_a.identity.task}', but '{run_b.run_id}' is a run of "
+            f"'{run_b.identity.task}': name two runs of the same task."
         )
     if _dev_digests(run_a) != _dev_digests(run_b):
         raise UsageError(f"'{run_a.run_id}' and '{run_b.run_id}' were scored on different dev sets.")

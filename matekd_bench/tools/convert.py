@@ -35,7 +35,7 @@ def convert(reference: str, into: Path | None = None) -> Checkpoint:
     folder, repository = find_folder(reference, wanted=(*WANTED, "pytorch_model*.bin"))
     id = repository.id if repository else folder.resolve().name
     if has_weights(folder):
-        raise UsageError(f"'{id}' already has safetensors weights: use it as it is.")
+        raise UsageError(f"model '{id}' already has safetensors weights; use it without converting it.")
     into = into or Path(f"{id.rpartition('/')[2]}-safetensors")
     if into.exists():
         raise UsageError(f"'{into}' already exists.", hint="Name another folder with --into DIR.")
@@ -59,7 +59,9 @@ def _pickled_files(folder: Path, id: str) -> Mapping[str, str]:
     else:
         names = [PICKLED]
     if missing := [name for name in names if Path(name).name != name or not (folder / name).is_file()]:
-        raise CheckpointError(f"'{id}' has no {missing[0]} to convert.", hint=RECIPE)
+        raise CheckpointError(
+            f"model '{id}' has no file {missing[0]}, from which safetensors could be made.", hint=RECIPE
+        )
     return {name: _new_name(name) for name in names}
 
 

@@ -142,8 +142,10 @@ def read_split(task: Task, split: str | None, run: Record, glue_dir: Path | None
     """
     tests = [name for name in task.test if name in task.splits]
     if split is None and len(tests) != 1:
-        raise UsageError(f"task {task.name} has {len(tests)} test splits: choose one with --split, "
-                         f"of {', '.join(task.splits)}.")  # fmt: skip
+        found = f"{len(tests)} test splits" if tests else "no test split"
+        raise UsageError(
+            f"task {task.name} has {found}: choose a split with --split: {', '.join(task.splits)}."
+        )
     if task.reader is None and glue_dir is None and run.data.source == "glue-dir":
         raise UsageError(
             f"the data of run '{run.run_id}' came from a GLUE folder: name it with --glue-dir DIR."

@@ -170,11 +170,11 @@ def _predictions(table: SubmissionTable, answers: StudentAnswers) -> Iterator[st
     """Yield each prediction in the form of the table; raise DataError for other classes or scores."""
     if table.written == "score":
         if answers.labels:
-            raise DataError(f"{table.file} needs scores, but the run gives classes.")
+            raise DataError(f"{table.file} needs scores, but the run has classes.")
         yield from (_score(table, value) for value in answers.scores)
     elif table.written == "class":
         if len(answers.labels) != 2:
-            raise DataError(f"{table.file} needs two classes, but the run gives {len(answers.labels)}.")
+            raise DataError(f"{table.file} needs two classes, but the run has {len(answers.labels)}.")
         yield from map(str, answers.classes)
     else:
         if set(answers.labels) != WORDS[table.task]:

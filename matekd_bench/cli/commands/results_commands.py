@@ -204,7 +204,7 @@ def export(
     }  # fmt: skip
     if table == "runs" and (given := [name for name, value in chosen.items() if value]):
         raise UsageError(
-            f"{given[0]} selects from the leaderboard, but --table runs writes every run: leave one out."
+            f"{given[0]} selects from the leaderboard, but --table runs writes every run: remove one of them."
         )
     shown = _view(by, cost=cost, diagnostics=diagnostics)
     options = FileOptions(columns, not no_cost, width, not no_title, texts)

@@ -98,7 +98,7 @@ def run(
     ] = None,
     eval_on: Annotated[
         str | None,
-        Data("--eval-on", metavar="dev|holdout", help="Score on dev, or on rows held out of train."),
+        Data("--eval-on", metavar="dev|holdout", help="Score on dev, or on rows held out from train."),
     ] = None,
     tune: Annotated[
         int | None,

@@ -98,7 +98,7 @@ def predict(
 
     for option, given in (("--split", split is not None), ("--report", report)):
         if file is not None and given:
-            raise UsageError(f"--file and {option} contradict each other: leave one out.")
+            raise UsageError(f"--file and {option} contradict each other: remove one of them.")
     if output is not None and output.suffix.lower() not in EXTENSIONS:
         raise UsageError(f"'{output}': predictions can only be written to {', '.join(EXTENSIONS)} files.")
     host = load_host(plugin, no_plugins)

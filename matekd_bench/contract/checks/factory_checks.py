@@ -46,7 +46,7 @@ def level(subject: Subject, make: Make) -> None:
 
 @contract_check("modules", "the trainer steps and saves everything that the method trains")
 def modules(subject: Subject, make: Make) -> None:
-    """Raise CheckFailedError for an optimizer or for weights that the trainer does not know."""
+    """Raise CheckFailedError for an optimizer or for weights that are not registered with the trainer."""
     fix = (
         "Hand the module over with context.prepare(module, optimizer) and call learn(losses): then the trainer clips, "
         "steps and saves it."
@@ -59,7 +59,7 @@ def modules(subject: Subject, make: Make) -> None:
     for weight, old in before:
         if weight.grad is not None or not weight.equal(old):
             raise CheckFailedError(
-                f"The method trains weights of shape {tuple(weight.shape)} that the trainer does not know.",
+                f"The method trains weights of shape {tuple(weight.shape)} that are not registered with the trainer.",
                 fix,
             )
 

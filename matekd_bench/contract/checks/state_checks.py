@@ -39,7 +39,7 @@ def pieces(subject: Subject, make: Make) -> None:
         place = first_difference(_carried(whole), _carried(parts), rtol=max(allowed, REPORTS_RTOL))
         if place is not None:
             raise CheckFailedError(
-                f"In micro-batches of {PIECE} rows, '{place}' differs from that of the whole batch.",
+                f"'{place}' in micro-batches of {PIECE} rows differs from its value for the whole batch.",
                 "Report sums with context.report(name, total, count), and count an update once: at batch.offset 0.",
             )
 

@@ -68,6 +68,7 @@ def mini_glue(subject: Subject, make: Make) -> None:
         )
     if outcome.meter.flops <= 0 or outcome.spent.student_updates != UPDATES or len(outcome.evaluations) != 2:
         raise CheckFailedError(
-            f"The run ended after {outcome.spent.student_updates} updates and {len(outcome.evaluations)} evaluations.",
+            f"The run ended after {outcome.spent.student_updates} of {UPDATES} updates and "
+            f"{len(outcome.evaluations)} of 2 evaluations.",
             "A method must not stop the trainer.",
         )

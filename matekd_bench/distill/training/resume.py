@@ -122,7 +122,7 @@ def check_saveable(value: Any, method: str) -> None:
             check_saveable(part, method)
     elif value is not None and type(value) not in (bool, int, float, str, torch.Tensor):
         raise PluginError(
-            f"method '{method}' has a {type(value).__name__} in its state; only tensors, numbers, texts, lists and "
+            f"method '{method}' has a {type(value).__name__} in its state; only tensors, numbers, strings, lists and "
             "dictionaries can be saved."
         )
 

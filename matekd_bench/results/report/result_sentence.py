@@ -94,13 +94,13 @@ def _verdict_on(row: LeaderboardRow, task: str) -> Verdict | None:
 
 
 def _could_have_found(table: LeaderboardTable, tasks: Sequence[str]) -> str:
-    """Name the differences that the study could have found on `tasks`; empty if that is not known."""
+    """Name the differences that the study could have detected on `tasks`; empty if that is not known."""
     powers = [(name, table.power[name].detectable) for name in tasks if name in table.power]
     if not powers:
         return ""
     parts = [f"{text(points, 'fraction')} on {name}" for name, points in powers]
     first, *others = parts
-    return f"; this study could have found {in_words([first.replace(' on', ' points on', 1), *others])}"
+    return f"; this study could have detected {in_words([first.replace(' on', ' points on', 1), *others])}"
 
 
 def _over_tasks(table: LeaderboardTable) -> Iterator[str]:

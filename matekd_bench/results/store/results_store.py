@@ -143,7 +143,7 @@ class ResultsStore:
     def records(self) -> list[Record]:
         """Read every undamaged record, sorted by run_id. Damaged ones are skipped and listed in `damaged`.
 
-        Raises ResultsError if `runs` is a link that leads out of the results folder.
+        Raises ResultsError if `runs` is a link that points outside the results folder.
         """
         self.damaged, records = [], []
         for run_id in self._list_runs():

@@ -87,7 +87,7 @@ def _one_seed(seed: Any, layer: Mapping[str, Any]) -> dict[str, Any]:
         if layer.get(key, value) != value:
             option = f"--{key.replace('_', '-')}"
             raise UsageError(
-                f"--seed {seed} runs this seed alone, but {option} is {layer[key]}: leave one out."
+                f"--seed {seed} runs only that seed, but {option} is {layer[key]}: remove one of them."
             )
     return long_forms
 

@@ -135,7 +135,7 @@ def _check_teacher_answers(spec: StudySpec, layers: Sequence[Mapping[str, Any]])
     if two and not spec.student.checkpoint.startswith("layers:"):
         raise UsageError(
             f"--teacher-answers '{spec.teacher_answers}' and --teacher '{spec.teacher.checkpoint}': a study has one "
-            "teacher, so leave one out."
+            "teacher, so remove one of them."
         )
 
 

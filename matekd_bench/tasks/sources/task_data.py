@@ -122,7 +122,7 @@ def _splits(
     if train is None:
         raise UsageError(f"task {task.name} has no training data to take a holdout from.")
     train, held_out = split_holdout(task, train)
-    notices.append(f"evaluated on {len(held_out)} rows held out of train; dev is not read.")
+    notices.append(f"evaluated on {len(held_out)} rows held out from train; dev is not read.")
     return train, [held_out]
 
 

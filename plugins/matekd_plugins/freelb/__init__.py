@@ -28,7 +28,7 @@ class FreeLBParams(Params):
     share_dropout: bool = False
     """Share dropout masks between the passes of an update, as in the paper."""
     # No sizes are published for students of a few layers. These are multiples of the student's own embedding norm,
-    # chosen on rows held out of train: docs/methods/freelb.md.
+    # chosen on rows held out from train: docs/methods/freelb.md.
     adv_lr: float = Field(default=0.03, ge=0)
     """Length of an ascent step."""
     init_mag: float = Field(default=0.06, ge=0)

@@ -76,11 +76,11 @@ def files_of(folder: Path) -> Files:
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into a folder; raise ValueError for a path that leads out of it."""
+    """Write files into a folder; raise ValueError for a path that points outside it."""
     for name, content in files.items():
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()):
-            raise ValueError(f"'{name}' leads out of its folder")
+            raise ValueError(f"'{name}' points outside its folder")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
