@@ -44,7 +44,9 @@ def predict(
     task: Annotated[
         str | None,
         typer.Option(
-            "--task", metavar="NAME", help="The task to answer. Default: the run's own; ax for runs of mnli."
+            "--task",
+            metavar="NAME",
+            help="The task to answer. Default: the run's own; runs of mnli can also answer ax.",
         ),
     ] = None,
     split: Annotated[

@@ -47,7 +47,7 @@ def page() -> str:
         _section("Columns of each task", OF_TASKS, _rows(in_files(scores))),
         _section(
             "Columns of tables only",
-            "Tables have these columns, and those columns of files that have a heading.",
+            "Tables have these columns in addition to the columns of files that have a heading.",
             _rows(column for column in board if not column.in_files),
         ),
         _section(

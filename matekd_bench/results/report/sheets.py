@@ -222,7 +222,7 @@ def _runs_with_margin(table: LeaderboardTable) -> list[Record]:
 def _chosen_sheet(table: LeaderboardTable) -> Sheet:
     """Show the trial that tuning chose for each row and task."""
     columns = [_chosen(task) for task in table.columns]
-    title = f"Chosen on a holdout of train ({table.tuning}; trial: what it changed)"
+    title = f"Settings chosen on a holdout of train ({table.tuning}), as trial: changed settings"
     return _sheet(table, columns, title=title)
 
 

@@ -119,7 +119,7 @@ def _how_sure(evidence: ScoreEvidence) -> Iterator[str]:
 def _made_of(run: Record) -> Iterator[str]:
     """Data, models and method, as recorded."""
     identity, data = run.identity, run.data
-    yield from ("## How it was made", "")
+    yield from ("## How it was trained", "")
     facts: dict[str, object] = {
         "data": f"{identity.task}, {data.state_text}, from {data.source}{_at(data.revision)}",
         "rows": ", ".join(f"{name} {split.n}" for name, split in data.splits.items()),

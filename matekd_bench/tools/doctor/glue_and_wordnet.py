@@ -73,7 +73,7 @@ def wordnet(host: Host) -> Iterator[Finding]:
     )
     path = find_wordnet()
     if path is None:
-        text = f"not found; used by {users}, with a smaller stand-in instead"
+        text = f"not found; a smaller stand-in is used by {users}"
         yield Finding(TOPIC, "WordNet", "missing", text, GET_WORDNET)
     else:
         yield Finding(TOPIC, "WordNet", "ok", f"{path}; used by {users}")
