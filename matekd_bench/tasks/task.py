@@ -227,7 +227,7 @@ class TaskData:
             if len(examples) != examples.official_rows or examples.split == HOLDOUT:
                 parts.append(f"{examples.split} {len(examples)} of {examples.official_rows}")
             elif not self.task.may_be_official(examples.split, self.digests.get(examples.split, "")):
-                parts.append(f"{examples.split} has different rows than the official split")
+                parts.append(f"{examples.split} has other rows than the official ones")
         if HOLDOUT not in names:
             parts += [f"{name} absent" for name in self.task.dev if name not in names]
         if self.state in ("mini", "own"):
