@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 ViewOption = partial(typer.Option, rich_help_panel="View")
 By = Annotated[
     str | None,
-    ViewOption("--by", metavar="task", help="Show a table for each task, with every interval and selection."),
+    ViewOption(
+        "--by",
+        metavar="task",
+        help="Show a table for each task, with all intervals and the last, best and cross-fitted scores.",
+    ),
 ]
 Cost = Annotated[
     bool, ViewOption("--cost", help="Show each method's cost, and its difference at equal cost.")

@@ -118,7 +118,10 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
     """Yield everything else that a reader should know, one sentence each."""
     for column in table.columns:
         if column.uninformative:
-            yield f"{column.name} is uninformative: {column.uninformative}; it is not compared and in no mean."
+            yield (
+                f"{column.name} is uninformative: {column.uninformative}; it is neither compared nor included in a "
+                f"mean."
+            )
         if absent := [row.label for row in table.rows if column.name not in row.cells]:
             yield f"{column.name}: no run of {', '.join(absent)}; costs over different tasks are not comparable."
     if table.glue_tasks is not None and table.glue_tasks < len(GLUE8):

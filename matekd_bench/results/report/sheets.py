@@ -20,7 +20,7 @@ View: TypeAlias = Literal["overall", "task", "cost", "diagnostics"]
 # "Too few seeds" counts as no value, because a sentence below the table says so.
 WITHOUT_VALUE = ((NO_VALUE,), (f"none: {FEW_SEEDS}",))
 
-ALSO_TITLE = "Further sets, at the end of training; in no mean over tasks"
+ALSO_TITLE = "Further sets, scored at the end of training; not included in any mean over tasks"
 MARGIN_TITLE = "Margin of the adversary over the frozen generator, by run"
 
 

@@ -87,8 +87,8 @@ def _agreement(onnx: OnnxAgreement) -> str:
     if onnx.exact:
         return f"{compared}{onnx.recorded:.2g}."
     return (
-        f"{compared}{onnx.recorded:.2g}, because the run was evaluated in bf16; the class of {onnx.changed} examples "
-        f"changes. From the student in float32 they differ by at most {onnx.float32:.2g}."
+        f"{compared}{onnx.recorded:.2g}, because the run was evaluated in bf16; {onnx.changed} examples get a "
+        f"different class. The logits differ from those of the student in float32 by at most {onnx.float32:.2g}."
     )
 
 

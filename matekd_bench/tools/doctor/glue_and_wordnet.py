@@ -24,7 +24,7 @@ def glue_folder(path: Path | None, host: Host) -> Iterator[Finding]:
             TOPIC,
             "GLUE folder",
             "missing",
-            "none is named; with a network, the Hub provides the data",
+            "no folder is named; with a network, the Hub provides the data",
             GET_GLUE,
         )
         return
