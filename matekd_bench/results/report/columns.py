@@ -160,8 +160,7 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     Column(
         "budget",
         "Kind and limits of the budget of the row's runs. If tasks have different limits, they are in ascending order, "
-        "such as "
-        "`student_updates=80/200`. Tables show the limits per task.",
+        "such as `student_updates=80/200`. Tables show the limits per task.",
         _budget, ("budget",), show=_budget_cell,
     ),
     Column(

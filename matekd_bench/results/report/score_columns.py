@@ -51,7 +51,7 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
         lambda cell, task: TableCell((mean_and_spread(cell),), "" if cell.mean is None else cell.mean),
     ),
     Column(
-        "sd", "Standard deviation over seeds (ddof 1); empty for a single seed.",
+        "sd", "Standard deviation over seeds (ddof 1); empty for fewer than two seeds.",
         lambda cell, task: cell.statistics.spread.sd if cell.statistics.spread else None, unit="fraction",
     ),
     Column(

@@ -178,6 +178,6 @@ def warn_of_other_threads(todo: Sequence[Cell], store: ResultsStore, threads: in
     for other, runs in sorted(run_counts.items()):
         text = (
             f"{runs} of these runs are recorded with {other} CPU threads; with {threads} threads they are new runs and "
-            f"are trained again. Use --threads {other} to keep the recorded ones"
+            f"are trained again; --threads {other} keeps the recorded ones"
         )
         sink.emit(Message(kind="warning", text=text))
