@@ -15,7 +15,7 @@ from matekd_bench import testing
 HEAD = """\
 # Public names
 
-Made from the docstrings by `python -m matekd_bench.api.api_page > docs/api.md`. These names can be imported from
+Generated from the docstrings by `python -m matekd_bench.api.api_page > docs/api.md`. These names can be imported from
 `matekd_bench`, those of the last section from `matekd_bench.testing`. All other modules are private and may change.
 [python.md](python.md) runs a study from Python, and [write-a-method.md](write-a-method.md) shows how to write a method.
 """
@@ -23,7 +23,7 @@ TAIL = """\
 ## Not shown
 
 `hookimpl` marks a function as the implementation of a [hook](hooks.md). `Views` is the return type of
-`Perturbation.views`, for annotations only. `__version__` is the version.
+`Perturbation.views`, for annotations only. `__version__` is the version of matekd-bench.
 """
 SECTIONS: Mapping[str, str] = {
     "Studies and results": "Study DryRun load_results Results Leaderboard Drawing Student",

@@ -73,7 +73,7 @@ class DryRun:
         yield from preset_lines([study.preset], plan.from_preset)
         yield from (f"data of {task}: {state}" for task, state in plan.data_states.items())
         if plan.trials:
-            yield f"tuning: {plan.trials} trials first, {plan.trials_todo} to do"
+            yield f"tuning: {plan.trials} trials before the runs, {plan.trials_todo} to do"
         part = "" if plan.shard is None else f" in shard {plan.shard}"
         teachers = len(study.teachers)
         tune = f" and {teachers} teacher{'s' * (teachers != 1)} to fine-tune" if teachers else ""

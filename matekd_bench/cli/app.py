@@ -54,13 +54,13 @@ COMMANDS: Mapping[str, CommandEntry] = {
     ),
     "compare": CommandEntry(
         "results_commands:compare",
-        "Test whether two checkpoints differ: exact McNemar for accuracy, permutations for other metrics.",
+        "Test whether two checkpoints differ: exact McNemar test for accuracy, permutation test for other metrics.",
         ("compare rte-eda-0 rte-kd-0", "compare results/runs/RUN_A results/runs/RUN_B"),
     ),
     "export": CommandEntry(
         "results_commands:export",
-        "Write the leaderboard or the runs to files: .csv, .json or .md; the "
-        "leaderboard also as .tex, .html or a picture.",
+        "Write the leaderboard or the runs to .csv, .json or .md files, or the leaderboard to .tex, .html or picture "
+        "files.",
         (
             "export leaderboard.csv table.md table.tex",
             "export board.html cost.png forest.svg",
@@ -70,8 +70,7 @@ COMMANDS: Mapping[str, CommandEntry] = {
     ),
     "reproduce": CommandEntry(
         "reproduce_command:reproduce",
-        "Train a recorded run again, and report whether the numbers are the same "
-        "and, if not, which conditions differ.",
+        "Train a recorded run again, compare the numbers, and list the conditions that differ.",
         ("reproduce rte-eda-0", "reproduce RUN --fresh --into DIR", "reproduce RUN --glue-dir DIR"),
     ),
     "predict": CommandEntry(

@@ -19,7 +19,7 @@ Machine = partial(Option, rich_help_panel="Machine")
 
 PluginFiles: TypeAlias = Annotated[
     list[Path] | None,
-    Option("--plugin", metavar="FILE", help="Also load the plugin in this file, which runs its code."),
+    Option("--plugin", metavar="FILE", help="Also load the plugin in this file; this runs its code."),
 ]
 NoPlugins: TypeAlias = Annotated[bool, Option("--no-plugins", help="Exclude the plugins of other packages.")]
 Json: TypeAlias = Annotated[bool, Option("--json", help="Print JSON.")]
@@ -92,7 +92,11 @@ Teacher: TypeAlias = Annotated[
 ]
 TeacherAnswers: TypeAlias = Annotated[
     Path | None,
-    Models("--teacher-answers", metavar="FILE", help="A file of answers to the rows, instead of a teacher."),
+    Models(
+        "--teacher-answers",
+        metavar="FILE",
+        help="A file with answers to the rows, instead of a teacher model.",
+    ),
 ]
 Student: TypeAlias = Annotated[
     str | None,

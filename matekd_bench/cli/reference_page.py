@@ -10,15 +10,15 @@ from typing import Any
 HEAD = """\
 # Command line
 
-Made from the program by `python -m matekd_bench.cli.reference_page > docs/cli.md`; `matekd-bench COMMAND --help` shows
-the same text. Options can be in any order. If an option is repeated, the last one counts, unless the table says that it
-may be repeated. Results go to stdout, everything else to stderr.
+Generated from the program by `python -m matekd_bench.cli.reference_page > docs/cli.md`. `matekd-bench COMMAND --help`
+shows the same text. Options can be in any order. If an option is repeated, the last one counts, unless the table says
+that it may be repeated. Results go to stdout, everything else to stderr.
 
 | exit code | meaning |
 |---|---|
 | 0 | done |
 | 1 | runs failed, or `doctor` found something broken |
-| 2 | bad input: one line on stderr says what and what to do |
+| 2 | bad input; one line on stderr names the problem and the remedy |
 | 130, 143 | interrupted, or stopped by a signal; finished runs are kept, and the current one is saved |
 """
 

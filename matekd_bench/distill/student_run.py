@@ -189,7 +189,7 @@ class _StudentRun:
                 split.collapsed for split in result.evaluations[-1].splits.values()
             ):
                 result.status = "collapsed"
-                result.reason = "the last evaluation predicts one value for every example"
+                result.reason = "the last evaluation predicts the same value for every example"
         except DivergedError as error:
             result.status, result.reason = "diverged", self._divergence_reason(error)
         self._session.gather_counts()

@@ -104,7 +104,9 @@ def constant(name: str, value: Any) -> str:
         return f"{value.__module__}.{value.__qualname__}"
     if type(value).__module__ in ("typing", "logging"):
         return repr(value)
-    raise ValueError(f"it uses '{name}', {kind_in_words(value)} whose content no source determines")
+    raise ValueError(
+        f"it uses '{name}', {kind_in_words(value)} whose content cannot be determined from source code"
+    )
 
 
 def find_definition(value: Any) -> Definition:

@@ -59,6 +59,6 @@ def inside(root: Path, path: Path) -> Path:
         if os.path.islink(part):
             raise ResultsError(
                 f"'{part}' is a link: not followed.",
-                hint="Delete it, or name the folder that it leads to.",
+                hint="Delete it, or name the folder that it points to.",
             )
     return path

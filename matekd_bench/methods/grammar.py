@@ -155,7 +155,7 @@ class _Parser:
         """Raise UsageError if a list or its sweeps make more methods than a study can have."""
         if count > MAX_METHODS:
             raise UsageError(
-                f"methods '{self.text}' make {count} methods: at most {MAX_METHODS} can be in one study.",
+                f"methods '{self.text}' expand to {count} methods, but a study can have at most {MAX_METHODS}.",
                 hint="Sweep fewer values.",
             )
 

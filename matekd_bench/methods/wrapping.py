@@ -87,7 +87,7 @@ def check_wrapping(outer: Method, inner: Method | None, written: str) -> None:
     if inner is not None and outer.wraps is None:
         raise UsageError(
             f"method '{outer.name}' does not wrap another method, so '{written}' is not valid.",
-            hint="Its brackets take parameters, as PARAMETER=VALUE.",
+            hint="Its brackets accept only parameters, as PARAMETER=VALUE.",
         )
     if outer.wraps is None:
         return

@@ -145,5 +145,5 @@ class Host:
         command = f"matekd-bench {LISTED_BY.get(kind, 'plugins')}"
         error.hint = f"'{command}' lists them; load a file of your own with --plugin FILE."
         if any(info.status == "broken" for info in self.plugins):
-            error.hint = "Some plugins were left out: 'matekd-bench plugins' says why."
+            error.hint = "Some plugins were left out: 'matekd-bench plugins' shows why."
         return error

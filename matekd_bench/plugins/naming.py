@@ -54,7 +54,7 @@ def conflict_error(kind: str, name: str, claims: Sequence[Provided[AnyRecord]]) 
     if built_in and others:  # a built-in name stays: the others must change theirs
         return PluginError(
             f"the {kind} name '{name}' of {' and of '.join(map(str, others))} is taken by a {kind} of {built_in[0]}:",
-            hint="give yours another name.",
+            hint="give yours a different name.",
         )
     if len({claim.by for claim in claims}) == 1:
         return PluginError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matekd_bench.events import Evaluated, Progress, RunFinished, StudyStarted
 
-STOPPING = "stopping after this update; press again to stop now"
+STOPPING = "stopping after this update; press Ctrl-C again to stop now"
 
 
 def loss_text(loss: float | None) -> str:

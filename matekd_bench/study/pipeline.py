@@ -143,13 +143,13 @@ def _plan_study(placement: Placement, host: Host, sink: Sink, ranks: Ranks, *, q
     if unscored := count_unscored(finished, store):
         _note(
             sink,
-            f"{unscored} recorded runs were not scored on all sets of --also, and are not trained again for it: "
-            "they are with another --results DIR.",
+            f"{unscored} recorded runs were not scored on all sets of --also, and are not trained again. To train and "
+            f"score them, use a different --results DIR.",
         )
     if spec.keep == "last" and (missing := _count_missing_students(grid, store, recorded)):
         _note(
             sink,
-            f"{missing} recorded runs kept no student: 'matekd-bench predict RUN' says how to train one again.",
+            f"{missing} recorded runs kept no student: 'matekd-bench predict RUN' shows how to train one again.",
         )
     if todo:
         _stage(sink, "timing the machine")
@@ -244,7 +244,8 @@ def _note_skipped_checkpoints(study: _PlannedStudy, sink: Sink) -> None:
         if run_id is not None and cell.run_id not in unfinished:
             _note(
                 sink,
-                f"{cell.label}: skipped a checkpoint of other settings or another version ({run_id}); starting over",
+                f"{cell.label}: skipped a checkpoint of different settings or a different version ({run_id}); starting "
+                f"over",
             )
 
 

@@ -48,7 +48,9 @@ def answer_of(line: TableLine, header: AnswersHeader, task: Task, file: Path) ->
     [(form, value)] = answers.items()
     if task.kind == "regression":
         if form != "answer":
-            raise DataError(f"{place}: '{form}' for '{task.name}', a regression: give its score as 'answer'.")
+            raise DataError(
+                f"{place}: '{form}' is not for a regression like '{task.name}': give the score as 'answer'."
+            )
         return (_number(value, form, place),)
     if form == "answer":
         return _smoothed(value, _smoothing(line, header, place), task, place)

@@ -22,14 +22,15 @@ def _misfit(task: Task, other: Task) -> str | None:
     if other.evaluated_with not in (None, task.name):
         return f"its rows are for models of '{other.evaluated_with}'"
     if len(task.fields) != len(other.fields):
-        return f"its rows have {_texts(other)}, theirs {_texts(task)}"
+        return f"its rows have {_texts(other)}, but those of '{task.name}' have {_texts(task)}"
     if task.kind != other.kind:
         return f"it is a {other.kind}"
     means = {label: other.label_map.get(label, label) for label in task.labels}
     if unknown := [label for label, meant in means.items() if meant not in other.labels]:
-        return f"no label for their '{unknown[0]}'; it has {', '.join(other.labels)} (label_map in its task file)"
+        labels = ", ".join(other.labels)
+        return f"it has no label for their '{unknown[0]}', only {labels} (set label_map in its task file)"
     if missed := [label for label in other.labels if label not in means.values()]:
-        return f"none of their labels means '{missed[0]}' (label_map in its task file)"
+        return f"none of their labels means '{missed[0]}' (set label_map in its task file)"
     return None
 
 

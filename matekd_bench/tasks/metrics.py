@@ -154,7 +154,7 @@ def predictions_of(task: Task, logits: ArrayLike) -> NDArray[np.int64] | Floats:
     if task.kind == "regression" and outputs.ndim == 1:
         outputs = outputs[:, None]
     if outputs.ndim != 2 or outputs.shape[1] != task.outputs:
-        raise ValueError(f"{task.name} takes logits of shape [n, {task.outputs}], not {list(outputs.shape)}")
+        raise ValueError(f"{task.name} needs logits of shape [n, {task.outputs}], not {list(outputs.shape)}")
     if not np.all(np.isfinite(outputs)):
         raise RunError(f"{task.name}: the logits hold NaN or infinity.")
     return outputs[:, 0] if task.kind == "regression" else outputs.argmax(axis=1)
@@ -201,8 +201,8 @@ def check_library_metrics(data: TaskData) -> None:
             raise DataError(error.message) from error
         if perfect <= min(others) and not is_constant(gold):
             raise DataError(
-                f"metric '{name}' gives perfect predictions of {task.name} {dev.split} {perfect:g}, but constant ones "
-                f"{max(others):g}: higher must be better."
+                f"metric '{name}' gives perfect predictions of {task.name} {dev.split} the score {perfect:g}, but "
+                f"constant ones {max(others):g}: a better prediction must have a higher score."
             )
 
 

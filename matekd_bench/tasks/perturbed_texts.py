@@ -112,7 +112,9 @@ class PerturbedTexts:
             if index >= len(row):
                 raise DataError(f"{where} has one text and no segment '{SEGMENTS[index]}'.")
             if entry.text not in (None, row[index]):
-                raise DataError(f"{where} has the text {shown(row[index])}, not {shown(str(entry.text))}.")
+                raise DataError(
+                    f"{where} has the text {shown(row[index])} in the data, but {shown(str(entry.text))} in this line."
+                )
 
     def _count_unused(self, rows: RowTexts) -> int:
         texts = {text for row in rows.values() for text in row}
@@ -176,7 +178,7 @@ def _add(line: TableLine, file: Path, by_id: dict[_Key, _Entry], by_text: dict[s
         entry = by_id.setdefault((uid, SEGMENTS.index(segment or SEGMENTS[0])), entry)
         if text and entry.text not in (None, text):
             raise DataError(
-                f"'{file}', line {line.number}: row '{uid}' has another text in line {entry.line}."
+                f"'{file}', line {line.number}: row '{uid}' has a different text in line {entry.line}."
             )
     entry.segmented &= segment is not None
     entry.perturbed += perturbed

@@ -103,7 +103,8 @@ class TaskAnswers:
             fields = " and ".join(f"'{name}'" for name in task.fields)
             return DataError(
                 f"'{self.file}' answers none of the {missing} training rows of {task.name}.",
-                hint=f"A row is found by its 'id' or by {fields}, and answered by one of {', '.join(FORMS)}. {WRITE}",
+                hint=f"Each line needs a row's 'id' or its {fields}, and the answer as one of {', '.join(FORMS)}. "
+                f"{WRITE}",
             )
         first = answers.index(None)
         texts = " and ".join(map(shown, rows.texts[first]))
@@ -186,7 +187,9 @@ class TaskAnswers:
         named = self._by_id.get(uid, ())
         for line, _ in named:
             if self._texts_of(line) not in (None, texts):
-                raise DataError(f"'{self.file}', line {line.number}: row '{uid}' has other texts.")
+                raise DataError(
+                    f"'{self.file}', line {line.number}: row '{uid}' has different texts in the data."
+                )
         return self._mean(named) or self._mean(self._by_texts.get(texts, ()))
 
     def _mean(self, lines: Sequence[AnswerLine]) -> Logits | None:

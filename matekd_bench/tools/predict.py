@@ -130,7 +130,7 @@ def task_to_predict(run: Record, name: str | None, tasks: Mapping[str, Task]) ->
             hint="For other texts use --file FILE.",
         )
     if set(tasks[name].labels) != set(run.data.labels):
-        raise UsageError(f"task '{name}' has other labels than run '{run.run_id}' was trained with.")
+        raise UsageError(f"task '{name}' does not have the labels with which run '{run.run_id}' was trained.")
     return tasks[name]
 
 
@@ -193,7 +193,9 @@ def check_carried(columns: Iterable[str], task: Task, file: Path) -> None:
     """Raise DataError if a column of the file that goes into the output has the name of a column with answers."""
     taken = [column for column in columns if column in answer_columns(task.labels)]
     if taken:
-        raise DataError(f"'{file}' has a column '{taken[0]}', as the output does: rename it in the file.")
+        raise DataError(
+            f"'{file}' has a column '{taken[0]}', which the output also has: rename it in the file."
+        )
 
 
 def as_text(answers: StudentAnswers, suffix: str, carried: Sequence[Mapping[str, Any]] = ()) -> str:

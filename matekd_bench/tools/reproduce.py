@@ -138,7 +138,8 @@ def _cell_of_run(grid: Grid, recorded: Record) -> Cell:
     alike = [cell for cell in grid.cells if cell.job.variant == recorded.identity.variant]
     if not same and not alike:
         raise ResultsError(
-            f"run '{recorded.run_id}' cannot be trained again: its settings give no '{recorded.identity.variant}'."
+            f"run '{recorded.run_id}' cannot be trained again: its settings contain no method "
+            f"'{recorded.identity.variant}'."
         )
     return grid.cell((same or alike)[0].run_id, recorded.tuning)
 

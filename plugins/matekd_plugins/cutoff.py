@@ -44,7 +44,7 @@ class Cutoff(Perturbation[CutoffParams]):
     """
 
     name = "cutoff"
-    summary = "Tokens, a span of them or features erased, relabeled by the teacher."
+    summary = "Tokens, a span of tokens or features erased; the teacher relabels the result."
     level = "embedding"
     version = "1"
     needs = frozenset({"one-vocabulary"})

@@ -20,7 +20,7 @@ class FineTune(Perturbation[NoParams]):
         super().__init__(params, context)
         if not context.gold_weight:
             raise UsageError(
-                "method 'finetune' learns from gold labels alone, but their weight in this study is 0."
+                "method 'finetune' learns only from gold labels, but their weight in this study is 0."
             )
 
     def views(self, batch: Batch, models: Models) -> Views:

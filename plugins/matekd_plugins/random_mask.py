@@ -16,7 +16,7 @@ class RandomMask(TokenPerturbation[MaskParams]):
     """Ablation of MATE-KD that replaces each non-special token by [MASK] with probability `mask_rate`."""
 
     name = "random-mask"
-    summary = "Ablation of MATE-KD: 30 % of the tokens replaced by [MASK], relabeled by the teacher."
+    summary = "Ablation of MATE-KD: 30 % of the tokens replaced by [MASK]; the teacher relabels the text."
     level = "token"
     version = "1"
     role = "ablation"

@@ -16,7 +16,9 @@ class RandomToken(TokenPerturbation[MaskParams]):
     """Ablation of MATE-KD that replaces each non-special token, with probability `mask_rate`, by a random token."""
 
     name = "random-token"
-    summary = "Ablation of MATE-KD: 30 % of the tokens replaced by random ones, relabeled by the teacher."
+    summary = (
+        "Ablation of MATE-KD: 30 % of the tokens replaced by random ones; the teacher relabels the text."
+    )
     level = "token"
     version = "1"
     role = "ablation"

@@ -41,7 +41,9 @@ class Smart(Perturbation[SmartParams]):
     """
 
     name = "smart"
-    summary = "The same output in a tiny ball around the word embeddings, enforced at its worst point."
+    summary = (
+        "Trains the student to keep its output at the worst point of a tiny ball around the word embeddings."
+    )
     level = "embedding"
     version = "1"
     search = {"weight": Range(0.1, 10.0, log=True)}

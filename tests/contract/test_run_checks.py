@@ -194,7 +194,7 @@ def test_a_careful_method_passes_every_check():
         (first_word, "text", {"awkward-text"}, "'', .*IndexError"),
         (everywhere, "token", {"special-tokens"}, r"\[CLS\], \[SEP\]"),
         (leaking, "none", {"student"}, "gradient in the student"),
-        (uncounted, "none", {"cost"}, "student made 2 passes; 1 of them"),
+        (uncounted, "none", {"cost"}, "student made 2 passes, but 1 were"),
         (greedy, "none", {"weights"}, "gold=1 and soft=2"),
         (wrong_labels, "none", {"labels", "unlabeled"}, "not batch.labels"),
         (batch_mean, "none", {"pieces"}, "In micro-batches of 5 rows"),

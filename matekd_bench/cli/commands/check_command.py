@@ -22,7 +22,7 @@ def check(
         str,
         typer.Argument(
             metavar="NAME|FILE",
-            help="A method, a list as for --methods, or a plugin's file, whose code is run.",
+            help="A method, a list as for --methods, or a plugin's file (this runs its code).",
             autocompletion=completion.methods,
         ),
     ],

@@ -77,9 +77,9 @@ def doctor(
 def _summary(broken: int, missing: int) -> str:
     """Return the last line of `doctor`."""
     if broken:
-        return f"{broken} broken, {missing} missing; the arrows say what to do."
+        return f"{broken} broken, {missing} missing; the lines with arrows show what to do."
     if missing:
-        return f"Nothing is broken; {missing} missing, which a study may not need."
+        return f"Nothing is broken; {missing} missing (not needed by every study)."
     return "Nothing is broken, nothing is missing."
 
 
@@ -135,7 +135,7 @@ def _print_conclusion(parts: list[Requirement], json: bool) -> None:
             hint=fetch_hint("the lines above give the reasons; run the same command to try again."),
         )
     if not json:
-        typer.echo("Everything needed is on this machine: the study runs without a network.")
+        typer.echo("Everything needed is on this machine: the study can run without a network.")
 
 
 app = typer.Typer(help="Show or clear the cache of teachers, logits and generators.", no_args_is_help=True)
@@ -196,7 +196,7 @@ def clear(
         if not cleared:
             typer.echo(f"kept, because it is in use: {folder.path}")
     sizes = [folder.size for folder, cleared in folders if cleared]
-    typer.echo(f"{len(sizes)} cleared, {readable(sum(sizes))}.")
+    typer.echo(f"{len(sizes)} cleared, {readable(sum(sizes))} freed.")
 
 
 def _seconds(text: str) -> float:

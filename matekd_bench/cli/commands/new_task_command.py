@@ -182,7 +182,7 @@ def _task_from_options(
     try:
         return OwnTask.model_validate(values)
     except ValidationError as error:
-        raise UsageError(f"the task cannot be made: {first_problem(error, OwnTask).sentence()}") from error
+        raise UsageError(f"the task cannot be created: {first_problem(error, OwnTask).sentence()}") from error
 
 
 def _split_list(text: str | None) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ def plugins(
         )
         for info in host.plugins
     ]
-    print_table(("plugin", "distribution", "version", "status", "provides, or the reason"), rows)
+    print_table(("plugin", "distribution", "version", "status", "provides, or why not used"), rows)
 
 
 @app.command(

@@ -36,7 +36,7 @@ Into = Annotated[
     Option("--into", metavar="DIR", help="Keep the new record in this folder. Default: not kept."),
 ]
 Fresh = Annotated[
-    bool, Option("--fresh", help="Also make teacher and generator from scratch, without the cache.")
+    bool, Option("--fresh", help="Also train teacher and generator from scratch, without the cache.")
 ]
 Device = Annotated[
     str | None, Machine("--device", metavar="NAME", help="Default: the recorded kind of device.")
@@ -132,14 +132,14 @@ def _report_lines(reproduction: Reproduction) -> Iterator[str]:
     identity, evaluations = recorded.identity, len(recorded.curve)
     yield f"{identity.variant} on {identity.task}, seed {identity.seed} ({recorded.run_id})"
     if reproduction.same:
-        yield f"The same: logits of {evaluations} evaluations, scores, losses and diagnostics, to the last bit."
+        yield f"The same to the last bit: logits of {evaluations} evaluations, scores, losses and diagnostics."
     elif reproduction.evaluations:
         first = reproduction.evaluations[0]
         largest = max(evaluation.largest for evaluation in reproduction.evaluations)
         start = f"evaluation {first.number} on ({first.split})"
         yield f"Not the same: logits differ from {start}, by at most {largest:.3g}."
     else:
-        yield "Not the same, although the logits of every evaluation are:"
+        yield "Not the same: these numbers differ, although the logits of every evaluation are the same:"
     for number in reproduction.numbers:
         yield f"  {then_and_now(number)}"
     yield from _condition_lines(reproduction)
@@ -158,7 +158,11 @@ def _condition_lines(reproduction: Reproduction) -> Iterator[str]:
         yield from (f"  {then_and_now(condition)}" for condition in reproduction.conditions)
     elif not reproduction.same:
         device = reproduction.recorded.compute.device
-        why = "" if device == "cpu" else f" On '{device}' only --deterministic runs repeat to the last bit."
+        why = (
+            ""
+            if device == "cpu"
+            else f" On '{device}', only runs with --deterministic are repeatable to the last bit."
+        )
         yield f"No recorded condition differs.{why}"
 
 

@@ -32,13 +32,17 @@ if TYPE_CHECKING:
 ViewOption = partial(typer.Option, rich_help_panel="View")
 By = Annotated[
     str | None,
-    ViewOption("--by", metavar="task", help="Show a table for each task, with every interval and selection."),
+    ViewOption(
+        "--by",
+        metavar="task",
+        help="Show a table for each task, with all intervals and the last, best and cross-fitted scores.",
+    ),
 ]
 Cost = Annotated[
     bool, ViewOption("--cost", help="Show each method's cost, and its difference at equal cost.")
 ]
 Diagnostics = Annotated[
-    bool, ViewOption("--diagnostics", help="Show what runs and methods report about themselves.")
+    bool, ViewOption("--diagnostics", help="Show the diagnostics that runs and methods report.")
 ]
 Failures = Annotated[
     bool,
@@ -47,9 +51,11 @@ Failures = Annotated[
     ),
 ]
 Notes = Annotated[
-    bool, ViewOption("--notes", help="Print the notes: data, power, rows used, comparable costs.")
+    bool, ViewOption("--notes", help="Print the notes on data, power, rows used and comparable costs.")
 ]
-Sort = Annotated[str | None, ViewOption("--sort", metavar="KEY", help="delta, score, cost, name, or a task.")]
+Sort = Annotated[
+    str | None, ViewOption("--sort", metavar="KEY", help="Sort by delta, score, cost, name, or a task.")
+]
 Rows = Annotated[
     str | None, ViewOption("--methods", metavar="LIST", help="Show only these methods or variants.")
 ]
@@ -137,7 +143,10 @@ def _print_failures(results: Results) -> None:
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="The extension sets the format.")]
 Table = Annotated[
-    str, typer.Option("--table", metavar="leaderboard|runs", help="A row per method, or a row per score.")
+    str,
+    typer.Option(
+        "--table", metavar="leaderboard|runs", help="leaderboard: a row per method; runs: a row per score."
+    ),
 ]
 PlotName = Annotated[
     str | None,
@@ -161,7 +170,8 @@ Width = Annotated[
 Texts = Annotated[
     bool,
     typer.Option(
-        "--texts", help="Show on pages the dev texts on which methods disagree most with the reference."
+        "--texts",
+        help="Add the dev texts on which methods disagree most with the reference (web pages only).",
     ),
 ]
 NoTitle = Annotated[bool, PaperOption("--no-title", help="Leave out the title above pictures.")]
@@ -265,7 +275,7 @@ def _comparison_lines(runs: Sequence[Record], result: CheckpointComparison) -> I
     yield f"A - B  {text(result.delta, 'difference')} points on {result.n} examples"
     if result.only_own is not None:
         yield f"right in A only: {result.only_own}, in B only: {result.only_other}"
-    yield f"{result.test} test: p = {result.p:.4g}; {result.scope}, not about the methods."
+    yield f"{result.test} test: p = {result.p:.4g}, for {result.scope}, not for the methods."
 
 
 def _comparison_as_json(runs: Sequence[Record], result: CheckpointComparison) -> dict[str, object]:

@@ -45,12 +45,12 @@ def texts(
         bool,
         Option(
             "--by-id",
-            help="Write a line for each row and segment, with the row's id, instead of each distinct text.",
+            help="Write a line for each row and segment, with the row's id, instead of a line for each distinct text.",
         ),
     ] = False,
     segments: Annotated[
         Literal["both", "first", "second"],
-        Option("--segments", metavar="both|first|second", help="The texts of a pair to write."),
+        Option("--segments", metavar="both|first|second", help="Which texts of a pair to write."),
     ] = "both",
     preset: Preset = None,
     config: Config = None,

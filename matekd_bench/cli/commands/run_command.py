@@ -122,7 +122,13 @@ def run(
         Machine("--precision", metavar="auto|float32|bf16|fp16", help="Precision of the forward passes."),
     ] = None,
     threads: Annotated[
-        int | None, Machine("--threads", metavar="N", min=1, help="CPU threads; they change the last bits.")
+        int | None,
+        Machine(
+            "--threads",
+            metavar="N",
+            min=1,
+            help="CPU threads; their number changes the last bits of the results.",
+        ),
     ] = None,
     deterministic: Deterministic = False,
     offline: Offline = False,
@@ -136,7 +142,7 @@ def run(
             "--jobs",
             "-j",
             metavar="N|auto",
-            help="Runs at a time, each in its own process; default: 1, for the preset mini auto.",
+            help="Runs at a time, each in its own process; default: 1, or auto with the preset mini.",
         ),
     ] = None,
     processes: Annotated[
@@ -159,7 +165,11 @@ def run(
     ] = None,
     ray_address: Annotated[
         str | None,
-        Machine("--ray-address", metavar="ADDRESS", help="The Ray cluster; default: auto, this machine's."),
+        Machine(
+            "--ray-address",
+            metavar="ADDRESS",
+            help="The address of the Ray cluster; default: auto, the cluster on this machine.",
+        ),
     ] = None,
     shard: Annotated[
         str | None,

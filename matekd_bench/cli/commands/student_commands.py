@@ -44,7 +44,9 @@ def predict(
     task: Annotated[
         str | None,
         typer.Option(
-            "--task", metavar="NAME", help="The task to answer. Default: the run's own; ax for runs of mnli."
+            "--task",
+            metavar="NAME",
+            help="The task to answer. Default: the run's own; runs of mnli can also answer ax.",
         ),
     ] = None,
     split: Annotated[
@@ -266,4 +268,6 @@ def _print_costs(costs: ServingCosts, json: bool) -> None:
         ],
     )  # fmt: skip
     threads = f"{costs.threads} CPU thread{'s' * (costs.threads != 1)}"
-    typer.echo(f"\nWeights in float32. Times with batches of 1 and 32, on {costs.device} with {threads}.")
+    typer.echo(
+        f"\nSizes are of weights in float32. Times are for batches of 1 and 32, on {costs.device} with {threads}."
+    )

@@ -12,13 +12,12 @@ def legend(preview: Preview) -> str:
     """Explain the numbers of a preview."""
     answers = f"probabilities of {', '.join(preview.classes)}" if preview.classes else "scores"
     trained = (
-        f"after {preview.updates} updates"
-        if preview.updates
-        else "with its initial weights (--updates N trains it)"
+        f"trained for {preview.updates} updates" if preview.updates else "not trained (--updates N trains it)"
     )
     return (
-        f"Teacher and student: {answers}, for the original and the perturbed text; the student {trained}.\n"
-        f"Table below: over {preview.rows} training rows of {preview.task}."
+        f"The teacher and student columns show {answers} for the original and the perturbed text; the student is "
+        f"{trained}.\n"
+        f"The table below is computed over {preview.rows} training rows of {preview.task}."
     )
 
 

@@ -67,7 +67,7 @@ def awkward_text(subject: Subject, make: Make) -> None:
         if not make(kind, awkward=True).update().finite:
             raise CheckFailedError(
                 "The loss on empty, long or strange texts is not finite.",
-                "A row may have no maskable token: avoid dividing by their number.",
+                "A row may have no maskable token: do not divide by the number of maskable tokens.",
             )
 
 
@@ -91,12 +91,12 @@ def _rewrite_each(bench: Bench, method: TextPerturbation[Any]) -> None:
 
 
 @contract_check(
-    "vocabularies", "a teacher with another vocabulary works, or the record says that it does not"
+    "vocabularies", "a teacher with a different vocabulary works, or the record declares that it does not"
 )
 def vocabularies(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError if the teacher reads the student's ids and the record does not say so."""
     if subject.record.needs & {"one-vocabulary", "generator"}:
-        raise CheckSkippedError("the record says that it needs one vocabulary")
+        raise CheckSkippedError("the record declares that teacher and student need one vocabulary")
     if not make("single", reverse=True).update().finite:
         raise CheckFailedError(
             "The loss is not finite.", "Declare needs={'one-vocabulary'}, or yield a view for the teacher."
@@ -177,7 +177,7 @@ def cost(subject: Subject, make: Make) -> None:
         for name in ("student", "teacher"):
             if passes[name] != booked.get(name, 0):
                 raise CheckFailedError(
-                    f"The {name} made {passes[name]} passes; {booked.get(name, 0)} of them counted.",
+                    f"The {name} made {passes[name]} passes, but {booked.get(name, 0)} were counted.",
                     f"Call models.{name}_logits(view), never the network.",
                 )
         for name in flops:

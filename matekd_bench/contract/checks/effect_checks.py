@@ -18,7 +18,7 @@ def inputs(subject: Subject, make: Make) -> None:
         if name := bench.update(phase).overwritten:
             raise CheckFailedError(
                 f"The method writes into batch.{name}, which other views use.",
-                "Change a copy: ids = batch.ids.clone(), or masked_fill and where without a final underscore.",
+                "Change a copy: use batch.ids.clone(), masked_fill or where, but not masked_fill_.",
             )
         changed = [name for name, value in teacher.state_dict().items() if not value.equal(before[name])]
         if changed or any(weight.requires_grad for weight in teacher.parameters()):

@@ -38,7 +38,7 @@ def process(subject: Subject, make: Make) -> None:
         if here.get(what) != there.get(what):
             raise CheckFailedError(
                 f"In another process, {what} differs{_quoted(what, here, there)}.",
-                "Sort what comes from a set, and use neither hash(), id() nor the time: each process has its own.",
+                "Sort what comes from a set, and use neither hash(), id() nor the time: they differ between processes.",
             )
 
 

@@ -45,7 +45,7 @@ def deterministic(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError if an update differs from its repetition."""
     if not is_same(_under(1, make), _under(1, make)):
         raise CheckFailedError(
-            "Two updates with the same seed, each of a new instance of the method, differ.",
+            "Two new instances of the method make different updates with the same seed.",
             f"{DRAW} Seed nothing from time, id() or hash().",
         )
 
@@ -104,7 +104,7 @@ def _recorded_seeding() -> Iterator[list[str]]:
         torch.manual_seed = manual_seed
 
 
-@contract_check("rows", "a row's text depends on the row alone, not on batch size, order or threads")
+@contract_check("rows", "a row's text depends only on the row, not on batch size, order or threads")
 def rows(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError if a text method rewrites a row differently next to other rows."""
     bench = make("pairs")
@@ -123,7 +123,7 @@ def rows(subject: Subject, make: Make) -> None:
         if texts != expected:
             raise CheckFailedError(
                 f"Rows perturbed {how} differ from the same rows perturbed in one batch.",
-                "Keep no state between calls of perturb(): draw from `rng` alone.",
+                "Keep no state between calls of perturb(): draw only from `rng`.",
             )
 
 

@@ -40,7 +40,8 @@ def pieces(subject: Subject, make: Make) -> None:
         if place is not None:
             raise CheckFailedError(
                 f"'{place}' in micro-batches of {PIECE} rows differs from its value for the whole batch.",
-                "Report sums with context.report(name, total, count), and count an update once: at batch.offset 0.",
+                "Report sums with context.report(name, total, count), and count an update only once, where "
+                "batch.offset is 0.",
             )
 
 

@@ -64,7 +64,7 @@ def mini_glue(subject: Subject, make: Make) -> None:
     outcome = train(job, TrialAssets(data, recipe))
     if outcome.status == "diverged":
         raise CheckFailedError(
-            f"The run diverged: {outcome.reason}.", "Bound the perturbation, or lower its steps."
+            f"The run diverged: {outcome.reason}.", "Bound the perturbation, or make its steps smaller."
         )
     if outcome.meter.flops <= 0 or outcome.spent.student_updates != UPDATES or len(outcome.evaluations) != 2:
         raise CheckFailedError(

@@ -71,22 +71,23 @@ def labels(subject: Subject, make: Make) -> None:
         if learns and view.labels is not None and not view.labels.equal(update.batch.labels):
             raise CheckFailedError(
                 "A view with a gold share has class labels that are not batch.labels.",
-                "Leave relabeling to the teacher: gold=0 and teacher='same'; mixed labels are floats [B, C].",
+                "Leave relabeling to the teacher, with gold=0 and teacher='same'. Give mixed labels as floats [B, C].",
             )
 
 
-@contract_check("unlabeled", "rows without a label are learned from the teacher alone")
+@contract_check("unlabeled", "rows without a label are learned only from the teacher")
 def unlabeled(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError if a missing label makes the loss or the gradient infinite or NaN."""
     for kind in ("single", "regression"):
         if not make(kind, unlabeled=True).update().finite:
             raise CheckFailedError(
                 "With rows that have no label, the loss or the gradient is not finite.",
-                "Use models.gold, which is 0 there: batch.labels has the class -100, or the score NaN.",
+                "Use models.gold, which is 0 for these rows. Their label in batch.labels is the class -100 or the "
+                "score NaN.",
             )
 
 
-@contract_check("weights", "the views of one update spend the study's weights, no more and no less")
+@contract_check("weights", "the gold shares of an update's views sum to 1, and so do the soft shares")
 def weights(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError unless gold and soft shares both sum to 1.
 
@@ -106,7 +107,7 @@ def weights(subject: Subject, make: Make) -> None:
         )
 
 
-@contract_check("special-tokens", "special tokens keep their places and are seen")
+@contract_check("special-tokens", "special tokens keep their places and stay visible")
 def special_tokens(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError if a special token of the batch was replaced or hidden."""
     bench = make("pairs")
@@ -118,7 +119,7 @@ def special_tokens(subject: Subject, make: Make) -> None:
         special = update.batch.special & (update.batch.mask == 1)  # `special` is true at padding too
         if not view.ids[special].equal(update.batch.ids[special]):
             raise CheckFailedError(
-                "A special token ([CLS], [SEP]) was replaced by another.",
+                "A special token ([CLS], [SEP]) was replaced by another token.",
                 "Change ids only where `maskable`, or ~batch.special, is true.",
             )
         if not bool(view.mask[special].all()):
@@ -136,7 +137,7 @@ def _check_rewritten_pair(view: View, batch: Batch) -> None:
         )
 
 
-@contract_check("padding", "padding keeps its id, a mask of 0 and no shift")
+@contract_check("padding", "padding keeps its id, its mask of 0 and a shift of 0")
 def padding(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError if something was put after the end of a row."""
     bench = make("single")

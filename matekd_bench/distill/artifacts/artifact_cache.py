@@ -119,7 +119,7 @@ def _follow_leader(home: Path, key: str, build: Build, ranks: Ranks) -> CacheEnt
     if not (home / key).is_dir():
         raise ResultsError(
             f"the cache folder '{home}' differs from that of the first process:",
-            hint="all processes of a run need the same cache; set MATEKD_BENCH_CACHE.",
+            hint="all processes of a run need the same cache: set MATEKD_BENCH_CACHE to one folder for all of them.",
         )
     return CacheEntry(home / key, missing, CacheUse(home, key))
 

@@ -137,7 +137,7 @@ def check_labels(
         )
     if gain >= GATE_MARGIN and p < GATE_P:
         raise CheckpointError(
-            f"{message}.", hint="Its labels are in another order: set id2label in its config.json."
+            f"{message}.", hint="Its labels are in a different order: set id2label in its config.json."
         )
     return message
 

@@ -74,7 +74,7 @@ def check_is_model(folder: Path, id: str, revision: str | None) -> None:
         reference = f"{id}@{revision}" if revision else folder
         raise CheckpointError(
             f"'{id}' has no model.safetensors, and only safetensors weights are loaded.",
-            hint=f"'matekd-bench convert {reference}' makes them from a pytorch_model.bin.",
+            hint=f"'matekd-bench convert {reference}' creates them from a pytorch_model.bin.",
         )
 
 

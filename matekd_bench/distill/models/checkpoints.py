@@ -178,7 +178,7 @@ def _download(repository: HubRepository, wanted: Sequence[str]) -> tuple[Path, H
 
     if repository.pinned and (folder := find_local_folder(repository.id, repository.revision)):
         return folder, repository
-    otherwise = "Connect once, set HF_HOME to a cache that has it, or give a folder."
+    otherwise = "Connect to the network once, set HF_HOME to a cache that has the model, or give a folder."
     try:
         with hub_errors(CheckpointError, repository, otherwise), without_retries():
             at = repository.at_commit()
@@ -191,6 +191,6 @@ def fetch_again(reference: str, revision: str | None, names: Iterable[str]) -> N
     """Download files of a Hub model even if they are here; files of a local folder are not touched."""
     _, repository = find_folder(reference, revision)
     if repository is not None:
-        otherwise = "Delete the model's folder in the cache, and connect once."
+        otherwise = "Delete the model's folder in the cache, and connect to the network once."
         with hub_errors(CheckpointError, repository, otherwise), without_retries():
             repository.fetch_again(names)

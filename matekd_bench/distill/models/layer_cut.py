@@ -40,7 +40,8 @@ def parse_layers(reference: str, checkpoint: Checkpoint) -> tuple[int, ...]:
         numbers = list(range(numbers[0]))
     if not numbers or max(numbers) >= depth or len(set(numbers)) != len(numbers):
         raise UsageError(
-            f"'{reference}' does not fit '{checkpoint.id}': it has {depth} layers, 0 to {depth - 1}; name each once."
+            f"'{reference}' does not fit '{checkpoint.id}': it has {depth} layers, numbered 0 to {depth - 1}; name "
+            f"each at most once."
         )
     return tuple(sorted(numbers))
 
@@ -80,7 +81,7 @@ def keep_layers(model: Any, layers: tuple[int, ...]) -> None:
     depth, family = config.num_hidden_layers, type(model).__name__
     owners = _owners_of_layers(model, depth)
     if len(owners) != 1 or getattr(config, "is_encoder_decoder", False):
-        raise CheckpointError(f"can't tell which part of {family} are its {depth} layers: {NO_LAYERS}.")
+        raise CheckpointError(f"can't tell which part of {family} contains its {depth} layers: {NO_LAYERS}.")
     [(owner, stacks)] = owners
     for name, stack in stacks.items():
         kept = nn.ModuleList([stack[index] for index in layers])

@@ -101,7 +101,7 @@ def load_model(auto: str, source: ModelSource, seed: int, **config: Any) -> tupl
     if encoder := [name for name in in_base if ".pooler." not in name]:
         raise CheckpointError(
             f"'{source.checkpoint.id}' lacks {len(encoder)} weights of the encoder itself, such as {encoder[0]}.",
-            hint="It was saved from another kind of model than its config.json says.",
+            hint="It was saved from a different kind of model than the one that its config.json names.",
         )
     if source.layers is not None:
         keep_layers(model, source.layers)

@@ -328,6 +328,8 @@ def check_own_gpus(store: Any, rank: int, size: int, name: str) -> None:
     for number, gpu in enumerate(names, 1):
         if first_of.setdefault(gpu, number) != number:
             raise UsageError(
-                f"processes {first_of[gpu]} and {number} of {size} would train on the same GPU: each needs its own.",
-                hint="Start as many processes on a machine as it has GPUs, or let each see its own.",
+                f"processes {first_of[gpu]} and {number} of {size} would train on the same GPU: each process needs its "
+                f"own.",
+                hint="Start as many processes on a machine as it has GPUs, or make a different GPU visible to each "
+                "process.",
             )

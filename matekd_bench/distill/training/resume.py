@@ -111,7 +111,7 @@ def _newest_local(
             continue
         if state.get("origin") == origin:
             return folder, state
-        say("checkpoint of other versions or models skipped; training starts over")
+        say("skipped a checkpoint of different versions or models; training starts over")
     return None
 
 

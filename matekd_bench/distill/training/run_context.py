@@ -76,7 +76,7 @@ class TrainedModule:
         """
         batch = self._context.scope.batch
         if batch is None:
-            raise RuntimeError("learn() belongs inside views()")
+            raise RuntimeError("call learn() only inside views()")
         self._context.loss_scale.backward(loss_per_example.sum() / batch.total)
         self.learned = True
 
@@ -227,7 +227,7 @@ class RunContext:
             module, optimizer(module.parameters()), clip=clip, schedule=schedule, name=name, context=self
         )
         if any(other.name == name for other in self.trained):
-            raise RuntimeError(f"two modules are prepared under the name '{name}'")
+            raise RuntimeError(f"two modules are prepared under the name '{name}': give them different names")
         self.trained.append(trained)
         flops = getattr(module, "flops", None)
         self.meter.register(name, flops if flops is not None else _no_flops)

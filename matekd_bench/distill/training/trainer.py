@@ -290,7 +290,7 @@ class Trainer:
         if view.teacher == "same" and not self._context.one_vocabulary:
             raise PluginError(
                 f"method '{self._name}' shows the teacher the student's ids, but the two have different vocabularies: "
-                "declare needs={'one-vocabulary'} in its record, or give the view a teacher's view."
+                "declare needs={'one-vocabulary'} in its record, or give the view a separate view for the teacher."
             )
         with torch.no_grad():
             logits: Tensor = self._models.teacher_logits(view if view.teacher == "same" else view.teacher)

@@ -56,7 +56,7 @@ def _cause(error: BaseException, repository: HubRepository, otherwise: str) -> C
         reason = hub_silence(ANSWER_TIMEOUT)
         why = f" ({reason})" if reason else ""
         return Cause(
-            f"the Hub cannot be reached{why}, and this is not in the local cache", fetch_hint(otherwise)
+            f"the Hub cannot be reached{why}, and the local cache does not have it", fetch_hint(otherwise)
         )
     foreign = isinstance(error, (OSError, RuntimeError)) or {"HTTPError", "InvalidURL"} & _names(error)
     return Cause(first_line(error).rstrip("."), fetch_hint(otherwise)) if foreign else None
@@ -106,7 +106,9 @@ def _connection(error: BaseException) -> Cause | None:
     if "ProxyError" in names:
         return Cause(f"the proxy refuses the connection ({os_reason(error)})", "Check HTTPS_PROXY.")
     if names & {"TimeoutException", "TimeoutError"}:
-        return Cause("the Hub did not answer in time", f"{AGAIN} HF_HUB_DOWNLOAD_TIMEOUT=60 waits longer.")
+        return Cause(
+            "the Hub did not answer in time", f"{AGAIN} Set HF_HUB_DOWNLOAD_TIMEOUT=60 to wait longer."
+        )
     if "FileMetadataError" in names:
         return Cause("the server that answers is not the Hub", "Check HF_ENDPOINT and the proxy.")
     broken = names & {"ReadError", "WriteError", "RemoteProtocolError", "IncompleteRead"}

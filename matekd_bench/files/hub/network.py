@@ -135,7 +135,7 @@ def fetch_command() -> str | None:
 
 def fetch_hint(usual: str) -> str:
     """Return the hint for a file that must be fetched: the command that does it if offline, else `usual`."""
-    return f"With a network '{_offline[-1]}' fetches it." if _offline else usual
+    return f"With a network connection, '{_offline[-1]}' fetches it." if _offline else usual
 
 
 def _refuse_remote(event: str, arguments: tuple[Any, ...]) -> None:

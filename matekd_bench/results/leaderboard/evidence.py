@@ -140,7 +140,7 @@ class Evidence:
         if foreign := library_metrics(metrics):
             raise ResultsError(f"'{foreign[0]}' is not computed example by example.")
         if len(names) < len(metrics) or not names:
-            raise ResultsError(f"metrics {', '.join(metrics) or '(none)'} are not known here.")
+            raise ResultsError(f"metrics {', '.join(metrics) or '(none)'} are unknown to this version.")
         key = (*dev_digests(record).items(), *names)
         if key not in self._gold_labels:
             dev = read_labels(record, self._store_of(record))
@@ -175,4 +175,4 @@ def _gives_recorded_score(record: Record, gold: Gold, predictions: Predictions) 
 
 def _check_score(record: Record, gold: Gold, predictions: Predictions) -> None:
     if not _gives_recorded_score(record, gold, predictions):
-        raise ResultsError("the predictions do not give the recorded score.")
+        raise ResultsError("the score of the predictions is not the recorded one.")

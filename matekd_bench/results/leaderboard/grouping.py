@@ -151,4 +151,7 @@ def _several_columns_note(task: str, parts: Sequence[Sequence[Record]]) -> str:
     reasons += [f"{len(data)} data sets"] if len(data) > 1 else []
     metrics = {tuple(_library_metrics(part[0])) for part in parts}
     reasons += [f"{len(metrics)} versions of its metrics"] if len(metrics) > 1 else []
-    return f"{task}: {' and '.join(reasons)} under one protocol: columns are separate, not compared, and in no mean."
+    return (
+        f"{task}: {' and '.join(reasons)} under one protocol: each has its own column, which is not compared and is in "
+        f"no mean."
+    )

@@ -69,7 +69,7 @@ def differences(tables: Sequence[LeaderboardTable]) -> tuple[str, ...]:
     fields = differing_settings({table.protocol_id: _for_tasks(table.settings, common) for table in tables})
     lines = [str(field) for field in fields]
     if not lines:
-        return ("something that records do not contain, e.g. the teacher's recipe or the engine's version",)
+        return ("a setting that records do not contain, e.g. the teacher's recipe or the engine's version",)
     more = len(lines) - MAX_NAMED
     return (*lines[:MAX_NAMED], *([f"and {more} more"] if more > 0 else []))
 

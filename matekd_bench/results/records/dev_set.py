@@ -32,7 +32,7 @@ class DevSet(RecordPart):
     @model_validator(mode="after")
     def _check_lengths(self) -> DevSet:
         if not self.n == len(self.uids) == len(self.labels):
-            raise ValueError(f"{self.n} rows, {len(self.uids)} ids and {len(self.labels)} labels")
+            raise ValueError(f"it has {self.n} rows, but {len(self.uids)} ids and {len(self.labels)} labels")
         return self
 
 

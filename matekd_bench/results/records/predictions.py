@@ -42,7 +42,7 @@ class Predictions:
         for number, evaluation in enumerate(self.evaluations, start=1):
             if evaluation.keys() != self.uids.keys():
                 raise ValueError(
-                    f"evaluation {number} has splits {sorted(evaluation)}, but the ids are of {sorted(self.uids)}"
+                    f"evaluation {number} has splits {sorted(evaluation)}, but the ids are for {sorted(self.uids)}"
                 )
             for split, logits in evaluation.items():
                 if logits.ndim != 2 or len(logits) != len(self.uids[split]):

@@ -127,12 +127,12 @@ METHOD: RowColumn = Column(
 LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     Column("schema", f"`{SCHEMA}`.", lambda row, table: SCHEMA),
     Column(
-        "rank_lo", "Rank interval among the ranked rows: best rank; 1 is the best of all.",
+        "rank_lo", "Best rank in the rank interval among the ranked rows; 1 is the best of all.",
         lambda row, table: row.overall.rank.low if row.overall.rank else None,
         ("rank",), show=_rank_cell, over="study",
     ),
     Column(
-        "rank_hi", "Rank interval: worst rank.",
+        "rank_hi", "Worst rank in the rank interval.",
         lambda row, table: row.overall.rank.high if row.overall.rank else None,
     ),
     METHOD,
@@ -159,8 +159,8 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     Column("student", "Student checkpoint.", lambda row, table: joined(students(row))),
     Column(
         "budget",
-        "Kind and limits of the row's runs. If tasks have different limits, they are in ascending order, such as "
-        "`student_updates=80/200`. Tables show the limits per task.",
+        "Kind and limits of the budget of the row's runs. If tasks have different limits, they are in ascending order, "
+        "such as `student_updates=80/200`. Tables show the limits per task.",
         _budget, ("budget",), show=_budget_cell,
     ),
     Column(
@@ -168,18 +168,20 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
         lambda row, table: sum(cell.mean is not None for cell in row.cells.values()),
     ),
     Column(
-        "n_seeds_min", "Number of seeds in the cell with the fewest.",
+        "n_seeds_min", "Number of seeds in the cell that has the fewest.",
         lambda row, table: min(cell.n for cell in row.cells.values()),
     ),
     Column("n_failed", "Number of runs that failed.", lambda row, table: _count(row, "failed")),
     Column(
         "score_definition",
-        "`glue8`, or how many of its eight tasks are complete and informative; for mini-GLUE `mini`.",
+        "`glue8` for a GLUE score, `mini` for mini-GLUE; else how many of the eight GLUE tasks are complete and "
+        "informative.",
         _score_definition,
     ),
     Column(
         "score",
-        "The GLUE score, if there is one: the mean over its eight tasks; for `mini` over all tasks but `mini-wnli`.",
+        "The GLUE score, if there is one: the mean over the eight GLUE tasks. For `mini`: the mean over all tasks but "
+        "`mini-wnli`.",
         lambda row, table: row.scores.get(_headline(table)), unit="fraction",
     ),
     Column(
@@ -213,26 +215,27 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     Column(
         "verdict",
         "`better`, `worse`, `equivalent` or `inconclusive`; `unranked` for methods that override the protocol; empty "
-        "if nothing is claimed. Tables say why a verdict is missing.",
+        "if nothing is claimed. Tables show why a verdict is missing.",
         lambda row, table: row.overall.verdict if row.identity.ranked else "unranked", ("verdict",),
         show=lambda row, table: verdict_cell(row.overall), over="study",
     ),
     Column(
         "delta_matched",
-        "Difference to the cheapest row of the reference (`kd`, `kd@2x`, ...) that cost at least as much; empty if the "
-        "study has none.",
+        "Difference to the cheapest row of the reference (`kd`, `kd@2x`, ...) that cost at least as much as the "
+        "method; empty if the study has no such row.",
         lambda row, table: row.overall.matched.difference.delta if row.overall.matched else None,
         ("at equal", "cost"), "difference", _matched_cell, over="tasks",
     ),
     Column(
         "tasks_won",
-        "Number of tasks with a higher mean than the reference; not a test. Empty below three common seeds.",
+        "Number of tasks on which the method has a higher mean than the reference; not a test. Empty for fewer than "
+        "three common seeds.",
         lambda row, table: row.overall.tasks_won, ("tasks", "won"), show=_tasks_won_cell, over="tasks",
     ),
     Column(
         "prob_improve",
-        "Probability that a run of the method scores higher than a run of the reference; not a test. Empty below three "
-        "common seeds.",
+        "Probability that a run of the method scores higher than a run of the reference; not a test. Empty for fewer "
+        "than three common seeds.",
         lambda row, table: row.overall.prob_improve, ("prob.", "improve"), "probability", over="tasks",
     ),
     Column(
@@ -271,7 +274,8 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     ),
     Column("tuning", "`defaults`, or the tuning, such as `tuned, 8 trials`.", lambda row, table: table.tuning),
     Column(
-        "tuning_pflops", "10^15 operations of all trials for one task, mean over tasks; not in `train_pflops`.",
+        "tuning_pflops", "10^15 operations of all trials for one task, mean over tasks; not included in "
+        "`train_pflops`.",
         lambda row, table: None if row.tuning_flops is None else row.tuning_flops / PETA,
         ("tuning", "PFLOPs"), "PFLOPs", over="tasks",
     ),
@@ -289,7 +293,7 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     Column(
         "seed_correlation",
         "Correlation of the method's scores with the reference's over common seeds, pooled over tasks. A higher "
-        "correlation gives shorter intervals. Empty below three common seeds.",
+        "correlation gives shorter intervals. Empty for fewer than three common seeds.",
         lambda row, table: row.overall.seed_correlation, ("seed", "corr."), "correlation", over="tasks",
     ),
     *(
@@ -305,8 +309,8 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     ),
     Column(
         "cost_beforehand",
-        "Cost before the study of what the method uses, such as the tokens of the texts of `from-file`; in the "
-        "teacher's row, of its answers from a file.",
+        "Cost before the study of what the method uses, such as the tokens of the texts of `from-file`. In the "
+        "teacher's row: the cost of its answers from a file.",
         _cost_beforehand, ("cost", "beforehand"),
     ),
     Column(

@@ -20,14 +20,15 @@ are fractions in files and points in tables. An empty cell of a file means that 
 column without any value. Text that a spreadsheet would read as a formula is preceded by an apostrophe. Intervals are
 95 % intervals.
 
-Rows have the same order everywhere. In a filtered view, the heading of a column says if its numbers cover more than the
-view shows: `(all tasks)` or `(whole study)`. Files name the view in `view`. [results.md](results.md#the-leaderboard)
-explains the order of rows, statuses and marks, and [statistics.md](statistics.md) the numbers.
+Rows have the same order everywhere. In a filtered view, a column whose numbers cover more than the view shows has
+`(all tasks)` or `(whole study)` in its heading. Files name the view in the column `view`.
+[results.md](results.md#the-leaderboard) explains the order of rows, statuses and marks, and
+[statistics.md](statistics.md) explains the numbers.
 """
 OF_TASKS = (
-    "These columns follow the others in files, in the order of the suites, as `<task>_key`, such as `rte_mean`. If a "
-    "protocol has a task with several data sets or teachers, each has its own column (`rte`, `rte#2`); they are not "
-    "compared."
+    "In files, these columns follow the others, in the order of the suites. Their names are `<task>_key`, such as "
+    "`rte_mean`. If a task has several data sets or teachers in one protocol, each of them has its own columns (`rte`, "
+    "`rte#2`), which are not compared."
 )
 OF_RUNS = "One row per run, split, selection and metric; a failed run has one row without a value."
 HEADER = ("key", "heading", "unit", "meaning")
@@ -47,7 +48,7 @@ def page() -> str:
         _section("Columns of each task", OF_TASKS, _rows(in_files(scores))),
         _section(
             "Columns of tables only",
-            "Tables have these columns, and those columns of files that have a heading.",
+            "Tables have these columns in addition to the columns of files that have a heading.",
             _rows(column for column in board if not column.in_files),
         ),
         _section(

@@ -100,7 +100,7 @@ def _format_rows(path: Path, table: ExportTable, exporters: Exporters) -> bytes:
         content = exporter.record.write(table)
     if not isinstance(content, bytes):
         kind = type(content).__name__
-        raise PluginError(f"{path}: the exporter '{extension}' of {exporter.by} gave {kind}, not bytes.")
+        raise PluginError(f"{path}: the exporter '{extension}' of {exporter.by} returned {kind}, not bytes.")
     return content
 
 

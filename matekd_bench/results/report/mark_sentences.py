@@ -19,8 +19,8 @@ def mark_notes(table: LeaderboardTable) -> Iterator[str]:
     cells = [cell for row in table.rows for cell in row.cells.values()]
     if any(cell.marks.no_adversary for cell in cells):
         yield (
-            f"{NO_ADVERSARY}: the run's generator did not raise the divergence significantly above the frozen "
-            f"generator's ({MARGIN} is at most {STANDARD_ERRORS} standard errors; 'leaderboard --diagnostics' lists "
+            f"{NO_ADVERSARY}: the run's generator did not raise the divergence significantly above that of the frozen "
+            f"generator ({MARGIN} is at most {STANDARD_ERRORS} standard errors; 'leaderboard --diagnostics' lists "
             "the runs)."
         )
 
@@ -53,7 +53,7 @@ def _same_answers(table: LeaderboardTable) -> Iterator[str]:
         if tasks:
             yield (
                 f"{label}: students are the same as those of {table.reference} on {', '.join(tasks)} (at every common "
-                f"seed, labels are equal and logits are within {SAME_LOGITS:g}): the method changed nothing there."
+                f"seed, labels are equal and logits differ by at most {SAME_LOGITS:g}): the method had no effect."
             )
 
 

@@ -88,7 +88,10 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     ),
     Column("student", "Student checkpoint.", lambda run, score: run.student.id if run.student else None),
     Column("budget", "Kind and limit of the budget.", lambda run, score: f"{run.budget.kind}={run.budget.limit}"),
-    Column("budget_spent", "Spent part of the budget, in the unit of its kind.", lambda run, score: run.budget.spent),
+    Column(
+        "budget_spent", "Part of the budget that was spent, in the unit of its kind.",
+        lambda run, score: run.budget.spent,
+    ),
     Column(
         "split", "Split of the score; `all` for the task's score, `mnli/hans dev` for one on a further set.",
         lambda run, score: score.get("split"),
@@ -156,13 +159,13 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         lambda run, score: run.provenance.seed_plan.first if run.provenance.seed_plan else None,
     ),
     Column(
-        "planned_seeds", "Number of seeds in that plan.",
+        "planned_seeds", "Number of seeds in the study's plan when the run was trained.",
         lambda run, score: run.provenance.seed_plan.count if run.provenance.seed_plan else None,
     ),
     Column(
         "adversary_margin",
-        "For a method that trains a generator: divergence on the adversary's text minus that on the frozen "
-        "generator's, mean over rows.",
+        "For a method that trains a generator: divergence on the adversary's text minus divergence on the frozen "
+        "generator's text, mean over rows.",
         lambda run, score: margin.margin if (margin := adversary_margin(run)) else None, ("margin",), "diagnostic",
     ),
     Column(

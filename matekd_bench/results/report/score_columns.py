@@ -51,7 +51,7 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
         lambda cell, task: TableCell((mean_and_spread(cell),), "" if cell.mean is None else cell.mean),
     ),
     Column(
-        "sd", "Standard deviation over seeds (ddof 1); empty below two seeds.",
+        "sd", "Standard deviation over seeds (ddof 1); empty for fewer than two seeds.",
         lambda cell, task: cell.statistics.spread.sd if cell.statistics.spread else None, unit="fraction",
     ),
     Column(
@@ -64,8 +64,8 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
         lambda cell, task: difference_cell(cell.delta, cell.statistics),
     ),
     Column(
-        "verdict", "Verdict, with p corrected over methods x tasks; `uninformative` if the task can show nothing. "
-        "Tables say why a verdict is missing.",
+        "verdict", "Verdict, with p corrected over methods x tasks; `uninformative` if nothing can be concluded from "
+        "the task. Tables show why a verdict is missing.",
         lambda cell, task: "uninformative" if task.uninformative else cell.statistics.verdict, ("verdict",),
         show=lambda cell, task: verdict_cell(cell.statistics), over="study",
     ),
@@ -87,7 +87,7 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
     ),
     Column(
         "added_seeds",
-        "Seeds that were added after the first results were seen, joined with `; `; p values do not allow for that.",
+        "Seeds that were added after the first results were seen, joined with `; `; p values do not account for them.",
         lambda cell, task: "; ".join(map(str, cell.marks.added_seeds)) or None,
     ),
     Column(
@@ -98,8 +98,8 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
     ),
     Column(
         "adversary_margin",
-        "Mean over runs of `adversary_margin`: divergence on the adversary's text minus that on the frozen "
-        "generator's.",
+        "Mean over runs of `adversary_margin`: divergence on the adversary's text minus divergence on the frozen "
+        "generator's text.",
         lambda cell, task: cell.marks.adversary_margin, unit="diagnostic",
     ),
     Column(

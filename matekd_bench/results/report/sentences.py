@@ -69,7 +69,7 @@ def _how_tested(table: LeaderboardTable, verdicts: Collection[str]) -> Iterator[
     """Explain the correction for multiple tests and the marks of the verdicts."""
     yield (
         "Differences are tested against the noise of seeds and examples, with Holm's correction over "
-        f"{tested_family(table)}. Intervals hold for one comparison, verdicts for all together."
+        f"{tested_family(table)}. Each interval holds for one comparison; verdicts hold for all comparisons together."
     )
     if marks := verdict_marks(verdicts):
         unmarked = ["no mark: inconclusive, which does not mean equal"] * ("inconclusive" in verdicts)
@@ -118,14 +118,17 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
     """Yield everything else that a reader should know, one sentence each."""
     for column in table.columns:
         if column.uninformative:
-            yield f"{column.name} is uninformative: {column.uninformative}; it is not compared and in no mean."
+            yield (
+                f"{column.name} is uninformative: {column.uninformative}; it is neither compared nor included in a "
+                f"mean."
+            )
         if absent := [row.label for row in table.rows if column.name not in row.cells]:
             yield f"{column.name}: no run of {', '.join(absent)}; costs over different tasks are not comparable."
     if table.glue_tasks is not None and table.glue_tasks < len(GLUE8):
         complete = f"{table.glue_tasks} of {len(GLUE8)} tasks"
         yield f"Only {complete} have official, informative data: there is no GLUE score."
     if any("mini" in row.scores for row in table.rows):
-        yield "mini is the mean over eight tasks, without mini-wnli; differences are over all tasks."
+        yield "mini is the mean over eight tasks, without mini-wnli; differences are means over all tasks."
     yield from preset_lines(table.presets, set_by_presets(row.identity.name for row in table.rows))
     yield from mixed_environments(table)
     yield from differing_code((run.identity.variant, run.code) for row in table.rows for run in row.runs)
@@ -175,7 +178,7 @@ def mixed_environments(table: LeaderboardTable) -> Iterator[str]:
                 rows.setdefault(value, []).append(row.label)
         if len(rows) > 1:
             parts = (f"{value} ({list_rows(rows[value], table)})" for value in sorted(rows))
-            yield f"Different {words}: {', '.join(parts)}; differences between rows may come from that."
+            yield f"Different {words}: {', '.join(parts)}; this may explain differences between rows."
 
 
 def unmatched_costs(table: LeaderboardTable) -> Iterator[str]:

@@ -20,7 +20,7 @@ View: TypeAlias = Literal["overall", "task", "cost", "diagnostics"]
 # "Too few seeds" counts as no value, because a sentence below the table says so.
 WITHOUT_VALUE = ((NO_VALUE,), (f"none: {FEW_SEEDS}",))
 
-ALSO_TITLE = "Further sets, at the end of training; in no mean over tasks"
+ALSO_TITLE = "Further sets, scored at the end of training; not included in any mean over tasks"
 MARGIN_TITLE = "Margin of the adversary over the frozen generator, by run"
 
 
@@ -222,7 +222,7 @@ def _runs_with_margin(table: LeaderboardTable) -> list[Record]:
 def _chosen_sheet(table: LeaderboardTable) -> Sheet:
     """Show the trial that tuning chose for each row and task."""
     columns = [_chosen(task) for task in table.columns]
-    title = f"Chosen on a holdout of train ({table.tuning}; trial: what it changed)"
+    title = f"Settings chosen on a holdout of train ({table.tuning}), as trial: changed settings"
     return _sheet(table, columns, title=title)
 
 

@@ -66,7 +66,8 @@ def read_logits(
         return [_answers_to_set(file, record, labels)]
     if set(file.uids) != set(labels.splits):
         raise ResultsError(
-            f"the predictions cover the splits {', '.join(sorted(file.uids))}, not those of the labels."
+            f"the predictions are for the splits {', '.join(sorted(file.uids))}, the labels for "
+            f"{', '.join(labels.splits)}."
         )
     orders = [_label_order(file, split, uids) for split, uids in zip(labels.splits, labels.uids, strict=True)]
     return [
@@ -79,11 +80,11 @@ def _answers_to_set(file: Predictions, record: SetRecord, labels: DevLabels) -> 
     """Return the logits of a further set, whose rows are in the order of the labels with the same digest."""
     digests = dev_digests(record)
     if missing := [split for split in labels.splits if digests[split] not in file.also]:
-        raise ResultsError(f"the predictions have none of {record.identity.task} {missing[0]}.")
+        raise ResultsError(f"the predictions contain none for {record.identity.task} {missing[0]}.")
     logits = tuple(_finite(file.also[digests[split]]) for split in labels.splits)
     if [len(split) for split in logits] != [len(split) for split in labels.labels]:
         raise ResultsError(
-            f"the predictions for {record.identity.task} are not of the examples that have labels."
+            f"the predictions for {record.identity.task} are for different examples than the labels."
         )
     return logits
 

@@ -40,7 +40,7 @@ def read_folders(folders: Sequence[Path]) -> Collection:
     for folder in dict.fromkeys(folders):
         if not folder.is_dir():
             raise ResultsError(
-                f"there is no results folder '{folder}':", hint="'matekd-bench run' makes one."
+                f"there is no results folder '{folder}':", hint="'matekd-bench run' creates one."
             )
         store = ResultsStore(folder)
         for record in store.records():
@@ -59,7 +59,7 @@ def _choose(a: LocatedRecord, b: LocatedRecord) -> LocatedRecord:
     if a[0].scores != b[0].scores or a[0].status != b[0].status:
         raise ResultsError(
             f"run '{a[0].run_id}' has one result in {a[1].root} and another in {b[1].root}:",
-            hint="read one of the two folders, or delete the run from one.",
+            hint="read only one of the two folders, or delete the run from one of them.",
         )
     # The text breaks ties, so that the order of the folders does not matter.
     return min(a, b, key=lambda located: (located[0].provenance.created, to_json(located[0])))

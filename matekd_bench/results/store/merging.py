@@ -98,7 +98,7 @@ def merge(sources: Sequence[Path], target: Path) -> MergeContents:
         named = "; ".join(contents.conflicts[:MAX_NAMED]) + (f"; and {more} more" if more > 0 else "")
         raise ResultsError(
             f"the folders contradict each other: {named}.",
-            hint="Delete what you do not want, then merge again.",
+            hint="Delete the versions that you do not want, then merge again.",
         )
     _write(contents, target)
     return contents

@@ -308,7 +308,9 @@ class ResultsStore:
         except ResultsError as error:
             raise ResultsError(f"{path}: {error.message}") from error
         if devset.digest != digest:
-            raise ResultsError(f"{path}: damaged data set: its digest is '{devset.digest}'.")
+            raise ResultsError(
+                f"{path}: damaged data set: its content has the digest '{devset.digest}', not that of its name."
+            )
         return devset
 
     def _folder(self, run_id: str) -> Path:

@@ -123,8 +123,8 @@ def _of_evaluations(
     count, best = len(evaluations), record.selection.best_eval or 0
     if not len(record.curve) == record.selection.evals == count or not 1 <= best <= count:
         yield (
-            f"its predictions have {count} evaluations; the record has {record.selection.evals}, a curve of "
-            f"{len(record.curve)}, and number {best} as the best."
+            f"its predictions have {count} evaluations, but the record has {record.selection.evals}, a curve of "
+            f"{len(record.curve)} points, and evaluation {best} as the best."
         )
         return
     yield from _of_curve(record, [_mean(scores) for scores in evaluations], best)
@@ -172,7 +172,7 @@ def _of_items(record: Record, labels: DevLabels, expected: Mapping[str, Scores])
         name = f"its {metric} on {split} ({selection})"
         yield from _differs(name, item.value, expected[selection][split, metric])
         if item.n != rows[split]:
-            yield f"{name} is recorded for {item.n} examples; there are {rows[split]}."
+            yield f"{name} is recorded for {item.n} examples, but the split has {rows[split]}."
 
 
 def _of_majority(record: Record, labels: DevLabels, metrics: set[str]) -> Iterator[str]:
@@ -184,7 +184,7 @@ def _of_majority(record: Record, labels: DevLabels, metrics: set[str]) -> Iterat
     possible = [_mean(_scores(constant, labels, metrics)) for constant in constants] or [0.0]
     majority = record.data.majority_score
     if majority is not None and all(abs(majority - score) > TOLERANCE for score in possible):
-        yield f"its majority score is recorded as {majority:.6g}, which no class gives."
+        yield f"its majority score is recorded as {majority:.6g}, but no class has that score."
 
 
 def _of_diverged_run(record: Record) -> Iterator[str]:
@@ -202,4 +202,4 @@ def _listed(names: set[str]) -> str:
 
 def _differs(name: str, recorded: float, computed: float) -> Iterator[str]:
     if abs(recorded - computed) > TOLERANCE:
-        yield f"{name} is recorded as {recorded:.6g}; its predictions give {computed:.6g}."
+        yield f"{name} is recorded as {recorded:.6g}, but its predictions give {computed:.6g}."

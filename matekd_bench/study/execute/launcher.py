@@ -46,8 +46,8 @@ def check_processes(
     tasks = environment.get("SLURM_STEP_NUM_TASKS", "1")
     if launched == 1 and tasks.isdecimal() and int(tasks) > 1:
         raise UsageError(
-            f"each of the {tasks} Slurm tasks of this step would start --processes {processes} of its own:",
-            hint="leave out --processes, or start one task on each machine that runs torchrun.",
+            f"each of the {tasks} Slurm tasks of this step would start its own {processes} processes:",
+            hint="leave out --processes, or start only one task on each machine, and torchrun in it.",
         )
     here = processes_here(processes, environment)
     if device.type == "cuda" and here > 1:

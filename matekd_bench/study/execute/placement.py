@@ -56,7 +56,7 @@ def make_placement(request: StudyRequest, in_process: Sequence[str] = ()) -> Pla
     on_ray, jobs_given = execution.executor == "ray", "jobs" in request.given
     if on_ray and jobs_given:
         raise UsageError(
-            "--jobs applies to this machine: leave it out, --executor ray uses the cluster's resources."
+            "--jobs applies only to this machine: leave it out, because --executor ray uses the cluster's resources."
         )
     processes = execution.processes or launched_processes()
     if processes > 1 and (jobs_given or on_ray):
@@ -80,7 +80,8 @@ def make_placement(request: StudyRequest, in_process: Sequence[str] = ()) -> Pla
         threads = threads_per_run(max(jobs, processes), None)
         request = replace(request, spec=spec.model_copy(update={"threads": threads}))
         notes.append(
-            f"--threads {threads} for each process: on a CPU, runs with more threads are different runs"
+            f"using --threads {threads} for each process; on a CPU, runs with a different number of threads are "
+            f"different runs"
         )
     return Placement(request, device, jobs, processes, tuple(notes))
 
@@ -176,7 +177,7 @@ def warn_of_other_threads(todo: Sequence[Cell], store: ResultsStore, threads: in
             run_counts[recorded or 0] += 1
     for other, runs in sorted(run_counts.items()):
         text = (
-            f"{runs} of these runs are recorded with {other} CPU threads and would be trained again with {threads} "
-            f"as new runs: --threads {other} uses the recorded ones"
+            f"{runs} of these runs are recorded with {other} CPU threads; with {threads} threads they are new runs and "
+            f"are trained again; --threads {other} keeps the recorded ones"
         )
         sink.emit(Message(kind="warning", text=text))

@@ -259,7 +259,7 @@ class Runner:
         if offset and problem is None:
             self._emit(
                 "note", f"students of {cell.data.task.name} have no bias in the last layer: 'predict' adds {offset:g} "
-                "to their answers, plain transformers does not (offset in student.json)",
+                "to their answers, but plain transformers does not (see offset in student.json)",
             )  # fmt: skip
         if problem is not None:
             self._emit("warning", f"{cell.label}: the student could not be kept: {problem}")

@@ -33,7 +33,7 @@ def check_libraries(cells: Sequence[Cell]) -> None:
             if version == NOT_INSTALLED:
                 raise UsageError(
                     f"method '{part.method}' names the library '{name}', which is not installed.",
-                    hint=f"Install it, or use the name that pip uses: libraries of '{part.method}' are distributions.",
+                    hint=f"Install it, or correct its name: '{part.method}' must list libraries by their pip names.",
                 )
 
 

@@ -68,7 +68,7 @@ def _methods(entry: str, spec: StudySpec, host: Host) -> tuple[ResolvedMethod, .
             )
         if method.record.level != "text":
             raise UsageError(
-                f"--also '{entry}': '{method.name}' is a method of the level {method.record.level}, not of text.",
+                f"--also '{entry}': '{method.name}' is a method of level {method.record.level}, not of level text.",
                 hint="'matekd-bench methods' lists the levels.",
             )
     return methods
@@ -171,7 +171,7 @@ def _with_file(task: Task, spec: StudySpec, host: Host, sink: Sink) -> Task:
     others = [provided.record for provided in host.tasks.values() if provided.record.stands_for == task.name]
     for other in others:
         if other.folder is not None and _has_file(other, spec):
-            text = f"--also {task.name}: '{spec.also_dir}' has {other.name} in its place, which is evaluated instead"
+            text = f"--also {task.name}: '{spec.also_dir}' contains {other.name} instead, which is evaluated"
             sink.emit(Message(kind="note", text=text))
             return other
     return task
@@ -196,7 +196,7 @@ def _source(task: Task, spec: StudySpec) -> DataSource:
             return further  # its error names what is there
         raise UsageError(
             f"--also '{task.name}': its rows are not on the Hub.",
-            hint=f"--also-dir DIR names the folder with {task.folder}/{task.splits[task.dev[0]].file}.",
+            hint=f"Name the folder that contains {task.folder}/{task.splits[task.dev[0]].file} with --also-dir DIR.",
         )
     return source_of(task, Hub())
 

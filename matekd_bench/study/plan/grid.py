@@ -192,7 +192,7 @@ def chosen_methods(spec: StudySpec, host: Host) -> tuple[ResolvedMethod, ...]:
     reference = () if spec.reference == NO_REFERENCE else parse(spec.reference)
     if len(reference) > 1:
         raise UsageError(
-            f"--reference '{spec.reference}' names several methods: name one to compare the others with."
+            f"--reference '{spec.reference}' names several methods: name only one to compare the others with."
         )
     listed = listed_methods(spec)
     sets = {key: value for key, value in spec.sets.items() if key.rpartition(".")[0] in listed}

@@ -42,7 +42,9 @@ def _perturbation_notes(evaluation_set: EvaluationSet, cell: Cell) -> Iterator[s
     try:
         check_needs(method, cell.recipe)
         if "generator" in method.needs and cell.recipe.ranks.size > 1:
-            raise UsageError("its method needs a generator, which several processes do not share here.")
+            raise UsageError(
+                "its method needs a generator, which is not supported with several processes per run."
+            )
         with blamed("its method cannot check the rows", PluginError):
             if (reason := method.unfit(job.params, cell.data.task)) is not None:
                 raise UsageError(reason)

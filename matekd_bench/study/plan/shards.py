@@ -48,7 +48,8 @@ def slurm_shard(environment: Mapping[str, str]) -> Shard | None:
     index, rest = divmod(number - first, step)
     if rest or last != first + (count - 1) * step or not 0 <= index < count:
         raise UsageError(
-            f"task {number} of this Slurm array of {count} from {first} to {last} has no fixed part of the grid:",
+            f"task {number} of this Slurm array ({count} tasks, numbered {first} to {last}, with gaps) has no fixed "
+            f"part of the grid:",
             hint="select the part with --shard I/N, e.g. --shard $SLURM_ARRAY_TASK_ID/8.",
         )
     return Shard(index + 1, count)

@@ -110,5 +110,5 @@ def _changed_params(method: ResolvedMethod, values: Mapping[str, Value]) -> Any:
         reason = first_problem(error, type(method.params)).rule
         raise UsageError(
             f"--tune cannot try {', '.join(values)} of '{method.variant}': {reason}.",
-            hint="Give them in --methods, even with their default values: then they are not tuned.",
+            hint="Set them in --methods, even to their default values, so that they are not tuned.",
         ) from None

@@ -128,7 +128,7 @@ def _check_teacher_answers(spec: StudySpec, layers: Sequence[Mapping[str, Any]])
         return
     if spec.student.start == "teacher":
         raise UsageError(
-            f"--teacher-answers '{spec.teacher_answers}': a student cannot start from a teacher without checkpoint.",
+            f"--teacher-answers '{spec.teacher_answers}': a student cannot start from a teacher without a checkpoint.",
             hint='Name another student with --student, or set start = "checkpoint" under [student] in a config file.',
         )
     two = any("teacher_answers" in layer and "checkpoint" in layer.get("teacher", ()) for layer in layers)
@@ -168,7 +168,7 @@ def _choose_preset(named: object, settings: Mapping[str, Any], names: list[str])
     if named is None:
         return GLUE_PRESET if "glue_dir" in settings else DEFAULT_PRESET
     if not isinstance(named, str):
-        raise UsageError(f"preset = {named!r} is not a name; available: {', '.join(names)}.")
+        raise UsageError(f"preset = {named!r} is not the name of a preset; available: {', '.join(names)}.")
     return named
 
 

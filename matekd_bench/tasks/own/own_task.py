@@ -88,7 +88,7 @@ def own_task(own: OwnTask, folder: Path) -> Task:
         raise DataError(f"the column '{own.label}' cannot be both text and label.")
     if not own.train and not (own.evaluated_with or own.label_map):
         raise DataError(
-            "key 'train': missing; data that are only evaluated have no train, but 'evaluated_with' or 'label_map'."
+            "key 'train': missing; data that are only evaluated need 'evaluated_with' or 'label_map' instead."
         )
     if not own.train and own.dev is None:
         raise DataError("key 'dev': missing; without 'train' it names the rows to evaluate.")
@@ -98,7 +98,8 @@ def own_task(own: OwnTask, folder: Path) -> Task:
         )
     if own.hub and own.encoding != "utf-8":
         raise DataError(
-            f"key 'encoding': '{own.encoding}' applies to files, but a data set with 'hub' has its own encoding."
+            f"key 'encoding': '{own.encoding}' applies only to files: remove it, because a data set with 'hub' has its "
+            f"own encoding."
         )
     task = Task(
         name=own.name,

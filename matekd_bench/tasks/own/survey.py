@@ -74,7 +74,10 @@ def _misread_notices(own: OwnTask, folder: Path) -> Iterator[str]:
             yield f"'{name}': {count} of {len(lines)} rows have a value in a column without a name; it is ignored."
         texts = (line.cells[column] for line in lines for column in own.texts)
         if name.lower().endswith(".tsv") and (count := sum(map(_is_quoted, texts))):
-            yield f"'{name}': {count} texts are quoted as in CSV, and a .tsv file keeps the quotes; save it as .csv."
+            yield (
+                f"'{name}': {count} texts are quoted as in CSV, but in a .tsv file the quotes are part of the text; "
+                f"save it as .csv."
+            )
 
 
 def _is_quoted(text: str) -> bool:

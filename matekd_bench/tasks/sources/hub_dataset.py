@@ -17,7 +17,7 @@ from matekd_bench.files.scratch import scratch_folder
 from matekd_bench.tasks.sources.source import DamagedCacheError
 
 FRESH = "force_redownload"  # a mode of `datasets`
-HINT = "Use local files with --glue-dir DIR, or connect once: what was downloaded is kept."
+HINT = "Use local files with --glue-dir DIR, or connect to the network once: downloads are kept."
 
 
 def load_at_commit(

@@ -18,7 +18,9 @@ def read_section(file: Path, section: str) -> TsvTable:
     content: object = read_json(file)
     if not isinstance(content, dict) or section not in content:
         known = (
-            list_available(section, list(content)) if isinstance(content, dict) else "it is no JSON object."
+            list_available(section, list(content))
+            if isinstance(content, dict)
+            else "it is not a JSON object."
         )
         raise DataError(f"no section '{section}' in '{file}': {known}")
     rows = content[section]
@@ -33,5 +35,7 @@ def _cells(row: Any, header: list[str], file: Path, section: str, number: int) -
     """Return the values of a row as text, in the order of the header."""
     missing = [key for key in header if not isinstance(row, dict) or not isinstance(row.get(key), str | int)]
     if missing:
-        raise DataError(f"'{file}', section '{section}', row {number}: no text or number '{missing[0]}'.")
+        raise DataError(
+            f"'{file}', section '{section}', row {number}: the text or number '{missing[0]}' is missing."
+        )
     return [str(row[key]) for key in header]

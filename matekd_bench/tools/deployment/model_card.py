@@ -87,8 +87,8 @@ def _agreement(onnx: OnnxAgreement) -> str:
     if onnx.exact:
         return f"{compared}{onnx.recorded:.2g}."
     return (
-        f"{compared}{onnx.recorded:.2g}, because the run was evaluated in bf16; the class of {onnx.changed} examples "
-        f"changes. From the student in float32 they differ by at most {onnx.float32:.2g}."
+        f"{compared}{onnx.recorded:.2g}, because the run was evaluated in bf16; {onnx.changed} examples get a "
+        f"different class. The logits differ from those of the student in float32 by at most {onnx.float32:.2g}."
     )
 
 
@@ -119,7 +119,7 @@ def _how_sure(evidence: ScoreEvidence) -> Iterator[str]:
 def _made_of(run: Record) -> Iterator[str]:
     """Data, models and method, as recorded."""
     identity, data = run.identity, run.data
-    yield from ("## How it was made", "")
+    yield from ("## How it was trained", "")
     facts: dict[str, object] = {
         "data": f"{identity.task}, {data.state_text}, from {data.source}{_at(data.revision)}",
         "rows": ", ".join(f"{name} {split.n}" for name, split in data.splits.items()),

@@ -24,7 +24,7 @@ def glue_folder(path: Path | None, host: Host) -> Iterator[Finding]:
             TOPIC,
             "GLUE folder",
             "missing",
-            "none is named; with a network, the Hub provides the data",
+            "no folder is named; with a network, the Hub provides the data",
             GET_GLUE,
         )
         return
@@ -73,7 +73,7 @@ def wordnet(host: Host) -> Iterator[Finding]:
     )
     path = find_wordnet()
     if path is None:
-        text = f"not found; used by {users}, with a smaller stand-in instead"
+        text = f"not found; a smaller stand-in is used by {users}"
         yield Finding(TOPIC, "WordNet", "missing", text, GET_WORDNET)
     else:
         yield Finding(TOPIC, "WordNet", "ok", f"{path}; used by {users}")

@@ -67,7 +67,8 @@ def _first_wordnet() -> tuple[Synonyms | None, str]:
             return _read_wordnet(place), ""
         except PermissionError:
             reasons.append(
-                f"NLTK does not trust {place}: only its owner may write to it ('chmod -R go-w {place}')."
+                f"NLTK does not trust {place}, because users other than its owner can write to it; run 'chmod -R go-w "
+                f"{place}'."
             )
         except (OSError, ValueError, LookupError, AssertionError) as error:
             reasons.append(f"{place} cannot be read ({type(error).__name__}).")

@@ -66,7 +66,7 @@ def matekd_bench_methods() -> Iterator[Method]:
     """Announce the method."""
     yield Method(
         name="freelb",
-        summary="Several passes along an ascent in the word embeddings, one step for all of them.",
+        summary="Several passes along an ascent in the word embeddings, with one training step for all passes.",
         params=FreeLBParams,
         search={"adv_lr": Range(0.005, 0.06, log=True), "init_mag": Range(0.01, 0.12, log=True)},
         factory=_make,

@@ -57,6 +57,6 @@ def missing_sizes(table: str, task: str) -> str | None:
     if task in TABLES[table]:
         return None
     return (
-        f"published={table} has no sizes for it, only for {', '.join(TABLES[table])}. "
+        f"published={table} has no sizes for this task, only for {', '.join(TABLES[table])}. "
         "Leave 'published' out, or give adv_lr, init_mag and max_norm."
     )

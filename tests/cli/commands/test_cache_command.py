@@ -34,7 +34,7 @@ def test_an_empty_cache(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache", "info"]) == 0
     assert capsys.readouterr().out == f"{root}: 0 kB of at most 50.0 GB\n"
     assert main(["cache", "clear"]) == 0
-    assert capsys.readouterr().out == "0 cleared, 0 kB.\n"
+    assert capsys.readouterr().out == "0 cleared, 0 kB freed.\n"
 
 
 def test_what_there_is_and_clearing_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,7 +44,7 @@ def test_what_there_is_and_clearing_it(root: Path, capsys: pytest.CaptureFixture
     assert main(["cache", "info"]) == 0
     assert capsys.readouterr().out.splitlines()[1].split() == ["teachers", "3", "6", "kB", "50", "days"]
     assert main(["cache", "clear", "--older-than", "30d"]) == 0
-    assert capsys.readouterr().out == f"kept, because it is in use: {held.path}\n1 cleared, 2 kB.\n"
+    assert capsys.readouterr().out == f"kept, because it is in use: {held.path}\n1 cleared, 2 kB freed.\n"
     assert main(["cache", "info", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["folder"], found["limit"], len(found["entries"])) == (str(root), 50 * 10**9, 2)

@@ -74,7 +74,11 @@ def test_the_same_numbers_to_the_last_bit(
 ) -> None:
     before = sorted(recorded.rglob("*"))
     assert again(recorded, run) == 0
-    assert capsys.readouterr().out.splitlines()[1].startswith("The same: logits of 2 evaluations, ")
+    assert (
+        capsys.readouterr()
+        .out.splitlines()[1]
+        .startswith("The same to the last bit: logits of 2 evaluations, ")
+    )
     assert sorted(recorded.rglob("*")) == before
 
 

@@ -84,7 +84,9 @@ def test_a_model_whose_layers_cannot_be_told_is_refused():
         model_of({"num_hidden_layers": 2, "is_encoder_decoder": True}, encoder__layers=2, decoder__layers=3),
         model_of({"num_hidden_layers": 2}, encoder__layers=3),
     ):
-        with pytest.raises(CheckpointError, match="can't tell which part of ModuleDict are its 2 layers"):
+        with pytest.raises(
+            CheckpointError, match="can't tell which part of ModuleDict contains its 2 layers"
+        ):
             keep_layers(model, (0,))
 
 

@@ -122,7 +122,7 @@ def test_what_protocols_differ_in_is_named(make_record: Any) -> None:
     assert "different: hparams.lr: 5e-05 (p1), 0.0001 (p2)." in text
     assert 'different: precision: "fp32" (p1), "bf16" (p2).' in text
     unknown = shown([make_record(), make_record(protocol_id="p2")])
-    assert "different: something that records do not contain" in unknown
+    assert "different: a setting that records do not contain" in unknown
 
 
 @pytest.fixture(scope="module")

@@ -102,7 +102,7 @@ def test_nothing_is_trained_twice_and_what_is_lost_comes_back_the_same(
     shutil.rmtree(copy / "runs" / run.run_id)
     shutil.rmtree(copy / "tuning" / "runs" / run.tuning.trials[2].run_id)
     assert main(["run", *options, "--results", str(copy), "--dry-run"]) == 0
-    assert "3 trials first, 1 to do" in capsys.readouterr().out
+    assert "3 trials before the runs, 1 to do" in capsys.readouterr().out
     assert main(["run", *options, "--results", str(copy)]) == 0
     again = runs(copy)["random-mask"]
     assert (again.scores, again.tuning.chosen) == (run.scores, run.tuning.chosen)

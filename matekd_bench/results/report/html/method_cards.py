@@ -43,7 +43,7 @@ def _card(name: str, rows: Sequence[LeaderboardRow], method: Method | None) -> M
     variants = {row.label: canonical(dict(row.identity.params)) for row in rows}
     facts = [("recorded version", recorded)]
     if method is None:
-        summary = "This method is not installed here; what is known of it is what the records hold."
+        summary = "This method is not installed here. This card shows only what the records contain."
         return MethodCard(name, summary, tuple(facts), (), tuple(sorted(variants.items())))
     facts += [("installed version", method.version), ("level", method.level), ("cite", method.citation)]
     facts += [

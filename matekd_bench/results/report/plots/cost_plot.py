@@ -149,7 +149,7 @@ PLOT = Plot(
     title="Score against cost",
     caption="Each method's mean score over the informative tasks against the floating-point operations of a run. Bars "
     "are 95 % intervals of the difference to the reference. The dashed line, if there is one, joins the cheapest "
-    "method and those that are significantly better than the one before them.",
+    "method and each method that is significantly better than the one before it.",
     why_empty=_why_empty,
     width=lambda table: 8.5,
     height=_height,
