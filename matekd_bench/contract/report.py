@@ -17,9 +17,11 @@ STATES = ("passed", "failed", "skipped")
 
 
 def counts(results: Sequence[CheckResult]) -> str:
-    """Return how many checks passed, failed and were skipped."""
+    """Return how many checks passed, failed and were skipped, and how many passed with a warning, if any did."""
     counted = Counter[str](result.state for result in results)
-    return ", ".join(f"{counted[state]} {state}" for state in STATES)
+    warned = sum(bool(result.warning) for result in results)
+    warnings = [f"{warned} warning{'s' * (warned != 1)}"] if warned else []
+    return ", ".join([*(f"{counted[state]} {state}" for state in STATES), *warnings])
 
 
 def summary(results: Sequence[CheckResult]) -> str:

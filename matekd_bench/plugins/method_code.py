@@ -71,7 +71,7 @@ def code_of(method: Method, by: ProvidedBy, plugin: str) -> MethodCode:
     path, file = _files(main)
     return MethodCode(
         method=method.name, distribution=by.distribution, version=by.version, path=path, file=file,
-        digest=source_digest(roots, follows, private=plugin if by.path else ""),
+        digest=source_digest(roots, follows, private=plugin),
         libraries={name: _version(name) for name in method.libraries}, built_in=by.built_in,
     )  # fmt: skip
 

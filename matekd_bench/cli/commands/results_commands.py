@@ -34,8 +34,9 @@ By = Annotated[
     str | None,
     ViewOption(
         "--by",
-        metavar="task",
-        help="Show a table for each task, with all intervals and the last, best and cross-fitted scores.",
+        metavar="task|cost|diagnostics",
+        help="Show another view; task: a table for each task, with all intervals and the last, best and cross-fitted "
+        "scores.",
     ),
 ]
 Cost = Annotated[
@@ -129,8 +130,6 @@ def _view(by: str | None, *, cost: bool, diagnostics: bool, failures: bool = Fal
     chosen = [name for name, value in views.items() if value]
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(chosen)} are different views: use only one of them.")
-    if by not in (None, "task"):
-        raise unknown("view", by or "", ["task"])
     return by or ("cost" if cost else "diagnostics" if diagnostics else None)
 
 

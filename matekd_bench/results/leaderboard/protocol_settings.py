@@ -69,7 +69,12 @@ def differences(tables: Sequence[LeaderboardTable]) -> tuple[str, ...]:
     fields = differing_settings({table.protocol_id: _for_tasks(table.settings, common) for table in tables})
     lines = [str(field) for field in fields]
     if not lines:
-        return ("a setting that records do not contain, e.g. the teacher's recipe or the engine's version",)
+        unseen = "a setting that records do not contain, e.g. the teacher's recipe or the engine's version"
+        return (
+            unseen
+            if common
+            else f"the budget or another setting of tasks that only one of them has, or {unseen}",
+        )
     more = len(lines) - MAX_NAMED
     return (*lines[:MAX_NAMED], *([f"and {more} more"] if more > 0 else []))
 

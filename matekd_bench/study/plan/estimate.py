@@ -22,7 +22,7 @@ FROM_SAME_TASK, FROM_OTHER_TASKS, FROM_RECORDED_SPEED, FROM_MATRIX_SPEED, FROM_G
     "records of the same method, task and student",
     "records of the same method and student",
     "the speed of other records",
-    "the speed of one matrix product, within a factor of two",
+    "the speed of one matrix product just now: on a machine with nothing else to do, within a factor of two",
     "the speed of one matrix product, which has not been compared with runs on a GPU",
 )
 
