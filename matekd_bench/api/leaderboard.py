@@ -184,9 +184,7 @@ class Leaderboard:
 
     def _known_evidence(self) -> Evidence:
         if self.evidence is None:
-            raise UsageError(
-                "this leaderboard was made without predictions: make it with Results.leaderboard()."
-            )
+            raise UsageError("this leaderboard has no predictions: create it with Results.leaderboard().")
         return self.evidence
 
     def show(self, *, notes: bool = False) -> None:

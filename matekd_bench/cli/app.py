@@ -108,7 +108,7 @@ COMMANDS: Mapping[str, CommandEntry] = {
     ),
     "tasks": CommandEntry(
         "tasks_commands:app",
-        "List the tasks and suites; 'tasks show NAME' describes one, 'tasks new NAME' makes one.",
+        "List the tasks and suites; 'tasks show NAME' describes one, 'tasks new NAME' creates one.",
         ("tasks", "tasks show rte", "tasks --json"),
     ),
     "plugins": CommandEntry(

@@ -95,7 +95,9 @@ def check(subject: Subject, wanted: Sequence[str] = ()) -> list[CheckResult]:
 
 
 def _not_made(check: ContractCheck) -> CheckResult:
-    return CheckResult(check.name, check.expected, "skipped", f"the method cannot be made (see '{FACTORY}')")
+    return CheckResult(
+        check.name, check.expected, "skipped", f"the method cannot be created (see '{FACTORY}')"
+    )
 
 
 def run_check(subject: Subject, check: ContractCheck) -> CheckResult:

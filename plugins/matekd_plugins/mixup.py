@@ -29,7 +29,7 @@ class Mixup(Perturbation[MixupParams]):
     """
 
     name = "mixup"
-    summary = "Word embeddings of two examples interpolated, answered by the teacher."
+    summary = "Word embeddings of two examples interpolated; the teacher answers the mixture."
     level = "embedding"
     version = "1"
     needs = frozenset({"one-vocabulary"})

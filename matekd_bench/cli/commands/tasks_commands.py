@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matekd_bench.tasks.task import Task
 
 app = typer.Typer(
-    help="List the tasks and suites; 'tasks show NAME' describes one, 'tasks new NAME' makes one."
+    help="List the tasks and suites; 'tasks show NAME' describes one, 'tasks new NAME' creates one."
 )
 app.command(
     "new",

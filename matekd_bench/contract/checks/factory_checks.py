@@ -20,7 +20,7 @@ BASES = {"text": TextPerturbation, "token": TokenPerturbation}
 OPAQUE = (RunContext, ModuleType, FunctionType, type)  # reachable() does not look inside these
 
 
-@contract_check(FACTORY, "the method can be made and warmed up, for each kind of task")
+@contract_check(FACTORY, "the method can be created and warmed up, for each kind of task")
 def factory(subject: Subject, make: Make) -> None:
     """Raise whatever the method raises while it is made."""
     for kind in ("single", "pairs", "regression"):

@@ -222,7 +222,9 @@ def chosen_tasks(text: str, host: Host, *, stand_ins: bool = False) -> tuple[Tas
     for name in dict.fromkeys(replacements.get(name, name) for name in names):
         task = host.task(name).record
         if task.train is None:
-            raise UsageError(f"task '{name}' has no training data: it only evaluates models of other tasks.")
+            raise UsageError(
+                f"task '{name}' has no training data: it is only for evaluating models of other tasks."
+            )
         tasks.append(task)
     return tuple(tasks)
 
