@@ -14,10 +14,14 @@ def legend(preview: Preview) -> str:
     trained = (
         f"trained for {preview.updates} updates" if preview.updates else "not trained (--updates N trains it)"
     )
+    idle = [method.method for method in preview.methods if method.diagnostics.get("texts_unchanged") == 1]
+    warning = (
+        f"\nWarning: no row was changed by {', '.join(idle)}. Try another task with --task." if idle else ""
+    )
     return (
         f"The teacher and student columns show {answers} for the original and the perturbed text; the student is "
         f"{trained}.\n"
-        f"The table below is computed over {preview.rows} training rows of {preview.task}."
+        f"The table below is computed over {preview.rows} training rows of {preview.task}.{warning}"
     )
 
 

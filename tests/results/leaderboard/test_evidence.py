@@ -65,7 +65,7 @@ def test_what_does_not_fit_is_named(store: ResultsStore, make_record: Any) -> No
     def said(score: float = 0.75, logits: Any = LOGITS, uids: Any = UIDS) -> str:
         return refused(store, written(store, make_record(seed=next(seeds), score=score), logits, uids))
 
-    assert "recorded score" in said(score=0.7)
+    assert "the recorded one" in said(score=0.7)
     for uids in ("abce", "aabc"):
         assert "for dev " in said(uids=uids)
     for value in (np.nan, np.inf):
@@ -99,6 +99,6 @@ def test_labels_that_were_changed_are_noticed(store: ResultsStore, make_record: 
     file.write_text(
         file.read_text().replace("[0,1,1,0]", "[0,1,1,1]").replace("[0, 1, 1, 0]", "[0, 1, 1, 1]")
     )
-    assert "recorded score" in refused(store, record)
+    assert "the recorded one" in refused(store, record)
     file.write_text(file.read_text().replace('"n"', '"m"'))
     assert "damaged data set" in refused(store, record)

@@ -163,7 +163,7 @@ def test_a_set_that_is_nowhere_is_refused_with_the_place_to_put_it(
     from matekd_bench.study.plan.further_sets import rows_to_read
 
     spec = grid("claims").spec.model_copy(update={"glue_dir": None})
-    with pytest.raises(BenchError, match=r"--also-dir DIR.*dev_and_test\.tsv"):
+    with pytest.raises(BenchError, match=r"dev_and_test\.tsv.*--also-dir DIR"):
         list(rows_to_read("paws", spec, host, [host.task("qqp").record]))
 
 
