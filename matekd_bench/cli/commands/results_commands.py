@@ -20,7 +20,7 @@ from matekd_bench.cli.ui.leaderboards import (
     results_folder_of,
     show_leaderboard,
 )
-from matekd_bench.errors import UsageError, unknown
+from matekd_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from matekd_bench.api.results import Results
