@@ -8,6 +8,7 @@ from matekd_bench.results.leaderboard.table import LeaderboardTable
 from matekd_bench.results.report import sentences
 from matekd_bench.results.report.latex.escaping import escape, text_width
 from matekd_bench.results.report.latex.page_fit import Fit
+from matekd_bench.results.report.result_sentence import in_words
 
 LINES = 3
 FILLED = 0.9  # share of a line that text fills, since it is broken between words
@@ -29,6 +30,10 @@ def caption(table: LeaderboardTable, layout: Fit) -> tuple[str, list[str]]:
 def _sentences(table: LeaderboardTable) -> Iterator[str]:
     """Yield the sentences of the caption, the most important first."""
     yield f"{'Synthetic mini-GLUE: ' * table.synthetic}{_scores(table)}{_differences(table)}."
+    if uninformative := [task.name for task in table.columns if task.uninformative]:
+        yield f"Nothing can be concluded from {in_words(uninformative)}."
+    if partial := [task.name for task in table.columns if task.partial]:
+        yield f"Not all data were used for {in_words(partial)}."
     verdicts = sentences.verdicts_in(table)
     if verdicts:
         marks = sentences.verdict_marks(verdicts)
