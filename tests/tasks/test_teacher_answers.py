@@ -166,7 +166,7 @@ FAULTS = {
     "label-is-a-list": ({"answer": ["good"], "smoothing": 0}, ("good",)),
     "no-smoothing": ({"answer": "good"}, ("'smoothing'",)),
     "smoothing": ({"answer": "good", "smoothing": 1}, ("'smoothing'", "1")),
-    "other-texts": ({**FINE, "text": "another"}, ("other texts",)),
+    "other-texts": ({**FINE, "text": "another"}, ("different texts",)),
 }  # fmt: skip
 
 

@@ -66,7 +66,7 @@ def reproduce(
         bool, Option("--quiet", "-q", help="Show only warnings, errors and the result.")
     ] = False,
 ) -> int:
-    """Train a recorded run again, and report whether the numbers are the same and, if not, which conditions differ.
+    """Train a recorded run again, compare the numbers, and list the conditions that differ.
 
     Logits of every evaluation, scores and losses are compared to the last bit. The exit code is 1 if they differ. A
     plugin that a record names is not run unless it is given with --plugin.

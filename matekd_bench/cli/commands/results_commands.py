@@ -198,7 +198,7 @@ def export(
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
-    """Write the leaderboard or the runs to files: .csv, .json or .md; the leaderboard also as .tex, .html or a picture.
+    """Write the leaderboard or the runs to .csv, .json or .md files, or the leaderboard to .tex, .html or picture files.
 
     Pictures are .png, .svg or .pdf. Plugins may add extensions. Views have fewer rows or other columns, as in
     `leaderboard`; intervals, corrections and verdicts remain those of the whole study.
@@ -249,7 +249,7 @@ def compare(
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
-    """Test whether two checkpoints differ: exact McNemar for accuracy, permutations for other metrics.
+    """Test whether two checkpoints differ: exact McNemar test for accuracy, permutation test for other metrics.
 
     The result applies to these two checkpoints only, not to their methods: another seed gives other checkpoints.
     """

@@ -96,7 +96,7 @@ FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda plain: plain.update(scores=[item for item in plain["scores"] if item["metric"] != "f1"]), "accuracy, f1",
     ),
     "rows": (lambda plain: plain["scores"][0].update(n=7), "7 examples"),
-    "best evaluation": (lambda plain: plain["selection"].update(best_eval=9), "number 9"),
+    "best evaluation": (lambda plain: plain["selection"].update(best_eval=9), "evaluation 9"),
     "status": (lambda plain: plain.update(status="collapsed"), "collapsed"),
     "diverged": (lambda plain: plain.update(status="diverged"), "diverged"),
     "majority": (lambda plain: plain["data"].update(majority_score=0.1), "majority"),
