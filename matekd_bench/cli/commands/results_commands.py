@@ -198,7 +198,8 @@ def export(
     plugin: PluginFiles = None,
     no_plugins: NoPlugins = False,
 ) -> None:
-    """Write the leaderboard or the runs to .csv, .json or .md files, or the leaderboard to .tex, .html or picture files.
+    """Write the leaderboard or the runs to .csv, .json or .md files, or the leaderboard to .tex, .html or picture
+    files.
 
     Pictures are .png, .svg or .pdf. Plugins may add extensions. Views have fewer rows or other columns, as in
     `leaderboard`; intervals, corrections and verdicts remain those of the whole study.
