@@ -51,7 +51,7 @@ class FiniteChecks:
         self, optimizer: torch.optim.Optimizer, update: int, whose: str, norm: Tensor, loss: Tensor | float
     ) -> None:
         """Step the optimizer unless `norm` or `loss` is not finite, and remember them for :meth:`read`."""
-        loss = torch.as_tensor(loss, device=norm.device)
+        loss = loss if isinstance(loss, Tensor) else norm.new_full((), loss)
         if optimizer.defaults.get("fused"):  # these read the attribute, which torch's GradScaler sets too
             optimizer.found_inf = (~(norm.isfinite() & loss.isfinite())).float()  # type: ignore[attr-defined]
         optimizer.step()
