@@ -196,7 +196,9 @@ def _text_method(job: Job, assets: TaskAssets) -> TextPerturbation[Any]:
     )  # fmt: skip
     method = make_perturbation(job.method, job.params, context, job.variant)
     if not isinstance(method, TextPerturbation):
-        raise PluginError(f"method '{job.variant}' does not rewrite text: name a method of level text.")
+        raise PluginError(
+            f"method '{job.variant}' does not rewrite text: name a text-level method, such as eda."
+        )
     return method
 
 

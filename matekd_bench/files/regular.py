@@ -18,7 +18,7 @@ def check_regular(path: str | Path, max_bytes: int | None = None) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise OSError("it is not a regular file: not opened")
     if max_bytes is not None and status.st_size > max_bytes:
-        raise OSError(f"it has {status.st_size} bytes, more than {max_bytes}: not opened")
+        raise OSError(f"it is {status.st_size} bytes long; the limit is {max_bytes}: not opened")
 
 
 def read_file(path: str | Path, max_bytes: int) -> bytes:

@@ -96,7 +96,7 @@ def _rewrite_each(bench: Bench, method: TextPerturbation[Any]) -> None:
 def vocabularies(subject: Subject, make: Make) -> None:
     """Raise CheckFailedError if the teacher reads the student's ids and the record does not say so."""
     if subject.record.needs & {"one-vocabulary", "generator"}:
-        raise CheckSkippedError("the record declares that teacher and student need one vocabulary")
+        raise CheckSkippedError("the record declares that teacher and student must share a vocabulary")
     if not make("single", reverse=True).update().finite:
         raise CheckFailedError(
             "The loss is not finite.", "Declare needs={'one-vocabulary'}, or yield a view for the teacher."

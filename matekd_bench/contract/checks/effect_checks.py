@@ -38,7 +38,7 @@ FROZEN = "Ask the teacher with models.teacher_logits(view) and leave it frozen."
 def effect(subject: Subject, make: Make) -> str | None:
     """Return a warning if the perturbation changes nothing, empties all texts or repeats itself: it may be intended."""
     if subject.record.level not in ("text", "token") or subject.record.role == "baseline":
-        raise CheckSkippedError("only methods of level text or token replace words")
+        raise CheckSkippedError("only text-level and token-level methods replace words")
     bench = make("single")
     updates = [bench.update(number=number) for number in (2, 3)]  # in two epochs
     if all(_is_emptied(bench, update) for update in updates):

@@ -55,7 +55,7 @@ def modules(subject: Subject, make: Make) -> None:
     before = [(weight, weight.detach().clone()) for weight in unknown_weights(bench)]
     for phase in reversed(bench.phases):
         if stepped := bench.update(phase).stepped:
-            raise CheckFailedError(f"The method steps an optimizer of its own ({stepped[0]}).", fix)
+            raise CheckFailedError(f"The method itself steps its own optimizer ({stepped[0]}).", fix)
     for weight, old in before:
         if weight.grad is not None or not weight.equal(old):
             raise CheckFailedError(

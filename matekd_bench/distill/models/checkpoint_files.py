@@ -54,7 +54,7 @@ def check_files(folder: Path, id: str) -> None:
             size = file.stat().st_size
             if file.suffix in TEXT_FILES and size > MAX_TEXT_BYTES:
                 raise CheckpointError(
-                    f"'{id}': its {file.name} has {size} bytes, more than {MAX_TEXT_BYTES}."
+                    f"'{id}': its {file.name} is {size} bytes long; the limit is {MAX_TEXT_BYTES}."
                 )
         elif file.exists() and not file.is_dir():  # links of the Hub's cache are followed
             raise CheckpointError(f"'{id}': its {file.name} is not a regular file.")

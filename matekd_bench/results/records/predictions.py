@@ -111,4 +111,4 @@ def _check_unpacked_size(content: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > MAX_UNPACKED_BYTES:
-        raise ValueError(f"it unpacks to {unpacked} bytes, more than {MAX_UNPACKED_BYTES}")
+        raise ValueError(f"it unpacks to {unpacked} bytes; the limit is {MAX_UNPACKED_BYTES}")

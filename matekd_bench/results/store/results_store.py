@@ -195,7 +195,7 @@ class ResultsStore:
         if not isinstance(plain, dict) or plain.get("schema") != STUDY_SCHEMA:
             raise ResultsError(f"{path}: the schema '{STUDY_SCHEMA}' is expected.")
         if not isinstance(plain.get("spec"), dict):
-            raise ResultsError(f"{path}: damaged: it holds no settings.")
+            raise ResultsError(f"{path} is damaged: it contains no settings.")
         return dict(plain["spec"])
 
     def _read_run_file(self, run_id: str, name: str) -> bytes:
