@@ -289,7 +289,7 @@ def test_a_teacher_with_another_vocabulary_is_tried_unless_the_record_rules_it_o
     [result] = failed(method(everywhere, "token"), "vocabularies").values()
     assert "needs={'one-vocabulary'}" in result.happened
     [result] = check(subject_of(method(everywhere, "token", needs=NEEDS)), ["vocabularies"])
-    assert (result.state, "one vocabulary" in result.happened) == ("skipped", True)
+    assert (result.state, "share a vocabulary" in result.happened) == ("skipped", True)
 
 
 def test_the_objects_that_a_method_holds_are_counted_through_its_containers():
