@@ -107,7 +107,7 @@ class Progress(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared(Event):
-    """What the runs of a task share is ready; the events of its preparation had the `run_id` of one of them."""
+    """The end of a preparation that the runs of a task share; its events had the `run_id` of one of these runs."""
 
 
 @dataclass(frozen=True, kw_only=True)

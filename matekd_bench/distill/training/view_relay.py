@@ -1,4 +1,4 @@
-"""What surrounds the views of a method: checks that it leaves no trace, and a relay that shows them to an observer."""
+"""Checks around the views of a method, and a relay that shows the views to an observer."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def _state(task: Task, used: list[Examples], digests: Mapping[str, str], dev: tu
     """Return how complete the used splits are; `dev` are the names of the loaded dev splits."""
     if task.synthetic:
         return "mini"
-    if task.own or task.stands_for:  # there are no official rows of a set that everybody draws anew
+    if task.own or task.stands_for:  # regenerated sets have no official rows
         return "own"
     complete = all(len(examples) == examples.official_rows for examples in used)
     same = all(task.may_be_official(name, rows) for name, rows in digests.items())

@@ -55,7 +55,7 @@ def test_a_part_of_advglue_is_read_from_its_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["hans-regenerated", "paws", *(n for n in TASKS if n.startswith("advglue"))])
 def test_the_real_files_are_read(shared_data: Path, name: str) -> None:
     if not (shared_data / "ood").is_dir():
-        pytest.skip("no further sets there")
+        pytest.skip("the test data have no folder ood")
     data = load_task(TASKS[name], GlueFolder(shared_data / "ood", "also-dir"))
     assert data.state_text == ("own" if name == "hans-regenerated" else "official")
     assert set(data.dev[0].gold) == set(range(len(data.task.labels)))

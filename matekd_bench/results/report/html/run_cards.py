@@ -25,7 +25,7 @@ NAMES = {"train_flops": "train PFLOPs", "precompute_flops": "precompute PFLOPs"}
 
 @dataclass(frozen=True)
 class RunCard:
-    """What the page says of one run. `groups` maps a heading to pairs of name and value."""
+    """The content of one run's card on the page. `groups` maps a heading to pairs of name and value."""
 
     run_id: str
     title: str

@@ -12,7 +12,7 @@ WIDTH, HEIGHT, MARGIN = 320, 120, 8  # of the drawing, in its own units
 
 @dataclass(frozen=True)
 class RunCurve:
-    """The points of a run's curve: place, and what is said of each; `summary` describes the whole curve."""
+    """The points of a run's curve with their places and labels; `summary` describes the whole curve."""
 
     points: tuple[tuple[str, str, str], ...]  # x, y, words
     summary: str
