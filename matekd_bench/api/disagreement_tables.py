@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from matekd_bench.api.run_predictions import texts_of
 from matekd_bench.plugins.record_types import ExportTable
@@ -18,6 +18,22 @@ from matekd_bench.tasks.task import Task
 from matekd_bench.tools.disagreements import disagreements
 
 ON_PAGE = 5  # texts of one method and task
+TextReader: TypeAlias = Callable[
+    [Record, str], Mapping[str, Mapping[str, str]]
+]  # run, split -> uid -> field -> text
+
+
+def text_reader(tasks: Mapping[str, Task], glue_dir: str | Path | None) -> TextReader:
+    """Return a function that reads the texts of a run's dev split, each split once for all methods."""
+    known: dict[str, Mapping[str, Mapping[str, str]]] = {}
+
+    def read(run: Record, split: str) -> Mapping[str, Mapping[str, str]]:
+        digest = run.data.splits[split].digest
+        if digest not in known:
+            known[digest] = texts_of(run, split, tasks, glue_dir)
+        return known[digest]
+
+    return read
 
 
 def disagreement_sheets(
@@ -28,12 +44,13 @@ def disagreement_sheets(
     glue_dir: str | Path | None,
 ) -> Iterator[Sheet]:
     """Yield the tables of a page: for each method and task the texts on which it disagrees most with the reference."""
+    read = text_reader(tasks, glue_dir)
     for row in table.rows:
         for column in table.columns:
             if row.label == table.reference:
                 continue
             export = disagreement_table(
-                table, row.label, column.name, records, evidence, tasks, glue_dir, ON_PAGE
+                table, row.label, column.name, records, evidence, tasks, ON_PAGE, read
             )
             if export.rows:
                 yield sheet_of_export(export, f"{row.label} and {table.reference} on {column.name}")
@@ -46,28 +63,25 @@ def disagreement_table(
     records: Sequence[Record],
     evidence: Evidence,
     tasks: Mapping[str, Task],
-    glue_dir: str | Path | None,
     most: int,
-    *,
-    with_texts: bool = True,
+    read: TextReader | None,
 ) -> ExportTable:
     """Return a row per text: split, uid, text fields, label, number of common seeds, and the answers of both methods.
 
     The columns of the answers count them over the seeds, such as "yes 3, no 5"; in a regression they hold the mean
-    score. Raises DataError if the texts cannot be read or are not those that were scored.
+    score. `read` returns the texts; None leaves them out. Raises DataError if the texts cannot be read or are not those
+    that were scored.
     """
     cells = runs_by_cell(table, records)
     runs = cells.get((method, task), ())
     references = cells.get((table.reference or "", task), ())
     found = disagreements(runs, references, evidence, tasks, most)
-    splits = {example.split for example in found} if with_texts else ()
-    texts = {split: texts_of(runs[0], split, tasks, glue_dir) for split in splits}
     names = runs[0].data.labels if runs else ()
     rows: list[dict[str, Any]] = [
         {
             "split": example.split,
             "uid": example.uid,
-            **(texts[example.split][example.uid] if with_texts else {}),
+            **(read(runs[0], example.split)[example.uid] if read else {}),
             "label": names[int(example.label)] if names else example.label,
             "seeds": len(example.seeds),
             f"{table.reference} answers": _in_words(example.b, names),

@@ -153,12 +153,12 @@ class Leaderboard:
         again, for GLUE from `glue_dir` or the Hub; ``texts=False`` leaves them out. Raises UsageError, with the nearest
         match, for a method or task that is not in the table, and DataError if the texts are not those that were scored.
         """
-        from matekd_bench.api.disagreement_tables import disagreement_table
+        from matekd_bench.api.disagreement_tables import disagreement_table, text_reader
 
         return frame_of(
             disagreement_table(
                 self._table_with(method, task), method, task, self.records, self._known_evidence(), self.tasks,
-                glue_dir, most, with_texts=texts,
+                most, text_reader(self.tasks, glue_dir) if texts else None,
             )
         )  # fmt: skip
 
