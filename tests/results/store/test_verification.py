@@ -79,9 +79,9 @@ def test_what_was_measured_agrees(task: str, store: ResultsStore, make_record: A
 def test_the_runs_of_a_real_study_agree() -> None:
     store, verifier = ResultsStore(REFERENCE), Verifier()
     run_of_task = {record.identity.task: record for record in store.records()}
-    for task in ("mrpc", "stsb"):
-        verifier.verify(run_of_task[task], store)
-    assert verifier.result == Verification(verified=2)
+    for record in run_of_task.values():
+        verifier.verify(record, store)
+    assert verifier.result == Verification(verified=len(run_of_task)) != Verification()
 
 
 FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
