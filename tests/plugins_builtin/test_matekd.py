@@ -14,7 +14,7 @@ from matekd_bench.distill.settings import Objective
 from matekd_plugins.masking import choose_masked
 from matekd_plugins.matekd import MateKDParams
 from matekd_plugins.matekd.adversary import MateKD, embedder
-from matekd_plugins.matekd.sampling import StraightThroughLookup, gumbel_softmax, sample
+from matekd_plugins.matekd.sampling import StraightThroughLookup, gumbel_softmax, ordered_cumsum, sample
 from rig import gap, reference
 
 ROWS = [3, 17, 4, 30, 9, 1, 25, 12]
@@ -282,6 +282,13 @@ def test_the_ends_of_the_unit_interval_give_possible_tokens():
     logits = torch.tensor([float("-inf"), 0.0, 1.0, float("-inf")])
     assert sample(logits.expand(2, -1), ends).tolist() == [1, 2]
     assert bool(gumbel_softmax(torch.zeros(1, 2), torch.tensor([[0.0, 1 - 2**-24]]), 1.0).isfinite().all())
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 30522])
+def test_sums_in_a_fixed_order_are_cumulative_sums(length):
+    values = torch.rand(3, length, generator=torch.Generator().manual_seed(0))
+    exact = values.double().cumsum(dim=-1)
+    torch.testing.assert_close(ordered_cumsum(values).double(), exact, rtol=1e-6, atol=0)
 
 
 def test_neither_draw_changes_what_it_was_given():

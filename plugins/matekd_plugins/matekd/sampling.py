@@ -20,12 +20,25 @@ def sample(logits: Tensor, uniform: Tensor) -> Tensor:
     """
     # Less the maximum, so that exp() does not overflow.
     weights = (logits - logits.amax(dim=-1, keepdim=True)).exp_()
-    cumulative = weights.cumsum(dim=-1)
+    ordered = weights.is_cuda and torch.are_deterministic_algorithms_enabled()
+    cumulative = ordered_cumsum(weights) if ordered else weights.cumsum(dim=-1)
     target = uniform.to(cumulative.dtype).unsqueeze(-1) * cumulative[:, -1:]
     # right=True: a draw of exactly 0 must not give a first token of probability 0.
     ids = torch.searchsorted(cumulative, target, right=True).squeeze(-1)
     # Rounding can put the target at the last cumulative sum, whose insertion point is V.
     return ids.clamp_(max=logits.shape[-1] - 1)
+
+
+def ordered_cumsum(values: Tensor) -> Tensor:
+    """Compute the cumulative sums of the last dimension with additions in a fixed order (Hillis and Steele 1986).
+
+    For CUDA, where ``cumsum`` of floats has no deterministic kernel and raises.
+    """
+    distance, length = 1, values.shape[-1]
+    while distance < length:
+        values = torch.cat([values[..., :distance], values[..., distance:] + values[..., :-distance]], dim=-1)
+        distance *= 2
+    return values
 
 
 def gumbel_softmax(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
