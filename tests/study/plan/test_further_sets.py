@@ -163,8 +163,12 @@ def test_a_set_that_is_nowhere_is_refused_with_the_place_to_put_it(
     from matekd_bench.study.plan.further_sets import rows_to_read
 
     spec = grid("claims").spec.model_copy(update={"glue_dir": None})
-    with pytest.raises(BenchError, match=r"dev_and_test\.tsv.*--also-dir DIR"):
-        list(rows_to_read("paws", spec, host, [host.task("qqp").record]))
+    for name, task, named in (
+        ("paws", "qqp", r"PAWS-QQP/dev_and_test\.tsv .*google-research-datasets/paws.*--also-dir DIR"),
+        ("hans", "mnli", r"HANS/heuristics_evaluation_set\.txt .*tommccoy1/hans.*--also-dir DIR"),
+    ):
+        with pytest.raises(BenchError, match=named):
+            list(rows_to_read(name, spec, host, [host.task(task).record]))
 
 
 def test_the_user_is_told_what_students_are_scored_on(grid: Callable[..., Grid]) -> None:
