@@ -150,9 +150,16 @@ def prepare_command(
         *("preset", "config", "methods", "tasks", "also", "also_dir"),
         *("teacher", "teacher_answers", "student", "generator"),
     )
-    words = ["matekd-bench", "prepare"]
-    for name in (*names, *(("glue_dir",) if from_glue_dir else ())):
-        if isinstance(value := settings.get(name), (str, Path)):
+    return command_with("prepare", [*names, *["glue_dir"] * from_glue_dir], settings, plugins)
+
+
+def command_with(
+    command: str, names: Sequence[str], settings: Mapping[str, Any], plugins: Sequence[str | Path]
+) -> str:
+    """Return a command with those of the settings `names` that are set, as options, quoted for the shell."""
+    words = ["matekd-bench", command]
+    for name in names:
+        if isinstance(value := settings.get(name), (str, Path, int)):
             words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join([*words, *(word for file in plugins for word in ("--plugin", str(file)))])
 
