@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matekd_bench.api.dry_run import DryRun
     from matekd_bench.api.leaderboard import Drawing, Leaderboard
-    from matekd_bench.api.results import Results, load_results
+    from matekd_bench.api.machine import cache_entries, clear_cache, doctor
+    from matekd_bench.api.results import Results, load_results, merge_results
     from matekd_bench.api.student import Student
     from matekd_bench.api.study import Study
     from matekd_bench.errors import (
@@ -58,7 +59,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "api.study": "Study",
-    "api.results": "Results load_results",
+    "api.results": "Results load_results merge_results",
+    "api.machine": "cache_entries clear_cache doctor",
     "api.leaderboard": "Drawing Leaderboard",
     "api.dry_run": "DryRun",
     "api.student": "Student",
@@ -146,6 +148,9 @@ __all__ = [
     "WrapperParams",
     "__version__",
     "borrowed_random",
+    "cache_entries",
+    "clear_cache",
+    "doctor",
     "evaluate_metric",
     "find_thesaurus",
     "groups_in",
@@ -154,6 +159,7 @@ __all__ = [
     "load_results",
     "load_suites",
     "load_tasks",
+    "merge_results",
     "read_perturbed_texts",
     "seed_of",
     "thesaurus_names",

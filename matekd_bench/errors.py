@@ -23,7 +23,7 @@ from dataclasses import fields, is_dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-from matekd_bench.spelling import nearest
+from matekd_bench.spelling import nearest, nearest_of
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -139,7 +139,7 @@ def list_available(name: str, present: Sequence[str]) -> str:
     """Return the end of an error about a missing `name`: the nearest of the `present` names, then all of them."""
     if not present:
         return "none are available."
-    near = nearest(name, present, cutoff=0.7)
+    near = nearest_of(name, present)
     listed = f"available: {', '.join(sorted(present))}."
     return f"did you mean '{near}'? {listed}" if near else listed
 

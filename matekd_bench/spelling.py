@@ -43,6 +43,11 @@ def nearest(name: str, names: Iterable[str], cutoff: float = 0.5) -> str | None:
     return None
 
 
+def nearest_of(name: str, present: Iterable[str]) -> str | None:
+    """Return the one of the names that exist somewhere, such as columns of a file, that `name` may be a slip for."""
+    return nearest(name, present, cutoff=0.7)
+
+
 def kind_in_words(value: object) -> str:
     """Return the kind of a value with its article: "a list", "an int", "the class Eda"; "None" for None."""
     if value is None:

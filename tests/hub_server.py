@@ -162,15 +162,38 @@ def parquet(columns: Mapping[str, Sequence[object]]) -> bytes:
     return content.getvalue()
 
 
-def glue_files(configs: Mapping[str, Mapping[str, Mapping[str, Sequence[object]]]]) -> dict[str, bytes]:
-    """The files of a data set such as GLUE: a README that names the configurations, and parquet for each split."""
-    files, card = {}, ["---", "configs:"]
+def glue_files(
+    configs: Mapping[str, Mapping[str, Mapping[str, Sequence[object]]]],
+    classes: Mapping[str, Sequence[str]] = {},
+) -> dict[str, bytes]:
+    """The files of a data set such as GLUE: a README that names the configurations, and parquet for each split.
+
+    For a configuration in `classes`, the README also describes columns and splits: labels are numbers with these names.
+    """
+    files, card = {}, ["---"]
+    card += ["dataset_info:"] if classes else []
+    for config, names in classes.items():
+        card += [f"- config_name: {config}", "  features:"]
+        card += [line for column in next(iter(configs[config].values())) for line in _feature(column, names)]
+        card += ["  splits:"]
+        for split, columns in configs[config].items():
+            card += [f"  - name: {split}", f"    num_examples: {len(columns['label'])}"]
+    card += ["configs:"]
     for config, splits in configs.items():
         card += [f"- config_name: {config}", "  data_files:"]
         for split, columns in splits.items():
             card += [f"  - split: {split}", f"    path: {config}/{split}-*"]
             files[f"{config}/{split}-00000-of-00001.parquet"] = parquet(columns)
     return {"README.md": "\n".join([*card, "---", ""]).encode(), **files}
+
+
+def _feature(column: str, names: Sequence[str]) -> list[str]:
+    """The lines of a README on one column."""
+    lines = [f"  - name: {column}", f"    dtype: {'int32' if column == 'idx' else 'string'}"]
+    if column == "label":
+        named = [f"          '{number}': {name}" for number, name in enumerate(names)]
+        lines[1:] = ["    dtype:", "      class_label:", "        names:", *named]
+    return lines
 
 
 def model_files(folder: Path) -> dict[str, bytes]:

@@ -26,7 +26,8 @@ TAIL = """\
 `Perturbation.views`, for annotations only. `__version__` is the version of matekd-bench.
 """
 SECTIONS: Mapping[str, str] = {
-    "Studies and results": "Study DryRun load_results Results Leaderboard Drawing Student",
+    "Studies and results": "Study DryRun load_results merge_results Results Leaderboard Drawing Student",
+    "This machine": "doctor cache_entries clear_cache",
     "Parts of a method": "Perturbation TextPerturbation TokenPerturbation Params NoParams Range Choice Cycle "
     "Method WrapperParams",
     "What a method gets and yields": "View Joint Seen Batch Models Context Trained Tokens WordEmbeddings Row Encoded "

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
 
 from matekd_bench.files.csv_text import Value
 from matekd_bench.plugins.record_types import ExportTable
@@ -20,6 +21,12 @@ def frame_of(table: ExportTable) -> pd.DataFrame:
     return pd.DataFrame(
         {key: pd.Series(column, dtype=_type_of(column), name=key) for key, column in values.items()}
     )
+
+
+def frame_of_records(record: type[Any], records: Iterable[Any]) -> pd.DataFrame:
+    """Return a data frame with a column per field of the dataclass `record` and a row per object."""
+    columns = tuple(field.name for field in fields(record))
+    return frame_of(ExportTable("records", columns, tuple(asdict(each) for each in records)))
 
 
 def _type_of(values: Iterable[Value]) -> str:

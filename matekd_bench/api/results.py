@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from matekd_bench.api.frames import frame_of, joined
 from matekd_bench.api.leaderboard import Leaderboard
+from matekd_bench.api.signals import interrupts
 from matekd_bench.errors import unknown
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.known_names import known_methods, known_tasks, tasks_and_suites
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from matekd_bench.study.pipeline import StudySummary
     from matekd_bench.tasks.task import Suite, Task
     from matekd_bench.tools.deployment.card_facts import CardFacts
+    from matekd_bench.tools.reproduce import Reproduction
 
 RESULTS = Path("results")  # the default folder
 NO_REFERENCE = "none"
@@ -51,6 +53,26 @@ def load_results(
     for line in (*host.warnings, *results.warnings):
         warnings.warn(line, stacklevel=2)
     return results
+
+
+def merge_results(
+    *folders: str | Path, into: str | Path, plugins: Sequence[str | Path] = (), no_plugins: bool = False
+) -> Results:
+    """Merge results folders into the new folder `into`, which appears complete or not at all, and read it.
+
+    Equal runs and data sets are copied once. Damaged runs are left out with a warning. `plugins` and `no_plugins` are
+    as in :func:`load_results`.
+
+    Raises ResultsError and writes nothing if the folders contradict each other, or if `into` exists; UsageError for
+    fewer than two folders.
+    """
+    from matekd_bench.results.store.merging import merge
+
+    target = Path(into).expanduser()
+    merged = merge([Path(folder).expanduser() for folder in folders], target)
+    for line in (*(f"left out: {reason}" for reason in merged.left_out), *merged.code_notes):
+        warnings.warn(line, stacklevel=2)
+    return load_results(target, plugins=plugins, no_plugins=no_plugins)
 
 
 @dataclass(frozen=True, repr=False)
@@ -260,6 +282,42 @@ class Results:
         return write_submission(
             Path(path).expanduser(), runs, self.stores, self.tasks, device=device, glue_dir=_folder(glue_dir)
         )
+
+    def reproduce(
+        self,
+        run: str | Path,
+        *,
+        into: str | Path | None = None,
+        fresh: bool = False,
+        glue_dir: str | Path | None = None,
+        teacher_answers: str | Path | None = None,
+        teacher: str | None = None,
+        student: str | None = None,
+        generator: str | None = None,
+        device: str | None = None,
+        threads: int | None = None,
+        quiet: bool = False,
+    ) -> Reproduction:
+        """Train a run again and compare the numbers to the last bit; printed, the result is a report.
+
+        `same` of the result is true if they are equal; `numbers` and `conditions` list what differs. The new record is
+        kept in the folder `into`, if there is one. With `fresh`, teacher and generator are trained from scratch too.
+        The other arguments are the places of data and models on this machine, its device and CPU threads; None means as
+        recorded. The plugin of a run is only used if it was given to :func:`load_results`. Loads torch.
+
+        Raises ResultsError, before any training, if data, method or settings differ from those of the record.
+        """
+        from matekd_bench.screen.progress import watcher
+        from matekd_bench.tools.reproduce import reproduce
+
+        record = self.find(run)
+        with interrupts(), watcher(quiet=quiet) as sink:
+            return reproduce(
+                self.stores[record.run_id], record.run_id, self.host, sink,
+                into=_folder(into), fresh=fresh, device=device, threads=threads, glue_dir=_folder(glue_dir),
+                teacher_answers=_folder(teacher_answers),
+                checkpoints={"teacher": teacher, "student": student, "generator": generator},
+            )  # fmt: skip
 
     def verified(self) -> tuple[Results, Verification]:
         """Recompute the scores from the predictions, and leave out runs whose records do not agree."""

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from signal import SIGINT
 from typing import TYPE_CHECKING, Any
 
 from matekd_bench.api.dry_run import DryRun
-from matekd_bench.api.frames import joined
+from matekd_bench.api.frames import frame_of_records, joined
 from matekd_bench.api.method_objects import MethodLike, split_methods
 from matekd_bench.api.results import NO_REFERENCE, Results
-from matekd_bench.errors import LostProcessError, RunError, StoppedError
+from matekd_bench.api.signals import interrupts
+from matekd_bench.events import Message
 from matekd_bench.plugins.host import Host
 from matekd_bench.screen.progress import watcher
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from matekd_bench.events import Sink
     from matekd_bench.study.pipeline import StudySummary
     from matekd_bench.study.spec.request import StudyRequest
@@ -86,7 +88,7 @@ class Study:
         Runs with a record in the folder `results` count as done. Raises a BenchError for every problem that can be
         found before training.
         """
-        with _interrupts(), watcher(quiet=quiet) as sink:
+        with interrupts(), watcher(quiet=quiet) as sink:
             summary = self._run(sink, results, dry_run=True)
         assert summary.plan is not None  # a dry run starts no processes that follow another
         return DryRun(summary.plan)
@@ -102,8 +104,23 @@ class Study:
 
         Raises a BenchError if nothing can start, or if no run can be recorded.
         """
-        with _interrupts(), watcher(quiet=quiet, verbose=verbose) as sink:
+        with interrupts(), watcher(quiet=quiet, verbose=verbose) as sink:
             return self.execute(sink, results)
+
+    def prepare(self, *, quiet: bool = False) -> pd.DataFrame:
+        """Fetch the models, data and resources of the study that are not on this machine; a row for each.
+
+        The columns are those of ``matekd-bench prepare --json``: `state` is "there", "fetched" or "missing", `todo`
+        says what to do about a missing part, and `needed` is false if the study can do without it. With ``offline``
+        nothing is fetched.
+        """
+        from matekd_bench.tools.prepare import Requirement, prepare_study
+
+        with interrupts(), self._network(), watcher(quiet=quiet) as sink:
+            parts = prepare_study(
+                self.request.spec, self.host, lambda text: sink.emit(Message(kind="stage", text=text))
+            )
+            return frame_of_records(Requirement, parts)
 
     def execute(self, sink: Sink, results: str | Path | None = None) -> Results:
         """Run the study and report its events to `sink`; raise StoppedError after a signal.
@@ -121,10 +138,15 @@ class Study:
 
     def _run(self, sink: Sink, results: str | Path | None, *, dry_run: bool = False) -> StudySummary:
         from matekd_bench import study
+
+        with self._network():
+            return study.run(self._request_for(results), self.host, sink, dry_run=dry_run)
+
+    def _network(self) -> AbstractContextManager[None]:
+        """Return the context in which connections are refused if the study is offline."""
         from matekd_bench.files.hub.network import offline
 
-        with nullcontext() if self._fetching is None else offline(self._fetching):
-            return study.run(self._request_for(results), self.host, sink, dry_run=dry_run)
+        return nullcontext() if self._fetching is None else offline(self._fetching)
 
     def _request_for(self, results: str | Path | None) -> StudyRequest:
         if results is None:
@@ -150,21 +172,15 @@ def prepare_command(
         *("preset", "config", "methods", "tasks", "also", "also_dir"),
         *("teacher", "teacher_answers", "student", "generator"),
     )
-    words = ["matekd-bench", "prepare"]
-    for name in (*names, *(("glue_dir",) if from_glue_dir else ())):
-        if isinstance(value := settings.get(name), (str, Path)):
+    return command_with("prepare", [*names, *["glue_dir"] * from_glue_dir], settings, plugins)
+
+
+def command_with(
+    command: str, names: Sequence[str], settings: Mapping[str, Any], plugins: Sequence[str | Path]
+) -> str:
+    """Return a command with those of the settings `names` that are set, as options, quoted for the shell."""
+    words = ["matekd-bench", command]
+    for name in names:
+        if isinstance(value := settings.get(name), (str, Path, int)):
             words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join([*words, *(word for file in plugins for word in ("--plugin", str(file)))])
-
-
-@contextmanager
-def _interrupts() -> Iterator[None]:
-    """Turn a stopped study's StoppedError into the exception that Python raises for the signal."""
-    try:
-        yield
-    except LostProcessError as lost:
-        raise RunError(str(lost)) from None
-    except StoppedError as stopped:
-        if stopped.exit_code == 128 + SIGINT:
-            raise KeyboardInterrupt(str(stopped)) from None
-        raise SystemExit(stopped.exit_code) from None

@@ -13,6 +13,7 @@ from typing import Any
 from matekd_bench.errors import DataError, likely_encoding, list_available
 from matekd_bench.files.reading import UTF_8, read_text
 from matekd_bench.files.tsv import split_table
+from matekd_bench.spelling import nearest_of
 
 EXTENSIONS = (".csv", ".tsv", ".jsonl")
 LONGEST_CELL = 1 << 24  # characters; the default of the csv module is 131072
@@ -92,17 +93,20 @@ def _writable(line: TableLine, column: str, file: Path) -> Any:
     return json.loads(name_and_value, parse_constant=lambda _: None)[1]
 
 
-def check_column(file: Path, lines: Sequence[TableLine], column: str) -> None:
-    """Raise DataError, with the nearest name, if no row has such a column."""
-    if any(column in line.cells for line in lines):
+def check_column(file: Path, lines: Sequence[TableLine], *columns: str) -> None:
+    """Raise DataError, with the nearest name and all that exist, if no row has one of these columns."""
+    if any(column in line.cells for line in lines for column in columns):
         return
     present = list(lines[0].cells)
+    misspelt = next((column for column in columns if nearest_of(column, present)), columns[0])
     hint = None
     if len(present) == 1 and file.suffix.lower() == ".csv":
         names = {";": "semicolons", "\t": "tabs", "|": "bars"}
         used = next((name for mark, name in names.items() if mark in present[0]), None)
         hint = f"Its columns are separated by {used}: save it with commas." if used else None
-    raise DataError(f"no column '{column}' in '{file}': {list_available(column, present)}", hint=hint)
+    named = " or ".join(f"'{column}'" for column in columns)
+    place = f"'{file}'" if file.suffix.lower() == ".jsonl" else f"line 1 of '{file}'"
+    raise DataError(f"no column {named} in {place}: {list_available(misspelt, present)}", hint=hint)
 
 
 def is_empty(value: Any) -> bool:

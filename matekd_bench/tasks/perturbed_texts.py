@@ -17,6 +17,7 @@ from matekd_bench.tasks.row_files import (
     Header,
     file_and_digest,
     file_name,
+    named_ids,
     read_header,
     shown,
     total_cost,
@@ -31,13 +32,15 @@ class Coverage:
     """The part of the training texts for which a file has a perturbed text.
 
     `total` counts the chosen segments of all rows, and `found` those with a perturbed text. `missing` describes the
-    first segment without one; None if all have one. `unused` counts the entries of the file that belong to no row.
+    first segment without one; None if all have one. `unused` counts the entries of the file that belong to no row, and
+    `unknown_ids` names the first of their ids; "" if they have none.
     """
 
     total: int
     found: int
     missing: str | None
     unused: int
+    unknown_ids: str = ""
 
 
 @dataclass
@@ -99,7 +102,10 @@ class PerturbedTexts:
         ]
         missing = [text for text in texts if not self.of(*text)]
         first = _described(*missing[0]) if missing else None
-        return Coverage(len(texts), len(texts) - len(missing), first, self._count_unused(rows))
+        unknown = list(dict.fromkeys(uid for uid, _ in self.by_id if uid not in rows))
+        return Coverage(
+            len(texts), len(texts) - len(missing), first, self._count_unused(rows), named_ids(unknown)
+        )
 
     def _check_entries(self, rows: RowTexts) -> None:
         """Raise DataError for an entry with an id that does not fit its row."""
@@ -151,6 +157,7 @@ def _read(file: Path, digest: str) -> PerturbedTexts:
     headers = [header for line in lines if (header := read_header(line, file, Header))]
     entries = [line for line in lines if "header" not in line.cells]
     check_column(file, entries or lines, "perturbed")
+    check_column(file, entries, "id", "text")
     by_id: dict[_Key, _Entry] = {}
     by_text: dict[str, _Entry] = {}
     for line in entries:

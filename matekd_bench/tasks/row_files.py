@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -17,6 +17,7 @@ from matekd_bench.files.reading import checked_record
 from matekd_bench.files.user_tables import TableLine
 
 SHOWN = 60  # characters of a text in a message
+LISTED = 3  # ids in a message
 
 
 class Header(CheckedModel):
@@ -65,6 +66,12 @@ def total_cost(headers: Iterable[Header]) -> dict[str, float]:
         for unit, amount in header.cost.items():
             cost[unit] += amount
     return dict(cost)
+
+
+def named_ids(ids: Sequence[str]) -> str:
+    """Return the first few of some ids in quotation marks, for a message; "" if there are none."""
+    more = len(ids) - LISTED
+    return ", ".join(f"'{uid}'" for uid in ids[:LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def shown(text: str) -> str:

@@ -76,6 +76,7 @@ class Task:
     hub_config: str | None = None
     hub_revision: str | None = None
     folder: str | None = None  # the subfolder of a GLUE folder
+    files_from: str = ""  # where to get the files of a task whose rows are not on the Hub
     columns: Mapping[str, str] = field(default_factory=dict)  # field or "label" -> column in the files
     label_values: Mapping[str, str] = field(default_factory=dict)  # label in the files -> label string
     skip_broken: bool = False  # leave out and count rows with a wrong number of columns (QQP)
@@ -136,6 +137,12 @@ class Task:
         """Return False if all rows of the split with this digest are known to differ from the official ones."""
         place = self.splits.get(split)
         return place is None or place.digest in (None, digest)
+
+    @property
+    def dev_file(self) -> str:
+        """The first dev file and where to get it, for messages."""
+        file = f"{self.folder}/{self.splits[self.dev[0]].file}"
+        return f"{file} (from {self.files_from})" if self.files_from else file
 
     @property
     def outputs(self) -> int:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import ClassVar, TypeAlias
 
 from matekd_bench.errors import DataError
-from matekd_bench.files.user_tables import TableLine, read_lines
+from matekd_bench.files.user_tables import TableLine, check_column, is_empty, read_lines
 from matekd_bench.tasks.answer_lines import FORMS, AnswersHeader, Logits, answer_of, mean_answer
 from matekd_bench.tasks.row_files import (
     file_and_digest,
     file_name,
+    named_ids,
     read_header,
     shown,
     total_cost,
@@ -59,7 +60,8 @@ class TaskAnswers:
 
     def __init__(self, answers: TeacherAnswers, data: TaskData) -> None:
         self.file, self.data, self.task = answers.file, data, data.task
-        self._total = len(answers.lines)
+        self._lines = [line for line, _ in answers.lines]
+        self._unknown_ids: list[str] = []  # of the lines that have neither a row's id nor texts
         self._used: set[int] = set()  # numbers of the lines that answer a row
         self._by_id: defaultdict[str, list[AnswerLine]] = defaultdict(list)
         self._by_texts: defaultdict[Texts, list[AnswerLine]] = defaultdict(list)
@@ -78,6 +80,8 @@ class TaskAnswers:
             self._by_id[uid].append(answer_line)
         elif texts is not None:
             self._by_texts[texts].append(answer_line)
+        elif not is_empty(uid):
+            self._unknown_ids.append(str(uid))
 
     def _texts_of(self, line: TableLine) -> Texts | None:
         """Return the texts of a line; None unless it has all of the task's fields."""
@@ -102,7 +106,7 @@ class TaskAnswers:
         if missing == len(answers):
             fields = " and ".join(f"'{name}'" for name in task.fields)
             return DataError(
-                f"'{self.file}' answers none of the {missing} training rows of {task.name}.",
+                f"'{self.file}' answers none of the {missing} training rows of {task.name}{self._why_none()}.",
                 hint=f"Each line needs a row's 'id' or its {fields}, and the answer as one of {', '.join(FORMS)}. "
                 f"{WRITE}",
             )
@@ -110,9 +114,30 @@ class TaskAnswers:
         texts = " and ".join(map(shown, rows.texts[first]))
         return DataError(
             f"'{self.file}' lacks answers to {missing} of the {len(answers)} training rows of {task.name}, such as row "
-            f"'{rows.uids[first]}', {texts}.",
+            f"'{rows.uids[first]}', {texts}{self._unknown}.",
             hint=f"Add them, or train on data without these rows. {WRITE}",
         )
+
+    def _why_none(self) -> str:
+        """Return why no row has an answer, as the end of a sentence: a missing column, unknown ids, or ""."""
+        names = {name for line in self._lines for name in line.cells}
+        has_texts = bool(names & set(self.task.fields))
+        identifying = (
+            [name for name in self.task.fields if name not in names] if has_texts else self.task.fields
+        )
+        try:
+            if "id" not in names and identifying:
+                check_column(self.file, self._lines, "id", *identifying)
+            if not {name.partition(".")[0] for name in names} & set(FORMS):
+                check_column(self.file, self._lines, *FORMS)
+        except DataError as error:
+            return f": {error.message.rstrip('.')}"
+        return self._unknown
+
+    @property
+    def _unknown(self) -> str:
+        """The first ids that match no row, after a semicolon; "" if there are none."""
+        return f"; ids that match no row: {named_ids(self._unknown_ids)}" if self._unknown_ids else ""
 
     @cached_property
     def dev(self) -> list[list[Logits]]:
@@ -162,9 +187,9 @@ class TaskAnswers:
         found, total = (sum(column) for column in zip(*counts, strict=True))
         dev = f"; {found} of {total} dev rows"
         row = "" if self.dev else ", so the table has no score of the teacher"
-        others = self._total - len(self._used)
-        rest = f"; {others} of its {self._total} lines are for other texts" if others else ""
-        return f"{answered}{dev}{row}{rest}"
+        others = len(self._lines) - len(self._used)
+        rest = f"; {others} of its {len(self._lines)} lines are for other texts" if others else ""
+        return f"{answered}{dev}{row}{rest}{'' if self.dev else self._unknown}"
 
     def _agreement(self) -> str:
         """Describe how many of the training labels the answers give; "" for a regression."""

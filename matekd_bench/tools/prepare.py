@@ -61,9 +61,16 @@ def prepare(
         # a study needs at least one method to be valid; with `every`, its choice does not matter
         options = {"methods": next(iter(host.methods), None), "tasks": SUITE, **options}
     spec = make_request({"reference": NO_REFERENCE, **options}, host, glue_home=glue_home).spec
-    methods = () if every else chosen_methods(spec, host)
+    return prepare_study(spec, host, stage, every_method=every)
+
+
+def prepare_study(
+    spec: StudySpec, host: Host, stage: Callable[[str], None], *, every_method: bool = False
+) -> Iterator[Requirement]:
+    """Do the same for a study's settings; with `every_method` for all methods in place of the study's."""
+    methods = () if every_method else chosen_methods(spec, host)
     records = [resolved.record for resolved in methods]
-    if every:
+    if every_method:
         records = [provided.record for provided in host.methods.values()]
     tasks = chosen_tasks(spec.tasks, host, stand_ins=spec.stand_ins)
     records += [method.record for method in perturbing_methods(spec, host)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +16,7 @@ from pydantic import ValidationError
 from matekd_bench.distill.device import deterministic_kernels, resolve_device
 from matekd_bench.errors import ResultsError, first_problem
 from matekd_bench.events import Sink
+from matekd_bench.files.scratch import scratch_folder
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.protocol_differences import DifferingSetting, differing_settings
@@ -42,9 +45,9 @@ class LogitDifference:
     largest: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Reproduction:
-    """A run and its repetition.
+    """A run and its repetition; printed, it is the report of ``matekd-bench reproduce``.
 
     `evaluations` lists the evaluations whose logits differ in any bit. `numbers` lists the scores, losses and
     diagnostics that differ. `conditions` lists differing versions, threads, devices and models, which may explain it.
@@ -61,24 +64,32 @@ class Reproduction:
         """True if every logit of every evaluation and every number is the same to the last bit."""
         return not self.evaluations and not self.numbers
 
+    def __str__(self) -> str:
+        return "\n".join(_report_lines(self))
+
+    __repr__ = __str__
+
 
 def reproduce(
     store: ResultsStore,
     run_id: str,
-    into: Path,
     host: Host,
     sink: Sink,
     *,
+    into: Path | None = None,
+    fresh: bool = False,
     device: str | None = None,
     threads: int | None = None,
     glue_dir: Path | None = None,
     teacher_answers: Path | None = None,
     checkpoints: Mapping[str, str | None] = MappingProxyType({}),
 ) -> Reproduction:
-    """Train the run again, write its record to the folder `into`, and compare the two.
+    """Train the run again and compare the two records.
 
-    `device`, `threads`, `glue_dir` and `teacher_answers` are those of this machine; None means as recorded.
-    `checkpoints` replaces the recorded checkpoint of "teacher", "student" or "generator", unless it is None.
+    The new record is kept in the folder `into`, if there is one. With `fresh` the run gets an empty cache, so that
+    teacher and generator are trained from scratch. `device`, `threads`, `glue_dir` and `teacher_answers` are those of
+    this machine; None means as recorded. `checkpoints` replaces the recorded checkpoint of "teacher", "student" or
+    "generator", unless it is None.
 
     A tuned run is trained with the chosen settings in its record; its trials are not repeated. Raises ResultsError,
     before any training, if the data, the method or its settings differ from those of the record.
@@ -88,20 +99,54 @@ def reproduce(
     here = {"threads": threads, "glue_dir": glue_dir, "teacher_answers": teacher_answers}
     spec = spec.model_copy(update={name: value for name, value in here.items() if value})
     kind = device or _available_device(recorded.compute.device)
-    target = ResultsStore(into)
+    with ExitStack() as stack:
+        scratch = stack.enter_context(scratch_folder())
+        if fresh:
+            stack.enter_context(_cache_at(scratch / "cache"))
+        target = ResultsStore(into or scratch / "results")
+        again = _train_again(store, recorded, spec, target, host, sink, kind)
+        return compare(store, recorded, target, again)
+
+
+def _train_again(
+    store: ResultsStore,
+    recorded: Record,
+    spec: StudySpec,
+    target: ResultsStore,
+    host: Host,
+    sink: Sink,
+    kind: str,
+) -> Record:
+    """Train the run of `spec` on this kind of device, and return its record in `target`."""
     with Interruptions(sink) as interruptions, deterministic_kernels(spec.deterministic):
         grid = make_grid(spec, resolve_device(kind), host, sink)
         grid = replace(grid, seed_plan=recorded.provenance.seed_plan)  # `spec` plans this run alone
         cell = _cell_of_run(grid, recorded)
         _check_same_run(recorded, cell, grid)
         if target.has(cell.run_id):
-            raise ResultsError(f"{into} already has this run:", hint="name another folder with --into DIR.")
+            raise ResultsError(
+                f"{target.root} already has this run:", hint="name another folder with --into DIR."
+            )
         target.check_writable()
-        command = f"matekd-bench reproduce {run_id}"
+        command = f"matekd-bench reproduce {recorded.run_id}"
         runner = Runner(grid, target, RunSink(sink), interruptions, command=command)
         backend = InProcessBackend(runner)
         Scheduler(grid, target, (sink,), backend, interruptions, command=command).run([cell])
-    return compare(store, recorded, target, target.read(cell.run_id))
+    return target.read(cell.run_id)
+
+
+@contextmanager
+def _cache_at(folder: Path) -> Iterator[None]:
+    """Use this folder as the cache while the context is open."""
+    previous = os.environ.get("MATEKD_BENCH_CACHE")
+    os.environ["MATEKD_BENCH_CACHE"] = str(folder)
+    try:
+        yield
+    finally:
+        if previous is None:
+            del os.environ["MATEKD_BENCH_CACHE"]
+        else:
+            os.environ["MATEKD_BENCH_CACHE"] = previous
 
 
 def recorded_study(store: ResultsStore, run_id: str) -> StudySpec:
@@ -238,3 +283,41 @@ def _conditions(record: Record, *, with_code: bool = True) -> Mapping[str, Any]:
 def then_and_now(difference: DifferingSetting) -> str:
     """Format a difference as ``path: value then, value now``."""
     return f"{difference.path}: {difference.values[THEN]} then, {difference.values[NOW]} now"
+
+
+def _report_lines(reproduction: Reproduction) -> Iterator[str]:
+    """Yield the report of a reproduction: the run, the verdict, differing numbers and conditions."""
+    recorded = reproduction.recorded
+    identity, evaluations = recorded.identity, len(recorded.curve)
+    yield f"{identity.variant} on {identity.task}, seed {identity.seed} ({recorded.run_id})"
+    if reproduction.same:
+        yield f"The same to the last bit: logits of {evaluations} evaluations, scores, losses and diagnostics."
+    elif reproduction.evaluations:
+        first = reproduction.evaluations[0]
+        largest = max(evaluation.largest for evaluation in reproduction.evaluations)
+        start = f"evaluation {first.number} on ({first.split})"
+        yield f"Not the same: logits differ from {start}, by at most {largest:.3g}."
+    else:
+        yield "Not the same: these numbers differ, although the logits of every evaluation are the same:"
+    for number in reproduction.numbers:
+        yield f"  {then_and_now(number)}"
+    yield from _condition_lines(reproduction)
+
+
+def _condition_lines(reproduction: Reproduction) -> Iterator[str]:
+    """Yield the conditions of training that differ, or a statement that none does."""
+    if reproduction.conditions:
+        yield (
+            "Conditions that differ:"
+            if not reproduction.same
+            else "The same, although these conditions differ:"
+        )
+        yield from (f"  {then_and_now(condition)}" for condition in reproduction.conditions)
+    elif not reproduction.same:
+        device = reproduction.recorded.compute.device
+        why = (
+            ""
+            if device == "cpu"
+            else f" On '{device}', only runs with --deterministic are repeatable to the last bit."
+        )
+        yield f"No recorded condition differs.{why}"

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from matekd_bench import Leaderboard, Results, ResultsError, UsageError, load_results
+from matekd_bench import Leaderboard, Results, ResultsError, UsageError, load_results, merge_results
+from matekd_bench.results.store.results_store import ResultsStore
 
 GAINS = {"kd": 0.0, "good": 0.9, "bad": -0.9}
 
@@ -158,3 +159,24 @@ def test_the_screen_needs_no_pandas(folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stderr.split() == ["False"]
+
+
+def test_folders_are_merged_into_a_new_one_and_read(make_record: Any, tmp_path: Path) -> None:
+    a, b = (ResultsStore(tmp_path / name) for name in "ab")
+    for store, seeds in ((a, (0, 1)), (b, (1, 2, 3))):  # one run is in both
+        for seed in seeds:
+            store.write(make_record("kd", seed=seed))
+    [common] = a.run_ids() & b.run_ids()
+    damaged = min(b.run_ids() - {common})
+    (b.runs / damaged / "record.json").write_text("{")
+    with pytest.warns(UserWarning, match=damaged):
+        merged = merge_results(a.root, str(b.root), into=tmp_path / "merged")
+    assert set(merged.runs()["run_id"]) == (a.run_ids() | b.run_ids()) - {damaged}
+    for folders, into, named in (
+        ([a.root, b.root], tmp_path / "merged", "merged"),
+        ([a.root, tmp_path / "gone"], tmp_path / "new", "gone"),
+        ([a.root], tmp_path / "new", "two"),
+    ):
+        with pytest.raises((ResultsError, UsageError), match=named):
+            merge_results(*folders, into=into)
+    assert not (tmp_path / "new").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from pathlib import Path
@@ -70,6 +71,34 @@ def test_the_plan_is_the_dry_run(
     assert capsys.readouterr().out.splitlines()[:5] == str(plan).splitlines()[:5]
     assert plan._repr_html_().count("<tr>") == 3
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_reproduced_and_what_differs_is_in_the_report(
+    study_settings: dict[str, Any], tmp_path: Path
+) -> None:
+    results = study(study_settings, Doubled).run(tmp_path / "results", quiet=True)
+    same = results.reproduce("rte-doubled-0", into=tmp_path / "again", quiet=True)
+    assert (same.same, same.recorded.run_id) == (True, same.again.run_id)
+    assert len(mb.load_results(tmp_path / "again")) == 1
+    assert "The same to the last bit" in str(same)
+    other = results.reproduce("rte-doubled-0", threads=2, fresh=True, quiet=True)
+    assert [condition.path for condition in other.conditions] == ["teacher", "threads"]
+    with pytest.raises(mb.ResultsError, match="again"):
+        results.reproduce("rte-doubled-0", into=tmp_path / "again", quiet=True)
+    with pytest.raises(UsageError, match="rte-eda-0"):
+        results.reproduce("rte-eda-0")
+
+
+def test_the_parts_of_a_study_are_prepared_as_by_the_command(
+    study_settings: dict[str, Any], study_options: tuple[str, ...], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    parts = study(study_settings, offline=True).prepare(quiet=True)
+    paths = [option for option in study_options[:10] if option != "--quiet"]
+    assert main(["prepare", *paths, "--methods", "kd", "--tasks", "rte", "--json", "--offline"]) == 0
+    assert parts.to_dict("records") == json.loads(capsys.readouterr().out)
+    missing = study({**study_settings, "glue_dir": tmp_path}).prepare(quiet=True)
+    assert missing.loc[missing["state"] == "missing", ["kind", "name"]].values.tolist() == [["data", "rte"]]
 
 
 def test_a_config_file_is_a_study(study_settings: dict[str, Any], tmp_path: Path) -> None:

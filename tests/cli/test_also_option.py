@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hub_server import HubServer, glue_files
 from matekd_bench.cli import main
 from matekd_bench.cli.completion import also as complete
 from matekd_bench.results.store.results_store import ResultsStore
+from matekd_tasks import matekd_bench_tasks
 
 CLAIMS = """
 name = "claims"
@@ -87,7 +89,7 @@ def test_files_have_the_sets_after_the_tasks_and_means_do_not(results: Path, tmp
         str(tmp_path / name) for name in ("board.csv", "board.md", "board.html", "board.json", "board.tex")
     ]
     assert main(["export", *files, "--results", str(results)]) == 0
-    assert [name for name in files[1:4] if "rte/claims" not in Path(name).read_text()] == []
+    assert [name for name in files[1:] if "rte/claims" not in Path(name).read_text()] == []
     rows = list(csv.DictReader(Path(files[0]).read_text().splitlines()))
     teacher, kd, eda = rows
     scores = {record.identity.method: record.also[0].score for record in ResultsStore(results).records()}
@@ -172,6 +174,48 @@ def test_prepare_names_the_sets(options: tuple[str, ...], capsys: pytest.Capture
     assert main([*command, "--also", "claims,rte@aeda", "--offline"]) == 0
     parts = {part["name"]: part for part in json.loads(capsys.readouterr().out)}
     assert parts["claims"]["text"].startswith("0 training and 30 dev rows")
+
+
+@pytest.fixture
+def advglue(hub: HubServer) -> HubServer:
+    """A Hub with AdvGLUE: a configuration per task, each with one split, and labels as numbers with names."""
+    tasks = [task for task in matekd_bench_tasks() if task.name.startswith("advglue")]
+    configs: dict[str, dict[str, dict[str, list[object]]]] = {}
+    for task in tasks:
+        texts: list[object] = [f"the man runs {row}" for row in range(9)]
+        columns = dict.fromkeys(task.fields, texts)
+        labels: list[object] = [row % len(task.labels) for row in range(9)]
+        configs[str(task.hub_config)] = {"validation": {**columns, "label": labels, "idx": list(range(9))}}
+    classes = {str(task.hub_config): task.labels for task in tasks}
+    [(id, revision)] = {(task.hub_id, task.hub_revision) for task in tasks}
+    hub.add("datasets", str(id), glue_files(configs, classes), commit=revision)
+    return hub
+
+
+def test_advglue_is_fetched_from_the_hub_and_read_then_without_a_request(
+    advglue: HubServer, study_options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A task with one text and one with two; parts for other tasks are not fetched."""
+    known = {"--config", "--glue-dir", "--teacher", "--student", "--generator"}
+    pairs = [pair for pair in pairwise(study_options) if pair[0] in known]
+    asked = ("--methods", "kd", "--tasks", "sst2,rte", "--also", "advglue")
+    assert main(["prepare", *(word for pair in pairs for word in pair), *asked, "--json"]) == 0
+    parts = {part["name"]: part for part in json.loads(capsys.readouterr().out)}
+    assert {name: parts[name]["state"] for name in parts if name.startswith("advglue")} == {
+        "advglue-sst2": "fetched", "advglue-rte": "fetched",
+    }  # fmt: skip
+    advglue.requests.clear()
+    results = tmp_path / "results"
+    assert main(["run", *study_options, *asked, "--results", str(results), "--jobs", "1", "--offline"]) == 0
+    assert advglue.requests == []
+    store = ResultsStore(results)
+    for record in store.records():
+        [scores] = record.also
+        assert scores.name == f"{record.identity.task}/advglue-{record.identity.task}"
+        classes = len(record.data.labels)
+        labels = store.read_data(scores.splits["dev"].digest).labels
+        assert list(labels) == [row % classes for row in range(9)]
+        assert (scores.source, scores.state) == ("hub", "partial")
 
 
 def test_what_a_study_refuses_before_it_trains(

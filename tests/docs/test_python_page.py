@@ -33,6 +33,8 @@ def test_the_page(
     assert {*scope["results"].runs()["variant"]} == {"kd", "eda[thesaurus=mini]", "hesitate"}
     assert len(scope["plan"].to_frame()) == 8
     assert (tmp_path / "leaderboard.csv").is_file()
+    assert scope["report"].same
+    assert {*scope["merged"].runs()["variant"]} == {"kd", "eda[thesaurus=mini]"}
     assert "eda[thesaurus=mini]" in capsys.readouterr().out
 
 

@@ -109,7 +109,7 @@ def reproduced(cell: Cell, grid: Grid, folder: Path, monkeypatch: pytest.MonkeyP
     store.write(record, study=grid.spec.model_dump(mode="json"))
     monkeypatch.setattr("matekd_bench.tools.reproduce.Scheduler.run", refuse)
     with pytest.raises(TrainError) as caught:
-        reproduce(store, cell.run_id, folder / "again", HOST, Sink())
+        reproduce(store, cell.run_id, HOST, Sink(), into=folder / "again")
     [again] = caught.value.args
     assert isinstance(again, Cell)
     return again

@@ -115,6 +115,7 @@ def test_a_file_that_changes_is_read_again_under_another_name(tmp_path):
 FINE = {"text": "one", "perturbed": "x"}
 FAULTS = {
     "no-perturbed": ([{"text": "one", "pertrubed": "x"}], ("'perturbed'", "'pertrubed'")),
+    "text-mistyped": ([{"txet": "one", "perturbed": "x"}], ("'id'", "did you mean 'txet'?", "perturbed")),
     "neither": ([FINE, {"perturbed": "x"}], ("line 2", "'id'", "'text'")),
     "segment": ([FINE, {"id": "a", "segment": "secnod", "perturbed": "x"}], ("line 2", "'secnod'", "'second'")),
     "number": ([FINE, {"text": "one", "perturbed": 3}], ("line 2", "'perturbed'", "3")),
@@ -158,6 +159,19 @@ def test_a_line_that_does_not_fit_its_row_is_refused(fault, tmp_path):
     with pytest.raises(DataError) as raised:
         texts.coverage(rows, "both")
     assert [part for part in ("p.jsonl", *named) if part not in str(raised.value)] == []
+
+
+def test_a_mistyped_name_in_the_header_of_a_table_is_in_line_1(tmp_path):
+    with pytest.raises(
+        DataError, match=r"line 1 .*p\.csv': did you mean 'txet'\? available: perturbed, txet"
+    ):
+        read_perturbed_texts(write(tmp_path, "txet,perturbed", "one,x", name="p.csv"))
+
+
+def test_ids_that_match_no_row_are_named(tmp_path):
+    lines = [{"id": f"{at}x", "segment": "first", "perturbed": "x"} for at in range(5)]
+    texts = read_perturbed_texts(write(tmp_path, *lines, {"text": "nowhere", "perturbed": "x"}))
+    assert texts.coverage(PAIRS, "both").unknown_ids == "'0x', '1x', '2x' and 2 more"
 
 
 def test_files_that_are_none(tmp_path):

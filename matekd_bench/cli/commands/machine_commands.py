@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import defaultdict
 from dataclasses import asdict
@@ -139,13 +138,12 @@ def _print_conclusion(parts: list[Requirement], json: bool) -> None:
 
 
 app = typer.Typer(help="Show or clear the cache of teachers, logits and generators.", no_args_is_help=True)
-AGE = re.compile(r"(\d+(?:\.\d+)?) *([smhd])")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @app.command("info", epilog=examples("cache info", "cache info --json"))
 def info(json: Json = False) -> None:
     """Show the folder of the cache, its contents, its size and its size limit."""
+    from matekd_bench.api.machine import cache_row
     from matekd_bench.distill.artifacts.artifact_cache import cache_root
     from matekd_bench.distill.artifacts.eviction import cache_limit, entries
     from matekd_bench.tools.doctor.caches import readable
@@ -154,7 +152,7 @@ def info(json: Json = False) -> None:
     folders = entries(root)
     if json:
         print_json(
-            {"folder": str(root), "limit": limit, "entries": [_folder_as_json(folder) for folder in folders]}
+            {"folder": str(root), "limit": limit, "entries": [cache_row(folder) for folder in folders]}
         )
         return
     kinds: defaultdict[str, list[CachedFolder]] = defaultdict(list)
@@ -183,14 +181,14 @@ def clear(
     json: Json = False,
 ) -> None:
     """Delete the contents of the cache except what is in use. Records do not depend on it."""
+    from matekd_bench.api.machine import age_in_seconds, cleared_rows
     from matekd_bench.distill.artifacts.artifact_cache import cache_root
     from matekd_bench.distill.artifacts.eviction import clear as clear_cache
     from matekd_bench.tools.doctor.caches import readable
 
-    age = 0.0 if older_than is None else _seconds(older_than)
-    folders = list(clear_cache(cache_root(), older_than=age))
+    folders = list(clear_cache(cache_root(), older_than=age_in_seconds(older_than)))
     if json:
-        print_json([{**_folder_as_json(folder), "cleared": cleared} for folder, cleared in folders])
+        print_json(cleared_rows(folders))
         return
     for folder, cleared in folders:
         if not cleared:
@@ -199,27 +197,9 @@ def clear(
     typer.echo(f"{len(sizes)} cleared, {readable(sum(sizes))} freed.")
 
 
-def _seconds(text: str) -> float:
-    """Parse an age such as `30d` into seconds."""
-    match = AGE.fullmatch(text.strip())
-    if not match:
-        raise UsageError(f"--older-than '{text}' is not an age: use e.g. 30d, 12h, 90m or 45s.")
-    return float(match[1]) * SECONDS[match[2]]
-
-
 def _age(moment: float) -> str:
     """Format the time since `moment` (seconds since the epoch); from two days on, in days."""
     from matekd_bench.screen.wording import duration
 
     seconds = max(0.0, time.time() - moment)
     return f"{seconds / 86400:.0f} days" if seconds >= 2 * 86400 else duration(seconds)
-
-
-def _folder_as_json(folder: CachedFolder) -> dict[str, object]:
-    return {
-        "kind": folder.kind,
-        "folder": str(folder.path),
-        "bytes": folder.size,
-        "last_used": folder.used,
-        "finished": folder.finished,
-    }

@@ -115,7 +115,7 @@ def new(
     path.write_text(to_toml(own_task), encoding="utf-8")
     file = shlex.quote(str(path))
     typer.echo(f"\nwrote {path}")
-    typer.echo(f"next: matekd-bench run --plugin {file} --tasks {name} --methods eda --preset minilm")
+    typer.echo(f"next: matekd-bench run --plugin {file} --tasks {name} --methods matekd,eda --preset minilm")
 
 
 def _default_dev(hub: str | None) -> str:

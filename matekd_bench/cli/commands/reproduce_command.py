@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +23,7 @@ from matekd_bench.cli.options import (
     debugs,
 )
 from matekd_bench.cli.ui.console import load_host, print_json
+from matekd_bench.cli.ui.leaderboards import find_one_run
 
 if TYPE_CHECKING:
     from matekd_bench.tools.reproduce import Reproduction
@@ -71,99 +69,24 @@ def reproduce(
     Logits of every evaluation, scores and losses are compared to the last bit. The exit code is 1 if they differ. A
     plugin that a record names is not run unless it is given with --plugin.
     """
-    from matekd_bench.files.scratch import scratch_folder
-    from matekd_bench.plugins.known_names import tasks_and_suites
-    from matekd_bench.results.store.collection import read_folders
     from matekd_bench.results.store.results_store import ResultsStore
     from matekd_bench.screen.progress import watcher
-    from matekd_bench.tools.compare import find_run
     from matekd_bench.tools.reproduce import reproduce as reproduce_run
 
-    home, name = _results_and_name(run, results)
     host = load_host(plugin, no_plugins)
-    run_id = find_run(read_folders([home]).records, name, tasks_and_suites(host)[0]).run_id
-    with ExitStack() as stack:
-        scratch = stack.enter_context(scratch_folder())
-        if fresh:
-            stack.enter_context(_cache_at(scratch / "cache"))
-        sink = stack.enter_context(watcher(quiet=quiet, debug=debugs(context)))
-        target = into or scratch / "results"
+    record, home, _ = find_one_run(host, run, [results])
+    with watcher(quiet=quiet, debug=debugs(context)) as sink:
         reproduction = reproduce_run(
-            ResultsStore(home), run_id, target, host, sink,
-            device=device, threads=threads, glue_dir=glue_dir,
+            ResultsStore(home), record.run_id, host, sink,
+            into=into, fresh=fresh, device=device, threads=threads, glue_dir=glue_dir,
             teacher_answers=teacher_answers,
             checkpoints={"teacher": teacher, "student": student, "generator": generator},
         )  # fmt: skip
     if json:
         print_json(_as_json(reproduction))
     else:
-        for line in _report_lines(reproduction):
-            typer.echo(line)
+        typer.echo(reproduction)
     return 0 if reproduction.same else 1
-
-
-def _results_and_name(run: str, results: Path) -> tuple[Path, str]:
-    """Return the results folder of a run and its name; `run` may also be the run's own folder."""
-    path = Path(run)
-    if (path / "record.json").is_file():
-        return path.resolve().parent.parent, path.resolve().name
-    return results, run
-
-
-@contextmanager
-def _cache_at(folder: Path) -> Iterator[None]:
-    """Use this folder as the cache while the context is open."""
-    previous = os.environ.get("MATEKD_BENCH_CACHE")
-    os.environ["MATEKD_BENCH_CACHE"] = str(folder)
-    try:
-        yield
-    finally:
-        if previous is None:
-            del os.environ["MATEKD_BENCH_CACHE"]
-        else:
-            os.environ["MATEKD_BENCH_CACHE"] = previous
-
-
-def _report_lines(reproduction: Reproduction) -> Iterator[str]:
-    """Yield the report of a reproduction: the run, the verdict, differing numbers and conditions."""
-    from matekd_bench.tools.reproduce import then_and_now
-
-    recorded = reproduction.recorded
-    identity, evaluations = recorded.identity, len(recorded.curve)
-    yield f"{identity.variant} on {identity.task}, seed {identity.seed} ({recorded.run_id})"
-    if reproduction.same:
-        yield f"The same to the last bit: logits of {evaluations} evaluations, scores, losses and diagnostics."
-    elif reproduction.evaluations:
-        first = reproduction.evaluations[0]
-        largest = max(evaluation.largest for evaluation in reproduction.evaluations)
-        start = f"evaluation {first.number} on ({first.split})"
-        yield f"Not the same: logits differ from {start}, by at most {largest:.3g}."
-    else:
-        yield "Not the same: these numbers differ, although the logits of every evaluation are the same:"
-    for number in reproduction.numbers:
-        yield f"  {then_and_now(number)}"
-    yield from _condition_lines(reproduction)
-
-
-def _condition_lines(reproduction: Reproduction) -> Iterator[str]:
-    """Yield the conditions of training that differ, or a statement that none does."""
-    from matekd_bench.tools.reproduce import then_and_now
-
-    if reproduction.conditions:
-        yield (
-            "Conditions that differ:"
-            if not reproduction.same
-            else "The same, although these conditions differ:"
-        )
-        yield from (f"  {then_and_now(condition)}" for condition in reproduction.conditions)
-    elif not reproduction.same:
-        device = reproduction.recorded.compute.device
-        why = (
-            ""
-            if device == "cpu"
-            else f" On '{device}', only runs with --deterministic are repeatable to the last bit."
-        )
-        yield f"No recorded condition differs.{why}"
 
 
 def _as_json(reproduction: Reproduction) -> dict[str, Any]:

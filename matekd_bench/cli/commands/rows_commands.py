@@ -71,6 +71,8 @@ def texts(
     screen = LineScreen(sys.stderr, details=debugs(context))
     written = write_texts(spec, host, screen, out, segments=segments, by_id=by_id)
     typer.echo(f"wrote {written} texts to {out}")
+    command = _study_command(context, {"methods": "from-file[path=FILE]"})
+    typer.echo(f"next: add 'perturbed' to each line, then {command}")
 
 
 def rows(
@@ -96,6 +98,8 @@ def rows(
     spec = _spec(context, host, {"tasks": tasks})
     screen = LineScreen(sys.stderr, details=debugs(context))
     typer.echo(f"wrote {write_rows(spec, host, screen, out)} rows to {out}")
+    command = _study_command(context, {"methods": methods or "vat", "teacher_answers": "FILE"})
+    typer.echo(f"next: answer the rows, then {command}")
 
 
 def _spec(context: typer.Context, host: Host, given: Mapping[str, Any]) -> StudySpec:
@@ -105,3 +109,13 @@ def _spec(context: typer.Context, host: Host, given: Mapping[str, Any]) -> Study
     options, glue_home = study_options(context)
     options = {"methods": "kd", **options, **given, "reference": "none"}
     return make_request(options, host, glue_home=glue_home).spec
+
+
+def _study_command(context: typer.Context, given: Mapping[str, str]) -> str:
+    """Return the `run` command that reads the rows written now, with the settings `given`."""
+    from matekd_bench.api.study import command_with
+
+    options, _ = study_options(context)
+    names = ("tasks", "methods", "teacher_answers", "preset", "config", "glue_dir", "limit_train")
+    settings = {**options, "tasks": context.params["tasks"], **given}
+    return command_with("run", names, settings, context.params["plugin"] or ())

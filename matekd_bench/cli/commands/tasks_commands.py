@@ -91,6 +91,7 @@ def show(
             ("label map", ", ".join(f"{theirs} = {here}" for theirs, here in task.label_map.items())),
             ("hub", hub),
             ("folder", task.folder or ""),
+            ("files from", task.files_from),
             ("license", task.license),
             ("notes", " ".join(task.notes.split())),
             ("from", str(provided.by)),

@@ -84,6 +84,14 @@ def tested_family(table: LeaderboardTable) -> str:
     return f"{family} x {table.compared} tasks" if table.compared > 1 else family
 
 
+def tested_sets(also: LeaderboardTable) -> str:
+    """Describe the differences on further sets that are tested together: "5 methods x 1 set"; "" if none is tested."""
+    if not any(cell.statistics.verdict for row in also.rows for cell in row.cells.values()):
+        return ""
+    methods, sets = len(also.family), also.compared
+    return f"{methods} method{'s' * (methods != 1)} x {sets} set{'s' * (sets != 1)}"
+
+
 def verdict_marks(verdicts: Collection[str]) -> list[str]:
     """Explain the marks of these verdicts."""
     marks = [f"{MARKS[verdict].strip()} {verdict}" for verdict in ("better", "worse") if verdict in verdicts]

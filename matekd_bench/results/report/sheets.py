@@ -10,6 +10,7 @@ from matekd_bench.plugins.record_types import ExportTable
 from matekd_bench.results.leaderboard.cell_marks import adversary_margin
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, TaskColumn
 from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.report import sentences
 from matekd_bench.results.report.cells import EMPTY, NO_VALUE, Column, TableCell, task_heading, text
 from matekd_bench.results.report.columns import METHOD, RowColumn, columns_of
 from matekd_bench.results.report.run_columns import MARGIN_SHEET, RUN_COLUMNS, RUN_SHEET, RunColumn
@@ -72,7 +73,7 @@ def sheets_of_view(
     else:
         yield "scores", score_sheet(table, with_intervals=with_intervals)
         if table.also is not None:
-            yield "also", replace(score_sheet(table.also, with_intervals=True), title=also_title(table.also))
+            yield "also", also_sheet(table.also)
         comparison = _sheet(table, columns_of("comparison"))
         if len(comparison.keys) > 2:  # more than the mean differences, which the table of scores shows
             yield "comparison", comparison
@@ -88,13 +89,11 @@ def _sheets_by_task(table: LeaderboardTable, *, further: bool) -> Iterator[tuple
         yield f"task-{name}", _sheet(table, details_of_task(task, further=further), rows, " ".join(title))
 
 
-def also_title(table: LeaderboardTable) -> str:
-    """Return the title of the table of further sets, which says what is tested together."""
-    if not any(cell.statistics.verdict for row in table.rows for cell in row.cells.values()):
-        return ALSO_TITLE
-    methods, sets = len(table.family), table.compared
-    family = f"{methods} method{'s' * (methods != 1)} x {sets} set{'s' * (sets != 1)}"
-    return f"{ALSO_TITLE}; in brackets the 95 % interval of the difference, verdicts after Holm over {family}"
+def also_sheet(also: LeaderboardTable) -> Sheet:
+    """Show methods x further sets; the title says what is tested together."""
+    family = sentences.tested_sets(also)
+    tested = f"; in brackets the 95 % interval of the difference, verdicts after Holm over {family}"
+    return replace(score_sheet(also, with_intervals=True), title=f"{ALSO_TITLE}{tested if family else ''}")
 
 
 def score_sheet(table: LeaderboardTable, name: str = "scores", *, with_intervals: bool = False) -> Sheet:

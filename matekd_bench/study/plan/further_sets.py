@@ -196,7 +196,7 @@ def _source(task: Task, spec: StudySpec) -> DataSource:
             return further  # its error names what is there
         raise UsageError(
             f"--also '{task.name}': its rows are not on the Hub.",
-            hint=f"Name the folder that contains {task.folder}/{task.splits[task.dev[0]].file} with --also-dir DIR.",
+            hint=f"Name the folder that contains {task.dev_file} with --also-dir DIR.",
         )
     return source_of(task, Hub())
 

@@ -85,7 +85,8 @@ class GlueFolder:
             nearby = [
                 entry for entry in (self.path.parent, self.path / "glue") if (entry / task.folder).is_dir()
             ]
-            hint = f"Try --{self.name} '{nearby[0]}'." if nearby else None
+            missing = f"Put {task.dev_file} there." if task.files_from else None
+            hint = f"Try --{self.name} '{nearby[0]}'." if nearby else missing
             raise DataError(
                 f"no folder '{task.folder}' ({task.name}) in '{self.path}': {available}", hint=hint
             )

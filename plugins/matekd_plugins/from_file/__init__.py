@@ -54,16 +54,22 @@ class FromFile(TextPerturbation[FromFileParams]):
     def check_rows(cls, params: FromFileParams, rows: Mapping[str, tuple[str, ...]]) -> Sequence[str]:
         """Return the number of training texts in the file; raise DataError if it lacks texts that it must have."""
         coverage = _read(params).coverage(rows, params.segments)
+        ids = f"ids that match no row: {coverage.unknown_ids}" if coverage.unknown_ids else ""
         if not coverage.found:
-            raise DataError(f"'{params.path}' has none of the {coverage.total} training texts.", hint=WRITE)
+            why = f": {ids}" * bool(ids)
+            raise DataError(
+                f"'{params.path}' has none of the {coverage.total} training texts{why}.", hint=WRITE
+            )
         lacking = coverage.total - coverage.found
         if lacking and params.missing == "error":
             raise DataError(
-                f"'{params.path}' lacks {lacking} of the {coverage.total} training texts, such as {coverage.missing}.",
+                f"'{params.path}' lacks {lacking} of the {coverage.total} training texts, such as {coverage.missing}"
+                f"{f'; {ids}' * bool(ids)}.",
                 hint="Add them, or write missing=keep to leave them unchanged.",
             )
         kept = f"; the other {lacking} stay unchanged" if lacking else ""
         unused = f"; {coverage.unused} texts of the file match no row" if coverage.unused else ""
+        unused += f" ({ids})" * bool(unused and ids)
         return [f"{coverage.found} of {coverage.total} training texts are in '{params.path}'{kept}{unused}"]
 
     @classmethod

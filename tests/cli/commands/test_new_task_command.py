@@ -79,6 +79,7 @@ def test_one_file_in_another_encoding_to_predictions_by_the_commands_that_are_pr
     printed = capsys.readouterr()
     assert "1 of 61 rows" in printed.err
     study = printed.out.partition("next: matekd-bench ")[2].split()
+    assert study[-4:] == ["--methods", "matekd,eda", "--preset", "minilm"]
     options = [option for option in study_options if option != "--quiet"]
     assert main([*study[:-4], "--methods", "kd", *options]) == 0  # a tiny model in place of the preset
     predict = capsys.readouterr().out.partition("Next: 'matekd-bench ")[2].partition("'")[0].split()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,31 @@ def test_rows_are_those_of_a_study_with_the_same_options(texts: Callable[..., li
     assert {line["segment"] for line in lines} == {"first"}
 
 
+@pytest.mark.parametrize("command", ["methods texts", "tasks rows"])
+def test_the_next_command_reads_the_same_rows(
+    command: str,
+    small_glue: Path,
+    study_options: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Filled in as it is printed, it is a study of all rows that were written."""
+    file, filled = tmp_path / "rows.jsonl", tmp_path / "filled.jsonl"
+    options = ("--glue-dir", str(small_glue), "--limit-train", "9", "--out", str(file))
+    assert main([*command.split(), "rte", *options]) == 0
+    following = capsys.readouterr().out.partition("then matekd-bench ")[2].replace("FILE", str(filled))
+    filled.write_text(
+        "".join(
+            json.dumps({**line, "answer": "entailment", "smoothing": 0, "perturbed": "so it is"}) + "\n"
+            for line in lines_of(file)
+        )
+    )
+    models = [*study_options[:2], *study_options[6:]]
+    models += ["--teacher", study_options[5]] if command == "methods texts" else []
+    assert main([*shlex.split(following), *models, "--dry-run"]) == 0
+    assert "9" in capsys.readouterr().out.partition("partial (train ")[2].split()
+
+
 def test_a_file_is_never_overwritten(refused: Refused, tmp_path: Path) -> None:
     paid = tmp_path / "paid.jsonl"
     paid.write_text("paid for")
@@ -72,6 +98,8 @@ def test_what_a_study_refuses_before_it_trains(
     refuse(method, "p.jsonl")
     file.write_text('{"text": "nowhere", "perturbed": "x"}\n{"text": "a", "perturbed": 5}\n')
     refuse(method, "p.jsonl", "line 2", "5")
+    file.write_text('{"id": "mistyped", "segment": "first", "perturbed": "x"}\n')
+    refuse(method, "p.jsonl", "no row: 'mistyped'")
     file.write_text('{"text": "nowhere", "perturbed": "x"}\n')
     refuse(method, method, "'rte'", "p.jsonl", "128")
     refuse(f"from-file[path={file},missing=keep]", "p.jsonl", "128")

@@ -19,6 +19,7 @@ from matekd_bench.results.report.latex.cell_lines import fold
 from matekd_bench.results.report.latex.escaping import escape
 from matekd_bench.results.store.collection import read_folders
 from programs import program
+from set_study import board, write_with_sets
 
 NASTY = "\\input{x} $a_b^c$ 100% #1 & ~ \"q\" 'p' `b` <i>|[1] é ñ ç ï ± × ↑ 漢 Ω\n\n*"
 
@@ -170,6 +171,34 @@ def test_tables_fit_on_the_page(
     captions = re.findall(r"CAPTION OF (\d+) ?LINES", log)
     assert len(captions) == sum(text.count(r"\caption{") for text in shown)
     assert max(map(int, captions)) <= 3
+
+
+@pytest.mark.parametrize("columns", PAGES)
+def test_further_sets_have_a_table_of_their_own_that_fits_too(
+    columns: int, write_study: Any, tmp_path: Path
+) -> None:
+    tables = board(write_with_sets(tmp_path, write_study))
+    text = to_latex(tables, columns)
+    tasks, sets = text.split(r"\end{table}")[:2]
+    assert ("claims" in tasks, "sst2" in sets) == (False, False)
+    [label] = re.findall(r"\\label\{(.*)\}", tasks)
+    assert rf"\label{{{label}-sets}}" in sets
+    [table] = tables.tables
+    eda = next(row for row in table.also.rows if row.label == "eda").cells["rte/claims"]
+    interval = eda.statistics.difference.interval()
+    low, high = (f"${100 * bound:+.1f}$" for bound in (interval.low, interval.high))
+    lines = lines_of(sets)
+    at = next(number for number, line in enumerate(lines) if line[0] == "eda")
+    assert lines[at][1].startswith(f"{100 * eda.mean:.1f}")
+    assert lines[at + 1][1] == rf"\scriptsize $+{100 * eda.delta:.1f}$ $\uparrow$"
+    assert lines[at + 2][1] == rf"\scriptsize {{[}}{low}, {high}{{]}}"
+    assert [line[1] for line in lines if line[0] in (r"\emph{teacher}", r"\emph{majority class}")] == [
+        "90.0",
+        "50.0",
+    ]
+    log = compiled(tmp_path, PAGES[columns], [text])
+    assert "Overfull" not in log
+    assert max(map(int, re.findall(r"CAPTION OF (\d+) ?LINES", log))) <= 3
 
 
 def test_a_table_is_as_narrow_as_it_can_be(boards: dict[int, LeaderboardTables]) -> None:

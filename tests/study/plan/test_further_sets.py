@@ -13,9 +13,11 @@ from event_recorder import EventRecorder
 from matekd_bench.errors import BenchError
 from matekd_bench.events import Message
 from matekd_bench.plugins.host import Host
+from matekd_bench.study.plan.further_sets import rows_to_read
 from matekd_bench.study.plan.grid import Grid, make_grid
 from matekd_bench.study.plan.set_checks import set_notes
 from matekd_bench.study.spec.request import make_request
+from matekd_bench.tasks.sources import load_task
 
 CLAIMS = """
 name = "claims"
@@ -157,14 +159,25 @@ def test_what_is_refused_before_training(
     assert "\n" not in str(refused.value)
 
 
-def test_a_set_that_is_nowhere_is_refused_with_the_place_to_put_it(
-    grid: Callable[..., Grid], host: Host
+@pytest.mark.parametrize(
+    ("name", "task", "named"),
+    [
+        ("paws", "qqp", r"PAWS-QQP/dev_and_test\.tsv \(.*google-research-datasets/paws\)"),
+        ("hans", "mnli", r"HANS/heuristics_evaluation_set\.txt \(.*tommccoy1/hans\)"),
+    ],
+)
+def test_a_set_that_is_nowhere_is_refused_with_the_file_its_home_and_the_place_to_put_it(
+    name: str, task: str, named: str, grid: Callable[..., Grid], host: Host, tmp_path: Path
 ) -> None:
-    from matekd_bench.study.plan.further_sets import rows_to_read
-
     spec = grid("claims").spec.model_copy(update={"glue_dir": None})
-    with pytest.raises(BenchError, match=r"dev_and_test\.tsv.*--also-dir DIR"):
-        list(rows_to_read("paws", spec, host, [host.task("qqp").record]))
+    answered_by = [host.task(task).record]
+    with pytest.raises(BenchError, match=f"{named}.*--also-dir DIR"):
+        list(rows_to_read(name, spec, host, answered_by))
+    [(rows, source, _)] = rows_to_read(
+        name, spec.model_copy(update={"also_dir": tmp_path}), host, answered_by
+    )
+    with pytest.raises(BenchError, match=named):
+        load_task(rows, source)
 
 
 def test_the_user_is_told_what_students_are_scored_on(grid: Callable[..., Grid]) -> None:

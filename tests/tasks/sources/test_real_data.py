@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from hub_server import HubServer, glue_files
 from matekd_bench.tasks.metrics import majority_score
-from matekd_bench.tasks.sources import GlueFolder, load_split, load_task
+from matekd_bench.tasks.sources import GlueFolder, Hub, load_split, load_task
 from matekd_bench.tasks.sources.holdout import groups_by_text
 from matekd_tasks import matekd_bench_tasks
 
@@ -33,6 +35,28 @@ def test_state_is_recognized(glue_dir: Path, name: str) -> None:
         assert (examples.labels is None, examples.skipped) == (False, 0)
         if TASKS[name].labels:
             assert set(examples.labels) == set(range(len(TASKS[name].labels)))
+
+
+def test_advglue_is_the_same_from_its_file_and_in_the_layout_of_the_hub(
+    shared_data: Path, hub: HubServer
+) -> None:
+    tasks = [task for name, task in TASKS.items() if name.startswith("advglue")]
+    parts = json.loads((shared_data / "ood" / "AdvGLUE" / "dev.json").read_text())
+    configs = {
+        str(task.hub_config): {
+            "validation": {
+                column: [row[column] for row in parts[task.splits["dev"].section]]
+                for column in (*task.fields, "label", "idx")
+            }
+        }
+        for task in tasks
+    }
+    files = glue_files(configs, {str(task.hub_config): task.labels for task in tasks})
+    [(id, revision)] = {(task.hub_id, task.hub_revision) for task in tasks}
+    hub.add("datasets", str(id), files, commit=revision)
+    for task in tasks:
+        fetched, read = (load_task(task, source) for source in (Hub(), GlueFolder(shared_data / "ood")))
+        assert (fetched.state_text, fetched.digests) == ("official", read.digests)
 
 
 @pytest.mark.parametrize("name", ["cola", "sst2", "mrpc", "stsb", "qnli", "rte", "wnli", "ax"])

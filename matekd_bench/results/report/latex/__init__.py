@@ -3,7 +3,7 @@ r"""Renders the leaderboard as LaTeX: a booktabs table per protocol that fits on
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from matekd_bench.files.printable import printable
 from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables, TaskColumn
@@ -19,7 +19,7 @@ from matekd_bench.results.report.latex.cell_lines import (
 )
 from matekd_bench.results.report.latex.page_fit import Fit, Row, fit
 from matekd_bench.results.report.result_sentence import result
-from matekd_bench.results.report.sheets import Sheet, score_sheet
+from matekd_bench.results.report.sheets import Sheet, also_sheet, score_sheet
 
 HEAD = r"""% A table per protocol, for \input. \usepackage{booktabs} gives its rules; without it they are plain lines.
 \providecommand{\toprule}{\hline}
@@ -32,10 +32,11 @@ NOT_IN_LABEL = re.compile(r"[^A-Za-z0-9-]")
 def to_latex(leaderboard: LeaderboardTables, columns: int = 2, *, cost: bool = True) -> str:
     """Return a file for ``\\input``: scores in points, with the differences to the reference below them.
 
-    The paper has 1 or 2 `columns`. With `cost` the last column shows the cost of each method. A table fits into a
-    column if it can, else across the page; one that is too wide for the page is printed in parts. It compiles with
-    LaTeX's base packages alone. Sentences that do not fit into the caption are comments. Names are escaped. Characters
-    that pdfLaTeX cannot set without further packages are written as code points, e.g. U+6F22.
+    Further sets have a table of their own. The paper has 1 or 2 `columns`. With `cost` the last column shows the cost
+    of each method. A table fits into a column if it can, else across the page; one that is too wide for the page is
+    printed in parts. It compiles with LaTeX's base packages alone. Sentences that do not fit into the caption are
+    comments. Names are escaped. Characters that pdfLaTeX cannot set without further packages are written as code
+    points, e.g. U+6F22.
     """
     tables = [line for table in leaderboard.tables for line in _table(table, columns, cost)]
     if note := sentences.several_tables_note(leaderboard.tables):
@@ -44,10 +45,22 @@ def to_latex(leaderboard: LeaderboardTables, columns: int = 2, *, cost: bool = T
 
 
 def _table(table: LeaderboardTable, columns: int, cost: bool) -> Iterator[str]:
+    """Yield the scores on tasks, then those on further sets as a table of their own, then comments on both."""
     sheet = score_sheet(table, "scores for a paper" if cost else "scores")
+    left_out = [*(yield from _environment(sheet, table, columns))]
+    if table.also is not None:
+        left_out += yield from _environment(also_sheet(table.also), table.also, columns, further=True)
+    yield from _comments([*left_out, *_explanations(table)])
+
+
+def _environment(
+    sheet: Sheet, table: LeaderboardTable, columns: int, *, further: bool = False
+) -> Generator[str, None, list[str]]:
+    """Yield one table in as many parts as it needs; return the sentences for which its caption has no room."""
     header, rows = _header(sheet, table), _rows(sheet)
     layout = fit([header, *rows], columns)
-    text, left_out = caption(table, layout)
+    text, left_out = caption(table, layout, further=further)
+    label = f"tab:matekd-bench-{NOT_IN_LABEL.sub('-', table.protocol_id)}{'-sets' * further}"
     for number, part in enumerate(layout.parts):
         yield rf"\begin{{{layout.place.environment}}}[tbp]"
         yield rf"\centering\{layout.size.command}\setlength{{\tabcolsep}}{{{layout.size.gap}pt}}"
@@ -56,9 +69,9 @@ def _table(table: LeaderboardTable, columns: int, cost: bool) -> Iterator[str]:
         yield from _tabular([header, *rows], sheet.references, layout, part)
         yield rf"\caption{{{'(continued)' if number else text}}}"
         if not number:
-            yield rf"\label{{tab:matekd-bench-{NOT_IN_LABEL.sub('-', table.protocol_id)}}}"
+            yield rf"\label{{{label}}}"
         yield rf"\end{{{layout.place.environment}}}"
-    yield from _comments([*left_out, *_explanations(table)])
+    return left_out
 
 
 def _header(sheet: Sheet, table: LeaderboardTable) -> Row:

@@ -16,10 +16,13 @@ POINTS = 10  # font size, as in the ACL's style; `article` takes the table's, wh
 LABEL = "Table 10: "
 
 
-def caption(table: LeaderboardTable, layout: Fit) -> tuple[str, list[str]]:
-    """Return the caption in LaTeX, and the least important sentences, for which it has no room."""
+def caption(table: LeaderboardTable, layout: Fit, *, further: bool = False) -> tuple[str, list[str]]:
+    """Return the caption in LaTeX, and the least important sentences, for which it has no room.
+
+    With `further` the table is that of further sets.
+    """
     room = LINES * FILLED * layout.place.width
-    wanted = list(_sentences(table))
+    wanted = list(_sentences(table, further))
     count = next(
         (n for n in range(len(wanted), 1, -1) if text_width(" ".join([LABEL, *wanted[:n]]), POINTS) <= room),
         1,
@@ -27,9 +30,9 @@ def caption(table: LeaderboardTable, layout: Fit) -> tuple[str, list[str]]:
     return escape(" ".join(wanted[:count])), wanted[count:]
 
 
-def _sentences(table: LeaderboardTable) -> Iterator[str]:
+def _sentences(table: LeaderboardTable, further: bool) -> Iterator[str]:
     """Yield the sentences of the caption, the most important first."""
-    yield f"{'Synthetic mini-GLUE: ' * table.synthetic}{_scores(table)}{_differences(table)}."
+    yield f"{'Synthetic mini-GLUE: ' * table.synthetic}{_scores(table, further)}{_differences(table, further)}."
     if uninformative := [task.name for task in table.columns if task.uninformative]:
         yield f"Nothing can be concluded from {in_words(uninformative)}."
     if partial := [task.name for task in table.columns if task.partial]:
@@ -43,19 +46,23 @@ def _sentences(table: LeaderboardTable) -> Iterator[str]:
     if any(row.overall.rank and row.overall.rank.with_best for row in table.rows):
         yield sentences.BEST
     if verdicts:
-        yield f"Tests: Holm over {sentences.tested_family(table).replace(' x ', ' × ')}."
+        family = sentences.tested_sets(table) if further else sentences.tested_family(table)
+        yield f"Tests: Holm over {family.replace(' x ', ' × ')}."
     if any(len(task.metrics) > 1 for task in table.columns):
         yield "Two metrics: their mean."
 
 
-def _scores(table: LeaderboardTable) -> str:
+def _scores(table: LeaderboardTable, further: bool) -> str:
     """Describe the numbers: "dev scores in points (mean, sd over 3 seeds)"."""
     splits = {task.eval_on for task in table.columns}
-    where = f"{splits.pop()} scores" if len(splits) == 1 else "scores"
+    of_tasks = f"{splits.pop()} scores" if len(splits) == 1 else "scores"
+    where = "scores on further sets" if further else of_tasks
     runs = f"{'mean, sd over ' * (table.seeds > 1)}{sentences.seeds(table)}"
     text = f"{where} in points ({runs})"
     return text if table.synthetic else text[0].upper() + text[1:]
 
 
-def _differences(table: LeaderboardTable) -> str:
-    return f"; below, difference to {table.reference}" if sentences.has_differences(table) else ""
+def _differences(table: LeaderboardTable, further: bool) -> str:
+    """Describe the small lines below a score; those of further sets include the interval."""
+    shown = f"; below, difference to {table.reference}{', 95 % interval' * further}"
+    return shown if sentences.has_differences(table) else ""
