@@ -128,6 +128,11 @@ class Cost:
     flops_x_reference: float | None
     peak_memory_bytes: int | None
 
+    @property
+    def flops(self) -> float:
+        """The FLOPs of training and preparation together."""
+        return self.train_flops + self.precompute_flops
+
 
 @dataclass(frozen=True)
 class RowIdentity:

@@ -17,6 +17,7 @@ from matekd_bench.results.stats.intervals import MIN_SEEDS
 
 SEED_RULE = "no interval, no verdict"
 BEST = "* no row is significantly better."
+COUNTED_FLOPS = "FLOPs count training and the warm-up of a method's own network."
 
 
 def title(table: LeaderboardTable) -> str:
@@ -45,7 +46,7 @@ def how_to_read(table: LeaderboardTable) -> str:
         sentences.append(f"{seeds(table)}; differences are not tested.")
     else:
         sentences += [f"{seeds(table)}.", *_how_tested(table, verdicts)]
-    return " ".join((*sentences, "Costs are means per run."))
+    return " ".join((*sentences, "Costs are means per run.", COUNTED_FLOPS))
 
 
 def has_differences(table: LeaderboardTable) -> bool:

@@ -47,7 +47,7 @@ def _table(table: LeaderboardTable, columns: int, cost: bool) -> Iterator[str]:
     sheet = score_sheet(table, "scores for a paper" if cost else "scores")
     header, rows = _header(sheet, table), _rows(sheet)
     layout = fit([header, *rows], columns)
-    text, left_out = caption(table, layout)
+    text, left_out = caption(table, layout, cost=cost)
     for number, part in enumerate(layout.parts):
         yield rf"\begin{{{layout.place.environment}}}[tbp]"
         yield rf"\centering\{layout.size.command}\setlength{{\tabcolsep}}{{{layout.size.gap}pt}}"

@@ -16,10 +16,13 @@ POINTS = 10  # font size, as in the ACL's style; `article` takes the table's, wh
 LABEL = "Table 10: "
 
 
-def caption(table: LeaderboardTable, layout: Fit) -> tuple[str, list[str]]:
-    """Return the caption in LaTeX, and the least important sentences, for which it has no room."""
+def caption(table: LeaderboardTable, layout: Fit, *, cost: bool) -> tuple[str, list[str]]:
+    """Return the caption in LaTeX, and the least important sentences, for which it has no room.
+
+    With `cost` the table shows costs.
+    """
     room = LINES * FILLED * layout.place.width
-    wanted = list(_sentences(table))
+    wanted = [*_sentences(table), *[sentences.COUNTED_FLOPS] * cost]
     count = next(
         (n for n in range(len(wanted), 1, -1) if text_width(" ".join([LABEL, *wanted[:n]]), POINTS) <= room),
         1,
