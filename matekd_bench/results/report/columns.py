@@ -261,13 +261,9 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
         "Seconds of a run's training, without evaluations and warm-up; mean over seeds, then tasks.",
         _of_cost(lambda cost: cost.train_seconds), ("train s",), "s", over="tasks",
     ),
-    Column(
-        "device", "Device types of the runs.", lambda row, table: joined(run.compute.device for run in row.runs),
-    ),
+    Column("device", "Device types of the runs.", lambda row, table: joined(run.compute.device for run in row.runs)),
     Column("protocol_id", "Hash of everything that the comparison holds fixed.", lambda row, table: table.protocol_id),
-    Column(
-        "runs_digest", "Digest of the records from which the row is computed.", lambda row, table: row.runs_digest,
-    ),
+    Column("runs_digest", "Digest of the records from which the row is computed.", lambda row, table: row.runs_digest),
     Column(
         "bench_version", "Versions of matekd-bench that trained the runs.",
         lambda row, table: joined(run.env["matekd_bench"] for run in row.runs if "matekd_bench" in run.env),
@@ -324,6 +320,10 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     Column(
         "pflops", "10^15 operations of training and warm-up together: `train_pflops` plus `precompute_pflops`.",
         _of_cost(lambda cost: cost.flops / PETA), ("PFLOPs",), "PFLOPs", over="tasks",
+    ),
+    Column(
+        "n_missing", "Number of runs that the method's studies planned and that have no record; empty if unknown.",
+        lambda row, table: table.planned and table.planned.missing.get(row.identity.name.typed, 0),
     ),
     *(
         Column(

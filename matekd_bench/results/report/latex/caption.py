@@ -8,7 +8,7 @@ from matekd_bench.results.leaderboard.table import LeaderboardTable
 from matekd_bench.results.report import sentences
 from matekd_bench.results.report.latex.escaping import escape, text_width
 from matekd_bench.results.report.latex.page_fit import Fit
-from matekd_bench.results.report.result_sentence import in_words
+from matekd_bench.results.report.result_sentence import in_words, recorded_share
 
 LINES = 3
 FILLED = 0.9  # share of a line that text fills, since it is broken between words
@@ -33,6 +33,8 @@ def caption(table: LeaderboardTable, layout: Fit, *, cost: bool) -> tuple[str, l
 def _sentences(table: LeaderboardTable) -> Iterator[str]:
     """Yield the sentences of the caption, the most important first."""
     yield f"{'Synthetic mini-GLUE: ' * table.synthetic}{_scores(table)}{_differences(table)}."
+    if table.planned is not None and table.planned.missing:
+        yield f"{recorded_share(table.planned)}."
     if uninformative := [task.name for task in table.columns if task.uninformative]:
         yield f"Nothing can be concluded from {in_words(uninformative)}."
     if partial := [task.name for task in table.columns if task.partial]:

@@ -15,6 +15,7 @@ from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTa
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import sentences
 from matekd_bench.results.report.cells import bounds, interval, metric_heading, task_heading, text
+from matekd_bench.results.report.result_sentence import recorded_share
 from matekd_bench.results.stats.intervals import MIN_SEEDS
 from matekd_bench.results.stats.summary import CellSummary, RowSummary
 
@@ -157,6 +158,7 @@ def title_of(plot: Plot, table: LeaderboardTable, width: float) -> str:
         *synthetic,
         sentences.seeds(table),
         *([f"partial data: {', '.join(partial)}"] if partial else []),
+        *([recorded_share(table.planned)] if table.planned and table.planned.missing else []),
         f"preset {', '.join(table.presets)}",
         f"protocol {table.protocol_id}",
     ]
