@@ -17,6 +17,7 @@ from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.perturbation import wrong_result
 from matekd_bench.study.plan.answer_checks import answer_notes, check_answerable
+from matekd_bench.study.plan.estimate import uses_generator
 from matekd_bench.study.plan.grid import Cell
 from matekd_bench.study.plan.identity import cost_beforehand
 from matekd_bench.tasks.metrics import check_library_metrics
@@ -84,7 +85,7 @@ def check_models(cells: Sequence[Cell], sink: Sink) -> None:
     """
     notes: dict[str, None] = {}
     for cell in {
-        (id(cell.recipe), cell.job.method.level, _uses_generator(cell)): cell for cell in cells
+        (id(cell.recipe), cell.job.method.level, uses_generator(cell)): cell for cell in cells
     }.values():
         for check in _model_checks(cell):
             facts = check.facts()
@@ -100,10 +101,6 @@ def check_models(cells: Sequence[Cell], sink: Sink) -> None:
         sink.emit(Message(kind="note", text=note))
 
 
-def _uses_generator(cell: Cell) -> bool:
-    return "generator" in cell.job.method.needs
-
-
 def _model_checks(cell: Cell) -> list[ModelCheck]:
     """Return the checks of the models of a cell, those that fail fastest first."""
     recipe, data = cell.recipe, cell.data
@@ -114,7 +111,7 @@ def _model_checks(cell: Cell) -> list[ModelCheck]:
         teacher: Role = "given teacher" if recipe.teacher_given else "teacher"
         source = ModelSource(recipe.teacher_checkpoint)
         checks.append(ModelCheck(teacher, source, recipe.teacher_encoder, data))
-    if _uses_generator(cell) and recipe.generator is not None:
+    if uses_generator(cell) and recipe.generator is not None:
         checks.append(ModelCheck("generator", recipe.generator, recipe.student_encoder, data))
     return checks
 
