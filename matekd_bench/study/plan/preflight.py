@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import NoneType
 
 from matekd_bench.distill.artifacts.given_teacher import label_order
@@ -54,7 +54,7 @@ def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
 
 
 def row_notes(cells: Sequence[Cell]) -> list[str]:
-    """Let every method check the training rows of its tasks; return its remarks, a sentence each.
+    """Let every method check the training rows of its tasks; return the remarks, each once with methods and tasks.
 
     A teacher's answers from a file are also checked. Raises a BenchError, naming method and task, if a method cannot
     run on the rows or its costs are not numbers.
@@ -62,6 +62,7 @@ def row_notes(cells: Sequence[Cell]) -> list[str]:
     notes = answer_notes(cells)
     data = {cell.data.task.name: cell.data for cell in cells}
     rows = {name: task_data.training_texts for name, task_data in data.items()}
+    tasks_of: dict[str, dict[str, list[str]]] = {}  # by sentence and variant
     for cell in {(cell.job.variant, cell.data.task.name): cell for cell in cells}.values():
         method, task = cell.job.method, cell.data.task.name
         where = f"method '{cell.job.variant}' on task '{task}'"
@@ -73,8 +74,19 @@ def row_notes(cells: Sequence[Cell]) -> list[str]:
             raise type(error)(f"{where}: {error.message}", hint=error.hint) from error
         if not isinstance(sentences, (list, tuple)) or not all(isinstance(one, str) for one in sentences):
             raise wrong_result(method.check_rows, repr(sentences), "return a list of sentences")
-        notes += [f"{cell.job.variant} on {task}: {sentence}" for sentence in sentences]
-    return notes
+        for sentence in sentences:
+            tasks_of.setdefault(sentence, {}).setdefault(cell.job.variant, []).append(task)
+    return [*notes, *_said_once(tasks_of)]
+
+
+def _said_once(tasks_of: Mapping[str, Mapping[str, Sequence[str]]]) -> Iterator[str]:
+    """Yield each sentence once for all methods that said it of the same tasks."""
+    for sentence, tasks_by_method in tasks_of.items():
+        methods: dict[tuple[str, ...], list[str]] = {}
+        for method, tasks in tasks_by_method.items():
+            methods.setdefault(tuple(tasks), []).append(method)
+        for tasks, names in methods.items():
+            yield f"{', '.join(names)} on {', '.join(tasks)}: {sentence}"
 
 
 def check_models(cells: Sequence[Cell], sink: Sink) -> None:
