@@ -18,7 +18,8 @@ from matekd_bench.distill.artifacts.kept_student import KeptStudent
 from matekd_bench.distill.models.model_inputs import takes_token_types, text_inputs
 from matekd_bench.distill.training.evaluation import answer_in_batches, batch_inputs
 from matekd_bench.distill.training.loss import upcast
-from matekd_bench.errors import CheckpointError, UsageError, first_line
+from matekd_bench.errors import CheckpointError, first_line
+from matekd_bench.extras import missing_package
 from matekd_bench.methods.rows import Encoded
 
 LIBRARIES: Final = ("onnx", "onnxscript", "onnxruntime")
@@ -28,9 +29,7 @@ OUTPUT: Final = "logits"
 def check_onnx_installed() -> None:
     """Raise UsageError, with the command that installs them, if a library for ONNX is missing."""
     if missing := [name for name in LIBRARIES if find_spec(name) is None]:
-        raise UsageError(
-            f"--onnx needs {missing[0]}, which is not installed:", hint="pip install 'matekd-bench[onnx]'."
-        )
+        raise missing_package("an ONNX model", missing[0])
 
 
 class _TextClassifier(nn.Module):

@@ -216,10 +216,10 @@ def test_a_missing_library_is_named_with_its_command(
 ) -> None:
     from matekd_bench.distill.artifacts import onnx_model
 
-    monkeypatch.setattr(onnx_model, "LIBRARIES", ("onnx", "no_such_library"))
+    monkeypatch.setattr(onnx_model, "find_spec", lambda name: None if name == "onnxscript" else name)
     refused(
         "student", "rte-kd-0", "--to", tmp_path / "new", "--onnx", "--results", folder,
-        named=("no_such_library", "matekd-bench[onnx]"),
+        named=("onnxscript", "matekd-bench[onnx]"),
     )  # fmt: skip
 
 

@@ -355,5 +355,5 @@ def test_nothing_to_show_is_an_error_of_one_line(make_record: Any) -> None:
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"need matplotlib.*pip install 'matekd-bench\[plots\]'"):
+    with pytest.raises(UsageError, match=r"matplotlib.*pip install 'matekd-bench\[plots\]'"):
         plots.choose_plot(Path("forest.svg"), None)
