@@ -121,7 +121,7 @@ class Results:
         chosen, listed, named = self._known_reference(reference), joined(methods), joined(tasks)
         data = build(
             self.records, tasks=self.tasks, suites=self.suites, reference=chosen, evidence=self.evidence,
-            count_planned=self.summary is None,
+            plan=self.summary.plan.study.runs if self.summary and self.summary.plan else None,
         )  # fmt: skip
         data = row_filters.select_protocols(data, [match] if isinstance(match, str) else match)
         data = row_filters.select_rows_and_columns(

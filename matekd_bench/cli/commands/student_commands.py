@@ -230,7 +230,7 @@ def student(
         facts = loaded.save_student(records[0].run_id, to, onnx=onnx, glue_dir=glue_dir)
         print(_written(facts, to), file=sys.stderr if json else sys.stdout)
     if cost:
-        folders = [*runs, *([] if to is None else [to])]
+        folders: list[str | Path] = [*runs, *([] if to is None else [to])]
         written = written_students(folders, loaded.find)
         costs = serving_costs(
             records,

@@ -323,7 +323,7 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     ),
     Column(
         "n_missing", "Number of runs that the method's studies planned and that have no record; empty if unknown.",
-        lambda row, table: table.planned and table.planned.missing.get(row.identity.name.typed, 0),
+        lambda row, table: table.planned.missing.get(row.identity.name.typed, 0) if table.planned else None,
     ),
     *(
         Column(

@@ -31,18 +31,35 @@ class PlannedRuns:
         return self.count - sum(self.missing.values())
 
 
-def planned_runs(
+def count_planned(
+    planned: Collection[PlannedRun],
+    runs: Sequence[Record],
+    names: Mapping[str, TypedName],
+    all_tasks: Collection[str] = (),
+) -> PlannedRuns | None:
+    """Count the planned runs and those without a record in `runs`, the records of one table; None if none is planned.
+
+    `names` are those of the variants. `all_tasks` are the tasks of all tables: a task of another table is not missing.
+    """
+    elsewhere = set(all_tasks) - {run.identity.task for run in runs}
+    planned = {run for run in planned if run[1] not in elsewhere}
+    recorded = {(names[run.identity.variant].typed, run.identity.task, run.identity.seed) for run in runs}
+    if not planned:
+        return None
+    return PlannedRuns(len(planned), Counter(method for method, _, _ in sorted(planned - recorded)))
+
+
+def planned_by_studies(
     runs: Sequence[Record],
     names: Mapping[str, TypedName],
     settings_of: Callable[[Record], Mapping[str, Any]],
     tasks: Mapping[str, Task],
     suites: Sequence[Suite],
-    other_tasks: Collection[str] = (),
-) -> PlannedRuns | None:
-    """Count what the studies of `runs`, the records of one table, planned; None if no settings can be read.
+) -> set[PlannedRun]:
+    """Return what the studies of `runs` planned; none if no settings can be read.
 
     `names` are those of the variants, and `settings_of` reads the settings of a run's study. `tasks` and `suites` are
-    the installed ones. `other_tasks` have records in another table, so their runs are not missing in this one.
+    the installed ones.
     """
     by_command: dict[object, list[Record]] = {}
     for run in runs:
@@ -61,12 +78,7 @@ def planned_runs(
     planned: set[PlannedRun] = set()
     for key, study in studies.items():
         planned |= _plan(study, list(variants[key].values()), names.values(), tasks, suites)
-    elsewhere = set(other_tasks) - {run.identity.task for run in runs}
-    planned = {run for run in planned if run[1] not in elsewhere}
-    recorded = {(names[run.identity.variant].typed, run.identity.task, run.identity.seed) for run in runs}
-    if not planned:
-        return None
-    return PlannedRuns(len(planned), Counter(method for method, _, _ in sorted(planned - recorded)))
+    return planned
 
 
 def _plan(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -97,7 +96,7 @@ def generator_flops(cell: Cell) -> float:
     name, batch_size = ",".join(data.task.name for data in texts), settings.optimizer.batch_size
     examples = settings.budget.resolve(name, sum(rows), batch_size) * batch_size
     lengths = [tokens_of_rows(data, recipe.max_length) for data in texts]
-    tokens = sum(map(operator.mul, rows, lengths)) / max(1, sum(rows))
+    tokens = sum(count * length for count, length in zip(rows, lengths, strict=True)) / max(1, sum(rows))
     width, words = hidden_width(source.checkpoint) or 0, vocabulary_size(source.checkpoint) or 0
     head = settings.mask_rate * width * (words + width)
     return FORWARD * TRAIN * examples * tokens * (_weights(source.checkpoint, source.layers) + head)

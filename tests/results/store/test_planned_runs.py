@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from matekd_bench.events import PlannedRun
 from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.records.run_record import Record
@@ -114,3 +115,16 @@ def test_settings_that_make_no_sense_say_nothing(
     planned: Any, make_record: Any, settings: dict[str, Any]
 ) -> None:
     assert planned((settings, [make_record()])) == [None]
+
+
+def test_a_study_that_has_just_ended_counts_by_its_own_plan(make_record: Any) -> None:
+    runs = [
+        PlannedRun(run_id=f"{name}-{seed}", method=variant, name=name, task="rte", seed=seed)
+        for variant, name in (("kd", "kd"), ("eda[alpha=0.2]", "eda"), ("aeda[p=1]", "aeda"))
+        for seed in (0, 1)
+    ]
+    records = [make_record(variant) for variant in ("kd", "eda[alpha=0.2]")]
+    [table] = build(records, tasks={}, suites=(), plan=runs).tables
+    assert table.planned == PlannedRuns(6, {"aeda": 2, "eda[alpha=0.2]": 1, "kd": 1})
+    [table] = build(records, tasks={}, suites=()).tables
+    assert table.planned is None

@@ -102,11 +102,14 @@ def _color(cell: ScoreCell, differences: bool, scale: ScalarMappable) -> list[fl
 
     Differences that are inconclusive or not tested are faded.
     """
+    import numpy as np
+
     if (value := _value(cell, differences)) is None:
         return None
     decided = cell.statistics.verdict in ("better", "worse", "equivalent")
     white = FADED if differences and not decided else 0.0
-    return [part * (1 - white) + white for part in scale.to_rgba(value)[:3]]
+    [color] = scale.to_rgba(np.array([value]))
+    return [part * (1 - white) + white for part in color[:3].tolist()]
 
 
 def _hover_text(row: LeaderboardRow, cell: ScoreCell, differences: bool) -> str:
