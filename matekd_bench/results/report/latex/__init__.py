@@ -58,7 +58,7 @@ def _table(table: LeaderboardTable, columns: int, cost: bool) -> Iterator[str]:
         if not number:
             yield rf"\label{{tab:matekd-bench-{NOT_IN_LABEL.sub('-', table.protocol_id)}}}"
         yield rf"\end{{{layout.place.environment}}}"
-    yield from _comments([*left_out, *_explanations(table)])
+    yield from _comments([*left_out, *_explanations(table, cost)])
 
 
 def _header(sheet: Sheet, table: LeaderboardTable) -> Row:
@@ -113,11 +113,11 @@ def _stacked(row: Row, size: FontSize, end: str) -> Iterator[str]:
         yield " & ".join(cell.source(size) for cell in cells) + (end if at == height - 1 else r" \\")
 
 
-def _explanations(table: LeaderboardTable) -> Iterator[str]:
+def _explanations(table: LeaderboardTable, cost: bool) -> Iterator[str]:
     """Yield every sentence that the terminal prints about the table."""
     yield f"{sentences.title(table)}."
     yield result(table)
-    yield sentences.how_to_read(table)
+    yield sentences.how_to_read(table, cost=cost)
     yield from (f"{sentences.data_line(column, table)}." for column in table.columns)
     yield from sentences.remarks(table)
 
