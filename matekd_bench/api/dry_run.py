@@ -35,7 +35,8 @@ class DryRun:
     def to_frame(self) -> pd.DataFrame:
         """Return a row per run.
 
-        `done` is true if the run is recorded. `seconds` is the estimate for a run to do, without its teacher.
+        `done` is true if the run is recorded. `seconds` is the estimate for a run to do, without its teacher and
+        generator.
         """
         rows = [{key: getattr(run, key) for key in KEYS} for run in self.plan.study.runs]
         return frame_of(ExportTable("plan", KEYS, rows))
