@@ -19,7 +19,7 @@ class PlannedRun:
     `method` is the variant, e.g. "eda[alpha=0.2]", and `name` the same without what the preset set, as tables name it.
     `updates` are the planned student updates, None
     if the budget counts something else. `done` is True for a run with a record. `seconds` estimates a run to do,
-    without its teacher; None: unknown.
+    without its teacher and generator; None: unknown.
     """
 
     run_id: str
@@ -45,7 +45,8 @@ class StudyStarted(Event):
 
     `runs` is the whole grid in its order. `reference` is the variant that others are compared with, None for none.
     `results` is the results folder. `seconds` estimates everything that is left, `teachers` the fine-tuning of each
-    teacher that is left, by task; None and nothing if unknown.
+    teacher that is left, by task, and `generators` the warm-up of each generator that is left, by the tasks whose texts
+    it reads, such as "cola,sst2"; None and nothing if unknown.
     """
 
     results: Path
@@ -57,6 +58,7 @@ class StudyStarted(Event):
     runs: tuple[PlannedRun, ...] = ()
     seconds: float | None = None
     teachers: Mapping[str, float] = field(default_factory=dict)
+    generators: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def todo(self) -> tuple[PlannedRun, ...]:

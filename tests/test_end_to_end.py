@@ -312,9 +312,14 @@ def test_a_notice_of_a_method_is_said_once(
     monkeypatch.setattr("matekd_plugins.eda.thesaurus.wordnet_places", lambda: iter(()))
     options = [option for option in study_options if option != "--quiet"]
     command = ("run", *options, "--methods", "eda,eda[alpha=0.2]", "--tasks", "rte", "--seeds", "2")
+    planned = call(*command, "--results", tmp_path, "--dry-run")
+    assert (planned.code, planned.err.count("no WordNet")) == (0, 1)
     done = call(*command, "--results", tmp_path)
     assert done.code == 0
-    assert done.err.count("no WordNet") == 1
+    before, _, after = done.err.partition("no WordNet")
+    assert "eda, eda[alpha=0.2] on rte" in before
+    assert "teacher for rte" not in before
+    assert "no WordNet" not in after
     perturbers = [run.perturber for run in records(tmp_path).values() if run.identity.method == "eda"]
     assert len(perturbers) == 4
     assert all(one and one.resources["thesaurus"].startswith("embedded thesaurus v1") for one in perturbers)

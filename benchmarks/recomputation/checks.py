@@ -28,7 +28,7 @@ ROW_KINDS = {
     "p_holm": "p values over tasks", "verdict": "verdicts over tasks", "rank_lo": "ranks", "rank_hi": "ranks",
     "delta_matched": "differences at equal cost", "optimism_mean": "optimism", "tasks_won": "descriptions",
     "prob_improve": "descriptions", "worst_task_delta": "descriptions", "seed_correlation": "descriptions",
-    "train_pflops": "costs", "train_seconds": "costs", "flops_x_reference": "costs",
+    "train_pflops": "costs", "pflops": "costs", "train_seconds": "costs", "flops_x_reference": "costs",
 }  # fmt: skip
 TEACHER_P = re.compile(r"teacher.*\(p = (.*)\)")
 # Of a single task the program sums over quantiles, exactly enough for p values above 1e-7.

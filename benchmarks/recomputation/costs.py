@@ -35,9 +35,10 @@ def whole(run: Run) -> float:
 
 
 def costs(row: Row, reference: Row) -> dict[str, float | None]:
-    """PFLOPs and seconds of a run's training, and the cost relative to the reference's on common runs."""
+    """PFLOPs and seconds of a training, PFLOPs with warm-up, and the cost relative to the reference on common runs."""
     return {
         "train_pflops": over_cells(row, lambda run: training(run) / 1e15),
+        "pflops": over_cells(row, lambda run: whole(run) / 1e15),
         "train_seconds": over_cells(row, lambda run: float(run.record["compute"]["train_seconds"])),
         "flops_x_reference": _ratio(row, reference),
     }

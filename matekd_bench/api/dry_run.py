@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from matekd_bench.screen.wording import duration
 if TYPE_CHECKING:
     import pandas as pd
 
+    from matekd_bench.study.plan.estimate import PlannedPreparation
     from matekd_bench.study.plan.study_plan import Plan
 
 KEYS = ("run_id", "method", "task", "seed", "updates", "done", "seconds")
@@ -34,7 +35,8 @@ class DryRun:
     def to_frame(self) -> pd.DataFrame:
         """Return a row per run.
 
-        `done` is true if the run is recorded. `seconds` is the estimate for a run to do, without its teacher.
+        `done` is true if the run is recorded. `seconds` is the estimate for a run to do, without its teacher and
+        generator.
         """
         rows = [{key: getattr(run, key) for key in KEYS} for run in self.plan.study.runs]
         return frame_of(ExportTable("plan", KEYS, rows))
@@ -77,7 +79,8 @@ class DryRun:
         part = "" if plan.shard is None else f" in shard {plan.shard}"
         teachers = len(study.teachers)
         tune = f" and {teachers} teacher{'s' * (teachers != 1)} to fine-tune" if teachers else ""
-        time = "" if study.seconds is None else f", about {duration(study.seconds)}"
+        busy = f" (uncertain: {plan.busy})" if plan.busy else ""
+        time = "" if study.seconds is None else f", about {duration(study.seconds)}{busy}"
         yield f"{len(study.runs)} runs{part}, {len(study.todo)} to do{tune}{time}."
         if plan.device_seconds is None or plan.longest_run_seconds is None:
             return
@@ -85,5 +88,21 @@ class DryRun:
             f"{plan.device_seconds / 3600:.2f} device-hours; "
             f"the longest run is {plan.longest_run}, about {duration(plan.longest_run_seconds)}."
         )
+        yield from _preparation_lines(plan.preparations)
         for basis, runs in plan.bases.items():
             yield f"{runs} run{'' if runs == 1 else 's'} estimated from {basis}."
+
+
+def _preparation_lines(preparations: Sequence[PlannedPreparation]) -> Iterator[str]:
+    """Yield a line with the time of all teachers, and one with that of all generators."""
+    for kind, what in (("teacher", "fine-tuning teachers"), ("generator", "warming up generators")):
+        of_kind = [item for item in preparations if item.kind == kind]
+        todo = [f"{_joined(item)} about {duration(item.seconds)}" for item in of_kind if not item.cached]
+        cached = [_joined(item) for item in of_kind if item.cached]
+        parts = [*todo, *([f"{' and '.join(cached)} in the cache, at no cost"] if cached else [])]
+        if parts:
+            yield f"{what}: {', '.join(parts)}."
+
+
+def _joined(preparation: PlannedPreparation) -> str:
+    return preparation.name.replace(",", "+")

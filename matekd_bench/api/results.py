@@ -143,6 +143,7 @@ class Results:
         chosen, listed, named = self._known_reference(reference), joined(methods), joined(tasks)
         data = build(
             self.records, tasks=self.tasks, suites=self.suites, reference=chosen, evidence=self.evidence,
+            plan=self.summary.plan.study.runs if self.summary and self.summary.plan else None,
         )  # fmt: skip
         data = row_filters.select_protocols(data, [match] if isinstance(match, str) else match)
         data = row_filters.select_rows_and_columns(
@@ -185,10 +186,14 @@ class Results:
         return frame.loc[order.sort_values(kind="stable").index].reset_index(drop=True)
 
     def find(self, run: str | Path) -> Record:
-        """Return the record of a run; raise UsageError, with the nearest match, unless exactly one run fits."""
+        """Return the record of a run; raise UsageError, with the nearest match, unless exactly one run fits.
+
+        `run` may also be a folder that `save_student` wrote.
+        """
+        from matekd_bench.results.store.students_folder import run_of_student
         from matekd_bench.tools.compare import find_run
 
-        name = Path(run).resolve().name if is_run_folder(run) else str(run)
+        name = Path(run).resolve().name if is_run_folder(run) else run_of_student(Path(run)) or str(run)
         return find_run(self.records, name, self.tasks)
 
     def compare(self, run_a: str | Path, run_b: str | Path) -> CheckpointComparison:
@@ -250,14 +255,16 @@ class Results:
         """Measure what the kept students of runs and their teachers cost in use, all in one go on this machine.
 
         Returns a row per model: parameters, megabytes in float32, and milliseconds per text with batches of 1 and 32.
-        `teacher` names the teacher's checkpoint if it has moved; loads torch. Raises ResultsError if a run kept no
-        student, and CheckpointError if a model cannot be loaded.
+        A run may be named by a folder that `save_student` wrote; an ONNX model in it has a row of its own. `teacher`
+        names the teacher's checkpoint if it has moved; loads torch. Raises ResultsError if a run kept no student, and
+        CheckpointError if a model cannot be loaded.
         """
         from matekd_bench.tools.deployment.serving_costs import serving_costs
+        from matekd_bench.tools.deployment.student_folder import written_students
 
         costs = serving_costs(
             [self.find(run) for run in runs], self.stores, self.tasks,
-            device=device, glue_dir=_folder(glue_dir), teacher=teacher,
+            device=device, glue_dir=_folder(glue_dir), teacher=teacher, written=written_students(runs, self.find),
         )  # fmt: skip
         return frame_of(costs.table())
 

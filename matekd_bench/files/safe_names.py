@@ -18,6 +18,7 @@ from matekd_bench.files.durable import (
 from matekd_bench.files.regular import check_regular, delete, read_file
 
 __all__ = [
+    "STUDENT_CARD",
     "beside",
     "check_name",
     "check_regular",
@@ -30,6 +31,8 @@ __all__ = [
     "write_atomically",
     "write_synced",
 ]
+
+STUDENT_CARD = "student.json"  # in the folder of a kept student, says whose it is
 
 NAME = re.compile(r"[a-z0-9-]+")
 LONGEST_NAME = 200  # file systems allow 255 bytes, and temporary names add some

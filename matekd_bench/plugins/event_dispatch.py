@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from matekd_bench.errors import PluginError, UsageError, one_line
+from matekd_bench.errors import PluginError, one_line
 from matekd_bench.events import (
     Evaluated,
     Event,
@@ -18,6 +18,7 @@ from matekd_bench.events import (
     StudyFinished,
     StudyStarted,
 )
+from matekd_bench.extras import missing_package
 from matekd_bench.foreign_code import foreign_code
 from matekd_bench.plugins.calling import call, register
 from matekd_bench.plugins.host import Host
@@ -54,10 +55,7 @@ def check_packages(label: str, record: Tracker | Exporter) -> None:
     """
     missing = [module for module in record.requires if not _importable(module)]
     if missing:
-        raise UsageError(
-            f"{label} needs the package '{missing[0]}', which is not installed.",
-            hint=f"Install it with: {record.install or f'pip install {missing[0]}'}",
-        )
+        raise missing_package(label, missing[0], record.install)
 
 
 def _importable(module: str) -> bool:

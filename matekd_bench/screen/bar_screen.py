@@ -98,6 +98,8 @@ class BarScreen(QuietScreen):
     def on_runstarted(self, started: RunStarted) -> None:
         """Add a bar for this run."""
         self._run(started.run_id).label = started.label
+        if self.study_pace is not None:
+            self.study_pace.run_started(started.run_id)
         self._show(started.run_id, started.label)
 
     def on_progress(self, progress: Progress) -> None:
@@ -136,7 +138,7 @@ class BarScreen(QuietScreen):
         self._remove(end.run_id)
         del self.runs[end.run_id]
         if self.grid is not None and self.study_pace is not None:
-            self.study_pace.run_finished(end.run_id)
+            self.study_pace.run_finished(end)
             left = self.study_pace.left()
             self.bars.update(self.grid, advance=1, left=time_left(left))
 

@@ -60,9 +60,10 @@ class QuietScreen(Sink):
 
 @dataclass
 class RunLine:
-    """The state of a run on a screen of lines: how its line begins, and a phase that has no line yet."""
+    """The state of a run on a screen of lines: its name, the number of all runs, and a phase that has no line yet."""
 
     label: str = ""
+    total: int = 1
     phase: str = ""
     phase_started: float = 0.0
     seconds_left: float | None = None
@@ -86,12 +87,13 @@ class LineScreen(QuietScreen):
         super().__init__(stream, details=details)
         self.verbose, self.clock = verbose, clock
         self.study_pace: StudyPace | None = None
+        self.finished = 0  # runs of the study, or trials before it starts
         self.runs: dict[str, RunLine] = {}  # current runs, by run id
         self.phases: set[str] = set()  # phases that have a line: one for all processes
 
     def on_studystarted(self, study: StudyStarted) -> None:
         """Print the grid in one line."""
-        self.study_pace = StudyPace(study, self.clock)
+        self.study_pace, self.finished = StudyPace(study, self.clock), 0
         self.print_line(grid_line(study))
 
     def on_message(self, message: Message) -> None:
@@ -107,8 +109,11 @@ class LineScreen(QuietScreen):
             self._print_phase(message.text)
 
     def on_runstarted(self, started: RunStarted) -> None:
-        """Keep the beginning of the line for the end of the run."""
-        self._run(started.run_id).label = f"[{started.position}/{started.total}] {started.label}"
+        """Keep the name of the run for its lines."""
+        run = self._run(started.run_id)
+        run.label, run.total = started.label, started.total
+        if self.study_pace is not None:
+            self.study_pace.run_started(started.run_id)
 
     def on_progress(self, progress: Progress) -> None:
         """Print a preparation that takes long, once; keep the time left for the next evaluation's line."""
@@ -124,17 +129,19 @@ class LineScreen(QuietScreen):
         """Print score, loss and time left if `verbose`."""
         if self.verbose:
             run = self._run(evaluation.run_id)
-            time_left = "" if run.seconds_left is None else f", {duration(run.seconds_left)} left"
+            time_left = "" if run.seconds_left is None else f", {duration(run.seconds_left)} left in the run"
             self.print_line(f"{run.label}: {evaluation_line(evaluation, evaluation.loss)}{time_left}")
 
     def on_runfinished(self, end: RunFinished) -> None:
-        """Print the run, how it ended, and the time left for all runs."""
+        """Print the number of finished runs, the run, how it ended, and the time left for all runs."""
         left = None
         if self.study_pace is not None:
-            self.study_pace.run_finished(end.run_id)
+            self.study_pace.run_finished(end)
             left = self.study_pace.left()
-        time_left = "" if left is None else f"; {duration(left)} left in total"
-        self.print_line(f"{self.runs.pop(end.run_id).label}: {end_line(end)}{time_left}")
+        time_left = "" if not left else f"; {duration(left)} left in total"
+        run = self.runs.pop(end.run_id)
+        self.finished += 1
+        self.print_line(f"[{self.finished}/{run.total}] {run.label}: {end_line(end)}{time_left}")
 
     def _run(self, run_id: str) -> RunLine:
         return self.runs.setdefault(run_id, RunLine())

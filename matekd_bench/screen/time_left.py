@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from matekd_bench.events import StudyStarted
+    from matekd_bench.events import PlannedRun, RunFinished, StudyStarted
 
 Clock = Callable[[], float]
-PRIOR = 0.1  # weight of the planned speed, as a share of the planned time
 
 
 class Pace:
@@ -37,38 +36,63 @@ class Pace:
 
 
 class StudyPace:
-    """The remaining time of the runs of a study.
+    """The remaining time of the runs of a study, and of the teachers and generators that it has to prepare.
 
-    The size of a run is its planned seconds, or else its updates. A task's teacher counts as done with the first run of
-    the task. The first runs are slow, because they prepare what later runs share. So the planned speed also enters the
-    estimate, with the weight of a tenth of the planned time (`PRIOR`).
+    A run is expected to take as long as the finished runs of its method and task took on average. Without any, it is
+    expected to take its planned seconds (or else its updates), times the ratio of measured and planned seconds of all
+    finished runs. As many runs are expected to train at a time as have done so.
     """
 
     def __init__(self, study: StudyStarted, clock: Clock) -> None:
-        self._runs = {run.run_id: (run.seconds or run.updates or 1, run.task) for run in study.todo}
-        self._teachers = dict(study.teachers)
-        self._size = self._remaining_size()
-        self._planned = study.seconds
         self._clock = clock
-        self._started = clock()
+        self._left = {run.run_id: run for run in study.todo}
+        self._teachers, self._generators = dict(study.teachers), dict(study.generators)
+        self._under_way: dict[str, float] = {}  # run id -> when it started
+        self._measured: dict[tuple[str, str], list[float]] = {}  # method, task -> seconds of finished runs
+        self._measured_seconds, self._planned_seconds = 0.0, 0.0  # of all finished runs
+        self._most_at_a_time = 1
 
-    def _remaining_size(self) -> float:
-        return sum(size for size, _ in self._runs.values()) + sum(self._teachers.values())
+    def run_started(self, run_id: str) -> None:
+        """Record that a run has started or continues."""
+        if run_id in self._left:
+            self._under_way[run_id] = self._clock()
+            self._most_at_a_time = max(self._most_at_a_time, len(self._under_way))
 
-    def run_finished(self, run_id: str) -> None:
-        """Count a run as done, and its task's teacher with it."""
-        if run_id in self._runs:
-            _, task = self._runs.pop(run_id)
-            self._teachers.pop(task, None)
+    def run_finished(self, end: RunFinished) -> None:
+        """Count a run as done, and what was prepared for it; the time of a failed run says nothing about others."""
+        run = self._left.pop(end.run_id, None)
+        if run is None:
+            return
+        self._under_way.pop(end.run_id, None)
+        self._teachers.pop(run.task, None)
+        compute = end.record.get("compute", {})
+        if compute.get("precompute_seconds") and self._generators.pop(run.task, None) is None:
+            self._generators.clear()  # one generator, for all tasks
+        if end.status == "failed":
+            return
+        # A record has the seconds before an interruption too, and none of preparations.
+        seconds = compute["train_seconds"] + compute["eval_seconds"] if compute else end.seconds
+        self._measured.setdefault((run.method, run.task), []).append(seconds)
+        self._measured_seconds += seconds
+        self._planned_seconds += _size(run)
 
     def left(self) -> float | None:
         """Return the seconds until all runs are done; None before the first has finished and after the last."""
-        remaining = self._remaining_size()
-        if not 0 < remaining < self._size:
+        if not self._planned_seconds or not self._left:
             return None
-        elapsed, done = self._clock() - self._started, self._size - remaining
-        if self._planned is None:
-            return elapsed * remaining / done
-        # elapsed and planned time of the finished part, both with the same prior added: their ratio is the slowdown
-        prior, seconds_per_size = PRIOR * self._planned, self._planned / self._size
-        return remaining * seconds_per_size * (elapsed + prior) / (done * seconds_per_size + prior)
+        now, slowdown = self._clock(), self._measured_seconds / self._planned_seconds
+        runs = [
+            max(0.0, self._expected(run, slowdown) - (now - self._under_way.get(run_id, now)))
+            for run_id, run in self._left.items()
+        ]
+        prepared = slowdown * (sum(self._teachers.values()) + sum(self._generators.values()))
+        return max((sum(runs) + prepared) / self._most_at_a_time, *runs)
+
+    def _expected(self, run: PlannedRun, slowdown: float) -> float:
+        """Return the seconds that a whole run is expected to take."""
+        measured = self._measured.get((run.method, run.task))
+        return sum(measured) / len(measured) if measured else slowdown * _size(run)
+
+
+def _size(run: PlannedRun) -> float:
+    return run.seconds or run.updates or 1

@@ -203,6 +203,7 @@ def _table_rows(study: _PlannedStudy, host: Host) -> tuple[Mapping[str, Any], ..
     leaderboard = build(
         [record for record in collection.records if record.run_id in run_ids],
         tasks=tasks, suites=suites, reference=study.plan.study.reference, evidence=Evidence(collection.stores),
+        plan=study.plan.study.runs,
     )  # fmt: skip
     return tuple(leaderboard_rows(leaderboard, suites).rows)
 

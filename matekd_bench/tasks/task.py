@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
@@ -163,6 +163,20 @@ class Suite:
     summary: str = ""
 
     __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+
+def named_tasks(
+    text: str, tasks: Mapping[str, Task], suites: Iterable[Suite], *, stand_ins: bool = False
+) -> list[str]:
+    """Return the tasks that a comma-separated list of tasks and suites names, each once, in order.
+
+    With `stand_ins`, a task that has a synthetic stand-in among `tasks` is replaced by it. Names that are neither tasks
+    nor suites are kept.
+    """
+    by_suite = {suite.name: suite.tasks for suite in suites}
+    names = [name for part in text.split(",") for name in by_suite.get(part.strip(), (part.strip(),))]
+    replacements = {task.stands_for: name for name, task in tasks.items() if stand_ins and task.stands_for}
+    return list(dict.fromkeys(replacements.get(name, name) for name in names))
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from matekd_bench.cli import main
-from matekd_bench.distill.artifacts.kept_student import CARD, KeptStudent, StudentCard
+from matekd_bench.distill.artifacts.kept_student import KeptStudent, StudentCard
 from matekd_bench.errors import BenchError, DataError, UsageError
 from matekd_bench.files.reading import read_toml
+from matekd_bench.files.safe_names import STUDENT_CARD
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records import dev_set
 from matekd_bench.results.records.run_record import to_json
@@ -120,7 +121,7 @@ PLACES = {
         lambda folder: ResultsStore(folder).read_data("dev"), "labels", "[7]", '["7"]', "'7'",
     ),
     "student-card": Place(
-        CARD, json.dumps(asdict(CARD_OF_RUN)), lambda folder: KeptStudent(folder, "r1", torch.device("cpu")),
+        STUDENT_CARD, json.dumps(asdict(CARD_OF_RUN)), lambda folder: KeptStudent(folder, "r1", torch.device("cpu")),
         "max_length", '"max_length": 32', '"max_length": "32"', "'32'",
     ),
 }  # fmt: skip

@@ -102,10 +102,10 @@ def test_without_wordnet_the_embedded_thesaurus_is_used_and_said(alone):
     (notice,) = found.notices
     assert "no WordNet was found" in notice
     assert "nltk.downloader wordnet" in notice
-    method = EDA(EDAParams(), None)
-    assert method.notices == [notice]
-    assert EDA.resources(method.params) == {"thesaurus": found.name}
-    assert EDA(EDAParams(thesaurus="embedded"), None).notices == []
+    assert EDA.check_rows(EDAParams(), {}) == (notice,)
+    assert EDA.resources(EDAParams()) == {"thesaurus": found.name}
+    for params in (EDAParams(thesaurus="embedded"), EDAParams(synonym=False, insert=False)):
+        assert list(EDA.check_rows(params, {})) == []
 
 
 def test_asking_for_wordnet_where_there_is_none_is_an_error(alone):

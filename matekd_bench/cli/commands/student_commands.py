@@ -209,7 +209,7 @@ def student(
 
     The folder holds safetensors weights, the tokenizer and a model card, and with --onnx also a model for onnxruntime.
     --cost measures answers to dev texts, one at a time and 32 at a time, on this machine. Several runs are measured
-    together.
+    together. A run may be named by the folder that --to wrote: an ONNX model in it is measured too.
     """
     if to is None and not cost:
         raise UsageError("nothing to do: give --to DIR, --cost or both.")
@@ -223,14 +223,23 @@ def student(
     if to is not None and len(runs) > 1:
         raise UsageError(f"--to takes one run, not {len(runs)}: {', '.join(runs)}.")
     from matekd_bench.tools.deployment.serving_costs import serving_costs
+    from matekd_bench.tools.deployment.student_folder import written_students
 
     loaded, records = find_runs(load_host(plugin, no_plugins), runs, results)
     if to is not None:
         facts = loaded.save_student(records[0].run_id, to, onnx=onnx, glue_dir=glue_dir)
         print(_written(facts, to), file=sys.stderr if json else sys.stdout)
     if cost:
+        folders: list[str | Path] = [*runs, *([] if to is None else [to])]
+        written = written_students(folders, loaded.find)
         costs = serving_costs(
-            records, loaded.stores, loaded.tasks, device=device, glue_dir=glue_dir, teacher=teacher
+            records,
+            loaded.stores,
+            loaded.tasks,
+            device=device,
+            glue_dir=glue_dir,
+            teacher=teacher,
+            written=written,
         )
         _print_costs(costs, json)
 
@@ -256,18 +265,19 @@ def _print_costs(costs: ServingCosts, json: bool) -> None:
     if json:
         print_json(asdict(costs))
         return
-    header = ("task", "role", "parameters", "MB", "ms/text (1)", "ms/text (32)", "model")
+    header = ("task", "role", "runtime", "parameters", "MB", "ms/text (1)", "ms/text (32)", "model")
     print_table(
         header,
         [
             (
-                row.task, row.role, str(row.parameters), f"{row.megabytes:.1f}",
+                row.task, row.role, row.runtime, str(row.parameters), f"{row.megabytes:.1f}",
                 *(f"{value:.3g}" for value in row.milliseconds.values()), one_line(row.model),
             )
             for row in costs.rows
         ],
     )  # fmt: skip
     threads = f"{costs.threads} CPU thread{'s' * (costs.threads != 1)}"
+    devices = " and ".join(dict.fromkeys(f"{row.device} ({row.runtime})" for row in costs.rows))
     typer.echo(
-        f"\nSizes are of weights in float32. Times are for batches of 1 and 32, on {costs.device} with {threads}."
+        f"\nSizes are of weights in float32. Times are for batches of 1 and 32, on {devices} with {threads}."
     )

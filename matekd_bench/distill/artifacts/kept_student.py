@@ -25,9 +25,9 @@ from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.training.evaluation import predict
 from matekd_bench.errors import CheckpointError
 from matekd_bench.files.reading import read_record
+from matekd_bench.files.safe_names import STUDENT_CARD
 
 SCHEMA: Final = "matekd.student/1"
-CARD = "student.json"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def save_student(folder: Path, network: Any, encoder: Encoder, card: StudentCard
         encoder.export(folder, token_types=takes_token_types(network), pads_left=pads_left(network))
     except SafetensorError as error:  # raised when the disk is full
         raise OSError(str(error)) from error
-    (folder / CARD).write_text(json.dumps(asdict(card), indent=1) + "\n", encoding="utf-8")
+    (folder / STUDENT_CARD).write_text(json.dumps(asdict(card), indent=1) + "\n", encoding="utf-8")
 
 
 class KeptStudent:
@@ -74,7 +74,7 @@ class KeptStudent:
     """
 
     def __init__(self, folder: Path, run_id: str, device: torch.device) -> None:
-        self.card = _read_card(folder, run_id)
+        self.card = read_card(folder, run_id)
         outputs = len(self.card.labels) or 1  # regression has no labels and one output
         checkpoint = describe(folder, id=run_id)
         self.model = load_classifier(ModelSource(checkpoint), outputs, self.card.labels, 0).to(device)
@@ -107,9 +107,9 @@ class KeptStudent:
             raise misfit from None
 
 
-def _read_card(folder: Path, run_id: str) -> StudentCard:
+def read_card(folder: Path, run_id: str) -> StudentCard:
     """Read a student's card. Raises CheckpointError if it is unreadable, of another schema or of another run."""
-    file = folder / CARD
+    file = folder / STUDENT_CARD
     card = read_record(file, StudentCard, CheckpointError)
     if card.schema != SCHEMA or card.run_id != run_id:
         raise CheckpointError(f"'{folder}' holds '{card.schema}' of run '{card.run_id}', not of '{run_id}'.")

@@ -18,19 +18,18 @@ from matekd_bench.distill.artifacts.kept_student import KeptStudent
 from matekd_bench.distill.models.model_inputs import takes_token_types, text_inputs
 from matekd_bench.distill.training.evaluation import answer_in_batches, batch_inputs
 from matekd_bench.distill.training.loss import upcast
-from matekd_bench.errors import CheckpointError, UsageError, first_line
+from matekd_bench.errors import CheckpointError, first_line
+from matekd_bench.extras import missing_package
 from matekd_bench.methods.rows import Encoded
 
 LIBRARIES: Final = ("onnx", "onnxscript", "onnxruntime")
 OUTPUT: Final = "logits"
 
 
-def check_onnx_installed() -> None:
+def check_onnx_installed(libraries: Sequence[str] = LIBRARIES) -> None:
     """Raise UsageError, with the command that installs them, if a library for ONNX is missing."""
-    if missing := [name for name in LIBRARIES if find_spec(name) is None]:
-        raise UsageError(
-            f"--onnx needs {missing[0]}, which is not installed:", hint="pip install 'matekd-bench[onnx]'."
-        )
+    if missing := [name for name in libraries if find_spec(name) is None]:
+        raise missing_package("an ONNX model", missing[0])
 
 
 class _TextClassifier(nn.Module):
@@ -117,19 +116,43 @@ def onnx_logits(file: Path, student: KeptStudent, texts: Sequence[tuple[str, ...
 
     Raises CheckpointError if onnxruntime cannot run the model.
     """
-    import onnxruntime
+    model = OnnxModel(file, student)
+    return model.logits(student.encoder(texts), student.card.eval_batch_size)
 
-    onnxruntime.set_default_logger_severity(3)  # errors only
 
-    def answer(batch: Sequence[Encoded]) -> Tensor:
-        feed = {name: value.numpy() for name, value in _inputs(student, batch).items()}
-        return torch.from_numpy(session.run([OUTPUT], feed)[0])
+class OnnxModel:
+    """The ONNX model of a student in onnxruntime, on the CPU with as many threads as torch has.
 
-    try:
-        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-        return answer_in_batches(answer, student.encoder(texts), student.card.eval_batch_size)
-    except Exception as error:  # onnxruntime's errors have no common class of their own
-        raise CheckpointError(
-            f"the ONNX model of student '{student.card.run_id}' fails in onnxruntime: {first_line(error)}",
-            hint="Leave out --onnx: transformers loads its safetensors.",
-        ) from None
+    Raises CheckpointError, here and in `logits`, if onnxruntime cannot run it.
+    """
+
+    def __init__(self, file: Path, student: KeptStudent) -> None:
+        import onnxruntime
+
+        onnxruntime.set_default_logger_severity(3)  # errors only
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        self._student = student
+        with self._named_errors():
+            self._session = onnxruntime.InferenceSession(
+                str(file), options, providers=["CPUExecutionProvider"]
+            )
+
+    def logits(self, rows: Sequence[Encoded], batch_size: int) -> Tensor:
+        """Compute the logits [n, C] of encoded rows."""
+        with self._named_errors():
+            return answer_in_batches(self._answer, rows, batch_size)
+
+    def _answer(self, batch: Sequence[Encoded]) -> Tensor:
+        feed = {name: value.numpy() for name, value in _inputs(self._student, batch).items()}
+        return torch.from_numpy(self._session.run([OUTPUT], feed)[0])
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # onnxruntime's errors have no common class of their own
+            raise CheckpointError(
+                f"the ONNX model of student '{self._student.card.run_id}' fails in onnxruntime: {first_line(error)}",
+                hint="Leave out --onnx: transformers loads its safetensors.",
+            ) from None

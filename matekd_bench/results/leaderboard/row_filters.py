@@ -179,7 +179,7 @@ def _sort_value(sort: str) -> SortValue:
     by_name: dict[str, SortValue] = {
         "delta": lambda row: row.delta,
         "score": lambda row: row.mean,
-        "cost": lambda row: -row.cost.train_flops - row.cost.precompute_flops if row.cost else None,
+        "cost": lambda row: -row.cost.flops if row.cost else None,
         "name": lambda row: 0.0,
     }
     return by_name.get(sort, lambda row: row.cells[sort].mean if sort in row.cells else None)

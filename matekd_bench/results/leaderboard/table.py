@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matekd_bench.results.stats.intervals import Interval
     from matekd_bench.results.stats.power import Power
     from matekd_bench.results.stats.summary import CellSummary, RowSummary
+    from matekd_bench.results.store.planned_runs import PlannedRuns
 
 SCHEMA = "matekd.leaderboard/2"
 Role: TypeAlias = Literal["reference", "baseline", "ablation", "method"]
@@ -128,6 +129,11 @@ class Cost:
     flops_x_reference: float | None
     peak_memory_bytes: int | None
 
+    @property
+    def flops(self) -> float:
+        """The FLOPs of training and preparation together."""
+        return self.train_flops + self.precompute_flops
+
 
 @dataclass(frozen=True)
 class RowIdentity:
@@ -225,6 +231,7 @@ class LeaderboardTable:
     the protocol. `compared` counts the informative columns of the whole study. `part` is the part of the study that a
     filtered view shows, None for all of it. `tuning` describes how settings were chosen. `also` has a column for each
     further set that students were scored on, with a family of its own and no means over columns; None without any.
+    `planned` counts the runs that the studies of this protocol planned; None if it is not known.
     """
 
     protocol_id: str
@@ -243,6 +250,7 @@ class LeaderboardTable:
     part: ShownPart | None = None
     tuning: str = "defaults"
     also: LeaderboardTable | None = None
+    planned: PlannedRuns | None = None
 
     @property
     def with_also(self) -> tuple[LeaderboardTable, ...]:

@@ -253,7 +253,7 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
         _of_cost(lambda cost: cost.train_flops / PETA), ("train", "PFLOPs"), "PFLOPs", over="tasks",
     ),
     Column(
-        "flops_x_reference", "FLOPs of training and warm-up divided by the reference's, on common runs.",
+        "flops_x_reference", "`pflops` divided by the reference's, on common runs.",
         _of_cost(lambda cost: cost.flops_x_reference), ("× {reference}", "FLOPs"), "ratio", over="tasks",
     ),
     Column(
@@ -261,13 +261,9 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
         "Seconds of a run's training, without evaluations and warm-up; mean over seeds, then tasks.",
         _of_cost(lambda cost: cost.train_seconds), ("train s",), "s", over="tasks",
     ),
-    Column(
-        "device", "Device types of the runs.", lambda row, table: joined(run.compute.device for run in row.runs),
-    ),
+    Column("device", "Device types of the runs.", lambda row, table: joined(run.compute.device for run in row.runs)),
     Column("protocol_id", "Hash of everything that the comparison holds fixed.", lambda row, table: table.protocol_id),
-    Column(
-        "runs_digest", "Digest of the records from which the row is computed.", lambda row, table: row.runs_digest,
-    ),
+    Column("runs_digest", "Digest of the records from which the row is computed.", lambda row, table: row.runs_digest),
     Column(
         "bench_version", "Versions of matekd-bench that trained the runs.",
         lambda row, table: joined(run.env["matekd_bench"] for run in row.runs if "matekd_bench" in run.env),
@@ -320,6 +316,14 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
     Column(
         "view", "What a filtered view shows and what its numbers are computed over; empty for the whole study.",
         lambda row, table: None if table.part is None else str(table.part),
+    ),
+    Column(
+        "pflops", "10^15 operations of training and warm-up together: `train_pflops` plus `precompute_pflops`.",
+        _of_cost(lambda cost: cost.flops / PETA), ("PFLOPs",), "PFLOPs", over="tasks",
+    ),
+    Column(
+        "n_missing", "Number of runs that the method's studies planned and that have no record; empty if unknown.",
+        lambda row, table: table.planned.missing.get(row.identity.name.typed, 0) if table.planned else None,
     ),
     *(
         Column(
@@ -374,13 +378,13 @@ SHEETS: Mapping[str, tuple[str, ...]] = {
         *("tasks_won", "prob_improve", "seed_correlation"),
     ),
     "costs": (
-        *("student_updates", "auxiliary_updates", "train_seconds", "train_pflops"),
+        *("student_updates", "auxiliary_updates", "train_seconds", "pflops"),
         *("flops_x_reference", "cost_beforehand", "budget"),
     ),
     "costs in detail": (
         *("budget", "student_updates", "auxiliary_updates", "train_seconds", "precompute_seconds"),
-        *("eval_seconds", "peak_memory", "train_pflops", "precompute_pflops", "tuning_pflops"),
-        *("cost_beforehand", "flops_x_reference", "delta_matched", "delta_matched_ci_lo"),
+        *("eval_seconds", "peak_memory", "train_pflops", "precompute_pflops", "pflops", "flops_x_reference"),
+        *("tuning_pflops", "cost_beforehand", "delta_matched", "delta_matched_ci_lo"),
     ),
 }
 

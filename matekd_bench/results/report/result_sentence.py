@@ -8,6 +8,7 @@ from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTa
 from matekd_bench.results.report.cells import text
 from matekd_bench.results.stats.intervals import MIN_SEEDS
 from matekd_bench.results.stats.verdicts import Verdict
+from matekd_bench.results.store.planned_runs import PlannedRuns
 
 MAX_LISTED = 5  # rows that a sentence names
 DECIDED: tuple[Verdict, ...] = ("better", "worse", "equivalent")
@@ -19,6 +20,8 @@ def result(table: LeaderboardTable) -> str:
 
 
 def _sentences(table: LeaderboardTable) -> Iterator[str]:
+    if table.planned is not None and table.planned.missing:
+        yield f"{recorded_share(table.planned)}; missing: {_listed(_missing(table.planned))}."
     if reason := _why_nothing_is_tested(table):
         yield reason
     else:
@@ -28,6 +31,15 @@ def _sentences(table: LeaderboardTable) -> Iterator[str]:
             yield f"Not tested: {_listed(untested)}."
     if uninformative := [column.name for column in table.columns if column.uninformative]:
         yield f"Nothing can be concluded from {in_words(uninformative)}."
+
+
+def recorded_share(planned: PlannedRuns) -> str:
+    """Return how many of the planned runs have a record: "21 of 64 planned runs are recorded"."""
+    return f"{planned.recorded} of {planned.count} planned runs are recorded"
+
+
+def _missing(planned: PlannedRuns) -> list[str]:
+    return [f"{count} of {method}" for method, count in planned.missing.items()]
 
 
 def _why_nothing_is_tested(table: LeaderboardTable) -> str | None:

@@ -116,7 +116,7 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     ),
     Column(
         "train_flops", "Floating-point operations of the training.",
-        lambda run, score: run.compute.train_flops, ("PFLOPs",), "FLOPs",
+        lambda run, score: run.compute.train_flops, ("train", "PFLOPs"), "FLOPs",
     ),
     Column(
         "precompute_flops", "Floating-point operations of the warm-up of the method's own network.",

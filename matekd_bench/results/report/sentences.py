@@ -17,6 +17,7 @@ from matekd_bench.results.stats.intervals import MIN_SEEDS
 
 SEED_RULE = "no interval, no verdict"
 BEST = "* no row is significantly better."
+COUNTED_FLOPS = "FLOPs count training and the warm-up of a method's own network."
 
 
 def title(table: LeaderboardTable) -> str:
@@ -31,8 +32,8 @@ def title(table: LeaderboardTable) -> str:
     return "; ".join(parts)
 
 
-def how_to_read(table: LeaderboardTable) -> str:
-    """Explain the numbers of the score table, and whether differences were tested."""
+def how_to_read(table: LeaderboardTable, *, cost: bool = True) -> str:
+    """Explain the numbers of the score table, whether differences were tested, and with `cost` those of costs."""
     sentences = ["Scores in points at the last evaluation" + (", mean ± sd." if table.seeds > 1 else ".")]
     if has_differences(table):
         sentences.append(f"In parentheses: difference to {table.reference} on common seeds.")
@@ -45,7 +46,9 @@ def how_to_read(table: LeaderboardTable) -> str:
         sentences.append(f"{seeds(table)}; differences are not tested.")
     else:
         sentences += [f"{seeds(table)}.", *_how_tested(table, verdicts)]
-    return " ".join((*sentences, "Costs are means per run."))
+    if cost:
+        sentences += ["Costs are means per run.", COUNTED_FLOPS]
+    return " ".join(sentences)
 
 
 def has_differences(table: LeaderboardTable) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matekd_bench.errors import ResultsError, file_problem, os_reason
 from matekd_bench.files import safe_names
+from matekd_bench.files.reading import read_json
 
 STUDENTS = "students"
 
@@ -66,3 +67,15 @@ class KeptStudents:
         finally:
             safe_names.delete(temporary)
         return None
+
+
+def run_of_student(folder: Path) -> str | None:
+    """Return the run whose student is in `folder`, by its card; None if there is no card.
+
+    Raises ResultsError if the card cannot be read.
+    """
+    if not (folder / safe_names.STUDENT_CARD).is_file():
+        return None
+    card = read_json(folder / safe_names.STUDENT_CARD, ResultsError)
+    run_id = card.get("run_id") if isinstance(card, dict) else None
+    return run_id if isinstance(run_id, str) else None

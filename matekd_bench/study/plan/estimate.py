@@ -1,19 +1,26 @@
-"""Estimates the time that runs and teachers take, from records if there are any, else from FLOPs."""
+"""Estimates the time that runs, teachers and generators take, from records if there are any, else from FLOPs."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
+from matekd_bench.distill.artifacts.generator import WarmedUpGenerator
 from matekd_bench.distill.artifacts.teacher import FineTunedTeacher
-from matekd_bench.distill.device import DTYPES, ResolvedPrecision
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.study.plan.expected_flops import clean_tokens, teacher_flops, training_flops
+from matekd_bench.study.plan.expected_flops import (
+    clean_tokens,
+    generator_flops,
+    teacher_flops,
+    training_flops,
+)
 from matekd_bench.study.plan.grid import Cell
+from matekd_bench.study.plan.identity import resources_of
+from matekd_bench.study.plan.machine_speed import matrix_speed
 from matekd_bench.study.plan.work_items import WorkItem, preparation_id
 
 EFFICIENCY = 0.35  # measured speed of training small encoders relative to one large matrix product
@@ -53,6 +60,50 @@ def work_items(cells: Sequence[Cell], records: Iterable[Record]) -> tuple[list[W
     return work, bases
 
 
+@dataclass(frozen=True)
+class PlannedPreparation:
+    """A teacher to fine-tune or a generator to warm up, which runs share.
+
+    `name` is the task of a teacher, and the tasks whose texts a generator reads, such as "cola,sst2". `seconds` is an
+    estimate, 0 if it is `cached`.
+    """
+
+    kind: Literal["teacher", "generator"]
+    name: str
+    seconds: float
+    cached: bool
+
+
+def preparations(cells: Sequence[Cell], records: Iterable[Record]) -> list[PlannedPreparation]:
+    """Return the teachers that are fine-tuned for `cells`, then the generators that are warmed up, each once.
+
+    Teachers that are given fine-tuned and generators with a trained head are not among them.
+    """
+    if not cells:
+        return []
+    speeds, found = SpeedEstimates(records, cells[0]), dict[tuple[str, str], PlannedPreparation]()
+    for cell in {cell.data.task.name: cell for cell in reversed(cells)}.values():
+        if not (cell.recipe.teacher_given or cell.data.train is None):
+            name, cached = cell.data.task.name, has_teacher(cell)
+            seconds = 0.0 if cached else speeds.teacher_seconds(cell)
+            found["teacher", name] = PlannedPreparation("teacher", name, seconds, cached)
+    trained_heads: dict[object, bool] = {}  # by checkpoint and layers: looking into them takes a second
+    for cell in {cell.data.task.name: cell for cell in reversed(cells) if uses_generator(cell)}.values():
+        generator, source = WarmedUpGenerator(cell.data, cell.recipe), cell.recipe.generator
+        cached = generator.is_cached
+        if not cached and source not in trained_heads:
+            trained_heads[source] = generator.untrained()[1]
+        if cached or not trained_heads[source]:
+            name, seconds = generator.text_name, 0.0 if cached else speeds.generator_seconds(cell)
+            found["generator", name] = PlannedPreparation("generator", name, seconds, cached)
+    return sorted(found.values(), key=lambda one: one.kind, reverse=True)
+
+
+def uses_generator(cell: Cell) -> bool:
+    """Return True if the method of the cell needs a generator."""
+    return "generator" in cell.job.method.needs
+
+
 def has_teacher(cell: Cell) -> bool:
     """Return True if the cell's teacher needs no training: it was given fine-tuned, or it is in the cache."""
     recipe = cell.recipe
@@ -73,6 +124,8 @@ class SpeedEstimates:
         self._per_token: dict[tuple[object, ...], list[float]] = defaultdict(list)
         # Seconds of fine-tuning by teacher and task.
         self._teachers: dict[tuple[object, ...], list[float]] = defaultdict(list)
+        # Seconds of the warm-up by generator and task.
+        self._generators: dict[tuple[object, ...], list[float]] = defaultdict(list)
         self._flops, self._seconds = 0.0, 0.0  # of all usable records together
         for record in records:
             usable = record.status in ("ok", "collapsed") and bool(record.budget.spent)
@@ -96,6 +149,9 @@ class SpeedEstimates:
         if record.teacher is not None and record.teacher.fine_tune_flops:
             teacher = record.teacher
             self._teachers[teacher.id, identity.task].append(teacher.fine_tune_seconds)
+        if record.perturber is not None and compute.precompute_seconds:
+            generator = record.perturber.resources.get("generator")
+            self._generators[generator, identity.task].append(compute.precompute_seconds)
 
     def run_seconds(self, cell: Cell) -> tuple[float, str]:
         """Estimate the seconds of a run, and name the basis of the estimate.
@@ -126,6 +182,15 @@ class SpeedEstimates:
             return _mean(recorded)
         return teacher_flops(cell) / self._flops_per_second()
 
+    def generator_seconds(self, cell: Cell) -> float:
+        """Estimate the seconds of the warm-up of the cell's generator."""
+        name = resources_of(cell.job, cell.recipe).get("generator")
+        if recorded := self._generators.get((name, cell.data.task.name)):
+            return _mean(recorded) * (
+                len(cell.recipe.generator_texts) or 1
+            )  # a record has the share of its task
+        return generator_flops(cell) / self._flops_per_second()
+
     def _flops_per_second(self) -> float:
         if self._seconds and self._flops:
             return self._flops / self._seconds
@@ -139,21 +204,3 @@ def _without_factor(variant: str) -> str:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
-
-@lru_cache(maxsize=4)
-def matrix_speed(device: torch.device, precision: ResolvedPrecision = "float32") -> float:
-    """Measure the FLOPs per second of a matrix product in this precision; return the best of three.
-
-    The matrices are small on a CPU. On a GPU, starting the product of small matrices would take longer than the
-    product.
-    """
-    size = 1024 if device.type == "cpu" else 4096
-    a = torch.ones(size, size, device=device, dtype=DTYPES[precision])
-    best = 0.0
-    for _ in range(3):
-        float(a[0, 0])  # reading a value waits for the device
-        started = time.perf_counter()
-        float((a @ a)[0, 0])
-        best = max(best, 2 * size**3 / (time.perf_counter() - started))
-    return best

@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from matekd_bench.distill.models.checkpoints import Checkpoint, weight_bytes
-from matekd_bench.distill.models.layer_cut import count_layers, hidden_width
+from matekd_bench.distill.models.layer_cut import count_layers, hidden_width, vocabulary_size
 from matekd_bench.distill.settings import Budget, Optimizer
 from matekd_bench.study.plan.grid import Cell
+from matekd_bench.tasks.task import TaskData
 
 TOKENS_PER_WORD = 1.35  # English text with a vocabulary of 30,000 word pieces
 FORWARD = 2.0  # FLOPs of a forward pass per token and weight
@@ -84,6 +85,23 @@ def teacher_flops(cell: Cell) -> float:
     return FORWARD * (TRAIN * examples + rows) * _weights(recipe.teacher_checkpoint, None) * mean_tokens(cell)
 
 
+def generator_flops(cell: Cell) -> float:
+    """Estimate the FLOPs of a generator's warm-up; its vocabulary head runs at masked positions only."""
+    recipe = cell.recipe
+    source, settings = recipe.generator, recipe.generator_settings
+    if source is None or settings is None:
+        return 0.0
+    texts = [data for data in recipe.generator_texts or (cell.data,) if data.train is not None]
+    rows = [len(data.train) for data in texts if data.train is not None]
+    name, batch_size = ",".join(data.task.name for data in texts), settings.optimizer.batch_size
+    examples = settings.budget.resolve(name, sum(rows), batch_size) * batch_size
+    lengths = [tokens_of_rows(data, recipe.max_length) for data in texts]
+    tokens = sum(count * length for count, length in zip(rows, lengths, strict=True)) / max(1, sum(rows))
+    width, words = hidden_width(source.checkpoint) or 0, vocabulary_size(source.checkpoint) or 0
+    head = settings.mask_rate * width * (words + width)
+    return FORWARD * TRAIN * examples * tokens * (_weights(source.checkpoint, source.layers) + head)
+
+
 def _fine_tuning_examples(cell: Cell, rows: int) -> int:
     """Return how many examples the teacher sees in fine-tuning on `rows` training rows."""
     budget: Budget = cell.recipe.teacher_settings.budget
@@ -108,9 +126,14 @@ def _weights(checkpoint: Checkpoint, layers: Sequence[int] | None) -> int:
 
 
 def mean_tokens(cell: Cell) -> float:
+    """Estimate the tokens of a training example of the cell's task."""
+    return tokens_of_rows(cell.data, cell.recipe.max_length)
+
+
+def tokens_of_rows(data: TaskData, max_length: int) -> float:
     """Estimate the tokens of a training example from the words of the first 500."""
-    texts = tuple(cell.data.train.texts[:500]) if cell.data.train else ()
-    return min(cell.recipe.max_length, 3 + TOKENS_PER_WORD * _mean_words(texts))
+    texts = tuple(data.train.texts[:500]) if data.train else ()
+    return min(max_length, 3 + TOKENS_PER_WORD * _mean_words(texts))
 
 
 @lru_cache(maxsize=64)

@@ -24,6 +24,7 @@ from matekd_bench.methods.params import ResolvedMethod, resolve_all
 from matekd_bench.methods.search_space import Space
 from matekd_bench.methods.typed_names import typed_name, typed_names
 from matekd_bench.plugins.host import Host
+from matekd_bench.plugins.known_names import tasks_and_suites
 from matekd_bench.plugins.method_code import MethodCode
 from matekd_bench.results.records.run_record import SeedPlan, Tuning
 from matekd_bench.study.plan.further_sets import further_sets, perturbing_methods
@@ -33,7 +34,7 @@ from matekd_bench.study.spec.method_settings import apply_overrides
 from matekd_bench.study.spec.request import listed_methods
 from matekd_bench.study.spec.study_spec import NO_REFERENCE, StudySpec
 from matekd_bench.tasks.sources import DataSource, GlueFolder, Hub, load_task, source_of
-from matekd_bench.tasks.task import Task, TaskData
+from matekd_bench.tasks.task import Task, TaskData, named_tasks
 from matekd_bench.tasks.teacher_answers import read_teacher_answers
 
 
@@ -208,19 +209,14 @@ def chosen_tasks(text: str, host: Host, *, stand_ins: bool = False) -> tuple[Tas
 
     With `stand_ins`, each task that has a synthetic stand-in is replaced by it.
     """
-    names: list[str] = []
-    for item in (part.strip() for part in text.split(",")):
-        if not item:
-            raise UsageError(f"--tasks '{text}' has an empty entry.")
-        names += host.suite(item).record.tasks if item in host.suites else [item]
-    for name in names:
-        if name not in host.tasks:
-            raise _unknown_task(name, host)
-    records = [provided.record for provided in host.tasks.values()] if stand_ins else []
-    replacements = {task.stands_for: task.name for task in records if task.stands_for is not None}
+    known, suites = tasks_and_suites(host)
     tasks = []
-    for name in dict.fromkeys(replacements.get(name, name) for name in names):
-        task = host.task(name).record
+    for name in named_tasks(text, known, suites, stand_ins=stand_ins):
+        if not name:
+            raise UsageError(f"--tasks '{text}' has an empty entry.")
+        if name not in known:
+            raise _unknown_task(name, host)
+        task = known[name]
         if task.train is None:
             raise UsageError(
                 f"task '{name}' has no training data: it is only for evaluating models of other tasks."

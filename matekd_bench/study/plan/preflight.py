@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import NoneType
 
 from matekd_bench.distill.artifacts.given_teacher import label_order
@@ -17,6 +17,7 @@ from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.method import Method
 from matekd_bench.methods.perturbation import wrong_result
 from matekd_bench.study.plan.answer_checks import answer_notes, check_answerable
+from matekd_bench.study.plan.estimate import uses_generator
 from matekd_bench.study.plan.grid import Cell
 from matekd_bench.study.plan.identity import cost_beforehand
 from matekd_bench.tasks.metrics import check_library_metrics
@@ -53,7 +54,7 @@ def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
 
 
 def row_notes(cells: Sequence[Cell]) -> list[str]:
-    """Let every method check the training rows of its tasks; return its remarks, a sentence each.
+    """Let every method check the training rows of its tasks; return the remarks, each once with methods and tasks.
 
     A teacher's answers from a file are also checked. Raises a BenchError, naming method and task, if a method cannot
     run on the rows or its costs are not numbers.
@@ -61,6 +62,7 @@ def row_notes(cells: Sequence[Cell]) -> list[str]:
     notes = answer_notes(cells)
     data = {cell.data.task.name: cell.data for cell in cells}
     rows = {name: task_data.training_texts for name, task_data in data.items()}
+    tasks_of: dict[str, dict[str, list[str]]] = {}  # by sentence and variant
     for cell in {(cell.job.variant, cell.data.task.name): cell for cell in cells}.values():
         method, task = cell.job.method, cell.data.task.name
         where = f"method '{cell.job.variant}' on task '{task}'"
@@ -72,8 +74,19 @@ def row_notes(cells: Sequence[Cell]) -> list[str]:
             raise type(error)(f"{where}: {error.message}", hint=error.hint) from error
         if not isinstance(sentences, (list, tuple)) or not all(isinstance(one, str) for one in sentences):
             raise wrong_result(method.check_rows, repr(sentences), "return a list of sentences")
-        notes += [f"{cell.job.variant} on {task}: {sentence}" for sentence in sentences]
-    return notes
+        for sentence in sentences:
+            tasks_of.setdefault(sentence, {}).setdefault(cell.job.variant, []).append(task)
+    return [*notes, *_said_once(tasks_of)]
+
+
+def _said_once(tasks_of: Mapping[str, Mapping[str, Sequence[str]]]) -> Iterator[str]:
+    """Yield each sentence once for all methods that said it of the same tasks."""
+    for sentence, tasks_by_method in tasks_of.items():
+        methods: dict[tuple[str, ...], list[str]] = {}
+        for method, tasks in tasks_by_method.items():
+            methods.setdefault(tuple(tasks), []).append(method)
+        for tasks, names in methods.items():
+            yield f"{', '.join(names)} on {', '.join(tasks)}: {sentence}"
 
 
 def check_models(cells: Sequence[Cell], sink: Sink) -> None:
@@ -84,7 +97,7 @@ def check_models(cells: Sequence[Cell], sink: Sink) -> None:
     """
     notes: dict[str, None] = {}
     for cell in {
-        (id(cell.recipe), cell.job.method.level, _uses_generator(cell)): cell for cell in cells
+        (id(cell.recipe), cell.job.method.level, uses_generator(cell)): cell for cell in cells
     }.values():
         for check in _model_checks(cell):
             facts = check.facts()
@@ -100,10 +113,6 @@ def check_models(cells: Sequence[Cell], sink: Sink) -> None:
         sink.emit(Message(kind="note", text=note))
 
 
-def _uses_generator(cell: Cell) -> bool:
-    return "generator" in cell.job.method.needs
-
-
 def _model_checks(cell: Cell) -> list[ModelCheck]:
     """Return the checks of the models of a cell, those that fail fastest first."""
     recipe, data = cell.recipe, cell.data
@@ -114,7 +123,7 @@ def _model_checks(cell: Cell) -> list[ModelCheck]:
         teacher: Role = "given teacher" if recipe.teacher_given else "teacher"
         source = ModelSource(recipe.teacher_checkpoint)
         checks.append(ModelCheck(teacher, source, recipe.teacher_encoder, data))
-    if _uses_generator(cell) and recipe.generator is not None:
+    if uses_generator(cell) and recipe.generator is not None:
         checks.append(ModelCheck("generator", recipe.generator, recipe.student_encoder, data))
     return checks
 

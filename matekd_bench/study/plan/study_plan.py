@@ -12,12 +12,13 @@ from typing import Any
 from matekd_bench.events import Message, PlannedRun, Sink, StudyStarted
 from matekd_bench.methods.typed_names import set_by_presets
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.study.plan.estimate import work_items
+from matekd_bench.study.plan.estimate import PlannedPreparation, preparations, work_items
 from matekd_bench.study.plan.expected_flops import teacher_flops, training_flops
 from matekd_bench.study.plan.grid import Cell, Grid
+from matekd_bench.study.plan.machine_speed import why_busy
 from matekd_bench.study.plan.shards import Shard, assign_shards, parse_shard, slurm_shard
 from matekd_bench.study.plan.tuning import Tuner
-from matekd_bench.study.plan.work_items import least_seconds
+from matekd_bench.study.plan.work_items import WorkItem, least_seconds
 
 MAX_START_SECONDS = 60.0  # a process that used more CPU time has done other work than starting
 
@@ -30,7 +31,9 @@ class Plan:
     `trials` counts the tuning trials of the runs to do, and `trials_todo`
     those without a record. `shard` is the part of the grid that the runs form, e.g. "2/8". `device_seconds` estimates
     all remaining work on one device, including teachers and trials. `longest_run` is the run that takes longest, and
-    `longest_run_seconds` its time. `bases` counts runs by the basis of their estimate.
+    `longest_run_seconds` its time. `bases` counts runs by the basis of their estimate. `preparations` are the teachers
+    and generators that the runs share. `busy` says what shows that other work slows this machine down; None if nothing
+    does.
     """
 
     study: StudyStarted
@@ -43,6 +46,8 @@ class Plan:
     longest_run: str | None = None
     longest_run_seconds: float | None = None
     bases: Mapping[str, int] = field(default_factory=dict)
+    preparations: tuple[PlannedPreparation, ...] = ()
+    busy: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as JSON data, with the fields of the study at the top level."""
@@ -95,7 +100,16 @@ def make_plan(
     """
     todo = [cell for cell, has_record in zip(grid.cells, recorded, strict=True) if not has_record]
     trials = tuner.todo if tuner is not None else []
-    work, bases = work_items([*trials, *todo], store.records())
+    records = store.records()
+    work, bases = work_items([*trials, *todo], records)
+    prepared = preparations([*trials, *todo], records)
+    generators = {
+        item.name: item.seconds for item in prepared if item.kind == "generator" and not item.cached
+    }
+    everything = [
+        *work,
+        *(WorkItem(f"generator for {name}", name, seconds) for name, seconds in generators.items()),
+    ]
     runs = [item for item in work if not item.prepares]
     seconds = {item.id: item.seconds for item in runs}
     longest = max(runs, key=lambda item: item.seconds, default=None)
@@ -111,10 +125,11 @@ def make_plan(
             _planned_run(cell, has_record, seconds.get(cell.run_id))
             for cell, has_record in zip(grid.cells, recorded, strict=True)
         ),
-        seconds=least_seconds(work, jobs) + (_start_seconds() if min(jobs, len(todo)) > 1 else 0.0)
+        seconds=least_seconds(everything, jobs) + (_start_seconds() if min(jobs, len(todo)) > 1 else 0.0)
         if work
         else None,
         teachers={item.task: item.seconds for item in work if item.prepares},
+        generators=generators,
     )
     return Plan(
         study=study,
@@ -123,10 +138,12 @@ def make_plan(
         trials=len(tuner.grid.cells) if tuner is not None else 0,
         trials_todo=len(trials),
         shard=None if shard is None else str(shard),
-        device_seconds=sum(item.seconds for item in work) if work else None,
+        device_seconds=sum(item.seconds for item in everything) if work else None,
         longest_run=labels[longest.id] if longest else None,
         longest_run_seconds=longest.seconds if longest else None,
         bases=dict(bases),
+        preparations=tuple(prepared),
+        busy=why_busy(grid.device, todo[0].recipe.precision) if todo else None,
     )
 
 

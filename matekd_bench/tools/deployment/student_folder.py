@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ from matekd_bench.files.durable import beside, copy_synced, settle
 from matekd_bench.files.regular import delete
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.results.store.students_folder import KeptStudents
+from matekd_bench.results.store.students_folder import KeptStudents, run_of_student
 from matekd_bench.tasks.task import Task
 from matekd_bench.tools.deployment.card_facts import CardFacts, OnnxAgreement, score_evidence
 from matekd_bench.tools.deployment.model_card import model_card
@@ -67,6 +67,11 @@ def write_student(
     finally:
         delete(new)
     return facts
+
+
+def written_students(runs: Sequence[str | Path], find: Callable[[str | Path], Record]) -> dict[str, Path]:
+    """Return those of `runs` that name a folder of :func:`write_student`, by run id; `find` finds the record."""
+    return {find(run).run_id: Path(run) for run in runs if run_of_student(Path(run)) is not None}
 
 
 def _recorded_answers(

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from matekd_bench.distill.models.checkpoints import find_local_folder
+from matekd_bench.extras import install_command
 from matekd_bench.study.spec.presets import preset_names, preset_table
 from matekd_bench.tools.doctor.finding import Finding
 
@@ -44,9 +45,8 @@ def todo(preset: str, absent: list[str]) -> str:
     packages = [
         name.removeprefix("package:").partition("/")[0] for name in absent if name.startswith("package:")
     ]
-    not_installed = [name.replace("_", "-") for name in packages if find_spec(name) is None]
-    if not_installed:
-        return f"pip install {' '.join(not_installed)}"
+    if not_installed := [name for name in packages if find_spec(name) is None]:
+        return " && ".join(map(install_command, not_installed))
     if packages:
         return f"install the package {packages[0]} again: it is installed without its model"
     return f"matekd-bench prepare --preset {preset} --tasks TASKS"

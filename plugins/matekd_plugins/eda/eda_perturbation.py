@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -15,7 +15,7 @@ from matekd_plugins.eda.synonym_files import check_choice
 from matekd_plugins.eda.thesaurus import load
 
 if TYPE_CHECKING:
-    from matekd_bench import Context
+    from matekd_bench import Context, Synonyms
 
 Alpha = Field(default=None, gt=0, le=1)
 
@@ -77,10 +77,7 @@ class EDA(TextPerturbation[EDAParams]):
         super().__init__(params, context)
         self.variants = params.num_aug
         self.segments = params.segments
-        thesaurus = load(params.thesaurus) if params.synonym or params.insert else None
-        # A notice tells the user when the embedded thesaurus replaces WordNet.
-        self.notices = list(thesaurus.notices) if thesaurus else []
-        self._thesaurus = thesaurus
+        self._thesaurus = thesaurus = _thesaurus(params)
         self._operations = (
             Operations(thesaurus) if params.variant == "fixed" else OfficialOperations(thesaurus)
         )
@@ -89,7 +86,14 @@ class EDA(TextPerturbation[EDAParams]):
     @classmethod
     def resources(cls, params: EDAParams) -> dict[str, str]:
         """Name the thesaurus in use, with a digest; empty if no enabled operation needs one."""
-        return {"thesaurus": load(params.thesaurus).name} if params.synonym or params.insert else {}
+        thesaurus = _thesaurus(params)
+        return {"thesaurus": thesaurus.name} if thesaurus else {}
+
+    @classmethod
+    def check_rows(cls, params: EDAParams, rows: Mapping[str, tuple[str, ...]]) -> Sequence[str]:
+        """Tell the user if the embedded thesaurus replaces WordNet."""
+        thesaurus = _thesaurus(params)
+        return thesaurus.notices if thesaurus else ()
 
     def prepare(self, texts: Sequence[str]) -> None:
         """Look up every word of the training texts, so that perturbing never waits for the thesaurus."""
@@ -105,6 +109,11 @@ class EDA(TextPerturbation[EDAParams]):
             return text
         operation, alpha = self._enabled[int(rng.random() * len(self._enabled))]
         return self._operations.join(operation(words, alpha, rng), text)
+
+
+def _thesaurus(params: EDAParams) -> Synonyms | None:
+    """Load the thesaurus; None if no enabled operation needs one."""
+    return load(params.thesaurus) if params.synonym or params.insert else None
 
 
 def _enabled(params: EDAParams, operations: Operations) -> list[tuple[Operation, float]]:

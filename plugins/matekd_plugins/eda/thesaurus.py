@@ -47,7 +47,7 @@ def thesauri() -> Iterator[Thesaurus]:
 def automatic() -> Synonyms:
     """Load WordNet if it can be read, else the embedded thesaurus with a notice."""
     synonyms, reason = _first_wordnet()
-    notice = f"eda uses its small embedded thesaurus, because no WordNet was found. {reason}"
+    notice = f"the small embedded thesaurus is used, because no WordNet was found. {reason}"
     return synonyms or replace(embedded(), notices=(notice,))
 
 

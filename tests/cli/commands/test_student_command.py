@@ -171,6 +171,71 @@ def test_costs_are_of_teacher_and_students(
 
 
 @pytest.mark.usefixtures("one_round")
+def test_the_onnx_model_of_a_written_student_has_costs_of_its_own(
+    folder: Path,
+    results: Results,
+    deployed: Path,
+    small_glue: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = run_of(results, deployed)
+    assert results.find(deployed).run_id == run.run_id
+    options = ["--cost", "--results", str(folder), "--glue-dir", str(small_glue), "--device", "cpu"]
+    capsys.readouterr()
+    assert main(["student", str(deployed), *options, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [(row["role"], row["runtime"], row["device"]) for row in rows] == [
+        ("teacher", "torch", "cpu"), ("student", "torch", "cpu"), ("student", "onnxruntime", "cpu"),
+    ]  # fmt: skip
+    assert rows[1]["parameters"] == rows[2]["parameters"]
+    assert set(rows[2]["milliseconds"]) == {"1", "32"}
+    frame = results.serving_costs(deployed, glue_dir=small_glue, device="cpu")
+    assert frame["runtime"].tolist() == ["torch", "torch", "onnxruntime"]
+    assert (frame["milliseconds_32"] > 0).all()
+    assert results.serving_costs(run.run_id, glue_dir=small_glue)["runtime"].tolist() == ["torch", "torch"]
+
+
+@pytest.mark.usefixtures("one_round")
+def test_the_folder_that_the_same_command_writes_is_measured(
+    folder: Path, small_glue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [
+        "student",
+        "rte-kd-0",
+        "--to",
+        str(tmp_path / "new"),
+        "--onnx",
+        "--cost",
+        "--results",
+        str(folder),
+    ]
+    assert main([*command, "--glue-dir", str(small_glue), "--device", "cpu"]) == 0
+    assert "onnxruntime" in capsys.readouterr().out
+
+
+def test_onnx_models_that_cannot_be_measured_are_refused(
+    folder: Path, deployed: Path, small_glue: Path, tmp_path: Path, refused: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from matekd_bench.distill.artifacts import onnx_model
+
+    options = ("--cost", "--results", folder, "--glue-dir", small_glue, "--device", "cpu")
+    copy = tmp_path / "copy"
+    shutil.copytree(deployed, copy)
+    card = json.loads((copy / "student.json").read_text())
+    (copy / "student.json").write_text(json.dumps(card | {"sha256": "0" * 64}))
+    refused("student", copy, *options, named=str(copy))
+    (copy / "student.json").write_text(json.dumps(card))
+    (copy / "model.onnx").write_bytes(b"no model")
+    refused("student", copy, *options, named="onnxruntime")
+    (copy / "student.json").write_text("[")
+    refused("student", copy, *options, named="student.json")
+    monkeypatch.setattr(onnx_model, "find_spec", lambda name: None)
+    refused("student", deployed, *options, named=("onnxruntime", "matekd-bench[onnx]"))
+
+
+@pytest.mark.usefixtures("one_round")
 def test_runs_that_share_a_teacher_have_one_row_of_it(
     folder: Path, small_glue: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -216,10 +281,10 @@ def test_a_missing_library_is_named_with_its_command(
 ) -> None:
     from matekd_bench.distill.artifacts import onnx_model
 
-    monkeypatch.setattr(onnx_model, "LIBRARIES", ("onnx", "no_such_library"))
+    monkeypatch.setattr(onnx_model, "find_spec", lambda name: None if name == "onnxscript" else name)
     refused(
         "student", "rte-kd-0", "--to", tmp_path / "new", "--onnx", "--results", folder,
-        named=("no_such_library", "matekd-bench[onnx]"),
+        named=("onnxscript", "matekd-bench[onnx]"),
     )  # fmt: skip
 
 

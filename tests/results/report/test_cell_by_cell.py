@@ -130,7 +130,7 @@ def test_files_have_the_numbers_and_marks_of_the_tables(shown: LeaderboardTables
         assert compared["delta_ci_lo"].lines == (cells.interval(*ends, "difference"),)
         mark = cells.MARKS.get(row["verdict"], "")
         assert compared["delta"].lines == (cells.text(row["delta"], "difference") + mark,)
-        for key, unit in (("train_pflops", "PFLOPs"), ("flops_x_reference", "ratio"), ("train_seconds", "s")):
+        for key, unit in (("pflops", "PFLOPs"), ("flops_x_reference", "ratio"), ("train_seconds", "s")):
             assert costs[row["method"]][key].lines == (cells.text(row[key], unit),)
         assert bool(row["view"]) == (table.part is not None)
     for task in table.columns:

@@ -21,7 +21,7 @@ FIXED = (
     "n_seeds_min,n_failed,score_definition,score,ci_lo,ci_hi,delta,delta_ci_lo,delta_ci_hi,p_holm,verdict,"
     "delta_matched,tasks_won,prob_improve,worst_task_delta,optimism_mean,train_pflops,flops_x_reference,"
     "train_seconds,device,protocol_id,runs_digest,bench_version,tuning,tuning_pflops,resources,compared_with,"
-    "n_collapsed,n_diverged,seed_correlation,torch,transformers,processor,code,cost_beforehand,variant,view"
+    "n_collapsed,n_diverged,seed_correlation,torch,transformers,processor,code,cost_beforehand,variant,view,pflops,n_missing"
 )
 
 

@@ -24,9 +24,11 @@ from matekd_bench.results.report.html import to_html
 from matekd_bench.results.report.latex import to_latex
 from matekd_bench.results.report.mark_sentences import list_seeds
 from matekd_bench.results.report.markdown import to_markdown
-from matekd_bench.results.report.sentences import mixed_environments
+from matekd_bench.results.report.plots import canvas
+from matekd_bench.results.report.sentences import COUNTED_FLOPS, mixed_environments
 from matekd_bench.results.report.sheets import View, sheets_of_view
 from matekd_bench.results.report.text import ascii_only
+from matekd_bench.results.store.planned_runs import PlannedRuns
 from rendered import GAINS, printed
 
 
@@ -61,6 +63,40 @@ def rows_in(text: str, names: list[str]) -> list[str]:
     start = r"^(?:\| |<th scope=\"row\"[^>]*>(?:<a [^>]*>)?)?"
     pattern = start + f"({'|'.join(map(re.escape, sorted(names, key=len, reverse=True)))})(?![\\w@-])"
     return list(dict.fromkeys(re.findall(pattern, text, re.MULTILINE)))
+
+
+def test_the_ratio_of_costs_is_that_of_the_flops_shown(make_record: Any) -> None:
+    runs = [make_record("kd", seed=seed) for seed in range(2)]
+    runs += [
+        make_record("matekd", seed=seed, train_flops=9_000_000_000, precompute_flops=6_000_000_000)
+        for seed in (0, 1)
+    ]
+    board = build(runs, tasks={}, suites=())
+    [table] = board.tables
+    for view in ("overall", "cost"):
+        sheet = dict(sheets_of_view(table, view))["costs"]
+        shown = [dict(zip(sheet.keys, row, strict=True)) for row in sheet.rows]
+        reference, method = (float(row["pflops"].sort) for row in shown)
+        assert (
+            shown[1]["flops_x_reference"].sort == pytest.approx(method / reference) == pytest.approx(15 / 5)
+        )
+    for name, document in DOCUMENTS.items():
+        assert COUNTED_FLOPS.partition("'")[0] in " ".join(document(board).split()), name
+
+
+def test_every_output_counts_the_missing_runs(board: LeaderboardTables) -> None:
+    [table] = board.tables
+    part = replace(board, tables=(replace(table, planned=PlannedRuns(64, {"better-one": 1, "absent": 42})),))
+    for name, document in DOCUMENTS.items():
+        text = " ".join(document(part).split())
+        assert "21 of 64 planned" in text, name
+        assert "42 of absent" in text, name
+        assert "planned" not in document(board), name
+    assert "21 of 64 planned" in canvas.title_of(plots.PLOTS["forest"], part.tables[0], 8.0)
+    for name, file in FILES.items():
+        missing = {row["method"]: row["n_missing"] for row in file(part)}
+        assert (int(missing["better-one"]), int(missing["kd"])) == (1, 0), name
+        assert {row["n_missing"] for row in file(board)} <= {None, ""}, name
 
 
 @pytest.mark.parametrize("sort", [None, "name", "cost"])

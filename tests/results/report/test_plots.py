@@ -23,7 +23,7 @@ from matekd_bench.results.leaderboard.row_filters import select_rows_and_columns
 from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.report import plots
 from matekd_bench.results.report.cells import bounds
-from matekd_bench.results.report.plots import PLOTS, canvas
+from matekd_bench.results.report.plots import PLOTS, canvas, heatmap_plot
 from matekd_bench.results.report.plots.cost_plot import pareto_front
 from matekd_bench.results.report.plots.curves_plot import Curve, curve
 from matekd_bench.results.report.plots.method_styles import COLORS, KNOWN, MARKERS, MethodStyle, method_styles
@@ -161,16 +161,25 @@ def test_the_heat_map_shows_differences_else_scores(done: Study) -> None:
     rows = [row for row in table.rows if row.label != "kd"]
     assert texts[0] == f"{100 * (rows[0].cells['sst2'].delta or math.nan):+.1f}" + " ↑"
     assert len(texts) == 2 * len(rows)
-    low, high = axes.images[0].get_clim()
+    [colors] = [axes for axes in axes_of(painted("heatmap", done)) if axes.get_label() == "<colorbar>"]
+    low, high = colors.get_xlim()
     assert low == -high
     verdicts = [[row.cells[task].statistics.verdict for task in ("sst2", "rte")] for row in rows]
     assert {*verdicts[0], *verdicts[1], *verdicts[2]} >= {"better", "inconclusive"}
-    faded = axes.images[1].get_array()[:, :, 3] > 0
-    assert faded.tolist() == [[verdict == "inconclusive" for verdict in line] for line in verdicts]
+    faded = [min(patch.get_facecolor()[:3]) >= heatmap_plot.FADED for patch in axes.patches]
+    assert faded == [verdict == "inconclusive" for line in verdicts for verdict in line]
     board = board_of(done.runs, reference=None)
     alone = axes_of(painted("heatmap", Study(done.root, done.runs, board)))[0]
     assert len(alone.texts) == 8
     assert all(re.fullmatch(r"\d+\.\d", text.get_text()) for text in alone.texts)
+
+
+def test_the_heat_map_shows_the_rows_and_columns_of_the_view(done: Study) -> None:
+    part = replace(done, board=select_rows_and_columns(done.board, "kd,bad", "rte", SUITES))
+    axes = axes_of(painted("heatmap", part))[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["bad"]
+    assert [label.get_text().split("\n")[0] for label in axes.get_xticklabels()] == ["rte"]
+    assert len(axes.patches) == 1
 
 
 def test_a_curve_is_the_mean_and_range_of_its_seeds(make_record: Any) -> None:
@@ -346,5 +355,5 @@ def test_nothing_to_show_is_an_error_of_one_line(make_record: Any) -> None:
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"need matplotlib.*pip install 'matekd-bench\[plots\]'"):
+    with pytest.raises(UsageError, match=r"matplotlib.*pip install 'matekd-bench\[plots\]'"):
         plots.choose_plot(Path("forest.svg"), None)

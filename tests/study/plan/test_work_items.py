@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from matekd_bench.cli import main
+from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.plan.work_items import WorkItem, critical_paths, least_seconds, preparation_id
 
 TEACHER = WorkItem(preparation_id("a"), "a", 10)
@@ -46,5 +48,82 @@ def test_a_dry_run_says_how_much_work_it_is_and_how_it_knows(
     assert plan["device_seconds"] == pytest.approx(
         sum(run["seconds"] for run in plan["runs"]) + sum(plan["teachers"].values())
     )
+    assert plan["generators"] == {}
     assert plan["longest_run_seconds"] == max(run["seconds"] for run in plan["runs"])
     assert sum(plan["bases"].values()) == 4
+
+
+def test_a_dry_run_has_lines_for_what_runs_share_and_what_is_cached_costs_nothing(
+    study_options: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("matekd_bench.study.plan.study_plan.why_busy", lambda device, precision: "load 9.0")
+    study = [
+        "run",
+        *study_options,
+        "--methods",
+        "matekd",
+        "--tasks",
+        "rte",
+        "--results",
+        str(tmp_path / "results"),
+    ]
+
+    def plan() -> tuple[str, Any]:
+        assert main([*study, "--seeds", "2", "--dry-run"]) == 0
+        printed = capsys.readouterr().out
+        assert main([*study, "--seeds", "2", "--dry-run", "--json"]) == 0
+        return printed, json.loads(capsys.readouterr().out)
+
+    printed, values = plan()
+    assert re.search(r"4 runs, 4 to do.*load 9\.0", printed)
+    assert re.search(r"^fine-tuning teachers: rte about \d+ s", printed, re.M)
+    assert re.search(r"^warming up generators: rte about \d+ s", printed, re.M)
+    shared = [values["teachers"]["rte"], values["generators"]["rte"]]
+    assert min(shared) > 0
+    assert values["device_seconds"] == pytest.approx(
+        sum(run["seconds"] for run in values["runs"]) + sum(shared)
+    )
+    assert main(study) == 0
+    capsys.readouterr()
+    printed, values = plan()
+    assert (
+        len(re.findall(r"^(?:fine-tuning teachers|warming up generators): rte in the cache", printed, re.M))
+        == 2
+    )
+    assert (values["teachers"], values["generators"]) == ({}, {})
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "other"))
+    [record] = [
+        run for run in ResultsStore(tmp_path / "results").records() if run.identity.method == "matekd"
+    ]
+    assert plan()[1]["generators"] == {"rte": record.compute.precompute_seconds}  # as long as it took before
+
+
+def test_a_generator_with_a_trained_head_needs_no_warm_up(
+    study_options: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))
+    study = [
+        "run",
+        *study_options,
+        "--methods",
+        "matekd",
+        "--tasks",
+        "rte",
+        "--results",
+        str(tmp_path / "results"),
+    ]
+    assert main(study) == 0
+    [warm] = (folder for folder in (tmp_path / "cache" / "generators").iterdir() if folder.is_dir())
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "other"))
+    capsys.readouterr()
+    assert main([*study, "--generator", str(warm), "--results", str(tmp_path / "new"), "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert "fine-tuning teachers" in printed
+    assert "warming up" not in printed

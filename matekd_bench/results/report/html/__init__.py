@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from matekd_bench.extras import install_command
 from matekd_bench.files.csv_text import csv_text
 from matekd_bench.files.hashing import canonical, lines_digest
 from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
@@ -162,6 +163,7 @@ def _rendered(
         several_tables_note=sentences.several_tables_note(leaderboard.tables),
         differences=list(sentences.protocol_lines(leaderboard)),
         captions=CAPTIONS,
+        install_plots=install_command("matplotlib"),
         **values,
     )
 

@@ -47,19 +47,19 @@ def to_latex(leaderboard: LeaderboardTables, columns: int = 2, *, cost: bool = T
 def _table(table: LeaderboardTable, columns: int, cost: bool) -> Iterator[str]:
     """Yield the scores on tasks, then those on further sets as a table of their own, then comments on both."""
     sheet = score_sheet(table, "scores for a paper" if cost else "scores")
-    left_out = [*(yield from _environment(sheet, table, columns))]
+    left_out = [*(yield from _environment(sheet, table, columns, cost=cost))]
     if table.also is not None:
         left_out += yield from _environment(also_sheet(table.also), table.also, columns, further=True)
-    yield from _comments([*left_out, *_explanations(table)])
+    yield from _comments([*left_out, *_explanations(table, cost)])
 
 
 def _environment(
-    sheet: Sheet, table: LeaderboardTable, columns: int, *, further: bool = False
+    sheet: Sheet, table: LeaderboardTable, columns: int, *, cost: bool = False, further: bool = False
 ) -> Generator[str, None, list[str]]:
     """Yield one table in as many parts as it needs; return the sentences for which its caption has no room."""
     header, rows = _header(sheet, table), _rows(sheet)
     layout = fit([header, *rows], columns)
-    text, left_out = caption(table, layout, further=further)
+    text, left_out = caption(table, layout, cost=cost, further=further)
     label = f"tab:matekd-bench-{NOT_IN_LABEL.sub('-', table.protocol_id)}{'-sets' * further}"
     for number, part in enumerate(layout.parts):
         yield rf"\begin{{{layout.place.environment}}}[tbp]"
@@ -126,11 +126,11 @@ def _stacked(row: Row, size: FontSize, end: str) -> Iterator[str]:
         yield " & ".join(cell.source(size) for cell in cells) + (end if at == height - 1 else r" \\")
 
 
-def _explanations(table: LeaderboardTable) -> Iterator[str]:
+def _explanations(table: LeaderboardTable, cost: bool) -> Iterator[str]:
     """Yield every sentence that the terminal prints about the table."""
     yield f"{sentences.title(table)}."
     yield result(table)
-    yield sentences.how_to_read(table)
+    yield sentences.how_to_read(table, cost=cost)
     yield from (f"{sentences.data_line(column, table)}." for column in table.columns)
     yield from sentences.remarks(table)
 

@@ -8,7 +8,7 @@ from matekd_bench.results.leaderboard.table import LeaderboardTable
 from matekd_bench.results.report import sentences
 from matekd_bench.results.report.latex.escaping import escape, text_width
 from matekd_bench.results.report.latex.page_fit import Fit
-from matekd_bench.results.report.result_sentence import in_words
+from matekd_bench.results.report.result_sentence import in_words, recorded_share
 
 LINES = 3
 FILLED = 0.9  # share of a line that text fills, since it is broken between words
@@ -16,13 +16,15 @@ POINTS = 10  # font size, as in the ACL's style; `article` takes the table's, wh
 LABEL = "Table 10: "
 
 
-def caption(table: LeaderboardTable, layout: Fit, *, further: bool = False) -> tuple[str, list[str]]:
+def caption(
+    table: LeaderboardTable, layout: Fit, *, cost: bool, further: bool = False
+) -> tuple[str, list[str]]:
     """Return the caption in LaTeX, and the least important sentences, for which it has no room.
 
-    With `further` the table is that of further sets.
+    With `cost` the table shows costs; with `further` it is that of further sets.
     """
     room = LINES * FILLED * layout.place.width
-    wanted = list(_sentences(table, further))
+    wanted = [*_sentences(table, further), *[sentences.COUNTED_FLOPS] * cost]
     count = next(
         (n for n in range(len(wanted), 1, -1) if text_width(" ".join([LABEL, *wanted[:n]]), POINTS) <= room),
         1,
@@ -33,6 +35,8 @@ def caption(table: LeaderboardTable, layout: Fit, *, further: bool = False) -> t
 def _sentences(table: LeaderboardTable, further: bool) -> Iterator[str]:
     """Yield the sentences of the caption, the most important first."""
     yield f"{'Synthetic mini-GLUE: ' * table.synthetic}{_scores(table, further)}{_differences(table, further)}."
+    if table.planned is not None and table.planned.missing:
+        yield f"{recorded_share(table.planned)}."
     if uninformative := [task.name for task in table.columns if task.uninformative]:
         yield f"Nothing can be concluded from {in_words(uninformative)}."
     if partial := [task.name for task in table.columns if task.partial]:

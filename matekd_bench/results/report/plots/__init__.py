@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from matekd_bench.errors import UsageError, unknown
+from matekd_bench.extras import missing_package
 from matekd_bench.files.hashing import short_digest
 from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
 from matekd_bench.results.records.run_record import Record
@@ -33,9 +34,7 @@ def choose_plot(path: Path, name: str | None) -> Plot:
     Raises UsageError if there is no such plot, or if matplotlib is missing.
     """
     if not available():
-        raise UsageError(
-            "pictures need matplotlib, which is not installed:", hint="pip install 'matekd-bench[plots]'."
-        )
+        raise missing_package("a picture", "matplotlib")
     if name is not None:
         if name not in PLOTS:
             raise unknown("plot", name, PLOTS)

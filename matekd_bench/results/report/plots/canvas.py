@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, TaskColumn
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import sentences
-from matekd_bench.results.report.cells import metric_heading, task_heading
+from matekd_bench.results.report.cells import bounds, interval, metric_heading, task_heading, text
+from matekd_bench.results.report.result_sentence import recorded_share
 from matekd_bench.results.stats.intervals import MIN_SEEDS
+from matekd_bench.results.stats.summary import CellSummary, RowSummary
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -156,6 +158,7 @@ def title_of(plot: Plot, table: LeaderboardTable, width: float) -> str:
         *synthetic,
         sentences.seeds(table),
         *([f"partial data: {', '.join(partial)}"] if partial else []),
+        *([recorded_share(table.planned)] if table.planned and table.planned.missing else []),
         f"preset {', '.join(table.presets)}",
         f"protocol {table.protocol_id}",
     ]
@@ -211,6 +214,14 @@ def page_mark(row: LeaderboardRow, *values: str) -> str:
     `values` is a text for the whole drawing, or one for each of its markers.
     """
     return json.dumps({"row": row.label, "values": values})
+
+
+def difference_words(row: LeaderboardRow, delta: float, statistics: CellSummary | RowSummary) -> str:
+    """Say what one mark stands for: "eda: +0.4 [-0.1 to +0.9], inconclusive"."""
+    low, high = bounds(statistics.difference)
+    interval_text = "" if low is None else f" [{interval(low, high, 'difference')}]"
+    verdict = f", {statistics.verdict}" if statistics.verdict else ""
+    return f"{row.label}: {text(delta, 'difference')}{interval_text}{verdict}"
 
 
 def escape_dollars(text: str) -> str:

@@ -61,9 +61,7 @@ def pareto_front(
 def _points_to_draw(table: LeaderboardTable) -> list[CostPoint]:
     """Return the rows that have a cost and a mean score."""
     return [
-        CostPoint(
-            row, row.cost.train_flops + row.cost.precompute_flops, points(row.mean), _ends(row, row.mean)
-        )
+        CostPoint(row, row.cost.flops, points(row.mean), _ends(row, row.mean))
         for row in table.rows
         if row.cost is not None and row.mean is not None
     ]

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
 from matekd_bench.results.records.run_record import Record
-from matekd_bench.results.report.cells import bounds, interval, text
+from matekd_bench.results.report.cells import bounds
 from matekd_bench.results.report.plots.canvas import (
     FAINT,
     INK,
     NARROW,
     Plot,
     add_legend,
+    difference_words,
     grid_shape,
     legend_heights,
     page_mark,
@@ -104,20 +105,12 @@ def _draw_panel(axes: Axes, panel: ForestPanel, rows: Sequence[LeaderboardRow]) 
         if row.label not in panel.marks:
             continue
         delta, statistics = panel.marks[row.label]
-        mark = page_mark(row, _value(row, delta, statistics))
+        mark = page_mark(row, difference_words(row, delta, statistics))
         sign, color = SIGNS[statistics.verdict]
         low, high = bounds(statistics.difference)
         if low is not None and high is not None:
             axes.hlines(y, points(low), points(high), color=color, linewidth=2, gid=mark)
         axes.plot(points(delta), y, sign, color=color, gid=mark)
-
-
-def _value(row: LeaderboardRow, delta: float, statistics: CellSummary | RowSummary) -> str:
-    """Say what one mark stands for: "eda: +0.4 [-0.1 to +0.9], inconclusive"."""
-    low, high = bounds(statistics.difference)
-    interval_text = "" if low is None else f" [{interval(low, high, 'difference')}]"
-    verdict = f", {statistics.verdict}" if statistics.verdict else ""
-    return f"{row.label}: {text(delta, 'difference')}{interval_text}{verdict}"
 
 
 def _handles(verdicts: Collection[str | None]) -> list[Line2D]:

@@ -13,8 +13,10 @@ from matekd_bench.results.report.plots.canvas import (
     LETTER_WIDTH,
     NARROW,
     Plot,
+    difference_words,
     escape_dollars,
     font_size,
+    page_mark,
     points,
     short_label,
     width_of,
@@ -22,6 +24,7 @@ from matekd_bench.results.report.plots.canvas import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import SubFigure
 
 MIN_RANGE = 1.0  # points; smaller differences must not get strong colors
@@ -30,12 +33,17 @@ FADED = 0.7  # share of white over the color of an inconclusive or untested diff
 WHITE_BELOW = 0.42  # luminance; on darker backgrounds white text is easier to read
 
 
+def _cells(row: LeaderboardRow, table: LeaderboardTable) -> list[ScoreCell]:
+    """Return the cells of a row in the shown columns."""
+    return [row.cells[column.name] for column in table.columns if column.name in row.cells]
+
+
 def _has_differences(table: LeaderboardTable) -> bool:
-    return any(cell.delta is not None for row in table.rows for cell in row.cells.values())
+    return any(cell.delta is not None for row in table.rows for cell in _cells(row, table))
 
 
-def _value(cell: ScoreCell | None, differences: bool) -> float | None:
-    value = None if cell is None else cell.delta if differences else cell.mean
+def _value(cell: ScoreCell, differences: bool) -> float | None:
+    value = cell.delta if differences else cell.mean
     return None if value is None else points(value)
 
 
@@ -43,7 +51,7 @@ def _rows(table: LeaderboardTable) -> list[LeaderboardRow]:
     """Return the rows that have any number to show."""
     differences = _has_differences(table)
     return [
-        row for row in table.rows if any(_value(cell, differences) is not None for cell in row.cells.values())
+        row for row in table.rows if any(_value(cell, differences) is not None for cell in _cells(row, table))
     ]
 
 
@@ -52,39 +60,62 @@ def _why_empty(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
 
 
 def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> None:
-    import numpy as np
+    """Draw each cell as a shape and a text of their own, so that the page can switch off their row."""
+    from matplotlib.patches import Rectangle
 
     differences, rows = _has_differences(table), _rows(table)
-    values = [[_value(row.cells.get(column.name), differences) for column in table.columns] for row in rows]
-    numbers = np.ma.masked_invalid(np.array(values, dtype=float))  # None becomes NaN, NaN masked
-    low, high = _range(numbers.min(), numbers.max(), differences)
+    scale = _color_scale(table, differences)
     axes = part.subplots()
     axes.grid(visible=False)
-    # PuOr and cividis can be read with all common kinds of color blindness.
-    image = axes.imshow(
-        numbers, cmap="PuOr" if differences else "cividis", vmin=low, vmax=high, aspect="auto"
-    )
-    white = np.array(
-        [[_white(row.cells.get(column.name), differences) for column in table.columns] for row in rows]
-    )
-    white[np.ma.getmaskarray(numbers)] = 0
-    axes.imshow(np.dstack([np.ones((*white.shape, 3)), white]), aspect="auto")
-    colors = image.to_rgba(numbers)[:, :, :3] * (1 - white[:, :, None]) + white[:, :, None]
+    for y, row in enumerate(rows):
+        for x, column in enumerate(table.columns):
+            if (cell := row.cells.get(column.name)) is None:
+                continue
+            color = _color(cell, differences, scale)
+            mark = page_mark(row, _hover_text(row, cell, differences))
+            if color is not None:
+                axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, color=color, linewidth=0.5, gid=mark))
+            said = _text(cell, differences)
+            axes.text(
+                x, y, said, ha="center", va="center", gid=mark,
+                color=INK if color is None else _text_color(color),
+                fontsize=_text_size(width_of(part), len(table.columns), said),
+            )  # fmt: skip
     _label_axes(part, axes, table, rows)
-    for i, row in enumerate(rows):
-        for j, column in enumerate(table.columns):
-            text_color = INK if values[i][j] is None else _text_color(colors[i, j].tolist())
-            said = _text(row.cells.get(column.name), differences)
-            size = _text_size(width_of(part), len(table.columns), said)
-            axes.text(j, i, said, ha="center", va="center", color=text_color, fontsize=size)
     label = escape_dollars(f"difference to {table.reference}, points") if differences else "score, points"
-    part.colorbar(image, ax=axes, label=label, fraction=0.05, location="bottom")
+    part.colorbar(scale, ax=axes, label=label, fraction=0.05, location="bottom")
 
 
-def _white(cell: ScoreCell | None, differences: bool) -> float:
-    """Return the share of white over a cell: differences that are inconclusive or not tested are faded."""
-    decided = cell is not None and cell.statistics.verdict in ("better", "worse", "equivalent")
-    return FADED if differences and not decided else 0.0
+def _color_scale(table: LeaderboardTable, differences: bool) -> ScalarMappable:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    known = (_value(cell, differences) for row in table.rows for cell in _cells(row, table))
+    values = [value for value in known if value is not None]
+    ends = Normalize(*_range(min(values), max(values), differences))
+    # PuOr and cividis can be read with all common kinds of color blindness.
+    return ScalarMappable(ends, "PuOr" if differences else "cividis")
+
+
+def _color(cell: ScoreCell, differences: bool, scale: ScalarMappable) -> list[float] | None:
+    """Return a cell's color (red, green, blue), None without a value.
+
+    Differences that are inconclusive or not tested are faded.
+    """
+    import numpy as np
+
+    if (value := _value(cell, differences)) is None:
+        return None
+    decided = cell.statistics.verdict in ("better", "worse", "equivalent")
+    white = FADED if differences and not decided else 0.0
+    [color] = scale.to_rgba(np.array([value]))
+    return [part * (1 - white) + white for part in color[:3].tolist()]
+
+
+def _hover_text(row: LeaderboardRow, cell: ScoreCell, differences: bool) -> str:
+    if differences and cell.delta is not None:
+        return difference_words(row, cell.delta, cell.statistics)
+    return f"{row.label}: {' '.join(_text(cell, differences).split())}"
 
 
 def _label_axes(part: SubFigure, axes: Axes, table: LeaderboardTable, rows: Sequence[LeaderboardRow]) -> None:
@@ -94,6 +125,8 @@ def _label_axes(part: SubFigure, axes: Axes, table: LeaderboardTable, rows: Sequ
     axes.set_xticks(range(len(headings)), map(escape_dollars, headings), rotation=90 if crowded else 0)
     axes.xaxis.tick_top()
     axes.set_yticks(range(len(rows)), [short_label(row) for row in rows])
+    axes.set_xlim(-0.5, len(headings) - 0.5)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 
@@ -129,10 +162,8 @@ def _range(low: float, high: float, differences: bool) -> tuple[float, float]:
     return -limit, limit
 
 
-def _text(cell: ScoreCell | None, differences: bool) -> str:
+def _text(cell: ScoreCell, differences: bool) -> str:
     """Format one cell: the difference with the mark of its verdict, or the score, then counts of runs with problems."""
-    if cell is None:
-        return ""
     shown = (
         difference_cell(cell.delta, cell.statistics).lines if differences else (text(cell.mean, "fraction"),)
     )

@@ -14,6 +14,7 @@ from typing import Any
 from matekd_bench.distill.artifacts.artifact_cache import import_folders
 from matekd_bench.errors import ResultsError, UsageError
 from matekd_bench.events import Message, Sink, from_json
+from matekd_bench.extras import missing_package
 from matekd_bench.files.durable import MANIFEST
 from matekd_bench.files.hashing import short_digest
 from matekd_bench.results.records import dev_set
@@ -266,10 +267,7 @@ def _connected(address: str) -> Iterator[Any]:
         import ray
         import ray.util.scheduling_strategies
     except ImportError:
-        raise UsageError(
-            "--executor ray needs Ray, which is not installed:",
-            hint="pip install -c constraints.txt '.[ray]'.",
-        ) from None
+        raise missing_package("--executor ray", "ray") from None
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:

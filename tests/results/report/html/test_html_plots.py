@@ -33,6 +33,9 @@ def test_values_of_a_row_are_titles(drawn: dict[str, str], done: Study) -> None:
         ] == []
         assert len(titles(drawn["curves"], row.label)) >= len(table.columns)
     good = next(row for row in table.rows if row.label == "good")
+    assert len(titles(drawn["heatmap"], "good")) == 2 * len(
+        table.columns
+    )  # the shape and the text of each cell
     assert any(f"{100 * (good.delta or 0):+.1f} [" in title for title in titles(drawn["forest"], "good"))
     assert titles(drawn["forest"], table.reference or "") == []
 
