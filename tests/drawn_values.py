@@ -82,7 +82,6 @@ KINDS: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXTS, Path: PATHS, int: COUNTS, bool: st.booleans(), float: st.floats(), Tuning: TUNINGS,
     StudyRequest: REQUESTS, Files: FOLDER_CONTENTS, Mapping[Path, bytes]: st.dictionaries(PATHS, BYTES),
     Mapping[str, Any]: st.dictionaries(st.text(max_size=8), PLAIN | st.lists(PLAIN, max_size=2), max_size=3),
-    tuple[str, ...]: st.lists(TEXTS, max_size=3).map(tuple), tuple[Path, ...]: st.lists(PATHS, max_size=3).map(tuple),
 }  # fmt: skip
 
 
@@ -92,6 +91,8 @@ def drawn(kind: Any) -> st.SearchStrategy[Any]:
         return KINDS[kind]
     if get_origin(kind) is Literal:
         return st.sampled_from(get_args(kind))
+    if get_origin(kind) is tuple:
+        return st.lists(drawn(get_args(kind)[0]), max_size=3).map(tuple)
     kinds = [part for part in get_args(kind) if part is not type(None)]
     if len(kinds) < len(get_args(kind)):
         return st.none() | drawn(kinds[0])

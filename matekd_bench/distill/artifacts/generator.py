@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,12 @@ class Generator:
     def copy(self) -> MaskedRowsLM:
         """Return a new copy, trainable and in train mode."""
         return copy.deepcopy(self.network).requires_grad_(True).train()
+
+
+@cache
+def has_trained_head(source: ModelSource) -> bool:
+    """Return True if a generator's checkpoint has a trained vocabulary head, so that it needs no warm-up."""
+    return load_masked_lm(source, 0)[1]
 
 
 class WarmedUpGenerator(Artifact[Generator]):

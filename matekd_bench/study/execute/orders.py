@@ -10,14 +10,14 @@ from typing import Literal, Protocol
 from matekd_bench.events import RunStarted, Sink
 from matekd_bench.results.records.run_record import Tuning
 from matekd_bench.study.plan.grid import Cell
-from matekd_bench.study.plan.work_items import WorkItem
+from matekd_bench.study.plan.work_items import Shared, WorkItem
 
 EndKind = Literal["trained", "elsewhere", "failed", "prepared", "held", "lost"]
 
 
 @dataclass(frozen=True)
 class Order:
-    """An order to train a run or, with `prepare`, to prepare what the runs on its task share.
+    """An order to train a run or, with `prepares`, to prepare what runs share.
 
     Every process finds the same cell by `run_id` and `tuning`. `trial` is True for a tuning trial. `id` is the id of
     the work item.
@@ -28,7 +28,7 @@ class Order:
     run_id: str
     tuning: Tuning | None = None
     trial: bool = False
-    prepare: bool = False
+    prepares: tuple[Shared, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -113,16 +113,17 @@ class Runner:
         """
         cell = self.grid.cell(order.run_id, order.tuning)
         self.sink.run_id = cell.run_id
-        return self._prepare(order, cell) if order.prepare else self._train(order, cell)
+        return self._prepare(order, cell) if order.prepares else self._train(order, cell)
 
     def _prepare(self, order: Order, cell: Cell) -> OrderEnd:
-        """Prepare what the runs on a task share: the teacher, its logits and, if a run needs it, the generator."""
+        """Prepare what runs share: the teacher of a task and its logits, or the generator."""
         assets = self.assets(cell)
         try:
             with foreign_code():
-                _ = assets.train  # a cached property: reading it makes the teacher and its logits
-                assets.warn_of_weak_teacher()
-                if self._needs_generator:
+                if "teacher" in order.prepares:
+                    _ = assets.train  # a cached property: reading it makes the teacher and its logits
+                    assets.warn_of_weak_teacher()
+                if "generator" in order.prepares:
                     _ = assets.generator
         except PausedError as paused:
             raise self._interruptions.stopped_error(

@@ -21,8 +21,9 @@ class WorkQueue:
     def __init__(self, work: Sequence[WorkItem], reference: str | None = None) -> None:
         self._reference = reference
         self._path_seconds = dict(zip((item.id for item in work), critical_paths(work), strict=True))
-        self._waiting = [item for item in work if item.waits_for is not None]
-        self._ready = [item for item in work if item.waits_for is None]
+        self._awaited = {item.id: set(item.waits_for) for item in work}
+        self._waiting = [item for item in work if item.waits_for]
+        self._ready = [item for item in work if not item.waits_for]
         self._put_back: list[WorkItem] = []
         self._retry_at = math.inf
 
@@ -61,9 +62,11 @@ class WorkQueue:
         return item.method != self._reference, -self._path_seconds[item.id]
 
     def complete(self, work_id: str) -> None:
-        """Make the runs that waited for this item available."""
-        self._ready += [item for item in self._waiting if item.waits_for == work_id]
-        self._waiting = [item for item in self._waiting if item.waits_for != work_id]
+        """Make the runs available that waited only for this item."""
+        for awaited in self._awaited.values():
+            awaited.discard(work_id)
+        self._ready += [item for item in self._waiting if not self._awaited[item.id]]
+        self._waiting = [item for item in self._waiting if self._awaited[item.id]]
 
     def put_back(self, work: WorkItem) -> None:
         """Put back an item that cannot be done now; it is available again after RETRY_SECONDS."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
-from matekd_bench.distill.artifacts.generator import WarmedUpGenerator
+from matekd_bench.distill.artifacts.generator import WarmedUpGenerator, has_trained_head
 from matekd_bench.distill.artifacts.teacher import FineTunedTeacher
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.study.plan.expected_flops import (
@@ -21,7 +20,7 @@ from matekd_bench.study.plan.expected_flops import (
 from matekd_bench.study.plan.grid import Cell
 from matekd_bench.study.plan.identity import resources_of
 from matekd_bench.study.plan.machine_speed import matrix_speed
-from matekd_bench.study.plan.work_items import WorkItem, preparation_id
+from matekd_bench.study.plan.work_items import Shared, WorkItem, preparation_id
 
 EFFICIENCY = 0.35  # measured speed of training small encoders relative to one large matrix product
 # The basis of an estimate, as shown to the user; the most reliable one first.
@@ -34,82 +33,96 @@ FROM_SAME_TASK, FROM_OTHER_TASKS, FROM_RECORDED_SPEED, FROM_MATRIX_SPEED, FROM_G
 )
 
 
-def work_items(cells: Sequence[Cell], records: Iterable[Record]) -> tuple[list[WorkItem], Counter[str]]:
-    """Turn cells into work items, with each teacher that must be trained before the runs that need it.
+@dataclass(frozen=True)
+class PlannedPreparation:
+    """A teacher to fine-tune or a generator to warm up, which runs share.
 
-    Also returns the number of runs by the basis of their estimate.
+    `name` is the task of a teacher, and the tasks whose texts a generator reads, such as "cola,sst2". `task` is the
+    task of a run that needs it. `seconds` is an estimate, 0 if it is `cached`.
     """
-    speeds = SpeedEstimates(records, cells[0]) if cells else None
-    work: list[WorkItem] = []
+
+    kind: Shared
+    name: str
+    task: str
+    seconds: float
+    cached: bool
+
+    @property
+    def id(self) -> str:
+        """The id of its work item."""
+        return preparation_id(self.kind, self.name)
+
+
+@dataclass(frozen=True)
+class PlannedWork:
+    """The runs to train, and the preparations that they wait for.
+
+    `bases` counts the runs by the basis of their estimate. `preparations` has the teachers first, and also those that
+    are in the cache, which are no `items`.
+    """
+
+    items: list[WorkItem]
+    bases: Counter[str]
+    preparations: list[PlannedPreparation]
+
+
+def plan_work(cells: Sequence[Cell], records: Iterable[Record]) -> PlannedWork:
+    """Estimate the time of each cell and of what the cells share, and let each wait for what it needs."""
     bases: Counter[str] = Counter()
-    preparations: dict[str, str | None] = {}  # by task; None: its teacher needs no training
+    if not cells:
+        return PlannedWork([], bases, [])
+    speeds = SpeedEstimates(records, cells[0])
+    shared: dict[tuple[str, Shared], PlannedPreparation | None] = {}  # by the task of the runs that need it
     estimates: dict[tuple[object, ...], tuple[float, str]] = {}  # shared by all seeds
+    runs = []
     for cell in cells:
-        assert speeds is not None
         task = cell.data.task.name
-        if task not in preparations:
-            preparations[task] = None if has_teacher(cell) else preparation_id(task)
-            if (name := preparations[task]) is not None:
-                work.append(WorkItem(name, task, speeds.teacher_seconds(cell)))
+        kinds: tuple[Shared, ...] = ("teacher", "generator") if uses_generator(cell) else ("teacher",)
+        for kind in kinds:
+            if (task, kind) not in shared:
+                shared[task, kind] = (_teacher if kind == "teacher" else _generator)(cell, speeds)
+        needed = (shared[task, kind] for kind in kinds)
         key = cell.job.variant, task, cell.job.budget, id(cell.job.training)
         if key not in estimates:
             estimates[key] = speeds.run_seconds(cell)
         seconds, basis = estimates[key]
         bases[basis] += 1
-        work.append(WorkItem(cell.run_id, task, seconds, cell.job.variant, preparations[task]))
-    return work, bases
+        waits_for = frozenset(one.id for one in needed if one is not None and not one.cached)
+        runs.append(WorkItem(cell.run_id, task, seconds, cell.job.variant, waits_for))
+    found: dict[str, PlannedPreparation] = {}  # tasks may share a generator
+    for one in filter(None, shared.values()):
+        found.setdefault(one.id, one)
+    preparations = sorted(found.values(), key=lambda one: one.kind, reverse=True)
+    first = [
+        WorkItem(one.id, one.task, one.seconds, prepares=(one.kind,))
+        for one in preparations
+        if not one.cached
+    ]
+    return PlannedWork([*first, *runs], bases, preparations)
 
 
-@dataclass(frozen=True)
-class PlannedPreparation:
-    """A teacher to fine-tune or a generator to warm up, which runs share.
-
-    `name` is the task of a teacher, and the tasks whose texts a generator reads, such as "cola,sst2". `seconds` is an
-    estimate, 0 if it is `cached`.
-    """
-
-    kind: Literal["teacher", "generator"]
-    name: str
-    seconds: float
-    cached: bool
+def _teacher(cell: Cell, speeds: SpeedEstimates) -> PlannedPreparation | None:
+    """Return the fine-tuning of the cell's teacher; None if it was given fine-tuned."""
+    if cell.recipe.teacher_given or cell.data.train is None:
+        return None
+    task = cell.data.task.name
+    cached = FineTunedTeacher(cell.data, cell.recipe).is_cached
+    return PlannedPreparation("teacher", task, task, 0.0 if cached else speeds.teacher_seconds(cell), cached)
 
 
-def preparations(cells: Sequence[Cell], records: Iterable[Record]) -> list[PlannedPreparation]:
-    """Return the teachers that are fine-tuned for `cells`, then the generators that are warmed up, each once.
-
-    Teachers that are given fine-tuned and generators with a trained head are not among them.
-    """
-    if not cells:
-        return []
-    speeds, found = SpeedEstimates(records, cells[0]), dict[tuple[str, str], PlannedPreparation]()
-    for cell in {cell.data.task.name: cell for cell in reversed(cells)}.values():
-        if not (cell.recipe.teacher_given or cell.data.train is None):
-            name, cached = cell.data.task.name, has_teacher(cell)
-            seconds = 0.0 if cached else speeds.teacher_seconds(cell)
-            found["teacher", name] = PlannedPreparation("teacher", name, seconds, cached)
-    trained_heads: dict[object, bool] = {}  # by checkpoint and layers: looking into them takes a second
-    for cell in {cell.data.task.name: cell for cell in reversed(cells) if uses_generator(cell)}.values():
-        generator, source = WarmedUpGenerator(cell.data, cell.recipe), cell.recipe.generator
-        cached = generator.is_cached
-        if not cached and source not in trained_heads:
-            trained_heads[source] = generator.untrained()[1]
-        if cached or not trained_heads[source]:
-            name, seconds = generator.text_name, 0.0 if cached else speeds.generator_seconds(cell)
-            found["generator", name] = PlannedPreparation("generator", name, seconds, cached)
-    return sorted(found.values(), key=lambda one: one.kind, reverse=True)
+def _generator(cell: Cell, speeds: SpeedEstimates) -> PlannedPreparation | None:
+    """Return the warm-up of the cell's generator; None if its checkpoint has a trained head."""
+    generator, task = WarmedUpGenerator(cell.data, cell.recipe), cell.data.task.name
+    cached = generator.is_cached
+    if not cached and cell.recipe.generator is not None and has_trained_head(cell.recipe.generator):
+        return None
+    seconds = 0.0 if cached else speeds.generator_seconds(cell)
+    return PlannedPreparation("generator", generator.text_name, task, seconds, cached)
 
 
 def uses_generator(cell: Cell) -> bool:
     """Return True if the method of the cell needs a generator."""
     return "generator" in cell.job.method.needs
-
-
-def has_teacher(cell: Cell) -> bool:
-    """Return True if the cell's teacher needs no training: it was given fine-tuned, or it is in the cache."""
-    recipe = cell.recipe
-    if recipe.teacher_given or cell.data.train is None:
-        return True
-    return FineTunedTeacher(cell.data, recipe).is_cached
 
 
 class SpeedEstimates:

@@ -12,13 +12,13 @@ from typing import Any
 from matekd_bench.events import Message, PlannedRun, Sink, StudyStarted
 from matekd_bench.methods.typed_names import set_by_presets
 from matekd_bench.results.store.results_store import ResultsStore
-from matekd_bench.study.plan.estimate import PlannedPreparation, preparations, work_items
+from matekd_bench.study.plan.estimate import PlannedPreparation, PlannedWork, plan_work
 from matekd_bench.study.plan.expected_flops import teacher_flops, training_flops
 from matekd_bench.study.plan.grid import Cell, Grid
 from matekd_bench.study.plan.machine_speed import why_busy
 from matekd_bench.study.plan.shards import Shard, assign_shards, parse_shard, slurm_shard
 from matekd_bench.study.plan.tuning import Tuner
-from matekd_bench.study.plan.work_items import WorkItem, least_seconds
+from matekd_bench.study.plan.work_items import Shared, least_seconds
 
 MAX_START_SECONDS = 60.0  # a process that used more CPU time has done other work than starting
 
@@ -101,16 +101,8 @@ def make_plan(
     todo = [cell for cell, has_record in zip(grid.cells, recorded, strict=True) if not has_record]
     trials = tuner.todo if tuner is not None else []
     records = store.records()
-    work, bases = work_items([*trials, *todo], records)
-    prepared = preparations([*trials, *todo], records)
-    generators = {
-        item.name: item.seconds for item in prepared if item.kind == "generator" and not item.cached
-    }
-    everything = [
-        *work,
-        *(WorkItem(f"generator for {name}", name, seconds) for name, seconds in generators.items()),
-    ]
-    runs = [item for item in work if not item.prepares]
+    work = plan_work([*trials, *todo], records)
+    runs = [item for item in work.items if not item.prepares]
     seconds = {item.id: item.seconds for item in runs}
     longest = max(runs, key=lambda item: item.seconds, default=None)
     labels = {cell.run_id: cell.label for cell in (*trials, *todo)}
@@ -125,11 +117,11 @@ def make_plan(
             _planned_run(cell, has_record, seconds.get(cell.run_id))
             for cell, has_record in zip(grid.cells, recorded, strict=True)
         ),
-        seconds=least_seconds(everything, jobs) + (_start_seconds() if min(jobs, len(todo)) > 1 else 0.0)
-        if work
+        seconds=least_seconds(work.items, jobs) + (_start_seconds() if min(jobs, len(todo)) > 1 else 0.0)
+        if work.items
         else None,
-        teachers={item.task: item.seconds for item in work if item.prepares},
-        generators=generators,
+        teachers=_seconds_to_make("teacher", work),
+        generators=_seconds_to_make("generator", work),
     )
     return Plan(
         study=study,
@@ -138,13 +130,18 @@ def make_plan(
         trials=len(tuner.grid.cells) if tuner is not None else 0,
         trials_todo=len(trials),
         shard=None if shard is None else str(shard),
-        device_seconds=sum(item.seconds for item in everything) if work else None,
+        device_seconds=sum(item.seconds for item in work.items) if work.items else None,
         longest_run=labels[longest.id] if longest else None,
         longest_run_seconds=longest.seconds if longest else None,
-        bases=dict(bases),
-        preparations=tuple(prepared),
+        bases=dict(work.bases),
+        preparations=tuple(work.preparations),
         busy=why_busy(grid.device, todo[0].recipe.precision) if todo else None,
     )
+
+
+def _seconds_to_make(kind: Shared, work: PlannedWork) -> dict[str, float]:
+    """Estimate the seconds of each preparation of a kind that is not in the cache, by name."""
+    return {one.name: one.seconds for one in work.preparations if one.kind == kind and not one.cached}
 
 
 def _start_seconds() -> float:

@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+Shared = Literal["teacher", "generator"]  # what runs share: the teacher with its logits, or the generator
 
 
 @dataclass(frozen=True)
 class WorkItem:
-    """A run to train, or a preparation: the teacher that the runs on a task wait for.
+    """A run to train, or a preparation that runs wait for.
 
-    `id` is the run id, or that of :func:`preparation_id`. `method` is the variant, "" for a preparation. `waits_for` is
-    the id of the item that must end before this one starts. `seconds` is an estimate.
+    `id` is the run id, or that of :func:`preparation_id`. `method` is the variant, "" for a preparation. `waits_for`
+    holds the ids of the items that must end before this one starts. `prepares` names what a preparation makes; it is
+    empty for a run. `seconds` is an estimate.
     """
 
     id: str
     task: str
     seconds: float = 0.0
     method: str = ""
-    waits_for: str | None = None
-
-    @property
-    def prepares(self) -> bool:
-        """True for a preparation."""
-        return not self.method
+    waits_for: frozenset[str] = frozenset()
+    prepares: tuple[Shared, ...] = ()
 
 
-def preparation_id(task: str) -> str:
-    """Return the id of the item that prepares what the runs on a task share."""
-    return f"teacher for {task}"  # contains blanks, so it is not a run id
+def preparation_id(kind: Shared, name: str) -> str:
+    """Return the id of the item that prepares the teacher of a task, or the generator that reads some tasks' texts."""
+    return f"{kind} for {name}"  # contains blanks, so it is not a run id
 
 
 def critical_paths(work: Sequence[WorkItem]) -> list[float]:
@@ -39,8 +39,8 @@ def critical_paths(work: Sequence[WorkItem]) -> list[float]:
     """
     longest_after: dict[str, float] = defaultdict(float)
     for item in work:
-        if item.waits_for is not None:
-            longest_after[item.waits_for] = max(longest_after[item.waits_for], item.seconds)
+        for awaited in item.waits_for:
+            longest_after[awaited] = max(longest_after[awaited], item.seconds)
     return [item.seconds + longest_after[item.id] for item in work]
 
 

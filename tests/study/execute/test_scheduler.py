@@ -27,7 +27,7 @@ from matekd_bench.study.plan.work_items import WorkItem, preparation_id
 from matekd_bench.study.spec.request import make_request
 
 Ends = Mapping[str, Sequence[EndKind]]  # by the id of an order: how it ends each time
-TEACHER = preparation_id("rte")
+TEACHER = preparation_id("teacher", "rte")
 
 
 class ScriptedBackend:
@@ -54,12 +54,12 @@ class ScriptedBackend:
             self.log.append("close")
 
     def work(self) -> list[WorkItem]:
-        before = TEACHER if self._prepares else None
+        before = frozenset({TEACHER} if self._prepares else ())
         runs = [
             WorkItem(cell.run_id, "rte", method=cell.job.variant, waits_for=before)
             for cell in self.cells.values()
         ]
-        return [WorkItem(TEACHER, "rte"), *runs] if self._prepares else runs
+        return [WorkItem(TEACHER, "rte", prepares=("teacher",)), *runs] if self._prepares else runs
 
     def has_room(self, work: WorkItem) -> bool:
         return len(self._under_way) < self._room
@@ -79,7 +79,7 @@ class ScriptedBackend:
 
     def _end(self, order: Order) -> OrderEnd:
         kinds = self._ends.get(order.id)
-        kind: EndKind = kinds.pop(0) if kinds else "prepared" if order.prepare else "trained"
+        kind: EndKind = kinds.pop(0) if kinds else "prepared" if order.prepares else "trained"
         if kind == "trained":
             self.sink.emit(run_started(self.cells[order.run_id]))
             self.sink.emit(Message(kind="note", text="the same note"))
@@ -199,8 +199,8 @@ def test_runs_wait_for_their_preparation_even_if_it_is_lost(grid: Grid, store: R
         assert tally == StudyFinished(status="done", trained=4)
         assert backend.log[:3] == ["open", TEACHER, ids(grid)[0]]
         first = backend.orders[0]
-        assert (first.prepare, first.task, first.run_id) == (True, "rte", ids(grid)[0])
-        assert not any(order.prepare for order in backend.orders[1:])
+        assert (first.prepares, first.task, first.run_id) == (("teacher",), "rte", ids(grid)[0])
+        assert not any(order.prepares for order in backend.orders[1:])
         assert recorder.all(Prepared) == [Prepared(run_id=first.run_id)]
         warnings = [message.text for message in recorder.all(Message) if message.kind == "warning"]
         assert [("power loss" in text, TEACHER in text) for text in warnings] == [(True, True)] * (

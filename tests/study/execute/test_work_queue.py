@@ -17,9 +17,9 @@ from matekd_bench.study.plan.work_items import WorkItem
 GIB = 2**30
 KD, MATEKD = Kind("kd", "rte"), Kind("matekd", "rte")
 WORK = [
-    WorkItem("teacher for a", "a", 5),
-    WorkItem("a1", "a", 10, "kd", "teacher for a"),
-    WorkItem("a2", "a", 9, "eda", "teacher for a"),
+    WorkItem("teacher for a", "a", 5, prepares=("teacher",)),
+    WorkItem("a1", "a", 10, "kd", frozenset({"teacher for a"})),
+    WorkItem("a2", "a", 9, "eda", frozenset({"teacher for a"})),
     WorkItem("b1", "b", 12, "kd"),
     WorkItem("b2", "b", 3, "eda"),
 ]
@@ -60,6 +60,17 @@ def test_items_that_wait_are_not_handed_out() -> None:
     queue.complete("teacher for a")
     assert taken(queue) == ["a1", "a2"]
     assert not queue.needs("a")
+
+
+def test_a_run_that_waits_for_two_items_starts_after_both() -> None:
+    both = WorkItem("a1", "a", 10, "matekd", frozenset({"teacher for a", "generator for a"}))
+    made = WorkItem("generator for a", "a", 1, prepares=("generator",))
+    queue = WorkQueue([WORK[0], made, both])
+    assert taken(queue) == ["teacher for a", "generator for a"]
+    queue.complete("generator for a")
+    assert taken(queue) == []
+    queue.complete("teacher for a")
+    assert taken(queue) == ["a1"]
 
 
 def test_nearly_as_long_work_on_the_preferred_task_goes_first() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from matekd_bench.study.plan.estimate import (
     FROM_RECORDED_SPEED,
     FROM_SAME_TASK,
     matrix_speed,
-    work_items,
+    plan_work,
 )
 from matekd_bench.study.plan.expected_flops import (
     flops_per_token,
@@ -58,16 +59,16 @@ def cells(request_: StudyRequest) -> tuple[Cell, ...]:
 
 def seconds(cells: Sequence[Cell], results: Path) -> list[float]:
     """What each run is thought to take."""
-    work, _ = work_items(cells, ResultsStore(results).records())
-    return [item.seconds for item in work if not item.prepares]
+    work = plan_work(cells, ResultsStore(results).records())
+    return [item.seconds for item in work.items if not item.prepares]
 
 
 def test_without_records_flops_are_counted(cells: tuple[Cell, ...], tmp_path: Path) -> None:
     reference, eda = cells
-    assert work_items([], ResultsStore(tmp_path).records()) == ([], {})
+    assert plan_work([], ResultsStore(tmp_path).records()).items == []
     assert min(seconds(cells, tmp_path)) > 0
     assert matrix_speed(torch.device("cpu")) > 1e8
-    assert work_items(cells, ResultsStore(tmp_path).records())[1] == {FROM_MATRIX_SPEED: 2}
+    assert plan_work(cells, ResultsStore(tmp_path).records()).bases == {FROM_MATRIX_SPEED: 2}
     layers, width, updates, batch = 2, 32, 4, 8
     assert training_flops(reference) == 6 * layers * 12 * width**2 * updates * batch * mean_tokens(reference)
     teacher = 4 * 12 * width**2  # four layers: one pass more for the text that EDA makes
@@ -117,17 +118,17 @@ def test_records_are_believed_more_than_arithmetic(
     [record] = store.records()
     spent = record.compute.train_seconds + record.compute.eval_seconds
     reference, eda = cells
-    assert work_items(cells, store.records())[1] == {FROM_SAME_TASK: 1, FROM_RECORDED_SPEED: 1}
+    assert plan_work(cells, store.records()).bases == {FROM_SAME_TASK: 1, FROM_RECORDED_SPEED: 1}
     longer = replace(reference, job=replace(reference.job, budget=("student_updates", 40)))
     assert seconds([longer, reference], tmp_path) == pytest.approx([10 * spent, spent])
     doubled = replace(reference, job=replace(reference.job, variant="kd@2x"))
     assert seconds([doubled], tmp_path) == pytest.approx([spent])
     other = replace(reference, job=replace(reference.job, budget=("clean_examples", 32)))
-    assert work_items([other], store.records())[1] == {
+    assert plan_work([other], store.records()).bases == {
         FROM_OTHER_TASKS: 1
     }  # another currency: what a token took is still known
     half = [replace(cell, recipe=replace(cell.recipe, precision="bf16")) for cell in cells]
-    assert work_items(half, store.records())[1] == {FROM_MATRIX_SPEED: 2}  # what float32 took says little
+    assert plan_work(half, store.records()).bases == {FROM_MATRIX_SPEED: 2}  # what float32 took says little
     speed = record.compute.train_flops / spent
     assert seconds([eda], tmp_path) == pytest.approx([training_flops(eda) / speed])
 
@@ -137,15 +138,32 @@ def test_teachers_are_work_until_they_are_made(
 ) -> None:
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))
     store = ResultsStore(tmp_path)
-    teacher, *runs = work_items(cells, store.records())[0]
-    assert (teacher.id, teacher.task, teacher.prepares) == (preparation_id("rte"), "rte", True)
-    assert {run.waits_for for run in runs} == {teacher.id}
+    teacher, *runs = plan_work(cells, store.records()).items
+    assert (teacher.id, teacher.task, teacher.prepares) == (
+        preparation_id("teacher", "rte"),
+        "rte",
+        ("teacher",),
+    )
+    assert {run.waits_for for run in runs} == {frozenset({teacher.id})}
     layers, width, rows, updates, batch = 4, 32, 64, 4, 16
     passes = 6 * updates * batch + 2 * rows
     assert teacher_flops(cells[0]) == passes * layers * 12 * width**2 * mean_tokens(cells[0])
     run_reference(request_)
-    assert [item.waits_for for item in work_items(cells, store.records())[0]] == [None, None]
+    assert [item.waits_for for item in plan_work(cells, store.records()).items] == 2 * [frozenset()]
     [record] = store.records()
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "another"))
-    again = work_items(cells, store.records())[0][0]
+    again = plan_work(cells, store.records()).items[0]
     assert again.seconds == record.teacher.fine_tune_seconds  # as long as it took before
+
+
+def test_only_the_runs_that_need_the_generator_wait_for_its_warm_up(
+    study_settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path))
+    request = make_request({**study_settings, "methods": "eda,matekd", "tasks": "rte"}, HOST)
+    items = plan_work(make_grid(request.spec, torch.device("cpu"), HOST).cells, []).items
+    made = [item for item in items if item.prepares]
+    assert [item.prepares for item in made] == [("teacher",), ("generator",)]
+    teacher, generator = (item.id for item in made)
+    waits_for = {item.method.partition("[")[0]: item.waits_for for item in items if not item.prepares}
+    assert waits_for == {"kd": {teacher}, "eda": {teacher}, "matekd": {teacher, generator}}

@@ -13,15 +13,17 @@ from matekd_bench.cli import main
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.plan.work_items import WorkItem, critical_paths, least_seconds, preparation_id
 
-TEACHER = WorkItem(preparation_id("a"), "a", 10)
-RUNS = [WorkItem(f"r{n}", "a", seconds, "eda", TEACHER.id) for n, seconds in enumerate((7, 5, 4, 4))]
+TEACHER = WorkItem(preparation_id("teacher", "a"), "a", 10, prepares=("teacher",))
+RUNS = [
+    WorkItem(f"r{n}", "a", seconds, "eda", frozenset({TEACHER.id})) for n, seconds in enumerate((7, 5, 4, 4))
+]
 
 
 def test_a_preparation_counts_with_the_longest_run_that_waits_for_it() -> None:
     assert critical_paths([TEACHER, *RUNS]) == [17, 7, 5, 4, 4]
     short, waits, free = (
-        WorkItem("t", "b", 1),
-        WorkItem("w", "b", 30, "kd", "t"),
+        WorkItem("t", "b", 1, prepares=("teacher",)),
+        WorkItem("w", "b", 30, "kd", frozenset({"t"})),
         WorkItem("f", "c", 20, "kd"),
     )
     assert critical_paths([free, waits, short]) == [20, 30, 31]  # the short one should start first

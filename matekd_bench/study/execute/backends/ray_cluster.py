@@ -36,9 +36,9 @@ from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.orders import Order, OrderEnd
 from matekd_bench.study.execute.runner import write_data
 from matekd_bench.study.execute.study_session import SharedStudy
-from matekd_bench.study.plan.estimate import work_items
+from matekd_bench.study.plan.estimate import plan_work
 from matekd_bench.study.plan.grid import Cell, Grid
-from matekd_bench.study.plan.work_items import WorkItem, preparation_id
+from matekd_bench.study.plan.work_items import Shared, WorkItem, preparation_id
 
 WATCH_SECONDS = 0.5  # between two checks for results, reports and signals
 MAX_IN_FLIGHT = 1000  # orders that are submitted to the cluster at a time
@@ -93,7 +93,9 @@ class RayCluster:
 
         Shared files that are in the cache are handed to Ray.
         """
-        planned = {item.id: item for item in work_items(list(self._cells.values()), self._store.records())[0]}
+        planned = {
+            item.id: item for item in plan_work(list(self._cells.values()), self._store.records()).items
+        }
         generator = any("generator" in cell.job.method.needs for cell in self._grid.cells)
         preparations: dict[str, WorkItem] = {}
         for cell in self._cells.values():
@@ -103,13 +105,14 @@ class RayCluster:
             if (files := cached_artifacts(cell, generator=generator)) is not None:
                 self._shared[task] = self._ray.put(files)
             else:
-                name = preparation_id(task)
-                preparations[task] = planned.get(name, WorkItem(name, task))
+                name = preparation_id("teacher", task)
+                made: tuple[Shared, ...] = ("teacher", "generator") if generator else ("teacher",)
+                preparations[task] = replace(planned.get(name, WorkItem(name, task)), prepares=made)
         runs = (planned[run_id] for run_id in self._cells)
         return [
             *preparations.values(),
             *(
-                replace(run, waits_for=preparations[run.task].id if run.task in preparations else None)
+                replace(run, waits_for=frozenset(item.id for item in (preparations.get(run.task),) if item))
                 for run in runs
             ),
         ]
@@ -125,7 +128,7 @@ class RayCluster:
 
     def start(self, order: Order) -> None:
         """Submit an order; a run that is already recorded, or that another process holds, ends at once."""
-        end = None if order.prepare else self._reserve(order)
+        end = None if order.prepares else self._reserve(order)
         if end is not None:
             self._ended.append(end)
         else:
@@ -147,7 +150,7 @@ class RayCluster:
     def _submit(self, order: Order) -> None:
         """Submit an order as a Ray task; a run is sent with its newest checkpoint."""
         node_order = NodeOrder(order, self._study, self._inputs, os.getcwd(), self._study_key)
-        checkpoint = None if order.prepare else _newest_checkpoint(self._locks[order.run_id])
+        checkpoint = None if order.prepares else _newest_checkpoint(self._locks[order.run_id])
         remote_function = self._remote_function.options(name=order.id, **self._ray_resources())
         ref = remote_function.remote(node_order, self._shared.get(order.task), checkpoint, self._mailbox)
         self._in_flight[ref] = order
@@ -187,7 +190,7 @@ class RayCluster:
 
         try:
             result: NodeResult = self._ray.get(ref)
-            return self._share(order, result) if order.prepare else self._store_run(order, result)
+            return self._share(order, result) if order.prepares else self._store_run(order, result)
         except RayTaskError as error:  # not an error of the method: those are recorded on the node
             return self._lost(order, " ".join(str(error.cause or error).split()))
         except ResultsError as error:
@@ -196,7 +199,7 @@ class RayCluster:
             self._tries[order.id] += 1
             if self._tries[order.id] >= MAX_TRIES:
                 return self._lost(order, f"its node was lost {MAX_TRIES} times ({type(error).__name__})")
-            name = order.id if order.prepare else self._cells[order.run_id].label
+            name = order.id if order.prepares else self._cells[order.run_id].label
             text = f"{name}: its node was lost ({type(error).__name__}); it moves to another node"
             self._sink.emit(Message(kind="warning", text=text, run_id=order.run_id))
             self._submit(order)
@@ -234,7 +237,7 @@ class RayCluster:
             self._sink.emit(Message(kind="warning", text=text, run_id=cell.run_id))
 
     def _lost(self, order: Order, reason: str) -> OrderEnd:
-        if order.run_id in self._locks and not order.prepare:
+        if order.run_id in self._locks and not order.prepares:
             self._locks.pop(order.run_id).release(done=False)
         seconds = time.perf_counter() - self._submitted_at[order.id]
         return OrderEnd(order, "lost", seconds=seconds, reason=reason)

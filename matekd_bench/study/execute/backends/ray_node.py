@@ -103,7 +103,7 @@ def execute_order(
     remote, sink = _session_of(node_order, home)
     sink.mailbox = mailbox
     order = node_order.order
-    if order.prepare:
+    if order.prepares:
         end = remote.execute(order)
         folders = remote.runner(order).cached_folders(order)
         paths = [folder.relative_to(cache_root()).as_posix() for folder in folders]

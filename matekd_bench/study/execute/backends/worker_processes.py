@@ -16,7 +16,7 @@ from matekd_bench.study.execute.device_slots import DeviceSlot, Kind, SlotPackin
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.orders import Order, OrderEnd
 from matekd_bench.study.execute.study_session import SharedStudy
-from matekd_bench.study.plan.estimate import work_items
+from matekd_bench.study.plan.estimate import plan_work
 from matekd_bench.study.plan.grid import Cell
 from matekd_bench.study.plan.work_items import WorkItem
 
@@ -54,8 +54,8 @@ class WorkerProcesses:
             raise
 
     def work(self) -> list[WorkItem]:
-        """Return the runs, and the teachers that must be trained before them."""
-        return work_items(self._cells, self._store.records())[0]
+        """Return the runs, and the teachers and generators that must be made before them."""
+        return plan_work(self._cells, self._store.records()).items
 
     def has_room(self, work: WorkItem) -> bool:
         """Return True if a device has room for an item of this kind."""
@@ -68,7 +68,7 @@ class WorkerProcesses:
 
     def start(self, order: Order) -> None:
         """Send an order to a worker on a device with room."""
-        kind = Kind("" if order.prepare else self._variant(order.run_id), order.task)
+        kind = Kind("" if order.prepares else self._variant(order.run_id), order.task)
         slot = self._packing.slot_for(kind)
         assert slot is not None
         self._packing.begin(slot, kind)

@@ -116,7 +116,7 @@ class ScriptedRunner:
 
     def execute(self, order: Order) -> OrderEnd:
         self.orders.append(order)
-        if order.prepare:
+        if order.prepares:
             return OrderEnd(order, "prepared")
         self.sink.run_id = order.run_id
         self.sink.emit(RunStarted(method="random-mask", task="rte", seed=0))
@@ -166,7 +166,7 @@ def test_orders_reach_a_worker_and_its_events_and_ends_the_scheduler(
     with scripted(events, end) as orders:
         tally, recorder = schedule(led, tuning)
     assert tally == StudyFinished(status="done", **{"skipped" if end.kind == "elsewhere" else end.kind: 1})
-    preparation = Order("teacher for mini-rte", "mini-rte", cell.run_id, tuning, prepare=True)
+    preparation = Order("teacher for mini-rte", "mini-rte", cell.run_id, tuning, prepares=("teacher",))
     assert same(orders, [preparation, Order(cell.run_id, "mini-rte", cell.run_id, tuning)])
     begun = RunStarted(run_id=cell.run_id, method="random-mask", task="rte", seed=0)
     finished = RunFinished(run_id=cell.run_id, status=end.status, score=end.score, seconds=end.seconds)
