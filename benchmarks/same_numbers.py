@@ -6,12 +6,11 @@ the script compares
 
 - the logits of every evaluation, and the weights of teachers, generators and kept students, bit by bit,
 - every list of parts that a seed was made of, and how often,
-- the records, field by field, through the map of renamed fields,
+- the records, field by field,
 - run ids and protocol ids over a grid of studies: what was equal is equal, what was different is different,
-- the exports of the committed reference study, line by line, through the map of renamed words.
+- the exports of the committed reference studies, line by line.
 
-Exit status 0: nothing differs. The two checkouts may spell settings and fields differently; whatever may be renamed
-between them is listed in `side_by_side.py`. Identifiers (hashes) are compared as places, not as text.
+Exit status 0: nothing differs. Identifiers (hashes) are compared as places, not as text.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ import contextlib
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -35,7 +33,7 @@ from side_by_side import report
 
 METHODS = (
     "finetune,random-mask,random-token,frozen-generator,matekd,matekd[variant=official],eda,aeda,tinybert-aug,"
-    "freelb,r3f,smart,vat,cutoff,worst-of-n[eda],nlpaug:char-delete,nlpaug:char-insert,nlpaug:char-substitute,"
+    "freelb,r3f,smart,vat,cutoff,mixup,worst-of-n[eda],nlpaug:char-delete,nlpaug:char-insert,nlpaug:char-substitute,"
     "nlpaug:char-swap,nlpaug:delete,nlpaug:keyboard,nlpaug:ocr,nlpaug:spelling,nlpaug:split,nlpaug:substitute,"
     "nlpaug:swap"
 )
@@ -79,21 +77,19 @@ PROTOCOLS = (
     "precision",
 )
 
-# Settings, in the spelling of a checkout: (spelling today, spelling before).
-SPELLINGS = (("optimizer", "optimiser"), ("evaluations", "looks"))
 CONFIG = """\
 [teacher]
-{optimizer} = {{ lr = 1e-3, batch_size = 16 }}
-budget = {{ limit = 6 }}
+optimizer = { lr = 1e-3, batch_size = 16 }
+budget = { limit = 6 }
 
 [generator]
-checkpoint = "{generator}"
-{optimizer} = {{ lr = 1e-3, batch_size = 16 }}
-budget = {{ limit = 6 }}
+checkpoint = "GENERATOR"
+optimizer = { lr = 1e-3, batch_size = 16 }
+budget = { limit = 6 }
 
 [training]
-{evaluations} = 2
-{optimizer} = {{ lr = 1e-3, batch_size = 8, micro_batch = 4 }}
+evaluations = 2
+optimizer = { lr = 1e-3, batch_size = 8, micro_batch = 4 }
 """
 # A method that stops its own process once, in the second of four updates.
 STOPPING = """\
@@ -184,11 +180,10 @@ def _probe(checkout: Path, side: Path) -> int:
         return original(*parts)
 
     seeds.seed_of = seed_of  # before any other module has taken the name
-    _sort_rows()
     from matekd_bench.cli import main as command_line
 
     (side / "stopping.py").write_text(STOPPING)
-    (side / "tiny.toml").write_text(_config(checkout, side))
+    (side / "tiny.toml").write_text(CONFIG.replace("GENERATOR", str(_headless(checkout, side))))
     for name, options in STUDIES.items():
         command = [
             "run",
@@ -208,18 +203,9 @@ def _probe(checkout: Path, side: Path) -> int:
             raise SystemExit(f"study '{name}' ended with exit code {code}")
     (side / "ids.json").write_text(json.dumps(_ids(command_line, side)))
     (side / "seeds.json").write_text(json.dumps(drawn, indent=0, sort_keys=True))
-    for results in sorted((checkout / "results" / "reference").iterdir()):
-        _export(command_line, results, side / "exports" / results.name)
+    for runs in sorted((checkout / "results" / "reference").glob("*/runs")):
+        _export(command_line, runs.parent, side / "exports" / runs.parent.name)
     return 0
-
-
-def _sort_rows() -> None:
-    """Let files have the order of rows that the screen has: once they had another one."""
-    from matekd_bench.results.leaderboard import build as builder
-    from matekd_bench.results.leaderboard.row_filters import sort_rows
-
-    build = builder.build
-    builder.build = lambda *args, **options: sort_rows(build(*args, **options), None)
 
 
 def _ids(command_line: Callable[[list[str]], int], side: Path) -> dict[str, str]:
@@ -274,13 +260,6 @@ def _export(command_line: Callable[[list[str]], int], results: Path, folder: Pat
     with contextlib.redirect_stdout(io.StringIO()) as screen:
         assert command_line(["leaderboard", *source]) == 0
     (folder / "screen.txt").write_text(screen.getvalue())
-
-
-def _config(checkout: Path, side: Path) -> str:
-    """The settings that options cannot say, in the spelling of the checkout."""
-    presets = "".join(path.read_text() for path in checkout.glob("matekd_bench/study/**/presets/minilm.toml"))
-    spelled = {new: new if re.search(rf"^{new}\b", presets, re.M) else old for new, old in SPELLINGS}
-    return CONFIG.format(generator=_headless(checkout, side), **spelled)
 
 
 def _headless(checkout: Path, side: Path) -> Path:

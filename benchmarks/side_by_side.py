@@ -1,14 +1,9 @@
-"""The comparison of what two checkouts left: seeds, weights, runs, ids and exports; used by `same_numbers.py`.
-
-`WORDS` lists the words that exported files may have under two names, `convert_records.py` the fields of records.
-"""
+"""The comparison of what two checkouts left: seeds, weights, runs, ids and exports; used by `same_numbers.py`."""
 
 from __future__ import annotations
 
-import csv
 import difflib
 import hashlib
-import io
 import json
 import re
 from collections import Counter
@@ -16,67 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from convert_records import convert
-
-# Words that exported files may have under two names, each pattern for both: what matches is compared as one.
-# Fields of records: benchmarks/convert_records.py.
-WORDS: tuple[tuple[str, str], ...] = (
-    (r"matekd\.(run|leaderboard)/[12]", "<schema>"),
-    (r"&#34;(control|role)&#34;: (true|false|&#34;\w+&#34;)", "<role>"),
-    (r"\((control|reference|baseline|ablation)\)", "<role>"),
-    (r"<dt>(control|role)</dt><dd>\w+</dd>", "<role>"),
-    (r"<dt>level</dt><dd>(control|none)</dd>", "<level>"),
-    (r"(Control|Baseline|Ablation of MATE-KD): ", "<role>: "),
-    (r"(controls?|baselines and ablations) are", "<roles> are"),
-    (r"\b(the|no|a) (control|reference)\b", r"\1 reference"),
-    (r'"(control|role)": (true|false|null|"\w+")', "<role>"),
-    (r"flops_x_(control|reference)", "flops_x_reference"),
-    (r"\b(looks|evals|evaluations)\b", "<evaluations>"),
-    (r"\b(best_look|best_eval)\b", "<best evaluation>"),
-    (r"\b(look|eval|evaluation)\b", "<evaluation>"),
-    (r"\b(own|auxiliary)([ _])updates\b", r"auxiliary\2updates"),
-    (r"\b(optimiser|optimizer)\b", "optimizer"),
-    (r"relabell?ed", "relabeled"),
-    (r"\bgr[ae]y\b", "gray"),
-    (r"colou?r", "color"),
-    (r"<td>(Whether|Include|Share|Take) [^<]*</td>", "<description>"),
-    (r"<dt>overrides</dt><dd>.*</dd>", "<overrides>"),
-)
-# Since the tables have their columns from one list (results/report/columns.py): keys, headings and marks that came, and
-# what a missing value looks like. Each pattern is for the lines of both sides.
-ADDED_KEYS = re.compile(
-    r"n_collapsed|n_diverged|seed_correlation|.+_(n_failed|n_collapsed|n_diverged|uninformative)"
-)
-TABLES: tuple[tuple[str, str], ...] = (
-    (rf'^ *"({ADDED_KEYS.pattern})": .*', ""),  # JSON
-    (r",$", ""),
-    (r"^[|\s:+-]+$", ""),  # rules below headings
-    (r"\s*\|\s*seed corr\.\s*\|?$", ""),
-    (r"(\d\.\d\d)\s*\|\s*[+-]\d\.\d\d\s*\|?$", r"\1"),
-    (r"(\s*\|\s*-?)+\s*$", ""),
-    (r"mean diff\. to kd(\s*\|\s*95% interval)", r"mean diff.\1"),
-    (r"×", "x"),
-    (
-        r"^method (& .*)mean diff\. to kd & \$\\times\$ kd FLOPs",
-        r"method \1mean diff. & $\\times$ kd",
-    ),  # LaTeX
-    (r"^[ &]*to kd & FLOPs.*", ""),
-    (r"\\,", " "),
-    (r" & -- &", " &  &"),
-    (r" \\\\(\[2pt\])?$", ""),
-    (r"^[ &]*(\\footnotesize \d (failed|collapsed|diverged)[ &]*)+$", ""),
-)
-# Counts in the heat map, and no -0.0 there.
-PLOTS: tuple[tuple[str, str], ...] = (
-    (r"<text [^>]*>", "<text>"),  # whose places move with a second line
-    (r"^ *</g>$", ""),
-    (r"^\s*(<!--|<text>) ?\d (failed|collapsed|diverged) ?(-->|</text>)$", ""),
-    (r"(<!-- |<text>)[+-]0\.0( -->|</text>)", "0.0"),
-)
-# The page's tables of the leaderboard are those of leaderboard.md, whose numbers are compared there.
-PAGE_TABLES = re.compile(
-    r'<form class="filters" data-for="(scores|comparison|costs)-.*?</table>\s*</div>', re.S
-)
 # How plots draw text, which moves with its words; the words themselves stand in comments and are compared.
 DRAWN = re.compile(
     r"<defs>.*?</defs>|<use xlink:href=\"#(?:\w+-)?DejaVu[^>]*>|<g [^>]*transform=[^>]*>", re.S
@@ -185,10 +119,7 @@ def _compare_logits(old: Path, new: Path) -> Iterator[str]:
     import numpy as np
 
     with np.load(old / "predictions.npz") as before, np.load(new / "predictions.npz") as now:
-        first, second = (
-            {re.sub(r"^[a-z]+(?=\d)", "", key): arrays[key] for key in arrays.files}
-            for arrays in (before, now)
-        )
+        first, second = ({key: arrays[key] for key in arrays.files} for arrays in (before, now))
     if first.keys() != second.keys():
         yield f"predictions hold {sorted(first)}, now {sorted(second)}"
         return
@@ -199,8 +130,6 @@ def _compare_logits(old: Path, new: Path) -> Iterator[str]:
 
 def _compare_records(old: Path, new: Path) -> Iterator[str]:
     first, second = (json.loads((side / "record.json").read_text()) for side in (old, new))
-    if first["schema"] == "matekd.run/1":
-        first = convert(first)
     before, now = dict(_flat(first)), dict(_flat(second))
     for path in sorted(before.keys() | now.keys()):
         if not PASSING.search(path) and before.get(path) != now.get(path):
@@ -219,12 +148,6 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _renamed(text: str, rules: tuple[tuple[str, str], ...]) -> str:
-    for pattern, replacement in rules:
-        text = re.sub(pattern, replacement, text)
-    return text
-
-
 def _compare_exports(old: Path, new: Path) -> Iterator[str]:
     names = sorted(
         {str(path.relative_to(side)) for side in (old, new) for path in side.rglob("*") if path.is_file()}
@@ -241,21 +164,7 @@ def _compare_exports(old: Path, new: Path) -> Iterator[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of an export without hashes, drawn text and the width of columns, wanted changes as one."""
+    """The lines of an export without hashes, drawn text and the width of columns."""
     text = DRAWN.sub("", HASH.sub("*", path.read_text(encoding="utf-8")))
-    text = PAGE_TABLES.sub("", text)
-    if path.suffix == ".csv":
-        text = "\n".join(map(repr, _table(text)))
-    lines = (
-        re.sub(r"[-\s]+", " ", _renamed(line, (*WORDS, *TABLES, *PLOTS))).strip()
-        for line in text.splitlines()
-    )
+    lines = (re.sub(r"[-\s]+", " ", line).strip() for line in text.splitlines())
     return [line for line in lines if line]
-
-
-def _table(text: str) -> Iterator[list[str]]:
-    """The rows of a CSV file without the columns that came and the one that says which role a method has."""
-    rows = list(csv.reader(io.StringIO(text)))
-    names = enumerate(rows[0])
-    kept = [at for at, name in names if name not in ("control", "role") and not ADDED_KEYS.fullmatch(name)]
-    return ([row[at] for at in kept] for row in rows)

@@ -91,7 +91,7 @@ def refused(driver: ModuleType, folder: Path, number: int, error: int, do: Any) 
 def test_every_single_call_of_a_record_a_checkpoint_and_the_cache_may_fail(
     driver: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = Path(__file__).parents[2] / "results" / "reference" / "minilm-cpu"
+    source = Path(__file__).parents[2] / "results" / "reference" / "minilm"
     record = ResultsStore(source).records()[0]
     predictions = ResultsStore(source).read_predictions(record.run_id)
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))

@@ -300,7 +300,7 @@ def test_a_run_takes_what_runs_of_its_method_and_task_took_or_its_plan_times_the
     assert study.left() == pytest.approx(40 + (100 / 40) * (20 + 2 * 30))
 
 
-# Runs of results/reference/minilm-cpu on mrpc and rte, two at a time: method, task, TFLOPs, seconds.
+# Runs of a study with MiniLM on mrpc and rte, two at a time: method, task, TFLOPs, seconds.
 RECORDED = [
     *[("freelb", "mrpc", 36, seconds) for seconds in (358, 350, 341)],
     *[("matekd", "mrpc", 41, seconds) for seconds in (432, 435, 416)],

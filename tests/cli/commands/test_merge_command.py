@@ -11,7 +11,7 @@ import pytest
 
 from matekd_bench.cli import main
 
-STUDY = Path(__file__).resolve().parents[3] / "results" / "reference" / "minilm-first-light"
+STUDY = Path(__file__).resolve().parents[3] / "results" / "reference" / "minilm"
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip("no reference study in this copy")
     monkeypatch.chdir(tmp_path)
     runs = sorted(path.name for path in (STUDY / "runs").iterdir())
-    for name, own in (("a", runs[:5]), ("b", runs[4:])):
+    for name, own in (("a", runs[:40]), ("b", runs[39:])):
         shutil.copytree(STUDY / "data", Path(name) / "data")
         for run in own:
             shutil.copytree(STUDY / "runs" / run, Path(name) / "runs" / run)

@@ -16,6 +16,7 @@ from matekd_bench.results.report.plots.canvas import (
     flops_unit,
     legend_heights,
     page_mark,
+    panel_title,
     points,
     seeds_note,
     short_label,
@@ -90,12 +91,17 @@ def _why_empty(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
 
 
 def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     shown = _points_to_draw(table)
     axes = part.subplots()
     unit, size = flops_unit(max(point.flops for point in shown))
     costs = [point.flops / size for point in shown]
     if min(costs) > 0 and max(costs) > LOGARITHMIC_FROM * min(costs):
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     front = _front(shown)
     if front:
         _draw_front(axes, [(costs[i], shown[i].score) for i in front])
@@ -104,8 +110,9 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
         mark = page_mark(point.row, f"{point.row.label}: {point.score:.1f} points, {costs[i]:.3g} {unit}")
         _draw_point(axes, point, costs[i], styles[point.row.label], mark, on_front=i in front)
     axes.margins(0.08)
-    several = table.compared > 1
-    axes.set_ylabel(f"mean score over {table.tasks_of_means}, points" if several else "score, points")
+    scored = [panel_title(column) for column in table.columns if not column.uninformative]
+    of_tasks = scored[0] if len(scored) == 1 else f"mean score over {table.tasks_of_means}"
+    axes.set_ylabel(f"{of_tasks}, points")
     if seeds_note(table):
         axes.set_title("few seeds: differences may be noise", loc="right")
     bars = f"; bars: 95 % intervals of the difference to {table.reference}"
