@@ -50,7 +50,7 @@ def test_eda_draws_from_the_file(file):
     method = EDA(params, None)
     seen = {method.perturb("a FILM (good)", random.Random(seed)) for seed in range(200)}
     assert seen == {"a MOTION PICTURE (good)", "a MOVIE (good)", "a REEL (good)", "a FILM (fine)"}
-    assert method.notices == []
+    assert not method.notices
     assert EDA.resources(params) == {"thesaurus": thesaurus.load(str(file)).name}
 
 
