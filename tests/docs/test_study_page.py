@@ -49,7 +49,7 @@ def test_what_was_found_stands_beside_what_was_predicted() -> None:
     for name in ("kd@3x", "kd@15x", "random-mask", "eda", "freelb", "frozen-generator", "matekd"):
         assert found[name] == points(board.cola_delta[name], "+")
     frozen = results.leaderboard(reference="frozen-generator").to_frame().set_index("method")
-    assert found["matekd` less `frozen-generator"] == points(frozen.cola_delta["matekd"], "+")
+    assert found["matekd` minus `frozen-generator"] == points(frozen.cola_delta["matekd"], "+")
     runs = board.cola_n["matekd"]
     adversaries = runs - board.cola_n_no_adversary["matekd"]
     assert (

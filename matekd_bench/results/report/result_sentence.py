@@ -87,7 +87,7 @@ def _on_tasks(table: LeaderboardTable) -> Iterator[str]:
         name for name in tasks if any(_verdict_on(row, name) == "inconclusive" for row in table.rows)
     ]
     if inconclusive:
-        which = "All other differences" if decided else f"All differences to {table.reference}"
+        which = f"All {'other ' * decided}differences to {table.reference}"
         yield f"{which} on {in_words(inconclusive)} are inconclusive{_could_have_found(table, inconclusive)}."
 
 
@@ -112,7 +112,7 @@ def _could_have_found(table: LeaderboardTable, tasks: Sequence[str]) -> str:
         return ""
     parts = [f"{text(points, 'fraction')} on {name}" for name, points in powers]
     first, *others = parts
-    return f"; this study could have detected {in_words([first.replace(' on', ' points on', 1), *others])}"
+    return f"; this study could have detected differences of {in_words([first.replace(' on', ' points on', 1), *others])}"
 
 
 def _over_tasks(table: LeaderboardTable) -> Iterator[str]:

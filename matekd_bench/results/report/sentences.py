@@ -136,8 +136,8 @@ def remarks(table: LeaderboardTable) -> Iterator[str]:
         if absent := [row.label for row in table.rows if column.name not in row.cells]:
             yield f"{column.name}: no run of {', '.join(absent)}; costs over different tasks are not comparable."
     if table.glue_tasks is not None and table.glue_tasks < len(GLUE8):
-        complete = f"{table.glue_tasks} of {len(GLUE8)} tasks {'has' if table.glue_tasks == 1 else 'have'}"
-        yield f"Only {complete} official, informative data: there is no GLUE score."
+        complete = f"{table.glue_tasks} of GLUE's {len(GLUE8)} tasks"
+        yield f"Official, informative data for only {complete}: there is no GLUE score."
     if any("mini" in row.scores for row in table.rows):
         yield "mini is the mean over eight tasks, without mini-wnli; differences are means over all tasks."
     yield from preset_lines(table.presets, set_by_presets(row.identity.name for row in table.rows))
