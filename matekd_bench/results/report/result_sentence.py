@@ -111,8 +111,8 @@ def _could_have_found(table: LeaderboardTable, tasks: Sequence[str]) -> str:
     if not powers:
         return ""
     parts = [f"{text(points, 'fraction')} on {name}" for name, points in powers]
-    first, *others = parts
-    return f"; this study could have detected differences of {in_words([first.replace(' on', ' points on', 1), *others])}"
+    parts[0] = parts[0].replace(" on", " points on", 1)
+    return f"; this study could have detected differences of {in_words(parts)}"
 
 
 def _over_tasks(table: LeaderboardTable) -> Iterator[str]:
