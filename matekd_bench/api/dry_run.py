@@ -105,4 +105,4 @@ def _preparation_lines(preparations: Sequence[PlannedPreparation]) -> Iterator[s
 
 
 def _joined(preparation: PlannedPreparation) -> str:
-    return preparation.name.replace(",", "+")
+    return preparation.name.replace(",", "+") + " (tuning)" * preparation.tuning

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from matekd_bench.events import PlannedRun, RunFinished, StudyStarted
 
 Clock = Callable[[], float]
+WHOLE = ("ok", "collapsed")  # runs that spent their budget; others may have ended early
 
 
 class Pace:
@@ -59,16 +60,23 @@ class StudyPace:
             self._most_at_a_time = max(self._most_at_a_time, len(self._under_way))
 
     def run_finished(self, end: RunFinished) -> None:
-        """Count a run as done, and what was prepared for it; the time of a failed run says nothing about others."""
+        """Count a run as done, and what was prepared for it.
+
+        The time of a run that ended early says nothing about others.
+        """
         run = self._left.pop(end.run_id, None)
         if run is None:
             return
         self._under_way.pop(end.run_id, None)
         self._teachers.pop(run.task, None)
         compute = end.record.get("compute", {})
-        if compute.get("precompute_seconds") and self._generators.pop(run.task, None) is None:
-            self._generators.clear()  # one generator, for all tasks
-        if end.status == "failed":
+        if compute.get("precompute_seconds"):
+            made = [
+                name for name in self._generators if name == run.task or "," in name
+            ]  # the latter is of all tasks
+            for name in made:
+                del self._generators[name]
+        if end.status not in WHOLE:
             return
         # A record has the seconds before an interruption too, and none of preparations.
         seconds = compute["train_seconds"] + compute["eval_seconds"] if compute else end.seconds

@@ -137,7 +137,11 @@ class TaskAnswers:
     @property
     def _unknown(self) -> str:
         """The first ids that match no row, after a semicolon; "" if there are none."""
-        return f"; ids that match no row: {named_ids(self._unknown_ids)}" if self._unknown_ids else ""
+        return (
+            f"; ids that match no row of this task: {named_ids(self._unknown_ids)}"
+            if self._unknown_ids
+            else ""
+        )
 
     @cached_property
     def dev(self) -> list[list[Logits]]:

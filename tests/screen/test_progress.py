@@ -298,6 +298,21 @@ def test_a_run_takes_what_runs_of_its_method_and_task_took_or_its_plan_times_the
     assert study.left() == pytest.approx(40 + (100 / 40) * (20 + 2 * 30))
     study.run_finished(finished("of another study"))
     assert study.left() == pytest.approx(40 + (100 / 40) * (20 + 2 * 30))
+    study.run_finished(replace(finished("eda-rte-0", seconds=1.0), status="diverged"))  # stopped early
+    assert study.left() == pytest.approx(40 + (100 / 40) * (20 + 30))
+
+
+def test_a_run_takes_only_its_own_tasks_generator_off_the_rest() -> None:
+    runs = [
+        PlannedRun(run_id=f"{task}-{seed}", method="matekd", task=task, seed=seed, seconds=10.0)
+        for task in ("rte", "cola")
+        for seed in range(3)
+    ]
+    study = StudyPace(replace(STUDY, runs=tuple(runs), generators={"rte": 100.0, "cola": 200.0}), Clock())
+    record = {"compute": {"train_seconds": 10.0, "eval_seconds": 0.0, "precompute_seconds": 100.0}}
+    for number in range(2):
+        study.run_finished(replace(finished(f"rte-{number}", seconds=10.0), record=record))
+    assert study.left() == 4 * 10 + 200
 
 
 # Runs of a study with MiniLM on mrpc and rte, two at a time: method, task, TFLOPs, seconds.

@@ -144,7 +144,7 @@ def test_a_mistyped_id_of_a_dev_row_is_named_in_the_summary(tmp_path):
     dev = [{"id": uid, "logits": {"bad": 0, "good": 1}} for uid in SINGLE.dev[0].uids]
     for uid, named in (("mistyped", True), (dev[1]["id"], False)):
         made = answers(tmp_path, SINGLE, *lines, dev[0], {**dev[1], "id": uid})
-        assert ("no row: 'mistyped'" in made.summary) is named
+        assert ("no row of this task: 'mistyped'" in made.summary) is named
 
 
 def test_costs_add_up_and_another_content_is_another_digest(tmp_path):
@@ -204,7 +204,7 @@ def test_a_regression_is_answered_by_scores(cells, tmp_path):
         ([{"header": {"label": ["a"]}}, FINE], ("line 1", "label")),
         ([{"header": {"labels": ["good", "bad"]}}, *by_id(SINGLE, {"logits": [1, 2, 3]}, {})], ("line 2", "3", "2")),
         ([{"header": {"labels": ["good", "good"]}}, *by_id(SINGLE, {"logits": [1, 2]}, {})], ("line 2", "'good'")),
-        ([{"id": 5, **FINE}], ("none of the 2", "'id'", "no row: '5'")),
+        ([{"id": 5, **FINE}], ("none of the 2", "'id'", "no row of this task: '5'")),
         ([{"ids": "x", **FINE}], ("none of the 2", "did you mean 'ids'?", "logits")),
         (by_id(SINGLE, {"answr": "good"}, {}), ("none of the 2", "did you mean 'answr'?", "id")),
         ([{"id": f"{at}x", **FINE} for at in range(5)] + by_id(SINGLE, FINE, {}), ("'0x', '1x', '2x' and 2 more",)),

@@ -71,7 +71,8 @@ def texts(
     screen = LineScreen(sys.stderr, details=debugs(context))
     written = write_texts(spec, host, screen, out, segments=segments, by_id=by_id)
     typer.echo(f"wrote {written} texts to {out}")
-    command = _study_command(context, {"methods": "from-file[path=FILE]"})
+    chosen = "" if segments == "both" else f",segments={segments}"
+    command = _study_command(context, {"methods": f"from-file[path=FILE{chosen}]"})
     typer.echo(f"next: add 'perturbed' to each line, then {command}")
 
 

@@ -68,7 +68,7 @@ def export_onnx(student: KeptStudent, texts: Sequence[tuple[str, ...]], file: Pa
         reason = first_line(_root_cause(error))
         raise CheckpointError(
             f"student '{student.card.run_id}' ({student.model.config.model_type}) can't be exported to ONNX: {reason}",
-            hint="Leave out --onnx: transformers loads its safetensors.",
+            hint="Use its safetensors with transformers, without ONNX.",
         ) from None
 
 
@@ -154,5 +154,5 @@ class OnnxModel:
         except Exception as error:  # onnxruntime's errors have no common class of their own
             raise CheckpointError(
                 f"the ONNX model of student '{self._student.card.run_id}' fails in onnxruntime: {first_line(error)}",
-                hint="Leave out --onnx: transformers loads its safetensors.",
+                hint="Use its safetensors with transformers, without ONNX.",
             ) from None

@@ -13,7 +13,7 @@ CONTEXT_BYTES = 2**30  # GPU memory that a process takes before its first tensor
 
 
 class Kind(NamedTuple):
-    """A group of runs assumed to need the same memory: a method on a task, or the task's preparation (method "")."""
+    """A group of runs assumed to need the same memory: a method on a task, or a preparation (method "") by its id."""
 
     method: str
     task: str

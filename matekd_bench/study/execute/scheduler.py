@@ -16,6 +16,7 @@ from matekd_bench.study.execute import recording
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.orders import Backend, EndKind, Order, OrderEnd, run_started
 from matekd_bench.study.execute.work_queue import WorkQueue
+from matekd_bench.study.plan.estimate import uses_generator
 from matekd_bench.study.plan.grid import Cell, Grid
 from matekd_bench.study.plan.work_items import WorkItem
 
@@ -99,11 +100,18 @@ class Scheduler(Sink):
             self._backend.start(self._order(item))
 
     def _order(self, item: WorkItem) -> Order:
-        if item.prepares:
-            cell = next(cell for cell in self._cells.values() if cell.data.task.name == item.task)
-        else:
-            cell = self._cells[item.id]
+        cell = self._reporter(item) if item.prepares else self._cells[item.id]
         return Order(item.id, item.task, cell.run_id, cell.tuning, bool(cell.trial), item.prepares)
+
+    def _reporter(self, item: WorkItem) -> Cell:
+        """Return the cell under whose run id a preparation reports: for a generator the last that it is made for.
+
+        A teacher reports under the first of its task, since both may be made at the same time.
+        """
+        cells = [cell for cell in self._cells.values() if cell.data.task.name == item.task]
+        return (
+            cells[0] if "teacher" in item.prepares else [cell for cell in cells if uses_generator(cell)][-1]
+        )
 
     def _handle(self, ends: Sequence[OrderEnd]) -> None:
         for end in ends:

@@ -38,7 +38,8 @@ class PlannedPreparation:
     """A teacher to fine-tune or a generator to warm up, which runs share.
 
     `name` is the task of a teacher, and the tasks whose texts a generator reads, such as "cola,sst2". `task` is the
-    task of a run that needs it. `seconds` is an estimate, 0 if it is `cached`.
+    task of a run that needs it. `seconds` is an estimate, 0 if it is `cached`. Trials of a `tuning` have teachers and
+    generators of their own, which do not see the held-out rows.
     """
 
     kind: Shared
@@ -46,11 +47,12 @@ class PlannedPreparation:
     task: str
     seconds: float
     cached: bool
+    tuning: bool = False
 
     @property
     def id(self) -> str:
         """The id of its work item."""
-        return preparation_id(self.kind, self.name)
+        return preparation_id(self.kind, f"{self.name} (tuning)" if self.tuning else self.name)
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,16 @@ def plan_work(cells: Sequence[Cell], records: Iterable[Record]) -> PlannedWork:
     if not cells:
         return PlannedWork([], bases, [])
     speeds = SpeedEstimates(records, cells[0])
-    shared: dict[tuple[str, Shared], PlannedPreparation | None] = {}  # by the task of the runs that need it
+    shared: dict[tuple[int, Shared], PlannedPreparation | None] = {}  # by the data of the runs that need it
     estimates: dict[tuple[object, ...], tuple[float, str]] = {}  # shared by all seeds
     runs = []
     for cell in cells:
         task = cell.data.task.name
         kinds: tuple[Shared, ...] = ("teacher", "generator") if uses_generator(cell) else ("teacher",)
         for kind in kinds:
-            if (task, kind) not in shared:
-                shared[task, kind] = (_teacher if kind == "teacher" else _generator)(cell, speeds)
-        needed = (shared[task, kind] for kind in kinds)
+            if (id(cell.data), kind) not in shared:
+                shared[id(cell.data), kind] = (_teacher if kind == "teacher" else _generator)(cell, speeds)
+        needed = (shared[id(cell.data), kind] for kind in kinds)
         key = cell.job.variant, task, cell.job.budget, id(cell.job.training)
         if key not in estimates:
             estimates[key] = speeds.run_seconds(cell)
@@ -107,7 +109,8 @@ def _teacher(cell: Cell, speeds: SpeedEstimates) -> PlannedPreparation | None:
         return None
     task = cell.data.task.name
     cached = FineTunedTeacher(cell.data, cell.recipe).is_cached
-    return PlannedPreparation("teacher", task, task, 0.0 if cached else speeds.teacher_seconds(cell), cached)
+    seconds = 0.0 if cached else speeds.teacher_seconds(cell)
+    return PlannedPreparation("teacher", task, task, seconds, cached, bool(cell.trial))
 
 
 def _generator(cell: Cell, speeds: SpeedEstimates) -> PlannedPreparation | None:
@@ -117,7 +120,7 @@ def _generator(cell: Cell, speeds: SpeedEstimates) -> PlannedPreparation | None:
     if not cached and cell.recipe.generator is not None and has_trained_head(cell.recipe.generator):
         return None
     seconds = 0.0 if cached else speeds.generator_seconds(cell)
-    return PlannedPreparation("generator", generator.text_name, task, seconds, cached)
+    return PlannedPreparation("generator", generator.text_name, task, seconds, cached, bool(cell.trial))
 
 
 def uses_generator(cell: Cell) -> bool:

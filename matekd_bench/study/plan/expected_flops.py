@@ -9,7 +9,7 @@ from typing import NamedTuple
 from matekd_bench.distill.models.checkpoints import Checkpoint, weight_bytes
 from matekd_bench.distill.models.layer_cut import count_layers, hidden_width, vocabulary_size
 from matekd_bench.distill.settings import Budget, Optimizer
-from matekd_bench.study.plan.grid import Cell
+from matekd_bench.study.plan.grid import Cell, resolved_limit
 from matekd_bench.tasks.task import TaskData
 
 TOKENS_PER_WORD = 1.35  # English text with a vocabulary of 30,000 word pieces
@@ -94,7 +94,8 @@ def generator_flops(cell: Cell) -> float:
     texts = [data for data in recipe.generator_texts or (cell.data,) if data.train is not None]
     rows = [len(data.train) for data in texts if data.train is not None]
     name, batch_size = ",".join(data.task.name for data in texts), settings.optimizer.batch_size
-    examples = settings.budget.resolve(name, sum(rows), batch_size) * batch_size
+    hint = "Set a limit in [generator] of the config file: budget = { limit = 1000 }."
+    examples = resolved_limit(settings.budget, name, sum(rows), batch_size, hint) * batch_size
     lengths = [tokens_of_rows(data, recipe.max_length) for data in texts]
     tokens = sum(count * length for count, length in zip(rows, lengths, strict=True)) / max(1, sum(rows))
     width, words = hidden_width(source.checkpoint) or 0, vocabulary_size(source.checkpoint) or 0
@@ -106,7 +107,8 @@ def _fine_tuning_examples(cell: Cell, rows: int) -> int:
     """Return how many examples the teacher sees in fine-tuning on `rows` training rows."""
     budget: Budget = cell.recipe.teacher_settings.budget
     optimizer: Optimizer = cell.recipe.teacher_settings.optimizer
-    limit = budget.resolve(cell.data.task.name, rows, optimizer.batch_size)
+    hint = "Set a limit in [teacher] of the config file: budget = { limit = 1000 }."
+    limit = resolved_limit(budget, cell.data.task.name, rows, optimizer.batch_size, hint)
     return limit if budget.kind == "clean_examples" else limit * optimizer.batch_size
 
 

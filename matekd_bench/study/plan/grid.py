@@ -14,7 +14,7 @@ from matekd_bench.distill.evaluation_sets import EvaluationSet
 from matekd_bench.distill.models.checkpoints import Checkpoint, find_checkpoint
 from matekd_bench.distill.models.layer_cut import parse_layers
 from matekd_bench.distill.models.networks import ModelSource
-from matekd_bench.distill.settings import BudgetKind
+from matekd_bench.distill.settings import Budget, BudgetKind
 from matekd_bench.distill.student_run import Job
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.errors import BenchError, RunError, UsageError
@@ -372,11 +372,16 @@ def make_cell_factory(
 
 def budget_of(spec: StudySpec, data: TaskData, factor: float) -> tuple[BudgetKind, int]:
     """Return kind and limit of the budget of a run on this data; `factor` is 2 for a variant such as `kd@2x`."""
-    examples = len(data.train or ())
-    try:
-        limit = spec.budget.resolve(data.task.name, examples, spec.training.optimizer.batch_size)
-    except ValueError as error:
-        raise UsageError(
-            f"{error}.", hint="Set one with --budget, e.g. --budget student_updates=300."
-        ) from None
+    limit = resolved_limit(
+        spec.budget, data.task.name, len(data.train or ()), spec.training.optimizer.batch_size,
+        "Set one with --budget, e.g. --budget student_updates=300.",
+    )  # fmt: skip
     return spec.budget.kind, max(1, round(limit * factor))
+
+
+def resolved_limit(budget: Budget, name: str, examples: int, batch_size: int, hint: str) -> int:
+    """Return the limit of a budget on the data `name`; raise UsageError with `hint` if the budget names none."""
+    try:
+        return budget.resolve(name, examples, batch_size)
+    except ValueError as error:
+        raise UsageError(f"{error}.", hint=hint) from None

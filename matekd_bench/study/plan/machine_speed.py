@@ -10,7 +10,7 @@ import torch
 
 from matekd_bench.distill.device import DTYPES, ResolvedPrecision
 
-BUSY_LOAD = 0.5  # share of the cores that other work keeps busy
+BUSY_LOAD = 0.5  # share of the cores that work of any process keeps busy
 BUSY_SPREAD = 1.5  # slowest of three equal products relative to the fastest
 
 
@@ -38,16 +38,19 @@ def matrix_speed(device: torch.device, precision: ResolvedPrecision = "float32")
 
 
 def why_busy(device: torch.device, precision: ResolvedPrecision = "float32") -> str | None:
-    """Say what shows that other work keeps a CPU busy: the load of its cores, or uneven speed; None if nothing does.
+    """Say what shows that a CPU is busy: the load of its cores, or uneven speed; None if nothing does.
 
     Estimates of time are uncertain then. Nothing is measured on a GPU.
     """
     if device.type != "cpu":
         return None
-    cores = os.cpu_count() or 1
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    if load > BUSY_LOAD * cores:
-        return f"load {load:.1f} on {cores} cores in the last minute"
+    count = os.cpu_count() or 1  # the load is that of all cores, whichever this process may use
+    try:
+        load = os.getloadavg()[0]
+    except (AttributeError, OSError):  # not on every system
+        load = 0.0
+    if load > BUSY_LOAD * count:
+        return f"load {load:.1f} on {count} cores in the last minute"
     fastest, *_, slowest = matrix_seconds(device, precision)
     if slowest > BUSY_SPREAD * fastest:
         return f"the same product took {slowest / fastest:.1f} times as long at times"

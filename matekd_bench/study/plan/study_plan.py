@@ -140,8 +140,12 @@ def make_plan(
 
 
 def _seconds_to_make(kind: Shared, work: PlannedWork) -> dict[str, float]:
-    """Estimate the seconds of each preparation of a kind that is not in the cache, by name."""
-    return {one.name: one.seconds for one in work.preparations if one.kind == kind and not one.cached}
+    """Estimate the seconds of each preparation of a kind that the runs wait for, by name."""
+    return {
+        one.name: one.seconds
+        for one in work.preparations
+        if one.kind == kind and not (one.cached or one.tuning)
+    }
 
 
 def _start_seconds() -> float:

@@ -107,7 +107,7 @@ def _add_onnx(
             f"the ONNX model of student '{student.card.run_id}' differs from "
             f"{'the recorded logits' if exact else 'its student in float32'} by {_largest(answers, expected):.2g}, "
             f"more than {TOLERANCE:g}: nothing was written.",
-            hint="Leave out --onnx: transformers loads the safetensors.",
+            hint="Use its safetensors with transformers, without ONNX.",
         )
     changed = (answers.argmax(1) != recorded.argmax(1)).sum().item() if student.card.labels else 0
     return OnnxAgreement(

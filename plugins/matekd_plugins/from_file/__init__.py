@@ -54,7 +54,7 @@ class FromFile(TextPerturbation[FromFileParams]):
     def check_rows(cls, params: FromFileParams, rows: Mapping[str, tuple[str, ...]]) -> Sequence[str]:
         """Return the number of training texts in the file; raise DataError if it lacks texts that it must have."""
         coverage = _read(params).coverage(rows, params.segments)
-        ids = f"ids that match no row: {coverage.unknown_ids}" if coverage.unknown_ids else ""
+        ids = f"ids that match no row of this task: {coverage.unknown_ids}" if coverage.unknown_ids else ""
         if not coverage.found:
             why = f": {ids}" * bool(ids)
             raise DataError(

@@ -44,7 +44,7 @@ def test_rows_are_those_of_a_study_with_the_same_options(texts: Callable[..., li
     assert {line["segment"] for line in lines} == {"first"}
 
 
-@pytest.mark.parametrize("command", ["methods texts", "tasks rows"])
+@pytest.mark.parametrize("command", ["methods texts", "methods texts --segments first", "tasks rows"])
 def test_the_next_command_reads_the_same_rows(
     command: str,
     small_glue: Path,
@@ -55,7 +55,7 @@ def test_the_next_command_reads_the_same_rows(
     """Filled in as it is printed, it is a study of all rows that were written."""
     file, filled = tmp_path / "rows.jsonl", tmp_path / "filled.jsonl"
     options = ("--glue-dir", str(small_glue), "--limit-train", "9", "--out", str(file))
-    assert main([*command.split(), "rte", *options]) == 0
+    assert main([*command.split()[:2], "rte", *command.split()[2:], *options]) == 0
     following = capsys.readouterr().out.partition("then matekd-bench ")[2].replace("FILE", str(filled))
     filled.write_text(
         "".join(
@@ -64,7 +64,7 @@ def test_the_next_command_reads_the_same_rows(
         )
     )
     models = [*study_options[:2], *study_options[6:]]
-    models += ["--teacher", study_options[5]] if command == "methods texts" else []
+    models += ["--teacher", study_options[5]] if command.startswith("methods texts") else []
     assert main([*shlex.split(following), *models, "--dry-run"]) == 0
     assert "9" in capsys.readouterr().out.partition("partial (train ")[2].split()
 
@@ -99,7 +99,7 @@ def test_what_a_study_refuses_before_it_trains(
     file.write_text('{"text": "nowhere", "perturbed": "x"}\n{"text": "a", "perturbed": 5}\n')
     refuse(method, "p.jsonl", "line 2", "5")
     file.write_text('{"id": "mistyped", "segment": "first", "perturbed": "x"}\n')
-    refuse(method, "p.jsonl", "no row: 'mistyped'")
+    refuse(method, "p.jsonl", "no row of this task: 'mistyped'")
     file.write_text('{"text": "nowhere", "perturbed": "x"}\n')
     refuse(method, method, "'rte'", "p.jsonl", "128")
     refuse(f"from-file[path={file},missing=keep]", "p.jsonl", "128")

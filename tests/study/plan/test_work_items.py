@@ -104,6 +104,25 @@ def test_a_dry_run_has_lines_for_what_runs_share_and_what_is_cached_costs_nothin
     assert plan()[1]["generators"] == {"rte": record.compute.precompute_seconds}  # as long as it took before
 
 
+def test_trials_have_a_teacher_of_their_own(
+    study_options: tuple[str, ...],
+    tunable_glue: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It does not see the rows that they are evaluated on."""
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path))
+    study = ("run", *study_options, "--methods", "eda", "--tasks", "sst2", "--tune", "2")
+    assert (
+        main([*study, "--glue-dir", str(tunable_glue), "--results", str(tmp_path / "results"), "--dry-run"])
+        == 0
+    )
+    assert re.search(
+        r"^fine-tuning teachers: sst2 \(tuning\) about \d+ s, sst2 about", capsys.readouterr().out, re.M
+    )
+
+
 def test_a_generator_with_a_trained_head_needs_no_warm_up(
     study_options: tuple[str, ...],
     tmp_path: Path,

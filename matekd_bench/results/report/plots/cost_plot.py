@@ -111,7 +111,7 @@ def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> 
         _draw_point(axes, point, costs[i], styles[point.row.label], mark, on_front=i in front)
     axes.margins(0.08)
     scored = [panel_title(column) for column in table.columns if not column.uninformative]
-    of_tasks = scored[0] if len(scored) == 1 else f"mean score over {table.tasks_of_means}"
+    of_tasks = scored[0] if table.compared == len(scored) == 1 else f"mean score over {table.tasks_of_means}"
     axes.set_ylabel(f"{of_tasks}, points")
     if seeds_note(table):
         axes.set_title("few seeds: differences may be noise", loc="right")

@@ -93,9 +93,9 @@ class RayCluster:
 
         Shared files that are in the cache are handed to Ray.
         """
-        planned = {
-            item.id: item for item in plan_work(list(self._cells.values()), self._store.records()).items
-        }
+        work = plan_work(list(self._cells.values()), self._store.records()).items
+        planned = {item.id: item for item in work}
+        awaited = {item.task: [planned[name] for name in item.waits_for] for item in work if item.waits_for}
         generator = any("generator" in cell.job.method.needs for cell in self._grid.cells)
         preparations: dict[str, WorkItem] = {}
         for cell in self._cells.values():
@@ -107,7 +107,8 @@ class RayCluster:
             else:
                 name = preparation_id("teacher", task)
                 made: tuple[Shared, ...] = ("teacher", "generator") if generator else ("teacher",)
-                preparations[task] = replace(planned.get(name, WorkItem(name, task)), prepares=made)
+                seconds = sum(item.seconds for item in awaited.get(task, ()))
+                preparations[task] = WorkItem(name, task, seconds, prepares=made)
         runs = (planned[run_id] for run_id in self._cells)
         return [
             *preparations.values(),

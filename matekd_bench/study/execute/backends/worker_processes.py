@@ -59,7 +59,7 @@ class WorkerProcesses:
 
     def has_room(self, work: WorkItem) -> bool:
         """Return True if a device has room for an item of this kind."""
-        return self._packing.slot_for(Kind(work.method, work.task)) is not None
+        return self._packing.slot_for(_kind_of(work, work.method)) is not None
 
     @property
     def preferred_task(self) -> str | None:
@@ -68,7 +68,7 @@ class WorkerProcesses:
 
     def start(self, order: Order) -> None:
         """Send an order to a worker on a device with room."""
-        kind = Kind("" if order.prepares else self._variant(order.run_id), order.task)
+        kind = _kind_of(order, self._variant(order.run_id))
         slot = self._packing.slot_for(kind)
         assert slot is not None
         self._packing.begin(slot, kind)
@@ -162,3 +162,7 @@ class WorkerProcesses:
 
     def forget(self, task: str) -> None:
         """Do nothing: a worker holds only one task at a time."""
+
+
+def _kind_of(item: WorkItem | Order, method: str) -> Kind:
+    return Kind("", item.id) if item.prepares else Kind(method, item.task)
