@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from matekd_bench.methods.grammar import parse
+from matekd_bench.methods.params import ResolvedMethod, resolve_all
+from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.recorded_variants import recorded_variants
 
 TRIAL = {
@@ -94,3 +96,28 @@ def test_values_that_tuning_chose_are_not_those_of_the_settings(make_record: Any
 
 def test_a_variant_outside_the_grammar_is_no_method(make_record: Any) -> None:
     assert found("kd", make_record("kd["), make_record("kd,eda"), make_record("kd")) == {"kd": "kd"}
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "kd,kd@1x,kd@2x,kd@2.0x",
+        "freelb,freelb[steps=2|3|4],freelb[share_dropout=yes|off]",
+        "eda[alpha=1e-1|0.10|.2],eda[swap=no]",
+        "matekd[variant=paper|official]",
+        "worst-of-n[eda|eda[alpha=.1|.2],n=2|4]",
+    ],
+)
+def test_every_built_in_method_is_the_variant_that_the_planner_makes_of_it(
+    make_record: Any, listed: str
+) -> None:
+    def resolve(text: str) -> list[ResolvedMethod]:
+        return [*resolve_all(text, lambda name: host.method(name).record, {})]
+
+    host = Host.load((), only_builtin=True)
+    runs = [
+        make_record(method.variant, params=method.params.model_dump(mode="json"))
+        for method in resolve(listed)
+    ]
+    refs = parse(listed)
+    assert recorded_variants(refs, runs) == {ref: resolve(str(ref))[0].variant for ref in refs}
