@@ -63,6 +63,16 @@ def typed_name(method: str, variant: str, preset: PresetParams) -> TypedName:
     return TypedName(method, variant, str(typed), from_preset) if from_preset else plain
 
 
+def is_equal(value: Value, text: str | None) -> bool:
+    """Return True if a parameter has the value that settings write as `text`, such as 5e-05 and ``5e-5``."""
+    if text is None or isinstance(value, MethodRef):
+        return False
+    try:
+        return value == text or float(value) == float(text)
+    except ValueError:
+        return False
+
+
 def set_by_presets(names: Iterable[TypedName]) -> tuple[str, ...]:
     """Return the parameters that presets set, which the typed names leave out, each once."""
     return tuple(dict.fromkeys(param for name in names for param in name.from_preset))
@@ -76,20 +86,8 @@ def preset_lines(presets: Sequence[str], params: Sequence[str]) -> Iterator[str]
 
 def _without(ref: MethodRef, preset: PresetParams) -> tuple[MethodRef, tuple[str, ...]]:
     """Return the method, and the one that it wraps, without what the preset set, and a list of that."""
-    left_out = [
-        (key, value) for key, value in ref.params if _is_equal(value, preset.get(f"{ref.name}.{key}"))
-    ]
+    left_out = [(key, value) for key, value in ref.params if is_equal(value, preset.get(f"{ref.name}.{key}"))]
     inner, of_inner = _without(ref.inner, preset) if ref.inner else (None, ())
     kept = tuple(param for param in ref.params if param not in left_out)
     listed = tuple(f"{ref.name}.{key}={value_text(value)}" for key, value in left_out)
     return replace(ref, params=kept, inner=inner), (*listed, *of_inner)
-
-
-def _is_equal(value: Value, text: str | None) -> bool:
-    """Return True if a parameter has the value that a preset writes as `text`, such as 5e-05 and ``5e-5``."""
-    if text is None or isinstance(value, MethodRef):
-        return False
-    try:
-        return value == text or float(value) == float(text)
-    except ValueError:
-        return False

@@ -22,7 +22,7 @@ from matekd_bench.results.leaderboard.table_statistics import SetTableRuns, Tabl
 from matekd_bench.results.leaderboard.task_columns import make_column, unique
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.records.set_records import set_records
-from matekd_bench.results.store.planned_runs import PlannedRuns, count_planned, planned_by_studies
+from matekd_bench.results.store.planned_runs import PlannedRuns, count_planned, of_table, planned_by_studies
 from matekd_bench.tasks.task import Suite, Task
 
 if TYPE_CHECKING:
@@ -68,17 +68,19 @@ def _planned(
     plan: Sequence[PlannedRun] | None,
 ) -> PlannedRuns | None:
     """Count the planned runs of the table of `runs`; None if the plan is unknown."""
+    others = [run for run in records if run.identity.protocol_id != runs[0].identity.protocol_id]
     names = row_names(runs, evidence.preset_params if evidence else None)
     if plan is not None:
         planned = {
             (names[run.method].typed if run.method in names else run.name or run.method, run.task, run.seed)
             for run in plan
         }
+        planned = of_table(planned, runs, others)
     elif evidence is not None:
-        planned = planned_by_studies(runs, names, evidence.settings, tasks, suites)
+        planned = planned_by_studies(runs, others, names, evidence.settings, tasks, suites)
     else:
         return None
-    return count_planned(planned, runs, names, {record.identity.task for record in records})
+    return count_planned(planned, runs, names)
 
 
 def _build_table(

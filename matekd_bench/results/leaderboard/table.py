@@ -270,6 +270,17 @@ class LeaderboardTable:
         widths = [difference.half_width for difference in differences if difference is not None]
         return [width for width in widths if width is not None]
 
+    def missing_runs(self, row: LeaderboardRow) -> int | None:
+        """Return the number of planned runs of a row's variant without a record; None if it is not known.
+
+        Of several rows of one variant, such as those of two versions, only the first has a number above 0.
+        """
+        if self.planned is None:
+            return None
+        typed = row.identity.name.typed
+        first = next(other for other in self.rows if other.identity.name.typed == typed)
+        return self.planned.missing.get(typed, 0) if first.label == row.label else 0
+
     @property
     def tasks_of_means(self) -> str:
         """The tasks over which means are taken, in words: "3 tasks", or "all 3 tasks" if a view hides some."""

@@ -322,8 +322,8 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
         _of_cost(lambda cost: cost.flops / PETA), ("PFLOPs",), "PFLOPs", over="tasks",
     ),
     Column(
-        "n_missing", "Number of runs that the method's studies planned and that have no record; empty if unknown.",
-        lambda row, table: table.planned.missing.get(row.identity.name.typed, 0) if table.planned else None,
+        "n_missing", "Number of planned runs without a record, in the first of a variant's rows; empty if unknown.",
+        lambda row, table: table.missing_runs(row),
     ),
     *(
         Column(

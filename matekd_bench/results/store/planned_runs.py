@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 
 from matekd_bench.errors import UsageError
 from matekd_bench.files.hashing import canonical
-from matekd_bench.methods.grammar import MethodRef, factor_text, parse
+from matekd_bench.methods.grammar import MethodRef, parse
 from matekd_bench.methods.typed_names import TypedName
 from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.store.recorded_variants import recorded_variants
 from matekd_bench.tasks.task import Suite, Task, named_tasks
 
 MOST_RUNS = 100_000  # of a study; settings that plan more are damaged
@@ -32,106 +33,108 @@ class PlannedRuns:
 
 
 def count_planned(
-    planned: Collection[PlannedRun],
-    runs: Sequence[Record],
-    names: Mapping[str, TypedName],
-    all_tasks: Collection[str] = (),
+    planned: Collection[PlannedRun], runs: Sequence[Record], names: Mapping[str, TypedName]
 ) -> PlannedRuns | None:
     """Count the planned runs and those without a record in `runs`, the records of one table; None if none is planned.
 
-    `names` are those of the variants. `all_tasks` are the tasks of all tables: a task of another table is not missing.
+    `names` are those of the variants.
     """
-    elsewhere = set(all_tasks) - {run.identity.task for run in runs}
-    planned = {run for run in planned if run[1] not in elsewhere}
-    recorded = {(names[run.identity.variant].typed, run.identity.task, run.identity.seed) for run in runs}
     if not planned:
         return None
-    return PlannedRuns(len(planned), Counter(method for method, _, _ in sorted(planned - recorded)))
+    recorded = {(names[run.identity.variant].typed, run.identity.task, run.identity.seed) for run in runs}
+    return PlannedRuns(len(planned), Counter(method for method, _, _ in sorted({*planned} - recorded)))
 
 
 def planned_by_studies(
     runs: Sequence[Record],
+    others: Sequence[Record],
     names: Mapping[str, TypedName],
     settings_of: Callable[[Record], Mapping[str, Any]],
     tasks: Mapping[str, Task],
     suites: Sequence[Suite],
 ) -> set[PlannedRun]:
-    """Return what the studies of `runs` planned; none if no settings can be read.
+    """Return what the studies of `runs`, the records of one table, planned for it; none if no settings can be read.
 
-    `names` are those of the variants, and `settings_of` reads the settings of a run's study. `tasks` and `suites` are
-    the installed ones.
+    `others` are the records of all other tables. `names` are those of the variants, and `settings_of` reads the
+    settings of a run's study. `tasks` and `suites` are the installed ones.
     """
+    planned: set[PlannedRun] = set()
+    elsewhere = _by_settings(others, settings_of)
+    for key, (study, members) in _by_settings(runs, settings_of).items():
+        # The study's own records come first: a method may have had other defaults in another study.
+        plan = _plan(study, [*members, *runs], names, tasks, suites)
+        planned |= of_table(plan, members, elsewhere[key][1] if key in elsewhere else ())
+    return planned
+
+
+def of_table(
+    planned: Iterable[PlannedRun], runs: Sequence[Record], others: Sequence[Record]
+) -> set[PlannedRun]:
+    """Return the planned runs of one study that belong to a table.
+
+    `runs` are the records of the study in this table, `others` those in other tables. A task with records only in
+    other tables belongs there. A task without records belongs to the table of the study's newest record.
+    """
+    here, there = ({run.identity.task for run in part} for part in (runs, others))
+    has_newest = not others or max(map(_age, runs)) > max(map(_age, others))
+    return {run for run in planned if run[1] in here or (has_newest and run[1] not in there)}
+
+
+def _by_settings(
+    runs: Iterable[Record], settings_of: Callable[[Record], Mapping[str, Any]]
+) -> dict[str, tuple[Mapping[str, Any], list[Record]]]:
+    """Group runs by the settings of their studies; return the settings and the runs of each group."""
     by_command: dict[object, list[Record]] = {}
     for run in runs:
-        by_command.setdefault((run.provenance.command, run.provenance.seed_plan), []).append(run)
-    variants: dict[str, dict[str, TypedName]] = {}  # by settings
-    studies: dict[str, Mapping[str, Any]] = {}
+        origin = run.provenance.command, run.provenance.seed_plan, run.identity.protocol_id
+        by_command.setdefault(origin, []).append(run)
+    groups: dict[str, tuple[Mapping[str, Any], list[Record]]] = {}
     for members in by_command.values():
         # The settings of a command may have changed in between, with its config file: the newest count.
-        newest = max(members, key=lambda run: (run.provenance.created, run.run_id))
-        study = settings_of(newest)
-        key = canonical(study)
-        studies[key] = study
-        variants.setdefault(key, {}).update(
-            (run.identity.variant, names[run.identity.variant]) for run in members
-        )
-    planned: set[PlannedRun] = set()
-    for key, study in studies.items():
-        planned |= _plan(study, list(variants[key].values()), names.values(), tasks, suites)
-    return planned
+        study = settings_of(max(members, key=_age))
+        groups.setdefault(canonical(study), (study, []))[1].extend(members)
+    return groups
+
+
+def _age(run: Record) -> tuple[str, str]:
+    """Return a key that sorts runs from the oldest to the newest."""
+    return run.provenance.created, run.run_id
 
 
 def _plan(
     study: Mapping[str, Any],
-    recorded: Sequence[TypedName],
-    names: Iterable[TypedName],
+    recorded: Iterable[Record],
+    names: Mapping[str, TypedName],
     tasks: Mapping[str, Task],
     suites: Sequence[Suite],
 ) -> set[PlannedRun]:
     """Return the runs that a study planned; none if its settings cannot be understood.
 
-    `recorded` are the names of the study's own records, `names` those of all records of the table.
+    `recorded` are the records among which its methods are looked up, and `names` those of the variants.
     """
     try:
         reference = () if study["reference"] == "none" else parse(study["reference"])
-        set_by_user = {key: study["sets"][key] for key in study["set_by_user"]}
-        refs = [_with_params(ref, set_by_user) for ref in (*reference, *parse(study["methods"]))]
+        sets = study["sets"]
+        set_by_user = {key: sets[key] for key in study["set_by_user"]}
+        refs = {
+            _with_params(ref, sets): str(_with_params(ref, set_by_user))
+            for ref in (*reference, *parse(study["methods"]))
+        }
         planned_tasks = named_tasks(study["tasks"], tasks, suites, stand_ins=study["stand_ins"])
         seeds = range(study["first_seed"], study["first_seed"] + study["seeds"])
     except (KeyError, TypeError, AttributeError, UsageError):
         return set()
     if len(refs) * len(planned_tasks) * (seeds.stop - seeds.start) > MOST_RUNS:
         return set()
-    methods = _typed(dict.fromkeys(refs), recorded, names)
+    variants = recorded_variants(refs, recorded)
+    methods = {names[variants[ref]].typed if ref in variants else text for ref, text in refs.items()}
     return {(method, task, seed) for method in methods for task in planned_tasks for seed in seeds}
 
 
-def _with_params(ref: MethodRef, set_by_user: Mapping[str, str]) -> MethodRef:
-    """Add the parameters that the user set for all variants of a method, and not for this one."""
+def _with_params(ref: MethodRef, sets: Mapping[str, str]) -> MethodRef:
+    """Add the parameters that are set for all variants of a method, and not for this one; also to a wrapped method."""
     params = {
-        key.rpartition(".")[2]: value for key, value in set_by_user.items() if key.startswith(f"{ref.name}.")
+        key.rpartition(".")[2]: value for key, value in sets.items() if key.rpartition(".")[0] == ref.name
     }
-    return replace(ref, params=tuple(sorted((params | dict(ref.params)).items())))
-
-
-def _typed(refs: Iterable[MethodRef], recorded: Sequence[TypedName], names: Iterable[TypedName]) -> list[str]:
-    """Return the planned methods as tables name them; one without any record as the settings write it.
-
-    Settings may list a parameter at its default, which the name of a record's variant leaves out. So a method that has
-    no name of its own is taken for the next one of its study with the same method and budget factor.
-    """
-    known = {spelling: name.typed for name in names for spelling in (name.typed, name.variant)}
-    typed = {ref: known.get(str(ref)) for ref in refs}
-    left = [name for name in recorded if name.typed not in typed.values()]
-    for ref in [ref for ref, name in typed.items() if name is None]:
-        wanted = ref.name, factor_text(ref.factor)
-        same = next((name for name in left if (name.method, _factor(name.variant)) == wanted), None)
-        typed[ref] = str(ref) if same is None else same.typed
-        left = [name for name in left if name is not same]
-    return [str(name) for name in typed.values()]
-
-
-def _factor(variant: str) -> str:
-    """Return the budget factor of a variant: "@2x" of "kd@2x", "" without one."""
-    _, sign, factor = variant.rpartition("]")[2].partition("@")
-    return sign + factor
+    inner = _with_params(ref.inner, sets) if ref.inner else None
+    return replace(ref, params=tuple(sorted((params | dict(ref.params)).items())), inner=inner)

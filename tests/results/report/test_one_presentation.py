@@ -99,6 +99,18 @@ def test_every_output_counts_the_missing_runs(board: LeaderboardTables) -> None:
         assert {row["n_missing"] for row in file(board)} <= {None, ""}, name
 
 
+def test_missing_runs_of_a_variant_with_two_rows_count_once(make_record: Any) -> None:
+    runs = [
+        make_record("kd"),
+        *(make_record("eda", seed=int(number), method_version=number) for number in "12"),
+    ]
+    [table] = build(runs, tasks={}, suites=()).tables
+    part = LeaderboardTables((replace(table, planned=PlannedRuns(8, {"eda": 2, "kd": 3})),))
+    for name, file in FILES.items():
+        missing = {row["method"]: row["n_missing"] for row in file(part)}
+        assert [int(missing[row]) for row in ("kd", "eda v1", "eda v2")] == [3, 2, 0], name
+
+
 @pytest.mark.parametrize("sort", [None, "name", "cost"])
 def test_every_output_has_the_same_rows_in_the_same_order(board: LeaderboardTables, sort: str | None) -> None:
     ordered = sort_rows(board, sort) if sort else board

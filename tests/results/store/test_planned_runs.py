@@ -95,10 +95,67 @@ def test_a_parameter_at_its_default_has_no_place_in_a_variant(planned: Any, make
     assert (found.count, found.missing) == (4, {"eda": 1, "kd": 1})
 
 
+def test_methods_of_one_variant_are_planned_once(planned: Any, make_record: Any) -> None:
+    settings = SETTINGS | {"methods": "freelb,freelb[steps=2|3|4]", "tasks": "rte", "seeds": 1}
+    variants = {"freelb": 3, "freelb[steps=2]": 2, "freelb[steps=4]": 4}
+    runs = [make_record(variant, params={"steps": steps}) for variant, steps in variants.items()]
+    assert planned((settings, [make_record("kd"), *runs])) == [PlannedRuns(4, {})]
+
+
+def test_the_missing_value_of_a_sweep_is_named(planned: Any, make_record: Any) -> None:
+    settings = SETTINGS | {"methods": "r3f[epsilon=1e-5|1e-2|3e-2|1e-1]", "tasks": "rte", "seeds": 1}
+    runs = [make_record(f"r3f[epsilon={value}]", params={"epsilon": value}) for value in (1e-5, 0.01, 0.1)]
+    assert planned((settings, [make_record("kd"), *runs])) == [PlannedRuns(5, {"r3f[epsilon=3e-2]": 1})]
+
+
+@pytest.mark.parametrize(("method", "name"), [("eda", "eda{}"), ("worst-of-n[eda]", "worst-of-n[eda{}]")])
+def test_a_variant_of_earlier_settings_is_not_planned(
+    planned: Any, make_record: Any, method: str, name: str
+) -> None:
+    settings = SETTINGS | {"methods": method, "tasks": "rte", "seeds": 2, "set_by_user": ["eda.alpha"]}
+    old, new = name.format("[alpha=0.2]"), name.format("[alpha=0.3]")
+    [found] = planned(
+        (settings | {"sets": {"eda.alpha": "0.2"}}, [make_record(old), make_record(old, seed=1)]),
+        (settings | {"sets": {"eda.alpha": "0.3"}}, [make_record("kd", created="2026-01-02T04:00:00Z")]),
+    )
+    assert (found.count, found.missing) == (4, {new: 2, "kd": 1})
+
+
 def test_runs_of_another_protocol_are_not_missing(planned: Any, make_record: Any) -> None:
     settings = SETTINGS | {"methods": "kd", "seeds": 1}
     tables = planned((settings, [make_record(), make_record(task="cola", protocol_id="p2")]))
     assert tables == [PlannedRuns(1, {})] * 2
+
+
+def test_missing_runs_of_a_second_protocol_count(planned: Any, make_record: Any) -> None:
+    settings = SETTINGS | {"seeds": 1}
+    methods, tasks = ("kd", "eda"), ("rte", "cola")
+    first = [make_record(method, task, protocol_id="p1") for method in methods for task in tasks]
+    second = [make_record(method, protocol_id="p2", command="run --preset b") for method in methods]
+    tables = planned((settings, first), (settings | {"preset": "b"}, second))
+    assert tables == [PlannedRuns(4, {}), PlannedRuns(4, {"eda": 1, "kd": 1})]
+
+
+def test_missing_runs_count_after_the_settings_of_a_command_have_changed(
+    planned: Any, make_record: Any
+) -> None:
+    settings = SETTINGS | {"methods": "kd", "seeds": 1}
+    first = [make_record(task=task, protocol_id="p1") for task in ("rte", "cola")]
+    second = [make_record(protocol_id="p2", created="2026-01-02T04:00:00Z")]
+    tables = planned((settings, first), (settings | {"preset": "b"}, second))
+    assert tables == [PlannedRuns(2, {}), PlannedRuns(2, {"kd": 1})]
+
+
+@pytest.mark.parametrize("by_plan", [False, True])
+def test_a_task_without_records_counts_in_one_table(planned: Any, make_record: Any, by_plan: bool) -> None:
+    tasks = ("rte", "cola", "mrpc")
+    records = [make_record(), make_record(task="cola", protocol_id="p2", created="2026-01-02T04:00:00Z")]
+    if by_plan:
+        plan = [PlannedRun(run_id=f"kd-{task}", method="kd", name="kd", task=task, seed=0) for task in tasks]
+        tables = [table.planned for table in build(records, tasks={}, suites=(), plan=plan).tables]
+    else:
+        tables = planned((SETTINGS | {"methods": "kd", "tasks": ",".join(tasks), "seeds": 1}, records))
+    assert tables == [PlannedRuns(1, {}), PlannedRuns(2, {"kd": 1})]
 
 
 @pytest.mark.parametrize(
