@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 import matekd_bench as mb
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 ROOT = Path(__file__).parents[2]
-STUDY = ROOT / "results" / "reference" / "minilm"
+TASKS = {"CoLA": "cola", "SST-2": "sst2"}
+
+
+@pytest.fixture(scope="module")
+def study() -> mb.Results:
+    return mb.load_results(ROOT / "results" / "reference" / "minilm")
+
+
+@pytest.fixture(scope="module")
+def board(study: mb.Results) -> pd.DataFrame:
+    return study.leaderboard().to_frame().set_index("method").drop("teacher")
 
 
 def rows(heading: str) -> Iterator[list[str]]:
@@ -16,45 +32,54 @@ def rows(heading: str) -> Iterator[list[str]]:
     text = (ROOT / "docs" / "study.md").read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
     table = [line for line in text.partition("\n## ")[0].splitlines() if line.startswith("|")]
     for line in table[2:]:
-        yield [cell.strip().strip("`") for cell in line.strip("|").split("|")]
+        yield [cell.strip().replace("`", "") for cell in line.strip("|").split("|")]
 
 
 def points(value: float, sign: str = "") -> str:
     return f"{100 * value:{sign}.1f}"
 
 
-def test_the_table_of_a_task_is_the_leaderboard() -> None:
-    board = mb.load_results(STUDY).leaderboard().to_frame().set_index("method").drop("teacher")
-    expected = []
-    for name, row in board.iterrows():
-        cells = [name, f"{points(row.cola_mean)} ± {points(row.cola_sd)}"]
-        if row.role == "reference":
-            cells += ["", "", "", ""]
-        else:
-            ends = [points(end, "+") for end in (row.cola_delta_ci_lo, row.cola_delta_ci_hi)]
-            cells += [
-                points(row.cola_delta, "+"),
-                " to ".join(ends),
-                f"{row.cola_p_holm:.3f}",
-                row.cola_verdict,
-            ]
-        expected.append([*cells, f"{row.flops_x_reference:.1f}"])
-    assert list(rows("What was found on CoLA")) == expected
+def compared(row: Any, prefix: str) -> list[str]:
+    """Difference, interval, p and verdict of a row on a task, or over tasks without a prefix."""
+    if row.role == "reference":
+        return ["", "", "", ""]
+    low, high, p = (row[f"{prefix}{name}"] for name in ("delta_ci_lo", "delta_ci_hi", "p_holm"))
+    interval = f"{points(low, '+')} to {points(high, '+')}"
+    shown = "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return [points(row[f"{prefix}delta"], "+"), interval, shown, row[f"{prefix}verdict"]]
 
 
-def test_what_was_found_stands_beside_what_was_predicted() -> None:
-    results = mb.load_results(STUDY)
-    board = results.leaderboard().to_frame().set_index("method")
-    found = {name: cell for name, _, cell in rows("What was predicted")}
-    for name in ("kd@3x", "kd@15x", "random-mask", "eda", "freelb", "frozen-generator", "matekd"):
-        assert found[name] == points(board.cola_delta[name], "+")
-    frozen = results.leaderboard(reference="frozen-generator").to_frame().set_index("method")
-    assert found["matekd` minus `frozen-generator"] == points(frozen.cola_delta["matekd"], "+")
-    runs = board.cola_n["matekd"]
-    adversaries = runs - board.cola_n_no_adversary["matekd"]
-    assert (
-        found["runs of matekd with an adversary".replace("matekd", "`matekd`")] == f"{adversaries} of {runs}"
-    )
-    assert found["collapsed runs"] == str(board.n_collapsed.sum())
-    widths = board.cola_delta_halfwidth.dropna()
-    assert found["half-widths of the intervals"] == f"{points(widths.min())} to {points(widths.max())}"
+@pytest.mark.parametrize("task", TASKS)
+def test_the_table_of_a_task_is_the_leaderboard(board: pd.DataFrame, task: str) -> None:
+    prefix = f"{TASKS[task]}_"
+    assert {cells[0]: cells[1:] for cells in rows(f"What was found on {task}")} == {
+        name: [
+            f"{points(row[f'{prefix}mean'])} ± {points(row[f'{prefix}sd'])}",
+            *compared(row, prefix),
+        ]
+        for name, row in board.iterrows()
+    }
+
+
+def test_the_table_over_tasks_is_the_leaderboard(board: pd.DataFrame) -> None:
+    assert {cells[0]: cells[1:] for cells in rows("Over both tasks")} == {
+        name: [*compared(row, ""), f"{row.flops_x_reference:.1f}"] for name, row in board.iterrows()
+    }
+
+
+def test_what_was_found_stands_beside_what_was_predicted(study: mb.Results, board: pd.DataFrame) -> None:
+    frozen = study.leaderboard(reference="frozen-generator").to_frame().set_index("method")
+    found = {name: cells for name, *cells in rows("What was predicted")}
+    for number, task in enumerate(TASKS.values()):
+        at = 2 * number + 1
+        for name, row in board.iterrows():
+            if row.role != "reference":
+                assert found[name][at] == points(row[f"{task}_delta"], "+"), (name, task)
+        assert found["matekd minus frozen-generator"][at] == points(frozen[f"{task}_delta"]["matekd"], "+")
+        runs, none = (int(board[f"{task}_{name}"]["matekd"]) for name in ("n", "n_no_adversary"))
+        assert found["runs of matekd with an adversary"][at] == f"{runs - none} of {runs}"
+        assert found["collapsed runs"][at] == str(int(board[f"{task}_n_collapsed"].sum()))
+        widths = board[f"{task}_delta_halfwidth"].dropna()
+        assert (
+            found["half-widths of the intervals"][at] == f"{points(widths.min())} to {points(widths.max())}"
+        )
