@@ -59,8 +59,12 @@ class Board:
     def families(self) -> tuple[list[str], list[str]]:
         """Methods, and baselines (the rows of the reference with other budgets too), each with three runs on a task."""
         tested = [name for name in self.pairs if self._most_runs(name) >= 3]
-        baselines = [name for name in tested if self.role(name) == "baseline"]
+        baselines = [name for name in tested if self._is_baseline(name)]
         return [name for name in tested if name not in baselines], baselines
+
+    def _is_baseline(self, name: str) -> bool:
+        method = str(self._identity(name)["method"])
+        return self.role(name) == "baseline" or method == self._identity(self.reference)["method"]
 
     def _most_runs(self, name: str) -> int:
         """The largest number of runs that the row has on an informative task, failed ones included."""

@@ -26,7 +26,10 @@ def write(results: Path, folder: Path) -> None:
     subprocess.run([*command, "export", *runs, *place], check=True, stdout=subprocess.DEVNULL)
     wide = {**os.environ, "COLUMNS": "1000", "PYTHONIOENCODING": "utf-8"}
     screen = subprocess.run(
-        [*command, "leaderboard", "--by", "task", *place], check=True, stdout=subprocess.PIPE, env=wide
+        [*command, "leaderboard", "--by", "task", "--notes", *place],
+        check=True,
+        stdout=subprocess.PIPE,
+        env=wide,
     )
     (folder / SCREEN).write_bytes(screen.stdout)
 
