@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,41 +20,20 @@ from matekd_bench.events import (
     Sink,
     StopRequested,
     StudyFinished,
-    StudyStarted,
 )
 from matekd_bench.screen.bar_screen import BarScreen
 from matekd_bench.screen.live_bars import Bars, shortened
 from matekd_bench.screen.plain_screens import LineScreen, QuietScreen
 from matekd_bench.screen.progress import in_notebook, loading, watcher
-from matekd_bench.screen.time_left import Pace, StudyPace
 from matekd_bench.screen.wording import STOPPING, duration
-
-
-def planned(run_id: str, seed: int, updates: int, **more: Any) -> PlannedRun:
-    return PlannedRun(run_id=run_id, method="kd", task="rte", seed=seed, updates=updates, **more)
-
+from screen_events import STUDY, THREE, Clock, finished
 
 RUN = RunStarted(run_id="a2", method="eda[alpha=0.2]", task="rte", seed=0, position=2, total=2)
-STUDY = StudyStarted(
-    results=Path("results"),
-    preset="minilm",
-    methods=("kd", "eda[alpha=0.2]"),
-    tasks=("rte",),
-    seeds=(0,),
-    runs=(planned("a1", 0, 500, done=True), planned("a2", 0, 500)),
-)
 
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def show_study(screen: Sink, clock: Clock) -> None:
@@ -77,10 +54,6 @@ def show_study(screen: Sink, clock: Clock) -> None:
     screen.emit(Evaluated(run_id="a2", number=2, total=2, score=0.625))
     screen.emit(finished("a2", 0.625, 75.0))
     screen.emit(StudyFinished(status="done", trained=1, skipped=1))
-
-
-def finished(run_id: str, score: float = 0.5, seconds: float = 60.0) -> RunFinished:
-    return RunFinished(run_id=run_id, status="ok", score=score, seconds=seconds)
 
 
 def started(run: PlannedRun, position: int) -> RunStarted:
@@ -153,19 +126,13 @@ def test_live_bars_keep_brackets_and_show_evaluations_if_wanted(
     assert ("evaluation 1/2: 50.0" in printed) is verbose
 
 
-@pytest.fixture
-def three() -> StudyStarted:
-    """Three runs to do, of 100, 300 and 600 updates."""
-    return replace(STUDY, runs=(STUDY.runs[0], *(planned(f"b{n}", n, n * 100) for n in (1, 3, 6))))
-
-
-def test_plain_lines_say_how_long_all_runs_will_take(three: StudyStarted) -> None:
+def test_plain_lines_say_how_long_all_runs_will_take() -> None:
     stream, clock = io.StringIO(), Clock()
     screen = LineScreen(stream, clock=clock)
-    screen.emit(three)
-    for position, run in enumerate(three.todo, start=1):
+    screen.emit(THREE)
+    for position, run in enumerate(THREE.todo, start=1):
         screen.emit(started(run, position))
-    for run in (three.todo[1], three.todo[0], three.todo[2]):  # three at a time end in another order
+    for run in (THREE.todo[1], THREE.todo[0], THREE.todo[2]):  # three at a time end in another order
         clock.now += 60
         screen.emit(finished(run.run_id, seconds=150.0))
     ends = [line for line in stream.getvalue().splitlines() if line.startswith("[")]
@@ -176,14 +143,14 @@ def test_plain_lines_say_how_long_all_runs_will_take(three: StudyStarted) -> Non
     ]
 
 
-def test_the_bar_of_a_run_shows_its_preparation_first(three: StudyStarted) -> None:
-    clock, run = Clock(), three.todo[0]
+def test_the_bar_of_a_run_shows_its_preparation_first() -> None:
+    clock, run = Clock(), THREE.todo[0]
 
     def emit(done: int, limit: int, **more: Any) -> None:
         screen.emit(Progress(run_id=run.run_id, done=done, limit=limit, **more))
 
     with BarScreen(Terminal(), verbose=False, clock=clock) as screen:
-        screen.emit(three)
+        screen.emit(THREE)
         screen.emit(started(run, 1))
         screen.emit(Message(kind="stage", text="teacher for rte", run_id=run.run_id))
         clock.now += 600  # the first update is slow: it does not count
@@ -205,12 +172,12 @@ def test_the_bar_of_a_run_shows_its_preparation_first(three: StudyStarted) -> No
         assert lowest_bar(screen)[5].endswith(" left")
 
 
-def test_nothing_is_left_of_what_is_prepared_for_later_and_of_steps_of_the_study(three: StudyStarted) -> None:
+def test_nothing_is_left_of_what_is_prepared_for_later_and_of_steps_of_the_study() -> None:
     with BarScreen(Terminal(), verbose=False, clock=Clock()) as screen:
         screen.emit(Message(kind="stage", text="reading data"))
         screen.emit(Progress(done=1, limit=9, preparing=True))
         assert lowest_bar(screen)[:3] == ("reading data", 1, 9)
-        screen.emit(three)
+        screen.emit(THREE)
         assert lowest_bar(screen)[0] == "runs"
         screen.emit(Message(kind="stage", text="logits for rte", run_id="b6"))
         assert lowest_bar(screen)[0] == "logits for rte"
@@ -263,109 +230,6 @@ def test_a_stop_is_shown_in_the_bars_and_written_past_a_stream_of_lines(tmp_path
     LineScreen(io.StringIO()).emit(StopRequested())  # a stream without a file: nothing to write to
 
 
-def test_time_left_is_known_only_in_the_middle(three: StudyStarted) -> None:
-    clock = Clock()
-    pace, study = Pace(clock), StudyPace(three, clock)
-    pace.step(1)
-    clock.now = 10.0
-    assert [pace.left(done, 8) for done in (0, 1, 3, 8)] == [None, None, 25.0, None]
-    left = []
-    for run in (*three.todo, three.todo[-1]):
-        left.append(study.left())
-        study.run_finished(finished(run.run_id, seconds=10.0))
-    assert left == [None, 20.0, 10.0, None]
-
-
-def test_a_run_takes_what_runs_of_its_method_and_task_took_or_its_plan_times_the_slowdown() -> None:
-    runs = [
-        PlannedRun(run_id=f"{method}-{task}-{seed}", method=method, task=task, seed=seed, seconds=seconds)
-        for method, seconds in (("kd", 10.0), ("eda", 30.0))
-        for task in ("rte", "cola")
-        for seed in range(2)
-    ]
-    plan = replace(
-        STUDY, runs=tuple(runs), teachers={"rte": 100.0, "cola": 50.0}, generators={"rte,cola": 7.0}
-    )
-    study = StudyPace(plan, Clock())
-    study.run_finished(finished("kd-rte-0", seconds=40.0))  # four times as slow, and rte's teacher is ready
-    assert study.left() == 40 + 4 * (20 + 4 * 30 + 50 + 7)
-    record = {"compute": {"train_seconds": 50.0, "eval_seconds": 10.0, "precompute_seconds": 99.0}}
-    study.run_finished(
-        replace(finished("eda-cola-0", seconds=500.0), record=record)
-    )  # preparations do not count
-    assert study.left() == pytest.approx(40 + 60 + (100 / 40) * (20 + 2 * 30))
-    study.run_finished(replace(finished("eda-cola-1", seconds=1.0), status="failed"))
-    assert study.left() == pytest.approx(40 + (100 / 40) * (20 + 2 * 30))
-    study.run_finished(finished("of another study"))
-    assert study.left() == pytest.approx(40 + (100 / 40) * (20 + 2 * 30))
-    study.run_finished(replace(finished("eda-rte-0", seconds=1.0), status="diverged"))  # stopped early
-    assert study.left() == pytest.approx(40 + (100 / 40) * (20 + 30))
-
-
-def test_a_run_takes_only_its_own_tasks_generator_off_the_rest() -> None:
-    runs = [
-        PlannedRun(run_id=f"{task}-{seed}", method="matekd", task=task, seed=seed, seconds=10.0)
-        for task in ("rte", "cola")
-        for seed in range(3)
-    ]
-    study = StudyPace(replace(STUDY, runs=tuple(runs), generators={"rte": 100.0, "cola": 200.0}), Clock())
-    record = {"compute": {"train_seconds": 10.0, "eval_seconds": 0.0, "precompute_seconds": 100.0}}
-    for number in range(2):
-        study.run_finished(replace(finished(f"rte-{number}", seconds=10.0), record=record))
-    assert study.left() == 4 * 10 + 200
-
-
-# Runs of a study with MiniLM on mrpc and rte, two at a time: method, task, TFLOPs, seconds.
-RECORDED = [
-    *[("freelb", "mrpc", 36, seconds) for seconds in (358, 350, 341)],
-    *[("matekd", "mrpc", 41, seconds) for seconds in (432, 435, 416)],
-    *[("random-mask", "mrpc", 30, seconds) for seconds in (283, 292, 297)],
-    *[("eda", "mrpc", 33, seconds) for seconds in (335, 311, 317)],
-    *[("kd", "mrpc", 12, seconds) for seconds in (141, 139, 143)],
-    *[("freelb", "rte", 14, seconds) for seconds in (163, 160, 172)],
-    *[("matekd", "rte", 18, seconds) for seconds in (215, 202, 218)],
-    *[("random-mask", "rte", 12, seconds) for seconds in (133, 136, 135)],
-    *[("eda", "rte", 13, seconds) for seconds in (141, 140, 141)],
-    *[("kd", "rte", 5, seconds) for seconds in (69, 73, 74)],
-]
-
-
-@pytest.mark.parametrize("planned_speed", [0.05, 0.1, 1.0])  # TFLOPs a second; about 0.1 were measured
-def test_the_time_left_of_a_recorded_study_does_not_jump(planned_speed: float) -> None:
-    runs = [
-        PlannedRun(
-            run_id=str(number), method=method, task=task, seed=number % 3, seconds=flops / planned_speed
-        )
-        for number, (method, task, flops, _) in enumerate(RECORDED)
-    ]
-    clock, ends, expected = Clock(), [], []
-    study = StudyPace(replace(STUDY, runs=tuple(runs)), clock)
-    waiting, under_way = list(enumerate(RECORDED)), list[tuple[float, int]]()
-    while waiting or under_way:
-        while waiting and len(under_way) < 2:
-            number, (*_, seconds) = waiting.pop(0)
-            study.run_started(str(number))
-            under_way.append((clock.now + seconds, number))
-        clock.now, number = min(under_way)
-        under_way.remove((clock.now, number))
-        study.run_finished(finished(str(number), seconds=RECORDED[number][3]))
-        if (left := study.left()) is not None:
-            ends.append(clock.now)
-            expected.append(clock.now + left)
-    assert expected == pytest.approx([clock.now] * len(expected), rel=0.12)
-    left = [end - at for at, end in zip(ends, expected, strict=True)]
-    assert [after - before for before, after in pairwise(left) if after > before + 60] == []
-
-
-def test_steps_before_an_interruption_do_not_count_for_the_speed() -> None:
-    clock = Clock()
-    pace = Pace(clock)
-    for done in range(51, 77):
-        clock.now += 4
-        pace.step(done)
-    assert pace.left(76, 100) == 4 * 24
-
-
 def test_a_failed_run_has_no_score() -> None:
     stream = io.StringIO()
     screen = LineScreen(stream)
@@ -396,10 +260,10 @@ def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_bars_of_several_runs_at_a_time_are_shown_together(three: StudyStarted) -> None:
+def test_bars_of_several_runs_at_a_time_are_shown_together() -> None:
     with BarScreen(Terminal(), verbose=False, clock=Clock()) as screen:
-        screen.emit(three)
-        one, two, _ = three.todo
+        screen.emit(THREE)
+        one, two, _ = THREE.todo
         for position, run in enumerate((one, two), start=1):
             screen.emit(started(run, position))
         screen.emit(Progress(run_id=one.run_id, done=5, limit=100, seconds_left=1.0))

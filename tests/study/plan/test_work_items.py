@@ -55,6 +55,11 @@ def test_a_dry_run_says_how_much_work_it_is_and_how_it_knows(
     assert sum(plan["bases"].values()) == 4
 
 
+def of_matekd(study_options: tuple[str, ...], results: Path) -> list[str]:
+    """The command of a study of matekd on RTE."""
+    return ["run", *study_options, "--methods", "matekd", "--tasks", "rte", "--results", str(results)]
+
+
 def test_a_dry_run_has_lines_for_what_runs_share_and_what_is_cached_costs_nothing(
     study_options: tuple[str, ...],
     tmp_path: Path,
@@ -63,16 +68,7 @@ def test_a_dry_run_has_lines_for_what_runs_share_and_what_is_cached_costs_nothin
 ) -> None:
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("matekd_bench.study.plan.study_plan.why_busy", lambda device, precision: "load 9.0")
-    study = [
-        "run",
-        *study_options,
-        "--methods",
-        "matekd",
-        "--tasks",
-        "rte",
-        "--results",
-        str(tmp_path / "results"),
-    ]
+    study = of_matekd(study_options, tmp_path / "results")
 
     def plan() -> tuple[str, Any]:
         assert main([*study, "--seeds", "2", "--dry-run"]) == 0
@@ -130,16 +126,7 @@ def test_a_generator_with_a_trained_head_needs_no_warm_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))
-    study = [
-        "run",
-        *study_options,
-        "--methods",
-        "matekd",
-        "--tasks",
-        "rte",
-        "--results",
-        str(tmp_path / "results"),
-    ]
+    study = of_matekd(study_options, tmp_path / "results")
     assert main(study) == 0
     [warm] = (folder for folder in (tmp_path / "cache" / "generators").iterdir() if folder.is_dir())
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "other"))
