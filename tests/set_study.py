@@ -56,7 +56,7 @@ def write_with_sets(folder: Path, write_study: Any) -> ResultsStore:
         uids = [f"{name}-{row}" for row in range(N)]
         store.write_data(digest(name), task=name, split="dev", uids=uids, labels=LABELS.tolist())
     for record in plain.records():
-        identity, predictions = record.identity, plain.read_predictions(record.run_id)
+        identity, predictions = record.identity, plain.read_predictions(record)
         names = list(SETS) if identity.task == "rte" else []
         given = {name: answers(name, identity.method, identity.seed) for name in names}
         also = {digest(name): np.eye(2, dtype=np.float32)[answer] for name, answer in given.items()}

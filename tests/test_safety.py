@@ -56,7 +56,7 @@ def results(tmp_path: Path) -> Path:
     """A results folder with one run of a reference study."""
     source, target = ResultsStore(REFERENCE), ResultsStore(tmp_path / "results")
     record = source.records()[0]
-    target.write(record, source.read_predictions(record.run_id))
+    target.write(record, source.read_predictions(record))
     return target.root
 
 
@@ -242,9 +242,10 @@ def test_predictions_that_unpack_to_gigabytes(results: Path) -> None:
             entry.write(bytes(2**20))
     (run / "predictions.npz").write_bytes(content.getvalue())
     changed(results, predictions__sha256=file_digest(run / "predictions.npz"))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    store = ResultsStore(results)
+    record, before = store.read(run.name), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ResultsError, match="unpacks to"):
-        ResultsStore(results).read_predictions(run.name)
+        store.read_predictions(record)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18  # kB
 
 

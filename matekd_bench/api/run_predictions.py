@@ -25,7 +25,7 @@ def predictions_frame(
 
     Raises ResultsError if the run recorded no predictions, and DataError if the texts are not the scored ones.
     """
-    predictions = store.read_predictions(run.run_id)
+    predictions = store.read_predictions(run)
     if predictions is None or not predictions.evaluations:
         raise ResultsError(f"run '{run.run_id}' recorded no predictions.")
     rows: list[dict[str, Any]] = []

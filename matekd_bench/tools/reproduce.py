@@ -240,7 +240,7 @@ def _differing_evaluations(
     store: ResultsStore, recorded: Record, target: ResultsStore, again: Record
 ) -> list[LogitDifference]:
     """List the evaluations whose logits differ; empty if one of the runs has no recorded predictions."""
-    first, second = store.read_predictions(recorded.run_id), target.read_predictions(again.run_id)
+    first, second = store.read_predictions(recorded), target.read_predictions(again)
     if first is None or second is None:
         return []
     differences = []

@@ -65,7 +65,7 @@ def test_records_have_the_scores_and_the_predictions_their_logits(results: Path)
         assert keyboard.resources.keys() == {"nlpaug"}
         assert keyboard.splits["dev"].digest != record.data.splits["dev"].digest
         assert claims.teacher_score is not None
-        predictions = store.read_predictions(record.run_id)
+        predictions = store.read_predictions(record)
         for scores in record.also:
             devset = store.read_data(scores.splits["dev"].digest)
             answers = predictions.also[devset.digest].argmax(1)

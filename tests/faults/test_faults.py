@@ -93,7 +93,7 @@ def test_every_single_call_of_a_record_a_checkpoint_and_the_cache_may_fail(
 ) -> None:
     source = Path(__file__).parents[2] / "results" / "reference" / "minilm"
     record = ResultsStore(source).records()[0]
-    predictions = ResultsStore(source).read_predictions(record.run_id)
+    predictions = ResultsStore(source).read_predictions(record)
     monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))
 
     def content(folder: Path, *_: Any) -> None:

@@ -29,9 +29,7 @@ def test_mcnemar_on_the_recorded_answers(study: Collection) -> None:
     found = compare_runs(eda, kd, Evidence(study.stores), {})
     store = study.stores[kd.run_id]
     labels = np.array(store.read_data("dev-rte").labels)
-    a, b = (
-        store.read_predictions(r.run_id).evaluations[-1]["dev"].argmax(axis=1) == labels for r in (eda, kd)
-    )
+    a, b = (store.read_predictions(r).evaluations[-1]["dev"].argmax(axis=1) == labels for r in (eda, kd))
     only_a, only_b = int(np.sum(a & ~b)), int(np.sum(b & ~a))
     assert (found.only_own, found.only_other, found.n) == (only_a, only_b, 240)
     assert found.p == pytest.approx(binomtest(only_a, only_a + only_b).pvalue)

@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from matekd_bench.errors import ResultsError
@@ -72,20 +73,19 @@ class Predictions:
 
         `last_only` unpacks only the last evaluation, which then is the only one.
         """
-        import numpy as np
-
         try:
-            _check_unpacked_size(content)
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                further = [name for name in arrays.files if name.startswith(FURTHER)]
-                logits, uids = _names_by_evaluation([name for name in arrays.files if name not in further])
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                _check_unpacked_size(archive)
+                names = [entry.removesuffix(".npy") for entry in archive.namelist()]
+                further = [name for name in names if name.startswith(FURTHER)]
+                logits, uids = _names_by_evaluation([name for name in names if name not in further])
                 return cls(
                     tuple(
-                        {split: arrays[name] for split, name in names.items()}
-                        for names in logits[-1 if last_only else 0 :]
+                        {split: _array(archive, name) for split, name in names_by_split.items()}
+                        for names_by_split in logits[-1 if last_only else 0 :]
                     ),
-                    {split: tuple(arrays[name].tolist()) for split, name in uids.items()},
-                    {name.removeprefix(FURTHER): arrays[name] for name in further},
+                    {split: _uids(_npy_file(archive, name)) for split, name in uids.items()},
+                    {name.removeprefix(FURTHER): _array(archive, name) for name in further},
                 )
         except Exception as error:  # numpy, zipfile and zlib raise many different errors for a damaged file
             reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -106,9 +106,30 @@ def _names_by_evaluation(names: Sequence[str]) -> tuple[list[dict[str, str]], di
     return [logits[number] for number in sorted(logits)], uids
 
 
-def _check_unpacked_size(content: bytes) -> None:
+def _check_unpacked_size(archive: zipfile.ZipFile) -> None:
     """Raise ValueError for a zip file that unpacks to more than predictions need; zipfile never unpacks more."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        unpacked = sum(entry.file_size for entry in archive.infolist())
+    unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > MAX_UNPACKED_BYTES:
         raise ValueError(f"it unpacks to {unpacked} bytes; the limit is {MAX_UNPACKED_BYTES}")
+
+
+def _npy_file(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return one array of the archive, as an npy file."""
+    return archive.read(f"{name}.npy")
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """Read one array of the archive, without pickle."""
+    return _from_npy(_npy_file(archive, name))
+
+
+def _from_npy(content: bytes) -> NDArray[Any]:
+    import numpy as np
+
+    return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+
+
+@lru_cache(maxsize=32)
+def _uids(content: bytes) -> tuple[str, ...]:
+    """Return the ids of an npy file; the many runs of a task have the same ones, which are made only once."""
+    return tuple(_from_npy(content).tolist())

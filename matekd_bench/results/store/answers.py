@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -59,7 +59,7 @@ def read_logits(
     Raises ResultsError if there are none, if they are not of the examples that have labels, or are not finite.
     """
     check_has_predictions(record)
-    file = store.read_predictions(record.run_id, last_only=last_only)
+    file = store.read_predictions(record, last_only=last_only)
     if file is None or not file.evaluations:
         raise ResultsError("the predictions contain no evaluation.")
     if isinstance(record, SetRecord):
@@ -69,7 +69,10 @@ def read_logits(
             f"the predictions are for the splits {', '.join(sorted(file.uids))}, the labels for "
             f"{', '.join(labels.splits)}."
         )
-    orders = [_label_order(file, split, uids) for split, uids in zip(labels.splits, labels.uids, strict=True)]
+    orders = [
+        _label_order(split, file.uids[split], uids)
+        for split, uids in zip(labels.splits, labels.uids, strict=True)
+    ]
     return [
         tuple(_finite(evaluation[split])[order] for split, order in zip(labels.splits, orders, strict=True))
         for evaluation in file.evaluations
@@ -102,12 +105,15 @@ def check_has_predictions(record: Record) -> None:
         raise ResultsError("no predictions were recorded.")
 
 
-def _label_order(file: Predictions, split: str, uids: Sequence[str]) -> Values:
-    """Return the index of each labeled example among the predictions, as int64 [n]."""
-    indices = {uid: index for index, uid in enumerate(file.uids[split])}
-    if len(indices) != len(file.uids[split]) or indices.keys() != set(uids):
+@lru_cache(maxsize=32)
+def _label_order(split: str, uids: tuple[str, ...], labeled: tuple[str, ...]) -> Values:
+    """Return the index of each `labeled` example among the `uids`, as int64 [n], the same for all runs of a task."""
+    indices = {uid: index for index, uid in enumerate(uids)}
+    if len(indices) != len(uids) or indices.keys() != set(labeled):
         raise ResultsError(f"the predictions for {split} do not cover the examples that have labels.")
-    return np.array([indices[uid] for uid in uids], dtype=np.int64)
+    order = np.array([indices[uid] for uid in labeled], dtype=np.int64)
+    order.setflags(write=False)
+    return order
 
 
 def _finite(logits: Values) -> Values:

@@ -121,7 +121,7 @@ def _add_run(contents: MergeContents, run: RunCopy, verifier: Verifier) -> None:
     The copy is skipped if its predictions are damaged or do not give its scores.
     """
     try:
-        run.store.read_predictions(run.record.run_id)  # checks their SHA-256
+        run.store.read_predictions(run.record)  # checks their SHA-256
     except ResultsError as error:
         contents.left_out.append(str(error))
         return

@@ -163,17 +163,17 @@ class ResultsStore:
                 entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()
             )
 
-    def read_predictions(self, run_id: str, *, last_only: bool = False) -> Predictions | None:
-        """Read the run's predictions, of the last evaluation if `last_only`, None if it has none.
+    def read_predictions(self, run: Record, *, last_only: bool = False) -> Predictions | None:
+        """Read the predictions that a record names, of the last evaluation if `last_only`; None if it names none.
 
         Raises ResultsError if the file is not the recorded one.
         """
-        recorded = self.read(run_id).predictions
+        recorded = run.predictions
         if recorded is None:
             return None
-        content = self._read_run_file(run_id, recorded.path)
+        content = self._read_run_file(run.run_id, recorded.path)
         if bytes_digest(content) != recorded.sha256:
-            path = self._folder(run_id) / recorded.path
+            path = self._folder(run.run_id) / recorded.path
             raise ResultsError(f"{path} is damaged: its SHA-256 is not the recorded one.")
         return Predictions.from_bytes(content, last_only=last_only)
 

@@ -78,7 +78,7 @@ def _recorded_answers(
     run: Record, store: ResultsStore, tasks: Mapping[str, Task], glue_dir: Path | None
 ) -> tuple[list[tuple[str, ...]], Tensor]:
     """Return the texts of all rows on which the run was scored, and its logits [n, C] at the last evaluation."""
-    predictions = store.read_predictions(run.run_id, last_only=True)
+    predictions = store.read_predictions(run, last_only=True)
     if predictions is None or not predictions.evaluations:
         raise ResultsError(f"run '{run.run_id}' recorded no predictions to compare an ONNX model with.")
     task, texts, logits = task_to_predict(run, None, tasks), [], []

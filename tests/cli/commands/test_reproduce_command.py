@@ -59,7 +59,7 @@ def run_of(folder: Path, method: str) -> Record:
 def copied(source: Path, target: Path, *, shift: float = 0.0) -> Record:
     """The run of kd in another folder, as another torch, or another chance, would have made it."""
     store, record = ResultsStore(source), run_of(source, "kd")
-    found = store.read_predictions(record.run_id)
+    found = store.read_predictions(record)
     evaluations = tuple({name: logits + shift * number for name, logits in evaluation.items()}
                   for number, evaluation in enumerate(found.evaluations))  # fmt: skip
     provenance = record.provenance.model_copy(update={"seed_plan": SeedPlan(first=1, count=5)})
@@ -146,7 +146,7 @@ def test_a_tuned_run_is_trained_again_with_the_settings_that_were_chosen(
     assert run.hparams["lr"] == run.tuning.chosen_trial.lr != run.tuning.trials[0].lr
     for part in ("run_id", "hparams", "tuning", "scores", "curve"):
         assert getattr(repeated, part) == getattr(run, part)
-    whole, again_made = (ResultsStore(folder).read_predictions(run.run_id) for folder in (first, second))
+    whole, again_made = (ResultsStore(folder).read_predictions(run) for folder in (first, second))
     assert whole.to_bytes() == again_made.to_bytes()
     capsys.readouterr()
     assert (

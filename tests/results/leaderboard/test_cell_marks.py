@@ -42,7 +42,7 @@ def store(tmp_path: Path, write_study: Any) -> ResultsStore:
 def copy_of_kd(store: ResultsStore, method: str, move: Mapping[int, Any], make_record: Any) -> None:
     """Record runs of `method` with the predictions of `kd`; `move` is added to the last logits, by seed."""
     for run in store.records():
-        seed, predictions = run.identity.seed, store.read_predictions(run.run_id)
+        seed, predictions = run.identity.seed, store.read_predictions(run)
         if run.identity.method == "kd" and seed in move:
             first, last = predictions.evaluations
             moved = {"dev": (last["dev"] + np.asarray(move[seed])).astype(np.float32)}
@@ -77,7 +77,7 @@ def test_the_share_of_changed_answers_is_a_mean_over_common_seeds(
     flip = np.zeros((240, 2))
     flip[:24] = [2.0, -2.0]  # all of the first 24 become class 0
     copy_of_kd(store, "copy", {0: flip, 2: 0.0}, make_record)
-    runs = {(run.identity.method, run.identity.seed): run.run_id for run in store.records()}
+    runs = {(run.identity.method, run.identity.seed): run for run in store.records()}
     before, after = (
         store.read_predictions(runs[method, 0]).evaluations[-1]["dev"].argmax(axis=1)
         for method in ("kd", "copy")

@@ -61,7 +61,7 @@ def entries(root: Path) -> dict[str, dict[str, RowScores]]:
     store = ResultsStore(root)
     runs: dict[tuple[str, str], dict[int, Any]] = {}
     for record in store.records():
-        answers = store.read_predictions(record.run_id).evaluations[-1]["dev"].argmax(axis=1)
+        answers = store.read_predictions(record).evaluations[-1]["dev"].argmax(axis=1)
         runs.setdefault((record.identity.method, record.identity.task), {})[record.identity.seed] = answers
     found: dict[str, dict[str, RowScores]] = {}
     for (method, task), by_seed in runs.items():
@@ -122,7 +122,7 @@ def test_xfit_and_best_dev_stand_beside(root: Path, table: LeaderboardTable) -> 
     expected = []
     for record in store.records():
         if (record.identity.method, record.identity.task) == ("good", "rte"):
-            evaluations = store.read_predictions(record.run_id).evaluations
+            evaluations = store.read_predictions(record).evaluations
             answers = [(evaluation["dev"].argmax(axis=1),) for evaluation in evaluations]
             expected.append(xfit(gold, (devset.uids,), answers))
     cell = rows_of(table)["good"].cells["rte"]

@@ -33,7 +33,7 @@ def table(store: ResultsStore) -> LeaderboardTable:
 
 def test_predictions_and_record_survive_the_store(store: ResultsStore) -> None:
     record = next(record for record in store.records() if record.identity.task == "rte")
-    also = store.read_predictions(record.run_id).also
+    also = store.read_predictions(record).also
     assert set(also) == set(map(digest, SETS))
     expected = answers("rte@aeda", record.identity.method, record.identity.seed)
     assert also["rte-aeda"].argmax(1).tolist() == expected.tolist()

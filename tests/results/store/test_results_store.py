@@ -49,7 +49,7 @@ def test_a_run_comes_back_as_it_was_written(
     assert store.has(record.run_id)
     assert store.read(record.run_id) == stored == store.records()[0]
     assert stored.model_copy(update={"predictions": None}) == record
-    back: Any = store.read_predictions(record.run_id)
+    back: Any = store.read_predictions(stored)
     assert back.uids == predictions.uids
     np.testing.assert_array_equal(
         *([one["dev"] for one in p.evaluations] for p in (back, predictions)), strict=True
@@ -72,7 +72,7 @@ def test_a_failed_run_is_not_done_and_is_replaced(store: ResultsStore, make_reco
     store.write(failed)
     assert not store.has(failed.run_id)
     assert [record.status for record in store.records()] == ["failed"]
-    assert store.read_predictions(failed.run_id) is None
+    assert store.read_predictions(failed) is None
     done = make_record(run_id=failed.run_id)
     store.write(done)
     assert store.has(done.run_id)
@@ -193,12 +193,11 @@ def test_records_are_sorted_by_run_id(store: ResultsStore, make_record: Any) -> 
 def test_a_run_without_its_predictions_is_not_done(
     store: ResultsStore, make_record: Any, predictions: Predictions
 ) -> None:
-    record = make_record()
-    store.write(record, predictions)
+    record = store.write(make_record(), predictions)
     path = store.runs / record.run_id / "predictions.npz"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(ResultsError, match="SHA-256"):
-        store.read_predictions(record.run_id)
+        store.read_predictions(record)
     path.unlink()
     assert not store.has(record.run_id)
 
@@ -258,8 +257,7 @@ def test_only_regular_files_of_usual_size_are_opened(
     store: ResultsStore, make_record: Any, predictions: Predictions, kind: str, name: str
 ) -> None:
     """A FIFO that is opened would wait for ever; a link leads to a whole file of the same folder."""
-    record = make_record()
-    store.write(record, predictions, [{"update": 1}], study={"preset": "mini"})
+    record = store.write(make_record(), predictions, [{"update": 1}], study={"preset": "mini"})
     store.write_data("ab", task="rte", split="dev", uids=["a"], labels=[1])
     path = store.data / "ab.json" if name == "data" else store.runs / record.run_id / name
     path.rename(path.with_name("moved"))
@@ -272,7 +270,7 @@ def test_only_regular_files_of_usual_size_are_opened(
         os.truncate(path, 2**40)
     readers: dict[str, Callable[[], object]] = {
         "record.json": lambda: store.read(record.run_id),
-        "predictions.npz": lambda: store.read_predictions(record.run_id),
+        "predictions.npz": lambda: store.read_predictions(record),
         "history.jsonl": lambda: store.read_history(record.run_id),
         "study.json": lambda: store.read_study(record.run_id),
         "data": lambda: store.read_data("ab"),

@@ -63,7 +63,7 @@ def test_two_processes_do_what_one_does(study: list[str], tmp_path: Path) -> Non
         losses = [[entry["loss"] for entry in store.read_history(record.run_id)] for store, record in stores]
         assert len(losses[0]) == 10
         np.testing.assert_allclose(losses[1], losses[0], rtol=0, atol=1e-5, err_msg=method)
-        predictions = [store.read_predictions(record.run_id) for store, record in stores]
+        predictions = [store.read_predictions(record) for store, record in stores]
         assert predictions[0].uids == predictions[1].uids  # the dev set, each row once
         for mine, theirs in zip(predictions[1].evaluations, predictions[0].evaluations, strict=True):
             np.testing.assert_allclose(mine["dev"], theirs["dev"], atol=1e-4, err_msg=method)

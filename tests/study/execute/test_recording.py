@@ -123,7 +123,7 @@ def test_labels_are_kept_so_that_scores_can_be_recomputed(study: Study, tmp_path
     _, found = study()
     store, record = ResultsStore(tmp_path / "results"), found["kd sst2"]
     labels = store.read_data(record.data.splits["dev"].digest)
-    predictions = store.read_predictions(record.run_id)
+    predictions = store.read_predictions(record)
     assert predictions.uids["dev"] == labels.uids
     for evaluation, curve in zip(predictions.evaluations, record.curve, strict=True):
         right = (evaluation["dev"].argmax(axis=1) == labels.labels).mean()

@@ -152,7 +152,7 @@ def test_the_kept_student_gives_the_answers_it_was_scored_with(
 ) -> None:
     where = ("--results", str(results), "--glue-dir", str(tunable_glue))
     header, *rows = predicted(capsys, run.run_id, *where, "--split", "dev")
-    stored = ResultsStore(results).read_predictions(run.run_id)
+    stored = ResultsStore(results).read_predictions(run)
     logits = torch.from_numpy(stored.evaluations[-1]["dev"])
     assert header == ["index", "prediction", "p_negative", "p_positive"]
     assert [row[1] for row in rows] == [("negative", "positive")[at] for at in logits.argmax(-1).tolist()]
