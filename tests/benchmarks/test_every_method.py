@@ -53,6 +53,7 @@ def test_differences_are_those_of_pairs(benchmark: ModuleType) -> None:
     assert (low, high) == (pytest.approx(expected.low), pytest.approx(expected.high))
 
 
+@pytest.mark.full
 def test_a_plan_of_the_benchmark_of_planning_has_the_runs_that_it_names() -> None:
     planned = script("planning").plan(3, "rte")
     assert planned.runs == 3 * 11

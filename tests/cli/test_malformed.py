@@ -1,4 +1,4 @@
-"""Three hundred files that somebody, or a disk, has mangled: each ends in one clear line, none in a traceback."""
+"""Hundreds of files that somebody, or a disk, has mangled: each ends in one clear line, none in a traceback."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def test_checkpoints(
     names = sorted(
         path.name for path in tiny_checkpoint.iterdir() if path.name not in ("vocab.txt", "README.md")
     )
-    for number in range(28):
+    for number in range(16):
         folder = tmp_path / f"model-{number}"
         shutil.copytree(tiny_checkpoint, folder)
         name = names[number % len(names)]
@@ -257,7 +257,7 @@ def test_checkpoints_of_interrupted_runs(
         patch.setattr("matekd_bench.files.durable.KEPT", 1)
         assert main([*fixed, str(tmp_path / "whole")]) == 0
     expected = ResultsStore(tmp_path / "whole").records()[0].predictions
-    for number in range(12):
+    for number in range(6):
         folder = tmp_path / str(number)
         shutil.copytree(tmp_path / "whole" / "runs" / ".partial", folder / "runs" / ".partial")
         [place] = (folder / "runs" / ".partial").glob("*/0*")

@@ -43,18 +43,15 @@ def test_from_the_answers_to_the_table(
     assert main(["leaderboard", "--results", results, "--verify"]) == 0
 
 
-RAY = [
-    pytest.mark.full,
-    pytest.mark.ray,
-    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),
-]
+RAY = [pytest.mark.ray, pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")]
 IN_OTHER_PROCESSES = [
     ["--jobs", "2"],
-    pytest.param(["--processes", "2"], marks=pytest.mark.full),
+    ["--processes", "2"],
     pytest.param(["--executor", "ray", "--ray-address", "local"], marks=RAY),
 ]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("where", IN_OTHER_PROCESSES, ids=lambda where: where[0])
 def test_a_tuned_study_is_the_same_in_other_processes(
     where: list[str], tunable_glue: Path, study_options: tuple[str, ...], tmp_path: Path

@@ -213,6 +213,7 @@ misspelled = [method.perturb({text!r}, random.Random(seed)) for seed in range(50
 """
 
 
+@pytest.mark.full
 def test_misspellings_do_not_depend_on_the_hash_seed():
     program = PROGRAM.format(text=TEXT)
     here: dict[str, list[str]] = {}

@@ -49,7 +49,7 @@ def results(folder: Path) -> Results:
     return load_results(folder)
 
 
-@pytest.fixture(scope="module", params=["rte", "stsb"])
+@pytest.fixture(scope="module", params=["rte", pytest.param("stsb", marks=pytest.mark.full)])
 def deployed(
     request: pytest.FixtureRequest, folder: Path, small_glue: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:

@@ -79,7 +79,7 @@ def test_only_ranked_rows_have_places(table: Entries) -> None:
     assert (found.rows["kd"].rank.low, found.rows["bad"].rank) == (2, None)
 
 
-@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("seeds", [3, pytest.param(5, marks=pytest.mark.full)])
 def test_a_study_of_nothing_claims_nothing(simulate: Any, seeds: int) -> None:
     """Five equal methods on two tasks: in 95 of 100 studies no verdict, no rank and no best set tells them apart."""
     rng = np.random.default_rng(seeds)

@@ -43,7 +43,7 @@ BACKENDS = [
     pytest.param(
         {"executor": "ray", "ray_address": "local"},
         id="ray",
-        marks=[pytest.mark.full, pytest.mark.ray, NO_RAY],
+        marks=[pytest.mark.ray, NO_RAY],
     ),
 ]
 

@@ -20,7 +20,7 @@ from matekd_bench.cli import main
 from matekd_bench.distill.training import checkpoint_saver
 from matekd_bench.results.store.results_store import ResultsStore
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.full, pytest.mark.ray]
 Options = tuple[str, ...]
 PATIENCE = 400  # seconds: starting Python on every node takes a while on a busy machine
 SCRIPT = runpy.run_path(str(Path(__file__).resolve().parents[4] / "benchmarks" / "cluster.py"))
