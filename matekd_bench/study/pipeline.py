@@ -38,7 +38,7 @@ from matekd_bench.study.plan.code_changes import changed_code, check_libraries, 
 from matekd_bench.study.plan.grid import Cell, Grid, make_grid
 from matekd_bench.study.plan.identity import describe_resources
 from matekd_bench.study.plan.preflight import check_given_teachers, check_methods, check_models, row_notes
-from matekd_bench.study.plan.set_checks import count_unscored, perturb_rows, set_notes
+from matekd_bench.study.plan.set_checks import check_sets_used, count_unscored, perturb_rows, set_notes
 from matekd_bench.study.plan.study_plan import Plan, chosen_shard, make_plan, restrict_to_shard
 from matekd_bench.study.plan.tuning import Tuner, make_tuner
 
@@ -122,6 +122,7 @@ def _plan_study(placement: Placement, host: Host, sink: Sink, ranks: Ranks, *, q
     grid = make_grid(spec, placement.device, host, sink, ranks)
     if spec.stand_ins:
         _note_synthetic_tasks(grid, sink)
+    check_sets_used(grid)  # in the whole grid: a shard may lack the tasks of some sets
     if shard is not None:
         grid = restrict_to_shard(grid, shard)
 

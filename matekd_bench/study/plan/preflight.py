@@ -11,6 +11,7 @@ from matekd_bench.distill.artifacts.task_assets import Recipe, TaskAssets
 from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.models.score_units import score_units
 from matekd_bench.distill.models.tokenizers import check_vocabularies, has_mask_token, tokens_of
+from matekd_bench.distill.student_run import Job
 from matekd_bench.errors import BenchError, CheckpointError, PluginError, UsageError
 from matekd_bench.events import Message, Sink
 from matekd_bench.foreign_code import blamed
@@ -21,6 +22,7 @@ from matekd_bench.study.plan.estimate import uses_generator
 from matekd_bench.study.plan.grid import Cell
 from matekd_bench.study.plan.identity import cost_beforehand
 from matekd_bench.tasks.metrics import check_library_metrics
+from matekd_bench.tasks.task import Task
 
 # The models to which methods of a level give embeddings; a generator's soft tokens also go to the teacher.
 EMBEDDED: dict[str, tuple[Role, ...]] = {
@@ -45,12 +47,26 @@ def check_methods(cells: Sequence[Cell], *, quick: bool = False) -> None:
         check_library_metrics(data)
     for cell in {(cell.job.variant, cell.data.task.name): cell for cell in cells}.values():
         _ = score_units(cell.data)  # refuses a regression whose training scores are all the same
-        with blamed(f"method '{cell.job.variant}' cannot say which tasks suit it", PluginError):
-            reason: object = cell.job.method.unfit(cell.job.params, cell.data.task)
-        if not isinstance(reason, (str, NoneType)):
-            raise wrong_result(cell.job.method.unfit, repr(reason), "return a sentence, or None")
-        if reason is not None:
+        if (reason := unfit_reason(cell.job, cell.data.task)) is not None:
             raise UsageError(f"method '{cell.job.variant}' on task '{cell.data.task.name}': {reason}")
+
+
+def unfit_reason(job: Job, task: Task) -> str | None:
+    """Ask a method why it does not suit a task; None if it does. Raises PluginError if its code fails."""
+    with blamed(f"method '{job.variant}' cannot say which tasks suit it", PluginError):
+        reason: object = job.method.unfit(job.params, task)
+    if not isinstance(reason, (str, NoneType)):
+        raise wrong_result(job.method.unfit, repr(reason), "return a sentence, or None")
+    return reason
+
+
+def row_sentences(job: Job, rows: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """Let a method check rows, by id, and return its remarks. Raises a BenchError if it cannot run on them."""
+    with blamed("it cannot check the rows", PluginError):
+        sentences: object = job.method.check_rows(job.params, rows)
+    if not isinstance(sentences, (list, tuple)) or not all(isinstance(one, str) for one in sentences):
+        raise wrong_result(job.method.check_rows, repr(sentences), "return a list of sentences")
+    return sentences
 
 
 def row_notes(cells: Sequence[Cell]) -> list[str]:
@@ -64,16 +80,13 @@ def row_notes(cells: Sequence[Cell]) -> list[str]:
     rows = {name: task_data.training_texts for name, task_data in data.items()}
     tasks_of: dict[str, dict[str, list[str]]] = {}  # by sentence and variant
     for cell in {(cell.job.variant, cell.data.task.name): cell for cell in cells}.values():
-        method, task = cell.job.method, cell.data.task.name
-        where = f"method '{cell.job.variant}' on task '{task}'"
+        task = cell.data.task.name
         try:
             cost_beforehand(cell.job)
-            with blamed("it cannot check the training rows", PluginError):
-                sentences: object = method.check_rows(cell.job.params, rows[task])
+            sentences = row_sentences(cell.job, rows[task])
         except BenchError as error:
+            where = f"method '{cell.job.variant}' on task '{task}'"
             raise type(error)(f"{where}: {error.message}", hint=error.hint) from error
-        if not isinstance(sentences, (list, tuple)) or not all(isinstance(one, str) for one in sentences):
-            raise wrong_result(method.check_rows, repr(sentences), "return a list of sentences")
         for sentence in sentences:
             tasks_of.setdefault(sentence, {}).setdefault(cell.job.variant, []).append(task)
     return [*notes, *_said_once(tasks_of)]

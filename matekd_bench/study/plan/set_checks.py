@@ -5,25 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from matekd_bench.distill.evaluation_sets import EvaluationSet, SetEvaluator
-from matekd_bench.errors import BenchError, PluginError, ResultsError, UsageError
-from matekd_bench.foreign_code import blamed
+from matekd_bench.errors import BenchError, ResultsError, UsageError
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.plan.further_sets import check_used
 from matekd_bench.study.plan.grid import Cell, Grid
 from matekd_bench.study.plan.identity import named_resources
-from matekd_bench.study.plan.preflight import check_needs
+from matekd_bench.study.plan.preflight import check_needs, row_sentences, unfit_reason
+
+
+def check_sets_used(grid: Grid) -> None:
+    """Raise UsageError for a set that no task of the whole study has students for."""
+    first_cells = _first_cells(grid)
+    sets = [evaluation_set for cell in first_cells for evaluation_set in cell.sets]
+    check_used(grid.spec, grid.host, [cell.data.task for cell in first_cells], sets)
+
+
+def _first_cells(grid: Grid) -> list[Cell]:
+    """Return one cell of each task; all cells of a task have the same sets."""
+    return list({cell.data.task.name: cell for cell in grid.cells}.values())
 
 
 def set_notes(grid: Grid) -> list[str]:
-    """Check all sets of a study, and return what the user should know of them, a sentence each.
+    """Return what the user should know of the sets of a grid or of its shard, a sentence each.
 
-    Raises a BenchError for a set that no task has students for, and for rows that its method cannot perturb.
+    Raises a BenchError for rows that the method of their set cannot perturb.
     """
-    first_cells = list({cell.data.task.name: cell for cell in grid.cells}.values())
-    sets = [evaluation_set for cell in first_cells for evaluation_set in cell.sets]
-    check_used(grid.spec, grid.host, [cell.data.task for cell in first_cells], sets)
     notes = []
-    for cell in first_cells:
+    for cell in _first_cells(grid):
         for evaluation_set in cell.sets:
             notes += [_rows_note(evaluation_set), *_perturbation_notes(evaluation_set, cell)]
     return notes
@@ -45,13 +53,10 @@ def _perturbation_notes(evaluation_set: EvaluationSet, cell: Cell) -> Iterator[s
             raise UsageError(
                 "its method needs a generator, which is not supported with several processes per run."
             )
-        with blamed("its method cannot check the rows", PluginError):
-            if (reason := method.unfit(job.params, cell.data.task)) is not None:
-                raise UsageError(reason)
-            rows = {
-                uid: row for split in cell.data.dev for uid, row in zip(split.uids, split.texts, strict=True)
-            }
-            sentences = method.check_rows(job.params, rows)
+        if (reason := unfit_reason(job, cell.data.task)) is not None:
+            raise UsageError(reason)
+        rows = {uid: row for split in cell.data.dev for uid, row in zip(split.uids, split.texts, strict=True)}
+        sentences = row_sentences(job, rows)
         named_resources(job)
     except BenchError as error:
         raise type(error)(f"{where}: {error.message}", hint=error.hint) from error
