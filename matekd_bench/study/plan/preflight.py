@@ -60,7 +60,7 @@ def unfit_reason(job: Job, task: Task) -> str | None:
     return reason
 
 
-def row_sentences(job: Job, rows: Mapping[str, Sequence[str]]) -> Sequence[str]:
+def row_sentences(job: Job, rows: Mapping[str, tuple[str, ...]]) -> Sequence[str]:
     """Let a method check rows, by id, and return its remarks. Raises a BenchError if it cannot run on them."""
     with blamed("it cannot check the rows", PluginError):
         sentences: object = job.method.check_rows(job.params, rows)

@@ -15,7 +15,7 @@ from matekd_bench.events import Message
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.further_sets import rows_to_read
 from matekd_bench.study.plan.grid import Grid, make_grid
-from matekd_bench.study.plan.set_checks import set_notes
+from matekd_bench.study.plan.set_checks import check_sets_used, set_notes
 from matekd_bench.study.spec.request import make_request
 from matekd_bench.tasks.sources import load_task
 
@@ -74,7 +74,7 @@ def grid(study_settings: dict[str, object], host: Host) -> Callable[..., Grid]:
 def test_sets_are_found_by_name_suite_and_perturbation(grid: Callable[..., Grid], ood: Path) -> None:
     also = "claims, advglue,RTE@AEDA,rte@eda[alpha=0.2|0.4],rte@aeda"
     found = grid(also, "rte,sst2", also_dir=ood)
-    set_notes(found)  # an entry that another one contains is no error
+    check_sets_used(found)  # an entry that another one contains is no error
     sets = {cell.data.task.name: [one.name for one in cell.sets] for cell in found.cells}
     perturbed = ["rte@aeda", "rte@eda[alpha=0.2]", "rte@eda[alpha=0.4]"]
     assert sets == {"rte": ["rte/claims", "rte/advglue-rte", *perturbed], "sst2": ["sst2/advglue-sst2"]}
@@ -154,7 +154,7 @@ def test_what_is_refused_before_training(
     empty = {"also_dir": tmp_path} if also == "advglue-rte" else {}
     (tmp_path / "AdvGLUE").mkdir()
     with pytest.raises(BenchError) as refused:
-        set_notes(grid(also, **empty))
+        check_sets_used(grid(also, **empty))
     assert [name for name in named if name not in str(refused.value)] == [], refused.value
     assert "\n" not in str(refused.value)
 
