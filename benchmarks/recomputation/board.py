@@ -64,7 +64,7 @@ class Board:
 
     def _is_baseline(self, name: str) -> bool:
         method = str(self._identity(name)["method"])
-        return self.role(name) == "baseline" or method == self._identity(self.reference)["method"]
+        return method in ("kd", "finetune") or method == self._identity(self.reference)["method"]
 
     def _most_runs(self, name: str) -> int:
         """The largest number of runs that the row has on an informative task, failed ones included."""

@@ -6,7 +6,7 @@ import json
 import math
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import ValidationError
@@ -121,9 +121,6 @@ def resolve(
         wrapped = Wrapped(method=inner.name, params=inner.params.model_dump(mode="json"))
         params = params.model_copy(update={"inner": wrapped})
         record = combined_record(method, inner.record, inner.params)
-    if ref.factor != 1.0:
-        # A method with another budget is not a reference: it is compared with the methods that have the study's budget.
-        record = replace(record, role="method")
     written = frozenset(name for name, _ in ref.params)
     return ResolvedMethod(
         method.name, variant, params, ref.factor, inner, written,

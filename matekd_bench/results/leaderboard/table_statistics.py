@@ -112,11 +112,23 @@ class TableRuns:
         return len({column.task for column in self.columns}) == len(self.columns)
 
     def role(self, key: RowKey, run: Record) -> Role:
-        """Return the role of a row; the reference with another budget, such as `kd@2x`, is a baseline."""
+        """Return the role of a row.
+
+        A row with another budget, such as `kd@2x`, is a baseline if its method is one or is the reference.
+        """
         if key == self.reference:
             return "reference"
-        larger_reference = self.reference is not None and FACTOR.sub("", key[0]) == self.reference[0]
-        return "baseline" if larger_reference else run.identity.role
+        method = FACTOR.sub("", key[0])
+        if self.reference is not None and method == self.reference[0]:
+            return "baseline"
+        if method != key[0] and self._is_baseline(method):  # records up to 0.2.0 say "method" of `kd@2x`
+            return "baseline"
+        return run.identity.role
+
+    def _is_baseline(self, variant: str) -> bool:
+        """Return True if records say so of a variant with the study's budget."""
+        rows = (runs for (key, _), runs in self.grid.cells.items() if key[0] == variant)
+        return any(run.identity.role == "baseline" for runs in rows for run in runs.values())
 
     def _row_scores(self, key: RowKey, column: TaskColumn) -> RowScores:
         scored = self.grid.scored(key, column.name)

@@ -289,3 +289,12 @@ def test_the_reference_with_another_budget_is_a_baseline(make_record: Any) -> No
         "kd": "reference", "finetune": "baseline", "kd@2x": "baseline", "eda": "method"
     }  # fmt: skip
     assert [row.label for row in table.rows] == ["kd", "finetune", "kd@2x", "eda"]
+
+
+def test_a_baseline_with_another_budget_is_one_for_every_reference(make_record: Any) -> None:
+    """Also in records that say "method" of it."""
+    others = [make_record(name, role="method") for name in ("kd@2x", "eda", "eda@2x")]
+    [table] = board([*others, make_record("kd", role="baseline")], reference="eda").tables
+    assert {row.label: row.identity.role for row in table.rows} == {
+        "eda": "reference", "eda@2x": "baseline", "kd": "baseline", "kd@2x": "baseline",
+    }  # fmt: skip
