@@ -14,7 +14,8 @@ from matekd_bench.distill.data.batches import pad
 Update: TypeAlias = Callable[[Any], float]  # takes a batch and returns its loss
 
 MASKED, PASSES = 0.3, 3
-FIRST, STEP, BOUND = 0.2, 0.1, 0.3  # FreeLB's sizes, as multiples of the median norm of the word embeddings
+# The default sizes of `freelb`, as multiples of the median norm of the word embeddings.
+FIRST, STEP, BOUND = 0.06, 0.03, 0.09
 
 
 def divergence(student: Tensor, teacher: Tensor) -> Tensor:

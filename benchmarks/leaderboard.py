@@ -100,7 +100,7 @@ def main() -> None:
 
 def _references() -> list[Path]:
     home = Path(__file__).resolve().parents[1] / "results" / "reference"
-    return sorted(home.glob("*/runs/rte-kd-*/record.json"))
+    return sorted(home.glob("*/runs/*-kd-*/record.json"))
 
 
 if __name__ == "__main__":

@@ -14,18 +14,21 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from recomputation import export_files
 from recomputation.board import Board
 from recomputation.checks import check_board, check_power, check_runs, check_same, check_screen
-from recomputation.folder import read
+from recomputation.folder import Run, read
 from recomputation.ledger import Ledger
 
+REFERENCE = "kd"
 
-def recompute(results: Path, exports: Path, reference: str) -> Ledger:
-    """Compare the exported files with what follows from the records."""
-    ledger, runs = Ledger(), read(results)
+
+def recompute(runs: Sequence[Run], exports: Path, reference: str) -> Ledger:
+    """Compare the exported files with what follows from the runs."""
+    ledger = Ledger()
     rows = export_files.board(exports / "leaderboard.json")
     check_same(ledger, rows, export_files.table(exports / "leaderboard.csv"))
     check_runs(ledger, runs, export_files.table(exports / "runs.csv"))
@@ -47,15 +50,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--exports", type=Path, help="compare the files of this folder instead of writing them"
     )
-    parser.add_argument("--reference", default="kd", help="the row that differences refer to")
+    parser.add_argument(
+        "--reference",
+        metavar="VARIANT",
+        help=f"the row that differences refer to, here and in the exports; default: {REFERENCE}, if there is one",
+    )
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         if given.exports is None:
             try:
-                export_files.write(given.results, Path(scratch))
+                export_files.write(given.results, Path(scratch), given.reference or REFERENCE)
             except subprocess.CalledProcessError as refused:  # the program has said why
                 return refused.returncode
-        ledger = recompute(given.results, given.exports or Path(scratch), given.reference)
+        runs = read(given.results)
+        rows = sorted({run.record["identity"]["variant"] for run in runs})
+        if given.reference not in (None, *rows):
+            parser.error(f"--reference: no row '{given.reference}'; there are {', '.join(rows) or 'none'}")
+        ledger = recompute(runs, given.exports or Path(scratch), given.reference or REFERENCE)
     print("\n".join(ledger.lines()))
     return 0 if ledger.agrees else 1
 

@@ -266,7 +266,7 @@ def test_formulas_and_code_in_options_are_text(capsys: pytest.CaptureFixture[str
         ("matekd-bench run --methods kd; rm -rf ~", "  matekd-bench run --methods 'kd;' rm -rf '~'"),
         ("matekd-bench run --methods $(evil)", "  matekd-bench run --methods '$(evil)'"),
         ("rm -rf ~", "  (no command of matekd-bench: 'rm -rf ~')"),
-        ("matekd-bench 'run", '  (no command: "matekd-bench \'run")'),
+        ("matekd-bench 'run", '  (no command of matekd-bench: "matekd-bench \'run")'),
     ],
 )
 def test_a_command_in_a_record_that_is_to_be_pasted(

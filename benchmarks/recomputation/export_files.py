@@ -15,18 +15,19 @@ FILES = ("leaderboard.csv", "leaderboard.json", "runs.csv")
 SCREEN = "by-task.txt"
 
 
-def write(results: Path, folder: Path) -> None:
-    """Let the program write its files, and the tables by task as wide text."""
+def write(results: Path, folder: Path, reference: str) -> None:
+    """Let the program write its files with this reference, and the tables by task as wide text."""
     program = Path(sys.executable).with_name("matekd-bench")
     command = [str(program) if program.exists() else shutil.which("matekd-bench") or "matekd-bench"]
     place = ["--results", str(results)]
     boards = [str(folder / name) for name in FILES[:2]]
-    subprocess.run([*command, "export", *boards, *place], check=True, stdout=subprocess.DEVNULL)
+    compared = ["--reference", reference, *place]
+    subprocess.run([*command, "export", *boards, *compared], check=True, stdout=subprocess.DEVNULL)
     runs = [str(folder / FILES[2]), "--table", "runs"]
     subprocess.run([*command, "export", *runs, *place], check=True, stdout=subprocess.DEVNULL)
     wide = {**os.environ, "COLUMNS": "1000", "PYTHONIOENCODING": "utf-8"}
     screen = subprocess.run(
-        [*command, "leaderboard", "--by", "task", "--notes", *place],
+        [*command, "leaderboard", "--by", "task", "--notes", *compared],
         check=True,
         stdout=subprocess.PIPE,
         env=wide,

@@ -31,9 +31,10 @@ class TableLine:
     overflows: bool = False
 
 
-def read_lines(file: Path, encoding: str = UTF_8) -> list[TableLine]:
+def read_lines(file: Path, encoding: str | None = None) -> list[TableLine]:
     """Return the rows of a file in the format of its extension, without empty lines.
 
+    None means UTF-8 where the user cannot choose another encoding, so that no message names an option for one.
     Columns without a name, which spreadsheets leave at the end, are left out, and so are rows of empty cells. Raises
     DataError, naming file and line, if the file cannot be read, is not in this encoding, holds a NUL byte or no rows,
     if two columns have the same name, or if a row does not fit the header.
@@ -49,21 +50,20 @@ def read_lines(file: Path, encoding: str = UTF_8) -> list[TableLine]:
     return lines
 
 
-def _content(file: Path, encoding: str) -> str:
+def _content(file: Path, encoding: str | None) -> str:
     """Return the text of the file; raise DataError if it has another encoding or is not text at all."""
     try:
-        text = read_text(file, encoding=encoding)
+        text = read_text(file, encoding=encoding or UTF_8)
     except DataError as error:
-        if not isinstance(error.__cause__, UnicodeDecodeError):
+        if encoding is None or not isinstance(error.__cause__, UnicodeDecodeError):
             raise
         other = likely_encoding(error.__cause__.object)
         advice = f"or read it with --encoding {other} ('encoding' in a task file)."
         raise DataError(f"{error.message.removesuffix('.')}, {advice}") from error.__cause__
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(
-            f"'{file}', line {line}: it contains a NUL byte, so it is not text; UTF-16 needs --encoding utf-16."
-        )
+        advice = "save UTF-16 as UTF-8" if encoding is None else "UTF-16 needs --encoding utf-16"
+        raise DataError(f"'{file}', line {line}: it contains a NUL byte, so it is not text; {advice}.")
     return text
 
 

@@ -47,12 +47,14 @@ class Coverage:
 class _Entry:
     """The perturbed texts of one text; `line` is the first line with one.
 
-    `text` is their original, if the lines give it; `segmented` is False if one of the lines names no segment.
+    `text` is their original, and `text_line` the first line that gives it. `unsegmented` is the first line that names
+    no segment. All three are None if there is no such line.
     """
 
     line: int
-    text: str | None
-    segmented: bool
+    text: str | None = None
+    text_line: int | None = None
+    unsegmented: int | None = None
     perturbed: list[str] = field(default_factory=list)
 
 
@@ -112,15 +114,18 @@ class PerturbedTexts:
         for (uid, index), entry in self.by_id.items():
             if (row := rows.get(uid)) is None:
                 continue
-            where = f"'{self.file}', line {entry.line}: row '{uid}'"
-            if len(row) > 1 and not entry.segmented:
-                raise DataError(f"{where} has two texts: add a 'segment', {' or '.join(SEGMENTS)}.")
+            if len(row) > 1 and entry.unsegmented is not None:
+                segments = " or ".join(SEGMENTS)
+                raise self._misfit(entry.unsegmented, uid, f"has two texts: add a 'segment', {segments}")
             if index >= len(row):
-                raise DataError(f"{where} has one text and no segment '{SEGMENTS[index]}'.")
-            if entry.text not in (None, row[index]):
-                raise DataError(
-                    f"{where} has the text {shown(row[index])} in the data, but {shown(str(entry.text))} in this line."
-                )
+                raise self._misfit(entry.line, uid, f"has one text and no segment '{SEGMENTS[index]}'")
+            if entry.text_line is not None and entry.text != row[index]:
+                given = f"{shown(row[index])} in the data, but {shown(str(entry.text))} in this line"
+                raise self._misfit(entry.text_line, uid, f"has the text {given}")
+
+    def _misfit(self, line: int, uid: str, problem: str) -> DataError:
+        """Return the error for a line that does not fit the row that it names."""
+        return DataError(f"'{self.file}', line {line}: row '{uid}' {problem}.")
 
     def _count_unused(self, rows: RowTexts) -> int:
         texts = {text for row in rows.values() for text in row}
@@ -178,16 +183,19 @@ def _add(line: TableLine, file: Path, by_id: dict[_Key, _Entry], by_text: dict[s
         )
     if not perturbed:
         return
-    entry = _Entry(line.number, text or None, segment is not None)
+    entry = _Entry(line.number)
     if uid is None:
         entry = by_text.setdefault(str(text), entry)
     else:
         entry = by_id.setdefault((uid, SEGMENTS.index(segment or SEGMENTS[0])), entry)
         if text and entry.text not in (None, text):
             raise DataError(
-                f"'{file}', line {line.number}: row '{uid}' has a different text in line {entry.line}."
+                f"'{file}', line {line.number}: row '{uid}' has a different text in line {entry.text_line}."
             )
-    entry.segmented &= segment is not None
+    if text and entry.text is None:
+        entry.text, entry.text_line = text, line.number
+    if segment is None and entry.unsegmented is None:
+        entry.unsegmented = line.number
     entry.perturbed += perturbed
 
 

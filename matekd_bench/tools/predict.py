@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from matekd_bench.distill.device import contained_randomness, resolve_device
 from matekd_bench.errors import DataError, ResultsError, UsageError, unknown
 from matekd_bench.files.csv_text import csv_text
 from matekd_bench.files.printable import json_text
+from matekd_bench.results.records.recorded_command import command_words
 from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.store.results_store import STUDY
 from matekd_bench.results.store.students_folder import KeptStudents
 from matekd_bench.tasks.answer_lines import softmax
 from matekd_bench.tasks.metrics import score_split
@@ -69,8 +72,7 @@ def answer_columns(labels: Sequence[str]) -> list[str]:
 class StudentPredictor:
     """The kept student of a recorded run, loaded for predictions.
 
-    Raises ResultsError if none was kept. Its hint is the command that trains the run again, unless the run failed or
-    diverged.
+    Raises ResultsError if none was kept. Its hint says how to train the run again, unless the run failed or diverged.
     """
 
     def __init__(self, run: Record, results: Path, device: str = "auto") -> None:
@@ -93,26 +95,35 @@ def check_kept(run: Record, results: Path) -> None:
 
 
 def _no_student_error(run: Record, results: Path) -> ResultsError:
-    """Return an error that says why a run has no student, with the command that trains it again and keeps it."""
+    """Return an error that says why a run has no student, and how to train it again."""
     if run.task_score is None:
         return ResultsError(f"run '{run.run_id}' failed, so it has no student: {run.reason}.")
     if run.status == "diverged":
         return ResultsError(f"run '{run.run_id}' diverged, so it has no student.")
-    identity = run.identity
-    selection = (
-        f"--methods '{identity.variant}' --tasks {identity.task} --first-seed {identity.seed} --seeds 1"
-    )
     return ResultsError(
         f"run '{run.run_id}' kept no student (--keep none, or '{results}/students' was deleted); this trains it again:",
-        hint=f"{run.provenance.command} {selection} --keep last --results DIR",
+        hint=_how_to_repeat(run, results),
     )
+
+
+def _how_to_repeat(run: Record, results: Path) -> str:
+    """Return the command that trains a run again and keeps its student; a call in Python for other commands."""
+    identity, words = run.identity, command_words(run.provenance.command)
+    if words[1:2] != ["run"]:
+        chosen = {"methods": identity.variant, "tasks": identity.task, "seed": identity.seed, "keep": "last"}
+        settings = ", ".join(f"{key}={value!r}" for key, value in chosen.items())
+        file = results / "runs" / run.run_id / STUDY
+        return f"Study({settings}, ...).run('DIR') in Python, with the other settings of the study as in '{file}'"
+    part = ["--shard", "1/1"] if any(word.startswith("--shard") for word in words) else []
+    selection = ["--methods", identity.variant, "--tasks", identity.task, "--first-seed", str(identity.seed)]
+    return shlex.join([*words, *selection, "--seeds", "1", "--keep", "last", *part, "--results", "DIR"])
 
 
 def task_to_predict(run: Record, name: str | None, tasks: Mapping[str, Task]) -> Task:
     """Return the task `name`, or the run's own task.
 
-    Raises UsageError for a task other than the run's own, unless models of the run's task are evaluated on it, as
-    models of mnli are on ax. Also raises UsageError for a task with other labels.
+    Raises UsageError for a task other than the run's own, unless models of the run's task are evaluated on it with the
+    same labels, as models of mnli are on ax. Also raises UsageError if the task's labels are no longer the run's.
     """
     own = run.identity.task
     if own not in tasks:
@@ -120,7 +131,12 @@ def task_to_predict(run: Record, name: str | None, tasks: Mapping[str, Task]) ->
             f"task '{own}' of run '{run.run_id}' is not installed.",
             hint=f"Name its file: --plugin {own}.toml; from Python: load_results(..., plugins=['{own}.toml']).",
         )
-    fitting = [name for name, task in tasks.items() if name == own or task.evaluated_with == own]
+    labels = set(run.data.labels)
+    fitting = [
+        other.name
+        for other in tasks.values()
+        if other.name == own or (other.evaluated_with == own and set(other.labels) == labels)
+    ]
     name = name or own
     if name not in fitting:
         if name not in tasks:
@@ -129,7 +145,7 @@ def task_to_predict(run: Record, name: str | None, tasks: Mapping[str, Task]) ->
             f"run '{run.run_id}' was trained on {own}: it can answer {', '.join(sorted(fitting))}, not {name}.",
             hint="For other texts use --file FILE.",
         )
-    if set(tasks[name].labels) != set(run.data.labels):
+    if set(tasks[name].labels) != labels:
         raise UsageError(f"task '{name}' does not have the labels with which run '{run.run_id}' was trained.")
     return tasks[name]
 

@@ -108,7 +108,8 @@ def chosen_runs(runs: Sequence[Record]) -> dict[str, Record]:
             )
         if task in run_of_task:
             raise UsageError(
-                f"task {task} has two runs, '{run_of_task[task].run_id}' and '{run.run_id}': name one."
+                f"task {task} has two runs, '{run_of_task[task].run_id}' and '{run.run_id}'.",
+                hint="Name a results folder with only one of them, or move the other's folder out of 'runs/'.",
             )
         if data.state != "official" or data.eval_on != "dev":
             raise UsageError(

@@ -10,7 +10,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -43,18 +43,24 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return results, export(results, tmp_path_factory.mktemp("exports"))
 
 
-def export(results: Path, exports: Path) -> Path:
-    """Write the files that the script compares, in this process."""
-    place, out = ["--results", str(results)], io.StringIO()
-    boards = [str(exports / f"leaderboard.{kind}") for kind in ("csv", "json")]
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
-        patch.setenv("COLUMNS", "1000")
-        main(["export", *boards, *place])
-        main(["export", str(exports / "runs.csv"), "--table", "runs", *place])
-        with contextlib.redirect_stdout(out):
-            main(["leaderboard", "--by", "task", "--notes", *place])
-    (exports / "by-task.txt").write_text(out.getvalue(), encoding="utf-8")
+def export(results: Path, exports: Path, reference: str = "kd") -> Path:
+    """Write the files that the script compares, with its own commands but in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        files = importlib.import_module("recomputation.export_files")
+        patch.setattr(files, "subprocess", SimpleNamespace(run=in_process, DEVNULL=None, PIPE=None))
+        files.write(results, exports, reference)
     return exports
+
+
+def in_process(command: list[str], *, env: Any = (), **_: Any) -> SimpleNamespace:
+    """Run a command of the program here, as `subprocess.run` does in a process of its own."""
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
+        for name, value in dict(env).items():
+            patch.setenv(name, value)
+        assert main(command[1:]) == 0
+    return SimpleNamespace(stdout=out.getvalue().encode())
 
 
 def test_it_imports_nothing_of_the_project() -> None:
@@ -90,6 +96,26 @@ def test_every_number_agrees(
     assert compared["scores of runs"] > 200
     assert compared["verdicts on tasks"] == 3 * 6 + 2
     assert compared["p values on tasks (shown)"] > 12
+
+
+def test_another_reference_is_that_of_the_exports_too(
+    recompute: ModuleType, folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, exports = folders[0], export(folders[0], tmp_path, "eda")
+    code = recompute.main([str(results), "--exports", str(exports), "--reference", "eda"])
+    assert (code, [line for line in capsys.readouterr().out.splitlines() if "DEVIATE" in line]) == (0, [])
+    rows = json.loads((exports / "leaderboard.json").read_text(encoding="utf-8"))
+    compared = [row["method"] for row in rows if row["delta"] is not None and row["protocol_id"] == "p2"]
+    assert compared == ["kd"]
+
+
+def test_a_reference_without_a_row_is_refused(
+    recompute: ModuleType, folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        recompute.main([str(folders[0]), "--exports", str(folders[1]), "--reference", "edda"])
+    message = capsys.readouterr().err
+    assert [name for name in ("'edda'", *ROWS) if name not in message] == []
 
 
 @pytest.mark.full

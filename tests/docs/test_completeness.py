@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
@@ -12,7 +14,7 @@ from matekd_bench import Method, Perturbation, Task
 from matekd_bench.api import api_page
 from matekd_bench.methods.params import describe
 from matekd_bench.plugins.host import Host
-from matekd_bench.results.records.run_record import Compute, Record
+from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import columns_page
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -84,9 +86,26 @@ def test_the_page_of_columns_is_current() -> None:
 
 def test_every_field_of_a_record_is_explained() -> None:
     text = section(read("results.md"), "Fields of a record")
-    fields = {field.alias or name for name, field in Record.model_fields.items()}
-    assert first_cells(text) == fields
-    assert set(Compute.model_fields) <= set(CODE.findall(text))
+    assert first_cells(text) == names(Record)
+    explained = {name: set(CODE.findall(row[1])) for row in rows(text)[2:] for name in CODE.findall(row[0])}
+    explained["compute"] = set(CODE.findall(text))  # in a list of its own
+    for name, field in Record.model_fields.items():
+        for model in models_in(field.annotation):
+            assert names(model) <= explained[name], name
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models in a type, such as that of the entries of a tuple."""
+    if arguments := get_args(annotation):
+        for argument in arguments:
+            yield from models_in(argument)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+
+
+def names(model: type[BaseModel]) -> set[str]:
+    """The fields of a model as they are written."""
+    return {field.alias or name for name, field in model.model_fields.items()}
 
 
 def parts(model: type[BaseModel]) -> dict[str, type[BaseModel] | None]:

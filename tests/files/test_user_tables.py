@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,9 @@ from matekd_bench.errors import DataError
 from matekd_bench.files.user_tables import other_cells, read_lines, texts_of
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.tasks.own.own_task import OwnTask, own_task
+from matekd_bench.tasks.perturbed_texts import read_perturbed_texts
 from matekd_bench.tasks.sources import Hub, source_of
+from matekd_bench.tasks.teacher_answers import read_teacher_answers
 from synthetic import make
 
 LONG = "good " * 40_000
@@ -135,6 +138,16 @@ def test_both_refuse_the_same_files_in_the_same_line(
     assert refusal.replace(f"{file.parent}/", "") == str(caught.value).replace(f"{file.parent}/", "")
     assert [part for part in (*named, "x.") if part not in refusal] == []
     assert "\n" not in refusal
+
+
+@pytest.mark.parametrize("case", ["utf-16", "latin-1", "not-utf-8-csv", "nul-byte"])
+@pytest.mark.parametrize("read", [read_perturbed_texts, read_teacher_answers])
+def test_a_reader_without_the_option_advises_only_utf_8(case: str, read: Any, tmp_path: Path) -> None:
+    name, content, named = ODD[case]
+    with pytest.raises(DataError, match=named[0]) as caught:
+        read(written(tmp_path, name, content))
+    assert "UTF-8" in str(caught.value)
+    assert "encoding" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["absent.csv", "folder.csv"])

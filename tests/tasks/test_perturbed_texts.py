@@ -128,6 +128,10 @@ FAULTS = {
         [{"id": "a", "segment": "first", "text": text, "perturbed": "x"} for text in ("one", "two")],
         ("line 2", "'a'", "line 1"),
     ),
+    "two-texts-in-later-lines": (
+        [{"id": "a", "perturbed": "x"}, *({"id": "a", "text": text, "perturbed": "x"} for text in ("one", "two"))],
+        ("line 3", "'a'", "line 2"),
+    ),
     "cost-below-0": ([FINE, {"header": {"cost": {"USD": -1}}}], ("line 2", "USD")),
     "cost-is-text": ([FINE, {"header": {"cost": {"USD": "3"}}}], ("line 2", "USD")),
     "header-key": ([FINE, {"header": {"costs": {"USD": 1}}}], ("line 2", "'costs'", "'cost'")),
@@ -149,13 +153,23 @@ ROW_FAULTS = {
     "no-segment": (PAIRS, {"id": "b", "perturbed": "x"}, ("line 1", "'b'", "segment")),
     "no-second": (SINGLE, {"id": "b", "segment": "second", "perturbed": "x"}, ("line 1", "'b'", "'second'")),
     "other-text": (SINGLE, {"id": "b", "text": "TWO", "perturbed": "x"}, ("line 1", "'b'", '"two"', '"TWO"')),
+    "other-text-in-a-later-line": (
+        SINGLE,
+        [{"id": "b", "perturbed": "x"}, {"id": "b", "text": "TWO", "perturbed": "y"}],
+        ("line 2", "'b'", '"two"', '"TWO"'),
+    ),
+    "no-segment-in-a-later-line": (
+        PAIRS,
+        [{"id": "b", "segment": "first", "perturbed": "x"}, {"id": "b", "perturbed": "y"}],
+        ("line 2", "'b'", "segment"),
+    ),
 }
 
 
 @pytest.mark.parametrize("fault", ROW_FAULTS)
 def test_a_line_that_does_not_fit_its_row_is_refused(fault, tmp_path):
-    rows, line, named = ROW_FAULTS[fault]
-    texts = read_perturbed_texts(write(tmp_path, line))
+    rows, lines, named = ROW_FAULTS[fault]
+    texts = read_perturbed_texts(write(tmp_path, *(lines if isinstance(lines, list) else [lines])))
     with pytest.raises(DataError) as raised:
         texts.coverage(rows, "both")
     assert [part for part in ("p.jsonl", *named) if part not in str(raised.value)] == []

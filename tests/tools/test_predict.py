@@ -5,17 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from matekd_bench.errors import DataError, UsageError
+from matekd_bench.errors import DataError, ResultsError, UsageError
 from matekd_bench.tasks.task import Examples
 from matekd_bench.tools.class_report import check_reportable, class_report
-from matekd_bench.tools.predict import StudentAnswers, as_text, check_carried, score_of
+from matekd_bench.tools.predict import (
+    StudentAnswers,
+    as_text,
+    check_carried,
+    check_kept,
+    score_of,
+    task_to_predict,
+)
 from matekd_tasks import matekd_bench_tasks
+from synthetic import make
 
 TASKS = {task.name: task for task in matekd_bench_tasks()}
 RTE = TASKS["rte"]  # labels entailment, not_entailment
@@ -89,3 +98,50 @@ def test_there_is_no_report_of_scores_or_without_labels() -> None:
         check_reportable(TASKS["stsb"], examples((0.5,), 1))
     with pytest.raises(UsageError, match="rte dev"):
         check_reportable(RTE, examples(None, 1))
+
+
+SELECTED = ["--methods", "eda[n=2]", "--tasks", "rte", "--first-seed", "3", "--seeds", "1", "--keep", "last"]
+
+
+def how_to_repeat(command: str, results: Path) -> str:
+    """What the error for a run without a student advises, if this command was recorded."""
+    with pytest.raises(ResultsError) as raised:
+        check_kept(make("eda[n=2]", seed=3, command=command), results)
+    return str(raised.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "last"),
+    [
+        ("matekd-bench run --methods 'eda[n=2],kd'", ["--methods", "eda[n=2],kd"], []),
+        ("matekd-bench run --methods kd; rm -rf ~", ["--methods", "kd;", "rm", "-rf", "~"], []),
+        ("matekd-bench run --set $(evil)", ["--set", "$(evil)"], []),
+        ("matekd-bench run --shard=2/8", ["--shard=2/8"], ["--shard", "1/1"]),
+    ],
+)
+def test_a_recorded_run_command_is_quoted_and_reduced_to_the_run(
+    command: str, words: list[str], last: list[str], tmp_path: Path
+) -> None:
+    hint = how_to_repeat(command, tmp_path)
+    assert shlex.split(hint) == ["matekd-bench", "run", *words, *SELECTED, *last, "--results", "DIR"]
+    assert hint == shlex.join(shlex.split(hint))
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["matekd_bench.Study(methods='eda')", "matekd-bench reproduce x", "evil; run", "matekd-bench 'run"],
+)
+def test_other_commands_are_not_repeated(command: str, tmp_path: Path) -> None:
+    hint = how_to_repeat(command, tmp_path)
+    assert "Study(methods='eda[n=2]', tasks='rte', seed=3, keep='last', ...)" in hint
+    assert "study.json" in hint
+    assert command not in hint
+
+
+def test_only_tasks_with_the_labels_of_the_run_are_offered() -> None:
+    run = make("kd", "mnli", labels=list(TASKS["mnli"].labels))
+    with pytest.raises(UsageError) as raised:
+        task_to_predict(run, "hans", TASKS)
+    offered = str(raised.value).partition("can answer ")[2].partition(", not hans")[0].split(", ")
+    assert {"mnli", "ax"} <= set(offered)
+    assert {task_to_predict(run, name, TASKS).name for name in offered} == set(offered)

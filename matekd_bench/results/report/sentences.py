@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Iterator, Sequence
 
 from matekd_bench.methods.typed_names import preset_lines, set_by_presets
 from matekd_bench.results.leaderboard.glue_score import GLUE8
 from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables, TaskColumn
 from matekd_bench.results.records.code_record import differing_code
+from matekd_bench.results.records.recorded_command import quoted_command
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import MARKS, PROBLEMS, teacher_cost
 from matekd_bench.results.report.columns import ENVIRONMENT, environment, students
@@ -229,20 +229,8 @@ def failures(records: Sequence[Record]) -> Iterator[str]:
     failed = [run for run in problem_runs if run.status == "failed"]
     if failed:
         yield "To retry failed runs (finished runs are kept):"
-        yield from sorted({f"  {_quoted_command(run.provenance.command)}" for run in failed})
+        yield from sorted({f"  {quoted_command(run.provenance.command)}" for run in failed})
     if len(failed) < len(problem_runs):
         yield "Diverged and collapsed runs keep their scores; a retry would end in the same way."
     if not problem_runs:
         yield "No run failed, diverged or collapsed."
-
-
-def _quoted_command(command: str) -> str:
-    """Quote every word of a recorded command, so that it is safe to paste into a shell whoever wrote the record."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return f"(no command: {command!r})"
-    if words[:1] == ["matekd-bench"]:
-        return shlex.join(words)
-    place = "in Python" if command.startswith("matekd_bench.Study(") else "no command of matekd-bench"
-    return f"({place}: {command!r})"

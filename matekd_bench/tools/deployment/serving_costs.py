@@ -120,8 +120,9 @@ def serving_costs(
 
     `stores` are the results folders by run id, `tasks` the installed tasks. `teacher` replaces the recorded teacher's
     checkpoint. A fine-tuned teacher is measured as its checkpoint with a new head, because weights do not change the
-    time. `written` are folders of students by run id; an ONNX model in one of them is measured too. The models take
-    turns in each round, so that a busy machine slows down all of them.
+    time. A teacher whose answers come from a file is not measured. `written` are folders of students by run id; an ONNX
+    model in one of them is measured too. The models take turns in each round, so that a busy machine slows down all of
+    them.
 
     Raises ResultsError if a run kept no student, CheckpointError if a model cannot be loaded or a folder has another
     student, and UsageError if onnxruntime is missing.
@@ -158,10 +159,10 @@ def _models(
     teacher: str | None,
     written: Path | None,
 ) -> Iterator[_ServedModel]:
-    """Yield the teacher of a run, if it has one, its student, and the ONNX model in the folder `written`, if any."""
+    """Yield the teacher of a run, if it has one of its own, its student, and the ONNX model in `written`, if any."""
     store, task = stores[run.run_id], run.identity.task
     student = KeptStudent(KeptStudents(store.root).open(run.run_id), run.run_id, device)
-    if run.teacher is not None:
+    if run.teacher is not None and not run.teacher.answers:
         settings = recorded_study(store, run.run_id).teacher
         if teacher:
             settings = settings.model_copy(update={"checkpoint": teacher, "revision": None})

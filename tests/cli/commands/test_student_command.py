@@ -171,6 +171,19 @@ def test_costs_are_of_teacher_and_students(
 
 
 @pytest.mark.usefixtures("one_round")
+def test_a_teacher_whose_answers_come_from_a_file_has_no_costs(
+    folder: Path, small_glue: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "results")
+    [path] = (tmp_path / "results").glob("runs/rte-kd-0*/record.json")
+    record = json.loads(path.read_text())
+    record["teacher"]["answers"] = True
+    path.write_text(json.dumps(record))
+    frame = load_results(tmp_path / "results").serving_costs("rte-kd-0", glue_dir=small_glue, device="cpu")
+    assert frame["role"].tolist() == ["student"]
+
+
+@pytest.mark.usefixtures("one_round")
 def test_the_onnx_model_of_a_written_student_has_costs_of_its_own(
     folder: Path,
     results: Results,
