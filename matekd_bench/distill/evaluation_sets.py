@@ -12,6 +12,7 @@ from torch import Tensor
 
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.artifacts.teacher import CleanLogits
+from matekd_bench.distill.data.batches import text_row
 from matekd_bench.distill.device import contained_randomness
 from matekd_bench.distill.flops import Meter
 from matekd_bench.distill.models.score_units import task_units
@@ -25,7 +26,7 @@ from matekd_bench.events import Message, Progress, Sink
 from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.class_checks import make_perturbation
 from matekd_bench.methods.perturbation import TextPerturbation
-from matekd_bench.methods.rows import Encoded, Perturbed, Row
+from matekd_bench.methods.rows import Encoded, Perturbed
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.metrics import SplitScore, score_split
 from matekd_bench.tasks.sources.example_ids import split_digest
@@ -204,12 +205,7 @@ def _text_method(job: Job, assets: TaskAssets) -> TextPerturbation[Any]:
 
 def _perturbed_split(split: Examples, method: TextPerturbation[Any], task: str) -> Examples:
     rows = [
-        Row(uid=uid, texts=texts, epoch=0, seed=partial(_row_seed, task, uid))
-        for uid, texts in zip(split.uids, split.texts, strict=True)
+        text_row(SEED, task, uid, texts, epoch=0) for uid, texts in zip(split.uids, split.texts, strict=True)
     ]
     versions: Sequence[Sequence[Perturbed]] = method.ahead(rows)
     return replace(split, texts=tuple(version[0].texts for version in versions))
-
-
-def _row_seed(task: str, uid: str, purpose: str) -> int:
-    return seed_of(SEED, task, purpose, 0, uid)  # the keys of text methods in training, at epoch 0

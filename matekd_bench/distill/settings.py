@@ -111,8 +111,8 @@ class Budget(Settings):
     def _check_limits(self) -> Budget:
         if self.limit is None and self.epochs is None and not self.tasks:
             raise ValueError("a budget needs a limit, limits for tasks, or epochs")
-        if (self.epochs or self.max_epochs) and self.kind == "train_flops" and self.limit is None:
-            raise ValueError("a budget of train_flops needs a limit")
+        if self.kind == "train_flops" and (self.epochs or self.max_epochs):
+            raise ValueError("a budget of train_flops needs limits: leave out epochs and max_epochs")
         return self
 
     def resolve(self, task: str, examples: int, batch_size: int) -> int:
@@ -126,7 +126,7 @@ class Budget(Settings):
             if self.epochs is None:
                 raise ValueError(f"the budget names no limit for task '{task}'")
             limit = math.ceil(self.epochs * per_epoch)
-        if self.max_epochs is not None and self.kind != "train_flops":
+        if self.max_epochs is not None:
             limit = min(limit, math.ceil(self.max_epochs * per_epoch))
         return max(1, limit)
 
@@ -201,9 +201,13 @@ class GeneratorSettings(Settings):
     """Length of the warm-up in updates, for generators whose checkpoint has no trained head."""
 
     @model_validator(mode="after")
-    def _check_budget_kind(self) -> GeneratorSettings:
+    def _check_warm_up(self) -> GeneratorSettings:
         if self.budget.kind != "student_updates":
             raise ValueError("a generator's warm-up is measured in updates: leave out the kind of its budget")
+        if self.optimizer.micro_batch is not None:
+            raise ValueError(
+                "a generator's warm-up passes whole batches: leave out micro_batch of its optimizer"
+            )
         return self
 
 

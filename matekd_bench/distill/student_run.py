@@ -44,9 +44,7 @@ from matekd_bench.tasks.metrics import score_split, task_score
 
 __all__ = ["Job", "initial_student", "student_session", "train"]
 
-HISTORY_POINTS = (
-    200  # points of the loss history under a budget of student updates, each the mean of equally many
-)
+HISTORY_POINTS = 200  # points of the loss history: about so many windows, each an equal part of the budget
 
 
 def train(
@@ -165,8 +163,7 @@ class _StudentRun:
             meter=session.meter, student_sha256=digest, student_parameters=parameter_count(self._student)
         )
         self._points = evaluation_points(session.limit, job.training.evaluations)
-        # The window counts updates. Budgets in other units have a larger limit, so their history has fewer points.
-        self._loss_history = LossHistory(max(1, session.limit // HISTORY_POINTS), self._result.history)
+        self._loss_history = LossHistory(self._result.history)
         # Elapsed time counts from here. Resuming moves it back by the earlier parts, saving moves it forward.
         self._clock = time.perf_counter()
         self._newest_loss = NewestLoss()
@@ -229,11 +226,15 @@ class _StudentRun:
         """Train to the end of the budget, evaluate at each evaluation point, and save checkpoints."""
         limit = self._session.limit
         self._resume()
+        window = self._window(self._session.updates, self._trainer.spent_budget)
         with closing(self._session.losses()) as losses, self._saver:
             for loss in losses:
                 spent, update = self._trainer.spent_budget, self._session.updates
                 self._newest_loss.add(loss)
-                self._loss_history.add(update, loss)
+                self._loss_history.add(loss)
+                before, window = window, self._window(update, spent)
+                if window > before:
+                    self._loss_history.flush(update)
                 self._report_progress(min(spent, limit), self._elapsed())
                 if spent >= limit or spent >= self._points[len(self._result.evaluations)]:
                     self._evaluate(update)
@@ -247,6 +248,14 @@ class _StudentRun:
         if not self._result.evaluations or self._result.evaluations[-1].update < update:
             self._evaluate(update)
         self._loss_history.flush(update)
+
+    def _window(self, update: int, spent: int) -> int:
+        """Return the number of the window of the loss history that the next update belongs to."""
+        limit = self._session.limit
+        # Equally many updates, even if auxiliary updates spend the budget too.
+        if self._job.budget[0] == "student_updates":
+            return update // max(1, limit // HISTORY_POINTS)
+        return spent * HISTORY_POINTS // limit
 
     def _resume(self) -> None:
         """Continue from this run's newest checkpoint, if there is one; all processes take the same one."""

@@ -118,7 +118,7 @@ class CheckpointFolder:
         self.on_problem: Callable[[str], None] = lambda reason: None
 
     def save(self, update: int, files: Mapping[str, bytes]) -> None:
-        """Save the checkpoint of `update`, and delete old ones except for the one before it.
+        """Save the checkpoint of `update`, and delete all others except for the one before it.
 
         If it cannot be written to disk, the training continues without this checkpoint, and `problem` gives the reason.
         """
@@ -141,8 +141,8 @@ class CheckpointFolder:
             problem = os_reason(error)
         finally:
             delete(temporary)
-        for old in self._newest_first()[KEPT:]:
-            delete(old)
+        if problem is None:
+            self._delete_all_but(update)
         return partial(self._report, update, target, problem)
 
     def _report(self, update: int, target: Path, problem: str | None) -> None:
@@ -159,6 +159,18 @@ class CheckpointFolder:
     def remove(self) -> None:
         """Delete all checkpoints."""
         delete(self.folder)
+
+    def _delete_all_but(self, update: int) -> None:
+        """Delete the checkpoints that are not needed now that the one of `update` is saved.
+
+        Those of later updates are damaged or of other versions: the training did not continue from them. If they
+        stayed, they would count as the newest.
+        """
+        folders = self._newest_first()
+        kept = [folder for folder in folders if int(folder.name) <= update][:KEPT]
+        for folder in folders:
+            if folder not in kept:
+                delete(folder)
 
     def _newest_first(self) -> list[Path]:
         """Return the folders of all checkpoints, intact or not; links are left out."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,6 +12,8 @@ from matekd_bench.errors import UsageError
 from matekd_bench.methods.class_checks import make_perturbation
 from matekd_bench.methods.method import Method, Params
 from matekd_bench.tasks.task import Task
+
+V = TypeVar("V")
 
 
 class Wrapped(BaseModel):
@@ -54,16 +56,30 @@ class WrapperPair:
         return self.inner.unfit(self.inner_params, task) or self.outer.unfit(params, task)
 
     def resources(self, params: Params) -> Mapping[str, str]:
-        """Return the resources of both methods by kind; the wrapper's takes precedence."""
-        return {**self.inner.resources(self.inner_params), **self.outer.resources(params)}
+        """Return the resources of both methods by kind; two different ones of a kind are named one after the other."""
+        return _combined(
+            self.inner.resources(self.inner_params),
+            self.outer.resources(params),
+            lambda inner, outer: inner if inner == outer else "; ".join((inner, outer)),
+        )
 
     def check_rows(self, params: Params, rows: Mapping[str, tuple[str, ...]]) -> Sequence[str]:
         """Let both methods check the training rows; return the sentences of both."""
         return (*self.inner.check_rows(self.inner_params, rows), *self.outer.check_rows(params, rows))
 
     def cost_beforehand(self, params: Params) -> Mapping[str, float]:
-        """Return the cost, before the study, of what both methods use; the wrapper's takes precedence."""
-        return {**self.inner.cost_beforehand(self.inner_params), **self.outer.cost_beforehand(params)}
+        """Return the cost, before the study, of what both methods use, summed by unit."""
+        return _combined(
+            self.inner.cost_beforehand(self.inner_params),
+            self.outer.cost_beforehand(params),
+            lambda inner, outer: float(inner) + float(outer),
+        )
+
+
+def _combined(inner: Mapping[str, V], outer: Mapping[str, V], both: Callable[[V, V], V]) -> dict[str, V]:
+    """Merge what two methods return; `both` gets the values of a key that both have."""
+    shared = {key: both(inner[key], outer[key]) for key in inner.keys() & outer.keys()}
+    return {**inner, **outer, **shared}
 
 
 def combined_record(outer: Method, inner: Method, inner_params: Params) -> Method:

@@ -1,4 +1,4 @@
-"""Sends the events of a study to plugins and trackers; one that raises gets no further events."""
+"""Sends the events of a study to plugins and trackers; one that raises gets only the end of the study after that."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ HOOKS: Mapping[type[Event], tuple[str, str]] = {
     RunFinished: ("matekd_bench_run_finished", "end"),
     StudyFinished: ("matekd_bench_study_finished", "end"),
 }
+END = HOOKS[StudyFinished][0]  # every plugin gets it, even after an error, to close its files
 
 
 def chosen_trackers(host: Host, names: str | None) -> list[Provided[Tracker]]:
@@ -115,9 +116,12 @@ class PluginSink(Sink):
             self._runs.pop(event.run_id, None)
 
     def _call(self, hook: str, arguments: Mapping[str, Any]) -> None:
-        """Call every implementation in pluggy's order, the last registered first; drop those that raise."""
+        """Call every implementation in pluggy's order, the last registered first.
+
+        A plugin that raises gets a warning, and from then on only the end of the study.
+        """
         for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
-            if id(implementation.plugin) in self._silenced:
+            if id(implementation.plugin) in self._silenced and hook != END:
                 continue
             try:
                 with foreign_code():
@@ -125,7 +129,8 @@ class PluginSink(Sink):
             except Exception as error:
                 self._silenced.add(id(implementation.plugin))
                 name = implementation.plugin_name.removesuffix(".")
-                self._warn(f"{name} failed at '{hook}' and gets no further events: {one_line(error)}")
+                after = "" if hook == END else " and gets no further events before the end of the study"
+                self._warn(f"{name} failed at '{hook}'{after}: {one_line(error)}")
 
     def __enter__(self) -> PluginSink:
         return self

@@ -2,8 +2,8 @@
 
 Plugins receive the objects of `matekd_bench.events`: `study` is always the study's `StudyStarted`, and `run` the run's
 `RunStarted`. Events go to every plugin that implements them, and to the trackers started with ``--track NAME``. An
-implementation takes the arguments that it needs, by name. If it raises, a warning is shown, the run continues, and the
-implementation gets no further events.
+implementation takes the arguments that it needs, by name. If it raises, a warning is shown and the run continues. Its
+plugin then gets no further events, except for the end of the study.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ def matekd_bench_run_finished(study: StudyStarted, run: RunStarted, end: RunFini
 @hookspec
 def matekd_bench_study_finished(study: StudyStarted, end: StudyFinished) -> None:
     """Receive the end of the study, finished or stopped: the place to close files and connections.
+
+    It is called even if an earlier event hook of the plugin raised.
 
     >>> from matekd_bench import StudyFinished, hookimpl
     >>> @hookimpl

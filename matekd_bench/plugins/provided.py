@@ -28,7 +28,6 @@ AnyRecord: TypeAlias = Method | Task | Suite | Thesaurus | Preset | Exporter | T
 Record = TypeVar("Record", bound=AnyRecord, covariant=True)
 Checked = TypeVar("Checked", bound=AnyRecord)
 
-OWN_DISTRIBUTION = "matekd-bench"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*(:[a-z0-9][a-z0-9-]*)*")
 KINDS: dict[str, type[AnyRecord]] = {
     "matekd_bench_methods": Method,

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Norm = Literal["l2", "linf"]
-# Half the spacing of uniform float32 draws. Draws are raised to it, since the normal quantile of 0 is infinite.
+# Half the spacing of uniform float32 draws. Draws are raised to it, since normal quantile and logarithm of 0 are
+# infinite.
 SMALLEST_DRAW = 2.0**-25
 NORM_FLOOR = 1e-30  # smallest divisor of a normalization: keeps a gradient of zero at zero
 

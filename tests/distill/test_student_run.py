@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from matekd_bench import Method, NoParams, TextPerturbation
+from matekd_bench.distill import student_run
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.data.order import DataOrder
 from matekd_bench.distill.models.networks import load_classifier, parameter_count, weights_digest
@@ -82,6 +83,20 @@ def test_a_run_evaluates_at_equal_intervals_and_keeps_every_prediction(shared):
     assert [point["update"] for point in outcome.history] == [1, 2, 3, 4, 5, 6]
     losses = [point["loss"] for point in outcome.history]
     assert outcome.evaluations[1].train_loss == pytest.approx((losses[2] + losses[3]) / 2)
+
+
+def test_the_history_has_equal_parts_of_any_budget(shared, monkeypatch):
+    monkeypatch.setattr(student_run, "HISTORY_POINTS", 3)
+    flops = train(job("kd"), shared).meter.flops
+    budgets = (("student_updates", 6), ("clean_examples", 96), ("train_flops", flops))
+    outcomes = [train(job("kd", budget=budget), shared) for budget in budgets]
+    updates = [[point["update"] for point in outcome.history] for outcome in outcomes]
+    assert updates[:2] == [[2, 4, 6]] * 2
+    assert (len(updates[2]), updates[2][-1]) == (
+        3,
+        6,
+    )  # updates differ in length, so in their share of the budget
+    assert outcomes[0].history == outcomes[1].history
 
 
 def test_what_a_run_spent_is_counted(shared):

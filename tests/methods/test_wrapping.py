@@ -43,6 +43,7 @@ OUTER = Method(
     name="outer", summary="", params=OuterParams, factory=Called, level="text", version="2", wraps="text",
     needs=frozenset({"mask-token"}), overrides=lambda params: {"training.evaluations": params.n},
     resources=lambda params: {"library": f"of {params.n}"},
+    cost_beforehand=lambda params: {"USD": 0.5, "hours": 1.0},
 )  # fmt: skip
 
 
@@ -69,18 +70,21 @@ def test_the_record_says_what_both_need_use_and_override() -> None:
     found = resolved("outer[inner[alpha=.2]]")
     assert found.record.needs == {"mask-token", "thesaurus"}
     assert found.record.overrides(found.params) == {"training.evaluations": 4, "training.optimizer.lr": 0.2}
-    assert found.record.resources(found.params) == {"thesaurus": "words 0.2", "library": "of 4"}
+    assert found.record.resources(found.params) == {"thesaurus": "words 0.2", "library": "1; of 4"}
+    both_use_one = replace(INNER, resources=lambda params: {"library": "of 4"})
+    found = resolved("outer[inner]", both_use_one)
+    assert found.record.resources(found.params) == {"library": "of 4"}
 
 
 def test_both_check_the_rows_and_say_what_was_spent() -> None:
     inner = replace(
         INNER,
         check_rows=lambda params, rows: [f"{params.alpha} of {len(rows)}"],
-        cost_beforehand=lambda params: {"USD": 2},
+        cost_beforehand=lambda params: {"USD": 2, "tokens": 9.0},
     )
     found = resolved("outer[inner[alpha=.2]]", inner)
     assert list(found.record.check_rows(found.params, {"a": ("b",)})) == ["0.2 of 1"]
-    assert found.record.cost_beforehand(found.params) == {"USD": 2}
+    assert found.record.cost_beforehand(found.params) == {"USD": 2.5, "tokens": 9.0, "hours": 1.0}
 
 
 def test_another_version_of_the_wrapped_method_is_another_version() -> None:

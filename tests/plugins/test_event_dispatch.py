@@ -126,6 +126,33 @@ def test_a_listener_that_raises_costs_one_line_and_the_others_continue(error: Ba
     assert "\n" not in line
 
 
+class Closing(Watching):
+    """A listener that also keeps the end of the study."""
+
+    def __init__(self, raises: BaseException | None = None) -> None:
+        super().__init__(raises)
+        self.ends: list[StudyFinished] = []
+
+    @hookimpl
+    def matekd_bench_study_finished(self, end: StudyFinished) -> None:
+        self.ends.append(end)
+        if self.raises is not None:
+            raise self.raises
+
+
+@pytest.mark.parametrize("events", [(FIRST, SECOND), ()])
+def test_a_listener_that_raised_still_gets_the_end_of_the_study(events: tuple[RunStarted, ...]) -> None:
+    plugins, lines, end = host(), list[str](), StudyFinished(status="done")
+    broken = Closing(OSError("no server"))
+    plugins.manager.register(broken)
+    with PluginSink(plugins, lines.append) as sink:
+        for event in (*events, end):
+            sink.emit(event)
+    assert (broken.runs, broken.ends) == (list(events[:1]), [end])
+    assert ["no server" in line for line in lines] == [True] * (len(events[:1]) + 1)
+    assert "matekd_bench_study_finished" in lines[-1]
+
+
 def test_a_signal_is_passed_on() -> None:
     plugins = host()
     plugins.manager.register(Watching(StoppedError("", 2)))

@@ -8,13 +8,14 @@ import shutil
 import sys
 from collections import Counter
 from pathlib import Path
+from zipfile import ZipFile
 
 import nltk
 import nltk.data
 import pytest
 
 from matekd_bench import UsageError
-from matekd_bench.methods.thesaurus import _nltk_folders
+from matekd_bench.methods.thesaurus import DEBIAN, _nltk_folders
 from matekd_plugins.eda import EDA, EDAParams, thesaurus
 from matekd_plugins.eda.synonym_lookup import STOP_WORDS
 
@@ -52,7 +53,6 @@ def write_wordnet(folder: Path) -> Path:
 
 def be_debian(monkeypatch, folder):
     """Debian's own folder is this one."""
-    monkeypatch.setattr(thesaurus, "DEBIAN", folder)
     monkeypatch.setattr("matekd_bench.methods.thesaurus.DEBIAN", folder)
 
 
@@ -131,6 +131,35 @@ def test_a_damaged_wordnet_is_named(alone):
     assert "cannot be read" in thesaurus.load("auto").notices[0]
 
 
+def damage(archive: Path, how: str) -> None:
+    """Cut the archive off in the middle, or spoil what it packs in its first file."""
+    content = bytearray(archive.read_bytes())
+    if how == "cut":
+        del content[len(content) // 2 :]
+    else:
+        with ZipFile(archive) as opened:
+            first = opened.getinfo("wordnet/data.noun")
+        start = first.header_offset + 30 + len(first.filename)
+        content[start : start + first.compress_size] = b"\xff" * first.compress_size
+    archive.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["cut", "spoiled"])
+def test_a_damaged_archive_is_named_and_the_next_place_is_read(alone, monkeypatch, how):
+    folder = write_wordnet(alone / "corpora" / "wordnet")
+    archive = Path(shutil.make_archive(str(folder), "zip", folder.parent, "wordnet"))
+    archive.chmod(0o600)
+    shutil.rmtree(folder)
+    damage(archive, how)
+    with pytest.raises(UsageError, match=r"wordnet\.zip cannot be read"):
+        thesaurus.load("wordnet")
+    [notice] = thesaurus.load("auto").notices
+    assert str(archive) in notice
+    assert "no WordNet was found" not in notice
+    be_debian(monkeypatch, write_wordnet(alone.parent / "usr" / "wordnet"))
+    assert thesaurus.load("auto").notices == ()
+
+
 def test_embedded_groups_are_clean():
     text = (Path(thesaurus.__file__).parent / "synonyms.txt").read_text(encoding="utf-8")
     groups = [
@@ -170,4 +199,4 @@ def test_nltk_is_not_asked_where_it_evaluations_before_it_is_loaded(monkeypatch)
     given = [folder for folder in os.environ.get("NLTK_DATA", "").split(os.pathsep) if folder]
     monkeypatch.delitem(sys.modules, "nltk")
     unasked = _nltk_folders()
-    assert [*given, *unasked] == [folder for folder in asked if folder != str(thesaurus.DEBIAN)]
+    assert [*given, *unasked] == [folder for folder in asked if folder != str(DEBIAN)]

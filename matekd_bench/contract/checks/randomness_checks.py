@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -131,7 +131,7 @@ def texts_ahead(bench: Bench, numbers: Sequence[int]) -> list[Any]:
     """Return the texts that the method prepares for each of these rows."""
     with contained_randomness(CPU):
         prepared = bench.session.assembler(PlannedUpdate("student", 0, EPOCH, list(numbers))).prepared or ()
-    return [[version.texts for version in row if isinstance(version, Perturbed)] for row in prepared]
+    return _texts_of(prepared)
 
 
 def _threaded(make: Make, numbers: Sequence[int]) -> list[Any]:
@@ -141,4 +141,8 @@ def _threaded(make: Make, numbers: Sequence[int]) -> list[Any]:
     with ThreadPoolExecutor(THREADS) as pool, contained_randomness(CPU):
         batches = pool.map(lambda row: assembler(PlannedUpdate("student", 0, EPOCH, [row])), numbers)
         prepared_rows = [row for batch in batches for row in batch.prepared or ()]
-    return [[version.texts for version in row] for row in prepared_rows]
+    return _texts_of(prepared_rows)
+
+
+def _texts_of(prepared: Iterable[Any]) -> list[Any]:
+    return [[version.texts for version in row if isinstance(version, Perturbed)] for row in prepared]

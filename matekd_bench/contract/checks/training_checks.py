@@ -41,7 +41,7 @@ class TrialAssets(TaskAssets):
     @cached_property
     def generator(self) -> Generator:
         """A masked language model with a random head."""
-        return Generator(toys.source(), self.student_encoder.tokens, toys.masked_lm(), None)
+        return Generator(toys.masked_lm(), None)
 
 
 @contract_check("mini-glue", f"a run of {UPDATES} updates on {TASK} ends with a score")

@@ -37,6 +37,13 @@ TOKENS_PER_ANSWER = 2**15
 ENGINE = "3"  # increased when teachers, logits or generators made by older code may differ
 
 
+def as_checkpoint(teacher: Checkpoint | TeacherAnswers) -> Checkpoint:
+    """Return a teacher's checkpoint. Raises CheckpointError if its answers come from a file."""
+    if isinstance(teacher, TeacherAnswers):
+        raise CheckpointError(f"the teacher is not a checkpoint: its answers come from '{teacher.file}'.")
+    return teacher
+
+
 @dataclass(frozen=True)
 class Recipe:
     """The models of a study and how they are prepared; nothing in it depends on the method.
@@ -86,11 +93,7 @@ class Recipe:
     @property
     def teacher_checkpoint(self) -> Checkpoint:
         """The teacher's checkpoint. Raises CheckpointError if its answers come from a file."""
-        if isinstance(self.teacher, TeacherAnswers):
-            raise CheckpointError(
-                f"the teacher is not a checkpoint: its answers come from '{self.teacher.file}'."
-            )
-        return self.teacher
+        return as_checkpoint(self.teacher)
 
     @property
     def teacher_given(self) -> bool:

@@ -30,7 +30,6 @@ from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.settings import GeneratorSettings
 from matekd_bench.errors import CheckpointError
 from matekd_bench.files.durable import CheckpointFolder
-from matekd_bench.methods.context import Tokens
 from matekd_bench.seeds import seed_of
 from matekd_bench.tasks.task import TaskData
 
@@ -43,8 +42,6 @@ class Generator:
     warm-up. The cost of a warm-up on the texts of several tasks is shared among these tasks in equal parts.
     """
 
-    source: ModelSource
-    tokens: Tokens
     network: MaskedRowsLM
     accuracy: float | None
     perplexity: float | None = None
@@ -138,13 +135,11 @@ class WarmedUpGenerator(Artifact[Generator]):
             f"{self.title}: masked-token accuracy {measured['accuracy']:.1%}, perplexity {measured['perplexity']:.3g}",
             "detail",
         )
-        source = self._named[0]
         # Seed 0 is not used: the saved generator has its head.
-        network, _ = load_masked_lm(ModelSource(describe(entry.path, id=source.name)), 0)
+        network, _ = load_masked_lm(ModelSource(describe(entry.path, id=self._named[0].name)), 0)
         return Generator(
-            source, self.recipe.student_encoder.tokens, network.to(self.recipe.device),
-            measured["accuracy"], measured["perplexity"], measured["flops"] // len(self.texts),
-            measured["seconds"] / len(self.texts), entry.use,
+            network.to(self.recipe.device), measured["accuracy"], measured["perplexity"],
+            measured["flops"] // len(self.texts), measured["seconds"] / len(self.texts), entry.use,
         )  # fmt: skip
 
 

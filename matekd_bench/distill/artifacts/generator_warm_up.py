@@ -18,6 +18,7 @@ from matekd_bench.distill.data.order import DataOrder, PlannedUpdate
 from matekd_bench.distill.device import ResolvedPrecision, seed_draws
 from matekd_bench.distill.flops import Meter
 from matekd_bench.distill.models.masked_lm import MaskedRowsLM
+from matekd_bench.distill.models.positions import positions
 from matekd_bench.distill.settings import GeneratorSettings
 from matekd_bench.distill.training.forward_passes import autocast
 from matekd_bench.distill.training.loss import upcast
@@ -75,7 +76,7 @@ class GeneratorWarmUp:
             seed_draws(seed_of(0, self._task, "generator-dropout", update), self._device)
             self._set_rate(update)
             batch = to_device(batch, self._device)
-            loss, _ = self._masked_loss(batch, f"{self._task}/{update}", self.meter)
+            loss = _mean_loss(*self._masked_answers(batch, f"{self._task}/{update}", self.meter))
             self._loss_scale.backward(loss)
             self.checks.read()  # of the update before
             step(
@@ -129,13 +130,14 @@ class GeneratorWarmUp:
         for start in range(0, len(self._held_out), 32):
             rows = self._held_out[start : start + 32]
             batch = to_device(assemble(PlannedUpdate("student", start, 0, rows)), self._device)
-            loss, (hits, total) = self._masked_loss(batch, "held-out", None)
-            correct, count, total_loss = correct + hits, count + total, total_loss + float(loss) * total
+            logits, targets = self._masked_answers(batch, "held-out", None)
+            correct, count = correct + float((logits.argmax(-1) == targets).sum()), count + len(targets)
+            total_loss += float(_mean_loss(logits, targets)) * len(targets)
         count = max(1, count)
         return {"accuracy": correct / count, "perplexity": math.exp(total_loss / count)}
 
-    def _masked_loss(self, batch: Batch, key: str, meter: Meter | None) -> tuple[Tensor, tuple[float, int]]:
-        """Mask random positions; return the mean cross-entropy there, with the numbers of correct tokens and positions.
+    def _masked_answers(self, batch: Batch, key: str, meter: Meter | None) -> tuple[Tensor, Tensor]:
+        """Mask random positions; return the logits [N, V] and the tokens [N] there.
 
         The masks are seeded by `key` and the batch's first example. The pass is counted in `meter` if one is given.
         """
@@ -150,7 +152,9 @@ class GeneratorWarmUp:
             self.network.book(meter, "generator", ids, batch.mask, batch.types, at)
         with autocast(batch.ids.device, self._precision):
             logits = upcast(self.network(ids, batch.mask, batch.types, at))
-        targets = batch.ids[at]
-        # A mean would be NaN if no position is masked.
-        loss = F.cross_entropy(logits, targets, reduction="sum") / max(1, len(targets))
-        return loss, (float((logits.argmax(-1) == targets).sum()), len(targets))
+        return logits, batch.ids[positions(at).index]
+
+
+def _mean_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Compute the mean cross-entropy of the tokens; 0, not NaN, if there is none."""
+    return F.cross_entropy(logits, targets, reduction="sum") / max(1, len(targets))

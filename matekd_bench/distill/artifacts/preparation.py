@@ -39,7 +39,7 @@ class Preparation:
         self._name, self._checkpoints = name, checkpoints
         self._sink, self._ranks = sink, ranks
         self._saver = CheckpointSaver(checkpoints, stopping, ranks, name)
-        self._started = time.perf_counter()
+        self._started: float  # set when training starts
 
     @property
     def seconds(self) -> float:
@@ -52,6 +52,7 @@ class Preparation:
         Checkpoints of other software versions or initial weights are skipped. Raises PausedError, after saving, if the
         training has to stop.
         """
+        self._started = time.perf_counter()
         origin = {**software_versions(), "start": weights_digest(session.modules[0])}
         checkpoint = newest_checkpoint(self._checkpoints, origin, self._tell, self._ranks.announce)
         if checkpoint is not None:

@@ -220,7 +220,7 @@ class TaskAssets:
 
         Raises CheckpointError if the study names no generator.
         """
-        source, (network, trained) = self.recipe.generator, self._warmed_up.untrained()
-        if source is None or not trained:
+        network, trained = self._warmed_up.untrained()
+        if not trained:
             return self._warmed_up.get()
-        return Generator(source, self.student_encoder.tokens, network.to(self.recipe.device), None)
+        return Generator(network.to(self.recipe.device), None)

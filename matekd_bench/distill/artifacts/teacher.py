@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from matekd_bench.distill.artifacts.artifact import ENGINE, Artifact, Measured
+from matekd_bench.distill.artifacts.artifact import ENGINE, Artifact, Measured, as_checkpoint
 from matekd_bench.distill.artifacts.artifact_cache import CacheEntry
 from matekd_bench.distill.artifacts.eviction import CacheUse
 from matekd_bench.distill.device import contained_randomness, kernel_facts
@@ -19,7 +19,6 @@ from matekd_bench.distill.models.score_units import add_offset, score_units, tas
 from matekd_bench.distill.settings import Objective, Training
 from matekd_bench.distill.training.evaluation import predict
 from matekd_bench.distill.training.session import Job, SessionParts, TrainingSession
-from matekd_bench.errors import CheckpointError
 from matekd_bench.files.durable import CheckpointFolder
 from matekd_bench.files.hashing import short_digest
 from matekd_bench.methods.context import Models
@@ -57,11 +56,7 @@ class Teacher:
     @property
     def checkpoint(self) -> Checkpoint:
         """The teacher's checkpoint. Raises CheckpointError if its answers come from a file."""
-        if isinstance(self.source, TeacherAnswers):
-            raise CheckpointError(
-                f"the teacher is not a checkpoint: its answers come from '{self.source.file}'."
-            )
-        return self.source
+        return as_checkpoint(self.source)
 
 
 class _GoldOnly(Perturbation[NoParams]):

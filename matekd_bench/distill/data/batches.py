@@ -85,20 +85,26 @@ class Assembler:
         """Call the method's `ahead` hook; auxiliary updates have nothing prepared."""
         if planned.phase == "own":
             return None
-        prepared = self._ahead([self._row(row, planned.epoch) for row in planned.rows])
+        corpus = self._corpus
+        prepared = self._ahead(
+            [
+                text_row(self._seed, self._task, corpus.uids[row], corpus.texts[row], planned.epoch)
+                for row in planned.rows
+            ]
+        )
         if prepared is None or (isinstance(prepared, Sized) and len(prepared) == len(planned.rows)):
             return prepared
         kind = f"{len(prepared)} entries" if isinstance(prepared, Sized) else kind_in_words(prepared)
         raise wrong_result(self._ahead, kind, f"return one entry for each of the {len(planned.rows)} rows")
 
-    def _row(self, row: int, epoch: int) -> Row:
-        """Describe a row for the `ahead` hook; its seeds are keyed by epoch and example id, not by update."""
-        uid = self._corpus.uids[row]
 
-        def seed(purpose: str) -> int:
-            return seed_of(self._seed, self._task, purpose, epoch, uid)
+def text_row(study_seed: int, task: str, uid: str, texts: tuple[str, ...], epoch: int) -> Row:
+    """Describe a row for a method's `ahead` hook; its seeds are keyed by epoch and example id, not by update."""
 
-        return Row(uid=uid, texts=self._corpus.texts[row], epoch=epoch, seed=seed)
+    def seed(purpose: str) -> int:
+        return seed_of(study_seed, task, purpose, epoch, uid)
+
+    return Row(uid=uid, texts=texts, epoch=epoch, seed=seed)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -61,26 +61,23 @@ class Outcome:
 
 
 class LossHistory:
-    """The training losses of a run, averaged over windows of `width` updates and between evaluations.
+    """The training losses of a run, averaged over windows and between evaluations.
 
     The means of the windows are appended to `history`.
     """
 
-    def __init__(self, width: int, history: list[Entry]) -> None:
-        self._width = width
+    def __init__(self, history: list[Entry]) -> None:
         self._history = history
         self._losses: list[SupportsFloat] = []
         self._since_evaluation: list[SupportsFloat] = []
 
-    def add(self, update: int, loss: SupportsFloat) -> None:
+    def add(self, loss: SupportsFloat) -> None:
         """Add the loss of one update; it is read when a mean is needed."""
         self._losses.append(loss)
         self._since_evaluation.append(loss)
-        if len(self._losses) >= self._width:
-            self.flush(update)
 
     def flush(self, update: int) -> None:
-        """Append the mean of the current window to the history, unless it is empty or not finite."""
+        """End a window after `update`: append its mean to the history, unless it is empty or not finite."""
         if self._losses:
             mean = sum(map(float, self._losses)) / len(self._losses)
             if math.isfinite(mean):

@@ -205,7 +205,7 @@ class RunContext:
         """Return a fresh copy of the study's generator, on the device."""
         if self._generator is None:
             raise RuntimeError(
-                "this study has no generator: declare needs={'generator'} in the method's record"
+                "the method does not declare that it needs a generator: add needs={'generator'} to its record"
             )
         return self._generator().to(self.device)
 

@@ -126,9 +126,7 @@ class Runner:
                 if "generator" in order.prepares:
                     _ = assets.generator
         except PausedError as paused:
-            raise self._interruptions.stopped_error(
-                f"stopped; {paused.what} is saved in its current state."
-            ) from None
+            raise self._interruptions.stopped_error(_stop_message(cell, paused)) from None
         except ResultsError:
             raise
         except Exception as error:  # each run of the task raises it again, and is recorded as failed
@@ -214,7 +212,7 @@ class Runner:
             also = evaluator.answers(student, cell.job.training.eval_batch_size)
             record = recording.finished_record(cell, self.grid, assets, outcome, self._command, also)
         except PausedError as paused:
-            raise self._interruptions.stopped_error(_stop_message(cell, paused, under_way)) from None
+            raise self._interruptions.stopped_error(_stop_message(cell, paused)) from None
         except Exception as error:  # a method may raise anything: only its own run fails
             if isinstance(error, ResultsError) and raised_by_suite(error):
                 raise
@@ -281,9 +279,9 @@ def write_data(cell: Cell, store: ResultsStore) -> None:
         )
 
 
-def _stop_message(cell: Cell, paused: PausedError, under_way: RunUnderWay) -> str:
-    """Return a line that says what a stopped run has saved and how to resume it."""
-    subject, problem = paused.what or cell.label, paused.problem or under_way.problem
-    if problem is not None:
-        return f"stopped; {subject} could not be saved ({problem}); run the same command to start it over."
+def _stop_message(cell: Cell, paused: PausedError) -> str:
+    """Return a line that says whether a stopped run or preparation is saved, and how to resume it."""
+    subject = paused.what or cell.label
+    if paused.problem is not None:
+        return f"stopped; {subject} could not be saved ({paused.problem}); run the same command to start it over."
     return f"stopped; {subject} saved at update {paused.update}; run the same command to resume."

@@ -5,19 +5,22 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from matekd_bench import Synonyms, Thesaurus, UsageError, find_thesaurus, wordnet_places
 from matekd_plugins.eda.synonym_files import is_groups_file, read_groups
 
-DEBIAN = Path("/usr/share/wordnet")
 INSTALL = (
     "Install it with 'python -m nltk.downloader wordnet', or set NLTK_DATA to a folder with corpora/wordnet."
 )
+# What NLTK, and Python's reader of archives, raise for damaged files.
+DAMAGED = (OSError, ValueError, LookupError, AssertionError, EOFError, RuntimeError, BadZipFile, zlib.error)
 _PARTS = ("noun", "verb", "adj", "adv")
 _FILES = tuple(f"{kind}.{part}" for kind in ("data", "index") for part in _PARTS) + tuple(
     f"{part}.exc" for part in _PARTS
@@ -47,7 +50,8 @@ def thesauri() -> Iterator[Thesaurus]:
 def automatic() -> Synonyms:
     """Load WordNet if it can be read, else the embedded thesaurus with a notice."""
     synonyms, reason = _first_wordnet()
-    notice = f"the small embedded thesaurus is used, because no WordNet was found. {reason}"
+    problem = "no WordNet was found" if reason == INSTALL else "no WordNet can be read"
+    notice = f"the small embedded thesaurus is used, because {problem}. {reason}"
     return synonyms or replace(embedded(), notices=(notice,))
 
 
@@ -62,15 +66,16 @@ def wordnet() -> Synonyms:
 def _first_wordnet() -> tuple[Synonyms | None, str]:
     """Load the first WordNet on this machine that can be read; without one, return None and the reason."""
     reasons = []
-    for place in map(Path.resolve, wordnet_places()):
+    for found in wordnet_places():
+        place = found.resolve()
         try:
-            return _read_wordnet(place), ""
+            return _read_wordnet(place, of_nltk=found.parent.name == "corpora"), ""
         except PermissionError:
             reasons.append(
                 f"NLTK does not trust {place}, because users other than its owner can write to it; run 'chmod -R go-w "
                 f"{place}'."
             )
-        except (OSError, ValueError, LookupError, AssertionError) as error:
+        except DAMAGED as error:
             reasons.append(f"{place} cannot be read ({type(error).__name__}).")
     return None, " ".join(reasons) or INSTALL
 
@@ -83,12 +88,13 @@ def embedded() -> Synonyms:
 
 
 @functools.cache
-def _read_wordnet(place: Path) -> Synonyms:
+def _read_wordnet(place: Path, *, of_nltk: bool) -> Synonyms:
     """Read WordNet from a folder or zip archive of its database files, once per process.
 
-    Raises OSError if files are missing, PermissionError if NLTK does not trust them.
+    `of_nltk` is False for a folder of the system, such as Debian's, which is in none of NLTK's folders.
+    Raises OSError if files are missing, PermissionError if NLTK does not trust them, and errors of :data:`DAMAGED`.
     """
-    reader = _reader(place)
+    reader = _reader(place, of_nltk=of_nltk)
     lock = threading.Lock()  # NLTK's reader seeks in shared files; texts are perturbed in the background
 
     def lookup(word: str) -> list[str]:
@@ -100,7 +106,7 @@ def _read_wordnet(place: Path) -> Synonyms:
     return Synonyms(f"WordNet {version} (nltk, sha256 {_digest(reader)})", lookup)
 
 
-def _reader(place: Path) -> Any:
+def _reader(place: Path, *, of_nltk: bool) -> Any:
     """Make NLTK's reader of the WordNet database at `place`."""
     import nltk.data
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
@@ -109,7 +115,7 @@ def _reader(place: Path) -> Any:
         root = nltk.data.ZipFilePathPointer(str(place), "wordnet/")
     else:
         root = str(place)
-        if place == DEBIAN and root not in nltk.data.path:
+        if not of_nltk and root not in nltk.data.path:
             nltk.data.path.append(root)  # NLTK reads only files below the folders of its path
     # map_wn aligns versions for other languages. It takes seconds and needs a second WordNet, and only English is used
     # here. The second argument is the reader of other languages: None would warn.

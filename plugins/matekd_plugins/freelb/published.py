@@ -58,5 +58,5 @@ def missing_sizes(table: str, task: str) -> str | None:
         return None
     return (
         f"published={table} has no sizes for this task, only for {', '.join(TABLES[table])}. "
-        "Leave 'published' out, or give adv_lr, init_mag and max_norm."
+        "Leave 'published' out: adv_lr, init_mag and max_norm then set the sizes."
     )

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Half the spacing of torch.rand in float32. Draws are raised to it, since the logarithm of 0 is infinite.
-SMALLEST_DRAW = 2.0**-25
+from matekd_plugins.embeddings import SMALLEST_DRAW
 
 
 def sample(logits: Tensor, uniform: Tensor) -> Tensor:

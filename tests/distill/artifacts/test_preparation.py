@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from matekd_bench.distill.artifacts import preparation
 from matekd_bench.distill.artifacts.preparation import Preparation
 from matekd_bench.distill.artifacts.task_assets import TaskAssets
 from matekd_bench.distill.artifacts.teacher import FineTunedTeacher
@@ -83,6 +85,24 @@ def test_it_is_saved_by_the_clock_and_the_disk_may_refuse(recipe, tmp_path: Path
     with pytest.raises(PausedError) as paused:
         train(tmp_path / "file" / "kept", 0.0, stopping=lambda: True)
     assert paused.value.problem == "Not a directory"
+
+
+def test_only_training_counts_as_its_time(recipe, monkeypatch):
+    """What is made for it beforehand, such as the encoded rows of a teacher, does not count."""
+    now = [0.0]
+    monkeypatch.setattr(preparation, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    session, made = FineTunedTeacher(toy_data(), recipe(updates=2)).session(), Preparation("the teacher")
+    now[0] = 100.0
+    losses = session.losses
+
+    def timed():
+        for loss in losses():
+            now[0] += 3.0
+            yield loss
+
+    monkeypatch.setattr(session, "losses", timed)
+    made.train(session)
+    assert made.seconds == 6.0
 
 
 def test_a_checkpoint_of_another_start_is_left_aside(recipe, tmp_path: Path, monkeypatch):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import shutil
+from collections import Counter
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel
 
+from host_reads import HostReads
 from matekd_bench.distill.artifacts.generator import Generator
 from matekd_bench.distill.artifacts.generator_warm_up import GeneratorWarmUp
 from matekd_bench.distill.data.batches import pad
@@ -21,7 +23,7 @@ from matekd_bench.distill.models.masked_lm import MaskedRowsLM, load_masked_lm, 
 from matekd_bench.distill.models.networks import ModelSource
 from matekd_bench.distill.models.tokenizers import Encoder
 from matekd_bench.distill.settings import Budget, GeneratorSettings, Optimizer
-from matekd_bench.distill.training.optimizer import DivergedError
+from matekd_bench.distill.training.optimizer import DivergedError, FiniteChecks
 from matekd_bench.errors import CheckpointError
 from rig import toy_data
 
@@ -112,8 +114,8 @@ def test_a_model_that_fills_no_masks_is_one_clear_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_copies_are_trainable_and_their_own(source, encoder, network, inputs):
-    generator = Generator(source, encoder.tokens, network.requires_grad_(False).eval(), None)
+def test_copies_are_trainable_and_their_own(network, inputs):
+    generator = Generator(network.requires_grad_(False).eval(), None)
     one, other = generator.copy(), generator.copy()
     assert one.training
     assert all(weight.requires_grad for weight in one.parameters())
@@ -140,13 +142,13 @@ def phrases(encoder):
     return Corpus([f"u{row}" for row in range(200)], texts, encoder(texts), torch.zeros(200), 0)
 
 
-def warmed(source, encoder, updates, lr=1e-3, rows=None):
-    """A warm-up that has ended."""
+def untrained(source, encoder, updates, lr=1e-3, rows=None):
+    """A warm-up that has not begun."""
     network = load_masked_lm(source, seed=3)[0]
     settings = GeneratorSettings(
         checkpoint="tiny", optimizer=Optimizer(lr=lr, batch_size=16), budget=Budget(limit=updates)
     )
-    session = GeneratorWarmUp(
+    return GeneratorWarmUp(
         network,
         rows or phrases(encoder),
         settings,
@@ -155,6 +157,11 @@ def warmed(source, encoder, updates, lr=1e-3, rows=None):
         device=CPU,
         precision="float32",
     )
+
+
+def warmed(*arguments, **options):
+    """A warm-up that has ended."""
+    session = untrained(*arguments, **options)
     with contained_randomness(CPU):
         assert len(list(session.losses())) == session.limit == session.updates
     return session
@@ -166,6 +173,18 @@ def test_a_warm_up_learns_to_fill_gaps_in_held_out_text(source, encoder):
     assert before < 0.2
     assert after.held_out()["accuracy"] > before + 0.3
     assert after.meter.flops > 0
+
+
+def test_a_warm_up_reads_of_each_update_where_its_masks_are_and_nothing_of_the_answers(source, encoder):
+    session, updates = untrained(source, encoder, updates=4), []
+    session.checks = FiniteChecks(late=True)  # as on a GPU
+    with HostReads() as reads, contained_randomness(CPU):
+        for _ in session.losses():
+            updates.append(Counter(reads.names))
+            reads.names.clear()
+    first, *others = updates
+    assert first == {"tolist": 1}
+    assert others == [first + Counter(__float__=2)] * 3  # the norm and loss of the update before
 
 
 def test_a_warm_up_that_explodes_says_so(source, encoder):

@@ -78,6 +78,24 @@ def test_the_last_checkpoints_are_kept_the_newest_first(tmp_path: Path) -> None:
     assert [(folder / "weights").read_text() for folder in run.folders()] == ["again", "10"]
 
 
+def test_skipped_checkpoints_of_later_updates_go_once_a_new_one_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of another version of torch, say: a run that starts over is behind them for long."""
+    run = RunUnderWay(tmp_path, "a-run")
+    for update in (450, 500):
+        run.save(update, content("old"))
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "seal", lambda folder: (tmp_path / "missing").stat())
+        run.save(50, content("not saved"))
+    assert [folder.name for folder in run.folders()] == ["000000500", "000000450"]
+    kept = []
+    for update in (50, 100, 150):
+        run.save(update, content("new"))
+        kept.append([int(folder.name) for folder in run.folders()])
+    assert kept == [[50], [100, 50], [150, 100]]
+
+
 def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(
     tmp_path: Path, renamed: list[dict[str, bool]]
 ) -> None:

@@ -15,6 +15,7 @@ import torch
 from event_recorder import EventRecorder
 from matekd_bench.errors import ResultsError, StoppedError
 from matekd_bench.events import Message, Prepared, RunFinished, RunStarted, Sink, StudyFinished
+from matekd_bench.files import durable
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.execute.interrupts import Interruptions
@@ -190,6 +191,25 @@ def test_a_run_that_was_recorded_before_it_was_lost_counts_as_trained(
     assert tally == StudyFinished(status="done", trained=1)
     [end] = recorder.all(RunFinished)
     assert (end.status, end.score) == (trained.status, trained.score)
+
+
+@pytest.mark.parametrize("problem", [None, "No space left on device"])
+def test_a_stopped_preparation_tells_whether_it_is_saved(
+    grid: Grid, store: ResultsStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: str | None
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise OSError(28, problem)
+
+    monkeypatch.setenv("MATEKD_BENCH_CACHE", str(tmp_path / "cache"))
+    if problem is not None:
+        monkeypatch.setattr(durable, "seal", refuse)
+    with Interruptions() as interruptions:
+        interruptions.stop_requested()  # defers the signal
+        signal.raise_signal(signal.SIGTERM)
+        runner = Runner(grid, store, RunSink(Sink()), interruptions, command="")
+        with pytest.raises(StoppedError, match=problem or "saved at update 1") as stopped:
+            runner.execute(Order(TEACHER, "rte", ids(grid)[0], prepares=("teacher",)))
+    assert "teacher" in str(stopped.value)
 
 
 def test_runs_wait_for_their_preparation_even_if_it_is_lost(grid: Grid, store: ResultsStore) -> None:
