@@ -150,7 +150,7 @@ def _row(
     if len(example.versions) > 1:
         new.append(f"{number + 1}: ", "dim")
     texts = example.texts if version is None or version.texts is None else version.texts
-    for kind, words in _flat_changes(example.texts, texts):
+    for kind, words in changes(example.texts, texts):
         plain = printable(words if colored else MARKS[kind].format(words))
         style = STYLES[kind] if colored else ""
         if kind != "added" and not (number and texts == example.texts):
@@ -169,8 +169,3 @@ def _row(
     elif version.texts is None:
         new.append("the same text", "dim")
     return old, new, answers(example.teacher, version.teacher), answers(example.student, version.student)
-
-
-def _flat_changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return the runs of kept, removed and added words of all segments as one list."""
-    return [change for part in changes(old, new) for change in part]

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matekd_bench.cli import completion
-from matekd_bench.cli.options import RESULTS, GlueDir, Json, NoPlugins, PluginFiles, Teacher
+from matekd_bench.cli.options import GlueDir, Json, NoPlugins, PluginFiles, Run, RunArgument, Teacher
 from matekd_bench.cli.ui.console import load_host
 from matekd_bench.cli.ui.leaderboards import ResultsFolders, find_one_run, find_runs, load_results
 from matekd_bench.errors import UsageError
@@ -21,21 +20,9 @@ if TYPE_CHECKING:
     from matekd_bench.tools.predict import StudentAnswers
 
 
-Run = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        help="A run id, the start of one, or a run's folder.",
-        autocompletion=completion.runs,
-    ),
-]
 Runs = Annotated[
     list[str],
-    typer.Argument(
-        metavar="RUN...",
-        help="Run ids, starts of run ids, or runs' folders.",
-        autocompletion=completion.runs,
-    ),
+    RunArgument(metavar="RUN...", help="Run ids, starts of run ids, or runs' folders."),
 ]
 
 
@@ -176,7 +163,7 @@ def submit(
 
     Every task needs a run on the official, complete data whose student was kept (`--keep last`).
     """
-    loaded = load_results(load_host(plugin, no_plugins), results or [RESULTS])
+    loaded = load_results(load_host(plugin, no_plugins), results)
     runs = loaded.submit(output, method, seed=seed, device=device, glue_dir=glue_dir)
     for file, run_id in runs.items():
         typer.echo(f"{file}: from {run_id}")
