@@ -91,7 +91,7 @@ def rows(
 ) -> None:
     """Write the training and dev rows of tasks, for a teacher to answer, for 'run --teacher-answers'.
 
-    The rows are those that 'run' reads with the same options. If --methods has 'from-file', its perturbed rows follow.
+    The rows are those that 'run' reads with the same options. The perturbed rows of a method 'from-file' follow.
     """
     from matekd_bench.screen.plain_screens import LineScreen
     from matekd_bench.tools.texts import write_rows

@@ -112,10 +112,11 @@ class SchedulerFactory:
     worker_group: WorkerGroup = field(default_factory=WorkerGroup)
 
     def shared_study(self, threads: int | None = None) -> SharedStudy:
-        """Return the description of the study for other processes; `threads` are those in the identity of its runs.
+        """Return the description of the study for other processes.
 
-        Runs on a GPU have none there, and use the threads that the user asked for.
-        It names only the kind of the device, because a GPU may have another number in another process.
+        `threads` are those in the identity of its runs. A run on a GPU has none there, and its process gets the threads
+        that the user asked for. The description names only the kind of the device, because a GPU may have another
+        number in another process.
         """
         request = self.placement.request
         spec = request.spec.model_copy(update={"threads": threads or request.spec.threads})
