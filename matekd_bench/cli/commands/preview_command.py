@@ -80,12 +80,13 @@ def preview(
     no_plugins: NoPlugins = False,
 ) -> None:
     """Show what methods do to a few training rows: texts before and after, and the answers of teacher and student."""
+    from matekd_bench.methods.grammar import NO_REFERENCE
     from matekd_bench.screen.plain_screens import LineScreen
     from matekd_bench.study.spec.request import make_request
     from matekd_bench.tools.preview import preview as preview_methods
 
     options, glue_home = study_options(context)
-    options |= {"tasks": task, "seeds": 1, "reference": "none"}
+    options |= {"tasks": task, "seeds": 1, "reference": NO_REFERENCE}
     host = load_host(plugin, no_plugins)
     request = make_request(options, host, glue_home=glue_home)
     result = preview_methods(

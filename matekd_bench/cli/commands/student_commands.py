@@ -12,6 +12,7 @@ from matekd_bench.cli.options import GlueDir, Json, NoPlugins, PluginFiles, Run,
 from matekd_bench.cli.ui.console import load_host
 from matekd_bench.cli.ui.leaderboards import ResultsFolders, find_one_run, find_runs, load_results
 from matekd_bench.errors import UsageError
+from matekd_bench.spelling import counted
 
 if TYPE_CHECKING:
     from matekd_bench.tools.class_report import ClassReport
@@ -109,7 +110,8 @@ def predict(
         answers = student.answer(examples.texts)
         if (scores := score_of(predicted_task, examples, answers)) is not None:
             metrics = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
-            print(f"{predicted_task.name} {examples.split}, {len(examples)} rows: {metrics}", file=sys.stderr)
+            rows = counted(len(examples), "row")
+            print(f"{predicted_task.name} {examples.split}, {rows}: {metrics}", file=sys.stderr)
     if report:
         _print_report(class_report(predicted_task, examples, answers))
     if output is not None or not report:
@@ -141,7 +143,7 @@ def _write(answers: StudentAnswers, output: Path | None, text: str) -> None:
     from matekd_bench.files.safe_names import write_atomically
 
     write_atomically(output, text.encode())
-    typer.echo(f"wrote {len(answers.logits)} predictions to {output}")
+    typer.echo(f"wrote {counted(len(answers.logits), 'prediction')} to {output}")
 
 
 def submit(
