@@ -1,4 +1,4 @@
-"""Words for messages: which known name is meant, which is the nearest to a wrong one, and what kind a value is."""
+"""Words for messages: the known name that is meant, the nearest to a wrong one, the kind of a value, counted things."""
 
 from __future__ import annotations
 
@@ -46,6 +46,11 @@ def nearest(name: str, names: Iterable[str], cutoff: float = 0.5) -> str | None:
 def nearest_of(name: str, present: Iterable[str]) -> str | None:
     """Return the one of the names that exist somewhere, such as columns of a file, that `name` may be a slip for."""
     return nearest(name, present, cutoff=0.7)
+
+
+def counted(count: int, thing: str) -> str:
+    """Return a number with what it counts: "1 run", "2 runs"."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def kind_in_words(value: object) -> str:

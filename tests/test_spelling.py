@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from matekd_bench.spelling import match_name, nearest
+from matekd_bench.spelling import counted, match_name, nearest
 
 TASKS = ("sst2", "stsb", "rte", "mini-rte")
 
@@ -15,6 +15,10 @@ TASKS = ("sst2", "stsb", "rte", "mini-rte")
 )
 def test_case_hyphens_and_spaces_do_not_count(written: str, meant: str) -> None:
     assert match_name(written, TASKS) == meant
+
+
+def test_one_thing_is_not_several() -> None:
+    assert [counted(number, "run") for number in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
 
 
 def test_an_exact_name_wins_and_an_ambiguous_one_means_nothing() -> None:

@@ -12,6 +12,7 @@ from matekd_bench.methods.typed_names import preset_lines
 from matekd_bench.plugins.record_types import ExportTable
 from matekd_bench.screen.table_text import table_lines
 from matekd_bench.screen.wording import duration
+from matekd_bench.spelling import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,13 +76,13 @@ class DryRun:
         yield from preset_lines([study.preset], plan.from_preset)
         yield from (f"data of {task}: {state}" for task, state in plan.data_states.items())
         if plan.trials:
-            yield f"tuning: {plan.trials} trials before the runs, {plan.trials_todo} to do"
+            yield f"tuning: {counted(plan.trials, 'trial')} before the runs, {plan.trials_todo} to do"
         part = "" if plan.shard is None else f" in shard {plan.shard}"
         teachers = len(study.teachers)
-        tune = f" and {teachers} teacher{'s' * (teachers != 1)} to fine-tune" if teachers else ""
+        tune = f" and {counted(teachers, 'teacher')} to fine-tune" if teachers else ""
         busy = f" (uncertain: {plan.busy})" if plan.busy else ""
         time = "" if study.seconds is None else f", about {duration(study.seconds)}{busy}"
-        yield f"{len(study.runs)} runs{part}, {len(study.todo)} to do{tune}{time}."
+        yield f"{counted(len(study.runs), 'run')}{part}, {len(study.todo)} to do{tune}{time}."
         if plan.device_seconds is None or plan.longest_run_seconds is None:
             return
         yield (
@@ -90,7 +91,7 @@ class DryRun:
         )
         yield from _preparation_lines(plan.preparations)
         for basis, runs in plan.bases.items():
-            yield f"{runs} run{'' if runs == 1 else 's'} estimated from {basis}."
+            yield f"{counted(runs, 'run')} estimated from {basis}."
 
 
 def _preparation_lines(preparations: Sequence[PlannedPreparation]) -> Iterator[str]:

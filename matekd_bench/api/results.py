@@ -13,9 +13,12 @@ from matekd_bench.api.frames import frame_of, joined
 from matekd_bench.api.leaderboard import Leaderboard
 from matekd_bench.api.signals import interrupts
 from matekd_bench.errors import unknown
+from matekd_bench.methods.grammar import NO_REFERENCE
 from matekd_bench.plugins.host import Host
 from matekd_bench.plugins.known_names import known_methods, known_tasks, tasks_and_suites
+from matekd_bench.results.store import RESULTS
 from matekd_bench.results.store.collection import read_folders
+from matekd_bench.spelling import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,9 +36,6 @@ if TYPE_CHECKING:
     from matekd_bench.tasks.task import Suite, Task
     from matekd_bench.tools.deployment.card_facts import CardFacts
     from matekd_bench.tools.reproduce import Reproduction
-
-RESULTS = Path("results")  # the default folder
-NO_REFERENCE = "none"
 
 
 def load_results(
@@ -350,7 +350,7 @@ class Results:
 
     def __repr__(self) -> str:
         folders = sorted({str(self.stores[record.run_id].root) for record in self.records})
-        return f"<Results: {len(self)} runs{' in ' * bool(folders)}{', '.join(folders)}>"
+        return f"<Results: {counted(len(self), 'run')}{' in ' * bool(folders)}{', '.join(folders)}>"
 
 
 def is_run_folder(run: str | Path) -> bool:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from matekd_bench.api.dry_run import DryRun
 from matekd_bench.api.frames import frame_of_records, joined
 from matekd_bench.api.method_objects import MethodLike, split_methods
-from matekd_bench.api.results import NO_REFERENCE, Results
+from matekd_bench.api.results import Results
 from matekd_bench.api.signals import interrupts
 from matekd_bench.events import Message
+from matekd_bench.methods.grammar import NO_REFERENCE
 from matekd_bench.plugins.host import Host
 from matekd_bench.screen.progress import watcher
 

@@ -64,20 +64,20 @@ def task(incomplete: str) -> Completions:
 
 def runs(context: typer.Context, incomplete: str) -> Completions:
     """Complete the id of a run in the typed results folders, or else in the default one."""
-    from matekd_bench.api.results import RESULTS
+    from matekd_bench.results.store import RESULTS
     from matekd_bench.results.store.results_store import ResultsStore
 
-    folders = context.params.get("results") or [RESULTS]
+    given = context.params.get("results") or RESULTS  # a command reads one folder or several
+    folders = [given] if isinstance(given, (str, Path)) else given
     ids = {run_id for folder in folders for run_id in ResultsStore(Path(folder)).run_ids()}
     return _with_prefix(incomplete, ((run_id, "") for run_id in ids))
 
 
 def presets(incomplete: str) -> Completions:
     """Complete the name of a preset."""
-    from matekd_bench.study.spec.presets import preset_names, preset_table
+    from matekd_bench.study.spec.presets import usable_presets
 
-    host = _load_host()
-    offers = ((name, preset_table(name, host).get("summary", "")) for name in preset_names(host))
+    offers = ((name, table.get("summary", "")) for name, table in usable_presets(_load_host()).items())
     return _with_prefix(incomplete, offers)
 
 

@@ -16,6 +16,11 @@ Settings = partial(Option, rich_help_panel="Settings")
 Data = partial(Option, rich_help_panel="Data")
 Models = partial(Option, rich_help_panel="Models")
 Machine = partial(Option, rich_help_panel="Machine")
+RunArgument = partial(
+    typer.Argument,
+    help="A run id, the start of one, or a run's folder.",
+    autocompletion=completion.runs,
+)
 
 PluginFiles: TypeAlias = Annotated[
     list[Path] | None,
@@ -27,6 +32,7 @@ Results: TypeAlias = Annotated[
     Path, Option("--results", metavar="DIR", help="The results folder; its subfolder runs/ holds the runs.")
 ]
 
+Run: TypeAlias = Annotated[str, RunArgument(metavar="RUN")]
 Reference: TypeAlias = Annotated[
     str | None,
     Option(
@@ -113,8 +119,6 @@ Deterministic: TypeAlias = Annotated[
 Offline: TypeAlias = Annotated[
     bool, Machine("--offline", help="Use only files on this machine; refuse connections to others.")
 ]
-
-RESULTS = Path("results")
 
 
 def glue_folders(context: typer.Context, folder: Path | None) -> tuple[Path | None, Path | None]:

@@ -23,6 +23,7 @@ from typing import NoReturn, TypeAlias
 
 from matekd_bench.errors import UsageError
 
+NO_REFERENCE = "none"  # as a reference: no method is one
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_-]*")
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 PARAMETER_KEY = re.compile(rf"({PARAMETER.pattern})\s*=")
@@ -77,6 +78,11 @@ def parse(text: str) -> tuple[MethodRef, ...]:
     methods = tuple(dict.fromkeys(parser.items()))
     parser.check_number(len(methods))
     return methods
+
+
+def parse_reference(text: str) -> tuple[MethodRef, ...]:
+    """Return the methods that a reference names, as :func:`parse` does; none for NO_REFERENCE."""
+    return () if text == NO_REFERENCE else parse(text)
 
 
 def renamed(text: str, rename: Callable[[str], str]) -> str:

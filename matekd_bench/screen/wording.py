@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matekd_bench.events import Evaluated, Progress, RunFinished, StudyStarted
+from matekd_bench.spelling import counted
 
 STOPPING = "stopping after this update; press Ctrl-C again to stop now"
 
@@ -30,15 +31,16 @@ def grid_line(study: StudyStarted) -> str:
     state = f"{left} to do" if left else "all recorded"
     time = "" if study.seconds is None or not left else f", about {duration(study.seconds)}"
     return (
-        f"{len(study.runs)} runs ({_count(study.methods, 'method')} x {_count(study.tasks, 'task')} x "
-        f"{_count(study.seeds, 'seed')}), {state}{time}; records go to {study.results}"
+        f"{counted(len(study.runs), 'run')} ({counted(len(study.methods), 'method')} x "
+        f"{counted(len(study.tasks), 'task')} x {counted(len(study.seeds), 'seed')}), {state}{time}; records go to "
+        f"{study.results}"
     )
 
 
 def evaluation_line(evaluation: Evaluated, loss: float | None) -> str:
     """Describe one evaluation; the score is in points (0 to 100)."""
-    loss_text = "" if loss is None else f", loss {loss:.3f}"
-    return f"evaluation {evaluation.number}/{evaluation.total}: {100 * evaluation.score:.1f}{loss_text}"
+    parts = [f"{100 * evaluation.score:.1f}", loss_text(loss)]
+    return f"evaluation {evaluation.number}/{evaluation.total}: {', '.join(filter(None, parts))}"
 
 
 def end_line(end: RunFinished) -> str:
@@ -55,7 +57,3 @@ def duration(seconds: float) -> str:
     minutes = round(seconds / 60)
     hours, rest = divmod(minutes, 60)
     return f"{hours} h {rest} min" if hours else f"{minutes} min"
-
-
-def _count(things: tuple[object, ...], word: str) -> str:
-    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"

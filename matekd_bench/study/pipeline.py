@@ -24,6 +24,7 @@ from matekd_bench.results.store.under_way import (
     delete_stale_files,
     unfinished_run_ids,
 )
+from matekd_bench.spelling import counted
 from matekd_bench.study.execute.ddp_followers import follow, launch_processes
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.placement import (
@@ -39,7 +40,13 @@ from matekd_bench.study.plan.grid import Cell, Grid, make_grid
 from matekd_bench.study.plan.identity import describe_resources
 from matekd_bench.study.plan.preflight import check_given_teachers, check_methods, check_models, row_notes
 from matekd_bench.study.plan.set_checks import check_sets_used, count_unscored, perturb_rows, set_notes
-from matekd_bench.study.plan.study_plan import Plan, chosen_shard, make_plan, restrict_to_shard
+from matekd_bench.study.plan.study_plan import (
+    Plan,
+    chosen_shard,
+    make_plan,
+    restrict_to_shard,
+    started_after_trials,
+)
 from matekd_bench.study.plan.tuning import Tuner, make_tuner
 
 if TYPE_CHECKING:
@@ -90,7 +97,7 @@ def run(request: StudyRequest, host: Host, sink: Sink, *, dry_run: bool = False)
     placement = make_placement(request, host.in_process)
     with Interruptions(sink) as interruptions:
         schedulers = SchedulerFactory(placement, host, interruptions)
-        shared = schedulers.shared_study(placement.request.spec.threads)
+        shared = schedulers.shared_study()
         with (
             deterministic_kernels(request.spec.deterministic),
             launch_processes(shared, placement, interruptions, dry_run=dry_run) as ranks,
@@ -144,13 +151,14 @@ def _plan_study(placement: Placement, host: Host, sink: Sink, ranks: Ranks, *, q
     if unscored := count_unscored(finished, store):
         _note(
             sink,
-            f"{unscored} recorded runs were not scored on all sets of --also, and are not trained again. To train and "
-            f"score them, use a different --results DIR.",
+            f"{counted(unscored, 'recorded run')} without scores on some sets of --also: not trained again. To train "
+            f"and score such a run, use a different --results DIR.",
         )
     if spec.keep == "last" and (missing := _count_missing_students(grid, store, recorded)):
         _note(
             sink,
-            f"{missing} recorded runs kept no student: 'matekd-bench predict RUN' shows how to train one again.",
+            f"{counted(missing, 'recorded run')} without a kept student: 'matekd-bench predict RUN' shows how to train "
+            f"one again.",
         )
     if todo:
         _stage(sink, "timing the machine")
@@ -171,11 +179,13 @@ def _train_study(
     runner = schedulers.runner(grid, store, sink)
     if todo:
         _check_before_first_run(study, schedulers, runner, sink)
+    started = study.plan.study
     if study.tuner is not None:
         _train_trials(study.tuner, study.plan, schedulers, sink)
         todo = study.tuner.complete(todo, grid)
+        started = started_after_trials(study.plan, todo, store, schedulers.placement.jobs)
     sinks = (sink, plugins)
-    _emit(sinks, study.plan.study)
+    _emit(sinks, started)
     scheduler = schedulers.scheduler(
         grid, store, sinks, runner,
         runs=len(todo), fail_fast=schedulers.placement.request.execution.fail_fast,
@@ -229,7 +239,7 @@ def _check_before_first_run(
 def _note_gpu_hours(plan: Plan, placement: Placement, sink: Sink) -> None:
     """Report how many GPU-hours the remaining work is expected to take."""
     if placement.device.type == "cuda" and plan.device_seconds is not None:
-        bases = "; ".join(f"{runs} runs from {basis}" for basis, runs in plan.bases.items())
+        bases = "; ".join(f"{counted(runs, 'run')} from {basis}" for basis, runs in plan.bases.items())
         _note(sink, f"about {plan.device_seconds / 3600:.1f} GPU-hours remain, estimated for {bases}")
 
 
@@ -254,9 +264,10 @@ def _note_skipped_checkpoints(study: _PlannedStudy, sink: Sink) -> None:
 def _train_trials(tuner: Tuner, plan: Plan, schedulers: SchedulerFactory, sink: Sink) -> None:
     """Train the trials that have no record; a trial that fails is recorded and never chosen."""
     if cells := tuner.todo:
+        trials = counted(plan.trials, "trial")
         _note(
             sink,
-            f"tuning on a holdout of train: {plan.trials} trials, {len(cells)} to do; records go to {tuner.store.root}",
+            f"tuning on a holdout of train: {trials}, {len(cells)} to do; records go to {tuner.store.root}",
         )
         delete_stale_files(tuner.store.root)
         runner = schedulers.runner(tuner.grid, tuner.store, sink)

@@ -36,7 +36,7 @@ def check_reportable(task: Task, examples: Examples) -> None:
         raise UsageError(f"--report: {task.name} has scores, but a report needs classes.")
     if examples.labels is None:
         raise UsageError(
-            f"--report: {task.name} {examples.split} has no labels; use another split, such as --split dev."
+            f"--report: {task.name} {examples.split} has no labels; use another split, such as --split {task.dev[0]}."
         )
 
 

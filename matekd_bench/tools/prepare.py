@@ -13,12 +13,13 @@ from matekd_bench.distill.settings import GeneratorSettings, StudentSettings, Te
 from matekd_bench.errors import BenchError, PluginError
 from matekd_bench.files.hub.network import hub_answers
 from matekd_bench.foreign_code import blamed
+from matekd_bench.methods.grammar import NO_REFERENCE
 from matekd_bench.methods.params import ResolvedMethod
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.further_sets import entries, perturbing_methods, rows_to_read
 from matekd_bench.study.plan.grid import chosen_methods, chosen_tasks
 from matekd_bench.study.spec.request import make_request
-from matekd_bench.study.spec.study_spec import NO_REFERENCE, StudySpec
+from matekd_bench.study.spec.study_spec import StudySpec
 from matekd_bench.tasks.metrics import check_library_metrics
 from matekd_bench.tasks.sources import DamagedCacheError, DataSource, GlueFolder, Hub, load_task, source_of
 from matekd_bench.tasks.task import Task, TaskData
@@ -60,7 +61,7 @@ def prepare(
     if "config" not in options:
         # a study needs at least one method to be valid; with `every`, its choice does not matter
         options = {"methods": next(iter(host.methods), None), "tasks": SUITE, **options}
-    spec = make_request({"reference": NO_REFERENCE, **options}, host, glue_home=glue_home).spec
+    spec = make_request(options, host, defaults={"reference": NO_REFERENCE}, glue_home=glue_home).spec
     return prepare_study(spec, host, stage, every_method=every)
 
 

@@ -110,6 +110,22 @@ def test_names_are_completed_with_a_word_about_them() -> None:
     assert [name for name, _ in completion.budgets("student")] == ["student_updates="]
 
 
+def test_runs_are_completed_wherever_one_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "runs" / "rte-kd-0-abc"
+    run.mkdir(parents=True)
+    (run / "record.json").write_text("{}")
+    monkeypatch.setenv("_MATEKD_BENCH_COMPLETE", "complete_bash")
+    for command in ("predict", "reproduce", "compare"):
+        words = f"matekd-bench {command} --results {tmp_path} rte"
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+        with pytest.raises(SystemExit):
+            main([])
+        assert capsys.readouterr().out.split() == [run.name]
+
+
 def test_lists_are_completed_at_their_last_name() -> None:
     assert [name for name, _ in completion.methods("kd,ed")] == ["kd,eda"]
     assert [name for name, _ in completion.tasks("rte,r")] == []

@@ -132,7 +132,8 @@ def test_what_is_not_typed_is_left_to_config_file_and_preset(
     file = tmp_path / "study.toml"
     file.write_text('deterministic = true\nresults = "there"\nfail_fast = true\nreference = "finetune"\n')
     request = asked(monkeypatch, *typed(BASE), "--config", str(file))
-    assert request.given == BASE.keys() - {"preset"}
+    in_file = {"deterministic", "results", "fail_fast", "reference"}
+    assert request.given == (BASE.keys() - {"preset"}) | in_file
     assert (request.spec.deterministic, request.spec.reference) == (True, "finetune")
     assert (request.execution.results, request.execution.fail_fast) == (Path("there"), True)
     assert asked(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from matekd_bench.screen.bar_screen import BarScreen
 from matekd_bench.screen.live_bars import Bars, shortened
 from matekd_bench.screen.plain_screens import LineScreen, QuietScreen
 from matekd_bench.screen.progress import in_notebook, loading, watcher
-from matekd_bench.screen.wording import STOPPING, duration
+from matekd_bench.screen.wording import STOPPING, duration, grid_line
 from screen_events import STUDY, THREE, Clock, finished
 
 RUN = RunStarted(run_id="a2", method="eda[alpha=0.2]", task="rte", seed=0, position=2, total=2)
@@ -54,6 +55,11 @@ def show_study(screen: Sink, clock: Clock) -> None:
     screen.emit(Evaluated(run_id="a2", number=2, total=2, score=0.625))
     screen.emit(finished("a2", 0.625, 75.0))
     screen.emit(StudyFinished(status="done", trained=1, skipped=1))
+
+
+def test_one_run_is_not_several() -> None:
+    study = replace(STUDY, methods=("kd",), runs=STUDY.runs[1:])
+    assert grid_line(study).startswith("1 run (1 method x 1 task x 1 seed), 1 to do")
 
 
 def started(run: PlannedRun, position: int) -> RunStarted:

@@ -47,6 +47,15 @@ def test_a_generator_and_a_thesaurus_belong_to_methods_that_need_them(
     assert [part.kind for part in every] == ["model", "model", "data", "thesaurus"]
 
 
+def test_the_reference_of_a_config_file_is_prepared_for(
+    prepared: Prepare, other_vocabulary: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text('methods = "kd"\nreference = "matekd"\n')
+    parts = prepared(generator=str(other_vocabulary), tasks="rte", methods=None, reference=None, config=file)
+    assert str(other_vocabulary) in [part.name for part in parts]
+
+
 def test_a_teacher_for_each_task_is_found_for_each(
     prepared: Prepare, tmp_path: Path, tiny_checkpoint: Path
 ) -> None:

@@ -80,12 +80,13 @@ def preview(
     no_plugins: NoPlugins = False,
 ) -> None:
     """Show what methods do to a few training rows: texts before and after, and the answers of teacher and student."""
+    from matekd_bench.methods.grammar import NO_REFERENCE
     from matekd_bench.screen.plain_screens import LineScreen
     from matekd_bench.study.spec.request import make_request
     from matekd_bench.tools.preview import preview as preview_methods
 
     options, glue_home = study_options(context)
-    options |= {"tasks": task, "seeds": 1, "reference": "none"}
+    options |= {"tasks": task, "seeds": 1, "reference": NO_REFERENCE}
     host = load_host(plugin, no_plugins)
     request = make_request(options, host, glue_home=glue_home)
     result = preview_methods(
@@ -150,7 +151,7 @@ def _row(
     if len(example.versions) > 1:
         new.append(f"{number + 1}: ", "dim")
     texts = example.texts if version is None or version.texts is None else version.texts
-    for kind, words in _flat_changes(example.texts, texts):
+    for kind, words in changes(example.texts, texts):
         plain = printable(words if colored else MARKS[kind].format(words))
         style = STYLES[kind] if colored else ""
         if kind != "added" and not (number and texts == example.texts):
@@ -169,8 +170,3 @@ def _row(
     elif version.texts is None:
         new.append("the same text", "dim")
     return old, new, answers(example.teacher, version.teacher), answers(example.student, version.student)
-
-
-def _flat_changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return the runs of kept, removed and added words of all segments as one list."""
-    return [change for part in changes(old, new) for change in part]

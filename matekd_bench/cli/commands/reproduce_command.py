@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matekd_bench.cli.options import (
-    RESULTS,
     Generator,
     GlueDir,
     Json,
@@ -17,6 +16,7 @@ from matekd_bench.cli.options import (
     Option,
     PluginFiles,
     Results,
+    Run,
     Student,
     Teacher,
     TeacherAnswers,
@@ -24,11 +24,11 @@ from matekd_bench.cli.options import (
 )
 from matekd_bench.cli.ui.console import load_host, print_json
 from matekd_bench.cli.ui.leaderboards import find_one_run
+from matekd_bench.results.store import RESULTS
 
 if TYPE_CHECKING:
     from matekd_bench.tools.reproduce import Reproduction
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run id, the start of one, or a run's folder.")]
 Into = Annotated[
     Path | None,
     Option("--into", metavar="DIR", help="Keep the new record in this folder. Default: not kept."),

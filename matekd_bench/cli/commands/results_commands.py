@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matekd_bench.cli.options import GlueDir, Json, NoPlugins, PluginFiles, Reference
+from matekd_bench.cli.options import GlueDir, Json, NoPlugins, PluginFiles, Reference, RunArgument
 from matekd_bench.cli.ui.console import load_host, print_json, warn
 from matekd_bench.cli.ui.leaderboards import (
     ResultsFolders,
+    find_runs,
     load_results,
-    results_folder_of,
     show_leaderboard,
 )
 from matekd_bench.errors import UsageError
+from matekd_bench.spelling import counted
 
 if TYPE_CHECKING:
     from matekd_bench.api.results import Results
@@ -99,6 +100,12 @@ def leaderboard(
     --verify, runs whose records do not agree with their predictions are listed and left out, and the exit code is 1.
     """
     shown = _view(by, cost=cost, diagnostics=diagnostics, failures=failures)
+    if failures:
+        chosen = {
+            "--sort": sort, "--methods": methods, "--tasks": tasks, "--match": match, "--reference": reference,
+            "--notes": notes, "--json": json,
+        }  # fmt: skip
+        _refuse_options_of_table(chosen, "--failures lists every run with a problem")
     host = load_host(plugin, no_plugins)
     loaded, verification = load_results(host, results), None
     if verify:
@@ -115,13 +122,20 @@ def leaderboard(
     return code
 
 
+def _refuse_options_of_table(options: Mapping[str, object], instead: str) -> None:
+    """Raise UsageError if one of the `options` of the leaderboard is given; `instead` says what the command does."""
+    for name, value in options.items():
+        if value:
+            raise UsageError(f"{name} applies to the leaderboard, but {instead}: remove one of them.")
+
+
 def _print_verification(verification: Verification) -> None:
     """Print on stderr the runs that do not agree with their predictions, and how many were verified."""
     for run_id, problem in verification.disagreeing.items():
         warn(f"run '{run_id}' was left out: {problem}")
     reasons = Counter(verification.unverifiable.values())
     missing = "".join(f"; {count} cannot be verified: {reason}" for reason, count in sorted(reasons.items()))
-    print(f"verified {verification.verified} runs{missing.rstrip('.')}", file=sys.stderr)
+    print(f"verified {counted(verification.verified, 'run')}{missing.rstrip('.')}", file=sys.stderr)
 
 
 def _view(by: str | None, *, cost: bool, diagnostics: bool, failures: bool = False) -> str | None:
@@ -208,14 +222,12 @@ def export(
     from matekd_bench.results.report import export as exporter
     from matekd_bench.results.report.documents import FileOptions
 
-    chosen = {
-        "--by": by, "--cost": cost, "--diagnostics": diagnostics,
-        "--sort": sort, "--methods": methods, "--tasks": tasks, "--match": match,
-    }  # fmt: skip
-    if table == "runs" and (given := [name for name, value in chosen.items() if value]):
-        raise UsageError(
-            f"{given[0]} selects from the leaderboard, but --table runs writes every run: remove one of them."
-        )
+    if table == "runs":
+        chosen = {
+            "--by": by, "--cost": cost, "--diagnostics": diagnostics, "--sort": sort, "--methods": methods,
+            "--tasks": tasks, "--match": match, "--reference": reference,
+        }  # fmt: skip
+        _refuse_options_of_table(chosen, "--table runs writes every run")
     shown = _view(by, cost=cost, diagnostics=diagnostics)
     options = FileOptions(columns, not no_cost, width, not no_title, texts)
     options.check(files)
@@ -237,9 +249,8 @@ def export(
             typer.echo(f"wrote {file}")
 
 
-RUN_HELP = "A run id, the start of one, or a run's folder."
-RunA = Annotated[str, typer.Argument(metavar="RUN_A", help=RUN_HELP)]
-RunB = Annotated[str, typer.Argument(metavar="RUN_B", help=RUN_HELP)]
+RunA = Annotated[str, RunArgument(metavar="RUN_A")]
+RunB = Annotated[str, RunArgument(metavar="RUN_B")]
 
 
 def compare(
@@ -254,9 +265,7 @@ def compare(
 
     The result applies to these two checkpoints only, not to their methods: another seed gives other checkpoints.
     """
-    homes = [home for run in (run_a, run_b) if (home := results_folder_of(run)) is not None]
-    loaded = load_results(load_host(plugin, no_plugins), [*(results or []), *homes])
-    runs = [loaded.find(run) for run in (run_a, run_b)]
+    loaded, runs = find_runs(load_host(plugin, no_plugins), [run_a, run_b], results)
     result = loaded.compare(run_a, run_b)
     if json:
         print_json(_comparison_as_json(runs, result))

@@ -23,10 +23,11 @@ from matekd_bench.cli.options import (
     study_options,
 )
 from matekd_bench.cli.ui.console import load_host
+from matekd_bench.spelling import counted
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
-    from matekd_bench.study.spec.study_spec import StudySpec
+    from matekd_bench.study.spec.request import StudyRequest
 
 TasksToWrite = Annotated[
     str,
@@ -67,10 +68,10 @@ def texts(
     from matekd_bench.tools.texts import write_texts
 
     host = load_host(plugin, no_plugins)
-    spec = _spec(context, host, {"tasks": tasks, "methods": "kd"})
+    spec = _request(context, host, {"tasks": tasks, "methods": "kd"}).spec
     screen = LineScreen(sys.stderr, details=debugs(context))
     written = write_texts(spec, host, screen, out, segments=segments, by_id=by_id)
-    typer.echo(f"wrote {written} texts to {out}")
+    typer.echo(f"wrote {counted(written, 'text')} to {out}")
     chosen = "" if segments == "both" else f",segments={segments}"
     command = _study_command(context, {"methods": f"from-file[path=FILE{chosen}]"})
     typer.echo(f"next: add 'perturbed' to each line, then {command}")
@@ -90,26 +91,28 @@ def rows(
 ) -> None:
     """Write the training and dev rows of tasks, for a teacher to answer, for 'run --teacher-answers'.
 
-    The rows are those that 'run' reads with the same options. If --methods has 'from-file', its perturbed rows follow.
+    The rows are those that 'run' reads with the same options. The perturbed rows of a method 'from-file' follow.
     """
     from matekd_bench.screen.plain_screens import LineScreen
     from matekd_bench.tools.texts import write_rows
 
     host = load_host(plugin, no_plugins)
-    spec = _spec(context, host, {"tasks": tasks})
+    request = _request(context, host, {"tasks": tasks})
     screen = LineScreen(sys.stderr, details=debugs(context))
-    typer.echo(f"wrote {write_rows(spec, host, screen, out)} rows to {out}")
-    command = _study_command(context, {"methods": methods or "vat", "teacher_answers": "FILE"})
+    typer.echo(f"wrote {counted(write_rows(request.spec, host, screen, out), 'row')} to {out}")
+    example = {} if "methods" in request.given else {"methods": "vat"}
+    command = _study_command(context, {**example, "teacher_answers": "FILE"})
     typer.echo(f"next: answer the rows, then {command}")
 
 
-def _spec(context: typer.Context, host: Host, given: Mapping[str, Any]) -> StudySpec:
+def _request(context: typer.Context, host: Host, given: Mapping[str, Any]) -> StudyRequest:
     """Return the study that 'run' would make from the command's options and from those `given`."""
+    from matekd_bench.methods.grammar import NO_REFERENCE
     from matekd_bench.study.spec.request import make_request
 
     options, glue_home = study_options(context)
-    options = {"methods": "kd", **options, **given, "reference": "none"}
-    return make_request(options, host, glue_home=glue_home).spec
+    defaults = {"methods": "kd", "reference": NO_REFERENCE}
+    return make_request({**options, **given}, host, defaults=defaults, glue_home=glue_home)
 
 
 def _study_command(context: typer.Context, given: Mapping[str, str]) -> str:

@@ -11,7 +11,6 @@ import typer
 
 from matekd_bench.cli import completion
 from matekd_bench.cli.options import (
-    RESULTS,
     Also,
     AlsoDir,
     Config,
@@ -41,6 +40,7 @@ from matekd_bench.cli.options import (
     typed_command,
 )
 from matekd_bench.cli.ui.leaderboards import show_leaderboard
+from matekd_bench.results.store import RESULTS
 
 if TYPE_CHECKING:
     from matekd_bench.events import StudyFinished
@@ -247,7 +247,7 @@ def _student_lines(
     words = ["matekd-bench", "predict", last.run_id, *(f"--plugin={file}" for file in plugins or ())]
     words += [] if results == RESULTS else [f"--results={results}"]
     words += [f"--glue-dir={request.spec.glue_dir}"] if request.spec.glue_dir else []
-    command = shlex.join([*words, "--split", "dev", "-o", "predictions.csv"])
+    command = shlex.join([*words, "--split", host.task(last.task).record.dev[0], "-o", "predictions.csv"])
     yield f"Next: '{command}' writes a student's predictions; use --file FILE for other texts."
     yield ""
 

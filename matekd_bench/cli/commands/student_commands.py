@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matekd_bench.cli import completion
-from matekd_bench.cli.options import RESULTS, GlueDir, Json, NoPlugins, PluginFiles, Teacher
+from matekd_bench.cli.options import GlueDir, Json, NoPlugins, PluginFiles, Run, RunArgument, Teacher
 from matekd_bench.cli.ui.console import load_host
 from matekd_bench.cli.ui.leaderboards import ResultsFolders, find_one_run, find_runs, load_results
 from matekd_bench.errors import UsageError
+from matekd_bench.spelling import counted
 
 if TYPE_CHECKING:
     from matekd_bench.tools.class_report import ClassReport
@@ -21,21 +21,9 @@ if TYPE_CHECKING:
     from matekd_bench.tools.predict import StudentAnswers
 
 
-Run = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        help="A run id, the start of one, or a run's folder.",
-        autocompletion=completion.runs,
-    ),
-]
 Runs = Annotated[
     list[str],
-    typer.Argument(
-        metavar="RUN...",
-        help="Run ids, starts of run ids, or runs' folders.",
-        autocompletion=completion.runs,
-    ),
+    RunArgument(metavar="RUN...", help="Run ids, starts of run ids, or runs' folders."),
 ]
 
 
@@ -122,7 +110,8 @@ def predict(
         answers = student.answer(examples.texts)
         if (scores := score_of(predicted_task, examples, answers)) is not None:
             metrics = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
-            print(f"{predicted_task.name} {examples.split}, {len(examples)} rows: {metrics}", file=sys.stderr)
+            rows = counted(len(examples), "row")
+            print(f"{predicted_task.name} {examples.split}, {rows}: {metrics}", file=sys.stderr)
     if report:
         _print_report(class_report(predicted_task, examples, answers))
     if output is not None or not report:
@@ -154,7 +143,7 @@ def _write(answers: StudentAnswers, output: Path | None, text: str) -> None:
     from matekd_bench.files.safe_names import write_atomically
 
     write_atomically(output, text.encode())
-    typer.echo(f"wrote {len(answers.logits)} predictions to {output}")
+    typer.echo(f"wrote {counted(len(answers.logits), 'prediction')} to {output}")
 
 
 def submit(
@@ -176,7 +165,7 @@ def submit(
 
     Every task needs a run on the official, complete data whose student was kept (`--keep last`).
     """
-    loaded = load_results(load_host(plugin, no_plugins), results or [RESULTS])
+    loaded = load_results(load_host(plugin, no_plugins), results)
     runs = loaded.submit(output, method, seed=seed, device=device, glue_dir=glue_dir)
     for file, run_id in runs.items():
         typer.echo(f"{file}: from {run_id}")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from matekd_bench.cli.options import RESULTS
 from matekd_bench.cli.ui.console import print_json, warn
+from matekd_bench.results.store import RESULTS
 
 if TYPE_CHECKING:
     from matekd_bench.api.leaderboard import Leaderboard

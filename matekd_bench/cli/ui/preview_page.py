@@ -99,7 +99,7 @@ def _marked_texts(example: PreviewExample, version: PreviewVersion | None) -> tu
     """Return the original text with removed words marked and the perturbed text with added words marked."""
     texts = example.texts if version is None or version.texts is None else version.texts
     old, new = [], []
-    for kind, words in (change for part in changes(example.texts, texts) for change in part):
+    for kind, words in changes(example.texts, texts):
         text = escape(words)
         if kind != "added":
             old.append(f"<del>{text}</del>" if kind == "removed" else text)

@@ -38,19 +38,20 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
-def changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[list[tuple[str, str]]]:
-    """Return the runs of kept, removed and added words, segment by segment, with "|" between two segments.
+def changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the runs of kept, removed and added words in order, with "|" between two segments.
 
     If `old` and `new` have different numbers of segments, each is compared as one text.
     """
     from matekd_bench.methods.edits import word_changes
 
     if len(old) != len(new):
-        return [list(word_changes(" ".join(old), " ".join(new)))]
-    parts = [
-        list[tuple[str, str]](word_changes(before, after)) for before, after in zip(old, new, strict=True)
-    ]
-    return [part if index == 0 else [("same", "|"), *part] for index, part in enumerate(parts)]
+        return list(word_changes(" ".join(old), " ".join(new)))
+    found: list[tuple[str, str]] = []
+    for index, (before, after) in enumerate(zip(old, new, strict=True)):
+        found += [("same", "|")] * bool(index)
+        found += word_changes(before, after)
+    return found
 
 
 def answers(before: tuple[float, ...], after: tuple[float, ...] | None = None) -> str:

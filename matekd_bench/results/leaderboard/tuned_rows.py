@@ -45,6 +45,8 @@ def tuning_flops(cells: Mapping[str, Mapping[int, Record]]) -> float | None:
     """Return the training FLOPs of all trials of one task, mean over tasks; None if the row is not tuned."""
     tunings = [next(iter(runs.values())).tuning for runs in cells.values()]
     flops = [
-        float(sum(trial.train_flops for trial in tuning.trials)) for tuning in tunings if tuning is not None
+        float(sum({trial.run_id: trial.train_flops for trial in tuning.trials}.values()))
+        for tuning in tunings
+        if tuning is not None
     ]
     return fmean(flops) if flops else None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from matekd_bench.results.records.field_types import PrintableText, RecordPart, TextMap
+from matekd_bench.spelling import counted
 
 SHOWN_DIGITS = 12  # of a digest, in tables and sentences
 MAX_NAMED = 5  # built-in methods that a sentence lists
@@ -81,4 +82,4 @@ def _counted(parts: Iterable[CodeRecord]) -> Iterator[str]:
     """Yield each state of a method's code, with the number of its runs."""
     counts = Counter((part.identity, part.origin) for part in parts)
     for (identity, origin), count in sorted(counts.items()):
-        yield f"{identity} ({origin}; {count} run{'s' * (count > 1)})"
+        yield f"{identity} ({origin}; {counted(count, 'run')})"

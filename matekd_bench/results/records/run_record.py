@@ -299,6 +299,11 @@ class Record(RecordPart):
     env: TextMap
     provenance: Provenance
 
+    @property
+    def last_score(self) -> float | None:
+        """The task's score at the last evaluation; None for a failed run."""
+        return None if self.task_score is None else self.task_score.last
+
     @model_validator(mode="after")
     def _check_chosen_trial(self) -> Record:
         if self.tuning is not None and self.tuning.chosen not in {

@@ -185,7 +185,7 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     ),
     Column(
         "score", "The task's score at the last evaluation.",
-        lambda run, score: run.task_score.last if run.task_score else None, ("score",), "fraction", in_files=False,
+        lambda run, score: run.last_score, ("score",), "fraction", in_files=False,
     ),
     Column(
         "best_dev", "The task's best score on dev.",

@@ -14,6 +14,7 @@ from matekd_bench.results.report.cells import MARKS, PROBLEMS, teacher_cost
 from matekd_bench.results.report.columns import ENVIRONMENT, environment, students
 from matekd_bench.results.report.mark_sentences import list_rows, mark_notes
 from matekd_bench.results.stats.intervals import MIN_SEEDS
+from matekd_bench.spelling import counted
 
 SEED_RULE = "no interval, no verdict"
 BEST = "* no row is significantly better."
@@ -59,7 +60,7 @@ def has_differences(table: LeaderboardTable) -> bool:
 def seeds(table: LeaderboardTable) -> str:
     """Return the number of seeds of the cells: "3 seeds", or "3 seeds unless marked"."""
     differ = any(0 < cell.n < table.seeds for row in table.rows for cell in row.cells.values())
-    return f"{table.seeds} seed{'' if table.seeds == 1 else 's'}{' unless marked' * differ}"
+    return f"{counted(table.seeds, 'seed')}{' unless marked' * differ}"
 
 
 def verdicts_in(table: LeaderboardTable) -> set[str]:

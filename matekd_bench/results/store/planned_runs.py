@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from matekd_bench.errors import UsageError
 from matekd_bench.files.hashing import canonical
-from matekd_bench.methods.grammar import MethodRef, parse
+from matekd_bench.methods.grammar import MethodRef, parse, parse_reference
 from matekd_bench.methods.typed_names import TypedName
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.recorded_variants import recorded_variants
@@ -113,12 +113,11 @@ def _plan(
     `recorded` are the records among which its methods are looked up, and `names` those of the variants.
     """
     try:
-        reference = () if study["reference"] == "none" else parse(study["reference"])
         sets = study["sets"]
         set_by_user = {key: sets[key] for key in study["set_by_user"]}
         refs = {
             _with_params(ref, sets): str(_with_params(ref, set_by_user))
-            for ref in (*reference, *parse(study["methods"]))
+            for ref in (*parse_reference(study["reference"]), *parse(study["methods"]))
         }
         planned_tasks = named_tasks(study["tasks"], tasks, suites, stand_ins=study["stand_ins"])
         seeds = range(study["first_seed"], study["first_seed"] + study["seeds"])

@@ -14,6 +14,7 @@ from matekd_bench.errors import UsageError
 from matekd_bench.events import Message, Sink
 from matekd_bench.files.hub.network import fetch_command
 from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.spelling import counted
 from matekd_bench.study.execute.backends.in_process import InProcessBackend
 from matekd_bench.study.execute.backends.ray_cluster import RayCluster
 from matekd_bench.study.execute.backends.worker_handle import WorkerGroup
@@ -110,13 +111,15 @@ class SchedulerFactory:
     interruptions: Interruptions
     worker_group: WorkerGroup = field(default_factory=WorkerGroup)
 
-    def shared_study(self, threads: int | None) -> SharedStudy:
+    def shared_study(self, threads: int | None = None) -> SharedStudy:
         """Return the description of the study for other processes.
 
-        It names only the kind of the device, because a GPU may have another number in another process.
+        `threads` are those in the identity of its runs. A run on a GPU has none there, and its process gets the threads
+        that the user asked for. The description names only the kind of the device, because a GPU may have another
+        number in another process.
         """
         request = self.placement.request
-        spec = request.spec.model_copy(update={"threads": threads})
+        spec = request.spec.model_copy(update={"threads": threads or request.spec.threads})
         execution = request.execution.model_copy(update={"device": self.placement.device.type})
         return SharedStudy(
             replace(request, spec=spec, execution=execution),
@@ -148,14 +151,15 @@ class SchedulerFactory:
 
     def _backend(self, grid: Grid, store: ResultsStore, runner: Runner, runs: int) -> Backend:
         placement = self.placement
+        shared = self.shared_study(grid.threads)
         if placement.request.execution.executor == "ray":
-            return RayCluster(self.shared_study(grid.threads), grid, store, self.interruptions)
+            return RayCluster(shared, grid, store, self.interruptions)
         if min(placement.jobs, runs) <= 1:
             return InProcessBackend(runner)
         return WorkerProcesses(
-            self.shared_study(grid.threads), store, self.interruptions, group=self.worker_group,
+            shared, store, self.interruptions, group=self.worker_group,
             jobs=placement.jobs, slots=list_slots(placement.device),
-            threads=threads_per_run(placement.jobs, grid.threads),
+            threads=threads_per_run(placement.jobs, shared.request.spec.threads),
         )  # fmt: skip
 
 
@@ -177,7 +181,8 @@ def warn_of_other_threads(todo: Sequence[Cell], store: ResultsStore, threads: in
             run_counts[recorded or 0] += 1
     for other, runs in sorted(run_counts.items()):
         text = (
-            f"{runs} of these runs are recorded with {other} CPU threads; with {threads} threads they are new runs and "
-            f"are trained again; --threads {other} keeps the recorded ones"
+            f"{counted(runs, 'run')} already recorded with {counted(other, 'CPU thread')}: with "
+            f"{counted(threads, 'thread')} such a run is a new run and is trained again; --threads {other} keeps the "
+            f"recorded ones"
         )
         sink.emit(Message(kind="warning", text=text))

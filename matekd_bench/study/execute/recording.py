@@ -23,7 +23,7 @@ from matekd_bench.methods.overrides import overrides_of
 from matekd_bench.results.records import run_record as records
 from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.seeds import seed_of
-from matekd_bench.study.execute.set_recording import score_items, set_scores, split_infos
+from matekd_bench.study.execute.set_recording import majority_items, score_items, set_scores, split_infos
 from matekd_bench.study.plan.code_changes import code_records
 from matekd_bench.study.plan.grid import Cell, Grid
 from matekd_bench.study.plan.identity import cost_beforehand, resources_of
@@ -207,13 +207,7 @@ def _scores(
 ) -> tuple[records.ScoreItem, ...]:
     """Return the metrics at the last and the best evaluation; the majority score if there is no evaluation."""
     if not evaluations or best is None:
-        majority = majority_score_of(cell.data)
-        return tuple(
-            records.ScoreItem(
-                split=dev.split, selection="last", metric="majority", value=majority, n=len(dev)
-            )
-            for dev in cell.data.dev
-        )
+        return tuple(majority_items(cell.data, majority_score_of(cell.data)))
     last = score_items(evaluations[-1].splits.values(), "last")
     return (*last, *score_items(best.splits.values(), "best_dev"))
 

@@ -31,6 +31,7 @@ from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.orders import EndKind, Order, OrderEnd, run_started
 from matekd_bench.study.execute.set_recording import write_sets
 from matekd_bench.study.plan.code_changes import check_unchanged
+from matekd_bench.study.plan.estimate import uses_generator
 from matekd_bench.study.plan.grid import Cell, Grid
 
 OnCheckpoint = Callable[[int, Path], None]  # gets the update and the folder of every saved checkpoint
@@ -135,14 +136,10 @@ class Runner:
         self._interruptions.end_deferral()
         return OrderEnd(order, "prepared", device_lost=self._device_lost)
 
-    @property
-    def _needs_generator(self) -> bool:
-        return any("generator" in cell.job.method.needs for cell in self.grid.cells)
-
     def cached_folders(self, order: Order) -> list[Path]:
         """Return the folders of this machine's cache that an order has filled."""
         assets = self.assets(self.grid.cell(order.run_id, order.tuning))
-        return assets.cached_folders(generator=self._needs_generator) or []
+        return assets.cached_folders(generator=any(map(uses_generator, self.grid.cells))) or []
 
     def _train(self, order: Order, cell: Cell) -> OrderEnd:
         """Train and record the cell, or read the record that another process has written for it."""
@@ -161,10 +158,9 @@ class Runner:
         finally:
             under_way.release(done=self.store.has(cell.run_id))
         self._interruptions.end_deferral()
-        score = record.task_score.last if record.task_score else None
         seconds = time.perf_counter() - started
         kind: EndKind = "failed" if record.status == "failed" else "trained" if own else "elsewhere"
-        return OrderEnd(order, kind, record.status, score, seconds, device_lost=self._device_lost)
+        return OrderEnd(order, kind, record.status, record.last_score, seconds, device_lost=self._device_lost)
 
     def _record_from_elsewhere(self, cell: Cell) -> Record | None:
         """Return the record that another process has written in the meantime; None if the run should train here.

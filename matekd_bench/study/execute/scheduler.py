@@ -134,8 +134,7 @@ class Scheduler(Sink):
         cell = self._cells[end.order.run_id]
         if self._store.has(cell.run_id):
             record = self._store.read(cell.run_id)
-            score = record.task_score.last if record.task_score else None
-            self._finish(replace(end, kind="trained", status=record.status, score=score))
+            self._finish(replace(end, kind="trained", status=record.status, score=record.last_score))
             return
         self.emit(Message(kind="warning", text=f"{cell.label}: {end.reason}", run_id=cell.run_id))
         record = recording.failed_record(cell, self._grid, end.reason, end.seconds, self._command)

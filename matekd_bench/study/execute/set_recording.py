@@ -40,7 +40,7 @@ def set_scores(answers: SetAnswers, task: Task) -> SetScores:
     """
     data, asked = answers.data, answers.set
     majority = _majority_score(data)
-    scores = score_items(answers.scores, "last") if answers.logits else _majority_items(data, majority)
+    scores = score_items(answers.scores, "last") if answers.logits else majority_items(data, majority)
     meant = {task.labels[index]: data.task.labels[class_id] for index, class_id in enumerate(asked.classes)}
     return SetScores(
         name=asked.name, source=data.source, revision=data.revision, state=data.state,
@@ -61,7 +61,8 @@ def _majority_score(data: TaskData) -> float:
     return majority_score(data.task, [label for gold in golds for label in gold], *golds)
 
 
-def _majority_items(data: TaskData, majority: float) -> list[ScoreItem]:
+def majority_items(data: TaskData, majority: float) -> list[ScoreItem]:
+    """Return the score of the most frequent class as the record of a student without usable answers has it."""
     return [
         ScoreItem(split=split.split, selection="last", metric="majority", value=majority, n=len(split))
         for split in data.dev

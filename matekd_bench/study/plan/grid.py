@@ -19,7 +19,7 @@ from matekd_bench.distill.student_run import Job
 from matekd_bench.distill.training.ddp import ALONE, Ranks
 from matekd_bench.errors import BenchError, RunError, UsageError
 from matekd_bench.events import Message, Progress, Sink
-from matekd_bench.methods.grammar import parse
+from matekd_bench.methods.grammar import NO_REFERENCE, parse, parse_reference
 from matekd_bench.methods.params import ResolvedMethod, resolve_all
 from matekd_bench.methods.search_space import Space
 from matekd_bench.methods.typed_names import typed_name, typed_names
@@ -32,7 +32,7 @@ from matekd_bench.study.plan.identity import make_run_id_function, named_resourc
 from matekd_bench.study.plan.trials import spaces_of, tuning_identity, with_rate, with_values
 from matekd_bench.study.spec.method_settings import apply_overrides
 from matekd_bench.study.spec.request import listed_methods
-from matekd_bench.study.spec.study_spec import NO_REFERENCE, StudySpec
+from matekd_bench.study.spec.study_spec import StudySpec
 from matekd_bench.tasks.sources import DataSource, GlueFolder, Hub, load_task, source_of
 from matekd_bench.tasks.task import Task, TaskData, named_tasks
 from matekd_bench.tasks.teacher_answers import read_teacher_answers
@@ -171,8 +171,8 @@ def one_run(spec: StudySpec, *, method: str, task: str, seed: int) -> StudySpec:
 
     Its runs have the same ids as in the whole study.
     """
-    reference = () if spec.reference == NO_REFERENCE else parse(spec.reference)
-    refs = [str(ref) for ref in (*reference, *parse(spec.methods)) if ref.name == method]
+    listed = (*parse_reference(spec.reference), *parse(spec.methods))
+    refs = [str(ref) for ref in listed if ref.name == method]
     return spec.model_copy(
         update={
             "methods": ",".join(refs) or method,
@@ -190,7 +190,7 @@ def chosen_methods(spec: StudySpec, host: Host) -> tuple[ResolvedMethod, ...]:
     A listed method counts as the reference only if parameters and budget factor are equal: `kd@2x`, or `kd` with other
     parameters, is a separate row.
     """
-    reference = () if spec.reference == NO_REFERENCE else parse(spec.reference)
+    reference = parse_reference(spec.reference)
     if len(reference) > 1:
         raise UsageError(
             f"--reference '{spec.reference}' names several methods: name only one to compare the others with."

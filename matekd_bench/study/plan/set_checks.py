@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from matekd_bench.distill.evaluation_sets import EvaluationSet, SetEvaluator
 from matekd_bench.errors import BenchError, ResultsError, UsageError
 from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.spelling import counted
 from matekd_bench.study.plan.further_sets import check_used
 from matekd_bench.study.plan.grid import Cell, Grid
 from matekd_bench.study.plan.identity import named_resources
@@ -38,8 +39,8 @@ def set_notes(grid: Grid) -> list[str]:
 
 
 def _rows_note(evaluation_set: EvaluationSet) -> str:
-    rows = sum(map(len, evaluation_set.data.dev))
-    return f"students are also scored on {evaluation_set.name}: {rows} rows, {evaluation_set.data.state_text}"
+    rows = counted(sum(map(len, evaluation_set.data.dev)), "row")
+    return f"students are also scored on {evaluation_set.name}: {rows}, {evaluation_set.data.state_text}"
 
 
 def _perturbation_notes(evaluation_set: EvaluationSet, cell: Cell) -> Iterator[str]:

@@ -27,6 +27,8 @@ MAX_START_SECONDS = 60.0  # a process that used more CPU time has done other wor
 class Plan:
     """The plan of a study: its start event, and everything else that a dry run shows.
 
+    The seconds of the event include the trials.
+
     `data_states` describes the data by task, and `from_preset` lists the methods' parameters that the preset set.
     `trials` counts the tuning trials of the runs to do, and `trials_todo`
     those without a record. `shard` is the part of the grid that the runs form, e.g. "2/8". `device_seconds` estimates
@@ -137,6 +139,12 @@ def make_plan(
         preparations=tuple(work.preparations),
         busy=why_busy(grid.device, todo[0].recipe.precision) if todo else None,
     )
+
+
+def started_after_trials(plan: Plan, todo: Sequence[Cell], store: ResultsStore, jobs: int) -> StudyStarted:
+    """Return the start event of a tuned study, whose seconds no longer include the trials; `todo` are its runs."""
+    work = plan_work(todo, store.records())
+    return replace(plan.study, seconds=least_seconds(work.items, jobs) if work.items else None)
 
 
 def _seconds_to_make(kind: Shared, work: PlannedWork) -> dict[str, float]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from matekd_bench.errors import UsageError, first_problem
 from matekd_bench.methods.method import Method
+from matekd_bench.methods.overrides import overrides_of
 from matekd_bench.methods.params import ResolvedMethod, variant_of
 from matekd_bench.methods.search_space import Range, Space, Value, trial_values
 from matekd_bench.methods.wrapping import Wrapped, combined_record
@@ -18,6 +19,7 @@ from matekd_bench.study.spec.study_spec import StudySpec
 RULE = "halton-1"  # raise it when the same spaces may give other trials than before
 SEED = 1_000_000  # of every trial; not a usual study seed, so no run has the seed that chose its settings
 LR = "lr"
+LR_SETTING = "training.optimizer.lr"  # as a method names it that overrides it
 RATES = Range(0.25, 4.0, log=True)  # learning rates of the student, as multiples of the study's
 INNER = "inner."  # prefix for parameters of the wrapped method
 
@@ -34,17 +36,25 @@ class Trial:
 
 
 def spaces_of(method: ResolvedMethod, fixed: Collection[str]) -> dict[str, Space]:
-    """Return the search spaces of a method by parameter, the learning rate first.
+    """Return the search spaces of a method by parameter, the learning rate first unless the method overrides it.
 
-    Parameters that the user set are left out: those in ``--methods``, and those in `fixed`, as METHOD.PARAMETER.
+    Parameters that the user set are left out: those in ``--methods``, and those in `fixed`, as METHOD.PARAMETER. Raises
+    UsageError if nothing is left.
     """
-    spaces: dict[str, Space] = {LR: RATES}
+    overridden = LR_SETTING in overrides_of(method.record, method.params)
+    spaces: dict[str, Space] = {} if overridden else {LR: RATES}
     parts = [("", method), *([(INNER, method.inner)] if method.inner else [])]
     for prefix, part in parts:
         fixed_names = {key.rpartition(".")[2] for key in fixed if key.rpartition(".")[0] == part.name}
         for name, space in part.record.search.items():
             if name not in part.written | fixed_names:
                 spaces[f"{prefix}{name}"] = space
+    if not spaces:
+        raise UsageError(
+            f"--tune has nothing to change for method '{method.variant}': it sets its own learning rate, and no other "
+            "parameter is free.",
+            hint="Leave out the method or --tune.",
+        )
     return spaces
 
 
@@ -53,7 +63,7 @@ def trials_of(spaces: Mapping[str, Space], count: int) -> tuple[Trial, ...]:
     trials = [Trial(1, 1.0, {})]
     for number in range(2, count + 1):
         values = trial_values(spaces, number)
-        rate = float(values.pop(LR))
+        rate = float(values.pop(LR, 1.0))
         trials.append(Trial(number, rate, values))
     return tuple(trials)
 

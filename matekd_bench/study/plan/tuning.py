@@ -79,9 +79,13 @@ def make_tuner(grid: Grid, todo: Sequence[Cell], results: Path, sink: Sink) -> T
         for variant, task in keys
         if (count := grid.spec.tune)
     }
-    cells = tuple(cell for group in trials.values() for _, cell in group)
+    cells: dict[str, Cell] = {}
+    for _, cell in (trial for group in trials.values() for trial in group):
+        cells.setdefault(cell.run_id, cell)  # trials of a few values may be the same run
     return Tuner(
-        replace(trial_grid, cells=cells), ResultsStore(inside(results, results / TRIALS_FOLDER)), trials
+        replace(trial_grid, cells=tuple(cells.values())),
+        ResultsStore(inside(results, results / TRIALS_FOLDER)),
+        trials,
     )
 
 
@@ -115,7 +119,7 @@ def _outcome(trial: Trial, cell: Cell, store: ResultsStore) -> records.TrialReco
         status=record.status,
         lr=cell.job.training.optimizer.lr,
         params=dict(trial.params),
-        score=record.task_score.last if record.task_score else None,
+        score=record.last_score,
         train_flops=record.compute.train_flops,
         train_seconds=record.compute.train_seconds,
     )

@@ -70,14 +70,16 @@ def _budget(value: Any) -> Any:
         return value
     kind, equals, number = value.partition("=")
     try:
-        limit = int(float(number))
-    except (ValueError, OverflowError):
-        limit = 0  # refused below
-    if not equals or limit < 1:
-        raise UsageError(f"--budget '{value}' must have the form KIND=N, e.g. student_updates=500.")
+        limit = float(number)
+    except ValueError:
+        limit = 0.0  # refused below
+    if not equals or limit < 1 or not limit.is_integer():
+        raise UsageError(
+            f"--budget '{value}' must have the form KIND=N with a whole number N, e.g. student_updates=500."
+        )
     if kind not in BUDGET_KINDS:
         raise unknown("budget", kind, BUDGET_KINDS)
-    return {"kind": kind, "limit": limit}
+    return {"kind": kind, "limit": int(limit)}
 
 
 def _one_seed(seed: Any, layer: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from matekd_bench.errors import PluginError, unknown
+from matekd_bench.errors import BenchError, PluginError, unknown
 from matekd_bench.files.reading import read_toml
-from matekd_bench.study.spec.layers import merged
+from matekd_bench.study.spec.layers import expanded, merged
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
@@ -22,11 +23,20 @@ def preset_names(host: Host | None = None) -> list[str]:
 
 
 def preset_table(name: str, host: Host | None = None) -> dict[str, Any]:
-    """Return all settings of a preset, including those of the preset that it builds on.
+    """Return all settings of a preset, including those of the preset that it builds on; short forms are written out.
 
     Raises UsageError for an unknown name and PluginError for a name that is used twice.
     """
     return _preset_table(name, host, ())
+
+
+def usable_presets(host: Host) -> dict[str, dict[str, Any]]:
+    """Return the settings of every preset by name, without those of plugins that cannot be read."""
+    tables = {}
+    for name in preset_names(host):
+        with suppress(BenchError):  # reported to whoever names the preset
+            tables[name] = preset_table(name, host)
+    return tables
 
 
 def _preset_table(name: str, host: Host | None, above: tuple[str, ...]) -> dict[str, Any]:
@@ -34,14 +44,14 @@ def _preset_table(name: str, host: Host | None, above: tuple[str, ...]) -> dict[
     offered = host.presets.get(name) if host else None
     built_in = name in preset_names()
     if built_in and offered is None:
-        return read_toml(PRESETS / f"{name}.toml")
+        return expanded(read_toml(PRESETS / f"{name}.toml"))
     if offered is None:
         raise _unknown_preset(name, host)
     if built_in:
         raise PluginError(f"the preset name '{name}' of {offered.by} is taken by matekd-bench: rename yours.")
     if name in above:
         raise PluginError(f"the preset '{name}' of {offered.by} builds on itself: change its key 'preset'.")
-    table = {"summary": offered.record.summary, **offered.record.settings}
+    table = expanded({"summary": offered.record.summary, **offered.record.settings})
     base = table.pop("preset", None)
     return table if base is None else merged(_preset_table(str(base), host, (*above, name)), table)
 

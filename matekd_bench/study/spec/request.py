@@ -12,13 +12,13 @@ from pydantic import ValidationError
 from matekd_bench.distill.settings import Settings
 from matekd_bench.errors import UsageError, unknown
 from matekd_bench.files.reading import read_toml
-from matekd_bench.methods.grammar import parse
+from matekd_bench.methods.grammar import parse, parse_reference
 from matekd_bench.methods.params import check_sets, names_in
 from matekd_bench.study.spec.layers import expanded, merged
 from matekd_bench.study.spec.presets import preset_names, preset_table
 from matekd_bench.study.spec.record_names import with_known_names
 from matekd_bench.study.spec.setting_errors import SettingOrigin, as_usage_error
-from matekd_bench.study.spec.study_spec import NO_REFERENCE, Execution, StudySpec, flattened
+from matekd_bench.study.spec.study_spec import Execution, StudySpec, flattened
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
@@ -32,7 +32,7 @@ Model = TypeVar("Model", bound=Settings)
 class StudyRequest:
     """The request of a study: what it compares, how it is executed, and the command line, for the records.
 
-    `given` are the names of the options that were given, in addition to preset and config file.
+    `given` are the names of the settings at the top level that the config file or the options give, not the preset.
     """
 
     spec: StudySpec
@@ -52,6 +52,7 @@ def make_request(
     options: Mapping[str, Any],
     host: Host,
     *,
+    defaults: Mapping[str, Any] | None = None,
     glue_home: Path | None = None,
     command: str = "",
     from_python: bool = False,
@@ -59,7 +60,8 @@ def make_request(
     """Merge all settings of a study and check them.
 
     The keys of `options` are those of a config file, and `config`, the path of one; None counts as not given. The
-    config file overrides the preset, and options override both. `glue_home` is this machine's GLUE folder; it is used
+    config file overrides the preset, and options override both. `defaults` are settings that hold if none of them has
+    another value. `glue_home` is this machine's GLUE folder; it is used
     only if the study reads GLUE and names no folder. With `from_python`, errors name keyword arguments.
 
     Raises UsageError, one line that names the key, for an unknown preset or key, a value out of bounds, a parameter of
@@ -69,7 +71,7 @@ def make_request(
     file = layer.pop("config", None)
     config = with_known_names(expanded(read_toml(Path(file), UsageError)), host) if file else {}
     for key in ("methods", "tasks"):
-        if key not in layer and key not in config:
+        if key not in {*layer, *config, *(defaults or ())}:
             raise UsageError(
                 f'no {key} given: use --{key} LIST, or {key} = "LIST" in a --config file.',
                 hint=f"'matekd-bench {key}' lists them.",
@@ -77,7 +79,7 @@ def make_request(
     named = layer.pop("preset", None) or config.pop("preset", None)
     config.pop("preset", None)
     preset = _choose_preset(named, {**config, **layer}, preset_names(host))
-    base = with_known_names(expanded(preset_table(preset, host)), host)
+    base = {**(defaults or {}), **with_known_names(preset_table(preset, host), host)}
     table = {**merged(merged(base, config), layer), "preset": preset}
     if "set_by_user" in table:  # computed below; users cannot set it
         raise unknown("setting", "set_by_user", setting_names())
@@ -89,14 +91,14 @@ def make_request(
         key for key, value in config_sets.items() if preset_sets.get(key) != value
     } | option_sets.keys()
     table["set_by_user"] = tuple(sorted(written))
-    origin = SettingOrigin(layer, config, file, preset, from_python=from_python)
+    origin = SettingOrigin(layer, config, file, base, preset, from_python=from_python)
     execution = {key: table.pop(key) for key in Execution.model_fields if key in table}
     spec = _checked(StudySpec, table, origin, also=Execution.model_fields)
     request = StudyRequest(
         _with_glue_folder(spec, glue_home),
         _checked(Execution, execution, origin),
         command,
-        frozenset(layer),
+        frozenset({*config, *layer}),
     )
     _check_tuning(spec)
     _check_teacher_answers(spec, (config, layer))
@@ -156,8 +158,8 @@ def _check_sets(
 
 def listed_methods(spec: StudySpec) -> frozenset[str]:
     """Return the names of all methods in the study, including wrapped ones and the reference."""
-    reference = () if spec.reference == NO_REFERENCE else parse(spec.reference)
-    return frozenset(name for ref in (*reference, *parse(spec.methods)) for name in names_in(ref))
+    refs = (*parse_reference(spec.reference), *parse(spec.methods))
+    return frozenset(name for ref in refs for name in names_in(ref))
 
 
 def _choose_preset(named: object, settings: Mapping[str, Any], names: list[str]) -> str:

@@ -24,7 +24,7 @@ OPTION_OF: Mapping[Key, str] = {
 
 @dataclass(frozen=True)
 class SettingOrigin:
-    """The sources of a study's settings: the options, the tables of the config file, its path, and the preset.
+    """The sources of a study's settings: options, tables of the config file, its path, tables and name of the preset.
 
     With `from_python` the options are keyword arguments.
     """
@@ -32,7 +32,8 @@ class SettingOrigin:
     options: Mapping[str, Any]
     config: Mapping[str, Any]
     file: Path | None
-    preset: str = ""
+    preset_table: Mapping[str, Any]
+    preset: str
     from_python: bool = False
 
     def name(self, key: Key) -> str:
@@ -44,12 +45,17 @@ class SettingOrigin:
         return f"setting '{'.'.join(key)}'{self.place(key)}"
 
     def place(self, key: Key) -> str:
-        """Return a note in parentheses that names the file with the setting, or else the preset; "" for an option."""
-        if _contains(self.options, key[:1]):
-            return ""
-        if self.file and _contains(self.config, key[:1]):
-            return f" (in {self.file})"
-        return f" (in preset '{self.preset}')" if self.preset else ""
+        """Return a note in parentheses that names the file with the setting, or else the preset; "" for an option.
+
+        The place of a missing setting is that of the table that lacks it.
+        """
+        in_preset = f" (in preset '{self.preset}')"
+        places = (self.options, ""), (self.config, f" (in {self.file})"), (self.preset_table, in_preset)
+        for length in range(len(key), 0, -1):
+            for settings, place in places:
+                if _contains(settings, key[:length]):
+                    return place
+        return in_preset
 
 
 def _contains(table: Any, key: Key) -> bool:
@@ -73,5 +79,7 @@ def as_usage_error(
         if len(problem.path) == 1:
             problem = problem._replace(names=(*problem.names, *also))
         return UsageError(problem.sentence("setting", origin.place(problem.path)))
+    if not problem.path:  # several settings contradict each other
+        return UsageError(f"{problem.reason}.")
     name = origin.name(problem.path)
     return UsageError(f"{name} is missing." if problem.kind == "missing" else f"{name}: {problem.reason}.")

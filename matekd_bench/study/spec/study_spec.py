@@ -19,8 +19,8 @@ from matekd_bench.distill.settings import (
     Training,
     check_warm_up,
 )
+from matekd_bench.results.store import RESULTS
 
-NO_REFERENCE = "none"
 MOST_PROCESSES = 1024  # of one run, and its CPU threads
 HomePath: TypeAlias = Annotated[Path, AfterValidator(Path.expanduser)]  # `~` is the home folder
 
@@ -95,7 +95,7 @@ class Resources(Settings):
 class Execution(Settings):
     """How a study is executed: where, how many runs at a time, which part of it. Not part of any identity."""
 
-    results: HomePath = Path("results")
+    results: HomePath = RESULTS
     """The results folder."""
     device: str = "auto"
     jobs: str | None = None

@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
+from matekd_bench.spelling import counted
 from matekd_bench.tasks.task import Examples, Task
 
 MISSING = (
@@ -25,7 +26,9 @@ def label_notices(task: Task, splits: Sequence[Examples]) -> Iterator[str]:
         yield from _constant_scores(splits)
         return
     counts = Counter(label for examples in splits for label in examples.gold)
-    named = {label: f"{label!r} ({_rows(counts[number])})" for number, label in enumerate(task.labels)}
+    named = {
+        label: f"{label!r} ({counted(counts[number], 'row')})" for number, label in enumerate(task.labels)
+    }
     for variants in _variants(task.labels):
         yield (
             f"the labels {', '.join(named[label] for label in variants)} differ only in spelling: if they mean the "
@@ -70,7 +73,3 @@ def _constant_scores(splits: Sequence[Examples]) -> Iterator[str]:
                 f"all {len(examples.gold)} scores of {examples.split} are {examples.gold[0]:g}: no correlation can be "
                 "computed, and there is nothing to learn."
             )
-
-
-def _rows(count: int) -> str:
-    return f"{count} row{'' if count == 1 else 's'}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from matekd_bench.distill.models.checkpoints import find_local_folder
 from matekd_bench.methods.method import Method
 from matekd_bench.plugins.host import Host
-from matekd_bench.study.spec.presets import preset_names, preset_table
+from matekd_bench.study.spec.presets import usable_presets
 from matekd_bench.tools.doctor.finding import Finding
 from matekd_bench.tools.doctor.glue_and_wordnet import GET_WORDNET, find_wordnet
 from matekd_bench.tools.doctor.preset_models import checkpoints
@@ -17,9 +17,7 @@ TOPIC = "needs"
 
 def needs(method: Method, host: Host) -> Iterator[Finding]:
     """Check each of the method's needs, in alphabetical order: whether this machine meets it, and how."""
-    presets = {
-        name: table for name in preset_names(host) if _all_on_machine(table := preset_table(name, host))
-    }
+    presets = {name: table for name, table in usable_presets(host).items() if _all_on_machine(table)}
     for need in sorted(method.needs):
         yield _check_need(need, presets)
 

@@ -119,6 +119,9 @@ def test_a_file_holds_the_view(view: tuple[str, ...], say: Say, results: Path, t
         ("compare sst2-kd-0", "RUN_B"),
         ("export a.csv --methods eda", "'eda'"),
         ("export a.csv --table runs --tasks sst2", "--tasks"),
+        ("export a.csv --table runs --reference kd", "--reference"),
+        ("leaderboard --failures --tasks sst2", "--tasks"),
+        ("leaderboard --failures --json", "--json"),
         ("export a.csv --no-cost", "cost"),
         ("export t.tex --columns 3", "3"),
         ("export t.tex --width 3.3", "width"),
@@ -152,6 +155,18 @@ def test_compare_takes_folders(results: Path, capsys: pytest.CaptureFixture[str]
     runs = sorted((results / "runs").glob("stsb-*-0-*"))
     assert main(["compare", str(runs[0]), f"{runs[1]}/"]) == 0
     assert runs[0].name in capsys.readouterr().out
+
+
+def test_compare_takes_a_folder_and_an_id_of_the_default_results(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = sorted(run.name for run in (results / "runs").glob("stsb-*-0-*"))[:2]
+    elsewhere = shutil.copytree(results, tmp_path / "elsewhere")
+    shutil.rmtree(elsewhere / "runs" / second)
+    shutil.copytree(results, tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare", str(elsewhere / "runs" / first), second]) == 0
+    assert second in capsys.readouterr().out
 
 
 def test_damage_is_named_on_screen(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

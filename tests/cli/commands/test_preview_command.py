@@ -140,10 +140,10 @@ def test_what_does_not_apply_is_a_dash() -> None:
 
 def test_segments_are_compared_one_by_one() -> None:
     assert changes(("a b", "c"), ("a x", "c")) == [
-        [("same", "a"), ("removed", "b"), ("added", "x")],
-        [("same", "|"), ("same", "c")],
+        *[("same", "a"), ("removed", "b"), ("added", "x")],
+        *[("same", "|"), ("same", "c")],
     ]
-    assert changes(("a b",), ("a", "b")) == [[("same", "a b")]]
+    assert changes(("a b",), ("a", "b")) == [("same", "a b")]
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,27 @@ def test_the_next_command_reads_the_same_rows(
     assert "9" in capsys.readouterr().out.partition("partial (train ")[2].split()
 
 
+def test_the_methods_of_a_config_file_count(
+    small_glue: Path,
+    texts: Callable[..., list[dict[str, str]]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    perturbed, config, out = (tmp_path / name for name in ("perturbed.jsonl", "study.toml", "rows.jsonl"))
+    lines = texts("rte", "--limit-train", "5")
+    perturbed.write_text("".join(json.dumps({**line, "perturbed": "so it is"}) + "\n" for line in lines))
+    config.write_text(f"methods = 'from-file[path={perturbed}]'\nlimit_train = 5\n")
+    capsys.readouterr()
+    options = ("--config", str(config), "--glue-dir", str(small_glue), "--out", str(out))
+    assert main(["tasks", "rows", "rte", *options]) == 0
+    assert [line for line in lines_of(out) if "id" not in line] == [
+        {"sentence1": "so it is", "sentence2": "so it is"}
+    ]
+    following = capsys.readouterr().out
+    assert f"--config {config}" in following
+    assert "--methods" not in following
+
+
 def test_a_file_is_never_overwritten(refused: Refused, tmp_path: Path) -> None:
     paid = tmp_path / "paid.jsonl"
     paid.write_text("paid for")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,9 +42,11 @@ def study(monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts a study that trains nothing in place of the real one."""
 
     def run(request: StudyRequest, host: Host, sink: Sink, *, dry_run: bool = False) -> StudySummary:
-        sink.emit(PLAN.study)
+        runs = tuple(replace(run, task=request.spec.tasks) for run in PLAN.study.runs)
+        plan = replace(PLAN, study=replace(PLAN.study, tasks=(request.spec.tasks,), runs=runs))
+        sink.emit(plan.study)
         failed = 1 if request.spec.tasks == "wnli" and not dry_run else 0
-        return StudySummary(PLAN, StudyFinished(status="done", trained=1, skipped=1, failed=failed))
+        return StudySummary(plan, StudyFinished(status="done", trained=1, skipped=1, failed=failed))
 
     monkeypatch.setattr("matekd_bench.study.run", run)
 
@@ -61,16 +64,18 @@ def test_the_end_of_a_run_names_the_next_command(tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.usefixtures("study")
+@pytest.mark.parametrize(("task", "split"), [("rte", "dev"), ("mnli", "dev-matched")])
 def test_the_end_of_a_run_says_where_the_students_are(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    task: str, split: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = PLAN.study.runs[0].run_id
     student = tmp_path / "students" / kept
     student.mkdir(parents=True)
     (student / "config.json").write_bytes(b"x" * 3000)
-    command = ["run", "--methods", "kd", "--tasks", "rte", "--results", str(tmp_path)]
+    command = ["run", "--methods", "kd", "--tasks", task, "--results", str(tmp_path)]
     assert main(command) == 0
-    said = (f"1 in {student.parent} (3 kB)", f"'matekd-bench predict {kept} --results={tmp_path} --split dev")
+    predict = f"'matekd-bench predict {kept} --results={tmp_path} --split {split} -o"
+    said = (f"1 in {student.parent} (3 kB)", predict)
     out = capsys.readouterr().out
     assert [part for part in said if part not in out] == []
     assert main([*command, "--quiet"]) == 0

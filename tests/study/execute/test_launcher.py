@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 import torch
 
 from matekd_bench.distill import device as devices
 from matekd_bench.errors import UsageError
+from matekd_bench.events import Sink
 from matekd_bench.plugins.host import Host
+from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.study.execute import placement as placements
+from matekd_bench.study.execute.backends.worker_processes import WorkerProcesses
 from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.job_count import list_slots
 from matekd_bench.study.execute.launcher import own_device, slurm_tasks_here
 from matekd_bench.study.execute.placement import Placement, SchedulerFactory, make_placement
+from matekd_bench.study.plan.grid import Grid
 from matekd_bench.study.spec.request import make_request
 
 HOST = Host.load(only_builtin=True)
@@ -49,7 +54,7 @@ def placed(**options: object) -> Placement:
 
 def shared_device(placement: Placement) -> str:
     """The device that another process of the study is told."""
-    study = SchedulerFactory(placement, HOST, Interruptions()).shared_study(None)
+    study = SchedulerFactory(placement, HOST, Interruptions()).shared_study()
     return str(json.loads(study.to_json())["request"]["execution"]["device"])
 
 
@@ -62,6 +67,31 @@ def test_runs_at_a_time_are_spread_over_all_gpus_or_stay_on_the_named_one() -> N
     # A worker sees this GPU alone, where it is number 0.
     assert [shared_device(placement) for placement in (everywhere, named)] == ["cuda", "cuda"]
     assert own_device(torch.device("cuda"), 1) == torch.device("cuda")
+
+
+def test_workers_of_a_gpu_get_the_threads_that_were_asked_for(tmp_path: Path) -> None:
+    placement = placed(device="cuda", jobs=2, threads=3)
+    schedulers = SchedulerFactory(placement, HOST, Interruptions())
+    grid = Grid(
+        placement.request.spec, (), (), {}, None, placement.device, None, HOST
+    )  # no threads in identities
+    store = ResultsStore(tmp_path)
+    scheduler = schedulers.scheduler(
+        grid, store, (), schedulers.runner(grid, store, Sink()), runs=2, fail_fast=False
+    )
+    backend = scheduler._backend
+    assert isinstance(backend, WorkerProcesses)
+    assert (backend._threads, backend._study.request.spec.threads) == (3, 3)
+    assert schedulers.shared_study().request.spec.threads == 3
+
+
+@pytest.mark.parametrize("other", [{"executor": "ray"}, {"processes": 2}])
+def test_jobs_of_a_config_file_count_as_those_of_the_option(other: dict[str, object], tmp_path: Path) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text("jobs = 2\n")
+    with pytest.raises(UsageError, match="--jobs"):
+        placed(device="cuda", config=file, **other)
+    assert placed(device="cuda", preset="mini", **other).jobs == 1  # a preset's jobs give way
 
 
 def test_a_worker_gets_the_name_that_the_gpu_has_outside(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from event_recorder import EventRecorder
 from matekd_bench.errors import BenchError
 from matekd_bench.events import Message
 from matekd_bench.plugins.host import Host
+from matekd_bench.study.pipeline import run
 from matekd_bench.study.plan.further_sets import rows_to_read
 from matekd_bench.study.plan.grid import Grid, make_grid
 from matekd_bench.study.plan.set_checks import check_sets_used, set_notes
@@ -129,6 +130,12 @@ def test_a_regenerated_set_is_evaluated_under_its_own_name(
     assert ["hans-regenerated" in event.text for event in sink.all(Message) if event.kind == "note"] == [True]
 
 
+def checked(grid: Grid) -> list[str]:
+    """What the user is told of the sets, after both checks."""
+    check_sets_used(grid)
+    return set_notes(grid)
+
+
 LABELS = ("entailment", "neutral", "contradiction")
 
 
@@ -154,9 +161,29 @@ def test_what_is_refused_before_training(
     empty = {"also_dir": tmp_path} if also == "advglue-rte" else {}
     (tmp_path / "AdvGLUE").mkdir()
     with pytest.raises(BenchError) as refused:
-        check_sets_used(grid(also, **empty))
+        checked(grid(also, **empty))
     assert [name for name in named if name not in str(refused.value)] == [], refused.value
     assert "\n" not in str(refused.value)
+
+
+def test_a_shard_may_lack_the_tasks_of_a_set_and_even_runs(
+    study_settings: dict[str, object], host: Host, tmp_path: Path
+) -> None:
+    noted = []
+    for shard in ("1/3", "2/3", "3/3"):  # of two runs
+        settings = {
+            "methods": "kd",
+            "tasks": "rte,sst2",
+            "also": "claims",
+            "shard": shard,
+            "results": tmp_path,
+        }
+        sink = EventRecorder()
+        summary = run(make_request({**study_settings, **settings}, host), host, sink, dry_run=True)
+        assert summary.plan is not None
+        tasks = [planned.task for planned in summary.plan.study.runs]
+        noted.append((tasks, any("rte/claims" in message.text for message in sink.all(Message))))
+    assert sorted(noted) == [([], False), (["rte"], True), (["sst2"], False)]
 
 
 @pytest.mark.parametrize(

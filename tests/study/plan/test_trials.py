@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from matekd_bench.errors import UsageError
@@ -59,6 +61,20 @@ def test_all_methods_try_the_same_learning_rates(host: Host) -> None:
     assert rates[0] == rates[1] == rates[2]
     assert min(rates[0]) >= 0.25
     assert max(rates[0]) <= 4
+
+
+def test_a_rate_that_the_method_sets_itself_is_not_searched(host: Host) -> None:
+    def with_own_rate(text: str) -> ResolvedMethod:
+        method = resolved(host, text)
+        record = replace(method.record, overrides=lambda params: {"training.optimizer.lr": 1e-4})
+        return replace(method, record=record)
+
+    spaces = spaces_of(with_own_rate("eda"), ())
+    trials = trials_of(spaces, 4)
+    assert (list(spaces), {trial.rate for trial in trials}) == (["alpha"], {1.0})
+    assert len({trial.params.get("alpha") for trial in trials}) == 4
+    with pytest.raises(UsageError, match=r"'kd'.*--tune"):
+        spaces_of(with_own_rate("kd"), ())
 
 
 def test_values_go_into_parameters_and_name_also_of_a_wrapped_method(host: Host) -> None:

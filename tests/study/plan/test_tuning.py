@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from event_recorder import EventRecorder
 from matekd_bench.cli import main
-from matekd_bench.events import Sink
+from matekd_bench.events import Sink, StudyStarted
+from matekd_bench.methods.search_space import Choice
 from matekd_bench.plugins.host import Host
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.study import pipeline
 from matekd_bench.study.plan.grid import make_grid
 from matekd_bench.study.plan.tuning import make_tuner
 from matekd_bench.study.spec.request import make_request
@@ -79,6 +83,40 @@ def test_the_first_of_equal_trials_is_chosen_and_a_failed_one_never(
         for kept in ("variant", "seed", "budget"):
             assert getattr(after.job, kept) == getattr(before.job, kept)
         assert after.run_id == before.run_id
+
+
+def test_equal_trials_are_one_run(
+    tiny_checkpoint: Path, tunable_glue: Path, tiny_config: Path, tmp_path: Path
+) -> None:
+    settings = {
+        "methods": "random-mask", "reference": "none", "tasks": "sst2", "tune": 6, "threads": 1,
+        "config": tiny_config, "glue_dir": tunable_glue, "teacher": str(tiny_checkpoint), "student": "layers:2",
+    }  # fmt: skip
+    host = Host.load(only_builtin=True)
+    grid = make_grid(make_request(settings, host).spec, torch.device("cpu"), host)
+    grid = replace(grid, spaces={"random-mask": {"mask_rate": Choice((0.1, 0.2))}})
+    tuner = make_tuner(grid, grid.cells, tmp_path, Sink())
+    [trials] = tuner.trials.values()
+    assert len(trials) == 6
+    assert [cell.run_id for cell in tuner.grid.cells] == list(
+        dict.fromkeys(cell.run_id for _, cell in trials)
+    )
+    assert len(tuner.todo) == 3
+
+
+def test_the_time_left_after_the_trials_is_without_them(
+    tiny_checkpoint: Path, tunable_glue: Path, tiny_config: Path, tmp_path: Path
+) -> None:
+    settings = {
+        "methods": "kd", "reference": "none", "tasks": "sst2", "tune": 2, "threads": 1, "device": "cpu", "jobs": 1,
+        "config": tiny_config, "glue_dir": tunable_glue, "teacher": str(tiny_checkpoint), "student": "layers:2",
+        "budget": "student_updates=4", "results": tmp_path,
+    }  # fmt: skip
+    host, recorder = Host.load(only_builtin=True), EventRecorder()
+    summary = pipeline.run(make_request(settings, host), host, recorder)
+    [started] = recorder.all(StudyStarted)
+    assert summary.plan is not None
+    assert 0 < (started.seconds or 0) < (summary.plan.study.seconds or 0)
 
 
 def test_trials_see_no_dev_and_no_seed_of_the_study(results: Path, run: Record) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from matekd_bench import Preset
 from matekd_bench.errors import BenchError, UsageError
 from matekd_bench.plugins.host import Host
+from matekd_bench.plugins.origin import ProvidedBy
+from matekd_bench.plugins.provided import Provided
 from matekd_bench.study.plan.expected_flops import flops_per_token
 from matekd_bench.study.spec.layers import merged
 from matekd_bench.study.spec.presets import preset_names, preset_table
@@ -26,6 +30,12 @@ def request(config: Path | None = None, *, glue_home: Path | None = None, **opti
 
 def spec(config: Path | None = None, **options: Any) -> StudySpec:
     return request(config, **options).spec
+
+
+def offering(**settings: Any) -> Host:
+    """A host with a plugin's preset `lab` of these settings."""
+    by = ProvidedBy("probe", "probe-package", "1.0")
+    return replace(HOST, presets={"lab": Provided(Preset(name="lab", settings=settings), by)})
 
 
 def written(folder: Path, text: str) -> Path:
@@ -140,6 +150,30 @@ def test_what_a_user_sets_is_left_alone_by_tuning(tmp_path: Path) -> None:
     assert spec(file, methods="matekd,eda", sets=option).set_by_user == ("eda.alpha", "matekd.generator_lr")
 
 
+def test_short_forms_in_a_preset_change_the_preset_that_it_builds_on() -> None:
+    host = offering(preset="paper-bert", teacher="org/other", seed=1, precision="bf16")
+    found = make_request({"methods": "kd", "tasks": "rte", "preset": "lab"}, host).spec
+    below = spec(preset="paper-bert")
+    assert found.teacher == below.teacher.model_copy(update={"checkpoint": "org/other", "revision": None})
+    assert (found.seeds, found.first_seed) == (1, 1)
+    assert found.training == below.training.model_copy(update={"precision": "bf16"})
+
+
+def test_defaults_hold_below_preset_file_and_options(tmp_path: Path) -> None:
+    defaults = {"methods": "eda", "reference": "none"}
+    settings = {"tasks": "rte", "preset": "minilm"}
+    plain = make_request(settings, HOST, defaults=defaults)
+    assert (plain.spec.methods, plain.spec.reference, plain.given) == ("eda", "none", {"tasks"})
+    file = written(tmp_path, 'methods = "vat"\nreference = "finetune"\n')
+    named = make_request({**settings, "config": file}, HOST, defaults=defaults)
+    assert (named.spec.methods, named.spec.reference) == ("vat", "finetune")
+
+
+def test_what_the_file_gives_is_given_and_what_the_preset_has_is_not(tmp_path: Path) -> None:
+    found = request(written(tmp_path, "threads = 2\n"), preset="mini", seeds=2)
+    assert found.given == {"methods", "tasks", "threads", "seeds"}
+
+
 def test_jobs_may_be_a_number_or_auto_and_stand_in_no_record(tmp_path: Path) -> None:
     assert [request(preset=name).execution.jobs for name in ("mini", "minilm")] == ["auto", None]
     assert request(written(tmp_path, "jobs = 3\n"), preset="mini").execution.jobs == "3"
@@ -165,8 +199,11 @@ def test_merging_leaves_its_arguments_alone() -> None:
         ({"eval_on": "test"}, "--eval-on: .*'dev' or 'holdout', not 'test'"),
         ({"seeds": 0}, "--seeds: .*1, not 0"),
         ({"budget": "updates=3"}, "'updates'.*'student_updates'"),
+        ({"budget": "student_updates=80.9"}, "80.9.*whole number"),
+        ({"budget": "student_updates=inf"}, "inf.*whole number"),
         ({"budget": "=3"}, "''.*clean_examples, student_updates, train_flops"),
         ({"preset": "mini", "glue_dir": Path("glue")}, "'mini'"),
+        ({"training": {"optimizer": {"warmup_updates": 5}}, "budget": "train_flops=1e15"}, "^warmup_updates"),
         ({"sedes": 3}, r"^unknown setting 'sedes'.*'seeds'"),
         ({"set_by_user": ["eda.alpha"]}, "'set_by_user'"),
         ({"training": 3}, r"training.*not 3"),
@@ -177,6 +214,23 @@ def test_merging_leaves_its_arguments_alone() -> None:
 def test_what_cannot_be_is_refused_by_name_as_it_was_typed(options: dict[str, Any], named: str) -> None:
     with pytest.raises(UsageError, match=named):
         spec(**options)
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "place"),
+    [
+        ("training.optimizer.lr = -1", {"precision": "float32"}, r"in .*study\.toml"),
+        ("training.evaluations = 3", {}, "in preset 'lab'"),
+        ("training.evaluations = 3", {"training": {"max_length": 32}}, "in preset 'lab'"),
+    ],
+)
+def test_a_bad_value_is_blamed_on_whoever_has_it(
+    file: str, options: dict[str, Any], place: str, tmp_path: Path
+) -> None:
+    host = offering(preset="minilm", training={"optimizer": {"lr": -1}})
+    settings = {"methods": "kd", "tasks": "rte", "preset": "lab", "config": written(tmp_path, file)}
+    with pytest.raises(UsageError, match=rf"'training\.optimizer\.lr' \({place}\)"):
+        make_request({**settings, **options}, host)
 
 
 @pytest.mark.parametrize(

@@ -36,12 +36,14 @@ def test_models_are_looked_for_in_the_presets_that_are_on_this_machine() -> None
         name="lab",
         settings={"teacher": {"checkpoint": "/nowhere/at/all"}, "student": {"checkpoint": "layers:2"}},
     )
-    checks = found("generator", "one-vocabulary", "mask-token", presets=(lab,))
+    short = Preset(name="short", settings={"preset": "lab", "teacher": "/nowhere/else"})
+    broken = Preset(name="broken", settings={"preset": "mini", "budget": "much"})  # costs only itself
+    checks = found("generator", "one-vocabulary", "mask-token", presets=(lab, short, broken))
     assert list(checks) == ["generator", "mask-token", "one-vocabulary"]
     for state, text, _ in checks.values():
         assert state == "ok"
         assert re.search(r"in the (preset mini|presets mini, minilm);", text)
-        assert not [absent for absent in ("lab", "paper-roberta") if absent in text]
+        assert not [absent for absent in ("lab", "short", "broken", "paper-roberta") if absent in text]
 
 
 def test_wordnet_is_there_or_the_command_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ from matekd_bench.study.execute.interrupts import Interruptions
 from matekd_bench.study.execute.orders import Order, OrderEnd
 from matekd_bench.study.execute.runner import write_data
 from matekd_bench.study.execute.study_session import SharedStudy
-from matekd_bench.study.plan.estimate import plan_work
+from matekd_bench.study.plan.estimate import plan_work, uses_generator
 from matekd_bench.study.plan.grid import Cell, Grid
 from matekd_bench.study.plan.work_items import Shared, WorkItem, preparation_id
 
@@ -96,7 +96,7 @@ class RayCluster:
         work = plan_work(list(self._cells.values()), self._store.records()).items
         planned = {item.id: item for item in work}
         awaited = {item.task: [planned[name] for name in item.waits_for] for item in work if item.waits_for}
-        generator = any("generator" in cell.job.method.needs for cell in self._grid.cells)
+        generator = any(map(uses_generator, self._grid.cells))
         preparations: dict[str, WorkItem] = {}
         for cell in self._cells.values():
             task = cell.data.task.name
@@ -143,8 +143,7 @@ class RayCluster:
         if self._store.has(order.run_id):
             lock.release(done=True)
             record = self._store.read(order.run_id)
-            score = record.task_score.last if record.task_score else None
-            return OrderEnd(order, "elsewhere", record.status, score)
+            return OrderEnd(order, "elsewhere", record.status, record.last_score)
         self._locks[order.run_id] = lock
         return None
 
