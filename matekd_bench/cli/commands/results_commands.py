@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matekd_bench.cli.options import GlueDir, Json, NoPlugins, PluginFiles, Reference
+from matekd_bench.cli.options import GlueDir, Json, NoPlugins, PluginFiles, Reference, glue_folders
 from matekd_bench.cli.ui.console import load_host, print_json, warn
 from matekd_bench.cli.ui.leaderboards import (
     ResultsFolders,
@@ -177,6 +177,7 @@ NoTitle = Annotated[bool, PaperOption("--no-title", help="Leave out the title ab
 
 
 def export(
+    context: typer.Context,
     files: Files,
     table: Table = "leaderboard",
     plot: PlotName = None,
@@ -217,8 +218,10 @@ def export(
             f"{given[0]} selects from the leaderboard, but --table runs writes every run: remove one of them."
         )
     shown = _view(by, cost=cost, diagnostics=diagnostics)
-    options = FileOptions(columns, not no_cost, width, not no_title, texts)
+    options = FileOptions(columns, not no_cost, width, not no_title, texts, plot)
     options.check(files)
+    if glue_folders(context, glue_dir)[0] is not None and not texts:
+        raise UsageError("--glue-dir: only a page with texts reads it:", hint="add --texts.")
     host = load_host(plugin, no_plugins)
     for path in files:
         exporter.check_path(path, table, plot, host.exporters, view_of(shown))
@@ -233,7 +236,8 @@ def export(
             loaded.export(path)
             typer.echo(f"wrote {path}")
             continue
-        for file in board.export(path, plot=plot, glue_dir=glue_dir, **asdict(options.used_by(path))):
+        used = options.used_by(path)
+        for file in board.export(path, glue_dir=glue_dir if used.texts else None, **asdict(used)):
             typer.echo(f"wrote {file}")
 
 
