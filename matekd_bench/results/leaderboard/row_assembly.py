@@ -116,8 +116,9 @@ def _mean_of_complete(cells: Sequence[ScoreCell | None]) -> float | None:
 
 
 def _score_intervals(key: RowKey, cells: Mapping[str, ScoreCell], table: TableRuns) -> dict[str, Interval]:
-    """Return the interval of each GLUE score of the row, except if a task has fewer than three seeds or bad runs."""
-    intervals, metrics = {}, {column.name: column.metrics for column in table.columns}
+    """Return the interval of each GLUE score of the row, unless a task has few seeds, or runs of NO_INTERVAL."""
+    intervals = {}
+    metrics = {column.name: column.metrics for column in table.columns}
     for name in glue_score.scores(table.columns, cells):
         tasks = glue_score.DEFINITIONS[name]
         interval = interval_over_tasks(

@@ -44,12 +44,17 @@ class RunCopy:
         record = self.record
         return record.status == "failed", -len(record.also), record.provenance.created, to_json(record)
 
-    @property
-    def result(self) -> dict[str, Any]:
-        """The record without the code and the fields that depend on the machine, the time and the command."""
-        result = self.record.model_dump(mode="json", by_alias=True, exclude={"code", "env", "provenance"})
+    def result(self, only: Collection[str] | None, ignored: Collection[str]) -> dict[str, Any]:
+        """Return the record without the code and the fields that depend on the machine, the time and the command.
+
+        `only` are the fields to return, None for all; `ignored` are left out too.
+        """
+        result = self.record.model_dump(
+            mode="json", by_alias=True, include=None if only is None else set(only),
+            exclude={"code", "env", "provenance", *ignored},
+        )  # fmt: skip
         for part, fields in MACHINE_FIELDS.items():
-            if result[part] is not None:
+            if result.get(part) is not None:
                 result[part] = {name: value for name, value in result[part].items() if name not in fields}
         return result
 
@@ -71,18 +76,10 @@ def choose_copy(a: RunCopy, b: RunCopy, only: Collection[str] | None = None) -> 
 
 def _describe_difference(a: RunCopy, b: RunCopy, only: Collection[str] | None) -> str | None:
     """Name the fields in which the results of two copies of a run differ; None if there are none."""
-    ignored = (
-        {"also", "predictions"} if _one_has_more_sets(a, b) else set()
-    )  # predictions include those for the sets
-    results = [
-        {
-            name: value
-            for name, value in copy.result.items()
-            if name not in ignored and (only is None or name in only)
-        }
-        for copy in (a, b)
-    ]
-    paths = [setting.path for setting in differing_settings(dict(zip("ab", results, strict=True)))]
+    # The file of predictions includes those for the sets.
+    ignored = ("also", "predictions") if _one_has_more_sets(a, b) else ()
+    results = {"a": a.result(only, ignored), "b": b.result(only, ignored)}
+    paths = [setting.path for setting in differing_settings(results)]
     if paths and a.record.code != b.record.code:  # for a built-in method: code alone makes no other result
         paths.insert(0, "code")
     more = f" and {len(paths) - MAX_NAMED} more" if len(paths) > MAX_NAMED else ""
