@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from matekd_bench.api.run_predictions import texts_of
+from matekd_bench.errors import UsageError
 from matekd_bench.plugins.record_types import ExportTable
-from matekd_bench.results.leaderboard.cell_runs import runs_by_cell
 from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.leaderboard.table import LeaderboardTable
 from matekd_bench.results.records.run_record import Record
@@ -38,7 +38,6 @@ def text_reader(tasks: Mapping[str, Task], glue_dir: str | Path | None) -> TextR
 
 def disagreement_sheets(
     table: LeaderboardTable,
-    records: Sequence[Record],
     evidence: Evidence,
     tasks: Mapping[str, Task],
     glue_dir: str | Path | None,
@@ -49,9 +48,7 @@ def disagreement_sheets(
         for column in table.columns:
             if row.label == table.reference:
                 continue
-            export = disagreement_table(
-                table, row.label, column.name, records, evidence, tasks, ON_PAGE, read
-            )
+            export = disagreement_table(table, row.label, column.name, evidence, tasks, ON_PAGE, read)
             if export.rows:
                 yield sheet_of_export(export, f"{row.label} and {table.reference} on {column.name}")
 
@@ -60,7 +57,6 @@ def disagreement_table(
     table: LeaderboardTable,
     method: str,
     task: str,
-    records: Sequence[Record],
     evidence: Evidence,
     tasks: Mapping[str, Task],
     most: int,
@@ -69,12 +65,13 @@ def disagreement_table(
     """Return a row per text: split, uid, text fields, label, number of common seeds, and the answers of both methods.
 
     The columns of the answers count them over the seeds, such as "yes 3, no 5"; in a regression they hold the mean
-    score. `read` returns the texts; None leaves them out. Raises DataError if the texts cannot be read or are not those
-    that were scored.
+    score. `read` returns the texts; None leaves them out. Raises UsageError if the table has no reference, DataError if
+    the texts cannot be read or are not those that were scored.
     """
-    cells = runs_by_cell(table, records)
-    runs = cells.get((method, task), ())
-    references = cells.get((table.reference or "", task), ())
+    if table.reference is None:
+        raise no_reference()
+    row = next(row for row in table.rows if row.label == method)
+    runs, references = (by_column.get(task, ()) for by_column in (row.runs_by_column, table.reference_runs))
     found = disagreements(runs, references, evidence, tasks, most)
     names = runs[0].data.labels if runs else ()
     rows: list[dict[str, Any]] = [
@@ -90,6 +87,14 @@ def disagreement_table(
         for example in found
     ]
     return ExportTable("disagreements", tuple(rows[0]) if rows else (), rows)
+
+
+def no_reference() -> UsageError:
+    """Return the error of a table without a reference."""
+    return UsageError(
+        "no row is the reference, so there are no texts on which methods disagree with it:",
+        hint="choose one with --reference or reference=.",
+    )
 
 
 def _in_words(answers: Sequence[float], names: Sequence[str]) -> str | float:

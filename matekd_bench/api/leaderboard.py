@@ -94,7 +94,7 @@ class Leaderboard:
         from matekd_bench.results.report import plots
 
         plot = plots.choose_plot(Path(name), name)
-        return Drawing(plot.name, plots.draw(plot, self.data, self.records, file_format="svg").decode())
+        return Drawing(plot.name, plots.draw(plot, self.data, "svg").decode())
 
     def export(
         self,
@@ -120,11 +120,13 @@ class Leaderboard:
         from matekd_bench.results.report.documents import FileOptions
         from matekd_bench.results.report.export import export
 
-        options = FileOptions(columns, cost, width, title, texts)
+        options = FileOptions(columns, cost, width, title, texts, plot)
         options.check([Path(path)])
+        if glue_dir is not None and not texts:
+            raise UsageError("glue_dir: only a page with texts reads it:", hint="use texts=True.")
         return export(
             Path(path), "leaderboard", self.records, tasks=self.tasks, suites=self.suites, leaderboard=self.data,
-            plot=plot, methods={name: provided.record for name, provided in self.host.methods.items()},
+            methods={name: provided.record for name, provided in self.host.methods.items()},
             exporters=self.host.exporters, view=self.view, options=options,
             texts=self._disagreements_by_table(glue_dir) if texts else None,
         )  # fmt: skip
@@ -151,14 +153,15 @@ class Leaderboard:
         answers of both, counted over these seeds; in a regression their means. Examples are ordered by the share of
         seeds whose answers differ, then by the distance of the mean probabilities. Texts are read from the task's data
         again, for GLUE from `glue_dir` or the Hub; ``texts=False`` leaves them out. Raises UsageError, with the nearest
-        match, for a method or task that is not in the table, and DataError if the texts are not those that were scored.
+        match, for a method or task that is not in the table, and without a reference; DataError if the texts are not
+        those that were scored.
         """
         from matekd_bench.api.disagreement_tables import disagreement_table, text_reader
 
         return frame_of(
             disagreement_table(
-                self._table_with(method, task), method, task, self.records, self._known_evidence(), self.tasks,
-                most, text_reader(self.tasks, glue_dir) if texts else None,
+                self._table_with(method, task), method, task, self._known_evidence(), self.tasks, most,
+                text_reader(self.tasks, glue_dir) if texts else None,
             )
         )  # fmt: skip
 
@@ -174,12 +177,15 @@ class Leaderboard:
         raise unknown("task", task, [column.name for table in with_method for column in table.columns])
 
     def _disagreements_by_table(self, glue_dir: str | Path | None) -> dict[str, list[Sheet]]:
-        from matekd_bench.api.disagreement_tables import disagreement_sheets
+        from matekd_bench.api.disagreement_tables import disagreement_sheets, no_reference
 
-        evidence = self._known_evidence()
+        evidence, tables = self._known_evidence(), self.data.tables
+        compared = [table for table in tables if table.reference is not None]
+        if tables and not compared:
+            raise no_reference()
         return {
-            table.protocol_id: list(disagreement_sheets(table, self.records, evidence, self.tasks, glue_dir))
-            for table in self.data.tables
+            table.protocol_id: list(disagreement_sheets(table, evidence, self.tasks, glue_dir))
+            for table in compared
         }
 
     def _known_evidence(self) -> Evidence:

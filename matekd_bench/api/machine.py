@@ -89,5 +89,5 @@ def age_in_seconds(text: str | None) -> float:
         return 0.0
     match = AGE.fullmatch(text.strip())
     if not match:
-        raise UsageError(f"--older-than '{text}' is not an age: use e.g. 30d, 12h, 90m or 45s.")
+        raise UsageError(f"'{text}' is not an age: use e.g. 30d, 12h, 90m or 45s.")
     return float(match[1]) * SECONDS[match[2]]

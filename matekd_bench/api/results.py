@@ -212,7 +212,8 @@ class Results:
 
         The columns are `split`, `uid`, the task's text fields, `label`, `prediction` and the logits, `logit_LABEL` for
         each class. Texts are read again from the task's data, for GLUE from `glue_dir` or the Hub, and checked against
-        the digest in the record. ``texts=False`` leaves them out.
+        the digest in the record. ``texts=False`` leaves them out. Raises ResultsError for a run without predictions and
+        for a diverged run, whose score is that of the most frequent class.
         """
         from matekd_bench.api.run_predictions import predictions_frame
 

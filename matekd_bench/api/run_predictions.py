@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from matekd_bench.api.frames import frame_of
 from matekd_bench.errors import ResultsError
 from matekd_bench.plugins.record_types import ExportTable
+from matekd_bench.results.store.answers import DevLabels, Logits, read_labels, read_logits
 from matekd_bench.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -23,19 +24,28 @@ def predictions_frame(
 ) -> pd.DataFrame:
     """Return a row per example of dev; `tasks` are the installed ones, or None to leave out the texts.
 
-    Raises ResultsError if the run recorded no predictions, and DataError if the texts are not the scored ones.
+    Raises ResultsError if the run has no usable predictions or diverged, and DataError if the texts are not the scored
+    ones.
     """
-    predictions = store.read_predictions(run)
-    if predictions is None or not predictions.evaluations:
-        raise ResultsError(f"run '{run.run_id}' recorded no predictions.")
+    labels, last = _read_last(run, store)
     rows: list[dict[str, Any]] = []
-    for split, logits in sorted(predictions.evaluations[-1].items()):
-        labels = store.read_data(run.data.splits[split].digest)
-        gold = dict(zip(labels.uids, labels.labels, strict=True))
+    for split, uids, golds, logits in zip(labels.splits, labels.uids, labels.labels, last, strict=True):
         texts = {} if tasks is None else texts_of(run, split, tasks, glue_dir)
-        for uid, row in zip(predictions.uids[split], logits.tolist(), strict=True):
-            rows.append({"split": split, "uid": uid, **texts.get(uid, {}), **_answer(run, gold[uid], row)})
+        for uid, gold, row in zip(uids, golds.tolist(), logits.tolist(), strict=True):
+            rows.append({"split": split, "uid": uid, **texts.get(uid, {}), **_answer(run, gold, row)})
     return frame_of(ExportTable("predictions", tuple(rows[0]), rows))
+
+
+def _read_last(run: Record, store: ResultsStore) -> tuple[DevLabels, Logits]:
+    """Read the labels that a run was scored on, and the logits that gave its score."""
+    try:
+        if run.status == "diverged":
+            raise ResultsError("it diverged, and its score is that of the most frequent class.")
+        labels = read_labels(run, store)
+        [last] = read_logits(run, store, labels, last_only=True)
+    except ResultsError as error:
+        raise ResultsError(f"run '{run.run_id}' has no answers: {error.message}", hint=error.hint) from error
+    return labels, last
 
 
 def _answer(run: Record, gold: float, logits: list[float]) -> dict[str, Any]:

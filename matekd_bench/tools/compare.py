@@ -88,5 +88,5 @@ def _answers(run: Record, evidence: Evidence, metrics: Sequence[str]) -> RunAnsw
         raise ResultsError(f"run '{run.run_id}' failed and has no score: {run.reason}.")
     answers = evidence.answers(run, metrics)
     if answers is None:
-        raise ResultsError(f"run '{run.run_id}' cannot be compared: {evidence.missing[run.run_id]}")
+        raise ResultsError(f"run '{run.run_id}' cannot be compared: {evidence.why_missing(run, metrics)}")
     return answers

@@ -43,18 +43,20 @@ def disagreements(
 ) -> list[Disagreement]:
     """Return the (at most `most`) examples on which two methods disagree most, the largest disagreement first.
 
-    `runs_a` and `runs_b` are the runs of each method on one task; only seeds that both have, with predictions, count.
-    In a classification, examples are ordered by the share of seeds whose answers differ, then by the distance (half of
-    the L1 norm) between the probabilities of the classes, averaged over seeds. In a regression they are ordered by the
-    difference of the mean scores. Examples that all seeds answer alike are not returned.
+    `runs_a` and `runs_b` are the runs of each method on one task. Only seeds that both have, with predictions, count;
+    diverged runs have none. In a classification, examples are ordered by the share of seeds whose answers differ, then
+    by the distance (half of the L1 norm) between the probabilities of the classes, averaged over seeds. In a regression
+    they are ordered by the difference of the mean scores. Examples that all seeds answer alike are not returned.
     """
+    if not runs_a or not runs_b:
+        return []
     metrics = metrics_of([*runs_a, *runs_b], tasks)
     a, b = (
         {run.identity.seed: answers for run in runs if (answers := evidence.answers(run, metrics))}
         for runs in (runs_a, runs_b)
     )
-    seeds = tuple(sorted(a.keys() & b.keys()))
-    pairs = [(a[seed], b[seed]) for seed in seeds if a[seed].logits and b[seed].logits]
+    seeds = tuple(seed for seed in sorted(a.keys() & b.keys()) if a[seed].logits and b[seed].logits)
+    pairs = [(a[seed], b[seed]) for seed in seeds]
     if not pairs:
         return []
     found = [

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from matekd_bench import Leaderboard, Results, ResultsError, UsageError, load_results, merge_results
+from matekd_bench.plugins.host import Host
 from matekd_bench.results.store.results_store import ResultsStore
 
 GAINS = {"kd": 0.0, "good": 0.9, "bad": -0.9}
@@ -80,6 +81,20 @@ def test_predictions_without_texts(results: Results) -> None:
     right = (frame["label"] == frame["prediction"]).mean()
     assert right == pytest.approx(results.find(run).scores[0].value)
     assert list(frame.columns[-2:]) == ["logit_entailment", "logit_not_entailment"]
+
+
+def test_predictions_must_give_the_score(tmp_path: Path, write_study: Any) -> None:
+    """Not those before a divergence, and not of other examples than those with labels."""
+    store = write_study(tmp_path, {"kd": 0.0, "good": 0.9}, tasks=["rte"], seeds=1)
+    kd, good = load_results(tmp_path).records
+    diverged = Results([kd.model_copy(update={"status": "diverged"})], {kd.run_id: store}, Host.load(()))
+    with pytest.raises(ResultsError, match=f"{kd.run_id}.*diverged"):
+        diverged.predictions(kd.run_id, texts=False)
+    dev = store.read_data("dev-rte")
+    others = ["other", *dev.uids[1:]]
+    store.write_data("dev-rte", task="rte", split="dev", uids=others, labels=dev.labels)
+    with pytest.raises(ResultsError, match=f"{good.run_id}.*do not cover"):
+        load_results(tmp_path).predictions(good.run_id, texts=False)
 
 
 def test_verdicts_have_a_row_per_method_and_task(results: Results) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pandas as pd
 import pytest
 
 from matekd_bench import Leaderboard, Results, UsageError, load_results
+from matekd_bench.results.leaderboard.evidence import Evidence
+from matekd_bench.tools.disagreements import disagreements
 
 METHODS = ("kd", "good")
 
@@ -73,3 +76,40 @@ def test_few_are_the_first_of_all_and_unknown_names_are_refused(board: Leaderboa
         board.disagreements("goood", "rte")
     with pytest.raises(UsageError, match="rtee"):
         board.disagreements("good", "rtee")
+
+
+def test_a_view_without_the_reference_still_compares_with_it(results: Results, board: Leaderboard) -> None:
+    part = results.leaderboard(methods="good", tasks="rte")
+    expected = board.disagreements("good", "rte", texts=False)
+    assert len(expected) > 0
+    pd.testing.assert_frame_equal(part.disagreements("good", "rte", texts=False), expected)
+
+
+def test_without_a_reference_there_is_nothing_to_disagree_with(results: Results, tmp_path: Path) -> None:
+    alone = results.leaderboard(reference="none")
+    with pytest.raises(UsageError, match="reference"):
+        alone.disagreements("good", "rte", texts=False)
+    with pytest.raises(UsageError, match="reference"):
+        alone.export(tmp_path / "board.html", texts=True)
+    with pytest.raises(UsageError, match="glue_dir"):
+        alone.export(tmp_path / "board.html", glue_dir=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_seeds_of_diverged_runs_are_not_counted(results: Results) -> None:
+    runs = {
+        method: [
+            run for run in results.records if (run.identity.variant, run.identity.task) == (method, "rte")
+        ]
+        for method in METHODS
+    }
+    last = max(runs["good"], key=lambda run: run.identity.seed)
+    labels = results.stores[last.run_id].read_data("dev-rte").labels
+    share = labels.count(0) / len(labels)
+    score = last.task_score.model_copy(update={"last": share, "best_dev": share, "optimism": 0.0})
+    diverged = last.model_copy(update={"status": "diverged", "task_score": score})
+    good = [diverged if run is last else run for run in runs["good"]]
+    found = disagreements(good, runs["kd"], Evidence(results.stores), {}, 10)
+    seeds = {run.identity.seed for run in runs["good"]} - {last.identity.seed}
+    assert {(set(one.seeds) == seeds, len(one.a), len(one.b)) for one in found} == {(True, 2, 2)}
+    assert disagreements([], [], Evidence(results.stores), {}, 10) == []

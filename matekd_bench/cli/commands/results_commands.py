@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matekd_bench.cli.options import GlueDir, Json, NoPlugins, PluginFiles, Reference, RunArgument
+from matekd_bench.cli.options import (
+    GlueDir,
+    Json,
+    NoPlugins,
+    PluginFiles,
+    Reference,
+    RunArgument,
+    glue_folders,
+)
 from matekd_bench.cli.ui.console import load_host, print_json, warn
 from matekd_bench.cli.ui.leaderboards import (
     ResultsFolders,
@@ -191,6 +199,7 @@ NoTitle = Annotated[bool, PaperOption("--no-title", help="Leave out the title ab
 
 
 def export(
+    context: typer.Context,
     files: Files,
     table: Table = "leaderboard",
     plot: PlotName = None,
@@ -229,8 +238,10 @@ def export(
         }  # fmt: skip
         _refuse_options_of_table(chosen, "--table runs writes every run")
     shown = _view(by, cost=cost, diagnostics=diagnostics)
-    options = FileOptions(columns, not no_cost, width, not no_title, texts)
+    options = FileOptions(columns, not no_cost, width, not no_title, texts, plot)
     options.check(files)
+    if glue_folders(context, glue_dir)[0] is not None and not texts:
+        raise UsageError("--glue-dir: only a page with texts reads it:", hint="add --texts.")
     host = load_host(plugin, no_plugins)
     for path in files:
         exporter.check_path(path, table, plot, host.exporters, view_of(shown))
@@ -245,7 +256,8 @@ def export(
             loaded.export(path)
             typer.echo(f"wrote {path}")
             continue
-        for file in board.export(path, plot=plot, glue_dir=glue_dir, **asdict(options.used_by(path))):
+        used = options.used_by(path)
+        for file in board.export(path, glue_dir=glue_dir if used.texts else None, **asdict(used)):
             typer.echo(f"wrote {file}")
 
 

@@ -122,7 +122,8 @@ def _assemble_table(
     table: TableRuns, runs: Sequence[Record], notes: Sequence[str], also: LeaderboardTable | None
 ) -> LeaderboardTable:
     statistics, columns, reference = table.statistics(), table.columns, table.reference
-    rows = [assemble_row(key, table, statistics) for key in table.labels]
+    by_key = {key: assemble_row(key, table, statistics) for key in table.labels}
+    rows = list(by_key.values())
     return LeaderboardTable(
         protocol_id=runs[0].identity.protocol_id,
         presets=unique(run.identity.preset for run in runs),
@@ -139,6 +140,7 @@ def _assemble_table(
         tuning=tuned_rows.describe_tuning(runs),
         compared=sum(column.uninformative is None for column in columns),
         also=also,
+        reference_runs=by_key[reference].runs_by_column if reference else {},
     )
 
 

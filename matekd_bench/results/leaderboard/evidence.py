@@ -14,8 +14,9 @@ from matekd_bench.results.leaderboard.task_columns import metrics_of
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.records.set_records import answers_name
 from matekd_bench.results.stats.early_stopping import xfit
-from matekd_bench.results.stats.example_scores import Gold, Predictions
+from matekd_bench.results.stats.example_scores import Answers, Gold
 from matekd_bench.results.store.answers import (
+    SCORE_TOLERANCE,
     DevLabels,
     Logits,
     answers_of,
@@ -28,8 +29,6 @@ from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.tasks.library_metric import library_metrics
 from matekd_bench.tasks.metrics import METRICS
 from matekd_bench.tasks.task import MetricName, Task
-
-SCORE_TOLERANCE = 1e-6  # recorded score against score of the predictions; libraries differ in the last digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +49,7 @@ class RunAnswers:
 
     dev: DevLabels
     gold: Gold
-    last: Predictions
+    last: Answers
     logits: Logits | None
     score_xfit: Callable[[], float | None] = field(repr=False)
 
@@ -63,27 +62,33 @@ class RunAnswers:
 class Evidence:
     """The predictions of recorded runs, read from each run's results folder.
 
-    Predictions are used only if they cover the same examples as the labels and give the recorded score. `missing`
-    maps the name of the answers of each requested run without usable predictions to the reason.
+    Predictions are used only if they cover the same examples as the labels and give the recorded score.
     """
 
     def __init__(self, stores: Mapping[str, ResultsStore]) -> None:
-        self.missing: dict[str, str] = {}
         self._stores = stores  # by run id
         self._gold_labels: dict[tuple[object, ...], GoldLabels] = {}
-        self._answers: dict[tuple[str, ...], RunAnswers | None] = {}
+        self._answers: dict[
+            tuple[str, ...], RunAnswers | str
+        ] = {}  # by name and metrics; a text says why not
 
     def answers(self, record: Record, metrics: Sequence[str]) -> RunAnswers | None:
-        """Return the run's predictions, scored with the task's `metrics`.
+        """Return the run's predictions, scored with the task's `metrics`; None if they are not usable."""
+        found = self._read_once(record, metrics)
+        return None if isinstance(found, str) else found
 
-        If there are none, return None and add the reason to `missing`. Each run is read only once.
-        """
+    def why_missing(self, record: Record, metrics: Sequence[str]) -> str | None:
+        """Return the reason why `answers` returns None; None if it returns the run's predictions."""
+        found = self._read_once(record, metrics)
+        return found if isinstance(found, str) else None
+
+    def _read_once(self, record: Record, metrics: Sequence[str]) -> RunAnswers | str:
         key = (answers_name(record), *metrics)
         if key not in self._answers:
             self._answers[key] = self._read_answers(record, metrics)
         return self._answers[key]
 
-    def _read_answers(self, record: Record, metrics: Sequence[str]) -> RunAnswers | None:
+    def _read_answers(self, record: Record, metrics: Sequence[str]) -> RunAnswers | str:
         try:
             labels = self._read_gold_labels(record, metrics)
             diverged = record.status == "diverged"
@@ -91,13 +96,12 @@ class Evidence:
             last = _constant_predictions(record, labels) if logits is None else answers_of(logits, record)
             _check_score(record, labels.gold, last)
         except ResultsError as error:
-            self.missing[answers_name(record)] = error.message
-            return None
+            return error.message
         return RunAnswers(
             labels.dev, labels.gold, last, logits, partial(self._score_xfit, record, labels, last)
         )
 
-    def _score_xfit(self, record: Record, labels: GoldLabels, last: Predictions) -> float | None:
+    def _score_xfit(self, record: Record, labels: GoldLabels, last: Answers) -> float | None:
         """Compute the cross-fitted score from all evaluations; None also if an earlier one is damaged."""
         evaluations = [last]
         if record.status != "diverged":
@@ -163,7 +167,7 @@ class Evidence:
             raise ResultsError("it is in no results folder.") from None
 
 
-def _constant_predictions(record: Record, labels: GoldLabels) -> Predictions:
+def _constant_predictions(record: Record, labels: GoldLabels) -> Answers:
     """Return the predictions of a diverged run: for every example, the one class that gives the recorded score."""
     classes = range(max(1, len(record.data.labels)))
     for class_id in classes:
@@ -173,11 +177,11 @@ def _constant_predictions(record: Record, labels: GoldLabels) -> Predictions:
     raise ResultsError("no class gives the score of a diverged run.")
 
 
-def _gives_recorded_score(record: Record, gold: Gold, predictions: Predictions) -> bool:
+def _gives_recorded_score(record: Record, gold: Gold, predictions: Answers) -> bool:
     recorded = record.task_score
     return recorded is not None and abs(gold.score(predictions) - recorded.last) <= SCORE_TOLERANCE
 
 
-def _check_score(record: Record, gold: Gold, predictions: Predictions) -> None:
+def _check_score(record: Record, gold: Gold, predictions: Answers) -> None:
     if not _gives_recorded_score(record, gold, predictions):
         raise ResultsError("the score of the predictions is not the recorded one.")

@@ -13,7 +13,12 @@ from matekd_bench.results.leaderboard.cell_marks import mark_cell
 from matekd_bench.results.leaderboard.grouping import RowKey, last_score
 from matekd_bench.results.leaderboard.row_costs import row_cost
 from matekd_bench.results.leaderboard.table import LeaderboardRow, RowIdentity, ScoreCell, TaskColumn
-from matekd_bench.results.leaderboard.table_statistics import TableRuns, TableStatistics
+from matekd_bench.results.leaderboard.table_statistics import (
+    NO_INTERVAL,
+    TableRuns,
+    TableStatistics,
+    bounds_of,
+)
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.stats.intervals import Interval, interval_over_tasks
 
@@ -50,7 +55,7 @@ def assemble_row(key: RowKey, table: TableRuns, statistics: TableStatistics) -> 
         },
         chosen=tuned_rows.chosen_trials(records),
         tuning_flops=tuned_rows.tuning_flops(records),
-        runs=[run for runs in records.values() for run in runs.values()],
+        runs_by_column={name: [runs[seed] for seed in sorted(runs)] for name, runs in records.items()},
     )
 
 
@@ -71,7 +76,8 @@ def _identity(key: RowKey, records: CellRecords, table: TableRuns) -> RowIdentit
 def _cell(key: RowKey, column: TaskColumn, table: TableRuns, statistics: TableStatistics) -> ScoreCell:
     scored = table.grid.scored(key, column.name)
     summary = statistics.summary.cells[table.labels[key], column.name]
-    task_scores = [run.task_score for run in scored.values() if run.task_score]
+    evaluated = list(scored.values()) if table.several_evaluations else []
+    task_scores = [run.task_score for run in evaluated if run.task_score]
     reference = table.reference if summary.difference else None
     reference_runs = table.grid.scored(reference, column.name) if reference else {}
     return ScoreCell(
@@ -86,7 +92,7 @@ def _cell(key: RowKey, column: TaskColumn, table: TableRuns, statistics: TableSt
         statuses=Counter(run.status for run in table.grid.cell(key, column.name).values()),
         optimism=_mean(score.optimism for score in task_scores),
         best_dev=_mean(score.best_dev for score in task_scores),
-        score_xfit=partial(_mean_xfit, list(scored.values()), column, table.evidence),
+        score_xfit=partial(_mean_xfit, evaluated, column, table.evidence),
         marks=mark_cell(key, column, table),
     )
 
@@ -110,11 +116,17 @@ def _mean_of_complete(cells: Sequence[ScoreCell | None]) -> float | None:
 
 
 def _score_intervals(key: RowKey, cells: Mapping[str, ScoreCell], table: TableRuns) -> dict[str, Interval]:
-    """Return the interval of each GLUE score of the row, except if a task has fewer than three seeds."""
+    """Return the interval of each GLUE score of the row, unless a task has few seeds, or runs of NO_INTERVAL."""
     intervals = {}
+    metrics = {column.name: column.metrics for column in table.columns}
     for name in glue_score.scores(table.columns, cells):
-        by_task = [table.grid.scored(key, task).values() for task in glue_score.DEFINITIONS[name]]
-        if interval := interval_over_tasks([list(map(last_score, runs)) for runs in by_task]):
+        tasks = glue_score.DEFINITIONS[name]
+        interval = interval_over_tasks(
+            [list(map(last_score, table.grid.scored(key, task).values())) for task in tasks],
+            [bounds_of(metrics[task]) for task in tasks],
+            collapsed=any(cells[task].statuses[status] for task in tasks for status in NO_INTERVAL),
+        )
+        if interval is not None:
             intervals[name] = interval
     return intervals
 

@@ -49,7 +49,8 @@ class ScoreCell:
     `mean` is over the `n` seeds that have a score, including collapsed and diverged runs. `delta` is the mean
     difference to the reference over the common seeds, None where `statistics.difference` is. `statuses` counts the
     runs by their status. `optimism` is the mean of the best score on dev less the last one, `best_dev` the mean of the
-    best score on dev over the same seeds. `score_xfit` computes `xfit`.
+    best score on dev over the same seeds; both are None on a further set, which is scored once. `score_xfit` computes
+    `xfit`.
     """
 
     n: int
@@ -171,7 +172,8 @@ class LeaderboardRow:
     `overall` are its statistics over the informative columns. `mean` is the mean over these columns, None unless
     every one has a score and no failed seed. `delta` is the mean of the cells' differences, None where
     `overall.difference` is. `scores` holds `glue8` and `glue9` if all their tasks are complete with official data,
-    and `mini` if all tasks of mini-GLUE are. `scores_ci` holds their 95 % intervals over seeds, for these dev sets.
+    and `mini` if all tasks of mini-GLUE are. `scores_ci` holds their 95 % intervals over seeds, for these dev sets, as
+    far as no run collapsed or diverged.
 
     `diagnostics` are means over seeds, then over tasks. `budget` gives the limits of the row's runs by column, in
     units of the table's budget kind. `chosen` describes the trial that tuning chose for each column.
@@ -191,7 +193,12 @@ class LeaderboardRow:
     budget: Mapping[str, tuple[int, ...]]
     chosen: Mapping[str, str]
     tuning_flops: float | None  # all trials of one task, mean over tasks; None: not tuned
-    runs: Sequence[Record] = field(repr=False, compare=False)  # records that the row is computed from
+    runs_by_column: Mapping[str, Sequence[Record]] = field(repr=False, compare=False)  # in seed order
+
+    @property
+    def runs(self) -> list[Record]:
+        """The records that the row is computed from."""
+        return [run for runs in self.runs_by_column.values() for run in runs]
 
     @property
     def runs_digest(self) -> str:
@@ -231,7 +238,8 @@ class LeaderboardTable:
     the protocol. `compared` counts the informative columns of the whole study. `part` is the part of the study that a
     filtered view shows, None for all of it. `tuning` describes how settings were chosen. `also` has a column for each
     further set that students were scored on, with a family of its own and no means over columns; None without any.
-    `planned` counts the runs that the studies of this protocol planned; None if it is not known.
+    `planned` counts the runs that the studies of this protocol planned; None if it is not known. `reference_runs` are
+    the runs of the reference by column, also in a view that hides its row.
     """
 
     protocol_id: str
@@ -251,6 +259,7 @@ class LeaderboardTable:
     tuning: str = "defaults"
     also: LeaderboardTable | None = None
     planned: PlannedRuns | None = None
+    reference_runs: Mapping[str, Sequence[Record]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def with_also(self) -> tuple[LeaderboardTable, ...]:
@@ -269,6 +278,11 @@ class LeaderboardTable:
         differences = [row.cells[column].statistics.difference for row in self.rows if column in row.cells]
         widths = [difference.half_width for difference in differences if difference is not None]
         return [width for width in widths if width is not None]
+
+    def shown_cells(self, row: LeaderboardRow) -> dict[str, ScoreCell]:
+        """Return the cells of a row in the columns of this table, by column; a row has those of the whole study."""
+        names = (column.name for column in self.columns)
+        return {name: row.cells[name] for name in names if name in row.cells}
 
     def missing_runs(self, row: LeaderboardRow) -> int | None:
         """Return the number of planned runs of a row's variant without a record; None if it is not known.

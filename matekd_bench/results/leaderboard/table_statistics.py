@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from matekd_bench.methods.typed_names import TypedName
 from matekd_bench.results.leaderboard.grouping import RecordGrid, RowKey, last_score
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MAX_RANKED_ROWS = 60  # rank intervals compare every pair of rows on every task
 SIGNED_METRICS = {"matthews", "pearson", "spearman"}
 MAX_NAMED = 5  # runs without predictions that one note names
+NO_INTERVAL = ("collapsed", "diverged")  # statuses of runs whose scores have two modes
 
 
 def bounds_of(metrics: Sequence[str]) -> Interval:
@@ -61,6 +62,7 @@ class TableRuns:
     columns: Sequence[TaskColumn]
     reference: RowKey | None
     evidence: Evidence | None
+    several_evaluations: ClassVar[bool] = True  # of each run, so that there is a best score
 
     def statistics(self) -> TableStatistics:
         """Compute the statistics; the tested family is all methods with three seeds, even if a view hides some."""
@@ -83,9 +85,7 @@ class TableRuns:
         }
         compared = [self.labels[key] for key in ranked]
         with_ranks = self.one_column_per_task and len(compared) <= MAX_RANKED_ROWS
-        rivals = [
-            key for key in self.labels if self.reference and FACTOR.sub("", key[0]) == self.reference[0]
-        ]
+        rivals = [key for key in self.labels if self._is_of_reference(key)]
         costs = {self.labels[key]: flops_over(key, self.grid, tasks) for key in self.labels}
         summary = summarize(
             table,
@@ -119,11 +119,15 @@ class TableRuns:
         if key == self.reference:
             return "reference"
         method = FACTOR.sub("", key[0])
-        if self.reference is not None and method == self.reference[0]:
+        if self._is_of_reference(key):
             return "baseline"
         if method != key[0] and self._is_baseline(method):  # records up to 0.2.0 say "method" of `kd@2x`
             return "baseline"
         return run.identity.role
+
+    def _is_of_reference(self, key: RowKey) -> bool:
+        """Return True if a row is the reference, with any budget: `kd` and `kd@4x` if the reference is `kd@2x`."""
+        return self.reference is not None and FACTOR.sub("", key[0]) == FACTOR.sub("", self.reference[0])
 
     def _is_baseline(self, variant: str) -> bool:
         """Return True if records say so of a variant with the study's budget."""
@@ -138,7 +142,7 @@ class TableRuns:
         reason = f"{foreign[0]} is not computed example by example" if foreign else RowScores.without_examples
         return RowScores(
             scores, self._example_scores(scored, column), complete=not failed,
-            collapsed=frozenset(seed for seed, run in scored.items() if run.status in ("collapsed", "diverged")),
+            collapsed=frozenset(seed for seed, run in scored.items() if run.status in NO_INTERVAL),
             bounds=bounds_of(column.metrics),
             without_examples=reason,
         )  # fmt: skip
@@ -161,10 +165,15 @@ class TableRuns:
         """List the runs without predictions, one note per reason."""
         if self.evidence is None:
             return []
-        runs = sorted(answers_name(run) for cell in self.grid.cells.values() for run in cell.values())
+        missing = {
+            answers_name(run): self.evidence.why_missing(run, column.metrics)
+            for key in self.labels
+            for column in self.columns
+            for run in self.grid.scored(key, column.name).values()
+        }
         reasons: dict[str, list[str]] = {}
-        for run_id in runs:
-            if (reason := self.evidence.missing.get(run_id)) is not None:
+        for run_id, reason in sorted(missing.items()):
+            if reason is not None:
                 reasons.setdefault(reason, []).append(run_id)
         return [
             f"{_name_runs(run_ids)}: {reason.rstrip('.')}; no interval or test uses "
@@ -180,6 +189,8 @@ class TableRuns:
 
 class SetTableRuns(TableRuns):
     """The runs of a table of further sets: each set is read by itself, so there is no value over several."""
+
+    several_evaluations: ClassVar[bool] = False
 
     @property
     def one_column_per_task(self) -> bool:

@@ -15,7 +15,7 @@ from matekd_bench.tasks.task import Task
 # A student less than one point above the majority class has learned nothing worth comparing.
 MAJORITY_MARGIN = 0.01
 TEACHER_ALPHA = 0.05  # one-sided
-FACTOR = re.compile(r"@[\d.]+x$")  # kd@2x: a row with a multiple of the study's budget
+FACTOR = re.compile(r"@([\d.]+)x$")  # kd@2x: a row with a multiple of the study's budget
 
 
 def make_column(

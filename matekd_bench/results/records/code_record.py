@@ -71,7 +71,7 @@ def differing_code(runs: Iterable[tuple[str, Code]]) -> Iterator[str]:
     }
     built_in = sorted(name for name, parts in differing.items() if parts[0].built_in)
     for name in sorted(differing.keys() - set(built_in)):
-        yield f"{name}: its runs are of different code: {', '.join(_counted(differing[name]))}."
+        yield f"{name}: its runs used different code: {', '.join(_counted(differing[name]))}."
     if built_in:
         more = f" and {len(built_in) - MAX_NAMED} more" if len(built_in) > MAX_NAMED else ""
         names = ", ".join(built_in[:MAX_NAMED]) + more

@@ -18,7 +18,7 @@ class DevSet(RecordPart):
 
     `labels` are class ids, or scores for a regression; `labels[i]` belongs to `uids[i]`. `digest` is the split's
     digest in the records. Together with the predictions of the runs this is enough for every statistic: the texts
-    are not needed.
+    are not needed. `task` is the task that the rows are of, not the task of the students that answered them.
     """
 
     schema_: Literal["matekd.data/1"] = Field(default=SCHEMA, alias="schema")
@@ -28,6 +28,10 @@ class DevSet(RecordPart):
     n: Count
     uids: tuple[str, ...]
     labels: tuple[int, ...] | tuple[float, ...]
+
+    def has_rows_of(self, other: DevSet) -> bool:
+        """Return True if ids and labels are the same; tasks may name the same rows differently."""
+        return (self.uids, self.labels) == (other.uids, other.labels)
 
     @model_validator(mode="after")
     def _check_lengths(self) -> DevSet:

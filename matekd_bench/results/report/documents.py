@@ -24,6 +24,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {  # the files that each is for
     "width": PICTURES,
     "title": PICTURES,
     "texts": (".html",),
+    "plot": PICTURES,
 }
 WIDTHS = (2.0, 20.0)  # inches
 
@@ -33,8 +34,8 @@ class FileOptions:
     """Options that only some kinds of files have.
 
     A .tex file is for pages of 1 or 2 `columns`, with or without the `cost` of each method. A picture has a `width` in
-    inches (default: the plot's own), with or without a `title` above it. A web page shows, with `texts`, the dev texts
-    on which each method disagrees most with the reference.
+    inches (default: the plot's own), with or without a `title` above it; `plot` is the name of the plot, by default the
+    file's. A web page shows, with `texts`, the dev texts on which each method disagrees most with the reference.
     """
 
     columns: int = 2
@@ -42,6 +43,7 @@ class FileOptions:
     width: float | None = None
     title: bool = True
     texts: bool = False
+    plot: str | None = None
 
     def check(self, paths: Sequence[Path]) -> None:
         """Raise UsageError for a value out of range, and for one that none of the files can use."""
@@ -87,7 +89,6 @@ def render_document(
     leaderboard: LeaderboardTables,
     records: Sequence[Record],
     methods: Mapping[str, Method],
-    plot: str | None = None,
     view: View = "overall",
     options: FileOptions = USUAL,
     tasks: Mapping[str, Task] | None = None,
@@ -97,9 +98,9 @@ def render_document(
     """Return the content of the file `path`, and of files beside it that it refers to.
 
     `records` are the records that `leaderboard` was built from; `methods`, `tasks` and `suites` are the installed ones.
-    `plot` is the name of the plot for a picture file; without it, the file name is. `view` says which tables Markdown
-    and pages hold, `options` how a .tex file or a picture looks. `texts` are the tables of texts on which methods
-    disagree, by protocol, for a page. Raises UsageError like `check_picture`, and if a picture would be empty.
+    `view` says which tables Markdown and pages hold, `options` how a .tex file or a picture looks. `texts` are the
+    tables of texts on which methods disagree, by protocol, for a page. Raises UsageError like `check_picture`, and if a
+    picture would be empty.
     """
     match path.suffix.lower():
         case ".md":
@@ -112,7 +113,7 @@ def render_document(
             return _page_files(path, leaderboard, records, methods, view, tasks or {}, suites, texts or {})
         case picture:
             drawn = plots.draw(
-                plots.choose_plot(path, plot), leaderboard, records, picture.removeprefix("."),
+                plots.choose_plot(path, options.plot), leaderboard, picture.removeprefix("."),
                 width=options.width, title=options.title,
             )  # fmt: skip
             return {path: drawn}

@@ -15,7 +15,6 @@ from matekd_bench.methods.method import Method
 from matekd_bench.plugins.event_dispatch import check_packages
 from matekd_bench.plugins.provided import Provided
 from matekd_bench.plugins.record_types import ExportTable
-from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import documents
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from matekd_bench.results.leaderboard.evidence import Evidence
 
 TABLES = ("leaderboard", "runs")
+NO_TABLES = LeaderboardTables(())
 Exporters: TypeAlias = Mapping[str, "Provided[Exporter]"]
 
 
@@ -39,11 +39,9 @@ def export(
     *,
     tasks: Mapping[str, Task],
     suites: Sequence[Suite],
-    reference: str | None = "kd",
     evidence: Evidence | None = None,
-    leaderboard: LeaderboardTables | None = None,
+    leaderboard: LeaderboardTables = NO_TABLES,
     methods: Mapping[str, Method] | None = None,
-    plot: str | None = None,
     exporters: Exporters | None = None,
     view: View = "overall",
     options: documents.FileOptions = documents.USUAL,
@@ -51,37 +49,27 @@ def export(
 ) -> list[Path]:
     """Write `table` ("leaderboard" or "runs") to `path` in the format of its extension.
 
-    `leaderboard` is written if it is given, else one is built from the records and their `evidence`. Scores are
-    fractions. `methods` are the installed methods, for the cards of a web page. `plot` is the name of the plot for a
-    picture; without it, the file name is. `exporters` are those of plugins, by extension without the dot. `view` says
-    which of the leaderboard's tables are written, `options` how the file looks, and `texts` are the tables of texts on
-    which methods disagree, by protocol, for a page. A page of many runs has a CSV of them beside it. An existing file
-    is replaced completely or not at all. Returns the paths of the files.
+    `leaderboard` was built from the records, and `evidence` gives the runs their cross-fitted scores. Scores are
+    fractions. `methods` are the installed methods, for the cards of a web page. `exporters` are those of plugins, by
+    extension without the dot. `view` says which of the leaderboard's tables are written, `options` how the file looks,
+    and `texts` are the tables of texts on which methods disagree, by protocol, for a page. A page of many runs has a
+    CSV of them beside it. An existing file is replaced completely or not at all. Returns the paths of the files.
 
     Raises UsageError like `check_path` and for an empty picture, PluginError if a plugin's exporter fails, and
     ResultsError if the file cannot be written.
     """
-    check_path(path, table, plot, exporters, view)
+    check_path(path, table, options.plot, exporters, view)
     options.check([path])
     extension = path.suffix.lower()
     if table == "runs":
         rows = run_rows(records, evidence.xfits(records, tasks) if evidence else {})
         contents = {path: _format_rows(path, rows, exporters or {})}
+    elif extension in documents.EXTENSIONS:
+        contents = documents.render_document(
+            path, leaderboard, records, methods or {}, view, options, tasks, suites, texts
+        )
     else:
-        if leaderboard is None:
-            leaderboard = build(
-                records,
-                tasks=tasks,
-                suites=suites,
-                reference=reference,
-                evidence=evidence,
-            )
-        if extension in documents.EXTENSIONS:
-            contents = documents.render_document(
-                path, leaderboard, records, methods or {}, plot, view, options, tasks, suites, texts
-            )
-        else:
-            contents = {path: _format_rows(path, rows_of_view(leaderboard, suites, view), exporters or {})}
+        contents = {path: _format_rows(path, rows_of_view(leaderboard, suites, view), exporters or {})}
     for file, content in contents.items():
         try:
             write_atomically(file, content)

@@ -16,7 +16,7 @@ def mark_notes(table: LeaderboardTable) -> Iterator[str]:
     """Yield a sentence for the seeds that were added late, and one for each kind of mark in the table."""
     yield from _added_seeds(table)
     yield from _same_answers(table)
-    cells = [cell for row in table.rows for cell in row.cells.values()]
+    cells = [cell for row in table.rows for cell in table.shown_cells(row).values()]
     if any(cell.marks.no_adversary for cell in cells):
         yield (
             f"{NO_ADVERSARY}: the run's generator did not raise the divergence significantly above that of the frozen "
@@ -46,7 +46,7 @@ def _added_seeds(table: LeaderboardTable) -> Iterator[str]:
 def _same_answers(table: LeaderboardTable) -> Iterator[str]:
     """Name the rows whose students are the reference's, with the tasks."""
     same: Mapping[str, list[str]] = {
-        row.label: [name for name, cell in row.cells.items() if cell.marks.same_as is not None]
+        row.label: [name for name, cell in table.shown_cells(row).items() if cell.marks.same_as is not None]
         for row in table.rows
     }
     for label, tasks in same.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, TaskColumn
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
 from matekd_bench.results.report.cells import text
 from matekd_bench.results.stats.intervals import MIN_SEEDS
 from matekd_bench.results.stats.verdicts import Verdict
@@ -27,7 +27,7 @@ def _sentences(table: LeaderboardTable) -> Iterator[str]:
     else:
         yield from _on_tasks(table)
         yield from _over_tasks(table)
-        if untested := [row.label for row in table.rows if _is_untested(row)]:
+        if untested := [row.label for row in table.rows if _is_untested(row, table)]:
             yield f"Not tested: {_listed(untested)}."
     if uninformative := [column.name for column in table.columns if column.uninformative]:
         yield f"Nothing can be concluded from {in_words(uninformative)}."
@@ -58,15 +58,13 @@ def _why_nothing_is_tested(table: LeaderboardTable) -> str | None:
 
 def _verdicts(table: LeaderboardTable) -> set[Verdict]:
     """Return the verdicts of the shown cells and rows."""
-    cells = {row.cells[column.name].statistics.verdict for row, column in _cells(table)}
-    return {verdict for verdict in cells | {row.overall.verdict for row in table.rows} if verdict is not None}
+    return {verdict for row in table.rows for verdict in _verdicts_of(row, table)}
 
 
-def _cells(table: LeaderboardTable) -> Iterator[tuple[LeaderboardRow, TaskColumn]]:
-    for row in table.rows:
-        for column in table.informative:
-            if column.name in row.cells:
-                yield row, column
+def _verdicts_of(row: LeaderboardRow, table: LeaderboardTable) -> set[Verdict]:
+    """Return the verdicts of a row over all tasks and on the shown ones."""
+    of_cells = {cell.statistics.verdict for cell in table.shown_cells(row).values()}
+    return {verdict for verdict in of_cells | {row.overall.verdict} if verdict is not None}
 
 
 def _on_tasks(table: LeaderboardTable) -> Iterator[str]:
@@ -131,10 +129,9 @@ def _is_compared(row: LeaderboardRow) -> bool:
     return row.identity.ranked and row.identity.role != "reference"
 
 
-def _is_untested(row: LeaderboardRow) -> bool:
-    """Return True if the row is compared and has no verdict anywhere."""
-    verdicts = [row.overall.verdict, *(cell.statistics.verdict for cell in row.cells.values())]
-    return _is_compared(row) and not any(verdicts)
+def _is_untested(row: LeaderboardRow, table: LeaderboardTable) -> bool:
+    """Return True if the row is compared and has no verdict over all tasks or on a shown one."""
+    return _is_compared(row) and not _verdicts_of(row, table)
 
 
 def _listed(names: Sequence[str], separator: str = ", ") -> str:

@@ -136,7 +136,7 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
         lambda cell, task: " ".join(marks(cell)) or None, ("marks",), in_files=False,
     ),
     Column(
-        "best_dev", "Mean over seeds of the best score on dev.",
+        "best_dev", "Mean over seeds of the best score on dev; empty for a further set, which is scored once.",
         lambda cell, task: cell.best_dev, ("best dev",), "fraction", in_files=False,
     ),
     Column(
@@ -161,7 +161,6 @@ TASK_SHEET = (
     ),
     *("answers_changed", "marks"),
 )
-OF_EVALUATIONS = ("best_dev", "xfit")  # need several evaluations
 
 
 def scores_of_task(task: TaskColumn, *, with_intervals: bool) -> RowColumn:
@@ -191,14 +190,10 @@ def _about_scores(task: TaskColumn, with_intervals: bool) -> str:
     )
 
 
-def details_of_task(task: TaskColumn, *, further: bool = False) -> tuple[RowColumn, ...]:
-    """Make the columns of the table of one task, for rows that have a cell there.
-
-    A `further` set is scored once, so it has no best score.
-    """
+def details_of_task(task: TaskColumn) -> tuple[RowColumn, ...]:
+    """Make the columns of the table of one task, for rows that have a cell there."""
     by_key = {column.key: column for column in SCORE_COLUMNS}
-    keys = [key for key in TASK_SHEET if not (further and key in OF_EVALUATIONS)]
-    return tuple(_of_row(by_key[key], task) for key in keys)
+    return tuple(_of_row(by_key[key], task) for key in TASK_SHEET)
 
 
 def _of_row(column: ScoreColumn, task: TaskColumn) -> RowColumn:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from matekd_bench.methods.typed_names import preset_lines, set_by_presets
 from matekd_bench.results.leaderboard.glue_score import GLUE8
 from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables, TaskColumn
+from matekd_bench.results.leaderboard.task_columns import FACTOR
 from matekd_bench.results.records.code_record import differing_code
 from matekd_bench.results.records.recorded_command import quoted_command
 from matekd_bench.results.records.run_record import Record
@@ -53,19 +54,19 @@ def how_to_read(table: LeaderboardTable, *, cost: bool = True) -> str:
 
 
 def has_differences(table: LeaderboardTable) -> bool:
-    """Return True if any cell has a difference to the reference."""
-    return any(cell.delta is not None for row in table.rows for cell in row.cells.values())
+    """Return True if any shown cell has a difference to the reference."""
+    return any(cell.delta is not None for row in table.rows for cell in table.shown_cells(row).values())
 
 
 def seeds(table: LeaderboardTable) -> str:
-    """Return the number of seeds of the cells: "3 seeds", or "3 seeds unless marked"."""
-    differ = any(0 < cell.n < table.seeds for row in table.rows for cell in row.cells.values())
+    """Return the number of seeds of the shown cells: "3 seeds", or "3 seeds unless marked"."""
+    differ = any(0 < cell.n < table.seeds for row in table.rows for cell in table.shown_cells(row).values())
     return f"{counted(table.seeds, 'seed')}{' unless marked' * differ}"
 
 
 def verdicts_in(table: LeaderboardTable) -> set[str]:
-    """Return the verdicts of the cells."""
-    cells = (cell.statistics for row in table.rows for cell in row.cells.values())
+    """Return the verdicts of the shown cells."""
+    cells = (cell.statistics for row in table.rows for cell in table.shown_cells(row).values())
     return {cell.verdict for cell in cells if cell.verdict}
 
 
@@ -90,7 +91,7 @@ def tested_family(table: LeaderboardTable) -> str:
 
 def tested_sets(also: LeaderboardTable) -> str:
     """Describe the differences on further sets that are tested together: "5 methods x 1 set"; "" if none is tested."""
-    if not any(cell.statistics.verdict for row in also.rows for cell in row.cells.values()):
+    if not verdicts_in(also):
         return ""
     methods, sets = len(also.family), also.compared
     return f"{methods} method{'s' * (methods != 1)} x {sets} set{'s' * (sets != 1)}"
@@ -197,15 +198,15 @@ def unmatched_costs(table: LeaderboardTable) -> Iterator[str]:
     """Name the rows of the reference that are missing for a comparison at equal cost, such as `kd@3x`."""
     from matekd_bench.results.stats.matched_cost import matching_multiple
 
+    factor = FACTOR.search(table.reference or "")
+    method, budget = FACTOR.sub("", table.reference or ""), float(factor[1]) if factor else 1.0
     missing: dict[int, list[str]] = {}  # multiple of the budget -> labels of the rows that need it
     for row in table.rows:
-        ratio = row.cost.flops_x_reference if row.cost else None
-        difference, matched = row.overall.difference, row.overall.matched
-        if row.label in table.family and matched is None and difference and difference.variance and ratio:
-            missing.setdefault(matching_multiple(ratio, 1.0), []).append(row.label)
+        difference, cost = row.overall.difference, row.overall.unmatched
+        if row.label in table.family and difference and difference.variance and cost is not None:
+            missing.setdefault(matching_multiple(cost * budget), []).append(row.label)
     for multiple, labels in sorted(missing.items()):
-        rival = f"{table.reference}@{multiple}x"
-        yield f"At equal cost: no row of {table.reference} costs as much as {', '.join(labels)} ({rival} would)."
+        yield f"At equal cost: no row of {method} costs as much as {', '.join(labels)} ({method}@{multiple}x would)."
 
 
 def several_tables_note(tables: Sequence[LeaderboardTable]) -> str | None:

@@ -58,7 +58,7 @@ def sheets_of_view(
     """Yield the tables of a view by name; `with_intervals` adds those of the differences to the table of scores."""
     if view == "task":
         for of_tasks in table.with_also:
-            yield from _sheets_by_task(of_tasks, further=of_tasks is table.also)
+            yield from _sheets_by_task(of_tasks)
     elif view == "cost":
         yield "costs", _sheet(table, columns_of("costs in detail"))
     elif view == "diagnostics":
@@ -81,12 +81,12 @@ def sheets_of_view(
         yield "costs", _sheet(table, [column for column in columns_of("costs") if column.key not in hidden])
 
 
-def _sheets_by_task(table: LeaderboardTable, *, further: bool) -> Iterator[tuple[str, Sheet]]:
+def _sheets_by_task(table: LeaderboardTable) -> Iterator[tuple[str, Sheet]]:
     for task in table.columns:
         name, *marks = task_heading(task)
         title = [f"{task.title} ({name})" if task.title != name else name, *marks]
         rows = [row for row in table.rows if name in row.cells]
-        yield f"task-{name}", _sheet(table, details_of_task(task, further=further), rows, " ".join(title))
+        yield f"task-{name}", _sheet(table, details_of_task(task), rows, " ".join(title))
 
 
 def also_sheet(also: LeaderboardTable) -> Sheet:

@@ -9,7 +9,7 @@ from statistics import fmean
 import numpy as np
 
 from matekd_bench.results.stats.differences import RowScores
-from matekd_bench.results.stats.example_scores import Gold, Predictions
+from matekd_bench.results.stats.example_scores import Answers, Gold
 from matekd_bench.results.stats.intervals import MIN_SEEDS, NEGLIGIBLE
 from matekd_bench.results.stats.leave_one_out import Values
 
@@ -56,7 +56,7 @@ def seed_correlation(pairs: Sequence[Pair]) -> float | None:
     return max(-1.0, min(1.0, xy / math.sqrt(xx * yy)))
 
 
-def answers_changed(own: Predictions, other: Predictions, gold: Gold) -> float:
+def answers_changed(own: Answers, other: Answers, gold: Gold) -> float:
     """Compute how far two runs differ in their answers on dev.
 
     For class ids this is the share of examples whose id differs. For scores it is the mean absolute difference, in

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from matekd_bench.results.stats.example_scores import Gold, Predictions
+from matekd_bench.results.stats.example_scores import Answers, Gold
 from matekd_bench.results.stats.weighted_metrics import weighted_scores
 from matekd_bench.tasks.metrics import Floats
 
@@ -17,7 +17,7 @@ SPLITS = 10
 MIN_EXAMPLES = 200  # in each dev split; half of fewer examples would choose by chance
 
 
-def xfit(gold: Gold, uids: Sequence[tuple[str, ...]], evaluations: Sequence[Predictions]) -> float | None:
+def xfit(gold: Gold, uids: Sequence[tuple[str, ...]], evaluations: Sequence[Answers]) -> float | None:
     """Compute the cross-fitted score of a run: choose the evaluation on one half of dev, score it on the other.
 
     `uids` are the example ids of each dev split, `evaluations` the run's predictions at each evaluation. The result
@@ -39,7 +39,7 @@ def last_argmax(scores: Floats) -> NDArray[np.intp]:
     return indices
 
 
-def _half_scores(gold: Gold, uids: Sequence[tuple[str, ...]], evaluations: Sequence[Predictions]) -> Floats:
+def _half_scores(gold: Gold, uids: Sequence[tuple[str, ...]], evaluations: Sequence[Answers]) -> Floats:
     """Compute the task score of each evaluation on each half, [20, evaluations], in the row order of `halves`."""
     scores = [
         weighted_scores(gold.metrics, labels, [evaluation[i] for evaluation in evaluations], halves(ids))

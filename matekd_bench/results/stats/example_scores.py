@@ -14,7 +14,7 @@ from matekd_bench.tasks.metrics import METRICS, Floats
 from matekd_bench.tasks.task import MetricName
 
 MIN_EXAMPLES = 3  # in a split: a correlation without one of them needs two others
-Predictions: TypeAlias = Sequence[Values]  # one run's class ids or scores [n] for each dev split
+Answers: TypeAlias = Sequence[Values]  # one run's class ids or scores [n] for each dev split
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Gold:
         """Number of examples in all dev splits together."""
         return sum(len(labels) for labels in self.labels)
 
-    def score(self, predictions: Predictions) -> float:
+    def score(self, predictions: Answers) -> float:
         """Compute the task score: the mean over splits of the mean of the metrics."""
         splits = zip(self.labels, predictions, strict=True)
         return float(np.mean([[METRICS[name](*split) for name in self.metrics] for split in splits]))
@@ -61,7 +61,7 @@ class ExampleScores:
         return [block[:, columns] for block in self.blocks]
 
 
-def example_scores(gold: Gold, runs: Mapping[int, Predictions]) -> ExampleScores | None:
+def example_scores(gold: Gold, runs: Mapping[int, Answers]) -> ExampleScores | None:
     """Compute the contributions of the examples to `runs`, the predictions by seed.
 
     None if there is no run or a split has fewer than three examples. Raises ValueError if predictions and labels

@@ -194,15 +194,19 @@ def _chi_squared_factors(df: float) -> tuple[Floats, Floats]:
     return df / chdtri(df, 1 - (edges[1:] + edges[:-1]) / 2), np.diff(edges)
 
 
-def interval_over_tasks(cells: Sequence[Sequence[float]]) -> Interval | None:
+def interval_over_tasks(
+    cells: Sequence[Sequence[float]], bounds: Sequence[Interval], *, collapsed: bool = False
+) -> Interval | None:
     """Compute the interval of a mean over tasks (a GLUE score) from the scores over seeds of each task.
 
-    It covers the variation of seeds only and holds for these dev sets. None if a task has fewer than three seeds.
+    `bounds` are those of the metrics of each task; the interval is within their mean. It covers the variation of seeds
+    only and holds for these dev sets. None if a task has fewer than three seeds, or if runs `collapsed`.
     """
-    if not cells or any(len(scores) < MIN_SEEDS for scores in cells):
+    if not cells or collapsed or any(len(scores) < MIN_SEEDS for scores in cells):
         return None
     noise = variance_over_tasks([variance_of_mean(scores) for scores in cells])
-    return confidence_interval(fmean(fmean(scores) for scores in cells), noise)
+    ends = Interval(fmean(task.low for task in bounds), fmean(task.high for task in bounds))
+    return confidence_interval(fmean(fmean(scores) for scores in cells), noise).clipped(ends)
 
 
 def variance_over_tasks(variances: Sequence[Variance]) -> Variance:

@@ -53,11 +53,16 @@ def delta_matched(
     return MatchedCost(rival, costs[rival] / costs[label], difference)
 
 
-def matching_multiple(cost: float, reference_cost: float) -> int:
-    """Return the smallest multiple of the reference's budget that costs at least `cost`: 2 means `kd@2x`.
+def unmatched_cost(
+    label: str, costs: Mapping[str, float], rivals: Sequence[str], reference: str
+) -> float | None:
+    """Return the cost of row `label` as a multiple of the reference's, if all of `rivals` cost less; None otherwise."""
+    known = {rival: costs[rival] for rival in rivals if rival in costs}
+    if label not in costs or not costs.get(reference) or matched_rival(costs[label], known) is not None:
+        return None
+    return costs[label] / costs[reference]
 
-    Raises ValueError if `reference_cost` is not above 0.
-    """
-    if reference_cost <= 0:
-        raise ValueError(f"the reference's cost is {reference_cost}: it must be above 0")
-    return max(1, math.ceil(cost * (1 - SLACK) / reference_cost))
+
+def matching_multiple(cost: float) -> int:
+    """Return the smallest whole budget that costs at least `cost`, in multiples of a row's: 2 means `kd@2x`."""
+    return max(1, math.ceil(cost * (1 - SLACK)))

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from matekd_bench.files.hashing import lines_digest
-from matekd_bench.results.stats.example_scores import Gold, Predictions
+from matekd_bench.results.stats.example_scores import Answers, Gold
 from matekd_bench.results.stats.leave_one_out import Values
 from matekd_bench.results.stats.weighted_metrics import weighted_scores
 from matekd_bench.seeds import seed_of
@@ -43,7 +43,7 @@ class CheckpointComparison:
         return self.own - self.other
 
 
-def compare_checkpoints(gold: Gold, own: Predictions, other: Predictions) -> CheckpointComparison:
+def compare_checkpoints(gold: Gold, own: Answers, other: Answers) -> CheckpointComparison:
     """Compare the predictions of two checkpoints on the dev splits of one task.
 
     McNemar's test pools the splits of an accuracy task that has several (MNLI).
@@ -62,7 +62,7 @@ def compare_checkpoints(gold: Gold, own: Predictions, other: Predictions) -> Che
     )
 
 
-def _discordant_counts(gold: Gold, own: Predictions, other: Predictions) -> tuple[int, int]:
+def _discordant_counts(gold: Gold, own: Answers, other: Answers) -> tuple[int, int]:
     """Count the examples that only `own` and only `other` predict correctly."""
     only_own = only_other = 0
     for labels, a, b in zip(gold.labels, own, other, strict=True):
@@ -82,7 +82,7 @@ def mcnemar(only_own: int, only_other: int) -> float:
     return min(1.0, 2 * float(bdtr(min(only_own, only_other), total, 0.5))) if total else 1.0
 
 
-def permutation_test(gold: Gold, own: Predictions, other: Predictions, times: int = PERMUTATIONS) -> float:
+def permutation_test(gold: Gold, own: Answers, other: Answers, times: int = PERMUTATIONS) -> float:
     """Compute the two-sided p of the difference of scores by swapping the two predictions of random examples.
 
     p = (1 + permutations with a difference at least as large) / (1 + `times`), so it is never 0. The seed is a

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,8 +46,3 @@ def _leaves(settings: Mapping[str, Any], path: tuple[str, ...]) -> list[tuple[tu
         else:
             leaves.append(((*path, key), canonical(value)))
     return leaves
-
-
-def comparable(protocols: Sequence[Mapping[str, Any]]) -> bool:
-    """Return True if the protocols do not differ, so that their rows may share a ranking."""
-    return not differing_settings({str(number): settings for number, settings in enumerate(protocols)})

@@ -9,10 +9,10 @@ from typing import TypeAlias, TypeVar
 from matekd_bench.results.stats import descriptive
 from matekd_bench.results.stats.differences import Difference, RowScores, difference, row_difference
 from matekd_bench.results.stats.intervals import MIN_SEEDS, Spread, spread
-from matekd_bench.results.stats.matched_cost import MatchedCost, delta_matched
+from matekd_bench.results.stats.matched_cost import MatchedCost, delta_matched, unmatched_cost
 from matekd_bench.results.stats.multiple_testing import holm
 from matekd_bench.results.stats.power import Power, power
-from matekd_bench.results.stats.verdicts import MARGIN, RankInterval, Verdict, rank_intervals, verdict
+from matekd_bench.results.stats.verdicts import RankInterval, Verdict, rank_intervals, verdict
 
 Entries: TypeAlias = Mapping[str, Mapping[str, RowScores]]  # row -> task -> scores
 CellKey: TypeAlias = tuple[str, str]  # row, task
@@ -42,8 +42,9 @@ class RowSummary:
     `difference` is that to the reference, None unless every task has common seeds and no seed of the row failed.
     Without it, only `rank` may be set. `p_holm` (corrected over the methods) and `verdict` are set only
     for rows of the tested family. `rank` is None if the row has, on some task, fewer than three seeds, missing
-    predictions or a failed seed. `matched` is the difference at equal cost. The last three are defined in
-    `descriptive` and None below three common seeds.
+    predictions or a failed seed. `matched` is the difference at equal cost; `unmatched` is the row's cost as a multiple
+    of the reference's if no row of the reference cost as much. The last three are defined in `descriptive` and None
+    below three common seeds.
     """
 
     difference: Difference | None = None
@@ -51,6 +52,7 @@ class RowSummary:
     verdict: Verdict | None = None
     rank: RankInterval | None = None
     matched: MatchedCost | None = None
+    unmatched: float | None = None
     tasks_won: int | None = None
     prob_improve: float | None = None
     seed_correlation: float | None = None
@@ -74,7 +76,6 @@ def summarize(
     ranked: Sequence[str] | None = None,
     costs: Mapping[str, float] | None = None,
     rivals: Sequence[str] = (),
-    margin: float = MARGIN,
 ) -> TableSummary:
     """Compute the statistics of `table`, row -> task -> scores.
 
@@ -83,7 +84,7 @@ def summarize(
     is tested, such as the methods and the baselines of a study; p values are corrected within each. A family is a
     property of the study and does not depend on the rows that a view shows. `ranked` are the rows that get a rank
     interval (default: all). `costs` (row -> cost) and `rivals`, the rows of the reference, are those of
-    `matched_cost.delta_matched`. `margin` is the margin of equivalence, in fractions.
+    `matched_cost.delta_matched`.
     """
     study = _TableScores(
         table,
@@ -93,7 +94,6 @@ def summarize(
         [[row for row in family if row != reference] for family in families],
         costs or {},
         rivals,
-        margin,
     )
     return TableSummary(study.cells(), study.rows(table if ranked is None else ranked))
 
@@ -109,7 +109,6 @@ class _TableScores:
     families: Sequence[Sequence[str]]  # the tested rows, without the reference
     costs: Mapping[str, float]
     rivals: Sequence[str]
-    margin: float
 
     def cells(self) -> dict[CellKey, CellSummary]:
         """Summarize every cell. Holm's correction is over methods x tasks."""
@@ -145,7 +144,7 @@ class _TableScores:
             spread=spread(scores, entry.bounds, collapsed=bool(entry.collapsed)) if scores else None,
             difference=item,
             p_holm=p,
-            verdict=verdict(item, p, self.margin) if row in self.tested else None,
+            verdict=verdict(item, p) if row in self.tested else None,
             power=power(item.noise, item.n) if item is not None and item.noise is not None else None,
         )
 
@@ -169,12 +168,13 @@ class _TableScores:
         if item is None:
             return RowSummary()
         tested = row in self.tested
-        compared_at_cost = tested and row not in self.rivals
-        matched = (
-            delta_matched(row, self.table, self.tasks, self.costs, self.rivals) if compared_at_cost else None
-        )
-        decision = verdict(item, p, self.margin) if tested else None
-        summary = RowSummary(item, p, decision, matched=matched)
+        summary = RowSummary(item, p, verdict(item, p) if tested else None)
+        if tested and row not in self.rivals:
+            summary = replace(
+                summary,
+                matched=delta_matched(row, self.table, self.tasks, self.costs, self.rivals),
+                unmatched=unmatched_cost(row, self.costs, self.rivals, self.reference or ""),
+            )
         if item.n < MIN_SEEDS:  # with one seed each, a probability would be 0 or 1
             return summary
         pairs = [(self.table[row][task], self._reference(row)[task]) for task in self.tasks]

@@ -21,16 +21,16 @@ EQUIVALENCE_LEVEL = 0.90  # its interval is two one-sided tests at 5 % (Schuirma
 Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
 
 
-def verdict(difference: Difference | None, p_holm: float | None, margin: float = MARGIN) -> Verdict | None:
+def verdict(difference: Difference | None, p_holm: float | None) -> Verdict | None:
     """Decide between better, worse, equivalent and inconclusive; None if the difference has no interval.
 
-    Better or worse: the adjusted p is below .05. Equivalent: otherwise, if the 90 % interval is within the margin.
+    Better or worse: the adjusted p is below .05. Equivalent: otherwise, if the 90 % interval is within MARGIN.
     """
     if difference is None or (interval := difference.interval(EQUIVALENCE_LEVEL)) is None:
         return None
     if p_holm is not None and p_holm < ALPHA:
         return "better" if difference.delta > 0 else "worse"
-    if difference.p is not None and interval.within(margin):
+    if difference.p is not None and interval.within(MARGIN):
         return "equivalent"
     return "inconclusive"
 

@@ -12,10 +12,11 @@ from matekd_bench.errors import ResultsError
 from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.records.set_records import SetRecord
-from matekd_bench.results.stats.example_scores import Predictions as Answers
+from matekd_bench.results.stats.example_scores import Answers
 from matekd_bench.results.stats.leave_one_out import Values
 from matekd_bench.results.store.results_store import ResultsStore
 
+SCORE_TOLERANCE = 1e-6  # recorded score against score of the predictions; libraries differ in the last digits
 Logits: TypeAlias = tuple[Values, ...]  # one run's logits [n, C] for each dev split
 
 

@@ -2,53 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from matekd_bench.errors import ResultsError, UsageError, file_problem
 from matekd_bench.files import safe_names
 from matekd_bench.files.scratch import delete_abandoned, in_use
 from matekd_bench.results.records.code_record import differing_code
 from matekd_bench.results.records.dev_set import DevSet
-from matekd_bench.results.records.run_record import Record, to_json
-from matekd_bench.results.stats.protocol_differences import differing_settings
 from matekd_bench.results.store.results_store import ResultsStore
+from matekd_bench.results.store.run_copies import RunCopy, choose_copy
 from matekd_bench.results.store.verification import Verifier
 
-# Fields that differ between machines even for the same run: they do not count as a difference.
-MACHINE_FIELDS: Mapping[str, frozenset[str]] = {
-    "compute": frozenset({"train_seconds", "eval_seconds", "precompute_seconds", "peak_memory_bytes"}),
-    "teacher": frozenset({"fine_tune_seconds"}),
-}
-MAX_NAMED = 3  # conflicts, and fields of one conflict, that an error message names
-
-
-@dataclass(frozen=True)
-class RunCopy:
-    """The copy of a run in one results folder."""
-
-    store: ResultsStore
-    record: Record
-
-    @property
-    def folder(self) -> Path:
-        return self.store.runs / self.record.run_id
-
-    @property
-    def order(self) -> tuple[bool, str, str]:
-        """Sort key of copies, the one to take first: a finished run before a failed one, then the older."""
-        return self.record.status == "failed", self.record.provenance.created, to_json(self.record)
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """The record without the code and the fields that depend on the machine, the time and the command."""
-        result = self.record.model_dump(mode="json", by_alias=True, exclude={"code", "env", "provenance"})
-        for part, fields in MACHINE_FIELDS.items():
-            if result[part] is not None:
-                result[part] = {name: value for name, value in result[part].items() if name not in fields}
-        return result
+MAX_NAMED = 3  # conflicts that an error message names
 
 
 @dataclass
@@ -75,8 +42,8 @@ class MergeContents:
 def merge(sources: Sequence[Path], target: Path) -> MergeContents:
     """Copy the runs and data sets of `sources` into the new folder `target`.
 
-    If several folders have the same result of a run, its oldest copy is taken: copies may differ in seconds, which
-    depend on the machine. A finished run replaces a failed one with the same id, as when a study is continued.
+    If several folders have the same result of a run, `choose_copy` says which copy is taken. A finished run replaces a
+    failed one with the same id, as when a study is continued.
     Damaged runs, and runs whose predictions are not the recorded ones or do not give the recorded scores, are skipped
     and reported. An earlier merge into `target` that was killed is cleaned up.
 
@@ -133,21 +100,10 @@ def _add_run(contents: MergeContents, run: RunCopy, verifier: Verifier) -> None:
     if other is run:
         return
     contents.repeated.add(run_id)
-    failed = "failed" in (run.record.status, other.record.status)
-    if not failed and (difference := _describe_difference(other, run)):
-        contents.conflicts.append(
-            f"run '{run_id}' in '{other.store.root}' and '{run.store.root}' ({difference})"
-        )
-    contents.runs[run_id] = min(other, run, key=lambda copy: copy.order)
-
-
-def _describe_difference(a: RunCopy, b: RunCopy) -> str | None:
-    """Name the fields in which the results of two copies of a run differ; None if there are none."""
-    paths = [setting.path for setting in differing_settings({"a": a.result, "b": b.result})]
-    if paths and a.record.code != b.record.code:  # for a built-in method: code alone makes no other result
-        paths.insert(0, "code")
-    more = f" and {len(paths) - MAX_NAMED} more" if len(paths) > MAX_NAMED else ""
-    return ", ".join(paths[:MAX_NAMED]) + more or None
+    try:
+        contents.runs[run_id] = choose_copy(other, run)
+    except ResultsError as error:
+        contents.conflicts.append(error.message)
 
 
 def _files(run: RunCopy) -> Iterator[Path]:
@@ -164,7 +120,7 @@ def _add_data(contents: MergeContents, store: ResultsStore, digest: str) -> None
     except ResultsError as error:
         contents.left_out.append(str(error))
         return
-    if contents.data.setdefault(digest, devset) != devset:
+    if not contents.data.setdefault(digest, devset).has_rows_of(devset):
         contents.conflicts.append(f"data set '{digest}', whose content differs in '{store.root}'")
 
 

@@ -21,7 +21,7 @@ from matekd_bench.files.durable import CheckpointFolder
 PARTIAL = ".partial"
 WORKER_LOG = "worker-"  # then the id of the process that started the worker
 STALE_SECONDS = 24 * 3600.0  # older temporary files are taken to belong to no running process
-STALE_NAMES = (".tmp-*", ".failed-*", ".trial-*")
+STALE_NAMES = (".tmp-*", ".failed-*")
 MAX_HOLDER_BYTES = 2**16
 NO_LOCK_SUPPORT = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 

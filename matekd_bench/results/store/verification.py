@@ -11,8 +11,9 @@ import numpy as np
 from matekd_bench.errors import ResultsError
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.records.set_records import SetRecord, set_records
-from matekd_bench.results.stats.example_scores import Predictions as Answers
+from matekd_bench.results.stats.example_scores import Answers
 from matekd_bench.results.store.answers import (
+    SCORE_TOLERANCE,
     DevLabels,
     check_has_predictions,
     dev_digests,
@@ -23,7 +24,6 @@ from matekd_bench.results.store.results_store import ResultsStore
 from matekd_bench.tasks.library_metric import library_metrics
 from matekd_bench.tasks.metrics import METRICS, is_constant
 
-TOLERANCE = 1e-6  # libraries differ in the last digits
 Scores = Mapping[tuple[str, str], float]  # (split, metric) -> value
 
 
@@ -183,7 +183,7 @@ def _of_majority(record: Record, labels: DevLabels, metrics: set[str]) -> Iterat
     ]
     possible = [_mean(_scores(constant, labels, metrics)) for constant in constants] or [0.0]
     majority = record.data.majority_score
-    if majority is not None and all(abs(majority - score) > TOLERANCE for score in possible):
+    if majority is not None and all(abs(majority - score) > SCORE_TOLERANCE for score in possible):
         yield f"its majority score is recorded as {majority:.6g}, but no class has that score."
 
 
@@ -201,5 +201,5 @@ def _listed(names: set[str]) -> str:
 
 
 def _differs(name: str, recorded: float, computed: float) -> Iterator[str]:
-    if abs(recorded - computed) > TOLERANCE:
+    if abs(recorded - computed) > SCORE_TOLERANCE:
         yield f"{name} is recorded as {recorded:.6g}, but its predictions give {computed:.6g}."

@@ -74,6 +74,6 @@ def write_sets(also: Sequence[SetAnswers], store: ResultsStore) -> None:
     for answers in also:
         for examples in answers.data.dev:
             store.write_data(
-                answers.data.digests[examples.split], task=answers.set.name, split=examples.split,
+                answers.data.digests[examples.split], task=answers.data.task.name, split=examples.split,
                 uids=examples.uids, labels=examples.gold,
             )  # fmt: skip

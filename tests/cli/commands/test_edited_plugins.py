@@ -110,7 +110,7 @@ def test_each_level_trains_again_and_what_differs_is_named(
         assert [digest[:12] in line for digest in (str(then), str(now))] == [True, True]
     assert main(["leaderboard", "--notes", "--results", results, "--reference", "none"]) == 0
     table = " ".join(capsys.readouterr().out.split())
-    assert [f"{method}: its runs are of different code" in table for method in LEVELS] == [True, True, True]
+    assert [f"{method}: its runs used different code" in table for method in LEVELS] == [True, True, True]
     assert main(["reproduce", before["swapped"].run_id, "--results", results, "--quiet"]) == 1
     [named] = [line for line in capsys.readouterr().out.splitlines() if "code.swapped" in line]
     assert named.count("edited-case 1.5, source") == 2

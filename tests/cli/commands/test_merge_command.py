@@ -44,7 +44,17 @@ def test_merged_folders_give_the_leaderboard_of_the_whole(
 def test_what_is_wrong_stops_before_anything_is_written(refused: Callable[..., str]) -> None:
     refused("merge", "a", "b", "-o", "a", named="error: 'a'")
     refused("export", "board.csv", "picture.svg", "--results", "a", named="picture.svg")
+    refused("export", "board.csv", "board.html", "--plot", "cost", "--results", "a", named="plot")
+    refused("export", "board.html", "--glue-dir", "glue", "--results", "a", named="--texts")
+    refused("export", "board.html", "--texts", "--reference", "none", "--results", "a", named="reference")
     assert not Path("board.csv").exists()
+    assert not Path("board.html").exists()
+
+
+@pytest.mark.usefixtures("in_folder")
+def test_a_glue_folder_of_the_environment_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLUE_DIR", "glue")
+    assert main(["export", "board.csv", "--results", "a"]) == 0
 
 
 def test_damage_is_a_warning(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

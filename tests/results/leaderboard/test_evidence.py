@@ -34,7 +34,7 @@ def written(store: ResultsStore, record: Record, logits: Any = LOGITS, uids: Any
 def refused(store: ResultsStore, record: Record, *metrics: str) -> str:
     evidence = Evidence({record.run_id: store})
     assert evidence.answers(record, metrics or ("accuracy",)) is None
-    return evidence.missing[record.run_id]
+    return evidence.why_missing(record, metrics or ("accuracy",)) or ""
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1]])
@@ -46,7 +46,7 @@ def test_answers_are_those_of_the_last_look_matched_by_id(
     answers = evidence.answers(record, ("accuracy",))
     assert answers.last[0].tolist() == [0, 1, 0, 0]
     assert answers.gold.labels[0].tolist() == list(LABELS)
-    assert (answers.xfit, evidence.missing) == (None, {})
+    assert (answers.xfit, evidence.why_missing(record, ("accuracy",))) == (None, None)
     assert evidence.answers(record, ("accuracy",)) is answers
 
 
@@ -79,7 +79,16 @@ def test_what_is_not_there_is_named(store: ResultsStore, make_record: Any, tmp_p
     assert "accuracy, bleu" in refused(store, other, "accuracy", "bleu")
     evidence = Evidence({})
     assert evidence.answers(other, ("accuracy",)) is None
-    assert "folder" in evidence.missing[other.run_id]
+    assert "folder" in evidence.why_missing(other, ("accuracy",))
+
+
+def test_a_reason_is_of_the_metrics_that_were_asked_for(store: ResultsStore, make_record: Any) -> None:
+    """A diverged run does not name its metrics, so its scores alone say less than those of its column."""
+    record = written(store, make_record(score=0.75))
+    evidence = Evidence({record.run_id: store})
+    assert "(none)" in evidence.why_missing(record, ())
+    assert evidence.why_missing(record, ("accuracy",)) is None
+    assert evidence.answers(record, ("accuracy",)) is not None
 
 
 def test_a_file_that_was_changed_is_named(store: ResultsStore, make_record: Any) -> None:

@@ -14,6 +14,7 @@ from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
 from matekd_bench.results.report.export import export
+from matekd_bench.results.report.sentences import unmatched_costs
 from matekd_bench.results.stats.differences import FEW_SEEDS, RowScores, difference, row_difference
 from matekd_bench.results.stats.early_stopping import xfit
 from matekd_bench.results.stats.example_scores import Gold, example_scores
@@ -145,10 +146,24 @@ def test_the_files_are_the_same_whatever_the_order(root: Path, tmp_path: Path) -
         random.Random(number).shuffle(records)
         for extension in ("csv", "md"):
             path = tmp_path / f"{number}.{extension}"
-            export(path, "leaderboard", records, tasks={}, suites=SUITES, evidence=Evidence(found.stores))
+            board = build(records, tasks={}, suites=SUITES, evidence=Evidence(found.stores))
+            export(path, "leaderboard", records, tasks={}, suites=SUITES, leaderboard=board)
             texts.append(path.read_bytes())
     assert texts[:2] == texts[2:]
     assert b"better" in texts[0]
+
+
+def test_notes_do_not_depend_on_what_was_read_before(root: Path) -> None:
+    found = read_folders([root])
+    first, *others = found.records
+    labels = found.stores[first.run_id].read_data(f"dev-{first.identity.task}").labels
+    score = first.task_score.model_copy(update={"last": labels.count(0) / len(labels)})
+    records = [first.model_copy(update={"status": "diverged", "task_score": score}), *others]
+    fresh, used = Evidence(found.stores), Evidence(found.stores)
+    used.xfits(records, {})
+    notes = [build(records, tasks={}, suites=SUITES, evidence=one).tables[0].notes for one in (fresh, used)]
+    assert notes[0] == notes[1]
+    assert not any(first.run_id in note for note in notes[0])
 
 
 def test_two_seeds_claim_nothing(tmp_path: Path, write_study: Any) -> None:
@@ -218,6 +233,43 @@ def test_more_budget_is_a_rival_and_no_method(tmp_path: Path, write_study: Any) 
     assert table.budgets_differ
     assert rows["kd@2x"].budget == {"sst2": (600,), "rte": (600,)}
     assert table.columns[0].budget == (300, 590)  # what the study gave, multiples of it left out
+
+
+@pytest.mark.parametrize("reference", ["kd", "kd@2x"])
+def test_rivals_and_costs_are_of_the_method_of_the_reference(
+    reference: str, tmp_path: Path, write_study: Any
+) -> None:
+    """The cost counts on informative tasks alone: on sst2, which is none, "dear" costs ten times as much."""
+    gains = {"kd": 0.0, "kd@2x": 0.1, "twice": 0.7, "cheap": 0.7, "dear": 0.7}
+    budgets = {"kd@2x": 600, "twice": 590, "dear": 1100}
+    found = read_folders([write_study(tmp_path, gains, budgets=budgets).root])
+    records = []
+    for record in found.records:
+        if record.identity.task == "sst2":
+            flops = record.compute.train_flops * (10 if record.identity.variant == "dear" else 1)
+            compute = record.compute.model_copy(update={"train_flops": flops})
+            data = record.data.model_copy(update={"majority_score": 0.999})
+            record = record.model_copy(update={"data": data, "compute": compute})
+        records.append(record)
+    (table,) = build(
+        records, tasks={}, suites=SUITES, reference=reference, evidence=Evidence(found.stores)
+    ).tables
+    assert [column.name for column in table.informative] == ["rte"]
+    rows = rows_of(table)
+    assert {name: rows[name].identity.role for name in ("kd", "kd@2x")} == {
+        name: "reference" if name == reference else "baseline" for name in ("kd", "kd@2x")
+    }
+    assert [rows[name].overall.matched.rival for name in ("twice", "cheap")] == ["kd@2x", "kd"]
+    assert rows["dear"].overall.matched is None
+    [said] = unmatched_costs(table)
+    assert "no row of kd costs" in said
+    assert "dear (kd@4x would)" in said
+
+
+def test_the_reference_with_another_budget_is_no_method(tmp_path: Path, write_study: Any) -> None:
+    found = read_folders([write_study(tmp_path, {"kd": 0.0, "eda@2x": 0.1, "eda@4x": 0.7}).root])
+    (table,) = build(found.records, tasks={}, suites=SUITES, reference="eda@2x").tables
+    assert rows_of(table)["eda@4x"].identity.role == "baseline"
 
 
 def test_a_row_of_two_seeds_costs_the_others_nothing(root: Path, make_record: Any) -> None:

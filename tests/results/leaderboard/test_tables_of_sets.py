@@ -119,5 +119,12 @@ def test_files_have_the_sets_after_the_tasks(store: ResultsStore, table: Leaderb
     assert (eda["rte/claims_mean"], eda["rte/claims_verdict"]) == (cell.mean, "better")
     by_task = {(row["method"], row["task"]) for row in rows_of_view(tables, (), "task").rows}
     assert {("eda", name) for name in SETS} <= by_task
+    evaluated = {
+        row["task"]: (row["best_dev"] is None, row["xfit"] is None)
+        for row in rows_of_view(tables, (), "task").rows
+    }
+    assert evaluated == {"rte": (False, False), "sst2": (False, False)} | dict.fromkeys(SETS, (True, True))
+    sheet = next(sheet for name, sheet in sheets_of_view(table, "task") if name == "task-rte/claims")
+    assert not {"best_dev", "xfit"} & set(sheet.keys)
     verdicts = {(row["method"], row["task"]): row["verdict"] for row in verdict_rows(tables).rows}
     assert verdicts["eda", "rte/claims"] == "better"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exported import SUITES
+from exported import SUITES, board_of
 from matekd_bench.errors import UsageError
 from matekd_bench.results.report.documents import FileOptions
 from matekd_bench.results.report.export import check_path, export
@@ -17,6 +18,10 @@ from matekd_bench.results.report.markdown import escape
 @pytest.fixture
 def runs(make_record: Any) -> list[Any]:
     return [make_record(method, seed=seed, score=0.7) for method in ("kd", "eda") for seed in range(2)]
+
+
+def write(path: Path, runs: list[Any], options: FileOptions) -> None:
+    export(path, "leaderboard", runs, tasks={}, suites=SUITES, leaderboard=board_of(runs), options=options)
 
 
 @pytest.mark.parametrize(
@@ -34,14 +39,14 @@ def test_the_extension_says_what_is_written(
     tmp_path: Path, runs: list[Any], name: str, plot: str | None, start: bytes
 ) -> None:
     path = tmp_path / name
-    export(path, "leaderboard", runs, tasks={}, suites=SUITES, plot=plot)
+    write(path, runs, FileOptions(plot=plot))
     assert path.read_bytes().startswith(start)
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
 
 
 def test_the_name_of_the_plot_goes_before_that_of_the_file(tmp_path: Path, runs: list[Any]) -> None:
     for path, plot in ((tmp_path / "cost.svg", "heatmap"), (tmp_path / "heatmap.svg", None)):
-        export(path, "leaderboard", runs, tasks={}, suites=SUITES, plot=plot)
+        write(path, runs, FileOptions(plot=plot))
     assert (tmp_path / "cost.svg").read_bytes() == (tmp_path / "heatmap.svg").read_bytes()
 
 
@@ -82,6 +87,7 @@ def test_what_cannot_be_is_refused_before_anything_is_read(
         (FileOptions(cost=False), "t.html", "cost"),
         (FileOptions(width=3.3), "t.tex", "width"),
         (FileOptions(title=False), "t.tex", "title"),
+        (FileOptions(plot="cost"), "t.html cost.csv", "plot"),
     ],
 )
 def test_options_that_no_file_can_use_are_refused(paper: FileOptions, names: str, said: str) -> None:
@@ -90,17 +96,17 @@ def test_options_that_no_file_can_use_are_refused(paper: FileOptions, names: str
 
 
 def test_each_file_takes_the_options_that_it_can_use(tmp_path: Path, runs: list[Any]) -> None:
-    paper = FileOptions(columns=1, cost=False, width=3.3, title=False)
+    paper = FileOptions(columns=1, cost=False, width=3.3, title=False, plot="forest")
     paper.check([Path("t.TEX"), Path("cost.png"), Path("t.csv")])
     assert paper.used_by(Path("t.TEX")) == FileOptions(columns=1, cost=False)
-    assert paper.used_by(Path("cost.png")) == FileOptions(width=3.3, title=False)
+    assert paper.used_by(Path("cost.png")) == FileOptions(width=3.3, title=False, plot="forest")
     assert paper.used_by(Path("t.csv")) == FileOptions()
-    for name, own in (("t.tex", FileOptions(cost=False)), ("cost.svg", FileOptions(width=3.3))):
+    for name, plot, own in (
+        ("t.tex", None, FileOptions(cost=False)),
+        ("cost.svg", "cost", FileOptions(width=3.3)),
+    ):
         for options in (FileOptions(), own):
-            export(
-                tmp_path / f"{options == own}-{name}", "leaderboard", runs, tasks={}, suites=SUITES, plot="cost",
-                options=options,
-            )  # fmt: skip
+            write(tmp_path / f"{options == own}-{name}", runs, replace(options, plot=plot))
         assert (tmp_path / f"True-{name}").read_bytes() != (tmp_path / f"False-{name}").read_bytes()
 
 

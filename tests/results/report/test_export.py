@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.glue_score import GLUE8
 from matekd_bench.results.report.export import export
 from matekd_bench.tasks.task import Suite
@@ -26,7 +27,8 @@ FIXED = (
 
 
 def write(path: Path, records: Any, table: str = "leaderboard") -> Path:
-    export(path, table, records, tasks={}, suites=SUITES)
+    board = build(records, tasks={}, suites=SUITES)
+    export(path, table, records, tasks={}, suites=SUITES, leaderboard=board)
     return path
 
 
@@ -105,6 +107,17 @@ def test_a_score_names_its_definition(
     assert (whole["score_definition"], whole["score"]) == (definition, pytest.approx(0.75))
     assert part["score_definition"] == (definition if prefix else "7 of 8 tasks")
     assert pd.isna(part["score"])
+
+
+def test_a_score_of_collapsed_runs_has_no_interval(tmp_path: Path, make_record: Any) -> None:
+    """As the cell of the task has none."""
+    records = [make_record("kd", task, seed, 0.7 + seed / 100) for task in GLUE8 for seed in range(3)]
+    for status in ("ok", "collapsed", "diverged"):
+        last = records[-1].model_copy(update={"status": status})
+        frame = pd.read_csv(write(tmp_path / f"{status}.csv", [*records[:-1], last])).set_index("method")
+        kd = frame.loc["kd"]
+        assert kd["score"] == pytest.approx(0.71)
+        assert kd[["ci_lo", "ci_hi", "rte_ci_lo"]].isna().tolist() == [status != "ok"] * 3
 
 
 def test_uninformative_and_unranked_are_said(tmp_path: Path, make_record: Any) -> None:

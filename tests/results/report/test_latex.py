@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,13 @@ def test_missing_cells_and_seeds_are_marked(make_record: Any) -> None:
     assert (lines[at["eda"]][1:3], lines[at["eda"] + 1][2]) == (["", "--"], r"\scriptsize 1 failed")
     assert (lines[at["own"]][1:3], lines[at["own"] + 1][1]) == (["80.0", ""], r"\scriptsize n=1")
     assert lines[at["kd"]][2] == "71.0$_{1.0}$"
+
+
+@pytest.mark.parametrize(("metrics", "said"), [("a", ""), ("ab", "Two metrics"), ("abc", "Several metrics")])
+def test_the_caption_counts_metrics(metrics: str, said: str, make_record: Any) -> None:
+    [table] = board_of([make_record()]).tables
+    table = replace(table, columns=(replace(table.columns[0], metrics=tuple(metrics)),))
+    assert re.findall(r"\w+ metrics", to_latex(LeaderboardTables((table,)))) == [said] * bool(said)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from matplotlib.text import Text
 from exported import SUITES, Study, board_of
 from matekd_bench.errors import UsageError
 from matekd_bench.plugins.host import Host
-from matekd_bench.results.leaderboard.cell_runs import runs_by_cell
+from matekd_bench.results.leaderboard.build import build
+from matekd_bench.results.leaderboard.evidence import Evidence
 from matekd_bench.results.leaderboard.row_filters import select_rows_and_columns
 from matekd_bench.results.leaderboard.table import LeaderboardTables
 from matekd_bench.results.report import plots
@@ -28,6 +29,7 @@ from matekd_bench.results.report.plots.cost_plot import pareto_front
 from matekd_bench.results.report.plots.curves_plot import Curve, curve
 from matekd_bench.results.report.plots.method_styles import COLORS, KNOWN, MARKERS, MethodStyle, method_styles
 from matekd_bench.results.report.plots.svg import inline_element
+from matekd_bench.results.store.collection import read_folders
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -37,8 +39,15 @@ def painted(name: str, done: Study) -> Figure:
     [table] = done.board.tables
     figure = Figure(figsize=(8, 4))
     [[part]] = figure.subfigures(1, 1, squeeze=False)
-    PLOTS[name].paint(part, table, done.runs)
+    PLOTS[name].paint(part, table)
     return figure
+
+
+@pytest.fixture(scope="module")
+def again(done: Study) -> LeaderboardTables:
+    """The leaderboard of the same records in another order."""
+    evidence = Evidence(read_folders([done.root]).stores)
+    return build(done.runs[::-1], tasks={}, suites=SUITES, evidence=evidence)
 
 
 def axes_of(figure: Figure) -> list[Any]:
@@ -48,10 +57,12 @@ def axes_of(figure: Figure) -> list[Any]:
 
 @pytest.mark.parametrize("name", PLOTS)
 @pytest.mark.parametrize("file_format", plots.FORMATS)
-def test_the_same_study_is_the_same_file(done: Study, name: str, file_format: str) -> None:
-    first = plots.draw(PLOTS[name], done.board, done.runs, file_format)
+def test_the_same_study_is_the_same_file(
+    done: Study, again: LeaderboardTables, name: str, file_format: str
+) -> None:
+    first = plots.draw(PLOTS[name], done.board, file_format)
     with mpl.rc_context({"font.size": 30, "lines.linewidth": 9, "svg.hashsalt": "other"}):
-        assert plots.draw(PLOTS[name], done.board, done.runs[::-1], file_format) == first
+        assert plots.draw(PLOTS[name], again, file_format) == first
     start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[file_format]
     assert first.startswith(start)
     assert re.search(rb"20\d\d-\d\d-\d\dT|CreationDate|Software|matplotlib\.org|Matplotlib v", first) is None
@@ -64,7 +75,7 @@ def test_the_same_study_is_the_same_file(done: Study, name: str, file_format: st
 
 def test_settings_and_pyplot_are_left_alone(done: Study) -> None:
     before = dict(mpl.rcParams)
-    plots.draw(PLOTS["forest"], done.board, done.runs, "svg")
+    plots.draw(PLOTS["forest"], done.board, "svg")
     assert dict(mpl.rcParams) == before
     assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
 
@@ -198,7 +209,7 @@ def test_a_curve_is_the_mean_and_range_of_its_seeds(make_record: Any) -> None:
 def test_the_curves_are_those_of_the_table(done: Study) -> None:
     [table] = done.board.tables
     fields = axes_of(painted("curves", done))
-    found = runs_by_cell(table, done.runs)
+    [good] = [row for row in table.rows if row.label == "good"]
     assert [axes.get_title(loc="left") or axes.get_title() for axes in fields] == [
         "sst2 (acc)",
         "rte (acc)",
@@ -206,7 +217,7 @@ def test_the_curves_are_those_of_the_table(done: Study) -> None:
     for axes, column in zip(fields, ("sst2", "rte"), strict=True):
         lines = {line.get_label(): line for line in axes.lines}
         assert set(lines) == {"majority class", *(row.label for row in table.rows)}
-        expected = curve(found["good", column])
+        expected = curve(good.runs_by_column[column])
         assert tuple(lines["good"].get_ydata()) == expected.mean
         assert tuple(lines["good"].get_xdata()) == expected.updates
 
@@ -224,14 +235,27 @@ def test_members_are_told_apart_by_version_and_resources(make_record: Any) -> No
         make_record("kd", protocol_id="other"),
     ]
     table = next(one for one in board_of(runs).tables if one.protocol_id == "p1")
-    found = runs_by_cell(table, runs)
-    assert {place: [run.run_id for run in those] for place, those in found.items()} == {
+    found = {
+        (row.label, column): [run.run_id for run in those]
+        for row in table.rows
+        for column, those in row.runs_by_column.items()
+    }
+    assert found == {
         ("kd", "rte"): [runs[0].run_id],
         ("eda (thesaurus: a)", "rte"): [runs[1].run_id],
         ("eda (thesaurus: b)", "rte"): [runs[2].run_id],
         ("new v1", "rte"): [runs[3].run_id],
         ("new v2", "rte"): [runs[4].run_id],
     }
+
+
+def test_curves_of_a_view_without_any_are_empty(make_record: Any) -> None:
+    """sst2, which the view hides, has curves; all runs on rte failed."""
+    runs = [make_record("kd", "rte", score=None), make_record("kd", "sst2")]
+    part = select_rows_and_columns(board_of(runs), None, "rte", SUITES)
+    with pytest.raises(UsageError, match="evaluations"):
+        plots.draw(PLOTS["curves"], part, "svg")
+    assert plots.draw_inline(PLOTS["curves"], part.tables[0]) is None
 
 
 def svg_size(svg: bytes) -> tuple[float, float]:
@@ -243,16 +267,14 @@ def test_several_protocols_are_several_panels(make_record: Any) -> None:
     runs = [
         make_record(m, protocol_id=p, score=s) for m, s in (("kd", 0.7), ("eda", 0.8)) for p in ("p1", "p2")
     ]
-    one, two = (
-        svg_size(plots.draw(PLOTS["cost"], board_of(some), runs, "svg")) for some in (runs[::2], runs)
-    )
+    one, two = (svg_size(plots.draw(PLOTS["cost"], board_of(some), "svg")) for some in (runs[::2], runs))
     assert two == (one[0], pytest.approx(2 * one[1]))
 
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_picture_is_as_wide_as_asked_for_and_needs_no_title(done: Study, name: str) -> None:
     narrow, bare = (
-        svg_size(plots.draw(PLOTS[name], done.board, done.runs, "svg", width=3.3, title=title))
+        svg_size(plots.draw(PLOTS[name], done.board, "svg", width=3.3, title=title))
         for title in (True, False)
     )
     assert (narrow[0], bare[0]) == (pytest.approx(72 * 3.3), pytest.approx(72 * 3.3))
@@ -263,9 +285,8 @@ def test_a_picture_is_as_wide_as_asked_for_and_needs_no_title(done: Study, name:
 @pytest.mark.parametrize("name", PLOTS)
 def test_nothing_is_cut_off_or_covered(board: LeaderboardTables, name: str, width: float) -> None:
     [table] = board.tables
-    runs = [run for row in table.rows for run in row.runs]
     with canvas.settings(width, for_page=False):
-        figure = canvas.figure_of(PLOTS[name], [table], runs, width, title=True)
+        figure = canvas.figure_of(PLOTS[name], [table], width, title=True)
         figure.draw_without_rendering()
     [part] = figure.subfigs
     panels = [axes.get_tightbbox() for axes in part.axes if axes.get_visible()]
@@ -313,7 +334,7 @@ def test_costs_have_a_unit_of_their_size(largest: float, unit: str) -> None:
 
 def test_an_element_fits_into_a_page_beside_others(done: Study, make_record: Any) -> None:
     [table] = done.board.tables
-    elements = [plots.draw_inline(plot, table, done.runs) for plot in PLOTS.values()]
+    elements = [plots.draw_inline(plot, table) for plot in PLOTS.values()]
     identifiers: list[str] = []
     for text in elements:
         root = ET.fromstring(text)
@@ -328,7 +349,7 @@ def test_an_element_fits_into_a_page_beside_others(done: Study, make_record: Any
     assert "currentColor" in (elements[1] or "")
     nasty = make_record("<b>&$x$\"'", protocol_id='"><script>alert(1)</script>')
     [table] = board_of([nasty, make_record("kd", protocol_id=nasty.identity.protocol_id)]).tables
-    text = plots.draw_inline(PLOTS["cost"], table, [nasty]) or ""
+    text = plots.draw_inline(PLOTS["cost"], table) or ""
     ET.fromstring(text)
     assert not [tag for tag in ("<script", "<b>") if tag in text]
 
@@ -348,9 +369,9 @@ def test_nothing_to_show_is_an_error_of_one_line(make_record: Any) -> None:
         ("curves", "evaluations"),
     ):
         with pytest.raises(UsageError, match=f"the {name} plot is empty: .*{reason}"):
-            plots.draw(PLOTS[name], board_of(runs), runs, "png")
+            plots.draw(PLOTS[name], board_of(runs), "png")
     with pytest.raises(UsageError, match="no runs are recorded"):
-        plots.draw(PLOTS["cost"], LeaderboardTables(()), [], "png")
+        plots.draw(PLOTS["cost"], LeaderboardTables(()), "png")
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

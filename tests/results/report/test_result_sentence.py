@@ -11,6 +11,8 @@ import pytest
 from matekd_bench.results.leaderboard.build import build
 from matekd_bench.results.leaderboard.row_filters import select_rows_and_columns
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, LeaderboardTables
+from matekd_bench.results.report import sentences
+from matekd_bench.results.report.mark_sentences import mark_notes
 from matekd_bench.results.report.result_sentence import result
 
 
@@ -96,3 +98,26 @@ def test_without_tests_it_says_why(make_record: Any, seeds: int, reference: str 
     records = [make_record(method, seed=seed) for method in ("kd", "eda") for seed in range(seeds)]
     [table] = build(records, tasks={}, suites=(), reference=reference).tables
     assert result(table) == said
+
+
+def test_a_view_explains_only_what_it_shows(board: LeaderboardTables) -> None:
+    """All methods have three seeds on cola, and nothing is compared on sst2."""
+    [table] = board.tables
+    cola, sst2 = (select_rows_and_columns(board, None, task, ()).tables[0] for task in ("cola", "sst2"))
+    assert [sentences.seeds(part) for part in (table, cola)] == ["3 seeds unless marked", "3 seeds"]
+    assert (sentences.has_differences(sst2), sentences.verdicts_in(sst2)) == (False, set())
+    row = next(row for row in table.rows if row.label == "better-one")
+    marks = replace(row.cells["rte"].marks, same_as="kd", no_adversary=1)
+    without = replace(row.cells["cola"].statistics, verdict=None)
+    cells = {
+        "rte": replace(row.cells["rte"], marks=marks),
+        "cola": replace(row.cells["cola"], statistics=without),
+    }
+    row = replace(row, cells=cells, overall=replace(row.overall, verdict=None))
+    said = {
+        task: (len(list(mark_notes(shown))), "Not tested: better-one" in result(shown))
+        for task, shown in (("rte", replace(table, rows=(row,))), ("cola", replace(cola, rows=(row,))))
+    }
+    assert said == {"rte": (2, False), "cola": (0, False)}
+    worse = [row for row in cola.rows if row.label in ("kd", "worse-one")]
+    assert "Not tested: better-one" in result(replace(cola, rows=(row, *worse)))

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from matekd_bench.results.stats.intervals import (
+    SIGNED,
+    UNIT,
     Part,
     Variance,
     confidence_interval,
@@ -123,12 +125,18 @@ def test_without_variance_only_no_difference_has_a_p() -> None:
 
 
 def test_the_interval_of_a_mean_over_tasks() -> None:
-    found = interval_over_tasks([X, Y])
+    found = interval_over_tasks([X, Y], [SIGNED, SIGNED])
     noise = variance_over_tasks([variance_of_mean(X), variance_of_mean(Y)])
     assert noise.value == pytest.approx((np.var(X, ddof=1) / 5 + np.var(Y, ddof=1) / 5) / 4)
     middle = (np.mean(X) + np.mean(Y)) / 2
     assert (found.low, found.high) == pytest.approx((middle - half_width(noise), middle + half_width(noise)))
-    assert (interval_over_tasks([X, Y[:2]]), interval_over_tasks([])) == (None, None)
+    assert (interval_over_tasks([X, Y[:2]], [UNIT, UNIT]), interval_over_tasks([], [])) == (None, None)
+    assert interval_over_tasks([X, Y], [SIGNED, SIGNED], collapsed=True) is None
+
+
+def test_the_interval_of_a_mean_over_tasks_is_within_the_mean_of_the_bounds() -> None:
+    wide = interval_over_tasks([[0.0, 0.5, 1.0], [-1.0, 0.0, 1.0]], [UNIT, SIGNED])
+    assert (wide.low, wide.high) == (-0.5, 1.0)
 
 
 def test_within_a_margin() -> None:

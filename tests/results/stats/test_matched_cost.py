@@ -7,7 +7,12 @@ import pytest
 
 from matekd_bench.results.stats.differences import RowScores
 from matekd_bench.results.stats.example_scores import ExampleScores
-from matekd_bench.results.stats.matched_cost import delta_matched, matched_rival, matching_multiple
+from matekd_bench.results.stats.matched_cost import (
+    delta_matched,
+    matched_rival,
+    matching_multiple,
+    unmatched_cost,
+)
 
 RIVALS = {"kd": 100.0, "kd@2x": 200.0, "kd@4x": 400.0}
 
@@ -46,6 +51,11 @@ def test_delta_matched() -> None:
 
 
 def test_matching_multiple() -> None:
-    assert [matching_multiple(cost, 100) for cost in (0, 100, 101, 103, 200, 350)] == [1, 1, 1, 2, 2, 4]
-    with pytest.raises(ValueError, match="above 0"):
-        matching_multiple(10, 0)
+    assert [matching_multiple(cost) for cost in (0, 1, 1.01, 1.03, 2, 3.5)] == [1, 1, 1, 2, 2, 4]
+
+
+def test_a_cost_is_unmatched_if_all_rivals_cost_less() -> None:
+    costs = {**RIVALS, "twice": 200.0, "dear": 1000.0}
+    found = [unmatched_cost(row, costs, list(RIVALS), "kd@2x") for row in ("twice", "dear", "absent")]
+    assert found == [None, 5.0, None]
+    assert unmatched_cost("dear", {**costs, "kd": 0.0}, ["kd"], "kd") is None

@@ -15,8 +15,10 @@ from matekd_bench.errors import ResultsError, UsageError
 from matekd_bench.files import safe_names, scratch
 from matekd_bench.results.records.predictions import Predictions
 from matekd_bench.results.records.run_record import Record
+from matekd_bench.results.store.collection import read_folders
 from matekd_bench.results.store.merging import merge
 from matekd_bench.results.store.results_store import ResultsStore
+from set_study import set_scores
 from synthetic import scored
 
 
@@ -113,6 +115,37 @@ def test_data_sets_that_differ_are_refused(stores: tuple[ResultsStore, ResultsSt
     b.write_data("dev-rte", task="rte", split="dev", uids=("a", "b"), labels=(1, 1))
     with pytest.raises(ResultsError, match="data set 'dev-rte'"):
         merge([a.root, b.root], tmp_path / "c")
+    (b.data / "dev-rte.json").unlink()
+    b.write_data(
+        "dev-rte", task="mrpc/rte", split="dev", uids=("a", "b"), labels=(0, 1)
+    )  # another name alone
+    assert len(merge([a.root, b.root], tmp_path / "c").data) == 2
+
+
+def test_the_copy_that_has_the_further_sets_is_taken_or_none(tmp_path: Path, make_record: Any) -> None:
+    """By `merge` and by reading several folders alike; the copy that lacks sets is the older one."""
+
+    def folder(name: str, *sets: str, created: str = "2026-02-02T00:00:00Z", right: int = 200) -> Path:
+        store = ResultsStore(tmp_path / name)
+        also = [set_scores(one, np.arange(200) < right) for one in sets]
+        store.write(make_record(created=created, also=also), logits(len(sets)))
+        return store.root
+
+    none = folder("none", created="2026-01-01T00:00:00Z")
+    one, both = folder("one", "rte/claims"), folder("both", "rte/claims", "rte@aeda")
+    other, wrong = folder("other", "rte@aeda"), folder("wrong", "rte/claims", right=100)
+    for number, (folders, best) in enumerate(
+        [([none, one], one), ([both, one], both), ([one, none, both], both)]
+    ):
+        [record] = ResultsStore(best).records()
+        assert read_folders(folders).records == (record,)
+        assert read_folders(folders).stores[record.run_id].root == best
+        merge(folders, tmp_path / f"merged-{number}")
+        assert ResultsStore(tmp_path / f"merged-{number}").records() == [record]
+    for folders in ([one, other], [wrong, both]):
+        for read in (read_folders, lambda folders: merge(folders, tmp_path / "merged")):
+            with pytest.raises(ResultsError, match=r"\(also"):
+                read(folders)
 
 
 def test_damage_is_left_out_and_named(

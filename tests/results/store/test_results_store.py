@@ -287,6 +287,8 @@ def test_a_dev_set_is_stored_once(store: ResultsStore) -> None:
     before = path.stat().st_mtime_ns, path.stat().st_ino
     store.write_data(digest, task="rte", split="dev", uids=["a", "b"], labels=[1, 0])
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == before
+    store.write_data(digest, task="qnli/claims", split="dev", uids=["a", "b"], labels=[1, 0])  # another name
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == before
     found = store.read_data(digest)
     assert (found.task, found.split, found.n, found.uids, found.labels) == (
         "rte",

@@ -91,7 +91,7 @@ def to_html(
     sections = [
         {
             **_section(table, view),
-            "pictures": pictures(table, ordered),
+            "pictures": pictures(table),
             "texts": texts.get(table.protocol_id, ()),
         }
         for table in leaderboard.tables

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from matekd_bench.files.hashing import short_digest
 from matekd_bench.results.leaderboard.table import LeaderboardTable
-from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.plots import PLOTS, available, draw_inline
 
 if TYPE_CHECKING:
@@ -26,13 +24,13 @@ class Picture:
     svg: Markup
 
 
-def pictures(table: LeaderboardTable, runs: Sequence[Record]) -> list[Picture] | None:
+def pictures(table: LeaderboardTable) -> list[Picture] | None:
     """Draw the plots that are not empty; None if matplotlib (the extra `plots`) is not installed."""
     from markupsafe import Markup
 
     if not available():
         return None
-    drawn = [(plot, draw_inline(plot, table, runs)) for plot in PLOTS.values()]
+    drawn = [(plot, draw_inline(plot, table)) for plot in PLOTS.values()]
     return [
         Picture(
             plot.name,

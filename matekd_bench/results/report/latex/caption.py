@@ -52,8 +52,8 @@ def _sentences(table: LeaderboardTable, further: bool) -> Iterator[str]:
     if verdicts:
         family = sentences.tested_sets(table) if further else sentences.tested_family(table)
         yield f"Tests: Holm over {family.replace(' x ', ' × ')}."
-    if any(len(task.metrics) > 1 for task in table.columns):
-        yield "Two metrics: their mean."
+    if (metrics := max(len(task.metrics) for task in table.columns)) > 1:
+        yield f"{'Two' if metrics == 2 else 'Several'} metrics: their mean."
 
 
 def _scores(table: LeaderboardTable, further: bool) -> str:

@@ -5,7 +5,7 @@ matplotlib (the extra `plots`) is imported only when a plot is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from matekd_bench.errors import UsageError, unknown
 from matekd_bench.extras import missing_package
 from matekd_bench.files.hashing import short_digest
 from matekd_bench.results.leaderboard.table import LeaderboardTable, LeaderboardTables
-from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.plots import cost_plot, curves_plot, forest_plot, heatmap_plot
 from matekd_bench.results.report.plots.canvas import Plot, draw_file
 
@@ -50,7 +49,6 @@ def choose_plot(path: Path, name: str | None) -> Plot:
 def draw(
     plot: Plot,
     leaderboard: LeaderboardTables,
-    runs: Sequence[Record],
     file_format: str,
     *,
     width: float | None = None,
@@ -58,27 +56,27 @@ def draw(
 ) -> bytes:
     """Return the content of a picture file, with one panel per table, one below the other; empty tables are left out.
 
-    `runs` are the records that the leaderboard was built from. `width` is in inches, by default the plot's own; `title`
+    `width` is in inches, by default the plot's own; `title`
     gives each panel one. Equal input gives equal bytes; matplotlib's own settings have no influence. Raises
     UsageError if the plot is empty for all tables.
     """
-    tables = [table for table in leaderboard.tables if plot.why_empty(table, runs) is None]
+    tables = [table for table in leaderboard.tables if plot.why_empty(table) is None]
     if not tables:
-        reasons = [reason for table in leaderboard.tables if (reason := plot.why_empty(table, runs))]
+        reasons = [reason for table in leaderboard.tables if (reason := plot.why_empty(table))]
         raise UsageError(
             f"the {plot.name} plot is empty: {reasons[0] if reasons else 'no runs are recorded'}."
         )
-    return draw_file(plot, tables, runs, file_format, width=width, title=title)
+    return draw_file(plot, tables, file_format, width=width, title=title)
 
 
-def draw_inline(plot: Plot, table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
+def draw_inline(plot: Plot, table: LeaderboardTable) -> str | None:
     """Draw the plot of one table as an SVG element for a web page; None if it is empty.
 
     Letters stay text, and everything drawn in INK takes the text color of the page.
     """
     from matekd_bench.results.report.plots.svg import inline_element
 
-    if plot.why_empty(table, runs) is not None:
+    if plot.why_empty(table) is not None:
         return None
-    content = draw_file(plot, [table], runs, "svg", for_page=True)
+    content = draw_file(plot, [table], "svg", for_page=True)
     return inline_element(content.decode(), prefix=f"{plot.name}-{short_digest(table.protocol_id, 8)}")

@@ -12,7 +12,6 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, TaskColumn
-from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report import sentences
 from matekd_bench.results.report.cells import bounds, interval, metric_heading, task_heading, text
 from matekd_bench.results.report.result_sentence import recorded_share
@@ -79,18 +78,18 @@ PAGE_SETTINGS: Final[Mapping[str, Any]] = {"svg.fonttype": "none", "savefig.tran
 class Plot:
     """A kind of plot of one table.
 
-    `caption` explains it in a sentence or two. `why_empty(table, runs)` returns the reason why there is nothing to
-    draw, else None. `width(table)` is the usual width in inches, `height(table, runs, width)` the height for
+    `caption` explains it in a sentence or two. `why_empty(table)` returns the reason why there is nothing to
+    draw, else None. `width(table)` is the usual width in inches, `height(table, width)` the height for
     a width. `paint` draws onto a part of a figure.
     """
 
     name: str
     title: str
     caption: str
-    why_empty: Callable[[LeaderboardTable, Sequence[Record]], str | None]
+    why_empty: Callable[[LeaderboardTable], str | None]
     width: Callable[[LeaderboardTable], float]
-    height: Callable[[LeaderboardTable, Sequence[Record], float], float]
-    paint: Callable[[SubFigure, LeaderboardTable, Sequence[Record]], None]
+    height: Callable[[LeaderboardTable, float], float]
+    paint: Callable[[SubFigure, LeaderboardTable], None]
 
 
 @contextmanager
@@ -107,7 +106,6 @@ def settings(width: float, for_page: bool) -> Iterator[None]:
 def draw_file(
     plot: Plot,
     tables: Sequence[LeaderboardTable],
-    runs: Sequence[Record],
     file_format: str,
     *,
     width: float | None = None,
@@ -120,7 +118,7 @@ def draw_file(
     """
     width = max(map(plot.width, tables)) if width is None else width
     with settings(width, for_page):
-        figure = figure_of(plot, tables, runs, width, title=title and not for_page)
+        figure = figure_of(plot, tables, width, title=title and not for_page)
         if not for_page:
             for artist in figure.findobj():
                 artist.set_gid(None)
@@ -129,15 +127,13 @@ def draw_file(
     return file.getvalue()
 
 
-def figure_of(
-    plot: Plot, tables: Sequence[LeaderboardTable], runs: Sequence[Record], width: float, *, title: bool
-) -> Figure:
+def figure_of(plot: Plot, tables: Sequence[LeaderboardTable], width: float, *, title: bool) -> Figure:
     """Draw `plot` of each table, one below the other, in a figure of `width` inches."""
     from matplotlib.figure import Figure
 
     titles = [title_of(plot, table, width) if title else "" for table in tables]
     heights = [
-        plot.height(table, runs, width) + text_height(heading, width)
+        plot.height(table, width) + text_height(heading, width)
         for table, heading in zip(tables, titles, strict=True)
     ]
     figure = Figure(figsize=(width, sum(heights)), layout="constrained")
@@ -146,7 +142,7 @@ def figure_of(
         part.set_facecolor("none")
         if heading:
             part.suptitle(escape_dollars(heading), x=0.01, ha="left")
-        plot.paint(part, table, runs)
+        plot.paint(part, table)
     return figure
 
 

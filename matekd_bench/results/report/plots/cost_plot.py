@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
-from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import bounds
 from matekd_bench.results.report.plots.canvas import (
     FAINT,
@@ -86,11 +85,11 @@ def _front(shown: Sequence[CostPoint]) -> list[int]:
     return front if len(front) > 1 else []
 
 
-def _why_empty(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
+def _why_empty(table: LeaderboardTable) -> str | None:
     return None if _points_to_draw(table) else "no method has a score on every informative task"
 
 
-def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> None:
+def _paint(part: SubFigure, table: LeaderboardTable) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
     shown = _points_to_draw(table)
@@ -144,7 +143,7 @@ def _draw_point(
     )
 
 
-def _height(table: LeaderboardTable, runs: Sequence[Record], width: float) -> float:
+def _height(table: LeaderboardTable, width: float) -> float:
     beside, below = legend_heights(len(_points_to_draw(table)) + 1, width)
     return max(0.42 * width, 2.2, beside) + below
 

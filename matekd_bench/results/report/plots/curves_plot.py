@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from matekd_bench.results.leaderboard.cell_runs import CellRuns, runs_by_cell
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, TaskColumn
 from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.plots.canvas import (
@@ -63,9 +62,14 @@ def curve(runs: Sequence[Record]) -> Curve | None:
     )
 
 
-def _curves(cells: CellRuns) -> dict[tuple[str, str], Curve]:
-    """Return the curves by row label and column name; cells without evaluations are left out."""
-    return {cell: cell_curve for cell, runs in cells.items() if (cell_curve := curve(runs)) is not None}
+def _curves(table: LeaderboardTable) -> dict[tuple[str, str], Curve]:
+    """Return the curves of the shown cells by row label and column name; cells without evaluations are left out."""
+    return {
+        (row.label, name): cell_curve
+        for row in table.rows
+        for name in table.shown_cells(row)
+        if (cell_curve := curve(row.runs_by_column[name])) is not None
+    }
 
 
 def _columns_with_curves(
@@ -74,12 +78,12 @@ def _columns_with_curves(
     return [column for column in table.columns if any(name == column.name for _, name in curves)]
 
 
-def _why_empty(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
-    return None if _curves(runs_by_cell(table, runs)) else "no run has evaluations"
+def _why_empty(table: LeaderboardTable) -> str | None:
+    return None if _curves(table) else "no run has evaluations"
 
 
-def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> None:
-    curves = _curves(runs_by_cell(table, runs))
+def _paint(part: SubFigure, table: LeaderboardTable) -> None:
+    curves = _curves(table)
     columns = _columns_with_curves(table, curves)
     grid = part.subplots(*grid_shape(len(columns), width_of(part)), squeeze=False)
     for axes in grid.flat[len(columns) :]:
@@ -135,8 +139,8 @@ def _values(row: LeaderboardRow, curve: Curve) -> list[str]:
     ]
 
 
-def _height(table: LeaderboardTable, runs: Sequence[Record], width: float) -> float:
-    columns = _columns_with_curves(table, _curves(runs_by_cell(table, runs)))
+def _height(table: LeaderboardTable, width: float) -> float:
+    columns = _columns_with_curves(table, _curves(table))
     panel_rows, panel_columns = grid_shape(len(columns), width)
     beside, below = legend_heights(len(table.rows) + 1, width)
     panel = min(2.3, 0.75 * width / panel_columns)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
-from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import bounds
 from matekd_bench.results.report.plots.canvas import (
     FAINT,
@@ -53,11 +52,11 @@ class ForestPanel:
 
 
 def _rows(table: LeaderboardTable) -> list[LeaderboardRow]:
-    """Return the rows with any difference, in the table's order."""
+    """Return the rows with any difference over tasks or on a shown task, in the table's order."""
     return [
         row
         for row in table.rows
-        if row.delta is not None or any(cell.delta is not None for cell in row.cells.values())
+        if row.delta is not None or any(cell.delta is not None for cell in table.shown_cells(row).values())
     ]
 
 
@@ -75,11 +74,11 @@ def _panels(table: LeaderboardTable) -> Iterator[ForestPanel]:
             yield ForestPanel(panel_title(column), marks)
 
 
-def _why_empty(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
+def _why_empty(table: LeaderboardTable) -> str | None:
     return None if any(_panels(table)) else "no method has a difference to a reference"
 
 
-def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> None:
+def _paint(part: SubFigure, table: LeaderboardTable) -> None:
     panels, rows = list(_panels(table)), _rows(table)
     grid = part.subplots(*grid_shape(len(panels), width_of(part)), sharey=True, squeeze=False)
     for axes in grid.flat[len(panels) :]:
@@ -124,7 +123,7 @@ def _handles(verdicts: Collection[str | None]) -> list[Line2D]:
     ]
 
 
-def _height(table: LeaderboardTable, runs: Sequence[Record], width: float) -> float:
+def _height(table: LeaderboardTable, width: float) -> float:
     panel_rows, _ = grid_shape(len(list(_panels(table))), width)
     row_height = 0.24 if width >= NARROW else 0.18
     _, below = legend_heights(len(SIGNS), width)

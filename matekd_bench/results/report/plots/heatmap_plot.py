@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, ScoreCell, TaskColumn
-from matekd_bench.results.records.run_record import Record
 from matekd_bench.results.report.cells import difference_cell, metric_heading, problems, task_heading, text
 from matekd_bench.results.report.plots.canvas import (
     INK,
@@ -21,6 +20,7 @@ from matekd_bench.results.report.plots.canvas import (
     short_label,
     width_of,
 )
+from matekd_bench.results.report.sentences import has_differences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,15 +33,6 @@ FADED = 0.7  # share of white over the color of an inconclusive or untested diff
 WHITE_BELOW = 0.42  # luminance; on darker backgrounds white text is easier to read
 
 
-def _cells(row: LeaderboardRow, table: LeaderboardTable) -> list[ScoreCell]:
-    """Return the cells of a row in the shown columns."""
-    return [row.cells[column.name] for column in table.columns if column.name in row.cells]
-
-
-def _has_differences(table: LeaderboardTable) -> bool:
-    return any(cell.delta is not None for row in table.rows for cell in _cells(row, table))
-
-
 def _value(cell: ScoreCell, differences: bool) -> float | None:
     value = cell.delta if differences else cell.mean
     return None if value is None else points(value)
@@ -49,21 +40,23 @@ def _value(cell: ScoreCell, differences: bool) -> float | None:
 
 def _rows(table: LeaderboardTable) -> list[LeaderboardRow]:
     """Return the rows that have any number to show."""
-    differences = _has_differences(table)
+    differences = has_differences(table)
     return [
-        row for row in table.rows if any(_value(cell, differences) is not None for cell in _cells(row, table))
+        row
+        for row in table.rows
+        if any(_value(cell, differences) is not None for cell in table.shown_cells(row).values())
     ]
 
 
-def _why_empty(table: LeaderboardTable, runs: Sequence[Record]) -> str | None:
+def _why_empty(table: LeaderboardTable) -> str | None:
     return None if _rows(table) else "no run has a score"
 
 
-def _paint(part: SubFigure, table: LeaderboardTable, runs: Sequence[Record]) -> None:
+def _paint(part: SubFigure, table: LeaderboardTable) -> None:
     """Draw each cell as a shape and a text of their own, so that the page can switch off their row."""
     from matplotlib.patches import Rectangle
 
-    differences, rows = _has_differences(table), _rows(table)
+    differences, rows = has_differences(table), _rows(table)
     scale = _color_scale(table, differences)
     axes = part.subplots()
     axes.grid(visible=False)
@@ -90,7 +83,7 @@ def _color_scale(table: LeaderboardTable, differences: bool) -> ScalarMappable:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    known = (_value(cell, differences) for row in table.rows for cell in _cells(row, table))
+    known = (_value(cell, differences) for row in table.rows for cell in table.shown_cells(row).values())
     values = [value for value in known if value is not None]
     ends = Normalize(*_range(min(values), max(values), differences))
     # PuOr and cividis can be read with all common kinds of color blindness.
@@ -181,7 +174,7 @@ def _width(table: LeaderboardTable) -> float:
     return max(6.0, column * len(table.columns) + NAMES)
 
 
-def _height(table: LeaderboardTable, runs: Sequence[Record], width: float) -> float:
+def _height(table: LeaderboardTable, width: float) -> float:
     return (0.28 if width >= NARROW else 0.22) * len(_rows(table)) + 1.6
 
 

@@ -15,7 +15,7 @@ from matekd_bench.results.report.plots.svg import inline_element
 @pytest.fixture(scope="module")
 def drawn(done: Study) -> dict[str, str]:
     [table] = done.board.tables
-    return {picture.plot: str(picture.svg) for picture in pictures(table, done.runs) or ()}
+    return {picture.plot: str(picture.svg) for picture in pictures(table) or ()}
 
 
 def titles(svg: str, row: str) -> list[str]:
@@ -54,6 +54,6 @@ def test_each_marker_of_a_line_has_its_title() -> None:
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_files_have_no_marks(name: str, done: Study) -> None:
-    text = draw(PLOTS[name], done.board, done.runs, "svg").decode()
+    text = draw(PLOTS[name], done.board, "svg").decode()
     assert "values" not in text
     assert "data-row" not in text
