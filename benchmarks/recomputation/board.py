@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import combinations
@@ -41,9 +42,6 @@ class Board:
             task for task in self.tasks if is_informative([run for run in self.runs if run.task == task])
         )
 
-    def role(self, name: str) -> str:
-        return str(self._identity(name)["role"])
-
     def is_ranked(self, name: str) -> bool:
         return bool(self._identity(name)["ranked"])
 
@@ -63,8 +61,8 @@ class Board:
         return [name for name in tested if name not in baselines], baselines
 
     def _is_baseline(self, name: str) -> bool:
-        method = str(self._identity(name)["method"])
-        return method in ("kd", "finetune") or method == self._identity(self.reference)["method"]
+        method, reference = (re.sub(r"@[\d.]+x$", "", row) for row in (name, self.reference))
+        return method in ("kd", "finetune", reference)
 
     def _most_runs(self, name: str) -> int:
         """The largest number of runs that the row has on an informative task, failed ones included."""
