@@ -94,7 +94,7 @@ class Leaderboard:
         from matekd_bench.results.report import plots
 
         plot = plots.choose_plot(Path(name), name)
-        return Drawing(plot.name, plots.draw(plot, self.data, "svg").decode())
+        return Drawing(plot.name, plots.draw(plot, self.data, file_format="svg").decode())
 
     def export(
         self,

@@ -83,11 +83,11 @@ def cleared_rows(
     return [{**cache_row(folder), "cleared": cleared} for folder, cleared in folders]
 
 
-def age_in_seconds(text: str | None) -> float:
-    """Parse an age such as `30d`; None is 0."""
+def age_in_seconds(text: str | None, name: str = "older_than") -> float:
+    """Parse an age such as `30d`; None is 0. Raises UsageError, which calls the argument `name`."""
     if text is None:
         return 0.0
     match = AGE.fullmatch(text.strip())
     if not match:
-        raise UsageError(f"'{text}' is not an age: use e.g. 30d, 12h, 90m or 45s.")
+        raise UsageError(f"{name} '{text}' is not an age: use e.g. 30d, 12h, 90m or 45s.")
     return float(match[1]) * SECONDS[match[2]]

@@ -186,7 +186,7 @@ def clear(
     from matekd_bench.distill.artifacts.eviction import clear as clear_cache
     from matekd_bench.tools.doctor.caches import readable
 
-    folders = list(clear_cache(cache_root(), older_than=age_in_seconds(older_than)))
+    folders = list(clear_cache(cache_root(), older_than=age_in_seconds(older_than, "--older-than")))
     if json:
         print_json(cleared_rows(folders))
         return
