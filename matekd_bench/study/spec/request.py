@@ -61,8 +61,8 @@ def make_request(
 
     The keys of `options` are those of a config file, and `config`, the path of one; None counts as not given. The
     config file overrides the preset, and options override both. `defaults` are settings that hold if none of them has
-    another value. `glue_home` is this machine's GLUE folder; it is used
-    only if the study reads GLUE and names no folder. With `from_python`, errors name keyword arguments.
+    another value. `glue_home` is this machine's GLUE folder; it is used only if the study reads GLUE and names no
+    folder. With `from_python`, errors name keyword arguments.
 
     Raises UsageError, one line that names the key, for an unknown preset or key, a value out of bounds, a parameter of
     a method that is not in the study, or a study without methods or tasks.

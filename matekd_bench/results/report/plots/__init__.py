@@ -56,9 +56,8 @@ def draw(
 ) -> bytes:
     """Return the content of a picture file, with one panel per table, one below the other; empty tables are left out.
 
-    `width` is in inches, by default the plot's own; `title`
-    gives each panel one. Equal input gives equal bytes; matplotlib's own settings have no influence. Raises
-    UsageError if the plot is empty for all tables.
+    `width` is in inches, by default the plot's own; `title` gives each panel one. Equal input gives equal bytes;
+    matplotlib's own settings have no influence. Raises UsageError if the plot is empty for all tables.
     """
     tables = [table for table in leaderboard.tables if plot.why_empty(table) is None]
     if not tables:

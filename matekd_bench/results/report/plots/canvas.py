@@ -78,9 +78,9 @@ PAGE_SETTINGS: Final[Mapping[str, Any]] = {"svg.fonttype": "none", "savefig.tran
 class Plot:
     """A kind of plot of one table.
 
-    `caption` explains it in a sentence or two. `why_empty(table)` returns the reason why there is nothing to
-    draw, else None. `width(table)` is the usual width in inches, `height(table, width)` the height for
-    a width. `paint` draws onto a part of a figure.
+    `caption` explains it in a sentence or two. `why_empty(table)` returns the reason why there is nothing to draw, else
+    None. `width(table)` is the usual width in inches, `height(table, width)` the height for a width. `paint` draws onto
+    a part of a figure.
     """
 
     name: str
