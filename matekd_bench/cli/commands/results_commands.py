@@ -114,6 +114,8 @@ def leaderboard(
             "--notes": notes, "--json": json,
         }  # fmt: skip
         _refuse_options_of_table(chosen, "--failures lists every run with a problem")
+    if json and notes:
+        raise UsageError("--notes are printed below the tables, but --json prints rows: remove one of them.")
     host = load_host(plugin, no_plugins)
     loaded, verification = load_results(host, results), None
     if verify:

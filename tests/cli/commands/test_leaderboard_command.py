@@ -122,6 +122,7 @@ def test_a_file_holds_the_view(view: tuple[str, ...], say: Say, results: Path, t
         ("export a.csv --table runs --reference kd", "--reference"),
         ("leaderboard --failures --tasks sst2", "--tasks"),
         ("leaderboard --failures --json", "--json"),
+        ("leaderboard --notes --json", "--notes"),
         ("export a.csv --no-cost", "cost"),
         ("export t.tex --columns 3", "3"),
         ("export t.tex --width 3.3", "width"),
