@@ -104,7 +104,7 @@ SELECTED = ["--methods", "eda[n=2]", "--tasks", "rte", "--first-seed", "3", "--s
 
 
 def how_to_repeat(command: str, results: Path) -> str:
-    """What the error for a run without a student advises, if this command was recorded."""
+    """Return the hint of the error for a run without a student that was recorded with this command."""
     with pytest.raises(ResultsError) as raised:
         check_kept(make("eda[n=2]", seed=3, command=command), results)
     return str(raised.value.hint)

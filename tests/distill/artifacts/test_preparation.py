@@ -88,7 +88,7 @@ def test_it_is_saved_by_the_clock_and_the_disk_may_refuse(recipe, tmp_path: Path
 
 
 def test_only_training_counts_as_its_time(recipe, monkeypatch):
-    """What is made for it beforehand, such as the encoded rows of a teacher, does not count."""
+    """Work before the training, such as encoding the rows of a teacher, does not count."""
     now = [0.0]
     monkeypatch.setattr(preparation, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     session, made = FineTunedTeacher(toy_data(), recipe(updates=2)).session(), Preparation("the teacher")

@@ -131,7 +131,7 @@ def test_a_regenerated_set_is_evaluated_under_its_own_name(
 
 
 def checked(grid: Grid) -> list[str]:
-    """What the user is told of the sets, after both checks."""
+    """Make both checks and return the notes for the user."""
     check_sets_used(grid)
     return set_notes(grid)
 

@@ -87,7 +87,7 @@ def test_a_worker_that_dies_costs_its_own_run(
     [failed] = [run for run in ResultsStore(tmp_path / "results").records() if run.status == "failed"]
     assert (failed.identity.seed, "SIGKILL" in str(failed.reason)) == (1, True)
     monkeypatch.delenv("KILL")
-    assert main([*plain, "--jobs", "1"]) == 0  # goes on in this process
+    assert main([*plain, "--jobs", "1"]) == 0  # resumes in this process
     assert re.search("resuming after update [23]", capsys.readouterr().err)
     assert failures(tmp_path / "results") == 4 * [False]
 
