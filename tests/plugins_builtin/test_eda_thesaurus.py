@@ -18,37 +18,7 @@ from matekd_bench import UsageError
 from matekd_bench.methods.thesaurus import DEBIAN, _nltk_folders
 from matekd_plugins.eda import EDA, EDAParams, thesaurus
 from matekd_plugins.eda.synonym_lookup import STOP_WORDS
-
-SYNSETS = {
-    "noun": [("film", "movie", "motion_picture"), ("dog", "hound")],
-    "verb": [("film", "shoot")],
-    "adj": [("good", "fine")],
-    "adv": [("well", "good")],
-}
-
-
-def write_wordnet(folder: Path) -> Path:
-    """A WordNet of five synsets in the database format wndb(5)."""
-    folder.mkdir(parents=True)
-    for number, (part, synsets) in enumerate(SYNSETS.items()):
-        letter = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}[part]
-        data = "  1 WordNet 9.5 Copyright (test data) \n"
-        index: dict[str, list[str]] = {}
-        for words in synsets:
-            offset = f"{len(data):08d}"
-            listed = " ".join(f"{word} 0" for word in words)
-            frames = " 01 + 08 00" if part == "verb" else ""
-            data += f"{offset} {number:02d} {letter} {len(words):02x} {listed} 000{frames} | a gloss  \n"
-            for word in words:
-                index.setdefault(word, []).append(offset)
-        lines = [f"{word} {letter} {len(at)} 0 {len(at)} 0 {' '.join(at)}  \n" for word, at in index.items()]
-        (folder / f"data.{part}").write_text(data)
-        (folder / f"index.{part}").write_text("".join(sorted(lines)))
-        (folder / f"{part}.exc").write_text("geese goose\n" if part == "noun" else "")
-    (folder / "lexnames").write_text("".join(f"{n:02d}\tany.{n}\t1\n" for n in range(len(SYNSETS))))
-    for path in (folder, folder.parent, *folder.iterdir()):
-        path.chmod(path.stat().st_mode & ~0o022)
-    return folder
+from small_wordnet import write_wordnet
 
 
 def be_debian(monkeypatch, folder):
@@ -193,7 +163,7 @@ def test_real_wordnet(shared_data, alone, monkeypatch):
         method.perturb(text, random.Random(1))
 
 
-def test_nltk_is_not_asked_where_it_evaluations_before_it_is_loaded(monkeypatch):
+def test_the_folders_are_those_of_nltk_before_it_is_loaded(monkeypatch):
     asked = _nltk_folders()
     assert asked == list(nltk.data.path)
     given = [folder for folder in os.environ.get("NLTK_DATA", "").split(os.pathsep) if folder]

@@ -104,13 +104,13 @@ def _verdict_on(row: LeaderboardRow, task: str) -> Verdict | None:
 
 
 def _could_have_found(table: LeaderboardTable, tasks: Sequence[str]) -> str:
-    """Name the differences that the study could have detected on `tasks`; empty if that is not known."""
+    """Name the differences that an uncorrected test could have detected on `tasks`; empty if that is not known."""
     powers = [(name, table.power[name].detectable) for name in tasks if name in table.power]
     if not powers:
         return ""
     parts = [f"{text(points, 'fraction')} on {name}" for name, points in powers]
     parts[0] = parts[0].replace(" on", " points on", 1)
-    return f"; this study could have detected differences of {in_words(parts)}"
+    return f"; a single test could have detected differences of {in_words(parts)}"
 
 
 def _over_tasks(table: LeaderboardTable) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from matekd_bench.errors import DataError
+from matekd_bench.errors import DataError, UsageError
 from matekd_bench.methods.thesaurus import wordnet_places
 from matekd_bench.plugins.host import Host
 from matekd_bench.tasks.sources import GlueFolder, MissingSplitError
@@ -67,7 +67,7 @@ def _join_names(names: Iterable[str]) -> str:
 
 
 def wordnet(host: Host) -> Iterator[Finding]:
-    """Check that WordNet is installed, for the methods that need a thesaurus."""
+    """Check that WordNet is installed and can be read, for the methods that need a thesaurus."""
     users = _join_names(
         sorted(name for name, provided in host.methods.items() if "thesaurus" in provided.record.needs)
     )
@@ -75,6 +75,12 @@ def wordnet(host: Host) -> Iterator[Finding]:
     if path is None:
         text = f"not found; a smaller stand-in is used by {users}"
         yield Finding(TOPIC, "WordNet", "missing", text, GET_WORDNET)
+        return
+    try:
+        host.get("thesaurus", "wordnet", host.thesauri).record.load()
+    except UsageError as error:
+        text = f"{path} cannot be read; a smaller stand-in is used by {users}"
+        yield Finding(TOPIC, "WordNet", "problem", text, error.hint or error.message)
     else:
         yield Finding(TOPIC, "WordNet", "ok", f"{path}; used by {users}")
 

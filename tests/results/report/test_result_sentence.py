@@ -41,7 +41,7 @@ def test_verdicts_on_tasks_and_over_tasks_are_named(board: LeaderboardTables) ->
     assert "Over 2 tasks, better: better-one; worse: worse-one." in said
     assert said.endswith("Nothing can be concluded from sst2.")
     assert re.search(
-        r"All other differences to kd on cola and rte are inconclusive; this study could have detected \D+\d",
+        r"All other differences to kd on cola and rte are inconclusive; a single test could have detected \D+\d",
         said,
     )
     assert re.search(r"Not tested: .*failed-one", said)

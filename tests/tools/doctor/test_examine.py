@@ -15,6 +15,7 @@ from matekd_bench.plugins.origin import ProvidedBy
 from matekd_bench.plugins.provided import PluginInfo
 from matekd_bench.tools.doctor import examine, glue_and_wordnet
 from matekd_bench.tools.doctor.finding import Finding
+from small_wordnet import write_wordnet
 
 HOST = Host.load(only_builtin=True)
 
@@ -61,19 +62,25 @@ def test_no_folder_is_fine_a_wrong_one_is_not(tmp_path: Path) -> None:
     assert empty.state == "missing"
 
 
-@pytest.mark.parametrize("name", ["corpora/wordnet/data.noun", "corpora/wordnet.zip"])
-def test_wordnet_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wordnet_is_absent_damaged_or_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nltk.data.path", [])
+    monkeypatch.setattr("matekd_bench.methods.thesaurus.DEBIAN", tmp_path / "nowhere")
     monkeypatch.setenv("NLTK_DATA", str(tmp_path))
+    tmp_path.chmod(0o700)
     [absent] = glue_and_wordnet.wordnet(HOST)
-    if not Path("/usr/share/wordnet/data.noun").exists():
-        assert (absent.state, absent.todo) == ("missing", "python -m nltk.downloader wordnet")
-    file = tmp_path / name
-    file.parent.mkdir(parents=True)
-    file.write_text("")
+    assert (absent.state, absent.todo) == ("missing", "python -m nltk.downloader wordnet")
+    archive = tmp_path / "corpora" / "wordnet.zip"
+    archive.parent.mkdir()
+    archive.write_bytes(b"cut off")
+    archive.chmod(0o600)
+    [damaged] = glue_and_wordnet.wordnet(HOST)
+    assert damaged.state == "problem"
+    assert damaged.text.startswith(str(archive))
+    assert "cannot be read" in damaged.todo
+    folder = write_wordnet(tmp_path / "corpora" / "wordnet")
     [found] = glue_and_wordnet.wordnet(HOST)
     assert found.state == "ok"
-    assert found.text.startswith(f"{tmp_path / 'corpora' / 'wordnet'}")
+    assert found.text.startswith(str(folder))
     assert "eda" in found.text
 
 
