@@ -37,8 +37,12 @@ def answer_of(line: TableLine, header: AnswersHeader, task: Task, file: Path) ->
     probabilities that do not sum to 1.
     """
     place = f"'{file}', line {line.number}"
-    forms = [form for form in FORMS if form not in task.fields]  # a text of the task is not an answer
-    answers = {form: value for form in forms if not is_empty(value := _cell(line, form))}
+    gold = {task.columns["label"]} if task.own else set()
+    forms = [
+        form for form in FORMS if form not in {*task.fields, *gold}
+    ]  # columns of the data are no answers
+    cells = {form: _cell(line, form) for form in forms}
+    answers = {form: value for form, value in cells.items() if not (is_empty(value) or value in ([], {}))}
     if not answers:
         return None
     if len(answers) > 1:

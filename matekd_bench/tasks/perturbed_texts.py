@@ -17,6 +17,7 @@ from matekd_bench.tasks.row_files import (
     Header,
     file_and_digest,
     file_name,
+    is_header,
     named_ids,
     read_header,
     shown,
@@ -160,7 +161,7 @@ def read_perturbed_texts(path: str) -> PerturbedTexts:
 def _read(file: Path, digest: str) -> PerturbedTexts:
     lines = read_lines(file)
     headers = [header for line in lines if (header := read_header(line, file, Header))]
-    entries = [line for line in lines if "header" not in line.cells]
+    entries = [line for line in lines if not is_header(line)]
     check_column(file, entries or lines, "perturbed")
     check_column(file, entries, "id", "text")
     by_id: dict[_Key, _Entry] = {}

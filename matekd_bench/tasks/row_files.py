@@ -48,9 +48,14 @@ def file_name(file: Path, digest: str) -> str:
     return f"{file.name} (sha256 {digest[:16]})"
 
 
+def is_header(line: TableLine) -> bool:
+    """Return True if a line is a header: `header` is an object, or all that the line holds."""
+    return "header" in line.cells and (isinstance(line.cells["header"], dict) or len(line.cells) == 1)
+
+
 def read_header(line: TableLine, file: Path, model: type[AnyHeader]) -> AnyHeader | None:
     """Return the header that a line holds, None if it holds none; raise DataError for one with other fields."""
-    if "header" not in line.cells:
+    if not is_header(line):
         return None
     try:
         return checked_record(json.dumps(line.cells["header"]), model, file)

@@ -221,3 +221,23 @@ def test_a_file_that_does_not_fit_is_refused(lines, named, tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DataError, match=r"gone\.jsonl.*--teacher-answers"):
         read_teacher_answers(Path(tmp_path / "gone.jsonl"))
+
+
+def test_the_label_column_of_the_data_is_no_answer(tmp_path):
+    """A copy of one's own data may have gold labels under `answer`."""
+    own = replace(SINGLE, task=replace(SINGLE.task, own=True, columns={"label": "answer"}))
+    lines = by_id(own, *[{"answer": "good", "probabilities": {"bad": 0.9, "good": 0.1}}] * 2)
+    assert probabilities(answers(tmp_path, own, *lines)) == [[0.9, 0.1]] * 2
+
+
+def test_empty_objects_and_lists_are_no_answers(tmp_path):
+    lines = by_id(SINGLE, *[{"probabilities": {}, "logits": [], "answer": "good", "smoothing": 0}] * 2)
+    assert probabilities(answers(tmp_path, SINGLE, *lines)) == [[0, 1]] * 2
+
+
+def test_a_text_called_header_is_no_header(tmp_path):
+    task = replace(SINGLE.task, fields=("header",))
+    lines = [{"header": texts[0], "logits": {"bad": 1, "good": 2}} for texts in SINGLE.train.texts]
+    assert answers(tmp_path, replace(SINGLE, task=task), *lines).train == [(1, 2)] * 2
+    with pytest.raises(DataError, match="'header'"):
+        answers(tmp_path, SINGLE, {"header": "a note"})

@@ -135,6 +135,7 @@ def _assemble_table(
         glue_tasks=glue_score.count_usable_glue8(columns),
         notes=(*notes, *statistics.notes),
         family=statistics.family,
+        tested_baselines=statistics.tested_baselines,
         power=statistics.power,
         settings=protocol_settings.settings(runs),
         tuning=tuned_rows.describe_tuning(runs),

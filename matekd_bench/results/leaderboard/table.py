@@ -233,13 +233,14 @@ class LeaderboardTable:
 
     `reference` is the label of the row that others are compared with, None if there is none. `seeds` is the largest
     number of seeds in a cell. `glue_tasks` counts the tasks of `glue8` with official, informative data, None if the
-    table has no GLUE task. `family` lists the labels of the tested rows: the methods without the baselines. `power`
-    gives for each column the power of the comparison with the median noise. `settings` are the nested settings of
-    the protocol. `compared` counts the informative columns of the whole study. `part` is the part of the study that a
-    filtered view shows, None for all of it. `tuning` describes how settings were chosen. `also` has a column for each
-    further set that students were scored on, with a family of its own and no means over columns; None without any.
-    `planned` counts the runs that the studies of this protocol planned; None if it is not known. `reference_runs` are
-    the runs of the reference by column, also in a view that hides its row.
+    table has no GLUE task. `family` lists the labels of the tested methods, `tested_baselines` those of the
+    baselines, which are a family of their own. `power` gives for each column the power of the comparison with the
+    median noise. `settings` are the nested settings of the protocol. `compared` counts the informative columns of the
+    whole study. `part` is the part of the study that a filtered view shows, None for all of it. `tuning` describes
+    how settings were chosen. `also` has a column for each further set that students were scored on, with a family of
+    its own and no means over columns; None without any. `planned` counts the runs that the studies of this protocol
+    planned; None if it is not known. `reference_runs` are the runs of the reference by column, also in a view that
+    hides its row.
     """
 
     protocol_id: str
@@ -252,6 +253,7 @@ class LeaderboardTable:
     glue_tasks: int | None
     notes: tuple[str, ...]
     family: tuple[str, ...] = ()
+    tested_baselines: tuple[str, ...] = ()
     power: Mapping[str, Power] = field(default_factory=dict)  # column name -> power
     settings: Mapping[str, Any] = field(default_factory=dict)
     compared: int = 0

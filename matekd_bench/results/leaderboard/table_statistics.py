@@ -38,12 +38,13 @@ def bounds_of(metrics: Sequence[str]) -> Interval:
 class TableStatistics:
     """The statistics of one table.
 
-    `family` lists the labels of the tested rows. `summary` is keyed by row label and column name. Its rows are
-    empty if there are no values over tasks: no informative column, or two columns of one task. `power` maps a column
-    name to its power.
+    `family` lists the labels of the tested methods, `tested_baselines` those of the baselines. `summary` is keyed by
+    row label and column name. Its rows are empty if there are no values over tasks: no informative column, or two
+    columns of one task. `power` maps a column name to its power.
     """
 
     family: tuple[str, ...]
+    tested_baselines: tuple[str, ...]
     summary: TableSummary
     power: Mapping[str, Power]
     notes: tuple[str, ...]
@@ -71,9 +72,12 @@ class TableRuns:
         tasks = [column.name for column in self.columns if column.uninformative is None]
         families: dict[bool, list[str]] = {True: [], False: []}  # methods and baselines
         for key in ranked:
-            if any(len(self.grid.cell(key, task)) >= MIN_SEEDS for task in tasks):  # failed runs count
-                is_method = self.role(key, any_run[key]) not in ("reference", "baseline")
-                families[is_method].append(self.labels[key])
+            role = self.role(key, any_run[key])
+            if role != "reference" and any(
+                len(self.grid.cell(key, task)) >= MIN_SEEDS
+                for task in tasks  # failed runs count
+            ):
+                families[role != "baseline"].append(self.labels[key])
         methods, baselines = families[True], families[False]
         table = {
             self.labels[key]: {
@@ -101,8 +105,9 @@ class TableRuns:
             summary = replace(summary, rows=dict.fromkeys(table, RowSummary()))
         return TableStatistics(
             family=tuple(methods),
+            tested_baselines=tuple(baselines),
             summary=summary,
-            power=_median_power(summary, tasks, methods),
+            power=_median_power(summary, tasks, methods or baselines),
             notes=(*self._notes_on_missing_answers(), *self._note_on_missing_ranks(len(ranked))),
         )
 

@@ -208,7 +208,7 @@ LEADERBOARD_COLUMNS: tuple[RowColumn, ...] = (
         lambda row, table: bounds(row.overall.difference)[1], unit="difference",
     ),
     Column(
-        "p_holm", "p of `delta`, corrected over the study's methods.",
+        "p_holm", "p of `delta`, corrected over the study's methods or baselines.",
         lambda row, table: row.overall.p_holm, ("p", "(Holm)"),
         show=lambda row, table: p_cell(row.overall.p_holm), over="study",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable
+from matekd_bench.results.leaderboard.table import LeaderboardRow, LeaderboardTable, ScoreCell
 from matekd_bench.results.report.cells import text
 from matekd_bench.results.stats.intervals import MIN_SEEDS
 from matekd_bench.results.stats.verdicts import Verdict
@@ -27,6 +27,9 @@ def _sentences(table: LeaderboardTable) -> Iterator[str]:
     else:
         yield from _on_tasks(table)
         yield from _over_tasks(table)
+        if tasks := _untested_tasks(table):
+            nor = f", nor over {table.tasks_of_means}" * _none_over_tasks(table)
+            yield f"No difference is tested on {in_words(tasks)}{nor}."
         if untested := [row.label for row in table.rows if _is_untested(row, table)]:
             yield f"Not tested: {_listed(untested)}."
     if uninformative := [column.name for column in table.columns if column.uninformative]:
@@ -127,6 +130,25 @@ def _over_tasks(table: LeaderboardTable) -> Iterator[str]:
 
 def _is_compared(row: LeaderboardRow) -> bool:
     return row.identity.ranked and row.identity.role != "reference"
+
+
+def _untested_tasks(table: LeaderboardTable) -> list[str]:
+    """Return the informative tasks with differences none of which is tested, for example because runs collapsed."""
+
+    def cells(task: str) -> list[ScoreCell]:
+        return [row.cells[task] for row in table.rows if _is_compared(row) and task in row.cells]
+
+    return [
+        column.name
+        for column in table.informative
+        if any(cell.delta is not None for cell in cells(column.name))
+        and not any(cell.statistics.verdict for cell in cells(column.name))
+    ]
+
+
+def _none_over_tasks(table: LeaderboardTable) -> bool:
+    """Return True if the table compares over several tasks and no difference over them is tested."""
+    return table.compared > 1 and not any(row.overall.verdict for row in table.rows)
 
 
 def _is_untested(row: LeaderboardRow, table: LeaderboardTable) -> bool:

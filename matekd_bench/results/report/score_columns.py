@@ -127,7 +127,7 @@ SCORE_COLUMNS: tuple[ScoreColumn, ...] = (
         lambda cell, task: bounds(cell.statistics.difference)[1], unit="difference",
     ),
     Column(
-        "p_holm", "p of `delta`, corrected over methods x tasks.",
+        "p_holm", "p of `delta`, corrected over methods (or baselines) x tasks.",
         lambda cell, task: cell.statistics.p_holm, ("p (Holm)",),
         show=lambda cell, task: p_cell(cell.statistics.p_holm), over="study",
     ),

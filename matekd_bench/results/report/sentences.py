@@ -84,17 +84,21 @@ def _how_tested(table: LeaderboardTable, verdicts: Collection[str]) -> Iterator[
 
 
 def tested_family(table: LeaderboardTable) -> str:
-    """Describe the differences that are tested together: "5 methods x 4 tasks"."""
-    family = f"{len(table.family)} method{'s' * (len(table.family) != 1)}"
-    return f"{family} x {table.compared} tasks" if table.compared > 1 else family
+    """Describe the differences that are tested together: "5 methods x 4 tasks, and separately 1 baseline x 4 tasks"."""
+    return _families(table, f" x {table.compared} tasks" if table.compared > 1 else "")
+
+
+def _families(table: LeaderboardTable, columns: str) -> str:
+    families = {"method": table.family, "baseline": table.tested_baselines}
+    parts = [f"{counted(len(rows), row)}{columns}" for row, rows in families.items() if rows]
+    return ", and separately ".join(parts)
 
 
 def tested_sets(also: LeaderboardTable) -> str:
     """Describe the differences on further sets that are tested together: "5 methods x 1 set"; "" if none is tested."""
     if not verdicts_in(also):
         return ""
-    methods, sets = len(also.family), also.compared
-    return f"{methods} method{'s' * (methods != 1)} x {sets} set{'s' * (sets != 1)}"
+    return _families(also, f" x {counted(also.compared, 'set')}")
 
 
 def verdict_marks(verdicts: Collection[str]) -> list[str]:

@@ -34,7 +34,11 @@ def set_notes(grid: Grid) -> list[str]:
     notes = []
     for cell in _first_cells(grid):
         for evaluation_set in cell.sets:
-            notes += [_rows_note(evaluation_set), *_perturbation_notes(evaluation_set, cell)]
+            notes += [
+                _rows_note(evaluation_set),
+                *(f"{evaluation_set.name}: {notice}" for notice in evaluation_set.data.notices),
+                *_perturbation_notes(evaluation_set, cell),
+            ]
     return notes
 
 

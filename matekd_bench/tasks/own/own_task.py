@@ -86,6 +86,10 @@ def own_task(own: OwnTask, folder: Path) -> Task:
         raise DataError(f"key 'metrics': f1 needs two labels, but '{own.name}' has {len(own.labels)}.")
     if own.label in own.texts:
         raise DataError(f"the column '{own.label}' cannot be both text and label.")
+    if "label" in own.texts:  # the name under which the suite keeps what `own.label` holds
+        raise DataError(
+            f"a text column cannot be called 'label' beside the labels in '{own.label}': rename it."
+        )
     if not own.train and not (own.evaluated_with or own.label_map):
         raise DataError(
             "key 'train': missing; data that are only evaluated need 'evaluated_with' or 'label_map' instead."

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from matekd_bench.errors import DataError, list_available, unknown
+from matekd_bench.errors import DataError, UsageError, list_available, unknown
 from matekd_bench.files.reading import text_encoding
 from matekd_bench.files.user_tables import check_column, read_lines
 from matekd_bench.tasks.own.own_rows import written_label
@@ -106,6 +106,8 @@ def infer_labels(own: OwnTask, kind: str | None, labels: Sequence[str], folder: 
     if kind is None and not known and len(distinct) > MOST_CLASSES and all(map(_is_number, distinct)):
         kind = "regression"
     if kind == "regression":
+        if labels:
+            raise UsageError("labels: a regression has none:", hint="leave them out, or the kind.")
         return own.model_copy(update={"kind": "regression", "labels": ()})
     if len(distinct) < 2:
         raise DataError(f"'{own.train}' has only one class, {distinct[0]!r}: there is nothing to learn.")

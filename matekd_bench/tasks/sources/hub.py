@@ -177,7 +177,7 @@ def _labels(task: Task, split: str, data: Any) -> list[Any]:
     place = f"{_dataset_label(task)}, {split}"
     column = _columns(task)["label"]
     names = label_names(data, column) if task.labels else None
-    if names is not None and set(names) != set(task.labels):
+    if names is not None and {task.label_values.get(name, name) for name in names} != set(task.labels):
         present, expected = ", ".join(names), ", ".join(task.labels)
         raise DataError(
             f"{_dataset_label(task)} has the labels {present}, but task {task.name} has {expected}."

@@ -73,6 +73,33 @@ def test_a_view_is_about_what_it_shows(board: LeaderboardTables) -> None:
     assert said == "Worse than kd: worse-one on rte. Over all 2 tasks, worse: worse-one."
 
 
+def test_a_task_on_which_nothing_is_tested_is_named(board: LeaderboardTables) -> None:
+    """As after runs that collapsed."""
+    [table] = board.tables
+
+    def untested(row: LeaderboardRow) -> LeaderboardRow:
+        cells = dict(row.cells)
+        if "cola" in cells:
+            cells["cola"] = replace(cells["cola"], statistics=replace(cells["cola"].statistics, verdict=None))
+        return replace(row, cells=cells, overall=replace(row.overall, verdict=None))
+
+    said = result(replace(table, rows=tuple(map(untested, table.rows))))
+    assert "No difference is tested on cola, nor over 2 tasks." in said
+    assert "No difference is tested" not in result(table)
+
+
+def test_the_family_of_baselines_is_named(board: LeaderboardTables) -> None:
+    [table] = board.tables
+    methods, baselines = sentences.tested_family(table).split(", and separately ")
+    assert methods == f"{len(table.family)} methods x 2 tasks"
+    assert (
+        baselines
+        == f"{len(table.tested_baselines)} baseline{'s' * (len(table.tested_baselines) > 1)} x 2 tasks"
+    )
+    assert sentences.tested_family(replace(table, family=())) == baselines
+    assert not set(table.family) & set(table.tested_baselines)
+
+
 def test_many_rows_are_counted(board: LeaderboardTables) -> None:
     [table] = board.tables
     one = next(row for row in table.rows if row.label == "better-one")

@@ -217,7 +217,7 @@ def test_claims_are_said_with_what_they_rest_on(claimed: LeaderboardTables) -> N
     assert found[-1] == f"{good.overall.seed_correlation:+.2f}"
     assert f"({difference(good.cells['rte'].delta)} ^)" in text
     for said in (
-        "with Holm's correction over 3 methods x 2 tasks.",
+        "with Holm's correction over 3 methods x 2 tasks",
         "^ better, v worse, no mark: inconclusive, which does not mean equal.",
         "* no row is significantly better.",
         "note: rte: 3 seeds can detect ",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,11 +34,13 @@ label_map = { entailment = "yes", not_entailment = "no" }
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
-    """The built-in methods and tasks, and a set of claims."""
+    """The built-in methods and tasks, a set of claims, and one without rows of a class."""
     folder = tmp_path_factory.mktemp("claims")
     (folder / "claims.toml").write_text(CLAIMS)
     (folder / "claims.csv").write_text("a,b,label\nthe man,a dog,yes\nthe cat,a tree,no\nthe bird,a car,no\n")
-    return Host.load([folder / "claims.toml"], only_builtin=True)
+    (folder / "short.toml").write_text(CLAIMS.replace("claims", "short"))
+    (folder / "short.csv").write_text("a,b,label\nthe man,a dog,yes\n")
+    return Host.load([folder / "claims.toml", folder / "short.toml"], only_builtin=True)
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +213,11 @@ def test_a_set_that_is_nowhere_is_refused_with_the_file_its_home_and_the_place_t
 def test_the_user_is_told_what_students_are_scored_on(grid: Callable[..., Grid]) -> None:
     notes = set_notes(grid("claims,rte@aeda"))
     assert [("rte/claims: 3 rows" in notes[0]), ("rte@aeda: 40 rows" in notes[1])] == [True, True]
+
+
+def test_the_notices_of_a_sets_data_are_shown_before_training(grid: Callable[..., Grid]) -> None:
+    [_, notice] = set_notes(grid("short"))
+    assert re.search(r"rte/short: .*dev.*\bno\b", notice)
 
 
 def test_a_method_checks_the_rows_that_it_will_perturb(grid: Callable[..., Grid], tmp_path: Path) -> None:

@@ -224,6 +224,11 @@ def test_half_a_character_in_a_label_is_refused(tmp_path: Path) -> None:
         load(tmp_path, train="train.jsonl", dev="train.jsonl", labels=("\ud83d", "no"))
 
 
+def test_a_text_called_label_is_never_read_from_the_labels(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"'label'.*'y'"):
+        own_task(task_of(tmp_path, texts=("text", "label")), tmp_path)
+
+
 def test_scores_must_be_numbers(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", [{"text": "a", "y": "1.5"}, {"text": "b", "y": "much"}])
     write(tmp_path / "dev.csv", [{"text": "a", "y": "1.5"}])
@@ -284,6 +289,8 @@ def test_the_kind_is_what_the_labels_look_like(tmp_path: Path) -> None:
         infer_labels(bare, None, (), tmp_path)
     with pytest.raises(UsageError, match="'ranking'"):
         infer_labels(bare, "ranking", (), tmp_path)
+    with pytest.raises(UsageError, match="labels"):
+        infer_labels(bare, "regression", ("a", "b"), tmp_path)
 
 
 def test_a_survey_counts_labels_lengths_and_repetitions(tmp_path: Path) -> None:

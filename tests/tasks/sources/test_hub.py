@@ -59,6 +59,15 @@ def test_label_names_must_be_the_tasks(tmp_path: Path) -> None:
         Hub(tmp_path / "cache").read(local("rte", tmp_path / "d"), "dev")
 
 
+def test_a_spelling_of_a_class_name_is_mapped_to_the_tasks_label(tmp_path: Path) -> None:
+    write(tmp_path / "d", "validation", rte_columns([0, 1, 2]), ["entailment", "no", "Entailment"])
+    task = replace(
+        local("rte", tmp_path / "d"),
+        label_values={"no": "not_entailment", "Entailment": "entailment"},
+    )
+    assert Hub(tmp_path / "cache").read(task, "dev").labels == [0, 1, 0]
+
+
 def test_a_test_split_without_labels(tmp_path: Path) -> None:
     names = ["entailment", "not_entailment"]
     write(tmp_path / "d", "test", rte_columns([-1, -1]), names)
