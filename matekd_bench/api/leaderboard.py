@@ -121,11 +121,12 @@ class Leaderboard:
         from matekd_bench.results.report.export import export
 
         options = FileOptions(columns, cost, width, title, texts, plot)
-        options.check([Path(path)])
+        file = Path(path).expanduser()
+        options.check([file])
         if glue_dir is not None and not texts:
             raise UsageError("glue_dir: only a page with texts reads it:", hint="use texts=True.")
         return export(
-            Path(path), "leaderboard", self.records, tasks=self.tasks, suites=self.suites, leaderboard=self.data,
+            file, "leaderboard", self.records, tasks=self.tasks, suites=self.suites, leaderboard=self.data,
             methods={name: provided.record for name, provided in self.host.methods.items()},
             exporters=self.host.exporters, view=self.view, options=options,
             texts=self._disagreements_by_table(glue_dir) if texts else None,

@@ -193,7 +193,8 @@ class Results:
         from matekd_bench.results.store.students_folder import run_of_student
         from matekd_bench.tools.compare import find_run
 
-        name = Path(run).resolve().name if is_run_folder(run) else run_of_student(Path(run)) or str(run)
+        folder = Path(run).expanduser()
+        name = folder.resolve().name if is_run_folder(folder) else run_of_student(folder) or str(run)
         return find_run(self.records, name, self.tasks)
 
     def compare(self, run_a: str | Path, run_b: str | Path) -> CheckpointComparison:
@@ -228,7 +229,8 @@ class Results:
         from matekd_bench.api.student import Student
 
         record = self.find(run)
-        return Student(record, self.stores[record.run_id].root, device)
+        task = self.tasks.get(record.identity.task)
+        return Student(record, self.stores[record.run_id].root, device, len(task.fields) if task else None)
 
     def save_student(
         self, run: str | Path, folder: str | Path, *, onnx: bool = False, glue_dir: str | Path | None = None
@@ -342,7 +344,7 @@ class Results:
         from matekd_bench.results.report.export import export
 
         export(
-            Path(path), "runs", self.records, tasks=self.tasks, suites=self.suites, evidence=self.evidence,
+            Path(path).expanduser(), "runs", self.records, tasks=self.tasks, suites=self.suites, evidence=self.evidence,
             exporters=self.host.exporters,
         )  # fmt: skip
 

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from matekd_bench.errors import ResultsError
+from matekd_bench.errors import ResultsError, UsageError
 from matekd_bench.files.durable import (
     beside,
     copy_synced,
@@ -20,6 +20,7 @@ from matekd_bench.files.regular import check_regular, delete, read_file
 __all__ = [
     "STUDENT_CARD",
     "beside",
+    "check_folder_of",
     "check_name",
     "check_regular",
     "copy_synced",
@@ -36,6 +37,12 @@ STUDENT_CARD = "student.json"  # in the folder of a kept student, says whose it 
 
 NAME = re.compile(r"[a-z0-9-]+")
 LONGEST_NAME = 200  # file systems allow 255 bytes, and temporary names add some
+
+
+def check_folder_of(file: Path, option: str = "") -> None:
+    """Raise UsageError if the folder in which a file shall be written does not exist; `option` names the file."""
+    if not file.parent.is_dir():
+        raise UsageError(f"{option}{' ' * bool(option)}'{file}': there is no folder '{file.parent}'.")
 
 
 def check_name(kind: str, name: str) -> str:

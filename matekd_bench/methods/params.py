@@ -203,11 +203,14 @@ def _text(value: Any) -> str:
 
 
 def _json_value(field: FieldInfo, text: str) -> Any:
-    """Convert text to None, a list or a choice, which pydantic does not read from text; leave the rest to pydantic."""
+    """Convert text to None, a list, a table or a choice, which pydantic does not read from text.
+
+    The rest is left to pydantic.
+    """
     choices = _choices(field.annotation)
     if None in choices and text.lower() == "none":
         return None
-    if text.startswith("["):
+    if text.startswith(("[", "{")) and not _is_text(field.annotation):
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
@@ -224,6 +227,12 @@ def _choices(annotation: Any) -> list[Any]:
     if get_origin(annotation) in (Union, types.UnionType):
         return [choice for part in get_args(annotation) for choice in _choices(part)]
     return []
+
+
+def _is_text(annotation: Any) -> bool:
+    """Return True for the types of text, with or without None."""
+    union = get_origin(annotation) in (Union, types.UnionType)
+    return set(get_args(annotation) if union else (annotation,)) <= {str, type(None)}
 
 
 def _type_text(annotation: Any) -> str:

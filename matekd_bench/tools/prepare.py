@@ -10,7 +10,7 @@ from typing import Any, Literal
 from matekd_bench.distill.models.checkpoint_files import damaged_files
 from matekd_bench.distill.models.checkpoints import fetch_again, find_checkpoint, find_local_folder
 from matekd_bench.distill.settings import GeneratorSettings, StudentSettings, TeacherSettings
-from matekd_bench.errors import BenchError, PluginError
+from matekd_bench.errors import BenchError, DataError, PluginError
 from matekd_bench.files.hub.network import hub_answers
 from matekd_bench.foreign_code import blamed
 from matekd_bench.methods.grammar import NO_REFERENCE
@@ -23,6 +23,7 @@ from matekd_bench.study.spec.study_spec import StudySpec
 from matekd_bench.tasks.metrics import check_library_metrics
 from matekd_bench.tasks.sources import DamagedCacheError, DataSource, GlueFolder, Hub, load_task, source_of
 from matekd_bench.tasks.task import Task, TaskData
+from matekd_bench.tasks.teacher_answers import read_teacher_answers
 from matekd_bench.tools.doctor.glue_and_wordnet import GET_WORDNET, find_wordnet
 
 SUITE = "glue"  # the default tasks to prepare
@@ -35,7 +36,7 @@ class Requirement:
     `todo` says how to get it if it is missing. `needed` is False if the study can do without it.
     """
 
-    kind: Literal["model", "data", "thesaurus", "method"]
+    kind: Literal["model", "data", "answers", "thesaurus", "method"]
     name: str
     state: Literal["there", "fetched", "missing"]
     text: str
@@ -108,9 +109,20 @@ def _prepare_parts(
         yield prepare_data(task, source_of(task, source), stage)
     for task, of_set in sets:
         yield prepare_data(task, of_set, stage)
+    if spec.teacher_answers is not None:
+        yield _teacher_answers(spec.teacher_answers)
     if "thesaurus" in needs and not spec.stand_ins:  # with stand-ins, mini-GLUE provides the thesaurus
         yield prepare_thesaurus(stage)
     yield from _missing_resources(methods)
+
+
+def _teacher_answers(file: Path) -> Requirement:
+    """Read the file as a run does; whether every training row has an answer is checked by the dry run."""
+    try:
+        answers = read_teacher_answers(file)
+    except DataError as error:
+        return Requirement("answers", str(file), "missing", error.message, error.hint or "")
+    return Requirement("answers", str(file), "there", answers.id)
 
 
 def _missing_resources(methods: Collection[ResolvedMethod]) -> Iterator[Requirement]:

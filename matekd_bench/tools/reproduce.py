@@ -61,8 +61,11 @@ class Reproduction:
 
     @property
     def same(self) -> bool:
-        """True if every logit of every evaluation and every number is the same to the last bit."""
-        return not self.evaluations and not self.numbers
+        """True if every logit of every evaluation and every number is the same to the last bit.
+
+        A repetition that failed computed nothing that could be the same.
+        """
+        return self.again.status != "failed" and not self.evaluations and not self.numbers
 
     def __str__(self) -> str:
         return "\n".join(_report_lines(self))
@@ -290,7 +293,10 @@ def _report_lines(reproduction: Reproduction) -> Iterator[str]:
     recorded = reproduction.recorded
     identity, evaluations = recorded.identity, len(recorded.curve)
     yield f"{identity.variant} on {identity.task}, seed {identity.seed} ({recorded.run_id})"
-    if reproduction.same:
+    if reproduction.again.status == "failed":
+        then = recorded.reason if recorded.status == "failed" else recorded.status
+        yield f"Not repeated, because the run failed: {reproduction.again.reason}. It was recorded as: {then}."
+    elif reproduction.same:
         yield f"The same to the last bit: logits of {evaluations} evaluations, scores, losses and diagnostics."
     elif reproduction.evaluations:
         first = reproduction.evaluations[0]

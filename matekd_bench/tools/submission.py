@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from matekd_bench.errors import DataError, ResultsError, UsageError, unknown
-from matekd_bench.files.safe_names import write_atomically
+from matekd_bench.files.safe_names import check_folder_of, write_atomically
 from matekd_bench.methods.typed_names import PresetParams, variants_called
 from matekd_bench.results.leaderboard.row_names import row_names
 from matekd_bench.results.records.run_record import Record
@@ -63,6 +63,9 @@ WORDS: Mapping[str, frozenset[str]] = {
 }
 
 
+HOW_TO_TRAIN = "'matekd-bench run --preset NAME --glue-dir DIR --methods METHOD --tasks {}' trains them."
+
+
 def runs_of(
     records: Sequence[Record],
     method: str,
@@ -77,7 +80,7 @@ def runs_of(
     """
     scored = [run for run in records if run.task_score is not None]
     if not scored:
-        raise ResultsError("no run is recorded:", hint="'matekd-bench run --tasks glue' trains some.")
+        raise ResultsError("no run is recorded:", hint=HOW_TO_TRAIN.format("glue"))
     of_seed = [run for run in scored if run.identity.seed == seed]
     variants = variants_called(method, row_names(of_seed, preset_params).values())
     if not variants:
@@ -119,7 +122,7 @@ def chosen_runs(runs: Sequence[Record]) -> dict[str, Record]:
     if missing := [task for task in tasks if task not in run_of_task]:
         raise UsageError(
             f"a submission needs all {len(tasks)} tasks, but there is no run of {', '.join(missing)}.",
-            hint="'matekd-bench run --tasks glue' trains them.",
+            hint=HOW_TO_TRAIN.format(",".join(missing)),
         )
     return run_of_task
 
@@ -140,6 +143,7 @@ def write_submission(
     """
     if path.suffix.lower() != ".zip":
         raise UsageError(f"'{path}' must be a .zip file.")
+    check_folder_of(path)
     chosen = chosen_runs(runs)
     students = {
         task: StudentPredictor(run, stores[run.run_id].root, device) for task, run in sorted(chosen.items())

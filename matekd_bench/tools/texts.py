@@ -8,7 +8,7 @@ from pathlib import Path
 from matekd_bench.errors import UsageError
 from matekd_bench.events import Sink
 from matekd_bench.files.printable import json_text
-from matekd_bench.files.safe_names import write_atomically
+from matekd_bench.files.safe_names import check_folder_of, write_atomically
 from matekd_bench.methods.params import ResolvedMethod
 from matekd_bench.plugins.host import Host
 from matekd_bench.study.plan.grid import chosen_methods, chosen_tasks, read_task_data
@@ -61,8 +61,7 @@ def _rows(data: TaskData, methods: Iterable[ResolvedMethod]) -> Iterator[dict[st
 def _check_new_file(file: Path) -> None:
     if file.suffix.lower() != ".jsonl":
         raise UsageError(f"--out '{file}' must end with .jsonl.")
-    if not file.parent.is_dir():
-        raise UsageError(f"--out '{file}': there is no folder '{file.parent}'.")
+    check_folder_of(file, "--out")
     if file.exists():  # it may hold perturbed texts or answers that somebody has paid for
         raise UsageError(f"--out '{file}' already exists: name a new file, or delete this one.")
 

@@ -232,7 +232,7 @@ def test_outside_the_main_thread_no_handler_is_installed(
 
 
 def test_the_student_answers_texts_and_the_run_its_dev_set(
-    study_settings: dict[str, Any], small_glue: Path, tmp_path: Path
+    study_settings: dict[str, Any], small_glue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = study(study_settings, limit_eval=20).run(tmp_path, quiet=True)
     frame = results.predictions("rte-kd-0", glue_dir=small_glue)
@@ -243,9 +243,17 @@ def test_the_student_answers_texts_and_the_run_its_dev_set(
     student = results.student("rte-kd-0")
     answers = student.predict(list(zip(frame["sentence1"], frame["sentence2"], strict=True)))
     assert answers["prediction"].tolist() == frame["prediction"].tolist()
+    for wrong in ("one text", [], ["one text"], [("a", "b", "c")], [("a", None)]):
+        with pytest.raises(UsageError, match="texts"):
+            student.predict(wrong)
     assert student.model.config.num_labels == 2
     assert student.tokenizer("the dog runs")["input_ids"]
-    facts = results.save_student("rte-kd-0", tmp_path / "student")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    facts = results.save_student("rte-kd-0", "~/student")
+    assert results.find("~/student") == results.find("rte-kd-0")
+    results.export("~/runs.csv")
+    results.leaderboard().export("~/board.csv")
+    assert {"runs.csv", "board.csv"} <= {file.name for file in tmp_path.iterdir()}
     assert facts.run == results.find("rte-kd-0")
     assert {"model.safetensors", "README.md"} <= {file.name for file in (tmp_path / "student").iterdir()}
     costs = results.serving_costs("rte-kd-0", glue_dir=small_glue)

@@ -32,6 +32,8 @@ class Own(Params):
     passes: Literal[2, 3] = 2
     limit: float | None = None
     words: tuple[str, ...] = ()
+    code: str | None = None
+    weights: dict[str, float] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Own:
@@ -75,6 +77,8 @@ def test_text_becomes_typed_values() -> None:
         alpha=0.25, steps=7, share=False, where="first", passes=3, limit=2.0, words=("a", "b")
     )
     assert one("eda[limit=none]").params == Own()
+    assert one('eda[code="[1]"]').params == Own(code="[1]")
+    assert one('eda[weights="{\\"a\\": 2}"]').params == Own(weights={"a": 2.0})
 
 
 @pytest.mark.parametrize(
@@ -85,6 +89,8 @@ def test_text_becomes_typed_values() -> None:
         ("eda[steps=5,alpha=.2]", "eda[alpha=0.2,steps=5]"),
         ("eda[share=no,limit=1]", "eda[share=false,limit=1.0]"),
         ('eda[words="[\\"a\\"]"]', 'eda[words="[\\"a\\"]"]'),
+        ('eda[code="[1]"]', 'eda[code="[1]"]'),
+        ('eda[weights="{\\"a\\": 2}"]', 'eda[weights="{\\"a\\": 2.0}"]'),
         ("kd@2x", "kd@2x"),
         ("worst-of-n[eda[alpha=.20],n=3]", "worst-of-n[eda[alpha=0.2],n=3]"),
         ("worst-of-n[eda[alpha=.1],n=4]@4x", "worst-of-n[eda]@4x"),

@@ -47,6 +47,18 @@ def test_a_generator_and_a_thesaurus_belong_to_methods_that_need_them(
     assert [part.kind for part in every] == ["model", "model", "data", "thesaurus"]
 
 
+def test_a_file_of_teacher_answers_must_be_there(tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    states = []
+    for line in (None, "no json", '{"id": "1", "answer": 1}'):
+        if line is not None:
+            file.write_text(line + "\n")
+        options = {"tasks": "rte", "methods": "kd", "reference": "none", "teacher_answers": file}
+        [part] = [one for one in prepare(options, HOST, lambda text: None) if one.kind == "answers"]
+        states.append((part.state, str(file) in part.text or file.name in part.text))
+    assert states == [("missing", True), ("missing", True), ("there", True)]
+
+
 def test_the_reference_of_a_config_file_is_prepared_for(
     prepared: Prepare, other_vocabulary: Path, tmp_path: Path
 ) -> None:

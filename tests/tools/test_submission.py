@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from matekd_bench.errors import DataError, UsageError
 from matekd_bench.plugins.host import Host
 from matekd_bench.tools.predict import StudentAnswers
-from matekd_bench.tools.submission import TABLES, chosen_runs, file_text, runs_of, zipped
+from matekd_bench.tools.submission import TABLES, chosen_runs, file_text, runs_of, write_submission, zipped
 
 ROWS = {
     "CoLA": 1063, "SST-2": 1821, "MRPC": 1725, "STS-B": 1379, "QQP": 390965, "MNLI-m": 9796, "MNLI-mm": 9847,
@@ -86,6 +87,11 @@ def test_the_zip_holds_every_file_as_the_server_reads_it() -> None:
 def test_answers_that_do_not_fit_are_refused(file: str, given: Any, said: str) -> None:
     with pytest.raises(DataError, match=said):
         file_text(BY_FILE[file], given(BY_FILE[file]))
+
+
+def test_a_folder_that_does_not_exist_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no folder"):
+        write_submission(tmp_path / "none" / "glue.zip", [], {}, {})
 
 
 def test_a_missing_file_is_named() -> None:

@@ -74,6 +74,7 @@ def predict(
     If the rows have labels, the score goes to stderr. With `--file`, the file's other columns are copied to the output.
     """
     from matekd_bench.files.reading import text_encoding
+    from matekd_bench.files.safe_names import check_folder_of
     from matekd_bench.files.user_tables import EXTENSIONS, other_cells, read_lines, texts_of
     from matekd_bench.plugins.known_names import known_tasks
     from matekd_bench.tools.class_report import check_reportable, class_report
@@ -89,8 +90,10 @@ def predict(
     for option, given in (("--split", split is not None), ("--report", report)):
         if file is not None and given:
             raise UsageError(f"--file and {option} contradict each other: remove one of them.")
-    if output is not None and output.suffix.lower() not in EXTENSIONS:
-        raise UsageError(f"'{output}': predictions can only be written to {', '.join(EXTENSIONS)} files.")
+    if output is not None:
+        if output.suffix.lower() not in EXTENSIONS:
+            raise UsageError(f"'{output}': predictions can only be written to {', '.join(EXTENSIONS)} files.")
+        check_folder_of(output, "--output")
     host = load_host(plugin, no_plugins)
     record, home, tasks = find_one_run(host, run, results)
     predicted_task = task_to_predict(record, task and known_tasks(task, host), tasks)

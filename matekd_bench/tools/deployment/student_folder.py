@@ -71,7 +71,8 @@ def write_student(
 
 def written_students(runs: Sequence[str | Path], find: Callable[[str | Path], Record]) -> dict[str, Path]:
     """Return those of `runs` that name a folder of :func:`write_student`, by run id; `find` finds the record."""
-    return {find(run).run_id: Path(run) for run in runs if run_of_student(Path(run)) is not None}
+    folders = {run: Path(run).expanduser() for run in runs}
+    return {find(run).run_id: folder for run, folder in folders.items() if run_of_student(folder) is not None}
 
 
 def _recorded_answers(

@@ -200,3 +200,20 @@ def test_deterministic_kernels_are_recorded_and_another_run(recorded: Path) -> N
     text = (recorded / "runs" / usual.run_id / "record.json").read_text()
     assert "deterministic" not in text
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_repetition_that_fails_is_the_same_as_nothing(
+    study_options: Options, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run was recorded as failed, for another reason."""
+    plugin, reason = tmp_path / "failing.py", tmp_path / "reason"
+    raising = f"raise RuntimeError(Path({str(reason)!r}).read_text())\n        yield batch.clean"
+    plugin.write_text(OUTSIDERS.replace("yield batch.clean", raising))
+    chosen = ("--tasks", "rte", "--methods", "plain", "--reference", "none", "--plugin", str(plugin))
+    reason.write_text("the first")
+    assert main(["run", *study_options, *chosen, "--results", str(tmp_path / "r")]) == 1
+    reason.write_text("the second")
+    capsys.readouterr()
+    assert again(tmp_path / "r", run_of(tmp_path / "r", "plain").run_id, "--plugin", str(plugin)) == 1
+    out = capsys.readouterr().out
+    assert ("the first" in out, "the second" in out, "to the last bit" in out) == (True, True, False)
