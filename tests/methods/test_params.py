@@ -193,6 +193,8 @@ def test_parameters_are_described_for_people() -> None:
         ("passes", "2 | 3", "2", "", ""),
         ("limit", "float | none", "none", "", ""),
         ("words", "tuple[str, ...]", "[]", "", ""),
+        ("code", "str | none", "none", "", ""),
+        ("weights", "dict[str, float]", "{}", "", ""),
     ]
     assert [one.name for one in describe(METHODS["worst-of-n"])] == ["n"]  # without the wrapped method
 
