@@ -17,8 +17,9 @@ TARGETS = {"1 point": 0.01, "0.5 points": 0.005}
 
 def power_lines(board: Board) -> Iterator[tuple[str, float, int, Mapping[str, str]]]:
     """Task, detectable difference in points, seeds, and the answer for each smaller target."""
+    tested = board.families[0] or board.families[1]
     for task in board.informative:
-        parts = [board.pairs[name].parts.get(task) for name in board.families[0]]
+        parts = [board.pairs[name].parts.get(task) for name in tested]
         varied = sorted((part for part in parts if part is not None and part.variance), key=detectable)
         if varied:
             middle = varied[len(varied) // 2]

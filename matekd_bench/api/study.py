@@ -133,6 +133,11 @@ class Study:
         if summary.plan is None:
             return Results((), {}, self.host, summary=summary)
         runs = {run.run_id for run in summary.plan.study.runs}
+        if (
+            not runs
+        ):  # a shard of a study with fewer runs than shards: a folder without runs, which can be merged
+            (folder / "runs").mkdir(parents=True, exist_ok=True)
+            return Results((), {}, self.host, summary=summary)
         reference = summary.plan.study.reference or NO_REFERENCE
         read = Results.read(self.host, [folder], runs)
         return replace(read, reference=reference, summary=summary)

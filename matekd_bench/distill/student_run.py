@@ -244,6 +244,11 @@ class _StudentRun:
                     self._clock += time.perf_counter() - started  # the time that saving takes is not counted
         self._trainer.checks.read()
         update = self._session.updates
+        if update == 0:
+            raise RunError(
+                f"the budget of {limit} {self._job.budget[0]} was spent by the method before the student's first "
+                f"update."
+            )
         # Missing if auxiliary updates spent the end of the budget: the loop above sees student updates only.
         if not self._result.evaluations or self._result.evaluations[-1].update < update:
             self._evaluate(update)

@@ -220,6 +220,9 @@ def run(
     if summary is None or summary.plan is None:
         return 0
     folder = request.execution.results
+    if not summary.plan.study.runs:
+        print_json([]) if json else typer.echo(f"Shard {summary.plan.shard} has no runs.")
+        return 0
     if not json and not quiet:
         for line in _student_lines(summary.plan, request, host, plugin):
             typer.echo(line)

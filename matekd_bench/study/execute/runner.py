@@ -83,7 +83,8 @@ class Runner:
         self._assets: dict[str, TaskAssets] = {}
         self._evaluators: dict[str, SetEvaluator] = {}
         self._settings = grid.spec.model_dump(mode="json")
-        self._waited_for: set[str] = set()  # ids of runs that another process held
+        # The runs that another process held, each with its failed record of that time.
+        self._waited_for: dict[str, Record | None] = {}
         self._device_lost = False
 
     def assets(self, cell: Cell) -> TaskAssets:
@@ -147,7 +148,7 @@ class Runner:
         if not under_way.acquire():
             if cell.run_id not in self._waited_for:
                 self._emit("note", f"{cell.label}: being trained by {under_way.holder()}")
-                self._waited_for.add(cell.run_id)
+                self._waited_for[cell.run_id] = self._readable(cell.run_id)
             return OrderEnd(order, "held")
         try:
             started, record = time.perf_counter(), self._record_from_elsewhere(cell)
@@ -165,16 +166,22 @@ class Runner:
     def _record_from_elsewhere(self, cell: Cell) -> Record | None:
         """Return the record that another process has written in the meantime; None if the run should train here.
 
-        A failed record counts only if this process waited for the run; older failed runs are tried again.
+        A failed record counts only if it was written while this process waited for the run; older failed runs are
+        tried again.
         """
         recorded = self.store.has(cell.run_id)
         if not recorded and cell.run_id not in self._waited_for:
             return None
+        record = self._readable(cell.run_id)  # None if the other process stopped without a record
+        if record is None or recorded:
+            return record
+        return record if record.status == "failed" and record != self._waited_for[cell.run_id] else None
+
+    def _readable(self, run_id: str) -> Record | None:
         try:
-            record = self.store.read(cell.run_id)
-        except ResultsError:  # the other process stopped without a record
+            return self.store.read(run_id)
+        except ResultsError:
             return None
-        return record if recorded or record.status == "failed" else None
 
     def _train_and_record(self, order: Order, cell: Cell, under_way: RunUnderWay) -> Record:
         """Train and record one run, and return its record.

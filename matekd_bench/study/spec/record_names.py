@@ -24,6 +24,9 @@ def with_known_names(layer: Mapping[str, Any], host: Host) -> dict[str, Any]:
             result[key] = known(result[key], host)
     if isinstance(result.get("sets"), Mapping):
         result["sets"] = {_known_parameter(key, host): value for key, value in result["sets"].items()}
+    generator = result.get("generator")
+    if isinstance(generator, Mapping) and isinstance(generator.get("tasks"), str):
+        result["generator"] = {**generator, "tasks": known_tasks(generator["tasks"], host)}
     for path in BUDGETS:
         result = _with_known_tasks(result, (*path, "budget", "tasks"), host)
     return result

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from matekd_bench.distill.settings import Settings
+from matekd_bench.distill.settings import Budget, Settings
 from matekd_bench.errors import UsageError, unknown
 from matekd_bench.files.reading import read_toml
 from matekd_bench.methods.grammar import parse, parse_reference
 from matekd_bench.methods.params import check_sets, names_in
+from matekd_bench.plugins.known_names import tasks_and_suites
 from matekd_bench.study.spec.layers import expanded, merged
 from matekd_bench.study.spec.presets import preset_names, preset_table
 from matekd_bench.study.spec.record_names import with_known_names
@@ -93,7 +94,7 @@ def make_request(
     table["set_by_user"] = tuple(sorted(written))
     origin = SettingOrigin(layer, config, file, base, preset, from_python=from_python)
     execution = {key: table.pop(key) for key in Execution.model_fields if key in table}
-    spec = _checked(StudySpec, table, origin, also=Execution.model_fields)
+    spec = _with_known_limits(_checked(StudySpec, table, origin, also=Execution.model_fields), host)
     request = StudyRequest(
         _with_glue_folder(spec, glue_home),
         _checked(Execution, execution, origin),
@@ -114,6 +115,31 @@ def _checked(
         return model.model_validate(table)
     except ValidationError as error:
         raise as_usage_error(error, model, origin, also) from None
+
+
+def _with_known_limits(spec: StudySpec, host: Host) -> StudySpec:
+    """Return the spec with the limits of stand-ins for those of the tasks that they replace.
+
+    Raises UsageError for a limit of a task that does not exist.
+    """
+    known, _ = tasks_and_suites(host)
+    replacements = {
+        task.stands_for: name for name, task in known.items() if spec.stand_ins and task.stands_for
+    }
+
+    def checked(budget: Budget, table: str) -> Budget:
+        if wrong := [name for name in budget.tasks if name not in known]:
+            raise unknown(f"task in [{table}] tasks", wrong[0], known)
+        tasks = {replacements.get(name, name): limit for name, limit in budget.tasks.items()}
+        return budget.model_copy(
+            update={"tasks": {**tasks, **{k: v for k, v in budget.tasks.items() if k in tasks}}}
+        )
+
+    parts: dict[str, Any] = {"budget": checked(spec.budget, "budget")}
+    for name in ("teacher", "generator"):
+        if (part := getattr(spec, name)) is not None:
+            parts[name] = part.model_copy(update={"budget": checked(part.budget, f"{name}.budget")})
+    return spec.model_copy(update=parts)
 
 
 def _check_tuning(spec: StudySpec) -> None:

@@ -123,3 +123,15 @@ def test_a_dry_run_shows_the_grid_and_needs_no_results(capsys: pytest.CaptureFix
     plan = json.loads(capsys.readouterr().out)
     assert [run["done"] for run in plan["runs"]] == [True, False]
     assert (plan["results"], plan["device_seconds"], plan["bases"]) == ("results", 7200.0, PLAN.bases)
+
+
+def test_a_shard_without_runs_is_no_error_and_can_be_merged(
+    study_options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ("--methods", "kd", "--reference", "none", "--tasks", "rte", "--results")
+    for shard in (1, 2):
+        folder = str(tmp_path / f"r{shard}")
+        assert main(["run", *study_options, "--shard", f"{shard}/2", *chosen, folder]) == 0
+    assert "2/2" in capsys.readouterr().out
+    parts = [str(tmp_path / f"r{shard}") for shard in (1, 2)]
+    assert main(["merge", *parts, "--output", str(tmp_path / "all")]) == 0

@@ -37,6 +37,13 @@ def study(study_settings: dict[str, Any], tmp_path: Path) -> Study:
     return start
 
 
+def test_a_budget_that_a_method_spends_before_the_first_update_is_a_failure(study: Study) -> None:
+    end, found = study(methods="tinybert-aug", reference="none", budget="train_flops=1000")
+    record = found["tinybert-aug sst2"]
+    assert (end.failed, record.status, record.scores) == (1, "failed", ())
+    assert "1000 train_flops" in (record.reason or "")
+
+
 def test_a_record_says_what_was_done(study: Study) -> None:
     end, found = study(methods="matekd", precision="float32")
     assert (end.trained, end.skipped, end.failed) == (2, 0, 0)

@@ -40,8 +40,8 @@ def test_names_of_papers_are_those_of_the_records(tmp_path: Path) -> None:
         "eda.insert": "true",
     }
     assert spec.set_by_user == ("eda.alpha", "eda.insert")
-    assert spec.budget.tasks == {"sst2": 7, "rte": 9}
-    assert spec.teacher.budget.tasks == {"stsb": 5}
+    assert spec.budget.tasks == {"mini-sst2": 7, "mini-rte": 9}
+    assert spec.teacher.budget.tasks == {"mini-stsb": 5}
     assert [method.names for method in chosen_methods(spec, HOST)][1:] == [
         ("worst-of-n", "aeda"),
         ("worst-of-n", "eda"),

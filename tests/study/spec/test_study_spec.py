@@ -132,13 +132,31 @@ def test_another_checkpoint_loses_the_pinned_revision(tmp_path: Path) -> None:
 def test_sets_may_be_tables_and_numbers(tmp_path: Path) -> None:
     text = '[sets]\n"nlpaug:swap.aug_p" = 0.5\n[sets.matekd]\ngenerator_lr = 1e-4\n[sets.eda]\nswap = false\n'
     assert spec(written(tmp_path, text)).sets == {
+        **preset_table("minilm")["sets"],
         "matekd.generator_lr": "0.0001",
-        "matekd.generator_updates": "20",
-        "matekd.student_updates": "20",
         "nlpaug:swap.aug_p": "0.5",
         "eda.swap": "false",
     }
     assert spec().sets == preset_table("minilm")["sets"]
+
+
+def test_limits_of_tasks_are_those_of_stand_ins_and_of_tasks_that_exist(tmp_path: Path) -> None:
+    text = 'tasks = "rte"\n[budget]\nlimit = 4\ntasks = { RTE = 7, "SST-2" = 9 }\n'
+    file = written(tmp_path, text)
+    assert dict(spec(file, preset="mini").budget.tasks) == {"mini-rte": 7, "mini-sst2": 9}
+    limits = spec(file, preset="minilm").budget.tasks
+    assert (limits["rte"], limits["sst2"]) == (7, 9)
+    for table in ("budget", "teacher.budget"):
+        wrong = written(tmp_path, f"[{table}]\nlimit = 4\ntasks = {{ rtee = 7 }}\n")
+        with pytest.raises(UsageError, match=r"\[.*budget\].*'rtee'.*'rte'"):
+            spec(wrong)
+
+
+def test_the_tasks_of_a_generator_may_be_spelled_as_in_papers(tmp_path: Path) -> None:
+    file = written(tmp_path, '[generator]\ntasks = "SST-2,RTE"\n')
+    found = spec(file, methods="matekd").generator
+    assert found is not None
+    assert found.tasks == "sst2,rte"
 
 
 def test_what_a_user_sets_is_left_alone_by_tuning(tmp_path: Path) -> None:

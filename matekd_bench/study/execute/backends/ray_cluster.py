@@ -48,7 +48,7 @@ MAX_TRIES = 5  # of an order whose node is lost each time
 class RayCluster:
     """A backend that executes orders as Ray tasks.
 
-    If a node is lost, its runs resume on another node from their last evaluations. No shared file system is needed:
+    If a node is lost, its runs resume on another node from their last checkpoints. No shared file system is needed:
     the files that the runs of a task share are sent from this machine's cache, and checkpoints and records come back
     to its results folder.
     """
@@ -243,7 +243,7 @@ class RayCluster:
         return OrderEnd(order, "lost", seconds=seconds, reason=reason)
 
     def stop(self) -> list[OrderEnd]:
-        """Return nothing: interrupted runs resume from their last evaluations."""
+        """Return nothing: interrupted runs resume from their last checkpoints."""
         return []
 
     def forget(self, task: str) -> None:
