@@ -133,9 +133,7 @@ class Study:
         if summary.plan is None:
             return Results((), {}, self.host, summary=summary)
         runs = {run.run_id for run in summary.plan.study.runs}
-        if (
-            not runs
-        ):  # a shard of a study with fewer runs than shards: a folder without runs, which can be merged
+        if not runs:  # a shard of a study with fewer runs than shards; `merge` accepts the empty folder
             (folder / "runs").mkdir(parents=True, exist_ok=True)
             return Results((), {}, self.host, summary=summary)
         reference = summary.plan.study.reference or NO_REFERENCE

@@ -37,10 +37,8 @@ def answer_of(line: TableLine, header: AnswersHeader, task: Task, file: Path) ->
     probabilities that do not sum to 1.
     """
     place = f"'{file}', line {line.number}"
-    gold = {task.columns["label"]} if task.own else set()
-    forms = [
-        form for form in FORMS if form not in {*task.fields, *gold}
-    ]  # columns of the data are no answers
+    gold = (task.columns["label"],) if task.own else ()
+    forms = [form for form in FORMS if form not in (*task.fields, *gold)]  # the data's columns are no answers
     cells = {form: _cell(line, form) for form in forms}
     answers = {form: value for form, value in cells.items() if not (is_empty(value) or value in ([], {}))}
     if not answers:
