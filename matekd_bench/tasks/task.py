@@ -175,8 +175,13 @@ def named_tasks(
     """
     by_suite = {suite.name: suite.tasks for suite in suites}
     names = [name for part in text.split(",") for name in by_suite.get(part.strip(), (part.strip(),))]
-    replacements = {task.stands_for: name for name, task in tasks.items() if stand_ins and task.stands_for}
+    replacements = stand_ins_of(tasks.values()) if stand_ins else {}
     return list(dict.fromkeys(replacements.get(name, name) for name in names))
+
+
+def stand_ins_of(tasks: Iterable[Task]) -> dict[str, str]:
+    """Map the names of tasks to those of their synthetic stand-ins among `tasks`."""
+    return {task.stands_for: task.name for task in tasks if task.stands_for}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from matekd_bench.study.spec.study_spec import StudySpec
 from matekd_bench.tasks.label_maps import class_map
 from matekd_bench.tasks.sources import DataSource, GlueFolder, Hub, load_task, source_of
 from matekd_bench.tasks.sources.task_data import dev_alone
-from matekd_bench.tasks.task import Task, TaskData
+from matekd_bench.tasks.task import Task, TaskData, stand_ins_of
 
 FOLDERS = "HANS, PAWS-QQP, AdvGLUE"  # for messages
 Sets: TypeAlias = Mapping[str, tuple[EvaluationSet, ...]]  # by task of the study
@@ -155,7 +155,7 @@ def _tasks_of(names: str, entry: str, spec: StudySpec, host: Host) -> list[Task]
 
 def _with_stand_ins(names: Sequence[str], spec: StudySpec, host: Host) -> list[str]:
     records = [provided.record for provided in host.tasks.values()] if spec.stand_ins else []
-    stand_ins = {task.stands_for: task.name for task in records if task.synthetic}
+    stand_ins = stand_ins_of(records)
     return [stand_ins.get(name, name) for name in names]
 
 

@@ -20,6 +20,7 @@ from matekd_bench.study.spec.presets import preset_names, preset_table
 from matekd_bench.study.spec.record_names import with_known_names
 from matekd_bench.study.spec.setting_errors import SettingOrigin, as_usage_error
 from matekd_bench.study.spec.study_spec import Execution, StudySpec, flattened
+from matekd_bench.tasks.task import stand_ins_of
 
 if TYPE_CHECKING:
     from matekd_bench.plugins.host import Host
@@ -123,17 +124,14 @@ def _with_known_limits(spec: StudySpec, host: Host) -> StudySpec:
     Raises UsageError for a limit of a task that does not exist.
     """
     known, _ = tasks_and_suites(host)
-    replacements = {
-        task.stands_for: name for name, task in known.items() if spec.stand_ins and task.stands_for
-    }
+    replacements = stand_ins_of(known.values()) if spec.stand_ins else {}
 
     def checked(budget: Budget, table: str) -> Budget:
         if wrong := [name for name in budget.tasks if name not in known]:
             raise unknown(f"task in [{table}] tasks", wrong[0], known)
-        tasks = {replacements.get(name, name): limit for name, limit in budget.tasks.items()}
-        return budget.model_copy(
-            update={"tasks": {**tasks, **{k: v for k, v in budget.tasks.items() if k in tasks}}}
-        )
+        limits = {replacements.get(name, name): limit for name, limit in budget.tasks.items()}
+        limits |= {name: limit for name, limit in budget.tasks.items() if name in limits}  # a stand-in's own
+        return budget.model_copy(update={"tasks": limits})
 
     parts: dict[str, Any] = {"budget": checked(spec.budget, "budget")}
     for name in ("teacher", "generator"):
